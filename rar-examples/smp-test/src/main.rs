@@ -1,0 +1,2 @@
+//! smp-test
+fn main() {}
