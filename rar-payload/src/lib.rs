@@ -1,1 +1,50 @@
-//! rar-payload
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![deny(unsafe_code)]
+
+mod address_width;
+mod chunks;
+mod cr3;
+mod decode;
+mod decode_error;
+mod encode;
+mod globals;
+mod layout;
+#[cfg(feature = "unverified")]
+#[expect(
+    unsafe_code,
+    reason = "whoever builds an MSR write promises that it is harmless"
+)]
+mod msr_write;
+mod operation;
+mod operations;
+mod page_chunk;
+mod page_range;
+mod page_size;
+mod payload;
+mod pcid;
+mod range_error;
+mod request;
+#[cfg(feature = "unverified")]
+mod virtualization;
+mod whole;
+
+pub use address_width::AddressWidth;
+pub use chunks::Chunks;
+pub use cr3::{Cr3, Cr3Error};
+pub use decode_error::DecodeError;
+pub use globals::Globals;
+pub use layout::Field;
+#[cfg(feature = "unverified")]
+pub use msr_write::MsrWrite;
+pub use operation::{InvpcidScope, InvpgScope, Operation};
+pub use operations::Operations;
+pub use page_chunk::{ChunkError, PageChunk};
+pub use page_range::PageRange;
+pub use page_size::PageSize;
+pub use payload::Payload;
+pub use pcid::{Pcid, PcidError};
+pub use range_error::RangeError;
+pub use request::{Request, TableOwner};
+#[cfg(feature = "unverified")]
+pub use virtualization::{Eptp, EptpError, InveptScope, InvvpidScope, Vpid, VpidError};

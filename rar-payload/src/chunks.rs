@@ -1,0 +1,58 @@
+//! A range, cut to the size of an entry.
+
+use crate::{PageChunk, PageRange, PageSize};
+use core::iter::FusedIterator;
+
+/// The pieces of a [`PageRange`], in ascending order: all of 63 pages, the last of what is left.
+///
+/// Its length is exact on 64-bit targets; elsewhere a length above `usize::MAX` is given as
+/// `usize::MAX`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Chunks {
+    start: u64,
+    pages: u64,
+    size: PageSize,
+}
+
+impl Chunks {
+    pub(crate) const fn new(range: PageRange) -> Self {
+        Self {
+            start: range.start(),
+            pages: range.pages(),
+            size: range.size(),
+        }
+    }
+}
+
+impl Iterator for Chunks {
+    type Item = PageChunk;
+
+    fn next(&mut self) -> Option<PageChunk> {
+        if self.pages == 0 {
+            return None;
+        }
+        let chunk = PageChunk::front(PageRange::from_parts(self.start, self.pages, self.size));
+        let taken = u64::from(chunk.pages());
+        self.pages -= taken;
+        // Past the top of the address space only when nothing is left.
+        self.start = self.start.wrapping_add(taken << self.size.shift());
+        Some(chunk)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.pages.div_ceil(u64::from(PageChunk::MAX_PAGES));
+        match usize::try_from(left) {
+            Ok(left) => (left, Some(left)),
+            Err(_) => (usize::MAX, None),
+        }
+    }
+}
+
+impl ExactSizeIterator for Chunks {
+    fn len(&self) -> usize {
+        self.size_hint().0
+    }
+}
+
+impl FusedIterator for Chunks {}

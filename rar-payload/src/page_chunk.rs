@@ -1,0 +1,123 @@
+//! As many pages as one entry can name.
+
+use crate::{PageRange, PageSize, RangeError};
+use core::fmt;
+
+/// A page range that fits one entry: 1 to 63 pages.
+///
+/// The field is 6 bits wide and all public code treats it as a plain count (Intel's own Linux
+/// branch of 2019, Linux RFC v4). What 0 means with an address range is unknown, and no code
+/// encodes 64, so neither can be expressed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PageChunk {
+    start: u64,
+    pages: u8,
+    size: PageSize,
+}
+
+impl PageChunk {
+    /// The largest number of pages in one entry.
+    pub const MAX_PAGES: u8 = 63;
+
+    /// Returns the chunk that holds all of `range`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChunkError`] if the range has more than [`MAX_PAGES`](Self::MAX_PAGES) pages.
+    pub const fn new(range: PageRange) -> Result<Self, ChunkError> {
+        if range.pages() > Self::MAX_PAGES as u64 {
+            return Err(ChunkError {
+                pages: range.pages(),
+            });
+        }
+        Ok(Self::front(range))
+    }
+
+    /// Returns the one page that holds `address`, judged by 48-bit addresses. The address may lie
+    /// anywhere in the page.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError::NonCanonical`].
+    pub const fn page(address: u64, size: PageSize) -> Result<Self, RangeError> {
+        match PageRange::page(address, size) {
+            Ok(range) => Ok(Self::front(range)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the first pages of `range`, as many as fit.
+    pub(crate) const fn front(range: PageRange) -> Self {
+        let pages = if range.pages() > Self::MAX_PAGES as u64 {
+            Self::MAX_PAGES
+        } else {
+            let [pages, ..] = range.pages().to_le_bytes();
+            pages
+        };
+        Self {
+            start: range.start(),
+            pages,
+            size: range.size(),
+        }
+    }
+
+    /// Returns the address of the first page.
+    #[must_use]
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Returns the number of pages, 1 to 63.
+    #[must_use]
+    pub const fn pages(&self) -> u8 {
+        self.pages
+    }
+
+    /// Returns the page size.
+    #[must_use]
+    pub const fn size(&self) -> PageSize {
+        self.size
+    }
+
+    /// Returns the address of the last page.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.range().last()
+    }
+
+    /// Returns the same pages as a range.
+    #[must_use]
+    pub const fn range(&self) -> PageRange {
+        PageRange::from_parts(self.start, self.pages as u64, self.size)
+    }
+}
+
+impl TryFrom<PageRange> for PageChunk {
+    type Error = ChunkError;
+
+    fn try_from(range: PageRange) -> Result<Self, ChunkError> {
+        Self::new(range)
+    }
+}
+
+/// A range has more pages than one entry can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ChunkError {
+    /// The number of pages in the range.
+    pub pages: u64,
+}
+
+impl fmt::Display for ChunkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} pages do not fit one entry, which names at most {}",
+            self.pages,
+            PageChunk::MAX_PAGES
+        )
+    }
+}
+
+impl core::error::Error for ChunkError {}

@@ -1,0 +1,221 @@
+//! Any number of pages in a row.
+
+use crate::{AddressWidth, Chunks, PageChunk, PageSize, RangeError};
+
+/// One or more pages in a row: aligned, canonical, never wrapping, never across the canonical hole.
+///
+/// # Which page size
+///
+/// The size is that of the smallest *old* leaf in the range: the smallest page by which any part of
+/// it may still be cached, as the page tables stood before the change. A range that was mapped by
+/// 2M pages and is now split into 4K pages is a range of 2M. If the old leaves are mixed, take the
+/// smallest; if they are unknown, do not build a range but flush the address space
+/// ([`Request::AddressSpace`](crate::Request::AddressSpace)) or everything. It is unknown whether
+/// an entry with 4K stride also drops a larger translation that covers the address.
+///
+/// # Examples
+///
+/// ```
+/// use rar_payload::{PageRange, PageSize, RangeError};
+///
+/// let range = PageRange::covering(0x1FFF, 2, PageSize::Size4K)?;
+/// assert_eq!((range.start(), range.pages(), range.last()), (0x1000, 2, 0x2000));
+///
+/// let top = PageRange::new(0xFFFF_FFFF_FFFF_F000, 1, PageSize::Size4K)?;
+/// assert_eq!(top.last(), 0xFFFF_FFFF_FFFF_F000);
+///
+/// let hole = PageRange::new(0x7FFF_FFFF_F000, 2, PageSize::Size4K);
+/// assert!(matches!(hole, Err(RangeError::CrossesHole { .. })));
+/// # Ok::<(), RangeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PageRange {
+    start: u64,
+    pages: u64,
+    size: PageSize,
+}
+
+impl PageRange {
+    /// Returns the range of `pages` pages from `start` on, judged by 48-bit addresses.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RangeError`] but [`Reversed`](RangeError::Reversed).
+    pub const fn new(start: u64, pages: u64, size: PageSize) -> Result<Self, RangeError> {
+        Self::with_width(start, pages, size, AddressWidth::Bits48)
+    }
+
+    /// Returns the range of `pages` pages from `start` on, judged by addresses of the given width.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RangeError`] but [`Reversed`](RangeError::Reversed).
+    pub const fn with_width(
+        start: u64,
+        pages: u64,
+        size: PageSize,
+        width: AddressWidth,
+    ) -> Result<Self, RangeError> {
+        if pages == 0 {
+            return Err(RangeError::Empty { start });
+        }
+        if size.align_down(start) != start {
+            return Err(RangeError::Misaligned {
+                address: start,
+                size,
+            });
+        }
+        if !width.is_canonical(start) {
+            return Err(RangeError::NonCanonical {
+                address: start,
+                width,
+            });
+        }
+        let wraps = RangeError::Wraps { start, pages, size };
+        if pages - 1 > u64::MAX >> size.shift() {
+            return Err(wraps);
+        }
+        let Some(last) = start.checked_add((pages - 1) << size.shift()) else {
+            return Err(wraps);
+        };
+        let one_half = start >> 63 == last >> 63;
+        if !one_half || !width.is_canonical(last) {
+            return Err(RangeError::CrossesHole { start, last });
+        }
+        Ok(Self { start, pages, size })
+    }
+
+    /// Returns the pages from `start` up to and without `end`, judged by 48-bit addresses.
+    ///
+    /// The page at the very top of the address space has no exclusive end in 64 bits: use
+    /// [`new`](Self::new) for it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RangeError`]; both addresses have to be aligned.
+    pub const fn between(start: u64, end: u64, size: PageSize) -> Result<Self, RangeError> {
+        let Some(bytes) = end.checked_sub(start) else {
+            return Err(RangeError::Reversed { start, end });
+        };
+        if size.align_down(start) != start {
+            return Err(RangeError::Misaligned {
+                address: start,
+                size,
+            });
+        }
+        if size.align_down(end) != end {
+            return Err(RangeError::Misaligned { address: end, size });
+        }
+        Self::new(start, bytes >> size.shift(), size)
+    }
+
+    /// Returns every page that holds one of `bytes` bytes from `start` on, judged by 48-bit
+    /// addresses.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RangeError`] but [`Reversed`](RangeError::Reversed) and
+    /// [`Misaligned`](RangeError::Misaligned).
+    pub const fn covering(start: u64, bytes: u64, size: PageSize) -> Result<Self, RangeError> {
+        Self::covering_with_width(start, bytes, size, AddressWidth::Bits48)
+    }
+
+    /// Returns every page that holds one of `bytes` bytes from `start` on, judged by addresses of
+    /// the given width.
+    ///
+    /// # Errors
+    ///
+    /// As [`covering`](Self::covering).
+    pub const fn covering_with_width(
+        start: u64,
+        bytes: u64,
+        size: PageSize,
+        width: AddressWidth,
+    ) -> Result<Self, RangeError> {
+        let Some(above_first) = bytes.checked_sub(1) else {
+            return Err(RangeError::Empty { start });
+        };
+        if !width.is_canonical(start) {
+            return Err(RangeError::NonCanonical {
+                address: start,
+                width,
+            });
+        }
+        let Some(last_byte) = start.checked_add(above_first) else {
+            return Err(RangeError::Wraps {
+                start,
+                pages: bytes.div_ceil(size.bytes()),
+                size,
+            });
+        };
+        let first = size.align_down(start);
+        let pages = ((last_byte - first) >> size.shift()) + 1;
+        Self::with_width(first, pages, size, width)
+    }
+
+    /// Returns the one page that holds `address`, judged by 48-bit addresses. The address may lie
+    /// anywhere in the page.
+    ///
+    /// # Errors
+    ///
+    /// [`RangeError::NonCanonical`].
+    pub const fn page(address: u64, size: PageSize) -> Result<Self, RangeError> {
+        Self::covering(address, 1, size)
+    }
+
+    /// Returns a part of a range that was judged before.
+    pub(crate) const fn from_parts(start: u64, pages: u64, size: PageSize) -> Self {
+        Self { start, pages, size }
+    }
+
+    /// Returns the address of the first page.
+    #[must_use]
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Returns the number of pages, at least 1.
+    #[must_use]
+    pub const fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Returns the page size.
+    #[must_use]
+    pub const fn size(&self) -> PageSize {
+        self.size
+    }
+
+    /// Returns the address of the last page.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.start + ((self.pages - 1) << self.size.shift())
+    }
+
+    /// Returns whether `address` lies in one of the pages.
+    #[must_use]
+    pub const fn contains(&self, address: u64) -> bool {
+        let page = self.size.align_down(address);
+        self.start <= page && page <= self.last()
+    }
+
+    /// Returns the range cut into pieces of at most [`PageChunk::MAX_PAGES`] pages, in ascending
+    /// order.
+    #[must_use]
+    pub const fn chunks(&self) -> Chunks {
+        Chunks::new(*self)
+    }
+
+    /// Returns how many pieces [`chunks`](Self::chunks) gives.
+    #[must_use]
+    pub const fn chunk_count(&self) -> u64 {
+        self.pages.div_ceil(PageChunk::MAX_PAGES as u64)
+    }
+}
+
+impl From<PageChunk> for PageRange {
+    fn from(chunk: PageChunk) -> Self {
+        chunk.range()
+    }
+}

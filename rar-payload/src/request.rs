@@ -1,0 +1,87 @@
+//! What a kernel means.
+
+use crate::{Globals, Operations, PageRange, Pcid};
+
+/// What a kernel wants to be gone from the TLBs, before it is cut to the size of the hardware.
+///
+/// A request speaks of the target's caches as an INVPCID would. It covers one PCID: a kernel that
+/// keeps a second page table per process (page-table isolation) under a second PCID makes two
+/// requests. The PCID means the same address space on every target; RAR has no other way to name
+/// one.
+///
+/// # Examples
+///
+/// ```
+/// use rar_payload::{PageRange, PageSize, Pcid, Request};
+///
+/// let request = Request::Pages { pcid: Pcid::ZERO, range: PageRange::new(0x40_0000, 100, PageSize::Size4K)? };
+/// assert_eq!(request.operations().len(), 2); // 63 pages and 37
+/// # Ok::<(), rar_payload::RangeError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Request {
+    /// Translations of one address space for a range that is not mapped global.
+    Pages {
+        /// The address space.
+        pcid: Pcid,
+        /// The pages.
+        range: PageRange,
+    },
+    /// All translations of one address space that are not global.
+    AddressSpace {
+        /// The address space.
+        pcid: Pcid,
+    },
+    /// Translations of a range that is mapped global, as kernels map themselves.
+    ///
+    /// An INVPCID of one address space spares them (Linux RFC v4 relies on it), so that the
+    /// operation is everything with globals.
+    GlobalPages {
+        /// The pages.
+        range: PageRange,
+    },
+    /// A page that held a page table is to be freed: the paging-structure caches have to forget it.
+    ///
+    /// It always covers its owner's whole address space, and a driver may skip no processor that
+    /// could walk the table, lazy or not.
+    TablesFreed(TableOwner),
+    /// All translations of all address spaces.
+    Everything {
+        /// Whether global translations go too.
+        globals: Globals,
+    },
+}
+
+/// Whose page tables a freed table belonged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TableOwner {
+    /// The tables of one address space, reached through this PCID only, without global
+    /// translations.
+    AddressSpace(Pcid),
+    /// Tables shared by all address spaces.
+    Kernel,
+}
+
+impl Request {
+    /// Returns the operations that do what is meant and as little else as possible.
+    ///
+    /// One for each chunk of [`Pages`](Self::Pages), a single one for any other request. There is
+    /// no upper bound but the size of the range: look at the length, and take
+    /// [`whole`](Self::whole) instead where it is too long.
+    #[must_use]
+    pub const fn operations(&self) -> Operations {
+        match *self {
+            Self::Pages { pcid, range } => Operations::pages(pcid, range),
+            _ => Operations::single(self.whole()),
+        }
+    }
+
+    /// Returns whether page tables are to be freed once this is done: then no processor that may
+    /// walk them can be skipped.
+    #[must_use]
+    pub const fn frees_tables(&self) -> bool {
+        matches!(self, Self::TablesFreed(_))
+    }
+}
