@@ -1,0 +1,400 @@
+//! A CPU made of memory, for tests and examples.
+
+use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::access_log::AccessLog;
+use crate::{
+    CoreCapabilities, Cpuid, CpuidResult, MsrAccess, MsrFault, MsrOperation, MsrRecord,
+    RarActionVectorBase, RarControl, RarInfo, RarPayloadTableBase, Vendor,
+};
+
+/// How many registers and CPUID leaves a fake can hold.
+const REGISTERS: usize = 32;
+const LEAVES: usize = 16;
+
+/// A CPU made of memory: a file of registers with CPUID answers and a log, no more.
+///
+/// It knows no rule of any register: it takes every value, and nothing serves requests. An access to a register that
+/// was not put there gives [`MsrFault`], and a CPUID leaf that was not put there answers zeros.
+///
+/// One fake is one CPU, so one thread at a time may execute on it. Others may look at registers and log at any time;
+/// the log is published with each record (Release), and looking at it synchronises (Acquire).
+///
+/// # Examples
+///
+/// ```
+/// use rar_regs::{Detection, FakeCpu, InterruptPolicy, RarControl};
+///
+/// let cpu = FakeCpu::with_rar(63);
+/// let support = Detection::new().detect(&cpu)?;
+/// // SAFETY: nothing reads memory through a fake's registers.
+/// unsafe { RarControl::enabled(InterruptPolicy::IgnoreIf).write(&cpu, &support) }?;
+/// assert_eq!(cpu.msr(RarControl::MSR), Some(0xc000_0000));
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+pub struct FakeCpu {
+    registers: [Option<Register>; REGISTERS],
+    leaves: [Option<Leaf>; LEAVES],
+    log: AccessLog,
+}
+
+struct Register {
+    msr: u32,
+    value: AtomicU64,
+}
+
+#[derive(Clone, Copy)]
+struct Leaf {
+    leaf: u32,
+    subleaf: u32,
+    result: CpuidResult,
+}
+
+impl FakeCpu {
+    /// Returns a CPU without registers and CPUID leaves.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            registers: [const { None }; REGISTERS],
+            leaves: [None; LEAVES],
+            log: AccessLog::new(),
+        }
+    }
+
+    /// Returns a Sapphire Rapids with RAR after reset: `index` is the highest payload table index (63 on the parts
+    /// that were described), the payload types are unknown, physical addresses have 46 bits.
+    #[must_use]
+    pub fn with_rar(index: u8) -> Self {
+        Self::new()
+            .with_signature(Vendor::INTEL, 0x0008_06f8)
+            .with_cpuid(
+                7,
+                0,
+                CpuidResult {
+                    edx: 1 << 30,
+                    ..CpuidResult::default()
+                },
+            )
+            .with_physical_address_width(46)
+            .with_msr(CoreCapabilities::MSR, 1 << 1)
+            .with_msr(RarControl::MSR, 0)
+            .with_msr(RarActionVectorBase::MSR, 0)
+            .with_msr(RarPayloadTableBase::MSR, 0)
+            .with_msr(RarInfo::MSR, u64::from(index) << 32)
+    }
+
+    /// Adds a register, or replaces its value. The 33rd register is not added, so it faults when accessed.
+    #[must_use]
+    pub fn with_msr(mut self, msr: u32, value: u64) -> Self {
+        let is_this =
+            |slot: &&mut Option<Register>| slot.as_ref().is_some_and(|own| own.msr == msr);
+        if let Some(slot) = self.registers.iter_mut().find(is_this) {
+            *slot = Some(Register {
+                msr,
+                value: AtomicU64::new(value),
+            });
+        } else if let Some(slot) = self.registers.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(Register {
+                msr,
+                value: AtomicU64::new(value),
+            });
+        }
+        self
+    }
+
+    /// Removes a register: it faults when accessed.
+    #[must_use]
+    pub fn without_msr(mut self, msr: u32) -> Self {
+        for slot in &mut self.registers {
+            if slot.as_ref().is_some_and(|own| own.msr == msr) {
+                *slot = None;
+            }
+        }
+        self
+    }
+
+    /// Adds a CPUID answer, or replaces it. The 17th is not added, so it answers zeros.
+    #[must_use]
+    pub fn with_cpuid(mut self, leaf: u32, subleaf: u32, result: CpuidResult) -> Self {
+        let is_this = |slot: &&mut Option<Leaf>| {
+            slot.is_some_and(|own| (own.leaf, own.subleaf) == (leaf, subleaf))
+        };
+        if let Some(slot) = self.leaves.iter_mut().find(is_this) {
+            *slot = Some(Leaf {
+                leaf,
+                subleaf,
+                result,
+            });
+        } else if let Some(slot) = self.leaves.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(Leaf {
+                leaf,
+                subleaf,
+                result,
+            });
+        }
+        self
+    }
+
+    /// Sets CPUID leaves 0 (highest leaf 7) and 1: the vendor, and family, model and stepping as EAX of leaf 1.
+    #[must_use]
+    pub fn with_signature(self, vendor: Vendor, eax: u32) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = vendor.bytes();
+        let leaf_0 = CpuidResult {
+            eax: 7,
+            ebx: u32::from_le_bytes([a, b, c, d]),
+            edx: u32::from_le_bytes([e, f, g, h]),
+            ecx: u32::from_le_bytes([i, j, k, l]),
+        };
+        self.with_cpuid(0, 0, leaf_0).with_cpuid(
+            1,
+            0,
+            CpuidResult {
+                eax,
+                ..CpuidResult::default()
+            },
+        )
+    }
+
+    /// Sets the physical address width that CPUID leaf `0x8000_0008` reports, legal or not.
+    #[must_use]
+    pub fn with_physical_address_width(self, bits: u8) -> Self {
+        let eax = |eax| CpuidResult {
+            eax,
+            ..CpuidResult::default()
+        };
+        self.with_cpuid(0x8000_0000, 0, eax(0x8000_0008))
+            .with_cpuid(0x8000_0008, 0, eax(bits.into()))
+    }
+
+    /// Returns the value of a register, unlogged, or `None` if there is no such register.
+    #[must_use]
+    pub fn msr(&self, msr: u32) -> Option<u64> {
+        self.register(msr)
+            .map(|own| own.value.load(Ordering::Acquire))
+    }
+
+    /// Changes a register behind the software's back, unlogged: as firmware, a reset or another revision would.
+    ///
+    /// # Errors
+    ///
+    /// [`MsrFault`] if there is no such register.
+    pub fn set_msr(&self, msr: u32, value: u64) -> Result<(), MsrFault> {
+        let own = self.register(msr).ok_or(MsrFault {
+            msr,
+            access: MsrOperation::Write,
+        })?;
+        own.value.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    /// Returns all logged accesses, oldest first. The log holds the first 256 accesses.
+    pub fn log(&self) -> impl Iterator<Item = MsrRecord> {
+        self.log.iter()
+    }
+
+    /// Returns the logged reads, oldest first.
+    pub fn reads(&self) -> impl Iterator<Item = MsrRecord> {
+        self.log()
+            .filter(|record| record.access == MsrOperation::Read)
+    }
+
+    /// Returns the logged writes, oldest first.
+    pub fn writes(&self) -> impl Iterator<Item = MsrRecord> {
+        self.log()
+            .filter(|record| record.access == MsrOperation::Write)
+    }
+
+    /// Returns how many accesses came after the log was full.
+    #[must_use]
+    pub fn unlogged(&self) -> usize {
+        self.log.lost()
+    }
+
+    /// Empties the log.
+    pub fn clear_log(&self) {
+        self.log.clear();
+    }
+
+    fn register(&self, msr: u32) -> Option<&Register> {
+        self.registers.iter().flatten().find(|own| own.msr == msr)
+    }
+}
+
+// SAFETY: 1. a read returns what the register of this CPU holds; 2. a write stores the whole value; 3. a register that
+// is not there gives the fault and nothing changes; 4. the values are atomics, loaded with Acquire and stored with
+// Release, and no hardware looks at memory on behalf of a fake, so no access can be moved to any harm;
+// 5. no exception comes out of `read`.
+unsafe impl MsrAccess for FakeCpu {
+    unsafe fn read(&self, msr: u32) -> Result<u64, MsrFault> {
+        let access = MsrOperation::Read;
+        let outcome = self.msr(msr).ok_or(MsrFault { msr, access });
+        let value = outcome.unwrap_or(0);
+        self.log.push(MsrRecord {
+            msr,
+            access,
+            value,
+            faulted: outcome.is_err(),
+        });
+        outcome
+    }
+
+    unsafe fn write(&self, msr: u32, value: u64) -> Result<(), MsrFault> {
+        let outcome = self.set_msr(msr, value);
+        let access = MsrOperation::Write;
+        self.log.push(MsrRecord {
+            msr,
+            access,
+            value,
+            faulted: outcome.is_err(),
+        });
+        outcome
+    }
+}
+
+impl Cpuid for FakeCpu {
+    fn cpuid(&self, leaf: u32, subleaf: u32) -> CpuidResult {
+        let mut leaves = self.leaves.iter().flatten();
+        leaves
+            .find(|own| (own.leaf, own.subleaf) == (leaf, subleaf))
+            .map_or_else(CpuidResult::default, |own| own.result)
+    }
+}
+
+impl Default for FakeCpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for FakeCpu {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = formatter.debug_map();
+        for own in self.registers.iter().flatten() {
+            map.entry(&format_args!("{:#x}", own.msr), &own.value);
+        }
+        map.finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for FakeCpu {
+    fn format(&self, formatter: defmt::Formatter<'_>) {
+        for own in self.registers.iter().flatten() {
+            defmt::write!(
+                formatter,
+                "{=u32:#x}: {=u64:#x} ",
+                own.msr,
+                own.value.load(Ordering::Acquire)
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn read(cpu: &FakeCpu, msr: u32) -> Result<u64, MsrFault> {
+        // SAFETY: a fake reports every fault and has no memory behind it.
+        unsafe { cpu.read(msr) }
+    }
+
+    fn write(cpu: &FakeCpu, msr: u32, value: u64) -> Result<(), MsrFault> {
+        // SAFETY: as in `read`.
+        unsafe { cpu.write(msr, value) }
+    }
+
+    #[test]
+    fn registers_keep_values_and_unknown_ones_fault() {
+        let cpu = FakeCpu::new().with_msr(0x10, 1).with_msr(0x10, 2);
+        assert_eq!(read(&cpu, 0x10), Ok(2));
+        assert_eq!(write(&cpu, 0x10, u64::MAX), Ok(()));
+        assert_eq!(read(&cpu, 0x10), Ok(u64::MAX));
+        assert_eq!(
+            read(&cpu, 0x11),
+            Err(MsrFault {
+                msr: 0x11,
+                access: MsrOperation::Read
+            })
+        );
+        assert_eq!(
+            write(&cpu, 0x11, 5),
+            Err(MsrFault {
+                msr: 0x11,
+                access: MsrOperation::Write
+            })
+        );
+        let cpu = cpu.without_msr(0x10);
+        assert!(read(&cpu, 0x10).is_err());
+    }
+
+    #[test]
+    fn the_log_keeps_order_and_faults_and_omits_the_back_door() {
+        let cpu = FakeCpu::new().with_msr(0xffff_ffff, 7);
+        cpu.set_msr(0xffff_ffff, 8).unwrap();
+        assert_eq!(cpu.msr(0xffff_ffff), Some(8));
+        read(&cpu, 0xffff_ffff).unwrap();
+        write(&cpu, 0xffff_ffff, 9).unwrap();
+        write(&cpu, 0x1, 3).unwrap_err();
+        read(&cpu, 0x2).unwrap_err();
+        let record = |msr, access, value, faulted| MsrRecord {
+            msr,
+            access,
+            value,
+            faulted,
+        };
+        assert_eq!(
+            cpu.log().collect::<Vec<_>>(),
+            [
+                record(0xffff_ffff, MsrOperation::Read, 8, false),
+                record(0xffff_ffff, MsrOperation::Write, 9, false),
+                record(0x1, MsrOperation::Write, 3, true),
+                record(0x2, MsrOperation::Read, 0, true),
+            ]
+        );
+        assert_eq!((cpu.reads().count(), cpu.writes().count()), (2, 2));
+        cpu.clear_log();
+        assert_eq!(cpu.log().count(), 0);
+    }
+
+    #[test]
+    fn a_full_log_counts_what_it_lost() {
+        let cpu = FakeCpu::new().with_msr(0, 0);
+        for value in 0..300 {
+            write(&cpu, 0, value).unwrap();
+        }
+        assert_eq!(cpu.log().last().map(|record| record.value), Some(255));
+        assert_eq!((cpu.log().count(), cpu.unlogged()), (256, 44));
+    }
+
+    #[test]
+    fn a_full_file_faults_on_what_it_could_not_take() {
+        let cpu = (0..33).fold(FakeCpu::new(), |cpu, msr| cpu.with_msr(msr, 1));
+        assert_eq!(read(&cpu, 31), Ok(1));
+        assert!(read(&cpu, 32).is_err());
+    }
+
+    #[test]
+    fn cpuid_answers_by_leaf_and_subleaf() {
+        let answer = CpuidResult {
+            eax: 1,
+            ebx: 2,
+            ecx: 3,
+            edx: 4,
+        };
+        let cpu = FakeCpu::new().with_cpuid(7, 1, answer);
+        assert_eq!(cpu.cpuid(7, 1), answer);
+        assert_eq!(cpu.cpuid(7, 0), CpuidResult::default());
+    }
+
+    #[test]
+    fn a_reference_is_a_cpu_too() {
+        let cpu = FakeCpu::with_rar(63);
+        let support = crate::Detection::new().detect(&&cpu).unwrap();
+        assert_eq!(support.check_cpu(&&&cpu), Ok(()));
+    }
+}
