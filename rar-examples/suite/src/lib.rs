@@ -1,1 +1,19 @@
-//! suite
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod catalogue;
+mod failure;
+mod lab;
+mod record;
+mod suite;
+mod tests;
+mod text;
+mod trial;
+
+pub use lab::{
+    Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, PAGES, Page, PageFault, Reach,
+    Space, StoreKind,
+};
+pub use record::{Control, MAX_CPUS, Outcome, Record};
+pub use suite::{List, Options, Suite, Summary};

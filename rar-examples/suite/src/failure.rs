@@ -1,0 +1,162 @@
+//! The first assertion that did not hold.
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::lab::Page;
+
+/// What was asserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Assertion {
+    /// Before its entry is changed, a page reads what it is mapped to.
+    Mapped,
+    /// The positive control: after the entry was changed and before the flush, the old translation is still used.
+    Control,
+    /// After the flush the new translation is used.
+    Flushed,
+    /// What was not flushed is still served from the TLB.
+    Precise,
+    /// After the flush no store reaches the old frame.
+    Frozen,
+    /// The flush returned `Ok`.
+    FlushEnds,
+    /// The flush returned an error that names the silent CPU.
+    FlushFails,
+    /// What the flush owns was not dropped before its end.
+    StillOwned,
+    /// Events came in the asserted order.
+    Order,
+    /// A counter of the shootdown has the asserted value.
+    Counter,
+}
+
+const ALL: [(Assertion, &str); 10] = [
+    (Assertion::Mapped, "a mapped page reads its frame"),
+    (
+        Assertion::Control,
+        "control: the stale translation is seen before the flush",
+    ),
+    (Assertion::Flushed, "no stale translation after the flush"),
+    (
+        Assertion::Precise,
+        "what was not flushed is still served from the TLB",
+    ),
+    (
+        Assertion::Frozen,
+        "no store reaches the old frame after the flush",
+    ),
+    (Assertion::FlushEnds, "the flush ends with Ok"),
+    (
+        Assertion::FlushFails,
+        "the flush ends with an error that names the silent CPU",
+    ),
+    (
+        Assertion::StillOwned,
+        "nothing the flush owns is freed before its end",
+    ),
+    (Assertion::Order, "events come in order"),
+    (
+        Assertion::Counter,
+        "the shootdown's counters are as expected",
+    ),
+];
+
+/// Room for the first failure of a run; later ones are ignored.
+#[derive(Debug)]
+pub(crate) struct FirstFailure {
+    taken: AtomicBool,
+    assertion: AtomicU32,
+    cpu: AtomicU32,
+    place: AtomicU32,
+    expected: AtomicU64,
+    found: AtomicU64,
+}
+
+/// Where an assertion failed, for the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// At a page under test.
+    At(Page),
+    /// At a thing with a number: a CPU, a counter, a position.
+    Number(u32),
+}
+
+impl FirstFailure {
+    pub(crate) const fn new() -> Self {
+        Self {
+            taken: AtomicBool::new(false),
+            assertion: AtomicU32::new(0),
+            cpu: AtomicU32::new(0),
+            place: AtomicU32::new(0),
+            expected: AtomicU64::new(0),
+            found: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        self.taken.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set(
+        &self,
+        assertion: Assertion,
+        cpu: u32,
+        place: Place,
+        expected: u64,
+        found: u64,
+    ) {
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let number = ALL
+            .iter()
+            .zip(0..)
+            .find(|((each, _), _)| *each == assertion)
+            .map_or(0, |(_, number)| number);
+        self.assertion.store(number, Ordering::Relaxed);
+        self.cpu.store(cpu, Ordering::Relaxed);
+        self.place.store(place.encode(), Ordering::Relaxed);
+        self.expected.store(expected, Ordering::Relaxed);
+        self.found.store(found, Ordering::Release);
+    }
+}
+
+impl Place {
+    const LARGE: u32 = 1 << 31;
+    const PAGE: u32 = 1 << 30;
+
+    fn encode(self) -> u32 {
+        match self {
+            Self::At(Page::Large) => Self::LARGE,
+            Self::At(Page::Small(page)) => Self::PAGE | u32::from(page),
+            Self::Number(number) => number,
+        }
+    }
+}
+
+/// One sentence that starts with the assertion. Read it after a barrier that the failing CPU has passed.
+impl fmt::Display for FirstFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.assertion.load(Ordering::Relaxed) as usize;
+        let text = ALL
+            .get(number)
+            .map_or("unknown assertion", |(_, text)| text);
+        let cpu = self.cpu.load(Ordering::Relaxed);
+        let place = self.place.load(Ordering::Relaxed);
+        let (expected, found) = (
+            self.expected.load(Ordering::Relaxed),
+            self.found.load(Ordering::Relaxed),
+        );
+        write!(f, "{text}: CPU {cpu}, ")?;
+        match place {
+            Place::LARGE => write!(f, "the 2 MiB page")?,
+            place if place & Place::PAGE != 0 => write!(f, "page {}", place & !Place::PAGE)?,
+            number => write!(f, "number {number}")?,
+        }
+        write!(f, ": expected {expected:#x}, found {found:#x}")
+    }
+}

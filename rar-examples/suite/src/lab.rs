@@ -1,0 +1,200 @@
+//! The machine boundary: what a test asks of the machine it runs on.
+
+use core::fmt;
+
+use rar_payload::Pcid;
+use rar_percpu::{CpuId, PinnedCpu};
+use rar_shootdown::{Machine, Shootdown, Ticks};
+
+use crate::record::Record;
+
+/// How many 4 KiB pages the test region of each space has.
+pub const PAGES: u16 = 512;
+/// How many 4 KiB frames the tests own.
+pub const FRAMES: u16 = 2048;
+/// How many 2 MiB frames the tests own.
+pub const LARGE_FRAMES: u8 = 2;
+
+/// One of two address spaces. Both have the test region at the same addresses and share everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// The space that every CPU runs in between tests.
+    First,
+    /// The other one.
+    Second,
+}
+
+/// A page under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// 4 KiB, number 0 to [`PAGES`] - 1 of a region that holds 4 KiB mappings only, contiguous in the address space.
+    Small(u16),
+    /// The one 2 MiB page, far from the region.
+    Large,
+}
+
+/// Memory that a page under test can be mapped to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// 4 KiB, number 0 to [`FRAMES`] - 1.
+    Small(u16),
+    /// 2 MiB, number 0 to [`LARGE_FRAMES`] - 1.
+    Large(u8),
+}
+
+/// What a page-table entry says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    /// Where the page leads.
+    pub frame: Frame,
+    /// Whether it may be written.
+    pub access: Access,
+    /// Whether the entry is global.
+    pub reach: Reach,
+}
+
+/// Whether a page may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Loads only; supervisor stores fault too (`CR0.WP` = 1).
+    Read,
+    /// Loads and stores.
+    Write,
+}
+
+/// Whether an entry belongs to one space or to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// One address space.
+    Space,
+    /// All of them: the entry's G bit.
+    Global,
+}
+
+/// The kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// `MOV`.
+    Plain,
+    /// `MOVNTI`.
+    NonTemporal,
+}
+
+/// The access faulted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageFault;
+
+/// Which of the two interrupts of the software path this CPU pretends not to hear.
+///
+/// A deaf CPU acknowledges the interrupt and does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hearing {
+    /// Hears both.
+    Both,
+    /// Does not hear the signal of [`Machine::signal`]; hears the fallback of [`Machine::interrupt`].
+    FallbackOnly,
+    /// Hears neither.
+    None,
+}
+
+/// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown under test.
+///
+/// Every method acts on the CPU that calls it. No method but those whose text says so may flush or evict a translation of a
+/// page under test, and none may take a lock that another CPU can hold while it waits in a test.
+pub trait Lab: Sync {
+    /// The machine of the shootdown under test.
+    type Machine: Machine + Sync;
+
+    /// Returns the shootdown under test.
+    fn shootdown(&self) -> &Shootdown<'_, Self::Machine>;
+
+    /// Returns the number of CPUs that take part; they are CPU 0 to this number minus one.
+    fn cpus(&self) -> u32;
+
+    /// Returns the name of what makes action bytes final: `hardware`, `vrar` or `software`.
+    fn backend(&self) -> &'static str;
+
+    /// Returns the proof of being on this CPU.
+    fn pin(&self) -> PinnedCpu<'_>;
+
+    /// Returns the time.
+    fn now(&self) -> Ticks;
+
+    /// Returns how many ticks a millisecond has.
+    fn ticks_per_millisecond(&self) -> u64;
+
+    /// Lets a moment pass in a spin (`PAUSE`).
+    fn relax(&self);
+
+    /// Returns the address of a page under test.
+    fn address(&self, page: Page) -> u64;
+
+    /// Returns the PCID of a space ([`Pcid::ZERO`] where PCIDs are off).
+    fn pcid(&self, space: Space) -> Pcid;
+
+    /// Stores to a frame through an alias that is never under test. `word` counts 8-byte words from the frame's start.
+    fn store_frame(&self, frame: Frame, word: u16, value: u64);
+
+    /// Loads from a frame through an alias that is never under test.
+    fn load_frame(&self, frame: Frame, word: u16) -> u64;
+
+    /// Stores a page's entry: one aligned 8-byte store to the page table, no flush. `None` makes it not present.
+    fn map(&self, space: Space, page: Page, mapping: Option<Mapping>);
+
+    /// As [`Self::map`] for a small page, but stores to the spare page table of the space, which is not in use.
+    fn map_in_spare(&self, space: Space, page: u16, mapping: Option<Mapping>);
+
+    /// Makes the spare page table the one in use for the test region's small pages, and the other one the spare: one store to the page
+    /// directory, no flush.
+    fn swap_tables(&self, space: Space);
+
+    /// Loads a word of a page under test: one instruction.
+    ///
+    /// # Errors
+    ///
+    /// [`PageFault`] if the access faults.
+    fn load(&self, page: Page, word: u16) -> Result<u64, PageFault>;
+
+    /// Stores a word of a page under test: one instruction, and no fence.
+    ///
+    /// # Errors
+    ///
+    /// [`PageFault`] if the access faults.
+    fn store(&self, page: Page, word: u16, value: u64, kind: StoreKind) -> Result<(), PageFault>;
+
+    /// Loads CR3: this CPU runs in the space from here on. Flushes what a CR3 load flushes.
+    fn enter(&self, space: Space);
+
+    /// Flushes this CPU's whole TLB, globals included.
+    fn flush_own_tlb(&self);
+
+    /// Disables interrupts.
+    fn disable_interrupts(&self);
+
+    /// Enables interrupts.
+    fn enable_interrupts(&self);
+
+    /// Enables interrupts and halts until the next one; returns with interrupts enabled.
+    fn halt(&self);
+
+    /// Sends an interrupt that does nothing but end a halt.
+    fn wake(&self, cpu: CpuId);
+
+    /// Interrupts this CPU itself; the handler calls [`crate::Suite::on_interrupt`], and this returns after it has.
+    fn interrupt_self(&self);
+
+    /// Sets what this CPU pretends not to hear.
+    fn set_hearing(&self, hearing: Hearing);
+
+    /// Takes this CPU offline in the domain. It goes on running the test.
+    fn go_offline(&self);
+
+    /// Brings this CPU online in the domain again.
+    fn come_online(&self);
+
+    /// Hands over a finished test's record. Called on one CPU at a time.
+    fn emit(&self, record: &Record<'_>);
+
+    /// Ends the machine, since a CPU no longer takes part.
+    fn give_up(&self, why: fmt::Arguments<'_>) -> !;
+}

@@ -1,0 +1,87 @@
+//! What a test reports.
+
+use serde::Serialize;
+
+/// How many CPUs a suite can run on.
+pub const MAX_CPUS: usize = 1024;
+
+/// One line of the machine-readable transcript.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Record<'a> {
+    /// The suite begins.
+    Start {
+        /// What makes action bytes final.
+        backend: &'a str,
+        /// How many CPUs take part.
+        cpus: u32,
+        /// How many tests were chosen.
+        tests: u32,
+        /// How many records of type `test` will follow: tests times initiators.
+        runs: u32,
+    },
+    /// A long test goes on.
+    Progress {
+        /// The test.
+        name: &'a str,
+        /// Flushes so far.
+        done: u64,
+        /// Flushes in all.
+        total: u64,
+    },
+    /// One test ended for one initiator.
+    Test {
+        /// The test.
+        name: &'a str,
+        /// What makes action bytes final.
+        backend: &'a str,
+        /// How many CPUs took part.
+        cpus: u32,
+        /// The CPU that initiated the flush.
+        initiator: u32,
+        /// How many flushes were made.
+        flushes: u64,
+        /// The positive control: what each target saw before the flush.
+        controls: &'a [Control],
+        /// Fallbacks during the test.
+        fallbacks: u64,
+        /// Signals sent a second time during the test.
+        resignals: u64,
+        /// How it ended.
+        outcome: Outcome,
+        /// Why it did not pass, in one sentence; empty if it passed.
+        why: &'a str,
+    },
+    /// The suite ends.
+    End {
+        /// Runs that passed.
+        passed: u32,
+        /// Runs that failed.
+        failed: u32,
+        /// Runs that this machine cannot make.
+        skipped: u32,
+    },
+}
+
+/// What one target saw of a page after its entry was changed and before it was flushed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Control {
+    /// The target.
+    pub cpu: u32,
+    /// What it read, or the word count it could still write: the stale state.
+    pub stale: u64,
+    /// What it is to see after the flush.
+    pub new: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every assertion held, and every control was seen.
+    Pass,
+    /// An assertion did not hold, or a control was not seen.
+    Fail,
+    /// The machine has too few CPUs for the test.
+    Skipped,
+}

@@ -1,0 +1,313 @@
+//! The suite: what all CPUs share, and the loop that each of them runs.
+
+use core::fmt::Write;
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use rar_percpu::AtomicCpuSet;
+use rar_shootdown::Statistics;
+
+use crate::catalogue::{Rounds, Test, catalogue};
+use crate::failure::FirstFailure;
+use crate::lab::{Lab, Space};
+use crate::record::{Control, MAX_CPUS, Outcome, Record};
+use crate::text::Text;
+use crate::trial::Trial;
+
+/// How many words tests have to talk to each other.
+const WORDS: usize = 8;
+
+/// Which tests to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Only the test of this name.
+    pub test: Option<&'a str>,
+    /// Which list.
+    pub list: List,
+    /// How many flushes each CPU makes in a storm.
+    pub storm_flushes: u64,
+}
+
+/// Which list of tests to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum List {
+    /// All of them.
+    All,
+    /// The short list for CPUs that truly run at once.
+    Race,
+}
+
+/// How a suite ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Runs that passed.
+    pub passed: u32,
+    /// Runs that failed.
+    pub failed: u32,
+    /// Runs that this machine cannot make.
+    pub skipped: u32,
+}
+
+/// What the CPUs of a suite share. One value, for example in a `static`.
+#[derive(Debug)]
+pub struct Suite {
+    pub(crate) arrived: AtomicU64,
+    pub(crate) failure: FirstFailure,
+    pub(crate) flushes: AtomicU64,
+    pub(crate) first: AtomicCpuSet,
+    pub(crate) second: AtomicCpuSet,
+    pub(crate) chosen: AtomicCpuSet,
+    /// For each CPU: a value that it publishes in the course of a test.
+    pub(crate) published: [AtomicU64; MAX_CPUS],
+    /// Words for the use of one test.
+    pub(crate) words: [AtomicU64; WORDS],
+    /// What the self-interrupt is to do.
+    pub(crate) errand: AtomicU8,
+    controls: [ControlCell; MAX_CPUS],
+    passed: AtomicU32,
+    failed: AtomicU32,
+    skipped: AtomicU32,
+}
+
+#[derive(Debug)]
+struct ControlCell {
+    taken: AtomicU8,
+    stale: AtomicU64,
+    new: AtomicU64,
+}
+
+impl Suite {
+    /// Returns a suite that has not run.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            arrived: AtomicU64::new(0),
+            failure: FirstFailure::new(),
+            flushes: AtomicU64::new(0),
+            first: AtomicCpuSet::new(),
+            second: AtomicCpuSet::new(),
+            chosen: AtomicCpuSet::new(),
+            published: [const { AtomicU64::new(0) }; MAX_CPUS],
+            words: [const { AtomicU64::new(0) }; WORDS],
+            errand: AtomicU8::new(0),
+            controls: [const {
+                ControlCell {
+                    taken: AtomicU8::new(0),
+                    stale: AtomicU64::new(0),
+                    new: AtomicU64::new(0),
+                }
+            }; MAX_CPUS],
+            passed: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
+            skipped: AtomicU32::new(0),
+        }
+    }
+
+    /// Runs the chosen tests, each for every initiator; every CPU calls it once, and all return the same summary.
+    ///
+    /// The CPUs go through each test in step: every step of it is for some of them, and a barrier ends it. Each test passes if
+    /// its assertions hold, its positive control was seen, and, but for the tests about them, no fallback and no second
+    /// signal was needed.
+    pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Summary {
+        let chosen = || {
+            catalogue::<L>()
+                .into_iter()
+                .filter(|test| options.chooses(test))
+        };
+        let me = lab.pin().id().get();
+        let mut phase = 0;
+        if me == 0 {
+            let tests = chosen().count();
+            let runs: u32 = chosen().map(|test| test.rounds.count(lab.cpus())).sum();
+            let tests = u32::try_from(tests).unwrap_or(u32::MAX);
+            lab.emit(&Record::Start {
+                backend: lab.backend(),
+                cpus: lab.cpus(),
+                tests,
+                runs,
+            });
+        }
+        for test in chosen() {
+            for initiator in 0..test.rounds.count(lab.cpus()) {
+                let trial = Trial::new(
+                    self,
+                    lab,
+                    test.name,
+                    me,
+                    initiator,
+                    options.storm_flushes,
+                    phase,
+                );
+                self.run_once(lab, &trial, &test);
+                phase = trial.phase();
+            }
+        }
+        let summary = Summary {
+            passed: self.passed.load(Ordering::Acquire),
+            failed: self.failed.load(Ordering::Acquire),
+            skipped: self.skipped.load(Ordering::Acquire),
+        };
+        if me == 0 {
+            let Summary {
+                passed,
+                failed,
+                skipped,
+            } = summary;
+            lab.emit(&Record::End {
+                passed,
+                failed,
+                skipped,
+            });
+        }
+        summary
+    }
+
+    /// Returns the names of all tests in the order in which they run.
+    pub fn test_names<L: Lab>() -> impl Iterator<Item = &'static str> {
+        catalogue::<L>().into_iter().map(|test| test.name)
+    }
+
+    /// The handler of the self-interrupt calls it on the interrupted CPU.
+    pub fn on_interrupt<L: Lab>(&self, lab: &L) {
+        crate::tests::nested::on_interrupt(self, lab);
+    }
+
+    pub(crate) fn set(&self, space: Space) -> &AtomicCpuSet {
+        match space {
+            Space::First => &self.first,
+            Space::Second => &self.second,
+        }
+    }
+
+    /// Keeps what a target saw before the flush; the first one counts.
+    pub(crate) fn control(&self, cpu: u32, stale: u64, new: u64) {
+        let Some(cell) = self.controls.get(cpu as usize) else {
+            return;
+        };
+        if cell.taken.load(Ordering::Relaxed) == 0 {
+            cell.stale.store(stale, Ordering::Relaxed);
+            cell.new.store(new, Ordering::Relaxed);
+            cell.taken.store(1, Ordering::Release);
+        }
+    }
+
+    fn run_once<L: Lab>(&self, lab: &L, trial: &Trial<'_, L>, test: &Test<L>) {
+        let enough = lab.cpus() >= test.least_cpus;
+        trial.settle();
+        let before = lab.shootdown().statistics();
+        trial.barrier();
+        if enough {
+            (test.run)(trial);
+        }
+        trial.barrier();
+        if trial.me == trial.initiator {
+            self.judge(lab, trial, test, enough, &before);
+        }
+        trial.barrier();
+    }
+
+    fn judge<L: Lab>(
+        &self,
+        lab: &L,
+        trial: &Trial<'_, L>,
+        test: &Test<L>,
+        enough: bool,
+        before: &Statistics,
+    ) {
+        let after = lab.shootdown().statistics();
+        let fallbacks = after.fallbacks - before.fallbacks;
+        let resignals = after.resignals - before.resignals;
+        let mut controls = [Control::default(); MAX_LISTED];
+        let mut listed = 0;
+        for (cell, cpu) in self.controls.iter().zip(0..) {
+            let taken = cell.taken.swap(0, Ordering::AcqRel) != 0;
+            if let Some(control) = controls.get_mut(listed).filter(|_| taken) {
+                let (stale, new) = (
+                    cell.stale.load(Ordering::Relaxed),
+                    cell.new.load(Ordering::Relaxed),
+                );
+                *control = Control { cpu, stale, new };
+                listed += 1;
+            }
+        }
+        let controls = controls.get(..listed).unwrap_or_default();
+
+        let mut why = Text::<160>::new();
+        let outcome = if !enough {
+            let _ = write!(why, "needs {} CPUs", test.least_cpus);
+            Outcome::Skipped
+        } else if self.failure.is_set() {
+            let _ = write!(why, "{}", self.failure);
+            Outcome::Fail
+        } else if controls.is_empty() {
+            let _ = write!(why, "no positive control was taken");
+            Outcome::Fail
+        } else if test.rare.is_none() && rare(&after) != rare(before) {
+            let _ = write!(
+                why,
+                "the signal path alone was to do it, but counters went from {before:?} to {after:?}"
+            );
+            Outcome::Fail
+        } else {
+            Outcome::Pass
+        };
+        let counter = match outcome {
+            Outcome::Pass => &self.passed,
+            Outcome::Fail => &self.failed,
+            Outcome::Skipped => &self.skipped,
+        };
+        counter.fetch_add(1, Ordering::AcqRel);
+        lab.emit(&Record::Test {
+            name: test.name,
+            backend: lab.backend(),
+            cpus: lab.cpus(),
+            initiator: trial.initiator,
+            flushes: self.flushes.swap(0, Ordering::AcqRel),
+            controls,
+            fallbacks,
+            resignals,
+            outcome,
+            why: why.as_str(),
+        });
+        self.failure.clear();
+    }
+}
+
+/// How many targets a record lists; enough to judge, few enough for a line.
+const MAX_LISTED: usize = 64;
+
+/// The counters that stay where they are while the signal path works.
+fn rare(statistics: &Statistics) -> [u64; 5] {
+    let Statistics {
+        fallbacks,
+        resignals,
+        failures,
+        slotless,
+        errors,
+        ..
+    } = *statistics;
+    [fallbacks, resignals, failures, slotless, errors]
+}
+
+impl Options<'_> {
+    fn chooses<L: Lab>(&self, test: &Test<L>) -> bool {
+        match self.test {
+            Some(name) => test.name == name,
+            None => self.list == List::All || test.race,
+        }
+    }
+}
+
+impl Rounds {
+    fn count(self, cpus: u32) -> u32 {
+        match self {
+            Self::EachInitiator => cpus,
+            Self::Once => 1,
+        }
+    }
+}
+
+impl Default for Suite {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,51 @@
+//! A CPU that uses no translation of the space for a while is spared, and flushes on its way back.
+
+use crate::failure::Assertion::{Flushed, Precise};
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::tables::{swap_and_control, table_of_first_space};
+use crate::trial::{Trial, Who, new_value, old_value};
+
+pub(crate) fn is_spared<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 2, Reach::Space);
+    remap_and_control(t, 0, 2, Reach::Space);
+    t.step(Who::Others, || defer(t));
+    t.step(Who::Initiator, || t.flush(t.pages(0, 2)));
+    t.step(Who::Others, || {
+        t.expect(Precise, Page::Small(0), old_value(0))
+    });
+    // Also when an assertion has failed: the CPU must not stay deferred.
+    resume(t);
+    t.barrier();
+    expect_new(t, 0, 2);
+}
+
+/// A freed page table spares nobody: its memory may be anything by the time the CPU comes back.
+pub(crate) fn not_for_tables<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 40, Reach::Space);
+    swap_and_control(t, Who::All);
+    t.step(Who::Others, || defer(t));
+    t.step(Who::Initiator, || t.flush(table_of_first_space(t)));
+    t.step(Who::Others, || {
+        t.expect(Flushed, Page::Small(0), new_value(0))
+    });
+    resume(t);
+    t.barrier();
+    expect_new(t, 0, 40);
+}
+
+fn defer<L: Lab>(t: &Trial<'_, L>) {
+    if let Some(state) = t.lab.shootdown().domain().cpu(t.lab.pin().id()) {
+        state.generation().defer();
+    }
+}
+
+fn resume<L: Lab>(t: &Trial<'_, L>) {
+    use rar_shootdown::Machine as _;
+    let cpu = t.lab.pin();
+    if let Some(state) = t.lab.shootdown().domain().cpu(cpu.id()) {
+        state
+            .generation()
+            .resume(&cpu, t.lab.shootdown().machine().tlb());
+    }
+}

@@ -1,0 +1,115 @@
+//! Targets that are halted, and targets with interrupts disabled.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use crate::failure::Assertion::{Control, FlushEnds, Order};
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::trial::{Trial, Who, old_value};
+
+/// How many targets are ready for the flush.
+const READY: usize = 0;
+/// Set when the flush is under way.
+const STARTED: usize = 1;
+/// Set when the flush has ended.
+const ENDED: usize = 2;
+/// Numbers the events whose order is asserted.
+const CLOCK: usize = 3;
+
+/// The targets are in `HLT` when the flush is made.
+pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 4, Reach::Space);
+    remap_and_control(t, 0, 4, Reach::Space);
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            await_ready(t);
+            t.flush(t.pages(0, 4));
+            t.word(ENDED).store(1, Release);
+            for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
+                t.lab.wake(rar_percpu::CpuId::new(cpu));
+            }
+        } else {
+            t.lab.disable_interrupts();
+            t.word(READY).fetch_add(1, AcqRel);
+            while t.word(ENDED).load(Acquire) == 0 && !t.suite.failure.is_set() {
+                // Interrupts are off between the look and the halt, so that no wake-up falls in between.
+                t.lab.halt();
+                t.lab.disable_interrupts();
+            }
+            t.lab.enable_interrupts();
+        }
+    });
+    expect_new(t, 0, 4);
+}
+
+/// The targets have interrupts disabled when the flush starts. In software it ends once they enable them; a RAR unit told
+/// to ignore IF ends it at once. Either is shown by the order of events.
+pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
+    let in_software = t.lab.backend() == "software";
+    map_and_touch(t, 0, 4, Reach::Space);
+    remap_and_control(t, 0, 4, Reach::Space);
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            flush_with_order(t, in_software)
+        } else {
+            stay_off(t, in_software)
+        }
+    });
+    expect_new(t, 0, 4);
+}
+
+fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
+    await_ready(t);
+    let cpu = t.lab.pin();
+    t.suite.flushes.fetch_add(1, AcqRel);
+    let pending = t
+        .lab
+        .shootdown()
+        .start(&cpu, &[t.pages(0, 4)], &t.suite.first, ());
+    t.word(STARTED).store(1, Release);
+    if pending.wait().is_err() {
+        t.fail(FlushEnds, Place::Number(0), 0, 1);
+    }
+    let ended = tick(t);
+    t.word(ENDED).store(1, Release);
+    t.wait_until("the targets' enabling", || {
+        (0..t.lab.cpus()).all(|cpu| {
+            cpu == t.me || t.published(cpu).load(Acquire) != 0 || t.suite.failure.is_set()
+        })
+    });
+    for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
+        let enabled = t.published(cpu).load(Acquire);
+        if (enabled < ended) != in_software {
+            t.fail(Order, Place::Number(cpu), ended, enabled);
+        }
+    }
+}
+
+fn stay_off<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
+    t.lab.disable_interrupts();
+    t.word(READY).fetch_add(1, AcqRel);
+    let go_on = if in_software { STARTED } else { ENDED };
+    t.wait_until("the flush", || {
+        t.word(go_on).load(Acquire) != 0 || t.suite.failure.is_set()
+    });
+    if in_software {
+        // The signal is on its way or here, and cannot have been served.
+        let found = t.lab.load(Page::Small(0), 0).unwrap_or(u64::MAX);
+        t.assert(Control, Place::At(Page::Small(0)), old_value(0), found);
+    }
+    t.published(t.me).store(tick(t), Release);
+    t.lab.enable_interrupts();
+}
+
+fn await_ready<L: Lab>(t: &Trial<'_, L>) {
+    let all = u64::from(t.lab.cpus()) - 1;
+    t.wait_until("the targets", || {
+        t.word(READY).load(Acquire) == all || t.suite.failure.is_set()
+    });
+}
+
+/// Returns the number of this event, 1 for the first.
+fn tick<L: Lab>(t: &Trial<'_, L>) -> u64 {
+    t.word(CLOCK).fetch_add(1, AcqRel) + 1
+}

@@ -1,0 +1,77 @@
+//! CPUs go offline and come back, and leave the space and come back, while flushes are made.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use crate::failure::Assertion::Flushed;
+use crate::failure::Place;
+use crate::lab::{Frame, Lab, Page, Reach, Space};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::trial::{Trial, Who};
+
+const PAGE: Page = Page::Small(0);
+const FLUSHES: u64 = 200;
+/// The value that every member of the space must see by now, or a later one.
+const EXPECTED: usize = 0;
+/// Set when the initiator has made its last flush.
+const ENDED: usize = 1;
+
+pub(crate) fn targets_change<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 1, Reach::Space);
+    remap_and_control(t, 0, 1, Reach::Space);
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            advance(t)
+        } else {
+            come_and_go(t)
+        }
+    });
+    t.step(Who::All, || t.enter(Space::First));
+}
+
+/// The page leads to one frame and the other in turn; what it reads only grows.
+fn advance<L: Lab>(t: &Trial<'_, L>) {
+    for value in 1..=FLUSHES {
+        let frame = Frame::Small(800 + u16::from(value.is_multiple_of(2)));
+        t.lab.store_frame(frame, 0, value);
+        t.map(PAGE, frame);
+        t.flush(t.pages(0, 1));
+        t.word(EXPECTED).store(value, Release);
+        // Some CPUs shall come or go between two flushes.
+        t.lab.relax();
+        if t.suite.failure.is_set() {
+            break;
+        }
+    }
+    t.word(ENDED).store(1, Release);
+}
+
+fn come_and_go<L: Lab>(t: &Trial<'_, L>) {
+    // The first flush ends the old value of the control.
+    t.wait_until("the first flush", || {
+        t.word(EXPECTED).load(Acquire) != 0 || t.word(ENDED).load(Acquire) != 0
+    });
+    let mut turn = t.me;
+    while t.word(ENDED).load(Acquire) == 0 && !t.suite.failure.is_set() {
+        look(t);
+        if turn.is_multiple_of(2) {
+            t.lab.go_offline();
+            t.lab.relax();
+            t.lab.come_online();
+        } else {
+            t.enter(Space::Second);
+            t.lab.relax();
+            t.enter(Space::First);
+        }
+        look(t);
+        t.published(t.me).fetch_add(1, AcqRel);
+        turn += 1;
+    }
+}
+
+fn look<L: Lab>(t: &Trial<'_, L>) {
+    let expected = t.word(EXPECTED).load(Acquire);
+    let found = t.lab.load(PAGE, 0).unwrap_or(0);
+    if found < expected {
+        t.fail(Flushed, Place::At(PAGE), expected, found);
+    }
+}

@@ -1,0 +1,16 @@
+//! The tests, one idea a file. Every CPU runs every line; [`Trial::step`](crate::trial::Trial::step) says who acts.
+
+pub(crate) mod deferred;
+pub(crate) mod interrupts;
+pub(crate) mod large_page;
+pub(crate) mod membership;
+pub(crate) mod nested;
+pub(crate) mod precision;
+pub(crate) mod remap;
+pub(crate) mod revoke;
+pub(crate) mod silent;
+pub(crate) mod slots;
+pub(crate) mod spaces;
+pub(crate) mod storm;
+pub(crate) mod tables;
+pub(crate) mod writers;

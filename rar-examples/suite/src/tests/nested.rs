@@ -1,0 +1,60 @@
+//! An interrupt handler flushes while the interrupted code has a flush in flight.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use rar_payload::{PageRange, PageSize, Request};
+
+use crate::failure::Assertion::{FlushEnds, Order};
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Reach, Space};
+use crate::suite::Suite;
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::trial::{Trial, Who};
+
+/// Values of [`Suite::errand`].
+const NOTHING: u8 = 0;
+const FLUSH_PAGE_1: u8 = 1;
+const DONE: u8 = 2;
+const FAILED: u8 = 3;
+
+pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 2, Reach::Space);
+    remap_and_control(t, 0, 2, Reach::Space);
+    t.step(Who::Initiator, || {
+        t.suite.flushes.fetch_add(2, AcqRel);
+        let cpu = t.lab.pin();
+        let outer = t
+            .lab
+            .shootdown()
+            .start(&cpu, &[t.pages(0, 1)], &t.suite.first, ());
+        t.suite.errand.store(FLUSH_PAGE_1, Release);
+        t.lab.interrupt_self();
+        let errand = t.suite.errand.swap(NOTHING, AcqRel);
+        t.assert(Order, Place::Number(1), u64::from(DONE), u64::from(errand));
+        if outer.wait().is_err() {
+            t.fail(FlushEnds, Place::Number(0), 0, 1);
+        }
+    });
+    expect_new(t, 0, 2);
+}
+
+/// The handler's part.
+pub(crate) fn on_interrupt<L: Lab>(suite: &Suite, lab: &L) {
+    if suite.errand.load(Acquire) != FLUSH_PAGE_1 {
+        return;
+    }
+    let range = PageRange::page(lab.address(Page::Small(1)), PageSize::Size4K);
+    let pcid = lab.pcid(Space::First);
+    let request = range.map_or(Request::AddressSpace { pcid }, |range| Request::Pages {
+        pcid,
+        range,
+    });
+    let cpu = lab.pin();
+    let flushed = lab
+        .shootdown()
+        .flush(&cpu, &[request], &suite.first)
+        .is_ok();
+    suite
+        .errand
+        .store(if flushed { DONE } else { FAILED }, Release);
+}

@@ -1,0 +1,50 @@
+//! A flush takes what it names, and leaves the rest.
+
+use rar_percpu::CpuId;
+
+use crate::failure::Assertion::{Flushed, Precise};
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::trial::{Trial, Who, new_value, old_value};
+
+/// Pages on either side of the flushed range that must still be served from the TLB.
+const MARGIN: u16 = 3;
+
+/// All entries are changed, some are flushed: those give the new frame, their neighbours the old one.
+pub(crate) fn neighbours<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
+    let (first, all) = (MARGIN, COUNT + 2 * MARGIN);
+    map_and_touch(t, 0, all, Reach::Space);
+    remap_and_control(t, 0, all, Reach::Space);
+    t.step(Who::Initiator, || t.flush(t.pages(first, COUNT)));
+    t.step(Who::All, || {
+        // Neighbours first: to load a flushed page fills the TLB, which could evict them.
+        for page in (0..first).chain(first + COUNT..all) {
+            t.expect(Precise, Page::Small(page), old_value(page));
+        }
+        for page in first..first + COUNT {
+            t.expect(Flushed, Page::Small(page), new_value(page));
+        }
+    });
+}
+
+/// Only the CPUs at an even distance from the initiator are targets; the others keep the old translation.
+pub(crate) fn subset<L: Lab>(t: &Trial<'_, L>) {
+    let chosen = t.distance().is_multiple_of(2);
+    t.step(Who::All, || {
+        if chosen {
+            let _fits = t.suite.chosen.insert(CpuId::new(t.me));
+        }
+    });
+    map_and_touch(t, 0, 1, Reach::Space);
+    remap_and_control(t, 0, 1, Reach::Space);
+    t.step(Who::Initiator, || {
+        t.flush_on(t.pages(0, 1), &t.suite.chosen)
+    });
+    t.step(Who::All, || {
+        if chosen {
+            t.expect(Flushed, Page::Small(0), new_value(0));
+        } else {
+            t.expect(Precise, Page::Small(0), old_value(0));
+        }
+    });
+}

@@ -1,0 +1,110 @@
+//! Pages are remapped: who has cached them reads the old frame until the flush, and the new frame after it.
+
+use rar_payload::{Globals, PageSize, Request};
+
+use crate::failure::Assertion::{Flushed, Mapped};
+use crate::lab::{Access, Lab, Page, Reach};
+use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
+
+pub(crate) fn one_page<L: Lab>(t: &Trial<'_, L>) {
+    remap(t, 0, 1, Reach::Space, |t| t.flush(t.pages(0, 1)));
+}
+
+pub(crate) fn pages<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
+    remap(t, 3, COUNT, Reach::Space, |t| t.flush(t.pages(3, COUNT)));
+}
+
+pub(crate) fn address_space<L: Lab>(t: &Trial<'_, L>) {
+    remap(t, 0, 16, Reach::Space, |t| t.flush(t.whole_space()));
+}
+
+pub(crate) fn everything<L: Lab>(t: &Trial<'_, L>) {
+    remap(t, 0, 16, Reach::Global, |t| {
+        t.flush(Request::Everything {
+            globals: Globals::Include,
+        })
+    });
+}
+
+pub(crate) fn global_page<L: Lab>(t: &Trial<'_, L>) {
+    remap(t, 5, 1, Reach::Global, |t| {
+        if let Some(range) = t.range(Page::Small(5), 1, PageSize::Size4K) {
+            t.flush(Request::GlobalPages { range });
+        }
+    });
+}
+
+/// Two ranges apart from each other under one signal.
+pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
+    remap(t, 0, 200, Reach::Space, |t| {
+        let requests = [t.pages(0, 100), t.pages(100, 100)];
+        t.suite
+            .flushes
+            .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        let cpu = t.lab.pin();
+        if t.lab
+            .shootdown()
+            .flush(&cpu, &requests, &t.suite.first)
+            .is_err()
+        {
+            t.fail(
+                crate::failure::Assertion::FlushEnds,
+                crate::failure::Place::Number(0),
+                0,
+                1,
+            );
+        }
+    });
+}
+
+/// Maps `count` pages from `first` on and has all CPUs cache them.
+pub(crate) fn map_and_touch<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, reach: Reach) {
+    t.step(Who::Initiator, || {
+        for page in first..first + count {
+            t.lab.store_frame(old_frame(page), 0, old_value(page));
+            t.lab.store_frame(new_frame(page), 0, new_value(page));
+            t.map_as(Page::Small(page), old_frame(page), Access::Write, reach);
+        }
+    });
+    t.step(Who::All, || {
+        for page in first..first + count {
+            t.expect(Mapped, Page::Small(page), old_value(page));
+        }
+    });
+}
+
+/// Lets the entries lead to the new frames, and has all CPUs show that they still use the old ones.
+pub(crate) fn remap_and_control<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, reach: Reach) {
+    t.step(Who::Initiator, || {
+        for page in first..first + count {
+            t.map_as(Page::Small(page), new_frame(page), Access::Write, reach);
+        }
+    });
+    t.step(Who::All, || {
+        for page in first..first + count {
+            t.expect_stale(Page::Small(page), old_value(page), new_value(page));
+        }
+    });
+}
+
+/// Has all CPUs show that they use the new frames.
+pub(crate) fn expect_new<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16) {
+    t.step(Who::All, || {
+        for page in first..first + count {
+            t.expect(Flushed, Page::Small(page), new_value(page));
+        }
+    });
+}
+
+fn remap<L: Lab>(
+    t: &Trial<'_, L>,
+    first: u16,
+    count: u16,
+    reach: Reach,
+    flush: impl FnOnce(&Trial<'_, L>),
+) {
+    map_and_touch(t, first, count, reach);
+    remap_and_control(t, first, count, reach);
+    t.step(Who::Initiator, || flush(t));
+    expect_new(t, first, count);
+}

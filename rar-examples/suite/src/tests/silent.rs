@@ -1,0 +1,141 @@
+//! A target that does not hear the signal, and one that hears nothing.
+
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+use rar_shootdown::FlushError;
+
+use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, StillOwned};
+use crate::failure::Place;
+use crate::lab::{Hearing, Lab, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::trial::{Trial, Who};
+
+/// The CPU after the initiator does not hear the signal: the fallback flushes it, and its slot goes into quarantine.
+pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 1, Reach::Space);
+    remap_and_control(t, 0, 1, Reach::Space);
+    hear(t, Hearing::FallbackOnly);
+    t.step(Who::Initiator, || {
+        let before = t.lab.shootdown().statistics();
+        t.flush(t.pages(0, 1));
+        let after = t.lab.shootdown().statistics();
+        t.assert(
+            Counter,
+            Place::Number(0),
+            1,
+            after.fallbacks - before.fallbacks,
+        );
+        t.assert(Counter, Place::Number(1), 1, after.quarantined as u64);
+    });
+    expect_new(t, 0, 1);
+    hear(t, Hearing::Both);
+    later_flushes_work(t);
+}
+
+/// The CPU after the initiator hears nothing: the flush fails, names it, and keeps what it owns; waiting again, when the CPU hears,
+/// gives it back.
+pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 1, Reach::Space);
+    remap_and_control(t, 0, 1, Reach::Space);
+    hear(t, Hearing::None);
+    let dropped = AtomicBool::new(false);
+    let cpu = t.lab.pin();
+    let mut failed = None;
+    t.step(Who::Initiator, || {
+        t.suite.flushes.fetch_add(1, AcqRel);
+        let pending =
+            t.lab
+                .shootdown()
+                .start(&cpu, &[t.pages(0, 1)], &t.suite.first, Owned(&dropped));
+        match pending.wait() {
+            Ok(_) => t.fail(FlushFails, Place::Number(silent(t)), 1, 0),
+            Err(late) => {
+                let FlushError::NoAnswer {
+                    cpu: named, entry, ..
+                } = late.error
+                else {
+                    return;
+                };
+                t.assert(
+                    FlushFails,
+                    Place::Number(0),
+                    u64::from(silent(t)),
+                    u64::from(named.get()),
+                );
+                t.assert(
+                    FlushFails,
+                    Place::Number(1),
+                    0x01,
+                    entry.map_or(u64::MAX, |(_, byte)| u64::from(byte.0)),
+                );
+                failed = Some(late.pending);
+            }
+        }
+        t.assert(
+            StillOwned,
+            Place::Number(0),
+            0,
+            u64::from(dropped.load(Relaxed)),
+        );
+        t.assert(
+            Counter,
+            Place::Number(1),
+            1,
+            t.lab.shootdown().statistics().quarantined as u64,
+        );
+    });
+    hear(t, Hearing::Both);
+    t.step(Who::Initiator, || {
+        match failed.take().map(rar_shootdown::Pending::wait) {
+            Some(Ok(owned)) => drop(owned),
+            _ => t.fail(FlushEnds, Place::Number(1), 0, 1),
+        }
+    });
+    t.step(Who::Initiator, || {
+        t.assert(
+            StillOwned,
+            Place::Number(1),
+            1,
+            u64::from(dropped.load(Relaxed)),
+        )
+    });
+    expect_new(t, 0, 1);
+    later_flushes_work(t);
+}
+
+/// Stands for a frame that must outlive the flush.
+struct Owned<'a>(&'a AtomicBool);
+
+impl Drop for Owned<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// A flush by the signal alone, after which the late byte is final, so that the slot leaves quarantine.
+fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 4, 1, Reach::Space);
+    remap_and_control(t, 4, 1, Reach::Space);
+    t.step(Who::Initiator, || {
+        let before = t.lab.shootdown().statistics();
+        t.flush(t.pages(4, 1));
+        t.lab.shootdown().reclaim_slots();
+        let after = t.lab.shootdown().statistics();
+        t.assert(Counter, Place::Number(2), before.fallbacks, after.fallbacks);
+        t.assert(Counter, Place::Number(3), 0, after.quarantined as u64);
+    });
+    expect_new(t, 4, 1);
+}
+
+fn hear<L: Lab>(t: &Trial<'_, L>, hearing: Hearing) {
+    t.step(Who::All, || {
+        if t.me == silent(t) {
+            t.lab.set_hearing(hearing);
+        }
+    });
+}
+
+fn silent<L: Lab>(t: &Trial<'_, L>) -> u32 {
+    (t.initiator + 1) % t.lab.cpus()
+}

@@ -1,0 +1,72 @@
+//! Two address spaces are live at once, on different CPUs.
+
+use rar_payload::{PageSize, Request};
+
+use crate::failure::Assertion::{Flushed, Mapped, Precise};
+use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach, Space};
+use crate::trial::{Trial, Who};
+
+const PAGE: Page = Page::Small(9);
+
+/// CPUs at an odd distance run in the second space. Each space's page is changed; flushing one space leaves the other.
+pub(crate) fn two_spaces<L: Lab>(t: &Trial<'_, L>) {
+    let mine = if t.distance().is_multiple_of(2) {
+        Space::First
+    } else {
+        Space::Second
+    };
+    t.step(Who::All, || t.enter(mine));
+    t.step(Who::Initiator, || {
+        for space in [Space::First, Space::Second] {
+            t.lab.store_frame(frame(space, 0), 0, value(space, 0));
+            t.lab.store_frame(frame(space, 1), 0, value(space, 1));
+            map(t, space, 0);
+        }
+    });
+    t.step(Who::All, || t.expect(Mapped, PAGE, value(mine, 0)));
+    t.step(Who::Initiator, || {
+        map(t, Space::First, 1);
+        map(t, Space::Second, 1);
+    });
+    t.step(Who::All, || {
+        t.expect_stale(PAGE, value(mine, 0), value(mine, 1))
+    });
+    flush(t, Space::First);
+    t.step(Who::All, || match mine {
+        Space::First => t.expect(Flushed, PAGE, value(mine, 1)),
+        Space::Second => t.expect(Precise, PAGE, value(mine, 0)),
+    });
+    flush(t, Space::Second);
+    t.step(Who::All, || t.expect(Flushed, PAGE, value(mine, 1)));
+}
+
+fn flush<L: Lab>(t: &Trial<'_, L>, space: Space) {
+    t.step(Who::Initiator, || {
+        if let Some(range) = t.range(PAGE, 1, PageSize::Size4K) {
+            t.flush_on(
+                Request::Pages {
+                    pcid: t.lab.pcid(space),
+                    range,
+                },
+                t.suite.set(space),
+            );
+        }
+    });
+}
+
+fn map<L: Lab>(t: &Trial<'_, L>, space: Space, version: u16) {
+    let mapping = Mapping {
+        frame: frame(space, version),
+        access: Access::Write,
+        reach: Reach::Space,
+    };
+    t.lab.map(space, PAGE, Some(mapping));
+}
+
+fn frame(space: Space, version: u16) -> Frame {
+    Frame::Small(700 + version + if space == Space::First { 0 } else { 2 })
+}
+
+fn value(space: Space, version: u16) -> u64 {
+    0x5ace_0000 + u64::from(version) + if space == Space::First { 0x100 } else { 0x200 }
+}

@@ -1,0 +1,44 @@
+//! A page table is replaced and may then be freed: everything that was reached through it goes.
+
+use rar_payload::{Request, TableOwner};
+
+use crate::lab::{Access, Lab, Mapping, Reach, Space};
+use crate::tests::remap::{expect_new, map_and_touch};
+use crate::trial::{Trial, Who, new_frame, new_value, old_value};
+
+const COUNT: u16 = 40;
+
+pub(crate) fn freed_table<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, COUNT, Reach::Space);
+    swap_and_control(t, Who::All);
+    t.step(Who::Initiator, || t.flush(table_of_first_space(t)));
+    expect_new(t, 0, COUNT);
+}
+
+/// Lets the directory lead to a table whose entries lead to the new frames; `who` must still use the old ones.
+pub(crate) fn swap_and_control<L: Lab>(t: &Trial<'_, L>, who: Who) {
+    t.step(Who::Initiator, || {
+        for page in 0..COUNT {
+            let mapping = Mapping {
+                frame: new_frame(page),
+                access: Access::Write,
+                reach: Reach::Space,
+            };
+            t.lab.map_in_spare(Space::First, page, Some(mapping));
+        }
+        t.lab.swap_tables(Space::First);
+    });
+    t.step(who, || {
+        for page in 0..COUNT {
+            t.expect_stale(
+                crate::lab::Page::Small(page),
+                old_value(page),
+                new_value(page),
+            );
+        }
+    });
+}
+
+pub(crate) fn table_of_first_space<L: Lab>(t: &Trial<'_, L>) -> Request {
+    Request::TablesFreed(TableOwner::AddressSpace(t.lab.pcid(Space::First)))
+}

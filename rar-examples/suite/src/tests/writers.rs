@@ -1,0 +1,114 @@
+//! The targets write without pause: after the flush no store reaches the old frame any more.
+
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::failure::Assertion::{Control, Frozen, Mapped};
+use crate::failure::Place;
+use crate::lab::{Frame, Lab, Page, StoreKind};
+use crate::trial::{Trial, Who, new_frame, old_frame};
+
+const PAGE: Page = Page::Small(1);
+const NUMBER: u16 = 1;
+/// Keeps what the old frame held when the flush ended.
+const KEPT: Frame = Frame::Small(900);
+/// Set by the initiator when the writers may stop.
+const STOP: usize = 0;
+/// How long the old frame is watched after the flush, in rounds of all writers.
+const ROUNDS: u64 = 4;
+
+pub(crate) fn plain<L: Lab>(t: &Trial<'_, L>) {
+    writers(t, StoreKind::Plain);
+}
+
+pub(crate) fn non_temporal<L: Lab>(t: &Trial<'_, L>) {
+    writers(t, StoreKind::NonTemporal);
+}
+
+fn writers<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
+    t.step(Who::Initiator, || {
+        for word in 0..word_count(t) {
+            t.lab.store_frame(old_frame(NUMBER), word, 0);
+            t.lab.store_frame(new_frame(NUMBER), word, 0);
+        }
+        t.map(PAGE, old_frame(NUMBER));
+    });
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            remap_under_writers(t)
+        } else {
+            write_until_told(t, kind)
+        }
+    });
+}
+
+/// Each writer counts up in a word of its own, and publishes how far it has come.
+fn write_until_told<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
+    let mut count = 0;
+    while t.word(STOP).load(Acquire) == 0 {
+        count += 1;
+        if t.lab.store(PAGE, word_of(t.me), count, kind).is_err() {
+            t.fail(Mapped, Place::At(PAGE), 0, 1);
+            return;
+        }
+        t.published(t.me).store(count, Release);
+        t.lab.relax();
+    }
+}
+
+fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
+    let progress = |rounds: u64| {
+        for cpu in others(t) {
+            let before = t.published(cpu).load(Acquire);
+            t.wait_until("the writers", || {
+                t.published(cpu).load(Acquire) >= before + rounds || t.suite.failure.is_set()
+            });
+        }
+    };
+    let old = |cpu| t.lab.load_frame(old_frame(NUMBER), word_of(cpu));
+
+    progress(ROUNDS);
+    t.map(PAGE, new_frame(NUMBER));
+    for cpu in others(t) {
+        let before = old(cpu);
+        let published = t.published(cpu).load(Acquire);
+        // At least one whole store of this writer comes after the change of the entry.
+        t.wait_until("a writer", || {
+            t.published(cpu).load(Acquire) >= published + 2 || t.suite.failure.is_set()
+        });
+        let stale = old(cpu);
+        t.suite.control(cpu, stale, 0);
+        if stale <= before {
+            t.fail(Control, Place::Number(cpu), before + 1, stale);
+        }
+    }
+    t.flush(t.pages(NUMBER, 1));
+    for cpu in others(t) {
+        t.lab.store_frame(KEPT, word_of(cpu), old(cpu));
+    }
+    progress(ROUNDS);
+    for cpu in others(t) {
+        t.assert(
+            Frozen,
+            Place::Number(cpu),
+            t.lab.load_frame(KEPT, word_of(cpu)),
+            old(cpu),
+        );
+        if t.lab.load_frame(new_frame(NUMBER), word_of(cpu)) == 0 {
+            t.fail(Frozen, Place::Number(cpu), 1, 0);
+        }
+    }
+    t.word(STOP).store(1, Release);
+}
+
+fn others<L: Lab>(t: &Trial<'_, L>) -> impl Iterator<Item = u32> + use<L> {
+    let initiator = t.initiator;
+    (0..t.lab.cpus().min(u32::from(word_count(t)))).filter(move |cpu| *cpu != initiator)
+}
+
+fn word_count<L: Lab>(t: &Trial<'_, L>) -> u16 {
+    u16::try_from(t.lab.cpus()).unwrap_or(512).min(512)
+}
+
+fn word_of(cpu: u32) -> u16 {
+    u16::try_from(cpu % 512).unwrap_or(0)
+}

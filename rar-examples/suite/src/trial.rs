@@ -1,0 +1,264 @@
+//! One run of one test, as one CPU sees it.
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+use rar_payload::{PageRange, PageSize, Request};
+use rar_percpu::{AtomicCpuSet, CpuId};
+
+use crate::failure::{Assertion, Place};
+use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
+use crate::suite::Suite;
+
+/// How long a CPU may take to reach a barrier.
+const BARRIER_SECONDS: u64 = 60;
+
+/// Who takes part in a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Who {
+    /// Every CPU.
+    All,
+    /// The CPU that initiates the flush of this run.
+    Initiator,
+    /// Every CPU but the initiator.
+    Others,
+}
+
+/// One run of one test, as one CPU sees it: every CPU has its own, and all go through the same steps.
+pub(crate) struct Trial<'a, L> {
+    pub(crate) suite: &'a Suite,
+    pub(crate) lab: &'a L,
+    pub(crate) name: &'static str,
+    pub(crate) me: u32,
+    pub(crate) initiator: u32,
+    pub(crate) storm_flushes: u64,
+    phase: Cell<u64>,
+    space: Cell<Space>,
+}
+
+impl<'a, L: Lab> Trial<'a, L> {
+    pub(crate) fn new(
+        suite: &'a Suite,
+        lab: &'a L,
+        name: &'static str,
+        me: u32,
+        initiator: u32,
+        storm_flushes: u64,
+        phase: u64,
+    ) -> Self {
+        Self {
+            suite,
+            lab,
+            name,
+            me,
+            initiator,
+            storm_flushes,
+            phase: Cell::new(phase),
+            space: Cell::new(Space::First),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> u64 {
+        self.phase.get()
+    }
+
+    /// Puts this CPU into the state that every test begins with.
+    pub(crate) fn settle(&self) {
+        self.lab.set_hearing(Hearing::Both);
+        self.lab.enable_interrupts();
+        self.enter(Space::First);
+        self.suite.chosen.remove(CpuId::new(self.me));
+        if let Some(published) = self.suite.published.get(self.me as usize) {
+            published.store(0, Ordering::Relaxed);
+        }
+        self.barrier();
+        if self.me == self.initiator {
+            for word in &self.suite.words {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+        self.lab.flush_own_tlb();
+        self.barrier();
+    }
+
+    /// One step: those named do something, then all CPUs meet. Once an assertion has failed nobody does anything any more.
+    pub(crate) fn step(&self, who: Who, action: impl FnOnce()) {
+        let takes_part = match who {
+            Who::All => true,
+            Who::Initiator => self.is_initiator(),
+            Who::Others => !self.is_initiator(),
+        };
+        if takes_part && !self.suite.failure.is_set() {
+            action();
+        }
+        self.barrier();
+    }
+
+    /// Waits until all CPUs have come here.
+    pub(crate) fn barrier(&self) {
+        let phase = self.phase.get() + 1;
+        self.phase.set(phase);
+        self.suite.arrived.fetch_add(1, Ordering::AcqRel);
+        let all = phase * u64::from(self.lab.cpus());
+        self.wait_until("a barrier", || {
+            self.suite.arrived.load(Ordering::Acquire) >= all
+        });
+    }
+
+    /// Waits for a condition that other CPUs bring about. Ends the machine if they do not.
+    pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
+        let started = self.lab.now();
+        let limit = self.lab.ticks_per_millisecond() * 1000 * BARRIER_SECONDS;
+        while !condition() {
+            if self.lab.now().is_past(started, limit) {
+                self.lab.give_up(format_args!(
+                    "CPU {} waited {BARRIER_SECONDS} s for {what} in test {} (initiator {})",
+                    self.me, self.name, self.initiator
+                ));
+            }
+            self.lab.relax();
+        }
+    }
+
+    pub(crate) fn is_initiator(&self) -> bool {
+        self.me == self.initiator
+    }
+
+    /// How far this CPU is from the initiator, counted upwards and around: 0 for the initiator.
+    pub(crate) fn distance(&self) -> u32 {
+        (self.me + self.lab.cpus() - self.initiator) % self.lab.cpus()
+    }
+
+    pub(crate) fn word(&self, index: usize) -> &'a AtomicU64 {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "tests name words by small constants"
+        )]
+        &self.suite.words[index]
+    }
+
+    pub(crate) fn published(&self, cpu: u32) -> &'a AtomicU64 {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a CPU takes part, so it is below MAX_CPUS"
+        )]
+        &self.suite.published[cpu as usize]
+    }
+
+    pub(crate) fn fail(&self, assertion: Assertion, place: Place, expected: u64, found: u64) {
+        self.suite
+            .failure
+            .set(assertion, self.me, place, expected, found);
+    }
+
+    pub(crate) fn assert(&self, assertion: Assertion, place: Place, expected: u64, found: u64) {
+        if expected != found {
+            self.fail(assertion, place, expected, found);
+        }
+    }
+
+    /// This CPU runs in the space from here on, is in its set, and in no other.
+    pub(crate) fn enter(&self, space: Space) {
+        let me = CpuId::new(self.me);
+        // The suite runs on fewer CPUs than a set can name.
+        let _fits = self.suite.set(space).insert(me);
+        fence(Ordering::SeqCst);
+        self.lab.enter(space);
+        self.lab.flush_own_tlb();
+        for other in [Space::First, Space::Second]
+            .into_iter()
+            .filter(|other| *other != space)
+        {
+            self.suite.set(other).remove(me);
+        }
+        self.space.set(space);
+    }
+
+    /// Maps a page of the first space, writable, to a frame.
+    pub(crate) fn map(&self, page: Page, frame: Frame) {
+        self.map_as(page, frame, Access::Write, Reach::Space);
+    }
+
+    pub(crate) fn map_as(&self, page: Page, frame: Frame, access: Access, reach: Reach) {
+        self.lab.map(
+            Space::First,
+            page,
+            Some(Mapping {
+                frame,
+                access,
+                reach,
+            }),
+        );
+    }
+
+    /// Loads a page, asserts its value.
+    pub(crate) fn expect(&self, assertion: Assertion, page: Page, value: u64) {
+        // A fault reads as no value that a test uses.
+        let found = self.lab.load(page, 0).unwrap_or(u64::MAX);
+        self.assert(assertion, Place::At(page), value, found);
+    }
+
+    /// The positive control: this CPU must still read the old value though the entry leads to the new one.
+    pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
+        let found = self.lab.load(page, 0).unwrap_or(u64::MAX);
+        self.suite.control(self.me, found, new);
+        self.assert(Assertion::Control, Place::At(page), old, found);
+    }
+
+    /// Pages of the first space, by number.
+    pub(crate) fn pages(&self, first: u16, count: u16) -> Request {
+        self.range(Page::Small(first), u64::from(count), PageSize::Size4K)
+            .map_or(self.whole_space(), |range| Request::Pages {
+                pcid: self.lab.pcid(Space::First),
+                range,
+            })
+    }
+
+    pub(crate) fn range(&self, first: Page, count: u64, size: PageSize) -> Option<PageRange> {
+        PageRange::new(self.lab.address(first), count, size).ok()
+    }
+
+    pub(crate) fn whole_space(&self) -> Request {
+        Request::AddressSpace {
+            pcid: self.lab.pcid(Space::First),
+        }
+    }
+
+    /// Flushes on the CPUs of the first space, and asserts that it ends well.
+    pub(crate) fn flush(&self, request: Request) {
+        self.flush_on(request, &self.suite.first);
+    }
+
+    pub(crate) fn flush_on(&self, request: Request, targets: &AtomicCpuSet) {
+        self.suite.flushes.fetch_add(1, Ordering::Relaxed);
+        let cpu = self.lab.pin();
+        if self
+            .lab
+            .shootdown()
+            .flush(&cpu, &[request], targets)
+            .is_err()
+        {
+            self.fail(Assertion::FlushEnds, Place::Number(0), 0, 1);
+        }
+    }
+}
+
+/// The value in the frame that a page leads to before a test changes its entry.
+pub(crate) fn old_value(page: u16) -> u64 {
+    0x01d0_0000 + u64::from(page)
+}
+
+/// The value in the frame that a page leads to after a test has changed its entry.
+pub(crate) fn new_value(page: u16) -> u64 {
+    0x0e30_0000 + u64::from(page)
+}
+
+/// The frame of a page before a test changes its entry.
+pub(crate) fn old_frame(page: u16) -> Frame {
+    Frame::Small(page)
+}
+
+/// The frame of a page after a test has changed its entry.
+pub(crate) fn new_frame(page: u16) -> Frame {
+    Frame::Small(1024 + page)
+}

@@ -1,0 +1,142 @@
+//! Why a CPU could not take its next step.
+
+use rar_regs::{AddressError, MsrFault, SupportError};
+
+use crate::cpu_id::CpuId;
+use crate::domain::Domain;
+use crate::per_cpu::PerCpu;
+
+/// Why a CPU could not come up, or not be disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum LifeCycleError {
+    /// The CPU was never registered with the domain.
+    NotRegistered(CpuId),
+    /// The CPU is online already.
+    AlreadyOnline(CpuId),
+    /// A step was taken on another CPU than the one the value belongs to.
+    WrongCpu {
+        /// The CPU whose unit the value drives.
+        unit: CpuId,
+        /// The CPU that the code runs on.
+        cpu: CpuId,
+    },
+    /// This CPU does not have the RAR that the boot CPU was detected with.
+    Support(SupportError),
+    /// The kernel knows no physical address for the memory.
+    NoPhysicalAddress(SharedMemory),
+    /// The memory's physical address cannot go into the register.
+    Address(AddressError),
+    /// Access to a register faulted.
+    Msr(MsrFault),
+    /// A register did not keep what was written, as on an emulator that swallows writes to registers it does not know.
+    NotRetained {
+        /// The register's address.
+        msr: u32,
+        /// What was written.
+        written: u64,
+        /// What was read back.
+        read: u64,
+    },
+}
+
+/// A piece of memory that a RAR unit reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SharedMemory {
+    /// The payload table.
+    PayloadTable,
+    /// A CPU's action vector.
+    ActionVector,
+}
+
+impl LifeCycleError {
+    /// Returns the state of a CPU that may come online.
+    pub(crate) fn check<'d, const WORDS: usize>(
+        domain: &'d Domain<'d, WORDS>,
+        cpu: CpuId,
+    ) -> Result<&'d PerCpu, Self> {
+        let state = domain
+            .cpu(cpu)
+            .filter(|state| state.apic_id().is_some())
+            .ok_or(Self::NotRegistered(cpu))?;
+        if domain.online().contains(cpu) {
+            Err(Self::AlreadyOnline(cpu))
+        } else {
+            Ok(state)
+        }
+    }
+}
+
+impl From<SupportError> for LifeCycleError {
+    fn from(error: SupportError) -> Self {
+        Self::Support(error)
+    }
+}
+
+impl From<AddressError> for LifeCycleError {
+    fn from(error: AddressError) -> Self {
+        Self::Address(error)
+    }
+}
+
+impl From<MsrFault> for LifeCycleError {
+    fn from(error: MsrFault) -> Self {
+        Self::Msr(error)
+    }
+}
+
+impl core::fmt::Display for LifeCycleError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NotRegistered(cpu) => write!(
+                f,
+                "CPU {cpu} is not registered; call Domain::register first"
+            ),
+            Self::AlreadyOnline(cpu) => {
+                write!(f, "CPU {cpu} is online already; take it offline first")
+            }
+            Self::WrongCpu { unit, cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} cannot drive the RAR unit of CPU {unit}; take the step on CPU {unit}"
+                )
+            }
+            Self::Support(error) => {
+                write!(f, "this CPU does not have the RAR of the boot CPU: {error}")
+            }
+            Self::NoPhysicalAddress(memory) => {
+                write!(f, "the kernel gave no physical address for the {memory}")
+            }
+            Self::Address(error) => error.fmt(f),
+            Self::Msr(error) => error.fmt(f),
+            Self::NotRetained { msr, written, read } => {
+                write!(
+                    f,
+                    "MSR {msr:#x} did not keep {written:#x} but reads {read:#x}; there is no working RAR here"
+                )
+            }
+        }
+    }
+}
+
+impl core::fmt::Display for SharedMemory {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::PayloadTable => "payload table",
+            Self::ActionVector => "action vector",
+        })
+    }
+}
+
+impl core::error::Error for LifeCycleError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Support(error) => Some(error),
+            Self::Address(error) => Some(error),
+            Self::Msr(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The memory that initiators and microcode share: one payload table, one action vector per CPU.
+//!
+//! Both are arrays of atomics, so that sharing them needs no unsafe code. Their addresses go into `RAR_PAYLOAD_TABLE_BASE`
+//! and `RAR_ACTION_VECTOR_BASE` of every CPU and must stay valid until RAR is disabled there.
+
+use rar_payload::Payload;
+
+use crate::action::{ActionByte, ActionState};
+use crate::slot_index::SlotIndex;
+use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering};
+use crate::{const_unless_loom, shared_array};
+
+/// The payload table: 64 entries of 64 bytes in one 4 KiB page.
+///
+/// Several tables for subsets of CPUs are possible; one table for all CPUs of a [`Domain`](crate::Domain) is our choice, as it was Linux's.
+#[repr(C, align(4096))]
+#[doc(alias = "rar_payload")]
+#[derive(Debug)]
+pub struct PayloadTable {
+    entries: [Entry; MAX_SLOTS],
+}
+
+#[repr(C, align(64))]
+#[derive(Debug)]
+struct Entry {
+    words: [AtomicU64; 8],
+}
+
+impl PayloadTable {
+    const_unless_loom! {
+        /// Returns a table of zeroes.
+        pub fn new() -> Self {
+            Self { entries: shared_array!(Entry { words: shared_array!(AtomicU64::new(0)) }) }
+        }
+    }
+
+    /// Writes one entry.
+    ///
+    /// Only the owner of the slot may call this, and only while no CPU has the slot's byte non-final: a unit may read the
+    /// entry from the moment it is armed until it is final.
+    pub fn store(&self, slot: SlotIndex, payload: &Payload) {
+        if let Some(entry) = self.entries.get(slot.get()) {
+            for (word, value) in entry.words.iter().zip(payload.words()) {
+                // Ordered by the Release of `ActionVector::arm`, whose partner is whoever takes the byte.
+                word.store(value, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Reads one entry, as a target does after it has taken the byte.
+    #[must_use]
+    pub fn load(&self, slot: SlotIndex) -> Payload {
+        let mut words = [0; 8];
+        if let Some(entry) = self.entries.get(slot.get()) {
+            for (value, word) in words.iter_mut().zip(&entry.words) {
+                *value = word.load(Ordering::Relaxed);
+            }
+        }
+        Payload::from_words(words)
+    }
+}
+
+impl Default for PayloadTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One CPU's action vector: a byte per slot, one cache line.
+///
+/// Initiators turn a byte of their own slot pending, the CPU's RAR unit makes it final. Initiators of different slots
+/// write neighbouring bytes at once, so nothing here is ever wider than a byte.
+#[repr(C, align(64))]
+#[doc(alias = "rar_action")]
+#[derive(Debug)]
+pub struct ActionVector {
+    bytes: [AtomicU8; MAX_SLOTS],
+}
+
+impl ActionVector {
+    const_unless_loom! {
+        /// Returns a vector with nothing pending.
+        pub fn new() -> Self {
+            Self { bytes: shared_array!(AtomicU8::new(ActionState::Success as u8)) }
+        }
+    }
+
+    /// Marks the slot's entry pending for this CPU. Only the slot's owner calls it, after it has written the payload.
+    pub fn arm(&self, slot: SlotIndex) {
+        // Release: a unit that sees PENDING sees the payload. Partner: the unit's read, and the exchange of `take`.
+        self.byte(slot)
+            .store(ActionState::Pending as u8, Ordering::Release);
+    }
+
+    /// Reads the slot's byte once.
+    #[must_use]
+    pub fn load(&self, slot: SlotIndex) -> ActionByte {
+        // Acquire: a final byte comes after the flush and after the last read of the payload. Partner: the unit's store,
+        // and the Release of `finish`.
+        ActionByte(self.byte(slot).load(Ordering::Acquire))
+    }
+
+    /// Takes a pending entry for the software responder, before its payload is read. At most one caller gets it.
+    pub(crate) fn take(&self, slot: SlotIndex) -> bool {
+        // Acquire: the payload that was written before the byte was armed. Partner: `arm`.
+        self.byte(slot)
+            .compare_exchange(
+                ActionState::Pending as u8,
+                ActionByte::TAKEN,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
+
+    /// Makes a byte final in software: by the responder for an entry it took, or on a CPU whose unit is disabled.
+    pub(crate) fn finish(&self, slot: SlotIndex, state: ActionState) {
+        // Release: the flush, and the read of the payload, are done. Partner: `load` of the waiting initiator.
+        self.byte(slot).store(state as u8, Ordering::Release);
+    }
+
+    fn byte(&self, slot: SlotIndex) -> &AtomicU8 {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a SlotIndex is below MAX_SLOTS by construction"
+        )]
+        &self.bytes[slot.get()]
+    }
+}
+
+impl Default for ActionVector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(not(loom))]
+mod layout {
+    use core::mem::{align_of, offset_of, size_of};
+
+    use super::{ActionVector, Entry, PayloadTable};
+
+    // A unit addresses entry i at table base + 64 * i, and byte i at vector base + i; the table is one page, the vector one line.
+    const _: () = assert!(size_of::<PayloadTable>() == 4096);
+    const _: () = assert!(align_of::<PayloadTable>() == 4096);
+    const _: () = assert!(size_of::<Entry>() == 64);
+    const _: () = assert!(offset_of!(PayloadTable, entries) == 0);
+    const _: () = assert!(offset_of!(Entry, words) == 0);
+    const _: () = assert!(size_of::<ActionVector>() == 64);
+    const _: () = assert!(align_of::<ActionVector>() == 64);
+    const _: () = assert!(offset_of!(ActionVector, bytes) == 0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(index: u8) -> SlotIndex {
+        SlotIndex::new(index).unwrap()
+    }
+
+    #[test]
+    fn an_entry_reads_back_and_leaves_its_neighbours() {
+        let table = PayloadTable::new();
+        table.store(slot(7), &Payload::from_words([1, 2, 3, 4, 5, 6, 7, 8]));
+        assert_eq!(table.load(slot(7)).words(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(table.load(slot(6)).words(), [0; 8]);
+        assert_eq!(table.load(slot(8)).words(), [0; 8]);
+    }
+
+    #[test]
+    fn only_a_pending_byte_can_be_taken_and_only_once() {
+        let vector = ActionVector::new();
+        assert!(!vector.take(slot(3)));
+        vector.arm(slot(3));
+        assert!(vector.take(slot(3)));
+        assert!(!vector.take(slot(3)));
+        assert!(!vector.load(slot(3)).is_final());
+        vector.finish(slot(3), ActionState::Success);
+        assert_eq!(vector.load(slot(3)), ActionByte(0));
+    }
+
+    #[test]
+    fn arming_touches_one_byte() {
+        let vector = ActionVector::new();
+        vector.arm(slot(63));
+        for s in SlotIndex::first(64) {
+            assert_eq!(vector.load(s).0, u8::from(s == slot(63)));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The register writes behind the steps of [`RarCpu`].
+#![expect(unsafe_code, reason = "microcode follows what these registers say")]
+
+use rar_regs::{MsrAccess, RarActionVectorBase, RarControl, RarPayloadTableBase};
+
+use crate::life_cycle_error::LifeCycleError;
+use crate::rar_cpu::RarCpu;
+
+impl<A: MsrAccess, S, const WORDS: usize> RarCpu<'_, A, S, WORDS> {
+    /// Writes the control register and reads it back. What does not read back is disabled again.
+    pub(crate) fn write_control(&self, control: RarControl) -> Result<(), LifeCycleError> {
+        // SAFETY:
+        // 1. Ring 0 and 2. the register exists: `support`, which detection alone makes, and which this CPU was checked against.
+        // 3. The value is legal: `RarControl` sets defined bits only.
+        // 4. The memory stays: disabling needs none, and enabling is reached through `RarCpu::enable`, whose caller promised it.
+        unsafe { control.write(&self.registers, &self.support) }?;
+        let read = self.read_back(RarControl::MSR)?;
+        if read == control.bits() {
+            return Ok(());
+        }
+        // SAFETY: as above; a disabled unit follows no address.
+        unsafe { RarControl::DISABLED.write(&self.registers, &self.support) }?;
+        Err(LifeCycleError::NotRetained {
+            msr: RarControl::MSR,
+            written: control.bits(),
+            read,
+        })
+    }
+
+    /// Writes both address registers and reads them back. RAR is disabled on this CPU when it is called.
+    pub(crate) fn write_bases(
+        &self,
+        vector: RarActionVectorBase,
+        table: RarPayloadTableBase,
+    ) -> Result<(), LifeCycleError> {
+        // SAFETY: 1. and 2. as in `write_control`; 3. the value was checked when it was made; 4. RAR is disabled here, so that
+        // nothing follows the address before `RarCpu::enable`.
+        unsafe { vector.write(&self.registers, &self.support) }?;
+        // SAFETY: as for the vector.
+        unsafe { table.write(&self.registers, &self.support) }?;
+        for (msr, written) in [
+            (RarActionVectorBase::MSR, vector.bits()),
+            (RarPayloadTableBase::MSR, table.bits()),
+        ] {
+            let read = self.read_back(msr)?;
+            if read != written {
+                return Err(LifeCycleError::NotRetained { msr, written, read });
+            }
+        }
+        Ok(())
+    }
+
+    fn read_back(&self, msr: u32) -> Result<u64, LifeCycleError> {
+        // SAFETY: 1. and 2. as in `write_control`: the RAR registers exist here, and reading them has no effect.
+        Ok(unsafe { self.registers.read(msr) }?)
+    }
+}

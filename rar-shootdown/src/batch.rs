@@ -1,0 +1,82 @@
+//! What goes out under one signal: at most a few operations, each with its slot.
+
+use rar_payload::{Operation, Request};
+use rar_percpu::SlotIndex;
+
+use crate::policy::Policy;
+
+/// The operations of one flush, and the slots they were written to.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    entries: [Option<(Operation, Option<SlotIndex>)>; Policy::MAX_OPERATIONS],
+    len: usize,
+}
+
+impl Batch {
+    /// Returns the precise operations of all requests, or `None` if there are more than `limit`.
+    pub(crate) fn precise(requests: &[Request], limit: usize) -> Option<Self> {
+        let total: usize = requests
+            .iter()
+            .map(|request| request.operations().len())
+            .sum();
+        if total > limit.min(Policy::MAX_OPERATIONS) {
+            return None;
+        }
+        let mut operations = requests.iter().flat_map(Request::operations);
+        let entries =
+            core::array::from_fn(|_| operations.next().map(|operation| (operation, None)));
+        Some(Self {
+            entries,
+            len: total,
+        })
+    }
+
+    /// Returns the one operation that covers all requests.
+    pub(crate) fn covering(requests: &[Request]) -> Self {
+        let mut entries = [None; Policy::MAX_OPERATIONS];
+        let len = usize::from(!requests.is_empty());
+        if let Some(first) = entries.first_mut().filter(|_| len == 1) {
+            *first = Some((Request::covering(requests), None));
+        }
+        Self { entries, len }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.entries
+            .iter()
+            .flatten()
+            .map(|(operation, _)| operation)
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotIndex> + '_ {
+        self.entries.iter().flatten().filter_map(|(_, slot)| *slot)
+    }
+
+    /// Gives every operation a slot from `claim`; on the first refusal returns `false` and keeps those it got.
+    pub(crate) fn assign(&mut self, mut claim: impl FnMut() -> Option<SlotIndex>) -> bool {
+        self.entries.iter_mut().flatten().all(|(_, slot)| {
+            *slot = claim();
+            slot.is_some()
+        })
+    }
+
+    /// Takes all slots away.
+    pub(crate) fn take_slots(&mut self) -> impl Iterator<Item = SlotIndex> + '_ {
+        self.entries
+            .iter_mut()
+            .flatten()
+            .filter_map(|(_, slot)| slot.take())
+    }
+
+    /// The operations with their slots, of those that have one.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&Operation, SlotIndex)> {
+        self.entries
+            .iter()
+            .flatten()
+            .filter_map(|(operation, slot)| slot.map(|slot| (operation, slot)))
+    }
+}

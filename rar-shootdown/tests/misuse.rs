@@ -1,0 +1,7 @@
+//! What must not compile.
+#![cfg(not(loom))]
+
+#[test]
+fn misuse_does_not_compile() {
+    trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
+}
