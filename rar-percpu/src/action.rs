@@ -79,7 +79,7 @@ impl ActionByte {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -124,7 +124,7 @@ impl Default for FlushGeneration {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::fake::{FakeTlb, pinned};

@@ -151,7 +151,7 @@ mod layout {
     const _: () = assert!(offset_of!(ActionVector, bytes) == 0);
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

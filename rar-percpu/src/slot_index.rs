@@ -42,7 +42,7 @@ impl core::fmt::Display for SlotIndex {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

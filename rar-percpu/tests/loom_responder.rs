@@ -1,0 +1,174 @@
+//! Every interleaving of who arms and who responds.
+#![cfg(loom)]
+#![expect(
+    unsafe_code,
+    clippy::unwrap_used,
+    reason = "models play the kernel and the hardware"
+)]
+
+use loom::model::Builder;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::thread;
+use rar_payload::{InvpcidScope, Operation, Pcid};
+use rar_percpu::fake::pinned;
+use rar_percpu::{
+    ActionState, ApicId, CpuId, Domain, LocalTlb, PayloadTable, PerCpu, PinnedCpu, SlotIndex,
+    SoftwareCpu, Unsupported,
+};
+
+/// A domain of one CPU, and a TLB that remembers which PCIDs were flushed.
+struct World {
+    domain: Domain<'static, 1>,
+    tlb: Tlb,
+}
+
+#[derive(Default)]
+struct Tlb {
+    flushed: [AtomicBool; 3],
+}
+
+// SAFETY: a flush here is the store of its flag.
+unsafe impl LocalTlb for Tlb {
+    fn flush(&self, _: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        let Operation::Invpcid(InvpcidScope::Context { pcid }) = operation else {
+            return Err(Unsupported);
+        };
+        self.flushed
+            .get(usize::from(pcid.get()))
+            .ok_or(Unsupported)?
+            .store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn flush_everything(&self, _: &PinnedCpu<'_>) {}
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        let table: &'static PayloadTable = Box::leak(Box::default());
+        let cpus: &'static [PerCpu] = Box::leak(Box::new([PerCpu::new()]));
+        let world = Arc::new(Self {
+            domain: Domain::new(table, cpus),
+            tlb: Tlb::default(),
+        });
+        world
+            .domain
+            .register(CpuId::new(0), ApicId::new(0))
+            .unwrap();
+        // SAFETY: the domain lives as long as the world, and the value is forgotten at once.
+        let domain: &'static Domain<'static, 1> = unsafe { &*core::ptr::from_ref(&world.domain) };
+        core::mem::forget(SoftwareCpu::join(domain, &pinned(0), &world.tlb).unwrap());
+        world
+    }
+
+    fn send(&self, pcid: u16) {
+        let operation = Operation::Invpcid(InvpcidScope::Context {
+            pcid: Pcid::new(pcid).unwrap(),
+        });
+        self.domain.table().store(slot(), &operation.encode());
+        self.domain.cpus()[0].vector().arm(slot());
+    }
+
+    fn serve(&self) -> rar_percpu::Served {
+        self.domain.serve(&pinned(0), &self.tlb)
+    }
+
+    fn succeeded(&self) -> bool {
+        self.domain.cpus()[0].vector().load(slot()).state() == Ok(ActionState::Success)
+    }
+
+    fn flushed(&self, pcid: usize) -> bool {
+        self.tlb.flushed[pcid].load(Ordering::Relaxed)
+    }
+}
+
+/// How often the initiator looks; loom needs a bound.
+const POLLS: u32 = 2;
+
+fn slot() -> SlotIndex {
+    SlotIndex::new(0).unwrap()
+}
+
+fn explore(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+/// The target scans because of another initiator's signal, at any moment: if it takes our entry, it reads our payload.
+#[test]
+fn arm_versus_a_scan_by_anothers_signal() {
+    explore(|| {
+        let world = World::new();
+        let target = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let served = world.serve();
+                assert_eq!(served.failed, 0, "the payload is visible before PENDING");
+                if served.succeeded == 1 {
+                    assert!(world.flushed(1), "the payload is visible before PENDING");
+                }
+            })
+        };
+        world.send(1);
+        target.join().unwrap();
+    });
+}
+
+/// Success means flushed: who sees the byte final sees what the flush did.
+#[test]
+fn the_flush_is_before_the_final_byte() {
+    explore(|| {
+        let world = World::new();
+        world.send(1);
+        let target = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let _served = world.serve();
+            })
+        };
+        if world.succeeded() {
+            assert!(world.flushed(1), "success means flushed");
+        }
+        target.join().unwrap();
+        assert!(world.succeeded() && world.flushed(1));
+    });
+}
+
+/// A responder is interrupted and its handler responds too (I11): no entry is completed by one who does not own it.
+#[test]
+fn nested_responders() {
+    explore(|| {
+        let world = World::new();
+        world.send(1);
+        let outer = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let _served = world.serve();
+            })
+        };
+        let nested = {
+            let world = world.clone();
+            thread::spawn(move || {
+                let _served = world.serve();
+            })
+        };
+        let second = (0..POLLS).any(|_| {
+            thread::yield_now();
+            world.succeeded()
+        });
+        if second {
+            assert!(world.flushed(1), "a nested responder lost a flush");
+            world.send(2);
+        }
+        outer.join().unwrap();
+        nested.join().unwrap();
+        if world.succeeded() {
+            assert!(
+                world.flushed(1 + usize::from(second)),
+                "a nested responder lost a flush"
+            );
+        }
+    });
+}
