@@ -1,1 +1,53 @@
-//! model
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod action;
+mod decode;
+mod illegal;
+mod invalidation;
+mod knobs;
+mod memory;
+mod msr;
+mod pages;
+mod policy;
+mod record;
+mod recording_tlb;
+mod resolve;
+mod service;
+mod serviced;
+mod tlb;
+mod tlb_model;
+mod translation;
+mod unit;
+
+pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
+pub use illegal::Illegal;
+pub use invalidation::{Contexts, Globals, Invalidation, Vpids};
+pub use knobs::{Faults, Knobs};
+pub use memory::{PhysicalMemory, SharedBytes};
+pub use msr::{
+    ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, MsrOperation,
+    PAYLOAD_TABLE_BASE,
+};
+pub use pages::{PageSize, Pages};
+pub use policy::{
+    Acked, Cr3Mismatch, LatchClear, LinearWidth, MsrsAtInit, Offence, PageReach, Rebase, Scan,
+    ScanOrder, Signals, Sleep, TableSize, ZeroPages,
+};
+pub use record::{Execution, NoRecord, Outcome, Recorder, Ring};
+pub use recording_tlb::{Asked, RecordingTlb};
+pub use serviced::{HeldBy, Pass, Serviced, Signalled, Wake};
+pub use tlb::{Refused, Tlb};
+pub use tlb_model::{Pcids, TlbModel};
+pub use translation::{Tag, Translation};
+pub use unit::{Activity, InterruptFlag, RarUnit};
+
+/// Action byte: the entry is done; the unit writes it.
+pub const SUCCESS: u8 = 0x00;
+/// Action byte: the initiator wants the entry executed.
+pub const PENDING: u8 = 0x01;
+/// Action byte: the intermediate state of older Intel code; no longer in the public document.
+pub const ACKED: u8 = 0x02;
+/// Action byte: the entry was refused; the unit writes it.
+pub const FAILURE: u8 = 0x80;

@@ -2,6 +2,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct TheExamplesOfTheReadme;
+
 mod catalogue;
 mod failure;
 mod lab;

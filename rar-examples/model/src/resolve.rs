@@ -1,0 +1,76 @@
+//! From a decoded action to what the TLB must do, with the open questions answered by the knobs.
+
+use crate::{
+    Action, Contexts, Cr3Mismatch, Globals, Invalidation, InvpcidScope, InvpgScope, Knobs, Outcome,
+    Pages, Refused, Tlb, msr,
+};
+
+/// Executes `action` and returns what came of it.
+pub(crate) fn execute(action: Action, knobs: &Knobs, tlb: &mut impl Tlb) -> Outcome {
+    let done = match action {
+        Action::Invpg { cr3: Some(cr3), .. } if (cr3 ^ tlb.cr3()) & knobs.cr3_mask != 0 => {
+            return Outcome::Cr3Differs(knobs.cr3_mismatch);
+        }
+        Action::Invpg { scope, .. } => tlb.invalidate(invpg(scope, knobs)),
+        Action::Invpcid(scope) => tlb.invalidate(invpcid(scope, knobs)),
+        Action::Invept(eptp) => tlb.invalidate(Invalidation::Ept(eptp)),
+        Action::Invvpid(scope) => tlb.invalidate(Invalidation::Vpid(scope)),
+        Action::Wrmsr { msr, .. } if is_own(msr) => Err(Refused::MsrWrite { msr }),
+        Action::Wrmsr { msr, value } => tlb.write_msr(msr, value),
+    };
+    done.map_or_else(Outcome::Refused, |()| Outcome::Performed)
+}
+
+fn is_own(msr: u32) -> bool {
+    msr == msr::CORE_CAPABILITIES || (msr::CONTROL..=msr::INFO).contains(&msr)
+}
+
+fn invpg(scope: InvpgScope, knobs: &Knobs) -> Invalidation {
+    let contexts = knobs.invpg_contexts;
+    match scope {
+        InvpgScope::Pages(list) => pages(list, contexts, knobs.invpg_globals, knobs),
+        InvpgScope::All(globals) => Invalidation::Everything { contexts, globals },
+    }
+}
+
+fn invpcid(scope: InvpcidScope, knobs: &Knobs) -> Invalidation {
+    match scope {
+        InvpcidScope::Pages { pcid, pages: list } => {
+            pages(list, Contexts::Pcid(pcid), Globals::Exclude, knobs)
+        }
+        InvpcidScope::Context { pcid } => Invalidation::Everything {
+            contexts: Contexts::Pcid(pcid),
+            globals: Globals::Exclude,
+        },
+        InvpcidScope::AllContexts(globals) => Invalidation::Everything {
+            contexts: Contexts::All,
+            globals,
+        },
+    }
+}
+
+fn pages(pages: Pages, contexts: Contexts, globals: Globals, knobs: &Knobs) -> Invalidation {
+    Invalidation::Pages {
+        pages,
+        reach: knobs.reach,
+        contexts,
+        globals,
+    }
+}
+
+impl Outcome {
+    /// Returns the byte that ends the entry; `None` if the unit leaves it PENDING.
+    #[must_use]
+    pub const fn status(&self) -> Option<u8> {
+        match self {
+            Self::Performed
+            | Self::SuccessWithoutFlush
+            | Self::Cr3Differs(Cr3Mismatch::Success) => Some(crate::SUCCESS),
+            Self::Cr3Differs(Cr3Mismatch::Failure)
+            | Self::Illegal(_)
+            | Self::Refused(_)
+            | Self::InjectedFailure => Some(crate::FAILURE),
+            Self::Unanswered => None,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the calls of a unit report.
+
+use crate::Activity;
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signalled {
+    /// One is requested now.
+    Latched,
+    /// One was requested already; the two are one.
+    Merged,
+    /// Lost: the unit is disabled, or the CPU is in a state that loses signals.
+    Dropped,
+}
+
+/// What a call of [`service`](crate::RarUnit::service) did.
+#[must_use = "a driver under test may depend on whether the CPU was woken"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Serviced {
+    /// ENABLE is 0: nothing happened.
+    Disabled,
+    /// No signal is latched: nothing happened.
+    Idle,
+    /// A signal is latched and stays so.
+    Held(HeldBy),
+    /// The vector was scanned.
+    Scanned(Pass),
+}
+
+/// Why a latched signal is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HeldBy {
+    /// IGNORE_IF is 0 and RFLAGS.IF is 0.
+    InterruptFlag,
+    /// The CPU's state.
+    Activity(Activity),
+    /// The delay fault.
+    Delay,
+}
+
+/// Whether software runs on after the service of a sleeping CPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wake {
+    /// The CPU is as it was.
+    AsBefore,
+    /// The CPU was asleep and is running now.
+    Woken,
+}
+
+/// What one scan did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// Entries ended with SUCCESS.
+    pub succeeded: u32,
+    /// Entries ended with FAILURE.
+    pub failed: u32,
+    /// Entries found PENDING and left so.
+    pub unanswered: u32,
+    /// Whether software was woken.
+    pub wake: Wake,
+}

@@ -1,0 +1,75 @@
+//! The boundary to the TLB of the CPU that owns the unit.
+
+use core::fmt;
+
+use crate::Invalidation;
+
+/// Why the CPU did not do what an entry asked. The unit answers FAILURE.
+///
+/// That these cases end in FAILURE, with no exception, is a decision of this model: no public source names the causes of
+/// FAILURE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// A nonzero PCID was named while CR4.PCIDE is 0; the INVPCID instruction raises #GP(0) then (SDM vol. 2, INVPCID).
+    PcidsDisabled {
+        /// The PCID of the entry.
+        pcid: u16,
+    },
+    /// INVEPT or INVVPID outside VMX root operation.
+    NotInVmxRoot,
+    /// WRMSR to this register with this value would raise #GP(0).
+    MsrWrite {
+        /// The register.
+        msr: u32,
+    },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PcidsDisabled { pcid } => write!(f, "PCID {pcid} named while PCIDs are off"),
+            Self::NotInVmxRoot => f.write_str("INVEPT or INVVPID outside VMX root operation"),
+            Self::MsrWrite { msr } => write!(f, "MSR {msr:#x} refuses the value"),
+        }
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// The TLB of one CPU, as its RAR unit sees it.
+pub trait Tlb {
+    /// Returns CR3 as the CPU holds it now; INVPG with CR3 match is compared with it.
+    fn cr3(&self) -> u64;
+
+    /// Removes at least what `invalidation` names, and returns only when that is complete.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if the CPU is in no state to do it. Nothing was removed then.
+    fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused>;
+
+    /// Writes another MSR of the CPU, for payload type 5.
+    ///
+    /// The unit never passes one of its own registers here. Without an implementation every write is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::MsrWrite`] if WRMSR would raise #GP(0).
+    fn write_msr(&mut self, msr: u32, _value: u64) -> Result<(), Refused> {
+        Err(Refused::MsrWrite { msr })
+    }
+}
+
+impl<T: Tlb + ?Sized> Tlb for &mut T {
+    fn cr3(&self) -> u64 {
+        T::cr3(self)
+    }
+
+    fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
+        T::invalidate(self, invalidation)
+    }
+
+    fn write_msr(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
+        T::write_msr(self, msr, value)
+    }
+}

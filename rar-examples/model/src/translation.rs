@@ -1,0 +1,104 @@
+//! One cached translation.
+
+use crate::{PageSize, Pages};
+
+/// What a cached translation belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tag {
+    /// A non-global translation of one process-context identifier (0..=4095).
+    Pcid(u16),
+    /// A global translation: used whatever PCID is current.
+    Global,
+}
+
+/// A translation as a TLB holds it: one page, of one size, for one [`Tag`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Translation {
+    linear: u64,
+    physical: u64,
+    size: PageSize,
+    tag: Tag,
+    writable: bool,
+}
+
+impl Translation {
+    /// Returns a writable translation; both addresses are rounded down to the page size.
+    #[must_use]
+    pub const fn new(linear: u64, physical: u64, size: PageSize, tag: Tag) -> Self {
+        Self {
+            linear: size.start_of(linear),
+            physical: size.start_of(physical),
+            size,
+            tag,
+            writable: true,
+        }
+    }
+
+    /// Returns the same translation without write permission.
+    #[must_use]
+    pub const fn read_only(self) -> Self {
+        Self {
+            writable: false,
+            ..self
+        }
+    }
+
+    /// Returns the linear address of the page.
+    #[must_use]
+    pub const fn linear(&self) -> u64 {
+        self.linear
+    }
+
+    /// Returns the physical address of the page.
+    #[must_use]
+    pub const fn physical(&self) -> u64 {
+        self.physical
+    }
+
+    /// Returns the page size.
+    #[must_use]
+    pub const fn size(&self) -> PageSize {
+        self.size
+    }
+
+    /// Returns what the translation belongs to.
+    #[must_use]
+    pub const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Returns whether the cached permission allows writes.
+    #[must_use]
+    pub const fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Returns whether the page holds `address`.
+    #[must_use]
+    pub const fn covers(&self, address: u64) -> bool {
+        self.size.start_of(address) == self.linear
+    }
+
+    /// Returns whether an access at `address` under `pcid` may use this translation.
+    #[must_use]
+    pub const fn serves(&self, pcid: u16, address: u64) -> bool {
+        let tagged = match self.tag {
+            Tag::Pcid(own) => own == pcid,
+            Tag::Global => true,
+        };
+        tagged && self.covers(address)
+    }
+
+    /// Returns the physical address behind `address`, which the page must hold to make sense.
+    #[must_use]
+    pub const fn physical_of(&self, address: u64) -> u64 {
+        self.physical | (address & (self.size.bytes() - 1))
+    }
+
+    /// Returns whether any byte of the page lies in the span of `pages`.
+    pub(crate) fn overlaps(&self, pages: Pages) -> bool {
+        let own_last = self.linear | (self.size.bytes() - 1);
+        let span_last = pages.last() | (pages.size.bytes() - 1);
+        pages.count > 0 && self.linear <= span_last && pages.start <= own_last
+    }
+}

@@ -1,0 +1,151 @@
+//! The state of one unit: registers, latch, and how software reaches them.
+
+use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::msr::Registers;
+use crate::{CONTROL, GeneralProtection, Knobs, Signalled, Signals};
+
+/// RFLAGS.IF of the CPU at the moment of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InterruptFlag {
+    /// IF is 1: interrupts are on.
+    Set,
+    /// IF is 0: interrupts are off.
+    Clear,
+}
+
+/// What the CPU is doing, as far as it matters to its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activity {
+    /// It executes instructions.
+    Running,
+    /// HLT, MWAIT or C1.
+    Halted,
+    /// C6 or deeper.
+    DeepSleep,
+    /// SMM, wait-for-SIPI, shutdown or BIOS Guard mode: no RAR is served there.
+    Inhibited,
+}
+
+impl Activity {
+    const ALL: [Self; 4] = [
+        Self::Running,
+        Self::Halted,
+        Self::DeepSleep,
+        Self::Inhibited,
+    ];
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Running => 0,
+            Self::Halted => 1,
+            Self::DeepSleep => 2,
+            Self::Inhibited => 3,
+        }
+    }
+}
+
+/// The RAR unit of one logical processor.
+///
+/// All methods take `&self`, so other threads can [`signal`](Self::signal) while the owner is in
+/// [`service`](Self::service), as on real machines. Only the thread that plays the CPU writes its registers, changes its
+/// activity or serves.
+#[derive(Debug, Default)]
+pub struct RarUnit {
+    pub(crate) knobs: Knobs,
+    pub(crate) registers: Registers,
+    pub(crate) latch: AtomicBool,
+    pub(crate) delay: AtomicU8,
+    activity: AtomicU8,
+}
+
+impl RarUnit {
+    /// Returns a unit as after power-on: all registers zero, nothing latched, the CPU running.
+    #[must_use]
+    pub fn new(knobs: Knobs) -> Self {
+        Self {
+            knobs,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the decisions of this unit.
+    #[must_use]
+    pub const fn knobs(&self) -> &Knobs {
+        &self.knobs
+    }
+
+    /// Replaces the decisions: for faults that begin in the middle of a test. Registers and latch stay.
+    pub const fn set_knobs(&mut self, knobs: Knobs) {
+        self.knobs = knobs;
+    }
+
+    /// Returns what RDMSR reads.
+    ///
+    /// # Errors
+    ///
+    /// [`GeneralProtection`] for a register that is neither 0xCF nor 0xED..=0xF0.
+    pub fn read_msr(&self, msr: u32) -> Result<u64, GeneralProtection> {
+        self.registers.read(msr, &self.knobs)
+    }
+
+    /// Does what WRMSR does.
+    ///
+    /// # Errors
+    ///
+    /// [`GeneralProtection`] for an unknown or read-only register, for reserved bits (which include alignment and bits
+    /// at or above MAXPHYADDR), and for a base register while ENABLE is 1. The register is unchanged then.
+    pub fn write_msr(&self, msr: u32, value: u64) -> Result<(), GeneralProtection> {
+        let was_enabled = self.registers.is_enabled();
+        self.registers.write(msr, value, &self.knobs)?;
+        let disabled = msr == CONTROL && was_enabled && !self.registers.is_enabled();
+        if disabled && self.knobs.at_disable == Signals::Drop {
+            self.latch.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Takes a RAR message from an APIC.
+    ///
+    /// Whether RFLAGS.IF lets it be served is not asked here: a signal is latched with IF=0 too.
+    pub fn signal(&self) -> Signalled {
+        let disabled = !self.registers.is_enabled() && self.knobs.while_disabled == Signals::Drop;
+        let inhibited =
+            self.activity() == Activity::Inhibited && self.knobs.while_inhibited == Signals::Drop;
+        if disabled || inhibited {
+            return Signalled::Dropped;
+        }
+        if self.latch.swap(true, Ordering::AcqRel) {
+            return Signalled::Merged;
+        }
+        self.delay.store(self.knobs.faults.delay, Ordering::Release);
+        Signalled::Latched
+    }
+
+    /// Returns whether a signal is latched.
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        self.latch.load(Ordering::Acquire)
+    }
+
+    /// Does what INIT does: the latch is cleared; the registers follow their knob. The activity is the caller's business.
+    pub fn init(&self) {
+        self.latch.store(false, Ordering::Release);
+        self.registers.init(self.knobs.msrs_at_init);
+    }
+
+    /// Returns what the CPU is doing.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let code = self.activity.load(Ordering::Acquire);
+        Activity::ALL
+            .into_iter()
+            .find(|activity| activity.code() == code)
+            .unwrap_or(Activity::Running)
+    }
+
+    /// Notes what the CPU does from now on.
+    pub fn set_activity(&self, activity: Activity) {
+        self.activity.store(activity.code(), Ordering::Release);
+    }
+}

@@ -1,0 +1,12 @@
+//! The unit as a driver sees it: registers, memory and TLB.
+
+mod concurrency;
+mod execution;
+mod illegal;
+mod knobs;
+mod msrs;
+mod properties;
+mod rig;
+mod scan;
+mod signals;
+mod tlb_model;
