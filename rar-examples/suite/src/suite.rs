@@ -19,7 +19,7 @@ const WORDS: usize = 8;
 /// Which tests to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// Only the test of this name.
+    /// Only the tests of these names, separated by commas.
     pub test: Option<&'a str>,
     /// Which list.
     pub list: List,
@@ -291,7 +291,7 @@ fn rare(statistics: &Statistics) -> [u64; 5] {
 impl Options<'_> {
     fn chooses<L: Lab>(&self, test: &Test<L>) -> bool {
         match self.test {
-            Some(name) => test.name == name,
+            Some(names) => names.split(',').any(|name| name == test.name),
             None => self.list == List::All || test.race,
         }
     }
