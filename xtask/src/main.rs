@@ -1,2 +1,72 @@
-//! xtask
-fn main() {}
+//! The one door to this workspace: `cargo xtask --help`.
+
+mod arrows;
+mod cargo;
+mod cli;
+mod code_rules;
+mod command;
+mod copy;
+mod defmt;
+mod disasm;
+mod elf;
+mod fault;
+mod guest;
+mod host;
+mod interrupt;
+mod judge;
+mod kernel;
+mod loom;
+mod outside;
+mod patch;
+mod plan;
+mod progress;
+mod qemu;
+mod records;
+mod report;
+mod sabotage;
+mod setup;
+mod stages;
+mod workspace;
+
+use anyhow::Result;
+use clap::Parser as _;
+use cli::{Cli, SetupArgs, Subcommands};
+use command::Shell;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            fault::reason_of(&error).into()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    interrupt::install()?;
+    let shell = Shell {
+        verbose: cli.verbose,
+    };
+    match &cli.command {
+        Subcommands::Test(args) => stages::command(args, shell),
+        Subcommands::Qemu(args) => qemu::command(args, shell),
+        Subcommands::Setup(args) => setup(*args, shell),
+        Subcommands::Loom(args) => loom::command(args, shell),
+        Subcommands::Disasm(args) => disasm::command(args, shell),
+        Subcommands::Sabotage(args) => sabotage::command(args, shell),
+        Subcommands::Ci(args) => stages::ci(args, shell),
+    }
+}
+
+fn setup(args: SetupArgs, shell: Shell) -> Result<()> {
+    let install = if args.check {
+        setup::Install::Never
+    } else {
+        setup::Install::Allowed
+    };
+    let qemu = setup::qemu(None, install, shell)?;
+    println!("{} ({})", qemu.version, qemu.path.display());
+    Ok(())
+}

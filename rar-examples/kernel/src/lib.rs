@@ -1,1 +1,29 @@
-//! kernel
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), no_std)]
+
+mod acpi;
+mod boot_info;
+mod command_line;
+mod frame_ring;
+mod memory_map;
+mod physical_memory;
+#[cfg(test)]
+mod test_memory;
+
+pub use acpi::{
+    AcpiError, CpuList, LOCAL_APIC_DEFAULT, PmTimer, find_table, read_madt, read_pm_timer,
+};
+pub use boot_info::{
+    BootInfo, BootInfoError, MULTIBOOT2_MAGIC, PVH_MAGIC, Rsdp, read_boot_info, read_multiboot2,
+    read_pvh,
+};
+pub use command_line::CommandLine;
+pub use frame_ring::FrameRing;
+pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
+pub use physical_memory::PhysicalMemory;
+
+// A test links the standard library, which has a panic handler and memory functions of its own.
+#[cfg(all(feature = "freestanding", not(test)))]
+mod freestanding;
+#[cfg(all(feature = "freestanding", not(test)))]
+pub use freestanding::*;

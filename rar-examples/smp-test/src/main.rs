@@ -1,2 +1,73 @@
-//! smp-test
-fn main() {}
+//! The multicore test kernel: boots every CPU, runs the shootdown suite on all of them, and exits with the verdict.
+#![no_std]
+#![no_main]
+
+mod options;
+
+use rar_kernel::{ExitCode, KernelLab, Once, clock, exit, lab, println, smp};
+use rar_percpu::CpuId;
+use rar_suite::{Suite, Summary};
+
+use crate::options::RunOptions;
+
+rar_kernel::entry!(main);
+
+/// How long CPUs may take to return from the suite after the first has.
+const LAST_CPU_MILLISECONDS: u64 = 10_000;
+
+static SUITE: Suite = Suite::new();
+static RUN: Once<Run> = Once::new();
+static SUMMARY: Once<Summary> = Once::new();
+
+struct Run {
+    lab: &'static KernelLab,
+    options: RunOptions<'static>,
+}
+
+fn main() -> ! {
+    let Some(kernel) = rar_kernel::kernel() else {
+        println!("the kernel did not start");
+        exit(ExitCode::Failure)
+    };
+    let cpus = smp::cpus().map_or(1, smp::Cpus::online);
+    println!("smp-test: {cpus} CPUs, {}", kernel.clock());
+    let options = match RunOptions::read(kernel.command_line()) {
+        Ok(options) => options,
+        Err(error) => {
+            println!("{error}");
+            exit(ExitCode::Failure)
+        }
+    };
+    match lab::start(&SUITE, options.deadline) {
+        Ok(lab) => {
+            let _first = RUN.set(Run { lab, options });
+        }
+        Err(error) => {
+            println!("no laboratory: {error}");
+            exit(ExitCode::Failure)
+        }
+    }
+    smp::run_on_all(run);
+    if !clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
+        println!("a CPU did not return from the suite");
+        exit(ExitCode::Failure)
+    }
+    let passed = SUMMARY
+        .get()
+        .is_some_and(|summary| summary.failed == 0 && summary.passed > 0);
+    exit(if passed {
+        ExitCode::Success
+    } else {
+        ExitCode::Failure
+    })
+}
+
+fn run(cpu: CpuId) {
+    if let Some(run) = RUN.get() {
+        run.lab.join();
+        let summary = SUITE.run(run.lab, &run.options.suite);
+        if cpu.get() == 0 {
+            let _first = SUMMARY.set(summary);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+/* Where a CPU starts: copied to a page below 1 MiB, entered in real mode at its first byte. Data behind the code is filled in
+   by the CPU that sends the start-up message. A CPU that is not the expected one, or comes when nobody waits, parks. */
+.section .rodata.trampoline, "a", @progbits
+.balign 16
+.global rar_kernel_trampoline
+rar_kernel_trampoline:
+.code16
+    cli
+    cld
+    movw %cs, %ax
+    movw %ax, %ds
+    xorl %ebx, %ebx
+    movw %ax, %bx
+    shll $4, %ebx
+    lgdtl trampoline_gdt_pointer - rar_kernel_trampoline
+    movl %cr0, %eax
+    andl $0x9FFFFFFF, %eax
+    orl $1, %eax
+    movl %eax, %cr0
+    ljmpl *(trampoline_to_32 - rar_kernel_trampoline)
+
+.code32
+trampoline_32:
+    movw $0x10, %ax
+    movw %ax, %ds
+    movw %ax, %es
+    movw %ax, %ss
+    movl trampoline_cr4 - rar_kernel_trampoline(%ebx), %eax
+    movl %eax, %cr4
+    movl trampoline_cr3 - rar_kernel_trampoline(%ebx), %eax
+    movl %eax, %cr3
+    movl $0xC0000080, %ecx
+    xorl %edx, %edx
+    movl trampoline_efer - rar_kernel_trampoline(%ebx), %eax
+    wrmsr
+    movl trampoline_cr0 - rar_kernel_trampoline(%ebx), %eax
+    movl %eax, %cr0
+    ljmpl *trampoline_to_64 - rar_kernel_trampoline(%ebx)
+
+.code64
+trampoline_64:
+    movl $0x10, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    xorl %eax, %eax
+    movl %eax, %fs
+    movl %eax, %gs
+    movl %ebx, %r9d
+
+    /* The number of this CPU's APIC: leaf 0xB where it has content, else the eight bits of leaf 1. */
+    xorl %eax, %eax
+    cpuid
+    cmpl $0x0B, %eax
+    jb 1f
+    movl $0x0B, %eax
+    xorl %ecx, %ecx
+    cpuid
+    testl %ebx, %ebx
+    jnz 2f
+1:  movl $1, %eax
+    cpuid
+    movl %ebx, %edx
+    shrl $24, %edx
+2:  cmpl %edx, trampoline_expected - rar_kernel_trampoline(%r9)
+    jne 3f
+    movl $1, %eax
+    movl $2, %ecx
+    lock cmpxchgl %ecx, trampoline_state - rar_kernel_trampoline(%r9)
+    jne 3f
+    movq trampoline_stack - rar_kernel_trampoline(%r9), %rsp
+    movq trampoline_argument - rar_kernel_trampoline(%r9), %rdi
+    movq trampoline_function - rar_kernel_trampoline(%r9), %rax
+    xorl %ebp, %ebp
+    callq *%rax
+3:  cli
+    hlt
+    jmp 3b
+
+.balign 8
+trampoline_gdt:
+    .quad 0
+    .quad 0x00CF9B000000FFFF
+    .quad 0x00CF93000000FFFF
+    .quad 0x00AF9B000000FFFF
+trampoline_gdt_end:
+
+/* What the sender fills in: the layout of `Mailbox`. */
+.balign 16
+.global rar_kernel_trampoline_mailbox
+rar_kernel_trampoline_mailbox:
+trampoline_state:    .long 0
+trampoline_expected: .long 0
+trampoline_cr0:      .long 0
+trampoline_cr3:      .long 0
+trampoline_cr4:      .long 0
+trampoline_efer:     .long 0
+trampoline_stack:    .quad 0
+trampoline_argument: .quad 0
+trampoline_function: .quad 0
+trampoline_to_32:    .long trampoline_32 - rar_kernel_trampoline
+                     .word 0x08, 0
+trampoline_to_64:    .long trampoline_64 - rar_kernel_trampoline
+                     .word 0x18, 0
+trampoline_gdt_pointer:
+                     .word trampoline_gdt_end - trampoline_gdt - 1
+                     .long trampoline_gdt - rar_kernel_trampoline
+                     .word 0
+.global rar_kernel_trampoline_end
+rar_kernel_trampoline_end:
+.text

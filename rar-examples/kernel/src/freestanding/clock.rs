@@ -1,0 +1,180 @@
+//! Time: the time stamp counter and how fast it counts.
+
+use core::arch::x86_64::{__cpuid, __cpuid_count, _mm_lfence, _rdtsc};
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::port::Port;
+use crate::PmTimer;
+
+const PIT_FREQUENCY: u64 = 1_193_182;
+/// 10 ms.
+const PIT_COUNT: u16 = 11_932;
+/// 10 ms.
+const PM_TICKS: u32 = 35_795;
+/// Looks at a timer before it is taken for missing.
+const POLL_BOUND: u32 = 10_000_000;
+/// Ticks in a second, as good as any guess, where nothing tells: deadlines come out wrong by a small factor.
+const GUESS: u64 = 3_000_000_000;
+
+static FREQUENCY: AtomicU64 = AtomicU64::new(GUESS);
+
+/// Where the rate of the counter was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+pub enum ClockSource {
+    /// CPUID leaf 0x15: crystal and ratio.
+    Cpuid15,
+    /// Measured against the programmable interval timer.
+    Pit,
+    /// Measured against the ACPI power management timer.
+    PmTimer,
+    /// CPUID leaf 0x16: the base frequency of the processor.
+    Cpuid16,
+    /// Nothing answered.
+    Guess,
+}
+
+/// The time stamp counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
+pub struct Clock {
+    /// Ticks in a second.
+    pub frequency: u64,
+    /// Where the rate was learnt.
+    pub source: ClockSource,
+}
+
+impl core::fmt::Display for Clock {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let source = match self.source {
+            ClockSource::Cpuid15 => "CPUID leaf 0x15",
+            ClockSource::Pit => "the interval timer",
+            ClockSource::PmTimer => "the ACPI timer",
+            ClockSource::Cpuid16 => "CPUID leaf 0x16",
+            ClockSource::Guess => "a guess",
+        };
+        write!(
+            f,
+            "time stamp counter at {} kHz by {source}",
+            self.frequency / 1000
+        )
+    }
+}
+
+/// Returns the time stamp counter, read after every earlier load.
+#[must_use]
+pub fn now() -> u64 {
+    // SAFETY: LFENCE is part of SSE2, which every 64-bit CPU has.
+    unsafe { _mm_lfence() };
+    // SAFETY: CR4.TSD is clear, and this is ring 0 anyway.
+    unsafe { _rdtsc() }
+}
+
+/// Returns the microseconds since the counter was zero.
+#[must_use]
+pub fn microseconds() -> u64 {
+    now() / (FREQUENCY.load(Ordering::Relaxed) / 1_000_000).max(1)
+}
+
+/// Returns how many ticks a millisecond has.
+#[must_use]
+pub fn ticks_per_millisecond() -> u64 {
+    FREQUENCY.load(Ordering::Relaxed) / 1000
+}
+
+/// Waits until the condition holds; returns whether it did within the time.
+pub fn wait_until(milliseconds: u64, mut condition: impl FnMut() -> bool) -> bool {
+    let start = now();
+    let length = milliseconds.saturating_mul(ticks_per_millisecond());
+    loop {
+        if condition() {
+            return true;
+        }
+        if now().wrapping_sub(start) > length {
+            return condition();
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Lets a time pass.
+pub fn delay_microseconds(microseconds: u64) {
+    let start = now();
+    let length = ticks_per_millisecond().saturating_mul(microseconds) / 1000;
+    while now().wrapping_sub(start) < length {
+        core::hint::spin_loop();
+    }
+}
+
+/// Learns the rate of the counter from whatever the machine has.
+pub(crate) fn calibrate(pm_timer: Option<PmTimer>) -> Clock {
+    let clock = cpuid_15()
+        .map(|frequency| (frequency, ClockSource::Cpuid15))
+        .or_else(|| pit().map(|frequency| (frequency, ClockSource::Pit)))
+        .or_else(|| {
+            pm_timer
+                .and_then(against_pm_timer)
+                .map(|frequency| (frequency, ClockSource::PmTimer))
+        })
+        .or_else(|| cpuid_16().map(|frequency| (frequency, ClockSource::Cpuid16)))
+        .map_or(
+            Clock {
+                frequency: GUESS,
+                source: ClockSource::Guess,
+            },
+            |(frequency, source)| Clock { frequency, source },
+        );
+    FREQUENCY.store(clock.frequency, Ordering::Relaxed);
+    clock
+}
+
+fn cpuid_15() -> Option<u64> {
+    if __cpuid(0).eax < 0x15 {
+        return None;
+    }
+    let leaf = __cpuid_count(0x15, 0);
+    let product = u64::from(leaf.ecx).checked_mul(u64::from(leaf.ebx))?;
+    product
+        .checked_div(u64::from(leaf.eax))
+        .filter(|frequency| *frequency >= 1_000_000)
+}
+
+fn cpuid_16() -> Option<u64> {
+    if __cpuid(0).eax < 0x16 {
+        return None;
+    }
+    let megahertz = u64::from(__cpuid_count(0x16, 0).eax & 0xFFFF);
+    (megahertz != 0).then_some(megahertz * 1_000_000)
+}
+
+/// Counts ticks while channel 2 of the interval timer counts down once.
+fn pit() -> Option<u64> {
+    // SAFETY: the interval timer and its gate do not touch memory.
+    let [gate, channel, mode] = unsafe { Port::several([0x61, 0x42, 0x43]) };
+    let [low, high] = PIT_COUNT.to_le_bytes();
+    let before = gate.read8();
+    gate.write8(before & !0x03);
+    // Channel 2, low byte then high byte, mode 0: the output rises when the count ends.
+    mode.write8(0xB0);
+    channel.write8(low);
+    channel.write8(high);
+    let start_low = gate.read8() & 0x20 == 0;
+    gate.write8((before & !0x02) | 0x01);
+    let start = now();
+    let ended = start_low && (0..POLL_BOUND).any(|_| gate.read8() & 0x20 != 0);
+    let ticks = now().wrapping_sub(start);
+    gate.write8(before);
+    let frequency = ticks.checked_mul(PIT_FREQUENCY)? / u64::from(PIT_COUNT);
+    (ended && frequency >= 1_000_000).then_some(frequency)
+}
+
+fn against_pm_timer(timer: PmTimer) -> Option<u64> {
+    // SAFETY: the FADT names the port of a read-only counter.
+    let port = unsafe { Port::new(timer.port) };
+    let first = port.read32();
+    let start = now();
+    let ended =
+        (0..POLL_BOUND).any(|_| port.read32().wrapping_sub(first) & PmTimer::MASK >= PM_TICKS);
+    let ticks = now().wrapping_sub(start);
+    let passed = u64::from(port.read32().wrapping_sub(first) & PmTimer::MASK);
+    let frequency = ticks.checked_mul(PmTimer::FREQUENCY)?.checked_div(passed)?;
+    (ended && frequency >= 1_000_000).then_some(frequency)
+}

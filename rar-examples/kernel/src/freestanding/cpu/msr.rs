@@ -1,0 +1,28 @@
+//! Model-specific registers that every 64-bit CPU has. All go through the one writer of `rar-regs`.
+
+use rar_regs::{MsrAccess, NativeCpu};
+
+fn cpu() -> NativeCpu {
+    // SAFETY: all of this kernel runs in ring 0.
+    unsafe { NativeCpu::new() }
+}
+
+/// Reads a register.
+///
+/// # Safety
+///
+/// The register exists on this CPU.
+pub(crate) unsafe fn read_msr(msr: u32) -> u64 {
+    // SAFETY: the register exists. A native access does not return faults: they arrive as exceptions.
+    unsafe { cpu().read(msr) }.unwrap_or_default()
+}
+
+/// Writes a register.
+///
+/// # Safety
+///
+/// The register exists on this CPU, the value is legal, and what it changes keeps memory as Rust sees it.
+pub(crate) unsafe fn write_msr(msr: u32, value: u64) {
+    // SAFETY: as the caller promises. A native access does not return faults: they arrive as exceptions.
+    let _ = unsafe { cpu().write(msr, value) };
+}

@@ -1,0 +1,165 @@
+//! Descriptor tables: a GDT and a TSS for each CPU, one IDT for all.
+
+use core::cell::UnsafeCell;
+use core::ptr::from_ref;
+
+use x86::Ring;
+use x86::dtables::{DescriptorTablePointer, lgdt, lidt};
+use x86::segmentation::{SegmentSelector, load_cs, load_ds, load_es, load_ss};
+use x86::task::load_tr;
+
+use crate::freestanding::address::low32;
+use crate::freestanding::once::Once;
+use crate::freestanding::paging::{MapError, map_stack};
+
+const CODE: u64 = 0x00AF_9B00_0000_FFFF;
+const DATA: u64 = 0x00CF_9300_0000_FFFF;
+const CODE_SELECTOR: SegmentSelector = SegmentSelector::new(1, Ring::Ring0);
+const DATA_SELECTOR: SegmentSelector = SegmentSelector::new(2, Ring::Ring0);
+const TSS_SELECTOR: SegmentSelector = SegmentSelector::new(3, Ring::Ring0);
+
+/// Tops of the four stacks that traps switch to.
+///
+/// Every vector has one: the switch happens before the first push, so that the red zone of prebuilt code below RSP survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IstStacks {
+    /// Exceptions.
+    pub(crate) exception: u64,
+    /// Non-maskable interrupts, and nothing else: they come at any moment.
+    pub(crate) nmi: u64,
+    /// Double faults and machine checks: they come while another stack is broken or in use.
+    pub(crate) abort: u64,
+    /// Interrupts: handlers do not enable interrupts, so one stack never nests.
+    pub(crate) interrupt: u64,
+}
+
+impl IstStacks {
+    /// Makes the stacks of one CPU, each with an unmapped page below it.
+    pub(crate) fn new() -> Result<Self, MapError> {
+        Ok(Self {
+            exception: map_stack(4)?,
+            nmi: map_stack(4)?,
+            abort: map_stack(2)?,
+            interrupt: map_stack(8)?,
+        })
+    }
+}
+
+const IST_EXCEPTION: u64 = 1;
+const IST_NMI: u64 = 2;
+const IST_ABORT: u64 = 3;
+const IST_INTERRUPT: u64 = 4;
+
+/// SDM vol. 3, "Task Management in 64-bit Mode": 26 words of 32 bits.
+const TSS_WORDS: usize = 26;
+const TSS_LENGTH: u32 = 104;
+const _: () = assert!(size_of::<[u32; TSS_WORDS]>() == TSS_LENGTH as usize);
+const TSS_IST: usize = 9;
+const TSS_IO_MAP: usize = 25;
+
+/// GDT and TSS of one CPU.
+#[derive(Debug)]
+pub(crate) struct Tables(UnsafeCell<Memory>);
+
+#[derive(Debug)]
+#[repr(C, align(16))]
+struct Memory {
+    gdt: [u64; 5],
+    tss: [u32; TSS_WORDS],
+}
+
+// SAFETY: written once, by the CPU it belongs to, before it takes interrupts; afterwards only the processor reads it.
+unsafe impl Sync for Tables {}
+
+impl Tables {
+    pub(crate) const fn new() -> Self {
+        Self(UnsafeCell::new(Memory {
+            gdt: [0; 5],
+            tss: [0; TSS_WORDS],
+        }))
+    }
+
+    /// Fills the tables in and loads them on this CPU.
+    ///
+    /// # Safety
+    ///
+    /// 1. The tables belong to this CPU, are in use nowhere, and it takes no interrupt meanwhile.
+    /// 2. The stacks are memory of their own, used by nothing else.
+    pub(crate) unsafe fn load(&'static self, stacks: IstStacks) {
+        // SAFETY: nobody uses the tables (1).
+        let memory = unsafe { &mut *self.0.get() };
+        let tops = [stacks.exception, stacks.nmi, stacks.abort, stacks.interrupt];
+        for (pair, top) in memory.tss.iter_mut().skip(TSS_IST).step_by(2).zip(tops) {
+            *pair = low32(top);
+        }
+        for (pair, top) in memory.tss.iter_mut().skip(TSS_IST + 1).step_by(2).zip(tops) {
+            *pair = low32(top >> 32);
+        }
+        if let Some(io_map) = memory.tss.get_mut(TSS_IO_MAP) {
+            // No I/O permission map: its offset is the end of the segment.
+            *io_map = TSS_LENGTH << 16;
+        }
+        let base = from_ref(&memory.tss).addr() as u64;
+        let limit = u64::from(TSS_LENGTH) - 1;
+        // Present, type 9: an available 64-bit TSS (SDM vol. 3, "TSS Descriptor in 64-bit mode").
+        let low = limit | (base & 0x00FF_FFFF) << 16 | 0x89 << 40 | (base >> 24 & 0xFF) << 56;
+        memory.gdt = [0, CODE, DATA, low, base >> 32];
+
+        // SAFETY: the table is filled in and stays where it is (it is 'static).
+        unsafe { lgdt(&DescriptorTablePointer::new(&memory.gdt)) };
+        // SAFETY: entry 1 is 64-bit code over all addresses.
+        unsafe { load_cs(CODE_SELECTOR) };
+        // SAFETY: entry 2 is writable data.
+        unsafe { load_ss(DATA_SELECTOR) };
+        // SAFETY: as above.
+        unsafe { load_ds(DATA_SELECTOR) };
+        // SAFETY: as above.
+        unsafe { load_es(DATA_SELECTOR) };
+        // SAFETY: entries 3 and 4 describe this CPU's TSS, which is not busy.
+        unsafe { load_tr(TSS_SELECTOR) };
+    }
+}
+
+static IDT: Once<[[u64; 2]; 256]> = Once::new();
+
+unsafe extern "C" {
+    /// 256 entry points of 16 bytes each, in `trap.s`.
+    static rar_kernel_trap_stubs: [[u8; 16]; 256];
+}
+
+const fn ist(vector: u64) -> u64 {
+    match vector {
+        2 => IST_NMI,
+        8 | 18 => IST_ABORT,
+        0..32 => IST_EXCEPTION,
+        _ => IST_INTERRUPT,
+    }
+}
+
+fn build() -> [[u64; 2]; 256] {
+    let stubs = (&raw const rar_kernel_trap_stubs).addr() as u64;
+    let mut idt = [[0; 2]; 256];
+    for (vector, gate) in (0_u64..).zip(&mut idt) {
+        let entry = stubs + vector * 16;
+        // Present, type 14: an interrupt gate, which disables interrupts (SDM vol. 3, "64-Bit Mode IDT").
+        let low = entry & 0xFFFF
+            | u64::from(CODE_SELECTOR.bits()) << 16
+            | ist(vector) << 32
+            | 0x8E << 40
+            | (entry >> 16 & 0xFFFF) << 48;
+        *gate = [low, entry >> 32];
+    }
+    idt
+}
+
+/// Loads the interrupt descriptor table on this CPU, which has its [`Tables`] already.
+pub(crate) fn load_idt() {
+    let idt = match IDT.get() {
+        Some(idt) => Some(idt),
+        None => IDT.set(build()),
+    };
+    if let Some(idt) = idt {
+        // SAFETY: 256 gates, each to a stub that saves and restores everything, on a stack of the loaded TSS; it stays for ever.
+        unsafe { lidt(&DescriptorTablePointer::new(idt)) };
+    }
+}

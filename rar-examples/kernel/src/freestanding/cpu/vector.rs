@@ -1,0 +1,12 @@
+//! Which interrupt vector is for what.
+
+/// Asks a CPU to look for work.
+pub const WAKE: u8 = 0xE0;
+/// The signal of a backend without RAR: look at the action vector.
+pub const SOFTWARE_SIGNAL: u8 = 0xE1;
+/// The way out: serve the flush generation.
+pub const FALLBACK: u8 = 0xE2;
+/// An interrupt that a CPU sends to itself.
+pub const OWN: u8 = 0xE3;
+/// The local APIC's spurious interrupt: no acknowledgement.
+pub const SPURIOUS: u8 = 0xFF;

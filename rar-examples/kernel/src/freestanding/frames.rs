@@ -1,0 +1,44 @@
+//! Free physical memory below 4 GiB, handed out and never taken back.
+
+use super::SpinLock;
+use super::address::word;
+use super::boot::Limits;
+use crate::{FreeRanges, MemoryMap};
+
+/// Bytes of a page and of a frame.
+pub const PAGE: u64 = 4096;
+/// Trampolines and page tables must lie below; it is also the end of the map that the boot code makes.
+const LIMIT: u64 = 1 << 32;
+const FIRST_MEBIBYTE: u64 = 1 << 20;
+/// Where the kernel's image begins. Page tables above it have other low page numbers than the pages under test.
+const FLOOR: u64 = 2 << 20;
+
+static FREE: SpinLock<FreeRanges> = SpinLock::new(FreeRanges::empty());
+
+/// Takes over the free memory of the map, but for the kernel itself and page 0.
+pub(crate) fn start(map: &MemoryMap) {
+    let image = Limits::image();
+    *FREE.lock() = map.free(&[(0, PAGE), image]);
+}
+
+/// Takes a page below 1 MiB, where a starting CPU can run. The highest part is the firmware's; the lowest free page is taken.
+pub(crate) fn take_low_page() -> Option<u64> {
+    FREE.lock().take(1, PAGE, PAGE, FIRST_MEBIBYTE)
+}
+
+/// Takes `pages` zeroed frames in a row, aligned to `alignment` bytes, between 2 MiB and 4 GiB; returns the physical address.
+///
+/// Returns `None` when memory is exhausted.
+#[must_use]
+pub fn take(pages: u64, alignment: u64) -> Option<u64> {
+    let start = FREE.lock().take(pages, alignment, FLOOR, LIMIT)?;
+    // SAFETY: the range is free RAM that was just taken, mapped one to one and writable.
+    unsafe {
+        core::ptr::write_bytes(
+            core::ptr::with_exposed_provenance_mut::<u8>(word(start)),
+            0,
+            word(pages * PAGE),
+        )
+    };
+    Some(start)
+}

@@ -1,0 +1,59 @@
+//! Records as lines on the console: `@ ` and one JSON object.
+
+use rar_suite::Record;
+use serde::Serialize;
+
+use crate::freestanding::{log, smp};
+use crate::println;
+
+/// The longest record: 64 controls of three numbers.
+const CAPACITY: usize = 8192;
+
+/// The start record, with what only the kernel knows.
+#[derive(Serialize)]
+struct Start<'a> {
+    r#type: &'a str,
+    backend: &'a str,
+    cpus: u32,
+    expected_cpus: usize,
+    missing: &'a [u32],
+    tests: u32,
+    runs: u32,
+}
+
+pub(super) fn emit(record: &Record<'_>) {
+    match *record {
+        Record::Start {
+            backend,
+            cpus,
+            tests,
+            runs,
+        } => {
+            let (expected_cpus, missing) =
+                smp::cpus().map_or((1, [].as_slice()), |cpus| (cpus.expected(), cpus.missing()));
+            print(&Start {
+                r#type: "start",
+                backend,
+                cpus,
+                expected_cpus,
+                missing,
+                tests,
+                runs,
+            });
+        }
+        ref other => print(other),
+    }
+    log::drain();
+}
+
+fn print(record: &impl Serialize) {
+    let mut buffer = [0; CAPACITY];
+    let written = serde_json_core::to_slice(record, &mut buffer).ok();
+    let text = written
+        .and_then(|length| buffer.get(..length))
+        .and_then(|bytes| core::str::from_utf8(bytes).ok());
+    match text {
+        Some(text) => println!("@ {text}"),
+        None => println!("a record does not fit in {CAPACITY} bytes"),
+    }
+}

@@ -1,0 +1,86 @@
+//! The bits of a page-table entry (SDM vol. 3, "4-Level Paging and 5-Level Paging").
+
+pub(super) const PRESENT: u64 = 1 << 0;
+pub(super) const WRITABLE: u64 = 1 << 1;
+const WRITE_THROUGH: u64 = 1 << 3;
+const CACHE_DISABLE: u64 = 1 << 4;
+/// Accessed and dirty are set from the start: the processor then has no reason to write to an entry.
+const ACCESSED: u64 = 1 << 5;
+const DIRTY: u64 = 1 << 6;
+pub(super) const LARGE: u64 = 1 << 7;
+const GLOBAL: u64 = 1 << 8;
+const NO_EXECUTE: u64 = 1 << 63;
+const FRAME: u64 = 0x000F_FFFF_FFFF_F000;
+
+/// What a page may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Loads.
+    Read,
+    /// Loads and stores.
+    Write,
+    /// Loads and instruction fetches.
+    Execute,
+    /// Everything: only the page where CPUs start.
+    WriteExecute,
+}
+
+/// How the processor may cache a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Write back: RAM.
+    WriteBack,
+    /// Uncached: registers of devices.
+    Uncached,
+}
+
+/// The bits of a leaf that every mapping of this machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offered {
+    pub(super) no_execute: bool,
+    pub(super) global: bool,
+}
+
+impl Offered {
+    pub(super) const fn leaf(self, frame: u64, permission: Permission, cache: Cache) -> u64 {
+        let mut bits = frame & FRAME | PRESENT | ACCESSED | DIRTY;
+        if matches!(permission, Permission::Write | Permission::WriteExecute) {
+            bits |= WRITABLE;
+        }
+        if self.no_execute && matches!(permission, Permission::Read | Permission::Write) {
+            bits |= NO_EXECUTE;
+        }
+        if self.global {
+            bits |= GLOBAL;
+        }
+        if matches!(cache, Cache::Uncached) {
+            bits |= CACHE_DISABLE | WRITE_THROUGH;
+        }
+        bits
+    }
+}
+
+/// Returns the entry of a page under test: RAM, not executable where the machine has that.
+#[must_use]
+pub fn leaf(frame: u64, writable: bool, global: bool, large: bool) -> u64 {
+    let no_execute = super::KERNEL
+        .get()
+        .is_some_and(|kernel| kernel.offered().no_execute);
+    let permission = if writable {
+        Permission::Write
+    } else {
+        Permission::Read
+    };
+    let bits = Offered { no_execute, global }.leaf(frame, permission, Cache::WriteBack);
+    if large { bits | LARGE } else { bits }
+}
+
+/// The entry that leads to a table.
+pub(super) const fn table(frame: u64) -> u64 {
+    frame & FRAME | PRESENT | WRITABLE | ACCESSED
+}
+
+/// The physical address in an entry.
+pub(super) const fn frame(entry: u64) -> u64 {
+    entry & FRAME
+}

@@ -1,0 +1,66 @@
+//! The end by panic or exception: one CPU tells, the others are frozen.
+
+use core::fmt;
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::exit::{ExitCode, end};
+use super::{TrapFrame, apic, console, irq, log, percpu, smp};
+use crate::println;
+
+const NOBODY: u32 = 0;
+
+/// Number of the CPU that panicked first, plus one.
+static PANICKED: AtomicU32 = AtomicU32::new(NOBODY);
+
+#[panic_handler]
+fn on_panic(info: &PanicInfo<'_>) -> ! {
+    match info.location() {
+        Some(place) => die(format_args!("{place}: {}", info.message()), None),
+        None => die(format_args!("{}", info.message()), None),
+    }
+}
+
+/// Freezes the other CPUs, tells what happened, and ends the machine. A second panic on the way ends it at once.
+pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
+    irq::disable();
+    let me = percpu::this().number() + 1;
+    if let Err(first) = PANICKED.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
+        if first == me {
+            end(ExitCode::Panic);
+        }
+        irq::halt_forever();
+    }
+    for cpu in smp::all().filter(|cpu| cpu.is_ready() && cpu.number() + 1 != me) {
+        // Nothing can be done about a CPU that the message does not reach.
+        let _ = apic::send_nmi(cpu.apic_id());
+    }
+    console::seize();
+    println!(
+        "PANIC on CPU {} (APIC id {}): {what}",
+        me - 1,
+        percpu::this().apic_id().get()
+    );
+    // SAFETY: ring 0; reading control registers has no effect.
+    let cr3 = unsafe { x86::controlregs::cr3() };
+    // SAFETY: as above.
+    let cr4 = unsafe { x86::controlregs::cr4() };
+    println!(
+        "  cr3 {cr3:016x}  cr4 {:08x}  nmi {}",
+        cr4.bits(),
+        percpu::this().in_nmi()
+    );
+    if let Some(frame) = frame {
+        println!("{frame}");
+    }
+    log::drain_after_panic();
+    end(ExitCode::Panic)
+}
+
+/// Stops this CPU if another one panicked. Called from the NMI handler.
+pub(crate) fn freeze_if_wanted() {
+    let panicked = PANICKED.load(Ordering::Acquire);
+    if panicked != NOBODY && panicked != percpu::this().number() + 1 {
+        irq::halt_forever();
+    }
+}

@@ -1,0 +1,126 @@
+//! INIT and start-up, one CPU at a time.
+
+use rar_regs::ApicId;
+
+use super::trampoline::Trampoline;
+use super::{CPUS, Cpus, add};
+use crate::freestanding::address::word;
+use crate::freestanding::apic::{self, SendError};
+use crate::freestanding::boot::{become_ready, kernel};
+use crate::freestanding::percpu::{self, PerCpu};
+use crate::freestanding::{clock, frames, paging};
+use crate::{CpuList, println};
+
+const STACK_PAGES: u64 = 32;
+const ATTEMPTS: usize = 2;
+/// A host may not run a virtual CPU for a while.
+const CLAIM_MILLISECONDS: u64 = 1_000;
+const READY_MILLISECONDS: u64 = 10_000;
+
+/// Starts every CPU of the list but this one. Those that do not come are reported, and the run goes on without them.
+pub(crate) fn start(mut listed: CpuList) {
+    listed.put_first(percpu::this().apic_id().get());
+    let mut missing = CpuList::empty();
+    if listed.dropped() > 0 {
+        println!(
+            "CPUs: {} more than {} are left alone",
+            listed.dropped(),
+            CpuList::CAPACITY
+        );
+    }
+    let trampoline = if listed.ids().len() > 1 {
+        make_trampoline()
+    } else {
+        None
+    };
+    let mut number = 1;
+    for &id in listed.ids().iter().skip(1) {
+        let started = trampoline
+            .as_ref()
+            .ok_or("there is no free page below 1 MiB")
+            .and_then(|page| start_one(page, id, number));
+        match started {
+            Ok(cpu) => {
+                add(cpu);
+                number += 1;
+            }
+            Err(why) => {
+                println!("CPU with APIC id {id} is missing: {why}");
+                missing.push(id);
+            }
+        }
+    }
+    let _first = CPUS.set(Cpus {
+        expected: listed.ids().len(),
+        missing,
+    });
+}
+
+fn make_trampoline() -> Option<Trampoline> {
+    let page = frames::take_low_page()?;
+    let kernel = kernel()?;
+    let root = paging::KERNEL.get()?.space().root();
+    // SAFETY: a free page below 1 MiB that was just taken; RAM is mapped one to one.
+    unsafe { Trampoline::new(page, kernel.control(), root) }.ok()
+}
+
+fn start_one(
+    trampoline: &Trampoline,
+    id: u32,
+    number: u32,
+) -> Result<&'static PerCpu, &'static str> {
+    let cpu = new_cpu(number).ok_or("no memory")?;
+    let stack = paging::map_stack(STACK_PAGES).map_err(|_| "no memory for its stack")?;
+    for attempt in 0..ATTEMPTS {
+        trampoline.arm(id, stack, cpu, on_new_cpu);
+        wake(trampoline, ApicId::new(id)).map_err(|_| "it cannot be addressed")?;
+        clock::wait_until(CLAIM_MILLISECONDS, || trampoline.is_claimed());
+        if !trampoline.disarm() {
+            // It runs our code: another INIT would reset it in the middle.
+            return if clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
+                Ok(cpu)
+            } else {
+                Err("it started but did not get ready")
+            };
+        }
+        if attempt + 1 < ATTEMPTS {
+            println!("CPU with APIC id {id} does not start, trying once more");
+        }
+    }
+    Err("it does not answer to INIT and start-up")
+}
+
+/// SDM vol. 3, "MP Initialization Protocol Algorithm": INIT, 10 ms, start-up, 200 us, start-up.
+fn wake(trampoline: &Trampoline, id: ApicId) -> Result<(), SendError> {
+    apic::send_init(id)?;
+    clock::delay_microseconds(10_000);
+    apic::send_startup(id, trampoline.vector())?;
+    if !clock::wait_until(1, || trampoline.is_claimed()) {
+        apic::send_startup(id, trampoline.vector())?;
+    }
+    Ok(())
+}
+
+fn new_cpu(number: u32) -> Option<&'static PerCpu> {
+    let pages = (size_of::<PerCpu>() as u64).div_ceil(frames::PAGE);
+    let memory: *mut PerCpu =
+        core::ptr::with_exposed_provenance_mut(word(frames::take(pages, frames::PAGE)?));
+    // SAFETY: frames of our own, aligned to a page, large enough.
+    unsafe { memory.write(PerCpu::new()) };
+    // SAFETY: written just now, and never freed.
+    let cpu = unsafe { &*memory };
+    // SAFETY: no CPU uses it yet.
+    unsafe { cpu.name(number) };
+    Some(cpu)
+}
+
+/// The first Rust code of a CPU, on its own stack with interrupts disabled.
+extern "C" fn on_new_cpu(cpu: &'static PerCpu) -> ! {
+    // SAFETY: named by the starter, for this CPU.
+    unsafe { percpu::enter(cpu) };
+    if let Some(kernel) = kernel() {
+        // SAFETY: this CPU's memory, entered, interrupts still disabled.
+        unsafe { become_ready(cpu, kernel) };
+    }
+    super::idle()
+}

@@ -1,0 +1,74 @@
+//! What the command line asks for.
+
+use core::fmt;
+
+use rar_kernel::{CommandLine, println};
+use rar_suite::{List, Options};
+
+const STORM_FLUSHES: u64 = 20_000;
+/// Milliseconds. A host that is busy may not run a virtual CPU for a good part of it.
+const DEADLINE: u64 = 250;
+
+/// What to run, and how patiently.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunOptions<'a> {
+    /// What the suite runs.
+    pub(crate) suite: Options<'a>,
+    /// How many milliseconds a target may take to answer the signal.
+    pub(crate) deadline: u64,
+}
+
+/// A key whose value makes no sense.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BadValue<'a> {
+    key: &'a str,
+    value: &'a str,
+    legal: &'static str,
+}
+
+impl fmt::Display for BadValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "command line: {}={} is not one of: {}",
+            self.key, self.value, self.legal
+        )
+    }
+}
+
+impl<'a> RunOptions<'a> {
+    /// Reads the command line; unknown keys are named on the console and ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`BadValue`] for a known key with a value that cannot be.
+    pub(crate) fn read(line: &'a CommandLine) -> Result<Self, BadValue<'a>> {
+        let mut options = Self {
+            suite: Options {
+                test: None,
+                list: List::All,
+                storm_flushes: STORM_FLUSHES,
+            },
+            deadline: DEADLINE,
+        };
+        for (key, value) in line.words() {
+            let bad = |legal| BadValue { key, value, legal };
+            match (key, value) {
+                ("test", name) => options.suite.test = Some(name).filter(|name| !name.is_empty()),
+                ("list", "functional" | "all") => options.suite.list = List::All,
+                ("list", "race") => options.suite.list = List::Race,
+                ("list", _) => return Err(bad("functional, race, all")),
+                ("backend", "software") => {}
+                ("backend", _) => return Err(bad("software")),
+                ("flushes", _) => {
+                    options.suite.storm_flushes = line.number(key).ok_or(bad("a number"))?
+                }
+                ("deadline", _) => {
+                    options.deadline = line.number(key).ok_or(bad("a number of milliseconds"))?
+                }
+                _ => println!("command line: {key} is unknown and ignored"),
+            }
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,242 @@
+//! The layering: which crate may know which, how much a crate may pull in, and what may lie at the top.
+
+use crate::cargo::cargo;
+use crate::command::Shell;
+use crate::fault::{Fault, Reason};
+use crate::workspace::{LIBRARIES, Workspace};
+use anyhow::{Context as _, Result};
+use cargo_metadata::{DependencyKind, Package};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What each crate may know of this workspace. The RAR unit in software has its own decoder, so that a mistake in
+/// `rar-payload` cannot hide in both.
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("rar-regs", &[]),
+    ("rar-payload", &[]),
+    ("rar-percpu", &["rar-regs", "rar-payload"]),
+    ("rar-shootdown", &["rar-regs", "rar-payload", "rar-percpu"]),
+    ("rar-model", &[]),
+];
+
+/// The one example that tests of a library may use: it knows no library.
+const TEST_PARTNER: &str = "rar-model";
+
+/// Crates that must stay easy to adopt, and how many crates they may pull in.
+pub(crate) const LIGHT: [&str; 2] = ["rar-payload", "rar-regs"];
+pub(crate) const MOST_DEPENDENCIES: usize = 5;
+
+/// What may lie at the top: the entries of the layout, then the usual files.
+const TOP: [&str; 24] = [
+    "Cargo.toml",
+    "rar-regs",
+    "rar-payload",
+    "rar-percpu",
+    "rar-shootdown",
+    "rar-examples",
+    "xtask",
+    "Cargo.lock",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE-MIT",
+    "LICENSE-APACHE",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs",
+    ".ci",
+    ".cargo",
+    ".git",
+    ".gitignore",
+    ".gitattributes",
+    "rustfmt.toml",
+    "clippy.toml",
+    "deny.toml",
+    "target",
+];
+
+/// Checks every arrow; returns what was checked.
+pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
+    let packages = workspace.packages();
+    let members: BTreeSet<_> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    let mut violations = Vec::new();
+    for (name, allowed) in ARROWS {
+        violations.extend(wrong_arrows(workspace.package(name)?, allowed, &members));
+    }
+    violations.extend(wrong_entries(&workspace.root)?);
+    let mut notes = Vec::new();
+    for name in LIGHT {
+        let tree = cargo(&workspace.root, &workspace.target, "tree")?
+            .args([
+                "--package",
+                name,
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}",
+            ])
+            .require(shell)?;
+        let below = dependencies(&tree.stdout);
+        notes.push(format!("{name} pulls in {}", below.len()));
+        if below.len() > MOST_DEPENDENCIES {
+            let all = below.into_iter().collect::<Vec<_>>().join(", ");
+            violations.push(format!(
+                "{name} pulls in more than {MOST_DEPENDENCIES} crates: {all}"
+            ));
+        }
+    }
+    if violations.is_empty() {
+        return Ok(format!(
+            "{} crates keep their arrows; {}",
+            ARROWS.len(),
+            notes.join(", ")
+        ));
+    }
+    Err(Fault::new(Reason::Failed, violations.join("\n")).into())
+}
+
+fn wrong_arrows(package: &Package, allowed: &[&str], members: &BTreeSet<&str>) -> Vec<String> {
+    let known = package
+        .dependencies
+        .iter()
+        .filter(|dependency| members.contains(dependency.name.as_str()));
+    known
+        .filter(|dependency| {
+            let name = dependency.name.as_str();
+            let test_only = dependency.kind == DependencyKind::Development && name == TEST_PARTNER;
+            !allowed.contains(&name) && !test_only
+        })
+        .map(|dependency| {
+            let kind = dependency.kind;
+            format!(
+                "{} must not know {} ({kind} dependency)",
+                package.name, dependency.name
+            )
+        })
+        .collect()
+}
+
+fn wrong_entries(root: &Path) -> Result<Vec<String>> {
+    let entries = root
+        .read_dir()
+        .with_context(|| format!("cannot list {}", root.display()))?;
+    let mut wrong = Vec::new();
+    for entry in entries {
+        let name = entry.context("cannot list the workspace")?.file_name();
+        if !TOP.iter().any(|allowed| name == *allowed) {
+            wrong.push(format!(
+                "{} must not lie at the top of the workspace",
+                name.display()
+            ));
+        }
+    }
+    Ok(wrong)
+}
+
+/// Returns the distinct crates of a `cargo tree --prefix none`, its root left out.
+pub(crate) fn dependencies(tree: &str) -> BTreeSet<String> {
+    let name = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    let mut lines = tree.lines();
+    let root = lines.next().and_then(name);
+    lines
+        .filter_map(name)
+        .filter(|found| Some(found) != root.as_ref())
+        .collect()
+}
+
+/// Returns the crates of this workspace other than `name` among `dependencies`.
+pub(crate) fn relatives<'a>(dependencies: &'a BTreeSet<String>, name: &str) -> Vec<&'a str> {
+    let others = dependencies
+        .iter()
+        .map(String::as_str)
+        .filter(|other| *other != name);
+    others
+        .filter(|other| LIBRARIES.contains(other) || other.starts_with("rar-"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn package(dependencies: &[(&str, Option<&str>)]) -> Package {
+        let dependencies: Vec<_> = dependencies
+            .iter()
+            .map(|(name, kind)| {
+                json!({ "name": name, "source": null, "req": "*", "kind": kind, "optional": true,
+                    "uses_default_features": true, "features": [], "target": null, "rename": null, "registry": null })
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "name": "rar-percpu", "version": "0.1.0", "id": "x", "dependencies": dependencies, "targets": [],
+            "features": {}, "manifest_path": "/Cargo.toml", "edition": "2024",
+        }))
+        .unwrap()
+    }
+
+    fn wrong(dependencies: &[(&str, Option<&str>)]) -> Vec<String> {
+        let members = BTreeSet::from([
+            "rar-regs",
+            "rar-payload",
+            "rar-percpu",
+            "rar-shootdown",
+            "rar-model",
+        ]);
+        wrong_arrows(
+            &package(dependencies),
+            &["rar-regs", "rar-payload"],
+            &members,
+        )
+    }
+
+    #[test]
+    fn arrows_point_one_way() {
+        assert!(
+            wrong(&[
+                ("rar-regs", None),
+                ("x86", None),
+                ("rar-model", Some("dev"))
+            ])
+            .is_empty()
+        );
+        for bad in [
+            ("rar-shootdown", None),
+            ("rar-model", None),
+            ("rar-shootdown", Some("dev")),
+            ("rar-model", Some("build")),
+        ] {
+            assert_eq!(wrong(&[("rar-regs", None), bad]).len(), 1, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_tree_is_counted_once_per_crate() {
+        let tree = "rar-regs v0.1.0 (/x)\nbit_field v0.10.3\nx86 v0.52.0\nbit_field v0.10.3 (*)\n";
+        assert_eq!(
+            dependencies(tree),
+            BTreeSet::from(["bit_field".to_owned(), "x86".to_owned()])
+        );
+        let with_relative = dependencies("rar-percpu v0.1.0\nrar-regs v0.1.0\nx86 v0.52.0\n");
+        assert_eq!(relatives(&with_relative, "rar-percpu"), ["rar-regs"]);
+    }
+
+    #[test]
+    fn strangers_at_the_top_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("Cargo.toml"), "").unwrap();
+        assert!(wrong_entries(dir.path()).unwrap().is_empty());
+        std::fs::write(dir.path().join("notes.txt"), "").unwrap();
+        assert!(
+            wrong_entries(dir.path())
+                .unwrap()
+                .first()
+                .unwrap()
+                .contains("notes.txt")
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! The command line.
+
+use crate::fault::EXIT_CODES;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Builds, tests and runs everything in this workspace.
+///
+/// The two commands that matter: `cargo xtask test` checks everything, `cargo xtask qemu` boots the test kernel on
+/// several CPUs and shows a TLB shootdown test by test. Both install QEMU first where they may.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// Print each external command, ready to be pasted into a shell, and everything it prints
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Subcommands,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Subcommands {
+    /// Check everything: layering, format, lints, docs, host tests, loom models, kernels, QEMU on 1 to 8 CPUs
+    ///
+    /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
+    /// `N passed, N failed`, which counts stages, host tests and QEMU test runs.
+    #[command(
+        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --stage clippy --stage docs"
+    )]
+    Test(TestArgs),
+    /// Boot the test kernel in QEMU and judge every test (the main job)
+    ///
+    /// Always runs under TCG: with KVM's shadow paging a stale translation is never seen, so nothing would be tested.
+    /// By default one CPU count runs the functional list and the volume tests with `thread=single`; on 2 and more
+    /// CPUs a short race pass with `thread=multi` follows.
+    #[command(after_help = "\
+Examples:
+  cargo xtask qemu
+  cargo xtask qemu --cpus 1,2,4,8 --json out.json
+  cargo xtask qemu --test one-page --thread multi -v
+  cargo xtask qemu --test storm --flushes 100000 --timeout 600 --keep-log logs
+  cargo xtask qemu --deterministic --test storm
+  cargo xtask qemu --sabotage skip-flush
+
+Exit codes: see `cargo xtask --help`.")]
+    Qemu(QemuArgs),
+    /// Find QEMU and install what is missing where that needs no question
+    #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --check")]
+    Setup(SetupArgs),
+    /// Explore the interleavings of the slot, wait and responder code with loom, then check that its mutants fail
+    #[command(after_help = "\
+Examples:
+  cargo xtask loom
+  cargo xtask loom --filter nested_responder
+
+A mutant is a patch in rar-examples/sabotage with the header `Kind: loom`; its named test must fail by its own
+assertion. LOOM_MAX_PREEMPTIONS and loom's other variables reach the models.")]
+    Loom(LoomArgs),
+    /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
+    #[command(
+        after_help = "Examples:\n  cargo xtask disasm\n  cargo xtask disasm --elf path/to/kernel"
+    )]
+    Disasm(DisasmArgs),
+    /// List the sabotage patches, or run them all
+    #[command(after_help = "\
+Examples:
+  cargo xtask sabotage --list
+  cargo xtask sabotage --all
+  cargo xtask qemu --sabotage skip-flush     (one of them)")]
+    Sabotage(SabotageArgs),
+    /// What CI runs: `test`, with --full also every sabotage
+    #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
+    Ci(CiArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TestArgs {
+    /// Run only this stage (may be given again)
+    #[arg(long = "stage", value_name = "STAGE", value_enum)]
+    pub(crate) stages: Vec<Stage>,
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qemu: Option<PathBuf>,
+}
+
+/// The stages of `cargo xtask test`, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    Arrows,
+    Format,
+    Clippy,
+    Docs,
+    Host,
+    Outside,
+    Kernels,
+    Disasm,
+    Loom,
+    Qemu,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct QemuArgs {
+    /// CPU counts, one boot each
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "4",
+          value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub(crate) cpus: Vec<u32>,
+    /// What executes remote flushes
+    #[arg(long, value_enum, default_value_t = Backend::Software)]
+    pub(crate) backend: Backend,
+    /// Run only the tests of exactly these names
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = test_name)]
+    pub(crate) test: Vec<String>,
+    /// TCG's threads [default: single, then a short race pass on multi]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub(crate) thread: Option<Thread>,
+    /// Flushes per CPU in the volume tests [default: 20000 with single, 100 with multi]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) flushes: Option<u32>,
+    /// Seed of the randomised tests [default: the kernel's own]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Write one JSON line per test and initiator; the file appears whole, when all runs have ended
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qemu: Option<PathBuf>,
+    /// Kill the guest after this many seconds [default: grows with CPUs and flushes]
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: Option<u64>,
+    /// Keep console and defmt logs in DIR [default DIR: qemu-logs in the target folder]
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    #[expect(
+        clippy::option_option,
+        reason = "clap's way to say: absent, without a value, with one"
+    )]
+    pub(crate) keep_log: Option<Option<PathBuf>>,
+    /// Replay mode: instruction counting makes every repeat the same (implies --thread single)
+    #[arg(long, conflicts_with = "thread")]
+    pub(crate) deterministic: bool,
+    /// Apply this patch to a copy of the workspace and check that a test notices
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["test", "json", "deterministic"])]
+    pub(crate) sabotage: Option<String>,
+}
+
+/// Returns the name if it can stand on the kernel's command line.
+fn test_name(name: &str) -> Result<String, String> {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
+    if name.is_empty() || !name.chars().all(plain) {
+        return Err("a test name has letters, digits and dashes".to_owned());
+    }
+    Ok(name.to_owned())
+}
+
+/// What executes remote flushes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Backend {
+    /// The responder in software, on an ordinary IPI
+    Software,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Software => "software",
+        })
+    }
+}
+
+/// TCG's threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Thread {
+    /// One host thread for all CPUs: fast, and PAUSE yields
+    Single,
+    /// One host thread for each CPU: real concurrency, slow
+    Multi,
+}
+
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single => "single",
+            Self::Multi => "multi",
+        })
+    }
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct SetupArgs {
+    /// Only look, install nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LoomArgs {
+    /// Run only models and mutants whose test name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DisasmArgs {
+    /// An ELF file [default: every kernel, built now]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) elf: Option<PathBuf>,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SabotageArgs {
+    /// Show each patch: name, kind, the tests that must notice, why
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Run every patch; succeeds only if every one is caught
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct CiArgs {
+    /// Also run every sabotage
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    fn qemu(args: &[&str]) -> Result<QemuArgs, clap::Error> {
+        let cli = Cli::try_parse_from(["xtask", "qemu"].iter().chain(args))?;
+        match cli.command {
+            Subcommands::Qemu(args) => Ok(args),
+            _ => panic!("not qemu"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_and_lists() {
+        assert_eq!(qemu(&[]).unwrap().cpus, [4]);
+        assert_eq!(qemu(&["--cpus", "1,2,4"]).unwrap().cpus, [1, 2, 4]);
+        assert_eq!(qemu(&["--keep-log"]).unwrap().keep_log, Some(None));
+        assert_eq!(
+            qemu(&["--keep-log", "d"]).unwrap().keep_log,
+            Some(Some("d".into()))
+        );
+    }
+
+    #[test]
+    fn wrong_values_are_usage_errors() {
+        for args in [
+            &["--cpus", "0"][..],
+            &["--cpus", "256"],
+            &["--backend", "kvm"],
+            &["--thread", "both"],
+            &["--timeout", "0"],
+            &["--test", "storm list=all"],
+            &["--test", ""],
+            &["--deterministic", "--thread", "multi"],
+            &["--sabotage", "x", "--test", "y"],
+        ] {
+            assert_eq!(qemu(args).unwrap_err().exit_code(), 2, "{args:?}");
+        }
+    }
+}

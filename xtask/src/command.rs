@@ -1,0 +1,345 @@
+//! External commands: built as data, printed with `-v` so that they can be pasted into a shell, then run.
+
+use crate::fault::{Fault, Reason};
+use crate::interrupt;
+use anyhow::{Context as _, Result};
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shell {
+    /// Print each external command and what it prints.
+    pub(crate) verbose: bool,
+}
+
+impl Shell {
+    /// For questions that nobody needs to see.
+    pub(crate) const QUIET: Self = Self { verbose: false };
+}
+
+/// An external command as data.
+#[derive(Clone, Debug)]
+pub(crate) struct Cmd {
+    program: String,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    unset: Vec<String>,
+    dir: Option<PathBuf>,
+}
+
+impl Cmd {
+    /// Returns a command without arguments.
+    pub(crate) fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            unset: Vec::new(),
+            dir: None,
+        }
+    }
+
+    /// Adds one argument.
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Adds several arguments.
+    pub(crate) fn args<I>(mut self, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.env.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// Removes an environment variable.
+    pub(crate) fn unset(mut self, key: &str) -> Self {
+        self.unset.push(key.to_owned());
+        self
+    }
+
+    /// Sets the working directory.
+    pub(crate) fn dir(mut self, dir: &Path) -> Self {
+        self.dir = Some(dir.to_owned());
+        self
+    }
+
+    /// Returns the command as a line for a shell.
+    pub(crate) fn line(&self) -> String {
+        let mut words = Vec::new();
+        if !self.env.is_empty() || !self.unset.is_empty() {
+            words.push("env".to_owned());
+            words.extend(self.unset.iter().map(|key| format!("-u {key}")));
+        }
+        words.extend(
+            self.env
+                .iter()
+                .map(|(key, value)| format!("{key}={}", quote(value))),
+        );
+        words.push(quote(&self.program));
+        words.extend(self.args.iter().map(|arg| quote(arg)));
+        let line = words.join(" ");
+        match &self.dir {
+            Some(dir) => format!("(cd {} && {line})", quote(&dir.to_string_lossy())),
+            None => line,
+        }
+    }
+
+    /// Starts the command with no input and both outputs piped.
+    pub(crate) fn spawn(&self, shell: Shell) -> Result<Running> {
+        if shell.verbose {
+            eprintln!("$ {}", self.line());
+        }
+        let mut command = Command::new(&self.program);
+        command.args(&self.args);
+        for key in &self.unset {
+            command.env_remove(key);
+        }
+        command.envs(self.env.iter().map(|(key, value)| (key, value)));
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start `{}`", self.program))?;
+        Ok(Running(child))
+    }
+
+    /// Runs the command to its end and returns everything it printed.
+    pub(crate) fn capture(&self, shell: Shell) -> Result<Captured> {
+        let mut running = self.spawn(shell)?;
+        let all = Arc::new(Mutex::new(String::new()));
+        let out = running
+            .0
+            .stdout
+            .take()
+            .map(|pipe| collect(pipe, shell, Arc::clone(&all)));
+        let err = running
+            .0
+            .stderr
+            .take()
+            .map(|pipe| collect(pipe, shell, Arc::clone(&all)));
+        let status = running.wait()?;
+        let stdout = out
+            .and_then(|reader| reader.join().ok())
+            .unwrap_or_default();
+        drop(err.and_then(|reader| reader.join().ok()));
+        let both = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Captured {
+            status,
+            stdout,
+            both,
+        })
+    }
+
+    /// Runs the command and turns any end but success into an error that shows the command and what it printed.
+    pub(crate) fn require(&self, shell: Shell) -> Result<Captured> {
+        let captured = self.capture(shell)?;
+        if captured.status.success() {
+            return Ok(captured);
+        }
+        let shown = if shell.verbose {
+            String::new()
+        } else {
+            format!("\n{}", captured.both.trim_end())
+        };
+        let what = describe(captured.status);
+        Err(Fault::new(Reason::Failed, format!("{what}: {}{shown}", self.line())).into())
+    }
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    /// How it ended.
+    pub(crate) status: ExitStatus,
+    /// Standard output alone.
+    pub(crate) stdout: String,
+    /// Both outputs in the order in which they came.
+    pub(crate) both: String,
+}
+
+/// A child that does not outlive its guard.
+#[derive(Debug)]
+pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// Waits for the end; Ctrl-C is an error, and dropping the guard then ends the child.
+    fn wait(&mut self) -> Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.0.try_wait().context("cannot wait for a command")? {
+                return Ok(status);
+            }
+            interrupt::check()?;
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when the child has ended already, which is what is wanted.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Returns how a command ended, in words.
+pub(crate) fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "ended without a code".to_owned(),
+    }
+}
+
+/// Returns the first program of that name in PATH.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| is_executable(file))
+}
+
+/// Returns whether `file` is a file that may be executed.
+pub(crate) fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.metadata()
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// Returns a path as text, or an error that names it.
+pub(crate) fn utf8(path: &(impl AsRef<OsStr> + ?Sized)) -> Result<&str> {
+    let path = path.as_ref();
+    path.to_str().with_context(|| {
+        format!(
+            "the path {} is not UTF-8; use another folder",
+            path.display()
+        )
+    })
+}
+
+fn quote(word: &str) -> String {
+    if word.contains(|character: char| character.is_ascii_control()) {
+        // Shells know this form; a raw control character would be lost on the way.
+        let escape = |character: char| match character {
+            '\'' | '\\' => format!("\\{character}"),
+            character if character.is_ascii_control() => format!("\\x{:02x}", u32::from(character)),
+            character => character.to_string(),
+        };
+        return format!("$'{}'", word.chars().map(escape).collect::<String>());
+    }
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
+}
+
+fn collect(
+    pipe: impl Read + Send + 'static,
+    shell: Shell,
+    all: Arc<Mutex<String>>,
+) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut own = String::new();
+        let mut reader = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while reader
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
+            let text = String::from_utf8_lossy(&line);
+            if shell.verbose {
+                eprint!("{text}");
+            }
+            own.push_str(&text);
+            all.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push_str(&text);
+            line.clear();
+        }
+        own
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_printed_command_can_be_pasted() {
+        let cmd = Cmd::new("qemu")
+            .args(["-append", "test=one flushes=2"])
+            .env("A", "b c")
+            .dir(Path::new("/x y"));
+        assert_eq!(
+            cmd.line(),
+            "(cd '/x y' && env A='b c' qemu -append 'test=one flushes=2')"
+        );
+        assert_eq!(Cmd::new("a").unset("B").line(), "env -u B a");
+        assert_eq!(
+            Cmd::new("a").env("F", "-x\u{1f}-y").line(),
+            r"env F=$'-x\x1f-y' a"
+        );
+    }
+
+    #[test]
+    fn failure_shows_the_command_and_its_output() {
+        let error = Cmd::new("sh")
+            .args(["-c", "echo out; echo err >&2; exit 3"])
+            .require(Shell::QUIET)
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("exit code 3: sh -c"), "{text}");
+        assert!(text.contains("out") && text.contains("err"), "{text}");
+    }
+
+    #[test]
+    fn death_by_a_signal_is_not_success() {
+        let error = Cmd::new("sh")
+            .args(["-c", "kill -9 $$"])
+            .require(Shell::QUIET)
+            .unwrap_err();
+        assert!(
+            error.to_string().starts_with("killed by signal 9"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Cmd::new("no-such-program-here")
+            .capture(Shell::QUIET)
+            .unwrap_err();
+        assert!(error.to_string().contains("no-such-program-here"));
+        assert!(find_program("no-such-program-here").is_none());
+        assert!(find_program("sh").is_some());
+    }
+
+    #[test]
+    fn outputs_are_kept_apart_and_together() {
+        let captured = Cmd::new("sh")
+            .args(["-c", "echo out; echo err >&2"])
+            .capture(Shell::QUIET)
+            .unwrap();
+        assert_eq!(captured.stdout, "out\n");
+        assert!(captured.both.contains("out\n") && captured.both.contains("err\n"));
+    }
+}

@@ -1,0 +1,52 @@
+//! Disassembles the kernels and checks the rules of their machine code.
+
+use crate::cli::DisasmArgs;
+use crate::code_rules;
+use crate::command::Shell;
+use crate::elf;
+use crate::fault::{Fault, Reason};
+use crate::kernel;
+use crate::workspace::Workspace;
+use anyhow::Result;
+use std::path::Path;
+
+/// Runs `cargo xtask disasm`.
+pub(crate) fn command(args: &DisasmArgs, shell: Shell) -> Result<()> {
+    if let Some(elf) = &args.elf {
+        println!("{}", check(elf)?);
+        return Ok(());
+    }
+    println!("{}", kernels(&Workspace::this()?, shell)?);
+    Ok(())
+}
+
+/// Builds and checks every kernel; returns what was checked.
+pub(crate) fn kernels(workspace: &Workspace, shell: Shell) -> Result<String> {
+    let mut notes = Vec::new();
+    for package in workspace.kernels() {
+        let elf = kernel::build(workspace, &kernel::target(workspace), &package.name, shell)?;
+        notes.push(check(&elf)?);
+    }
+    Ok(notes.join("; "))
+}
+
+/// Checks one ELF file; returns what was checked.
+fn check(path: &Path) -> Result<String> {
+    let functions = elf::functions(path)?;
+    let findings = code_rules::check(&functions);
+    let name = path.file_name().unwrap_or_default().display();
+    if findings.violations.is_empty() {
+        return Ok(format!(
+            "{name}: {} functions, {} of them ours, {} wrmsr, all where they may be",
+            functions.len(),
+            findings.own,
+            findings.wrmsr
+        ));
+    }
+    let list = findings.violations.join("\n  ");
+    Err(Fault::new(
+        Reason::Failed,
+        format!("{name} breaks rules of its machine code:\n  {list}"),
+    )
+    .into())
+}

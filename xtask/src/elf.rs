@@ -1,0 +1,77 @@
+//! The code of an ELF file, cut at its symbols.
+
+use anyhow::{Context as _, Result, ensure};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The bytes from one symbol to the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    /// The symbol as people write it, without a hash.
+    pub(crate) name: String,
+    /// Where it is linked.
+    pub(crate) address: u64,
+    /// Its bytes, and the padding behind it.
+    pub(crate) code: Vec<u8>,
+    /// A label in hand-written assembly: perhaps not 64-bit code.
+    pub(crate) label: bool,
+}
+
+/// Returns all code of an ELF file.
+pub(crate) fn functions(path: &Path) -> Result<Vec<Function>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = object::File::parse(bytes.as_slice())
+        .with_context(|| format!("{} is no ELF file", path.display()))?;
+    let mut functions = Vec::new();
+    for section in file.sections() {
+        let SectionFlags::Elf { sh_flags } = section.flags() else {
+            continue;
+        };
+        if sh_flags & u64::from(elf::SHF_EXECINSTR) == 0 {
+            continue;
+        }
+        let data = section.data().context("a code section cannot be read")?;
+        let (begin, end) = (section.address(), section.address() + section.size());
+        let mut names: BTreeMap<u64, (String, bool)> = BTreeMap::new();
+        names.insert(
+            begin,
+            (
+                format!("(start of {})", section.name().unwrap_or("a section")),
+                true,
+            ),
+        );
+        for symbol in file.symbols() {
+            let inside = (begin..end).contains(&symbol.address());
+            let Ok(name) = symbol.name() else { continue };
+            if !inside || symbol.section_index() != Some(section.index()) || name.is_empty() {
+                continue;
+            }
+            let label = symbol.kind() != SymbolKind::Text;
+            let entry = names
+                .entry(symbol.address())
+                .or_insert_with(|| (String::new(), true));
+            // A function's own name beats a label at the same place.
+            if entry.1 && symbol.kind() != SymbolKind::Section {
+                *entry = (format!("{:#}", rustc_demangle::demangle(name)), label);
+            }
+        }
+        let ends: Vec<u64> = names.keys().skip(1).copied().chain([end]).collect();
+        for ((address, (name, label)), next) in names.into_iter().zip(ends) {
+            let from = usize::try_from(address - begin).context("a section is too large")?;
+            let to = usize::try_from(next - begin).context("a section is too large")?;
+            let code = data
+                .get(from..to)
+                .context("a section is shorter than its size")?
+                .to_vec();
+            functions.push(Function {
+                name,
+                address,
+                code,
+                label,
+            });
+        }
+    }
+    ensure!(!functions.is_empty(), "{} has no code", path.display());
+    Ok(functions)
+}

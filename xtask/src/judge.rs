@@ -1,0 +1,529 @@
+//! Judges one run of a guest: what it said and how it ended, strictly.
+
+use crate::records::{Outcome, Record, TestRecord, Transcript};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// QEMU's exit code when the guest wrote 0x10: every test passed.
+const PASSED: i32 = 33;
+/// The guest wrote 0x11: some test failed.
+const FAILED: i32 = 35;
+/// The guest wrote 0x12: a panic.
+const PANICKED: i32 = 37;
+
+/// How QEMU ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By itself, with that exit code.
+    Exited(i32),
+    /// By a signal.
+    Signalled(i32),
+    /// It was killed at its deadline.
+    TimedOut(Duration),
+}
+
+/// What a run was asked to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Expectation {
+    /// The backend asked for.
+    pub(crate) backend: String,
+    /// CPUs of the machine.
+    pub(crate) cpus: u32,
+    /// The tests asked for; all of a list if empty.
+    pub(crate) tests: Vec<String>,
+}
+
+/// A test record with its verdict.
+#[derive(Clone, Debug)]
+pub(crate) struct JudgedTest {
+    /// What the guest said.
+    pub(crate) record: TestRecord,
+    /// The verdict: never better than the guest's.
+    pub(crate) outcome: Outcome,
+    /// Why it failed or was skipped.
+    pub(crate) why: String,
+}
+
+/// The verdict on a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Verdict {
+    /// Each test record.
+    pub(crate) tests: Vec<JudgedTest>,
+    /// What is wrong with the run as a whole.
+    pub(crate) faults: Vec<String>,
+    /// Did the guest hang, panic or die?
+    pub(crate) died: bool,
+}
+
+impl Verdict {
+    /// Returns whether nothing at all is wrong.
+    pub(crate) fn passed(&self) -> bool {
+        self.faults.is_empty() && self.count(Outcome::Fail) == 0
+    }
+
+    /// Returns how many records have that outcome.
+    pub(crate) fn count(&self, outcome: Outcome) -> usize {
+        self.tests
+            .iter()
+            .filter(|test| test.outcome == outcome)
+            .count()
+    }
+
+    /// Returns the names of the tests that failed, each once.
+    pub(crate) fn failed_tests(&self) -> BTreeSet<&str> {
+        let failed = self
+            .tests
+            .iter()
+            .filter(|test| test.outcome == Outcome::Fail);
+        failed.map(|test| test.record.name.as_str()).collect()
+    }
+}
+
+/// Judges a run.
+pub(crate) fn judge(expected: &Expectation, transcript: &Transcript, ending: Ending) -> Verdict {
+    let tests: Vec<_> = transcript
+        .records
+        .iter()
+        .filter_map(|record| match record {
+            Record::Test(test) => Some(judge_test(expected, test)),
+            _ => None,
+        })
+        .collect();
+    let mut verdict = Verdict {
+        tests,
+        faults: transcript.malformed.clone(),
+        died: false,
+    };
+    judge_ending(transcript, ending, &mut verdict);
+    // Records that a dead guest did not write are no news.
+    if !verdict.died {
+        judge_order(expected, transcript, &mut verdict);
+        judge_counts(transcript, &mut verdict);
+    }
+    verdict
+}
+
+fn judge_test(expected: &Expectation, test: &TestRecord) -> JudgedTest {
+    let (outcome, why) = match test.outcome {
+        Outcome::Pass => match doubt(expected, test) {
+            Some(why) => (Outcome::Fail, why),
+            None => (Outcome::Pass, test.why.clone()),
+        },
+        Outcome::Skipped if test.why.is_empty() => {
+            (Outcome::Fail, "skipped without a reason".to_owned())
+        }
+        Outcome::Fail if test.why.is_empty() => {
+            (Outcome::Fail, "the guest gave no reason".to_owned())
+        }
+        outcome => (outcome, test.why.clone()),
+    };
+    JudgedTest {
+        record: test.clone(),
+        outcome,
+        why,
+    }
+}
+
+/// Returns why a pass is not believed.
+fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String> {
+    if test.backend != expected.backend {
+        return Some(format!(
+            "ran on backend {}, asked for {}",
+            test.backend, expected.backend
+        ));
+    }
+    if test.cpus != expected.cpus {
+        return Some(format!(
+            "ran on {} CPUs, asked for {}",
+            test.cpus, expected.cpus
+        ));
+    }
+    if test.controls.is_empty() {
+        return Some(
+            "no control: no CPU was seen to hold a stale value before the flush".to_owned(),
+        );
+    }
+    test.controls
+        .iter()
+        .find(|control| control.stale == control.new)
+        .map(|control| {
+            format!(
+                "control not seen: CPU {} read {} before the flush already",
+                control.cpu, control.new
+            )
+        })
+}
+
+fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Verdict) {
+    let starts: Vec<_> = transcript
+        .records
+        .iter()
+        .filter_map(|record| {
+            if let Record::Start(start) = record {
+                Some(start)
+            } else {
+                None
+            }
+        })
+        .collect();
+    match starts.as_slice() {
+        [] => verdict.faults.push("no start record".to_owned()),
+        [start] => {
+            if !matches!(transcript.records.first(), Some(Record::Start(_))) {
+                verdict
+                    .faults
+                    .push("a record came before the start record".to_owned());
+            }
+            if start.backend != expected.backend {
+                let fault = format!(
+                    "backend is {}, asked for {}",
+                    start.backend, expected.backend
+                );
+                verdict.faults.push(fault);
+            }
+            let listed = start.expected_cpus.unwrap_or(start.cpus);
+            if start.cpus != expected.cpus || listed != expected.cpus || !start.missing.is_empty() {
+                verdict.faults.push(format!(
+                    "{} of {} CPUs run, the firmware listed {listed}, APIC ids missing: {:?}",
+                    start.cpus, expected.cpus, start.missing
+                ));
+            }
+        }
+        more => verdict
+            .faults
+            .push(format!("{} start records: the guest restarted", more.len())),
+    }
+    let ends = transcript
+        .records
+        .iter()
+        .filter(|record| matches!(record, Record::End(_)))
+        .count();
+    match ends {
+        0 => verdict.faults.push("no end record".to_owned()),
+        1 if matches!(transcript.records.last(), Some(Record::End(_))) => {}
+        1 => verdict
+            .faults
+            .push("a record came after the end record".to_owned()),
+        more => verdict.faults.push(format!("{more} end records")),
+    }
+    let asked = |name: &String| expected.tests.is_empty() || expected.tests.contains(name);
+    if let Some(other) = verdict.tests.iter().find(|test| !asked(&test.record.name)) {
+        let fault = format!(
+            "asked for {} alone, but {} ran",
+            expected.tests.join(", "),
+            other.record.name
+        );
+        verdict.faults.push(fault);
+    }
+    for name in &expected.tests {
+        if !verdict.tests.iter().any(|test| test.record.name == *name) {
+            verdict.faults.push(format!(
+                "{name} was asked for, but there is no record of it"
+            ));
+        }
+    }
+}
+
+fn judge_counts(transcript: &Transcript, verdict: &mut Verdict) {
+    let names: BTreeSet<_> = verdict
+        .tests
+        .iter()
+        .map(|test| test.record.name.as_str())
+        .collect();
+    let mut seen = BTreeSet::new();
+    let mut faults = Vec::new();
+    for test in &verdict.tests {
+        if !seen.insert((test.record.name.as_str(), test.record.initiator)) {
+            faults.push(format!(
+                "two records for {} (initiator {})",
+                test.record.name, test.record.initiator
+            ));
+        }
+    }
+    for record in &transcript.records {
+        match record {
+            Record::Start(start) => {
+                if start.runs != verdict.tests.len() {
+                    faults.push(format!(
+                        "{} test records, {} were announced",
+                        verdict.tests.len(),
+                        start.runs
+                    ));
+                }
+                if start.tests != names.len() {
+                    faults.push(format!(
+                        "{} tests, {} were announced",
+                        names.len(),
+                        start.tests
+                    ));
+                }
+            }
+            Record::End(end) => {
+                let said = |outcome| {
+                    verdict
+                        .tests
+                        .iter()
+                        .filter(|test| test.record.outcome == outcome)
+                        .count()
+                };
+                let counted = (
+                    said(Outcome::Pass),
+                    said(Outcome::Fail),
+                    said(Outcome::Skipped),
+                );
+                if (end.passed, end.failed, end.skipped) != counted {
+                    faults.push(format!(
+                        "the end record says {end:?}, the test records say {counted:?}"
+                    ));
+                }
+            }
+            Record::Test(_) | Record::Progress(_) => {}
+        }
+    }
+    if verdict
+        .tests
+        .iter()
+        .all(|test| test.outcome == Outcome::Skipped)
+    {
+        faults.push("no test ran".to_owned());
+    }
+    verdict.faults.extend(faults);
+}
+
+fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) {
+    let fault = match ending {
+        Ending::Exited(PASSED) => None,
+        // The failed records say the same and more; without one it is a fault of its own.
+        Ending::Exited(FAILED) if verdict.count(Outcome::Fail) > 0 => None,
+        Ending::Exited(FAILED) => {
+            Some("the guest says that a test failed, but no record does".to_owned())
+        }
+        Ending::Exited(PANICKED) => {
+            verdict.died = true;
+            Some(format!(
+                "the guest panicked while running {}",
+                transcript.running()
+            ))
+        }
+        Ending::Exited(code) => {
+            verdict.died = true;
+            Some(format!(
+                "QEMU ended with exit code {code} ({PASSED} is a pass) while running {}",
+                transcript.running()
+            ))
+        }
+        Ending::Signalled(signal) => {
+            verdict.died = true;
+            Some(format!(
+                "QEMU was killed by signal {signal} while running {}",
+                transcript.running()
+            ))
+        }
+        Ending::TimedOut(limit) => {
+            verdict.died = true;
+            Some(format!(
+                "the guest hung: killed after {} s while running {}",
+                limit.as_secs(),
+                transcript.running()
+            ))
+        }
+    };
+    verdict.faults.extend(fault);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::tests::{START, TEST, complete};
+
+    const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
+
+    fn expected() -> Expectation {
+        Expectation {
+            backend: "software".to_owned(),
+            cpus: 2,
+            tests: Vec::new(),
+        }
+    }
+
+    fn transcript(lines: &[&str]) -> Transcript {
+        let mut transcript = Transcript::default();
+        for line in lines {
+            transcript.push(complete(line));
+        }
+        transcript
+    }
+
+    fn second() -> String {
+        TEST.replace("\"initiator\":0", "\"initiator\":1")
+    }
+
+    fn verdict(lines: &[&str], ending: Ending) -> Verdict {
+        judge(&expected(), &transcript(lines), ending)
+    }
+
+    #[track_caller]
+    fn assert_fault(lines: &[&str], ending: Ending, words: &str) {
+        let verdict = verdict(lines, ending);
+        assert!(!verdict.passed());
+        assert!(
+            verdict.faults.iter().any(|fault| fault.contains(words)),
+            "{:?}",
+            verdict.faults
+        );
+    }
+
+    #[test]
+    fn an_honest_run_passes() {
+        let verdict = verdict(
+            &["boot", START, TEST, &second(), END],
+            Ending::Exited(PASSED),
+        );
+        assert!(verdict.passed(), "{:?}", verdict.faults);
+        assert_eq!(verdict.count(Outcome::Pass), 2);
+        assert!(!verdict.died);
+    }
+
+    #[test]
+    fn only_one_exit_code_passes() {
+        for code in [0, 1, 16, 32, 34, 35, 37] {
+            let verdict = verdict(&[START, TEST, &second(), END], Ending::Exited(code));
+            assert!(!verdict.passed(), "exit code {code}");
+        }
+        let lines = [START, TEST, &second(), END];
+        assert_fault(&lines, Ending::Signalled(11), "signal 11");
+        assert_fault(
+            &lines,
+            Ending::TimedOut(Duration::from_secs(9)),
+            "after 9 s",
+        );
+        assert!(verdict(&lines, Ending::Exited(37)).died);
+        assert!(!verdict(&lines, Ending::Exited(35)).died);
+    }
+
+    #[test]
+    fn missing_records_fail() {
+        let passed = Ending::Exited(PASSED);
+        assert_fault(&[], passed, "no start record");
+        assert_fault(&[TEST, &second(), END], passed, "no start record");
+        assert_fault(&[START, TEST, &second()], passed, "no end record");
+        assert_fault(
+            &[START, TEST, END],
+            passed,
+            "1 test records, 2 were announced",
+        );
+        assert_fault(&[START, TEST, &second(), END, END], passed, "2 end records");
+        assert_fault(
+            &[START, TEST, END, &second()],
+            passed,
+            "after the end record",
+        );
+        assert_fault(
+            &[START, TEST, START, TEST, &second(), END],
+            passed,
+            "restarted",
+        );
+        assert_fault(
+            &[START, TEST, TEST, END],
+            passed,
+            "two records for one-page",
+        );
+        assert_fault(
+            &[TEST, START, &second(), END],
+            passed,
+            "before the start record",
+        );
+    }
+
+    #[test]
+    fn a_malformed_record_fails() {
+        let cut = TEST.get(..50).unwrap();
+        assert_fault(
+            &[START, TEST, &second(), cut, END],
+            Ending::Exited(PASSED),
+            "malformed",
+        );
+    }
+
+    #[test]
+    fn a_pass_without_control_is_not_believed() {
+        let none = second().replace(r#"[{"cpu":1,"stale":17,"new":18}]"#, "[]");
+        let unseen = second().replace("\"stale\":17", "\"stale\":18");
+        for (line, words) in [(none, "no control"), (unseen, "control not seen: CPU 1")] {
+            let verdict = verdict(&[START, TEST, &line, END], Ending::Exited(PASSED));
+            assert!(!verdict.passed());
+            let failed = verdict
+                .tests
+                .iter()
+                .find(|test| test.outcome == Outcome::Fail)
+                .unwrap();
+            assert!(failed.why.contains(words), "{}", failed.why);
+            assert_eq!(
+                verdict.failed_tests().into_iter().collect::<Vec<_>>(),
+                ["one-page"]
+            );
+        }
+    }
+
+    #[test]
+    fn the_wrong_machine_fails() {
+        let passed = Ending::Exited(PASSED);
+        let start = START.replace("\"missing\":[]", "\"missing\":[3]");
+        assert_fault(&[&start, TEST, &second(), END], passed, "missing: [3]");
+        let start = START.replace("\"backend\":\"software\"", "\"backend\":\"hardware\"");
+        assert_fault(
+            &[&start, TEST, &second(), END],
+            passed,
+            "asked for software",
+        );
+        let fewer = TEST.replace("\"cpus\":2", "\"cpus\":1");
+        assert!(!verdict(&[START, &fewer, &second(), END], passed).passed());
+        let one = Expectation {
+            tests: vec!["storm".to_owned()],
+            ..expected()
+        };
+        let verdict = judge(&one, &transcript(&[START, TEST, &second(), END]), passed);
+        assert!(
+            verdict.faults.iter().any(|fault| fault.contains("storm")),
+            "{:?}",
+            verdict.faults
+        );
+    }
+
+    #[test]
+    fn the_guests_own_count_must_agree() {
+        let end = END.replace("\"passed\":2", "\"passed\":1");
+        assert_fault(
+            &[START, TEST, &second(), &end],
+            Ending::Exited(PASSED),
+            "the end record says",
+        );
+    }
+
+    #[test]
+    fn a_failed_record_fails_whatever_the_exit_code() {
+        let fail = second()
+            .replace("\"pass\"", "\"fail\"")
+            .replace("\"why\":\"\"", "\"why\":\"read 17, wanted 18\"");
+        let end = r#"@ {"type":"end","passed":1,"failed":1,"skipped":0}"#;
+        for code in [PASSED, FAILED] {
+            let verdict = verdict(&[START, TEST, &fail, end], Ending::Exited(code));
+            assert!(!verdict.passed());
+            assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
+        }
+    }
+
+    #[test]
+    fn a_run_that_skips_everything_proves_nothing() {
+        let skip = |line: &str| {
+            line.replace("\"pass\"", "\"skipped\"")
+                .replace("\"why\":\"\"", "\"why\":\"needs 3 CPUs\"")
+        };
+        let end = r#"@ {"type":"end","passed":0,"failed":0,"skipped":2}"#;
+        assert_fault(
+            &[START, &skip(TEST), &skip(&second()), end],
+            Ending::Exited(PASSED),
+            "no test ran",
+        );
+    }
+}

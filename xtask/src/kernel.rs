@@ -1,0 +1,57 @@
+//! Builds the kernels: freestanding ELF files from the host's target.
+
+use crate::cargo::{cargo, with_rustflags};
+use crate::command::{Cmd, Shell};
+use crate::workspace::{FREESTANDING, Workspace};
+use anyhow::{Result, ensure};
+use std::path::{Path, PathBuf};
+
+/// The only installed target with a prebuilt `core`; naming it keeps the flags away from build scripts.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The profile in the root manifest.
+const PROFILE: &str = "kernel";
+
+/// A kernel runs where it is linked, and interrupts come while its stack pointer is in use.
+const RUSTFLAGS: [&str; 2] = ["-Crelocation-model=static", "-Cno-redzone=yes"];
+
+/// Returns a cargo call with everything that makes its output a kernel.
+pub(crate) fn freestanding(workspace: &Workspace, target: &Path, subcommand: &str) -> Result<Cmd> {
+    let cmd = cargo(&workspace.root, target, subcommand)?
+        .args([
+            "--features",
+            FREESTANDING,
+            "--profile",
+            PROFILE,
+            "--target",
+            TARGET,
+        ])
+        // Without it defmt compiles in errors only.
+        .env("DEFMT_LOG", "info");
+    Ok(with_rustflags(cmd, &RUSTFLAGS))
+}
+
+/// Returns the target folder of kernels.
+pub(crate) fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("kernel")
+}
+
+/// Builds one kernel and returns its ELF file.
+pub(crate) fn build(
+    workspace: &Workspace,
+    target: &Path,
+    package: &str,
+    shell: Shell,
+) -> Result<PathBuf> {
+    workspace.package(package)?;
+    freestanding(workspace, target, "build")?
+        .args(["--package", package])
+        .require(shell)?;
+    let elf = target.join(TARGET).join(PROFILE).join(package);
+    ensure!(
+        elf.is_file(),
+        "cargo built {package} but left no file {}",
+        elf.display()
+    );
+    Ok(elf)
+}

@@ -1,0 +1,310 @@
+//! Which runs a command makes, and the QEMU command line of each.
+
+use crate::cli::{Backend, QemuArgs, Thread};
+use crate::command::{Cmd, utf8};
+use crate::judge::Expectation;
+use anyhow::Result;
+use std::path::Path;
+use std::time::Duration;
+
+/// Flushes per CPU in the volume tests.
+const VOLUME: u32 = 20_000;
+
+/// With a host thread per CPU and fewer cores than CPUs one flush takes milliseconds.
+const RACE_VOLUME: u32 = 100;
+
+/// Long enough for every list at the default volume on a slow machine with as many cores as CPUs.
+const BASE_SECONDS: u64 = 60;
+
+/// The tests of one boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tests {
+    /// Everything but the race list.
+    Functional,
+    /// Short tests for real concurrency.
+    Race,
+    /// These tests, by name.
+    Named(Vec<String>),
+}
+
+/// One boot of the test kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// CPUs of the machine.
+    pub(crate) cpus: u32,
+    /// What executes remote flushes.
+    pub(crate) backend: Backend,
+    /// TCG's threads.
+    pub(crate) thread: Thread,
+    /// The tests.
+    pub(crate) tests: Tests,
+    /// Flushes per CPU in the volume tests.
+    pub(crate) flushes: u32,
+    /// Seed of the randomised tests.
+    pub(crate) seed: Option<u64>,
+    /// Count instructions instead of time.
+    pub(crate) deterministic: bool,
+    /// The deadline, if the user chose one.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Returns the runs that the options ask for.
+pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for &cpus in &args.cpus {
+        let run = |thread, tests| Run {
+            cpus,
+            backend: args.backend,
+            thread,
+            tests,
+            flushes: args.flushes.unwrap_or(if thread == Thread::Multi {
+                RACE_VOLUME
+            } else {
+                VOLUME
+            }),
+            seed: args.seed,
+            deterministic: args.deterministic,
+            timeout: args.timeout.map(Duration::from_secs),
+        };
+        match args.thread {
+            thread if !args.test.is_empty() => {
+                let tests = Tests::Named(args.test.clone());
+                runs.push(run(thread.unwrap_or(Thread::Single), tests));
+            }
+            Some(Thread::Multi) => runs.push(run(Thread::Multi, Tests::Race)),
+            Some(Thread::Single) => runs.push(run(Thread::Single, Tests::Functional)),
+            None => {
+                runs.push(run(Thread::Single, Tests::Functional));
+                // A race needs two CPUs; a replay must not depend on host threads.
+                if cpus > 1 && !args.deterministic {
+                    runs.push(run(Thread::Multi, Tests::Race));
+                }
+            }
+        }
+    }
+    runs
+}
+
+impl Run {
+    /// Returns what the verdict compares the run with.
+    pub(crate) fn expectation(&self) -> Expectation {
+        let tests = if let Tests::Named(names) = &self.tests {
+            names.clone()
+        } else {
+            Vec::new()
+        };
+        Expectation {
+            backend: self.backend.to_string(),
+            cpus: self.cpus,
+            tests,
+        }
+    }
+
+    /// Returns a short name for lines and log files.
+    pub(crate) fn label(&self) -> String {
+        let list = match &self.tests {
+            Tests::Functional => "functional",
+            Tests::Race => "race",
+            Tests::Named(names) => match names.as_slice() {
+                [name] => name,
+                names => &format!("{}-tests", names.len()),
+            },
+        };
+        format!("{}-{}cpus-{}-{list}", self.backend, self.cpus, self.thread)
+    }
+
+    /// Returns the kernel's command line.
+    pub(crate) fn kernel_command_line(&self) -> String {
+        let tests = match &self.tests {
+            Tests::Functional => "list=functional".to_owned(),
+            Tests::Race => "list=race".to_owned(),
+            Tests::Named(names) => format!("test={}", names.join(",")),
+        };
+        let seed = self
+            .seed
+            .map_or_else(String::new, |seed| format!(" seed={seed}"));
+        format!(
+            "{tests} flushes={} backend={}{seed}",
+            self.flushes, self.backend
+        )
+    }
+
+    /// Returns when a guest counts as hung, on a host with that many cores.
+    pub(crate) fn deadline(&self, cores: u32) -> Duration {
+        if let Some(chosen) = self.timeout {
+            return chosen;
+        }
+        let usual = if self.thread == Thread::Multi {
+            RACE_VOLUME
+        } else {
+            VOLUME
+        };
+        let volume = u64::from(self.flushes.div_ceil(usual)).max(1);
+        let host_threads = if self.thread == Thread::Multi {
+            cores.max(1)
+        } else {
+            1
+        };
+        let crowding = u64::from(self.cpus.div_ceil(host_threads)).max(1);
+        // Instruction counting is several times slower.
+        let counting = if self.deterministic { 4 } else { 1 };
+        Duration::from_secs(BASE_SECONDS * volume * crowding * counting)
+    }
+
+    /// Returns the QEMU command; console on standard output, defmt frames into `frames`.
+    pub(crate) fn qemu(&self, qemu: &Path, kernel: &Path, frames: &Path) -> Result<Cmd> {
+        let mut cmd = Cmd::new(utf8(qemu)?)
+            // No configuration of the machine, the user or a default device may change the run.
+            .args([
+                "-no-user-config",
+                "-nodefaults",
+                "-display",
+                "none",
+                "-no-reboot",
+            ])
+            .args([
+                "-machine",
+                "q35",
+                "-accel",
+                &format!("tcg,thread={}", self.thread),
+                "-cpu",
+                "max",
+            ])
+            .args(["-smp", &self.cpus.to_string(), "-m", "512M"])
+            .args([
+                "-serial",
+                "stdio",
+                "-debugcon",
+                &format!("file:{}", escape(utf8(frames)?)),
+            ])
+            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
+            .args([
+                "-kernel",
+                utf8(kernel)?,
+                "-append",
+                &self.kernel_command_line(),
+            ]);
+        if self.deterministic {
+            cmd = cmd.args(["-icount", "shift=0,sleep=off"]);
+        }
+        Ok(cmd)
+    }
+}
+
+/// QEMU splits option values at commas; a doubled comma is a comma.
+fn escape(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Subcommands};
+    use clap::Parser as _;
+
+    fn plan(args: &[&str]) -> Vec<Run> {
+        let cli = Cli::try_parse_from(["xtask", "qemu"].iter().chain(args)).unwrap();
+        let Subcommands::Qemu(args) = cli.command else {
+            panic!()
+        };
+        runs(&args)
+    }
+
+    fn labels(args: &[&str]) -> Vec<String> {
+        plan(args).iter().map(Run::label).collect()
+    }
+
+    #[test]
+    fn the_default_is_functional_then_race() {
+        assert_eq!(
+            labels(&[]),
+            [
+                "software-4cpus-single-functional",
+                "software-4cpus-multi-race"
+            ]
+        );
+        assert_eq!(
+            labels(&["--cpus", "1"]),
+            ["software-1cpus-single-functional"]
+        );
+        assert_eq!(
+            labels(&["--thread", "multi"]),
+            ["software-4cpus-multi-race"]
+        );
+        assert_eq!(
+            labels(&["--test", "storm"]),
+            ["software-4cpus-single-storm"]
+        );
+        assert_eq!(
+            labels(&["--deterministic"]),
+            ["software-4cpus-single-functional"]
+        );
+    }
+
+    #[test]
+    fn the_kernel_command_line() {
+        let lines: Vec<_> = plan(&["--seed", "7"])
+            .iter()
+            .map(Run::kernel_command_line)
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "list=functional flushes=20000 backend=software seed=7",
+                "list=race flushes=100 backend=software seed=7"
+            ]
+        );
+        let one = plan(&["--test", "one-page", "--flushes", "3"]);
+        assert_eq!(
+            one.first().unwrap().kernel_command_line(),
+            "test=one-page flushes=3 backend=software"
+        );
+        let two = plan(&["--test", "one-page,storm"]);
+        assert!(
+            two.first()
+                .unwrap()
+                .kernel_command_line()
+                .starts_with("test=one-page,storm ")
+        );
+    }
+
+    #[test]
+    fn never_kvm_and_always_without_defaults() {
+        for run in plan(&["--cpus", "1,2"]) {
+            let line = run
+                .qemu(Path::new("q"), Path::new("k"), Path::new("a,b"))
+                .unwrap()
+                .line();
+            assert!(
+                line.contains("-accel 'tcg,thread=") || line.contains("-accel tcg,thread="),
+                "{line}"
+            );
+            assert!(
+                !line.contains("kvm") && line.contains("-nodefaults"),
+                "{line}"
+            );
+            assert!(line.contains("file:a,,b"), "{line}");
+        }
+        let replay = plan(&["--deterministic"]);
+        let line = replay
+            .first()
+            .unwrap()
+            .qemu(Path::new("q"), Path::new("k"), Path::new("f"))
+            .unwrap()
+            .line();
+        assert!(
+            line.contains("-icount") && line.contains("thread=single"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn deadlines_grow_with_crowding_and_volume() {
+        let run = |args: &[&str]| plan(args).first().unwrap().deadline(2).as_secs();
+        assert_eq!(run(&["--cpus", "1"]), 60);
+        assert_eq!(run(&["--cpus", "8"]), 480);
+        assert_eq!(run(&["--cpus", "8", "--thread", "multi"]), 240);
+        assert_eq!(run(&["--cpus", "1", "--flushes", "40001"]), 180);
+        assert_eq!(run(&["--timeout", "5"]), 5);
+    }
+}

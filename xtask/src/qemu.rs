@@ -1,0 +1,439 @@
+//! The main job: builds the test kernel, boots it, judges it, reports.
+
+use crate::cli::QemuArgs;
+use crate::command::{Shell, utf8};
+use crate::defmt;
+use crate::fault::{Fault, Reason};
+use crate::guest::{self, Finished};
+use crate::judge::judge;
+use crate::kernel;
+use crate::plan::{self, Run};
+use crate::progress::{GuestProgress, Step};
+use crate::records::{JsonLine, Record};
+use crate::report::{self, Report};
+use crate::sabotage;
+use crate::setup::{self, Install, Qemu};
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use tempfile::{NamedTempFile, TempDir};
+
+/// The package of the test kernel.
+pub(crate) const TEST_KERNEL: &str = "rar-smp-test";
+
+/// How many lines of each log a failure shows.
+const TAIL: usize = 30;
+
+/// Runs `cargo xtask qemu`.
+pub(crate) fn command(args: &QemuArgs, shell: Shell) -> Result<()> {
+    let workspace = Workspace::this()?;
+    if let Some(name) = &args.sabotage {
+        return sabotage::one(&workspace, name, args, shell);
+    }
+    let qemu = emulator(args.qemu.as_deref(), shell)?;
+    // Made before the runs, so that a file that cannot be written is known at once.
+    let json = args.json.as_deref().map(JsonFile::create).transpose()?;
+    let logs = Logs::new(args, &workspace)?;
+    let kernel = build(&workspace, &kernel::target(&workspace), shell)?;
+    if args.deterministic {
+        println!(
+            "replay mode: instructions are counted, so every repeat is the same; this is no measurement"
+        );
+    }
+    let reports = run_all(&qemu, &kernel, &plan::runs(args), &logs, shell)?;
+    print!("{}", report::render(&reports));
+    if let Some(json) = json {
+        json.write(&reports)?;
+    }
+    logs.announce();
+    println!("{}", report::count(&reports).line());
+    verdict(&reports)
+}
+
+/// Finds or installs the emulator and says which one it is.
+pub(crate) fn emulator(named: Option<&Path>, shell: Shell) -> Result<Qemu> {
+    let qemu = setup::qemu(named, Install::Allowed, shell)?;
+    println!("{} ({})", qemu.version, qemu.path.display());
+    Ok(qemu)
+}
+
+/// Builds the test kernel.
+pub(crate) fn build(workspace: &Workspace, target: &Path, shell: Shell) -> Result<PathBuf> {
+    let step = Step::new("building the test kernel", shell);
+    let kernel = kernel::build(workspace, target, TEST_KERNEL, shell)?;
+    step.finish();
+    Ok(kernel)
+}
+
+/// Makes every run; a failed one shows the ends of its logs and the others still run.
+pub(crate) fn run_all(
+    qemu: &Qemu,
+    kernel: &Path,
+    runs: &[Run],
+    logs: &Logs,
+    shell: Shell,
+) -> Result<Vec<Report>> {
+    let elf = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
+    let cores = thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    let mut reports = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let base = logs.dir().join(format!("{index}-{}", run.label()));
+        let frames = base.with_extension("defmt.bin");
+        let cmd = run.qemu(&qemu.path, kernel, &frames)?;
+        let mut progress = GuestProgress::new(run.label(), shell);
+        let finished = guest::run(&cmd, run.deadline(cores), shell, |record| {
+            progress.record(record)
+        })?;
+        let took = progress.finish();
+        let frames = fs::read(&frames).unwrap_or_default();
+        let events = defmt::decode(&elf, &frames)?;
+        write_log(
+            &base.with_extension("console.log"),
+            &finished.transcript.lines.join("\n"),
+        )?;
+        write_log(&base.with_extension("defmt.log"), &events)?;
+        write_log(&base.with_extension("command.sh"), &cmd.line())?;
+        known_tests(run, &finished)?;
+        let verdict = judge(&run.expectation(), &finished.transcript, finished.ending);
+        let word = if verdict.passed() { "passed" } else { "FAILED" };
+        eprintln!("{}: {word} in {:.1} s", run.label(), took.as_secs_f64());
+        if !verdict.passed() {
+            show_ends(&finished, &events, verdict.died);
+        }
+        reports.push(Report {
+            run: run.clone(),
+            verdict,
+        });
+    }
+    Ok(reports)
+}
+
+/// Returns success if everything passed, else the error with the right exit code.
+pub(crate) fn verdict(reports: &[Report]) -> Result<()> {
+    if reports.iter().all(|report| report.verdict.passed()) {
+        return Ok(());
+    }
+    let died = reports.iter().any(|report| report.verdict.died);
+    let (reason, words) = if died {
+        (
+            Reason::Guest,
+            "the guest hung, panicked or died; --keep-log keeps its logs, -v shows its console",
+        )
+    } else {
+        (
+            Reason::Failed,
+            "tests failed; --test NAME repeats one, --deterministic replays it",
+        )
+    };
+    Err(Fault::new(reason, words).into())
+}
+
+/// A guest that lacks a test asked for announces fewer tests, and has no record of that one at its end.
+fn known_tests(run: &Run, finished: &Finished) -> Result<()> {
+    let asked = run.expectation().tests;
+    let records = &finished.transcript.records;
+    let fewer = records
+        .iter()
+        .any(|record| matches!(record, Record::Start(start) if start.tests < asked.len()));
+    let ended = records
+        .iter()
+        .any(|record| matches!(record, Record::End(_)));
+    let ran = |name: &String| {
+        records
+            .iter()
+            .any(|record| matches!(record, Record::Test(test) if test.name == *name))
+    };
+    let unknown: Vec<_> = asked.into_iter().filter(|name| !ran(name)).collect();
+    if !fewer || !ended || unknown.is_empty() {
+        return Ok(());
+    }
+    let unknown = unknown.join(", ");
+    // Before its end the kernel prints the names that it knows.
+    let names = finished
+        .transcript
+        .lines
+        .iter()
+        .find_map(|line| line.strip_prefix("tests: "));
+    let message = match names {
+        Some(names) => format!("there is no test {unknown}; the tests are: {names}"),
+        None => format!("there is no test {unknown}; run without --test to see all"),
+    };
+    Err(Fault::new(Reason::Usage, message).into())
+}
+
+fn show_ends(finished: &Finished, events: &str, died: bool) {
+    // What the records of a guest that lived say stands in the table.
+    let console = finished
+        .transcript
+        .lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| died || !line.starts_with("@ "));
+    eprint!("{}", report::tail("console", console, TAIL));
+    eprint!("{}", report::tail("defmt", events.lines(), TAIL));
+    if !finished.stderr.trim().is_empty() {
+        eprint!(
+            "{}",
+            report::tail("QEMU's own messages", finished.stderr.lines(), TAIL)
+        );
+    }
+}
+
+fn write_log(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, format!("{}\n", text.trim_end()))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Where the logs of runs go.
+#[derive(Debug)]
+pub(crate) enum Logs {
+    /// Into a folder that ends with this value.
+    Temporary(TempDir),
+    /// Into a folder that stays.
+    Kept(PathBuf),
+}
+
+impl Logs {
+    fn new(args: &QemuArgs, workspace: &Workspace) -> Result<Self> {
+        let Some(kept) = &args.keep_log else {
+            return Self::temporary();
+        };
+        let dir = kept
+            .clone()
+            .unwrap_or_else(|| workspace.target.join("qemu-logs"));
+        fs::create_dir_all(&dir)
+            .with_context(|| format!("cannot create the log folder {}", dir.display()))?;
+        Ok(Self::Kept(dir))
+    }
+
+    /// Returns logs that nobody wants to keep.
+    pub(crate) fn temporary() -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("rar-qemu-").tempdir();
+        Ok(Self::Temporary(
+            dir.context("cannot create a folder for temporary files")?,
+        ))
+    }
+
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Temporary(dir) => dir.path(),
+            Self::Kept(dir) => dir,
+        }
+    }
+
+    fn announce(&self) {
+        if let Self::Kept(dir) = self {
+            println!("logs are in {}", dir.display());
+        }
+    }
+}
+
+/// The `--json` file, which appears whole or not at all.
+#[derive(Debug)]
+struct JsonFile {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl JsonFile {
+    fn create(path: &Path) -> Result<Self> {
+        utf8(path)?;
+        if path.is_dir() {
+            let message = format!("--json {} is a folder; name a file", path.display());
+            return Err(Fault::new(Reason::Usage, message).into());
+        }
+        let folder = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let file = tempfile::Builder::new()
+            .prefix(".rar-json-")
+            .tempfile_in(folder)
+            .with_context(|| {
+                format!(
+                    "cannot write --json {}: its folder must exist and be writable",
+                    path.display()
+                )
+            })?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    fn write(mut self, reports: &[Report]) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let cannot = || format!("cannot write --json {}", self.path.display());
+        let mut text = String::new();
+        for Report { run, verdict } in reports {
+            let thread = run.thread.to_string();
+            for test in &verdict.tests {
+                let line = JsonLine::new(&test.record, &thread, test.outcome, &test.why);
+                text.push_str(&serde_json::to_string(&line).with_context(cannot)?);
+                text.push('\n');
+            }
+            for fault in &verdict.faults {
+                let line = JsonLine::fault(&run.backend.to_string(), run.cpus, &thread, fault)
+                    .with_context(cannot)?;
+                text.push_str(&line);
+                text.push('\n');
+            }
+        }
+        self.file.write_all(text.as_bytes()).with_context(cannot)?;
+        // A temporary file is private; a result is read by others too.
+        self.file
+            .as_file()
+            .set_permissions(fs::Permissions::from_mode(0o644))
+            .with_context(cannot)?;
+        self.file.as_file().sync_all().with_context(cannot)?;
+        self.file
+            .persist(&self.path)
+            .map_err(|error| error.error)
+            .with_context(cannot)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::cli::{Cli, Subcommands};
+    use crate::command::Cmd;
+    use crate::records::tests::{START, TEST};
+    use clap::Parser as _;
+
+    const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
+
+    /// Runs a script in the place of QEMU on two CPUs, and returns its reports and the folder with its logs.
+    fn run_script(script: &str, args: &[&str]) -> (Result<Vec<Report>>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("qemu");
+        // Written by a child: a test that forks meanwhile would inherit a file open for writing, and Linux runs none such.
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        Cmd::new("sh")
+            .args(["-c", write, utf8(&path).unwrap(), script])
+            .require(Shell::QUIET)
+            .unwrap();
+        let args = [
+            "xtask",
+            "qemu",
+            "--cpus",
+            "2",
+            "--thread",
+            "single",
+            "--timeout",
+            "20",
+        ]
+        .iter()
+        .chain(args);
+        let Subcommands::Qemu(args) = Cli::try_parse_from(args).unwrap().command else {
+            panic!()
+        };
+        let qemu = Qemu {
+            path,
+            version: String::new(),
+        };
+        // Any ELF file will do: this one has no defmt section.
+        let kernel = std::env::current_exe().unwrap();
+        let logs = Logs::Kept(dir.path().to_owned());
+        (
+            run_all(&qemu, &kernel, &plan::runs(&args), &logs, Shell::QUIET),
+            dir,
+        )
+    }
+
+    fn honest() -> String {
+        let second = TEST.replace("\"initiator\":0", "\"initiator\":1");
+        format!("cat <<'X'\nhello\n{START}\n{TEST}\n{second}\n{END}\nX")
+    }
+
+    #[test]
+    fn an_honest_guest_passes_from_end_to_end() {
+        let (reports, dir) = run_script(&format!("{}\nexit 33", honest()), &[]);
+        let reports = reports.unwrap();
+        verdict(&reports).unwrap();
+        assert_eq!(report::count(&reports).line(), "2 passed, 0 failed");
+        let out = dir.path().join("out.json");
+        JsonFile::create(&out).unwrap().write(&reports).unwrap();
+        let json = fs::read_to_string(out).unwrap();
+        assert_eq!(json.lines().count(), 2);
+        for line in json.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!(value["control"]["1"]["new"], 18);
+        }
+        let log = dir
+            .path()
+            .join("0-software-2cpus-single-functional.console.log");
+        assert!(fs::read_to_string(log).unwrap().starts_with("hello\n"));
+    }
+
+    #[test]
+    fn a_guest_that_dies_after_its_last_record_has_not_passed() {
+        for (end, reason) in [
+            ("exit 0", Reason::Guest),
+            ("kill -9 $$", Reason::Guest),
+            ("exit 35", Reason::Failed),
+        ] {
+            let (reports, _dir) = run_script(&format!("{}\n{end}", honest()), &[]);
+            let error = verdict(&reports.unwrap()).unwrap_err();
+            assert_eq!(crate::fault::reason_of(&error), reason, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_run_stands_in_the_json_file() {
+        let (reports, dir) = run_script(&format!("echo '{START}'; echo '{TEST}'; exit 37"), &[]);
+        let out = dir.path().join("out.json");
+        JsonFile::create(&out)
+            .unwrap()
+            .write(&reports.unwrap())
+            .unwrap();
+        let json = fs::read_to_string(out).unwrap();
+        assert!(
+            json.lines()
+                .any(|line| line.contains("panicked") && line.contains("\"fail\"")),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_test_is_a_usage_error_that_lists_the_names() {
+        let start = START
+            .replace("\"tests\":1", "\"tests\":0")
+            .replace("\"runs\":2", "\"runs\":0");
+        let script = format!(
+            "echo 'tests: one-page, storm'; echo '{start}'; echo '{}'; exit 35",
+            END.replace('2', "0")
+        );
+        let (reports, _dir) = run_script(&script, &["--test", "no-such"]);
+        let error = reports.unwrap_err();
+        assert_eq!(crate::fault::reason_of(&error), Reason::Usage);
+        assert!(error.to_string().contains("one-page, storm"), "{error}");
+    }
+
+    #[test]
+    fn a_json_file_in_no_folder_is_an_error_at_once() {
+        let error = JsonFile::create(Path::new("/no/such/folder/out.json")).unwrap_err();
+        assert!(
+            error.to_string().contains("/no/such/folder/out.json"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_abandoned_json_file_leaves_nothing_and_spares_the_old_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.json");
+        fs::write(&path, "old").unwrap();
+        drop(JsonFile::create(&path).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 1);
+        JsonFile::create(&path).unwrap().write(&[]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+    }
+}

@@ -1,0 +1,360 @@
+//! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The mark of a record.
+const MARK: &str = "@ ";
+
+/// One record of the guest.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(crate) enum Record {
+    /// The suite begins.
+    Start(Start),
+    /// One test with one initiator ended.
+    Test(TestRecord),
+    /// A long test is alive.
+    Progress(Progress),
+    /// The suite ended.
+    End(End),
+}
+
+/// What the guest is about to do.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// What executes remote flushes.
+    pub(crate) backend: String,
+    /// CPUs that run.
+    pub(crate) cpus: u32,
+    /// CPUs that the firmware listed, if the guest says.
+    pub(crate) expected_cpus: Option<u32>,
+    /// APIC ids of CPUs that did not come up.
+    #[serde(default)]
+    pub(crate) missing: Vec<u32>,
+    /// Number of tests.
+    pub(crate) tests: usize,
+    /// Number of test records that will follow: each test with each initiator.
+    pub(crate) runs: usize,
+}
+
+/// The outcome of one test with one initiator.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct TestRecord {
+    /// The test.
+    pub(crate) name: String,
+    /// What executed remote flushes.
+    pub(crate) backend: String,
+    /// CPUs that ran.
+    pub(crate) cpus: u32,
+    /// The CPU that flushed.
+    pub(crate) initiator: u32,
+    /// Flushes that were done.
+    pub(crate) flushes: u64,
+    /// What each CPU saw before the flush.
+    pub(crate) controls: Vec<Control>,
+    /// Times the flush generation had to help.
+    pub(crate) fallbacks: u64,
+    /// Times a signal was sent again.
+    pub(crate) resignals: u64,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// The assertion that failed, or why the test was skipped.
+    pub(crate) why: String,
+}
+
+/// Proof that one CPU really held a stale translation before the flush.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Control {
+    /// The CPU.
+    pub(crate) cpu: u32,
+    /// The value it saw after the page table changed and before the flush.
+    pub(crate) stale: u64,
+    /// The value it has to see after the flush.
+    pub(crate) new: u64,
+}
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    /// Every assertion held.
+    Pass,
+    /// An assertion failed.
+    Fail,
+    /// The machine cannot run it.
+    Skipped,
+}
+
+/// How far a long test is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The test.
+    pub(crate) name: String,
+    /// Steps done.
+    pub(crate) done: u64,
+    /// Steps in all.
+    pub(crate) total: u64,
+}
+
+/// The guest's own count.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct End {
+    /// Records with the outcome pass.
+    pub(crate) passed: usize,
+    /// Records with the outcome fail.
+    pub(crate) failed: usize,
+    /// Records with the outcome skipped.
+    pub(crate) skipped: usize,
+}
+
+/// A line of the console.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// The text without its end.
+    pub(crate) text: String,
+    /// Did a line feed end it? The last line of a guest that died may lack it.
+    pub(crate) complete: bool,
+}
+
+/// Everything that a guest said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transcript {
+    /// The console.
+    pub(crate) lines: Vec<String>,
+    /// The records, in order.
+    pub(crate) records: Vec<Record>,
+    /// Record lines that are no records, each with what is wrong.
+    pub(crate) malformed: Vec<String>,
+}
+
+impl Transcript {
+    /// Adds a line and returns the record that it carries.
+    pub(crate) fn push(&mut self, line: Line) -> Option<&Record> {
+        let parsed = parse(&line);
+        self.lines.push(line.text);
+        match parsed? {
+            Ok(record) => {
+                self.records.push(record);
+                self.records.last()
+            }
+            Err(what) => {
+                self.malformed.push(what);
+                None
+            }
+        }
+    }
+
+    /// Returns the test that was running when the transcript ended, as far as the records tell.
+    pub(crate) fn running(&self) -> String {
+        match self.records.last() {
+            None => "nothing yet: no record came".to_owned(),
+            Some(Record::Start(_)) => "the first test".to_owned(),
+            Some(Record::Progress(progress)) => {
+                format!(
+                    "{} ({} of {})",
+                    progress.name, progress.done, progress.total
+                )
+            }
+            Some(Record::Test(test)) => format!(
+                "the test after {} (initiator {})",
+                test.name, test.initiator
+            ),
+            Some(Record::End(_)) => "no test: all had ended".to_owned(),
+        }
+    }
+}
+
+/// Returns the record in a line, or what is wrong with it; `None` for a line that is no record.
+fn parse(line: &Line) -> Option<Result<Record, String>> {
+    let text = line.text.as_str();
+    // A record that was cut after its first byte is a record too.
+    if !text.starts_with(MARK) && (text != "@" || line.complete) {
+        return None;
+    }
+    if !line.complete {
+        return Some(Err(format!("a record was cut off: {text}")));
+    }
+    let json = text.strip_prefix(MARK).unwrap_or_default();
+    Some(
+        serde_json::from_str(json)
+            .map_err(|error| format!("a record is malformed ({error}): {text}")),
+    )
+}
+
+/// One line of the `--json` file.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonLine<'a> {
+    name: &'a str,
+    backend: &'a str,
+    cpus: u32,
+    thread: &'a str,
+    initiator: u32,
+    flushes: u64,
+    control: BTreeMap<u32, JsonControl>,
+    fallbacks: u64,
+    resignals: u64,
+    outcome: Outcome,
+    why: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonControl {
+    stale: u64,
+    new: u64,
+}
+
+impl<'a> JsonLine<'a> {
+    /// Returns the line for a record as judged: `outcome` and `why` are the verdict's, not the guest's.
+    pub(crate) fn new(
+        record: &'a TestRecord,
+        thread: &'a str,
+        outcome: Outcome,
+        why: &'a str,
+    ) -> Self {
+        let control = record
+            .controls
+            .iter()
+            .map(|control| {
+                (
+                    control.cpu,
+                    JsonControl {
+                        stale: control.stale,
+                        new: control.new,
+                    },
+                )
+            })
+            .collect();
+        Self {
+            name: &record.name,
+            backend: &record.backend,
+            cpus: record.cpus,
+            thread,
+            initiator: record.initiator,
+            flushes: record.flushes,
+            control,
+            fallbacks: record.fallbacks,
+            resignals: record.resignals,
+            outcome,
+            why,
+        }
+    }
+
+    /// Returns the text of a line that says what is wrong with a run as a whole, so that no reader takes the other
+    /// lines for a complete run.
+    pub(crate) fn fault(
+        backend: &str,
+        cpus: u32,
+        thread: &str,
+        why: &str,
+    ) -> serde_json::Result<String> {
+        serde_json::to_string(&JsonLine {
+            name: "(run)",
+            backend,
+            cpus,
+            thread,
+            initiator: 0,
+            flushes: 0,
+            control: BTreeMap::new(),
+            fallbacks: 0,
+            resignals: 0,
+            outcome: Outcome::Fail,
+            why,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn complete(text: &str) -> Line {
+        Line {
+            text: text.to_owned(),
+            complete: true,
+        }
+    }
+
+    pub(crate) const START: &str = r#"@ {"type":"start","backend":"software","cpus":2,"expected_cpus":2,"missing":[],"tests":1,"runs":2}"#;
+    pub(crate) const TEST: &str = r#"@ {"type":"test","name":"one-page","backend":"software","cpus":2,"initiator":0,"flushes":1,"controls":[{"cpu":1,"stale":17,"new":18}],"fallbacks":0,"resignals":0,"outcome":"pass","why":""}"#;
+
+    #[test]
+    fn records_are_read_in_any_field_order() {
+        let end = r#"@ {"skipped":1,"type":"end","failed":0,"passed":123}"#;
+        let record = parse(&complete(end)).unwrap().unwrap();
+        assert_eq!(
+            record,
+            Record::End(End {
+                passed: 123,
+                failed: 0,
+                skipped: 1
+            })
+        );
+        assert!(matches!(
+            parse(&complete(START)),
+            Some(Ok(Record::Start(_)))
+        ));
+        assert!(matches!(parse(&complete(TEST)), Some(Ok(Record::Test(_)))));
+    }
+
+    #[test]
+    fn plain_lines_are_no_records() {
+        for text in ["", "hello", "@", "@{}", " @ {}", "user@host"] {
+            assert!(parse(&complete(text)).is_none(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn damage_is_never_ignored() {
+        let cut = TEST.get(..60).unwrap();
+        let wrong_outcome = TEST.replace("pass", "passed");
+        let negative = TEST.replace("\"flushes\":1", "\"flushes\":-1");
+        let missing_field = TEST.replace("\"resignals\":0,", "");
+        let twice = TEST.replace("\"resignals\":0,", "\"resignals\":0,\"resignals\":0,");
+        let two_in_a_line = format!("{TEST} {TEST}");
+        let unknown = r#"@ {"type":"novel"}"#.to_owned();
+        for text in [
+            cut.to_owned(),
+            wrong_outcome,
+            negative,
+            missing_field,
+            twice,
+            two_in_a_line,
+            unknown,
+        ] {
+            assert!(matches!(parse(&complete(&text)), Some(Err(_))), "{text}");
+        }
+        for text in [TEST, "@ ", "@"] {
+            let line = Line {
+                text: text.to_owned(),
+                complete: false,
+            };
+            assert!(matches!(parse(&line), Some(Err(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_running_test_is_named() {
+        let mut transcript = Transcript::default();
+        assert!(transcript.running().contains("no record"));
+        transcript.push(complete(START));
+        transcript.push(complete(TEST));
+        assert!(transcript.running().contains("after one-page"));
+        transcript.push(complete(
+            r#"@ {"type":"progress","name":"storm","done":4,"total":8}"#,
+        ));
+        assert_eq!(transcript.running(), "storm (4 of 8)");
+    }
+
+    #[test]
+    fn control_is_an_object_in_the_json_file() {
+        let Some(Ok(Record::Test(test))) = parse(&complete(TEST)) else {
+            panic!()
+        };
+        let line = serde_json::to_value(JsonLine::new(&test, "single", Outcome::Pass, "")).unwrap();
+        assert_eq!(line["control"]["1"]["stale"], 17);
+        assert_eq!(line["control"]["1"]["new"], 18);
+        assert_eq!(line["thread"], "single");
+        assert_eq!(line["outcome"], "pass");
+    }
+}

@@ -1,0 +1,304 @@
+//! The table at the end of a run.
+
+use crate::judge::{JudgedTest, Verdict};
+use crate::plan::Run;
+use crate::records::Outcome;
+use comfy_table::{CellAlignment, Table, presets};
+
+/// The longest line of a log that is shown, in characters.
+const WIDEST: usize = 240;
+
+/// A run with its verdict.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// What ran.
+    pub(crate) run: Run,
+    /// How it went.
+    pub(crate) verdict: Verdict,
+}
+
+/// Passed, failed and skipped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// What passed.
+    pub(crate) passed: usize,
+    /// What failed.
+    pub(crate) failed: usize,
+    /// What did not apply.
+    pub(crate) skipped: usize,
+}
+
+impl Count {
+    /// Adds another count to this one.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+
+    /// Returns the summary line.
+    pub(crate) fn line(self) -> String {
+        let mut line = format!("{} passed, {} failed", self.passed, self.failed);
+        if self.skipped > 0 {
+            line.push_str(&format!(", {} skipped", self.skipped));
+        }
+        line
+    }
+}
+
+/// Returns the count over all test records; each fault of a run as a whole counts as one failure.
+pub(crate) fn count(reports: &[Report]) -> Count {
+    let mut count = Count::default();
+    for Report { verdict, .. } in reports {
+        count.add(Count {
+            passed: verdict.count(Outcome::Pass),
+            failed: verdict.count(Outcome::Fail) + verdict.faults.len(),
+            skipped: verdict.count(Outcome::Skipped),
+        });
+    }
+    count
+}
+
+/// Returns a table in the house's form.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::UTF8_BORDERS_ONLY)
+        .set_header(header.to_vec());
+    table
+}
+
+/// Returns the table of all runs, one row per test and run, and below it why tests failed.
+pub(crate) fn render(reports: &[Report]) -> String {
+    let header = [
+        "test",
+        "backend",
+        "thread",
+        "CPUs",
+        "initiators",
+        "flushes",
+        "fallbacks",
+        "re-signals",
+        "outcome",
+    ];
+    let mut table = table(&header);
+    for column in 3..8 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut reasons = String::new();
+    for Report { run, verdict } in reports {
+        for row in rows(&verdict.tests) {
+            table.add_row([
+                row.name.to_owned(),
+                run.backend.to_string(),
+                run.thread.to_string(),
+                run.cpus.to_string(),
+                format!("{}/{}", row.passed, row.ran + row.skipped),
+                row.flushes.to_string(),
+                row.fallbacks.to_string(),
+                row.resignals.to_string(),
+                row.outcome(),
+            ]);
+        }
+        for test in verdict
+            .tests
+            .iter()
+            .filter(|test| test.outcome == Outcome::Fail)
+        {
+            reasons.push_str(&format!(
+                "FAILED {} (initiator {}, {} CPUs, {}): {}\n",
+                test.record.name, test.record.initiator, run.cpus, run.thread, test.why
+            ));
+        }
+        for fault in &verdict.faults {
+            reasons.push_str(&format!("FAILED run {}: {fault}\n", run.label()));
+        }
+    }
+    let mut text = table.to_string();
+    text.push('\n');
+    text.push_str(&reasons);
+    text
+}
+
+/// One test of one run, its initiators merged.
+struct Row<'a> {
+    name: &'a str,
+    passed: usize,
+    ran: usize,
+    skipped: usize,
+    flushes: u64,
+    fallbacks: u64,
+    resignals: u64,
+    why_skipped: &'a str,
+}
+
+impl Row<'_> {
+    fn outcome(&self) -> String {
+        if self.passed < self.ran {
+            "FAILED".to_owned()
+        } else if self.ran == 0 {
+            format!("skipped: {}", self.why_skipped)
+        } else if self.skipped > 0 {
+            format!("passed ({} skipped: {})", self.skipped, self.why_skipped)
+        } else {
+            "passed".to_owned()
+        }
+    }
+}
+
+fn rows(tests: &[JudgedTest]) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for test in tests {
+        let name = test.record.name.as_str();
+        let at = rows
+            .iter()
+            .position(|row| row.name == name)
+            .unwrap_or_else(|| {
+                rows.push(Row {
+                    name,
+                    passed: 0,
+                    ran: 0,
+                    skipped: 0,
+                    flushes: 0,
+                    fallbacks: 0,
+                    resignals: 0,
+                    why_skipped: "",
+                });
+                rows.len() - 1
+            });
+        let Some(row) = rows.get_mut(at) else {
+            continue;
+        };
+        match test.outcome {
+            Outcome::Pass => row.passed += 1,
+            Outcome::Skipped => {
+                row.skipped += 1;
+                row.why_skipped = &test.why;
+            }
+            Outcome::Fail => {}
+        }
+        row.ran += usize::from(test.outcome != Outcome::Skipped);
+        row.flushes += test.record.flushes;
+        row.fallbacks += test.record.fallbacks;
+        row.resignals += test.record.resignals;
+    }
+    rows
+}
+
+/// Returns the last lines of a log under a title, each cut where it would fill the screen.
+pub(crate) fn tail<'a>(
+    title: &str,
+    lines: impl DoubleEndedIterator<Item = &'a str>,
+    last: usize,
+) -> String {
+    let mut kept: Vec<_> = lines.rev().take(last).collect();
+    kept.reverse();
+    let mut text = format!("--- {title}, last {} lines\n", kept.len());
+    for line in kept {
+        let cut: String = line.chars().take(WIDEST).collect();
+        text.push_str(&format!("    {cut}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Backend, Thread};
+    use crate::plan::Tests;
+    use crate::records::TestRecord;
+
+    fn judged(name: &str, initiator: u32, outcome: Outcome) -> JudgedTest {
+        let record = TestRecord {
+            name: name.to_owned(),
+            backend: "software".to_owned(),
+            cpus: 2,
+            initiator,
+            flushes: 10,
+            controls: Vec::new(),
+            fallbacks: 0,
+            resignals: 1,
+            outcome,
+            why: String::new(),
+        };
+        JudgedTest {
+            record,
+            outcome,
+            why: "read 17, wanted 18".to_owned(),
+        }
+    }
+
+    fn report(tests: Vec<JudgedTest>, faults: Vec<String>) -> Report {
+        let run = Run {
+            cpus: 2,
+            backend: Backend::Software,
+            thread: Thread::Single,
+            tests: Tests::Functional,
+            flushes: 1,
+            seed: None,
+            deterministic: false,
+            timeout: None,
+        };
+        Report {
+            run,
+            verdict: Verdict {
+                tests,
+                faults,
+                died: false,
+            },
+        }
+    }
+
+    #[test]
+    fn initiators_are_merged_and_failures_stay_visible() {
+        let tests = vec![
+            judged("one-page", 0, Outcome::Pass),
+            judged("one-page", 1, Outcome::Pass),
+            judged("storm", 0, Outcome::Pass),
+            judged("storm", 1, Outcome::Fail),
+            judged("halted", 0, Outcome::Skipped),
+        ];
+        let reports = [report(tests, Vec::new())];
+        let text = render(&reports);
+        let row = |name: &str| {
+            text.lines()
+                .find(|line| line.contains(name))
+                .unwrap()
+                .to_owned()
+        };
+        assert!(
+            row("one-page").contains("2/2") && row("one-page").contains("20"),
+            "{text}"
+        );
+        assert!(
+            row("storm").contains("1/2") && row("storm").contains("FAILED"),
+            "{text}"
+        );
+        assert!(row("halted").contains("skipped"), "{text}");
+        assert!(
+            text.contains("FAILED storm (initiator 1, 2 CPUs, single): read 17, wanted 18"),
+            "{text}"
+        );
+        assert_eq!(count(&reports).line(), "3 passed, 1 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_fault_of_the_run_counts_as_a_failure() {
+        let reports = [report(
+            vec![judged("one-page", 0, Outcome::Pass)],
+            vec!["no end record".to_owned()],
+        )];
+        assert_eq!(count(&reports).line(), "1 passed, 1 failed");
+        assert!(render(&reports).contains("no end record"));
+    }
+
+    #[test]
+    fn a_tail_is_bounded() {
+        assert_eq!(
+            tail("console", ["a", "b", "c"].into_iter(), 2),
+            "--- console, last 2 lines\n    b\n    c\n"
+        );
+    }
+}

@@ -1,0 +1,424 @@
+//! Shows that the tests notice: a small patch breaks a copy of the workspace, and the right test must fail.
+
+use crate::cli::{Backend, QemuArgs, SabotageArgs, Thread};
+use crate::command::Shell;
+use crate::copy;
+use crate::fault::{Fault, Reason, reason_of};
+use crate::kernel;
+use crate::loom;
+use crate::patch::{Kind, Sabotage};
+use crate::plan::{Run, Tests};
+use crate::qemu::{self, Logs};
+use crate::records::Outcome;
+use crate::report::{Report, table};
+use crate::setup::Qemu;
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Error, Result};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Flushes per CPU in the volume tests: what a patch breaks shows at once, and a broken flush waits for its deadline.
+const VOLUME: u32 = 200;
+
+/// Runs `cargo xtask qemu --sabotage NAME`: an error in every case, since a changed workspace never passes.
+pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: Shell) -> Result<()> {
+    let sabotage = find(workspace, name)?;
+    println!("{}: {}", sabotage.name, sabotage.why);
+    let caught_by = match &sabotage.kind {
+        Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, shell)?,
+        Kind::Qemu { caught_by } => {
+            let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
+            catch_by_qemu(workspace, &sabotage, &qemu, &runs(args, caught_by), shell)?
+        }
+    };
+    println!("caught by: {}", caught_by.join(", "));
+    Err(Fault::new(
+        Reason::Failed,
+        format!("the workspace with {name} fails, as it must"),
+    )
+    .into())
+}
+
+/// Runs `cargo xtask sabotage`.
+pub(crate) fn command(args: &SabotageArgs, shell: Shell) -> Result<()> {
+    let workspace = Workspace::this()?;
+    if args.list {
+        list(&workspace)
+    } else {
+        all(&workspace, None, shell)
+    }
+}
+
+/// Runs every patch; succeeds only if every one is caught.
+pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell) -> Result<()> {
+    let sabotages = load_all(workspace)?;
+    if sabotages.is_empty() {
+        let message = format!(
+            "there is no patch in {}, so nothing was shown",
+            workspace.sabotage().display()
+        );
+        return Err(Fault::new(Reason::NotCaught, message).into());
+    }
+    let mut emulator = None;
+    let mut table = table(&["sabotage", "result"]);
+    let mut missed = 0;
+    for sabotage in &sabotages {
+        let caught = match &sabotage.kind {
+            Kind::Loom { .. } => catch_by_loom(workspace, sabotage, shell),
+            Kind::Qemu { caught_by } => {
+                if emulator.is_none() {
+                    emulator = Some(qemu::emulator(named_qemu, shell)?);
+                }
+                let qemu = emulator.as_ref().context("no emulator")?;
+                catch_by_qemu(workspace, sabotage, qemu, &[run(4, caught_by)], shell)
+            }
+        };
+        match caught {
+            Ok(tests) => {
+                eprintln!("{}: caught by: {}", sabotage.name, tests.join(", "));
+                table.add_row([
+                    sabotage.name.clone(),
+                    format!("caught by: {}", tests.join(", ")),
+                ]);
+            }
+            Err(error) if reason_of(&error) == Reason::NotCaught => {
+                eprintln!("{}: {error:#}", sabotage.name);
+                let first = error
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                table.add_row([sabotage.name.clone(), first]);
+                missed += 1;
+            }
+            Err(error) => return Err(error.context(format!("sabotage {}", sabotage.name))),
+        }
+    }
+    println!("{table}");
+    println!("{} caught, {missed} not caught", sabotages.len() - missed);
+    if missed == 0 {
+        return Ok(());
+    }
+    Err(Fault::new(
+        Reason::NotCaught,
+        format!("{missed} sabotages were not caught"),
+    )
+    .into())
+}
+
+/// Returns the patches for loom.
+pub(crate) fn mutants(workspace: &Workspace) -> Result<Vec<Sabotage>> {
+    let all = load_all(workspace)?;
+    Ok(all
+        .into_iter()
+        .filter(|sabotage| matches!(sabotage.kind, Kind::Loom { .. }))
+        .collect())
+}
+
+/// Applies a patch for loom and returns the test that noticed.
+pub(crate) fn catch_by_loom(
+    workspace: &Workspace,
+    sabotage: &Sabotage,
+    shell: Shell,
+) -> Result<Vec<String>> {
+    let Kind::Loom {
+        package,
+        test,
+        message,
+    } = &sabotage.kind
+    else {
+        return Err(Fault::new(
+            Reason::Usage,
+            format!("{} is no patch for loom", sabotage.name),
+        )
+        .into());
+    };
+    loom::must_pass(workspace, package, test, shell).map_err(shows_nothing)?;
+    let target = workspace.target.join("sabotage-build/loom");
+    let copy = changed_copy(workspace, sabotage)?;
+    loom::must_fail(&copy, &target, package, test, message, shell)?;
+    Ok(vec![test.clone()])
+}
+
+/// Runs the unchanged workspace and a changed copy; returns the tests that noticed the change.
+fn catch_by_qemu(
+    workspace: &Workspace,
+    sabotage: &Sabotage,
+    qemu: &Qemu,
+    runs: &[Run],
+    shell: Shell,
+) -> Result<Vec<String>> {
+    let Kind::Qemu { caught_by } = &sabotage.kind else {
+        return Err(Fault::new(
+            Reason::Usage,
+            format!("{} is no patch for QEMU", sabotage.name),
+        )
+        .into());
+    };
+    println!("{}: the unchanged workspace first", sabotage.name);
+    let honest = qemu::build(workspace, &kernel::target(workspace), shell)
+        .and_then(|kernel| qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, shell))
+        .and_then(|reports| qemu::verdict(&reports).map(|()| reports))
+        .map_err(shows_nothing)?;
+    println!("{}: now the changed copy", sabotage.name);
+    let copy = changed_copy(workspace, sabotage)?;
+    let kernel =
+        qemu::build(&copy, &workspace.target.join("sabotage-build"), shell).map_err(|error| {
+            not_caught(&format!(
+                "the changed workspace does not build, which proves nothing\n{error:#}"
+            ))
+        })?;
+    let changed = qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, shell)?;
+    judge(caught_by, &honest, &changed).map_err(|why| not_caught(&why).into())
+}
+
+/// Returns the tests that noticed, or why that does not count.
+fn judge(
+    caught_by: &[String],
+    honest: &[Report],
+    changed: &[Report],
+) -> Result<Vec<String>, String> {
+    for name in caught_by {
+        let passed = |test: &&crate::judge::JudgedTest| {
+            test.record.name == *name && test.outcome == Outcome::Pass
+        };
+        if !honest
+            .iter()
+            .any(|report| report.verdict.tests.iter().any(|test| passed(&test)))
+        {
+            return Err(format!(
+                "the expected test {name} did not run in the unchanged workspace"
+            ));
+        }
+    }
+    let faults: Vec<_> = changed
+        .iter()
+        .flat_map(|report| &report.verdict.faults)
+        .map(String::as_str)
+        .collect();
+    if !faults.is_empty() {
+        let text =
+            "the guest did not end by itself with all its records, which no test's assertion did";
+        return Err(format!("{text}: {}", faults.join("; ")));
+    }
+    let mut failed: Vec<_> = changed
+        .iter()
+        .flat_map(|report| report.verdict.failed_tests())
+        .map(str::to_owned)
+        .collect();
+    failed.sort_unstable();
+    failed.dedup();
+    if failed.is_empty() {
+        return Err("every test passed".to_owned());
+    }
+    let missing: Vec<_> = caught_by
+        .iter()
+        .filter(|name| !failed.contains(name))
+        .map(String::as_str)
+        .collect();
+    if !missing.is_empty() {
+        let (missing, failed) = (missing.join(", "), failed.join(", "));
+        return Err(format!(
+            "the expected test did not fail: {missing}; what failed was: {failed}"
+        ));
+    }
+    Ok(failed)
+}
+
+fn runs(args: &QemuArgs, tests: &[String]) -> Vec<Run> {
+    let with = |run: Run| Run {
+        backend: args.backend,
+        thread: args.thread.unwrap_or(run.thread),
+        flushes: args.flushes.unwrap_or(run.flushes),
+        seed: args.seed,
+        timeout: args.timeout.map(Duration::from_secs),
+        ..run
+    };
+    args.cpus
+        .iter()
+        .map(|&cpus| with(run(cpus, tests)))
+        .collect()
+}
+
+/// Returns a run of just the tests that must notice: with broken flushes others may wait very long.
+fn run(cpus: u32, tests: &[String]) -> Run {
+    Run {
+        cpus,
+        backend: Backend::Software,
+        thread: Thread::Single,
+        tests: Tests::Named(tests.to_vec()),
+        flushes: VOLUME,
+        seed: None,
+        deterministic: false,
+        timeout: None,
+    }
+}
+
+fn changed_copy(workspace: &Workspace, sabotage: &Sabotage) -> Result<Workspace> {
+    let copy = workspace.target.join("sabotage").join(&sabotage.name);
+    copy::fresh(&workspace.root, &copy)?;
+    sabotage
+        .apply(&copy)
+        .map_err(|error| not_caught(&format!("the patch no longer applies: {error:#}")))?;
+    Workspace::at(&copy)
+}
+
+/// Only a failure of the changed workspace may look like a catch.
+fn shows_nothing(error: Error) -> Error {
+    match reason_of(&error) {
+        Reason::Failed | Reason::Guest => not_caught(&format!(
+            "the unchanged workspace fails, so a change of it shows nothing\n{error:#}"
+        ))
+        .into(),
+        _ => error,
+    }
+}
+
+fn not_caught(why: &str) -> Fault {
+    Fault::new(Reason::NotCaught, format!("NOT caught: {why}"))
+}
+
+fn list(workspace: &Workspace) -> Result<()> {
+    let mut table = table(&["sabotage", "kind", "must be caught by", "what it breaks"]);
+    for sabotage in load_all(workspace)? {
+        let (kind, by) = match &sabotage.kind {
+            Kind::Qemu { caught_by } => ("qemu", caught_by.join(", ")),
+            Kind::Loom { package, test, .. } => ("loom", format!("{package}: {test}")),
+        };
+        table.add_row([
+            sabotage.name.clone(),
+            kind.to_owned(),
+            by,
+            sabotage.why.clone(),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+fn find(workspace: &Workspace, name: &str) -> Result<Sabotage> {
+    let all = load_all(workspace)?;
+    let names: Vec<_> = all.iter().map(|sabotage| sabotage.name.clone()).collect();
+    all.into_iter()
+        .find(|sabotage| sabotage.name == name)
+        .ok_or_else(|| {
+            let message = format!(
+                "there is no sabotage `{name}`; there are: {}",
+                names.join(", ")
+            );
+            Fault::new(Reason::Usage, message).into()
+        })
+}
+
+fn load_all(workspace: &Workspace) -> Result<Vec<Sabotage>> {
+    let dir = workspace.sabotage();
+    let mut all = Vec::new();
+    let entries = fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))?;
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("cannot list {}", dir.display()))?
+            .path();
+        if path
+            .extension()
+            .is_none_or(|extension| extension != "patch")
+        {
+            continue;
+        }
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        all.push(
+            Sabotage::parse(&name, &text)
+                .with_context(|| format!("{} is malformed", path.display()))?,
+        );
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::{JudgedTest, Verdict};
+    use crate::records::TestRecord;
+
+    fn report(tests: &[(&str, Outcome)], faults: &[&str]) -> Vec<Report> {
+        let judged = |(name, outcome): &(&str, Outcome)| JudgedTest {
+            record: TestRecord {
+                name: (*name).to_owned(),
+                backend: "software".to_owned(),
+                cpus: 4,
+                initiator: 0,
+                flushes: 1,
+                controls: Vec::new(),
+                fallbacks: 0,
+                resignals: 0,
+                outcome: *outcome,
+                why: String::new(),
+            },
+            outcome: *outcome,
+            why: String::new(),
+        };
+        let verdict = Verdict {
+            tests: tests.iter().map(judged).collect(),
+            faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
+            died: false,
+        };
+        vec![Report {
+            run: run(4, &[]),
+            verdict,
+        }]
+    }
+
+    fn judge_one(changed: &[(&str, Outcome)], faults: &[&str]) -> Result<Vec<String>, String> {
+        let honest = report(&[("a", Outcome::Pass), ("b", Outcome::Pass)], &[]);
+        judge(&["a".to_owned()], &honest, &report(changed, faults))
+    }
+
+    #[test]
+    fn caught_means_the_expected_test_failed() {
+        let caught = judge_one(&[("a", Outcome::Fail), ("b", Outcome::Fail)], &[]).unwrap();
+        assert_eq!(caught, ["a", "b"]);
+    }
+
+    #[test]
+    fn anything_else_is_not_caught() {
+        let fails = |changed: &[(&str, Outcome)], faults: &[&str], words: &str| {
+            let why = judge_one(changed, faults).unwrap_err();
+            assert!(why.contains(words), "{why}");
+        };
+        fails(
+            &[("a", Outcome::Pass), ("b", Outcome::Pass)],
+            &[],
+            "every test passed",
+        );
+        fails(
+            &[("a", Outcome::Pass), ("b", Outcome::Fail)],
+            &[],
+            "the expected test did not fail: a",
+        );
+        fails(
+            &[("a", Outcome::Fail)],
+            &["the guest hung"],
+            "the guest hung",
+        );
+        fails(&[], &["no start record"], "no start record");
+        let honest = report(&[("b", Outcome::Pass)], &[]);
+        let why = judge(
+            &["a".to_owned()],
+            &honest,
+            &report(&[("a", Outcome::Fail)], &[]),
+        )
+        .unwrap_err();
+        assert!(
+            why.contains("did not run in the unchanged workspace"),
+            "{why}"
+        );
+    }
+}

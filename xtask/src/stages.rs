@@ -1,0 +1,407 @@
+//! `cargo xtask test`: everything, stage by stage.
+
+use crate::arrows;
+use crate::cargo::cargo;
+use crate::cli::{Backend, CiArgs, Stage, TestArgs, Thread};
+use crate::command::Shell;
+use crate::disasm;
+use crate::fault::{Fault, Reason, reason_of};
+use crate::host;
+use crate::kernel;
+use crate::loom;
+use crate::outside;
+use crate::plan::{Run, Tests};
+use crate::progress::Step;
+use crate::qemu::{self, Logs};
+use crate::report::{self, Count, table};
+use crate::sabotage;
+use crate::workspace::{LIBRARIES, Workspace};
+use anyhow::{Context as _, Error, Result};
+use clap::ValueEnum as _;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Flushes per CPU in the storm of `cargo xtask test`.
+const VOLUME: u32 = 20_000;
+
+/// Flushes per CPU where host threads race.
+const RACE_VOLUME: u32 = 100;
+
+/// How many lines of a failed stage are shown.
+const TAIL: usize = 60;
+
+/// Runs `cargo xtask ci`.
+pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
+    command(
+        &TestArgs {
+            stages: Vec::new(),
+            qemu: None,
+        },
+        shell,
+    )?;
+    if args.full {
+        sabotage::all(&Workspace::this()?, None, shell)?;
+    }
+    Ok(())
+}
+
+/// Runs `cargo xtask test`.
+pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
+    let begin = Instant::now();
+    let context = Context {
+        workspace: Workspace::this()?,
+        qemu: args.qemu.clone(),
+        shell,
+    };
+    let chosen = Stage::value_variants()
+        .iter()
+        .filter(|stage| args.stages.is_empty() || args.stages.contains(stage));
+    let mut ended = Vec::new();
+    for &stage in chosen {
+        let end = context.run(stage);
+        if let Some(error) = &end.failure {
+            // Nothing after Ctrl-C is of use.
+            if reason_of(error) == Reason::Interrupted {
+                return Err(end.failure.unwrap_or_else(|| Error::msg("interrupted")));
+            }
+            show(&context.workspace, &end.name(), &format!("{error:#}"))?;
+        } else {
+            eprintln!("{} passed in {:.1} s", end.name(), end.time.as_secs_f64());
+        }
+        ended.push(end);
+    }
+    println!("{}", render(&ended, begin.elapsed()));
+    let total = total(&ended);
+    println!("counted: {} stages and the tests in them", ended.len());
+    println!("{}", total.line());
+    if total.failed == 0 {
+        return Ok(());
+    }
+    let failed: Vec<_> = ended
+        .iter()
+        .filter(|end| end.failure.is_some())
+        .map(StageEnd::name)
+        .collect();
+    let again = failed
+        .iter()
+        .map(|name| format!("--stage {name}"))
+        .collect::<Vec<_>>()
+        .join(" ");
+    Err(Fault::new(
+        Reason::Failed,
+        format!(
+            "{} stages failed; `cargo xtask test {again}` repeats them",
+            failed.len()
+        ),
+    )
+    .into())
+}
+
+/// Shows why a stage failed: its last lines, and where all of them are.
+fn show(workspace: &Workspace, stage: &str, why: &str) -> Result<()> {
+    let folder = workspace.target.join("test-logs");
+    let log = folder.join(format!("{stage}.log"));
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&log, why))
+        .with_context(|| format!("cannot write {}", log.display()))?;
+    if why.lines().count() > TAIL {
+        eprint!(
+            "{}",
+            report::tail(&format!("{stage} FAILED"), why.lines(), TAIL)
+        );
+        eprintln!("all of it is in {}", log.display());
+    } else {
+        eprintln!("{stage} FAILED\n{why}");
+    }
+    Ok(())
+}
+
+/// A stage that ended.
+struct StageEnd {
+    stage: Stage,
+    tests: Count,
+    note: String,
+    time: Duration,
+    failure: Option<Error>,
+}
+
+impl StageEnd {
+    fn name(&self) -> String {
+        self.stage
+            .to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// What a stage that came to its end reports.
+#[derive(Default)]
+struct Done {
+    tests: Count,
+    note: String,
+    failure: Option<Error>,
+}
+
+impl Done {
+    fn note(note: impl Into<String>) -> Self {
+        Self {
+            note: note.into(),
+            ..Self::default()
+        }
+    }
+}
+
+struct Context {
+    workspace: Workspace,
+    qemu: Option<PathBuf>,
+    shell: Shell,
+}
+
+impl Context {
+    fn run(&self, stage: Stage) -> StageEnd {
+        let begin = Instant::now();
+        let what = match stage {
+            Stage::Arrows => "which crate knows which",
+            Stage::Format => "format",
+            Stage::Clippy => "lints, each feature and the kernels too",
+            Stage::Docs => "documentation",
+            Stage::Host => "host tests",
+            Stage::Outside => "libraries picked alone",
+            Stage::Kernels => "kernels",
+            Stage::Disasm => "machine code of the kernels",
+            Stage::Loom => "every interleaving",
+            Stage::Qemu => "QEMU",
+        };
+        // QEMU and loom show their own steps.
+        let step =
+            (!matches!(stage, Stage::Qemu | Stage::Loom)).then(|| Step::new(what, self.shell));
+        let done = match stage {
+            Stage::Arrows => arrows::check(&self.workspace, self.shell).map(Done::note),
+            Stage::Format => self.format(),
+            Stage::Clippy => self.clippy(),
+            Stage::Docs => self.docs(),
+            Stage::Host => self.host(),
+            Stage::Outside => outside::check(&self.workspace, self.shell).map(Done::note),
+            Stage::Kernels => self.kernels(),
+            Stage::Disasm => disasm::kernels(&self.workspace, self.shell).map(Done::note),
+            Stage::Loom => self.loom(),
+            Stage::Qemu => self.qemu(),
+        };
+        drop(step);
+        let Done {
+            tests,
+            note,
+            failure,
+        } = done.unwrap_or_else(|error| Done {
+            failure: Some(error),
+            ..Done::default()
+        });
+        StageEnd {
+            stage,
+            tests,
+            note,
+            time: begin.elapsed(),
+            failure,
+        }
+    }
+
+    fn format(&self) -> Result<Done> {
+        cargo(&self.workspace.root, &self.workspace.target, "fmt")?
+            .args(["--all", "--", "--check", "-l"])
+            .require(self.shell)?;
+        Ok(Done::default())
+    }
+
+    fn clippy(&self) -> Result<Done> {
+        let libraries: Vec<_> = LIBRARIES
+            .iter()
+            .flat_map(|name| ["--package", name])
+            .collect();
+        let defmt = [libraries.as_slice(), &["--features", "defmt"]].concat();
+        let unverified = ["--package", "rar-payload", "--features", "unverified,defmt"];
+        for args in [&["--workspace"][..], &defmt, &unverified] {
+            cargo(&self.workspace.root, &self.workspace.target, "clippy")?
+                .args(args.iter().copied())
+                .args(["--all-targets", "--", "-D", "warnings"])
+                .require(self.shell)?;
+        }
+        let kernels = self.workspace.freestanding();
+        if !kernels.is_empty() {
+            kernel::freestanding(&self.workspace, &kernel::target(&self.workspace), "clippy")?
+                .args(
+                    kernels
+                        .iter()
+                        .flat_map(|package| ["--package", package.name.as_str()]),
+                )
+                .args(["--", "-D", "warnings"])
+                .require(self.shell)?;
+        }
+        Ok(Done::note(format!(
+            "workspace, 2 feature sets, {} freestanding crates",
+            kernels.len()
+        )))
+    }
+
+    fn docs(&self) -> Result<Done> {
+        cargo(&self.workspace.root, &self.workspace.target, "doc")?
+            .args(["--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .require(self.shell)?;
+        Ok(Done::default())
+    }
+
+    fn host(&self) -> Result<Done> {
+        let (tests, failure) = host::tests(&self.workspace, self.shell)?;
+        Ok(Done {
+            tests,
+            note: "unit, property, documentation tests; each feature".to_owned(),
+            failure,
+        })
+    }
+
+    fn kernels(&self) -> Result<Done> {
+        let target = kernel::target(&self.workspace);
+        let mut names = Vec::new();
+        for package in self.workspace.kernels() {
+            kernel::build(&self.workspace, &target, &package.name, self.shell)?;
+            names.push(package.name.to_string());
+        }
+        if names.is_empty() {
+            return Err(Fault::new(
+                Reason::Failed,
+                "there is no kernel: no program with the feature freestanding",
+            )
+            .into());
+        }
+        Ok(Done::note(names.join(", ")))
+    }
+
+    fn loom(&self) -> Result<Done> {
+        let mut tests = loom::models(&self.workspace, None, self.shell)?;
+        let (mutants, missed) = loom::mutants(&self.workspace, None, self.shell)?;
+        let note = format!("{} models, {} mutants caught", tests.passed, mutants.passed);
+        tests.add(mutants);
+        let failure =
+            (!missed.is_empty()).then(|| Fault::new(Reason::Failed, missed.join("\n")).into());
+        Ok(Done {
+            tests,
+            note,
+            failure,
+        })
+    }
+
+    fn qemu(&self) -> Result<Done> {
+        let qemu = qemu::emulator(self.qemu.as_deref(), self.shell)?;
+        let kernel = qemu::build(
+            &self.workspace,
+            &kernel::target(&self.workspace),
+            self.shell,
+        )?;
+        let run = |cpus, thread, tests, flushes| Run {
+            cpus,
+            backend: Backend::Software,
+            thread,
+            tests,
+            flushes,
+            seed: None,
+            deterministic: false,
+            timeout: None,
+        };
+        let mut runs: Vec<_> = [1, 2, 4, 8]
+            .map(|cpus| run(cpus, Thread::Single, Tests::Functional, VOLUME))
+            .into_iter()
+            .collect();
+        runs.extend([2, 4].map(|cpus| run(cpus, Thread::Multi, Tests::Race, RACE_VOLUME)));
+        let reports = qemu::run_all(&qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
+        print!("{}", report::render(&reports));
+        let note = format!("{} boots, backend {}", runs.len(), Backend::Software);
+        Ok(Done {
+            tests: report::count(&reports),
+            note,
+            failure: qemu::verdict(&reports).err(),
+        })
+    }
+}
+
+fn render(ended: &[StageEnd], time: Duration) -> String {
+    let mut table = table(&["stage", "result", "tests", "time", "what"]);
+    for end in ended {
+        let result = if end.failure.is_some() {
+            "FAILED"
+        } else {
+            "passed"
+        };
+        let tests = if end.tests == Count::default() {
+            String::new()
+        } else {
+            end.tests.line()
+        };
+        table.add_row([
+            end.name(),
+            result.to_owned(),
+            tests,
+            seconds(end.time),
+            end.note.clone(),
+        ]);
+    }
+    table.add_row([
+        "all".to_owned(),
+        String::new(),
+        String::new(),
+        seconds(time),
+        String::new(),
+    ]);
+    table.to_string()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// Each stage counts as one, and so does each test in it.
+fn total(ended: &[StageEnd]) -> Count {
+    let mut total = Count::default();
+    for end in ended {
+        let failed = usize::from(end.failure.is_some());
+        total.add(Count {
+            passed: 1 - failed,
+            failed,
+            skipped: 0,
+        });
+        total.add(end.tests);
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(stage: Stage, failure: Option<&str>, passed: usize) -> StageEnd {
+        StageEnd {
+            stage,
+            tests: Count {
+                passed,
+                failed: 0,
+                skipped: 0,
+            },
+            note: String::new(),
+            time: Duration::from_millis(1500),
+            failure: failure.map(|text| Error::msg(text.to_owned())),
+        }
+    }
+
+    #[test]
+    fn stages_and_tests_are_counted() {
+        let ended = [
+            end(Stage::Host, None, 40),
+            end(Stage::Clippy, Some("a lint"), 0),
+        ];
+        assert_eq!(total(&ended).line(), "41 passed, 1 failed");
+        let text = render(&ended, Duration::from_secs(3));
+        assert!(
+            text.contains("host") && text.contains("1.5 s") && text.contains("FAILED"),
+            "{text}"
+        );
+    }
+}
