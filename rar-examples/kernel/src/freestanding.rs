@@ -26,8 +26,8 @@ pub mod smp;
 mod spin;
 
 pub use apic::LocalApic;
-pub use boot::kernel;
-pub use clock::Clock;
+pub use boot::{Kernel, kernel};
+pub use clock::{Clock, ClockSource};
 pub use cpu::{InterruptHandler, PageFault, TrapFrame, probe, set_interrupt_handler, vector};
 pub use exit::{ExitCode, exit};
 pub use lab::KernelLab;

@@ -4,7 +4,7 @@
 
 mod options;
 
-use rar_kernel::{ExitCode, KernelLab, Once, clock, exit, lab, println, smp};
+use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp};
 use rar_percpu::CpuId;
 use rar_suite::{Suite, Summary};
 
@@ -30,7 +30,8 @@ fn main() -> ! {
         exit(ExitCode::Failure)
     };
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
-    println!("smp-test: {cpus} CPUs, {}", kernel.clock());
+    let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
+    println!("smp-test: {cpus} CPUs, {mode}, {}", kernel.clock());
     let options = match RunOptions::read(kernel.command_line()) {
         Ok(options) => options,
         Err(error) => {

@@ -121,7 +121,7 @@ pub(crate) fn choose(x2apic_offered: bool, physical: u64) -> Result<(), MapError
     let apic = if x2apic_offered || base & BASE_X2APIC != 0 {
         LocalApic::X2apic
     } else {
-        paging::map_device(physical, frames_page())?;
+        paging::map_device(physical, super::frames::PAGE)?;
         let page: *mut u32 = core::ptr::with_exposed_provenance_mut(word(physical));
         let Some(page) = NonNull::new(page) else {
             return Err(MapError::OutOfReach { address: physical });
@@ -136,11 +136,16 @@ pub(crate) fn choose(x2apic_offered: bool, physical: u64) -> Result<(), MapError
     Ok(())
 }
 
-const fn frames_page() -> u64 {
-    super::frames::PAGE
-}
-
 impl LocalApic {
+    /// Returns the name of the mode.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::X2apic => "x2APIC",
+            Self::Xapic { .. } => "xAPIC",
+        }
+    }
+
     fn read(&self, offset: u32) -> u32 {
         match self {
             // SAFETY: in x2APIC mode each register of the page is an MSR.

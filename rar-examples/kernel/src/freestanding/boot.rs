@@ -219,6 +219,7 @@ pub(crate) unsafe fn become_ready(cpu: &'static PerCpu, kernel: &Kernel) {
         apic.start();
         cpu.set_apic_id(apic.id());
     }
+    defmt::info!("CPU {} with {} is ready", cpu.id(), cpu.apic_id());
     cpu.set_ready();
     irq::enable();
 }

@@ -94,7 +94,7 @@ pub fn start(suite: &'static Suite, deadline: u64) -> Result<&'static KernelLab,
 
 /// The PCID with this number where PCIDs are on, else 0.
 fn pcid(number: u16) -> Pcid {
-    let on = kernel().is_some_and(super::boot::Kernel::has_pcid);
+    let on = kernel().is_some_and(super::Kernel::has_pcid);
     Pcid::new(number).ok().filter(|_| on).unwrap_or(Pcid::ZERO)
 }
 
