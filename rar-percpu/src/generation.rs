@@ -124,7 +124,8 @@ impl Default for FlushGeneration {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::fake::{FakeTlb, pinned};

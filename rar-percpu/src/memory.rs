@@ -151,7 +151,8 @@ mod layout {
     const _: () = assert!(offset_of!(ActionVector, bytes) == 0);
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -42,7 +42,8 @@ impl core::fmt::Display for SlotIndex {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

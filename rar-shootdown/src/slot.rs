@@ -111,7 +111,8 @@ fn is_settled(slot: SlotIndex, cpus: &[PerCpu]) -> bool {
     cpus.iter().all(|cpu| cpu.vector().load(slot).is_final())
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 
