@@ -8,16 +8,20 @@ use crate::host;
 use crate::patch::Kind;
 use crate::progress::Step;
 use crate::report::Count;
-use crate::sabotage;
+use crate::sabotage::{self, Unchanged};
 use crate::workspace::Workspace;
-use anyhow::Result;
-use std::path::Path;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// The crates with models.
 const PACKAGES: [&str; 2] = ["rar-percpu", "rar-shootdown"];
 
 /// The beginning of the name of each file of models.
 const MODELS: &str = "loom_";
+
+/// The profile in the root manifest.
+const PROFILE: &str = "loom";
 
 /// loom gives up with these words when a model spins without bound: that is a mistake in the model, not a catch.
 const GAVE_UP: [&str; 2] = [
@@ -46,9 +50,10 @@ pub(crate) fn command(args: &LoomArgs, shell: Shell) -> Result<()> {
 /// Runs the models of the workspace; an error shows what loom printed.
 pub(crate) fn models(workspace: &Workspace, filter: Option<&str>, shell: Shell) -> Result<Count> {
     let mut count = Count::default();
+    let target = target(workspace);
+    forget(workspace, &target)?;
     for package in PACKAGES {
         let step = Step::new(&format!("loom models of {package}"), shell);
-        let target = workspace.target.join("loom");
         let cmd = tests(workspace, &target, package)?.arg("--").args(filter);
         let captured = cmd.require(shell)?;
         count.add(host::count(&captured.stdout));
@@ -81,7 +86,7 @@ pub(crate) fn mutants(
             continue;
         }
         let step = Step::new(&format!("mutant {}", mutant.name), shell);
-        match sabotage::catch_by_loom(workspace, &mutant, shell) {
+        match sabotage::catch_by_loom(workspace, &mutant, Unchanged::Passed, shell) {
             Ok(_) => count.passed += 1,
             Err(error) if crate::fault::reason_of(&error) == Reason::NotCaught => {
                 count.failed += 1;
@@ -101,7 +106,8 @@ pub(crate) fn must_pass(
     test: &str,
     shell: Shell,
 ) -> Result<()> {
-    let target = workspace.target.join("loom");
+    let target = target(workspace);
+    forget(workspace, &target)?;
     let run = tests(workspace, &target, package)?
         .args(["--", "--exact", test])
         .require(shell)?;
@@ -121,6 +127,7 @@ pub(crate) fn must_fail(
     message: &str,
     shell: Shell,
 ) -> Result<()> {
+    forget(workspace, target)?;
     let build = tests(workspace, target, package)?
         .arg("--no-run")
         .capture(shell)?;
@@ -176,6 +183,37 @@ fn not_caught(why: &str) -> Fault {
     Fault::new(Reason::NotCaught, format!("NOT caught: {why}"))
 }
 
+/// Returns the target folder of models and mutants, so that what lies below them is built once.
+pub(crate) fn target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("loom")
+}
+
+/// Makes cargo build the workspace's crates again. It names a package by its place inside its workspace and compares
+/// times, so it would take what it built from a changed copy for what it would build from here.
+fn forget(workspace: &Workspace, target: &Path) -> Result<()> {
+    let fingerprints = target.join(PROFILE).join(".fingerprint");
+    let Ok(entries) = fingerprints.read_dir() else {
+        return Ok(());
+    };
+    let names: Vec<_> = workspace
+        .packages()
+        .iter()
+        .map(|package| format!("{}-", package.name))
+        .collect();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if names
+            .iter()
+            .any(|package| name.to_string_lossy().starts_with(package))
+        {
+            let path = entry.path();
+            fs::remove_dir_all(&path)
+                .with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
 fn tests(workspace: &Workspace, target: &Path, package: &str) -> Result<Cmd> {
     let files = files(workspace, package)?;
     if files.is_empty() {
@@ -184,7 +222,7 @@ fn tests(workspace: &Workspace, target: &Path, package: &str) -> Result<Cmd> {
     }
     let mut cmd = cargo(&workspace.root, target, "test")?.args([
         "--profile",
-        "loom",
+        PROFILE,
         "--no-fail-fast",
         "--package",
         package,
@@ -206,6 +244,18 @@ fn files(workspace: &Workspace, package: &str) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_built_of_this_workspace_is_forgotten_and_nothing_else() {
+        let target = tempfile::tempdir().unwrap();
+        let fingerprints = target.path().join(PROFILE).join(".fingerprint");
+        for name in ["rar-percpu-0123", "loom-4567"] {
+            fs::create_dir_all(fingerprints.join(name)).unwrap();
+        }
+        forget(&Workspace::this().unwrap(), target.path()).unwrap();
+        assert!(!fingerprints.join("rar-percpu-0123").exists());
+        assert!(fingerprints.join("loom-4567").exists());
+    }
 
     const FAILED: &str =
         "test nested ... FAILED\nthread 'nested' panicked at t.rs:1:\na flush was lost\n";

@@ -26,7 +26,7 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
     let sabotage = find(workspace, name)?;
     println!("{}: {}", sabotage.name, sabotage.why);
     let caught_by = match &sabotage.kind {
-        Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, shell)?,
+        Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, Unchanged::Unknown, shell)?,
         Kind::Qemu { caught_by } => {
             let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
             catch_by_qemu(workspace, &sabotage, &qemu, &runs(args, caught_by), shell)?
@@ -65,7 +65,7 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     let mut missed = 0;
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
-            Kind::Loom { .. } => catch_by_loom(workspace, sabotage, shell),
+            Kind::Loom { .. } => catch_by_loom(workspace, sabotage, Unchanged::Unknown, shell),
             Kind::Qemu { caught_by } => {
                 if emulator.is_none() {
                     emulator = Some(qemu::emulator(named_qemu, shell)?);
@@ -117,10 +117,20 @@ pub(crate) fn mutants(workspace: &Workspace) -> Result<Vec<Sabotage>> {
         .collect())
 }
 
+/// Is it known that the unchanged workspace passes?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unchanged {
+    /// It has passed just now.
+    Passed,
+    /// It is to be run first.
+    Unknown,
+}
+
 /// Applies a patch for loom and returns the test that noticed.
 pub(crate) fn catch_by_loom(
     workspace: &Workspace,
     sabotage: &Sabotage,
+    unchanged: Unchanged,
     shell: Shell,
 ) -> Result<Vec<String>> {
     let Kind::Loom {
@@ -135,10 +145,18 @@ pub(crate) fn catch_by_loom(
         )
         .into());
     };
-    loom::must_pass(workspace, package, test, shell).map_err(shows_nothing)?;
-    let target = workspace.target.join("sabotage-build/loom");
+    if unchanged == Unchanged::Unknown {
+        loom::must_pass(workspace, package, test, shell).map_err(shows_nothing)?;
+    }
     let copy = changed_copy(workspace, sabotage)?;
-    loom::must_fail(&copy, &target, package, test, message, shell)?;
+    loom::must_fail(
+        &copy,
+        &loom::target(workspace),
+        package,
+        test,
+        message,
+        shell,
+    )?;
     Ok(vec![test.clone()])
 }
 

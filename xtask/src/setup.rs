@@ -179,7 +179,7 @@ fn missing() -> Fault {
             .map(|manager| format!("    {}", manager.command))
             .join("\n"),
     };
-    let message = format!("{QEMU} is missing and cannot be installed without asking; run\n{lines}");
+    let message = format!("{QEMU} is missing; install it with\n{lines}");
     Fault::new(Reason::Environment, message)
 }
 
