@@ -117,9 +117,6 @@ pub(crate) struct QemuArgs {
     /// Flushes per CPU in the volume tests [default: 20000 with single, 100 with multi]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) flushes: Option<u32>,
-    /// Seed of the randomised tests [default: the kernel's own]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
     /// Write one JSON line per test and initiator; the file appears whole, when all runs have ended
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -277,7 +277,7 @@ fn judge_counts(transcript: &Transcript, verdict: &mut Verdict) {
                     ));
                 }
             }
-            Record::Test(_) | Record::Progress(_) => {}
+            Record::Begin(_) | Record::Test(_) | Record::Progress(_) => {}
         }
     }
     if verdict

@@ -40,8 +40,6 @@ pub(crate) struct Run {
     pub(crate) tests: Tests,
     /// Flushes per CPU in the volume tests.
     pub(crate) flushes: u32,
-    /// Seed of the randomised tests.
-    pub(crate) seed: Option<u64>,
     /// Count instructions instead of time.
     pub(crate) deterministic: bool,
     /// The deadline, if the user chose one.
@@ -62,7 +60,6 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             } else {
                 VOLUME
             }),
-            seed: args.seed,
             deterministic: args.deterministic,
             timeout: args.timeout.map(Duration::from_secs),
         };
@@ -120,13 +117,7 @@ impl Run {
             Tests::Race => "list=race".to_owned(),
             Tests::Named(names) => format!("test={}", names.join(",")),
         };
-        let seed = self
-            .seed
-            .map_or_else(String::new, |seed| format!(" seed={seed}"));
-        format!(
-            "{tests} flushes={} backend={}{seed}",
-            self.flushes, self.backend
-        )
+        format!("{tests} flushes={} backend={}", self.flushes, self.backend)
     }
 
     /// Returns when a guest counts as hung, on a host with that many cores.
@@ -243,15 +234,12 @@ mod tests {
 
     #[test]
     fn the_kernel_command_line() {
-        let lines: Vec<_> = plan(&["--seed", "7"])
-            .iter()
-            .map(Run::kernel_command_line)
-            .collect();
+        let lines: Vec<_> = plan(&[]).iter().map(Run::kernel_command_line).collect();
         assert_eq!(
             lines,
             [
-                "list=functional flushes=20000 backend=software seed=7",
-                "list=race flushes=100 backend=software seed=7"
+                "list=functional flushes=20000 backend=software",
+                "list=race flushes=100 backend=software"
             ]
         );
         let one = plan(&["--test", "one-page", "--flushes", "3"]);

@@ -102,6 +102,7 @@ impl GuestProgress {
                 }
                 self.last.clone_from(&test.name);
             }
+            Record::Begin(_) => {}
             Record::Progress(progress) => {
                 self.show(&format!(
                     "{} {}/{}",

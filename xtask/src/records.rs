@@ -12,6 +12,8 @@ const MARK: &str = "@ ";
 pub(crate) enum Record {
     /// The suite begins.
     Start(Start),
+    /// One test with one initiator begins.
+    Begin(Begin),
     /// One test with one initiator ended.
     Test(TestRecord),
     /// A long test is alive.
@@ -86,6 +88,15 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
+/// Which test begins.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Begin {
+    /// The test.
+    pub(crate) name: String,
+    /// The CPU that initiates.
+    pub(crate) initiator: u32,
+}
+
 /// How far a long test is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Progress {
@@ -155,6 +166,9 @@ impl Transcript {
                     "{} ({} of {})",
                     progress.name, progress.done, progress.total
                 )
+            }
+            Some(Record::Begin(begin)) => {
+                format!("{} (initiator {})", begin.name, begin.initiator)
             }
             Some(Record::Test(test)) => format!(
                 "the test after {} (initiator {})",

@@ -237,7 +237,6 @@ mod tests {
             thread: Thread::Single,
             tests: Tests::Functional,
             flushes: 1,
-            seed: None,
             deterministic: false,
             timeout: None,
         };

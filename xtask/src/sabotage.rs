@@ -250,7 +250,6 @@ fn runs(args: &QemuArgs, tests: &[String]) -> Vec<Run> {
         backend: args.backend,
         thread: args.thread.unwrap_or(run.thread),
         flushes: args.flushes.unwrap_or(run.flushes),
-        seed: args.seed,
         timeout: args.timeout.map(Duration::from_secs),
         ..run
     };
@@ -268,7 +267,6 @@ fn run(cpus: u32, tests: &[String]) -> Run {
         thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),
         flushes: VOLUME,
-        seed: None,
         deterministic: false,
         timeout: None,
     }

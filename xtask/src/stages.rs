@@ -303,7 +303,6 @@ impl Context {
             thread,
             tests,
             flushes,
-            seed: None,
             deterministic: false,
             timeout: None,
         };

@@ -4,6 +4,8 @@
 
 mod options;
 
+use core::fmt;
+
 use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp};
 use rar_percpu::CpuId;
 use rar_suite::{Suite, Summary};
@@ -39,6 +41,7 @@ fn main() -> ! {
             exit(ExitCode::Failure)
         }
     };
+    name_tests_if_unknown(&options);
     match lab::start(&SUITE, options.deadline) {
         Ok(lab) => {
             let _first = RUN.set(Run { lab, options });
@@ -61,6 +64,31 @@ fn main() -> ! {
     } else {
         ExitCode::Failure
     })
+}
+
+/// Prints the names of all tests if one that was asked for is none of them.
+fn name_tests_if_unknown(options: &RunOptions<'_>) {
+    let names = Suite::test_names::<KernelLab>;
+    let mut asked = options
+        .suite
+        .test
+        .into_iter()
+        .flat_map(|list| list.split(','));
+    if asked.any(|asked| !names().any(|name| name == asked)) {
+        println!("tests: {}", List(names));
+    }
+}
+
+/// The names, separated by commas.
+struct List<N>(N);
+
+impl<I: Iterator<Item = &'static str>, N: Fn() -> I> fmt::Display for List<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)().enumerate().try_for_each(|(number, name)| {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{name}")
+        })
+    }
 }
 
 fn run(cpu: CpuId) {

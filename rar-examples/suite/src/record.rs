@@ -20,6 +20,13 @@ pub enum Record<'a> {
         /// How many records of type `test` will follow: tests times initiators.
         runs: u32,
     },
+    /// One test begins for one initiator.
+    Begin {
+        /// The test.
+        name: &'a str,
+        /// The CPU that initiates the flush.
+        initiator: u32,
+    },
     /// A long test goes on.
     Progress {
         /// The test.

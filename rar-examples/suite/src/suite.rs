@@ -192,6 +192,13 @@ impl Suite {
 
     fn run_once<L: Lab>(&self, lab: &L, trial: &Trial<'_, L>, test: &Test<L>) {
         let enough = lab.cpus() >= test.least_cpus;
+        if trial.is_initiator() {
+            let initiator = trial.initiator;
+            lab.emit(&Record::Begin {
+                name: test.name,
+                initiator,
+            });
+        }
         trial.settle();
         let before = lab.shootdown().statistics();
         trial.barrier();
