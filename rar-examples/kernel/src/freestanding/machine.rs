@@ -1,14 +1,17 @@
 //! What the shootdown needs of this kernel, without RAR: ordinary interrupts.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use rar_percpu::{CpuSet, NativeTlb, PinnedCpu};
 use rar_shootdown::{Machine, Ticks};
 
-use super::{apic, clock, smp, vector};
+use super::{apic, clock, percpu, smp, vector};
 
 /// The machine of a shootdown that answers in software.
 #[derive(Debug)]
 pub struct KernelMachine {
     tlb: NativeTlb,
+    clocks: [LivedTime; rar_suite::MAX_CPUS],
 }
 
 impl KernelMachine {
@@ -18,7 +21,10 @@ impl KernelMachine {
         // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change only
         // when a CPU starts and in `Lab::enter`, never in a handler.
         let tlb = unsafe { NativeTlb::new() };
-        Self { tlb }
+        Self {
+            tlb,
+            clocks: [const { LivedTime::new() }; rar_suite::MAX_CPUS],
+        }
     }
 
     /// Sends an ordinary interrupt to each CPU of the set.
@@ -32,6 +38,32 @@ impl KernelMachine {
                 defmt::error!("vector {} to CPU {}: {}", vector, target, error);
             }
         }
+    }
+}
+
+/// The time that one CPU has lived through: its time stamp counter, less what went by in jumps.
+///
+/// When the host does not run the emulator for a while, the counter jumps for the one who waits, though the CPU it waits for
+/// had no time to answer either. A jump counts as one millisecond, so that a deadline passes only if the CPU kept looking.
+#[derive(Debug)]
+struct LivedTime {
+    seen: AtomicU64,
+    lived: AtomicU64,
+}
+
+impl LivedTime {
+    const fn new() -> Self {
+        Self {
+            seen: AtomicU64::new(0),
+            lived: AtomicU64::new(0),
+        }
+    }
+
+    fn read(&self) -> u64 {
+        let now = clock::now();
+        let passed = now.saturating_sub(self.seen.swap(now, Ordering::Relaxed));
+        let counted = passed.min(clock::ticks_per_millisecond());
+        self.lived.fetch_add(counted, Ordering::Relaxed) + counted
     }
 }
 
@@ -57,6 +89,7 @@ impl Machine for KernelMachine {
     }
 
     fn now(&self) -> Ticks {
-        Ticks(clock::now())
+        let clock = self.clocks.get(percpu::this().id().index());
+        Ticks(clock.map_or_else(clock::now, LivedTime::read))
     }
 }

@@ -1,0 +1,179 @@
+//! A machine of several CPUs on the host: the drivers' hardware path above, a model of the RAR unit per CPU below.
+//!
+//! Driver and model share no code and no constant. They meet in the memory of the driver, in the registers and in the interrupt
+//! commands, as driver and silicon do.
+
+mod apic;
+mod board;
+mod memory;
+mod page_tables;
+mod processor;
+mod tlbs;
+
+pub(crate) use apic::{APIC_IDS, Addressing};
+pub(crate) use board::{Board, Service};
+pub(crate) use memory::{PER_CPU, TABLE};
+pub(crate) use page_tables::frame_of;
+pub(crate) use processor::Registers;
+pub(crate) use tlbs::{Tlbs, size};
+
+use std::sync::atomic::Ordering;
+
+use rar_model::Knobs;
+use rar_percpu::fake::pinned;
+use rar_percpu::{
+    ApicId, Configured, CpuId, Domain, Enabled, LifeCycleError, PayloadTable, PerCpu, RarCpu,
+};
+use rar_regs::{Detection, InterruptPolicy, RarSupport};
+use rar_shootdown::{Policy, Shootdown, Statistics};
+
+/// The PCID that every CPU runs.
+pub(crate) const PCID: u16 = 5;
+
+/// Bounds in readings of a clock that counts how often it is read.
+pub(crate) const COUNTED: Policy = Policy {
+    answer: 100,
+    fallback: 100,
+    slot: 10,
+    resignal: None,
+    operations: 4,
+};
+
+/// Bounds in microseconds: a minute, which only a hang reaches.
+pub(crate) const PATIENT: Policy = Policy {
+    answer: 60_000_000,
+    fallback: 60_000_000,
+    slot: 60_000_000,
+    resignal: None,
+    operations: 4,
+};
+
+/// What a machine is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Config {
+    pub(crate) cpus: usize,
+    pub(crate) knobs: Knobs,
+    pub(crate) interrupts: InterruptPolicy,
+    pub(crate) addressing: Addressing,
+    pub(crate) service: Service,
+    pub(crate) policy: Policy,
+}
+
+impl Config {
+    /// Four CPUs, IGNORE_IF, one x2APIC command per target, answers within the signal.
+    pub(crate) const fn new(knobs: Knobs) -> Self {
+        Self {
+            cpus: 4,
+            knobs,
+            interrupts: InterruptPolicy::IgnoreIf,
+            addressing: Addressing::Physical,
+            service: Service::Prompt,
+            policy: COUNTED,
+        }
+    }
+
+    /// The same with another way of service, and bounds that suit its clock.
+    pub(crate) const fn served(self, service: Service) -> Self {
+        let policy = match service {
+            Service::Threads => PATIENT,
+            Service::Prompt | Service::Polled | Service::Manual => self.policy,
+        };
+        Self {
+            service,
+            policy,
+            ..self
+        }
+    }
+}
+
+/// A CPU's unit in the driver's hands.
+pub(crate) type Unit<'d, S> = RarCpu<'d, Registers<'d>, S, 1>;
+
+/// The driver on its machine, all CPUs online.
+pub(crate) struct Rig<'r, const TLB: usize> {
+    pub(crate) board: &'r Board<'r, TLB>,
+    pub(crate) shootdown: &'r Shootdown<'r, Board<'r, TLB>, 1>,
+    pub(crate) interrupts: InterruptPolicy,
+}
+
+impl<const TLB: usize> Rig<'_, TLB> {
+    /// Asserts that nothing rare happened but what `expected` says.
+    pub(crate) fn assert_statistics(&self, expected: Statistics) {
+        assert_eq!(self.shootdown.statistics(), expected);
+    }
+}
+
+/// Configures, then enables a CPU.
+pub(crate) fn enable<'d, const TLB: usize>(
+    board: &Board<'_, TLB>,
+    configured: Unit<'d, Configured>,
+    cpu: usize,
+    policy: InterruptPolicy,
+) -> Result<Unit<'d, Enabled>, LifeCycleError> {
+    #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::enable")]
+    // SAFETY: 1. registers and CPU have the same number. 2. The units reach table and vectors by borrowing them.
+    // 3. Nothing on a test machine relies on IF.
+    unsafe {
+        configured.enable(&pinned(u32::try_from(cpu).unwrap()), policy, &board.tlbs)
+    }
+}
+
+/// Registers a CPU and brings it online, all the way.
+pub(crate) fn bring_up<'d, const TLB: usize>(
+    board: &'d Board<'d, TLB>,
+    support: RarSupport,
+    cpu: usize,
+    policy: InterruptPolicy,
+) -> Result<Unit<'d, Enabled>, LifeCycleError> {
+    let number = u32::try_from(cpu).unwrap();
+    let apic_id = ApicId::new(board.processors[cpu].apic_id);
+    board.domain.register(CpuId::new(number), apic_id).unwrap();
+    let detected = RarCpu::detect(
+        board.domain,
+        &pinned(number),
+        support,
+        board.registers(cpu),
+    )?;
+    enable(board, detected.configure(&board.memory)?, cpu, policy)
+}
+
+/// Runs a test in which everything goes well: no fallback, no second signal, no lost signal.
+pub(crate) fn run<const TLB: usize>(
+    config: Config,
+    test: impl for<'r> FnOnce(&'r Rig<'r, TLB>, Vec<Unit<'r, Enabled>>),
+) {
+    run_in_trouble(config, |rig, units| {
+        test(rig, units);
+        rig.assert_statistics(Statistics::default());
+        assert_eq!(rig.board.dropped.load(Ordering::Acquire), 0);
+    });
+}
+
+/// Runs a test that is about trouble, and asserts its statistics itself.
+pub(crate) fn run_in_trouble<const TLB: usize>(
+    config: Config,
+    test: impl for<'r> FnOnce(&'r Rig<'r, TLB>, Vec<Unit<'r, Enabled>>),
+) {
+    let table = PayloadTable::new();
+    let cpus: Vec<_> = (0..config.cpus).map(|_| PerCpu::new()).collect();
+    let domain = Domain::new(&table, &cpus);
+    let board = Board::new(&domain, &config, &vec![config.knobs; config.cpus]);
+    board.with_threads(|| {
+        let support = Detection::new().detect(&board.registers(0)).unwrap();
+        let units = (0..config.cpus)
+            .map(|cpu| bring_up(&board, support, cpu, config.interrupts).unwrap())
+            .collect();
+        let entries = usize::from(support.entries());
+        let shootdown = Shootdown::new(&board, &domain, entries, config.policy);
+        let rig = Rig {
+            board: &board,
+            shootdown: &shootdown,
+            interrupts: config.interrupts,
+        };
+        test(&rig, units);
+        for processor in &board.processors {
+            assert_eq!(processor.faults.load(Ordering::Acquire), 0, "#GP(0)");
+        }
+        assert_eq!(board.memory.strays(), 0, "a unit left table and vector");
+    });
+}
