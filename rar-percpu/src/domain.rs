@@ -6,10 +6,10 @@ use rar_regs::ApicId;
 use crate::action::ActionState;
 use crate::const_unless_loom;
 use crate::cpu_id::{CpuId, PinnedCpu};
-use crate::cpu_set::{AtomicCpuSet, DEFAULT_WORDS};
+use crate::cpu_set::{AtomicCpuSet, CpuSet, DEFAULT_WORDS};
 use crate::local_tlb::LocalTlb;
 use crate::memory::PayloadTable;
-use crate::per_cpu::{PerCpu, Responder};
+use crate::per_cpu::{NO_APIC_ID, PerCpu, Responder};
 use crate::register_error::RegisterError;
 use crate::slot_index::SlotIndex;
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -76,10 +76,34 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
         self.cpus.get(cpu.index())
     }
 
-    /// Returns the CPUs that take part in flushes.
+    /// Returns the CPUs that take part in flushes at this moment.
     #[must_use]
-    pub fn online(&self) -> &AtomicCpuSet<WORDS> {
-        &self.online
+    pub fn online(&self) -> CpuSet<WORDS> {
+        self.online.snapshot()
+    }
+
+    /// Returns whether a CPU takes part in flushes at this moment.
+    #[must_use]
+    pub fn is_online(&self, cpu: CpuId) -> bool {
+        self.online.contains(cpu)
+    }
+
+    /// From now on this CPU uses no translation of user spaces: flushes of them leave it alone, and [`resume`](Self::resume) makes up
+    /// for that. For an idle loop, a kernel thread, a guest.
+    ///
+    /// The CPU must still answer interrupts and signals: flushes of kernel memory and of freed page tables spare nobody.
+    #[doc(alias = "lazy TLB")]
+    pub fn defer(&self, cpu: &PinnedCpu<'_>) {
+        if let Some(state) = self.cpu(cpu.id()) {
+            state.generation().defer();
+        }
+    }
+
+    /// Ends [`defer`](Self::defer): flushes if this CPU was left alone meanwhile, and returns whether it flushed. Before the CPU
+    /// uses a translation of a user space again.
+    pub fn resume(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
+        self.cpu(cpu.id())
+            .is_some_and(|state| state.generation().resume(cpu, tlb))
     }
 
     /// Ties a CPU's number to its APIC id, once and for all; the same pair again is fine (a CPU that comes back).
@@ -89,9 +113,12 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
     ///
     /// # Errors
     ///
-    /// [`RegisterError`] when the number is beyond the per-CPU memory or the sets, when it already has another APIC id, or
+    /// [`RegisterError`] when the APIC id is the broadcast, when the number is beyond the per-CPU memory or the sets, when it already has another APIC id, or
     /// when another CPU has this one.
     pub fn register(&self, cpu: CpuId, apic_id: ApicId) -> Result<(), RegisterError> {
+        if apic_id.get() == NO_APIC_ID {
+            return Err(RegisterError::Broadcast { cpu, apic_id });
+        }
         let capacity = self.cpus.len().min(WORDS * 64);
         let Some(mine) = self.cpu(cpu).filter(|_| cpu.index() < capacity) else {
             return Err(RegisterError::NoRoom { cpu, capacity });
@@ -126,14 +153,17 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
         Epoch(self.joins.load(Ordering::Acquire))
     }
 
-    /// Returns whether a CPU is offline, or went offline and came back with a full flush that began after `since`.
+    /// Returns whether a CPU needs no answer any more: it has gone offline and flushed, or it has come back since, with a full flush that
+    /// began after `since`.
     #[must_use]
     pub fn has_left(&self, cpu: CpuId, since: Epoch) -> bool {
+        let Some(state) = self.cpu(cpu) else {
+            return true;
+        };
+        // A CPU that is leaving counts only when its responder has ended, which is after its flush.
+        let gone = || !self.is_online(cpu) && state.responder() == Responder::Nobody;
         // Acquire: the full flush is before the number. Partner: the Release in `publish_online`.
-        !self.online.contains(cpu)
-            || self
-                .cpu(cpu)
-                .is_some_and(|state| state.joined().load(Ordering::Acquire) > since.0)
+        gone() || state.joined().load(Ordering::Acquire) > since.0
     }
 
     /// Carries out in software what this CPU was asked for: its flush generation on every CPU, its action vector only where
@@ -169,10 +199,29 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
         served
     }
 
-    /// Clears this CPU's vector. Only while RAR is disabled on it and nobody responds for it.
-    pub(crate) fn clear_vector(state: &PerCpu) {
+    /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it flushed.
+    pub fn serve_generation(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
+        self.cpu(cpu.id())
+            .is_some_and(|state| state.generation().serve(cpu, tlb))
+    }
+
+    /// Ends every entry that is open in this CPU's vector. Only while RAR is disabled on it and nobody responds for it, and
+    /// only if a full flush follows before the CPU uses a translation, or has just been made.
+    pub(crate) fn clear_vector(&self, state: &PerCpu) {
         for slot in SlotIndex::first(SlotIndex::COUNT) {
-            state.vector().finish(slot, ActionState::Success);
+            if !state.vector().load(slot).is_final() {
+                state
+                    .vector()
+                    .finish(slot, self.answer_of_a_full_flush(slot));
+            }
+        }
+    }
+
+    /// What a full flush is worth to an entry: success to those that ask for a flush of this kind, failure to any other.
+    fn answer_of_a_full_flush(&self, slot: SlotIndex) -> ActionState {
+        match Operation::decode(&self.table.load(slot)) {
+            Ok(Operation::Invpg { .. } | Operation::Invpcid(_)) => ActionState::Success,
+            _ => ActionState::Failure,
         }
     }
 
@@ -188,6 +237,8 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
         tlb: &impl LocalTlb,
     ) {
         tlb.flush_everything(cpu);
+        // Whoever left this CPU alone while it was deferred, before it went: the flush below makes up for it.
+        state.generation().clear_marks();
         state.set_responder(responder);
         fence(Ordering::SeqCst);
         // A CPU beyond the set cannot have registered.
@@ -207,17 +258,24 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
     /// Ends the CPU's part: what is still open in its vector is answered by one full flush. Only with RAR disabled here.
     ///
     /// An entry that is armed after the scan stays pending until the CPU comes back and clears its vector.
-    pub(crate) fn retire(cpu: &PinnedCpu<'_>, state: &PerCpu, tlb: &impl LocalTlb) {
-        state.set_responder(Responder::Nobody);
-        fence(Ordering::SeqCst);
-        let mut taken = 0_u64;
+    pub(crate) fn retire(&self, cpu: &PinnedCpu<'_>, state: &PerCpu, tlb: &impl LocalTlb) {
+        let microcode = state.responder() == Responder::Microcode;
+        let mut open = 0_u64;
         for slot in SlotIndex::first(SlotIndex::COUNT) {
-            taken |= u64::from(state.vector().take(slot)) << slot.get();
+            // A byte that a unit was working on when it was disabled will not become final by itself; one that an interrupted
+            // software responder has taken will.
+            let left_behind = || microcode && !state.vector().load(slot).is_final();
+            open |= u64::from(state.vector().take(slot) || left_behind()) << slot.get();
         }
+        fence(Ordering::SeqCst);
         tlb.flush_everything(cpu);
         state.generation().serve(cpu, tlb);
-        for slot in SlotIndex::first(SlotIndex::COUNT).filter(|slot| taken & 1 << slot.get() != 0) {
-            state.vector().finish(slot, ActionState::Success);
+        for slot in SlotIndex::first(SlotIndex::COUNT).filter(|slot| open & 1 << slot.get() != 0) {
+            state
+                .vector()
+                .finish(slot, self.answer_of_a_full_flush(slot));
         }
+        // Release: the flush. Partner: `has_left`.
+        state.set_claimed();
     }
 }

@@ -5,9 +5,12 @@ use crate::cpu_id::PinnedCpu;
 use crate::local_tlb::LocalTlb;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Bit 0 of the request word: the CPU is deferred. The number of the newest request stands above it.
+/// Bit 0 of the request word: the CPU is deferred, initiators may leave it alone.
 const DEFERRED: u64 = 1;
-const ONE_REQUEST: u64 = 2;
+/// Bit 1: an initiator has left it alone.
+const SPARED: u64 = 2;
+/// The number of the newest request stands above them.
+const ONE_REQUEST: u64 = 4;
 
 /// Two counters of one CPU: full flushes that were requested of it, and how many of these it has completed.
 ///
@@ -15,14 +18,15 @@ const ONE_REQUEST: u64 = 2;
 /// read as completed. A late answer of a RAR unit cannot be mistaken for one of these, they work when every slot is lost,
 /// and they work from an NMI handler.
 ///
-/// A CPU that uses no translation of a space for a while (lazy: an idle loop, a kernel thread, a guest) says so with
-/// [`defer`](Self::defer): initiators then add to the counter and send nothing, and the CPU flushes on its way back.
+/// A CPU that uses no translation of user spaces for a while (lazy: an idle loop, a kernel thread, a guest) says so with
+/// [`Domain::defer`](crate::Domain::defer): initiators then leave a mark and send nothing, and the CPU flushes on its way back.
+/// The mark is no request: whoever waits for a request has sent an interrupt for it.
 #[repr(align(64))]
 #[doc(alias = "tlb_gen")]
 #[derive(Debug)]
 pub struct FlushGeneration {
-    /// Newest request shifted left by one, and the deferred bit: one word, so that asking and finding out whether the
-    /// CPU will look on its own are one step.
+    /// Newest request and the two marks: one word, so that leaving a mark and finding out whether the CPU will look are
+    /// one step.
     requested: AtomicU64,
     completed: AtomicU64,
 }
@@ -30,20 +34,7 @@ pub struct FlushGeneration {
 /// A number that [`FlushGeneration::is_completed`] can be asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Ticket {
-    /// The request's number.
-    number: u64,
-    /// Whether the CPU was deferred at the moment of the request: then it flushes before it leaves that state.
-    deferred: bool,
-}
-
-impl Ticket {
-    /// Returns whether the CPU was deferred when it was asked, so that nobody needs to interrupt it or wait.
-    #[must_use]
-    pub fn is_deferred(self) -> bool {
-        self.deferred
-    }
-}
+pub struct Ticket(u64);
 
 impl FlushGeneration {
     const_unless_loom! {
@@ -53,68 +44,67 @@ impl FlushGeneration {
         }
     }
 
-    /// Requests one full flush.
+    /// Requests one full flush. The CPU must be interrupted, too.
     pub fn request(&self) -> Ticket {
-        // AcqRel: publishes the page-table stores before it. Partner: the load in `serve` and the exchange in `resume`.
-        let before = self.requested.fetch_add(ONE_REQUEST, Ordering::AcqRel);
-        Ticket {
-            number: before / ONE_REQUEST + 1,
-            deferred: before & DEFERRED != 0,
-        }
+        // AcqRel: publishes the page-table stores before it. Partner: the load in `serve`.
+        Ticket(self.requested.fetch_add(ONE_REQUEST, Ordering::AcqRel) / ONE_REQUEST + 1)
     }
 
     /// Returns the ticket of the newest request, by whomever.
     #[must_use]
     pub fn newest(&self) -> Ticket {
-        let word = self.requested.load(Ordering::Acquire);
-        Ticket {
-            number: word / ONE_REQUEST,
-            deferred: word & DEFERRED != 0,
-        }
+        Ticket(self.requested.load(Ordering::Acquire) / ONE_REQUEST)
     }
 
     /// Returns whether the CPU has done a full flush that began after the request.
     #[must_use]
     pub fn is_completed(&self, ticket: Ticket) -> bool {
         // Acquire: the flush is before the count. Partner: the Release in `serve`.
-        self.completed.load(Ordering::Acquire) >= ticket.number
+        self.completed.load(Ordering::Acquire) >= ticket.0
     }
 
-    /// Returns whether the CPU is deferred at this moment.
-    ///
-    /// Only a hint: the answer that counts is [`Ticket::is_deferred`] of a [`request`](Self::request).
+    /// If the CPU is deferred, leaves the mark that makes it flush on its way back, and returns `true`: it needs no signal.
     #[must_use]
-    pub fn is_deferred(&self) -> bool {
+    pub fn spare_if_deferred(&self) -> bool {
+        // The load only saves others the exchange. AcqRel: publishes the page-table stores. Partner: `resume`.
         self.requested.load(Ordering::Acquire) & DEFERRED != 0
+            && self.requested.fetch_or(SPARED, Ordering::AcqRel) & DEFERRED != 0
     }
 
-    /// Flushes everything if anybody has requested it, until no request is open; returns whether it flushed.
+    /// Flushes everything once if anybody has requested it; returns whether it flushed.
     ///
-    /// Called by the CPU the counters belong to, from any context.
-    pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
-        let mut flushed = false;
-        loop {
-            let newest = self.newest().number;
-            if self.completed.load(Ordering::Relaxed) >= newest {
-                return flushed;
-            }
+    /// One pass, so that a stream of requests cannot hold the CPU: what is requested after it comes with its own interrupt.
+    pub(crate) fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
+        let newest = self.newest();
+        let open = !self.is_completed(newest);
+        if open {
             tlb.flush_everything(cpu);
             // A maximum, since a nested call may have published a newer one meanwhile.
-            self.completed.fetch_max(newest, Ordering::Release);
-            flushed = true;
+            self.completed.fetch_max(newest.0, Ordering::Release);
         }
+        open
     }
 
-    /// From now on initiators of lazy-safe flushes leave this CPU alone. Called by the CPU itself.
-    pub fn defer(&self) {
+    /// From now on the CPU may be left alone.
+    pub(crate) fn defer(&self) {
         self.requested.fetch_or(DEFERRED, Ordering::AcqRel);
     }
 
-    /// Ends [`defer`](Self::defer): clears the mark first, then flushes if anything was requested meanwhile. Called by the
-    /// CPU itself before it uses a translation again; returns whether it flushed.
-    pub fn resume(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
-        self.requested.fetch_and(!DEFERRED, Ordering::AcqRel);
-        self.serve(cpu, tlb)
+    /// Clears the marks first, then flushes if the CPU was left alone meanwhile; returns whether it flushed.
+    pub(crate) fn resume(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
+        let spared = self.clear_marks();
+        if spared {
+            tlb.flush_everything(cpu);
+        }
+        self.serve(cpu, tlb) || spared
+    }
+
+    /// Ends a deferral without a flush, for a CPU that is about to flush everything; returns whether it was left alone.
+    pub(crate) fn clear_marks(&self) -> bool {
+        self.requested
+            .fetch_and(!(DEFERRED | SPARED), Ordering::AcqRel)
+            & SPARED
+            != 0
     }
 }
 
@@ -146,13 +136,27 @@ mod tests {
     #[test]
     fn a_deferred_cpu_is_left_alone_and_flushes_on_its_way_back() {
         let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
+        assert!(!generation.spare_if_deferred());
+        generation.defer();
+        assert!(generation.spare_if_deferred());
+        assert!(!generation.serve(&cpu, &tlb), "a mark is no request");
+        assert!(generation.resume(&cpu, &tlb));
+        assert_eq!(tlb.full_flushes(cpu.id()), 1);
+        assert!(!generation.spare_if_deferred());
+    }
+
+    #[test]
+    fn a_request_of_a_deferred_cpu_is_served_at_once() {
+        let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
         generation.defer();
         let ticket = generation.request();
-        assert!(ticket.is_deferred());
-        assert!(!generation.is_completed(ticket));
-        assert!(generation.resume(&cpu, &tlb));
+        assert!(generation.spare_if_deferred());
+        assert!(generation.serve(&cpu, &tlb));
         assert!(generation.is_completed(ticket));
-        assert!(!generation.request().is_deferred());
+        assert!(
+            generation.is_completed(generation.newest()),
+            "sparing adds nothing to wait for"
+        );
     }
 
     #[test]

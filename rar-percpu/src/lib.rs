@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod action;
+mod claim;
 mod cpu_id;
 mod cpu_set;
 mod domain;
@@ -28,7 +29,7 @@ pub use cpu_id::{CpuId, PinnedCpu};
 pub use cpu_set::{AtomicCpuSet, CpuOutOfRange, CpuSet, DEFAULT_WORDS};
 pub use domain::{Domain, Epoch, Served};
 pub use generation::{FlushGeneration, Ticket};
-pub use life_cycle_error::{LifeCycleError, SharedMemory};
+pub use life_cycle_error::{LifeCycleError, NotTaken, SharedMemory};
 pub use local_tlb::{LocalTlb, Unsupported};
 pub use memory::{ActionVector, PayloadTable};
 #[cfg(target_arch = "x86_64")]

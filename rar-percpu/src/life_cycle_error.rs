@@ -3,8 +3,6 @@
 use rar_regs::{AddressError, MsrFault, SupportError};
 
 use crate::cpu_id::CpuId;
-use crate::domain::Domain;
-use crate::per_cpu::PerCpu;
 
 /// Why a CPU could not come up, or not be disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +11,12 @@ use crate::per_cpu::PerCpu;
 pub enum LifeCycleError {
     /// The CPU was never registered with the domain.
     NotRegistered(CpuId),
-    /// The CPU is online already.
-    AlreadyOnline(CpuId),
+    /// The CPU is online, or another value drives it.
+    Taken(CpuId),
     /// A step was taken on another CPU than the one the value belongs to.
     WrongCpu {
-        /// The CPU whose unit the value drives.
-        unit: CpuId,
+        /// The CPU that the value drives.
+        driven: CpuId,
         /// The CPU that the code runs on.
         cpu: CpuId,
     },
@@ -51,24 +49,6 @@ pub enum SharedMemory {
     ActionVector,
 }
 
-impl LifeCycleError {
-    /// Returns the state of a CPU that may come online.
-    pub(crate) fn check<'d, const WORDS: usize>(
-        domain: &'d Domain<'d, WORDS>,
-        cpu: CpuId,
-    ) -> Result<&'d PerCpu, Self> {
-        let state = domain
-            .cpu(cpu)
-            .filter(|state| state.apic_id().is_some())
-            .ok_or(Self::NotRegistered(cpu))?;
-        if domain.online().contains(cpu) {
-            Err(Self::AlreadyOnline(cpu))
-        } else {
-            Ok(state)
-        }
-    }
-}
-
 impl From<SupportError> for LifeCycleError {
     fn from(error: SupportError) -> Self {
         Self::Support(error)
@@ -94,13 +74,16 @@ impl core::fmt::Display for LifeCycleError {
                 f,
                 "CPU {cpu} is not registered; call Domain::register first"
             ),
-            Self::AlreadyOnline(cpu) => {
-                write!(f, "CPU {cpu} is online already; take it offline first")
-            }
-            Self::WrongCpu { unit, cpu } => {
+            Self::Taken(cpu) => {
                 write!(
                     f,
-                    "CPU {cpu} cannot drive the RAR unit of CPU {unit}; take the step on CPU {unit}"
+                    "CPU {cpu} is online, or another value drives it; take it offline or drop that first"
+                )
+            }
+            Self::WrongCpu { driven, cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} cannot take a step of CPU {driven}; take it on CPU {driven}"
                 )
             }
             Self::Support(error) => {
@@ -138,5 +121,26 @@ impl core::error::Error for LifeCycleError {
             Self::Msr(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+/// A step down that was not taken, with the value that would have taken it: the CPU is as it was.
+#[derive(Debug)]
+pub struct NotTaken<T> {
+    /// Why.
+    pub error: LifeCycleError,
+    /// The value, in the state it was in.
+    pub value: T,
+}
+
+impl<T> core::fmt::Display for NotTaken<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T: core::fmt::Debug> core::error::Error for NotTaken<T> {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        self.error.source()
     }
 }

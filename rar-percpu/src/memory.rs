@@ -3,7 +3,7 @@
 //! Both are arrays of atomics, so that sharing them needs no unsafe code. Their addresses go into `RAR_PAYLOAD_TABLE_BASE`
 //! and `RAR_ACTION_VECTOR_BASE` of every CPU and must stay valid until RAR is disabled there.
 
-use rar_payload::Payload;
+use rar_payload::{Operation, Payload};
 
 use crate::action::{ActionByte, ActionState};
 use crate::slot_index::SlotIndex;
@@ -34,11 +34,15 @@ impl PayloadTable {
         }
     }
 
-    /// Writes one entry.
+    /// Writes the entry of one operation.
     ///
     /// Only the owner of the slot may call this, and only while no CPU has the slot's byte non-final: a unit may read the
     /// entry from the moment it is armed until it is final.
-    pub fn store(&self, slot: SlotIndex, payload: &Payload) {
+    pub fn store(&self, slot: SlotIndex, operation: &Operation) {
+        self.write(slot, &operation.encode());
+    }
+
+    pub(crate) fn write(&self, slot: SlotIndex, payload: &Payload) {
         if let Some(entry) = self.entries.get(slot.get()) {
             for (word, value) in entry.words.iter().zip(payload.words()) {
                 // Ordered by the Release of `ActionVector::arm`, whose partner is whoever takes the byte.
@@ -57,6 +61,25 @@ impl PayloadTable {
             }
         }
         Payload::from_words(words)
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a payload is any 64 bytes, and some of them write an MSR"
+)]
+mod any_payload {
+    use super::{Payload, PayloadTable, SlotIndex};
+
+    impl PayloadTable {
+        /// Writes any 64 bytes as an entry, as a test of a unit does.
+        ///
+        /// # Safety
+        ///
+        /// 1. Whatever the entry does to a CPU that executes it is harmless: type 5 writes an MSR.
+        pub unsafe fn store_payload(&self, slot: SlotIndex, payload: &Payload) {
+            self.write(slot, payload);
+        }
     }
 }
 
@@ -102,15 +125,18 @@ impl ActionVector {
 
     /// Takes a pending entry for the software responder, before its payload is read. At most one caller gets it.
     pub(crate) fn take(&self, slot: SlotIndex) -> bool {
-        // Acquire: the payload that was written before the byte was armed. Partner: `arm`.
-        self.byte(slot)
-            .compare_exchange(
-                ActionState::Pending as u8,
-                ActionByte::TAKEN,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            )
-            .is_ok()
+        let byte = self.byte(slot);
+        // The load keeps a scan from writing to the line. Acquire of the exchange: the payload that was written before the byte
+        // was armed. Partner: `arm`.
+        byte.load(Ordering::Relaxed) == ActionState::Pending as u8
+            && byte
+                .compare_exchange(
+                    ActionState::Pending as u8,
+                    ActionByte::TAKEN,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
     }
 
     /// Makes a byte final in software: by the responder for an entry it took, or on a CPU whose unit is disabled.
@@ -163,7 +189,7 @@ mod tests {
     #[test]
     fn an_entry_reads_back_and_leaves_its_neighbours() {
         let table = PayloadTable::new();
-        table.store(slot(7), &Payload::from_words([1, 2, 3, 4, 5, 6, 7, 8]));
+        table.write(slot(7), &Payload::from_words([1, 2, 3, 4, 5, 6, 7, 8]));
         assert_eq!(table.load(slot(7)).words(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(table.load(slot(6)).words(), [0; 8]);
         assert_eq!(table.load(slot(8)).words(), [0; 8]);

@@ -4,7 +4,7 @@
 use core::arch::asm;
 
 use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation, PageChunk};
-use x86::controlregs::{Cr4, cr3, cr3_write, cr4, cr4_write};
+use x86::controlregs::{Cr4, cr3, cr3_write};
 use x86::cpuid::CpuId as Features;
 
 use crate::cpu_id::PinnedCpu;
@@ -134,13 +134,15 @@ fn addresses(pages: PageChunk) -> impl Iterator<Item = u64> {
 
 /// Whether the addresses are canonical for the paging mode that is on.
 fn canonical(pages: PageChunk) -> bool {
-    let five_levels = read_cr4().contains(Cr4::CR4_ENABLE_LA57);
-    let upper = pages.start().cast_signed() >> if five_levels { 56 } else { 47 };
-    upper == 0 || upper == -1
+    let five_levels = is_on(Cr4::CR4_ENABLE_LA57);
+    let sign_bit = if five_levels { 56 } else { 47 };
+    [pages.start(), pages.last()]
+        .iter()
+        .all(|address| matches!(address.cast_signed() >> sign_bit, 0 | -1))
 }
 
 fn pcids_on() -> bool {
-    read_cr4().contains(Cr4::CR4_ENABLE_PCID)
+    is_on(Cr4::CR4_ENABLE_PCID)
 }
 
 fn current_pcid() -> u64 {
@@ -155,18 +157,36 @@ fn reload_cr3() {
     unsafe { cr3_write(value) }
 }
 
-fn read_cr4() -> Cr4 {
-    // SAFETY: ring 0; reading CR4 has no effect.
-    unsafe { cr4() }
+fn is_on(flag: Cr4) -> bool {
+    read_cr4() & flag.bits() as u64 != 0
 }
 
 /// Changes `CR4.PGE` and changes it back: either change drops every entry of every PCID with globals.
 fn toggle_global_pages() {
     let value = read_cr4();
     // SAFETY: ring 0; only the caching of global entries changes for a moment.
-    unsafe { cr4_write(value ^ Cr4::CR4_ENABLE_GLOBAL_PAGES) }
+    unsafe { write_cr4(value ^ Cr4::CR4_ENABLE_GLOBAL_PAGES.bits() as u64) }
     // SAFETY: ring 0; CR4 is as it was.
-    unsafe { cr4_write(value) }
+    unsafe { write_cr4(value) }
+}
+
+/// The whole register: the `x86` crate's type drops the bits that it does not know.
+fn read_cr4() -> u64 {
+    let value;
+    // `nomem`: reads a register. `nostack`, `preserves_flags`: touches neither.
+    // SAFETY: ring 0; reading CR4 has no effect.
+    unsafe { asm!("mov {}, cr4", out(reg) value, options(nomem, nostack, preserves_flags)) }
+    value
+}
+
+/// # Safety
+///
+/// 1. Ring 0.
+/// 2. The value differs from what was read in `CR4.PGE` at most.
+unsafe fn write_cr4(value: u64) {
+    // Not `nomem`: no access may move across a flush. `nostack`, `preserves_flags`: touches neither.
+    // SAFETY: 1. and 2. of the caller.
+    unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack, preserves_flags)) }
 }
 
 fn invlpg(address: u64) {

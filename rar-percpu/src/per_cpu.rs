@@ -7,7 +7,10 @@ use crate::generation::FlushGeneration;
 use crate::memory::ActionVector;
 use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-const NO_APIC_ID: u32 = u32::MAX;
+/// The x2APIC broadcast, which is no CPU's own.
+pub(crate) const NO_APIC_ID: u32 = u32::MAX;
+/// Of the responder: nobody responds, and a value drives the CPU on its way up or down.
+const CLAIMED: u8 = 3;
 
 /// Who makes the action bytes of a CPU final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,28 @@ impl PerCpu {
         self.identity
             .responder
             .store(responder as u8, Ordering::Release);
+    }
+
+    /// Takes the right to drive this CPU; only one value has it at a time.
+    pub(crate) fn claim(&self) -> bool {
+        self.exchange_responder(Responder::Nobody as u8, CLAIMED)
+    }
+
+    /// Gives the right back, unless the CPU is online.
+    pub(crate) fn give_back(&self) {
+        self.exchange_responder(CLAIMED, Responder::Nobody as u8);
+    }
+
+    /// Nobody responds any more, and the right to drive the CPU stays taken.
+    pub(crate) fn set_claimed(&self) {
+        self.identity.responder.store(CLAIMED, Ordering::Release);
+    }
+
+    fn exchange_responder(&self, from: u8, to: u8) -> bool {
+        let responder = &self.identity.responder;
+        responder
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     pub(crate) fn joined(&self) -> &AtomicU64 {

@@ -8,12 +8,13 @@ use rar_regs::{
     RarSupport,
 };
 
-use crate::cpu_id::{CpuId, PinnedCpu};
+use crate::claim::Claim;
+use crate::cpu_id::PinnedCpu;
 use crate::cpu_set::DEFAULT_WORDS;
 use crate::domain::Domain;
-use crate::life_cycle_error::{LifeCycleError, SharedMemory};
+use crate::life_cycle_error::{LifeCycleError, NotTaken, SharedMemory};
 use crate::local_tlb::LocalTlb;
-use crate::per_cpu::{PerCpu, Responder};
+use crate::per_cpu::Responder;
 use crate::phys_addr::PhysAddrOf;
 
 /// State of [`RarCpu`]: this CPU has the RAR that was detected on the boot CPU. Its registers hold anything.
@@ -40,8 +41,7 @@ pub enum Enabled {}
 #[must_use = "the CPU takes no further step without it"]
 pub struct RarCpu<'d, A, S, const WORDS: usize = DEFAULT_WORDS> {
     domain: &'d Domain<'d, WORDS>,
-    state: &'d PerCpu,
-    cpu: CpuId,
+    claim: Claim<'d>,
     pub(crate) support: RarSupport,
     pub(crate) registers: A,
     step: PhantomData<S>,
@@ -52,7 +52,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::NotRegistered`], [`LifeCycleError::AlreadyOnline`], or [`LifeCycleError::Support`] if this CPU disagrees: then RAR must stay off on every CPU of
+    /// [`LifeCycleError::NotRegistered`], [`LifeCycleError::Taken`], or [`LifeCycleError::Support`] if this CPU disagrees: then RAR must stay off on every CPU of
     /// the domain.
     pub fn detect(
         domain: &'d Domain<'d, WORDS>,
@@ -60,12 +60,11 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
         support: RarSupport,
         registers: A,
     ) -> Result<Self, LifeCycleError> {
-        let state = LifeCycleError::check(domain, cpu.id())?;
+        let claim = Claim::new(domain, cpu)?;
         support.check_cpu(&registers)?;
         Ok(Self {
             domain,
-            state,
-            cpu: cpu.id(),
+            claim,
             support,
             registers,
             step: PhantomData,
@@ -76,20 +75,26 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::NoPhysicalAddress`], [`LifeCycleError::Address`], [`LifeCycleError::Msr`], or [`LifeCycleError::NotRetained`] when a register reads back
+    /// [`LifeCycleError::WrongCpu`], [`LifeCycleError::NoPhysicalAddress`], [`LifeCycleError::Address`], [`LifeCycleError::Msr`], or [`LifeCycleError::NotRetained`] when a register reads back
     /// something else.
     pub fn configure(
         self,
+        cpu: &PinnedCpu<'_>,
         addresses: &impl PhysAddrOf,
     ) -> Result<RarCpu<'d, A, Configured, WORDS>, LifeCycleError> {
+        self.claim.check(cpu)?;
         let width = self.support.physical_address_width();
         let table = physical(addresses, self.domain.table(), SharedMemory::PayloadTable)?;
         let table = RarPayloadTableBase::new(table, width)?;
-        let vector = physical(addresses, self.state.vector(), SharedMemory::ActionVector)?;
+        let vector = physical(
+            addresses,
+            self.claim.state.vector(),
+            SharedMemory::ActionVector,
+        )?;
         let vector = RarActionVectorBase::new(vector, width)?;
 
         self.write_control(RarControl::DISABLED)?;
-        Domain::<WORDS>::clear_vector(self.state);
+        self.domain.clear_vector(self.claim.state);
         self.write_bases(vector, table)?;
         Ok(self.into_step())
     }
@@ -104,7 +109,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
     ///
     /// # Safety
     ///
-    /// 1. `cpu` is the CPU whose registers this value drives.
+    /// 1. This CPU's registers are as [`configure`](RarCpu::configure) left them: no reset and no sleep state since.
     /// 2. The domain's table and this CPU's part of it stay where they are until RAR is disabled here, also if this value is
     ///    dropped.
     /// 3. With [`InterruptPolicy::IgnoreIf`], no code on this CPU relies on disabled interrupts to keep its translations.
@@ -118,10 +123,10 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
         policy: InterruptPolicy,
         tlb: &impl LocalTlb,
     ) -> Result<RarCpu<'d, A, Enabled, WORDS>, LifeCycleError> {
-        self.check_pinned(cpu)?;
+        self.claim.check(cpu)?;
         self.write_control(RarControl::enabled(policy))?;
         self.domain
-            .publish_online(cpu, self.state, Responder::Microcode, tlb);
+            .publish_online(cpu, self.claim.state, Responder::Microcode, tlb);
         Ok(self.into_step())
     }
 }
@@ -129,21 +134,32 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
 impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS> {
     /// Takes the CPU offline and disables RAR; what was still open in its vector is answered by a full flush.
     ///
-    /// From this call until the CPU is enabled again, it may use only memory whose translation does not change.
+    /// Call it with interrupts disabled and with page tables loaded that are never freed. From this call until the CPU is enabled
+    /// again, it may use only memory whose translation does not change.
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`], with nothing done. [`LifeCycleError::Msr`] or [`LifeCycleError::NotRetained`]: the CPU is offline, but its unit may still follow the programmed addresses, so
-    /// that the memory behind them must stay.
+    /// [`NotTaken`] with [`LifeCycleError::WrongCpu`], [`LifeCycleError::Msr`] or [`LifeCycleError::NotRetained`]: the CPU is online as before. Its unit may still
+    /// follow the programmed addresses, so that the memory behind them must stay.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error gives the value back, and nothing here allocates"
+    )]
     pub fn disable(
         self,
         cpu: &PinnedCpu<'_>,
         tlb: &impl LocalTlb,
-    ) -> Result<RarCpu<'d, A, Detected, WORDS>, LifeCycleError> {
-        self.check_pinned(cpu)?;
+    ) -> Result<RarCpu<'d, A, Detected, WORDS>, NotTaken<Self>> {
+        if let Err(error) = self.claim.check(cpu) {
+            return Err(NotTaken { error, value: self });
+        }
         self.domain.publish_offline(cpu);
-        self.write_control(RarControl::DISABLED)?;
-        Domain::<WORDS>::retire(cpu, self.state, tlb);
+        if let Err(error) = self.write_control(RarControl::DISABLED) {
+            self.domain
+                .publish_online(cpu, self.claim.state, Responder::Microcode, tlb);
+            return Err(NotTaken { error, value: self });
+        }
+        self.domain.retire(cpu, self.claim.state, tlb);
         Ok(self.into_step())
     }
 }
@@ -152,22 +168,10 @@ impl<'d, A: MsrAccess, S, const WORDS: usize> RarCpu<'d, A, S, WORDS> {
     fn into_step<T>(self) -> RarCpu<'d, A, T, WORDS> {
         RarCpu {
             domain: self.domain,
-            state: self.state,
-            cpu: self.cpu,
+            claim: self.claim,
             support: self.support,
             registers: self.registers,
             step: PhantomData,
-        }
-    }
-
-    fn check_pinned(&self, cpu: &PinnedCpu<'_>) -> Result<(), LifeCycleError> {
-        if cpu.id() == self.cpu {
-            Ok(())
-        } else {
-            Err(LifeCycleError::WrongCpu {
-                unit: self.cpu,
-                cpu: cpu.id(),
-            })
         }
     }
 }

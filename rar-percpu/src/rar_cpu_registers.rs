@@ -7,8 +7,17 @@ use crate::life_cycle_error::LifeCycleError;
 use crate::rar_cpu::RarCpu;
 
 impl<A: MsrAccess, S, const WORDS: usize> RarCpu<'_, A, S, WORDS> {
-    /// Writes the control register and reads it back. What does not read back is disabled again.
+    /// Writes the control register and reads it back. After an error RAR is disabled, as far as the register can be written.
     pub(crate) fn write_control(&self, control: RarControl) -> Result<(), LifeCycleError> {
+        let written = self.try_write_control(control);
+        if written.is_err() {
+            // SAFETY: as in `try_write_control`; a disabled unit follows no address. A second fault changes nothing.
+            let _faulted = unsafe { RarControl::DISABLED.write(&self.registers, &self.support) };
+        }
+        written
+    }
+
+    fn try_write_control(&self, control: RarControl) -> Result<(), LifeCycleError> {
         // SAFETY:
         // 1. Ring 0 and 2. the register exists: `support`, which detection alone makes, and which this CPU was checked against.
         // 3. The value is legal: `RarControl` sets defined bits only.
@@ -18,8 +27,6 @@ impl<A: MsrAccess, S, const WORDS: usize> RarCpu<'_, A, S, WORDS> {
         if read == control.bits() {
             return Ok(());
         }
-        // SAFETY: as above; a disabled unit follows no address.
-        unsafe { RarControl::DISABLED.write(&self.registers, &self.support) }?;
         Err(LifeCycleError::NotRetained {
             msr: RarControl::MSR,
             written: control.bits(),

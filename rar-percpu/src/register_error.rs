@@ -16,6 +16,13 @@ pub enum RegisterError {
         /// How many CPUs the domain has room for.
         capacity: usize,
     },
+    /// The APIC id is the broadcast, which is no CPU's own.
+    Broadcast {
+        /// The CPU that was to be registered.
+        cpu: CpuId,
+        /// The APIC id.
+        apic_id: ApicId,
+    },
     /// The CPU number is registered with another APIC id.
     OtherApicId {
         /// The CPU that was to be registered.
@@ -43,6 +50,12 @@ impl core::fmt::Display for RegisterError {
                 write!(
                     f,
                     "CPU {cpu} has no room in a domain of {capacity} CPUs; give it more per-CPU memory or a larger WORDS"
+                )
+            }
+            Self::Broadcast { cpu, apic_id } => {
+                write!(
+                    f,
+                    "CPU {cpu} cannot have APIC id {apic_id}: that is the broadcast"
                 )
             }
             Self::OtherApicId {

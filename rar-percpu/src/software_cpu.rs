@@ -1,11 +1,12 @@
 //! One CPU that answers in software.
 
+use crate::claim::Claim;
 use crate::cpu_id::PinnedCpu;
 use crate::cpu_set::DEFAULT_WORDS;
 use crate::domain::Domain;
-use crate::life_cycle_error::LifeCycleError;
+use crate::life_cycle_error::{LifeCycleError, NotTaken};
 use crate::local_tlb::LocalTlb;
-use crate::per_cpu::{PerCpu, Responder};
+use crate::per_cpu::Responder;
 
 /// A CPU that is online without RAR: its interrupt handler answers through [`Domain::serve`].
 ///
@@ -14,7 +15,7 @@ use crate::per_cpu::{PerCpu, Responder};
 #[must_use = "dropping it leaves the CPU online; keep it to go offline"]
 pub struct SoftwareCpu<'d, const WORDS: usize = DEFAULT_WORDS> {
     domain: &'d Domain<'d, WORDS>,
-    state: &'d PerCpu,
+    claim: Claim<'d>,
 }
 
 impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
@@ -24,24 +25,32 @@ impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`], [`LifeCycleError::AlreadyOnline`] if it is online.
+    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`], [`LifeCycleError::Taken`] if it is online or on its way.
     pub fn join(
         domain: &'d Domain<'d, WORDS>,
         cpu: &PinnedCpu<'_>,
         tlb: &impl LocalTlb,
     ) -> Result<Self, LifeCycleError> {
-        let state = LifeCycleError::check(domain, cpu.id())?;
-        Domain::<WORDS>::clear_vector(state);
-        domain.publish_online(cpu, state, Responder::Software, tlb);
-        Ok(Self { domain, state })
+        let claim = Claim::new(domain, cpu)?;
+        domain.clear_vector(claim.state);
+        domain.publish_online(cpu, claim.state, Responder::Software, tlb);
+        Ok(Self { domain, claim })
     }
 
     /// Takes this CPU offline.
     ///
-    /// From this call until it joins again, the CPU may use only memory whose translation does not change: nobody flushes
-    /// it any more.
-    pub fn leave(self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) {
+    /// Call it with interrupts disabled and with page tables loaded that are never freed. From this call until it joins again,
+    /// the CPU may use only memory whose translation does not change: nobody flushes it any more.
+    ///
+    /// # Errors
+    ///
+    /// [`NotTaken`] with [`LifeCycleError::WrongCpu`] on another CPU than the one that joined.
+    pub fn leave(self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> Result<(), NotTaken<Self>> {
+        if let Err(error) = self.claim.check(cpu) {
+            return Err(NotTaken { error, value: self });
+        }
         self.domain.publish_offline(cpu);
-        Domain::<WORDS>::retire(cpu, self.state, tlb);
+        self.domain.retire(cpu, self.claim.state, tlb);
+        Ok(())
     }
 }

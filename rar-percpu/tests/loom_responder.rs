@@ -66,7 +66,7 @@ impl World {
         let operation = Operation::Invpcid(InvpcidScope::Context {
             pcid: Pcid::new(pcid).unwrap(),
         });
-        self.domain.table().store(slot(), &operation.encode());
+        self.domain.table().store(slot(), &operation);
         self.domain.cpus()[0].vector().arm(slot());
     }
 

@@ -15,10 +15,8 @@ pub(crate) struct Batch {
 impl Batch {
     /// Returns the precise operations of all requests, or `None` if there are more than `limit`.
     pub(crate) fn precise(requests: &[Request], limit: usize) -> Option<Self> {
-        let total: usize = requests
-            .iter()
-            .map(|request| request.operations().len())
-            .sum();
+        let lengths = requests.iter().map(|request| request.operations().len());
+        let total = lengths.fold(0, usize::saturating_add);
         if total > limit.min(Policy::MAX_OPERATIONS) {
             return None;
         }

@@ -16,7 +16,7 @@ pub enum FlushError {
         cpu: CpuId,
         /// How many CPUs did not answer.
         late: usize,
-        /// A slot whose byte the CPU did not make final, with the byte as it was last read; `None` if no slot was used.
+        /// A slot whose byte the CPU did not turn to success, with the byte as it was last read; `None` if no slot was used.
         entry: Option<(SlotIndex, ActionByte)>,
     },
 }

@@ -29,7 +29,7 @@ pub struct Pending<'s, M: Machine, F, const WORDS: usize> {
 
 /// How a target's part of one slot ended.
 enum Answer {
-    /// Flushed by this request, or by a way back online.
+    /// Flushed by this request or by a way back online, or gone offline.
     Flushed,
     /// Refused.
     Failed,
@@ -67,8 +67,8 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when a target answers neither: it names CPU, slot and byte, and gives the flush back, still owning. Its
-    /// slots are in quarantine. Waiting again asks the late CPUs once more.
+    /// [`WaitError`] when a target answers neither: it names CPU, slot and byte, and gives the flush back, still owning. Slots
+    /// with a byte that is not final are in quarantine. Waiting again asks the late CPUs once more.
     #[expect(
         clippy::result_large_err,
         reason = "the error gives the flush back, and nothing here allocates"
@@ -160,10 +160,25 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             {
                 count(&shootdown.counters.resignals, 1);
                 events::resignal(target);
-                shootdown.machine.signal(self.cpu, &self.targets);
+                shootdown.machine.signal(self.cpu, &self.silent_targets());
             }
             shootdown.idle(self.cpu);
         }
+    }
+
+    /// The targets that have not made every byte of this flush final.
+    fn silent_targets(&self) -> CpuSet<WORDS> {
+        let mut silent = self.targets;
+        for (target, state) in self.states(&self.targets) {
+            if self
+                .batch
+                .slots()
+                .all(|slot| state.vector().load(slot).is_final())
+            {
+                silent.remove(target);
+            }
+        }
+        silent
     }
 
     /// Waits for a full flush of each CPU, asking for it unless that was done, and returns those that are still late.
@@ -175,6 +190,7 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             shootdown.ask_by_generation(self.cpu, &late);
         }
         let started = shootdown.machine.now();
+        let mut again = true;
         for (target, state) in self.states(&late.clone()) {
             // The newest request is ours or a later one: either is a flush that begins after our page-table stores.
             let ticket = state.generation().newest();
@@ -186,12 +202,14 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
                     late.remove(target);
                     break;
                 }
-                if shootdown
-                    .machine
-                    .now()
-                    .is_past(started, shootdown.policy.fallback)
-                {
+                let now = shootdown.machine.now();
+                if now.is_past(started, shootdown.policy.fallback) {
                     break;
+                }
+                if again && now.is_past(started, shootdown.policy.fallback / 2) {
+                    // The newest request may be that of another initiator who has not come to its interrupt.
+                    again = false;
+                    shootdown.machine.interrupt(self.cpu, &late);
                 }
                 shootdown.idle(self.cpu);
             }

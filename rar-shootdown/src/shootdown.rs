@@ -78,8 +78,8 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
     /// Call it after the page-table stores. `owned` is what must not be freed before the flush has ended: frames,
     /// page-table pages; [`Pending::wait`] gives it back. All requests go out under one signal.
     ///
-    /// CPUs that have deferred (see `FlushGeneration`) are skipped where that is safe: for pages of, or the whole of, an address space
-    /// whose tables stay. Kernel ranges and freed tables skip nobody but offline CPUs.
+    /// CPUs that have deferred (see `Domain::defer`) are left alone where that is safe: for user pages of, or the whole of, an
+    /// address space whose tables stay. Addresses in the upper half, kernel ranges and freed tables skip only offline CPUs.
     ///
     /// # Deadlock
     ///
@@ -160,17 +160,14 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
         targets: &impl TargetSet<WORDS>,
     ) -> (bool, CpuSet<WORDS>) {
         let mut remote = targets.snapshot(self.domain);
-        let online = self.domain.online().snapshot();
+        let online = self.domain.online();
         // Before it is online itself, a CPU is in no set that could name it.
         let flush_self = remote.remove(cpu.id()) || !online.contains(cpu.id());
         remote.intersect_with(&online);
         if requests.iter().all(spares_deferred) {
             for target in remote.clone().iter() {
-                let generation = self.domain.cpu(target).map(|state| state.generation());
-                // The request and the look at the mark are one step, so a CPU on its way back sees one or the other.
-                if generation.is_some_and(|generation| {
-                    generation.is_deferred() && generation.request().is_deferred()
-                }) {
+                let state = self.domain.cpu(target);
+                if state.is_some_and(|state| state.generation().spare_if_deferred()) {
                     remote.remove(target);
                 }
             }
@@ -221,7 +218,8 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
                 held.fetch_add(1, Ordering::Relaxed);
                 return slot;
             }
-            let waits = may_wait && held.load(Ordering::Relaxed) == 0;
+            let hopeless = || self.slots.quarantined() == self.slots.usable();
+            let waits = may_wait && held.load(Ordering::Relaxed) == 0 && !hopeless();
             let now = self.machine.now();
             if !waits || now.is_past(*started.get_or_insert(now), self.policy.slot) {
                 return None;
@@ -252,7 +250,7 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
             return;
         }
         for (operation, slot) in batch.written() {
-            self.domain.table().store(slot, &operation.encode());
+            self.domain.table().store(slot, operation);
         }
         for target in targets.iter() {
             if let Some(state) = self.domain.cpu(target) {
@@ -275,10 +273,14 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
     }
 }
 
-/// Whether a CPU that uses no translation of the space may be left to flush on its way back.
+/// Whether a CPU that uses no translation of user spaces may be left to flush on its way back.
 fn spares_deferred(request: &Request) -> bool {
-    matches!(
-        request,
-        Request::Pages { .. } | Request::AddressSpace { .. }
-    )
+    match request {
+        Request::Pages { range, .. } => range.start() < KERNEL_HALF,
+        Request::AddressSpace { .. } => true,
+        _ => false,
+    }
 }
+
+/// Where the upper half of the address space begins, which every CPU uses.
+const KERNEL_HALF: u64 = 1 << 63;

@@ -55,7 +55,9 @@ impl Slots {
     pub(crate) fn reclaim(&self, home: usize, cpus: &[PerCpu]) -> Option<SlotIndex> {
         self.starting_at(home).find(|slot| {
             let state = self.state(*slot);
+            // The look before the exchange keeps a slot that stays from being written to.
             let mine = state.load(Ordering::Relaxed) == QUARANTINED
+                && is_settled(*slot, cpus)
                 && state
                     .compare_exchange(QUARANTINED, CLAIMED, Ordering::Acquire, Ordering::Relaxed)
                     .is_ok();

@@ -20,7 +20,7 @@ pub struct Everyone;
 
 impl<const WORDS: usize> TargetSet<WORDS> for Everyone {
     fn snapshot(&self, domain: &Domain<'_, WORDS>) -> CpuSet<WORDS> {
-        domain.online().snapshot()
+        domain.online()
     }
 }
 

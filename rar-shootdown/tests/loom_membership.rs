@@ -10,7 +10,6 @@ mod models;
 
 use loom::thread;
 use models::{World, explore, request};
-use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
 use rar_shootdown::Everyone;
 
@@ -47,13 +46,9 @@ fn target_set_versus_a_cpu_that_comes_back() {
     explore(3, || {
         let world = World::new(1, 2);
         let (shootdown, machine, domain) = (world.shootdown, world.machine, world.domain);
-        domain.cpu(CpuId::new(1)).unwrap().generation().defer();
+        domain.defer(&pinned(1));
         let back = thread::spawn(move || {
-            domain
-                .cpu(CpuId::new(1))
-                .unwrap()
-                .generation()
-                .resume(&pinned(1), &machine.tlbs);
+            domain.resume(&pinned(1), &machine.tlbs);
         });
         world.store(1, 1);
         shootdown

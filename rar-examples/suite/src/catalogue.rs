@@ -12,6 +12,8 @@ pub(crate) struct Test<L> {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Trial<'_, L>),
     pub(crate) least_cpus: u32,
+    /// For more CPUs it has not enough pages or words.
+    pub(crate) most_cpus: u32,
     pub(crate) rounds: Rounds,
     /// Whether the test is in the short list for CPUs that truly run at once.
     pub(crate) race: bool,
@@ -50,8 +52,10 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         test("subset-of-targets", precision::subset).on(2),
         test("two-spaces", spaces::two_spaces).on(2),
         test("revoke-write", revoke::revoke_write),
-        test("writer-plain", writers::plain).on(2),
-        test("writer-non-temporal", writers::non_temporal).on(2),
+        test("writer-plain", writers::plain).up_to(512).on(2),
+        test("writer-non-temporal", writers::non_temporal)
+            .up_to(512)
+            .on(2),
         test("target-halted", interrupts::halted).on(2).race(),
         test("target-interrupts-off", interrupts::off).on(2).race(),
         test("deferred-is-spared", deferred::is_spared).on(2),
@@ -62,6 +66,7 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
             .on(2)
             .rare("flushes beyond the last slot go by generation"),
         test("one-slot-for-all", slots::one_slot_for_all)
+            .up_to(slots::ONE_SLOT_CPUS)
             .on(2)
             .rare("who finds no slot in time goes by generation"),
         test("signal-unheard", silent::signal_unheard)
@@ -70,8 +75,10 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         test("target-silent", silent::target_silent)
             .on(2)
             .rare("fallback, error and quarantine are what is tested"),
-        test("storm-interrupts-off", storm::interrupts_off).once(),
-        test("storm", storm::storm).once().race(),
+        test("storm-interrupts-off", storm::interrupts_off)
+            .up_to(512)
+            .once(),
+        test("storm", storm::storm).up_to(512).once().race(),
     ]
 }
 
@@ -80,6 +87,7 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         name,
         run,
         least_cpus: 1,
+        most_cpus: u32::MAX,
         rounds: Rounds::EachInitiator,
         race: false,
         rare: None,
@@ -89,6 +97,10 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
 impl<L> Test<L> {
     fn on(self, least_cpus: u32) -> Self {
         Self { least_cpus, ..self }
+    }
+
+    fn up_to(self, most_cpus: u32) -> Self {
+        Self { most_cpus, ..self }
     }
 
     fn once(self) -> Self {

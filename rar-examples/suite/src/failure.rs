@@ -24,13 +24,15 @@ pub(crate) enum Assertion {
     FlushFails,
     /// What the flush owns was not dropped before its end.
     StillOwned,
+    /// The pages under test can be named in a request.
+    Named,
     /// Events came in the asserted order.
     Order,
     /// A counter of the shootdown has the asserted value.
     Counter,
 }
 
-const ALL: [(Assertion, &str); 10] = [
+const ALL: [(Assertion, &str); 11] = [
     (Assertion::Mapped, "a mapped page reads its frame"),
     (
         Assertion::Control,
@@ -54,6 +56,7 @@ const ALL: [(Assertion, &str); 10] = [
         Assertion::StillOwned,
         "nothing the flush owns is freed before its end",
     ),
+    (Assertion::Named, "the pages can be named in a request"),
     (Assertion::Order, "events come in order"),
     (
         Assertion::Counter,

@@ -191,7 +191,7 @@ impl Suite {
     }
 
     fn run_once<L: Lab>(&self, lab: &L, trial: &Trial<'_, L>, test: &Test<L>) {
-        let enough = lab.cpus() >= test.least_cpus;
+        let enough = (test.least_cpus..=test.most_cpus).contains(&lab.cpus());
         if trial.is_initiator() {
             let initiator = trial.initiator;
             lab.emit(&Record::Begin {
@@ -240,19 +240,24 @@ impl Suite {
 
         let mut why = Text::<160>::new();
         let outcome = if !enough {
-            let _ = write!(why, "needs {} CPUs", test.least_cpus);
+            let _ = match test.most_cpus {
+                u32::MAX => write!(why, "needs {} CPUs", test.least_cpus),
+                most => write!(why, "needs {} to {most} CPUs", test.least_cpus),
+            };
             Outcome::Skipped
         } else if self.failure.is_set() {
             let _ = write!(why, "{}", self.failure);
             Outcome::Fail
-        } else if controls.is_empty() {
-            let _ = write!(why, "no positive control was taken");
+        } else if let Some(cpu) = missing_control(controls, trial.initiator, lab.cpus()) {
+            let _ = write!(why, "CPU {cpu} took no positive control");
             Outcome::Fail
         } else if test.rare.is_none() && rare(&after) != rare(before) {
-            let _ = write!(
-                why,
-                "the signal path alone was to do it, but counters went from {before:?} to {after:?}"
-            );
+            let _ = write!(why, "the signal path alone was to do it:");
+            for ((name, after), (_, before)) in rare(&after).iter().zip(rare(before)) {
+                if *after != before {
+                    let _ = write!(why, " {} {name},", after - before);
+                }
+            }
             Outcome::Fail
         } else {
             Outcome::Pass
@@ -283,7 +288,7 @@ impl Suite {
 const MAX_LISTED: usize = 64;
 
 /// The counters that stay where they are while the signal path works.
-fn rare(statistics: &Statistics) -> [u64; 5] {
+fn rare(statistics: &Statistics) -> [(&'static str, u64); 5] {
     let Statistics {
         fallbacks,
         resignals,
@@ -292,7 +297,21 @@ fn rare(statistics: &Statistics) -> [u64; 5] {
         errors,
         ..
     } = *statistics;
-    [fallbacks, resignals, failures, slotless, errors]
+    [
+        ("fallbacks", fallbacks),
+        ("second signals", resignals),
+        ("FAILURE bytes", failures),
+        ("flushes without a slot", slotless),
+        ("errors", errors),
+    ]
+}
+
+/// The first CPU that should have shown the stale state and has not: every CPU but the initiator, or the one there is.
+fn missing_control(controls: &[Control], initiator: u32, cpus: u32) -> Option<u32> {
+    let listed = u32::try_from(MAX_LISTED).unwrap_or(u32::MAX);
+    (0..cpus.min(listed))
+        .filter(|cpu| *cpu != initiator || cpus == 1)
+        .find(|cpu| !controls.iter().any(|control| control.cpu == *cpu))
 }
 
 impl Options<'_> {

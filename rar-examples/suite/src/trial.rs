@@ -5,13 +5,14 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_payload::{PageRange, PageSize, Request};
 use rar_percpu::{AtomicCpuSet, CpuId};
+use rar_shootdown::Machine as _;
 
 use crate::failure::{Assertion, Place};
 use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
 use crate::suite::Suite;
 
 /// How long a CPU may take to reach a barrier.
-const BARRIER_SECONDS: u64 = 60;
+const BARRIER_SECONDS: u64 = 20;
 
 /// Who takes part in a step.
 #[derive(Clone, Copy, Debug)]
@@ -67,15 +68,21 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.lab.set_hearing(Hearing::Both);
         self.lab.enable_interrupts();
         self.enter(Space::First);
+        // A test that failed may have left this CPU deferred, an entry unanswered, or a slot in quarantine.
+        let (cpu, shootdown) = (self.lab.pin(), self.lab.shootdown());
+        shootdown.domain().resume(&cpu, shootdown.machine().tlb());
+        let _served = shootdown.serve(&cpu);
         self.suite.chosen.remove(CpuId::new(self.me));
         if let Some(published) = self.suite.published.get(self.me as usize) {
             published.store(0, Ordering::Relaxed);
         }
         self.barrier();
-        if self.me == self.initiator {
+        if self.is_initiator() {
             for word in &self.suite.words {
                 word.store(0, Ordering::Relaxed);
             }
+            self.suite.errand.store(0, Ordering::Relaxed);
+            shootdown.reclaim_slots();
         }
         self.lab.flush_own_tlb();
         self.barrier();
@@ -207,15 +214,20 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     /// Pages of the first space, by number.
     pub(crate) fn pages(&self, first: u16, count: u16) -> Request {
-        self.range(Page::Small(first), u64::from(count), PageSize::Size4K)
-            .map_or(self.whole_space(), |range| Request::Pages {
-                pcid: self.lab.pcid(Space::First),
-                range,
-            })
+        let pcid = self.lab.pcid(Space::First);
+        match self.range(Page::Small(first), u64::from(count), PageSize::Size4K) {
+            Some(range) => Request::Pages { pcid, range },
+            None => self.whole_space(),
+        }
     }
 
+    /// Some pages as a request names them; that they cannot be named is a failure.
     pub(crate) fn range(&self, first: Page, count: u64, size: PageSize) -> Option<PageRange> {
-        PageRange::new(self.lab.address(first), count, size).ok()
+        let range = PageRange::new(self.lab.address(first), count, size).ok();
+        if range.is_none() {
+            self.fail(Assertion::Named, Place::At(first), count, 0);
+        }
+        range
     }
 
     pub(crate) fn whole_space(&self) -> Request {
@@ -230,14 +242,14 @@ impl<'a, L: Lab> Trial<'a, L> {
     }
 
     pub(crate) fn flush_on(&self, request: Request, targets: &AtomicCpuSet) {
+        self.flush_all(&[request], targets);
+    }
+
+    /// Flushes several requests under one signal.
+    pub(crate) fn flush_all(&self, requests: &[Request], targets: &AtomicCpuSet) {
         self.suite.flushes.fetch_add(1, Ordering::Relaxed);
         let cpu = self.lab.pin();
-        if self
-            .lab
-            .shootdown()
-            .flush(&cpu, &[request], targets)
-            .is_err()
-        {
+        if self.lab.shootdown().flush(&cpu, requests, targets).is_err() {
             self.fail(Assertion::FlushEnds, Place::Number(0), 0, 1);
         }
     }

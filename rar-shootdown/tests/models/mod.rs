@@ -83,9 +83,8 @@ impl Machine for Model {
 
     fn interrupt<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
         for target in targets.iter() {
-            if let Some(state) = self.domain.cpu(target) {
-                state.generation().serve(&pinned(target.get()), &self.tlbs);
-            }
+            self.domain
+                .serve_generation(&pinned(target.get()), &self.tlbs);
         }
     }
 

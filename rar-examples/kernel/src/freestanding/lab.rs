@@ -113,12 +113,8 @@ fn on_fallback() {
     let Some(lab) = LAB.get() else { return };
     if lab.hears(&cpu, HEARS_SIGNAL) {
         let _served = lab.shootdown.serve(&cpu);
-    } else if let Some(state) = DOMAIN.cpu(cpu.id())
-        && lab.hears(&cpu, HEARS_FALLBACK)
-    {
-        state
-            .generation()
-            .serve(&cpu, lab.shootdown.machine().tlb());
+    } else if lab.hears(&cpu, HEARS_FALLBACK) {
+        DOMAIN.serve_generation(&cpu, lab.shootdown.machine().tlb());
     }
 }
 

@@ -9,3 +9,13 @@
 mod driver_machine;
 
 mod bring_up;
+mod decode;
+mod faults;
+mod interrupts;
+mod kinds;
+mod offline;
+mod page_counts;
+mod responder;
+mod scene;
+mod slots;
+mod threads;

@@ -108,7 +108,9 @@ impl<'m, const TLB: usize> Board<'m, TLB> {
     /// Sets or clears RFLAGS.IF of a CPU; what was held is served when it is set.
     pub(crate) fn set_interrupts(&self, cpu: usize, flag: InterruptFlag) {
         let on = flag == InterruptFlag::Set;
-        self.processors[cpu].interrupts_on.store(on, Ordering::Release);
+        self.processors[cpu]
+            .interrupts_on
+            .store(on, Ordering::Release);
         if on {
             let _served = self.step(cpu);
         }
@@ -204,7 +206,11 @@ impl<'m, const TLB: usize> Board<'m, TLB> {
         self.stop.store(true, Ordering::Release);
         for processor in &self.processors {
             processor.stall.store(0, Ordering::Release);
-            processor.thread.get().into_iter().for_each(|thread| thread.unpark());
+            processor
+                .thread
+                .get()
+                .into_iter()
+                .for_each(|thread| thread.unpark());
         }
     }
 }
@@ -253,7 +259,9 @@ impl<const TLB: usize> Machine for Board<'_, TLB> {
             }
             let _ended = processor
                 .stall
-                .try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+                .try_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+                    left.checked_sub(1)
+                });
         }
         std::thread::yield_now();
     }

@@ -106,11 +106,7 @@ unsafe impl PhysAddrOf for DriverMemory<'_> {
                 std::ptr::from_ref(self.table).addr(),
                 size_of::<PayloadTable>(),
             ),
-            (
-                PER_CPU,
-                self.cpus.as_ptr().addr(),
-                size_of_val(self.cpus),
-            ),
+            (PER_CPU, self.cpus.as_ptr().addr(), size_of_val(self.cpus)),
         ];
         pieces.into_iter().find_map(|(physical, start, length)| {
             let offset = virtual_address.addr().checked_sub(start)?;

@@ -15,7 +15,7 @@ pub(crate) use board::{Board, Service};
 pub(crate) use memory::{PER_CPU, TABLE};
 pub(crate) use page_tables::frame_of;
 pub(crate) use processor::Registers;
-pub(crate) use tlbs::{Tlbs, size};
+pub(crate) use tlbs::{pcid_of, size};
 
 use std::sync::atomic::Ordering;
 
@@ -39,11 +39,11 @@ pub(crate) const COUNTED: Policy = Policy {
     operations: 4,
 };
 
-/// Bounds in microseconds: a minute, which only a hang reaches.
+/// Bounds in microseconds: ten seconds, which only a hang reaches.
 pub(crate) const PATIENT: Policy = Policy {
-    answer: 60_000_000,
-    fallback: 60_000_000,
-    slot: 60_000_000,
+    answer: 10_000_000,
+    fallback: 10_000_000,
+    slot: 10_000_000,
     resignal: None,
     operations: 4,
 };
@@ -111,7 +111,7 @@ pub(crate) fn enable<'d, const TLB: usize>(
     policy: InterruptPolicy,
 ) -> Result<Unit<'d, Enabled>, LifeCycleError> {
     #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::enable")]
-    // SAFETY: 1. registers and CPU have the same number. 2. The units reach table and vectors by borrowing them.
+    // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors by borrowing them.
     // 3. Nothing on a test machine relies on IF.
     unsafe {
         configured.enable(&pinned(u32::try_from(cpu).unwrap()), policy, &board.tlbs)
@@ -128,13 +128,9 @@ pub(crate) fn bring_up<'d, const TLB: usize>(
     let number = u32::try_from(cpu).unwrap();
     let apic_id = ApicId::new(board.processors[cpu].apic_id);
     board.domain.register(CpuId::new(number), apic_id).unwrap();
-    let detected = RarCpu::detect(
-        board.domain,
-        &pinned(number),
-        support,
-        board.registers(cpu),
-    )?;
-    enable(board, detected.configure(&board.memory)?, cpu, policy)
+    let detected = RarCpu::detect(board.domain, &pinned(number), support, board.registers(cpu))?;
+    let configured = detected.configure(&pinned(number), &board.memory)?;
+    enable(board, configured, cpu, policy)
 }
 
 /// Runs a test in which everything goes well: no fallback, no second signal, no lost signal.

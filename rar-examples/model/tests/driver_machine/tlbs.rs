@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rar_model::{
-    Contexts, Globals, Invalidation, PageReach, PageSize, Pages, Pcids, Refused, Tlb, TlbModel,
-    Translation,
+    Contexts, Globals, Invalidation, PageReach, PageSize, Pages, Pcids, Refused, Tag, Tlb,
+    TlbModel, Translation,
 };
 use rar_payload::{InvpcidScope, InvpgScope, Operation};
 use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
@@ -36,13 +36,21 @@ impl<const ENTRIES: usize> Tlbs<ENTRIES> {
     /// What a CPU caches, in a fixed order.
     pub(crate) fn contents(&self, cpu: usize) -> Vec<Translation> {
         let mut all: Vec<_> = self.of(cpu).lock().unwrap().iter().collect();
-        all.sort_by_key(|held| (held.linear(), held.size(), format!("{:?}", held.tag())));
+        all.sort_by_key(|held| (held.linear(), held.size(), pcid_of(held)));
         all
     }
 
     fn perform(&self, cpu: &PinnedCpu<'_>, invalidation: Invalidation) {
         let mut tlb = self.of(cpu.id().index()).lock().unwrap();
         tlb.invalidate(invalidation).unwrap();
+    }
+}
+
+/// The PCID of a translation, `None` for a global one.
+pub(crate) fn pcid_of(translation: &Translation) -> Option<u16> {
+    match translation.tag() {
+        Tag::Pcid(pcid) => Some(pcid),
+        Tag::Global => None,
     }
 }
 

@@ -35,17 +35,13 @@ pub(crate) fn not_for_tables<L: Lab>(t: &Trial<'_, L>) {
 }
 
 fn defer<L: Lab>(t: &Trial<'_, L>) {
-    if let Some(state) = t.lab.shootdown().domain().cpu(t.lab.pin().id()) {
-        state.generation().defer();
-    }
+    t.lab.shootdown().domain().defer(&t.lab.pin());
 }
 
 fn resume<L: Lab>(t: &Trial<'_, L>) {
     use rar_shootdown::Machine as _;
-    let cpu = t.lab.pin();
-    if let Some(state) = t.lab.shootdown().domain().cpu(cpu.id()) {
-        state
-            .generation()
-            .resume(&cpu, t.lab.shootdown().machine().tlb());
-    }
+    let shootdown = t.lab.shootdown();
+    shootdown
+        .domain()
+        .resume(&t.lab.pin(), shootdown.machine().tlb());
 }

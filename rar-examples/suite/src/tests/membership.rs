@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::failure::Assertion::Flushed;
+use crate::failure::Assertion::{Flushed, Order};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach, Space};
 use crate::tests::remap::{map_and_touch, remap_and_control};
@@ -10,6 +10,8 @@ use crate::trial::{Trial, Who};
 
 const PAGE: Page = Page::Small(0);
 const FLUSHES: u64 = 200;
+/// Above every value that the page has in the control.
+const FIRST: u64 = 1 << 32;
 /// The value that every member of the space must see by now, or a later one.
 const EXPECTED: usize = 0;
 /// Set when the initiator has made its last flush.
@@ -26,12 +28,21 @@ pub(crate) fn targets_change<L: Lab>(t: &Trial<'_, L>) {
         }
     });
     t.step(Who::All, || t.enter(Space::First));
+    t.step(Who::Initiator, || {
+        for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
+            if t.published(cpu).load(Acquire) == 0 {
+                // It never went and came back, so nothing was tested on it.
+                t.fail(Order, Place::Number(cpu), 1, 0);
+            }
+        }
+    });
 }
 
-/// The page leads to one frame and the other in turn; what it reads only grows.
+/// What the page reads only grows.
 fn advance<L: Lab>(t: &Trial<'_, L>) {
-    for value in 1..=FLUSHES {
-        let frame = Frame::Small(800 + u16::from(value.is_multiple_of(2)));
+    for value in FIRST..FIRST + FLUSHES {
+        // Four frames in turn: who reads through an old translation must not find the newest value there.
+        let frame = Frame::Small(800 + u16::try_from(value % 4).unwrap_or(0));
         t.lab.store_frame(frame, 0, value);
         t.map(PAGE, frame);
         t.flush(t.pages(0, 1));
@@ -52,6 +63,11 @@ fn come_and_go<L: Lab>(t: &Trial<'_, L>) {
     });
     let mut turn = t.me;
     while t.word(ENDED).load(Acquire) == 0 && !t.suite.failure.is_set() {
+        // A member for a while: some flushes must find this CPU in the space and online.
+        for _ in 0..turn % 5 {
+            look(t);
+            t.lab.relax();
+        }
         look(t);
         if turn.is_multiple_of(2) {
             t.lab.go_offline();

@@ -43,17 +43,17 @@ pub(crate) fn on_interrupt<L: Lab>(suite: &Suite, lab: &L) {
     if suite.errand.load(Acquire) != FLUSH_PAGE_1 {
         return;
     }
-    let range = PageRange::page(lab.address(Page::Small(1)), PageSize::Size4K);
-    let pcid = lab.pcid(Space::First);
-    let request = range.map_or(Request::AddressSpace { pcid }, |range| Request::Pages {
-        pcid,
-        range,
-    });
     let cpu = lab.pin();
-    let flushed = lab
-        .shootdown()
-        .flush(&cpu, &[request], &suite.first)
-        .is_ok();
+    let flushed =
+        PageRange::page(lab.address(Page::Small(1)), PageSize::Size4K).is_ok_and(|range| {
+            let request = Request::Pages {
+                pcid: lab.pcid(Space::First),
+                range,
+            };
+            lab.shootdown()
+                .flush(&cpu, &[request], &suite.first)
+                .is_ok()
+        });
     suite
         .errand
         .store(if flushed { DONE } else { FAILED }, Release);

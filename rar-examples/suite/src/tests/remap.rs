@@ -2,7 +2,7 @@
 
 use rar_payload::{Globals, PageSize, Request};
 
-use crate::failure::Assertion::{Flushed, Mapped};
+use crate::failure::Assertion::{Flushed, Mapped, Precise};
 use crate::lab::{Access, Lab, Page, Reach};
 use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 
@@ -34,27 +34,23 @@ pub(crate) fn global_page<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Two ranges apart from each other under one signal.
+/// Two ranges apart from each other go out under one signal; what lies between them stays.
 pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
-    remap(t, 0, 200, Reach::Space, |t| {
-        let requests = [t.pages(0, 100), t.pages(100, 100)];
-        t.suite
-            .flushes
-            .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
-        let cpu = t.lab.pin();
-        if t.lab
-            .shootdown()
-            .flush(&cpu, &requests, &t.suite.first)
-            .is_err()
-        {
-            t.fail(
-                crate::failure::Assertion::FlushEnds,
-                crate::failure::Place::Number(0),
-                0,
-                1,
-            );
+    const EACH: u16 = 100;
+    const GAP: u16 = 10;
+    let second = EACH + GAP;
+    map_and_touch(t, 0, second + EACH, Reach::Space);
+    remap_and_control(t, 0, second + EACH, Reach::Space);
+    t.step(Who::Initiator, || {
+        t.flush_all(&[t.pages(0, EACH), t.pages(second, EACH)], &t.suite.first)
+    });
+    t.step(Who::All, || {
+        for page in EACH..second {
+            t.expect(Precise, Page::Small(page), old_value(page));
         }
     });
+    expect_new(t, 0, EACH);
+    expect_new(t, second, EACH);
 }
 
 /// Maps `count` pages from `first` on and has all CPUs cache them.

@@ -1,6 +1,6 @@
 //! Fewer slots than flushes in flight.
 
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::failure::Assertion::{Counter, FlushEnds, Flushed};
 use crate::failure::Place;
@@ -8,35 +8,41 @@ use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who};
 
-/// Flushes in flight at once: more than any table has slots.
-const IN_FLIGHT: usize = 70;
+/// More flushes in flight than any table has slots.
+const IN_FLIGHT: u16 = 70;
 
-/// One CPU starts more flushes than there are slots before it waits for any: who holds a slot never waits for another.
+/// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; who holds one
+/// never waits for another, and what finds none goes by generation.
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
-    let count = 70;
-    map_and_touch(t, 0, count, Reach::Space);
-    remap_and_control(t, 0, count, Reach::Space);
+    let slots = u16::try_from(t.lab.shootdown().entries()).unwrap_or(IN_FLIGHT);
+    start_then_wait(t, 0, slots.min(IN_FLIGHT), 0);
+    start_then_wait(t, 100, IN_FLIGHT, IN_FLIGHT.saturating_sub(slots));
+}
+
+/// Flushes `count` pages from `first` on, each by itself, all in flight at once; `beyond` of them find no slot.
+fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16) {
+    map_and_touch(t, first, count, Reach::Space);
+    remap_and_control(t, first, count, Reach::Space);
     t.step(Who::Initiator, || {
         let shootdown = t.lab.shootdown();
         let before = shootdown.statistics();
         let cpu = t.lab.pin();
-        let mut page = 0..count;
-        let pending: [_; IN_FLIGHT] = core::array::from_fn(|_| {
-            let request = t.pages(page.next().unwrap_or(0), 1);
-            shootdown.start(&cpu, &[request], &t.suite.first, ())
+        let mut pages = first..first + count;
+        let mut pending: [_; IN_FLIGHT as usize] = core::array::from_fn(|_| {
+            let request = t.pages(pages.next()?, 1);
+            Some(shootdown.start(&cpu, &[request], &t.suite.first, ()))
         });
-        t.suite.flushes.fetch_add(IN_FLIGHT as u64, AcqRel);
-        for (pending, number) in pending.into_iter().zip(0..) {
+        t.suite.flushes.fetch_add(u64::from(count), AcqRel);
+        for (pending, number) in pending.iter_mut().filter_map(Option::take).zip(0..) {
             if pending.wait().is_err() {
                 t.fail(FlushEnds, Place::Number(number), 0, 1);
             }
         }
         let after = shootdown.statistics();
-        let beyond = (IN_FLIGHT - shootdown.entries()) as u64;
         t.assert(
             Counter,
             Place::Number(0),
-            beyond,
+            u64::from(beyond),
             after.slotless - before.slotless,
         );
         t.assert(
@@ -52,59 +58,101 @@ pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
             after.quarantined as u64,
         );
     });
-    expect_new(t, 0, count);
+    expect_new(t, first, count);
 }
+
+/// Pages and frames of [`one_slot_for_all`], apart from each other for this many CPUs.
+pub(crate) const ONE_SLOT_CPUS: u32 = 150;
 
 /// One CPU holds all slots but one, and the others flush with what is left.
 pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
-    const HOLDS: usize = 63;
-    const FLUSHES: u64 = 50;
-    const READY: usize = 0;
-    const DONE: usize = 1;
-    let first = 100;
-    map_and_touch(t, 0, 1, Reach::Space);
-    remap_and_control(t, 0, 1, Reach::Space);
+    const HELD: u16 = 50;
+    map_and_touch(t, HELD, 1, Reach::Space);
+    t.step(Who::Others, || t.map(own_page(t.me), advance(t, 0)));
+    t.step(Who::All, || (0..t.lab.cpus()).for_each(|cpu| look(t, cpu)));
+    remap_and_control(t, HELD, 1, Reach::Space);
     t.step(Who::All, || {
-        let cpu = t.lab.pin();
-        let shootdown = t.lab.shootdown();
         if t.is_initiator() {
-            let holds = HOLDS.min(shootdown.entries() - 1);
-            let before = shootdown.statistics();
-            let mut pending: [_; HOLDS] = core::array::from_fn(|number| {
-                (number < holds)
-                    .then(|| shootdown.start(&cpu, &[t.pages(0, 1)], &t.suite.first, ()))
-            });
-            t.word(READY).store(1, Release);
-            let others = u64::from(t.lab.cpus()) - 1;
-            t.wait_until("the others' flushes", || {
-                t.word(DONE).load(Acquire) == others
-            });
-            for pending in pending.iter_mut().filter_map(Option::take) {
-                if pending.wait().is_err() {
-                    t.fail(FlushEnds, Place::Number(0), 0, 1);
-                }
-            }
-            let fallbacks = shootdown.statistics().fallbacks - before.fallbacks;
-            t.assert(Counter, Place::Number(1), 0, fallbacks);
+            hold_all_but_one(t, HELD)
         } else {
-            t.wait_until("the holder", || t.word(READY).load(Acquire) == 1);
-            let page = first + u16::try_from(t.me % 256).unwrap_or(0);
-            for value in 1..=FLUSHES {
-                let frame = Frame::Small(2 * page + u16::from(value.is_multiple_of(2)));
-                t.lab.store_frame(frame, 0, value);
-                t.map(Page::Small(page), frame);
-                t.flush(t.pages(page, 1));
-                t.expect(Flushed, Page::Small(page), value);
-                t.published(t.me).store(value, Release);
-            }
-            t.word(DONE).fetch_add(1, AcqRel);
+            share_one(t)
         }
     });
-    t.step(Who::All, || {
-        for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.initiator) {
-            let page = Page::Small(first + u16::try_from(cpu % 256).unwrap_or(0));
-            t.expect(Flushed, page, t.published(cpu).load(Relaxed));
-        }
+    t.step(Who::All, || (0..t.lab.cpus()).for_each(|cpu| look(t, cpu)));
+    expect_new(t, HELD, 1);
+}
+
+/// Set when the slots are held.
+const READY: usize = 0;
+/// How many CPUs have made their flushes.
+const DONE: usize = 1;
+
+fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
+    const HOLDS: usize = 63;
+    let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
+    let holds = HOLDS.min(shootdown.entries() - 1);
+    let before = shootdown.statistics();
+    let mut pending: [_; HOLDS] = core::array::from_fn(|number| {
+        (number < holds).then(|| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()))
     });
-    expect_new(t, 0, 1);
+    t.suite.flushes.fetch_add(holds as u64, AcqRel);
+    t.word(READY).store(1, Release);
+    let others = u64::from(t.lab.cpus()) - 1;
+    t.wait_until("the others' flushes", || {
+        t.word(DONE).load(Acquire) == others
+    });
+    for pending in pending.iter_mut().filter_map(Option::take) {
+        if pending.wait().is_err() {
+            t.fail(FlushEnds, Place::Number(0), 0, 1);
+        }
+    }
+    let fallbacks = shootdown.statistics().fallbacks - before.fallbacks;
+    t.assert(Counter, Place::Number(1), 0, fallbacks);
+}
+
+fn share_one<L: Lab>(t: &Trial<'_, L>) {
+    const FLUSHES: u64 = 50;
+    t.wait_until("the holder", || t.word(READY).load(Acquire) == 1);
+    for value in 1..=FLUSHES {
+        t.map(own_page(t.me), advance(t, value));
+        let Page::Small(page) = own_page(t.me) else {
+            return;
+        };
+        t.flush(t.pages(page, 1));
+        t.published(t.me).store(value, Release);
+        look(t, (t.me + 1) % t.lab.cpus());
+    }
+    t.word(DONE).fetch_add(1, AcqRel);
+}
+
+/// Writes the value to the frame whose turn it is, and returns the frame.
+fn advance<L: Lab>(t: &Trial<'_, L>, value: u64) -> Frame {
+    let Page::Small(page) = own_page(t.me) else {
+        return Frame::Small(0);
+    };
+    let frame = Frame::Small(4 * page + u16::try_from(value % 4).unwrap_or(0));
+    t.lab.store_frame(frame, 0, value);
+    frame
+}
+
+/// What a CPU's page reads must not be older than what the CPU has published.
+fn look<L: Lab>(t: &Trial<'_, L>, cpu: u32) {
+    if cpu == t.initiator {
+        return;
+    }
+    let published = t.published(cpu).load(Acquire);
+    let found = t.lab.load(own_page(cpu), 0);
+    if found.is_ok_and(|found| found >= published) {
+        return;
+    }
+    t.fail(
+        Flushed,
+        Place::At(own_page(cpu)),
+        published,
+        found.unwrap_or(u64::MAX),
+    );
+}
+
+fn own_page(cpu: u32) -> Page {
+    Page::Small(100 + u16::try_from(cpu % ONE_SLOT_CPUS).unwrap_or(0))
 }

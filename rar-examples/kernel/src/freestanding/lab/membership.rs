@@ -33,7 +33,8 @@ pub(super) fn join(lab: &KernelLab) {
 pub(super) fn leave(lab: &KernelLab) {
     let cpu = percpu::pin();
     let member = mine().lock().take();
-    if let Some(member) = member {
-        member.leave(&cpu, lab.shootdown().machine().tlb());
+    let tlb = lab.shootdown().machine().tlb();
+    if let Some(Err(error)) = member.map(|member| member.leave(&cpu, tlb)) {
+        lab.give_up(format_args!("CPU {} stays online: {error}", cpu.id()));
     }
 }

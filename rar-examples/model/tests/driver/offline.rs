@@ -1,0 +1,273 @@
+//! CPUs that leave, come back, or lose their registers.
+
+use std::sync::atomic::Ordering;
+
+use rar_model::{CONTROL, Knobs, PENDING, PageSize, PhysicalMemory, Signals};
+use rar_percpu::fake::pinned;
+use rar_percpu::{Enabled, PerCpu};
+use rar_shootdown::Statistics;
+
+use crate::driver_machine::{Config, PER_CPU, Rig, Service, Unit, enable, run, run_in_trouble};
+use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages};
+
+const ALL: [u32; 4] = [0, 1, 2, 3];
+const LEAVER: usize = 3;
+const REGISTERS: [u32; 3] = [0xed, 0xee, 0xef];
+
+fn stale_pages<const TLB: usize>(rig: &Rig<'_, TLB>) {
+    make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
+}
+
+fn flush<const TLB: usize>(rig: &Rig<'_, TLB>) {
+    rig.shootdown
+        .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
+        .unwrap();
+}
+
+fn assert_nothing_stale<const TLB: usize>(rig: &Rig<'_, TLB>) {
+    for cpu in 0..4 {
+        assert_eq!(rig.board.stale(cpu), [], "CPU {cpu}");
+    }
+}
+
+fn registers<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: usize) -> [u64; 3] {
+    let unit = rig.board.processors[cpu].unit.read().unwrap();
+    REGISTERS.map(|msr| unit.read_msr(msr).unwrap())
+}
+
+/// Takes a CPU down, cuts its power, and brings it up again.
+fn sleep<'r, const TLB: usize>(
+    rig: &Rig<'r, TLB>,
+    unit: Unit<'r, Enabled>,
+    cpu: usize,
+) -> Unit<'r, Enabled> {
+    let number = pinned(u32::try_from(cpu).unwrap());
+    let detected = unit.disable(&number, &rig.board.tlbs).unwrap();
+    rig.board.power_cycle(cpu);
+    assert_eq!(registers(rig, cpu), [0; 3]);
+    let configured = detected.configure(&number, &rig.board.memory).unwrap();
+    enable(rig.board, configured, cpu, rig.interrupts).unwrap()
+}
+
+#[test]
+fn a_cpu_that_lost_all_registers_comes_back_like_new() {
+    for knobs in honest_units() {
+        run::<16>(Config::new(knobs), |rig, mut units| {
+            map(rig, 4, PageSize::Size4K);
+            let before = registers(rig, LEAVER);
+            for _ in 0..3 {
+                stale_pages(rig);
+                flush(rig);
+                assert_nothing_stale(rig);
+                let unit = units.pop().unwrap();
+                stale_pages(rig);
+                units.push(sleep(rig, unit, LEAVER));
+                assert_eq!(
+                    rig.board.tlbs.contents(LEAVER),
+                    [],
+                    "it comes up with nothing"
+                );
+                assert_eq!(registers(rig, LEAVER), before);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_suspended_machine_comes_back_whole() {
+    run::<16>(Config::new(Knobs::SPARING), |rig, units| {
+        map(rig, 4, PageSize::Size4K);
+        let mut back = Vec::new();
+        for (cpu, unit) in units.into_iter().enumerate() {
+            back.push(sleep(rig, unit, cpu));
+        }
+        stale_pages(rig);
+        flush(rig);
+        assert_nothing_stale(rig);
+    });
+}
+
+#[test]
+fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
+    run::<16>(Config::new(Knobs::DEFAULT), |rig, mut units| {
+        map(rig, 4, PageSize::Size4K);
+        let leaver = pinned(3);
+        let detected = units
+            .pop()
+            .unwrap()
+            .disable(&leaver, &rig.board.tlbs)
+            .unwrap();
+        stale_pages(rig);
+        let commands = rig.board.commands.load(Ordering::Acquire);
+        flush(rig);
+        assert_eq!(rig.board.commands.load(Ordering::Acquire), commands + 2);
+        assert!((0..3).all(|cpu| rig.board.stale(cpu).is_empty()));
+        assert_eq!(rig.board.stale(LEAVER).len(), 2, "nobody flushed it");
+        let configured = detected.configure(&pinned(3), &rig.board.memory).unwrap();
+        let _unit = enable(rig.board, configured, LEAVER, rig.interrupts).unwrap();
+        assert_nothing_stale(rig);
+    });
+}
+
+/// Whatever becomes of the signal that is latched when the CPU goes down.
+#[test]
+fn a_cpu_that_leaves_while_targeted_holds_nobody_up() {
+    for at_disable in [Signals::Drop, Signals::Hold] {
+        for knobs in honest_units() {
+            let config = Config::new(Knobs {
+                at_disable,
+                ..knobs
+            })
+            .served(Service::Manual);
+            run::<16>(config, |rig, mut units| {
+                map(rig, 4, PageSize::Size4K);
+                stale_pages(rig);
+                let (initiator, targets) = (pinned(0), members(&ALL));
+                let pending = rig
+                    .shootdown
+                    .start(&initiator, &[pages(1, 2)], &targets, ());
+                let unit = units.pop().unwrap();
+                let _down = unit.disable(&pinned(3), &rig.board.tlbs).unwrap();
+                for cpu in [1, 2] {
+                    assert_eq!(rig.board.stale(cpu).len(), 2, "control");
+                    let _served = rig.board.step(cpu);
+                }
+                pending.wait().unwrap();
+                assert_nothing_stale(rig);
+                assert!(
+                    rig.board.processors[LEAVER]
+                        .record
+                        .lock()
+                        .unwrap()
+                        .is_empty()
+                );
+            });
+        }
+    }
+}
+
+#[test]
+fn a_cpu_that_left_and_came_back_while_targeted_has_flushed() {
+    for knobs in honest_units() {
+        run::<16>(
+            Config::new(knobs).served(Service::Manual),
+            |rig, mut units| {
+                map(rig, 4, PageSize::Size4K);
+                stale_pages(rig);
+                let (initiator, targets) = (pinned(0), members(&[0, 3]));
+                let pending = rig
+                    .shootdown
+                    .start(&initiator, &[pages(1, 2)], &targets, ());
+                assert_eq!(rig.board.stale(LEAVER).len(), 2, "control");
+                let unit = units.pop().unwrap();
+                let _back = sleep(rig, unit, LEAVER);
+                pending.wait().unwrap();
+                assert_eq!(rig.board.stale(LEAVER), []);
+            },
+        );
+    }
+}
+
+/// An initiator that was held up between its look at who is online and its signal: the byte is armed, the signal lost.
+#[test]
+fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
+    run_in_trouble::<16>(
+        Config::new(Knobs::DEFAULT).served(Service::Manual),
+        |rig, mut units| {
+            map(rig, 4, PageSize::Size4K);
+            stale_pages(rig);
+            let (initiator, targets) = (pinned(0), members(&[0, 3]));
+            let pending = rig
+                .shootdown
+                .start(&initiator, &[pages(1, 2)], &targets, ());
+            let detected = units
+                .pop()
+                .unwrap()
+                .disable(&pinned(3), &rig.board.tlbs)
+                .unwrap();
+            let byte = PER_CPU + (LEAVER * size_of::<PerCpu>()) as u64;
+            rig.board.memory.store_u8(byte, PENDING);
+            assert_eq!(
+                rig.board.processors[LEAVER].unit.read().unwrap().signal(),
+                rar_model::Signalled::Dropped
+            );
+            pending.wait().unwrap();
+            rig.assert_statistics(Statistics {
+                quarantined: 1,
+                ..Statistics::default()
+            });
+            assert_eq!(rig.shootdown.reclaim_slots(), 0);
+            let configured = detected.configure(&pinned(3), &rig.board.memory).unwrap();
+            let _unit = enable(rig.board, configured, LEAVER, rig.interrupts).unwrap();
+            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            assert_eq!(rig.board.stale(0), []);
+            assert_eq!(rig.board.stale(LEAVER), []);
+            assert_eq!(rig.board.stale(1).len(), 2, "no target");
+        },
+    );
+}
+
+/// The same, but the CPU is back before the byte is armed: only the count of joins tells that it has flushed.
+#[test]
+fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
+    run_in_trouble::<16>(
+        Config::new(Knobs::SPARING).served(Service::Manual),
+        |rig, mut units| {
+            map(rig, 4, PageSize::Size4K);
+            stale_pages(rig);
+            let (initiator, targets) = (pinned(0), members(&[0, 3]));
+            let pending = rig
+                .shootdown
+                .start(&initiator, &[pages(1, 2)], &targets, ());
+            assert_eq!(rig.board.stale(LEAVER).len(), 2, "control");
+            let unit = units.pop().unwrap();
+            let _back = sleep(rig, unit, LEAVER);
+            let byte = PER_CPU + (LEAVER * size_of::<PerCpu>()) as u64;
+            rig.board.memory.store_u8(byte, PENDING);
+            pending.wait().unwrap();
+            assert_eq!(rig.board.stale(LEAVER), []);
+            rig.assert_statistics(Statistics {
+                quarantined: 1,
+                ..Statistics::default()
+            });
+            // The next signal, whoever sends it, ends the entry.
+            rig.board.processors[LEAVER].unit.read().unwrap().signal();
+            let _served = rig.board.step(LEAVER);
+            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+        },
+    );
+}
+
+/// Firmware that switches RAR off behind the driver's back: the CPU is online and drops every signal.
+#[test]
+fn a_signal_dropped_by_a_disabled_unit_falls_back() {
+    for knobs in honest_units() {
+        run_in_trouble::<16>(Config::new(knobs), |rig, mut units| {
+            map(rig, 4, PageSize::Size4K);
+            stale_pages(rig);
+            let broken = &rig.board.processors[LEAVER];
+            broken.unit.read().unwrap().write_msr(CONTROL, 0).unwrap();
+            flush(rig);
+            assert_nothing_stale(rig);
+            assert_eq!(rig.board.dropped.load(Ordering::Acquire), 1);
+            let mut expected = Statistics {
+                fallbacks: 1,
+                quarantined: 1,
+                ..Statistics::default()
+            };
+            rig.assert_statistics(expected);
+            assert_eq!(rig.shootdown.reclaim_slots(), 0);
+
+            // Down and up again heals it.
+            let unit = units.pop().unwrap();
+            units.push(sleep(rig, unit, LEAVER));
+            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            expected.quarantined = 0;
+            stale_pages(rig);
+            flush(rig);
+            assert_nothing_stale(rig);
+            assert_eq!(rig.board.tlbs.contents(LEAVER).len(), 10, "by its unit");
+            rig.assert_statistics(expected);
+        });
+    }
+}
