@@ -6,12 +6,12 @@ use crate::{AddressWidth, Chunks, PageChunk, PageSize, RangeError};
 ///
 /// # Which page size
 ///
-/// The size is that of the smallest *old* leaf in the range: the smallest page by which any part of
-/// it may still be cached, as the page tables stood before the change. A range that was mapped by
-/// 2M pages and is now split into 4K pages is a range of 2M. If the old leaves are mixed, take the
-/// smallest; if they are unknown, do not build a range but flush the address space
-/// ([`Request::AddressSpace`](crate::Request::AddressSpace)) or everything. It is unknown whether
-/// an entry with 4K stride also drops a larger translation that covers the address.
+/// The size is that of the *old* leaves in the range: the pages by which it may still be cached, as
+/// the page tables stood before the change. A range that was mapped by 2M pages and is now split
+/// into 4K pages is a range of 2M. If the old leaves are of several sizes, or unknown, do not build
+/// a range but flush the address space ([`Request::AddressSpace`](crate::Request::AddressSpace)) or
+/// everything: it is unknown whether an entry with 4K stride also drops a larger translation that
+/// covers the address.
 ///
 /// # Examples
 ///

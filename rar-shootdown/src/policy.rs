@@ -12,7 +12,7 @@ pub struct Policy {
     pub slot: u64,
     /// After how long an unanswered signal is sent once more; `None` never.
     ///
-    /// Harmless as far as known, since signals merge in one latch and final bytes are skipped (rar-facts: inferred). Only a
+    /// Presumably harmless: signals seem to merge in one latch, and final bytes are skipped (inferred). Only a
     /// RAR unit gains by it: an ordinary interrupt is not lost.
     pub resignal: Option<u64>,
     /// How many operations may go out under one signal, 1 to [`Policy::MAX_OPERATIONS`]; more become one that covers all.
