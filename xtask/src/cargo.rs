@@ -4,12 +4,16 @@ use crate::command::{Cmd, utf8};
 use anyhow::Result;
 use std::path::Path;
 
-/// Code generation flags are chosen here alone: a RUSTFLAGS from outside would drop or change them in silence.
-const FLAG_VARIABLES: [&str; 4] = [
+/// Flags and places of output are chosen here alone: those from outside would drop or change them in silence.
+const VARIABLES: [&str; 8] = [
     "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",
     "RUSTDOCFLAGS",
+    "CARGO_ENCODED_RUSTDOCFLAGS",
     "CARGO_BUILD_RUSTDOCFLAGS",
+    "CARGO_BUILD_TARGET",
+    "CARGO_BUILD_BUILD_DIR",
 ];
 
 /// Returns `cargo SUBCOMMAND` in the workspace at `root` with that target folder.
@@ -20,15 +24,40 @@ pub(crate) fn cargo(root: &Path, target: &Path, subcommand: &str) -> Result<Cmd>
         .dir(root)
         .env("CARGO_TARGET_DIR", utf8(target)?)
         .env("CARGO_TERM_PROGRESS_WHEN", "never");
-    for variable in FLAG_VARIABLES {
-        if std::env::var_os(variable).is_some() {
+    for (variable, _) in std::env::vars_os() {
+        if let Some(variable) = variable.to_str().filter(|name| changes_output(name)) {
             cmd = cmd.unset(variable);
         }
     }
     Ok(cmd)
 }
 
+fn changes_output(variable: &str) -> bool {
+    let of_one_target = variable
+        .strip_prefix("CARGO_TARGET_")
+        .is_some_and(|rest| rest.ends_with("_RUSTFLAGS") || rest.ends_with("_RUSTDOCFLAGS"));
+    of_one_target || VARIABLES.contains(&variable)
+}
+
 /// Returns `cmd` with exactly these rustc flags for what is built for the target.
 pub(crate) fn with_rustflags(cmd: Cmd, flags: &[&str]) -> Cmd {
     cmd.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_the_output_is_known_by_name() {
+        for variable in VARIABLES {
+            assert!(changes_output(variable), "{variable}");
+        }
+        assert!(changes_output(
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS"
+        ));
+        for variable in ["CARGO_TARGET_DIR", "CARGO_HOME", "MY_RUSTFLAGS"] {
+            assert!(!changes_output(variable), "{variable}");
+        }
+    }
 }

@@ -19,7 +19,8 @@ pub(crate) struct Shell {
 }
 
 impl Shell {
-    /// For questions that nobody needs to see.
+    /// Shows nothing.
+    #[cfg(test)]
     pub(crate) const QUIET: Self = Self { verbose: false };
 }
 

@@ -23,6 +23,11 @@ pub(crate) fn fresh(from: &Path, to: &Path) -> Result<()> {
     let files = WalkBuilder::new(from)
         .hidden(false)
         .require_git(false)
+        // Only the workspace's own .gitignore files count, not what a parent folder or a user's settings say.
+        .parents(false)
+        .git_global(false)
+        .git_exclude(false)
+        .ignore(false)
         // The copy is not copied into itself, wherever the target folder lies.
         .filter_entry(move |entry| {
             entry.file_name() != ".git" && (entry.path() == root || !copy.starts_with(entry.path()))
@@ -85,6 +90,20 @@ mod tests {
         }
         fresh(from.path(), &copy).unwrap();
         assert!(!copy.join("stray").exists());
+    }
+
+    #[test]
+    fn ignore_files_of_others_do_not_count() {
+        let outer = tempfile::tempdir().unwrap();
+        let from = outer.path().join("from");
+        fs::create_dir_all(from.join(".git/info")).unwrap();
+        fs::write(outer.path().join(".gitignore"), "*.rs\n").unwrap();
+        fs::write(from.join(".ignore"), "*.rs\n").unwrap();
+        fs::write(from.join(".git/info/exclude"), "*.rs\n").unwrap();
+        fs::write(from.join("lib.rs"), "").unwrap();
+        let copy = outer.path().join("copy");
+        fresh(&from, &copy).unwrap();
+        assert!(copy.join("lib.rs").exists());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Judges one run of a guest: what it said and how it ended, strictly.
 
 use crate::records::{Outcome, Record, TestRecord, Transcript};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// QEMU's exit code when the guest wrote 0x10: every test passed.
@@ -10,6 +10,13 @@ const PASSED: i32 = 33;
 const FAILED: i32 = 35;
 /// The guest wrote 0x12: a panic.
 const PANICKED: i32 = 37;
+
+/// A record lists the controls of so many CPUs, which keeps its line short.
+const LISTED_CPUS: u32 = 64;
+
+/// The tests that keep a target from answering the signal: they are about the fallback. In any other one it would hide that
+/// the signal does not work.
+const WITH_FALLBACK: [&str; 2] = ["signal-unheard", "target-silent"];
 
 /// How QEMU ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +38,10 @@ pub(crate) struct Expectation {
     pub(crate) cpus: u32,
     /// The tests asked for; all of a list if empty.
     pub(crate) tests: Vec<String>,
+    /// The tests of the list asked for; none if tests were asked for by name.
+    pub(crate) list: &'static [&'static str],
+    /// Flushes per CPU in the storm.
+    pub(crate) flushes: u32,
 }
 
 /// A test record with its verdict.
@@ -68,15 +79,6 @@ impl Verdict {
             .filter(|test| test.outcome == outcome)
             .count()
     }
-
-    /// Returns the names of the tests that failed, each once.
-    pub(crate) fn failed_tests(&self) -> BTreeSet<&str> {
-        let failed = self
-            .tests
-            .iter()
-            .filter(|test| test.outcome == Outcome::Fail);
-        failed.map(|test| test.record.name.as_str()).collect()
-    }
 }
 
 /// Judges a run.
@@ -98,7 +100,7 @@ pub(crate) fn judge(expected: &Expectation, transcript: &Transcript, ending: End
     // Records that a dead guest did not write are no news.
     if !verdict.died {
         judge_order(expected, transcript, &mut verdict);
-        judge_counts(transcript, &mut verdict);
+        judge_counts(expected, transcript, &mut verdict);
     }
     verdict
 }
@@ -138,10 +140,23 @@ fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String> {
             test.cpus, expected.cpus
         ));
     }
-    if test.controls.is_empty() {
-        return Some(
-            "no control: no CPU was seen to hold a stale value before the flush".to_owned(),
-        );
+    let least = match test.name.as_str() {
+        "storm" => u64::from(test.cpus) * u64::from(expected.flushes.max(1)),
+        _ => 1,
+    };
+    if test.flushes < least {
+        return Some(format!("{} flushes, it must make {least}", test.flushes));
+    }
+    if (test.fallbacks, test.resignals) != (0, 0) && !WITH_FALLBACK.contains(&test.name.as_str()) {
+        return Some(format!(
+            "the signal did not do it alone: {} fallbacks, {} second signals",
+            test.fallbacks, test.resignals
+        ));
+    }
+    if let Some(cpu) = without_control(test) {
+        return Some(format!(
+            "no control: CPU {cpu} was not seen to hold a stale value before the flush"
+        ));
     }
     test.controls
         .iter()
@@ -152,6 +167,19 @@ fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String> {
                 control.cpu, control.new
             )
         })
+}
+
+/// Returns a target without a control.
+fn without_control(test: &TestRecord) -> Option<u32> {
+    // Alone, a CPU is its own target.
+    let all = test.cpus == 1 || all_initiate(&test.name);
+    let seen = |cpu| test.controls.iter().any(|control| control.cpu == cpu);
+    (0..test.cpus.min(LISTED_CPUS)).find(|&cpu| (all || cpu != test.initiator) && !seen(cpu))
+}
+
+/// In a storm every CPU flushes, so it runs once, with initiator 0.
+fn all_initiate(test: &str) -> bool {
+    test.starts_with("storm")
 }
 
 fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Verdict) {
@@ -215,8 +243,9 @@ fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Ve
         );
         verdict.faults.push(fault);
     }
-    for name in &expected.tests {
-        if !verdict.tests.iter().any(|test| test.record.name == *name) {
+    let tests = expected.tests.iter().map(String::as_str);
+    for name in tests.chain(expected.list.iter().copied()) {
+        if !verdict.tests.iter().any(|test| test.record.name == name) {
             verdict.faults.push(format!(
                 "{name} was asked for, but there is no record of it"
             ));
@@ -224,19 +253,19 @@ fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Ve
     }
 }
 
-fn judge_counts(transcript: &Transcript, verdict: &mut Verdict) {
-    let names: BTreeSet<_> = verdict
-        .tests
-        .iter()
-        .map(|test| test.record.name.as_str())
-        .collect();
-    let mut seen = BTreeSet::new();
+fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut Verdict) {
+    let mut initiators = BTreeMap::<_, Vec<_>>::new();
+    for JudgedTest { record, .. } in &verdict.tests {
+        let of_test = initiators.entry(record.name.as_str()).or_default();
+        of_test.push(record.initiator);
+    }
     let mut faults = Vec::new();
-    for test in &verdict.tests {
-        if !seen.insert((test.record.name.as_str(), test.record.initiator)) {
+    for (name, ran) in &mut initiators {
+        ran.sort_unstable();
+        let rounds = if all_initiate(name) { 1 } else { expected.cpus };
+        if !ran.iter().copied().eq(0..rounds) {
             faults.push(format!(
-                "two records for {} (initiator {})",
-                test.record.name, test.record.initiator
+                "{name} has records for the initiators {ran:?}, not one for each of {rounds}"
             ));
         }
     }
@@ -250,10 +279,10 @@ fn judge_counts(transcript: &Transcript, verdict: &mut Verdict) {
                         start.runs
                     ));
                 }
-                if start.tests != names.len() {
+                if start.tests != initiators.len() {
                     faults.push(format!(
                         "{} tests, {} were announced",
-                        names.len(),
+                        initiators.len(),
                         start.tests
                     ));
                 }
@@ -334,7 +363,7 @@ fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::tests::{START, TEST, complete};
+    use crate::records::tests::{START, TEST, complete, second};
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
 
@@ -343,6 +372,8 @@ mod tests {
             backend: "software".to_owned(),
             cpus: 2,
             tests: Vec::new(),
+            list: &["one-page"],
+            flushes: 3,
         }
     }
 
@@ -352,10 +383,6 @@ mod tests {
             transcript.push(complete(line));
         }
         transcript
-    }
-
-    fn second() -> String {
-        TEST.replace("\"initiator\":0", "\"initiator\":1")
     }
 
     fn verdict(lines: &[&str], ending: Ending) -> Verdict {
@@ -426,7 +453,7 @@ mod tests {
         assert_fault(
             &[START, TEST, TEST, END],
             passed,
-            "two records for one-page",
+            "one-page has records for the initiators [0, 0]",
         );
         assert_fault(
             &[TEST, START, &second(), END],
@@ -447,9 +474,9 @@ mod tests {
 
     #[test]
     fn a_pass_without_control_is_not_believed() {
-        let none = second().replace(r#"[{"cpu":1,"stale":17,"new":18}]"#, "[]");
+        let none = second().replace(r#"[{"cpu":0,"stale":17,"new":18}]"#, "[]");
         let unseen = second().replace("\"stale\":17", "\"stale\":18");
-        for (line, words) in [(none, "no control"), (unseen, "control not seen: CPU 1")] {
+        for (line, words) in [(none, "no control"), (unseen, "control not seen: CPU 0")] {
             let verdict = verdict(&[START, TEST, &line, END], Ending::Exited(PASSED));
             assert!(!verdict.passed());
             let failed = verdict
@@ -458,11 +485,82 @@ mod tests {
                 .find(|test| test.outcome == Outcome::Fail)
                 .unwrap();
             assert!(failed.why.contains(words), "{}", failed.why);
-            assert_eq!(
-                verdict.failed_tests().into_iter().collect::<Vec<_>>(),
-                ["one-page"]
-            );
+            assert_eq!(verdict.count(Outcome::Fail), 1);
         }
+    }
+
+    #[track_caller]
+    fn assert_doubt(line: &str, words: &str) {
+        let Some(Record::Test(test)) = transcript(&[line]).records.pop() else {
+            panic!()
+        };
+        let why = doubt(&expected(), &test).unwrap_or_default();
+        assert!(
+            why.contains(words) && why.is_empty() == words.is_empty(),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn a_pass_without_flushes_is_not_believed() {
+        assert_doubt(TEST, "");
+        assert_doubt(&TEST.replace("\"flushes\":1", "\"flushes\":0"), "0 flushes");
+    }
+
+    #[test]
+    fn the_storm_has_its_volume_and_each_control() {
+        let storm = |flushes: &str, controls: &str| {
+            let flushes = format!("\"flushes\":{flushes}");
+            TEST.replace("one-page", "storm")
+                .replace("\"flushes\":1", &flushes)
+                .replace("\"controls\":[", &format!("\"controls\":[{controls}"))
+        };
+        let own = r#"{"cpu":0,"stale":1,"new":2},"#;
+        assert_doubt(&storm("6", own), "");
+        assert_doubt(&storm("5", own), "5 flushes, it must make 6");
+        assert_doubt(&storm("6", ""), "no control: CPU 0");
+    }
+
+    #[test]
+    fn help_for_the_signal_is_believed_only_where_it_is_tested() {
+        for field in ["fallbacks", "resignals"] {
+            let helped = TEST.replace(&format!("\"{field}\":0"), &format!("\"{field}\":1"));
+            assert_doubt(
+                &helped,
+                &format!(
+                    "1 {}",
+                    if field == "fallbacks" {
+                        field
+                    } else {
+                        "second signals"
+                    }
+                ),
+            );
+            for name in WITH_FALLBACK {
+                assert_doubt(&helped.replace("one-page", name), "");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_lacks_no_test_and_no_initiator() {
+        let longer = Expectation {
+            list: &["one-page", "storm"],
+            ..expected()
+        };
+        let passed = Ending::Exited(PASSED);
+        let run = judge(&longer, &transcript(&[START, TEST, &second(), END]), passed);
+        assert_eq!(
+            run.faults,
+            ["storm was asked for, but there is no record of it"]
+        );
+        let start = START.replace("\"runs\":2", "\"runs\":1");
+        let end = END.replace('2', "1");
+        assert_fault(
+            &[&start, &second(), &end],
+            passed,
+            "one-page has records for the initiators [1], not one for each of 2",
+        );
     }
 
     #[test]

@@ -6,7 +6,8 @@ use crate::workspace::{FREESTANDING, Workspace};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 
-/// The only installed target with a prebuilt `core`; naming it keeps the flags away from build scripts.
+/// The host's target: one toolchain builds all, and no other target has to be installed. Naming it keeps the flags away
+/// from build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The profile in the root manifest.

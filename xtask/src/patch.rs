@@ -8,8 +8,13 @@ use std::path::{Component, Path};
 /// How a patch is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// By the test kernel in QEMU; the tests that must fail.
-    Qemu { caught_by: Vec<String> },
+    /// By the test kernel in QEMU.
+    Qemu {
+        /// The tests that must fail.
+        caught_by: Vec<String>,
+        /// Each of them must say one of these.
+        messages: Vec<String>,
+    },
     /// By a loom model.
     Loom {
         /// The package.
@@ -64,13 +69,10 @@ impl Sabotage {
         };
         let why = take("Why")?;
         let kind = match take("Kind")?.as_str() {
-            "qemu" => {
-                let caught_by = take("Caught-by")?
-                    .split(',')
-                    .map(|test| test.trim().to_owned())
-                    .collect();
-                Kind::Qemu { caught_by }
-            }
+            "qemu" => Kind::Qemu {
+                caught_by: list(&take("Caught-by")?, ",")?,
+                messages: list(&take("Message")?, " | ")?,
+            },
             "loom" => Kind::Loom {
                 package: take("Crate")?,
                 test: take("Test")?,
@@ -120,6 +122,19 @@ impl Sabotage {
     }
 }
 
+fn list(value: &str, separator: &str) -> Result<Vec<String>> {
+    let parts: Vec<_> = value
+        .split(separator)
+        .map(|part| part.trim().to_owned())
+        .collect();
+    // Every text contains the empty one.
+    ensure!(
+        !parts.iter().any(String::is_empty),
+        "an empty part: {value}"
+    );
+    Ok(parts)
+}
+
 /// Returns the diff of each file.
 fn split(diff: &str) -> Vec<&str> {
     let mut begins = Vec::new();
@@ -155,7 +170,7 @@ fn without_git_header(part: &str) -> &str {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Kind: qemu\nCaught-by: one-page, storm\nWhy: the flush is left out\n\n";
+    const HEAD: &str = "Kind: qemu\nCaught-by: one-page, storm\nMessage: page 7 | wanted 18\nWhy: the flush is left out\n\n";
     const DIFF: &str = "--- a/x.rs\n+++ b/x.rs\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n";
     const SECOND: &str = "diff --git a/d/y.rs b/d/y.rs\nindex 1..2 100644\n--- a/d/y.rs\n+++ b/d/y.rs\n@@ -1 +1 @@\n-old\n+new\n";
 
@@ -169,7 +184,8 @@ mod tests {
         assert_eq!(
             sabotage.kind,
             Kind::Qemu {
-                caught_by: vec!["one-page".to_owned(), "storm".to_owned()]
+                caught_by: vec!["one-page".to_owned(), "storm".to_owned()],
+                messages: vec!["page 7".to_owned(), "wanted 18".to_owned()],
             }
         );
         assert_eq!(sabotage.why, "the flush is left out");
@@ -195,6 +211,14 @@ mod tests {
         for (text, words) in [
             (HEAD.to_owned(), "no diff"),
             (format!("Kind: qemu\nWhy: w\n{DIFF}"), "Caught-by"),
+            (
+                format!("Kind: qemu\nCaught-by: x\nWhy: w\n{DIFF}"),
+                "Message",
+            ),
+            (
+                format!("Kind: qemu\nCaught-by: x\nMessage: a |  | b\nWhy: w\n{DIFF}"),
+                "an empty part",
+            ),
             (format!("Caught-by: x\nWhy: w\n{DIFF}"), "Kind"),
             (
                 format!("Kind: unit\nWhy: w\n{DIFF}"),

@@ -83,7 +83,7 @@ pub(crate) fn run_all(
     for (index, run) in runs.iter().enumerate() {
         let base = logs.dir().join(format!("{index}-{}", run.label()));
         let frames = base.with_extension("defmt.bin");
-        let cmd = run.qemu(&qemu.path, kernel, &frames)?;
+        let cmd = run.qemu(&qemu.path, kernel, &frames, cores)?;
         let mut progress = GuestProgress::new(run.label(), shell);
         let finished = guest::run(&cmd, run.deadline(cores), shell, |record| {
             progress.record(record)
@@ -304,7 +304,7 @@ mod tests {
 
     use crate::cli::{Cli, Subcommands};
     use crate::command::Cmd;
-    use crate::records::tests::{START, TEST};
+    use crate::records::tests::{START, TEST, second};
     use clap::Parser as _;
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
@@ -348,13 +348,13 @@ mod tests {
     }
 
     fn honest() -> String {
-        let second = TEST.replace("\"initiator\":0", "\"initiator\":1");
+        let second = second();
         format!("cat <<'X'\nhello\n{START}\n{TEST}\n{second}\n{END}\nX")
     }
 
     #[test]
     fn an_honest_guest_passes_from_end_to_end() {
-        let (reports, dir) = run_script(&format!("{}\nexit 33", honest()), &[]);
+        let (reports, dir) = run_script(&format!("{}\nexit 33", honest()), &["--test", "one-page"]);
         let reports = reports.unwrap();
         verdict(&reports).unwrap();
         assert_eq!(report::count(&reports).line(), "2 passed, 0 failed");
@@ -362,13 +362,13 @@ mod tests {
         JsonFile::create(&out).unwrap().write(&reports).unwrap();
         let json = fs::read_to_string(out).unwrap();
         assert_eq!(json.lines().count(), 2);
-        for line in json.lines() {
+        for (line, target) in json.lines().zip(["1", "0"]) {
             let value: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert_eq!(value["control"]["1"]["new"], 18);
+            assert_eq!(value["control"][target]["new"], 18);
         }
         let log = dir
             .path()
-            .join("0-software-2cpus-single-functional.console.log");
+            .join("0-software-2cpus-single-one-page.console.log");
         assert!(fs::read_to_string(log).unwrap().starts_with("hello\n"));
     }
 
@@ -379,7 +379,8 @@ mod tests {
             ("kill -9 $$", Reason::Guest),
             ("exit 35", Reason::Failed),
         ] {
-            let (reports, _dir) = run_script(&format!("{}\n{end}", honest()), &[]);
+            let (reports, _dir) =
+                run_script(&format!("{}\n{end}", honest()), &["--test", "one-page"]);
             let error = verdict(&reports.unwrap()).unwrap_err();
             assert_eq!(crate::fault::reason_of(&error), reason, "{end}");
         }

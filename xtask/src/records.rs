@@ -292,6 +292,12 @@ pub(crate) mod tests {
     pub(crate) const START: &str = r#"@ {"type":"start","backend":"software","cpus":2,"expected_cpus":2,"missing":[],"tests":1,"runs":2}"#;
     pub(crate) const TEST: &str = r#"@ {"type":"test","name":"one-page","backend":"software","cpus":2,"initiator":0,"flushes":1,"controls":[{"cpu":1,"stale":17,"new":18}],"fallbacks":0,"resignals":0,"outcome":"pass","why":""}"#;
 
+    /// The record after [`TEST`].
+    pub(crate) fn second() -> String {
+        TEST.replace("\"initiator\":0", "\"initiator\":1")
+            .replace("\"cpu\":1", "\"cpu\":0")
+    }
+
     #[test]
     fn records_are_read_in_any_field_order() {
         let end = r#"@ {"skipped":1,"type":"end","failed":0,"passed":123}"#;

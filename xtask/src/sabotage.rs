@@ -4,6 +4,7 @@ use crate::cli::{Backend, QemuArgs, SabotageArgs, Thread};
 use crate::command::Shell;
 use crate::copy;
 use crate::fault::{Fault, Reason, reason_of};
+use crate::judge::JudgedTest;
 use crate::kernel;
 use crate::loom;
 use crate::patch::{Kind, Sabotage};
@@ -14,6 +15,7 @@ use crate::report::{Report, table};
 use crate::setup::Qemu;
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -25,14 +27,14 @@ const VOLUME: u32 = 200;
 pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: Shell) -> Result<()> {
     let sabotage = find(workspace, name)?;
     println!("{}: {}", sabotage.name, sabotage.why);
-    let caught_by = match &sabotage.kind {
+    let caught = match &sabotage.kind {
         Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, Unchanged::Unknown, shell)?,
-        Kind::Qemu { caught_by } => {
+        Kind::Qemu { caught_by, .. } => {
             let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
             catch_by_qemu(workspace, &sabotage, &qemu, &runs(args, caught_by), shell)?
         }
     };
-    println!("caught by: {}", caught_by.join(", "));
+    println!("{}", lines(&caught));
     Err(Fault::new(
         Reason::Failed,
         format!("the workspace with {name} fails, as it must"),
@@ -66,7 +68,7 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
             Kind::Loom { .. } => catch_by_loom(workspace, sabotage, Unchanged::Unknown, shell),
-            Kind::Qemu { caught_by } => {
+            Kind::Qemu { caught_by, .. } => {
                 if emulator.is_none() {
                     emulator = Some(qemu::emulator(named_qemu, shell)?);
                 }
@@ -75,12 +77,9 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
             }
         };
         match caught {
-            Ok(tests) => {
-                eprintln!("{}: caught by: {}", sabotage.name, tests.join(", "));
-                table.add_row([
-                    sabotage.name.clone(),
-                    format!("caught by: {}", tests.join(", ")),
-                ]);
+            Ok(caught) => {
+                eprintln!("{}: {}", sabotage.name, lines(&caught));
+                table.add_row([sabotage.name.clone(), lines(&caught)]);
             }
             Err(error) if reason_of(&error) == Reason::NotCaught => {
                 eprintln!("{}: {error:#}", sabotage.name);
@@ -126,13 +125,34 @@ pub(crate) enum Unchanged {
     Unknown,
 }
 
+/// A test that noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Catch {
+    test: String,
+    /// The assertion that failed.
+    why: String,
+}
+
+/// Returns one line with the tests, then one for each with what it said.
+fn lines(caught: &[Catch]) -> String {
+    let names: Vec<_> = caught.iter().map(|catch| catch.test.as_str()).collect();
+    let whys = caught
+        .iter()
+        .map(|Catch { test, why }| format!("\n    {test}: {why}"));
+    format!(
+        "caught by: {}{}",
+        names.join(", "),
+        whys.collect::<String>()
+    )
+}
+
 /// Applies a patch for loom and returns the test that noticed.
 pub(crate) fn catch_by_loom(
     workspace: &Workspace,
     sabotage: &Sabotage,
     unchanged: Unchanged,
     shell: Shell,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Catch>> {
     let Kind::Loom {
         package,
         test,
@@ -157,7 +177,10 @@ pub(crate) fn catch_by_loom(
         message,
         shell,
     )?;
-    Ok(vec![test.clone()])
+    Ok(vec![Catch {
+        test: test.clone(),
+        why: message.clone(),
+    }])
 }
 
 /// Runs the unchanged workspace and a changed copy; returns the tests that noticed the change.
@@ -167,8 +190,12 @@ fn catch_by_qemu(
     qemu: &Qemu,
     runs: &[Run],
     shell: Shell,
-) -> Result<Vec<String>> {
-    let Kind::Qemu { caught_by } = &sabotage.kind else {
+) -> Result<Vec<Catch>> {
+    let Kind::Qemu {
+        caught_by,
+        messages,
+    } = &sabotage.kind
+    else {
         return Err(Fault::new(
             Reason::Usage,
             format!("{} is no patch for QEMU", sabotage.name),
@@ -189,19 +216,19 @@ fn catch_by_qemu(
             ))
         })?;
     let changed = qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, shell)?;
-    judge(caught_by, &honest, &changed).map_err(|why| not_caught(&why).into())
+    judge(caught_by, messages, &honest, &changed).map_err(|why| not_caught(&why).into())
 }
 
 /// Returns the tests that noticed, or why that does not count.
 fn judge(
     caught_by: &[String],
+    messages: &[String],
     honest: &[Report],
     changed: &[Report],
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<Catch>, String> {
     for name in caught_by {
-        let passed = |test: &&crate::judge::JudgedTest| {
-            test.record.name == *name && test.outcome == Outcome::Pass
-        };
+        let passed =
+            |test: &&JudgedTest| test.record.name == *name && test.outcome == Outcome::Pass;
         if !honest
             .iter()
             .any(|report| report.verdict.tests.iter().any(|test| passed(&test)))
@@ -221,28 +248,40 @@ fn judge(
             "the guest did not end by itself with all its records, which no test's assertion did";
         return Err(format!("{text}: {}", faults.join("; ")));
     }
-    let mut failed: Vec<_> = changed
+    let failed: Vec<_> = changed
         .iter()
-        .flat_map(|report| report.verdict.failed_tests())
-        .map(str::to_owned)
+        .flat_map(|report| &report.verdict.tests)
+        .filter(|test| test.outcome == Outcome::Fail)
         .collect();
-    failed.sort_unstable();
-    failed.dedup();
     if failed.is_empty() {
         return Err("every test passed".to_owned());
     }
-    let missing: Vec<_> = caught_by
-        .iter()
-        .filter(|name| !failed.contains(name))
-        .map(String::as_str)
-        .collect();
-    if !missing.is_empty() {
-        let (missing, failed) = (missing.join(", "), failed.join(", "));
-        return Err(format!(
-            "the expected test did not fail: {missing}; what failed was: {failed}"
-        ));
-    }
-    Ok(failed)
+    let noticed = |name: &String| {
+        let own = failed.iter().filter(|test| test.record.name == *name);
+        let whys: Vec<_> = own.map(|test| test.why.as_str()).collect();
+        let said = |why: &&&str| messages.iter().any(|message| why.contains(message));
+        match (whys.iter().find(said), whys.first()) {
+            (Some(why), _) => Ok(Catch {
+                test: name.clone(),
+                why: (*why).to_owned(),
+            }),
+            (None, Some(why)) => Err(format!(
+                "{name} failed, but not with `{}`: {why}",
+                messages.join("` or `")
+            )),
+            (None, None) => Err(format!(
+                "the expected test did not fail: {name}; what failed was: {}",
+                names(&failed)
+            )),
+        }
+    };
+    caught_by.iter().map(noticed).collect()
+}
+
+/// Returns the names of tests, each once.
+fn names(tests: &[&JudgedTest]) -> String {
+    let names: BTreeSet<_> = tests.iter().map(|test| test.record.name.as_str()).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn runs(args: &QemuArgs, tests: &[String]) -> Vec<Run> {
@@ -300,7 +339,7 @@ fn list(workspace: &Workspace) -> Result<()> {
     let mut table = table(&["sabotage", "kind", "must be caught by", "what it breaks"]);
     for sabotage in load_all(workspace)? {
         let (kind, by) = match &sabotage.kind {
-            Kind::Qemu { caught_by } => ("qemu", caught_by.join(", ")),
+            Kind::Qemu { caught_by, .. } => ("qemu", caught_by.join(", ")),
             Kind::Loom { package, test, .. } => ("loom", format!("{package}: {test}")),
         };
         table.add_row([
@@ -361,7 +400,7 @@ fn load_all(workspace: &Workspace) -> Result<Vec<Sabotage>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::{JudgedTest, Verdict};
+    use crate::judge::Verdict;
     use crate::records::TestRecord;
 
     fn report(tests: &[(&str, Outcome)], faults: &[&str]) -> Vec<Report> {
@@ -379,7 +418,7 @@ mod tests {
                 why: String::new(),
             },
             outcome: *outcome,
-            why: String::new(),
+            why: format!("{name}: read 17, wanted 18"),
         };
         let verdict = Verdict {
             tests: tests.iter().map(judged).collect(),
@@ -392,15 +431,24 @@ mod tests {
         }]
     }
 
-    fn judge_one(changed: &[(&str, Outcome)], faults: &[&str]) -> Result<Vec<String>, String> {
+    fn judge_one(changed: &[(&str, Outcome)], faults: &[&str]) -> Result<Vec<Catch>, String> {
         let honest = report(&[("a", Outcome::Pass), ("b", Outcome::Pass)], &[]);
-        judge(&["a".to_owned()], &honest, &report(changed, faults))
+        judge_words("wanted 18", &honest, &report(changed, faults))
+    }
+
+    fn judge_words(
+        message: &str,
+        honest: &[Report],
+        changed: &[Report],
+    ) -> Result<Vec<Catch>, String> {
+        let messages = ["never said".to_owned(), message.to_owned()];
+        judge(&["a".to_owned()], &messages, honest, changed)
     }
 
     #[test]
     fn caught_means_the_expected_test_failed() {
         let caught = judge_one(&[("a", Outcome::Fail), ("b", Outcome::Fail)], &[]).unwrap();
-        assert_eq!(caught, ["a", "b"]);
+        assert_eq!(lines(&caught), "caught by: a\n    a: a: read 17, wanted 18");
     }
 
     #[test]
@@ -426,14 +474,16 @@ mod tests {
         );
         fails(&[], &["no start record"], "no start record");
         let honest = report(&[("b", Outcome::Pass)], &[]);
-        let why = judge(
-            &["a".to_owned()],
-            &honest,
-            &report(&[("a", Outcome::Fail)], &[]),
-        )
-        .unwrap_err();
+        let changed = report(&[("a", Outcome::Fail)], &[]);
+        let why = judge_words("wanted 18", &honest, &changed).unwrap_err();
         assert!(
             why.contains("did not run in the unchanged workspace"),
+            "{why}"
+        );
+        let honest = report(&[("a", Outcome::Pass)], &[]);
+        let why = judge_words("wanted 19", &honest, &changed).unwrap_err();
+        assert!(
+            why.contains("not with `never said` or `wanted 19`"),
             "{why}"
         );
     }

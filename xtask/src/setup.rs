@@ -71,13 +71,13 @@ pub(crate) fn qemu(named: Option<&Path>, install: Install, shell: Shell) -> Resu
         );
         return Err(Fault::new(Reason::Environment, message).into());
     }
-    let version = version(&path)?;
+    let version = version(&path, shell)?;
     Ok(Qemu { path, version })
 }
 
-fn version(path: &Path) -> Result<String> {
+fn version(path: &Path, shell: Shell) -> Result<String> {
     let program = crate::command::utf8(path)?;
-    let captured = Cmd::new(program).arg("--version").capture(Shell::QUIET)?;
+    let captured = Cmd::new(program).arg("--version").capture(shell)?;
     let first = captured
         .stdout
         .lines()
@@ -94,7 +94,7 @@ fn version(path: &Path) -> Result<String> {
 }
 
 fn install_qemu(shell: Shell) -> Result<PathBuf> {
-    let sudo = match privilege() {
+    let sudo = match privilege(shell) {
         Some(sudo) if find_program("apt-get").is_some() => sudo,
         _ => return Err(missing().into()),
     };
@@ -132,15 +132,15 @@ enum Privilege {
     Sudo,
 }
 
-fn privilege() -> Option<Privilege> {
+fn privilege(shell: Shell) -> Option<Privilege> {
     let root = Cmd::new("id")
         .arg("-u")
-        .capture(Shell::QUIET)
+        .capture(shell)
         .is_ok_and(|id| id.stdout.trim() == "0");
     if root {
         return Some(Privilege::Root);
     }
-    let sudo = Cmd::new("sudo").args(["-n", "true"]).capture(Shell::QUIET);
+    let sudo = Cmd::new("sudo").args(["-n", "true"]).capture(shell);
     sudo.is_ok_and(|captured| captured.status.success())
         .then_some(Privilege::Sudo)
 }

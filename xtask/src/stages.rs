@@ -15,11 +15,11 @@ use crate::progress::Step;
 use crate::qemu::{self, Logs};
 use crate::report::{self, Count, table};
 use crate::sabotage;
+use crate::setup::Qemu;
 use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::{Context as _, Error, Result};
 use clap::ValueEnum as _;
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Flushes per CPU in the storm of `cargo xtask test`.
@@ -49,16 +49,20 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
 /// Runs `cargo xtask test`.
 pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
     let begin = Instant::now();
+    let mut chosen = Stage::value_variants().to_vec();
+    chosen.retain(|stage| args.stages.is_empty() || args.stages.contains(stage));
+    // Before the first stage, so that a missing emulator is known at once.
+    let qemu = chosen
+        .contains(&Stage::Qemu)
+        .then(|| qemu::emulator(args.qemu.as_deref(), shell))
+        .transpose()?;
     let context = Context {
         workspace: Workspace::this()?,
-        qemu: args.qemu.clone(),
+        qemu,
         shell,
     };
-    let chosen = Stage::value_variants()
-        .iter()
-        .filter(|stage| args.stages.is_empty() || args.stages.contains(stage));
     let mut ended = Vec::new();
-    for &stage in chosen {
+    for stage in chosen {
         let end = context.run(stage);
         if let Some(error) = &end.failure {
             // Nothing after Ctrl-C is of use.
@@ -89,13 +93,26 @@ pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
         .collect::<Vec<_>>()
         .join(" ");
     Err(Fault::new(
-        Reason::Failed,
+        common_reason(&ended),
         format!(
             "{} stages failed; `cargo xtask test {again}` repeats them",
             failed.len()
         ),
     )
     .into())
+}
+
+/// Returns the reason that all failures share, or the general one.
+fn common_reason(ended: &[StageEnd]) -> Reason {
+    let mut reasons = ended
+        .iter()
+        .filter_map(|end| end.failure.as_ref().map(reason_of));
+    let first = reasons.next().unwrap_or(Reason::Failed);
+    if reasons.all(|reason| reason == first) {
+        first
+    } else {
+        Reason::Failed
+    }
 }
 
 /// Shows why a stage failed: its last lines, and where all of them are.
@@ -153,7 +170,8 @@ impl Done {
 
 struct Context {
     workspace: Workspace,
-    qemu: Option<PathBuf>,
+    /// Found if the stage that needs it is to run.
+    qemu: Option<Qemu>,
     shell: Shell,
 }
 
@@ -291,7 +309,7 @@ impl Context {
     }
 
     fn qemu(&self) -> Result<Done> {
-        let qemu = qemu::emulator(self.qemu.as_deref(), self.shell)?;
+        let qemu = self.qemu.as_ref().context("no emulator")?;
         let kernel = qemu::build(
             &self.workspace,
             &kernel::target(&self.workspace),
@@ -311,7 +329,7 @@ impl Context {
             .into_iter()
             .collect();
         runs.extend([2, 4].map(|cpus| run(cpus, Thread::Multi, Tests::Race, RACE_VOLUME)));
-        let reports = qemu::run_all(&qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
+        let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
         print!("{}", report::render(&reports));
         let note = format!("{} boots, backend {}", runs.len(), Backend::Software);
         Ok(Done {
@@ -388,6 +406,25 @@ mod tests {
             time: Duration::from_millis(1500),
             failure: failure.map(|text| Error::msg(text.to_owned())),
         }
+    }
+
+    #[test]
+    fn the_exit_code_tells_what_all_failures_share() {
+        let ends = |reasons: &[Reason]| {
+            let failed = |&reason| StageEnd {
+                failure: Some(Fault::new(reason, "why").into()),
+                ..end(Stage::Qemu, None, 0)
+            };
+            let mut ended: Vec<_> = reasons.iter().map(failed).collect();
+            ended.push(end(Stage::Host, None, 1));
+            common_reason(&ended)
+        };
+        assert_eq!(ends(&[Reason::Guest]), Reason::Guest);
+        assert_eq!(
+            ends(&[Reason::Environment, Reason::Environment]),
+            Reason::Environment
+        );
+        assert_eq!(ends(&[Reason::Guest, Reason::Environment]), Reason::Failed);
     }
 
     #[test]

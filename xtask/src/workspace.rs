@@ -21,12 +21,12 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Returns the workspace that xtask was built from.
+    /// Returns the workspace that xtask runs for.
     pub(crate) fn this() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("xtask lies in no workspace")?;
-        Self::at(root)
+        // Two checkouts may share a target folder, so the place of the build may be the other one.
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        Self::at(xtask.parent().context("xtask lies in no workspace")?)
     }
 
     /// Returns the workspace at `root`.
