@@ -1,5 +1,6 @@
 //! Judges one run of a guest: what it said and how it ended, strictly.
 
+use crate::doubt::{all_initiate, doubt};
 use crate::records::{Outcome, Record, TestRecord, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,13 +11,6 @@ const PASSED: i32 = 33;
 const FAILED: i32 = 35;
 /// The guest wrote 0x12: a panic.
 const PANICKED: i32 = 37;
-
-/// A record lists the controls of so many CPUs, which keeps its line short.
-const LISTED_CPUS: u32 = 64;
-
-/// The tests that keep a target from answering the signal: they are about the fallback. In any other one it would hide that
-/// the signal does not work.
-const WITH_FALLBACK: [&str; 2] = ["signal-unheard", "target-silent"];
 
 /// How QEMU ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,62 +118,6 @@ fn judge_test(expected: &Expectation, test: &TestRecord) -> JudgedTest {
         outcome,
         why,
     }
-}
-
-/// Returns why a pass is not believed.
-fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String> {
-    if test.backend != expected.backend {
-        return Some(format!(
-            "ran on backend {}, asked for {}",
-            test.backend, expected.backend
-        ));
-    }
-    if test.cpus != expected.cpus {
-        return Some(format!(
-            "ran on {} CPUs, asked for {}",
-            test.cpus, expected.cpus
-        ));
-    }
-    let least = match test.name.as_str() {
-        "storm" => u64::from(test.cpus) * u64::from(expected.flushes.max(1)),
-        _ => 1,
-    };
-    if test.flushes < least {
-        return Some(format!("{} flushes, it must make {least}", test.flushes));
-    }
-    if (test.fallbacks, test.resignals) != (0, 0) && !WITH_FALLBACK.contains(&test.name.as_str()) {
-        return Some(format!(
-            "the signal did not do it alone: {} fallbacks, {} second signals",
-            test.fallbacks, test.resignals
-        ));
-    }
-    if let Some(cpu) = without_control(test) {
-        return Some(format!(
-            "no control: CPU {cpu} was not seen to hold a stale value before the flush"
-        ));
-    }
-    test.controls
-        .iter()
-        .find(|control| control.stale == control.new)
-        .map(|control| {
-            format!(
-                "control not seen: CPU {} read {} before the flush already",
-                control.cpu, control.new
-            )
-        })
-}
-
-/// Returns a target without a control.
-fn without_control(test: &TestRecord) -> Option<u32> {
-    // Alone, a CPU is its own target.
-    let all = test.cpus == 1 || all_initiate(&test.name);
-    let seen = |cpu| test.controls.iter().any(|control| control.cpu == cpu);
-    (0..test.cpus.min(LISTED_CPUS)).find(|&cpu| (all || cpu != test.initiator) && !seen(cpu))
-}
-
-/// In a storm every CPU flushes, so it runs once, with initiator 0.
-fn all_initiate(test: &str) -> bool {
-    test.starts_with("storm")
 }
 
 fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Verdict) {
@@ -363,6 +301,7 @@ fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doubt::WITH_FALLBACK;
     use crate::records::tests::{START, TEST, complete, second};
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;

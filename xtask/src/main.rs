@@ -8,6 +8,7 @@ mod command;
 mod copy;
 mod defmt;
 mod disasm;
+mod doubt;
 mod elf;
 mod fault;
 mod guest;
