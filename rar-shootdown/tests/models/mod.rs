@@ -122,7 +122,7 @@ impl World {
         });
         let policy = Policy {
             answer: 3,
-            fallback: 3,
+            fallback: 24,
             slot: 1,
             resignal: None,
             operations: 2,
