@@ -9,7 +9,6 @@ use crate::policy::Policy;
 #[derive(Debug)]
 pub(crate) struct Batch {
     entries: [Option<(Operation, Option<SlotIndex>)>; Policy::MAX_OPERATIONS],
-    len: usize,
 }
 
 impl Batch {
@@ -23,24 +22,24 @@ impl Batch {
         let mut operations = requests.iter().flat_map(Request::operations);
         let entries =
             core::array::from_fn(|_| operations.next().map(|operation| (operation, None)));
-        Some(Self {
-            entries,
-            len: total,
-        })
+        Some(Self { entries })
     }
 
     /// Returns the one operation that covers all requests.
     pub(crate) fn covering(requests: &[Request]) -> Self {
         let mut entries = [None; Policy::MAX_OPERATIONS];
-        let len = usize::from(!requests.is_empty());
-        if let Some(first) = entries.first_mut().filter(|_| len == 1) {
+        if let Some(first) = entries.first_mut().filter(|_| !requests.is_empty()) {
             *first = Some((Request::covering(requests), None));
         }
-        Self { entries, len }
+        Self { entries }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.operations().next().is_none()
+    }
+
+    pub(crate) fn has_slots(&self) -> bool {
+        self.slots().next().is_some()
     }
 
     pub(crate) fn operations(&self) -> impl Iterator<Item = &Operation> {

@@ -46,7 +46,7 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         since: Epoch,
         owned: F,
     ) -> Self {
-        let asked = batch.slots().next().is_none();
+        let asked = !batch.has_slots();
         let started = shootdown.machine.now();
         Self {
             shootdown,
@@ -75,7 +75,7 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     )]
     pub fn wait(mut self) -> Result<F, WaitError<'s, M, F, WORDS>> {
         let armed = self.targets;
-        let unanswered = if self.batch.slots().next().is_some() {
+        let unanswered = if self.batch.has_slots() {
             self.await_bytes()
         } else {
             self.targets
@@ -219,9 +219,11 @@ impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Whether the CPU has carried out every entry of this flush after all; never without entries.
     fn all_succeeded(&self, state: &PerCpu) -> bool {
-        let mut slots = self.batch.slots().peekable();
-        slots.peek().is_some()
-            && slots.all(|slot| state.vector().load(slot).state() == Ok(ActionState::Success))
+        self.batch.has_slots()
+            && self
+                .batch
+                .slots()
+                .all(|slot| state.vector().load(slot).state() == Ok(ActionState::Success))
     }
 
     /// A slot whose byte the CPU has not made final, or refused.

@@ -243,7 +243,7 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
 
     /// Writes the payloads, arms the targets, and signals; without a slot, asks by generation.
     fn send(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>, batch: &Batch) {
-        if batch.slots().next().is_none() {
+        if !batch.has_slots() {
             count(&self.counters.slotless, 1);
             events::slotless();
             self.ask_by_generation(cpu, targets);
