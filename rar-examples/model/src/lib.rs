@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod cache;
 mod decode;
 mod illegal;
 mod invalidation;
@@ -13,9 +14,11 @@ mod pages;
 mod policy;
 mod record;
 mod recording_tlb;
+mod region;
 mod resolve;
 mod service;
 mod serviced;
+mod structure;
 mod tlb;
 mod tlb_model;
 mod translation;
@@ -23,7 +26,7 @@ mod unit;
 
 pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
 pub use illegal::Illegal;
-pub use invalidation::{Contexts, Globals, Invalidation, Vpids};
+pub use invalidation::{Contexts, Globals, Invalidation, Structures, Vpids};
 pub use knobs::{Faults, Knobs};
 pub use memory::{PhysicalMemory, SharedBytes};
 pub use msr::{
@@ -38,6 +41,7 @@ pub use policy::{
 pub use record::{Execution, NoRecord, Outcome, Recorder, Ring};
 pub use recording_tlb::{Asked, RecordingTlb};
 pub use serviced::{HeldBy, Pass, Serviced, Signalled, Wake};
+pub use structure::{Level, StructureEntry};
 pub use tlb::{Refused, Tlb};
 pub use tlb_model::{Pcids, TlbModel};
 pub use translation::{Tag, Translation};

@@ -2,7 +2,7 @@
 
 use crate::{
     Action, Contexts, Cr3Mismatch, Globals, Invalidation, InvpcidScope, InvpgScope, Knobs, Outcome,
-    Pages, Refused, Tlb, msr,
+    Refused, Structures, Tlb, msr,
 };
 
 /// Executes `action` and returns what came of it.
@@ -18,7 +18,13 @@ pub(crate) fn execute(action: Action, knobs: &Knobs, tlb: &mut impl Tlb) -> Outc
         Action::Wrmsr { msr, .. } if is_own(msr) => Err(Refused::MsrWrite { msr }),
         Action::Wrmsr { msr, value } => tlb.write_msr(msr, value),
     };
-    done.map_or_else(Outcome::Refused, |()| Outcome::Performed)
+    match done {
+        Ok(()) => {
+            tlb.drain_stores();
+            Outcome::Performed
+        }
+        Err(refused) => Outcome::Refused(refused),
+    }
 }
 
 fn is_own(msr: u32) -> bool {
@@ -28,33 +34,30 @@ fn is_own(msr: u32) -> bool {
 fn invpg(scope: InvpgScope, knobs: &Knobs) -> Invalidation {
     let contexts = knobs.invpg_contexts;
     match scope {
-        InvpgScope::Pages(list) => pages(list, contexts, knobs.invpg_globals, knobs),
-        InvpgScope::All(globals) => Invalidation::Everything { contexts, globals },
+        InvpgScope::Pages(pages) => Invalidation::Pages {
+            pages,
+            reach: knobs.reach,
+            contexts,
+            globals: knobs.invpg_globals,
+            structures: Structures::OfContexts,
+        },
+        InvpgScope::All(globals) => Invalidation::everything(contexts, globals),
     }
 }
 
 fn invpcid(scope: InvpcidScope, knobs: &Knobs) -> Invalidation {
     match scope {
-        InvpcidScope::Pages { pcid, pages: list } => {
-            pages(list, Contexts::Pcid(pcid), Globals::Exclude, knobs)
-        }
-        InvpcidScope::Context { pcid } => Invalidation::Everything {
+        InvpcidScope::Pages { pcid, pages } => Invalidation::Pages {
+            pages,
+            reach: knobs.reach,
             contexts: Contexts::Pcid(pcid),
             globals: Globals::Exclude,
+            structures: Structures::OfAddresses,
         },
-        InvpcidScope::AllContexts(globals) => Invalidation::Everything {
-            contexts: Contexts::All,
-            globals,
-        },
-    }
-}
-
-fn pages(pages: Pages, contexts: Contexts, globals: Globals, knobs: &Knobs) -> Invalidation {
-    Invalidation::Pages {
-        pages,
-        reach: knobs.reach,
-        contexts,
-        globals,
+        InvpcidScope::Context { pcid } => {
+            Invalidation::everything(Contexts::Pcid(pcid), Globals::Exclude)
+        }
+        InvpcidScope::AllContexts(globals) => Invalidation::everything(Contexts::All, globals),
     }
 }
 

@@ -48,6 +48,13 @@ pub trait Tlb {
     /// [`Refused`] if the CPU is in no state to do it. Nothing was removed then.
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused>;
 
+    /// Returns once every store that the CPU executed has reached memory.
+    ///
+    /// The unit asks for it after an invalidation and before SUCCESS: a store that was translated earlier, and still waits in the
+    /// store buffer, would else land on a page that the initiator has already given away. Without an implementation stores are
+    /// taken to reach memory at once.
+    fn drain_stores(&mut self) {}
+
     /// Writes another MSR of the CPU, for payload type 5.
     ///
     /// The unit never passes one of its own registers here. Without an implementation every write is refused.
@@ -67,6 +74,10 @@ impl<T: Tlb + ?Sized> Tlb for &mut T {
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
         T::invalidate(self, invalidation)
+    }
+
+    fn drain_stores(&mut self) {
+        T::drain_stores(self);
     }
 
     fn write_msr(&mut self, msr: u32, value: u64) -> Result<(), Refused> {

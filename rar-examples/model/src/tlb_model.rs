@@ -1,8 +1,8 @@
-//! A TLB with PCIDs, global pages and three page sizes.
+//! A TLB with PCIDs, VPIDs, global pages and three page sizes, and the paging-structure caches beside it.
 
-use crate::{
-    Contexts, Globals, Invalidation, PageReach, PageSize, Pages, Refused, Tag, Tlb, Translation,
-};
+use crate::cache::Cache;
+use crate::{Contexts, Globals, Invalidation, PageSize, Pages, Refused};
+use crate::{StructureEntry, Tlb, Translation};
 
 /// CR4.PCIDE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,32 +16,49 @@ pub enum Pcids {
 const PCID_MASK: u64 = 0xfff;
 const KEEP_TRANSLATIONS: u64 = 1 << 63;
 
-/// The TLB of one CPU, with room for `N` translations.
+/// The TLB of one CPU, with room for `N` translations and `S` entries of paging-structure caches.
 ///
 /// Rules as in SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches". Unlike real TLBs it drops nothing on
-/// its own until it is full (then in turn), so that a missing flush is always seen. Paging-structure caches are not modelled, nor
-/// are accessed and dirty bits.
+/// its own until it is full (then in turn), so that a missing flush is always seen. Accessed and dirty bits are not modelled, and
+/// of a guest only what is cached: its own instructions are not.
 #[derive(Clone, Debug)]
-pub struct TlbModel<const N: usize> {
+pub struct TlbModel<const N: usize, const S: usize = 0> {
     cr3: u64,
     pcids: Pcids,
-    entries: [Option<Translation>; N],
-    next_victim: usize,
+    guest: Option<Guest>,
+    translations: Cache<Translation, N>,
+    structures: Cache<StructureEntry, S>,
+}
+
+/// Whose translations accesses use in VMX non-root operation.
+#[derive(Clone, Copy, Debug)]
+struct Guest {
+    vpid: u16,
+    pcid: u16,
 }
 
 impl<const N: usize> TlbModel<N> {
-    /// Returns an empty TLB of a CPU with this CR3.
+    /// Returns an empty TLB without paging-structure caches, of a CPU with this CR3.
     #[must_use]
     pub const fn new(cr3: u64, pcids: Pcids) -> Self {
+        Self::with_structures(cr3, pcids)
+    }
+}
+
+impl<const N: usize, const S: usize> TlbModel<N, S> {
+    /// Returns an empty TLB with empty paging-structure caches, of a CPU with this CR3.
+    #[must_use]
+    pub const fn with_structures(cr3: u64, pcids: Pcids) -> Self {
         Self {
             cr3: cr3 & !KEEP_TRANSLATIONS,
             pcids,
-            entries: [None; N],
-            next_victim: 0,
+            guest: None,
+            translations: Cache::new(),
+            structures: Cache::new(),
         }
     }
 
-    /// Returns the current PCID; 0 while PCIDs are off.
+    /// Returns the current PCID of the host; 0 while PCIDs are off.
     #[must_use]
     pub fn pcid(&self) -> u16 {
         match self.pcids {
@@ -54,37 +71,52 @@ impl<const N: usize> TlbModel<N> {
     ///
     /// A cached translation of the same page, size and tag is replaced and returned. With `N` = 0 nothing is cached.
     pub fn fill(&mut self, translation: Translation) -> Option<Translation> {
-        let same = |held: &Option<Translation>| {
-            held.is_some_and(|held| {
-                held.linear() == translation.linear()
-                    && held.size() == translation.size()
-                    && held.tag() == translation.tag()
-            })
-        };
-        let place = self
-            .entries
-            .iter()
-            .position(same)
-            .or_else(|| self.entries.iter().position(Option::is_none));
-        let index = place.unwrap_or_else(|| {
-            let victim = self.next_victim;
-            self.next_victim = (victim + 1).checked_rem(N).unwrap_or(0);
-            victim
-        });
-        self.entries.get_mut(index)?.replace(translation)
+        let key = |held: &Translation| (held.linear(), held.size(), held.tag(), held.vpid());
+        self.translations
+            .put(translation, |held| key(held) == key(&translation))
+    }
+
+    /// Caches an entry of a paging structure and returns the one that made room for it; as [`fill`](Self::fill).
+    pub fn fill_structure(&mut self, entry: StructureEntry) -> Option<StructureEntry> {
+        let key = |held: &StructureEntry| (held.level(), held.linear(), held.pcid(), held.vpid());
+        self.structures.put(entry, |held| key(held) == key(&entry))
     }
 
     /// Returns the cached translation that an access at `address` uses now, if any.
     #[must_use]
     pub fn lookup(&self, address: u64) -> Option<Translation> {
-        let pcid = self.pcid();
+        let (vpid, pcid) = self.space();
         self.iter()
-            .find(|translation| translation.serves(pcid, address))
+            .find(|held| held.vpid() == vpid && held.serves(pcid, address))
+    }
+
+    /// Returns the cached structure entry at which a walk for `address` starts now: the one nearest to the page.
+    #[must_use]
+    pub fn lookup_structure(&self, address: u64) -> Option<StructureEntry> {
+        let space = self.space();
+        self.structures()
+            .filter(|held| (held.vpid(), held.pcid()) == space && held.region().holds(address))
+            .max_by_key(StructureEntry::level)
     }
 
     /// Returns all cached translations, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = Translation> {
-        self.entries.iter().flatten().copied()
+        self.translations.iter()
+    }
+
+    /// Returns all entries of the paging-structure caches, in no particular order.
+    pub fn structures(&self) -> impl Iterator<Item = StructureEntry> {
+        self.structures.iter()
+    }
+
+    /// Lets accesses use the translations of a guest from now on; its VPID is never 0.
+    pub const fn enter_guest(&mut self, vpid: u16, pcid: u16) {
+        self.guest = Some(Guest { vpid, pcid });
+    }
+
+    /// Lets accesses use the translations of the host again.
+    pub const fn leave_guest(&mut self) {
+        self.guest = None;
     }
 
     /// Does what MOV to CR3 does.
@@ -94,7 +126,10 @@ impl<const N: usize> TlbModel<N> {
     pub fn load_cr3(&mut self, value: u64) {
         self.cr3 = value & !KEEP_TRANSLATIONS;
         if self.pcids == Pcids::Disabled || value & KEEP_TRANSLATIONS == 0 {
-            self.remove(Contexts::Current, Globals::Exclude, |_| true);
+            self.remove(Invalidation::everything(
+                Contexts::Current,
+                Globals::Exclude,
+            ));
         }
     }
 
@@ -106,76 +141,44 @@ impl<const N: usize> TlbModel<N> {
         self.pcids = pcids;
     }
 
-    /// Does what the INVLPG instruction does: the page of any size at `address`, of the current PCID or global.
+    /// Does what the INVLPG instruction does: the page of any size at `address`, of the current PCID or global, and every
+    /// structure entry of the current PCID.
     pub fn invlpg(&mut self, address: u64) {
-        self.remove(Contexts::Current, Globals::Include, |held| {
-            held.covers(address)
-        });
+        let page = Pages::one(address, PageSize::Size4K);
+        self.remove(Invalidation::invlpg(page));
     }
 
-    /// Empties the TLB, as a change of CR4.PGE does.
+    /// Removes everything of the host, as a change of CR4.PGE does.
     pub fn flush_all(&mut self) {
-        self.remove(Contexts::All, Globals::Include, |_| true);
+        self.remove(Invalidation::everything(Contexts::All, Globals::Include));
     }
 
-    fn remove(&mut self, contexts: Contexts, globals: Globals, hit: impl Fn(&Translation) -> bool) {
-        let pcid = match contexts {
-            Contexts::Current => Some(self.pcid()),
-            Contexts::Pcid(pcid) => Some(pcid),
-            Contexts::All => None,
-        };
-        for place in &mut self.entries {
-            let gone = place.is_some_and(|held| {
-                let tagged = match held.tag() {
-                    Tag::Global => globals == Globals::Include,
-                    Tag::Pcid(own) => pcid.is_none_or(|pcid| pcid == own),
-                };
-                tagged && hit(&held)
-            });
-            if gone {
-                *place = None;
-            }
-        }
+    fn remove(&mut self, invalidation: Invalidation) {
+        let pcid = self.pcid();
+        self.translations
+            .remove(|held| invalidation.hits(held, pcid));
+        self.structures
+            .remove(|held| invalidation.hits_structure(held, pcid));
+    }
+
+    /// Returns the VPID and the PCID of an access.
+    fn space(&self) -> (u16, u16) {
+        self.guest
+            .map_or((0, self.pcid()), |guest| (guest.vpid, guest.pcid))
     }
 }
 
-impl<const N: usize> Tlb for TlbModel<N> {
+impl<const N: usize, const S: usize> Tlb for TlbModel<N, S> {
     fn cr3(&self) -> u64 {
         self.cr3
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
-        match invalidation {
-            Invalidation::Pages {
-                contexts: Contexts::Pcid(pcid @ 1..),
-                ..
-            }
-            | Invalidation::Everything {
-                contexts: Contexts::Pcid(pcid @ 1..),
-                ..
-            } if self.pcids == Pcids::Disabled => return Err(Refused::PcidsDisabled { pcid }),
-            Invalidation::Pages {
-                pages,
-                reach,
-                contexts,
-                globals,
-            } => self.remove(contexts, globals, |held| reaches(held, pages, reach)),
-            Invalidation::Everything { contexts, globals } => {
-                self.remove(contexts, globals, |_| true);
-            }
-            Invalidation::Ept(_) | Invalidation::Vpid(_) => return Err(Refused::NotInVmxRoot),
+        if matches!(invalidation, Invalidation::Ept(_) | Invalidation::Vpid(_)) {
+            return Err(Refused::NotInVmxRoot);
         }
+        invalidation.check(self.pcids)?;
+        self.remove(invalidation);
         Ok(())
-    }
-}
-
-fn reaches(held: &Translation, pages: Pages, reach: PageReach) -> bool {
-    let covers = |size: PageSize| {
-        held.size() == size && pages.addresses().any(|address| held.covers(address))
-    };
-    match reach {
-        PageReach::Covering => covers(held.size()),
-        PageReach::SameSize => covers(pages.size),
-        PageReach::Span => held.overlaps(pages),
     }
 }

@@ -1,6 +1,7 @@
 //! One cached translation.
 
-use crate::{PageSize, Pages};
+use crate::PageSize;
+use crate::region::Region;
 
 /// What a cached translation belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,18 +12,19 @@ pub enum Tag {
     Global,
 }
 
-/// A translation as a TLB holds it: one page, of one size, for one [`Tag`].
+/// A translation as a TLB holds it: one page, of one size, for one [`Tag`] of the host or of one guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Translation {
     linear: u64,
     physical: u64,
     size: PageSize,
     tag: Tag,
+    vpid: u16,
     writable: bool,
 }
 
 impl Translation {
-    /// Returns a writable translation; both addresses are rounded down to the page size.
+    /// Returns a writable translation of the host; both addresses are rounded down to the page size.
     #[must_use]
     pub const fn new(linear: u64, physical: u64, size: PageSize, tag: Tag) -> Self {
         Self {
@@ -30,8 +32,15 @@ impl Translation {
             physical: size.start_of(physical),
             size,
             tag,
+            vpid: 0,
             writable: true,
         }
+    }
+
+    /// Returns the same translation of a guest.
+    #[must_use]
+    pub const fn of_guest(self, vpid: u16) -> Self {
+        Self { vpid, ..self }
     }
 
     /// Returns the same translation without write permission.
@@ -67,6 +76,12 @@ impl Translation {
         self.tag
     }
 
+    /// Returns the virtual-processor identifier; 0 for the host.
+    #[must_use]
+    pub const fn vpid(&self) -> u16 {
+        self.vpid
+    }
+
     /// Returns whether the cached permission allows writes.
     #[must_use]
     pub const fn is_writable(&self) -> bool {
@@ -76,10 +91,10 @@ impl Translation {
     /// Returns whether the page holds `address`.
     #[must_use]
     pub const fn covers(&self, address: u64) -> bool {
-        self.size.start_of(address) == self.linear
+        self.region().holds(address)
     }
 
-    /// Returns whether an access at `address` under `pcid` may use this translation.
+    /// Returns whether an access at `address` under `pcid` may use this translation, within its VPID.
     #[must_use]
     pub const fn serves(&self, pcid: u16, address: u64) -> bool {
         let tagged = match self.tag {
@@ -95,10 +110,7 @@ impl Translation {
         self.physical | (address & (self.size.bytes() - 1))
     }
 
-    /// Returns whether any byte of the page lies in the span of `pages`.
-    pub(crate) fn overlaps(&self, pages: Pages) -> bool {
-        let own_last = self.linear | (self.size.bytes() - 1);
-        let span_last = pages.last() | (pages.size.bytes() - 1);
-        pages.count > 0 && self.linear <= span_last && pages.start <= own_last
+    pub(crate) const fn region(&self) -> Region {
+        Region::around(self.linear, self.size.bytes())
     }
 }

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rar_model::{
-    Contexts, Globals, Invalidation, PageReach, PageSize, Pages, Pcids, Refused, Tag, Tlb,
-    TlbModel, Translation,
+    Contexts, Globals, Invalidation, PageSize, Pages, Pcids, Refused, Tag, Tlb, TlbModel,
+    Translation,
 };
 use rar_payload::{InvpcidScope, InvpgScope, Operation};
 use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
@@ -59,20 +59,17 @@ pub(crate) fn pcid_of(translation: &Translation) -> Option<u16> {
 /// INVPG has no exact counterpart while PCIDs are on, nor a comparison of CR3: more goes, as in the driver's own `NativeTlb`.
 fn by_instructions(operation: &Operation) -> Option<Invalidation> {
     Some(match *operation {
-        Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => Invalidation::Pages {
-            pages: Pages {
+        Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => Invalidation::invpcid(
+            pcid.get(),
+            Pages {
                 start: pages.start(),
                 size: size(pages.size()),
                 count: pages.pages(),
             },
-            reach: PageReach::Covering,
-            contexts: Contexts::Pcid(pcid.get()),
-            globals: Globals::Exclude,
-        },
-        Operation::Invpcid(InvpcidScope::Context { pcid }) => Invalidation::Everything {
-            contexts: Contexts::Pcid(pcid.get()),
-            globals: Globals::Exclude,
-        },
+        ),
+        Operation::Invpcid(InvpcidScope::Context { pcid }) => {
+            Invalidation::everything(Contexts::Pcid(pcid.get()), Globals::Exclude)
+        }
         Operation::Invpcid(InvpcidScope::AllContexts(globals))
         | Operation::Invpg {
             scope: InvpgScope::All(globals),
@@ -90,10 +87,7 @@ fn by_instructions(operation: &Operation) -> Option<Invalidation> {
 }
 
 fn everything(globals: Globals) -> Invalidation {
-    Invalidation::Everything {
-        contexts: Contexts::All,
-        globals,
-    }
+    Invalidation::everything(Contexts::All, globals)
 }
 
 /// The page size of the driver's word in the model's.

@@ -9,4 +9,5 @@ mod properties;
 mod rig;
 mod scan;
 mod signals;
+mod structures;
 mod tlb_model;
