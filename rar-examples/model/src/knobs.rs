@@ -15,6 +15,8 @@ pub struct Faults {
     pub fail: u64,
     /// Entries that report SUCCESS without being executed, as the Linux RFC v4 cover letter suspects of self-RAR.
     pub lie: u64,
+    /// Entries that do so only if the CPU itself sent the signal, or one of the signals that became one.
+    pub lie_to_itself: u64,
     /// Entries that are never served: the byte stays PENDING.
     pub mute: u64,
     /// Entries whose status is stored before the invalidation is done.
@@ -28,6 +30,7 @@ impl Faults {
     pub const NONE: Self = Self {
         fail: 0,
         lie: 0,
+        lie_to_itself: 0,
         mute: 0,
         early_status: 0,
         delay: 0,

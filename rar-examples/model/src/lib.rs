@@ -8,6 +8,7 @@ mod decode;
 mod illegal;
 mod invalidation;
 mod knobs;
+mod latch;
 mod memory;
 mod msr;
 mod pages;
@@ -28,6 +29,7 @@ pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
 pub use illegal::Illegal;
 pub use invalidation::{Contexts, Globals, Invalidation, Structures, Vpids};
 pub use knobs::{Faults, Knobs};
+pub use latch::Sender;
 pub use memory::{PhysicalMemory, SharedBytes};
 pub use msr::{
     ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, MsrOperation,

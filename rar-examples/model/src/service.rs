@@ -2,6 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
+use crate::latch::Latched;
 use crate::resolve::execute;
 use crate::{
     ACKED, Acked, Action, Activity, Execution, HeldBy, Illegal, InterruptFlag, Knobs, LatchClear,
@@ -50,13 +51,13 @@ impl RarUnit {
             unanswered: 0,
             wake: self.wake(),
         };
-        if self.knobs.latch_clear == LatchClear::BeforeScan {
-            // Acquire pairs with the Release in `signal`: every byte armed before a signal merged into this one is seen.
-            self.latch.swap(false, Ordering::Acquire);
-        }
+        let latched = match self.knobs.latch_clear {
+            LatchClear::BeforeScan => self.latch.take(),
+            LatchClear::AfterScan => self.latch.get(),
+        };
         let scans = if self.knobs.scan == Scan::Twice { 2 } else { 1 };
         for _ in 0..scans {
-            self.scan(memory, tlb, &mut |execution: Execution| {
+            self.scan(latched, memory, tlb, &mut |execution: Execution| {
                 match execution.outcome.status() {
                     Some(SUCCESS) => pass.succeeded += 1,
                     Some(_) => pass.failed += 1,
@@ -66,7 +67,7 @@ impl RarUnit {
             });
         }
         if self.knobs.latch_clear == LatchClear::AfterScan {
-            self.latch.store(false, Ordering::Release);
+            self.latch.take();
         }
         Serviced::Scanned(pass)
     }
@@ -108,6 +109,7 @@ impl RarUnit {
 
     fn scan(
         &self,
+        latched: Latched,
         memory: &impl PhysicalMemory,
         tlb: &mut impl Tlb,
         report: &mut impl FnMut(Execution),
@@ -125,16 +127,22 @@ impl RarUnit {
                 Scan::Live | Scan::Twice => Some(memory.load_u8(vector + u64::from(index))),
             };
             if byte == Some(PENDING) {
-                report(self.serve(index, memory, tlb));
+                report(self.serve(index, latched, memory, tlb));
             }
         }
     }
 
-    fn serve(&self, index: u8, memory: &impl PhysicalMemory, tlb: &mut impl Tlb) -> Execution {
+    fn serve(
+        &self,
+        index: u8,
+        latched: Latched,
+        memory: &impl PhysicalMemory,
+        tlb: &mut impl Tlb,
+    ) -> Execution {
         let byte = self.registers.vector() + u64::from(index);
         let words = read_payload(memory, self.registers.table() + LINE * u64::from(index));
         let decoded = Action::decode(words, &self.knobs);
-        let outcome = match self.faulty(index) {
+        let outcome = match self.faulty(index, latched) {
             Some(outcome) => outcome,
             None => self.perform(index, decoded, byte, memory, tlb),
         };
@@ -169,13 +177,15 @@ impl RarUnit {
         }
     }
 
-    fn faulty(&self, index: u8) -> Option<Outcome> {
+    fn faulty(&self, index: u8, latched: Latched) -> Option<Outcome> {
         let faults = &self.knobs.faults;
         if has(faults.mute, index) {
             Some(Outcome::Unanswered)
         } else if has(faults.fail, index) {
             Some(Outcome::InjectedFailure)
-        } else if has(faults.lie, index) {
+        } else if has(faults.lie, index)
+            || latched.is_by_itself() && has(faults.lie_to_itself, index)
+        {
             Some(Outcome::SuccessWithoutFlush)
         } else {
             None

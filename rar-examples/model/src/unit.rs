@@ -1,9 +1,10 @@
 //! The state of one unit: registers, latch, and how software reaches them.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
+use crate::latch::{Latch, Latched};
 use crate::msr::Registers;
-use crate::{CONTROL, GeneralProtection, Knobs, Signalled, Signals};
+use crate::{CONTROL, GeneralProtection, Knobs, Sender, Signalled, Signals};
 
 /// RFLAGS.IF of the CPU at the moment of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +55,7 @@ impl Activity {
 pub struct RarUnit {
     pub(crate) knobs: Knobs,
     pub(crate) registers: Registers,
-    pub(crate) latch: AtomicBool,
+    pub(crate) latch: Latch,
     pub(crate) delay: AtomicU8,
     activity: AtomicU8,
 }
@@ -100,22 +101,27 @@ impl RarUnit {
         self.registers.write(msr, value, &self.knobs)?;
         let disabled = msr == CONTROL && was_enabled && !self.registers.is_enabled();
         if disabled && self.knobs.at_disable == Signals::Drop {
-            self.latch.store(false, Ordering::Release);
+            self.latch.take();
         }
         Ok(())
+    }
+
+    /// Takes a RAR message that another CPU sent; see [`signal_from`](Self::signal_from).
+    pub fn signal(&self) -> Signalled {
+        self.signal_from(Sender::Another)
     }
 
     /// Takes a RAR message from an APIC.
     ///
     /// Whether RFLAGS.IF lets it be served is not asked here: a signal is latched with IF=0 too.
-    pub fn signal(&self) -> Signalled {
+    pub fn signal_from(&self, sender: Sender) -> Signalled {
         let disabled = !self.registers.is_enabled() && self.knobs.while_disabled == Signals::Drop;
         let inhibited =
             self.activity() == Activity::Inhibited && self.knobs.while_inhibited == Signals::Drop;
         if disabled || inhibited {
             return Signalled::Dropped;
         }
-        if self.latch.swap(true, Ordering::AcqRel) {
+        if self.latch.add(Latched::by(sender)).is_wanted() {
             return Signalled::Merged;
         }
         self.delay.store(self.knobs.faults.delay, Ordering::Release);
@@ -125,12 +131,12 @@ impl RarUnit {
     /// Returns whether a signal is latched.
     #[must_use]
     pub fn pending(&self) -> bool {
-        self.latch.load(Ordering::Acquire)
+        self.latch.get().is_wanted()
     }
 
     /// Does what INIT does: the latch is cleared; the registers follow their knob. The activity is the caller's business.
     pub fn init(&self) {
-        self.latch.store(false, Ordering::Release);
+        self.latch.take();
         self.registers.init(self.knobs.msrs_at_init);
     }
 

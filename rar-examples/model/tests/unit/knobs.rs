@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use rar_model::{
     Cr3Mismatch, FAILURE, Faults, InterruptFlag, Invalidation, Knobs, Outcome, PENDING,
-    PhysicalMemory, Refused, SUCCESS, Serviced, Tag, Tlb,
+    PhysicalMemory, Refused, SUCCESS, Sender, Serviced, Tag, Tlb,
 };
 
 use crate::rig::{CR3, EVERYTHING, HERE, Rig, VECTOR, control, invpcid_pages, invpg_pages};
@@ -44,6 +44,30 @@ fn fault_lie() {
 }
 
 #[test]
+fn fault_lie_to_itself() {
+    let mut rig = faulty(Faults {
+        lie_to_itself: 1 << 7,
+        ..Faults::NONE
+    });
+    assert_eq!(rig.run_from(Sender::Itself, EVERYTHING), SUCCESS);
+    assert_eq!(rig.cached().len(), 1);
+    rig.unit.signal();
+    assert_eq!(rig.run_from(Sender::Itself, EVERYTHING), SUCCESS);
+    assert_eq!(rig.cached().len(), 1, "merged with a signal of its own");
+    assert_eq!(rig.run_from(Sender::Another, EVERYTHING), SUCCESS);
+    assert_eq!(rig.cached().len(), 0);
+}
+
+#[test]
+fn a_right_unit_flushes_whoever_signals() {
+    for sender in [Sender::Itself, Sender::Another] {
+        let mut rig = faulty(Faults::NONE);
+        assert_eq!(rig.run_from(sender, EVERYTHING), SUCCESS);
+        assert_eq!(rig.cached().len(), 0);
+    }
+}
+
+#[test]
 fn fault_mute_and_its_end() {
     let mut rig = faulty(Faults {
         mute: 1 << 7,
@@ -59,10 +83,11 @@ fn fault_mute_and_its_end() {
     assert_eq!((rig.byte(7), rig.cached().len()), (SUCCESS, 0));
 }
 
-/// Looks at an action byte at the moment of the invalidation.
+/// Looks at an action byte at the moment of the invalidation, and when stores are drained after it.
 struct Peek<'a, M> {
     memory: &'a M,
     seen: Cell<Option<u8>>,
+    drained: Cell<Option<u8>>,
 }
 
 impl<M: PhysicalMemory> Tlb for Peek<'_, M> {
@@ -72,7 +97,12 @@ impl<M: PhysicalMemory> Tlb for Peek<'_, M> {
 
     fn invalidate(&mut self, _: Invalidation) -> Result<(), Refused> {
         self.seen.set(Some(self.memory.load_u8(VECTOR + 7)));
+        self.drained.set(None);
         Ok(())
+    }
+
+    fn drain_stores(&mut self) {
+        self.drained.set(Some(self.memory.load_u8(VECTOR + 7)));
     }
 }
 
@@ -88,11 +118,13 @@ fn fault_early_status_and_the_right_order() {
         let memory = rig.memory();
         let mut tlb = Peek {
             memory: &memory,
-            seen: Cell::new(None),
+            seen: Cell::default(),
+            drained: Cell::default(),
         };
         let served = rig.unit.service(InterruptFlag::Clear, &memory, &mut tlb);
         assert!(matches!(served, Serviced::Scanned(_)));
         assert_eq!((tlb.seen.get(), rig.byte(7)), (Some(expected), SUCCESS));
+        assert_eq!(tlb.drained.get(), Some(expected));
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::atomic::AtomicU8;
 
 use rar_model::{
     ACTION_VECTOR_BASE, CONTROL, Execution, InterruptFlag, Knobs, Outcome, PAYLOAD_TABLE_BASE,
-    PENDING, PageSize, Pass, Pcids, PhysicalMemory, RarUnit, Serviced, SharedBytes, Signalled, Tag,
-    TlbModel, Translation,
+    PENDING, PageSize, Pass, Pcids, PhysicalMemory, RarUnit, Sender, Serviced, SharedBytes,
+    Signalled, Tag, TlbModel, Translation,
 };
 
 pub(crate) const TABLE: u64 = 0x1_0000;
@@ -94,6 +94,17 @@ impl Rig {
         self.arm(7, words);
         self.pass();
         (self.byte(7), self.seen.last().map(|last| last.outcome))
+    }
+
+    /// Executes one payload in entry 7 on a signal of `sender` and returns its byte.
+    pub(crate) fn run_from(&mut self, sender: Sender, words: [u64; 4]) -> u8 {
+        self.arm(7, words);
+        self.unit.signal_from(sender);
+        assert!(matches!(
+            self.service(InterruptFlag::Clear),
+            Serviced::Scanned(_)
+        ));
+        self.byte(7)
     }
 
     /// Fills a 4K page of the given tag at each address.

@@ -1,0 +1,56 @@
+//! The latch for a signal: one bit that says that a scan is wanted, and what is known of who wants it.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// The CPU that owns the unit: self-RAR.
+    Itself,
+    /// Another CPU.
+    Another,
+}
+
+const WANTED: u8 = 1;
+const BY_ITSELF: u8 = 2;
+
+/// What a latch holds; empty if no signal is latched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Latched(u8);
+
+impl Latched {
+    pub(crate) const fn by(sender: Sender) -> Self {
+        match sender {
+            Sender::Itself => Self(WANTED | BY_ITSELF),
+            Sender::Another => Self(WANTED),
+        }
+    }
+
+    pub(crate) const fn is_wanted(self) -> bool {
+        self.0 & WANTED != 0
+    }
+
+    /// Whether one of the signals that became one is the CPU's own.
+    pub(crate) const fn is_by_itself(self) -> bool {
+        self.0 & BY_ITSELF != 0
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Latch(AtomicU8);
+
+impl Latch {
+    /// Adds a signal and returns what was latched before.
+    pub(crate) fn add(&self, signal: Latched) -> Latched {
+        Latched(self.0.fetch_or(signal.0, Ordering::AcqRel))
+    }
+
+    pub(crate) fn get(&self) -> Latched {
+        Latched(self.0.load(Ordering::Acquire))
+    }
+
+    /// Empties the latch. Acquire pairs with the Release in `add`: every byte armed before a merged signal is seen.
+    pub(crate) fn take(&self) -> Latched {
+        Latched(self.0.swap(0, Ordering::AcqRel))
+    }
+}
