@@ -14,6 +14,8 @@ mod local_tlb;
 mod memory;
 #[cfg(target_arch = "x86_64")]
 mod native_tlb;
+#[cfg(all(rar_observed, not(loom)))]
+mod observed;
 mod per_cpu;
 mod phys_addr;
 mod rar_cpu;

@@ -1,10 +1,14 @@
-//! The one switch between the atomics of `core` and those of loom.
+//! The one switch between the atomics of `core`, those of loom, and observed ones.
 //!
 //! Everything shared with microcode or another CPU is built from the items of this module, so that the very code that
 //! ships is what a loom model explores. Under `--cfg loom` the table also shrinks to [`MAX_SLOTS`] = 2, since each atomic
-//! costs loom time.
+//! costs loom time. Under `--cfg rar_observed` a simulator sees every access.
 
-#[cfg(not(loom))]
+#[cfg(all(rar_observed, not(loom)))]
+pub use crate::observed::{Access, AtomicU8, AtomicU32, AtomicU64, Observer, fence, observe};
+#[cfg(all(rar_observed, not(loom)))]
+pub use core::sync::atomic::Ordering;
+#[cfg(not(any(loom, rar_observed)))]
 pub use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};

@@ -1,0 +1,122 @@
+//! The atomics of `core`, each access shown to an observer first (`--cfg rar_observed`).
+//!
+//! A simulator on a host counts cache lines with it and changes to another CPU between any two accesses, in the very code
+//! that ships.
+
+extern crate std;
+
+use core::sync::atomic::{self, Ordering};
+use std::sync::OnceLock;
+
+/// What an access does to a cache line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads it.
+    Read,
+    /// Writes it, or reads and writes it in one.
+    Write,
+    /// Touches none: a fence.
+    Fence,
+}
+
+/// Sees every access to what CPUs share, before it happens.
+pub trait Observer: Sync {
+    /// The calling thread is about to access the memory at this address (0 for a fence).
+    fn before(&self, address: usize, access: Access);
+}
+
+static OBSERVER: OnceLock<&'static dyn Observer> = OnceLock::new();
+
+/// Sets the observer of this process; only the first call has an effect. Returns whether this was it.
+pub fn observe(observer: &'static dyn Observer) -> bool {
+    OBSERVER.set(observer).is_ok()
+}
+
+fn before(address: usize, access: Access) {
+    if let Some(observer) = OBSERVER.get() {
+        observer.before(address, access);
+    }
+}
+
+/// As [`atomic::fence`].
+pub fn fence(order: Ordering) {
+    before(0, Access::Fence);
+    atomic::fence(order);
+}
+
+macro_rules! observed {
+    ($name:ident: $value:ty) => {
+        #[doc = concat!("As [`atomic::", stringify!($name), "`].")]
+        #[derive(Debug, Default)]
+        #[repr(transparent)]
+        pub struct $name(atomic::$name);
+
+        impl $name {
+            /// As in `core`.
+            #[must_use]
+            pub const fn new(value: $value) -> Self {
+                Self(atomic::$name::new(value))
+            }
+
+            /// As in `core`.
+            pub fn load(&self, order: Ordering) -> $value {
+                self.shown(Access::Read).load(order)
+            }
+
+            /// As in `core`.
+            pub fn store(&self, value: $value, order: Ordering) {
+                self.shown(Access::Write).store(value, order);
+            }
+
+            /// As in `core`.
+            pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                self.shown(Access::Write).fetch_add(value, order)
+            }
+
+            /// As in `core`.
+            pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                self.shown(Access::Write).fetch_sub(value, order)
+            }
+
+            /// As in `core`.
+            pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                self.shown(Access::Write).fetch_and(value, order)
+            }
+
+            /// As in `core`.
+            pub fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                self.shown(Access::Write).fetch_or(value, order)
+            }
+
+            /// As in `core`.
+            pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                self.shown(Access::Write).fetch_max(value, order)
+            }
+
+            /// As in `core`.
+            ///
+            /// # Errors
+            ///
+            /// The value that was found instead of `current`.
+            pub fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.shown(Access::Write)
+                    .compare_exchange(current, new, success, failure)
+            }
+
+            fn shown(&self, access: Access) -> &atomic::$name {
+                before(core::ptr::from_ref(self).addr(), access);
+                &self.0
+            }
+        }
+    };
+}
+
+observed!(AtomicU8: u8);
+observed!(AtomicU32: u32);
+observed!(AtomicU64: u64);
