@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+pub mod lab;
+pub mod machine;
+pub mod meter;
+pub mod page_tables;
+pub mod schedule;

@@ -1,0 +1,114 @@
+//! Local APICs: interrupt commands made by the driver's crate, taken apart again by the bits of the manual.
+
+use rar_model::Signalled;
+use rar_percpu::{ApicId, CpuSet};
+use rar_regs::{ClusterMembers, X2apicIcr, XapicIcr};
+
+use super::Machine;
+
+/// How a signal addresses its targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    /// One xAPIC command per target; APIC ids below 255 only.
+    Xapic,
+    /// One x2APIC command per target.
+    Physical,
+    /// One x2APIC command per cluster.
+    Cluster,
+}
+
+const RAR: u32 = 0b011 << 8;
+const LOGICAL: u32 = 1 << 11;
+/// A cluster of 16 ids has this many CPUs: with gaps, as real machines have.
+const PER_CLUSTER: u32 = 12;
+
+/// Returns the APIC id of a CPU.
+pub(super) const fn id(cpu: u32) -> u32 {
+    cpu / PER_CLUSTER * 16 + cpu % PER_CLUSTER
+}
+
+/// Returns the CPU of an APIC id, if there is one.
+const fn cpu(id: u32) -> Option<u32> {
+    if id % 16 < PER_CLUSTER {
+        Some(id / 16 * PER_CLUSTER + id % 16)
+    } else {
+        None
+    }
+}
+
+impl<const TLB: usize> Machine<'_, TLB> {
+    /// Sends interrupt commands with delivery mode 011b.
+    pub(super) fn send_rar<const WORDS: usize>(&self, sender: u32, targets: &CpuSet<WORDS>) {
+        let ids = targets
+            .iter()
+            .filter_map(|target| self.domain.cpu(target)?.apic_id());
+        match self.config.addressing {
+            Addressing::Xapic => ids.for_each(|id| match XapicIcr::rar(id) {
+                Ok(icr) => self.accept(sender, icr.low(), [Some(icr.high() >> 24)]),
+                Err(error) => unreachable!("{error}"),
+            }),
+            Addressing::Physical => ids.for_each(|id| match X2apicIcr::rar(id) {
+                Ok(icr) => self.write_icr(sender, icr),
+                Err(error) => unreachable!("{error}"),
+            }),
+            Addressing::Cluster => {
+                let last = ids.fold(None, |group, id| Some(self.join_or_send(sender, group, id)));
+                last.into_iter()
+                    .for_each(|group| self.write_icr(sender, X2apicIcr::rar_cluster(group)));
+            }
+        }
+    }
+
+    fn join_or_send(
+        &self,
+        sender: u32,
+        group: Option<ClusterMembers>,
+        id: ApicId,
+    ) -> ClusterMembers {
+        if let Some(mut grown) = group {
+            if grown.try_add(id) {
+                return grown;
+            }
+            self.write_icr(sender, X2apicIcr::rar_cluster(grown));
+        }
+        match ClusterMembers::of(id) {
+            Ok(members) => members,
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    /// What an x2APIC does with a write to its command register.
+    fn write_icr(&self, sender: u32, icr: X2apicIcr) {
+        let low = (icr.bits() & 0xffff_ffff) as u32;
+        let destination = (icr.bits() >> 32) as u32;
+        if low & LOGICAL == 0 {
+            self.accept(sender, low, [Some(destination)]);
+        } else {
+            let members = (0..16)
+                .map(|bit| (destination >> bit & 1 != 0).then_some(destination >> 16 << 4 | bit));
+            self.accept(sender, low, members);
+        }
+    }
+
+    /// Latches a signal in the unit of every addressed CPU.
+    fn accept(&self, sender: u32, low: u32, ids: impl IntoIterator<Item = Option<u32>>) {
+        assert_eq!(
+            low & !LOGICAL,
+            RAR,
+            "mode 011b, vector 0, edge, level 0, no shorthand"
+        );
+        for target in ids.into_iter().flatten() {
+            let found = cpu(target).filter(|cpu| *cpu < self.cpus());
+            let Some(found) = found else {
+                unreachable!("a command to APIC id {target}, which no CPU has");
+            };
+            self.signal_unit(sender, found);
+        }
+    }
+
+    fn signal_unit(&self, _sender: u32, target: u32) {
+        match self.cpu(target).with_unit(|unit| unit.signal()) {
+            Signalled::Latched | Signalled::Merged | Signalled::Dropped => {}
+        }
+    }
+}

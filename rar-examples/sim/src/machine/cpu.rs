@@ -1,0 +1,121 @@
+//! One CPU: its RAR unit, its interrupt state, its TLB.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use rar_model::{Activity, Execution, Knobs, RarUnit, TlbModel};
+
+use super::lock;
+use super::mmu::Mmu;
+
+/// How many entries a CPU's record keeps.
+const MOST_RECORDS: usize = 4096;
+
+/// An ordinary interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vector {
+    /// Another CPU armed this CPU's action vector; on a machine without RAR.
+    Signal = 1,
+    /// Another CPU asks for a flush generation.
+    Fallback = 2,
+    /// Ends a halt, no more.
+    Wake = 4,
+    /// The CPU's own.
+    Own = 8,
+}
+
+/// One CPU of a [`Machine`](super::Machine).
+#[derive(Debug)]
+pub struct Cpu<const TLB: usize> {
+    pub(crate) unit: RwLock<RarUnit>,
+    /// The number of its local APIC.
+    pub apic_id: u32,
+    pub(crate) mmu: Mutex<Mmu<TLB>>,
+    /// RFLAGS.IF.
+    interrupts_on: AtomicBool,
+    /// The interrupts that wait, one bit each.
+    waiting: AtomicU32,
+    /// The kernel ignores these.
+    pub(crate) deaf_to: AtomicU8,
+    pub(crate) in_microcode: AtomicBool,
+    record: Mutex<Vec<Execution>>,
+    /// How often an access to a register raised #GP(0).
+    pub(crate) faults: AtomicU32,
+}
+
+impl<const TLB: usize> Cpu<TLB> {
+    pub(crate) fn new(knobs: Knobs, apic_id: u32) -> Self {
+        Self {
+            unit: RwLock::new(RarUnit::new(knobs)),
+            apic_id,
+            mmu: Mutex::new(Mmu::new()),
+            interrupts_on: AtomicBool::new(true),
+            waiting: AtomicU32::new(0),
+            deaf_to: AtomicU8::new(0),
+            in_microcode: AtomicBool::new(false),
+            record: Mutex::new(Vec::new()),
+            faults: AtomicU32::new(0),
+        }
+    }
+
+    /// Does something with the RAR unit.
+    pub fn with_unit<R>(&self, body: impl FnOnce(&RarUnit) -> R) -> R {
+        body(&self.unit.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the unit by one after power-on.
+    pub fn power_cycle(&self) {
+        let mut unit = self.unit.write().unwrap_or_else(PoisonError::into_inner);
+        *unit = RarUnit::new(*unit.knobs());
+    }
+
+    /// Notes what the CPU does from now on.
+    pub fn set_activity(&self, activity: Activity) {
+        self.with_unit(|unit| unit.set_activity(activity));
+    }
+
+    /// Returns RFLAGS.IF.
+    #[must_use]
+    pub fn interrupts_on(&self) -> bool {
+        self.interrupts_on.load(Ordering::Acquire)
+    }
+
+    /// Sets RFLAGS.IF and returns what it was.
+    pub fn set_interrupts(&self, on: bool) -> bool {
+        self.interrupts_on.swap(on, Ordering::AcqRel)
+    }
+
+    /// Requests an interrupt.
+    pub fn interrupt(&self, vector: Vector) {
+        self.waiting.fetch_or(vector as u32, Ordering::AcqRel);
+    }
+
+    /// Takes all interrupts that wait.
+    pub(crate) fn take_interrupts(&self) -> u32 {
+        self.waiting.swap(0, Ordering::AcqRel)
+    }
+
+    /// Returns whether an interrupt waits.
+    #[must_use]
+    pub fn interrupt_waits(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) != 0
+    }
+
+    /// Returns what the unit executed, the first few thousand entries.
+    #[must_use]
+    pub fn record(&self) -> Vec<Execution> {
+        lock(&self.record).clone()
+    }
+
+    pub(crate) fn note(&self, execution: Execution) {
+        let mut record = lock(&self.record);
+        if record.len() < MOST_RECORDS {
+            record.push(execution);
+        }
+    }
+
+    /// Does something with the TLB.
+    pub fn with_tlb<R>(&self, body: impl FnOnce(&mut TlbModel<TLB>) -> R) -> R {
+        body(&mut lock(&self.mmu).tlb)
+    }
+}

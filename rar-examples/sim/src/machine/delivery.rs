@@ -1,0 +1,139 @@
+//! What reaches a CPU between two instructions: RAR signals, interrupts, and what it does on its own.
+
+use std::sync::atomic::Ordering;
+
+use rar_model::{InterruptFlag, Invalidation, PhysicalMemory, Refused, Tlb};
+use rar_percpu::fake::pinned;
+
+use super::{Cpu, Machine, Vector};
+use crate::meter::Access;
+use crate::schedule::{Boundary, yield_now};
+
+impl<const TLB: usize> Boundary for Machine<'_, TLB> {
+    fn deliver(&self, cpu: u32) {
+        let me = self.cpu(cpu);
+        if me.in_microcode.load(Ordering::Acquire) {
+            return;
+        }
+        self.serve_unit(cpu, me);
+        self.act_unasked(cpu);
+        if me.interrupts_on() && me.interrupt_waits() {
+            self.take_interrupts(cpu, me);
+        }
+    }
+
+    #[cfg(rar_observed)]
+    fn access(&self, cpu: u32, address: usize, access: Access) {
+        self.meter().touch(cpu, address, access);
+    }
+
+    #[cfg(rar_observed)]
+    fn pauses(&self) -> bool {
+        self.choice().u8(..) < self.config.grain
+    }
+}
+
+impl<const TLB: usize> Machine<'_, TLB> {
+    /// Lets a moment pass on a halted CPU: its unit may answer, nothing else happens.
+    pub(super) fn sleep(&self, cpu: u32) {
+        yield_now();
+        self.serve_unit(cpu, self.cpu(cpu));
+    }
+
+    fn serve_unit(&self, cpu: u32, me: &Cpu<TLB>) {
+        me.with_unit(|unit| {
+            if !unit.pending() {
+                return;
+            }
+            let flag = if me.interrupts_on() {
+                InterruptFlag::Set
+            } else {
+                InterruptFlag::Clear
+            };
+            me.in_microcode.store(true, Ordering::Release);
+            let bus = Bus { machine: self, cpu };
+            let mut tlb = UnitTlb { machine: self, cpu };
+            let _served =
+                unit.service_recorded(flag, &bus, &mut tlb, &mut |execution| me.note(execution));
+            me.in_microcode.store(false, Ordering::Release);
+        });
+    }
+
+    /// An interrupt gate: the handlers run with interrupts disabled.
+    fn take_interrupts(&self, cpu: u32, me: &Cpu<TLB>) {
+        me.set_interrupts(false);
+        let taken = me.take_interrupts();
+        let is = |vector: Vector| taken & vector as u32 != 0;
+        let hears = |vector: Vector| !self.is_deaf_to(cpu, vector);
+        if is(Vector::Signal) && hears(Vector::Signal) {
+            let _served = self.domain.serve(&pinned(cpu), self);
+        }
+        if is(Vector::Fallback) && hears(Vector::Fallback) {
+            if hears(Vector::Signal) {
+                let _served = self.domain.serve(&pinned(cpu), self);
+            } else {
+                self.domain.serve_generation(&pinned(cpu), self);
+            }
+        }
+        if is(Vector::Own) {
+            self.watch.own_interrupt(cpu);
+        }
+        me.set_interrupts(true);
+    }
+}
+
+/// Physical memory as the microcode of one CPU reaches it. Every access is a chance for the others.
+struct Bus<'b, 'm, const TLB: usize> {
+    machine: &'b Machine<'m, TLB>,
+    cpu: u32,
+}
+
+impl<const TLB: usize> Bus<'_, '_, TLB> {
+    fn touch<T>(&self, place: Option<&T>, access: Access) {
+        yield_now();
+        if let Some(place) = place {
+            let address = std::ptr::from_ref(place).addr();
+            self.machine.meter().touch(self.cpu, address, access);
+        }
+    }
+}
+
+impl<const TLB: usize> PhysicalMemory for Bus<'_, '_, TLB> {
+    fn load_u8(&self, address: u64) -> u8 {
+        let byte = self.machine.driver.action_byte(address);
+        self.touch(byte, Access::Read);
+        byte.map_or(u8::MAX, |byte| byte.load(Ordering::Acquire))
+    }
+
+    fn store_u8(&self, address: u64, value: u8) {
+        let byte = self.machine.driver.action_byte(address);
+        self.touch(byte, Access::Write);
+        if let Some(byte) = byte {
+            byte.store(value, Ordering::Release);
+        }
+    }
+
+    fn load_u64(&self, address: u64) -> u64 {
+        let word = self.machine.driver.payload_word(address);
+        self.touch(word, Access::Read);
+        word.map_or(u64::MAX, |word| word.load(Ordering::Relaxed))
+    }
+}
+
+/// A CPU's TLB as its unit reaches it.
+struct UnitTlb<'b, 'm, const TLB: usize> {
+    machine: &'b Machine<'m, TLB>,
+    cpu: u32,
+}
+
+impl<const TLB: usize> Tlb for UnitTlb<'_, '_, TLB> {
+    fn cr3(&self) -> u64 {
+        self.machine.cpu(self.cpu).with_tlb(|tlb| tlb.cr3())
+    }
+
+    fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
+        yield_now();
+        self.machine.drain_stores(self.cpu);
+        self.machine.invalidate(self.cpu, invalidation)
+    }
+}

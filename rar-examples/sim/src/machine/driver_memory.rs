@@ -1,0 +1,97 @@
+//! Physical memory that is the very memory of the driver: its payload table and its action vectors.
+#![expect(
+    unsafe_code,
+    reason = "the unit reaches the driver's memory as microcode does: by address, past the driver's accessors"
+)]
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use rar_percpu::{ActionVector, Domain, PayloadTable, PerCpu, PhysAddrOf};
+
+/// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
+const TABLE: u64 = (1 << 46) - 0x1000;
+/// Where the per-CPU memory is said to lie; a line that is no page, so that only 64 bytes of alignment can be relied on.
+const PER_CPU: u64 = 0x2_0000_0fc0;
+
+/// The driver's memory under made-up physical addresses.
+#[derive(Debug)]
+pub struct DriverMemory<'m> {
+    table: &'m PayloadTable,
+    cpus: &'m [PerCpu],
+    strays: AtomicU64,
+}
+
+impl<'m> DriverMemory<'m> {
+    pub(crate) fn of(domain: &Domain<'m>) -> Self {
+        Self {
+            table: domain.table(),
+            cpus: domain.cpus(),
+            strays: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns how often a unit reached for an address that is neither table nor vector.
+    pub fn strays(&self) -> u64 {
+        self.strays.load(Ordering::Acquire)
+    }
+
+    /// The byte of an action vector at a physical address.
+    pub(crate) fn action_byte(&self, address: u64) -> Option<&'m AtomicU8> {
+        let found = self.find_action_byte(address);
+        self.count_stray(found.is_none());
+        found
+    }
+
+    fn find_action_byte(&self, address: u64) -> Option<&'m AtomicU8> {
+        let offset = usize::try_from(address.checked_sub(PER_CPU)?).ok()?;
+        let cpu = self.cpus.get(offset / size_of::<PerCpu>())?;
+        let offset = offset % size_of::<PerCpu>();
+        if offset >= size_of::<ActionVector>() {
+            return None;
+        }
+        let bytes = std::ptr::from_ref(cpu.vector()).cast::<AtomicU8>();
+        // SAFETY: the vector is 64 atomic bytes (`repr(C)`), the offset is below 64, and the reference keeps them alive.
+        Some(unsafe { &*bytes.wrapping_add(offset) })
+    }
+
+    /// The quadword of the payload table at a physical address.
+    pub(crate) fn payload_word(&self, address: u64) -> Option<&'m AtomicU64> {
+        let found = self.find_payload_word(address);
+        self.count_stray(found.is_none());
+        found
+    }
+
+    fn find_payload_word(&self, address: u64) -> Option<&'m AtomicU64> {
+        let offset = usize::try_from(address.checked_sub(TABLE)?).ok()?;
+        if offset >= size_of::<PayloadTable>() || !offset.is_multiple_of(8) {
+            return None;
+        }
+        let bytes = std::ptr::from_ref(self.table).cast::<u8>();
+        let word = bytes.wrapping_add(offset).cast::<AtomicU64>();
+        // SAFETY: the table is 512 atomic quadwords (`repr(C)`), the offset is a multiple of 8 inside it, and the reference
+        // keeps them alive.
+        Some(unsafe { &*word })
+    }
+
+    fn count_stray(&self, stray: bool) {
+        self.strays.fetch_add(u64::from(stray), Ordering::AcqRel);
+    }
+}
+
+// SAFETY: no microcode follows the addresses. The units that do reach exactly these two pieces, which are borrowed.
+unsafe impl PhysAddrOf for DriverMemory<'_> {
+    fn phys_addr_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
+        let pieces = [
+            (
+                TABLE,
+                std::ptr::from_ref(self.table).addr(),
+                size_of::<PayloadTable>(),
+            ),
+            (PER_CPU, self.cpus.as_ptr().addr(), size_of_val(self.cpus)),
+        ];
+        pieces.into_iter().find_map(|(physical, start, length)| {
+            let offset = virtual_address.addr().checked_sub(start)?;
+            (offset + bytes <= length).then(|| physical + offset as u64)
+        })
+    }
+}

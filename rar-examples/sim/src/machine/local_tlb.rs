@@ -1,0 +1,88 @@
+//! What a CPU does to its own TLB with ordinary instructions.
+#![expect(
+    unsafe_code,
+    reason = "the simulated kernel promises of its TLB what a kernel promises"
+)]
+
+use rar_model::{Contexts, Globals, Invalidation, PageReach, PageSize, Pages};
+use rar_payload::{InvpcidScope, InvpgScope, Operation};
+use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
+
+use super::Machine;
+use crate::schedule::step;
+
+/// Returns what the instructions of a CPU with INVPCID do for an operation, never less than it names.
+///
+/// INVPG has no exact counterpart while PCIDs are on, nor a comparison of CR3: more goes, as in the driver's own `NativeTlb`.
+fn by_instructions(operation: &Operation) -> Option<Invalidation> {
+    Some(match *operation {
+        Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => Invalidation::Pages {
+            pages: Pages {
+                start: pages.start(),
+                size: size(pages.size()),
+                count: pages.pages(),
+            },
+            reach: PageReach::Covering,
+            contexts: Contexts::Pcid(pcid.get()),
+            globals: Globals::Exclude,
+        },
+        Operation::Invpcid(InvpcidScope::Context { pcid }) => Invalidation::Everything {
+            contexts: Contexts::Pcid(pcid.get()),
+            globals: Globals::Exclude,
+        },
+        Operation::Invpcid(InvpcidScope::AllContexts(globals))
+        | Operation::Invpg {
+            scope: InvpgScope::All(globals),
+            ..
+        } => everything(match globals {
+            rar_payload::Globals::Include => Globals::Include,
+            rar_payload::Globals::Exclude => Globals::Exclude,
+        }),
+        Operation::Invpg {
+            scope: InvpgScope::Pages(_),
+            ..
+        } => everything(Globals::Include),
+        _ => return None,
+    })
+}
+
+fn everything(globals: Globals) -> Invalidation {
+    Invalidation::Everything {
+        contexts: Contexts::All,
+        globals,
+    }
+}
+
+/// The page size of the driver's word in the model's.
+fn size(size: rar_payload::PageSize) -> PageSize {
+    match size {
+        rar_payload::PageSize::Size4K => PageSize::Size4K,
+        rar_payload::PageSize::Size2M => PageSize::Size2M,
+        rar_payload::PageSize::Size1G => PageSize::Size1G,
+    }
+}
+
+impl<const TLB: usize> Machine<'_, TLB> {
+    /// An invalidating instruction; all of them serialize.
+    fn perform(&self, cpu: &PinnedCpu<'_>, invalidation: Invalidation) -> Result<(), Unsupported> {
+        step();
+        let cpu = cpu.id().get();
+        self.drain_stores(cpu);
+        self.invalidate(cpu, invalidation).map_err(|_| Unsupported)
+    }
+}
+
+// SAFETY:
+// 1. `by_instructions` names what the operation names, or more.
+// 2. All contexts with globals is everything; the TLB never refuses that.
+// 3. A walk takes the same lock as a flush, so that it is wholly before or wholly after.
+// 4. The lock is held for the one invalidation only, within which nothing else of the CPU runs.
+unsafe impl<const TLB: usize> LocalTlb for Machine<'_, TLB> {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        self.perform(cpu, by_instructions(operation).ok_or(Unsupported)?)
+    }
+
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        let _never_refused = self.perform(cpu, everything(Globals::Include));
+    }
+}

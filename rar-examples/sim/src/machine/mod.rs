@@ -1,0 +1,185 @@
+//! The machine: CPUs with registers, RAR units, local APICs and TLBs, over one physical memory.
+
+mod apic;
+mod cpu;
+mod delivery;
+mod driver_memory;
+mod kernel;
+mod local_tlb;
+mod memory;
+mod mmu;
+mod registers;
+mod watch;
+
+pub use apic::Addressing;
+pub use cpu::{Cpu, Vector};
+pub use driver_memory::DriverMemory;
+use kernel::Clock;
+pub use kernel::{Backend, Member};
+pub use memory::Memory;
+pub use mmu::{PageFault, Stored};
+pub use registers::Registers;
+pub use watch::{Unwatched, Watch};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use fastrand::Rng;
+use rar_model::Knobs;
+use rar_percpu::Domain;
+
+use crate::meter::Meter;
+use crate::schedule::{End, run, run_threads};
+
+/// What a machine is made of.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many CPUs there are.
+    pub cpus: u32,
+    /// Who answers signals.
+    pub backend: Backend,
+    /// The decisions of the RAR units; CPU *i* has member *i* modulo the length.
+    pub knobs: Vec<Knobs>,
+    /// How a signal addresses its targets.
+    pub addressing: Addressing,
+    /// Whether the units answer while interrupts are disabled.
+    pub interrupts: rar_regs::InterruptPolicy,
+    /// Decides what the machine does on its own: speculation, and when buffered stores leave.
+    pub seed: u64,
+    /// How many stores a CPU's buffer holds.
+    pub buffered: usize,
+    /// How often, of 256 accesses of the driver to shared memory, a CPU is suspended before one (`--cfg rar_observed`).
+    pub grain: u8,
+    /// How often, of 256 times that it could, a CPU walks the page tables of some page without being asked.
+    pub speculation: u8,
+}
+
+impl Config {
+    /// Returns a machine of honest units with IGNORE_IF, signalled one by one by x2APIC.
+    #[must_use]
+    pub fn new(cpus: u32) -> Self {
+        Self {
+            cpus,
+            backend: Backend::Hardware,
+            knobs: vec![Knobs::DEFAULT],
+            addressing: Addressing::Physical,
+            interrupts: rar_regs::InterruptPolicy::IgnoreIf,
+            seed: 1,
+            buffered: 8,
+            grain: 64,
+            speculation: 0,
+        }
+    }
+}
+
+/// A machine whose CPUs each cache up to `TLB` translations.
+pub struct Machine<'m, const TLB: usize> {
+    pub(crate) domain: &'m Domain<'m>,
+    /// The memory that the driver shares with the units.
+    pub driver: DriverMemory<'m>,
+    /// The rest: page tables and data.
+    pub memory: Memory,
+    pub(crate) cpus: Vec<Cpu<TLB>>,
+    pub(crate) config: Config,
+    pub(crate) watch: &'m dyn Watch,
+    pub(crate) meter: Mutex<Meter>,
+    /// What the machine decides by itself.
+    choice: Mutex<Rng>,
+    steps: AtomicU64,
+    clock: Clock,
+}
+
+impl<'m, const TLB: usize> Machine<'m, TLB> {
+    /// Returns a machine after power-on, which `watch` sees the accesses of.
+    #[must_use]
+    pub fn new(domain: &'m Domain<'m>, watch: &'m dyn Watch, config: Config) -> Self {
+        #[cfg(rar_observed)]
+        crate::schedule::install();
+        let knobs = config.knobs.iter().cycle();
+        let cpus = (0..config.cpus)
+            .zip(knobs)
+            .map(|(cpu, knobs)| Cpu::new(*knobs, apic::id(cpu)))
+            .collect();
+        Self {
+            domain,
+            driver: DriverMemory::of(domain),
+            memory: Memory::default(),
+            cpus,
+            watch,
+            meter: Mutex::new(Meter::default()),
+            choice: Mutex::new(Rng::with_seed(config.seed)),
+            steps: AtomicU64::new(0),
+            clock: Clock::Steps,
+            config,
+        }
+    }
+
+    /// Returns the number of CPUs.
+    #[must_use]
+    pub fn cpus(&self) -> u32 {
+        self.config.cpus
+    }
+
+    /// Returns the CPUs that share the payload table.
+    #[must_use]
+    pub fn domain(&self) -> &'m Domain<'m> {
+        self.domain
+    }
+
+    /// Returns who answers signals.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.config.backend
+    }
+
+    /// Returns one CPU.
+    ///
+    /// # Panics
+    ///
+    /// If the machine has no such CPU.
+    #[must_use]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "documented panic, a mistake of the user"
+    )]
+    pub fn cpu(&self, cpu: u32) -> &Cpu<TLB> {
+        &self.cpus[cpu as usize]
+    }
+
+    /// Returns the count of cache-line transfers.
+    pub fn meter(&self) -> MutexGuard<'_, Meter> {
+        lock(&self.meter)
+    }
+
+    /// Runs `body` for every CPU, one at a time in an order that `seed` decides, until all have ended or `proceed`, asked before each
+    /// step with the number of steps made, says no.
+    pub fn run(&self, seed: u64, body: &dyn Fn(u32), proceed: &mut dyn FnMut(u64) -> bool) -> End {
+        let mut proceed = |steps| {
+            self.tick();
+            proceed(steps)
+        };
+        run(self.cpus(), seed, self, body, &mut proceed)
+    }
+
+    /// Runs `body` for every CPU, each on a thread of its own.
+    pub fn run_threads(&mut self, body: &(dyn Fn(u32) + Sync)) {
+        self.clock = Clock::Time(Instant::now());
+        run_threads(self.cpus(), self, body);
+    }
+
+    /// Counts a step of the scheduler: the machine's clock.
+    pub(crate) fn tick(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Decides something at random, the same for the same seed.
+    pub(crate) fn choice(&self) -> MutexGuard<'_, Rng> {
+        lock(&self.choice)
+    }
+}
+
+/// A panic elsewhere ends the run; what it left is not used for a verdict.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,131 @@
+//! The CPU that the calling code plays, wherever it is in the driver.
+#![expect(
+    unsafe_code,
+    reason = "driver code knows no simulator, so that the simulator is found through a thread-local pointer"
+)]
+
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+use corosensei::Yielder;
+
+#[cfg(rar_observed)]
+use crate::meter::Access;
+
+/// What happens on a CPU between two instructions.
+pub(crate) trait Boundary {
+    /// Delivers what the CPU can take now: signals to its RAR unit, interrupts.
+    fn deliver(&self, cpu: u32);
+
+    /// The CPU accesses what it shares with others.
+    #[cfg(rar_observed)]
+    fn access(&self, cpu: u32, address: usize, access: Access);
+
+    /// Returns whether the CPU is interrupted before its next access to shared memory.
+    #[cfg(rar_observed)]
+    fn pauses(&self) -> bool;
+}
+
+/// The running CPU.
+#[derive(Clone, Copy)]
+struct Current {
+    cpu: u32,
+    boundary: NonNull<dyn Boundary>,
+    place: NonNull<Place>,
+}
+
+/// Where a coroutine keeps the way back to the scheduler; empty for a thread.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    yielder: Cell<Option<NonNull<Yielder<(), ()>>>>,
+}
+
+impl Place {
+    /// Notes the way back; the coroutine calls it first of all.
+    pub(crate) fn set(&self, yielder: &Yielder<(), ()>) {
+        self.yielder.set(Some(NonNull::from(yielder)));
+    }
+
+    /// Forgets it: from now on the coroutine runs on without a pause.
+    pub(crate) fn clear(&self) {
+        self.yielder.set(None);
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+}
+
+/// Plays `cpu` while `body` runs.
+pub(crate) fn play<R>(
+    cpu: u32,
+    boundary: &(dyn Boundary + '_),
+    place: &Place,
+    body: impl FnOnce() -> R,
+) -> R {
+    struct Restore(Option<Current>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0);
+        }
+    }
+    let boundary: *const (dyn Boundary + '_) = boundary;
+    // SAFETY: only the lifetime in the type changes; the pointer is used while `body` runs, and `boundary` is borrowed
+    // that long.
+    let boundary: *const (dyn Boundary + 'static) = unsafe { std::mem::transmute(boundary) };
+    let Some(boundary) = NonNull::new(boundary.cast_mut()) else {
+        unreachable!("a reference is not null")
+    };
+    let _restore = Restore(CURRENT.replace(Some(Current {
+        cpu,
+        boundary,
+        place: NonNull::from(place),
+    })));
+    body()
+}
+
+/// Returns the CPU that the caller plays, if any.
+pub(crate) fn cpu() -> Option<u32> {
+    CURRENT.get().map(|current| current.cpu)
+}
+
+/// Lets other CPUs run, then delivers what this CPU can take.
+pub(crate) fn step() {
+    yield_now();
+    if let Some(current) = CURRENT.get() {
+        // SAFETY: `play` borrows the boundary while this code, which it called, runs.
+        unsafe { current.boundary.as_ref() }.deliver(current.cpu);
+    }
+}
+
+/// Lets other CPUs run, and delivers nothing: within microcode.
+pub(crate) fn yield_now() {
+    let Some(current) = CURRENT.get() else { return };
+    // SAFETY: `play` borrows the place while this code, which it called, runs.
+    match unsafe { current.place.as_ref() }.yielder.get() {
+        // SAFETY: set by the coroutine that runs this code, which ends after the yielder's last use and clears the place
+        // when it is dropped early.
+        Some(yielder) => unsafe { yielder.as_ref() }.suspend(()),
+        None => std::thread::yield_now(),
+    }
+}
+
+/// Meters an access of the driver.
+#[cfg(rar_observed)]
+pub(super) fn access(address: usize, access: Access) {
+    if let Some(current) = CURRENT.get() {
+        // SAFETY: as in `step`.
+        unsafe { current.boundary.as_ref() }.access(current.cpu, address, access);
+    }
+}
+
+/// Before an access of the driver: sometimes a step.
+#[cfg(rar_observed)]
+pub(super) fn between_accesses() {
+    if let Some(current) = CURRENT.get()
+        // SAFETY: as in `step`.
+        && unsafe { current.boundary.as_ref() }.pauses()
+    {
+        step();
+    }
+}

@@ -1,0 +1,14 @@
+//! Who runs next: CPUs as coroutines in a seeded order, or as threads.
+
+mod current;
+mod deterministic;
+#[cfg(rar_observed)]
+mod observer;
+mod threads;
+
+pub(crate) use current::{Boundary, cpu, step, yield_now};
+pub use deterministic::End;
+pub(crate) use deterministic::run;
+#[cfg(rar_observed)]
+pub(crate) use observer::install;
+pub(crate) use threads::run_threads;

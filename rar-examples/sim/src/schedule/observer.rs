@@ -1,0 +1,24 @@
+//! Every access of the driver to shared memory is metered, and many are a chance for other CPUs to run.
+
+use rar_percpu::sync::{Access, Observer};
+
+use super::current;
+use crate::meter;
+
+struct Everywhere;
+
+impl Observer for Everywhere {
+    fn before(&self, address: usize, access: Access) {
+        current::between_accesses();
+        match access {
+            Access::Read => current::access(address, meter::Access::Read),
+            Access::Write => current::access(address, meter::Access::Write),
+            Access::Fence => {}
+        }
+    }
+}
+
+/// Watches from now on, in this whole process.
+pub(crate) fn install() {
+    rar_percpu::sync::observe(&Everywhere);
+}
