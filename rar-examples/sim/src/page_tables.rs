@@ -1,5 +1,7 @@
 //! The format of page tables with four levels.
 
+use rar_model::PageSize;
+
 /// Bits of an address that one level decides.
 pub(crate) const INDEX_BITS: u32 = 9;
 /// The lowest address bit that the root table decides.
@@ -46,6 +48,18 @@ impl Entry {
     #[must_use]
     pub const fn is_large(self) -> bool {
         self.0 & Self::LARGE != 0
+    }
+
+    /// Returns the size of the page that the entry maps in a table whose entries decide from bit `shift` on; `None` if it leads
+    /// to another table.
+    #[must_use]
+    pub const fn maps(self, shift: u32) -> Option<PageSize> {
+        match shift {
+            12 => Some(PageSize::Size4K),
+            21 if self.is_large() => Some(PageSize::Size2M),
+            30 if self.is_large() => Some(PageSize::Size1G),
+            _ => None,
+        }
     }
 
     /// Returns whether the translation belongs to all spaces.

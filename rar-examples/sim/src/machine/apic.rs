@@ -1,10 +1,13 @@
 //! Local APICs: interrupt commands made by the driver's crate, taken apart again by the bits of the manual.
 
-use rar_model::Signalled;
+use std::sync::atomic::Ordering;
+
+use rar_model::{Sender, Signalled};
 use rar_percpu::{ApicId, CpuSet};
 use rar_regs::{ClusterMembers, X2apicIcr, XapicIcr};
 
 use super::Machine;
+use crate::schedule::step;
 
 /// How a signal addresses its targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +100,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
             RAR,
             "mode 011b, vector 0, edge, level 0, no shorthand"
         );
+        step();
         for target in ids.into_iter().flatten() {
             let found = cpu(target).filter(|cpu| *cpu < self.cpus());
             let Some(found) = found else {
@@ -106,9 +110,15 @@ impl<const TLB: usize> Machine<'_, TLB> {
         }
     }
 
-    fn signal_unit(&self, _sender: u32, target: u32) {
-        match self.cpu(target).with_unit(|unit| unit.signal()) {
-            Signalled::Latched | Signalled::Merged | Signalled::Dropped => {}
+    fn signal_unit(&self, sender: u32, target: u32) {
+        let sender = if sender == target {
+            Sender::Itself
+        } else {
+            Sender::Another
+        };
+        let signalled = self.cpu(target).with_unit(|unit| unit.signal_from(sender));
+        if signalled == Signalled::Dropped {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
-use rar_model::{Activity, Execution, Knobs, RarUnit, TlbModel};
+use rar_model::{Activity, Execution, Knobs, RarUnit};
 
 use super::lock;
-use super::mmu::Mmu;
+use super::mmu::{Caches, Mmu};
 
 /// How many entries a CPU's record keeps.
 const MOST_RECORDS: usize = 4096;
+
+/// The one guest of a CPU.
+const VPID: u16 = 1;
 
 /// An ordinary interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,7 @@ pub struct Cpu<const TLB: usize> {
     /// The kernel ignores these.
     pub(crate) deaf_to: AtomicU8,
     pub(crate) in_microcode: AtomicBool,
+    in_guest: AtomicBool,
     record: Mutex<Vec<Execution>>,
     /// How often an access to a register raised #GP(0).
     pub(crate) faults: AtomicU32,
@@ -53,6 +57,7 @@ impl<const TLB: usize> Cpu<TLB> {
             waiting: AtomicU32::new(0),
             deaf_to: AtomicU8::new(0),
             in_microcode: AtomicBool::new(false),
+            in_guest: AtomicBool::new(false),
             record: Mutex::new(Vec::new()),
             faults: AtomicU32::new(0),
         }
@@ -85,6 +90,22 @@ impl<const TLB: usize> Cpu<TLB> {
         self.interrupts_on.swap(on, Ordering::AcqRel)
     }
 
+    /// Runs a guest from now on, or no more. While a guest runs, its translations are in use and not the host's.
+    pub fn set_guest(&self, on: bool) {
+        self.in_guest.store(on, Ordering::Release);
+        self.with_tlb(|tlb| {
+            if on {
+                tlb.enter_guest(VPID, 0);
+            } else {
+                tlb.leave_guest();
+            }
+        });
+    }
+
+    pub(crate) fn is_in_guest(&self) -> bool {
+        self.in_guest.load(Ordering::Acquire)
+    }
+
     /// Requests an interrupt.
     pub fn interrupt(&self, vector: Vector) {
         self.waiting.fetch_or(vector as u32, Ordering::AcqRel);
@@ -115,7 +136,7 @@ impl<const TLB: usize> Cpu<TLB> {
     }
 
     /// Does something with the TLB.
-    pub fn with_tlb<R>(&self, body: impl FnOnce(&mut TlbModel<TLB>) -> R) -> R {
+    pub fn with_tlb<R>(&self, body: impl FnOnce(&mut Caches<TLB>) -> R) -> R {
         body(&mut lock(&self.mmu).tlb)
     }
 }

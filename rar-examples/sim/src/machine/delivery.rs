@@ -27,7 +27,6 @@ impl<const TLB: usize> Boundary for Machine<'_, TLB> {
         self.meter().touch(cpu, address, access);
     }
 
-    #[cfg(rar_observed)]
     fn pauses(&self) -> bool {
         self.choice().u8(..) < self.config.grain
     }
@@ -62,6 +61,11 @@ impl<const TLB: usize> Machine<'_, TLB> {
     /// An interrupt gate: the handlers run with interrupts disabled.
     fn take_interrupts(&self, cpu: u32, me: &Cpu<TLB>) {
         me.set_interrupts(false);
+        // The exit from a guest, if one runs.
+        let guest = me.is_in_guest();
+        if guest {
+            me.set_guest(false);
+        }
         let taken = me.take_interrupts();
         let is = |vector: Vector| taken & vector as u32 != 0;
         let hears = |vector: Vector| !self.is_deaf_to(cpu, vector);
@@ -78,11 +82,14 @@ impl<const TLB: usize> Machine<'_, TLB> {
         if is(Vector::Own) {
             self.watch.own_interrupt(cpu);
         }
+        if guest {
+            me.set_guest(true);
+        }
         me.set_interrupts(true);
     }
 }
 
-/// Physical memory as the microcode of one CPU reaches it. Every access is a chance for the others.
+/// Physical memory as the microcode of one CPU reaches it. Many accesses are a chance for the others.
 struct Bus<'b, 'm, const TLB: usize> {
     machine: &'b Machine<'m, TLB>,
     cpu: u32,
@@ -90,7 +97,9 @@ struct Bus<'b, 'm, const TLB: usize> {
 
 impl<const TLB: usize> Bus<'_, '_, TLB> {
     fn touch<T>(&self, place: Option<&T>, access: Access) {
-        yield_now();
+        if self.machine.pauses() {
+            yield_now();
+        }
         if let Some(place) = place {
             let address = std::ptr::from_ref(place).addr();
             self.machine.meter().touch(self.cpu, address, access);
@@ -133,7 +142,10 @@ impl<const TLB: usize> Tlb for UnitTlb<'_, '_, TLB> {
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
         yield_now();
-        self.machine.drain_stores(self.cpu);
         self.machine.invalidate(self.cpu, invalidation)
+    }
+
+    fn drain_stores(&mut self) {
+        self.machine.drain_stores(self.cpu);
     }
 }

@@ -4,7 +4,7 @@
     reason = "the simulated kernel promises of its TLB what a kernel promises"
 )]
 
-use rar_model::{Contexts, Globals, Invalidation, PageReach, PageSize, Pages};
+use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages};
 use rar_payload::{InvpcidScope, InvpgScope, Operation};
 use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 
@@ -16,20 +16,17 @@ use crate::schedule::step;
 /// INVPG has no exact counterpart while PCIDs are on, nor a comparison of CR3: more goes, as in the driver's own `NativeTlb`.
 fn by_instructions(operation: &Operation) -> Option<Invalidation> {
     Some(match *operation {
-        Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => Invalidation::Pages {
-            pages: Pages {
+        Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
+            let pages = Pages {
                 start: pages.start(),
                 size: size(pages.size()),
                 count: pages.pages(),
-            },
-            reach: PageReach::Covering,
-            contexts: Contexts::Pcid(pcid.get()),
-            globals: Globals::Exclude,
-        },
-        Operation::Invpcid(InvpcidScope::Context { pcid }) => Invalidation::Everything {
-            contexts: Contexts::Pcid(pcid.get()),
-            globals: Globals::Exclude,
-        },
+            };
+            Invalidation::invpcid(pcid.get(), pages)
+        }
+        Operation::Invpcid(InvpcidScope::Context { pcid }) => {
+            Invalidation::everything(Contexts::Pcid(pcid.get()), Globals::Exclude)
+        }
         Operation::Invpcid(InvpcidScope::AllContexts(globals))
         | Operation::Invpg {
             scope: InvpgScope::All(globals),
@@ -47,10 +44,7 @@ fn by_instructions(operation: &Operation) -> Option<Invalidation> {
 }
 
 fn everything(globals: Globals) -> Invalidation {
-    Invalidation::Everything {
-        contexts: Contexts::All,
-        globals,
-    }
+    Invalidation::everything(Contexts::All, globals)
 }
 
 /// The page size of the driver's word in the model's.

@@ -1,12 +1,20 @@
 //! Address translation, accesses, and the store buffer.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 
-use rar_model::{Invalidation, PageSize, Pcids, Refused, Tag, Tlb, TlbModel, Translation};
+use rar_model::{
+    Invalidation, Level, Pcids, Refused, StructureEntry, Tag, Tlb as _, TlbModel, Translation,
+};
 
 use super::{Machine, lock};
-use crate::page_tables::{Entry, INDEX_BITS, ROOT_SHIFT};
+use crate::page_tables::{Entry, INDEX_BITS, ROOT_SHIFT, slot};
 use crate::schedule::step;
+
+/// How many entries the paging-structure caches of a CPU hold.
+const STRUCTURES: usize = 32;
+
+/// A CPU's TLB and paging-structure caches.
+pub type Caches<const TLB: usize> = TlbModel<TLB, STRUCTURES>;
 
 /// The access faulted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +34,14 @@ pub struct Stored {
 /// What one CPU caches of the page tables, and its stores that are on the way.
 #[derive(Debug)]
 pub(crate) struct Mmu<const TLB: usize> {
-    pub(crate) tlb: TlbModel<TLB>,
+    pub(crate) tlb: Caches<TLB>,
     stores: VecDeque<Stored>,
 }
 
 impl<const TLB: usize> Mmu<TLB> {
     pub(crate) fn new() -> Self {
         Self {
-            tlb: TlbModel::new(0, Pcids::Enabled),
+            tlb: Caches::with_structures(0, Pcids::Enabled),
             stores: VecDeque::new(),
         }
     }
@@ -110,7 +118,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         if speculate < self.config.speculation {
             let address = self.watch.speculates_on(u16::from_le_bytes([low, high]));
             let mut mmu = lock(&self.cpu(cpu).mmu);
-            if mmu.tlb.cr3() != 0 && mmu.tlb.lookup(address).is_none() {
+            if !self.cpu(cpu).is_in_guest() && mmu.tlb.lookup(address).is_none() {
                 let _walked = self.walk(cpu, &mut mmu, address);
             }
         }
@@ -129,41 +137,44 @@ impl<const TLB: usize> Machine<'_, TLB> {
         let translation = cached
             .or_else(|| self.walk(cpu, mmu, address).filter(allows))
             .ok_or(PageFault)?;
-        self.watch.uses(cpu, &translation);
+        self.watch.uses(cpu, &translation, write);
         Ok(translation)
     }
 
-    /// Walks the page tables and caches what is found.
+    /// Walks the page tables, from the nearest table that is cached, and caches what is found.
     fn walk(&self, cpu: u32, mmu: &mut Mmu<TLB>, address: u64) -> Option<Translation> {
-        let mut table = mmu.tlb.cr3() & Entry::ADDRESS;
-        let mut shift = ROOT_SHIFT;
-        let mut writable = true;
+        let pcid = mmu.tlb.pcid();
+        let cached = mmu.tlb.lookup_structure(address);
+        let (mut table, mut shift) = cached
+            .map_or((mmu.tlb.cr3() & Entry::ADDRESS, ROOT_SHIFT), |entry| {
+                (entry.next_table(), shift_below(entry.level()))
+            });
         loop {
             self.watch.walks(cpu, table);
-            let index = address >> shift & ((1 << INDEX_BITS) - 1);
-            let entry = Entry(self.memory.load(table + 8 * index));
+            let entry = Entry(self.memory.load(slot(table, address, shift)));
             if !entry.is_present() {
                 return None;
             }
-            writable &= entry.is_writable();
-            let size = match shift {
-                12 => Some(PageSize::Size4K),
-                21 if entry.is_large() => Some(PageSize::Size2M),
-                30 if entry.is_large() => Some(PageSize::Size1G),
-                _ => None,
-            };
-            if let Some(size) = size {
+            if let Some(size) = entry.maps(shift) {
                 let tag = if entry.is_global() {
                     Tag::Global
                 } else {
-                    Tag::Pcid(mmu.tlb.pcid())
+                    Tag::Pcid(pcid)
                 };
                 let found = Translation::new(address, entry.address(), size, tag);
-                let found = if writable { found } else { found.read_only() };
+                let found = if entry.is_writable() {
+                    found
+                } else {
+                    found.read_only()
+                };
                 mmu.tlb.fill(found);
                 return Some(found);
             }
             table = entry.address();
+            if let Some(level) = level(shift) {
+                mmu.tlb
+                    .fill_structure(StructureEntry::new(level, address, pcid, table));
+            }
             shift -= INDEX_BITS;
         }
     }
@@ -171,12 +182,29 @@ impl<const TLB: usize> Machine<'_, TLB> {
     /// Drops what the invalidation names, and counts what needed no dropping.
     pub(super) fn invalidate(&self, cpu: u32, invalidation: Invalidation) -> Result<(), Refused> {
         let mut mmu = lock(&self.cpu(cpu).mmu);
-        let mut dropped: HashSet<_> = mmu.tlb.iter().collect();
-        mmu.tlb.invalidate(invalidation)?;
-        for kept in mmu.tlb.iter() {
-            dropped.remove(&kept);
+        let pcid = mmu.tlb.pcid();
+        for gone in mmu.tlb.iter().filter(|held| invalidation.hits(held, pcid)) {
+            self.watch.drops(cpu, &gone);
         }
-        dropped.iter().for_each(|gone| self.watch.drops(cpu, gone));
+        mmu.tlb.invalidate(invalidation)?;
         Ok(())
+    }
+}
+
+/// The cache that an entry of the table at this level belongs to; entries of the lowest level are translations.
+const fn level(shift: u32) -> Option<Level> {
+    match shift {
+        ROOT_SHIFT => Some(Level::Pml4e),
+        30 => Some(Level::Pdpte),
+        21 => Some(Level::Pde),
+        _ => None,
+    }
+}
+
+const fn shift_below(level: Level) -> u32 {
+    match level {
+        Level::Pml4e => 30,
+        Level::Pdpte => 21,
+        Level::Pde => 12,
     }
 }

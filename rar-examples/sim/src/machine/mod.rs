@@ -17,7 +17,7 @@ pub use driver_memory::DriverMemory;
 use kernel::Clock;
 pub use kernel::{Backend, Member};
 pub use memory::Memory;
-pub use mmu::{PageFault, Stored};
+pub use mmu::{Caches, PageFault, Stored};
 pub use registers::Registers;
 pub use watch::{Unwatched, Watch};
 
@@ -49,7 +49,8 @@ pub struct Config {
     pub seed: u64,
     /// How many stores a CPU's buffer holds.
     pub buffered: usize,
-    /// How often, of 256 accesses of the driver to shared memory, a CPU is suspended before one (`--cfg rar_observed`).
+    /// How often, of 256 accesses to shared memory, a CPU is suspended before one: of microcode, and with `--cfg rar_observed` of the
+    /// driver.
     pub grain: u8,
     /// How often, of 256 times that it could, a CPU walks the page tables of some page without being asked.
     pub speculation: u8,
@@ -86,6 +87,8 @@ pub struct Machine<'m, const TLB: usize> {
     pub(crate) meter: Mutex<Meter>,
     /// What the machine decides by itself.
     choice: Mutex<Rng>,
+    /// Signals that some unit lost.
+    dropped: AtomicU64,
     steps: AtomicU64,
     clock: Clock,
 }
@@ -109,6 +112,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
             watch,
             meter: Mutex::new(Meter::default()),
             choice: Mutex::new(Rng::with_seed(config.seed)),
+            dropped: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             clock: Clock::Steps,
             config,
@@ -131,6 +135,11 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.config.backend
+    }
+
+    /// Returns how many signals some unit lost.
+    pub fn dropped_signals(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Returns one CPU.

@@ -6,8 +6,8 @@ use super::Stored;
 
 /// Sees every use of a translation. Called with the CPU's TLB locked: an implementation must not access memory.
 pub trait Watch: Sync {
-    /// An access of `cpu` goes through this translation.
-    fn uses(&self, cpu: u32, translation: &Translation);
+    /// An access of `cpu`, a store if `write`, goes through this translation.
+    fn uses(&self, cpu: u32, translation: &Translation, write: bool);
 
     /// A walk of `cpu` reads an entry of the page table at this physical address, be it for an access or on speculation.
     fn walks(&self, cpu: u32, table: u64);
@@ -30,7 +30,7 @@ pub trait Watch: Sync {
 pub struct Unwatched;
 
 impl Watch for Unwatched {
-    fn uses(&self, _: u32, _: &Translation) {}
+    fn uses(&self, _: u32, _: &Translation, _: bool) {}
     fn walks(&self, _: u32, _: u64) {}
     fn drains(&self, _: u32, _: &Stored) {}
     fn drops(&self, _: u32, _: &Translation) {}

@@ -21,8 +21,7 @@ pub(crate) trait Boundary {
     #[cfg(rar_observed)]
     fn access(&self, cpu: u32, address: usize, access: Access);
 
-    /// Returns whether the CPU is interrupted before its next access to shared memory.
-    #[cfg(rar_observed)]
+    /// Returns whether others run before the CPU's next access to shared memory.
     fn pauses(&self) -> bool;
 }
 
