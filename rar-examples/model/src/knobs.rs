@@ -4,38 +4,9 @@
 //! known to us only through people who quote it.
 
 use crate::{
-    Acked, Contexts, Cr3Mismatch, Globals, LatchClear, LinearWidth, MsrsAtInit, Offence, PageReach,
-    Rebase, Scan, ScanOrder, Signals, Sleep, TableSize, ZeroPages,
+    Acked, Contexts, Cr3Mismatch, Faults, Globals, LatchClear, LinearWidth, MsrsAtInit, Offence,
+    PageReach, Rebase, Scan, ScanOrder, Signals, Sleep, TableSize, ZeroPages,
 };
-
-/// Faults that a broken unit could have; none by default. Bit *i* of a mask stands for entry *i*.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct Faults {
-    /// Entries that end in FAILURE without being executed.
-    pub fail: u64,
-    /// Entries that report SUCCESS without being executed, as the Linux RFC v4 cover letter suspects of self-RAR.
-    pub lie: u64,
-    /// Entries that do so only if the CPU itself sent the signal, or one of the signals that became one.
-    pub lie_to_itself: u64,
-    /// Entries that are never served: the byte stays PENDING.
-    pub mute: u64,
-    /// Entries whose status is stored before the invalidation is done.
-    pub early_status: u64,
-    /// How many calls of `service` pass before a fresh signal is served.
-    pub delay: u8,
-}
-
-impl Faults {
-    /// No fault.
-    pub const NONE: Self = Self {
-        fail: 0,
-        lie: 0,
-        lie_to_itself: 0,
-        mute: 0,
-        early_status: 0,
-        delay: 0,
-    };
-}
 
 /// The decisions, one field each. [`Knobs::DEFAULT`] is the unit that the sources make likely, strict towards software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

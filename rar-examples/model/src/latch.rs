@@ -13,6 +13,7 @@ pub enum Sender {
 
 const WANTED: u8 = 1;
 const BY_ITSELF: u8 = 2;
+const TWICE: u8 = 4;
 
 /// What a latch holds; empty if no signal is latched.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,20 @@ impl Latched {
         match sender {
             Sender::Itself => Self(WANTED | BY_ITSELF),
             Sender::Another => Self(WANTED),
+        }
+    }
+
+    /// The same signal, to be served twice.
+    pub(crate) const fn twice(self) -> Self {
+        Self(self.0 | TWICE)
+    }
+
+    /// What is left to serve after it was served once.
+    pub(crate) const fn rest(self) -> Option<Self> {
+        if self.0 & TWICE == 0 {
+            None
+        } else {
+            Some(Self(self.0 & !TWICE))
         }
     }
 

@@ -5,18 +5,22 @@
 mod action;
 mod cache;
 mod decode;
+mod distort;
+mod faults;
 mod illegal;
 mod invalidation;
 mod knobs;
 mod latch;
 mod memory;
 mod msr;
+mod nth;
 mod pages;
 mod policy;
 mod record;
 mod recording_tlb;
 mod region;
 mod resolve;
+mod scan;
 mod service;
 mod serviced;
 mod structure;
@@ -26,9 +30,10 @@ mod translation;
 mod unit;
 
 pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
+pub use faults::{CountedPages, Faults, ServedEntries, UsedPcid};
 pub use illegal::Illegal;
 pub use invalidation::{Contexts, Globals, Invalidation, Structures, Vpids};
-pub use knobs::{Faults, Knobs};
+pub use knobs::Knobs;
 pub use latch::Sender;
 pub use memory::{PhysicalMemory, SharedBytes};
 pub use msr::{

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Knobs, MsrsAtInit, Offence, Rebase};
+use crate::{Faults, Knobs, MsrsAtInit, Offence, Rebase};
 
 /// IA32_CORE_CAPABILITIES, read-only; bit 1 says that RAR exists.
 pub const CORE_CAPABILITIES: u32 = 0xcf;
@@ -18,6 +18,9 @@ pub const INFO: u32 = 0xf0;
 
 const ENABLE: u64 = 1 << 31;
 const IGNORE_IF: u64 = 1 << 30;
+/// Bits below the base of an action vector, and of a payload table.
+const VECTOR_ALIGNMENT: u32 = 6;
+const TABLE_ALIGNMENT: u32 = 12;
 const RAR_CAPABILITY: u64 = 1 << 1;
 
 /// Which instruction was refused.
@@ -102,11 +105,12 @@ impl Registers {
         };
         let (register, legal) = match msr {
             CONTROL => (&self.control, ENABLE | IGNORE_IF),
-            ACTION_VECTOR_BASE => (&self.vector, address_bits(knobs, 6)),
-            PAYLOAD_TABLE_BASE => (&self.table, address_bits(knobs, 12)),
+            ACTION_VECTOR_BASE => (&self.vector, address_bits(knobs, VECTOR_ALIGNMENT)),
+            PAYLOAD_TABLE_BASE => (&self.table, address_bits(knobs, TABLE_ALIGNMENT)),
             _ => return Err(fault),
         };
-        if knobs.msr_reserved_bits == Offence::Fail && value & !legal != 0 {
+        let accepted = legal | low_bits_accepted(msr, &knobs.faults);
+        if knobs.msr_reserved_bits == Offence::Fail && value & !accepted != 0 {
             return Err(fault);
         }
         if msr != CONTROL && knobs.rebase == Rebase::Fault && self.is_enabled() {
@@ -129,4 +133,14 @@ impl Registers {
 fn address_bits(knobs: &Knobs, alignment: u32) -> u64 {
     let width = u32::from(knobs.physical_address_bits.min(52));
     ((1 << width) - 1) & (u64::MAX << alignment)
+}
+
+/// Returns the reserved low bits that a broken unit lets pass.
+fn low_bits_accepted(msr: u32, faults: &Faults) -> u64 {
+    let (accepted, bits) = match msr {
+        CONTROL => (faults.control_low_bits_accepted, 30),
+        ACTION_VECTOR_BASE => (faults.base_low_bits_accepted, VECTOR_ALIGNMENT),
+        _ => (faults.base_low_bits_accepted, TABLE_ALIGNMENT),
+    };
+    if accepted { (1 << bits) - 1 } else { 0 }
 }

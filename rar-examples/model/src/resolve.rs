@@ -11,20 +11,23 @@ pub(crate) fn execute(action: Action, knobs: &Knobs, tlb: &mut impl Tlb) -> Outc
         Action::Invpg { cr3: Some(cr3), .. } if (cr3 ^ tlb.cr3()) & knobs.cr3_mask != 0 => {
             return Outcome::Cr3Differs(knobs.cr3_mismatch);
         }
-        Action::Invpg { scope, .. } => tlb.invalidate(invpg(scope, knobs)),
-        Action::Invpcid(scope) => tlb.invalidate(invpcid(scope, knobs)),
-        Action::Invept(eptp) => tlb.invalidate(Invalidation::Ept(eptp)),
-        Action::Invvpid(scope) => tlb.invalidate(Invalidation::Vpid(scope)),
+        Action::Invpg { scope, .. } => flush(invpg(scope, knobs), knobs, tlb),
+        Action::Invpcid(scope) => flush(invpcid(scope, knobs), knobs, tlb),
+        Action::Invept(eptp) => flush(Invalidation::Ept(eptp), knobs, tlb),
+        Action::Invvpid(scope) => flush(Invalidation::Vpid(scope), knobs, tlb),
         Action::Wrmsr { msr, .. } if is_own(msr) => Err(Refused::MsrWrite { msr }),
         Action::Wrmsr { msr, value } => tlb.write_msr(msr, value),
     };
-    match done {
-        Ok(()) => {
-            tlb.drain_stores();
-            Outcome::Performed
-        }
-        Err(refused) => Outcome::Refused(refused),
+    done.map_or_else(Outcome::Refused, |()| Outcome::Performed)
+}
+
+fn flush(invalidation: Invalidation, knobs: &Knobs, tlb: &mut impl Tlb) -> Result<(), Refused> {
+    let performed = knobs.faults.distort(invalidation, tlb.vpid());
+    tlb.invalidate(performed)?;
+    if !knobs.faults.stores_not_drained {
+        tlb.drain_stores();
     }
+    Ok(())
 }
 
 fn is_own(msr: u32) -> bool {

@@ -9,7 +9,7 @@ pub enum Signalled {
     Latched,
     /// One was requested already; the two are one.
     Merged,
-    /// Lost: the unit is disabled, or the CPU is in a state that loses signals.
+    /// Lost: the unit is disabled, the CPU is in a state that loses signals, or a fault takes it.
     Dropped,
 }
 

@@ -41,6 +41,13 @@ pub trait Tlb {
     /// Returns CR3 as the CPU holds it now; INVPG with CR3 match is compared with it.
     fn cr3(&self) -> u64;
 
+    /// Returns the VPID of the guest that the CPU runs now; 0 for none, and without an implementation.
+    ///
+    /// A right unit need not know: it flushes the host's translations in either case.
+    fn vpid(&self) -> u16 {
+        0
+    }
+
     /// Removes at least what `invalidation` names, and returns only when that is complete.
     ///
     /// # Errors
@@ -70,6 +77,10 @@ pub trait Tlb {
 impl<T: Tlb + ?Sized> Tlb for &mut T {
     fn cr3(&self) -> u64 {
         T::cr3(self)
+    }
+
+    fn vpid(&self) -> u16 {
+        T::vpid(self)
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {

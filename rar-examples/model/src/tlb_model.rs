@@ -173,6 +173,10 @@ impl<const N: usize, const S: usize> Tlb for TlbModel<N, S> {
         self.cr3
     }
 
+    fn vpid(&self) -> u16 {
+        self.space().0
+    }
+
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
         if matches!(invalidation, Invalidation::Ept(_) | Invalidation::Vpid(_)) {
             return Err(Refused::NotInVmxRoot);

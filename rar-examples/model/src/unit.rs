@@ -4,7 +4,8 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::latch::{Latch, Latched};
 use crate::msr::Registers;
-use crate::{CONTROL, GeneralProtection, Knobs, Sender, Signalled, Signals};
+use crate::nth::EveryNth;
+use crate::{GeneralProtection, Knobs, Sender, Signalled, Signals};
 
 /// RFLAGS.IF of the CPU at the moment of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -57,6 +58,8 @@ pub struct RarUnit {
     pub(crate) registers: Registers,
     pub(crate) latch: Latch,
     pub(crate) delay: AtomicU8,
+    pub(crate) entries: EveryNth,
+    signals: EveryNth,
     activity: AtomicU8,
 }
 
@@ -97,10 +100,9 @@ impl RarUnit {
     /// [`GeneralProtection`] for an unknown or read-only register, for reserved bits (which include alignment and bits
     /// at or above MAXPHYADDR), and for a base register while ENABLE is 1. The register is unchanged then.
     pub fn write_msr(&self, msr: u32, value: u64) -> Result<(), GeneralProtection> {
-        let was_enabled = self.registers.is_enabled();
+        let answered = self.answers();
         self.registers.write(msr, value, &self.knobs)?;
-        let disabled = msr == CONTROL && was_enabled && !self.registers.is_enabled();
-        if disabled && self.knobs.at_disable == Signals::Drop {
+        if answered && !self.answers() && self.knobs.at_disable == Signals::Drop {
             self.latch.take();
         }
         Ok(())
@@ -115,17 +117,31 @@ impl RarUnit {
     ///
     /// Whether RFLAGS.IF lets it be served is not asked here: a signal is latched with IF=0 too.
     pub fn signal_from(&self, sender: Sender) -> Signalled {
-        let disabled = !self.registers.is_enabled() && self.knobs.while_disabled == Signals::Drop;
+        let faults = &self.knobs.faults;
+        let disabled = !self.answers() && self.knobs.while_disabled == Signals::Drop;
         let inhibited =
             self.activity() == Activity::Inhibited && self.knobs.while_inhibited == Signals::Drop;
-        if disabled || inhibited {
+        if disabled || inhibited || self.signals.is_due(faults.lose_every) {
             return Signalled::Dropped;
         }
-        if self.latch.add(Latched::by(sender)).is_wanted() {
+        let mut signal = Latched::by(sender);
+        if faults.signal_duplicated {
+            signal = signal.twice();
+        }
+        if self.latch.add(signal).is_wanted() {
+            if faults.signals_annihilate {
+                self.latch.take();
+                return Signalled::Dropped;
+            }
             return Signalled::Merged;
         }
-        self.delay.store(self.knobs.faults.delay, Ordering::Release);
+        self.delay.store(faults.delay, Ordering::Release);
         Signalled::Latched
+    }
+
+    /// Returns whether signals are served at all.
+    pub(crate) fn answers(&self) -> bool {
+        self.registers.is_enabled() || self.knobs.faults.serves_disabled
     }
 
     /// Returns whether a signal is latched.
@@ -136,7 +152,9 @@ impl RarUnit {
 
     /// Does what INIT does: the latch is cleared; the registers follow their knob. The activity is the caller's business.
     pub fn init(&self) {
-        self.latch.take();
+        if !self.knobs.faults.latch_kept_at_init {
+            self.latch.take();
+        }
         self.registers.init(self.knobs.msrs_at_init);
     }
 
