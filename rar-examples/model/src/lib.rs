@@ -5,6 +5,7 @@
 mod action;
 mod cache;
 mod decode;
+mod defect;
 mod distort;
 mod faults;
 mod illegal;
@@ -30,6 +31,7 @@ mod translation;
 mod unit;
 
 pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
+pub use defect::{Defect, UnknownDefect};
 pub use faults::{CountedPages, Faults, ServedEntries, UsedPcid};
 pub use illegal::Illegal;
 pub use invalidation::{Contexts, Globals, Invalidation, Structures, Vpids};

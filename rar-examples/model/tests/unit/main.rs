@@ -1,11 +1,13 @@
 //! The unit as a driver sees it: registers, memory and TLB.
 
 mod concurrency;
+mod defects;
 mod execution;
 mod illegal;
 mod knobs;
 mod msrs;
 mod properties;
+mod readme;
 mod rig;
 mod scan;
 mod signals;

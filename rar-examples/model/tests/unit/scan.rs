@@ -74,14 +74,14 @@ fn knob_order() {
 }
 
 /// Calls a hook after each store and logs it: software that runs in the middle of a scan.
-struct Meddler<'a, F> {
+pub(crate) struct Meddler<'a, F> {
     memory: SharedBytes<'a>,
     stores: RefCell<Vec<(u64, u8)>>,
     hook: F,
 }
 
 impl<'a, F: Fn(&SharedBytes<'a>, u64, u8)> Meddler<'a, F> {
-    fn new(memory: SharedBytes<'a>, hook: F) -> Self {
+    pub(crate) fn new(memory: SharedBytes<'a>, hook: F) -> Self {
         Self {
             memory,
             stores: RefCell::default(),
