@@ -86,6 +86,10 @@ impl FlushGeneration {
     }
 
     /// From now on the CPU may be left alone.
+    ///
+    /// It must be an update, not a store: the locked instruction that x86 makes of it lets every earlier store reach memory. A
+    /// store that still waited in the buffer, translated long since, would go to a page that was freed while the CPU was left
+    /// alone.
     pub(crate) fn defer(&self) {
         self.requested.fetch_or(DEFERRED, Ordering::AcqRel);
     }

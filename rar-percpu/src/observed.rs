@@ -13,10 +13,12 @@ use std::sync::OnceLock;
 pub enum Access {
     /// Reads it.
     Read,
-    /// Writes it, or reads and writes it in one.
+    /// Writes it.
     Write,
-    /// Touches none: a fence.
-    Fence,
+    /// Reads and writes it in one: on x86 a locked instruction, before which buffered stores reach memory.
+    Update,
+    /// Touches none: a fence, before which buffered stores reach memory if it is sequentially consistent.
+    Fence(Ordering),
 }
 
 /// Sees every access to what CPUs share, before it happens.
@@ -40,7 +42,7 @@ fn before(address: usize, access: Access) {
 
 /// As [`atomic::fence`].
 pub fn fence(order: Ordering) {
-    before(0, Access::Fence);
+    before(0, Access::Fence(order));
     atomic::fence(order);
 }
 
@@ -70,27 +72,27 @@ macro_rules! observed {
 
             /// As in `core`.
             pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                self.shown(Access::Write).fetch_add(value, order)
+                self.shown(Access::Update).fetch_add(value, order)
             }
 
             /// As in `core`.
             pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                self.shown(Access::Write).fetch_sub(value, order)
+                self.shown(Access::Update).fetch_sub(value, order)
             }
 
             /// As in `core`.
             pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
-                self.shown(Access::Write).fetch_and(value, order)
+                self.shown(Access::Update).fetch_and(value, order)
             }
 
             /// As in `core`.
             pub fn fetch_or(&self, value: $value, order: Ordering) -> $value {
-                self.shown(Access::Write).fetch_or(value, order)
+                self.shown(Access::Update).fetch_or(value, order)
             }
 
             /// As in `core`.
             pub fn fetch_max(&self, value: $value, order: Ordering) -> $value {
-                self.shown(Access::Write).fetch_max(value, order)
+                self.shown(Access::Update).fetch_max(value, order)
             }
 
             /// As in `core`.
@@ -105,7 +107,7 @@ macro_rules! observed {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                self.shown(Access::Write)
+                self.shown(Access::Update)
                     .compare_exchange(current, new, success, failure)
             }
 

@@ -102,6 +102,11 @@ impl<const TLB: usize> Cpu<TLB> {
         });
     }
 
+    /// Returns the VPID of the guest that runs, 0 if none does.
+    pub(crate) fn vpid(&self) -> u16 {
+        if self.is_in_guest() { VPID } else { 0 }
+    }
+
     pub(crate) fn is_in_guest(&self) -> bool {
         self.in_guest.load(Ordering::Acquire)
     }

@@ -27,6 +27,11 @@ impl<const TLB: usize> Boundary for Machine<'_, TLB> {
         self.meter().touch(cpu, address, access);
     }
 
+    #[cfg(rar_observed)]
+    fn drain(&self, cpu: u32) {
+        self.drain_stores(cpu);
+    }
+
     fn pauses(&self) -> bool {
         self.choice().u8(..) < self.config.grain
     }
@@ -138,6 +143,10 @@ struct UnitTlb<'b, 'm, const TLB: usize> {
 impl<const TLB: usize> Tlb for UnitTlb<'_, '_, TLB> {
     fn cr3(&self) -> u64 {
         self.machine.cpu(self.cpu).with_tlb(|tlb| tlb.cr3())
+    }
+
+    fn vpid(&self) -> u16 {
+        self.machine.cpu(self.cpu).vpid()
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {

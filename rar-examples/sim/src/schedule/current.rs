@@ -21,6 +21,10 @@ pub(crate) trait Boundary {
     #[cfg(rar_observed)]
     fn access(&self, cpu: u32, address: usize, access: Access);
 
+    /// The CPU executes a locked instruction or a fence, which its buffered stores may not pass.
+    #[cfg(rar_observed)]
+    fn drain(&self, cpu: u32);
+
     /// Returns whether others run before the CPU's next access to shared memory.
     fn pauses(&self) -> bool;
 }
@@ -115,6 +119,15 @@ pub(super) fn access(address: usize, access: Access) {
     if let Some(current) = CURRENT.get() {
         // SAFETY: as in `step`.
         unsafe { current.boundary.as_ref() }.access(current.cpu, address, access);
+    }
+}
+
+/// Lets the buffered stores of the CPU reach memory.
+#[cfg(rar_observed)]
+pub(super) fn drain_stores() {
+    if let Some(current) = CURRENT.get() {
+        // SAFETY: as in `step`.
+        unsafe { current.boundary.as_ref() }.drain(current.cpu);
     }
 }
 

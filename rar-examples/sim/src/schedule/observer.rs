@@ -1,6 +1,6 @@
 //! Every access of the driver to shared memory is metered, and many are a chance for other CPUs to run.
 
-use rar_percpu::sync::{Access, Observer};
+use rar_percpu::sync::{Access, Observer, Ordering};
 
 use super::current;
 use crate::meter;
@@ -13,7 +13,12 @@ impl Observer for Everywhere {
         match access {
             Access::Read => current::access(address, meter::Access::Read),
             Access::Write => current::access(address, meter::Access::Write),
-            Access::Fence => {}
+            Access::Update => {
+                current::drain_stores();
+                current::access(address, meter::Access::Write);
+            }
+            Access::Fence(Ordering::SeqCst) => current::drain_stores(),
+            Access::Fence(_) => {}
         }
     }
 }
