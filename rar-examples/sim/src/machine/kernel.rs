@@ -1,7 +1,6 @@
 //! What the simulated kernel gives the driver: its machine boundary, and its CPUs' way online and offline.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use rar_model::Activity;
 use rar_percpu::fake::pinned;
@@ -24,12 +23,12 @@ pub enum Backend {
 }
 
 /// What the machine's clock counts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Clock {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
     /// Steps of the scheduler, shared out among the CPUs.
     Steps,
-    /// Microseconds.
-    Time(Instant),
+    /// Microseconds, for CPUs that are threads.
+    Time,
 }
 
 /// A CPU that is online.
@@ -108,12 +107,26 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         }
     }
 
-    /// Halts until an interrupt waits, with interrupts enabled while halted; returns with them enabled.
+    /// Halts with interrupts enabled until one waits, and takes it.
     pub fn halt(&self, cpu: u32) {
+        self.halt_while(cpu, || true);
+    }
+
+    /// Halts with interrupts enabled until one waits or so many moments have passed.
+    pub fn halt_for(&self, cpu: u32, moments: u8) {
+        let mut left = moments;
+        self.halt_while(cpu, || {
+            left = left.saturating_sub(1);
+            left > 0
+        });
+    }
+
+    fn halt_while(&self, cpu: u32, mut goes_on: impl FnMut() -> bool) {
         let me = self.cpu(cpu);
         me.set_activity(Activity::Halted);
         me.set_interrupts(true);
-        while !me.interrupt_waits() && me.with_unit(|unit| unit.activity()) == Activity::Halted {
+        let is_halted = || me.with_unit(|unit| unit.activity()) == Activity::Halted;
+        while !me.interrupt_waits() && is_halted() && goes_on() {
             self.sleep(cpu);
         }
         me.set_activity(Activity::Running);
@@ -169,9 +182,9 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
 
     fn now(&self) -> Ticks {
         step();
-        Ticks(match self.clock {
+        Ticks(match self.config.clock {
             Clock::Steps => self.steps.load(Ordering::Relaxed) / u64::from(self.cpus()),
-            Clock::Time(start) => u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+            Clock::Time => u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
         })
     }
 

@@ -35,6 +35,14 @@ impl Memory {
             .swap(value, Ordering::SeqCst)
     }
 
+    /// Clears bits of a quadword in one access and returns what was there.
+    pub fn clear(&self, address: u64, bits: u64) -> u64 {
+        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
+        words
+            .get(&address)
+            .map_or(0, |word| word.fetch_and(!bits, Ordering::SeqCst))
+    }
+
     /// Stores a quadword.
     pub fn store(&self, address: u64, value: u64) {
         self.exchange(address, value);

@@ -14,8 +14,7 @@ mod watch;
 pub use apic::Addressing;
 pub use cpu::{Cpu, Vector};
 pub use driver_memory::DriverMemory;
-use kernel::Clock;
-pub use kernel::{Backend, Member};
+pub use kernel::{Backend, Clock, Member};
 pub use memory::Memory;
 pub use mmu::{Caches, PageFault, Stored};
 pub use registers::Registers;
@@ -45,6 +44,8 @@ pub struct Config {
     pub addressing: Addressing,
     /// Whether the units answer while interrupts are disabled.
     pub interrupts: rar_regs::InterruptPolicy,
+    /// What the clock counts.
+    pub clock: Clock,
     /// Decides what the machine does on its own: speculation, and when buffered stores leave.
     pub seed: u64,
     /// How many stores a CPU's buffer holds.
@@ -66,6 +67,7 @@ impl Config {
             knobs: vec![Knobs::DEFAULT],
             addressing: Addressing::Physical,
             interrupts: rar_regs::InterruptPolicy::IgnoreIf,
+            clock: Clock::Steps,
             seed: 1,
             buffered: 8,
             grain: 64,
@@ -90,13 +92,24 @@ pub struct Machine<'m, const TLB: usize> {
     /// Signals that some unit lost.
     dropped: AtomicU64,
     steps: AtomicU64,
-    clock: Clock,
+    started: Instant,
 }
 
 impl<'m, const TLB: usize> Machine<'m, TLB> {
     /// Returns a machine after power-on, which `watch` sees the accesses of.
     #[must_use]
     pub fn new(domain: &'m Domain<'m>, watch: &'m dyn Watch, config: Config) -> Self {
+        Self::with_memory(domain, watch, config, Memory::default())
+    }
+
+    /// Returns the same, with page tables in memory already.
+    #[must_use]
+    pub fn with_memory(
+        domain: &'m Domain<'m>,
+        watch: &'m dyn Watch,
+        config: Config,
+        memory: Memory,
+    ) -> Self {
         #[cfg(rar_observed)]
         crate::schedule::install();
         let knobs = config.knobs.iter().cycle();
@@ -107,14 +120,14 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         Self {
             domain,
             driver: DriverMemory::of(domain),
-            memory: Memory::default(),
+            memory,
             cpus,
             watch,
             meter: Mutex::new(Meter::default()),
             choice: Mutex::new(Rng::with_seed(config.seed)),
             dropped: AtomicU64::new(0),
             steps: AtomicU64::new(0),
-            clock: Clock::Steps,
+            started: Instant::now(),
             config,
         }
     }
@@ -172,8 +185,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     }
 
     /// Runs `body` for every CPU, each on a thread of its own.
-    pub fn run_threads(&mut self, body: &(dyn Fn(u32) + Sync)) {
-        self.clock = Clock::Time(Instant::now());
+    pub fn run_threads(&self, body: &(dyn Fn(u32) + Sync)) {
         run_threads(self.cpus(), self, body);
     }
 

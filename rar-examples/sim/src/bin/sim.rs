@@ -1,0 +1,333 @@
+//! `cargo xtask sim`: random histories on a simulated machine.
+
+use std::fs::File;
+use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use rar_model::Knobs;
+use rar_sim::history::{Campaign, Episode, Finding, History, Scheduler, Summary, problem};
+use rar_sim::machine::{Addressing, Backend};
+use serde::Serialize;
+
+/// A history that hangs is stopped after so many steps per CPU.
+const MOST_STEPS_PER_CPU: u64 = 500_000;
+
+/// Runs random histories of a kernel on a simulated machine and checks every access: no stale translation may be used after
+/// its flush has returned.
+///
+/// Exit codes: 0 no violation, 1 a violation or a hang, 2 wrong usage, 3 a file that cannot be read or written.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask sim", bin_name = "cargo xtask sim")]
+struct Args {
+    /// CPUs of the machine.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    cpus: u32,
+    /// Seed of the first history; the others follow from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Steps to make in all; a step is one choice of the scheduler. The history that is running then is finished.
+    #[arg(long, default_value_t = 1_000_000)]
+    steps: u64,
+    /// Who answers signals.
+    #[arg(long, value_enum, default_value_t = Answer::Rar)]
+    backend: Answer,
+    /// How a signal addresses its targets.
+    #[arg(long, value_enum, default_value_t = Address::Physical)]
+    addressing: Address,
+    /// Units that answer every open question in the way that flushes least.
+    #[arg(long)]
+    sparing: bool,
+    /// CPUs are threads of the host; nothing can be replayed then, and `--steps` counts accesses that were judged.
+    #[arg(long)]
+    threads: bool,
+    /// Runs the history of this file, which a failing run has written.
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Writes the summary as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where a failing history is written.
+    #[arg(long, value_name = "FILE", default_value = "target/sim-failure.json")]
+    failure: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Answer {
+    /// A RAR unit per CPU, as `rar-model` has it.
+    Rar,
+    /// The handler of an ordinary interrupt.
+    Software,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Address {
+    /// One x2APIC command per target.
+    Physical,
+    /// One x2APIC command per cluster.
+    Cluster,
+    /// One xAPIC command per target; up to 192 CPUs, whose APIC ids fit.
+    Xapic,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(&args) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode> {
+    if matches!(args.addressing, Address::Xapic) && args.cpus > 192 {
+        bail!(
+            "--addressing xapic reaches 192 CPUs, since their APIC ids must be below 255; --cpus is {}: take physical or cluster",
+            args.cpus
+        );
+    }
+    match &args.replay {
+        Some(file) => replay(args, file),
+        None => campaign(args),
+    }
+}
+
+fn episode(args: &Args) -> Episode {
+    Episode {
+        cpus: args.cpus,
+        backend: match args.backend {
+            Answer::Rar => Backend::Hardware,
+            Answer::Software => Backend::Software,
+        },
+        knobs: if args.sparing {
+            Knobs::SPARING
+        } else {
+            Knobs::DEFAULT
+        },
+        addressing: match args.addressing {
+            Address::Physical => Addressing::Physical,
+            Address::Cluster => Addressing::Cluster,
+            Address::Xapic => Addressing::Xapic,
+        },
+        scheduler: if args.threads {
+            Scheduler::Threads
+        } else {
+            Scheduler::Deterministic
+        },
+        most_steps: MOST_STEPS_PER_CPU * u64::from(args.cpus),
+    }
+}
+
+fn campaign(args: &Args) -> Result<ExitCode> {
+    let bar = progress(args.steps);
+    let started = Instant::now();
+    let campaign = Campaign {
+        episode: episode(args),
+        seed: args.seed,
+        steps: args.steps,
+    };
+    let ended = campaign.run(&mut |steps| bar.set_position(steps.min(args.steps)));
+    bar.finish_and_clear();
+    let (summary, finding) = match ended {
+        Ok(summary) => (summary, None),
+        Err(failed) => {
+            let (finding, summary) = *failed;
+            (summary, Some(finding))
+        }
+    };
+    print(args, &summary, started.elapsed());
+    if let Some(path) = &args.json {
+        let report = Report {
+            cpus: args.cpus,
+            seed: args.seed,
+            backend: backend(args),
+            seconds: started.elapsed().as_secs_f64(),
+            summary: &summary,
+            finding: finding.as_ref(),
+        };
+        write_json(path, &report)?;
+    }
+    match finding {
+        None => {
+            println!("no stale translation was used after its flush had returned");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(finding) => {
+            show(args, &finding)?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Report<'a> {
+    cpus: u32,
+    seed: u64,
+    backend: &'static str,
+    seconds: f64,
+    summary: &'a Summary,
+    finding: Option<&'a Finding>,
+}
+
+fn backend(args: &Args) -> &'static str {
+    match args.backend {
+        Answer::Rar => "model",
+        Answer::Software => "software",
+    }
+}
+
+fn print(args: &Args, summary: &Summary, time: Duration) {
+    let Summary {
+        histories,
+        steps,
+        flushes,
+        errors,
+        skipped,
+        fallbacks,
+        failures,
+        slotless,
+        tally,
+        transfers,
+    } = summary;
+    let scheduler = if args.threads {
+        "threads"
+    } else {
+        "one at a time"
+    };
+    println!(
+        "backend {}, {} CPUs, {scheduler}, seed {}: {histories} histories, {steps} steps in {:.1} s",
+        backend(args),
+        args.cpus,
+        args.seed,
+        time.as_secs_f64()
+    );
+    println!(
+        "flushes            {flushes} ({errors} errors, {fallbacks} CPUs by fallback, {failures} FAILURE bytes, {slotless} without a slot)"
+    );
+    println!(
+        "judged             {} accesses, {} steps of page walks; {} used what was replaced but not yet flushed",
+        tally.accesses, tally.walks, tally.stale_uses
+    );
+    println!(
+        "freed              {} frames and tables ({skipped} operations skipped)",
+        tally.freed
+    );
+    println!(
+        "dropped            {} translations, {} of them needlessly ({:.2} a flush)",
+        tally.dropped,
+        tally.needless,
+        ratio(tally.needless, *flushes)
+    );
+    if cfg!(rar_observed) {
+        println!(
+            "cache lines moved  {transfers} ({:.1} a flush)",
+            ratio(*transfers, *flushes)
+        );
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+fn show(args: &Args, finding: &Finding) -> Result<()> {
+    if let Some(folder) = args.failure.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    write_json(&args.failure, &finding.minimal)?;
+    println!("VIOLATION (seed {}): {}", finding.seed, finding.what);
+    println!(
+        "cut down to {} operations: {}",
+        finding.minimal.ops.len(),
+        finding.minimal_what
+    );
+    for (cpu, op) in &finding.minimal.ops {
+        println!("  CPU {cpu:4}  {op:?}");
+    }
+    println!(
+        "again, whole:    cargo xtask sim {} --seed {} --steps 1",
+        machine(args),
+        finding.seed
+    );
+    println!(
+        "again, cut down: cargo xtask sim {} --replay {}",
+        machine(args),
+        args.failure.display()
+    );
+    Ok(())
+}
+
+/// The options that make the machine.
+fn machine(args: &Args) -> String {
+    let name = |value: Option<clap::builder::PossibleValue>| {
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    };
+    let mut line = format!(
+        "--cpus {} --backend {} --addressing {}",
+        args.cpus,
+        name(args.backend.to_possible_value()),
+        name(args.addressing.to_possible_value())
+    );
+    if args.sparing {
+        line.push_str(" --sparing");
+    }
+    line
+}
+
+fn replay(args: &Args, file: &Path) -> Result<ExitCode> {
+    let reader = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let history: History = serde_json::from_reader(BufReader::new(reader))
+        .with_context(|| format!("{} is no history", file.display()))?;
+    for (cpu, op) in &history.ops {
+        println!("  CPU {cpu:4}  {op:?}");
+    }
+    match problem(&episode(args).run(&history)) {
+        None => {
+            println!("nothing is wrong with this history");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(what) => {
+            println!("VIOLATION: {what}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Writes the whole file or none.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let write = || -> Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.write_all(b"\n")?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn progress(steps: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        eprintln!("histories on a simulated machine ...");
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(steps);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{elapsed:>4} {bar:40} {human_pos}/{human_len} steps, {eta} left",
+    ) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

@@ -1,0 +1,278 @@
+//! History after history until so many steps are made; a failing one is cut down to what fails.
+
+use std::time::{Duration, Instant};
+
+use proptest::strategy::{Strategy as _, ValueTree as _};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use rar_shootdown::Statistics;
+use serde::Serialize;
+
+use super::episode::{Ending, Episode};
+use super::op::History;
+use super::oracle::{Tally, Violation};
+
+/// How long a failing history is cut down.
+const SHRINK_TIME: Duration = Duration::from_secs(20);
+/// With how many orders of the CPUs a shorter history is tried before it counts as passing: on few CPUs, and on many.
+const ORDERS: [u64; 2] = [60, 6];
+const FEW: u32 = 8;
+/// Operations of a history, for each CPU, and at least.
+const OPS_PER_CPU: usize = 6;
+const LEAST_OPS: usize = 120;
+
+/// Many histories of one kind of machine.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// The machine.
+    pub episode: Episode,
+    /// The seed of the first history; the others follow from it.
+    pub seed: u64,
+    /// How many steps to make in all.
+    pub steps: u64,
+}
+
+/// Everything that a campaign counted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Summary {
+    /// Histories that were run.
+    pub histories: u64,
+    /// Steps of the scheduler.
+    pub steps: u64,
+    /// Flushes.
+    pub flushes: u64,
+    /// Flushes that returned an error.
+    pub errors: u64,
+    /// Operations that found what they needed taken.
+    pub skipped: u64,
+    /// CPUs that had to be asked by the fallback.
+    pub fallbacks: u64,
+    /// FAILURE bytes.
+    pub failures: u64,
+    /// Flushes that found no slot.
+    pub slotless: u64,
+    /// What the oracle saw.
+    pub tally: Tally,
+    /// Cache lines that travelled.
+    pub transfers: u64,
+}
+
+/// Why a campaign ended early.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// The seed of the history in which it was found.
+    pub seed: u64,
+    /// What it was.
+    pub what: Problem,
+    /// The shortest history that fails, as far as it was cut down.
+    pub minimal: History,
+    /// What happens in that one.
+    pub minimal_what: Problem,
+}
+
+/// What is wrong with a history's end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Problem {
+    /// A stale translation was used.
+    Stale(Violation),
+    /// It did not end.
+    Hang {
+        /// After how many steps it was stopped.
+        steps: u64,
+    },
+    /// The signal alone was to do it.
+    Fallback {
+        /// CPUs that were asked by the fallback.
+        fallbacks: u64,
+        /// FAILURE bytes.
+        failures: u64,
+        /// Flushes that returned an error.
+        errors: u64,
+    },
+    /// A unit read or wrote memory that is none of the driver's.
+    Strays(u64),
+    /// The machine did not come up.
+    BringUp(String),
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Stale(violation) => write!(f, "{violation}"),
+            Self::Hang { steps } => write!(f, "no end after {steps} steps"),
+            Self::Fallback {
+                fallbacks,
+                failures,
+                errors,
+            } => write!(
+                f,
+                "{fallbacks} CPUs asked by the fallback, {failures} FAILURE bytes, {errors} errors, on a machine that answers"
+            ),
+            Self::Strays(count) => write!(f, "a unit left the driver's memory {count} times"),
+            Self::BringUp(why) => write!(f, "the machine does not come up: {why}"),
+        }
+    }
+}
+
+impl Campaign {
+    /// Runs until the steps are made or something is wrong. `progress` is told the steps made so far, now and then.
+    ///
+    /// # Errors
+    ///
+    /// The finding, and what was counted until then.
+    pub fn run(&self, progress: &mut dyn FnMut(u64)) -> Result<Summary, Box<(Finding, Summary)>> {
+        let mut summary = Summary::default();
+        for number in 0.. {
+            let seed = self.seed_of(number);
+            let mut runner = runner(seed);
+            let ops = (self.episode.cpus as usize * OPS_PER_CPU).max(LEAST_OPS);
+            let strategy = History::any(self.episode.cpus, ops, seed);
+            let Ok(tree) = strategy.new_tree(&mut runner) else {
+                unreachable!("no history is filtered out")
+            };
+            let ended = self.episode.run(&tree.current());
+            if let Ok(ending) = &ended {
+                summary.add(ending);
+            }
+            if let Some(what) = problem(&ended) {
+                let started = Instant::now();
+                let shrunk = runner.run_one(tree, |history| {
+                    if started.elapsed() > SHRINK_TIME {
+                        return Ok(());
+                    }
+                    match self.fails(&history) {
+                        Some(_) => Err(TestCaseError::fail("it fails")),
+                        None => Ok(()),
+                    }
+                });
+                let minimal = match shrunk {
+                    Err(TestError::Fail(_, minimal)) => minimal,
+                    _ => strategy
+                        .new_tree(&mut TestRunner::deterministic())
+                        .map_or_else(
+                            |_| unreachable!("no history is filtered out"),
+                            |tree| tree.current(),
+                        ),
+                };
+                let (seed_of_minimal, minimal_what) =
+                    self.fails(&minimal).unwrap_or((seed, what.clone()));
+                let minimal = History {
+                    seed: seed_of_minimal,
+                    ..minimal
+                };
+                return Err(Box::new((
+                    Finding {
+                        seed,
+                        what,
+                        minimal,
+                        minimal_what,
+                    },
+                    summary,
+                )));
+            }
+            progress(summary.steps);
+            if summary.steps >= self.steps {
+                break;
+            }
+        }
+        Ok(summary)
+    }
+
+    /// Tries a history with several orders of the CPUs; returns the first that fails.
+    fn fails(&self, history: &History) -> Option<(u64, Problem)> {
+        let [few, many] = ORDERS;
+        let orders = if self.episode.cpus <= FEW { few } else { many };
+        (0..orders).find_map(|order| {
+            let seed = history.seed.wrapping_add(order);
+            let tried = History {
+                seed,
+                ops: history.ops.clone(),
+            };
+            problem(&self.episode.run(&tried)).map(|what| (seed, what))
+        })
+    }
+
+    /// The first history has the seed of the campaign itself, so that any one can be run alone.
+    const fn seed_of(&self, number: u64) -> u64 {
+        self.seed
+            .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+}
+
+/// Returns what is wrong with how a history ended.
+#[must_use]
+pub fn problem(ended: &Result<Ending, String>) -> Option<Problem> {
+    match ended {
+        Err(why) => Some(Problem::BringUp(why.clone())),
+        Ok(Ending {
+            violation: Some(violation),
+            ..
+        }) => Some(Problem::Stale(violation.clone())),
+        Ok(ending) if !ending.complete => Some(Problem::Hang {
+            steps: ending.steps,
+        }),
+        Ok(Ending {
+            errors,
+            statistics:
+                Statistics {
+                    fallbacks,
+                    failures,
+                    ..
+                },
+            ..
+        }) if errors + fallbacks + failures > 0 => Some(Problem::Fallback {
+            fallbacks: *fallbacks,
+            failures: *failures,
+            errors: *errors,
+        }),
+        Ok(ending) if ending.strays > 0 => Some(Problem::Strays(ending.strays)),
+        Ok(_) => None,
+    }
+}
+
+fn runner(seed: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    for (byte, value) in bytes.iter_mut().zip(seed.to_le_bytes()) {
+        *byte = value;
+    }
+    let config = Config {
+        failure_persistence: None,
+        max_shrink_iters: u32::MAX,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
+impl Summary {
+    /// Adds what one history counted.
+    fn add(&mut self, ending: &Ending) {
+        let Statistics {
+            fallbacks,
+            failures,
+            slotless,
+            ..
+        } = ending.statistics;
+        let Tally {
+            accesses,
+            stale_uses,
+            walks,
+            dropped,
+            needless,
+            freed,
+        } = ending.tally;
+        self.histories += 1;
+        self.steps += ending.steps;
+        self.flushes += ending.flushes;
+        self.errors += ending.errors;
+        self.skipped += ending.skipped;
+        self.fallbacks += fallbacks;
+        self.failures += failures;
+        self.slotless += slotless;
+        self.transfers += ending.transfers;
+        self.tally.accesses += accesses;
+        self.tally.stale_uses += stale_uses;
+        self.tally.walks += walks;
+        self.tally.dropped += dropped;
+        self.tally.needless += needless;
+        self.tally.freed += freed;
+    }
+}

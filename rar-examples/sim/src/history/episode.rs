@@ -1,0 +1,174 @@
+//! One history on one machine, from power-on to its verdict.
+
+use rar_model::Knobs;
+use rar_percpu::{Domain, PayloadTable, PerCpu};
+use rar_regs::InterruptPolicy;
+use rar_shootdown::{Policy, Shootdown, Statistics};
+
+use super::actor::{Actor, Counts, Stage, TLB, on_own_interrupt};
+use super::op::{History, Op};
+use super::oracle::{Tally, Violation};
+use super::world::World;
+use crate::machine::{Addressing, Backend, Clock, Config, Machine, Memory};
+use crate::schedule::End;
+
+use std::sync::atomic::Ordering;
+
+/// How the CPUs take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduler {
+    /// One at a time, in an order that the seed decides.
+    Deterministic,
+    /// Each on a thread of the host.
+    Threads,
+}
+
+/// What a history runs on.
+#[derive(Clone, Debug)]
+pub struct Episode {
+    /// How many CPUs there are, 1 to 1,024.
+    pub cpus: u32,
+    /// Who answers signals.
+    pub backend: Backend,
+    /// The decisions of the RAR units.
+    pub knobs: Knobs,
+    /// How a signal addresses its targets.
+    pub addressing: Addressing,
+    /// How the CPUs take turns.
+    pub scheduler: Scheduler,
+    /// After how many steps a run that has not ended counts as hanging.
+    pub most_steps: u64,
+}
+
+/// How a history ended.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// What must never happen, if it did.
+    pub violation: Option<Violation>,
+    /// Whether all CPUs came to the end of their part.
+    pub complete: bool,
+    /// Steps of the scheduler.
+    pub steps: u64,
+    /// Flushes that were made.
+    pub flushes: u64,
+    /// Flushes that returned an error.
+    pub errors: u64,
+    /// Operations that found what they needed taken.
+    pub skipped: u64,
+    /// What the oracle saw.
+    pub tally: Tally,
+    /// What the driver counted.
+    pub statistics: Statistics,
+    /// Cache lines that travelled, of those that driver and microcode share.
+    pub transfers: u64,
+    /// How often a unit reached for memory that is none of the driver's.
+    pub strays: u64,
+}
+
+/// Long enough that only who never answers is late.
+const PATIENCE: u64 = 20_000;
+/// Ten seconds in microseconds.
+const REAL_PATIENCE: u64 = 10_000_000;
+
+impl Episode {
+    /// Runs a history.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if the machine cannot be brought up.
+    pub fn run(&self, history: &History) -> Result<Ending, String> {
+        let table = PayloadTable::new();
+        let cpus: Vec<_> = (0..self.cpus).map(|_| PerCpu::new()).collect();
+        let domain = Domain::new(&table, &cpus);
+        let memory = Memory::default();
+        let world = World::new(&memory);
+        let machine: Machine<'_, TLB> =
+            Machine::with_memory(&domain, &world, self.config(history.seed), memory);
+        machine.register_cpus().map_err(|error| error.to_string())?;
+        let support = machine.detect().map_err(|error| error.to_string())?;
+        let entries = support.map_or(64, |support| usize::from(support.entries()));
+        let shootdown = Shootdown::new(&machine, &domain, entries, self.policy());
+        let stage = Stage {
+            world: &world,
+            machine: &machine,
+            shootdown: &shootdown,
+            support,
+            counts: Counts::default(),
+        };
+        let handler = |cpu| on_own_interrupt(&stage, cpu);
+        let _first = world.handler.set(&handler);
+
+        let parts = parts(self.cpus, history);
+        let body = |cpu: u32| {
+            let part = parts.get(cpu as usize).into_iter().flatten();
+            Actor::new(&stage, cpu).run(part.copied());
+        };
+        let end = match self.scheduler {
+            Scheduler::Deterministic => machine.run(history.seed, &body, &mut |steps| {
+                steps < self.most_steps && !world.oracle.has_violation()
+            }),
+            Scheduler::Threads => {
+                machine.run_threads(&body);
+                End::Complete(0)
+            }
+        };
+        let (complete, steps) = match end {
+            End::Complete(steps) => (true, steps),
+            End::Stopped(steps) => (false, steps),
+        };
+        Ok(Ending {
+            violation: world.oracle.violation(),
+            complete,
+            steps,
+            flushes: stage.counts.flushes.load(Ordering::Relaxed),
+            errors: stage.counts.errors.load(Ordering::Relaxed),
+            skipped: stage.counts.skipped.load(Ordering::Relaxed),
+            tally: world.oracle.tally(),
+            statistics: shootdown.statistics(),
+            transfers: machine.meter().transfers(),
+            strays: machine.driver.strays(),
+        })
+    }
+
+    fn config(&self, seed: u64) -> Config {
+        Config {
+            backend: self.backend,
+            knobs: vec![self.knobs],
+            addressing: self.addressing,
+            interrupts: InterruptPolicy::IgnoreIf,
+            clock: match self.scheduler {
+                Scheduler::Deterministic => Clock::Steps,
+                Scheduler::Threads => Clock::Time,
+            },
+            seed,
+            speculation: 32,
+            ..Config::new(self.cpus)
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        let patience = match self.scheduler {
+            Scheduler::Deterministic => PATIENCE,
+            Scheduler::Threads => REAL_PATIENCE,
+        };
+        Policy {
+            answer: patience,
+            fallback: patience,
+            slot: patience,
+            resignal: None,
+            operations: Policy::MAX_OPERATIONS,
+        }
+    }
+}
+
+/// The part of each CPU, in its own order.
+fn parts(cpus: u32, history: &History) -> Vec<Vec<&Op>> {
+    let mut parts = vec![Vec::new(); cpus as usize];
+    for (cpu, op) in &history.ops {
+        let index = usize::from(*cpu).checked_rem(parts.len()).unwrap_or(0);
+        if let Some(part) = parts.get_mut(index) {
+            part.push(op);
+        }
+    }
+    parts
+}

@@ -1,0 +1,15 @@
+//! Random histories of a kernel, and the oracle that judges every access of them.
+
+mod actor;
+mod campaign;
+mod episode;
+mod layout;
+mod op;
+mod oracle;
+mod world;
+
+pub use campaign::{Campaign, Finding, Problem, Summary, problem};
+pub use episode::{Ending, Episode, Scheduler};
+pub use layout::Slot;
+pub use op::{History, Op, Reset};
+pub use oracle::{Deed, Tally, Violation};

@@ -1,0 +1,194 @@
+//! What CPUs do in a history.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::layout::{KERNEL_PAGES, PAGES, REGIONS, SPACES, Slot};
+
+/// One thing that a CPU does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Accesses a page of its own space.
+    Touch {
+        /// Which page.
+        slot: Slot,
+        /// A store, not a load.
+        write: bool,
+    },
+    /// Loads from every page of its own space.
+    Sweep,
+    /// Points a page elsewhere, flushes, and frees the old frame. Maps it if it is not mapped.
+    Remap {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
+    /// Points several pages of a region elsewhere under one flush.
+    RemapMany {
+        /// The space.
+        space: u8,
+        /// The region.
+        region: u8,
+        /// The first page.
+        first: u8,
+        /// How many pages, cut to the region.
+        count: u8,
+    },
+    /// Points a page of each of two spaces elsewhere under one signal.
+    RemapTwo {
+        /// One space.
+        space: u8,
+        /// The other.
+        other: u8,
+        /// Which page, of both.
+        slot: Slot,
+    },
+    /// Unmaps a page, flushes, and frees the frame.
+    Unmap {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
+    /// Takes the right to write a page away and flushes.
+    Revoke {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
+    /// Unhooks a page table with all its pages, flushes, and frees all of it.
+    FreeTable {
+        /// The space.
+        space: u8,
+        /// The region.
+        region: u8,
+    },
+    /// Replaces a page table by one large page, or a large page by a new table.
+    Collapse {
+        /// The space.
+        space: u8,
+        /// The region.
+        region: u8,
+    },
+    /// Replaces the page table of the global pages, flushes, and frees the old one.
+    FreeKernelTable,
+    /// Starts a flush and never waits for it; nothing is freed.
+    Abandon {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
+    /// Runs another space from now on, keeping what is cached.
+    Switch {
+        /// The space.
+        space: u8,
+    },
+    /// Runs another space from now on, and forgets the old one.
+    SwitchAndForget {
+        /// The space.
+        space: u8,
+    },
+    /// Idles: its flushes may be deferred.
+    Idle {
+        /// For how many moments.
+        moments: u8,
+        /// Halted, not spinning.
+        halted: bool,
+    },
+    /// Runs a guest.
+    Guest {
+        /// For how many moments.
+        moments: u8,
+        /// Its flushes may be deferred.
+        deferred: bool,
+    },
+    /// Spins with interrupts disabled, accessing pages.
+    InterruptsOff {
+        /// For how many moments.
+        moments: u8,
+    },
+    /// Goes offline and comes back.
+    Unplug {
+        /// For how many moments.
+        moments: u8,
+        /// What happens to the registers meanwhile.
+        reset: Reset,
+    },
+    /// Interrupts a CPU, whose handler remaps a global page: a flush from an interrupt.
+    Interrupt {
+        /// Which CPU, modulo their number.
+        target: u16,
+    },
+}
+
+/// What a CPU that is offline goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reset {
+    /// Nothing.
+    None,
+    /// INIT.
+    Init,
+    /// It loses power.
+    Power,
+}
+
+/// A history: who does what, in each CPU's own order, and the seed of the order between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Decides every choice of the scheduler and the machine.
+    pub seed: u64,
+    /// The parts of all CPUs.
+    pub ops: Vec<(u16, Op)>,
+}
+
+impl History {
+    /// Returns random histories of up to so many operations on so many CPUs.
+    pub(crate) fn any(cpus: u32, ops: usize, seed: u64) -> impl Strategy<Value = Self> {
+        let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
+        vec((0..cpus, op()), 0..=ops).prop_map(move |ops| Self { seed, ops })
+    }
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let space = || 0..SPACES;
+    let region = || 0..REGIONS;
+    prop_oneof![
+        12 => (slot(), any::<bool>()).prop_map(|(slot, write)| Op::Touch { slot, write }),
+        6 => Just(Op::Sweep),
+        12 => (space(), slot()).prop_map(|(space, slot)| Op::Remap { space, slot }),
+        4 => (space(), region(), 0..PAGES, 2..=PAGES)
+            .prop_map(|(space, region, first, count)| Op::RemapMany { space, region, first, count }),
+        2 => (space(), space(), slot())
+            .prop_map(|(space, other, slot)| Op::RemapTwo { space, other, slot }),
+        4 => (space(), slot()).prop_map(|(space, slot)| Op::Unmap { space, slot }),
+        4 => (space(), slot()).prop_map(|(space, slot)| Op::Revoke { space, slot }),
+        3 => (space(), region()).prop_map(|(space, region)| Op::FreeTable { space, region }),
+        2 => (space(), region()).prop_map(|(space, region)| Op::Collapse { space, region }),
+        1 => Just(Op::FreeKernelTable),
+        1 => (space(), slot()).prop_map(|(space, slot)| Op::Abandon { space, slot }),
+        4 => space().prop_map(|space| Op::Switch { space }),
+        3 => space().prop_map(|space| Op::SwitchAndForget { space }),
+        3 => (0..50_u8, any::<bool>()).prop_map(|(moments, halted)| Op::Idle { moments, halted }),
+        2 => (0..50_u8, any::<bool>()).prop_map(|(moments, deferred)| Op::Guest { moments, deferred }),
+        2 => (0..30_u8).prop_map(|moments| Op::InterruptsOff { moments }),
+        2 => (0..50_u8, reset()).prop_map(|(moments, reset)| Op::Unplug { moments, reset }),
+        3 => any::<u16>().prop_map(|target| Op::Interrupt { target }),
+    ]
+}
+
+fn reset() -> impl Strategy<Value = Reset> {
+    prop_oneof![Just(Reset::None), Just(Reset::Init), Just(Reset::Power)]
+}
+
+fn slot() -> impl Strategy<Value = Slot> {
+    prop_oneof![
+        6 => (0..REGIONS, 0..PAGES).prop_map(|(region, page)| Slot::Small { region, page }),
+        1 => Just(Slot::Large),
+        1 => Just(Slot::Huge),
+        2 => (0..KERNEL_PAGES).prop_map(|page| Slot::Kernel { page }),
+    ]
+}
