@@ -53,17 +53,17 @@ struct Decoder<'a>(&'a Payload);
 impl Decoder<'_> {
     fn invpg(&self, matches_cr3: bool) -> Result<Operation, DecodeError> {
         self.reserved()?;
-        let cr3 = if matches_cr3 {
-            Some(self.cr3()?)
-        } else {
-            self.unused(&[Field::Operand])?;
-            None
-        };
         let scope = match self.0.subtype() {
             0 => InvpgScope::Pages(self.pages()?),
             2 => InvpgScope::All(self.all(Globals::Include)?),
             3 => InvpgScope::All(self.all(Globals::Exclude)?),
             _ => return Err(self.unknown_subtype()),
+        };
+        let cr3 = if matches_cr3 {
+            Some(self.cr3()?)
+        } else {
+            self.unused(&[Field::Operand])?;
+            None
         };
         Ok(Operation::Invpg { cr3, scope })
     }

@@ -178,7 +178,7 @@ fn unused_fields_are_named() {
     for (payload_type, subtype, field, value) in [
         (0, 2, Field::PageSize, 3),
         (0, 3, Field::PageCount, 63),
-        (1, 0, Field::Operand, 1),
+        (1, 3, Field::Operand, 1),
         (1, 2, Field::Operand, 1 << 63),
         (1, 3, Field::Address, 1),
         (2, 1, Field::Address, 0x1000),
