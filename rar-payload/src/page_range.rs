@@ -142,15 +142,12 @@ impl PageRange {
                 width,
             });
         }
-        let Some(last_byte) = start.checked_add(above_first) else {
-            return Err(RangeError::Wraps {
-                start,
-                pages: bytes.div_ceil(size.bytes()),
-                size,
-            });
-        };
         let first = size.align_down(start);
-        let pages = ((last_byte - first) >> size.shift()) + 1;
+        let within = (start - first) + (above_first - size.align_down(above_first));
+        let pages = (above_first >> size.shift()) + (within >> size.shift()) + 1;
+        if start.checked_add(above_first).is_none() {
+            return Err(RangeError::Wraps { start, pages, size });
+        }
         Self::with_width(first, pages, size, width)
     }
 
