@@ -270,36 +270,6 @@ fn a_chunk_holds_at_most_63_pages() -> Result<(), RangeError> {
     Ok(())
 }
 
-/// Checks that the chunks follow each other from the first page to the last, all full but the last.
-fn check_chunks(range: PageRange) {
-    let chunks: Vec<PageChunk> = range.chunks().collect();
-    assert_eq!(chunks.len() as u64, range.chunk_count());
-    let mut next = u128::from(range.start());
-    for (place, chunk) in chunks.iter().enumerate() {
-        assert_eq!(u128::from(chunk.start()), next);
-        assert_eq!(chunk.size(), range.size());
-        assert!((1..=63).contains(&chunk.pages()));
-        assert!(chunk.pages() == 63 || place + 1 == chunks.len());
-        next += u128::from(chunk.pages()) << range.size().shift();
-    }
-    assert_eq!(
-        next,
-        u128::from(range.last()) + u128::from(range.size().bytes())
-    );
-}
-
-#[test]
-fn chunks_cover_exactly_the_range() -> Result<(), RangeError> {
-    for size in PageSize::ALL {
-        for pages in 1..=400 {
-            check_chunks(PageRange::new(0, pages, size)?);
-            let top = 0u64.wrapping_sub(pages << size.shift());
-            check_chunks(PageRange::new(top, pages, size)?);
-        }
-    }
-    Ok(())
-}
-
 #[test]
 fn the_length_of_chunks_counts_down_and_stays_at_its_end() -> Result<(), RangeError> {
     let mut chunks = PageRange::new(0x1000, 127, PageSize::Size4K)?.chunks();
@@ -361,13 +331,6 @@ proptest! {
             let in_low = end <= half;
             let in_high = u128::from(start) >= (1 << 64) - half && end <= 1 << 64;
             prop_assert!(bytes == 0 || !(in_low || in_high));
-        }
-    }
-
-    #[test]
-    fn chunks_of_any_small_range(page in 0u64..1 << 17, pages in 1u64..5000, size in any_size()) {
-        if let Ok(range) = PageRange::new(page << size.shift(), pages, size) {
-            check_chunks(range);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What requests are cut to and rounded up to.
 
-use proptest::prelude::*;
 use rar_payload::{
     Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
 };
@@ -13,44 +12,6 @@ const fn context(pcid: Pcid) -> Operation {
 
 const fn all(globals: Globals) -> Operation {
     Operation::Invpcid(InvpcidScope::AllContexts(globals))
-}
-
-/// What a translation looks like to a flush.
-#[derive(Clone, Copy, Debug)]
-enum Cached {
-    Of(Pcid),
-    Global,
-}
-
-/// Returns whether a single operation, as the INVPCID instruction, drops a translation for certain,
-/// at any address.
-fn drops(operation: Operation, cached: Cached) -> bool {
-    let Operation::Invpcid(scope) = operation else {
-        return false;
-    };
-    match (scope, cached) {
-        (InvpcidScope::Pages { .. }, _) => false,
-        (InvpcidScope::Context { pcid }, Cached::Of(other)) => pcid == other,
-        (InvpcidScope::Context { .. }, Cached::Global) => false,
-        (InvpcidScope::AllContexts(_), Cached::Of(_)) => true,
-        (InvpcidScope::AllContexts(globals), Cached::Global) => globals == Globals::Include,
-    }
-}
-
-/// Returns whether a request wants a translation gone at some address.
-fn wants(request: Request, cached: Cached) -> bool {
-    match (request, cached) {
-        (
-            Request::Pages { pcid, .. }
-            | Request::AddressSpace { pcid }
-            | Request::TablesFreed(TableOwner::AddressSpace(pcid)),
-            Cached::Of(other),
-        ) => pcid == other,
-        (Request::GlobalPages { .. } | Request::TablesFreed(TableOwner::Kernel), _) => true,
-        (Request::Everything { .. }, Cached::Of(_)) => true,
-        (Request::Everything { globals }, Cached::Global) => globals == Globals::Include,
-        (_, Cached::Global) => false,
-    }
 }
 
 fn requests() -> Result<Vec<Request>, Error> {
@@ -72,37 +33,6 @@ fn requests() -> Result<Vec<Request>, Error> {
         requests.push(Request::TablesFreed(TableOwner::AddressSpace(pcid)));
     }
     Ok(requests)
-}
-
-fn translations() -> Result<Vec<Cached>, Error> {
-    let mut translations = vec![Cached::Global];
-    for number in [0, 1, 2, 4095] {
-        translations.push(Cached::Of(Pcid::new(number)?));
-    }
-    Ok(translations)
-}
-
-#[test]
-fn whole_and_covering_never_flush_too_little() -> Result<(), Error> {
-    for a in requests()? {
-        for b in requests()? {
-            for c in requests()? {
-                let covering = Request::covering(&[a, b, c]);
-                for cached in translations()? {
-                    for request in [a, b, c] {
-                        if wants(request, cached) {
-                            assert!(drops(request.whole(), cached), "{request:?} {cached:?}");
-                            assert!(
-                                drops(covering, cached),
-                                "{a:?} {b:?} {c:?}: {covering:?} spares {cached:?}"
-                            );
-                        }
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
 }
 
 #[test]
@@ -186,26 +116,4 @@ fn whole_is_open_to_constants() {
     ]);
     assert_eq!(WHOLE, context(Pcid::ZERO));
     assert_eq!(COVERING, all(Globals::Include));
-}
-
-proptest! {
-    /// Every page is named by exactly one operation, under the right PCID and size, and no other
-    /// page is.
-    #[test]
-    fn operations_name_every_page_once(page in 0u64..1 << 17, pages in 1u64..2000, number in 0u16..4096) {
-        let (Ok(pcid), Ok(range)) = (Pcid::new(number), PageRange::new(page << 12, pages, PageSize::Size4K)) else {
-            return Err(TestCaseError::reject("no request"));
-        };
-        let request = Request::Pages { pcid, range };
-        let mut named = Vec::new();
-        for operation in request.operations() {
-            let Operation::Invpcid(InvpcidScope::Pages { pcid: of, pages }) = operation else {
-                return Err(TestCaseError::fail("not a page operation"));
-            };
-            prop_assert_eq!(of, pcid);
-            prop_assert_eq!(pages.size(), PageSize::Size4K);
-            named.extend((0..u64::from(pages.pages())).map(|i| (pages.start() >> 12) + i));
-        }
-        prop_assert_eq!(named, (page..page + pages).collect::<Vec<_>>());
-    }
 }
