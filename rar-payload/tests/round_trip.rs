@@ -108,11 +108,12 @@ fn judge(words: [u64; 8]) -> Result<(), TestCaseError> {
     let payload = Payload::from_words(words);
     match Operation::decode(&payload) {
         Ok(operation) => {
-            prop_assert_eq!(first_offence(&payload), None);
+            prop_assert!(legal(&payload), "{:?}", operation);
             prop_assert_eq!(operation.encode(), without_software(words));
             prop_assert_eq!(operation.payload_type(), payload.payload_type());
         }
         Err(error) => {
+            prop_assert!(!legal(&payload), "{}", error);
             prop_assert_eq!(error.value(), payload.field(error.field()), "{}", error);
             match first_offence(&payload) {
                 Some(field) => prop_assert_eq!(error.field(), field, "{}", error),
@@ -121,6 +122,31 @@ fn judge(words: [u64; 8]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// Whether the fields are legal together, by rar-facts section 3: each type and subtype with its operand, then pages or none.
+fn legal(payload: &Payload) -> bool {
+    let operands = match (payload.payload_type(), payload.subtype()) {
+        (0, _) => 0..1 << 52,
+        (2, 0 | 1) => 0..4096,
+        (1 | 2, _) => 0..1,
+        (3, 1) => 0..1 << 52,
+        (4, 0 | 1 | 3) => 1..1 << 16,
+        (3 | 4, _) => 0..1,
+        _ => return false,
+    };
+    let (code, count) = (payload.page_size_code(), payload.page_count());
+    let ranged = payload.subtype() == 0;
+    let pages = if ranged {
+        let bytes = 1u128 << (12 + 9 * code);
+        let start = u128::from(payload.address());
+        let end = start + u128::from(count) * bytes;
+        let in_a_half = end <= 1 << 56 || start >= (1 << 64) - (1 << 56) && end <= 1 << 64;
+        code < 3 && count > 0 && start.is_multiple_of(bytes) && in_a_half
+    } else {
+        (code, count, payload.address()) == (0, 0, 0)
+    };
+    first_offence(payload).is_none() && operands.contains(&payload.operand()) && pages
 }
 
 fn names_a_value(error: DecodeError) -> bool {
