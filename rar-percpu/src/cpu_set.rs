@@ -256,40 +256,7 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
-    use std::collections::BTreeSet;
-    use std::vec::Vec;
-
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        #[test]
-        fn behaves_like_a_set_of_numbers(steps in proptest::collection::vec((any::<bool>(), 0u32..1100), 0..200)) {
-            let mut ours = CpuSet::<16>::new();
-            let shared = AtomicCpuSet::<16>::new();
-            let mut theirs = BTreeSet::new();
-            for (insert, number) in steps {
-                let cpu = CpuId::new(number);
-                if insert {
-                    prop_assert_eq!(ours.insert(cpu).is_ok(), number < 1024);
-                    prop_assert_eq!(shared.insert(cpu).is_ok(), number < 1024);
-                    if number < 1024 {
-                        theirs.insert(number);
-                    }
-                } else {
-                    let was = theirs.remove(&number);
-                    prop_assert_eq!(ours.remove(cpu), was);
-                    prop_assert_eq!(shared.remove(cpu), was);
-                }
-                prop_assert_eq!(ours.is_empty(), theirs.is_empty());
-                prop_assert_eq!(ours.len(), theirs.len());
-            }
-            let listed: Vec<u32> = ours.iter().map(CpuId::get).collect();
-            prop_assert_eq!(&listed, &theirs.into_iter().collect::<Vec<_>>());
-            prop_assert_eq!(shared.snapshot(), ours);
-        }
-    }
 
     #[test]
     fn intersection_forgets_empty_words() {
