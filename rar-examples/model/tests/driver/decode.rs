@@ -17,7 +17,7 @@ use rar_payload::{InvpcidScope, InvpgScope, Operation, PageChunk, Payload};
 use crate::driver_machine::size;
 
 /// The model's default unit on a CPU with 57-bit addresses.
-pub(crate) const WIDE: Knobs = Knobs {
+const WIDE: Knobs = Knobs {
     linear: LinearWidth::Bits57,
     ..Knobs::DEFAULT
 };
@@ -109,7 +109,7 @@ fn addresses() -> impl Strategy<Value = u64> {
 }
 
 /// Entries that are legal, or wrong in a field or two.
-pub(crate) fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
+fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
     let control = (
         prop::sample::select(vec![0, 1, 2, 2, 2, 3, 5, 6]),
         prop::sample::select(vec![0, 0, 0, 1, 2, 3, 4, 7]),
@@ -141,7 +141,7 @@ pub(crate) fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
 }
 
 /// Entries that are legal, by the layout alone.
-pub(crate) fn legal() -> impl Strategy<Value = [u64; 8]> {
+fn legal() -> impl Strategy<Value = [u64; 8]> {
     let ranged = (
         prop::sample::select(vec![(0, 1u64 << 52), (1, 1), (2, 4096)]),
         any::<u64>(),

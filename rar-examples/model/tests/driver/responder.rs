@@ -1,182 +1,163 @@
-//! The software responder against the unit: the same entries, the same vector, the same TLB.
+//! The software responder against the unit: the same entries, the same vector, the same TLB. What may differ stands in
+//! `differences`, and nothing else does.
+
+mod cases;
+mod differences;
+mod sides;
 
 use proptest::prelude::*;
-use rar_model::{
-    Acked, FAILURE, Knobs, PageSize, PhysicalMemory, SUCCESS, Scan, ScanOrder, Serviced, Tag,
-    Translation, ZeroPages,
-};
-use rar_payload::Payload;
-use rar_percpu::fake::pinned;
-use rar_percpu::{ApicId, CpuId, Domain, PayloadTable, PerCpu, SlotIndex, SoftwareCpu};
-use rar_regs::{Detection, InterruptPolicy};
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use rar_model::{Knobs, Outcome, PENDING, SUCCESS, Translation};
 
-use crate::decode::{WIDE, legal, nearly_legal};
-use crate::driver_machine::{Board, Config, PCID, PER_CPU, bring_up};
+use cases::{armed, cached, entry, honest_units};
+use differences::{Difference, Entry, bytes};
+use sides::{by_software, by_unit, filled_in};
 
-const ENTRIES: usize = 32;
-
-type Case = Vec<([u64; 8], u8)>;
-
-/// A vector byte: mostly armed, sometimes in a state that nobody may touch.
-fn entry() -> impl Strategy<Value = ([u64; 8], u8)> {
-    let byte =
-        prop_oneof![6 => Just(1), 1 => Just(0), 1 => Just(0x02), 1 => Just(0x80), 1 => any::<u8>()];
-    // Bits 63:52 of a CR3 to match are the known difference between the two readings.
-    let words = prop_oneof![nearly_legal(), legal()].prop_map(|mut words| {
-        if words[0] >> 8 & 0xff == 0 {
-            words[2] &= (1 << 52) - 1;
-        }
-        words
-    });
-    (words, byte)
-}
-
-/// Some translations near where the entries point.
-fn cached() -> impl Strategy<Value = Vec<Translation>> {
-    let tag = prop::sample::select(vec![
-        Tag::Pcid(PCID),
-        Tag::Pcid(0),
-        Tag::Pcid(6),
-        Tag::Global,
-    ]);
-    let size = prop::sample::select(vec![PageSize::Size4K, PageSize::Size2M, PageSize::Size1G]);
-    let one = (tag, size, 0..40u64)
-        .prop_map(|(tag, size, page)| Translation::new(page * size.bytes(), page << 30, size, tag));
-    prop::collection::vec(one, 0..ENTRIES)
-}
-
-struct After {
-    bytes: Vec<u8>,
-    cached: Vec<Translation>,
-    answered: usize,
-}
-
-/// Puts entries, bytes and translations on a CPU, has it answer, and looks.
-fn answer(
+/// Compares what either side does to one entry; returns the difference, and whether something was flushed by both.
+fn compare(
     knobs: Knobs,
-    entries: &Case,
+    words: [u64; 8],
     filled: &[Translation],
-    by: impl for<'b> FnOnce(&'b Board<'b, ENTRIES>, &dyn Fn()) -> usize,
-) -> After {
-    let (table, cpus) = (PayloadTable::new(), [const { PerCpu::new() }; 1]);
-    let domain = Domain::new(&table, &cpus);
-    let board = Board::<ENTRIES>::new(&domain, &Config::new(knobs), &[knobs]);
-    let arrange = || {
-        for ((words, byte), index) in entries.iter().zip(0..) {
-            let (slot, payload) = (SlotIndex::new(index).unwrap(), Payload::from_words(*words));
-            #[expect(unsafe_code, reason = "any 64 bytes go into a table")]
-            // SAFETY: 1. Nothing but a model executes the entry, and it writes no MSR.
-            unsafe {
-                table.store_payload(slot, &payload);
-            }
-            board.memory.store_u8(PER_CPU + u64::from(index), *byte);
-        }
-        let mut tlb = board.tlbs.of(0).lock().unwrap();
-        for translation in filled {
-            tlb.fill(*translation);
-        }
-    };
-    let answered = by(&board, &arrange);
-    assert_eq!(board.memory.strays(), 0);
-    After {
-        bytes: (0..64)
-            .map(|index| board.memory.load_u8(PER_CPU + index))
-            .collect(),
-        cached: board.tlbs.contents(0),
-        answered,
+) -> Result<(Option<Difference>, bool), TestCaseError> {
+    let entries = [(words, PENDING)];
+    let before = filled_in(filled);
+    let (unit, executions) = by_unit(knobs, &entries, filled);
+    let software = by_software(&entries, filled);
+    prop_assert_eq!(executions.len(), 1);
+    let execution = &executions[0];
+    let difference = Difference::of(execution, &knobs);
+    let expected = bytes(difference, execution, &knobs);
+    prop_assert_eq!(
+        [unit.bytes[0], software.bytes[0]],
+        expected,
+        "{:?}",
+        difference
+    );
+
+    // The responder does what the entry says by its instructions, or nothing.
+    let entry = Entry(words);
+    let mut left = before.clone();
+    if software.bytes[0] == SUCCESS {
+        left.retain(|held| !entry.drops_in_software(held));
     }
-}
+    prop_assert_eq!(&software.cached, &left, "{:?}", difference);
 
-fn by_unit<'b>(board: &'b Board<'b, ENTRIES>, arrange: &dyn Fn()) -> usize {
-    let support = Detection::new().detect(&board.registers(0)).unwrap();
-    let _unit = bring_up(board, support, 0, InterruptPolicy::IgnoreIf).unwrap();
-    arrange();
-    board.processors[0].unit.read().unwrap().signal();
-    match board.step(0) {
-        Serviced::Scanned(pass) => (pass.succeeded + pass.failed) as usize,
-        other => unreachable!("not scanned: {other:?}"),
+    // The unit does as much, or more, or nothing.
+    if unit.bytes[0] != SUCCESS {
+        prop_assert_eq!(&unit.cached, &before);
     }
-}
-
-fn by_software<'b>(board: &'b Board<'b, ENTRIES>, arrange: &dyn Fn()) -> usize {
-    board
-        .domain
-        .register(CpuId::new(0), ApicId::new(0))
-        .unwrap();
-    let _online = SoftwareCpu::join(board.domain, &pinned(0), &board.tlbs).unwrap();
-    arrange();
-    let served = board.domain.serve(&pinned(0), &board.tlbs);
-    usize::from(served.succeeded) + usize::from(served.failed)
-}
-
-/// The honest units as far as they judge entries like the driver: strict, 57 bits.
-fn strict_units() -> impl Strategy<Value = Knobs> {
-    let sparing = Knobs {
-        linear: WIDE.linear,
-        // A range of no pages is refused by the driver; the sparing unit would answer SUCCESS and do nothing.
-        zero_pages: ZeroPages::Fail,
-        // A CR3 to match has 52 bits, and so has that of the machine.
-        cr3_mask: WIDE.cr3_mask,
-        ..Knobs::SPARING
-    };
-    let order = prop_oneof![
-        Just(ScanOrder::Ascending),
-        Just(ScanOrder::Descending),
-        (0..64u8).prop_map(ScanOrder::From)
-    ];
-    let scan = prop::sample::select(vec![Scan::Live, Scan::Snapshot, Scan::Twice]);
-    let acked = prop::sample::select(vec![Acked::Never, Acked::WhileExecuting]);
-    (
-        prop::sample::select(vec![WIDE, sparing]),
-        order,
-        scan,
-        acked,
-    )
-        .prop_map(|(base, order, scan, acked)| Knobs {
-            order,
-            scan,
-            acked,
-            ..base
-        })
+    match difference {
+        None => prop_assert_eq!(&unit.cached, &software.cached),
+        Some(Difference::EveryContext) => {
+            prop_assert!(
+                software
+                    .cached
+                    .iter()
+                    .all(|held| unit.cached.contains(held))
+            );
+        }
+        Some(Difference::Reach) => {
+            let of_stride = |held: &&Translation| held.size() == entry.stride();
+            let [unit, software] = [&unit.cached, &software.cached]
+                .map(|cached| cached.iter().filter(of_stride).collect::<Vec<_>>());
+            prop_assert_eq!(unit, software);
+        }
+        Some(Difference::Cr3NotCompared | Difference::UnverifiedType) => {
+            prop_assert_eq!(&unit.cached, &before);
+        }
+        Some(Difference::LenientUnit | Difference::WideCr3 | Difference::NarrowUnit) => {}
+    }
+    let both = matches!(
+        difference,
+        None | Some(Difference::EveryContext | Difference::Reach)
+    ) && unit.bytes[0] == SUCCESS;
+    if both {
+        for held in unit.cached.iter().chain(&software.cached) {
+            prop_assert!(!entry.names(held), "{:?} is left: {:?}", held, difference);
+        }
+    }
+    let flushed = unit.cached.len() < before.len() && software.cached.len() < before.len();
+    Ok((difference, both && flushed))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
-    fn both_answer_alike_and_software_flushes_no_less(
-        entries in prop::collection::vec(entry(), 0..=64),
-        filled in cached(),
-        knobs in strict_units(),
+    fn one_entry_has_the_same_answer_and_effect_but_for_named_differences(
+        knobs in honest_units(), words in entry(), filled in cached(),
     ) {
-        let unit = answer(knobs, &entries, &filled, by_unit);
-        let software = answer(knobs, &entries, &filled, by_software);
-        prop_assert_eq!(&unit.bytes, &software.bytes);
-        let armed = entries.iter().filter(|(_, byte)| *byte == 1).count();
-        prop_assert_eq!((unit.answered, software.answered), (armed, armed));
-        for ((_, before), after) in entries.iter().zip(&unit.bytes) {
-            let expected = match before {
-                1 => [SUCCESS, FAILURE].contains(after),
-                _ => after == before,
-            };
-            prop_assert!(expected, "{before:#x} became {after:#x}");
-        }
-        for held in &software.cached {
-            prop_assert!(unit.cached.contains(held), "software left {held:?}, the unit did not");
-        }
+        compare(knobs, words, &filled)?;
     }
+}
 
-    /// INVPCID has an exact counterpart, so that on a unit that reaches as far as the instruction nothing differs.
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
     #[test]
-    fn both_leave_the_same_of_an_invpcid(
-        words in legal().prop_filter("type 2", |words| words[0] >> 8 & 0xff == 2),
+    fn a_vector_is_answered_alike_but_for_named_differences(
+        knobs in honest_units(),
+        entries in prop::collection::vec((entry(), armed()), 0..=64),
         filled in cached(),
     ) {
-        let entries = vec![(words, 1)];
-        let unit = answer(WIDE, &entries, &filled, by_unit);
-        let software = answer(WIDE, &entries, &filled, by_software);
-        prop_assert_eq!(unit.bytes[0], SUCCESS);
-        prop_assert_eq!(software.bytes[0], SUCCESS);
-        prop_assert_eq!(unit.cached, software.cached);
+        let (unit, executions) = by_unit(knobs, &entries, &filled);
+        let software = by_software(&entries, &filled);
+        let mut executed = vec![None; 64];
+        for execution in &executions {
+            // Once each, even when the scan is repeated.
+            prop_assert!(executed[usize::from(execution.index)].replace(execution).is_none());
+        }
+        let mut answers = [[0, 0], [0, 0]];
+        let mut dropped: Vec<Entry> = Vec::new();
+        for (index, execution) in executed.into_iter().enumerate() {
+            let (words, before) = entries.get(index).copied().unwrap_or(([0; 8], 0));
+            let after = [unit.bytes[index], software.bytes[index]];
+            if before != PENDING {
+                prop_assert_eq!((after, execution), ([before; 2], None));
+                continue;
+            }
+            for (answers, byte) in answers.iter_mut().zip(after).filter(|(_, byte)| *byte != PENDING) {
+                answers[usize::from(byte != SUCCESS)] += 1;
+            }
+            if let Some(execution) = execution {
+                let difference = Difference::of(execution, &knobs);
+                prop_assert_eq!(after, bytes(difference, execution, &knobs), "{:?}", difference);
+                if execution.outcome == Outcome::Performed && after[1] == SUCCESS {
+                    prop_assert!(!unit.cached.iter().any(|held| Entry(words).names(held)));
+                }
+            } else {
+                // Beyond the table of the unit only the responder looks.
+                prop_assert!(index >= usize::from(knobs.table.entries()));
+                prop_assert_eq!(after[0], PENDING);
+            }
+            if after[1] == SUCCESS {
+                dropped.push(Entry(words));
+            }
+        }
+        prop_assert_eq!([&unit, &software].map(|side| [side.succeeded, side.failed]), answers);
+        let mut left = filled_in(&filled);
+        left.retain(|held| !dropped.iter().any(|entry| entry.drops_in_software(held)));
+        prop_assert_eq!(software.cached, left);
     }
+}
+
+/// The entries reach every difference, and agreement both ways, so that no comparison above is idle.
+#[test]
+fn every_difference_occurs() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen: Vec<Option<Difference>> = Vec::new();
+    let mut flushed = 0;
+    for _ in 0..1000 {
+        let case = (honest_units(), entry(), cached());
+        let (knobs, words, filled) = case.new_tree(&mut runner).unwrap().current();
+        let (difference, both) = compare(knobs, words, &filled).unwrap();
+        seen.push(difference);
+        flushed += usize::from(both);
+    }
+    for difference in Difference::ALL {
+        let count = seen.iter().filter(|one| **one == Some(difference)).count();
+        assert!(count >= 10, "{difference:?}: {count}");
+    }
+    assert!(flushed >= 100, "{flushed} entries flushed something");
 }
