@@ -160,60 +160,35 @@ fn mostly<T: std::fmt::Debug + 'static>(
     prop_oneof![8 => good, 1 => any]
 }
 
-fn answers() -> impl Strategy<Value = Answers> {
-    let signature = prop_oneof![
-        4 => (prop::sample::select(vec![0x8_06f0, 0xc_06f0]), 0..16u32).prop_map(|(model, stepping)| model | stepping),
+/// Family 6, model 0x8F or 0xCF, of any stepping; one bit away from that; anything.
+fn signatures() -> impl Strategy<Value = u32> {
+    let listed = prop::sample::select(vec![0x8_06f0, 0xc_06f0]);
+    prop_oneof![
+        4 => (listed, 0..16u32).prop_map(|(model, stepping)| model | stepping),
         1 => (0..32u32).prop_map(|bit| 0x8_06f8 ^ 1 << bit),
         1 => any::<u32>(),
-    ];
-    let vendor = mostly(
-        Just(*b"GenuineIntel"),
-        prop_oneof![Just(*b"AuthenticAMD"), any::<[u8; 12]>()],
-    );
-    let features = mostly(Just(1 << 30), any::<u32>());
-    let features = (any::<[u32; 3]>(), features).prop_map(|([eax, ebx, ecx], edx)| CpuidResult {
-        eax,
-        ebx,
-        ecx,
-        edx,
-    });
-    let capabilities = mostly(any::<u64>().prop_map(|bits| bits | 2), any::<u64>());
-    let info = mostly((0..64u64, any::<u32>()).prop_map(info), any::<u64>());
-    let width = mostly(32..=52u32, 0..256u32);
-    (
-        mostly(7..40u32, prop_oneof![0..9u32, any::<u32>()]),
-        vendor,
-        signature,
-        features,
-        prop::option::weighted(0.9, capabilities),
-        prop::option::weighted(0.9, info),
-        mostly(
-            Just(0x8000_0008),
-            prop_oneof![0x8000_0000..=0x8000_0010u32, any::<u32>()],
-        ),
-        (width, 0..1u32 << 24).prop_map(|(width, upper)| upper << 8 | width),
-    )
-        .prop_map(
-            |(
-                max_leaf,
-                vendor,
-                signature,
-                features,
-                core_capabilities,
-                info,
-                max_extended_leaf,
-                address_widths,
-            )| Answers {
-                max_leaf,
-                vendor,
-                signature,
-                features,
-                core_capabilities,
-                info,
-                max_extended_leaf,
-                address_widths,
-            },
-        )
+    ]
+}
+
+prop_compose! {
+    fn answers()(
+        max_leaf in mostly(7..40u32, prop_oneof![0..9u32, any::<u32>()]),
+        vendor in mostly(Just(*b"GenuineIntel"), prop_oneof![Just(*b"AuthenticAMD"), any::<[u8; 12]>()]),
+        signature in signatures(),
+        [eax, ebx, ecx] in any::<[u32; 3]>(),
+        edx in mostly(Just(1 << 30), any::<u32>()),
+        core_capabilities in prop::option::weighted(0.9, mostly(any::<u64>().prop_map(|bits| bits | 2), any::<u64>())),
+        info in prop::option::weighted(0.9, mostly((0..64u64, any::<u32>()).prop_map(info), any::<u64>())),
+        max_extended_leaf in mostly(Just(0x8000_0008), prop_oneof![0x8000_0000..=0x8000_0010u32, any::<u32>()]),
+        width in mostly(32..=52u32, 0..256u32),
+        other_widths in 0..1u32 << 24,
+    ) -> Answers {
+        let features = CpuidResult { eax, ebx, ecx, edx };
+        let address_widths = other_widths << 8 | width;
+        Answers {
+            max_leaf, vendor, signature, features, core_capabilities, info, max_extended_leaf, address_widths,
+        }
+    }
 }
 
 fn info((index, types): (u64, u32)) -> u64 {
