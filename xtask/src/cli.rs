@@ -2,6 +2,7 @@
 
 use crate::fault::EXIT_CODES;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -21,7 +22,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
-    /// Check everything: layering, format, lints, docs, host tests, loom models, kernels, QEMU on 1 to 8 CPUs
+    /// Check everything: layering, format, lints, docs, host tests, loom models, simulator, kernels, QEMU on 1 to 8 CPUs
     ///
     /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
     /// `N passed, N failed`, which counts stages, host tests and QEMU test runs.
@@ -57,6 +58,16 @@ Examples:
 A mutant is a patch in rar-examples/sabotage with the header `Kind: loom`; its named test must fail by its own
 assertion. LOOM_MAX_PREEMPTIONS and loom's other variables reach the models.")]
     Loom(LoomArgs),
+    /// Run random histories on a simulated machine and judge every access (`--help` after it shows its options)
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Examples:
+  cargo xtask sim --help
+  cargo xtask sim --cpus 64 --seed 1 --steps 1000000
+  cargo xtask sim --cpus 1024 --json out.json"
+    )]
+    Sim(PassedOn),
     /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
     #[command(
         after_help = "Examples:\n  cargo xtask disasm\n  cargo xtask disasm --elf path/to/kernel"
@@ -96,6 +107,7 @@ pub(crate) enum Stage {
     Kernels,
     Disasm,
     Loom,
+    Sim,
     Qemu,
 }
 
@@ -196,6 +208,18 @@ pub(crate) struct LoomArgs {
     /// Run only models and mutants whose test name contains this
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+}
+
+/// Arguments that another program understands.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PassedOn {
+    /// Options of the simulator
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "OPTION"
+    )]
+    pub(crate) args: Vec<OsString>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -26,6 +26,7 @@ mod records;
 mod report;
 mod sabotage;
 mod setup;
+mod sim;
 mod stages;
 mod workspace;
 
@@ -55,6 +56,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Qemu(args) => qemu::command(args, shell),
         Subcommands::Setup(args) => setup(*args, shell),
         Subcommands::Loom(args) => loom::command(args, shell),
+        Subcommands::Sim(args) => sim::command("sim", args, shell),
         Subcommands::Disasm(args) => disasm::command(args, shell),
         Subcommands::Sabotage(args) => sabotage::command(args, shell),
         Subcommands::Ci(args) => stages::ci(args, shell),

@@ -16,6 +16,7 @@ use crate::qemu::{self, Logs};
 use crate::report::{self, Count, table};
 use crate::sabotage;
 use crate::setup::Qemu;
+use crate::sim;
 use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::{Context as _, Error, Result};
 use clap::ValueEnum as _;
@@ -188,11 +189,12 @@ impl Context {
             Stage::Kernels => "kernels",
             Stage::Disasm => "machine code of the kernels",
             Stage::Loom => "every interleaving",
+            Stage::Sim => "simulated machines",
             Stage::Qemu => "QEMU",
         };
-        // QEMU and loom show their own steps.
-        let step =
-            (!matches!(stage, Stage::Qemu | Stage::Loom)).then(|| Step::new(what, self.shell));
+        // These show their own steps.
+        let step = (!matches!(stage, Stage::Qemu | Stage::Loom | Stage::Sim))
+            .then(|| Step::new(what, self.shell));
         let done = match stage {
             Stage::Arrows => arrows::check(&self.workspace, self.shell).map(Done::note),
             Stage::Format => self.format(),
@@ -203,6 +205,7 @@ impl Context {
             Stage::Kernels => self.kernels(),
             Stage::Disasm => disasm::kernels(&self.workspace, self.shell).map(Done::note),
             Stage::Loom => self.loom(),
+            Stage::Sim => self.sim(),
             Stage::Qemu => self.qemu(),
         };
         drop(step);
@@ -304,6 +307,15 @@ impl Context {
         Ok(Done {
             tests,
             note,
+            failure,
+        })
+    }
+
+    fn sim(&self) -> Result<Done> {
+        let (tests, failure) = sim::stage(&self.workspace, self.shell)?;
+        Ok(Done {
+            tests,
+            note: "random histories, backends model and software".to_owned(),
             failure,
         })
     }

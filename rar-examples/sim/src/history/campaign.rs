@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 use rar_shootdown::Statistics;
 use serde::Serialize;
 
-use super::episode::{Ending, Episode};
+use super::episode::{Ending, Episode, Scheduler};
 use super::op::History;
 use super::oracle::{Tally, Violation};
 
@@ -27,7 +27,7 @@ pub struct Campaign {
     pub episode: Episode,
     /// The seed of the first history; the others follow from it.
     pub seed: u64,
-    /// How many steps to make in all.
+    /// How many steps to make in all; with threads, which take none, how many accesses to judge.
     pub steps: u64,
 }
 
@@ -169,8 +169,12 @@ impl Campaign {
                     summary,
                 )));
             }
-            progress(summary.steps);
-            if summary.steps >= self.steps {
+            let done = match self.episode.scheduler {
+                Scheduler::Deterministic => summary.steps,
+                Scheduler::Threads => summary.tally.accesses,
+            };
+            progress(done);
+            if done >= self.steps {
                 break;
             }
         }

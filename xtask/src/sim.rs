@@ -1,0 +1,96 @@
+//! `cargo xtask sim` and the stage of it: random histories on the simulated machine.
+
+use crate::cargo::{cargo, with_rustflags};
+use crate::cli::PassedOn;
+use crate::command::{Cmd, Shell, utf8};
+use crate::fault::{Fault, Reason};
+use crate::host;
+use crate::progress::Step;
+use crate::report::Count;
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Result};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The simulator sees every access of the driver to shared memory, and stops CPUs between any two.
+const OBSERVED: &[&str] = &["--cfg", "rar_observed"];
+
+/// The histories of `cargo xtask test`: every backend, every way to address, and the units that flush least.
+const STAGE: [&str; 9] = [
+    "--cpus 1 --steps 200000",
+    "--cpus 2 --steps 1000000",
+    "--cpus 3 --steps 1000000 --backend software",
+    "--cpus 4 --steps 1000000 --addressing xapic",
+    "--cpus 8 --steps 1000000 --addressing cluster",
+    "--cpus 8 --steps 1000000 --sparing",
+    "--cpus 16 --steps 1000000 --backend software",
+    "--cpus 64 --steps 1000000",
+    "--cpus 4 --steps 20000 --threads",
+];
+
+/// Replaces this process by a program of the simulator, with the arguments as they were given.
+pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()> {
+    let workspace = Workspace::this()?;
+    let program = build(&workspace, program, shell)?;
+    let error = Command::new(&program)
+        .args(&args.args)
+        .current_dir(&workspace.root)
+        .exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
+}
+
+/// Runs the histories of the stage and the simulator's own tests; returns the count and what failed.
+pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
+    let sim = build(workspace, "sim", shell)?;
+    let mut count = Count::default();
+    let mut failure = String::new();
+    for line in STAGE {
+        let step = Step::new(&format!("sim {line}"), shell);
+        let failed = workspace.target.join("sim-failure.json");
+        let captured = Cmd::new(utf8(&sim)?)
+            .args(line.split(' '))
+            .args(["--failure", utf8(&failed)?])
+            .dir(&workspace.root)
+            .capture(shell)?;
+        step.finish();
+        if captured.status.success() {
+            count.passed += 1;
+        } else {
+            count.failed += 1;
+            failure.push_str(&format!("cargo xtask sim {line}\n{}", captured.both));
+        }
+    }
+    let step = Step::new("races on the simulator", shell);
+    let races = observed(workspace, "test")?
+        .args(["--release", "--package", "rar-sim"])
+        .capture(shell)?;
+    step.finish();
+    count.add(host::count(&races.stdout));
+    if !races.status.success() {
+        failure.push_str(&races.both);
+    }
+    let failure = (!failure.is_empty())
+        .then(|| Fault::new(Reason::Failed, failure.trim_end().to_owned()).into());
+    Ok((count, failure))
+}
+
+/// Builds a program of the simulator and returns where it is.
+fn build(workspace: &Workspace, program: &str, shell: Shell) -> Result<PathBuf> {
+    let step = Step::new("building the simulator", shell);
+    observed(workspace, "build")?
+        .args(["--release", "--package", "rar-sim", "--bin", program])
+        .require(shell)?;
+    step.finish();
+    Ok(target(workspace).join("release").join(program))
+}
+
+fn observed(workspace: &Workspace, subcommand: &str) -> Result<Cmd> {
+    let cmd = cargo(&workspace.root, &target(workspace), subcommand)?;
+    Ok(with_rustflags(cmd, OBSERVED))
+}
+
+/// A folder of its own: other flags would build everything again.
+fn target(workspace: &Workspace) -> PathBuf {
+    Path::new(&workspace.target).join("observed")
+}
