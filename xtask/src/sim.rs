@@ -85,7 +85,8 @@ fn build(workspace: &Workspace, program: &str, shell: Shell) -> Result<PathBuf> 
     Ok(target(workspace).join("release").join(program))
 }
 
-fn observed(workspace: &Workspace, subcommand: &str) -> Result<Cmd> {
+/// Returns a call of cargo that builds with the simulator watching.
+pub(crate) fn observed(workspace: &Workspace, subcommand: &str) -> Result<Cmd> {
     let cmd = cargo(&workspace.root, &target(workspace), subcommand)?;
     Ok(with_rustflags(cmd, OBSERVED))
 }

@@ -246,6 +246,16 @@ impl Context {
                 .args(["--all-targets", "--", "-D", "warnings"])
                 .require(self.shell)?;
         }
+        sim::observed(&self.workspace, "clippy")?
+            .args([
+                "--package",
+                "rar-sim",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])
+            .require(self.shell)?;
         let kernels = self.workspace.freestanding();
         if !kernels.is_empty() {
             kernel::freestanding(&self.workspace, &kernel::target(&self.workspace), "clippy")?
@@ -258,7 +268,7 @@ impl Context {
                 .require(self.shell)?;
         }
         Ok(Done::note(format!(
-            "workspace, 2 feature sets, {} freestanding crates",
+            "workspace, 2 feature sets, observed, {} freestanding crates",
             kernels.len()
         )))
     }
