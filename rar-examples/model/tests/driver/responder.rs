@@ -82,7 +82,7 @@ fn compare(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(1536))]
 
     #[test]
     fn one_entry_has_the_same_answer_and_effect_but_for_named_differences(
@@ -93,7 +93,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
     fn a_vector_is_answered_alike_but_for_named_differences(

@@ -17,6 +17,8 @@ pub(crate) const CR3: u64 = 1 << 20 | PCID as u64;
 fn addresses() -> impl Strategy<Value = u64> {
     let page = prop_oneof![
         3 => (0..6u64).prop_map(|page| page << 12),
+        // What only a long range reaches.
+        1 => (24..64u64).prop_map(|page| page << 12),
         2 => (0..4u64).prop_map(|page| page << 21),
         2 => (0..3u64).prop_map(|page| page << 30),
     ];
@@ -38,7 +40,7 @@ pub(crate) fn entry() -> impl Strategy<Value = [u64; 8]> {
     let kind = prop::sample::select(vec![0u64, 0, 0, 1, 2, 2, 2, 3, 4, 5, 6]);
     let subtype = prop_oneof![8 => Just(0), 6 => 1..4u64, 1 => 4..8u64];
     let size = prop_oneof![3 => Just(0u64), 2 => 1..3u64, 1 => Just(3)];
-    let count = prop_oneof![6 => 1..5u64, 1 => Just(0), 1 => 60..64u64];
+    let count = prop_oneof![6 => 1..5u64, 1 => Just(0), 2 => 60..64u64];
     let cr3 = prop_oneof![
         3 => Just(CR3),
         3 => prop::sample::select(vec![CR3 ^ 1, CR3 ^ 1 << 12, CR3 ^ 1 << 51, CR3 | 1 << 52, CR3 | 1 << 63]),
