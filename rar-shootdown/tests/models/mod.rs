@@ -1,15 +1,17 @@
 //! What the models share: a machine of two or three CPUs with one page each, whose signals are heard or not.
 
+use core::sync::atomic::AtomicBool;
+
 use loom::model::Builder;
 use loom::sync::Mutex;
-use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU64, Ordering};
 use rar_payload::{InvpcidScope, Operation, Pcid, Request};
 use rar_percpu::fake::pinned;
 use rar_percpu::{
     ApicId, CpuId, CpuSet, Domain, LocalTlb, PayloadTable, PerCpu, PinnedCpu, SoftwareCpu,
     Unsupported,
 };
-use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
+use rar_shootdown::{Everyone, Machine, Policy, Shootdown, Ticks};
 
 pub(crate) const CPUS: u32 = 3;
 /// Spaces 0 to 3, each with one page whose entry is a number that only grows.
@@ -58,11 +60,15 @@ unsafe impl LocalTlb for Tlbs {
     }
 }
 
-/// Signals and interrupts are served by the thread that sends them, as the target's handler would.
+/// Signals and interrupts are served by the thread that sends them, as the target's handler would, or get lost.
 pub(crate) struct Model {
     domain: &'static Domain<'static, 1>,
     pub(crate) tlbs: Tlbs,
+    // Each of these is for one thread at a time, so that loom need not see it.
     pub(crate) hears_signals: AtomicBool,
+    pub(crate) hears_interrupts: AtomicBool,
+    /// Whether anybody was signalled.
+    pub(crate) signalled: AtomicBool,
     clock: AtomicU64,
 }
 
@@ -74,6 +80,7 @@ impl Machine for Model {
     }
 
     fn signal<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
+        self.signalled.store(true, Ordering::Relaxed);
         if self.hears_signals.load(Ordering::Relaxed) {
             for target in targets.iter() {
                 let _served = self.domain.serve(&pinned(target.get()), &self.tlbs);
@@ -82,9 +89,11 @@ impl Machine for Model {
     }
 
     fn interrupt<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
-        for target in targets.iter() {
-            self.domain
-                .serve_generation(&pinned(target.get()), &self.tlbs);
+        if self.hears_interrupts.load(Ordering::Relaxed) {
+            for target in targets.iter() {
+                self.domain
+                    .serve_generation(&pinned(target.get()), &self.tlbs);
+            }
         }
     }
 
@@ -96,7 +105,17 @@ impl Machine for Model {
     fn relax(&self) {}
 }
 
+/// Long enough for every flush to end that nobody holds up for ever.
+pub(crate) const POLICY: Policy = Policy {
+    answer: 3,
+    fallback: 24,
+    slot: 1,
+    resignal: None,
+    operations: 2,
+};
+
 /// Everything of one exploration.
+#[derive(Clone, Copy)]
 pub(crate) struct World {
     pub(crate) domain: &'static Domain<'static, 1>,
     pub(crate) machine: &'static Model,
@@ -106,6 +125,10 @@ pub(crate) struct World {
 impl World {
     /// Every CPU below `online` is online.
     pub(crate) fn new(slots: usize, online: u32) -> Self {
+        Self::with_policy(slots, online, POLICY)
+    }
+
+    pub(crate) fn with_policy(slots: usize, online: u32, policy: Policy) -> Self {
         fn keep<T>(value: T) -> &'static T {
             Box::leak(Box::new(value))
         }
@@ -118,36 +141,41 @@ impl World {
             domain,
             tlbs: Tlbs::new(),
             hears_signals: AtomicBool::new(true),
+            hears_interrupts: AtomicBool::new(true),
+            signalled: AtomicBool::new(false),
             clock: AtomicU64::new(0),
         });
-        let policy = Policy {
-            answer: 3,
-            fallback: 24,
-            slot: 1,
-            resignal: None,
-            operations: 2,
-        };
         let shootdown = keep(Shootdown::new(machine, domain, slots, policy));
         let world = Self {
             domain,
             machine,
             shootdown,
         };
-        (0..online).for_each(|cpu| world.join(cpu));
+        (0..online).for_each(|cpu| core::mem::forget(world.join(cpu)));
         world
     }
 
-    pub(crate) fn join(&self, cpu: u32) {
+    /// Brings a CPU online that answers in software.
+    pub(crate) fn join(self, cpu: u32) -> SoftwareCpu<'static, 1> {
+        self.register(cpu);
+        SoftwareCpu::join(self.domain, &pinned(cpu), &self.machine.tlbs).unwrap()
+    }
+
+    pub(crate) fn register(self, cpu: u32) {
         self.domain
             .register(CpuId::new(cpu), ApicId::new(cpu))
             .unwrap();
-        core::mem::forget(
-            SoftwareCpu::join(self.domain, &pinned(cpu), &self.machine.tlbs).unwrap(),
-        );
+    }
+
+    /// Flushes a space of all CPUs from this one.
+    pub(crate) fn flush(self, cpu: u32, space: u16) {
+        self.shootdown
+            .flush(&pinned(cpu), &[request(space)], &Everyone)
+            .unwrap();
     }
 
     /// Stores to the page table of a space, as a kernel does before it flushes.
-    pub(crate) fn store(&self, space: usize, entry: u64) {
+    pub(crate) fn store(self, space: usize, entry: u64) {
         self.machine.tlbs.tables[space].store(entry, Ordering::Relaxed);
     }
 }
