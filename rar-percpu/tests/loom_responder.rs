@@ -1,8 +1,9 @@
-//! Every interleaving of who arms and who responds.
+//! One entry between its initiator and its responders: what each sees of the other (I4), and who owns it (I11).
 #![cfg(loom)]
 #![expect(
     unsafe_code,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "models play the kernel and the hardware"
 )]
 
@@ -104,9 +105,9 @@ fn explore(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// The target scans because of another initiator's signal, at any moment: if it takes our entry, it reads our payload.
+/// Who finds a byte PENDING finds the payload that was written before it (I4).
 #[test]
-fn arm_versus_a_scan_by_anothers_signal() {
+fn payload_visible_before_pending() {
     explore(|| {
         let world = World::new();
         let target = {
