@@ -1,45 +1,85 @@
 //! Flush generations: the way that uses no slot.
 #![cfg(loom)]
 #![expect(
+    unsafe_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "models play the kernel and the hardware"
 )]
 
 mod models;
+#[path = "models/unit.rs"]
+mod unit;
 
-use loom::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use loom::thread;
-use models::{World, explore, request};
+use models::{POLICY, World, explore, request};
 use rar_percpu::fake::pinned;
-use rar_shootdown::Everyone;
+use rar_shootdown::{Everyone, Policy};
 
 /// Two initiators ask one target at once: a count that one of them waits for never runs ahead of the flush it stands for.
 #[test]
 fn two_initiators_one_generation() {
     explore(2, || {
         let world = World::new(0, 3);
-        let (shootdown, machine) = (world.shootdown, world.machine);
+        let tlbs = &world.machine.tlbs;
         let other = thread::spawn(move || {
-            machine.tlbs.tables[1].store(1, Ordering::Relaxed);
-            shootdown
-                .flush(&pinned(1), &[request(1)], &Everyone)
-                .unwrap();
-            assert_eq!(
-                machine.tlbs.cached(2, 1),
-                1,
-                "a count ran ahead of its flush"
-            );
+            world.store(1, 1);
+            world.flush(1, 1);
+            assert_eq!(tlbs.cached(2, 1), 1, "a count ran ahead of its flush");
         });
         world.store(2, 1);
-        shootdown
-            .flush(&pinned(0), &[request(2)], &Everyone)
-            .unwrap();
-        assert_eq!(
-            machine.tlbs.cached(2, 2),
-            1,
-            "a count ran ahead of its flush"
-        );
+        world.flush(0, 2);
+        assert_eq!(tlbs.cached(2, 2), 1, "a count ran ahead of its flush");
         other.join().unwrap();
     });
+}
+
+/// A unit gets to its byte late, at any moment while the fallback is asked for and served, and while the next flush goes on.
+/// Whoever answers, `Ok` means flushed, and nobody else has the slot before the unit has let go of it.
+#[test]
+fn fallback_generation_and_hardware_both_answer() {
+    static BOTH_ANSWERED: AtomicBool = AtomicBool::new(false);
+    let registers = unit::registers();
+    // Short, so that loom comes to every order of what follows.
+    let policy = Policy {
+        answer: 1,
+        fallback: 2,
+        ..POLICY
+    };
+    explore(4, move || {
+        let world = World::with_policy(1, 1, policy);
+        unit::join(world, 1, registers);
+        let (machine, shootdown) = (world.machine, world.shootdown);
+        machine.hears_signals.store(false, Ordering::Relaxed);
+        machine.hears_interrupts.store(false, Ordering::Relaxed);
+        let hardware = thread::spawn(move || unit::scan(world, 1));
+        let handler = thread::spawn(move || {
+            world.domain.serve_generation(&pinned(1), &machine.tlbs);
+        });
+        // Spawned last: loom tries first what it would not come to by reordering loads.
+        let initiator = thread::spawn(move || {
+            let mut late_unit = false;
+            for space in [1, 2] {
+                world.store(usize::from(space), 1);
+                let cpu = pinned(0);
+                if shootdown.flush(&cpu, &[request(space)], &Everyone).is_ok() {
+                    let cached = machine.tlbs.cached(1, usize::from(space));
+                    assert_eq!(cached, 1, "Ok without a flush");
+                    late_unit |= shootdown.statistics().quarantined == 1;
+                }
+            }
+            late_unit
+        });
+        hardware.join().unwrap();
+        handler.join().unwrap();
+        if initiator.join().unwrap() && shootdown.reclaim_slots() == 1 {
+            BOTH_ANSWERED.store(true, Ordering::Relaxed);
+        }
+    });
+    assert!(
+        BOTH_ANSWERED.load(Ordering::Relaxed),
+        "never did both answer"
+    );
 }
