@@ -1,4 +1,4 @@
-//! Who is a target: a CPU that joins, or comes back from deferral, against a flush that looks for targets (I10).
+//! Who is a target: CPUs that join, leave, defer and come back, against a flush that looks for targets (I10).
 #![cfg(loom)]
 #![expect(
     clippy::unwrap_used,
@@ -8,57 +8,78 @@
 
 mod models;
 
+use core::sync::atomic::Ordering;
+
 use loom::thread;
-use models::{World, explore, request};
+use models::{World, explore};
 use rar_percpu::fake::pinned;
-use rar_shootdown::Everyone;
 
 /// Store, fence, then look; publish, fence, then flush: one of the two sees the other.
 #[test]
 fn target_set_versus_a_joining_cpu() {
     explore(3, || {
         let world = World::new(1, 1);
-        let (shootdown, machine, domain) = (world.shootdown, world.machine, world.domain);
-        let joining = thread::spawn(move || {
-            World {
-                domain,
-                machine,
-                shootdown,
-            }
-            .join(1)
-        });
+        let joining = thread::spawn(move || core::mem::forget(world.join(1)));
         world.store(1, 1);
-        shootdown
-            .flush(&pinned(0), &[request(1)], &Everyone)
-            .unwrap();
+        world.flush(0, 1);
         joining.join().unwrap();
         assert_eq!(
-            machine.tlbs.cached(1, 1),
+            world.machine.tlbs.cached(1, 1),
             1,
             "a CPU joined unseen and kept a stale translation"
         );
     });
 }
 
-/// A CPU that defers is spared; when it comes back it has flushed, or is told.
+/// A CPU leaves and comes back while it is targeted, and hears no signal: what ends the wait for it is a flush, and on its way
+/// back it flushes or is told.
 #[test]
-fn target_set_versus_a_cpu_that_comes_back() {
+fn going_offline_while_targeted() {
     explore(3, || {
-        let world = World::new(1, 2);
-        let (shootdown, machine, domain) = (world.shootdown, world.machine, world.domain);
-        domain.defer(&pinned(1));
-        let back = thread::spawn(move || {
-            domain.resume(&pinned(1), &machine.tlbs);
+        let world = World::new(1, 1);
+        let tlbs = &world.machine.tlbs;
+        let target = world.join(1);
+        world.machine.hears_signals.store(false, Ordering::Relaxed);
+        let leaving = thread::spawn(move || {
+            target.leave(&pinned(1), tlbs).unwrap();
+            core::mem::forget(world.join(1));
         });
         world.store(1, 1);
-        shootdown
-            .flush(&pinned(0), &[request(1)], &Everyone)
-            .unwrap();
-        back.join().unwrap();
+        world.flush(0, 1);
+        // If it was not, it was offline, where it may keep what it has.
+        if world.machine.signalled.load(Ordering::Relaxed) {
+            assert_eq!(
+                tlbs.cached(1, 1),
+                1,
+                "a CPU that goes offline counted as flushed before it was"
+            );
+        }
+        leaving.join().unwrap();
         assert_eq!(
-            machine.tlbs.cached(1, 1),
+            tlbs.cached(1, 1),
             1,
-            "a CPU came back unseen and kept a stale translation"
+            "a CPU came back online with a stale translation"
+        );
+    });
+}
+
+/// A CPU enters and leaves idle while it is targeted: it is spared and flushes on its way back, or it is told.
+#[test]
+fn entering_and_leaving_idle_while_targeted() {
+    explore(3, || {
+        let world = World::new(1, 2);
+        let tlbs = &world.machine.tlbs;
+        let idle = thread::spawn(move || {
+            world.domain.defer(&pinned(1));
+            world.domain.resume(&pinned(1), tlbs);
+        });
+        world.store(1, 1);
+        world.flush(0, 1);
+        idle.join().unwrap();
+        assert_eq!(
+            tlbs.cached(1, 1),
+            1,
+            "a CPU left idle with a stale translation"
         );
     });
 }
