@@ -1,4 +1,4 @@
-//! Who owns a slot: claim and release, and the late answer against quarantine (I6).
+//! Who owns a slot: claim and release, quarantine against a late answer (I6), and flushes inside flushes (I7).
 #![cfg(loom)]
 #![expect(
     clippy::unwrap_used,
@@ -6,38 +6,39 @@
     reason = "models play the kernel and the hardware"
 )]
 
+#[path = "models/interrupts_disabled.rs"]
+mod interrupts_disabled;
 mod models;
 
-use loom::sync::atomic::Ordering;
+use core::cell::Cell;
+
+use interrupts_disabled::{InterruptsDisabled, SPINS};
+use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use models::{World, explore, request};
+use models::{POLICY, World, explore, request};
 use rar_percpu::fake::pinned;
-use rar_shootdown::Everyone;
+use rar_shootdown::{Everyone, Pending, Policy, Shootdown};
 
 /// Two initiators, one slot, one target: neither's payload is written over while the target may read it.
 #[test]
 fn claim_and_release() {
     explore(2, || {
         let world = World::new(1, 3);
-        let (shootdown, machine) = (world.shootdown, world.machine);
+        let tlbs = &world.machine.tlbs;
         world.store(2, 1);
         let other = thread::spawn(move || {
             // Space 1 belongs to this initiator.
-            machine.tlbs.tables[1].store(1, Ordering::Relaxed);
-            shootdown
-                .flush(&pinned(1), &[request(1)], &Everyone)
-                .unwrap();
+            world.store(1, 1);
+            world.flush(1, 1);
             assert_eq!(
-                machine.tlbs.cached(2, 1),
+                tlbs.cached(2, 1),
                 1,
                 "a flush was lost: two owners of one slot"
             );
         });
-        shootdown
-            .flush(&pinned(0), &[request(2)], &Everyone)
-            .unwrap();
+        world.flush(0, 2);
         assert_eq!(
-            machine.tlbs.cached(2, 2),
+            tlbs.cached(2, 2),
             1,
             "a flush was lost: two owners of one slot"
         );
@@ -51,26 +52,78 @@ fn claim_and_release() {
 fn late_answer_versus_quarantine() {
     explore(3, || {
         let world = World::new(1, 2);
-        let (shootdown, machine, domain) = (world.shootdown, world.machine, world.domain);
-        machine.hears_signals.store(false, Ordering::Relaxed);
+        let tlbs = &world.machine.tlbs;
+        world.machine.hears_signals.store(false, Ordering::Relaxed);
         world.store(1, 1);
         let late_unit = thread::spawn(move || {
-            let _served = domain.serve(&pinned(1), &machine.tlbs);
+            let _served = world.domain.serve(&pinned(1), tlbs);
         });
-        shootdown
-            .flush(&pinned(0), &[request(1)], &Everyone)
-            .unwrap();
-        assert_eq!(machine.tlbs.cached(1, 1), 1);
+        world.flush(0, 1);
+        assert_eq!(tlbs.cached(1, 1), 1);
 
         world.store(2, 1);
-        shootdown
-            .flush(&pinned(0), &[request(2)], &Everyone)
-            .unwrap();
+        world.flush(0, 2);
         assert_eq!(
-            machine.tlbs.cached(1, 2),
+            tlbs.cached(1, 2),
             1,
             "a late answer was taken for the answer to another flush"
         );
         late_unit.join().unwrap();
     });
+}
+
+/// Two CPUs flush each other. Each is interrupted while its flush is in flight, and the handler flushes, too.
+#[test]
+fn nested_flush_from_an_interrupt_with_slots_held() {
+    let policy = Policy {
+        answer: 10,
+        fallback: 40,
+        slot: 2,
+        ..POLICY
+    };
+    explore(2, move || {
+        let world = World::new(0, 2);
+        let machine = Box::leak(Box::new(InterruptsDisabled(world.machine)));
+        let shootdown = Box::leak(Box::new(Shootdown::new(machine, world.domain, 2, policy)));
+        let shared: Shared = (world, shootdown, Box::leak(Box::default()));
+        let other = thread::spawn(move || flush_in_flush(shared, 1, [2, 3]));
+        flush_in_flush(shared, 0, [0, 1]);
+        other.join().unwrap();
+    });
+}
+
+type Shared = (
+    World,
+    &'static Shootdown<'static, InterruptsDisabled, 1>,
+    &'static AtomicU64,
+);
+
+fn flush_in_flush((world, shootdown, done): Shared, me: u32, [outer, nested]: [u16; 2]) {
+    let cpu = pinned(me);
+    let start = |space| {
+        world.store(usize::from(space), 1);
+        shootdown.start(&cpu, &[request(space)], &Everyone, ())
+    };
+    let end = |pending: Pending<'_, _, _, _>, space| {
+        assert!(pending.wait().is_ok(), "two CPUs waited for each other");
+        let cached = world.machine.tlbs.cached(1 - me, usize::from(space));
+        assert_eq!(cached, 1, "Ok without a flush");
+    };
+    let interrupted = start(outer);
+    // Who had not to look twice has got a slot.
+    let holds_slot = SPINS.with(Cell::get) == 0;
+    let in_handler = start(nested);
+    if holds_slot {
+        let spins = SPINS.with(Cell::get);
+        assert_eq!(spins, 0, "a CPU waited for a slot with one held");
+    }
+    end(in_handler, nested);
+    end(interrupted, outer);
+
+    // The end of both enables interrupts.
+    done.fetch_add(1, Ordering::AcqRel);
+    while done.load(Ordering::Acquire) < 2 {
+        let _served = shootdown.serve(&cpu);
+        thread::yield_now();
+    }
 }
