@@ -6,6 +6,7 @@ mod episode;
 mod layout;
 mod op;
 mod oracle;
+mod try_lock;
 mod world;
 
 pub use campaign::{Campaign, Finding, Problem, Summary, problem};

@@ -1,7 +1,7 @@
 //! The kernel of a history: its page tables, its frames, its CPU sets.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use rar_model::{PageSize, Translation};
@@ -10,6 +10,7 @@ use rar_percpu::AtomicCpuSet;
 
 use super::layout::{KERNEL_PAGES, PAGES, REGIONS, SPACES, Slot, region_address};
 use super::oracle::{Deed, Oracle};
+use super::try_lock::TryLock;
 use crate::machine::{Memory, Stored, Watch, lock};
 use crate::page_tables::{Entry, slot};
 
@@ -233,47 +234,5 @@ impl Watch for World<'_> {
         if let Some(handler) = self.handler.get() {
             handler(cpu);
         }
-    }
-}
-
-/// A lock that nobody waits for: who does not get it does something else.
-#[derive(Debug, Default)]
-pub(crate) struct TryLock(AtomicI32);
-
-/// Gives a [`TryLock`] back.
-pub(crate) struct Held<'l> {
-    lock: &'l TryLock,
-    share: i32,
-}
-
-const EXCLUSIVE: i32 = -1;
-
-impl TryLock {
-    pub(crate) fn shared(&self) -> Option<Held<'_>> {
-        let taken = self
-            .0
-            .try_update(Ordering::AcqRel, Ordering::Acquire, |holders| {
-                (holders >= 0).then_some(holders + 1)
-            });
-        taken.is_ok().then_some(Held {
-            lock: self,
-            share: 1,
-        })
-    }
-
-    pub(crate) fn exclusive(&self) -> Option<Held<'_>> {
-        let taken = self
-            .0
-            .compare_exchange(0, EXCLUSIVE, Ordering::AcqRel, Ordering::Acquire);
-        taken.is_ok().then_some(Held {
-            lock: self,
-            share: EXCLUSIVE,
-        })
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.lock.0.fetch_sub(self.share, Ordering::AcqRel);
     }
 }
