@@ -7,7 +7,6 @@
     reason = "models play the kernel and the hardware"
 )]
 
-use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
@@ -99,16 +98,10 @@ fn slot() -> SlotIndex {
     SlotIndex::new(0).unwrap()
 }
 
-fn explore(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
-}
-
 /// Who finds a byte PENDING finds the payload that was written before it (I4).
 #[test]
 fn payload_visible_before_pending() {
-    explore(|| {
+    loom::model(|| {
         let world = World::new();
         let target = {
             let world = world.clone();
@@ -128,7 +121,7 @@ fn payload_visible_before_pending() {
 /// Success means flushed: who sees the byte final sees what the flush did.
 #[test]
 fn the_flush_is_before_the_final_byte() {
-    explore(|| {
+    loom::model(|| {
         let world = World::new();
         world.send(1);
         let target = {
@@ -155,7 +148,7 @@ fn the_flush_is_before_the_final_byte() {
 /// A responder is interrupted and its handler responds too (I11): no entry is completed by one who does not own it.
 #[test]
 fn nested_responders() {
-    explore(|| {
+    loom::model(|| {
         let world = World::new();
         world.send(1);
         let outer = {

@@ -17,7 +17,7 @@ use rar_percpu::fake::pinned;
 /// Store, fence, then look; publish, fence, then flush: one of the two sees the other.
 #[test]
 fn target_set_versus_a_joining_cpu() {
-    explore(3, || {
+    explore(None, || {
         let world = World::new(1, 1);
         let joining = thread::spawn(move || core::mem::forget(world.join(1)));
         world.store(1, 1);
@@ -66,7 +66,7 @@ fn going_offline_while_targeted() {
 /// A CPU enters and leaves idle while it is targeted: it is spared and flushes on its way back, or it is told.
 #[test]
 fn entering_and_leaving_idle_while_targeted() {
-    explore(3, || {
+    explore(None, || {
         let world = World::new(1, 2);
         let tlbs = &world.machine.tlbs;
         let idle = thread::spawn(move || {

@@ -19,7 +19,7 @@ use rar_shootdown::Everyone;
 /// entry is carried out by that scan, or left for the one that its own signal brings.
 #[test]
 fn arm_versus_a_scan_by_anothers_signal() {
-    explore(3, || {
+    explore(None, || {
         let world = World::new(1, 2);
         let tlbs = &world.machine.tlbs;
         let scan = move || world.domain.serve(&pinned(1), tlbs);
@@ -51,7 +51,7 @@ fn arm_versus_a_scan_by_anothers_signal() {
 /// Two initiators use neighbouring bytes of one vector at once: neither's store touches the other's byte.
 #[test]
 fn two_initiators_one_target() {
-    explore(2, || {
+    explore(3, || {
         let world = World::new(2, 3);
         let tlbs = &world.machine.tlbs;
         let other = thread::spawn(move || {

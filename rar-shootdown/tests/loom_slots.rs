@@ -22,7 +22,7 @@ use rar_shootdown::{Everyone, Pending, Policy, Shootdown};
 /// Two initiators, one slot, one target: neither's payload is written over while the target may read it.
 #[test]
 fn claim_and_release() {
-    explore(2, || {
+    explore(3, || {
         let world = World::new(1, 3);
         let tlbs = &world.machine.tlbs;
         world.store(2, 1);
@@ -50,7 +50,7 @@ fn claim_and_release() {
 /// next flush goes on.
 #[test]
 fn late_answer_versus_quarantine() {
-    explore(3, || {
+    explore(5, || {
         let world = World::new(1, 2);
         let tlbs = &world.machine.tlbs;
         world.machine.hears_signals.store(false, Ordering::Relaxed);

@@ -187,8 +187,12 @@ pub(crate) fn request(space: u16) -> Request {
     }
 }
 
-pub(crate) fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+/// Explores every interleaving, or those with so many preemptions where all of them would take minutes.
+pub(crate) fn explore(
+    preemptions: impl Into<Option<usize>>,
+    model: impl Fn() + Sync + Send + 'static,
+) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
+    builder.preemption_bound = preemptions.into().or(builder.preemption_bound);
     builder.check(model);
 }
