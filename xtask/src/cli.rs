@@ -53,6 +53,7 @@ Exit codes: see `cargo xtask --help`.")]
     #[command(after_help = "\
 Examples:
   cargo xtask loom
+  cargo xtask loom --list
   cargo xtask loom --filter nested_responder
 
 A mutant is a patch in rar-examples/sabotage with the header `Kind: loom`; its named test must fail by its own
@@ -208,6 +209,9 @@ pub(crate) struct LoomArgs {
     /// Run only models and mutants whose test name contains this
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// Show the races with their models and mutants, and check that none is missing
+    #[arg(long, conflicts_with = "filter")]
+    pub(crate) list: bool,
 }
 
 /// Arguments that another program understands.

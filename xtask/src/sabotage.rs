@@ -6,7 +6,7 @@ use crate::copy;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::judge::JudgedTest;
 use crate::kernel;
-use crate::loom;
+use crate::models;
 use crate::patch::{Kind, Sabotage};
 use crate::plan::{Run, Tests};
 use crate::qemu::{self, Logs};
@@ -166,12 +166,12 @@ pub(crate) fn catch_by_loom(
         .into());
     };
     if unchanged == Unchanged::Unknown {
-        loom::must_pass(workspace, package, test, shell).map_err(shows_nothing)?;
+        models::must_pass(workspace, package, test, shell).map_err(shows_nothing)?;
     }
     let copy = changed_copy(workspace, sabotage)?;
-    loom::must_fail(
+    models::must_fail(
         &copy,
-        &loom::target(workspace),
+        &models::target(workspace),
         package,
         test,
         message,

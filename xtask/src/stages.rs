@@ -8,7 +8,7 @@ use crate::disasm;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
 use crate::kernel;
-use crate::loom;
+use crate::loom::{self, Mutants};
 use crate::outside;
 use crate::plan::{Run, Tests};
 use crate::progress::Step;
@@ -309,9 +309,10 @@ impl Context {
 
     fn loom(&self) -> Result<Done> {
         let mut tests = loom::models(&self.workspace, None, self.shell)?;
-        let (mutants, missed) = loom::mutants(&self.workspace, None, self.shell)?;
-        let note = format!("{} models, {} mutants caught", tests.passed, mutants.passed);
-        tests.add(mutants);
+        let Mutants { caught, missed } = loom::mutants(&self.workspace, None, self.shell)?;
+        let note = format!("{} models, {} mutants caught", tests.passed, caught.len());
+        tests.passed += caught.len();
+        tests.failed += missed.len();
         let failure =
             (!missed.is_empty()).then(|| Fault::new(Reason::Failed, missed.join("\n")).into());
         Ok(Done {

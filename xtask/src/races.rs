@@ -1,0 +1,161 @@
+//! The races of the protocol, each with its loom model and the mutants that the model catches.
+
+use crate::patch::{Kind, Sabotage};
+use crate::report::table;
+use comfy_table::Table;
+
+/// A race that must have a model and a mutant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Race {
+    /// What races.
+    pub(crate) what: &'static str,
+    /// The package of its model.
+    pub(crate) package: &'static str,
+    /// The test function of its model.
+    pub(crate) model: &'static str,
+}
+
+/// A run of models that lost one of them has not passed.
+pub(crate) const RACES: [Race; 11] = [
+    race(
+        "claim and release of a slot",
+        "rar-shootdown",
+        "claim_and_release",
+    ),
+    race(
+        "arm, and a scan by another's signal",
+        "rar-shootdown",
+        "arm_versus_a_scan_by_anothers_signal",
+    ),
+    race(
+        "payload, and PENDING",
+        "rar-percpu",
+        "payload_visible_before_pending",
+    ),
+    race(
+        "late answer, and quarantine",
+        "rar-shootdown",
+        "late_answer_versus_quarantine",
+    ),
+    race(
+        "two initiators, one target",
+        "rar-shootdown",
+        "two_initiators_one_target",
+    ),
+    race(
+        "fallback generation, and hardware",
+        "rar-shootdown",
+        "fallback_generation_and_hardware_both_answer",
+    ),
+    race("nested responders", "rar-percpu", "nested_responders"),
+    race(
+        "target set, and a joining CPU",
+        "rar-shootdown",
+        "target_set_versus_a_joining_cpu",
+    ),
+    race(
+        "target that goes offline",
+        "rar-shootdown",
+        "going_offline_while_targeted",
+    ),
+    race(
+        "target that enters and leaves idle",
+        "rar-shootdown",
+        "entering_and_leaving_idle_while_targeted",
+    ),
+    race(
+        "nested flush with slots held",
+        "rar-shootdown",
+        "nested_flush_from_an_interrupt_with_slots_held",
+    ),
+];
+
+const fn race(what: &'static str, package: &'static str, model: &'static str) -> Race {
+    Race {
+        what,
+        package,
+        model,
+    }
+}
+
+impl Race {
+    /// Returns the mutants that this race's model must catch.
+    pub(crate) fn mutants<'a>(&self, all: &'a [Sabotage]) -> Vec<&'a Sabotage> {
+        let (package, model) = (self.package, self.model);
+        let is_mine = |kind: &Kind| matches!(kind, Kind::Loom { package: p, test, .. } if p == package && test == model);
+        all.iter().filter(|mutant| is_mine(&mutant.kind)).collect()
+    }
+
+    /// Returns what to say when the model is not there.
+    pub(crate) fn without_model(&self) -> String {
+        let Self {
+            what,
+            package,
+            model,
+        } = self;
+        format!("{package} has no model {model} that runs: {what}")
+    }
+
+    /// Returns whether the output of its package's tests says that the model passed.
+    pub(crate) fn passed(&self, output: &str) -> bool {
+        let line = format!("test {} ... ok", self.model);
+        output.lines().any(|printed| printed == line)
+    }
+}
+
+/// Returns why the mutants are not whole: one line for each race without any.
+pub(crate) fn without_mutant(all: &[Sabotage]) -> Vec<String> {
+    let bare = RACES.iter().filter(|race| race.mutants(all).is_empty());
+    bare.map(|race| format!("no mutant shows that {} catches anything", race.model))
+        .collect()
+}
+
+/// Returns the table of all races, each with those of the mutants that its model is to catch.
+pub(crate) fn overview(all: &[Sabotage]) -> Table {
+    let mut table = table(&["race", "model", "mutants"]);
+    for race in RACES {
+        let mutants: Vec<_> = race
+            .mutants(all)
+            .into_iter()
+            .map(|mutant| mutant.name.as_str())
+            .collect();
+        table.add_row([race.what, race.model, &mutants.join("\n")]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mutant(package: &str, test: &str) -> Sabotage {
+        let text = format!(
+            "Kind: loom\nCrate: {package}\nTest: {test}\nMessage: m\nWhy: w\n\n--- a/f\n+++ b/f\n@@ -1,1 +1,1 @@\n-a\n+b\n"
+        );
+        Sabotage::parse("loom-x", &text).unwrap()
+    }
+
+    #[test]
+    fn a_race_without_a_mutant_of_its_own_model_is_named() {
+        let mut all: Vec<_> = RACES.map(|race| mutant(race.package, race.model)).into();
+        assert_eq!(without_mutant(&all), [""; 0]);
+        all[2] = mutant("rar-regs", RACES[2].model);
+        all[3] = mutant(RACES[3].package, "late_answer");
+        let bare = without_mutant(&all).join("\n");
+        assert_eq!(bare.lines().count(), 2);
+        assert!(bare.contains(RACES[2].model) && bare.contains(RACES[3].model));
+    }
+
+    #[test]
+    fn only_the_line_of_the_model_itself_says_that_it_passed() {
+        let race = RACES[0];
+        assert!(race.passed("test claim_and_release ... ok\n"));
+        for output in [
+            "",
+            "test claim_and_release ... FAILED\n",
+            "test claim_and_release_more ... ok\n",
+        ] {
+            assert!(!race.passed(output), "{output}");
+        }
+    }
+}
