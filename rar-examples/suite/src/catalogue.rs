@@ -1,11 +1,14 @@
 //! The list of tests.
 
+use core::fmt;
+
 use crate::lab::Lab;
 use crate::tests::{
     deferred, interrupts, large_page, membership, nested, precision, remap, revoke, silent, slots,
-    spaces, storm, tables, writers,
+    spaces, storm, tables, unit, writers,
 };
 use crate::trial::Trial;
+use crate::units::Ability;
 
 /// One test.
 pub(crate) struct Test<L> {
@@ -15,10 +18,21 @@ pub(crate) struct Test<L> {
     /// For more CPUs it has not enough pages or words.
     pub(crate) most_cpus: u32,
     pub(crate) rounds: Rounds,
+    /// What the test uses of RAR units in place of the driver, if it does.
+    pub(crate) units: Option<UnitNeeds>,
     /// Whether the test is in the short list for CPUs that truly run at once.
     pub(crate) race: bool,
     /// Why the test makes the rare happen and asserts about it itself; otherwise no counter of the rare may move.
     pub(crate) rare: Option<&'static str>,
+}
+
+/// What a test needs of RAR units beside their being there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UnitNeeds {
+    /// Nothing.
+    Plain,
+    /// What not every machine can do.
+    Able(Ability),
 }
 
 /// How often a test runs.
@@ -80,6 +94,56 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
             .once(),
         test("storm", storm::storm).up_to(512).once().race(),
     ]
+    .into_iter()
+    .chain(below_the_driver())
+}
+
+/// The tests of units, which a machine without them skips.
+fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
+    use unit::{
+        delivery, disabled, entries, guest, interrupts, itself, pages, registers, reset, spaces,
+        stores,
+    };
+    [
+        unit_test("unit-registers", registers::legal),
+        unit_test("unit-control-bits", registers::control_bits),
+        unit_test("unit-base-bits", registers::base_bits),
+        unit_test("unit-one-entry", entries::one),
+        unit_test("unit-slots-in-turn", entries::in_turn),
+        unit_test("unit-slots-at-once", entries::at_once),
+        unit_test("unit-executed-once", entries::once).needs(Ability::Record),
+        unit_test("unit-pages-1", pages::exactly::<L, 1>),
+        unit_test("unit-pages-62", pages::exactly::<L, 62>),
+        unit_test("unit-pages-63", pages::exactly::<L, 63>),
+        unit_test("unit-small-stride", pages::small_stride),
+        unit_test("unit-large-stride", pages::large_stride),
+        unit_test("unit-subtypes", pages::subtypes),
+        unit_test("unit-invpg", pages::invpg),
+        unit_test("unit-structures", pages::structures),
+        unit_test("unit-other-space", spaces::other_space).needs(Ability::Pcids),
+        unit_test("unit-signals-itself", itself::signals_itself),
+        unit_test("unit-halted", interrupts::halted),
+        unit_test("unit-interrupts-off", interrupts::off),
+        unit_test("unit-interrupts-heeded", interrupts::heeded),
+        unit_test("unit-signals-merge", interrupts::merged),
+        unit_test("unit-signals-meet", delivery::meet),
+        unit_test("unit-unsignalled", delivery::unsignalled),
+        unit_test("unit-prompt", delivery::prompt),
+        unit_test("unit-disabled", disabled::drops),
+        unit_test("unit-init-registers", reset::registers).needs(Ability::Reset),
+        unit_test("unit-init-signal", reset::signal).needs(Ability::Reset),
+        unit_test("unit-guest", guest::runs).needs(Ability::Guest),
+        unit_test("unit-stores", stores::drained).up_to(512),
+    ]
+}
+
+/// A test of units has a target: it needs two CPUs.
+fn unit_test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
+    Test {
+        units: Some(UnitNeeds::Plain),
+        least_cpus: 2,
+        ..test(name, run)
+    }
 }
 
 fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
@@ -89,6 +153,7 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         least_cpus: 1,
         most_cpus: u32::MAX,
         rounds: Rounds::EachInitiator,
+        units: None,
         race: false,
         rare: None,
     }
@@ -110,6 +175,13 @@ impl<L> Test<L> {
         }
     }
 
+    fn needs(self, ability: Ability) -> Self {
+        Self {
+            units: Some(UnitNeeds::Able(ability)),
+            ..self
+        }
+    }
+
     fn race(self) -> Self {
         Self { race: true, ..self }
     }
@@ -118,6 +190,26 @@ impl<L> Test<L> {
         Self {
             rare: Some(why),
             ..self
+        }
+    }
+
+    /// Writes why a machine cannot make the test; nothing if it can.
+    pub(crate) fn write_obstacle(&self, lab: &L, why: &mut impl fmt::Write) -> fmt::Result
+    where
+        L: Lab,
+    {
+        if !(self.least_cpus..=self.most_cpus).contains(&lab.cpus()) {
+            return match self.most_cpus {
+                u32::MAX => write!(why, "needs {} CPUs", self.least_cpus),
+                most => write!(why, "needs {} to {most} CPUs", self.least_cpus),
+            };
+        }
+        match (self.units, lab.units()) {
+            (Some(_), None) => why.write_str("the machine lends no RAR units to tests"),
+            (Some(UnitNeeds::Able(ability)), Some(units)) if !units.can(ability) => {
+                write!(why, "the machine lacks: {}", ability.name())
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -30,9 +30,21 @@ pub(crate) enum Assertion {
     Order,
     /// A counter of the shootdown has the asserted value.
     Counter,
+    /// A register of a RAR unit takes a legal value and keeps it.
+    Register,
+    /// A write that is not legal raises #GP.
+    Refused,
+    /// A RAR unit ends an entry with SUCCESS, in time, and by no other value.
+    Answered,
+    /// A RAR unit leaves an entry PENDING.
+    Untouched,
+    /// A RAR unit executes what was written, once.
+    Once,
+    /// A RAR unit serves a signal before its CPU has executed many instructions.
+    Prompt,
 }
 
-const ALL: [(Assertion, &str); 11] = [
+const ALL: [(Assertion, &str); 17] = [
     (Assertion::Mapped, "a mapped page reads its frame"),
     (
         Assertion::Control,
@@ -62,7 +74,30 @@ const ALL: [(Assertion, &str); 11] = [
         Assertion::Counter,
         "the shootdown's counters are as expected",
     ),
+    (
+        Assertion::Register,
+        "the register of the unit holds what was written",
+    ),
+    (Assertion::Refused, "an illegal write raises #GP"),
+    (
+        Assertion::Answered,
+        "the unit answers SUCCESS in time, and nothing else",
+    ),
+    (Assertion::Untouched, "the unit leaves the entry PENDING"),
+    (Assertion::Once, "the unit executes once what was written"),
+    (
+        Assertion::Prompt,
+        "the unit serves the signal without delay",
+    ),
 ];
+
+/// Returns whether the reason of a failure tells that something outlived its flush: the driver reported an end that was none.
+#[must_use]
+pub fn tells_of_stale_use(why: &str) -> bool {
+    let fatal = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
+    let mut texts = ALL.iter().filter(|(each, _)| fatal.contains(each));
+    texts.any(|(_, text)| why.starts_with(text))
+}
 
 /// Room for the first failure of a run; later ones are ignored.
 #[derive(Debug)]

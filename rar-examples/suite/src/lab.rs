@@ -7,6 +7,7 @@ use rar_percpu::{CpuId, PinnedCpu};
 use rar_shootdown::{Machine, Shootdown, Ticks};
 
 use crate::record::Record;
+use crate::units::Units;
 
 /// How many 4 KiB pages the test region of each space has.
 pub const PAGES: u16 = 512;
@@ -111,7 +112,7 @@ pub trait Lab: Sync {
     /// Returns the number of CPUs that take part; they are CPU 0 to this number minus one.
     fn cpus(&self) -> u32;
 
-    /// Returns the name of what makes action bytes final: `hardware`, `vrar` or `software`.
+    /// Returns the name of what makes action bytes final: `hardware`, `vrar`, `model` or `software`.
     fn backend(&self) -> &'static str;
 
     /// Returns the proof of being on this CPU.
@@ -191,6 +192,11 @@ pub trait Lab: Sync {
 
     /// Brings this CPU online in the domain again.
     fn come_online(&self);
+
+    /// Returns the machine's RAR units, if it has any that tests may use in place of the driver.
+    fn units(&self) -> Option<&dyn Units> {
+        None
+    }
 
     /// Hands over a finished test's record. Called on one CPU at a time.
     fn emit(&self, record: &Record<'_>);

@@ -18,10 +18,16 @@ mod suite;
 mod tests;
 mod text;
 mod trial;
+mod units;
 
+pub use failure::tells_of_stale_use;
 pub use lab::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, PAGES, Page, PageFault, Reach,
     Space, StoreKind,
 };
 pub use record::{Control, MAX_CPUS, Outcome, Record};
-pub use suite::{List, Options, Suite, Summary};
+pub use suite::{BY_OTHER_MEANS, List, Options, Suite, Summary};
+pub use units::{
+    Ability, Addresses, ENABLE, Executed, GeneralProtection, IGNORE_IF, Register, Units,
+    payload_hash,
+};

@@ -89,6 +89,6 @@ pub enum Outcome {
     Pass,
     /// An assertion did not hold, or a control was not seen.
     Fail,
-    /// The machine has too few CPUs for the test.
+    /// The machine has too few CPUs for the test, or lacks what it needs.
     Skipped,
 }

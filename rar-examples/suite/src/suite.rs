@@ -13,6 +13,13 @@ use crate::record::{Control, MAX_CPUS, Outcome, Record};
 use crate::text::Text;
 use crate::trial::Trial;
 
+/// How the reason of a failure begins when every assertion of the test held, but a flush had to be made by other means than the
+/// signal.
+pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
+
+/// Room for the reason of an outcome.
+type Why = Text<160>;
+
 /// How many words tests have to talk to each other.
 const WORDS: usize = 8;
 
@@ -166,6 +173,14 @@ impl Suite {
         catalogue::<L>().into_iter().map(|test| test.name)
     }
 
+    /// Returns the names of the tests below the driver, which use RAR units in its place.
+    pub fn unit_test_names<L: Lab>() -> impl Iterator<Item = &'static str> {
+        catalogue::<L>()
+            .into_iter()
+            .filter(|test| test.units.is_some())
+            .map(|test| test.name)
+    }
+
     /// The handler of the self-interrupt calls it on the interrupted CPU.
     pub fn on_interrupt<L: Lab>(&self, lab: &L) {
         crate::tests::nested::on_interrupt(self, lab);
@@ -191,7 +206,9 @@ impl Suite {
     }
 
     fn run_once<L: Lab>(&self, lab: &L, trial: &Trial<'_, L>, test: &Test<L>) {
-        let enough = (test.least_cpus..=test.most_cpus).contains(&lab.cpus());
+        let mut obstacle = Text::new();
+        // What does not fit is cut off.
+        let _ = test.write_obstacle(lab, &mut obstacle);
         if trial.is_initiator() {
             let initiator = trial.initiator;
             lab.emit(&Record::Begin {
@@ -202,12 +219,12 @@ impl Suite {
         trial.settle();
         let before = lab.shootdown().statistics();
         trial.barrier();
-        if enough {
+        if obstacle.as_str().is_empty() {
             (test.run)(trial);
         }
         trial.barrier();
         if trial.me == trial.initiator {
-            self.judge(lab, trial, test, enough, &before);
+            self.judge(lab, trial, test, obstacle, &before);
         }
         trial.barrier();
     }
@@ -217,7 +234,7 @@ impl Suite {
         lab: &L,
         trial: &Trial<'_, L>,
         test: &Test<L>,
-        enough: bool,
+        obstacle: Why,
         before: &Statistics,
     ) {
         let after = lab.shootdown().statistics();
@@ -238,12 +255,8 @@ impl Suite {
         }
         let controls = controls.get(..listed).unwrap_or_default();
 
-        let mut why = Text::<160>::new();
-        let outcome = if !enough {
-            let _ = match test.most_cpus {
-                u32::MAX => write!(why, "needs {} CPUs", test.least_cpus),
-                most => write!(why, "needs {} to {most} CPUs", test.least_cpus),
-            };
+        let mut why = obstacle;
+        let outcome = if !why.as_str().is_empty() {
             Outcome::Skipped
         } else if self.failure.is_set() {
             let _ = write!(why, "{}", self.failure);
@@ -252,7 +265,7 @@ impl Suite {
             let _ = write!(why, "CPU {cpu} took no positive control");
             Outcome::Fail
         } else if test.rare.is_none() && rare(&after) != rare(before) {
-            let _ = write!(why, "the signal path alone was to do it:");
+            let _ = write!(why, "{BY_OTHER_MEANS}:");
             for ((name, after), (_, before)) in rare(&after).iter().zip(rare(before)) {
                 if *after != before {
                     let _ = write!(why, " {} {name},", after - before);

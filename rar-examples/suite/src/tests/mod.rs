@@ -13,4 +13,5 @@ pub(crate) mod slots;
 pub(crate) mod spaces;
 pub(crate) mod storm;
 pub(crate) mod tables;
+pub(crate) mod unit;
 pub(crate) mod writers;

@@ -1,0 +1,207 @@
+//! What all tests of units share: the driver lets go of the CPUs, and the test does its work by hand.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use rar_payload::{InvpcidScope, Operation, PageChunk, PageRange, PageSize, Pcid};
+use rar_percpu::{ActionState, CpuId, CpuSet, SlotIndex};
+
+use crate::failure::Assertion::{Answered, Named, Register as RegisterHolds, Untouched};
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Space};
+use crate::trial::{Trial, Who};
+use crate::units::{ENABLE, IGNORE_IF, Register, Units};
+
+/// How long a unit may take to answer.
+const ANSWER_MILLISECONDS: u64 = 200;
+/// How long nothing may happen before it counts as never.
+const QUIET_MILLISECONDS: u64 = 20;
+
+/// A unit that serves whatever RFLAGS.IF is.
+pub(crate) const SERVING: u64 = ENABLE | IGNORE_IF;
+
+/// The units of one trial, without a driver.
+pub(crate) struct Bench<'t, 'a, L> {
+    pub(crate) t: &'t Trial<'a, L>,
+    pub(crate) units: &'a dyn Units,
+}
+
+/// Takes every CPU from the driver, runs `test`, and gives the CPUs back whatever came of it.
+pub(crate) fn without_driver<'a, L: Lab>(t: &Trial<'a, L>, test: impl FnOnce(&Bench<'_, 'a, L>)) {
+    // A machine without units skips the test.
+    let Some(units) = t.lab.units() else { return };
+    t.step(Who::All, || t.lab.go_offline());
+    test(&Bench { t, units });
+    t.lab.enable_interrupts();
+    t.lab.come_online();
+    t.barrier();
+}
+
+impl<L: Lab> Bench<'_, '_, L> {
+    /// Programs this CPU's unit as a driver does: disabled, bases, then control.
+    pub(crate) fn program(&self, control: u64) {
+        let addresses = self.units.addresses();
+        self.write(Register::Control, 0);
+        self.write(Register::ActionVectorBase, addresses.vector);
+        self.write(Register::PayloadTableBase, addresses.table);
+        self.write(Register::Control, control);
+    }
+
+    /// A write that must be taken.
+    pub(crate) fn write(&self, register: Register, value: u64) {
+        if self.units.write(register, value).is_err() {
+            self.t
+                .fail(RegisterHolds, number_of(register), value, u64::MAX);
+        }
+    }
+
+    /// The register must read as `value`.
+    pub(crate) fn expect_register(&self, register: Register, value: u64) {
+        let found = self.units.read(register).unwrap_or(u64::MAX);
+        self.t
+            .assert(RegisterHolds, number_of(register), value, found);
+    }
+
+    /// Every CPU but this one.
+    pub(crate) fn others(&self) -> impl Iterator<Item = u32> + Clone + use<L> {
+        let me = self.t.me;
+        (0..self.t.lab.cpus()).filter(move |cpu| *cpu != me)
+    }
+
+    /// Writes an entry and arms it for these CPUs.
+    pub(crate) fn order(
+        &self,
+        slot: SlotIndex,
+        operation: Operation,
+        cpus: impl Iterator<Item = u32>,
+    ) {
+        self.t.suite.flushes.fetch_add(1, AcqRel);
+        let domain = self.t.lab.shootdown().domain();
+        domain.table().store(slot, &operation);
+        for cpu in cpus.filter_map(|cpu| domain.cpu(CpuId::new(cpu))) {
+            cpu.vector().arm(slot);
+        }
+    }
+
+    /// Sends one signal to each of these CPUs.
+    pub(crate) fn signal(&self, cpus: impl Iterator<Item = u32>) {
+        let mut targets = CpuSet::new();
+        for cpu in cpus {
+            // The suite runs on fewer CPUs than a set can name.
+            let _fits = targets.insert(CpuId::new(cpu));
+        }
+        self.units.signal(&targets);
+    }
+
+    /// Orders one entry of the other CPUs, signals them, and waits for their answers.
+    pub(crate) fn flush_others(&self, slot: SlotIndex, operation: Operation) {
+        self.order(slot, operation, self.others());
+        self.signal(self.others());
+        self.await_success(slot, self.others());
+    }
+
+    /// The byte of a CPU as it is now.
+    pub(crate) fn byte(&self, cpu: u32, slot: SlotIndex) -> u8 {
+        let state = self.t.lab.shootdown().domain().cpu(CpuId::new(cpu));
+        state.map_or(u8::MAX, |state| state.vector().load(slot).0)
+    }
+
+    /// Waits until the byte of each CPU is final, and asserts that it says SUCCESS.
+    pub(crate) fn await_success(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
+        for cpu in cpus {
+            self.wait(ANSWER_MILLISECONDS, || is_final(self.byte(cpu, slot)));
+            let byte = u64::from(self.byte(cpu, slot));
+            let success = ActionState::Success as u64;
+            self.t.assert(Answered, Place::Number(cpu), success, byte);
+        }
+    }
+
+    /// Waits a while, and asserts that the byte of each CPU is PENDING all the same.
+    pub(crate) fn expect_untouched(
+        &self,
+        slot: SlotIndex,
+        cpus: impl Iterator<Item = u32> + Clone,
+    ) {
+        let touched = |cpu| self.byte(cpu, slot) != ActionState::Pending as u8;
+        self.wait(QUIET_MILLISECONDS, || cpus.clone().any(touched));
+        for cpu in cpus {
+            let pending = ActionState::Pending as u64;
+            let byte = u64::from(self.byte(cpu, slot));
+            self.t.assert(Untouched, Place::Number(cpu), pending, byte);
+        }
+    }
+
+    /// Waits until `done`, within bounds: what follows asserts whether it is.
+    pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
+        let started = self.t.lab.now();
+        let limit = self.t.lab.ticks_per_millisecond() * milliseconds;
+        while !done() && !self.t.lab.now().is_past(started, limit) {
+            self.t.lab.relax();
+        }
+    }
+
+    /// Says to all CPUs that a moment of the test has come.
+    pub(crate) fn announce(&self, moment: usize) {
+        self.t.word(moment).fetch_add(1, Release);
+    }
+
+    /// Waits until so many CPUs have announced the moment, or the test has failed.
+    pub(crate) fn await_moment(&self, moment: usize, cpus: u32) {
+        self.t.wait_until("a moment of the test", || {
+            self.t.word(moment).load(Acquire) >= u64::from(cpus) || self.t.suite.failure.is_set()
+        });
+    }
+
+    /// INVPCID subtype 0 of some pages of the first space.
+    pub(crate) fn pages(&self, first: u16, count: u16) -> Operation {
+        self.range(Page::Small(first), 0, count, PageSize::Size4K)
+    }
+
+    /// INVPCID subtype 0 of pages that begin so many bytes before the start of `page`.
+    pub(crate) fn range(&self, page: Page, before: u64, count: u16, size: PageSize) -> Operation {
+        let pcid = self.pcid();
+        let start = self.t.lab.address(page).wrapping_sub(before);
+        match self.chunk(start, count, size) {
+            Some(pages) => Operation::Invpcid(InvpcidScope::Pages { pcid, pages }),
+            None => Operation::Invpcid(InvpcidScope::Context { pcid }),
+        }
+    }
+
+    /// Some pages as an entry names them; that they cannot be named is a failure.
+    pub(crate) fn chunk(&self, start: u64, count: u16, size: PageSize) -> Option<PageChunk> {
+        let range = PageRange::new(start, u64::from(count), size);
+        let chunk = range.ok().and_then(|range| PageChunk::new(range).ok());
+        if chunk.is_none() {
+            let count = u64::from(count);
+            self.t.fail(Named, Place::Number(0), count, 0);
+        }
+        chunk
+    }
+
+    pub(crate) fn pcid(&self) -> Pcid {
+        self.t.lab.pcid(Space::First)
+    }
+
+    /// The slots that the units report, from the first on.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotIndex, u16)> + use<L> {
+        SlotIndex::first(self.t.lab.shootdown().entries()).zip(0..)
+    }
+}
+
+/// The slots of tests that need no more.
+pub(crate) const FIRST: SlotIndex = slot(0);
+pub(crate) const SECOND: SlotIndex = slot(1);
+
+const fn slot(index: u8) -> SlotIndex {
+    match SlotIndex::new(index) {
+        Some(slot) => slot,
+        None => unreachable!(),
+    }
+}
+
+fn is_final(byte: u8) -> bool {
+    byte == ActionState::Success as u8 || byte == ActionState::Failure as u8
+}
+
+pub(crate) fn number_of(register: Register) -> Place {
+    Place::Number(register as u32)
+}

@@ -1,0 +1,143 @@
+//! Signals: one is enough, none is needed twice, and none may be lost.
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use crate::failure::Assertion::{Flushed, Precise, Prompt};
+use crate::failure::Place;
+use crate::lab::{Frame, Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{FIRST, SECOND, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value, old_value};
+use crate::units::ENABLE;
+
+/// Moments of a test.
+const READY: usize = 0;
+const GO: usize = 1;
+const SERVED: usize = 2;
+const AGAIN: usize = 3;
+
+/// An entry that no signal follows stays as it is: one signal is served once.
+pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 2, Reach::Space);
+        remap_and_control(t, 0, 2, Reach::Space);
+        let others = t.lab.cpus() - 1;
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                bench.await_moment(READY, others);
+                bench.order(FIRST, bench.pages(0, 1), bench.others());
+                bench.signal(bench.others());
+                bench.announce(GO);
+                bench.await_moment(SERVED, others);
+                bench.order(SECOND, bench.pages(1, 1), bench.others());
+                bench.announce(AGAIN);
+                bench.expect_untouched(SECOND, bench.others());
+                bench.signal(bench.others());
+                bench.await_success(SECOND, bench.others());
+            } else {
+                t.lab.disable_interrupts();
+                bench.program(ENABLE);
+                bench.announce(READY);
+                bench.await_moment(GO, 1);
+                // The shortest time with interrupts enabled, so that a second service would have to wait.
+                t.lab.enable_interrupts();
+                t.lab.disable_interrupts();
+                while bench.byte(t.me, FIRST) != 0 && !t.suite.failure.is_set() {
+                    t.lab.enable_interrupts();
+                    t.lab.relax();
+                    t.lab.disable_interrupts();
+                }
+                bench.announce(SERVED);
+                bench.await_moment(AGAIN, 1);
+                t.lab.enable_interrupts();
+                t.lab.relax();
+                if bench.byte(t.me, SECOND) != 0 {
+                    t.expect(Precise, Page::Small(1), old_value(1));
+                }
+            }
+        });
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(0), new_value(0));
+            t.expect(Flushed, Page::Small(1), new_value(1));
+        });
+    });
+}
+
+/// All CPUs signal all others at once, again and again: a signal that arrives during a scan is served by another.
+pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
+    const ROUNDS: u64 = 50;
+    let Some((slot, page)) = slot_and_page(t) else {
+        return;
+    };
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        t.step(Who::All, || {
+            for value in 1..=ROUNDS {
+                let frame = Frame::Small(4 * page + u16::try_from(value % 4).unwrap_or(0));
+                t.lab.store_frame(frame, 0, value);
+                t.map(Page::Small(page), frame);
+                bench.flush_others(slot, bench.pages(page, 1));
+                t.published(t.me).store(value, Release);
+                let next = (t.me + 1) % t.lab.cpus();
+                let published = t.published(next).load(Acquire);
+                let found = t.lab.load(Page::Small(10 + page_of(next)), 0).unwrap_or(0);
+                if next != t.me && published != 0 && found < published {
+                    t.fail(Flushed, Place::Number(next), published, found);
+                }
+                if t.suite.failure.is_set() {
+                    break;
+                }
+            }
+            t.word(0).fetch_add(1, AcqRel);
+            bench.await_moment(0, t.lab.cpus());
+        });
+    });
+}
+
+fn slot_and_page<L: Lab>(t: &Trial<'_, L>) -> Option<(rar_percpu::SlotIndex, u16)> {
+    let slot = rar_percpu::SlotIndex::new(u8::try_from(t.me).ok()?)?;
+    Some((slot, 10 + page_of(t.me)))
+}
+
+fn page_of(cpu: u32) -> u16 {
+    u16::try_from(cpu % 64).unwrap_or(0)
+}
+
+/// A running CPU serves a signal before it has executed much else.
+///
+/// *Observed*, with a bound of the machine's own.
+pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                for cpu in bench.others() {
+                    bench.order(FIRST, bench.pages(0, 1), [cpu].into_iter());
+                    bench.signal([cpu].into_iter());
+                    t.published(cpu).store(1, Release);
+                    bench.await_success(FIRST, [cpu].into_iter());
+                }
+            } else {
+                t.wait_until("the signal", || {
+                    t.published(t.me).load(Acquire) != 0 || t.suite.failure.is_set()
+                });
+                let patience = u64::from(bench.units.patience());
+                let mut rounds = 0;
+                while bench.byte(t.me, FIRST) == 1 && rounds <= patience {
+                    t.lab.relax();
+                    rounds += 1;
+                }
+                if rounds > patience {
+                    t.fail(Prompt, Place::Number(t.me), patience, rounds);
+                }
+            }
+        });
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(0), new_value(0))
+        });
+    });
+}

@@ -1,0 +1,115 @@
+//! Entries and their bytes: each is executed, once, and answered with SUCCESS.
+
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use rar_percpu::{ActionState, SlotIndex};
+
+use crate::failure::Assertion::{Answered, Flushed, Once, Precise};
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value, old_value};
+use crate::units::payload_hash;
+
+/// One entry; its byte is PENDING until it is SUCCESS.
+///
+/// *Observed*: older code of Intel knew a state between the two, which no document lists any more.
+pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        prepare(bench, 1);
+        t.step(Who::Initiator, || {
+            bench.order(FIRST, bench.pages(0, 1), bench.others());
+            bench.signal(bench.others());
+            for cpu in bench.others() {
+                bench.wait(200, || bench.byte(cpu, FIRST) != ActionState::Pending as u8);
+                let byte = u64::from(bench.byte(cpu, FIRST));
+                let success = ActionState::Success as u64;
+                t.assert(Answered, Place::Number(cpu), success, byte);
+            }
+        });
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(0), new_value(0))
+        });
+    });
+}
+
+/// Every slot in turn, each with a page and a signal of its own: the page of the slot goes, and none before its turn.
+pub(crate) fn in_turn<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        let all = u16::try_from(bench.slots().count()).unwrap_or(0);
+        prepare(bench, all);
+        for (slot, page) in bench.slots() {
+            t.step(Who::Initiator, || {
+                bench.flush_others(slot, bench.pages(page, 1))
+            });
+            t.step(Who::Others, || {
+                for waiting in page + 1..all {
+                    t.expect(Precise, Page::Small(waiting), old_value(waiting));
+                }
+                t.expect(Flushed, Page::Small(page), new_value(page));
+            });
+        }
+    });
+}
+
+/// Every slot at once, by one signal.
+pub(crate) fn at_once<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        let all = u16::try_from(bench.slots().count()).unwrap_or(0);
+        prepare(bench, all);
+        t.step(Who::Initiator, || {
+            order_each(bench);
+            bench.signal(bench.others());
+            for (slot, _) in bench.slots() {
+                bench.await_success(slot, bench.others());
+            }
+        });
+        t.step(Who::Initiator, || t.lab.flush_own_tlb());
+        expect_new(t, 0, all);
+    });
+}
+
+/// By the units' record, each entry is executed once, with the quadwords that were written.
+pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        prepare(bench, 1);
+        for (slot, number) in bench.slots() {
+            t.step(Who::Others, || {
+                t.published(t.me)
+                    .store(bench.units.executed().entries, Release);
+            });
+            t.step(Who::Initiator, || {
+                bench.flush_others(slot, bench.pages(0, 1 + number % 63))
+            });
+            t.step(Who::Others, || {
+                let executed = bench.units.executed();
+                let before = t.published(t.me).load(Acquire);
+                t.assert(Once, Place::Number(0), 1, executed.entries - before);
+                let written = written(bench, slot);
+                t.assert(Once, Place::Number(1), written, executed.last);
+            });
+        }
+        t.step(Who::Initiator, || t.lab.flush_own_tlb());
+        expect_new(t, 0, 1);
+    });
+}
+
+/// Maps so many pages, shows that they are stale, and lets the units serve.
+fn prepare<L: Lab>(bench: &Bench<'_, '_, L>, pages: u16) {
+    map_and_touch(bench.t, 0, pages, Reach::Space);
+    remap_and_control(bench.t, 0, pages, Reach::Space);
+    bench.t.step(Who::All, || bench.program(SERVING));
+}
+
+fn order_each<L: Lab>(bench: &Bench<'_, '_, L>) {
+    for (slot, page) in bench.slots() {
+        bench.order(slot, bench.pages(page, 1), bench.others());
+    }
+}
+
+fn written<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) -> u64 {
+    let [first, second, third, fourth, ..] =
+        bench.t.lab.shootdown().domain().table().load(slot).words();
+    payload_hash([first, second, third, fourth])
+}

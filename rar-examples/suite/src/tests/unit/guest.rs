@@ -1,0 +1,44 @@
+//! Entries for the host while a guest runs.
+
+use core::cell::Cell;
+use core::sync::atomic::Ordering::Acquire;
+
+use crate::failure::Assertion::Flushed;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value};
+
+/// The targets run their guests.
+const READY: usize = 0;
+/// The initiator has its answers.
+const GO: usize = 1;
+
+/// An entry flushes the translations of the host that it names, also while a guest runs.
+///
+/// *Observed*: the document's section about guests is not public, and nothing but this makes an entry of use to a host.
+pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                bench.await_moment(READY, t.lab.cpus() - 1);
+                bench.flush_others(FIRST, bench.pages(0, 1));
+                bench.announce(GO);
+            } else {
+                let entered = Cell::new(false);
+                bench.units.run_guest(&|| {
+                    if !entered.replace(true) {
+                        bench.announce(READY);
+                    }
+                    t.word(GO).load(Acquire) != 0 || t.suite.failure.is_set()
+                });
+            }
+        });
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(0), new_value(0))
+        });
+    });
+}

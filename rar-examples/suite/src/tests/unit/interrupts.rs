@@ -1,0 +1,115 @@
+//! Units of CPUs that are halted or have interrupts disabled.
+
+use core::sync::atomic::Ordering::Acquire;
+
+use rar_percpu::CpuId;
+
+use crate::failure::Assertion::{Flushed, Precise};
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{Bench, FIRST, SECOND, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value, old_value};
+use crate::units::ENABLE;
+
+/// The targets are ready.
+const READY: usize = 0;
+/// The initiator lets the targets go on.
+const GO: usize = 1;
+
+/// A CPU in HLT serves signals.
+///
+/// *Observed*: documents list the states in which RAR is inhibited, and HLT is not among them.
+pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
+    serve_without_software(t, |_| {
+        while t.word(GO).load(Acquire) == 0 && !t.suite.failure.is_set() {
+            t.lab.halt();
+            t.lab.disable_interrupts();
+        }
+    });
+}
+
+/// With IGNORE_IF a CPU with interrupts disabled serves signals.
+pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
+    serve_without_software(t, |bench| {
+        bench.await_moment(GO, 1);
+        t.expect(Flushed, Page::Small(0), new_value(0));
+    });
+}
+
+/// Without IGNORE_IF a CPU with interrupts disabled serves nothing until it enables them.
+pub(crate) fn heeded<L: Lab>(t: &Trial<'_, L>) {
+    hold(t, 1, |bench| {
+        bench.order(FIRST, bench.pages(0, 1), bench.others());
+        bench.signal(bench.others());
+        bench.expect_untouched(FIRST, bench.others());
+        bench.announce(GO);
+        bench.await_success(FIRST, bench.others());
+    });
+}
+
+/// Two signals that cannot be served become one, which serves both entries.
+pub(crate) fn merged<L: Lab>(t: &Trial<'_, L>) {
+    hold(t, 2, |bench| {
+        for (slot, page) in [(FIRST, 0), (SECOND, 1)] {
+            bench.order(slot, bench.pages(page, 1), bench.others());
+            bench.signal(bench.others());
+        }
+        bench.expect_untouched(SECOND, bench.others());
+        bench.announce(GO);
+        bench.await_success(FIRST, bench.others());
+        bench.await_success(SECOND, bench.others());
+    });
+}
+
+/// The targets disable interrupts and do `meanwhile` until the initiator has seen their answers.
+fn serve_without_software<'a, L: Lab>(t: &Trial<'a, L>, meanwhile: impl Fn(&Bench<'_, 'a, L>)) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                bench.await_moment(READY, t.lab.cpus() - 1);
+                bench.flush_others(FIRST, bench.pages(0, 1));
+                bench.announce(GO);
+                for cpu in bench.others() {
+                    t.lab.wake(CpuId::new(cpu));
+                }
+            } else {
+                bench.program(SERVING);
+                t.lab.disable_interrupts();
+                bench.announce(READY);
+                meanwhile(bench);
+                t.lab.enable_interrupts();
+            }
+        });
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(0), new_value(0))
+        });
+    });
+}
+
+/// The targets heed IF and have it cleared while the initiator sends; they enable interrupts when told to go on.
+fn hold<'a, L: Lab>(t: &Trial<'a, L>, pages: u16, send: impl Fn(&Bench<'_, 'a, L>)) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, pages, Reach::Space);
+        remap_and_control(t, 0, pages, Reach::Space);
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                bench.await_moment(READY, t.lab.cpus() - 1);
+                send(bench);
+            } else {
+                t.lab.disable_interrupts();
+                bench.program(ENABLE);
+                bench.announce(READY);
+                bench.await_moment(GO, 1);
+                t.expect(Precise, Page::Small(0), old_value(0));
+                t.lab.enable_interrupts();
+            }
+        });
+        t.step(Who::Others, || {
+            for page in 0..pages {
+                t.expect(Flushed, Page::Small(page), new_value(page));
+            }
+        });
+    });
+}

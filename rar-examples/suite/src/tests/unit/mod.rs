@@ -1,0 +1,17 @@
+//! The tests below the driver: what RAR units do on their own.
+//!
+//! Each shows the stale translation first, as every test does, and then asserts about one rule of the unit. Rules that no document
+//! states are marked *observed*: a unit that differs may be right, and the driver must cope with it.
+
+mod bench;
+pub(crate) mod delivery;
+pub(crate) mod disabled;
+pub(crate) mod entries;
+pub(crate) mod guest;
+pub(crate) mod interrupts;
+pub(crate) mod itself;
+pub(crate) mod pages;
+pub(crate) mod registers;
+pub(crate) mod reset;
+pub(crate) mod spaces;
+pub(crate) mod stores;

@@ -1,0 +1,153 @@
+//! What an entry takes out of the TLB, and what it leaves.
+
+use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation, PageSize};
+
+use crate::failure::Assertion::{Flushed, Mapped, Precise};
+use crate::lab::{Frame, Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::tables::swap_and_control;
+use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value, old_value};
+
+/// Pages on either side that must still be served from the TLB.
+const MARGIN: u16 = 3;
+
+/// Exactly `COUNT` pages go: their neighbours on both sides stay.
+pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
+    let all = COUNT + 2 * MARGIN;
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, all, Reach::Space);
+        remap_and_control(t, 0, all, Reach::Space);
+        flush(bench, bench.pages(MARGIN, COUNT));
+        t.step(Who::Others, || {
+            for page in (0..MARGIN).chain(MARGIN + COUNT..all) {
+                t.expect(Precise, Page::Small(page), old_value(page));
+            }
+            for page in MARGIN..MARGIN + COUNT {
+                t.expect(Flushed, Page::Small(page), new_value(page));
+            }
+        });
+    });
+}
+
+/// An entry of one 4 KiB page in the middle of a 2 MiB page drops that page, as INVLPG does.
+///
+/// *Observed*: no source says it of RAR.
+pub(crate) fn small_stride<L: Lab>(t: &Trial<'_, L>) {
+    const INSIDE: u64 = 5 << 12;
+    flush_large_page(t, |bench| {
+        bench.range(Page::Large, INSIDE.wrapping_neg(), 1, PageSize::Size4K)
+    });
+}
+
+/// An entry of two 2 MiB pages drops the second one.
+pub(crate) fn large_stride<L: Lab>(t: &Trial<'_, L>) {
+    flush_large_page(t, |bench| {
+        let before = PageSize::Size2M.bytes();
+        bench.range(Page::Large, before, 2, PageSize::Size2M)
+    });
+}
+
+/// Which translations an INVPCID entry of each subtype drops: of a global page, of a page that an address names, of another.
+pub(crate) fn subtypes<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        let pcid = bench.pcid();
+        let all = |globals| Operation::Invpcid(InvpcidScope::AllContexts(globals));
+        // Page 0 is global, pages 0 and 1 are named.
+        let cases = [
+            (bench.pages(0, 2), [false, true, false]),
+            (
+                Operation::Invpcid(InvpcidScope::Context { pcid }),
+                [false, true, true],
+            ),
+            (all(Globals::Exclude), [false, true, true]),
+            (all(Globals::Include), [true, true, true]),
+        ];
+        for (operation, gone) in cases {
+            check(bench, operation, gone);
+        }
+    });
+}
+
+/// Type 1 drops the pages that it names of the current PCID, global ones too.
+///
+/// *Observed*: it imitates INVLPG, and that its other rules are those of INVLPG is inferred.
+pub(crate) fn invpg<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        let start = t.lab.address(Page::Small(0));
+        if let Some(pages) = bench.chunk(start, 2, PageSize::Size4K) {
+            let scope = InvpgScope::Pages(pages);
+            let operation = Operation::Invpg { cr3: None, scope };
+            check(bench, operation, [true, true, false]);
+        }
+        for (globals, gone) in [(Globals::Exclude, false), (Globals::Include, true)] {
+            let scope = InvpgScope::All(globals);
+            check(
+                bench,
+                Operation::Invpg { cr3: None, scope },
+                [gone, true, true],
+            );
+        }
+    });
+}
+
+/// An entry that names a page drops what is cached of the way to it: the next walk finds the new page table.
+///
+/// *Observed*: that the rules of the imitated instruction hold for paging-structure caches is inferred.
+pub(crate) fn structures<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 40, Reach::Space);
+        swap_and_control(t, Who::All);
+        flush(bench, bench.pages(7, 1));
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(7), new_value(7))
+        });
+    });
+}
+
+fn check<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation, gone: [bool; 3]) {
+    let t = bench.t;
+    t.step(Who::All, || t.lab.flush_own_tlb());
+    map_and_touch(t, 0, 1, Reach::Global);
+    map_and_touch(t, 1, 2, Reach::Space);
+    remap_and_control(t, 0, 1, Reach::Global);
+    remap_and_control(t, 1, 2, Reach::Space);
+    flush(bench, operation);
+    t.step(Who::Others, || {
+        for (page, gone) in (0..).zip(gone) {
+            if gone {
+                t.expect(Flushed, Page::Small(page), new_value(page));
+            } else {
+                t.expect(Precise, Page::Small(page), old_value(page));
+            }
+        }
+    });
+}
+
+fn flush_large_page<'a, L: Lab>(
+    t: &Trial<'a, L>,
+    operation: impl Fn(&Bench<'_, 'a, L>) -> Operation,
+) {
+    const OLD: u64 = 0x3a11;
+    const NEW: u64 = 0x3b22;
+    without_driver(t, |bench| {
+        t.step(Who::Initiator, || {
+            t.lab.store_frame(Frame::Large(0), 0, OLD);
+            t.lab.store_frame(Frame::Large(1), 0, NEW);
+            t.map(Page::Large, Frame::Large(0));
+        });
+        t.step(Who::All, || t.expect(Mapped, Page::Large, OLD));
+        t.step(Who::Initiator, || t.map(Page::Large, Frame::Large(1)));
+        t.step(Who::All, || t.expect_stale(Page::Large, OLD, NEW));
+        flush(bench, operation(bench));
+        t.step(Who::Others, || t.expect(Flushed, Page::Large, NEW));
+    });
+}
+
+/// Flushes on all CPUs but the initiator.
+fn flush<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) {
+    bench.t.step(Who::All, || bench.program(SERVING));
+    bench
+        .t
+        .step(Who::Initiator, || bench.flush_others(FIRST, operation));
+}

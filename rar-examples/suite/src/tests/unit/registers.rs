@@ -1,0 +1,94 @@
+//! The registers of a unit: what they keep, and what they refuse.
+
+use crate::failure::Assertion::{Refused, Register as Holds};
+use crate::lab::{Lab, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver};
+use crate::trial::{Trial, Who};
+use crate::units::{ENABLE, IGNORE_IF, Register};
+
+/// The legal values read back; the driver uses as many entries as the unit reports; what is read-only stays so.
+pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
+    flush_around(t, |bench| {
+        for control in [0, IGNORE_IF, ENABLE, SERVING] {
+            bench.program(control);
+            let addresses = bench.units.addresses();
+            bench.expect_register(Register::Control, control);
+            bench.expect_register(Register::ActionVectorBase, addresses.vector);
+            bench.expect_register(Register::PayloadTableBase, addresses.table);
+        }
+        let info = bench.units.read(Register::Info).unwrap_or(u64::MAX);
+        let entries = bench.t.lab.shootdown().entries() as u64;
+        // 37:32 is the highest index; what lies above reads as zero.
+        t.assert(Holds, number_of(Register::Info), entries - 1, info >> 32);
+        let capabilities = bench.units.read(Register::CoreCapabilities).unwrap_or(0);
+        let rar = capabilities >> 1 & 1;
+        t.assert(Holds, number_of(Register::CoreCapabilities), 1, rar);
+        refuse(bench, Register::Info, info);
+        refuse(bench, Register::CoreCapabilities, capabilities);
+    });
+}
+
+/// Each reserved bit of the control register faults, alone and beside a legal value, and changes nothing.
+///
+/// *Observed*: documents name the bits as reserved, and that reserved bits of an MSR fault is the general rule.
+pub(crate) fn control_bits<L: Lab>(t: &Trial<'_, L>) {
+    flush_around(t, |bench| {
+        for bit in (0..64).filter(|bit| SERVING >> bit & 1 == 0) {
+            refuse(bench, Register::Control, 1 << bit);
+            refuse(bench, Register::Control, SERVING | 1 << bit);
+        }
+    });
+}
+
+/// Each bit of a base below its alignment, and at or above MAXPHYADDR, faults and changes nothing.
+///
+/// *Observed*, as for the control register.
+pub(crate) fn base_bits<L: Lab>(t: &Trial<'_, L>) {
+    flush_around(t, |bench| {
+        bench.write(Register::Control, 0);
+        let addresses = bench.units.addresses();
+        let bases = [
+            (Register::ActionVectorBase, addresses.vector, 6),
+            (Register::PayloadTableBase, addresses.table, 12),
+        ];
+        for (register, base, alignment) in bases {
+            let above = bench.units.physical_address_bits()..64;
+            for bit in (0..alignment).chain(above) {
+                refuse(bench, register, base | 1 << bit);
+            }
+        }
+    });
+}
+
+/// Asserts that a write faults and that the register keeps its value.
+fn refuse<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64) {
+    let before = bench.units.read(register);
+    if bench.units.write(register, value).is_ok() {
+        // What it took is the value of the message; the register may show another.
+        bench.t.fail(Refused, number_of(register), u64::MAX, value);
+    }
+    if let Ok(before) = before {
+        bench.expect_register(register, before);
+    }
+}
+
+/// Has every CPU try its registers, and then flushes by the units: they must still do their work.
+fn flush_around<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || {
+            bench.program(SERVING);
+            registers(bench);
+            bench.program(SERVING);
+        });
+        t.step(Who::Initiator, || {
+            let all = 0..t.lab.cpus();
+            bench.order(FIRST, bench.pages(0, 1), all.clone());
+            bench.signal(all.clone());
+            bench.await_success(FIRST, all);
+        });
+        expect_new(t, 0, 1);
+    });
+}

@@ -1,0 +1,67 @@
+//! INIT.
+
+use crate::failure::Assertion::Flushed;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value};
+use crate::units::{ENABLE, Register};
+
+/// The registers outlive INIT, and the unit serves as before.
+///
+/// *Observed*: no source tells what INIT does to them. A driver writes all of them on every way up.
+pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        t.step(Who::Others, || {
+            bench.program(SERVING);
+            bench.units.reset();
+            let addresses = bench.units.addresses();
+            bench.expect_register(Register::Control, SERVING);
+            bench.expect_register(Register::ActionVectorBase, addresses.vector);
+            bench.expect_register(Register::PayloadTableBase, addresses.table);
+        });
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::Initiator, || {
+            bench.flush_others(FIRST, bench.pages(0, 1))
+        });
+        expect_new(bench);
+    });
+}
+
+/// A signal that was not served before INIT is not served after it.
+pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::Others, || {
+            t.lab.disable_interrupts();
+            bench.program(ENABLE);
+        });
+        t.step(Who::Initiator, || {
+            bench.order(FIRST, bench.pages(0, 1), bench.others());
+            bench.signal(bench.others());
+        });
+        t.step(Who::Others, || {
+            bench.units.reset();
+            if bench.units.read(Register::Control) != Ok(ENABLE) {
+                bench.program(ENABLE);
+            }
+            t.lab.enable_interrupts();
+        });
+        t.step(Who::Initiator, || {
+            bench.expect_untouched(FIRST, bench.others())
+        });
+        t.step(Who::Initiator, || {
+            bench.signal(bench.others());
+            bench.await_success(FIRST, bench.others());
+        });
+        expect_new(bench);
+    });
+}
+
+fn expect_new<L: Lab>(bench: &Bench<'_, '_, L>) {
+    bench.t.step(Who::Others, || {
+        bench.t.expect(Flushed, Page::Small(0), new_value(0));
+    });
+}

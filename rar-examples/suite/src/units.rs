@@ -1,0 +1,145 @@
+//! The second machine boundary: RAR units that a test uses in place of the driver.
+
+use rar_percpu::CpuSet;
+
+use crate::lab::Space;
+
+/// Bit 31 of [`Register::Control`].
+pub const ENABLE: u64 = 1 << 31;
+/// Bit 30 of [`Register::Control`].
+pub const IGNORE_IF: u64 = 1 << 30;
+
+/// A register of a RAR unit, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Register {
+    /// IA32_CORE_CAPABILITIES.
+    CoreCapabilities = 0xcf,
+    /// MSR_RAR_CONTROL.
+    Control = 0xed,
+    /// MSR_RAR_ACTION_VECTOR_BASE.
+    ActionVectorBase = 0xee,
+    /// MSR_RAR_PAYLOAD_TABLE_BASE.
+    PayloadTableBase = 0xef,
+    /// MSR_RAR_INFO.
+    Info = 0xf0,
+}
+
+/// The access raised #GP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GeneralProtection;
+
+/// What not every machine can do with its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ability {
+    /// [`Units::reset`].
+    Reset,
+    /// [`Units::run_guest`].
+    Guest,
+    /// [`Units::enter_keeping`], with a PCID of its own for each space.
+    Pcids,
+    /// [`Units::executed`].
+    Record,
+}
+
+impl Ability {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "INIT of a CPU that goes on afterwards",
+            Self::Guest => "guests",
+            Self::Pcids => "PCIDs",
+            Self::Record => "a record of what units execute",
+        }
+    }
+}
+
+/// What a unit has executed since power-on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How many entries.
+    pub entries: u64,
+    /// [`payload_hash`] of the last one, as the unit read it.
+    pub last: u64,
+}
+
+/// The RAR unit of each CPU. Every method acts on the CPU that calls it.
+///
+/// A test calls them only while the CPU is offline in the domain, so that no driver uses the unit at the same time. It writes no
+/// legal base but those of [`addresses`](Self::addresses), and a base only while the unit is disabled.
+pub trait Units: Sync {
+    /// Executes RDMSR.
+    ///
+    /// # Errors
+    ///
+    /// [`GeneralProtection`] if it faults.
+    fn read(&self, register: Register) -> Result<u64, GeneralProtection>;
+
+    /// Executes WRMSR.
+    ///
+    /// # Errors
+    ///
+    /// [`GeneralProtection`] if it faults.
+    fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection>;
+
+    /// Returns the physical addresses of the domain's payload table and of this CPU's action vector.
+    fn addresses(&self) -> Addresses;
+
+    /// Returns MAXPHYADDR.
+    fn physical_address_bits(&self) -> u32;
+
+    /// Sends one RAR signal to each of these CPUs, which may include this one, with the fence that it needs before it.
+    fn signal(&self, targets: &CpuSet);
+
+    /// Returns how many rounds of a spin a CPU may make between the moment a signal was sent to it and the end of its service. No
+    /// source names a bound: each machine says what is slow.
+    fn patience(&self) -> u32;
+
+    /// Returns whether the machine has an ability.
+    fn can(&self, ability: Ability) -> bool;
+
+    /// Resets this CPU by INIT and brings it back to where it was, but for the registers of its unit, which are as INIT leaves them.
+    fn reset(&self);
+
+    /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes.
+    fn run_guest(&self, until: &dyn Fn() -> bool);
+
+    /// Loads CR3 and keeps what is cached of the space: this CPU runs in it from here on.
+    fn enter_keeping(&self, space: Space);
+
+    /// Returns what this CPU's unit has executed.
+    fn executed(&self) -> Executed;
+}
+
+/// Where the memory lies that a unit is to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// The payload table.
+    pub table: u64,
+    /// The action vector of this CPU.
+    pub vector: u64,
+}
+
+/// Returns a number that tells payloads apart, of quadwords 0 to 3: FNV-1a.
+#[must_use]
+pub fn payload_hash(words: [u64; 4]) -> u64 {
+    let bytes = words.into_iter().flat_map(u64::to_le_bytes);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::payload_hash;
+
+    #[test]
+    fn the_hash_sees_every_byte() {
+        let plain = payload_hash([0; 4]);
+        for word in 0..4 {
+            for bit in 0..64 {
+                let mut words = [0; 4];
+                words[word] = 1 << bit;
+                assert_ne!(payload_hash(words), plain, "word {word} bit {bit}");
+            }
+        }
+    }
+}
