@@ -99,7 +99,7 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     t.word(READY).store(1, Release);
     let others = u64::from(t.lab.cpus()) - 1;
     t.wait_until("the others' flushes", || {
-        t.word(DONE).load(Acquire) == others
+        t.word(DONE).load(Acquire) == others || t.suite.failure.is_set()
     });
     for pending in pending.iter_mut().filter_map(Option::take) {
         if pending.wait().is_err() {
@@ -112,7 +112,9 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
 
 fn share_one<L: Lab>(t: &Trial<'_, L>) {
     const FLUSHES: u64 = 50;
-    t.wait_until("the holder", || t.word(READY).load(Acquire) == 1);
+    t.wait_until("the holder", || {
+        t.word(READY).load(Acquire) == 1 || t.suite.failure.is_set()
+    });
     for value in 1..=FLUSHES {
         t.map(own_page(t.me), advance(t, value));
         let Page::Small(page) = own_page(t.me) else {

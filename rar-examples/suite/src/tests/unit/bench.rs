@@ -12,7 +12,7 @@ use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, IGNORE_IF, Register, Units};
 
 /// How long a unit may take to answer.
-const ANSWER_MILLISECONDS: u64 = 200;
+pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
 /// How long nothing may happen before it counts as never.
 const QUIET_MILLISECONDS: u64 = 20;
 
@@ -105,10 +105,16 @@ impl<L: Lab> Bench<'_, '_, L> {
         state.map_or(u8::MAX, |state| state.vector().load(slot).0)
     }
 
+    /// Whether the byte of a CPU says SUCCESS or FAILURE.
+    pub(crate) fn is_final(&self, cpu: u32, slot: SlotIndex) -> bool {
+        let byte = self.byte(cpu, slot);
+        byte == ActionState::Success as u8 || byte == ActionState::Failure as u8
+    }
+
     /// Waits until the byte of each CPU is final, and asserts that it says SUCCESS.
     pub(crate) fn await_success(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
         for cpu in cpus {
-            self.wait(ANSWER_MILLISECONDS, || is_final(self.byte(cpu, slot)));
+            self.wait(ANSWER_MILLISECONDS, || self.is_final(cpu, slot));
             let byte = u64::from(self.byte(cpu, slot));
             let success = ActionState::Success as u64;
             self.t.assert(Answered, Place::Number(cpu), success, byte);
@@ -130,11 +136,12 @@ impl<L: Lab> Bench<'_, '_, L> {
         }
     }
 
-    /// Waits until `done`, within bounds: what follows asserts whether it is.
+    /// Waits until `done`, within bounds, or until the test has failed: what follows asserts whether it is.
     pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
         let started = self.t.lab.now();
         let limit = self.t.lab.ticks_per_millisecond() * milliseconds;
-        while !done() && !self.t.lab.now().is_past(started, limit) {
+        let failed = || self.t.suite.failure.is_set();
+        while !done() && !failed() && !self.t.lab.now().is_past(started, limit) {
             self.t.lab.relax();
         }
     }
@@ -196,10 +203,6 @@ const fn slot(index: u8) -> SlotIndex {
         Some(slot) => slot,
         None => unreachable!(),
     }
-}
-
-fn is_final(byte: u8) -> bool {
-    byte == ActionState::Success as u8 || byte == ActionState::Failure as u8
 }
 
 pub(crate) fn number_of(register: Register) -> Place {

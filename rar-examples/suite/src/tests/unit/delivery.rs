@@ -2,12 +2,14 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::failure::Assertion::{Flushed, Precise, Prompt};
+use rar_percpu::SlotIndex;
+
+use crate::failure::Assertion::{Flushed, Prompt};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{FIRST, SECOND, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value, old_value};
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, FIRST, SECOND, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value};
 use crate::units::ENABLE;
 
 /// Moments of a test.
@@ -29,6 +31,7 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
                 bench.signal(bench.others());
                 bench.announce(GO);
                 bench.await_moment(SERVED, others);
+                bench.await_success(FIRST, bench.others());
                 bench.order(SECOND, bench.pages(1, 1), bench.others());
                 bench.announce(AGAIN);
                 bench.expect_untouched(SECOND, bench.others());
@@ -42,18 +45,14 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
                 // The shortest time with interrupts enabled, so that a second service would have to wait.
                 t.lab.enable_interrupts();
                 t.lab.disable_interrupts();
-                while bench.byte(t.me, FIRST) != 0 && !t.suite.failure.is_set() {
+                if !bench.is_final(t.me, FIRST) {
                     t.lab.enable_interrupts();
-                    t.lab.relax();
+                    bench.wait(ANSWER_MILLISECONDS, || bench.is_final(t.me, FIRST));
                     t.lab.disable_interrupts();
                 }
                 bench.announce(SERVED);
                 bench.await_moment(AGAIN, 1);
                 t.lab.enable_interrupts();
-                t.lab.relax();
-                if bench.byte(t.me, SECOND) != 0 {
-                    t.expect(Precise, Page::Small(1), old_value(1));
-                }
             }
         });
         t.step(Who::Others, || {
@@ -96,8 +95,8 @@ pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-fn slot_and_page<L: Lab>(t: &Trial<'_, L>) -> Option<(rar_percpu::SlotIndex, u16)> {
-    let slot = rar_percpu::SlotIndex::new(u8::try_from(t.me).ok()?)?;
+fn slot_and_page<L: Lab>(t: &Trial<'_, L>) -> Option<(SlotIndex, u16)> {
+    let slot = SlotIndex::new(u8::try_from(t.me).ok()?)?;
     Some((slot, 10 + page_of(t.me)))
 }
 
@@ -127,7 +126,7 @@ pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
                 });
                 let patience = u64::from(bench.units.patience());
                 let mut rounds = 0;
-                while bench.byte(t.me, FIRST) == 1 && rounds <= patience {
+                while !bench.is_final(t.me, FIRST) && rounds <= patience {
                     t.lab.relax();
                     rounds += 1;
                 }

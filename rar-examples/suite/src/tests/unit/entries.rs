@@ -8,7 +8,7 @@ use crate::failure::Assertion::{Answered, Flushed, Once, Precise};
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::payload_hash;
 
@@ -22,7 +22,8 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
             bench.order(FIRST, bench.pages(0, 1), bench.others());
             bench.signal(bench.others());
             for cpu in bench.others() {
-                bench.wait(200, || bench.byte(cpu, FIRST) != ActionState::Pending as u8);
+                let pending = ActionState::Pending as u8;
+                bench.wait(ANSWER_MILLISECONDS, || bench.byte(cpu, FIRST) != pending);
                 let byte = u64::from(bench.byte(cpu, FIRST));
                 let success = ActionState::Success as u64;
                 t.assert(Answered, Place::Number(cpu), success, byte);
@@ -59,7 +60,9 @@ pub(crate) fn at_once<L: Lab>(t: &Trial<'_, L>) {
         let all = u16::try_from(bench.slots().count()).unwrap_or(0);
         prepare(bench, all);
         t.step(Who::Initiator, || {
-            order_each(bench);
+            for (slot, page) in bench.slots() {
+                bench.order(slot, bench.pages(page, 1), bench.others());
+            }
             bench.signal(bench.others());
             for (slot, _) in bench.slots() {
                 bench.await_success(slot, bench.others());
@@ -100,12 +103,6 @@ fn prepare<L: Lab>(bench: &Bench<'_, '_, L>, pages: u16) {
     map_and_touch(bench.t, 0, pages, Reach::Space);
     remap_and_control(bench.t, 0, pages, Reach::Space);
     bench.t.step(Who::All, || bench.program(SERVING));
-}
-
-fn order_each<L: Lab>(bench: &Bench<'_, '_, L>) {
-    for (slot, page) in bench.slots() {
-        bench.order(slot, bench.pages(page, 1), bench.others());
-    }
 }
 
 fn written<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) -> u64 {

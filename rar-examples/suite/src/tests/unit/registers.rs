@@ -1,10 +1,10 @@
 //! The registers of a unit: what they keep, and what they refuse.
 
-use crate::failure::Assertion::{Refused, Register as Holds};
-use crate::lab::{Lab, Reach};
-use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::failure::Assertion::{Flushed, Refused, Register as Holds};
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver};
-use crate::trial::{Trial, Who};
+use crate::trial::{Trial, Who, new_value};
 use crate::units::{ENABLE, IGNORE_IF, Register};
 
 /// The legal values read back; the driver uses as many entries as the unit reports; what is read-only stays so.
@@ -84,11 +84,10 @@ fn flush_around<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, 
             bench.program(SERVING);
         });
         t.step(Who::Initiator, || {
-            let all = 0..t.lab.cpus();
-            bench.order(FIRST, bench.pages(0, 1), all.clone());
-            bench.signal(all.clone());
-            bench.await_success(FIRST, all);
+            bench.flush_others(FIRST, bench.pages(0, 1))
         });
-        expect_new(t, 0, 1);
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Small(0), new_value(0))
+        });
     });
 }
