@@ -1,5 +1,12 @@
 //! The machine boundary of the test suite, on a simulated machine.
 
+mod boundary;
+mod run;
+mod units;
+
+pub use boundary::Boundary;
+pub use run::{Ended, SuiteRun, Transcript};
+
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, LocalTlb as _, PinnedCpu};
-use rar_regs::RarSupport;
+use rar_regs::{Detection, RarSupport};
 use rar_shootdown::{Machine as _, Policy, Shootdown, Ticks};
 use rar_suite::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Page, PageFault, Reach, Record,
-    Space, StoreKind, Suite,
+    Space, StoreKind, Suite, Units,
 };
 
-use crate::machine::{Backend, Config, Machine, Member, Vector, lock};
+use crate::defects::DriverDefect;
+use crate::machine::{Backend, Config, Cpu, Machine, Member, Registers, Vector, lock};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
 
@@ -36,9 +44,9 @@ const TICKS_PER_MILLISECOND: u64 = 10;
 
 /// Bounds for a clock that counts steps per CPU: only a CPU that does not answer reaches them.
 pub const STEPS: Policy = Policy {
-    answer: 5_000,
+    answer: 2_000,
     fallback: 10_000,
-    slot: 5_000,
+    slot: 2_000,
     resignal: None,
     operations: Policy::MAX_OPERATIONS,
 };
@@ -53,15 +61,15 @@ pub fn config(cpus: u32) -> Config {
     }
 }
 
-/// Why a run was given up: the panic that ends it.
+/// Why a run was given up: what unwinds out of it.
 #[derive(Clone, Debug)]
 pub struct GivenUp(pub String);
 
 /// The laboratory: two address spaces, frames, and the shootdown under test.
 pub struct SimLab<'m> {
     suite: &'m Suite,
-    machine: &'m Machine<'m, TLB>,
-    shootdown: Shootdown<'m, Machine<'m, TLB>>,
+    boundary: &'m Boundary<'m>,
+    shootdown: Shootdown<'m, Boundary<'m>>,
     support: Option<RarSupport>,
     members: Vec<Mutex<Option<Member<'m, TLB>>>>,
     /// For each space: which of its two page tables is in use.
@@ -74,16 +82,18 @@ impl<'m> SimLab<'m> {
     #[must_use]
     pub fn new(
         suite: &'m Suite,
-        machine: &'m Machine<'m, TLB>,
+        boundary: &'m Boundary<'m>,
         support: Option<RarSupport>,
         policy: Policy,
         emit: &'m (dyn Fn(&Record<'_>) + Sync),
     ) -> Self {
+        let machine = boundary.machine;
         let entries = support.map_or(64, |support| usize::from(support.entries()));
+        let slots = boundary.slots(entries);
         let lab = Self {
             suite,
-            machine,
-            shootdown: Shootdown::new(machine, machine.domain(), entries, policy),
+            boundary,
+            shootdown: Shootdown::new(boundary, machine.domain(), slots, policy),
             support,
             members: (0..machine.cpus()).map(|_| Mutex::new(None)).collect(),
             in_use: [AtomicU64::new(0), AtomicU64::new(0)],
@@ -102,11 +112,19 @@ impl<'m> SimLab<'m> {
 
     fn build(&self, space: Space) {
         let [root, pointers, small, large, table, _] = tables(space);
-        let memory = &self.machine.memory;
+        let memory = &self.machine().memory;
         memory.store(slot(root, REGION, 39), Entry::table(pointers).0);
         memory.store(slot(pointers, REGION, 30), Entry::table(small).0);
         memory.store(slot(pointers, LARGE, 30), Entry::table(large).0);
         memory.store(slot(small, REGION, 21), Entry::table(table).0);
+    }
+
+    fn machine(&self) -> &'m Machine<'m, TLB> {
+        self.boundary.machine
+    }
+
+    fn cpu(&self) -> &'m Cpu<TLB> {
+        self.machine().cpu(self.me())
     }
 
     fn me(&self) -> u32 {
@@ -114,6 +132,16 @@ impl<'m> SimLab<'m> {
             Some(cpu) => cpu,
             None => self.give_up(format_args!("the laboratory is used outside any CPU")),
         }
+    }
+
+    /// What a CPU compares its unit with: what CPU 0 found, as it should be, or what it finds itself.
+    fn support_seen_by(&self, cpu: u32) -> Option<RarSupport> {
+        if !self.boundary.has(DriverDefect::UnsynchronisedMaximum) {
+            return self.support;
+        }
+        Detection::new()
+            .detect(&Registers(self.machine().cpu(cpu)))
+            .ok()
     }
 
     fn in_use(&self, space: Space) -> &AtomicU64 {
@@ -190,18 +218,18 @@ fn leaf(mapping: Option<Mapping>) -> u64 {
 }
 
 impl<'m> Lab for SimLab<'m> {
-    type Machine = Machine<'m, TLB>;
+    type Machine = Boundary<'m>;
 
     fn shootdown(&self) -> &Shootdown<'_, Self::Machine> {
         &self.shootdown
     }
 
     fn cpus(&self) -> u32 {
-        self.machine.cpus()
+        self.machine().cpus()
     }
 
     fn backend(&self) -> &'static str {
-        match self.machine.backend() {
+        match self.machine().backend() {
             Backend::Hardware => "model",
             Backend::Software => "software",
         }
@@ -212,7 +240,7 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn now(&self) -> Ticks {
-        self.machine.now()
+        self.machine().now()
     }
 
     fn ticks_per_millisecond(&self) -> u64 {
@@ -220,7 +248,7 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn relax(&self) {
-        self.machine.relax();
+        self.machine().relax();
     }
 
     fn address(&self, page: Page) -> u64 {
@@ -239,13 +267,13 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn store_frame(&self, frame: Frame, word: u16, value: u64) {
-        self.machine
+        self.machine()
             .memory
             .store(physical(frame) + 8 * u64::from(word), value);
     }
 
     fn load_frame(&self, frame: Frame, word: u16) -> u64 {
-        self.machine
+        self.machine()
             .memory
             .load(physical(frame) + 8 * u64::from(word))
     }
@@ -257,69 +285,71 @@ impl<'m> Lab for SimLab<'m> {
             Page::Small(_) => slot(self.table(space, false), self.address(page), 12),
             Page::Large => slot(large, LARGE, 21),
         };
-        self.machine.memory.store(entry, leaf(mapping));
+        self.machine().memory.store(entry, leaf(mapping));
     }
 
     fn map_in_spare(&self, space: Space, page: u16, mapping: Option<Mapping>) {
         schedule::step();
         let address = self.address(Page::Small(page));
         let entry = slot(self.table(space, true), address, 12);
-        self.machine.memory.store(entry, leaf(mapping));
+        self.machine().memory.store(entry, leaf(mapping));
     }
 
     fn swap_tables(&self, space: Space) {
         schedule::step();
         let [_, _, small, ..] = tables(space);
         let spare = Entry::table(self.table(space, true));
-        self.machine.memory.store(slot(small, REGION, 21), spare.0);
+        self.machine()
+            .memory
+            .store(slot(small, REGION, 21), spare.0);
         self.in_use(space).fetch_xor(1, Ordering::SeqCst);
     }
 
     fn load(&self, page: Page, word: u16) -> Result<u64, PageFault> {
-        let loaded = self.machine.load(self.me(), self.linear(page, word));
+        let loaded = self.machine().load(self.me(), self.linear(page, word));
         loaded.map_err(|_| PageFault)
     }
 
     fn store(&self, page: Page, word: u16, value: u64, kind: StoreKind) -> Result<(), PageFault> {
         let me = self.me();
-        let stored = self.machine.store(me, self.linear(page, word), value);
+        let stored = self.machine().store(me, self.linear(page, word), value);
         if kind == StoreKind::Plain {
             // Tests publish how far they are by atomics of the host, which plain stores may not fall behind.
             schedule::step();
-            self.machine.drain_stores(me);
+            self.machine().drain_stores(me);
         }
         stored.map_err(|_| PageFault)
     }
 
     fn enter(&self, space: Space) {
         let [root, ..] = tables(space);
-        self.machine
+        self.machine()
             .load_cr3(self.me(), root | u64::from(self.pcid(space).get()));
     }
 
     fn flush_own_tlb(&self) {
-        self.machine.flush_everything(&self.pin());
+        self.machine().flush_everything(&self.pin());
     }
 
     fn disable_interrupts(&self) {
-        self.machine.cpu(self.me()).set_interrupts(false);
+        self.cpu().set_interrupts(false);
     }
 
     fn enable_interrupts(&self) {
-        self.machine.cpu(self.me()).set_interrupts(true);
+        self.cpu().set_interrupts(true);
         schedule::step();
     }
 
     fn halt(&self) {
-        self.machine.halt(self.me());
+        self.machine().halt(self.me());
     }
 
     fn wake(&self, cpu: CpuId) {
-        self.machine.send(cpu.get(), Vector::Wake);
+        self.machine().send(cpu.get(), Vector::Wake);
     }
 
     fn interrupt_self(&self) {
-        let cpu = self.machine.cpu(self.me());
+        let cpu = self.cpu();
         let before = cpu.set_interrupts(false);
         self.suite.on_interrupt(self);
         cpu.set_interrupts(before);
@@ -332,23 +362,27 @@ impl<'m> Lab for SimLab<'m> {
             Hearing::FallbackOnly => &[Vector::Signal],
             Hearing::None => &[Vector::Signal, Vector::Fallback],
         };
-        self.machine.set_deaf_to(self.me(), deaf_to);
+        self.machine().set_deaf_to(self.me(), deaf_to);
     }
 
     fn go_offline(&self) {
         let me = self.me();
         let member = lock(self.member(me)).take();
-        if let Some(Err(error)) = member.map(|member| self.machine.leave(me, member)) {
+        if let Some(Err(error)) = member.map(|member| self.machine().leave(me, member)) {
             self.give_up(format_args!("CPU {me} stays online: {error}"));
         }
     }
 
     fn come_online(&self) {
         let me = self.me();
-        match self.machine.join(me, self.support) {
+        match self.machine().join(me, self.support_seen_by(me)) {
             Ok(member) => *lock(self.member(me)) = Some(member),
             Err(error) => self.give_up(format_args!("CPU {me} does not come online: {error}")),
         }
+    }
+
+    fn units(&self) -> Option<&dyn Units> {
+        (self.machine().backend() == Backend::Hardware).then_some(self)
     }
 
     fn emit(&self, record: &Record<'_>) {
@@ -356,10 +390,7 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn give_up(&self, why: fmt::Arguments<'_>) -> ! {
-        #[expect(
-            clippy::panic,
-            reason = "unwinds this CPU and ends the run, which catches it"
-        )]
-        std::panic::panic_any(GivenUp(why.to_string()))
+        // Unwinds this CPU and ends the run, which catches it. No panic: nothing is wrong with the program.
+        std::panic::resume_unwind(Box::new(GivenUp(why.to_string())))
     }
 }

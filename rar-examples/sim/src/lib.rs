@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod defects;
 pub mod history;
 pub mod lab;
 pub mod machine;

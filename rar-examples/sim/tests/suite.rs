@@ -1,72 +1,65 @@
 //! The suite on simulated machines.
-#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::sync::Mutex;
+use std::collections::BTreeSet;
 
-use rar_percpu::{Domain, PayloadTable, PerCpu};
-use rar_sim::lab::{self, STEPS, SimLab, TLB};
-use rar_sim::machine::{Backend, Config, Machine, Unwatched};
-use rar_suite::{List, Options, Outcome, Record, Suite};
+use rar_sim::lab::{self, SimLab, SuiteRun, Transcript};
+use rar_sim::machine::{Backend, Config};
+use rar_suite::{List, Options, Outcome, Suite};
 
-fn run(config: Config, seed: u64) {
-    let table = PayloadTable::new();
-    let cpus: Vec<_> = (0..config.cpus).map(|_| PerCpu::new()).collect();
-    let domain = Domain::new(&table, &cpus);
-    let machine: Machine<'_, TLB> = Machine::new(&domain, &Unwatched, config);
-    machine.register_cpus().unwrap();
-    let support = machine.detect().unwrap();
-    let suite = Suite::new();
-    let failures = Mutex::new(Vec::new());
-    let emit = |record: &Record<'_>| {
-        if let Record::Test {
-            name,
-            initiator,
-            outcome: Outcome::Fail,
-            why,
-            ..
-        } = record
-        {
-            failures
-                .lock()
-                .unwrap()
-                .push(format!("{name} ({initiator}): {why}"));
-        }
+const ALL: Options<'_> = Options {
+    test: None,
+    list: List::All,
+    storm_flushes: 20,
+};
+
+fn run(config: Config) -> Transcript {
+    let run = SuiteRun {
+        config,
+        defect: None,
+        seed: 1,
+        options: ALL,
+        most_steps: 1_000_000_000,
+        until_failure: false,
     };
-    let lab = SimLab::new(&suite, &machine, support, STEPS, &emit);
-    let options = Options {
-        test: None,
-        list: List::All,
-        storm_flushes: 20,
-    };
-    let end = machine.run(
-        seed,
-        &|_| {
-            lab.join();
-            suite.run(&lab, &options);
-        },
-        &mut |steps| steps < 1_000_000_000,
-    );
-    println!("{end:?} {:?}", lab_statistics(&lab));
-    assert_eq!(*failures.lock().unwrap(), Vec::<String>::new());
+    let transcript = run.run();
+    assert_eq!(transcript.broken_off, None);
+    let failures: Vec<_> = transcript
+        .tests
+        .iter()
+        .filter(|test| test.outcome == Outcome::Fail)
+        .collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+    transcript
 }
 
-fn lab_statistics(lab: &SimLab<'_>) -> rar_shootdown::Statistics {
-    use rar_suite::Lab as _;
-    lab.shootdown().statistics()
+fn names(transcript: &Transcript, outcome: Outcome) -> BTreeSet<&str> {
+    let tests = transcript.tests.iter();
+    tests
+        .filter(|test| test.outcome == outcome)
+        .map(|test| test.name.as_str())
+        .collect()
 }
 
 #[test]
-fn hardware() {
-    run(lab::config(4), 1);
+fn hardware_passes_every_test() {
+    let transcript = run(lab::config(4));
+    let all = Suite::test_names::<SimLab<'_>>().collect();
+    assert_eq!(names(&transcript, Outcome::Pass), all);
+    assert_eq!(names(&transcript, Outcome::Skipped), BTreeSet::new());
 }
 
 #[test]
-fn software() {
-    run(
-        Config {
-            backend: Backend::Software,
-            ..lab::config(4)
-        },
-        1,
-    );
+fn software_skips_the_tests_of_units() {
+    let transcript = run(Config {
+        backend: Backend::Software,
+        ..lab::config(4)
+    });
+    let of_units = Suite::unit_test_names::<SimLab<'_>>().collect();
+    assert_eq!(names(&transcript, Outcome::Skipped), of_units);
+}
+
+#[test]
+fn a_run_repeats_itself() {
+    let repeat = || run(lab::config(3)).tests;
+    assert_eq!(repeat(), repeat());
 }

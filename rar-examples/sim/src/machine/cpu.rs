@@ -1,6 +1,7 @@
 //! One CPU: its RAR unit, its interrupt state, its TLB.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use rar_model::{Activity, Execution, Knobs, RarUnit};
@@ -42,7 +43,8 @@ pub struct Cpu<const TLB: usize> {
     pub(crate) deaf_to: AtomicU8,
     pub(crate) in_microcode: AtomicBool,
     in_guest: AtomicBool,
-    record: Mutex<Vec<Execution>>,
+    record: Mutex<VecDeque<Execution>>,
+    executed: AtomicU64,
     /// How often an access to a register raised #GP(0).
     pub(crate) faults: AtomicU32,
 }
@@ -58,7 +60,8 @@ impl<const TLB: usize> Cpu<TLB> {
             deaf_to: AtomicU8::new(0),
             in_microcode: AtomicBool::new(false),
             in_guest: AtomicBool::new(false),
-            record: Mutex::new(Vec::new()),
+            record: Mutex::new(VecDeque::new()),
+            executed: AtomicU64::new(0),
             faults: AtomicU32::new(0),
         }
     }
@@ -127,17 +130,25 @@ impl<const TLB: usize> Cpu<TLB> {
         self.waiting.load(Ordering::Acquire) != 0
     }
 
-    /// Returns what the unit executed, the first few thousand entries.
+    /// Returns what the unit executed, the last few thousand entries.
     #[must_use]
-    pub fn record(&self) -> Vec<Execution> {
+    pub fn record(&self) -> VecDeque<Execution> {
         lock(&self.record).clone()
+    }
+
+    /// Returns how many entries the unit has executed.
+    #[must_use]
+    pub fn executed(&self) -> u64 {
+        self.executed.load(Ordering::Acquire)
     }
 
     pub(crate) fn note(&self, execution: Execution) {
         let mut record = lock(&self.record);
-        if record.len() < MOST_RECORDS {
-            record.push(execution);
+        if record.len() == MOST_RECORDS {
+            record.pop_front();
         }
+        record.push_back(execution);
+        self.executed.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Does something with the TLB.

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use rar_percpu::{ActionVector, Domain, PayloadTable, PerCpu, PhysAddrOf};
+use rar_percpu::{ActionVector, Domain, PayloadTable, PerCpu, PhysAddrOf, SlotIndex};
 
 /// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
 const TABLE: u64 = (1 << 46) - 0x1000;
@@ -71,6 +71,16 @@ impl<'m> DriverMemory<'m> {
         // SAFETY: the table is 512 atomic quadwords (`repr(C)`), the offset is a multiple of 8 inside it, and the reference
         // keeps them alive.
         Some(unsafe { &*word })
+    }
+
+    /// Replaces quadwords 0 to 3 of an entry behind the driver's back.
+    pub(crate) fn overwrite(&self, slot: SlotIndex, words: [u64; 4]) {
+        let entry = TABLE + size_of::<[u64; 8]>() as u64 * slot.get() as u64;
+        for (offset, value) in (0..).step_by(8).zip(words) {
+            if let Some(word) = self.find_payload_word(entry + offset) {
+                word.store(value, Ordering::Relaxed);
+            }
+        }
     }
 
     fn count_stray(&self, stray: bool) {

@@ -1,0 +1,189 @@
+//! Everything that is known to go wrong with RAR, by name.
+
+use std::fmt;
+
+use rar_model::{Defect as UnitDefect, Knobs};
+
+use super::DriverDefect;
+use crate::lab;
+use crate::machine::Config;
+
+/// How many CPUs the broken machines have.
+pub const CPUS: u32 = 4;
+
+/// One thing that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Defect {
+    /// The RAR unit of every CPU.
+    Unit(UnitDefect),
+    /// The driver.
+    Driver(DriverDefect),
+}
+
+/// What a right driver, or a right unit, makes of a defect on the other side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A stale translation may be used: a test has to see it.
+    Fatal,
+    /// The driver sees to it that none is used, by waiting or by its fallback; some test tells of the defect all the same.
+    Survived,
+}
+
+impl Defect {
+    /// Returns all of them: units first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let units = UnitDefect::ALL.iter().copied().map(Self::Unit);
+        units.chain(DriverDefect::ALL.iter().copied().map(Self::Driver))
+    }
+
+    /// Returns the name, in lower case and hyphens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unit(defect) => defect.name(),
+            Self::Driver(defect) => defect.name(),
+        }
+    }
+
+    /// Returns what is wrong, in one sentence.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Unit(defect) => defect.describe(),
+            Self::Driver(defect) => defect.describe(),
+        }
+    }
+
+    /// Returns the machine on which it shows.
+    #[must_use]
+    pub fn machine(self) -> Config {
+        let knobs = match self {
+            Self::Unit(defect) => {
+                let mut knobs = Knobs::DEFAULT;
+                defect.apply(&mut knobs);
+                vec![knobs]
+            }
+            Self::Driver(defect) => defect.units(),
+        };
+        Config {
+            knobs,
+            ..lab::config(CPUS)
+        }
+    }
+
+    /// Returns what is put between driver and machine.
+    #[must_use]
+    pub const fn of_driver(self) -> Option<DriverDefect> {
+        match self {
+            Self::Unit(_) => None,
+            Self::Driver(defect) => Some(defect),
+        }
+    }
+
+    /// Returns whether the two change the same things, so that they are one defect with two names.
+    #[must_use]
+    pub fn is_same(self, other: Self) -> bool {
+        self.of_driver() == other.of_driver() && self.machine().knobs == other.machine().knobs
+    }
+
+    /// Returns what is to become of it.
+    #[must_use]
+    pub const fn fate(self) -> Fate {
+        match self {
+            Self::Unit(defect) => fate_of_unit(defect),
+            Self::Driver(defect) => fate_of_driver(defect),
+        }
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A unit that says SUCCESS to what it has not done deceives any driver.
+const fn fate_of_unit(defect: UnitDefect) -> Fate {
+    match defect {
+        UnitDefect::SuccessWithoutFlush
+        | UnitDefect::StatusBeforeFlush
+        | UnitDefect::StoresNotDrained
+        | UnitDefect::OnePageTooFew
+        | UnitDefect::StrideSameSizeOnly
+        | UnitDefect::StrideIgnored
+        | UnitDefect::GlobalsKept
+        | UnitDefect::PcidOneLess
+        | UnitDefect::PcidCurrent
+        | UnitDefect::GuestFlushed
+        | UnitDefect::StructuresKept
+        | UnitDefect::PayloadIndexOff
+        | UnitDefect::VectorBaseOff => Fate::Fatal,
+        // The driver flushes its own TLB by instructions.
+        UnitDefect::SuccessWithoutFlushToItself
+        // More is flushed than was asked for.
+        | UnitDefect::OnePageTooMany
+        // A byte stays PENDING, or says FAILURE: the fallback flushes.
+        | UnitDefect::FirstEntryOnly
+        | UnitDefect::HighestEntryOnly
+        | UnitDefect::ScanStopsAtGap
+        | UnitDefect::HalfTable
+        | UnitDefect::NeverAnswers
+        | UnitDefect::LatchedScan
+        | UnitDefect::FailureAlways
+        | UnitDefect::FailureSometimes
+        | UnitDefect::SignalLost
+        | UnitDefect::SignalsAnnihilate
+        | UnitDefect::HaltNotServed
+        | UnitDefect::IgnoreIfUnheeded
+        // It takes longer, or happens twice.
+        | UnitDefect::AckedLingers
+        | UnitDefect::SignalDuplicated
+        | UnitDefect::SignalDelayed
+        // The driver writes every register on every way up, and legal values only.
+        | UnitDefect::DisabledAnswers
+        | UnitDefect::ControlLowBitsAccepted
+        | UnitDefect::BaseLowBitsAccepted
+        | UnitDefect::MsrsLostAtInit
+        | UnitDefect::LatchKeptAtInit => Fate::Survived,
+    }
+}
+
+/// A unit does what an entry says, so that a wrong entry is fatal unless it names too much or nothing legal.
+const fn fate_of_driver(defect: DriverDefect) -> Fate {
+    match defect {
+        DriverDefect::OnePageTooFew
+        | DriverDefect::OnePageLate
+        | DriverDefect::PcidOfTheSender
+        | DriverDefect::OwnTlbKept => Fate::Fatal,
+        DriverDefect::SixSlots
+        | DriverDefect::OnePageTooMany
+        | DriverDefect::StalePageCount
+        | DriverDefect::UnsynchronisedMaximum
+        | DriverDefect::SignalBeforeArm
+        | DriverDefect::LastTargetNotSignalled => Fate::Survived,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = Defect::all().map(Defect::name).collect();
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn every_defect_changes_something() {
+        for defect in Defect::all() {
+            let right = lab::config(CPUS).knobs;
+            let machine = defect.machine().knobs;
+            let same = machine.iter().all(|knobs| right.contains(knobs));
+            assert!(!same || defect.of_driver().is_some(), "{defect}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Every defect against every test.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use rar_suite::{BY_OTHER_MEANS, List, Options, Outcome, Suite, tells_of_stale_use};
+use serde::Serialize;
+
+use super::{Defect, Fate};
+use crate::defects::catalogue::CPUS;
+use crate::lab::{self, SimLab, SuiteRun, Transcript};
+use crate::machine::lock;
+
+/// A test that takes more steps has hung.
+const MOST_STEPS: u64 = 20_000_000;
+const SEED: u64 = 1;
+const STORM_FLUSHES: u64 = 20;
+
+/// One test of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Test {
+    /// The name.
+    pub name: &'static str,
+    /// Whether it uses the units in place of the driver.
+    pub below_driver: bool,
+}
+
+/// What a test makes of a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "seen", content = "why")]
+pub enum Cell {
+    /// Nothing: it passes.
+    Passed,
+    /// Every assertion held, but the flush was made by other means than the signal.
+    ByOtherMeans(String),
+    /// An assertion failed.
+    Failed(String),
+    /// The test did not come to its end.
+    BrokenOff(String),
+    /// The test was skipped.
+    Skipped(String),
+}
+
+/// One defect and what every test makes of it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The defect; `None` for the machine on which nothing is broken.
+    pub defect: Option<Defect>,
+    /// One for each test.
+    pub cells: Vec<Cell>,
+}
+
+/// How it ended with a defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// A test failed.
+    Caught,
+    /// A test failed, and every test of the driver came to its end without a stale translation.
+    Survived,
+    /// No test failed.
+    Uncaught,
+    /// The driver was to survive it, and a stale translation was used, or a test of the driver came to no end.
+    NotSurvived,
+}
+
+impl Test {
+    /// Returns all tests in the order in which they run.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let of_units: Vec<_> = Suite::unit_test_names::<SimLab<'_>>().collect();
+        Suite::test_names::<SimLab<'_>>()
+            .map(|name| Self {
+                name,
+                below_driver: of_units.contains(&name),
+            })
+            .collect()
+    }
+
+    /// Runs the test on a machine of its own.
+    #[must_use]
+    pub fn run(self, defect: Option<Defect>) -> Cell {
+        let run = SuiteRun {
+            config: defect.map_or_else(|| lab::config(CPUS), Defect::machine),
+            defect: defect.and_then(Defect::of_driver),
+            seed: SEED,
+            options: Options {
+                test: Some(self.name),
+                list: List::All,
+                storm_flushes: STORM_FLUSHES,
+            },
+            most_steps: MOST_STEPS,
+            until_failure: true,
+        };
+        Cell::of(run.run())
+    }
+}
+
+impl Cell {
+    fn of(transcript: Transcript) -> Self {
+        let not_passed = transcript
+            .tests
+            .into_iter()
+            .find(|test| test.outcome != Outcome::Pass);
+        match (not_passed, transcript.broken_off) {
+            (Some(test), _) if test.outcome == Outcome::Skipped => Self::Skipped(test.why),
+            (Some(test), _) if test.why.starts_with(BY_OTHER_MEANS) => Self::ByOtherMeans(test.why),
+            (Some(test), _) => Self::Failed(test.why),
+            (None, Some(why)) => Self::BrokenOff(why),
+            (None, None) => Self::Passed,
+        }
+    }
+
+    /// Returns the mark of the matrix.
+    #[must_use]
+    pub const fn mark(&self) -> char {
+        match self {
+            Self::Passed => '.',
+            Self::ByOtherMeans(_) => 'o',
+            Self::Failed(_) => 'X',
+            Self::BrokenOff(_) => '!',
+            Self::Skipped(_) => '-',
+        }
+    }
+
+    /// Returns whether the test tells of a defect.
+    #[must_use]
+    pub const fn catches(&self) -> bool {
+        matches!(
+            self,
+            Self::ByOtherMeans(_) | Self::Failed(_) | Self::BrokenOff(_)
+        )
+    }
+
+    /// Whether a test of the driver shows that it did not survive: a stale translation was used, or it came to no end.
+    fn is_fatal(&self) -> bool {
+        match self {
+            Self::Failed(why) => tells_of_stale_use(why),
+            Self::BrokenOff(_) => true,
+            Self::Passed | Self::ByOtherMeans(_) | Self::Skipped(_) => false,
+        }
+    }
+}
+
+impl Row {
+    /// Returns the tests that tell of the defect.
+    pub fn caught_by<'t>(&self, tests: &'t [Test]) -> impl Iterator<Item = &'t Test> {
+        let pairs = tests.iter().zip(&self.cells);
+        pairs
+            .filter(|(_, cell)| cell.catches())
+            .map(|(test, _)| test)
+    }
+
+    /// Returns how it ended; for the machine on which nothing is broken, what a test believes to have seen.
+    #[must_use]
+    pub fn verdict(&self, tests: &[Test]) -> Verdict {
+        let fatal = tests
+            .iter()
+            .zip(&self.cells)
+            .any(|(test, cell)| !test.below_driver && cell.is_fatal());
+        if self.caught_by(tests).next().is_none() {
+            return Verdict::Uncaught;
+        }
+        match self.defect.map(Defect::fate) {
+            Some(Fate::Survived) if fatal => Verdict::NotSurvived,
+            Some(Fate::Survived) => Verdict::Survived,
+            Some(Fate::Fatal) | None => Verdict::Caught,
+        }
+    }
+}
+
+/// Runs every test on every machine, as many at once as the host has cores; `progress` takes how many of how many runs are done.
+pub fn run(
+    defects: &[Option<Defect>],
+    tests: &[Test],
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Vec<Row> {
+    let jobs: Vec<_> = defects
+        .iter()
+        .flat_map(|defect| tests.iter().map(move |test| (*defect, *test)))
+        .collect();
+    let cells = Mutex::new(vec![None; jobs.len()]);
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let work = || {
+        while let Some((job, (defect, test))) = {
+            let job = next.fetch_add(1, Ordering::Relaxed);
+            jobs.get(job).map(|what| (job, what))
+        } {
+            let cell = test.run(*defect);
+            if let Some(place) = lock(&cells).get_mut(job) {
+                *place = Some(cell);
+            }
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let mut cells = lock(&cells)
+        .drain(..)
+        .flatten()
+        .collect::<Vec<_>>()
+        .into_iter();
+    defects
+        .iter()
+        .map(|defect| Row {
+            defect: *defect,
+            cells: cells.by_ref().take(tests.len()).collect(),
+        })
+        .collect()
+}

@@ -1,0 +1,9 @@
+//! Broken units and broken drivers, and what the suite makes of them.
+
+mod catalogue;
+mod driver;
+mod matrix;
+
+pub use catalogue::{CPUS, Defect, Fate};
+pub use driver::DriverDefect;
+pub use matrix::{Cell, Row, Test, Verdict, run};

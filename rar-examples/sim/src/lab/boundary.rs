@@ -1,0 +1,118 @@
+//! What the driver sees of the machine: everything as it is, or with one defect of a driver put in between.
+#![expect(
+    unsafe_code,
+    reason = "a driver that forgets its own TLB breaks the promise of the trait, on purpose"
+)]
+
+use std::sync::Mutex;
+
+use rar_payload::Operation;
+use rar_percpu::{CpuSet, LocalTlb, PinnedCpu, SlotIndex, Unsupported};
+use rar_shootdown::Ticks;
+
+use super::TLB;
+use crate::defects::DriverDefect;
+use crate::machine::{Machine, lock};
+
+/// Quadwords 0 to 3 of each entry, as a broken driver left them.
+type Left = [Option<[u64; 4]>; SlotIndex::COUNT];
+
+/// The machine as the driver under test sees it.
+pub struct Boundary<'m> {
+    pub(super) machine: &'m Machine<'m, TLB>,
+    defect: Option<DriverDefect>,
+    left: Mutex<Left>,
+}
+
+impl<'m> Boundary<'m> {
+    /// Returns the boundary of a driver as it is.
+    #[must_use]
+    pub fn new(machine: &'m Machine<'m, TLB>) -> Self {
+        Self::with_defect(machine, None)
+    }
+
+    /// Returns the boundary of a driver with a defect, if one is given.
+    #[must_use]
+    pub fn with_defect(machine: &'m Machine<'m, TLB>, defect: Option<DriverDefect>) -> Self {
+        Self {
+            machine,
+            defect,
+            left: Mutex::new([None; SlotIndex::COUNT]),
+        }
+    }
+
+    /// Returns how many slots the driver uses where units and table have so many.
+    pub(super) fn slots(&self, entries: usize) -> usize {
+        self.defect.map_or(entries, |defect| defect.slots(entries))
+    }
+
+    pub(super) fn has(&self, defect: DriverDefect) -> bool {
+        self.defect == Some(defect)
+    }
+
+    /// Changes every entry that is armed for these targets, once for each time that the driver has written it.
+    fn rewrite<const WORDS: usize>(&self, targets: &CpuSet<WORDS>, change: impl Fn(&mut [u64; 4])) {
+        let (domain, mut left) = (self.machine.domain(), lock(&self.left));
+        for (slot, left) in SlotIndex::first(SlotIndex::COUNT).zip(left.iter_mut()) {
+            let mut states = targets.iter().filter_map(|target| domain.cpu(target));
+            if !states.any(|state| state.vector().load(slot).state() == PENDING) {
+                continue;
+            }
+            let [first, second, third, fourth, ..] = domain.table().load(slot).words();
+            let mut words = [first, second, third, fourth];
+            if *left != Some(words) {
+                change(&mut words);
+                self.machine.driver.overwrite(slot, words);
+                *left = Some(words);
+            }
+        }
+    }
+}
+
+const PENDING: Result<rar_percpu::ActionState, rar_percpu::UnknownAction> =
+    Ok(rar_percpu::ActionState::Pending);
+
+impl rar_shootdown::Machine for Boundary<'_> {
+    type Tlb = Self;
+
+    fn tlb(&self) -> &Self {
+        self
+    }
+
+    fn signal<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        let mut targets = *targets;
+        if let Some(defect) = self.defect {
+            let sender = cpu.id().get();
+            self.rewrite(&targets, |words| defect.rewrite(sender, words));
+            defect.choose_targets(&mut targets);
+        }
+        self.machine.signal(cpu, &targets);
+    }
+
+    fn interrupt<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.machine.interrupt(cpu, targets);
+    }
+
+    fn now(&self) -> Ticks {
+        self.machine.now()
+    }
+
+    fn relax(&self) {
+        self.machine.relax();
+    }
+}
+
+// SAFETY: 1. to 4. As the machine promises; but for the defect that keeps the own TLB, which breaks 1. and exists to be caught. No
+// memory of the host depends on a simulated translation.
+unsafe impl LocalTlb for Boundary<'_> {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        if self.has(DriverDefect::OwnTlbKept) {
+            return Ok(());
+        }
+        self.machine.flush(cpu, operation)
+    }
+
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        self.machine.flush_everything(cpu);
+    }
+}

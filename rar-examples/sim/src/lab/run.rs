@@ -1,0 +1,128 @@
+//! A whole run of the suite on a machine of its own.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rar_percpu::{Domain, PayloadTable, PerCpu};
+use rar_suite::{Options, Outcome, Record, Suite};
+
+use super::{Boundary, GivenUp, STEPS, SimLab};
+use crate::defects::DriverDefect;
+use crate::machine::{Config, Machine, Unwatched, lock};
+use crate::schedule::End;
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct SuiteRun<'a> {
+    /// The machine.
+    pub config: Config,
+    /// What is wrong with the driver.
+    pub defect: Option<DriverDefect>,
+    /// The order in which CPUs run.
+    pub seed: u64,
+    /// Which tests.
+    pub options: Options<'a>,
+    /// A run that is longer has hung.
+    pub most_steps: u64,
+    /// Whether the first failure ends the run.
+    pub until_failure: bool,
+}
+
+/// How one test ended for one initiator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The test.
+    pub name: String,
+    /// The initiator.
+    pub initiator: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it did not pass; empty if it passed.
+    pub why: String,
+}
+
+/// What a run gave.
+#[derive(Clone, Debug)]
+pub struct Transcript {
+    /// Every test that ended, for each initiator.
+    pub tests: Vec<Ended>,
+    /// Why the run did not come to its end, if nobody stopped it.
+    pub broken_off: Option<String>,
+}
+
+impl SuiteRun<'_> {
+    /// Runs the tests. The same run gives the same transcript.
+    #[must_use]
+    pub fn run(&self) -> Transcript {
+        let tests = Mutex::new(Vec::new());
+        let broken_off = catch_unwind(AssertUnwindSafe(|| self.run_into(&tests)));
+        Transcript {
+            tests: tests.into_inner().unwrap_or_default(),
+            broken_off: broken_off.unwrap_or_else(|panic| Some(reason_of(&*panic))),
+        }
+    }
+
+    fn run_into(&self, tests: &Mutex<Vec<Ended>>) -> Option<String> {
+        let failed = AtomicBool::new(false);
+        let emit = |record: &Record<'_>| {
+            let Record::Test {
+                name,
+                initiator,
+                outcome,
+                why,
+                ..
+            } = record
+            else {
+                return;
+            };
+            failed.fetch_or(*outcome == Outcome::Fail, Ordering::AcqRel);
+            lock(tests).push(Ended {
+                name: (*name).to_owned(),
+                initiator: *initiator,
+                outcome: *outcome,
+                why: (*why).to_owned(),
+            });
+        };
+        let table = PayloadTable::new();
+        let cpus: Vec<_> = (0..self.config.cpus).map(|_| PerCpu::new()).collect();
+        let domain = Domain::new(&table, &cpus);
+        let machine = Machine::new(&domain, &Unwatched, self.config.clone());
+        if let Err(error) = machine.register_cpus() {
+            return Some(error.to_string());
+        }
+        let support = match machine.detect() {
+            Ok(support) => support,
+            Err(error) => return Some(error.to_string()),
+        };
+        let boundary = Boundary::with_defect(&machine, self.defect);
+        let suite = Suite::new();
+        let lab: SimLab<'_> = SimLab::new(&suite, &boundary, support, STEPS, &emit);
+        let enough = || self.until_failure && failed.load(Ordering::Acquire);
+        let end = machine.run(
+            self.seed,
+            &|_| {
+                lab.join();
+                suite.run(&lab, &self.options);
+            },
+            &mut |steps| steps < self.most_steps && !enough(),
+        );
+        match end {
+            End::Stopped(steps) if !enough() => Some(format!("no end after {steps} steps")),
+            End::Stopped(_) | End::Complete(_) => None,
+        }
+    }
+}
+
+/// What the panic that ended a run says.
+fn reason_of(panic: &(dyn Any + Send)) -> String {
+    if let Some(GivenUp(why)) = panic.downcast_ref() {
+        return why.clone();
+    }
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panic: {}", text.unwrap_or("of an unknown kind"))
+}

@@ -1,0 +1,96 @@
+//! The units of the simulated machine, as tests use them in place of the driver.
+
+use rar_percpu::{CpuId, CpuSet, PhysAddrOf as _};
+use rar_shootdown::Machine as _;
+use rar_suite::{
+    Ability, Addresses, Executed, GeneralProtection, Lab as _, Register, Space, Units, payload_hash,
+};
+
+use super::{SimLab, tables};
+use crate::schedule::step;
+
+/// Bit 63 of what is moved to CR3.
+const KEEP_TRANSLATIONS: u64 = 1 << 63;
+
+impl SimLab<'_> {
+    fn physical_address<T>(&self, of: &T) -> u64 {
+        let address = std::ptr::from_ref(of).cast();
+        let physical = self.machine().driver.phys_addr_of(address, size_of::<T>());
+        physical
+            .unwrap_or_else(|| self.give_up(format_args!("memory of the driver has no address")))
+    }
+}
+
+impl Units for SimLab<'_> {
+    fn read(&self, register: Register) -> Result<u64, GeneralProtection> {
+        step();
+        let read = self.cpu().with_unit(|unit| unit.read_msr(register as u32));
+        read.map_err(|_| GeneralProtection)
+    }
+
+    fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection> {
+        step();
+        let written = self
+            .cpu()
+            .with_unit(|unit| unit.write_msr(register as u32, value));
+        written.map_err(|_| GeneralProtection)
+    }
+
+    fn addresses(&self) -> Addresses {
+        let domain = self.machine().domain();
+        let Some(state) = domain.cpu(CpuId::new(self.me())) else {
+            self.give_up(format_args!("CPU {} has no vector", self.me()))
+        };
+        Addresses {
+            table: self.physical_address(domain.table()),
+            vector: self.physical_address(state.vector()),
+        }
+    }
+
+    fn physical_address_bits(&self) -> u32 {
+        self.cpu()
+            .with_unit(|unit| u32::from(unit.knobs().physical_address_bits))
+    }
+
+    fn signal(&self, targets: &CpuSet) {
+        self.machine().signal(&self.pin(), targets);
+    }
+
+    fn patience(&self) -> u32 {
+        // A unit serves between two instructions.
+        4
+    }
+
+    fn can(&self, ability: Ability) -> bool {
+        match ability {
+            Ability::Reset | Ability::Guest | Ability::Pcids | Ability::Record => true,
+        }
+    }
+
+    fn reset(&self) {
+        step();
+        self.cpu().with_unit(|unit| unit.init());
+    }
+
+    fn run_guest(&self, until: &dyn Fn() -> bool) {
+        self.cpu().set_guest(true);
+        while !until() {
+            step();
+        }
+        self.cpu().set_guest(false);
+    }
+
+    fn enter_keeping(&self, space: Space) {
+        let [root, ..] = tables(space);
+        let cr3 = root | u64::from(self.pcid(space).get()) | KEEP_TRANSLATIONS;
+        self.machine().load_cr3(self.me(), cr3);
+    }
+
+    fn executed(&self) -> Executed {
+        let last = self.cpu().record().pop_back();
+        Executed {
+            entries: self.cpu().executed(),
+            last: last.map_or(0, |last| payload_hash(last.words)),
+        }
+    }
+}
