@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
-    /// Check everything: layering, format, lints, docs, host tests, loom models, simulator, kernels, QEMU on 1 to 8 CPUs
+    /// Check everything: layering, format, lints, docs, host tests, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs
     ///
     /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
     /// `N passed, N failed`, which counts stages, host tests and QEMU test runs.
@@ -69,6 +69,16 @@ Examples:
   cargo xtask sim --cpus 1024 --json out.json"
     )]
     Sim(PassedOn),
+    /// Run every test against every known defect of units and drivers: each must be caught (`--help` shows its options)
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Examples:
+  cargo xtask defects
+  cargo xtask defects --list
+  cargo xtask defects --defect signal-lost,half-table --json out.json"
+    )]
+    Defects(PassedOn),
     /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
     #[command(
         after_help = "Examples:\n  cargo xtask disasm\n  cargo xtask disasm --elf path/to/kernel"
@@ -109,6 +119,7 @@ pub(crate) enum Stage {
     Disasm,
     Loom,
     Sim,
+    Defects,
     Qemu,
 }
 

@@ -6,6 +6,7 @@ mod cli;
 mod code_rules;
 mod command;
 mod copy;
+mod defects;
 mod defmt;
 mod disasm;
 mod doubt;
@@ -59,6 +60,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Setup(args) => setup(*args, shell),
         Subcommands::Loom(args) => loom::command(args, shell),
         Subcommands::Sim(args) => sim::command("sim", args, shell),
+        Subcommands::Defects(args) => sim::command("defects", args, shell),
         Subcommands::Disasm(args) => disasm::command(args, shell),
         Subcommands::Sabotage(args) => sabotage::command(args, shell),
         Subcommands::Ci(args) => stages::ci(args, shell),

@@ -76,7 +76,7 @@ pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
 }
 
 /// Builds a program of the simulator and returns where it is.
-fn build(workspace: &Workspace, program: &str, shell: Shell) -> Result<PathBuf> {
+pub(crate) fn build(workspace: &Workspace, program: &str, shell: Shell) -> Result<PathBuf> {
     let step = Step::new("building the simulator", shell);
     observed(workspace, "build")?
         .args(["--release", "--package", "rar-sim", "--bin", program])

@@ -4,6 +4,7 @@ use crate::arrows;
 use crate::cargo::cargo;
 use crate::cli::{Backend, CiArgs, Stage, TestArgs, Thread};
 use crate::command::Shell;
+use crate::defects;
 use crate::disasm;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
@@ -190,11 +191,15 @@ impl Context {
             Stage::Disasm => "machine code of the kernels",
             Stage::Loom => "every interleaving",
             Stage::Sim => "simulated machines",
+            Stage::Defects => "broken units and drivers",
             Stage::Qemu => "QEMU",
         };
         // These show their own steps.
-        let step = (!matches!(stage, Stage::Qemu | Stage::Loom | Stage::Sim))
-            .then(|| Step::new(what, self.shell));
+        let step = (!matches!(
+            stage,
+            Stage::Qemu | Stage::Loom | Stage::Sim | Stage::Defects
+        ))
+        .then(|| Step::new(what, self.shell));
         let done = match stage {
             Stage::Arrows => arrows::check(&self.workspace, self.shell).map(Done::note),
             Stage::Format => self.format(),
@@ -206,6 +211,7 @@ impl Context {
             Stage::Disasm => disasm::kernels(&self.workspace, self.shell).map(Done::note),
             Stage::Loom => self.loom(),
             Stage::Sim => self.sim(),
+            Stage::Defects => self.defects(),
             Stage::Qemu => self.qemu(),
         };
         drop(step);
@@ -327,6 +333,15 @@ impl Context {
         Ok(Done {
             tests,
             note: "random histories, backends model and software".to_owned(),
+            failure,
+        })
+    }
+
+    fn defects(&self) -> Result<Done> {
+        let (tests, failure) = defects::stage(&self.workspace, self.shell)?;
+        Ok(Done {
+            tests,
+            note: "each defect caught, what can be survived survived; docs/defects.md".to_owned(),
             failure,
         })
     }

@@ -1,6 +1,6 @@
 //! Every defect against every test.
 
-use std::sync::Mutex;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -10,11 +10,10 @@ use serde::Serialize;
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
 use crate::lab::{self, SimLab, SuiteRun, Transcript};
-use crate::machine::lock;
+use crate::machine::Config;
 
 /// A test that takes more steps has hung.
 const MOST_STEPS: u64 = 20_000_000;
-const SEED: u64 = 1;
 const STORM_FLUSHES: u64 = 20;
 
 /// One test of the suite.
@@ -80,11 +79,12 @@ impl Test {
 
     /// Runs the test on a machine of its own.
     #[must_use]
-    pub fn run(self, defect: Option<Defect>) -> Cell {
+    pub fn run(self, defect: Option<Defect>, seed: u64) -> Cell {
+        let config = defect.map_or_else(|| lab::config(CPUS), Defect::machine);
         let run = SuiteRun {
-            config: defect.map_or_else(|| lab::config(CPUS), Defect::machine),
+            config: Config { seed, ..config },
             defect: defect.and_then(Defect::of_driver),
-            seed: SEED,
+            seed,
             options: Options {
                 test: Some(self.name),
                 list: List::All,
@@ -124,6 +124,18 @@ impl Cell {
         }
     }
 
+    /// Returns why the test did not pass.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Passed => "",
+            Self::ByOtherMeans(why)
+            | Self::Failed(why)
+            | Self::BrokenOff(why)
+            | Self::Skipped(why) => why,
+        }
+    }
+
     /// Returns whether the test tells of a defect.
     #[must_use]
     pub const fn catches(&self) -> bool {
@@ -152,63 +164,74 @@ impl Row {
             .map(|(test, _)| test)
     }
 
-    /// Returns how it ended; for the machine on which nothing is broken, what a test believes to have seen.
+    /// Returns the tests of the driver that show that it has not survived.
+    pub(crate) fn fatal<'t>(&self, tests: &'t [Test]) -> impl Iterator<Item = (&'t Test, &Cell)> {
+        let pairs = tests.iter().zip(&self.cells);
+        pairs.filter(|(test, cell)| !test.below_driver && cell.is_fatal())
+    }
+
+    /// Returns how it ended.
     #[must_use]
     pub fn verdict(&self, tests: &[Test]) -> Verdict {
-        let fatal = tests
-            .iter()
-            .zip(&self.cells)
-            .any(|(test, cell)| !test.below_driver && cell.is_fatal());
         if self.caught_by(tests).next().is_none() {
             return Verdict::Uncaught;
         }
         match self.defect.map(Defect::fate) {
-            Some(Fate::Survived) if fatal => Verdict::NotSurvived,
+            Some(Fate::Survived) if self.fatal(tests).next().is_some() => Verdict::NotSurvived,
             Some(Fate::Survived) => Verdict::Survived,
             Some(Fate::Fatal) | None => Verdict::Caught,
         }
     }
 }
 
-/// Runs every test on every machine, as many at once as the host has cores; `progress` takes how many of how many runs are done.
+/// Runs every test on the machine where nothing is broken, and on one for each defect, as many at once as the host has cores;
+/// `progress` takes how many of how many runs are done.
 pub fn run(
-    defects: &[Option<Defect>],
+    defects: &[Defect],
     tests: &[Test],
+    seed: u64,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Vec<Row> {
-    let jobs: Vec<_> = defects
-        .iter()
-        .flat_map(|defect| tests.iter().map(move |test| (*defect, *test)))
+) -> (Row, Vec<Row>) {
+    let machines = || std::iter::once(None).chain(defects.iter().copied().map(Some));
+    let jobs: Vec<_> = machines()
+        .flat_map(|defect| tests.iter().map(move |test| (defect, *test)))
         .collect();
-    let cells = Mutex::new(vec![None; jobs.len()]);
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || {
-        while let Some((job, (defect, test))) = {
-            let job = next.fetch_add(1, Ordering::Relaxed);
-            jobs.get(job).map(|what| (job, what))
-        } {
-            let cell = test.run(*defect);
-            if let Some(place) = lock(&cells).get_mut(job) {
-                *place = Some(cell);
-            }
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, jobs.len());
-        }
+    let mut cells = run_jobs(&jobs, seed, progress).into_iter();
+    let mut row = |defect| Row {
+        defect,
+        cells: cells.by_ref().take(tests.len()).collect(),
     };
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(work);
-        }
-    });
-    let mut cells = lock(&cells)
-        .drain(..)
-        .flatten()
-        .collect::<Vec<_>>()
-        .into_iter();
-    defects
-        .iter()
-        .map(|defect| Row {
-            defect: *defect,
-            cells: cells.by_ref().take(tests.len()).collect(),
+    (
+        row(None),
+        defects.iter().copied().map(Some).map(row).collect(),
+    )
+}
+
+fn run_jobs(
+    jobs: &[(Option<Defect>, Test)],
+    seed: u64,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Vec<Cell> {
+    let all = jobs.len();
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mine = || -> Vec<_> {
+        let numbers = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let jobs = numbers.map_while(|number| Some((number, jobs.get(number)?)));
+        jobs.map(|(number, (defect, test))| {
+            let cell = test.run(*defect, seed);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, all);
+            (number, cell)
         })
         .collect()
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut cells: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(mine)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
+    cells.sort_unstable_by_key(|(number, _)| *number);
+    cells.into_iter().map(|(_, cell)| cell).collect()
 }

@@ -5,9 +5,10 @@
 )]
 
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use rar_payload::Operation;
-use rar_percpu::{CpuSet, LocalTlb, PinnedCpu, SlotIndex, Unsupported};
+use rar_percpu::{ActionState, CpuSet, LocalTlb, PinnedCpu, SlotIndex, Unsupported};
 use rar_shootdown::Ticks;
 
 use super::TLB;
@@ -52,25 +53,27 @@ impl<'m> Boundary<'m> {
 
     /// Changes every entry that is armed for these targets, once for each time that the driver has written it.
     fn rewrite<const WORDS: usize>(&self, targets: &CpuSet<WORDS>, change: impl Fn(&mut [u64; 4])) {
-        let (domain, mut left) = (self.machine.domain(), lock(&self.left));
+        let (memory, mut left) = (&self.machine.driver, lock(&self.left));
         for (slot, left) in SlotIndex::first(SlotIndex::COUNT).zip(left.iter_mut()) {
-            let mut states = targets.iter().filter_map(|target| domain.cpu(target));
-            if !states.any(|state| state.vector().load(slot).state() == PENDING) {
+            let is_armed = |target| {
+                let byte = memory.byte(target, slot);
+                byte.is_some_and(|byte| byte.load(Ordering::Acquire) == ActionState::Pending as u8)
+            };
+            let Some(entry) = memory.entry(slot).filter(|_| targets.iter().any(is_armed)) else {
                 continue;
-            }
-            let [first, second, third, fourth, ..] = domain.table().load(slot).words();
-            let mut words = [first, second, third, fourth];
+            };
+            let mut words = entry.map(|word| word.load(Ordering::Relaxed));
             if *left != Some(words) {
                 change(&mut words);
-                self.machine.driver.overwrite(slot, words);
+                entry
+                    .iter()
+                    .zip(words)
+                    .for_each(|(word, value)| word.store(value, Ordering::Release));
                 *left = Some(words);
             }
         }
     }
 }
-
-const PENDING: Result<rar_percpu::ActionState, rar_percpu::UnknownAction> =
-    Ok(rar_percpu::ActionState::Pending);
 
 impl rar_shootdown::Machine for Boundary<'_> {
     type Tlb = Self;

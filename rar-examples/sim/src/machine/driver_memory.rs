@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use rar_percpu::{ActionVector, Domain, PayloadTable, PerCpu, PhysAddrOf, SlotIndex};
+use rar_percpu::{ActionVector, CpuId, Domain, PayloadTable, PerCpu, PhysAddrOf, SlotIndex};
 
 /// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
 const TABLE: u64 = (1 << 46) - 0x1000;
@@ -73,14 +73,17 @@ impl<'m> DriverMemory<'m> {
         Some(unsafe { &*word })
     }
 
-    /// Replaces quadwords 0 to 3 of an entry behind the driver's back.
-    pub(crate) fn overwrite(&self, slot: SlotIndex, words: [u64; 4]) {
-        let entry = TABLE + size_of::<[u64; 8]>() as u64 * slot.get() as u64;
-        for (offset, value) in (0..).step_by(8).zip(words) {
-            if let Some(word) = self.find_payload_word(entry + offset) {
-                word.store(value, Ordering::Relaxed);
-            }
-        }
+    /// Returns the words that hold quadwords 0 to 3 of an entry, for who meddles with the driver: no access to them is a step.
+    pub(crate) fn entry(&self, slot: SlotIndex) -> Option<[&'m AtomicU64; 4]> {
+        let start = TABLE + (size_of::<[u64; 8]>() * slot.get()) as u64;
+        let word = |offset| self.find_payload_word(start + offset);
+        Some([word(0)?, word(8)?, word(16)?, word(24)?])
+    }
+
+    /// Returns the action byte of a CPU, as [`entry`](Self::entry).
+    pub(crate) fn byte(&self, cpu: CpuId, slot: SlotIndex) -> Option<&'m AtomicU8> {
+        let offset = size_of::<PerCpu>() * cpu.index() + slot.get();
+        self.find_action_byte(PER_CPU + offset as u64)
     }
 
     fn count_stray(&self, stray: bool) {

@@ -1,0 +1,170 @@
+//! `cargo xtask defects`: every known defect against every test of the suite.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use indicatif::{ProgressBar, ProgressStyle};
+use rar_sim::defects::{CPUS, Defect, Fate, Report, Test, run};
+
+/// Runs the test suite on simulated machines with broken RAR units and broken drivers: some test has to tell of each.
+///
+/// Exit codes: 0 every defect is caught, 1 one is not, or a test fails where nothing is broken, 2 wrong usage, 3 a file that
+/// cannot be read or written.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask defects",
+    bin_name = "cargo xtask defects",
+    max_term_width = 110
+)]
+struct Args {
+    /// Only these defects
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_possible_values = true,
+          value_parser = PossibleValuesParser::new(Defect::all().map(Defect::name)))]
+    defect: Vec<String>,
+    /// Show what each defect is, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Seed of the order in which CPUs run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Write the matrix, with the reason of every failure, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write the page about the catalogue
+    #[arg(long, value_name = "FILE", conflicts_with = "defect")]
+    markdown: Option<PathBuf>,
+    /// Check that this page about the catalogue is up to date
+    #[arg(long, value_name = "FILE", conflicts_with = "defect")]
+    check: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match command(&Args::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn command(args: &Args) -> Result<ExitCode> {
+    if args.list {
+        list();
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = report(args);
+    let mut problems = report.problems();
+    if let Some(file) = &args.check {
+        problems.extend(outdated(&report, file)?);
+    }
+    if let Some(file) = &args.json {
+        let text = serde_json::to_string_pretty(&report.to_json()).context("no JSON")?;
+        write(file, &text)?;
+    }
+    if let Some(file) = &args.markdown {
+        write(file, report.markdown().trim_end())?;
+    }
+    for problem in &problems {
+        println!("FAILED {problem}");
+    }
+    let summary = report.summary();
+    println!(
+        "{} defects, {} caught ({} of them survived by the driver), {} uncaught, {} not survived",
+        summary.defects, summary.caught, summary.survived, summary.uncaught, summary.not_survived
+    );
+    Ok(if problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn list() {
+    for defect in Defect::all() {
+        let fate = match defect.fate() {
+            Fate::Fatal => "deceives the driver",
+            Fate::Survived => "survived",
+        };
+        println!("{defect:34} {fate:20} {}", defect.describe());
+    }
+}
+
+fn report(args: &Args) -> Report {
+    let chosen: Vec<_> = Defect::all()
+        .filter(|defect| {
+            args.defect.is_empty() || args.defect.iter().any(|name| name == defect.name())
+        })
+        .collect();
+    let tests = Test::all();
+    let bar = progress();
+    let started = Instant::now();
+    let (control, rows) = run(&chosen, &tests, args.seed, &|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let report = Report {
+        is_whole: args.defect.is_empty(),
+        tests,
+        control,
+        rows,
+    };
+    print!("{}", report.matrix());
+    if report.is_whole {
+        for test in report.idle_tests() {
+            println!("no defect makes {} fail", test.name);
+        }
+    }
+    println!(
+        "backend model, {CPUS} CPUs, seed {}, {:.1} s",
+        args.seed,
+        started.elapsed().as_secs_f64()
+    );
+    report
+}
+
+/// Says that a page is not what would be written now.
+fn outdated(report: &Report, file: &Path) -> Result<Option<String>> {
+    let page =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.display();
+    Ok((page != report.markdown()).then(|| {
+        format!("{name} is out of date: `cargo xtask defects --markdown {name}` writes it anew")
+    }))
+}
+
+/// Writes the whole file or none.
+fn write(file: &Path, text: &str) -> Result<()> {
+    let folder = file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let write = || -> Result<()> {
+        let mut new = tempfile::NamedTempFile::new_in(folder)?;
+        writeln!(new, "{text}")?;
+        new.persist(file)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn progress() -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        eprintln!("defects on simulated machines ...");
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) =
+        ProgressStyle::with_template("{elapsed:>4} {bar:40} {pos}/{len} runs, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
