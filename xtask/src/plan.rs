@@ -20,7 +20,7 @@ const BASE_SECONDS: u64 = 60;
 const ANSWER_MILLISECONDS: u32 = 250;
 
 /// What the guest runs with `list=functional`: a guest that lost one of them has not passed.
-const FUNCTIONAL: [&str; 33] = [
+const FUNCTIONAL: [&str; 62] = [
     "one-page",
     "pages-2",
     "pages-33",
@@ -54,6 +54,35 @@ const FUNCTIONAL: [&str; 33] = [
     "target-silent",
     "storm-interrupts-off",
     "storm",
+    "unit-registers",
+    "unit-control-bits",
+    "unit-base-bits",
+    "unit-one-entry",
+    "unit-slots-in-turn",
+    "unit-slots-at-once",
+    "unit-executed-once",
+    "unit-pages-1",
+    "unit-pages-62",
+    "unit-pages-63",
+    "unit-small-stride",
+    "unit-large-stride",
+    "unit-subtypes",
+    "unit-invpg",
+    "unit-structures",
+    "unit-other-space",
+    "unit-signals-itself",
+    "unit-halted",
+    "unit-interrupts-off",
+    "unit-interrupts-heeded",
+    "unit-signals-merge",
+    "unit-signals-meet",
+    "unit-unsignalled",
+    "unit-prompt",
+    "unit-disabled",
+    "unit-init-registers",
+    "unit-init-signal",
+    "unit-guest",
+    "unit-stores",
 ];
 
 /// What the guest runs with `list=race`.
