@@ -69,12 +69,16 @@ impl Report {
                 problems.push(format!("nothing is broken, and {} says: {why}", test.name));
             }
         }
+        if !problems.is_empty() {
+            // Such a suite says nothing about defects.
+            return problems;
+        }
         for (row, name) in self.rows.iter().filter_map(|row| Some((row, row.defect?))) {
             match row.verdict(&self.tests) {
                 Verdict::Caught | Verdict::Survived => {}
                 Verdict::Uncaught => problems.push(format!("no test tells of {name}")),
                 Verdict::NotSurvived => {
-                    let seen = row.fatal(&self.tests).map(|(test, cell)| {
+                    let seen = row.fatal(&self.tests).next().map(|(test, cell)| {
                         format!("{name} is not survived: {}: {}", test.name, cell.why())
                     });
                     problems.extend(seen);
