@@ -24,6 +24,7 @@ mod port;
 mod red_zone;
 pub mod smp;
 mod spin;
+pub mod unit;
 
 pub use apic::LocalApic;
 pub use boot::{Kernel, kernel};

@@ -58,8 +58,8 @@ impl<'a> RunOptions<'a> {
                 ("list", "functional" | "all") => options.suite.list = List::All,
                 ("list", "race") => options.suite.list = List::Race,
                 ("list", _) => return Err(bad("functional, race, all")),
-                ("backend", "software") => {}
-                ("backend", _) => return Err(bad("software")),
+                ("backend", "software" | "vrar") => {}
+                ("backend", _) => return Err(bad("software, vrar")),
                 ("flushes", _) => {
                     options.suite.storm_flushes = line.number(key).ok_or(bad("a number"))?
                 }

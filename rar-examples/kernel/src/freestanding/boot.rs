@@ -5,7 +5,9 @@ use core::arch::global_asm;
 use super::cpu::{Control, IstStacks, load_idt};
 use super::identity::{BootMap, KernelMap};
 use super::percpu::{self, PerCpu};
-use super::{Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, red_zone, smp};
+use super::{
+    Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, red_zone, smp, unit,
+};
 use crate::{
     BootInfo, Clock, CpuList, Rsdp, find_table, println, read_boot_info, read_madt, read_pm_timer,
 };
@@ -144,7 +146,7 @@ fn start(magic: u32, information: u64) {
     if red_zone::is_used() {
         panic!("this kernel was compiled with the red zone: build it with -C no-redzone=yes");
     }
-    let control = Control::detect();
+    let mut control = Control::detect();
     let boot = {
         let mut boot = BOOT_INFO.lock();
         if let Err(error) = read_boot_info(magic, information, &BootMap, &mut boot) {
@@ -169,6 +171,13 @@ fn start(magic: u32, information: u64) {
         .as_ref()
         .and_then(|rsdp| find_table(rsdp, *b"FACP", &KernelMap).ok())
         .and_then(read_pm_timer);
+    if boot.command_line.get("backend") == Some("vrar") {
+        if let Err(error) = unit::start_shim(cpus.local_apic()) {
+            panic!("the shim cannot start: {error}");
+        }
+        // What CPUID shows has changed.
+        control = Control::detect();
+    }
     if let Err(error) = apic::choose(control.x2apic, cpus.local_apic()) {
         panic!("the local APIC cannot be mapped: {error}");
     }

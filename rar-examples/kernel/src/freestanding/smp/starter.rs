@@ -8,7 +8,7 @@ use crate::freestanding::address::word;
 use crate::freestanding::apic::{self, SendError};
 use crate::freestanding::boot::{become_ready, kernel};
 use crate::freestanding::percpu::{self, PerCpu};
-use crate::freestanding::{clock, frames, paging};
+use crate::freestanding::{clock, frames, paging, unit};
 use crate::{CpuList, println};
 
 const STACK_PAGES: u64 = 32;
@@ -118,6 +118,7 @@ fn new_cpu(number: u32) -> Option<&'static PerCpu> {
 extern "C" fn on_new_cpu(cpu: &'static PerCpu) -> ! {
     // SAFETY: named by the starter, for this CPU.
     unsafe { percpu::enter(cpu) };
+    unit::launch();
     if let Some(kernel) = kernel() {
         // SAFETY: this CPU's memory, entered, interrupts still disabled.
         unsafe { become_ready(cpu, kernel) };

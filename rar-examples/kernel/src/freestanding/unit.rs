@@ -1,0 +1,62 @@
+//! Where this machine's RAR units come from: the processor, the shim that stands in for it, or nowhere.
+
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+
+use rar_vrar::{Config, Cpu, CpuMemory, LaunchError, Shim};
+
+use super::address::word;
+use super::frames::{self, PAGE};
+use super::paging::{self, MapError};
+use super::{Once, percpu};
+use crate::println;
+
+static SHIM: Once<Shim> = Once::new();
+
+/// Makes this CPU the first guest of the shim, which then launches every CPU that starts. `apic` is the physical address of the local APICs.
+pub(crate) fn start_shim(apic: u64) -> Result<(), MapError> {
+    paging::map_device(apic, PAGE)?;
+    let page = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
+        .ok_or(MapError::OutOfReach { address: apic })?;
+    // SAFETY: RAM is mapped one to one by page tables that stay for ever, and so is the APIC since just now. Nothing in this kernel
+    // writes to memory that is not its own.
+    let shim = unsafe { Shim::new(Config::new(0, page)) };
+    let _first = SHIM.set(shim);
+    launch();
+    Ok(())
+}
+
+/// Launches the CPU that calls it, if there is a shim. Without the CPU goes on as it is, and detection tells.
+pub(crate) fn launch() {
+    let Some(shim) = SHIM.get() else { return };
+    let launched = new_memory().map(|memory| {
+        // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `start_shim`: CPUs start in the
+        // kernel's space. 3. No device of this kernel has a vector at all.
+        unsafe { shim.launch(memory) }
+    });
+    match launched {
+        Some(Ok(()) | Err(LaunchError::AlreadyLaunched)) => {}
+        Some(Err(error)) => println!("no shim on CPU {}: {error}", percpu::this().number()),
+        None => println!("no memory for the shim on CPU {}", percpu::this().number()),
+    }
+}
+
+/// Returns what the shim knows of a CPU, where there is a shim.
+#[must_use]
+pub fn of(apic_id: u32) -> Option<&'static Cpu> {
+    SHIM.get()?.cpu(apic_id)
+}
+
+/// Returns whether the units are the shim's.
+#[must_use]
+pub fn is_shim() -> bool {
+    SHIM.get().is_some_and(|shim| shim.cpus().next().is_some())
+}
+
+fn new_memory() -> Option<&'static CpuMemory> {
+    let pages = (size_of::<CpuMemory>() as u64).div_ceil(PAGE);
+    let memory: *mut MaybeUninit<CpuMemory> =
+        core::ptr::with_exposed_provenance_mut(word(frames::take(pages, PAGE)?));
+    // SAFETY: frames of our own, aligned to a page, large enough, never given back.
+    Some(unsafe { &mut *memory }.write(CpuMemory::new()))
+}

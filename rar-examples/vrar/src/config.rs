@@ -1,0 +1,46 @@
+//! What the kernel tells the shim.
+
+use core::ptr::NonNull;
+
+use rar_model::Knobs;
+
+/// What the kernel tells the shim; the same for every CPU.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Physical address `p` is mapped at `p + direct_map`, in the page tables loaded at the launch, for ever.
+    pub direct_map: u64,
+    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch, for ever.
+    pub apic: NonNull<u32>,
+    /// The vector by which the shim calls another CPU out of its guest. No device may use it; guests may send it as they like.
+    pub kick_vector: u8,
+    /// CPUID leaf 1, EAX: the model that the guest sees. The vendor is Intel.
+    pub signature: u32,
+    /// The decisions of every RAR unit. MAXPHYADDR is replaced by what CPUID says.
+    pub knobs: Knobs,
+}
+
+impl Config {
+    /// A Sapphire Rapids.
+    pub const SIGNATURE: u32 = 0x0008_06F8;
+    /// The highest priority, and no vector that operating systems give to devices.
+    pub const KICK_VECTOR: u8 = 0xFE;
+
+    /// Returns the default for a kernel with this direct map and this mapping of the local APIC.
+    #[must_use]
+    pub const fn new(direct_map: u64, apic: NonNull<u32>) -> Self {
+        Self {
+            direct_map,
+            apic,
+            kick_vector: Self::KICK_VECTOR,
+            signature: Self::SIGNATURE,
+            knobs: Knobs::DEFAULT,
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "a pointer to device registers")]
+// SAFETY: the pointer names device registers that every CPU reaches at this address, each its own.
+unsafe impl Send for Config {}
+#[expect(unsafe_code, reason = "a pointer to device registers")]
+// SAFETY: as for `Send`.
+unsafe impl Sync for Config {}

@@ -1,0 +1,39 @@
+//! Why a CPU was not launched. It goes on as it was.
+
+use core::fmt;
+
+/// Why a CPU was not launched. It goes on as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LaunchError {
+    /// CPUID does not offer SVM.
+    NoSvm,
+    /// VM_CR.SVMDIS is set: firmware has locked SVM.
+    SvmLocked,
+    /// The CPU runs under the shim already.
+    AlreadyLaunched,
+    /// Another CPU has this memory.
+    MemoryTaken,
+    /// Another CPU has this APIC id, or it is beyond what an xAPIC can address.
+    ApicId(u32),
+    /// The local APIC is in x2APIC mode, which the shim cannot drive, or it is disabled.
+    ApicMode,
+    /// This address of the shim's memory is not mapped, or not through the direct map.
+    NotMapped(u64),
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSvm => f.write_str("the CPU has no SVM"),
+            Self::SvmLocked => f.write_str("SVM is locked by VM_CR.SVMDIS"),
+            Self::AlreadyLaunched => f.write_str("the CPU runs under the shim already"),
+            Self::MemoryTaken => f.write_str("the memory belongs to another CPU"),
+            Self::ApicId(id) => write!(f, "APIC id {id} is taken or too large"),
+            Self::ApicMode => f.write_str("the local APIC is not in xAPIC mode"),
+            Self::NotMapped(address) => write!(f, "{address:#x} is not mapped"),
+        }
+    }
+}
+
+impl core::error::Error for LaunchError {}

@@ -1,0 +1,73 @@
+//! Why the guest was left, and what is done about it.
+
+use crate::cpuid;
+use crate::native;
+use crate::vcpu::{State, Vcpu};
+use crate::vmcb::{event, interrupt_control};
+
+/// Exit codes (AMD64 Architecture Programmer's Manual vol. 2, appendix C).
+mod code {
+    pub(super) const INTR: u64 = 0x60;
+    pub(super) const NMI: u64 = 0x61;
+    pub(super) const VINTR: u64 = 0x64;
+    pub(super) const CPUID: u64 = 0x72;
+    pub(super) const HLT: u64 = 0x78;
+    pub(super) const INVLPGA: u64 = 0x7A;
+    pub(super) const MSR: u64 = 0x7C;
+    pub(super) const VMRUN: u64 = 0x80;
+    pub(super) const SKINIT: u64 = 0x86;
+}
+
+impl Vcpu<'_> {
+    /// Handles one exit and makes everything ready for the guest.
+    pub(crate) fn on_exit(&mut self) {
+        self.own.event = event::interrupted(self.vmcb.exit_event);
+        self.vmcb.event = 0;
+        self.vmcb.tlb_control = 0;
+        self.note_task_priority();
+        match self.vmcb.exit_code {
+            // What came shows when the host takes it.
+            code::INTR | code::NMI | code::VINTR => {}
+            code::CPUID => self.cpuid(),
+            code::MSR => self.msr(),
+            code::HLT => {
+                self.vmcb.skip(1);
+                self.set_state(State::Halted);
+            }
+            code::INVLPGA | code::VMRUN..=code::SKINIT => self.own.event = event::INVALID_OPCODE,
+            // A triple fault, and whatever should not be.
+            other => {
+                self.cpu.note_gone(other);
+                self.set_state(State::Gone);
+            }
+        }
+        self.prepare_entry();
+    }
+
+    /// The guest moves to CR8 without leaving; the processor keeps it here.
+    fn note_task_priority(&mut self) {
+        let class = self.vmcb.interrupt_control & interrupt_control::V_TPR;
+        let [class, ..] = class.to_le_bytes();
+        if class != self.own.apic.task_priority() >> 4 {
+            self.own.apic.set_task_priority(class << 4);
+        }
+    }
+
+    fn cpuid(&mut self) {
+        let leaf = low(self.vmcb.rax);
+        let subleaf = low(self.world.rcx);
+        let real = native::cpuid(leaf, subleaf);
+        let seen = cpuid::presented(leaf, subleaf, real, self.own.shim.config().signature);
+        self.vmcb.rax = u64::from(seen.eax);
+        self.world.rbx = u64::from(seen.ebx);
+        self.world.rcx = u64::from(seen.ecx);
+        self.world.rdx = u64::from(seen.edx);
+        self.vmcb.skip(2);
+    }
+}
+
+/// Returns the low half of a register.
+pub(crate) fn low(value: u64) -> u32 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

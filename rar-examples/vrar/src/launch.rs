@@ -1,0 +1,206 @@
+//! The late launch: a CPU that runs becomes the guest of the shim, and notices nothing.
+#![expect(unsafe_code, reason = "turns the running CPU into a guest")]
+
+use rar_model::{Knobs, RarUnit};
+
+use crate::apic::Apic;
+use crate::cpu::CpuMemory;
+use crate::cpuid::{self, Leaf};
+use crate::error::LaunchError;
+use crate::idt;
+use crate::native::{self, Masked};
+use crate::permissions::{APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HSAVE_PA};
+use crate::real_apic::{self, RealApic};
+use crate::shim::Shim;
+use crate::unit::ASID;
+use crate::vcpu::{Own, State};
+use crate::vmcb::{FLUSH_ALL, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control};
+use crate::world;
+
+const EFER_SVME: u64 = 1 << 12;
+const VM_CR_SVMDIS: u64 = 1 << 4;
+const APIC_BASE_MODE: u64 = 0b11 << 10;
+const APIC_BASE_XAPIC: u64 = 1 << 11;
+const PAGE: u64 = 4096;
+
+/// Physical addresses of what the processor reads.
+struct Places {
+    vmcb: u64,
+    host_save: u64,
+    permissions: u64,
+}
+
+impl Shim {
+    /// Makes the CPU that calls it a guest of the shim: it goes on behind this call, in the same page tables and the same memory, with
+    /// a RAR unit.
+    ///
+    /// Interrupts stay as they are. Call it once on each CPU, before it asks CPUID whether there is RAR.
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`]: nothing has changed, and the kernel goes on without.
+    ///
+    /// # Safety
+    ///
+    /// 1. Ring 0, 64-bit mode, CR4.OSFXSR set; the GDT and its code segment in use stay for ever.
+    /// 2. The promises to [`Shim::new`] hold for the page tables that are loaded.
+    /// 3. No device uses the kick vector of the configuration.
+    pub unsafe fn launch(&'static self, memory: &'static CpuMemory) -> Result<(), LaunchError> {
+        // SAFETY: 1. ring 0.
+        let _masked = unsafe { Masked::new() };
+        check_svm(native::cpuid, || {
+            // SAFETY: VM_CR exists where SVM does.
+            unsafe { native::read_msr(VM_CR) }
+        })?;
+        // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
+        let apic_base = unsafe { native::read_msr(APIC_BASE) };
+        if apic_base & APIC_BASE_MODE != APIC_BASE_XAPIC {
+            return Err(LaunchError::ApicMode);
+        }
+        let places = self.places(memory)?;
+        if !memory.take() {
+            return Err(LaunchError::MemoryTaken);
+        }
+        let id = self.real().id();
+        if !self.add(id, memory) {
+            memory.give_back();
+            return Err(LaunchError::ApicId(id));
+        }
+        let own = Own {
+            shim: self,
+            apic: guest_apic(self.real(), id, apic_base),
+            real: self.real(),
+            state: State::Running,
+            nmi: false,
+            event: 0,
+        };
+        // SAFETY: the memory was taken just now.
+        unsafe { memory.prepare(own, RarUnit::new(knobs(&self.config().knobs))) };
+        self.real().open();
+        // SAFETY: 1. and the memory is this CPU's.
+        unsafe { become_guest(memory, &places) };
+        Ok(())
+    }
+
+    fn places(&self, memory: &'static CpuMemory) -> Result<Places, LaunchError> {
+        let physical = |address: usize| {
+            let address = address as u64;
+            self.map()
+                .physical(address)
+                .ok_or(LaunchError::NotMapped(address))
+        };
+        let permissions = core::ptr::from_ref(&PERMISSIONS).addr();
+        let first = physical(permissions)?;
+        let second = permissions + size_of::<Permissions>() / 2;
+        if physical(second)? != first + PAGE {
+            return Err(LaunchError::NotMapped(second as u64));
+        }
+        Ok(Places {
+            vmcb: physical(memory.vmcb().addr())?,
+            host_save: physical(memory.host_save().addr())?,
+            permissions: first,
+        })
+    }
+}
+
+/// Asks whether SVM is there and unlocked, and whether the shim is.
+fn check_svm(cpuid: impl Fn(u32, u32) -> Leaf, vm_cr: impl Fn() -> u64) -> Result<(), LaunchError> {
+    let own = cpuid(cpuid::OWN_LEAF, 0);
+    if [own.ebx, own.ecx, own.edx] == cpuid::OWN_NAME {
+        return Err(LaunchError::AlreadyLaunched);
+    }
+    if cpuid(0x8000_0000, 0).eax < 0x8000_0001 || cpuid(0x8000_0001, 0).ecx & cpuid::SVM == 0 {
+        return Err(LaunchError::NoSvm);
+    }
+    if vm_cr() & VM_CR_SVMDIS != 0 {
+        return Err(LaunchError::SvmLocked);
+    }
+    Ok(())
+}
+
+fn guest_apic(real: RealApic, id: u32, base: u64) -> Apic {
+    let [task_priority, ..] = real.read(real_apic::TASK_PRIORITY).to_le_bytes();
+    Apic::new(id, base, task_priority, real.read(real_apic::SPURIOUS))
+}
+
+fn knobs(wanted: &Knobs) -> Knobs {
+    let [physical_address_bits, ..] = native::cpuid(0x8000_0008, 0).eax.to_le_bytes();
+    Knobs {
+        physical_address_bits,
+        ..*wanted
+    }
+}
+
+/// # Safety
+///
+/// As [`Shim::launch`], with interrupts disabled; the memory belongs to this CPU and is prepared.
+unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
+    // SAFETY: EFER exists; SVME changes nothing but that SVM instructions work.
+    unsafe { native::write_msr(EFER, native::read_msr(EFER) | EFER_SVME) };
+    // SAFETY: a page that nothing else uses.
+    unsafe { native::write_msr(VM_HSAVE_PA, places.host_save) };
+    // SAFETY: this CPU's, and the guest does not run yet.
+    let vmcb = unsafe { &mut *memory.vmcb() };
+    // SAFETY: ring 0 in 64-bit mode.
+    unsafe { native::capture(vmcb) };
+    control(vmcb, places.permissions);
+    // SAFETY: as the VMCB.
+    let world = unsafe { &mut *memory.world() };
+    world.vmcb = places.vmcb;
+    world.memory = core::ptr::from_ref(memory).cast();
+    // SAFETY: as the VMCB.
+    unsafe { *memory.gates() = idt::gates(world::stubs(), vmcb.cs.selector) };
+    // SAFETY: filled in just now, and the memory stays for ever.
+    unsafe { native::load_idt(&*memory.gates()) };
+    // SAFETY: 1. to 4. as made above; interrupts are disabled by the caller.
+    unsafe { world::enter(world, vmcb, memory.stack_top()) };
+}
+
+fn control(vmcb: &mut Vmcb, permissions: u64) {
+    vmcb.intercept_1 = intercept_1::INTR
+        | intercept_1::NMI
+        | intercept_1::CPUID
+        | intercept_1::HLT
+        | intercept_1::INVLPGA
+        | intercept_1::MSR
+        | intercept_1::SHUTDOWN;
+    vmcb.intercept_2 = INTERCEPT_SVM;
+    vmcb.msr_permissions = permissions;
+    vmcb.asid = ASID;
+    vmcb.tlb_control = FLUSH_ALL;
+    vmcb.interrupt_control = interrupt_control::V_INTR_MASKING;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(svm: bool, own: bool, vm_cr: u64) -> Result<(), LaunchError> {
+        let cpuid = |leaf, _| {
+            let [ebx, ecx, edx] = if own { cpuid::OWN_NAME } else { [0; 3] };
+            match leaf {
+                cpuid::OWN_LEAF => Leaf {
+                    eax: 0,
+                    ebx,
+                    ecx,
+                    edx,
+                },
+                _ => Leaf {
+                    eax: 0x8000_0008,
+                    ebx: 0,
+                    ecx: if svm { cpuid::SVM } else { 0 },
+                    edx: 0,
+                },
+            }
+        };
+        check_svm(cpuid, || vm_cr)
+    }
+
+    #[test]
+    fn svm_must_be_there_unlocked_and_the_shim_not() {
+        assert_eq!(check(true, false, 0), Ok(()));
+        assert_eq!(check(false, false, 0), Err(LaunchError::NoSvm));
+        assert_eq!(check(true, false, 0x18), Err(LaunchError::SvmLocked));
+        assert_eq!(check(false, true, 0), Err(LaunchError::AlreadyLaunched));
+    }
+}

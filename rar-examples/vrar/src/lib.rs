@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), no_std)]
+#![deny(unsafe_code)]
+
+mod apic;
+mod command;
+mod config;
+mod cpu;
+mod cpuid;
+mod direct_map;
+mod entry;
+mod error;
+mod exit;
+mod idt;
+mod launch;
+mod mailbox;
+mod msr;
+mod native;
+mod permissions;
+mod real_apic;
+mod record;
+mod send;
+mod shim;
+mod start;
+mod unit;
+mod vcpu;
+mod vmcb;
+mod world;
+
+pub use config::Config;
+pub use cpu::{Cpu, CpuMemory};
+pub use error::LaunchError;
+pub use rar_model::Knobs;
+pub use record::{Executed, Offence, Record, Verdict};
+pub use shim::Shim;

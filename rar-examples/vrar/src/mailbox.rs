@@ -1,0 +1,104 @@
+//! What other CPUs leave for a CPU to find at its next stay in the host.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// Set in `startup` beside the page number.
+const STARTED: u32 = 1 << 8;
+
+/// Messages of the bus that the shim stands in for.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    vectors: [AtomicU64; 4],
+    nmi: AtomicBool,
+    init: AtomicBool,
+    startup: AtomicU32,
+    /// The CPU has been called, and has not looked yet.
+    called: AtomicBool,
+}
+
+impl Mailbox {
+    pub(crate) const fn new() -> Self {
+        Self {
+            vectors: [const { AtomicU64::new(0) }; 4],
+            nmi: AtomicBool::new(false),
+            init: AtomicBool::new(false),
+            startup: AtomicU32::new(0),
+            called: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn post_vector(&self, vector: u8) {
+        if let Some(word) = self.vectors.get(usize::from(vector / 64)) {
+            word.fetch_or(1 << (vector % 64), Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn post_nmi(&self) {
+        self.nmi.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn post_init(&self) {
+        self.init.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn post_startup(&self, page: u8) {
+        self.startup
+            .store(STARTED | u32::from(page), Ordering::Release);
+    }
+
+    /// Returns whether the CPU must be called: nobody has since it looked last.
+    pub(crate) fn call(&self) -> bool {
+        !self.called.swap(true, Ordering::AcqRel)
+    }
+
+    /// The CPU is about to look: whoever posts from now on calls it again.
+    pub(crate) fn look(&self) {
+        self.called.swap(false, Ordering::AcqRel);
+    }
+
+    pub(crate) fn take_vectors(&self) -> [u64; 4] {
+        self.vectors.each_ref().map(|word| {
+            if word.load(Ordering::Relaxed) == 0 {
+                return 0;
+            }
+            word.swap(0, Ordering::AcqRel)
+        })
+    }
+
+    pub(crate) fn take_nmi(&self) -> bool {
+        self.nmi.load(Ordering::Relaxed) && self.nmi.swap(false, Ordering::AcqRel)
+    }
+
+    pub(crate) fn take_init(&self) -> bool {
+        self.init.load(Ordering::Relaxed) && self.init.swap(false, Ordering::AcqRel)
+    }
+
+    /// Returns the page of a start-up message, if one came.
+    pub(crate) fn take_startup(&self) -> Option<u8> {
+        let posted = self.startup.swap(0, Ordering::AcqRel);
+        let [page, ..] = posted.to_le_bytes();
+        (posted != 0).then_some(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_a_kind_merge_and_one_call_is_enough() {
+        let mailbox = Mailbox::new();
+        mailbox.post_vector(0x45);
+        mailbox.post_vector(0x45);
+        mailbox.post_startup(8);
+        mailbox.post_startup(9);
+        assert!(mailbox.call() && !mailbox.call());
+        mailbox.look();
+        assert!(mailbox.call());
+        assert_eq!(mailbox.take_vectors(), [0, 1 << 5, 0, 0]);
+        assert_eq!(mailbox.take_vectors(), [0; 4]);
+        assert_eq!(mailbox.take_startup(), Some(9));
+        assert_eq!(mailbox.take_startup(), None);
+        assert!(!mailbox.take_nmi() && !mailbox.take_init());
+    }
+}

@@ -1,0 +1,113 @@
+//! RDMSR and WRMSR of the registers that the shim presents.
+
+use rar_model::{ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, INFO, PENDING, PhysicalMemory};
+
+use crate::apic::{Effect, Refused};
+use crate::command::Command;
+use crate::exit::low;
+use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
+use crate::record::Offence;
+use crate::vcpu::Vcpu;
+use crate::vmcb::event;
+
+const EFER_LONG_MODE_ENABLE: u64 = 1 << 8;
+const EFER_LONG_MODE_ACTIVE: u64 = 1 << 10;
+const EFER_SVME: u64 = 1 << 12;
+/// SCE, LME, LMA, NXE, FFXSR: what a processor without SVM may have.
+const EFER_KNOWN: u64 = 1 << 0 | EFER_LONG_MODE_ENABLE | EFER_LONG_MODE_ACTIVE | 1 << 11 | 1 << 14;
+const CR0_PAGING: u64 = 1 << 31;
+const ENABLE: u64 = 1 << 31;
+
+impl Vcpu<'_> {
+    pub(crate) fn msr(&mut self) {
+        let msr = low(self.world.rcx);
+        let done = if self.vmcb.exit_info_1 & 1 == 0 {
+            self.read(msr).map(|value| {
+                self.vmcb.rax = u64::from(low(value));
+                self.world.rdx = value >> 32;
+            })
+        } else {
+            let value = u64::from(low(self.vmcb.rax)) | self.world.rdx << 32;
+            self.write(msr, value)
+        };
+        match done {
+            Ok(()) => self.vmcb.skip(2),
+            Err(Refused) => self.own.event = event::GENERAL_PROTECTION,
+        }
+    }
+
+    fn read(&self, msr: u32) -> Result<u64, Refused> {
+        match msr {
+            CORE_CAPABILITIES | CONTROL..=INFO => {
+                self.unit.read_msr(msr).map_err(|_| self.refused_register())
+            }
+            APIC_BASE => Ok(self.own.apic.base()),
+            X2APIC_FIRST..=X2APIC_LAST => self.own.apic.read(msr, &self.own.real),
+            EFER => Ok(self.vmcb.efer & !EFER_SVME),
+            // The registers of SVM, and numbers outside the permission map.
+            _ => Err(Refused),
+        }
+    }
+
+    fn write(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
+        match msr {
+            CORE_CAPABILITIES | CONTROL..=INFO => self.write_unit(msr, value),
+            APIC_BASE => self.own.apic.write_base(value),
+            X2APIC_FIRST..=X2APIC_LAST => self.write_apic(msr, value),
+            EFER => self.write_efer(value),
+            _ => Err(Refused),
+        }
+    }
+
+    fn write_unit(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
+        self.unit
+            .write_msr(msr, value)
+            .map_err(|_| self.refused_register())?;
+        if msr == CONTROL && value & ENABLE != 0 {
+            self.look_at_vector();
+        }
+        Ok(())
+    }
+
+    /// An entry that is pending when RAR is enabled is nobody's: it would be executed at the first signal.
+    fn look_at_vector(&self) {
+        let Ok(vector) = self.unit.read_msr(ACTION_VECTOR_BASE) else {
+            return;
+        };
+        let memory = self.cpu.memory(self.own.shim.map());
+        if (0..64).any(|byte| memory.load_u8(vector + byte) == PENDING) {
+            self.cpu.record().offence(Offence::EnabledWithPending);
+        }
+    }
+
+    fn refused_register(&self) -> Refused {
+        self.cpu.record().offence(Offence::Register);
+        Refused
+    }
+
+    fn write_apic(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
+        match self.own.apic.write(msr, value, &self.own.real)? {
+            Effect::Nothing => {}
+            Effect::Ended(_) => self.own.real.end_of_interrupt(),
+            Effect::Command(value) => {
+                let command = Command::from_x2apic(value).ok_or(Refused)?;
+                self.send(&command);
+            }
+            Effect::SelfInterrupt(vector) => self.cpu.mailbox.post_vector(vector),
+        }
+        Ok(())
+    }
+
+    /// The guest's EFER has no SVM, and yet SVME stays set, as VMRUN demands.
+    fn write_efer(&mut self, value: u64) -> Result<(), Refused> {
+        let old = self.vmcb.efer;
+        let paging = self.vmcb.cr0 & CR0_PAGING != 0;
+        let switches = (value ^ old) & EFER_LONG_MODE_ENABLE != 0;
+        if value & !EFER_KNOWN != 0 || (paging && switches) {
+            return Err(Refused);
+        }
+        let active = old & EFER_LONG_MODE_ACTIVE;
+        self.vmcb.efer = value & !EFER_LONG_MODE_ACTIVE | active | EFER_SVME;
+        Ok(())
+    }
+}

@@ -1,0 +1,141 @@
+//! Privileged instructions of the host.
+#![expect(unsafe_code, reason = "privileged instructions")]
+
+use core::arch::asm;
+
+use x86::dtables::DescriptorTablePointer;
+
+use crate::cpuid::Leaf;
+use crate::vmcb::{Segment, Vmcb};
+
+unsafe extern "C" {
+    fn rar_vrar_write_msr(register: u32, value: u64);
+}
+
+pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> Leaf {
+    let result = x86::cpuid::native_cpuid::cpuid_count(leaf, subleaf);
+    Leaf {
+        eax: result.eax,
+        ebx: result.ebx,
+        ecx: result.ecx,
+        edx: result.edx,
+    }
+}
+
+/// # Safety
+///
+/// Ring 0, and the register exists.
+pub(crate) unsafe fn read_msr(register: u32) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { x86::msr::rdmsr(register) }
+}
+
+/// # Safety
+///
+/// Ring 0, the register exists, the value is legal, and what it changes keeps memory as Rust sees it.
+pub(crate) unsafe fn write_msr(register: u32, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { rar_vrar_write_msr(register, value) }
+}
+
+/// Invalidates one page of the guest's address space on this CPU.
+pub(crate) fn invalidate_page(address: u64, asid: u32) {
+    // SAFETY: called in the host, where EFER.SVME is set; dropping a translation changes no memory.
+    unsafe {
+        asm!("invlpga rax, ecx", in("rax") address, in("ecx") asid, options(nostack, preserves_flags))
+    };
+}
+
+/// Loads what VMRUN leaves from the VMCB at this physical address: FS, GS, TR, LDTR and the registers of system calls.
+pub(crate) fn load_rest(vmcb: u64) {
+    // SAFETY: called in the host, which uses none of these, with the address of its own VMCB.
+    unsafe { asm!("vmload rax", in("rax") vmcb, options(nostack, preserves_flags, readonly)) };
+}
+
+/// Fills in the guest's registers as they are on this CPU, but for RSP, RIP and RFLAGS.
+///
+/// # Safety
+///
+/// Ring 0 in 64-bit mode.
+pub(crate) unsafe fn capture(vmcb: &mut Vmcb) {
+    // SAFETY: ring 0; reading control registers has no effect.
+    unsafe {
+        vmcb.cr0 = x86::controlregs::cr0().bits() as u64;
+    }
+    // SAFETY: as above.
+    vmcb.cr2 = unsafe { x86::controlregs::cr2() } as u64;
+    // SAFETY: as above.
+    vmcb.cr3 = unsafe { x86::controlregs::cr3() };
+    // SAFETY: as above.
+    vmcb.cr4 = unsafe { x86::controlregs::cr4() }.bits() as u64;
+    vmcb.dr6 = 0xFFFF_0FF0;
+    vmcb.dr7 = 0x400;
+    // SAFETY: EFER exists on every 64-bit CPU.
+    vmcb.efer = unsafe { read_msr(x86::msr::IA32_EFER) };
+    let mut table = DescriptorTablePointer::<u64>::default();
+    // SAFETY: stores the pointer to the table.
+    unsafe { x86::dtables::sgdt(&mut table) };
+    vmcb.gdtr = table_register(&table);
+    // SAFETY: as above.
+    unsafe { x86::dtables::sidt(&mut table) };
+    vmcb.idtr = table_register(&table);
+    vmcb.cs = flat(x86::segmentation::cs().bits(), 0x0A9B);
+    vmcb.ss = flat(x86::segmentation::ss().bits(), 0x0C93);
+    vmcb.ds = flat(x86::segmentation::ds().bits(), 0x0C93);
+    vmcb.es = flat(x86::segmentation::es().bits(), 0x0C93);
+}
+
+fn table_register(table: &DescriptorTablePointer<u64>) -> Segment {
+    let (limit, base) = (table.limit, table.base);
+    Segment {
+        limit: u32::from(limit),
+        base: base.addr() as u64,
+        ..Segment::ZERO
+    }
+}
+
+/// A segment of 64-bit code in ring 0; a null selector has no attributes.
+fn flat(selector: u16, attributes: u16) -> Segment {
+    Segment {
+        selector,
+        attributes: if selector < 4 { 0 } else { attributes },
+        limit: u32::MAX,
+        base: 0,
+    }
+}
+
+/// Loads the interrupt descriptor table.
+///
+/// # Safety
+///
+/// The gates lead to handlers, and the table stays for ever.
+pub(crate) unsafe fn load_idt(gates: &'static [[u64; 2]; 256]) {
+    // SAFETY: the caller's promise.
+    unsafe { x86::dtables::lidt(&DescriptorTablePointer::new(gates)) };
+}
+
+/// Interrupts disabled while it lives; then as before.
+pub(crate) struct Masked {
+    enabled: bool,
+}
+
+impl Masked {
+    /// # Safety
+    ///
+    /// Ring 0.
+    pub(crate) unsafe fn new() -> Self {
+        let enabled = x86::bits64::rflags::read().contains(x86::bits64::rflags::RFlags::FLAGS_IF);
+        // SAFETY: ring 0.
+        unsafe { x86::irq::disable() };
+        Self { enabled }
+    }
+}
+
+impl Drop for Masked {
+    fn drop(&mut self) {
+        if self.enabled {
+            // SAFETY: ring 0 by the promise to `new`, and they were enabled before.
+            unsafe { x86::irq::enable() };
+        }
+    }
+}

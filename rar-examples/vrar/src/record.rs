@@ -1,0 +1,339 @@
+//! What the unit of one CPU has executed, readable by every CPU.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rar_model::{
+    Action, Cr3Mismatch, Execution, InvpcidScope, InvpgScope, Knobs, Outcome, PageSize,
+};
+
+/// How many executions are kept.
+const CAPACITY: usize = 256;
+const WORDS: usize = 9;
+
+/// What came of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Executed.
+    Performed,
+    /// INVPG with CR3 match found another CR3.
+    OtherCr3,
+    /// Refused: the payload has no meaning, or the CPU cannot do it.
+    Refused,
+    /// A fault that the knobs asked for.
+    Fault,
+}
+
+impl Verdict {
+    const ALL: [Self; 4] = [Self::Performed, Self::OtherCr3, Self::Refused, Self::Fault];
+
+    fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Performed => Self::Performed,
+            Outcome::Cr3Differs(Cr3Mismatch::Success | Cr3Mismatch::Failure) => Self::OtherCr3,
+            Outcome::Illegal(_) | Outcome::Refused(_) => Self::Refused,
+            Outcome::InjectedFailure | Outcome::SuccessWithoutFlush | Outcome::Unanswered => {
+                Self::Fault
+            }
+        }
+    }
+}
+
+/// One executed entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Executed {
+    /// How many were executed on this CPU before it.
+    pub number: u64,
+    /// The index in the payload table.
+    pub index: u8,
+    /// Quadwords 0-3 as the unit read them.
+    pub words: [u64; 4],
+    /// What came of it.
+    pub verdict: Verdict,
+    /// CR3 of the CPU at that moment.
+    pub cr3: u64,
+    /// Hash of the payload when a signal announced it; `None` if the entry was armed after the last signal's look, which
+    /// is legal.
+    pub announced: Option<u64>,
+    /// Hash of the payload when it was executed.
+    pub hash: u64,
+}
+
+impl Executed {
+    /// Returns the type.
+    #[must_use]
+    pub fn kind(&self) -> u8 {
+        let [control, ..] = self.words;
+        let [_, kind, ..] = control.to_le_bytes();
+        kind
+    }
+
+    /// Returns what the entry meant; `None` if it had no meaning.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        let lenient = Knobs {
+            types: u32::MAX,
+            ..Knobs::DEFAULT
+        };
+        Action::decode(self.words, &lenient).ok()
+    }
+
+    /// Returns whether the entry asked for the translation of an address to go, in whichever address space.
+    #[must_use]
+    pub fn names(&self, address: u64) -> bool {
+        let pages = match self.action() {
+            Some(Action::Invpg {
+                scope: InvpgScope::Pages(pages),
+                ..
+            })
+            | Some(Action::Invpcid(InvpcidScope::Pages { pages, .. })) => pages,
+            Some(Action::Wrmsr { .. }) | None => return false,
+            Some(_) => return true,
+        };
+        let size = match pages.size {
+            PageSize::Size4K => 1 << 12,
+            PageSize::Size2M => 1 << 21,
+            PageSize::Size1G => 1 << 30,
+        };
+        pages
+            .addresses()
+            .any(|start: u64| (start..start.saturating_add(size)).contains(&address))
+    }
+}
+
+/// What a driver must never do; each kind is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offence {
+    /// A request with a vector, a shorthand, the broadcast or a level: nobody knows what a processor makes of it.
+    UnknownRequest,
+    /// An entry that ended in FAILURE.
+    RefusedEntry,
+    /// A payload that was changed between its signal and its execution.
+    ChangedPayload,
+    /// ENABLE set while an entry of the vector was pending.
+    EnabledWithPending,
+    /// An access to a RAR register that raised #GP.
+    Register,
+}
+
+impl Offence {
+    /// Every kind, in the order of their counters.
+    pub const ALL: [Self; 5] = [
+        Self::UnknownRequest,
+        Self::RefusedEntry,
+        Self::ChangedPayload,
+        Self::EnabledWithPending,
+        Self::Register,
+    ];
+
+    /// Returns the kind in words.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::UnknownRequest => "a request that no public source knows",
+            Self::RefusedEntry => "an entry that the unit refuses",
+            Self::ChangedPayload => "a payload changed between signal and execution",
+            Self::EnabledWithPending => "RAR enabled with an entry pending",
+            Self::Register => "a RAR register access that faults",
+        }
+    }
+}
+
+/// The record of one CPU: the latest executions, and how often something went wrong.
+#[derive(Debug)]
+pub struct Record {
+    executions: [[AtomicU64; WORDS]; CAPACITY],
+    total: AtomicU64,
+    dropped: AtomicU64,
+    offences: [AtomicU64; Offence::ALL.len()],
+}
+
+/// Set in the second word if the payload was announced.
+const ANNOUNCED: u64 = 1 << 16;
+
+impl Record {
+    pub(crate) const fn new() -> Self {
+        Self {
+            executions: [const { [const { AtomicU64::new(0) }; WORDS] }; CAPACITY],
+            total: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            offences: [const { AtomicU64::new(0) }; Offence::ALL.len()],
+        }
+    }
+
+    /// Returns how many entries were executed since the launch.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Acquire)
+    }
+
+    /// Returns how many requests were lost, because RAR was disabled or the CPU played deaf.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Acquire)
+    }
+
+    /// Returns how often a driver did this.
+    #[must_use]
+    pub fn offences(&self, kind: Offence) -> u64 {
+        Offence::ALL
+            .iter()
+            .zip(&self.offences)
+            .find(|(each, _)| **each == kind)
+            .map_or(0, |(_, count)| count.load(Ordering::Acquire))
+    }
+
+    /// Returns the execution with this number; `None` if it was not made yet, or is no longer kept.
+    #[must_use]
+    pub fn execution(&self, number: u64) -> Option<Executed> {
+        let place = self.place(number)?;
+        let words = place.each_ref().map(|word| word.load(Ordering::Acquire));
+        let [sequence, what, w0, w1, w2, w3, cr3, announced, hash] = words;
+        let still = place.first()?.load(Ordering::Acquire);
+        if sequence != number + 1 || still != sequence {
+            return None;
+        }
+        let [index, verdict, ..] = what.to_le_bytes();
+        Some(Executed {
+            number,
+            index,
+            words: [w0, w1, w2, w3],
+            verdict: Verdict::ALL.get(usize::from(verdict)).copied()?,
+            cr3,
+            announced: (what & ANNOUNCED != 0).then_some(announced),
+            hash,
+        })
+    }
+
+    /// Returns the executions from a number on that are still kept, oldest first.
+    pub fn since(&self, number: u64) -> impl Iterator<Item = Executed> {
+        (number..self.total()).filter_map(|number| self.execution(number))
+    }
+
+    fn place(&self, number: u64) -> Option<&[AtomicU64; WORDS]> {
+        let place = usize::try_from(number % CAPACITY as u64).ok()?;
+        self.executions.get(place)
+    }
+
+    /// Keeps an execution. Only the CPU itself calls it.
+    pub(crate) fn keep(&self, execution: &Execution, cr3: u64, announced: Option<u64>, hash: u64) {
+        let number = self.total.load(Ordering::Relaxed);
+        let verdict = Verdict::of(execution.outcome);
+        let code = Verdict::ALL
+            .iter()
+            .zip(0_u64..)
+            .find(|(each, _)| **each == verdict);
+        let what = u64::from(execution.index)
+            | code.map_or(0, |(_, code)| code) << 8
+            | if announced.is_some() { ANNOUNCED } else { 0 };
+        let [w0, w1, w2, w3] = execution.words;
+        let values = [what, w0, w1, w2, w3, cr3, announced.unwrap_or(0), hash];
+        if let Some([sequence, rest @ ..]) = self.place(number) {
+            sequence.store(0, Ordering::Release);
+            for (word, value) in rest.iter().zip(values) {
+                word.store(value, Ordering::Release);
+            }
+            sequence.store(number + 1, Ordering::Release);
+        }
+        self.total.store(number + 1, Ordering::Release);
+        if verdict == Verdict::Refused {
+            self.offence(Offence::RefusedEntry);
+        }
+        if announced.is_some_and(|announced| announced != hash) {
+            self.offence(Offence::ChangedPayload);
+        }
+    }
+
+    pub(crate) fn offence(&self, kind: Offence) {
+        for (_, count) in Offence::ALL
+            .iter()
+            .zip(&self.offences)
+            .filter(|(each, _)| **each == kind)
+        {
+            count.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(crate) fn drop_request(&self) {
+        self.dropped.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// Returns the FNV-1a hash of quadwords 0-3, by quadwords.
+pub(crate) fn hash(words: [u64; 4]) -> u64 {
+    words.iter().fold(0xCBF2_9CE4_8422_2325, |hash, word| {
+        (hash ^ word).wrapping_mul(0x0000_0100_0000_01B3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn execution(words: [u64; 4], outcome: Outcome) -> Execution {
+        Execution {
+            index: 7,
+            words,
+            decoded: Action::decode(words, &Knobs::DEFAULT),
+            outcome,
+        }
+    }
+
+    /// INVPCID, one PCID (5), two pages from 0x7000.
+    const TWO_PAGES: [u64; 4] = [2 << 8 | 2 << 37, 0, 5, 0x7000];
+
+    #[test]
+    fn executions_are_kept_until_overwritten() {
+        let record = Record::new();
+        for _ in 0..CAPACITY + 1 {
+            record.keep(&execution(TWO_PAGES, Outcome::Performed), 0x1000, None, 9);
+        }
+        assert_eq!(record.execution(0), None);
+        assert_eq!(record.execution(record.total()), None);
+        let last = record.since(CAPACITY as u64).next().unwrap();
+        assert_eq!((last.index, last.words, last.cr3), (7, TWO_PAGES, 0x1000));
+        assert_eq!(
+            (last.verdict, last.announced, last.hash),
+            (Verdict::Performed, None, 9)
+        );
+        assert_eq!(last.kind(), 2);
+    }
+
+    #[test]
+    fn an_execution_names_its_pages_and_no_others() {
+        let record = Record::new();
+        record.keep(&execution(TWO_PAGES, Outcome::Performed), 0, None, 0);
+        let all_of_it = [2 << 8 | 1 << 32, 0, 5, 0];
+        record.keep(&execution(all_of_it, Outcome::Performed), 0, None, 0);
+        let named = |number: u64, address| record.execution(number).unwrap().names(address);
+        for (address, expected) in [
+            (0x6FFF, false),
+            (0x7000, true),
+            (0x8FFF, true),
+            (0x9000, false),
+        ] {
+            assert_eq!(named(0, address), expected, "{address:#x}");
+            assert!(named(1, address));
+        }
+    }
+
+    #[test]
+    fn a_changed_payload_and_a_refused_one_are_offences() {
+        let record = Record::new();
+        record.keep(&execution(TWO_PAGES, Outcome::Performed), 0, Some(1), 1);
+        assert_eq!(record.offences(Offence::ChangedPayload), 0);
+        record.keep(&execution(TWO_PAGES, Outcome::Performed), 0, Some(1), 2);
+        assert_eq!(record.offences(Offence::ChangedPayload), 1);
+        let nonsense = [9 << 8, 0, 0, 0];
+        let outcome = Outcome::Illegal(rar_model::Illegal::UnknownType(9));
+        record.keep(&execution(nonsense, outcome), 0, None, 0);
+        assert_eq!(record.offences(Offence::RefusedEntry), 1);
+        assert_eq!(record.execution(2).unwrap().action(), None);
+    }
+
+    #[test]
+    fn hashes_differ_by_word_and_place() {
+        let a = hash(TWO_PAGES);
+        assert_ne!(a, hash([TWO_PAGES[0] + (1 << 37), 0, 5, 0x7000]));
+        assert_ne!(a, hash([TWO_PAGES[0], 5, 0, 0x7000]));
+    }
+}

@@ -1,0 +1,103 @@
+//! Interrupt commands: to guests of the shim by message and call, to all others by the machine's APIC.
+
+use crate::command::{Command, Destination, Mode};
+use crate::cpu::Cpu;
+use crate::real_apic::RealApic;
+use crate::record::Offence;
+use crate::shim::Shim;
+
+/// The low word of the machine's command: level asserted.
+const ASSERT: u32 = 1 << 14;
+
+impl Shim {
+    /// Sends a command of the guest of `sender`.
+    pub(crate) fn send(
+        &'static self,
+        real: RealApic,
+        sender: &Cpu,
+        own_id: u32,
+        command: &Command,
+    ) {
+        if command.mode == Mode::RemoteAction && !command.is_known_request() {
+            sender.record().offence(Offence::UnknownRequest);
+            return;
+        }
+        if command.mode == Mode::Init && command.deasserted {
+            return;
+        }
+        let mut reached = false;
+        for (id, cpu) in self.cpus() {
+            if !aims_at(command.destination, id, own_id) {
+                continue;
+            }
+            reached = true;
+            if self.post(cpu, command) && id != own_id && cpu.mailbox.call() {
+                real.send(id, u32::from(self.config().kick_vector));
+            }
+            if command.mode == Mode::LowestPriority {
+                break;
+            }
+        }
+        if let Destination::Physical(id) = command.destination
+            && !reached
+        {
+            forward(real, id, command);
+        }
+    }
+
+    /// Leaves the message; returns whether the CPU must look.
+    fn post(&self, cpu: &Cpu, command: &Command) -> bool {
+        match command.mode {
+            Mode::RemoteAction => return cpu.signal(self.map()),
+            Mode::Fixed | Mode::LowestPriority => cpu.mailbox.post_vector(command.vector),
+            Mode::Nmi => cpu.mailbox.post_nmi(),
+            Mode::Init => cpu.mailbox.post_init(),
+            Mode::Startup => cpu.mailbox.post_startup(command.vector),
+            Mode::Smi | Mode::Reserved => return false,
+        }
+        true
+    }
+}
+
+/// Returns whether a command goes to the x2APIC with this id.
+fn aims_at(destination: Destination, id: u32, own_id: u32) -> bool {
+    match destination {
+        Destination::Physical(wanted) => wanted == id,
+        Destination::Broadcast | Destination::All => true,
+        Destination::Own => id == own_id,
+        Destination::Others => id != own_id,
+        Destination::Logical(wanted) => {
+            wanted >> 16 == id >> 4 && wanted & 1 << (id & 0xF) != 0 || wanted == u32::MAX
+        }
+    }
+}
+
+/// Sends to a CPU that is no guest: mostly INIT and start-up to one that has not been started.
+fn forward(real: RealApic, id: u32, command: &Command) {
+    let mode = match command.mode {
+        Mode::Fixed | Mode::LowestPriority => 0,
+        Mode::Nmi => 0x400,
+        Mode::Init => 0x500,
+        Mode::Startup => 0x600,
+        Mode::RemoteAction | Mode::Smi | Mode::Reserved => return,
+    };
+    real.send(id, u32::from(command.vector) | mode | ASSERT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_and_shorthands() {
+        let cluster = Destination::Logical(0x0001_8002);
+        for (id, expected) in [(0x11, true), (0x1F, true), (0x10, false), (0x01, false)] {
+            assert_eq!(aims_at(cluster, id, 0), expected, "{id:#x}");
+        }
+        assert!(aims_at(Destination::Physical(3), 3, 0));
+        assert!(!aims_at(Destination::Physical(3), 2, 0));
+        assert!(aims_at(Destination::Own, 5, 5) && !aims_at(Destination::Own, 4, 5));
+        assert!(!aims_at(Destination::Others, 5, 5) && aims_at(Destination::Others, 4, 5));
+        assert!(aims_at(Destination::All, 5, 5) && aims_at(Destination::Broadcast, 4, 5));
+    }
+}

@@ -1,0 +1,212 @@
+//! The RAR unit of a CPU: who signals it, when it is served, and what it flushes.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rar_model::{
+    ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, PAYLOAD_TABLE_BASE, PENDING,
+    PageSize, PhysicalMemory, Refused, Serviced, Signalled, Tlb, Wake,
+};
+
+use crate::cpu::Cpu;
+use crate::direct_map::{DirectMap, UnitMemory};
+use crate::native;
+use crate::record::hash;
+use crate::vcpu::Vcpu;
+use crate::vmcb::FLUSH_ALL;
+
+/// Entries of a table.
+const ENTRIES: usize = 64;
+/// Looks at a lock whose holder hashes or scans one vector.
+const LOOKS: u32 = 100_000_000;
+/// CR4.PCIDE.
+const CR4_PCIDE: u64 = 1 << 17;
+/// The guest's address space identifier.
+pub(crate) const ASID: u32 = 1;
+
+/// What the payloads of a CPU looked like when it was signalled.
+///
+/// The lock keeps scans apart from looks: what a look finds pending is executed by a later scan, and after a scan nothing
+/// is announced. So a hash is never compared with that of another use of the entry.
+#[derive(Debug)]
+pub(crate) struct Announcements {
+    locked: AtomicBool,
+    announced: AtomicU64,
+    hashes: [AtomicU64; ENTRIES],
+}
+
+impl Announcements {
+    pub(crate) const fn new() -> Self {
+        Self {
+            locked: AtomicBool::new(false),
+            announced: AtomicU64::new(0),
+            hashes: [const { AtomicU64::new(0) }; ENTRIES],
+        }
+    }
+
+    fn with<T>(&self, action: impl FnOnce() -> T) -> T {
+        for _ in 0..LOOKS {
+            if !self.locked.swap(true, Ordering::Acquire) {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+        let result = action();
+        self.locked.store(false, Ordering::Release);
+        result
+    }
+
+    fn announce(&self, index: u8, hash: u64) {
+        if let Some(place) = self.hashes.get(usize::from(index)) {
+            place.store(hash, Ordering::Relaxed);
+            self.announced.fetch_or(1 << index, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, index: u8) -> Option<u64> {
+        let announced = self.announced.load(Ordering::Relaxed) >> index & 1 != 0;
+        let place = self.hashes.get(usize::from(index)).filter(|_| announced)?;
+        Some(place.load(Ordering::Relaxed))
+    }
+}
+
+impl Cpu {
+    /// Returns the memory that the unit follows.
+    pub(crate) fn memory(&self, map: DirectMap) -> UnitMemory {
+        let page = |register| {
+            let base = self.unit()?.read_msr(register).ok()?;
+            map.page(base)
+        };
+        UnitMemory {
+            vector: page(ACTION_VECTOR_BASE),
+            table: page(PAYLOAD_TABLE_BASE),
+        }
+    }
+
+    /// Signals the unit, for another CPU or this one; returns whether the CPU must look.
+    pub(crate) fn signal(&self, map: DirectMap) -> bool {
+        let Some(unit) = self.unit().filter(|_| !self.is_deaf()) else {
+            self.record().drop_request();
+            return false;
+        };
+        self.announcements.with(|| self.announce(map));
+        if unit.signal() == Signalled::Dropped {
+            self.record().drop_request();
+            return false;
+        }
+        true
+    }
+
+    fn announce(&self, map: DirectMap) {
+        let Some(unit) = self.unit() else { return };
+        let (Ok(vector), Ok(table)) = (
+            unit.read_msr(ACTION_VECTOR_BASE),
+            unit.read_msr(PAYLOAD_TABLE_BASE),
+        ) else {
+            return;
+        };
+        let memory = self.memory(map);
+        for index in 0..unit.knobs().table.entries() {
+            if memory.load_u8(vector + u64::from(index)) == PENDING {
+                let entry = table + 64 * u64::from(index);
+                let words = [0, 8, 16, 24].map(|offset| memory.load_u64(entry + offset));
+                self.announcements.announce(index, hash(words));
+            }
+        }
+    }
+}
+
+/// What the service of a signal came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// Nothing to do, or done.
+    Settled,
+    /// Done, and the guest's halt has ended.
+    Woken,
+    /// Waits until the guest enables interrupts.
+    HeldByFlag,
+    /// Waits for the next stay in the host.
+    Later,
+}
+
+impl Vcpu<'_> {
+    /// Serves a latched signal if the guest's state allows it.
+    pub(crate) fn serve(&mut self) -> Service {
+        if !self.unit.pending() {
+            return Service::Settled;
+        }
+        let interrupts = if self.vmcb.interrupts_enabled() {
+            InterruptFlag::Set
+        } else {
+            InterruptFlag::Clear
+        };
+        let memory = self.cpu.memory(self.own.shim.map());
+        let mut tlb = GuestTlb {
+            cr3: self.vmcb.cr3,
+            pcids: self.vmcb.cr4 & CR4_PCIDE != 0,
+            flush_all: false,
+        };
+        let announcements = &self.cpu.announcements;
+        let (record, cr3) = (self.cpu.record(), self.vmcb.cr3);
+        let serviced = announcements.with(|| {
+            let mut keep = |execution: rar_model::Execution| {
+                let announced = announcements.get(execution.index);
+                record.keep(&execution, cr3, announced, hash(execution.words));
+            };
+            let serviced = self
+                .unit
+                .service_recorded(interrupts, &memory, &mut tlb, &mut keep);
+            if matches!(serviced, Serviced::Scanned(_)) {
+                announcements.announced.store(0, Ordering::Relaxed);
+            }
+            serviced
+        });
+        if tlb.flush_all {
+            // Before the guest's next access, hence before the entry is answered for it.
+            self.vmcb.tlb_control = FLUSH_ALL;
+        }
+        match serviced {
+            Serviced::Scanned(pass) if pass.wake == Wake::Woken => Service::Woken,
+            Serviced::Held(HeldBy::InterruptFlag) => Service::HeldByFlag,
+            Serviced::Held(HeldBy::Delay) => Service::Later,
+            Serviced::Scanned(_) | Serviced::Disabled | Serviced::Idle | Serviced::Held(_) => {
+                Service::Settled
+            }
+        }
+    }
+}
+
+/// The TLB entries of the guest.
+#[derive(Debug)]
+struct GuestTlb {
+    cr3: u64,
+    pcids: bool,
+    flush_all: bool,
+}
+
+impl Tlb for GuestTlb {
+    fn cr3(&self) -> u64 {
+        self.cr3
+    }
+
+    fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
+        match invalidation {
+            Invalidation::Pages {
+                contexts: Contexts::Pcid(pcid @ 1..),
+                ..
+            }
+            | Invalidation::Everything {
+                contexts: Contexts::Pcid(pcid @ 1..),
+                ..
+            } if !self.pcids => return Err(Refused::PcidsDisabled { pcid }),
+            Invalidation::Ept(_) | Invalidation::Vpid(_) => return Err(Refused::NotInVmxRoot),
+            // INVLPGA knows one address space identifier, not PCIDs, and leaves larger strides to a full flush.
+            Invalidation::Pages { pages, .. } if !self.pcids && pages.size == PageSize::Size4K => {
+                pages
+                    .addresses()
+                    .for_each(|address| native::invalidate_page(address, ASID));
+            }
+            Invalidation::Pages { .. } | Invalidation::Everything { .. } => self.flush_all = true,
+        }
+        Ok(())
+    }
+}

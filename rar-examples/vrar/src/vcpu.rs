@@ -1,0 +1,44 @@
+//! One CPU as its host sees it.
+
+use rar_model::RarUnit;
+
+use crate::apic::Apic;
+use crate::cpu::Cpu;
+use crate::real_apic::RealApic;
+use crate::shim::Shim;
+use crate::vmcb::Vmcb;
+use crate::world::World;
+
+/// What the host of a CPU keeps to itself.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(crate) shim: &'static Shim,
+    pub(crate) apic: Apic,
+    pub(crate) real: RealApic,
+    pub(crate) state: State,
+    /// A non-maskable interrupt waits.
+    pub(crate) nmi: bool,
+    /// What is delivered at the next entry before anything else; 0 for nothing.
+    pub(crate) event: u64,
+}
+
+/// What the guest of a CPU is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Running,
+    Halted,
+    /// After INIT: for a start-up message.
+    WaitsForStartup,
+    /// After a triple fault: for INIT.
+    Gone,
+}
+
+/// One CPU as its host sees it, between two stays in the guest.
+#[derive(Debug)]
+pub(crate) struct Vcpu<'a> {
+    pub(crate) vmcb: &'a mut Vmcb,
+    pub(crate) world: &'a mut World,
+    pub(crate) own: &'a mut Own,
+    pub(crate) cpu: &'a Cpu,
+    pub(crate) unit: &'a RarUnit,
+}

@@ -1,0 +1,143 @@
+//! The switch between guest and host: assembly, and what it shares with Rust.
+#![expect(unsafe_code, reason = "the world switch is assembly")]
+
+use core::arch::global_asm;
+use core::mem::offset_of;
+
+use crate::cpu::CpuMemory;
+use crate::vmcb::Vmcb;
+
+global_asm!(
+    include_str!("world.s"),
+    FX = const offset_of!(World, fx),
+    RCX = const offset_of!(World, rcx),
+    RDX = const offset_of!(World, rdx),
+    RBX = const offset_of!(World, rbx),
+    RBP = const offset_of!(World, rbp),
+    RSI = const offset_of!(World, rsi),
+    RDI = const offset_of!(World, rdi),
+    R8 = const offset_of!(World, upper) ,
+    R9 = const offset_of!(World, upper) + 8,
+    R10 = const offset_of!(World, upper) + 16,
+    R11 = const offset_of!(World, upper) + 24,
+    R12 = const offset_of!(World, upper) + 32,
+    R13 = const offset_of!(World, upper) + 40,
+    R14 = const offset_of!(World, upper) + 48,
+    R15 = const offset_of!(World, upper) + 56,
+    VMCB = const offset_of!(World, vmcb),
+    TAKEN = const offset_of!(World, taken),
+    VMCB_RFLAGS = const offset_of!(Vmcb, rflags),
+    VMCB_RSP = const offset_of!(Vmcb, rsp),
+    VMCB_RIP = const offset_of!(Vmcb, rip),
+);
+
+/// What the assembly saves and restores around a stay in the host. RAX, RSP, RIP and RFLAGS are in the [`Vmcb`].
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct World {
+    /// FXSAVE. The upper halves of wider registers stay in the processor: nothing in the host touches them.
+    fx: [u8; 512],
+    /// Physical address of the VMCB.
+    pub(crate) vmcb: u64,
+    pub(crate) rcx: u64,
+    pub(crate) rdx: u64,
+    pub(crate) rbx: u64,
+    pub(crate) rbp: u64,
+    pub(crate) rsi: u64,
+    pub(crate) rdi: u64,
+    /// R8 to R15.
+    pub(crate) upper: [u64; 8],
+    /// Bit v: the host has taken vector v.
+    pub(crate) taken: [u64; 4],
+    /// The CPU that this belongs to.
+    pub(crate) memory: *const (),
+}
+
+impl World {
+    pub(crate) const ZERO: Self = Self {
+        fx: [0; 512],
+        vmcb: 0,
+        rcx: 0,
+        rdx: 0,
+        rbx: 0,
+        rbp: 0,
+        rsi: 0,
+        rdi: 0,
+        upper: [0; 8],
+        taken: [0; 4],
+        memory: core::ptr::null(),
+    };
+}
+
+unsafe extern "C" {
+    fn rar_vrar_enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8);
+    fn rar_vrar_take(world: *mut World);
+    fn rar_vrar_halt(world: *mut World);
+    static rar_vrar_stubs: [[u8; 16]; 256];
+}
+
+/// Makes the CPU a guest that goes on behind this call.
+///
+/// # Safety
+///
+/// 1. `vmcb` is filled in but for RSP, RIP and RFLAGS, and `world` names it and its [`CpuMemory`].
+/// 2. EFER.SVME is set, VM_HSAVE_PA names a page of this CPU, and the IDT loaded has the [`stubs`] with IST 0.
+/// 3. Interrupts are disabled; `stack` is the 16-byte aligned top of a stack that nothing else uses.
+/// 4. All of that stays for ever.
+pub(crate) unsafe fn enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8) {
+    // SAFETY: the caller's promises are what the assembly needs; it keeps to the C calling convention.
+    unsafe { rar_vrar_enter(world, vmcb, stack) }
+}
+
+/// Lets the host take the interrupts that wait: they show in `taken`.
+pub(crate) fn take(world: &mut World) {
+    // SAFETY: called in the host, with GIF clear, RFLAGS.IF set and the shim's IDT loaded.
+    unsafe { rar_vrar_take(world) }
+}
+
+/// Waits in the host until an interrupt came, and takes it.
+pub(crate) fn halt(world: &mut World) {
+    // SAFETY: as for `take`.
+    unsafe { rar_vrar_halt(world) }
+}
+
+/// Returns the address of the entry point of vector 0; the others follow, 16 bytes each.
+pub(crate) fn stubs() -> u64 {
+    (&raw const rar_vrar_stubs).addr() as u64
+}
+
+/// # Safety
+///
+/// The world is one that [`enter`] was called with.
+unsafe fn memory_of(world: *const World) -> &'static CpuMemory {
+    // SAFETY: the caller's promise.
+    let memory = unsafe { (*world).memory };
+    // SAFETY: `enter` was promised that the world names the memory of its CPU, which lives for ever.
+    unsafe { &*memory.cast() }
+}
+
+/// Called by the assembly after each exit, with GIF clear.
+#[unsafe(no_mangle)]
+extern "C" fn rar_vrar_on_exit(world: *mut World) {
+    // SAFETY: the assembly passes on what `enter` was called with.
+    let memory = unsafe { memory_of(world) };
+    // SAFETY: on this CPU, in the host, once: the assembly is the only caller.
+    if let Some(mut vcpu) = unsafe { memory.vcpu() } {
+        vcpu.on_exit();
+    }
+}
+
+/// Called by the assembly when the host itself faults: the CPU is gone, and nobody is told anything wrong.
+#[unsafe(no_mangle)]
+extern "C" fn rar_vrar_on_mistake(world: *mut World, vector: u64, _stack: u64) -> ! {
+    // SAFETY: as in `rar_vrar_on_exit`; only the shared part of the CPU is used.
+    let memory = unsafe { memory_of(world) };
+    if let Some(cpu) = memory.cpu() {
+        cpu.note_gone(crate::cpu::HOST_FAULT | vector);
+    }
+    loop {
+        // With GIF clear nothing wakes it.
+        // SAFETY: ends this CPU.
+        unsafe { x86::halt() };
+    }
+}

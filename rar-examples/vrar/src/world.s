@@ -1,0 +1,140 @@
+/* Between the worlds. RBX holds the address of this CPU's `World` whenever interrupts can come in the host. */
+.text
+
+/* rar_vrar_enter(world: rdi, vmcb: rsi, host stack top: rdx): returns as the guest of the shim. Interrupts are disabled. */
+.global rar_vrar_enter
+rar_vrar_enter:
+    push rbx
+    push rbp
+    push r12
+    push r13
+    push r14
+    push r15
+    fxsave64 [rdi + {FX}]
+    pushfq
+    pop qword ptr [rsi + {VMCB_RFLAGS}]
+    mov [rsi + {VMCB_RSP}], rsp
+    lea rax, [rip + 2f]
+    mov [rsi + {VMCB_RIP}], rax
+    mov rbx, rdi
+    mov rsp, rdx
+    cld
+    clgi
+    sti
+    /* The stack holds the world and is 16-byte aligned at each call. */
+    sub rsp, 8
+    push rbx
+
+1:  fxrstor64 [rbx + {FX}]
+    mov rcx, [rbx + {RCX}]
+    mov rdx, [rbx + {RDX}]
+    mov rbp, [rbx + {RBP}]
+    mov rsi, [rbx + {RSI}]
+    mov rdi, [rbx + {RDI}]
+    mov r8, [rbx + {R8}]
+    mov r9, [rbx + {R9}]
+    mov r10, [rbx + {R10}]
+    mov r11, [rbx + {R11}]
+    mov r12, [rbx + {R12}]
+    mov r13, [rbx + {R13}]
+    mov r14, [rbx + {R14}]
+    mov r15, [rbx + {R15}]
+    mov rax, [rbx + {VMCB}]
+    mov rbx, [rbx + {RBX}]
+    vmrun rax
+    push rbx
+    mov rbx, [rsp + 8]
+    pop qword ptr [rbx + {RBX}]
+    mov [rbx + {RCX}], rcx
+    mov [rbx + {RDX}], rdx
+    mov [rbx + {RBP}], rbp
+    mov [rbx + {RSI}], rsi
+    mov [rbx + {RDI}], rdi
+    mov [rbx + {R8}], r8
+    mov [rbx + {R9}], r9
+    mov [rbx + {R10}], r10
+    mov [rbx + {R11}], r11
+    mov [rbx + {R12}], r12
+    mov [rbx + {R13}], r13
+    mov [rbx + {R14}], r14
+    mov [rbx + {R15}], r15
+    fxsave64 [rbx + {FX}]
+    mov rdi, rbx
+    call rar_vrar_on_exit
+    jmp 1b
+
+2:  pop r15
+    pop r14
+    pop r13
+    pop r12
+    pop rbp
+    pop rbx
+    ret
+
+/* rar_vrar_take(world: rdi): lets the host take the interrupts that wait. */
+.global rar_vrar_take
+rar_vrar_take:
+    push rbx
+    mov rbx, rdi
+    stgi
+    nop
+    clgi
+    pop rbx
+    ret
+
+/* rar_vrar_halt(world: rdi): waits in the host for an interrupt and takes it. */
+.global rar_vrar_halt
+rar_vrar_halt:
+    push rbx
+    mov rbx, rdi
+    cli
+    stgi
+    sti
+    hlt
+    clgi
+    pop rbx
+    ret
+
+/* 256 entry points of 16 bytes. They run on the host's stack, only inside the two functions above or after a mistake. */
+.balign 16
+.global rar_vrar_stubs
+rar_vrar_stubs:
+.set vector, 0
+.rept 256
+    .balign 16, 0xCC
+    push vector
+    .if vector < 32 && vector != 2
+    jmp rar_vrar_mistake
+    .else
+    jmp rar_vrar_note
+    .endif
+    .set vector, vector + 1
+.endr
+.balign 16, 0xCC
+
+rar_vrar_note:
+    push rax
+    mov rax, [rsp + 8]
+    bts qword ptr [rbx + {TAKEN}], rax
+    pop rax
+    add rsp, 8
+    iretq
+
+rar_vrar_mistake:
+    cld
+    mov rdi, rbx
+    pop rsi
+    mov rdx, rsp
+    and rsp, -16
+    call rar_vrar_on_mistake
+    ud2
+
+/* rar_vrar_write_msr(register: edi, value: rsi) */
+.global rar_vrar_write_msr
+rar_vrar_write_msr:
+    mov ecx, edi
+    mov eax, esi
+    mov rdx, rsi
+    shr rdx, 32
+    wrmsr
+    ret
