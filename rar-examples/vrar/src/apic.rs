@@ -31,6 +31,12 @@ pub(crate) trait Registers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Vectors([u64; 4]);
 
+impl From<[u64; 4]> for Vectors {
+    fn from(words: [u64; 4]) -> Self {
+        Self(words)
+    }
+}
+
 impl Vectors {
     pub(crate) fn contains(&self, vector: u8) -> bool {
         self.0
@@ -51,7 +57,11 @@ impl Vectors {
     }
 
     pub(crate) fn highest(&self) -> Option<u8> {
-        (0..=u8::MAX).rev().find(|vector| self.contains(*vector))
+        let (number, word) = [0_u32, 1, 2, 3]
+            .iter()
+            .zip(&self.0)
+            .rfind(|(_, word)| **word != 0)?;
+        u8::try_from(number * 64 + 63 - word.leading_zeros()).ok()
     }
 
     pub(crate) fn add(&mut self, words: [u64; 4]) {
@@ -218,6 +228,13 @@ impl Apic {
                 .highest()
                 .filter(|vector| vector >> 4 > self.priority_class())
         })
+    }
+
+    /// Returns whether another vector can be taken once this one was, before the guest ends anything.
+    pub(crate) fn waits_behind(&self, vector: u8) -> bool {
+        let mut after = self.clone();
+        after.accept(vector);
+        after.next().is_some()
     }
 
     /// The processor takes the vector that [`next`](Self::next) named.

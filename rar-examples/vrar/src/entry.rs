@@ -2,6 +2,7 @@
 
 use rar_model::Activity;
 
+use crate::apic::Vectors;
 use crate::command::Command;
 use crate::unit::Service;
 use crate::vcpu::{State, Vcpu};
@@ -9,7 +10,6 @@ use crate::vmcb::{event, intercept_1, interrupt_control};
 use crate::world;
 
 const NMI: u8 = 2;
-const FIRST_INTERRUPT: u8 = 32;
 
 impl Vcpu<'_> {
     /// Stays in the host until the guest can run, then says what is delivered to it at the entry.
@@ -50,9 +50,10 @@ impl Vcpu<'_> {
 
     /// Takes what the machine and other CPUs have for this one.
     fn collect(&mut self) {
-        self.cpu.mailbox.look();
         world::take(self.world);
         self.take_from_machine();
+        // After the call was taken: a call that comes from here on is one to be taken.
+        self.cpu.mailbox.look();
         self.own.apic.request(self.cpu.mailbox.take_vectors());
         self.own.nmi |= self.cpu.mailbox.take_nmi();
         if self.cpu.mailbox.take_init() {
@@ -67,13 +68,13 @@ impl Vcpu<'_> {
             return;
         }
         let kick = self.own.shim.config().kick_vector;
-        let taken_here = |vector: u8| {
-            taken
-                .get(usize::from(vector / 64))
-                .is_some_and(|word| word >> (vector % 64) & 1 != 0)
-        };
-        self.own.nmi |= taken_here(NMI);
-        for vector in (FIRST_INTERRUPT..=u8::MAX).filter(|vector| taken_here(*vector)) {
+        let mut taken = Vectors::from(taken);
+        while let Some(vector) = taken.highest() {
+            taken.remove(vector);
+            if vector == NMI {
+                self.own.nmi = true;
+                continue;
+            }
             let real = self.own.real;
             if !real.in_service(vector) {
                 if vector != crate::real_apic::SPURIOUS_VECTOR {
@@ -102,36 +103,37 @@ impl Vcpu<'_> {
         self.own.real.send(self.own.real.id(), kick);
     }
 
-    /// Chooses the event of the entry; what must wait for interrupts to be enabled opens a window.
-    fn deliver(&mut self, mut window: bool) {
-        let shadow = self.vmcb.in_shadow();
+    /// Chooses the event of the entry and offers an interrupt; `window` wants the guest left when it enables interrupts.
+    ///
+    /// An interrupt is never the event of an entry: QEMU (7.2, also 10.0) delivers that a second time if its main loop is called
+    /// before the guest's next exception.
+    fn deliver(&mut self, window: bool) {
         self.vmcb.event = core::mem::take(&mut self.own.event);
         if self.own.nmi {
-            if self.vmcb.event == 0 && !shadow {
+            if self.vmcb.event == 0 && !self.vmcb.in_shadow() {
                 self.own.nmi = false;
                 self.vmcb.event = event::NON_MASKABLE;
             } else {
                 self.call_self();
             }
         }
-        if let Some(vector) = self.own.apic.next() {
-            if self.vmcb.event == 0 && self.vmcb.interrupts_enabled() && !shadow {
-                self.own.apic.accept(vector);
-                self.vmcb.event = event::interrupt(vector);
-                window |= self.own.apic.next().is_some();
-            } else {
-                window = true;
+        let class = u32::from(self.own.apic.task_priority() >> 4);
+        let mut control = interrupt_control::V_INTR_MASKING | class;
+        self.own.offered = self.own.apic.next();
+        if let Some(vector) = self.own.offered {
+            self.vmcb.interrupt_vector = u32::from(vector);
+            if self.own.apic.waits_behind(vector) {
+                self.call_self();
             }
         }
-        let class = u32::from(self.own.apic.task_priority() >> 4);
-        let control = interrupt_control::V_INTR_MASKING | class;
+        if window || self.own.offered.is_some() {
+            control |= interrupt_control::V_IRQ | interrupt_control::V_IGNORE_TPR;
+        }
+        self.vmcb.interrupt_control = control;
         if window {
             self.vmcb.intercept_1 |= intercept_1::VINTR;
-            self.vmcb.interrupt_control =
-                control | interrupt_control::V_IRQ | interrupt_control::V_IGNORE_TPR;
         } else {
             self.vmcb.intercept_1 &= !intercept_1::VINTR;
-            self.vmcb.interrupt_control = control;
         }
     }
 

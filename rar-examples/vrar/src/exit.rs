@@ -25,6 +25,7 @@ impl Vcpu<'_> {
         self.vmcb.event = 0;
         self.vmcb.tlb_control = 0;
         self.note_task_priority();
+        self.note_taken();
         match self.vmcb.exit_code {
             // What came shows when the host takes it.
             code::INTR | code::NMI | code::VINTR => {}
@@ -50,6 +51,16 @@ impl Vcpu<'_> {
         let [class, ..] = class.to_le_bytes();
         if class != self.own.apic.task_priority() >> 4 {
             self.own.apic.set_task_priority(class << 4);
+        }
+    }
+
+    /// The processor clears V_IRQ when it has delivered the vector that was offered.
+    fn note_taken(&mut self) {
+        let offered = self.own.offered.take();
+        if let Some(vector) = offered
+            && self.vmcb.interrupt_control & interrupt_control::V_IRQ == 0
+        {
+            self.own.apic.accept(vector);
         }
     }
 

@@ -73,6 +73,7 @@ impl Shim {
             state: State::Running,
             nmi: false,
             event: 0,
+            offered: None,
         };
         // SAFETY: the memory was taken just now.
         unsafe { memory.prepare(own, RarUnit::new(knobs(&self.config().knobs))) };

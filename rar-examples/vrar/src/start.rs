@@ -16,6 +16,7 @@ impl Vcpu<'_> {
         self.own.apic.init();
         self.own.nmi = false;
         self.own.event = 0;
+        self.own.offered = None;
         self.cpu.note_reset();
         // A start-up message from before is forgotten.
         let _old = self.cpu.mailbox.take_startup();

@@ -20,6 +20,8 @@ pub(crate) struct Own {
     pub(crate) nmi: bool,
     /// What is delivered at the next entry before anything else; 0 for nothing.
     pub(crate) event: u64,
+    /// The vector that the processor delivers as soon as the guest takes interrupts.
+    pub(crate) offered: Option<u8>,
 }
 
 /// What the guest of a CPU is doing.

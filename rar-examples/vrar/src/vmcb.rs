@@ -139,10 +139,6 @@ pub(crate) mod event {
     /// #GP(0).
     pub(crate) const GENERAL_PROTECTION: u64 = VALID | EXCEPTION | HAS_ERROR_CODE | 13;
 
-    pub(crate) const fn interrupt(vector: u8) -> u64 {
-        VALID | vector as u64
-    }
-
     /// Returns what must be delivered again: all but a software interrupt, whose instruction is executed again.
     pub(crate) const fn interrupted(event: u64) -> u64 {
         if event & VALID != 0 && event & KIND != SOFTWARE {
