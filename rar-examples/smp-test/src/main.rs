@@ -6,11 +6,11 @@ mod options;
 
 use core::fmt;
 
-use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp};
+use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp, unit};
 use rar_percpu::CpuId;
 use rar_suite::{Suite, Summary};
 
-use crate::options::RunOptions;
+use crate::options::{Backend, RunOptions};
 
 rar_kernel::entry!(main);
 
@@ -42,7 +42,17 @@ fn main() -> ! {
         }
     };
     name_tests_if_unknown(&options);
-    match lab::start(&SUITE, options.deadline) {
+    let support = match options.backend {
+        Backend::Software => None,
+        Backend::Unit => match unit::detect() {
+            Ok(support) => Some(support),
+            Err(error) => {
+                println!("no RAR: {error}");
+                exit(ExitCode::Failure)
+            }
+        },
+    };
+    match lab::start(&SUITE, options.deadline, support) {
         Ok(lab) => {
             let _first = RUN.set(Run { lab, options });
         }

@@ -16,6 +16,17 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) suite: Options<'a>,
     /// How many milliseconds a target may take to answer the signal.
     pub(crate) deadline: u64,
+    /// Who answers.
+    pub(crate) backend: Backend,
+}
+
+/// Who answers a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    /// The handler of an ordinary interrupt.
+    Software,
+    /// The RAR unit of each CPU.
+    Unit,
 }
 
 /// A key whose value makes no sense.
@@ -50,6 +61,7 @@ impl<'a> RunOptions<'a> {
                 storm_flushes: STORM_FLUSHES,
             },
             deadline: DEADLINE,
+            backend: Backend::Software,
         };
         for (key, value) in line.words() {
             let bad = |legal| BadValue { key, value, legal };
@@ -58,7 +70,9 @@ impl<'a> RunOptions<'a> {
                 ("list", "functional" | "all") => options.suite.list = List::All,
                 ("list", "race") => options.suite.list = List::Race,
                 ("list", _) => return Err(bad("functional, race, all")),
-                ("backend", "software" | "vrar") => {}
+                ("backend", "software") => options.backend = Backend::Software,
+                // The kernel has started the shim already.
+                ("backend", "vrar") => options.backend = Backend::Unit,
                 ("backend", _) => return Err(bad("software, vrar")),
                 ("flushes", _) => {
                     options.suite.storm_flushes = line.number(key).ok_or(bad("a number"))?

@@ -169,6 +169,12 @@ pub trait Lab: Sync {
     /// Flushes this CPU's whole TLB, globals included.
     fn flush_own_tlb(&self);
 
+    /// Returns whether this CPU's unit was asked to flush a page since the last [`Self::flush_own_tlb`], on a machine where more
+    /// leaves the TLB than that, so that a load cannot show what was left alone, and a record tells. `None` where a load shows it.
+    fn asked_to_flush(&self, _page: Page) -> Option<bool> {
+        None
+    }
+
     /// Disables interrupts.
     fn disable_interrupts(&self);
 

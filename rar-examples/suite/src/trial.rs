@@ -205,6 +205,14 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.assert(assertion, Place::At(page), value, found);
     }
 
+    /// Asserts that a page was left alone: its old translation is still used, or no record of a flush names it.
+    pub(crate) fn expect_kept(&self, page: Page, value: u64) {
+        match self.lab.asked_to_flush(page) {
+            Some(asked) => self.assert(Assertion::Precise, Place::At(page), 0, u64::from(asked)),
+            None => self.expect(Assertion::Precise, page, value),
+        }
+    }
+
     /// The positive control: this CPU must still read the old value though the entry leads to the new one.
     pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
         let found = self.lab.load(page, 0).unwrap_or(u64::MAX);

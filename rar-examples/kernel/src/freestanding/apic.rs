@@ -5,7 +5,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use rar_regs::{
-    ApicId, DestinationError, IcrBusy, IcrError, X2apicIcr, XapicIcr, XapicMmio, send_x2apic,
+    ApicId, ClusterMembers, DestinationError, IcrBusy, IcrError, X2apicIcr, XapicIcr, XapicMmio,
+    send_x2apic,
 };
 
 use super::address::{low32, word};
@@ -233,6 +234,57 @@ impl LocalApic {
     }
 }
 
+impl LocalApic {
+    /// Sends a remote action request to each CPU of the list, in as few commands as there are runs of one cluster.
+    fn send_requests(&self, targets: impl Iterator<Item = ApicId>) -> Result<(), SendError> {
+        match self {
+            Self::X2apic => {
+                let mut group: Option<(ApicId, ClusterMembers)> = None;
+                for id in targets {
+                    if let Some((_, members)) = &mut group
+                        && members.try_add(id)
+                    {
+                        continue;
+                    }
+                    flush_group(group.take())?;
+                    group = match ClusterMembers::of(id) {
+                        Ok(members) => Some((id, members)),
+                        Err(_) => {
+                            send_request(X2apicIcr::rar(id)?);
+                            None
+                        }
+                    };
+                }
+                flush_group(group)
+            }
+            Self::Xapic { sender, .. } => {
+                for id in targets {
+                    // SAFETY: ring 0, no NMI handler sends while a flush is made, and a RAR unit takes the message or drops it.
+                    unsafe { sender.send(XapicIcr::rar(id)?)? };
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One CPU alone has a physical address.
+fn flush_group(group: Option<(ApicId, ClusterMembers)>) -> Result<(), SendError> {
+    if let Some((first, members)) = group {
+        send_request(if members.members().count_ones() == 1 {
+            X2apicIcr::rar(first)?
+        } else {
+            X2apicIcr::rar_cluster(members)
+        });
+    }
+    Ok(())
+}
+
+fn send_request(icr: X2apicIcr) {
+    // SAFETY: ring 0 and x2APIC mode; a RAR unit takes the message or drops it.
+    unsafe { send_x2apic(icr) };
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Command {
     Fixed(u8),
@@ -250,6 +302,15 @@ pub(crate) fn end_of_interrupt() {
     if let Some(apic) = get() {
         apic.write(offset::END_OF_INTERRUPT, 0);
     }
+}
+
+/// Sends a remote action request to each CPU of the list.
+///
+/// # Errors
+///
+/// As for [`send_fixed`]; the CPUs before the one that cannot be addressed have got theirs.
+pub fn send_requests(targets: impl Iterator<Item = ApicId>) -> Result<(), SendError> {
+    get().ok_or(SendError::NotStarted)?.send_requests(targets)
 }
 
 /// Sends an ordinary interrupt.

@@ -10,21 +10,23 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
+use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
-use rar_suite::{Frame, Hearing, Lab, Mapping, Page, PageFault, Record, Space, StoreKind, Suite};
+use rar_suite::{Frame, Hearing, Lab, Mapping, Page, PageFault, Space, StoreKind, Suite};
+use rar_vrar::{Cpu, Record};
 
 use self::space::{TestFrames, TestSpace, address};
 use self::warm_up::WarmUp;
 use super::exit::{ExitCode, exit};
 use super::paging::MapError;
 use super::{
-    KernelMachine, Once, apic, clock, irq, kernel, percpu, probe, set_interrupt_handler, smp,
+    KernelMachine, Once, apic, clock, irq, kernel, percpu, probe, set_interrupt_handler, smp, unit,
     vector,
 };
 use crate::println;
 
 const CPUS: usize = rar_suite::MAX_CPUS;
-/// All entries of the table: no hardware limits them here.
+/// All entries of the table, where no hardware limits them.
 const ENTRIES: usize = 64;
 /// How long [`Lab::interrupt_self`] waits for its handler, in milliseconds.
 const OWN_INTERRUPT_MILLISECONDS: u64 = 10_000;
@@ -48,6 +50,8 @@ pub struct KernelLab {
     hearing: [AtomicU8; CPUS],
     /// For each CPU: how often its self-interrupt was handled.
     own: [AtomicU64; CPUS],
+    /// For each CPU: how many entries its unit had executed when it flushed everything last.
+    executed: [AtomicU64; CPUS],
 }
 
 const HEARS_SIGNAL: u8 = 1;
@@ -57,12 +61,18 @@ const HEARS_FALLBACK: u8 = 2;
 ///
 /// `deadline` is how many milliseconds a target may take to answer the signal; the fallback gets twice that.
 ///
+/// With `support` CPUs answer by their RAR units, otherwise in software.
+///
 /// # Errors
 ///
 /// [`MapError`] when memory is exhausted.
-pub fn start(suite: &'static Suite, deadline: u64) -> Result<&'static KernelLab, MapError> {
+pub fn start(
+    suite: &'static Suite,
+    deadline: u64,
+    support: Option<RarSupport>,
+) -> Result<&'static KernelLab, MapError> {
     let machine = MACHINE
-        .set(KernelMachine::new())
+        .set(KernelMachine::new(support))
         .ok_or(MapError::TooEarly)?;
     let deadline = deadline.saturating_mul(clock::ticks_per_millisecond());
     // A virtual CPU may not run for a while: what is a bound against hanging on a machine would show as a fallback here.
@@ -72,18 +82,20 @@ pub fn start(suite: &'static Suite, deadline: u64) -> Result<&'static KernelLab,
         slot: deadline,
         ..Policy::for_clock(clock::ticks_per_millisecond())
     };
+    let entries = support.map_or(ENTRIES, |support| usize::from(support.entries()));
     // Before the spaces, which share what the kernel's space has by then.
     let frames = TestFrames::take()?;
     let warm_up = WarmUp::new(smp::cpus().map_or(1, smp::Cpus::online))?;
     let lab = KernelLab {
         suite,
-        shootdown: Shootdown::new(machine, &DOMAIN, ENTRIES, policy),
+        shootdown: Shootdown::new(machine, &DOMAIN, entries, policy),
         first: TestSpace::new(pcid(1))?,
         second: TestSpace::new(pcid(2))?,
         frames,
         warm_up,
         hearing: [const { AtomicU8::new(HEARS_SIGNAL | HEARS_FALLBACK) }; CPUS],
         own: [const { AtomicU64::new(0) }; CPUS],
+        executed: [const { AtomicU64::new(0) }; CPUS],
     };
     let lab = LAB.set(lab).ok_or(MapError::TooEarly)?;
     set_interrupt_handler(vector::SOFTWARE_SIGNAL, |_| on_signal());
@@ -96,6 +108,11 @@ pub fn start(suite: &'static Suite, deadline: u64) -> Result<&'static KernelLab,
 fn pcid(number: u16) -> Pcid {
     let on = kernel().is_some_and(super::Kernel::has_pcid);
     Pcid::new(number).ok().filter(|_| on).unwrap_or(Pcid::ZERO)
+}
+
+/// What the shim's unit of this CPU has executed, where there is a shim.
+fn record() -> Option<&'static Record> {
+    unit::of(percpu::this().apic_id().get()).map(Cpu::record)
 }
 
 fn on_signal() {
@@ -137,6 +154,10 @@ impl KernelLab {
     fn own(&self, cpu: CpuId) -> &AtomicU64 {
         &self.own[cpu.index()]
     }
+
+    fn executed(&self, cpu: CpuId) -> &AtomicU64 {
+        &self.executed[cpu.index()]
+    }
 }
 
 impl KernelLab {
@@ -173,7 +194,11 @@ impl Lab for KernelLab {
     }
 
     fn backend(&self) -> &'static str {
-        "software"
+        match self.shootdown.machine().support() {
+            None => "software",
+            Some(_) if unit::is_shim() => "vrar",
+            Some(_) => "hardware",
+        }
     }
 
     fn pin(&self) -> PinnedCpu<'_> {
@@ -256,6 +281,19 @@ impl Lab for KernelLab {
             .machine()
             .tlb()
             .flush_everything(&percpu::pin());
+        if let Some(record) = record() {
+            self.executed(percpu::this().id())
+                .store(record.total(), Ordering::Relaxed);
+        }
+    }
+
+    /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.
+    fn asked_to_flush(&self, page: Page) -> Option<bool> {
+        self.shootdown.machine().support()?;
+        let record = record().filter(|_| self.cpus() > 1)?;
+        let since = self.executed(percpu::this().id()).load(Ordering::Relaxed);
+        let address = address(page);
+        Some(record.since(since).any(|entry| entry.names(address)))
     }
 
     fn disable_interrupts(&self) {
@@ -303,6 +341,9 @@ impl Lab for KernelLab {
         };
         self.hearing(percpu::this().id())
             .store(kinds, Ordering::Release);
+        if let Some(unit) = unit::of(percpu::this().apic_id().get()) {
+            unit.set_deaf(kinds & HEARS_SIGNAL == 0);
+        }
     }
 
     fn go_offline(&self) {
@@ -313,7 +354,7 @@ impl Lab for KernelLab {
         membership::join(self);
     }
 
-    fn emit(&self, record: &Record<'_>) {
+    fn emit(&self, record: &rar_suite::Record<'_>) {
         transcript::emit(record);
     }
 

@@ -1,30 +1,39 @@
-//! What the shootdown needs of this kernel, without RAR: ordinary interrupts.
+//! What the shootdown needs of this kernel: signals to RAR units, or ordinary interrupts where there are none.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_percpu::{CpuSet, NativeTlb, PinnedCpu};
+use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Ticks};
 
 use super::{apic, clock, percpu, smp, vector};
 
-/// The machine of a shootdown that answers in software.
+/// The machine of a shootdown.
 #[derive(Debug)]
 pub struct KernelMachine {
     tlb: NativeTlb,
+    support: Option<RarSupport>,
     clocks: [LivedTime; rar_suite::MAX_CPUS],
 }
 
 impl KernelMachine {
-    /// Returns the machine that this kernel runs on.
+    /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR units.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(support: Option<RarSupport>) -> Self {
         // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change only
         // when a CPU starts and in `Lab::enter`, never in a handler.
         let tlb = unsafe { NativeTlb::new() };
         Self {
             tlb,
+            support,
             clocks: [const { LivedTime::new() }; rar_suite::MAX_CPUS],
         }
+    }
+
+    /// Returns the proof that the CPUs have RAR units, if they are used.
+    #[must_use]
+    pub fn support(&self) -> Option<RarSupport> {
+        self.support
     }
 
     /// Sends an ordinary interrupt to each CPU of the set.
@@ -67,12 +76,6 @@ impl LivedTime {
     }
 }
 
-impl Default for KernelMachine {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Machine for KernelMachine {
     type Tlb = NativeTlb;
 
@@ -81,7 +84,15 @@ impl Machine for KernelMachine {
     }
 
     fn signal<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        Self::send(targets, vector::SOFTWARE_SIGNAL);
+        if self.support.is_none() {
+            return Self::send(targets, vector::SOFTWARE_SIGNAL);
+        }
+        let ids = targets
+            .iter()
+            .filter_map(|target| smp::apic_id(target.get()));
+        if let Err(error) = apic::send_requests(ids) {
+            defmt::error!("remote action request: {}", error);
+        }
     }
 
     fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {

@@ -3,6 +3,7 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use rar_regs::{Detection, NativeCpu, RarSupport, SupportError};
 use rar_vrar::{Config, Cpu, CpuMemory, LaunchError, Shim};
 
 use super::address::word;
@@ -39,6 +40,17 @@ pub(crate) fn launch() {
         Some(Err(error)) => println!("no shim on CPU {}: {error}", percpu::this().number()),
         None => println!("no memory for the shim on CPU {}", percpu::this().number()),
     }
+}
+
+/// Finds out whether this CPU has a RAR unit. Later CPUs are checked against the answer.
+///
+/// # Errors
+///
+/// [`SupportError`] says what is missing.
+pub fn detect() -> Result<RarSupport, SupportError> {
+    // SAFETY: 1. All of this kernel runs in ring 0. 2. The proof is used on this machine only.
+    let cpu = unsafe { NativeCpu::new() };
+    Detection::new().detect(&cpu)
 }
 
 /// Returns what the shim knows of a CPU, where there is a shim.

@@ -2,7 +2,7 @@
 
 use rar_payload::{Globals, PageSize, Request};
 
-use crate::failure::Assertion::{Flushed, Mapped, Precise};
+use crate::failure::Assertion::{Flushed, Mapped};
 use crate::lab::{Access, Lab, Page, Reach};
 use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 
@@ -46,7 +46,7 @@ pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
     });
     t.step(Who::All, || {
         for page in EACH..second {
-            t.expect(Precise, Page::Small(page), old_value(page));
+            t.expect_kept(Page::Small(page), old_value(page));
         }
     });
     expect_new(t, 0, EACH);
