@@ -39,6 +39,7 @@ pub(crate) enum Subcommands {
 Examples:
   cargo xtask qemu
   cargo xtask qemu --cpus 1,2,4,8 --json out.json
+  cargo xtask qemu --backend software
   cargo xtask qemu --test one-page --thread multi -v
   cargo xtask qemu --test storm --flushes 100000 --timeout 600 --keep-log logs
   cargo xtask qemu --deterministic --test storm
@@ -129,9 +130,9 @@ pub(crate) struct QemuArgs {
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "4",
           value_parser = clap::value_parser!(u32).range(1..=255))]
     pub(crate) cpus: Vec<u32>,
-    /// What executes remote flushes
-    #[arg(long, value_enum, default_value_t = Backend::Software)]
-    pub(crate) backend: Backend,
+    /// What executes remote flushes [default: vrar; for a sabotage what its patch names]
+    #[arg(long, value_enum)]
+    pub(crate) backend: Option<Backend>,
     /// Run only the tests of exactly these names
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = test_name)]
     pub(crate) test: Vec<String>,
@@ -178,6 +179,8 @@ fn test_name(name: &str) -> Result<String, String> {
 /// What executes remote flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Backend {
+    /// A RAR unit for each CPU, by the shim that makes the kernel its guest
+    Vrar,
     /// The responder in software, on an ordinary IPI
     Software,
 }
@@ -185,6 +188,7 @@ pub(crate) enum Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Vrar => "vrar",
             Self::Software => "software",
         })
     }

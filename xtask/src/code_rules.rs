@@ -16,9 +16,13 @@ const WRITER: &str = "rar_regs_write_msr";
 const X2APIC_ICR: u64 = 0x830;
 
 /// Symbols that may contain `wrmsr`, each with its reason.
-const WRMSR_ALLOWED: [(&str, &str); 3] = [
+const WRMSR_ALLOWED: [(&str, &str); 4] = [
     (SENDER, "the fenced sender"),
     (WRITER, "the one plain writer of the libraries"),
+    (
+        "rar_vrar_write_msr",
+        "the shim's own, for EFER.SVME and VM_HSAVE_PA",
+    ),
     (
         "to_long_mode",
         "EFER.LME, before the CPU can run 64-bit code",

@@ -1,5 +1,6 @@
 //! Sabotage patches: a header that says what they break and who must notice, then a unified diff.
 
+use crate::cli::Backend;
 use anyhow::{Context as _, Result, bail, ensure};
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +11,8 @@ use std::path::{Component, Path};
 pub(crate) enum Kind {
     /// By the test kernel in QEMU.
     Qemu {
+        /// What executes remote flushes.
+        backend: Backend,
         /// The tests that must fail.
         caught_by: Vec<String>,
         /// Each of them must say one of these.
@@ -68,8 +71,14 @@ impl Sabotage {
                 .with_context(|| format!("the header lacks `{key}:`"))
         };
         let why = take("Why")?;
+        let backend = match take("Backend").as_deref() {
+            Ok("vrar") => Backend::Vrar,
+            Ok("software") | Err(_) => Backend::Software,
+            Ok(other) => bail!("`Backend: {other}` is neither vrar nor software"),
+        };
         let kind = match take("Kind")?.as_str() {
             "qemu" => Kind::Qemu {
+                backend,
                 caught_by: list(&take("Caught-by")?, ",")?,
                 messages: list(&take("Message")?, " | ")?,
             },
@@ -184,11 +193,21 @@ mod tests {
         assert_eq!(
             sabotage.kind,
             Kind::Qemu {
+                backend: Backend::Software,
                 caught_by: vec!["one-page".to_owned(), "storm".to_owned()],
                 messages: vec!["page 7".to_owned(), "wanted 18".to_owned()],
             }
         );
         assert_eq!(sabotage.why, "the flush is left out");
+        let vrar = parse(&format!("Backend: vrar\n{HEAD}{DIFF}")).unwrap();
+        assert!(matches!(
+            vrar.kind,
+            Kind::Qemu {
+                backend: Backend::Vrar,
+                ..
+            }
+        ));
+        assert!(parse(&format!("Backend: kvm\n{HEAD}{DIFF}")).is_err());
         let loom = format!(
             "Kind: loom\nCrate: rar-percpu\nTest: nested\nMessage: lost: a flush\nWhy: w\n{DIFF}"
         );

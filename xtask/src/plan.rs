@@ -131,7 +131,7 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
     for &cpus in &args.cpus {
         let run = |thread, tests| Run {
             cpus,
-            backend: args.backend,
+            backend: args.backend.unwrap_or(Backend::Vrar),
             thread,
             tests,
             flushes: args.flushes.unwrap_or(if thread == Thread::Multi {
@@ -305,26 +305,22 @@ mod tests {
     fn the_default_is_functional_then_race() {
         assert_eq!(
             labels(&[]),
-            [
-                "software-4cpus-single-functional",
-                "software-4cpus-multi-race"
-            ]
+            ["vrar-4cpus-single-functional", "vrar-4cpus-multi-race"]
         );
-        assert_eq!(
-            labels(&["--cpus", "1"]),
-            ["software-1cpus-single-functional"]
-        );
-        assert_eq!(
-            labels(&["--thread", "multi"]),
-            ["software-4cpus-multi-race"]
-        );
-        assert_eq!(
-            labels(&["--test", "storm"]),
-            ["software-4cpus-single-storm"]
-        );
+        assert_eq!(labels(&["--cpus", "1"]), ["vrar-1cpus-single-functional"]);
+        assert_eq!(labels(&["--thread", "multi"]), ["vrar-4cpus-multi-race"]);
+        assert_eq!(labels(&["--test", "storm"]), ["vrar-4cpus-single-storm"]);
         assert_eq!(
             labels(&["--deterministic"]),
-            ["software-4cpus-single-functional"]
+            ["vrar-4cpus-single-functional"]
+        );
+    }
+
+    #[test]
+    fn the_other_backend_by_name() {
+        assert_eq!(
+            labels(&["--backend", "software", "--cpus", "1"]),
+            ["software-1cpus-single-functional"]
         );
     }
 
@@ -337,14 +333,14 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "list=functional flushes=20000 backend=software",
-                "list=race flushes=100 backend=software deadline=500"
+                "list=functional flushes=20000 backend=vrar",
+                "list=race flushes=100 backend=vrar deadline=500"
             ]
         );
         let one = plan(&["--test", "one-page", "--flushes", "3"]);
         assert_eq!(
             one.first().unwrap().kernel_command_line(2),
-            "test=one-page flushes=3 backend=software"
+            "test=one-page flushes=3 backend=vrar"
         );
         let two = plan(&["--test", "one-page,storm"]);
         assert!(

@@ -328,6 +328,8 @@ mod tests {
             "single",
             "--timeout",
             "20",
+            "--backend",
+            "software",
         ]
         .iter()
         .chain(args);

@@ -29,9 +29,12 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
     println!("{}: {}", sabotage.name, sabotage.why);
     let caught = match &sabotage.kind {
         Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, Unchanged::Unknown, shell)?,
-        Kind::Qemu { caught_by, .. } => {
+        Kind::Qemu {
+            backend, caught_by, ..
+        } => {
             let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
-            catch_by_qemu(workspace, &sabotage, &qemu, &runs(args, caught_by), shell)?
+            let runs = runs(args, *backend, caught_by);
+            catch_by_qemu(workspace, &sabotage, &qemu, &runs, shell)?
         }
     };
     println!("{}", lines(&caught));
@@ -68,12 +71,20 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
             Kind::Loom { .. } => catch_by_loom(workspace, sabotage, Unchanged::Unknown, shell),
-            Kind::Qemu { caught_by, .. } => {
+            Kind::Qemu {
+                backend, caught_by, ..
+            } => {
                 if emulator.is_none() {
                     emulator = Some(qemu::emulator(named_qemu, shell)?);
                 }
                 let qemu = emulator.as_ref().context("no emulator")?;
-                catch_by_qemu(workspace, sabotage, qemu, &[run(4, caught_by)], shell)
+                catch_by_qemu(
+                    workspace,
+                    sabotage,
+                    qemu,
+                    &[run(4, *backend, caught_by)],
+                    shell,
+                )
             }
         };
         match caught {
@@ -194,6 +205,7 @@ fn catch_by_qemu(
     let Kind::Qemu {
         caught_by,
         messages,
+        ..
     } = &sabotage.kind
     else {
         return Err(Fault::new(
@@ -284,9 +296,9 @@ fn names(tests: &[&JudgedTest]) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-fn runs(args: &QemuArgs, tests: &[String]) -> Vec<Run> {
+fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Vec<Run> {
+    let backend = args.backend.unwrap_or(backend);
     let with = |run: Run| Run {
-        backend: args.backend,
         thread: args.thread.unwrap_or(run.thread),
         flushes: args.flushes.unwrap_or(run.flushes),
         timeout: args.timeout.map(Duration::from_secs),
@@ -294,15 +306,15 @@ fn runs(args: &QemuArgs, tests: &[String]) -> Vec<Run> {
     };
     args.cpus
         .iter()
-        .map(|&cpus| with(run(cpus, tests)))
+        .map(|&cpus| with(run(cpus, backend, tests)))
         .collect()
 }
 
 /// Returns a run of just the tests that must notice: with broken flushes others may wait very long.
-fn run(cpus: u32, tests: &[String]) -> Run {
+fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
     Run {
         cpus,
-        backend: Backend::Software,
+        backend,
         thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),
         flushes: VOLUME,
@@ -426,7 +438,7 @@ mod tests {
             died: false,
         };
         vec![Report {
-            run: run(4, &[]),
+            run: run(4, Backend::Software, &[]),
             verdict,
         }]
     }

@@ -98,6 +98,15 @@ pub enum Hearing {
     None,
 }
 
+/// What drivers did that no RAR unit need bear.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offences {
+    /// How often.
+    pub count: u64,
+    /// One of them, in words.
+    pub what: &'static str,
+}
+
 /// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown under test.
 ///
 /// Every method acts on the CPU that calls it. No method but those whose text says so may flush or evict a translation of a
@@ -173,6 +182,11 @@ pub trait Lab: Sync {
     /// leaves the TLB than that, so that a load cannot show what was left alone, and a record tells. `None` where a load shows it.
     fn asked_to_flush(&self, _page: Page) -> Option<bool> {
         None
+    }
+
+    /// Returns what the drivers of all CPUs did so far that no RAR unit need bear, where somebody looks.
+    fn offences(&self) -> Offences {
+        Offences::default()
     }
 
     /// Disables interrupts.

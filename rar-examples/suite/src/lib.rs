@@ -22,8 +22,8 @@ mod units;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
-    Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, PAGES, Page, PageFault, Reach,
-    Space, StoreKind,
+    Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page, PageFault,
+    Reach, Space, StoreKind,
 };
 pub use record::{Control, MAX_CPUS, Outcome, Record};
 pub use suite::{BY_OTHER_MEANS, List, Options, Suite, Summary};

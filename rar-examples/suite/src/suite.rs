@@ -8,7 +8,7 @@ use rar_shootdown::Statistics;
 
 use crate::catalogue::{Rounds, Test, catalogue};
 use crate::failure::FirstFailure;
-use crate::lab::{Lab, Space};
+use crate::lab::{Lab, Offences, Space};
 use crate::record::{Control, MAX_CPUS, Outcome, Record};
 use crate::text::Text;
 use crate::trial::Trial;
@@ -217,7 +217,10 @@ impl Suite {
             });
         }
         trial.settle();
-        let before = lab.shootdown().statistics();
+        let before = Before {
+            statistics: lab.shootdown().statistics(),
+            offences: lab.offences(),
+        };
         trial.barrier();
         if obstacle.as_str().is_empty() {
             (test.run)(trial);
@@ -235,9 +238,12 @@ impl Suite {
         trial: &Trial<'_, L>,
         test: &Test<L>,
         obstacle: Why,
-        before: &Statistics,
+        before: &Before,
     ) {
         let after = lab.shootdown().statistics();
+        let offences = lab.offences();
+        let seen = before.offences.count;
+        let before = &before.statistics;
         let fallbacks = after.fallbacks - before.fallbacks;
         let resignals = after.resignals - before.resignals;
         let mut controls = [Control::default(); MAX_LISTED];
@@ -263,6 +269,13 @@ impl Suite {
             Outcome::Fail
         } else if let Some(cpu) = missing_control(controls, trial.initiator, lab.cpus()) {
             let _ = write!(why, "CPU {cpu} took no positive control");
+            Outcome::Fail
+        } else if offences.count != seen {
+            let _ = write!(
+                why,
+                "the driver asks of a RAR unit only what it must bear: {}",
+                offences.what
+            );
             Outcome::Fail
         } else if test.rare.is_none() && rare(&after) != rare(before) {
             let _ = write!(why, "{BY_OTHER_MEANS}:");
@@ -295,6 +308,12 @@ impl Suite {
         });
         self.failure.clear();
     }
+}
+
+/// What is compared after a test.
+struct Before {
+    statistics: Statistics,
+    offences: Offences,
 }
 
 /// How many targets a record lists; enough to judge, few enough for a line.

@@ -356,7 +356,9 @@ mod tests {
         }
     }
 
-    const MACHINE: Machine = Machine(Cell::new(0));
+    fn machine() -> Machine {
+        Machine(Cell::new(0))
+    }
 
     fn x2apic(id: u32) -> Apic {
         let mut apic = Apic::new(id, 0xFEE0_0900, 0, 0x1FF);
@@ -387,7 +389,7 @@ mod tests {
         ] {
             assert_eq!(at(from).write_base(to).is_ok(), legal, "{from:#x} {to:#x}");
         }
-        assert_eq!(at(xapic).read(0x802, &MACHINE), Err(Refused));
+        assert_eq!(at(xapic).read(0x802, &machine()), Err(Refused));
     }
 
     #[test]
@@ -400,14 +402,14 @@ mod tests {
         assert_eq!(apic.next(), None);
         request(&mut apic, 0x51);
         assert_eq!(apic.next(), Some(0x51));
-        apic.write(0x808, 0x50, &MACHINE).unwrap();
+        apic.write(0x808, 0x50, &machine()).unwrap();
         assert_eq!(apic.next(), None);
-        apic.write(0x808, 0, &MACHINE).unwrap();
+        apic.write(0x808, 0, &machine()).unwrap();
         apic.accept(0x51);
-        assert_eq!(apic.read(0x80A, &MACHINE), Ok(0x50));
-        assert_eq!(apic.read(0x812, &MACHINE), Ok(1 << 5 | 1 << 17));
-        assert_eq!(apic.write(0x80B, 0, &MACHINE), Ok(Effect::Nothing));
-        assert_eq!(apic.write(0x80B, 0, &MACHINE), Ok(Effect::Nothing));
+        assert_eq!(apic.read(0x80A, &machine()), Ok(0x50));
+        assert_eq!(apic.read(0x812, &machine()), Ok(1 << 5 | 1 << 17));
+        assert_eq!(apic.write(0x80B, 0, &machine()), Ok(Effect::Nothing));
+        assert_eq!(apic.write(0x80B, 0, &machine()), Ok(Effect::Nothing));
         assert_eq!(apic.next(), Some(0x41));
     }
 
@@ -416,7 +418,7 @@ mod tests {
         let mut apic = x2apic(0);
         apic.take(0x60, true);
         apic.accept(0x60);
-        assert_eq!(apic.write(0x80B, 0, &MACHINE), Ok(Effect::Ended(0x60)));
+        assert_eq!(apic.write(0x80B, 0, &machine()), Ok(Effect::Ended(0x60)));
         apic.take_external(0x20);
         apic.accept(0x20);
         assert_eq!((apic.next(), apic.in_service.highest()), (None, None));
@@ -425,9 +427,9 @@ mod tests {
     #[test]
     fn registers_and_refusals() {
         let mut apic = x2apic(0x25);
-        assert_eq!(apic.read(0x802, &MACHINE), Ok(0x25));
-        assert_eq!(apic.read(0x80D, &MACHINE), Ok(0x2_0020));
-        let machine = Machine(Cell::new(0));
+        assert_eq!(apic.read(0x802, &machine()), Ok(0x25));
+        assert_eq!(apic.read(0x80D, &machine()), Ok(0x2_0020));
+        let machine = machine();
         apic.write(0x832, 0x1_0030, &machine).unwrap();
         assert_eq!(apic.read(0x832, &machine), Ok(0x1_0030));
         let icr = 7 << 32 | 0x300;
@@ -463,7 +465,7 @@ mod tests {
         assert_eq!(apic.next(), None);
         request(&mut apic, 0x45);
         assert_eq!(apic.next(), None, "software-disabled");
-        apic.write(0x80F, 0x1FF, &MACHINE).unwrap();
+        apic.write(0x80F, 0x1FF, &machine()).unwrap();
         request(&mut apic, 0x0F);
         assert_eq!(apic.next(), None, "illegal vector");
         request(&mut apic, 0x45);

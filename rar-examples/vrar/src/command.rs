@@ -47,21 +47,16 @@ const RESERVED: u64 = 0xFFF3_3000;
 impl Command {
     /// Reads what was written to the register of an x2APIC; `None` if a reserved bit is set.
     pub(crate) fn from_x2apic(value: u64) -> Option<Self> {
-        (value & RESERVED == 0).then(|| Self::decode(value, upper(value), u32::MAX))
+        (value & RESERVED == 0).then(|| Self::decode(value, upper(value)))
     }
 
-    /// Reads the two words of an xAPIC.
-    pub(crate) fn from_xapic(high: u32, low: u32) -> Self {
-        Self::decode(u64::from(low), high >> 24, 0xFF)
-    }
-
-    fn decode(low: u64, destination: u32, broadcast: u32) -> Self {
+    fn decode(low: u64, destination: u32) -> Self {
         let [vector, ..] = low.to_le_bytes();
         let destination = match (low >> 18 & 0b11, low >> 11 & 1) {
             (1, _) => Destination::Own,
             (2, _) => Destination::All,
             (3, _) => Destination::Others,
-            (_, 0) if destination == broadcast => Destination::Broadcast,
+            (_, 0) if destination == u32::MAX => Destination::Broadcast,
             (_, 0) => Destination::Physical(destination),
             _ => Destination::Logical(destination),
         };
@@ -115,9 +110,6 @@ mod tests {
         let cluster = Command::from_x2apic(0x0001_0009_0000_0B00).unwrap();
         assert_eq!(cluster.destination, Destination::Logical(0x1_0009));
         assert!(cluster.is_known_request());
-        let xapic = Command::from_xapic(0x0900_0000, 0x300);
-        assert_eq!(xapic.destination, Destination::Physical(9));
-        assert!(xapic.is_known_request());
     }
 
     #[test]
@@ -128,7 +120,6 @@ mod tests {
                 "{low:#x}"
             );
         }
-        assert!(!Command::from_xapic(0xFF00_0000, 0x300).is_known_request());
         assert!(
             !Command::from_x2apic(0xFFFF_FFFF_0000_0300)
                 .unwrap()

@@ -136,8 +136,10 @@ fn knobs(wanted: &Knobs) -> Knobs {
 ///
 /// As [`Shim::launch`], with interrupts disabled; the memory belongs to this CPU and is prepared.
 unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
-    // SAFETY: EFER exists; SVME changes nothing but that SVM instructions work.
-    unsafe { native::write_msr(EFER, native::read_msr(EFER) | EFER_SVME) };
+    // SAFETY: EFER exists on every 64-bit CPU.
+    let efer = unsafe { native::read_msr(EFER) };
+    // SAFETY: SVME changes nothing but that SVM instructions work.
+    unsafe { native::write_msr(EFER, efer | EFER_SVME) };
     // SAFETY: a page that nothing else uses.
     unsafe { native::write_msr(VM_HSAVE_PA, places.host_save) };
     // SAFETY: this CPU's, and the guest does not run yet.
@@ -150,9 +152,10 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     world.vmcb = places.vmcb;
     world.memory = core::ptr::from_ref(memory).cast();
     // SAFETY: as the VMCB.
-    unsafe { *memory.gates() = idt::gates(world::stubs(), vmcb.cs.selector) };
+    let gates = unsafe { &mut *memory.gates() };
+    *gates = idt::gates(world::stubs(), vmcb.cs.selector);
     // SAFETY: filled in just now, and the memory stays for ever.
-    unsafe { native::load_idt(&*memory.gates()) };
+    unsafe { native::load_idt(gates) };
     // SAFETY: 1. to 4. as made above; interrupts are disabled by the caller.
     unsafe { world::enter(world, vmcb, memory.stack_top()) };
 }

@@ -12,7 +12,7 @@ use rar_payload::Pcid;
 use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
-use rar_suite::{Frame, Hearing, Lab, Mapping, Page, PageFault, Space, StoreKind, Suite};
+use rar_suite::{Frame, Hearing, Lab, Mapping, Offences, Page, PageFault, Space, StoreKind, Suite};
 use rar_vrar::{Cpu, Record};
 
 use self::space::{TestFrames, TestSpace, address};
@@ -294,6 +294,10 @@ impl Lab for KernelLab {
         let since = self.executed(percpu::this().id()).load(Ordering::Relaxed);
         let address = address(page);
         Some(record.since(since).any(|entry| entry.names(address)))
+    }
+
+    fn offences(&self) -> Offences {
+        unit::offences()
     }
 
     fn disable_interrupts(&self) {

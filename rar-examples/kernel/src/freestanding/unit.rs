@@ -4,7 +4,8 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use rar_regs::{Detection, NativeCpu, RarSupport, SupportError};
-use rar_vrar::{Config, Cpu, CpuMemory, LaunchError, Shim};
+use rar_suite::Offences;
+use rar_vrar::{Config, Cpu, CpuMemory, LaunchError, Offence, Shim};
 
 use super::address::word;
 use super::frames::{self, PAGE};
@@ -57,6 +58,22 @@ pub fn detect() -> Result<RarSupport, SupportError> {
 #[must_use]
 pub fn of(apic_id: u32) -> Option<&'static Cpu> {
     SHIM.get()?.cpu(apic_id)
+}
+
+/// Returns what the shim's units had to see from the drivers of all CPUs.
+#[must_use]
+pub fn offences() -> Offences {
+    let cpus = || SHIM.get().into_iter().flat_map(Shim::cpus);
+    let each = |kind| cpus().map(move |(_, cpu)| cpu.record().offences(kind));
+    let gone = cpus().filter(|(_, cpu)| cpu.gone().is_some()).count() as u64;
+    Offence::ALL
+        .into_iter()
+        .map(|kind| (each(kind).sum(), kind.text()))
+        .chain([(gone, "a CPU is gone")])
+        .fold(Offences::default(), |all, (count, what)| Offences {
+            count: all.count + count,
+            what: if count > 0 { what } else { all.what },
+        })
 }
 
 /// Returns whether the units are the shim's.
