@@ -1,5 +1,7 @@
 //! Interrupt commands: to guests of the shim by message and call, to all others by the machine's APIC.
 
+use rar_model::RarUnit;
+
 use crate::command::{Command, Destination, Mode};
 use crate::cpu::Cpu;
 use crate::real_apic::RealApic;
@@ -8,6 +10,9 @@ use crate::shim::Shim;
 
 /// The low word of the machine's command: level asserted.
 const ASSERT: u32 = 1 << 14;
+/// How long a sender waits for the targets of a request to take it up, in looks with a PAUSE between: about as long as all CPUs of a small
+/// machine need to have their turn. Longer waits would only cost, when two CPUs wait for each other.
+const LOOKS: u32 = 16;
 
 impl Shim {
     /// Sends a command of the guest of `sender`.
@@ -38,10 +43,28 @@ impl Shim {
                 break;
             }
         }
+        if command.mode == Mode::RemoteAction {
+            self.let_take_up(command, own_id);
+        }
         if let Destination::Physical(id) = command.destination
             && !reached
         {
             forward(real, id, command);
+        }
+    }
+
+    /// Lets the targets serve a request before its sender goes on, as fast hardware does: a sender that arms too late is found out.
+    fn let_take_up(&self, command: &Command, own_id: u32) {
+        for (id, cpu) in self.cpus() {
+            if id == own_id || !aims_at(command.destination, id, own_id) {
+                continue;
+            }
+            for _ in 0..LOOKS {
+                if !cpu.unit().is_some_and(RarUnit::pending) {
+                    break;
+                }
+                core::hint::spin_loop();
+            }
         }
     }
 

@@ -106,6 +106,10 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
         GENERAL_PROTECTION | PAGE_FAULT if let Some(landing) = probe::landing(frame.rip) => {
             frame.rip = landing
         }
+        GENERAL_PROTECTION if is_rar_write(frame) => {
+            defmt::error!("WRMSR {=u64:#x} is refused", frame.rcx);
+            frame.rip += WRMSR.len() as u64;
+        }
         0..32 => {
             // SAFETY: ring 0; reading CR2 has no effect.
             let cr2 = unsafe { x86::controlregs::cr2() };
@@ -125,6 +129,18 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
             apic::end_of_interrupt();
         }
     }
+}
+
+const WRMSR: [u8; 2] = [0x0F, 0x30];
+/// `IA32_RAR_CTRL` to `IA32_RAR_PAYLOAD_BASE`.
+const RAR_REGISTERS: core::ops::RangeInclusive<u64> = 0xED..=0xEF;
+
+/// Whether the fault is a write that a RAR register refuses. It is skipped: whoever wrote reads the register back.
+fn is_rar_write(frame: &TrapFrame) -> bool {
+    let code: *const [u8; 2] =
+        core::ptr::with_exposed_provenance(crate::freestanding::address::word(frame.rip));
+    // SAFETY: the processor has just fetched the instruction there, and code is readable.
+    RAR_REGISTERS.contains(&(frame.rcx & 0xFFFF_FFFF)) && unsafe { code.read() } == WRMSR
 }
 
 fn on_nmi() {
