@@ -7,6 +7,8 @@
 )]
 
 mod models;
+#[path = "models/two_initiators.rs"]
+mod two_initiators;
 
 use core::sync::atomic::Ordering;
 
@@ -51,25 +53,5 @@ fn arm_versus_a_scan_by_anothers_signal() {
 /// Two initiators use neighbouring bytes of one vector at once: neither's store touches the other's byte.
 #[test]
 fn two_initiators_one_target() {
-    explore(3, || {
-        let world = World::new(2, 3);
-        let tlbs = &world.machine.tlbs;
-        let other = thread::spawn(move || {
-            world.store(1, 1);
-            world.flush(1, 1);
-            assert_eq!(
-                tlbs.cached(2, 1),
-                1,
-                "an initiator wrote to the byte of another"
-            );
-        });
-        world.store(2, 1);
-        world.flush(0, 2);
-        assert_eq!(
-            tlbs.cached(2, 2),
-            1,
-            "an initiator wrote to the byte of another"
-        );
-        other.join().unwrap();
-    });
+    two_initiators::flush_one_target(2, 3, "an initiator wrote to the byte of another");
 }

@@ -9,6 +9,8 @@
 #[path = "models/interrupts_disabled.rs"]
 mod interrupts_disabled;
 mod models;
+#[path = "models/two_initiators.rs"]
+mod two_initiators;
 
 use core::cell::Cell;
 
@@ -22,28 +24,7 @@ use rar_shootdown::{Everyone, Pending, Policy, Shootdown};
 /// Two initiators, one slot, one target: neither's payload is written over while the target may read it.
 #[test]
 fn claim_and_release() {
-    explore(3, || {
-        let world = World::new(1, 3);
-        let tlbs = &world.machine.tlbs;
-        world.store(2, 1);
-        let other = thread::spawn(move || {
-            // Space 1 belongs to this initiator.
-            world.store(1, 1);
-            world.flush(1, 1);
-            assert_eq!(
-                tlbs.cached(2, 1),
-                1,
-                "a flush was lost: two owners of one slot"
-            );
-        });
-        world.flush(0, 2);
-        assert_eq!(
-            tlbs.cached(2, 2),
-            1,
-            "a flush was lost: two owners of one slot"
-        );
-        other.join().unwrap();
-    });
+    two_initiators::flush_one_target(1, 3, "a flush was lost: two owners of one slot");
 }
 
 /// A target misses the signal, the fallback flushes it, and its unit gets to the entry late, at any moment: also while the
