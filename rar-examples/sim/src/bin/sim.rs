@@ -14,9 +14,6 @@ use rar_sim::history::{Campaign, Episode, Finding, History, Scheduler, Summary, 
 use rar_sim::machine::{Addressing, Backend};
 use serde::Serialize;
 
-/// A history that hangs is stopped after so many steps per CPU.
-const MOST_STEPS_PER_CPU: u64 = 500_000;
-
 /// Runs random histories of a kernel on a simulated machine and checks every access: no stale translation may be used after
 /// its flush has returned.
 ///
@@ -100,7 +97,6 @@ fn run(args: &Args) -> Result<ExitCode> {
 
 fn episode(args: &Args) -> Episode {
     Episode {
-        cpus: args.cpus,
         backend: match args.backend {
             Answer::Rar => Backend::Hardware,
             Answer::Software => Backend::Software,
@@ -120,7 +116,7 @@ fn episode(args: &Args) -> Episode {
         } else {
             Scheduler::Deterministic
         },
-        most_steps: MOST_STEPS_PER_CPU * u64::from(args.cpus),
+        ..Episode::new(args.cpus)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::page_tables::Entry;
 use crate::schedule::step;
 
 /// How many translations a CPU of a history caches: all that it can meet, so that nothing stale is evicted.
-pub(crate) const TLB: usize = 128;
+pub const TLB: usize = 128;
 
 /// Bit 63 of a load of CR3: what is cached of the new PCID stays.
 const KEEP: u64 = 1 << 63;
@@ -39,6 +39,10 @@ pub(crate) struct Counts {
     pub(crate) errors: AtomicU64,
     /// Operations that found what they needed taken.
     pub(crate) skipped: AtomicU64,
+    /// Flushes from an interrupt whose CPU held slots.
+    pub(crate) nested: AtomicU64,
+    /// Ends of a deferral that flushed, since somebody had left the CPU alone.
+    pub(crate) made_up: AtomicU64,
     /// CPUs that have done their part.
     done: AtomicU64,
     /// CPUs that have nothing left to handle either.
@@ -69,11 +73,19 @@ impl TargetSet for Either<'_> {
 /// Remaps a global page: what the handler of the own interrupt does on each CPU.
 pub(crate) fn on_own_interrupt(stage: &Stage<'_>, cpu: u32) {
     let page = u8::try_from(cpu % u32::from(KERNEL_PAGES)).unwrap_or(0);
+    let state = stage.shootdown.domain().cpu(CpuId::new(cpu));
+    if state.is_some_and(|state| state.slots_held().load(Ordering::Relaxed) > 0) {
+        count(&stage.counts.nested);
+    }
     stage.remap(
         cpu,
         &[(0, Slot::Kernel { page })],
         "a flush from an interrupt",
     );
+}
+
+fn count(events: &AtomicU64) {
+    events.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Stage<'_> {
@@ -103,22 +115,36 @@ impl Stage<'_> {
         gone: &[u64],
         name: &str,
     ) -> bool {
-        self.counts.flushes.fetch_add(1, Ordering::Relaxed);
-        let returned = self
-            .shootdown
-            .flush(&pinned(cpu), requests, targets)
-            .is_ok();
+        count(&self.counts.flushes);
+        let me = pinned(cpu);
+        let flushed = self.shootdown.flush(&me, requests, targets);
+        self.end(flushed.is_ok(), gone, name)
+    }
+
+    /// After a flush that returned, what is gone is free.
+    fn end(&self, returned: bool, gone: &[u64], name: &str) -> bool {
         if returned {
             gone.iter()
                 .for_each(|frame| self.world.oracle.frees(*frame, name));
         } else {
-            self.counts.errors.fetch_add(1, Ordering::Relaxed);
+            count(&self.counts.errors);
         }
         returned
     }
 
     fn skip(&self) {
-        self.counts.skipped.fetch_add(1, Ordering::Relaxed);
+        count(&self.counts.skipped);
+    }
+
+    /// Points a slot to a new frame and returns the old one; `None` if nothing can be or was mapped there.
+    fn exchange(&self, space: u8, slot: Slot) -> Option<u64> {
+        let place = self.world.place(space, slot)?;
+        step();
+        let new = self.world.new_leaf(slot);
+        let old = Entry(self.machine.memory.exchange(place, new));
+        let old = old.is_present().then(|| old.address())?;
+        self.world.oracle.replaces(old);
+        Some(old)
     }
 
     /// Points slots elsewhere, each of one space, under one flush.
@@ -131,18 +157,14 @@ impl Stage<'_> {
         let Some(_held) = slots.iter().map(lock).collect::<Option<Vec<_>>>() else {
             return self.skip();
         };
-        let mut gone = Vec::new();
-        for (space, slot) in slots {
-            let Some(place) = world.place(*space, *slot) else {
-                return self.skip();
-            };
-            step();
-            let old = Entry(self.machine.memory.exchange(place, world.new_leaf(*slot)));
-            if old.is_present() {
-                world.oracle.replaces(old.address());
-                gone.push(old.address());
-            }
+        let mapped = |(space, slot): &(u8, Slot)| world.place(*space, *slot).is_some();
+        if !slots.iter().all(mapped) {
+            return self.skip();
         }
+        let exchanged = slots
+            .iter()
+            .filter_map(|(space, slot)| self.exchange(*space, *slot));
+        let gone: Vec<_> = exchanged.collect();
         let requests: Vec<_> = slots
             .iter()
             .filter_map(|(space, slot)| self.request(*space, *slot, 1))
@@ -227,6 +249,11 @@ impl<'m> Actor<'m> {
                     "a flush of two spaces",
                 );
             }
+            Op::RemapAtOnce {
+                space,
+                other,
+                region,
+            } => self.remap_at_once(space, other, region),
             Op::Unmap { space, slot } => {
                 self.change(space, slot, "a flush of an unmapped page", |place| {
                     let old = Entry(memory.exchange(place, Entry::NONE.0));
@@ -270,7 +297,7 @@ impl<'m> Actor<'m> {
                 } else {
                     self.wait(moments);
                 }
-                stage.shootdown.domain().resume(&pinned(cpu), machine);
+                self.resume();
             }
             Op::Guest { moments, deferred } => {
                 if deferred {
@@ -280,7 +307,7 @@ impl<'m> Actor<'m> {
                 self.wait(moments);
                 machine.cpu(cpu).set_guest(false);
                 if deferred {
-                    stage.shootdown.domain().resume(&pinned(cpu), machine);
+                    self.resume();
                 }
             }
             Op::InterruptsOff { moments } => {
@@ -303,6 +330,13 @@ impl<'m> Actor<'m> {
         if cfg!(not(rar_observed)) {
             // The locked instruction of `defer` does it, which is seen only where accesses are observed.
             self.machine().drain_stores(self.cpu);
+        }
+    }
+
+    fn resume(&self) {
+        let me = pinned(self.cpu);
+        if self.stage.shootdown.domain().resume(&me, self.machine()) {
+            count(&self.stage.counts.made_up);
         }
     }
 
@@ -374,18 +408,13 @@ impl<'m> Actor<'m> {
         ) else {
             return stage.skip();
         };
-        let mut gone = Vec::new();
-        for page in (first..first + count).map(slot) {
-            let Some(place) = world.place(space, page) else {
-                return stage.skip();
-            };
-            step();
-            let old = Entry(self.machine().memory.exchange(place, world.new_leaf(page)));
-            if old.is_present() {
-                world.oracle.replaces(old.address());
-                gone.push(old.address());
-            }
+        if world.place(space, slot(first)).is_none() {
+            return stage.skip();
         }
+        let pages = (first..first + count).map(slot);
+        let gone: Vec<_> = pages
+            .filter_map(|page| stage.exchange(space, page))
+            .collect();
         let slots = [(space, slot(first))];
         stage.flush_slots(
             self.cpu,
@@ -394,6 +423,33 @@ impl<'m> Actor<'m> {
             &gone,
             "a flush of several pages",
         );
+    }
+
+    fn remap_at_once(&self, space: u8, other: u8, region: u8) {
+        let (stage, world, me) = (self.stage, self.stage.world, pinned(self.cpu));
+        let (one, two) = (world.space(space), world.space(other));
+        let (Some(_held), Some(_other_held)) = (one.lock.shared(), two.lock.shared()) else {
+            return stage.skip();
+        };
+        if [one, two].iter().any(|own| own.table(region).is_none()) {
+            return stage.skip();
+        }
+        let targets = Either(&one.cpus, &two.cpus);
+        let start = |page| {
+            let slot = Slot::Small { region, page };
+            let requests = [space, other].map(|space| stage.request(space, slot, 1));
+            let requests: Vec<_> = requests.into_iter().flatten().collect();
+            let exchanged = [space, other].map(|space| stage.exchange(space, slot));
+            let gone: Vec<_> = exchanged.into_iter().flatten().collect();
+            count(&stage.counts.flushes);
+            stage.shootdown.start(&me, &requests, &targets, gone)
+        };
+        let pending: Vec<_> = (0..PAGES).map(start).collect();
+        for flush in pending {
+            let waited = flush.wait();
+            let gone = waited.as_deref().unwrap_or_default();
+            stage.end(waited.is_ok(), gone, "a flush among several at once");
+        }
     }
 
     /// Puts something else where a region's table is, flushes what freed tables need, and frees the table and its pages. Without a table

@@ -214,19 +214,10 @@ pub fn problem(ended: &Result<Ending, String>) -> Option<Problem> {
         Ok(ending) if !ending.complete => Some(Problem::Hang {
             steps: ending.steps,
         }),
-        Ok(Ending {
-            errors,
-            statistics:
-                Statistics {
-                    fallbacks,
-                    failures,
-                    ..
-                },
-            ..
-        }) if errors + fallbacks + failures > 0 => Some(Problem::Fallback {
-            fallbacks: *fallbacks,
-            failures: *failures,
-            errors: *errors,
+        Ok(ending) if ending.needed_help() => Some(Problem::Fallback {
+            fallbacks: ending.statistics.fallbacks,
+            failures: ending.statistics.failures,
+            errors: ending.errors,
         }),
         Ok(ending) if ending.strays > 0 => Some(Problem::Strays(ending.strays)),
         Ok(_) => None,

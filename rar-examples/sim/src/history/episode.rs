@@ -12,6 +12,7 @@ use super::world::World;
 use crate::machine::{Addressing, Backend, Clock, Config, Machine, Memory};
 use crate::schedule::End;
 
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 /// How the CPUs take turns.
@@ -21,6 +22,15 @@ pub enum Scheduler {
     Deterministic,
     /// Each on a thread of the host.
     Threads,
+}
+
+/// What it means that the fallback was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallbacks {
+    /// A problem: every unit answers, and in time.
+    Unexpected,
+    /// Nothing: the units are late, or refuse.
+    Expected,
 }
 
 /// What a history runs on.
@@ -36,6 +46,10 @@ pub struct Episode {
     pub addressing: Addressing,
     /// How the CPUs take turns.
     pub scheduler: Scheduler,
+    /// How long a unit may take to answer, in steps per CPU, before the fallback is asked. Threads have ten seconds.
+    pub patience: u64,
+    /// What it means that the fallback was needed.
+    pub fallbacks: Fallbacks,
     /// After how many steps a run that has not ended counts as hanging.
     pub most_steps: u64,
 }
@@ -57,26 +71,75 @@ pub struct Ending {
     pub skipped: u64,
     /// What the oracle saw.
     pub tally: Tally,
+    /// Flushes from an interrupt whose CPU held slots.
+    pub nested: u64,
+    /// Ends of a deferral that flushed, since somebody had left the CPU alone.
+    pub made_up: u64,
     /// What the driver counted.
     pub statistics: Statistics,
+    /// What it means if it counted fallbacks.
+    pub fallbacks: Fallbacks,
     /// Cache lines that travelled, of those that driver and microcode share.
     pub transfers: u64,
     /// How often a unit reached for memory that is none of the driver's.
     pub strays: u64,
 }
 
+impl Ending {
+    /// Whether a flush failed, or needed the fallback where it is unexpected.
+    pub(crate) fn needed_help(&self) -> bool {
+        let Statistics {
+            fallbacks,
+            failures,
+            ..
+        } = self.statistics;
+        let unexpected = self.fallbacks == Fallbacks::Unexpected;
+        self.errors > 0 || unexpected && fallbacks + failures > 0
+    }
+}
+
+/// A history that hangs is stopped after so many steps per CPU.
+const MOST_STEPS_PER_CPU: u64 = 500_000;
 /// Long enough that only who never answers is late.
 const PATIENCE: u64 = 20_000;
 /// Ten seconds in microseconds.
 const REAL_PATIENCE: u64 = 10_000_000;
 
+/// Sees the machine before every step, and may end the run.
+pub type Look<'l> =
+    dyn FnMut(&Machine<'_, TLB>, &Shootdown<'_, Machine<'_, TLB>>) -> ControlFlow<()> + 'l;
+
 impl Episode {
+    /// Returns an episode of honest units on that many CPUs, one at a time, in which nothing needs the fallback.
+    #[must_use]
+    pub fn new(cpus: u32) -> Self {
+        Self {
+            cpus,
+            backend: Backend::Hardware,
+            knobs: Knobs::DEFAULT,
+            addressing: Addressing::Physical,
+            scheduler: Scheduler::Deterministic,
+            patience: PATIENCE,
+            fallbacks: Fallbacks::Unexpected,
+            most_steps: MOST_STEPS_PER_CPU * u64::from(cpus),
+        }
+    }
+
     /// Runs a history.
     ///
     /// # Errors
     ///
     /// A sentence, if the machine cannot be brought up.
     pub fn run(&self, history: &History) -> Result<Ending, String> {
+        self.run_watched(history, &mut |_, _| ControlFlow::Continue(()))
+    }
+
+    /// Runs a history, and shows the machine before every step; not to threads, which take none.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub fn run_watched(&self, history: &History, look: &mut Look<'_>) -> Result<Ending, String> {
         let table = PayloadTable::new();
         let cpus: Vec<_> = (0..self.cpus).map(|_| PerCpu::new()).collect();
         let domain = Domain::new(&table, &cpus);
@@ -105,7 +168,9 @@ impl Episode {
         };
         let end = match self.scheduler {
             Scheduler::Deterministic => machine.run(history.seed, &body, &mut |steps| {
-                steps < self.most_steps && !world.oracle.has_violation()
+                steps < self.most_steps
+                    && !world.oracle.has_violation()
+                    && look(&machine, &shootdown).is_continue()
             }),
             Scheduler::Threads => {
                 machine.run_threads(&body);
@@ -124,6 +189,9 @@ impl Episode {
             errors: stage.counts.errors.load(Ordering::Relaxed),
             skipped: stage.counts.skipped.load(Ordering::Relaxed),
             tally: world.oracle.tally(),
+            nested: stage.counts.nested.load(Ordering::Relaxed),
+            made_up: stage.counts.made_up.load(Ordering::Relaxed),
+            fallbacks: self.fallbacks,
             statistics: shootdown.statistics(),
             transfers: machine.meter().transfers(),
             strays: machine.driver.strays(),
@@ -147,12 +215,12 @@ impl Episode {
     }
 
     fn policy(&self) -> Policy {
-        let patience = match self.scheduler {
-            Scheduler::Deterministic => PATIENCE,
-            Scheduler::Threads => REAL_PATIENCE,
+        let (answer, patience) = match self.scheduler {
+            Scheduler::Deterministic => (self.patience, PATIENCE),
+            Scheduler::Threads => (REAL_PATIENCE, REAL_PATIENCE),
         };
         Policy {
-            answer: patience,
+            answer,
             fallback: patience,
             slot: patience,
             resignal: None,

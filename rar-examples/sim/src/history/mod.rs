@@ -9,8 +9,9 @@ mod oracle;
 mod try_lock;
 mod world;
 
+pub use actor::TLB;
 pub use campaign::{Campaign, Finding, Problem, Summary, problem};
-pub use episode::{Ending, Episode, Scheduler};
+pub use episode::{Ending, Episode, Fallbacks, Look, Scheduler};
 pub use layout::Slot;
 pub use op::{History, Op, Reset};
 pub use oracle::{Deed, Tally, Violation};

@@ -45,6 +45,16 @@ pub enum Op {
         /// Which page, of both.
         slot: Slot,
     },
+    /// Points the pages of a region elsewhere in each of two spaces, two pages under one signal, and starts all these flushes before it
+    /// waits for the first: a CPU that holds many slots.
+    RemapAtOnce {
+        /// One space.
+        space: u8,
+        /// The other.
+        other: u8,
+        /// The region.
+        region: u8,
+    },
     /// Unmaps a page, flushes, and frees the frame.
     Unmap {
         /// The space.
@@ -164,6 +174,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(space, region, first, count)| Op::RemapMany { space, region, first, count }),
         2 => (space(), space(), slot())
             .prop_map(|(space, other, slot)| Op::RemapTwo { space, other, slot }),
+        1 => (space(), space(), region())
+            .prop_map(|(space, other, region)| Op::RemapAtOnce { space, other, region }),
         4 => (space(), slot()).prop_map(|(space, slot)| Op::Unmap { space, slot }),
         4 => (space(), slot()).prop_map(|(space, slot)| Op::Revoke { space, slot }),
         3 => (space(), region()).prop_map(|(space, region)| Op::FreeTable { space, region }),

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
+use rar_payload::Payload;
 use rar_percpu::{ActionVector, CpuId, Domain, PayloadTable, PerCpu, PhysAddrOf, SlotIndex};
 
 /// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
@@ -35,6 +36,32 @@ impl<'m> DriverMemory<'m> {
         self.strays.load(Ordering::Acquire)
     }
 
+    /// Returns the bytes of a CPU's action vector, read past the driver's accessors.
+    ///
+    /// # Panics
+    ///
+    /// If the machine has no such CPU.
+    #[must_use]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "documented panic, a mistake of the user"
+    )]
+    pub fn actions(&self, cpu: usize) -> [u8; SlotIndex::COUNT] {
+        bytes(self.cpus[cpu].vector())
+            .each_ref()
+            .map(|byte| byte.load(Ordering::Acquire))
+    }
+
+    /// Returns the quadwords of an entry that units read, past the driver's accessors.
+    #[must_use]
+    pub fn payload(&self, slot: usize) -> [u64; 4] {
+        let entry = TABLE + (slot * size_of::<Payload>()) as u64;
+        [0, 8, 16, 24].map(|offset| {
+            let word = self.find_payload_word(entry + offset);
+            word.map_or(0, |word| word.load(Ordering::Relaxed))
+        })
+    }
+
     /// The byte of an action vector at a physical address.
     pub(crate) fn action_byte(&self, address: u64) -> Option<&'m AtomicU8> {
         let found = self.find_action_byte(address);
@@ -45,13 +72,7 @@ impl<'m> DriverMemory<'m> {
     fn find_action_byte(&self, address: u64) -> Option<&'m AtomicU8> {
         let offset = usize::try_from(address.checked_sub(PER_CPU)?).ok()?;
         let cpu = self.cpus.get(offset / size_of::<PerCpu>())?;
-        let offset = offset % size_of::<PerCpu>();
-        if offset >= size_of::<ActionVector>() {
-            return None;
-        }
-        let bytes = std::ptr::from_ref(cpu.vector()).cast::<AtomicU8>();
-        // SAFETY: the vector is 64 atomic bytes (`repr(C)`), the offset is below 64, and the reference keeps them alive.
-        Some(unsafe { &*bytes.wrapping_add(offset) })
+        bytes(cpu.vector()).get(offset % size_of::<PerCpu>())
     }
 
     /// The quadword of the payload table at a physical address.
@@ -89,6 +110,13 @@ impl<'m> DriverMemory<'m> {
     fn count_stray(&self, stray: bool) {
         self.strays.fetch_add(u64::from(stray), Ordering::AcqRel);
     }
+}
+
+/// The bytes of a vector, as microcode reaches them.
+fn bytes(vector: &ActionVector) -> &[AtomicU8; SlotIndex::COUNT] {
+    let bytes = std::ptr::from_ref(vector).cast();
+    // SAFETY: the vector is 64 atomic bytes (`repr(C)`), and the reference keeps them alive.
+    unsafe { &*bytes }
 }
 
 // SAFETY: no microcode follows the addresses. The units that do reach exactly these two pieces, which are borrowed.

@@ -1,0 +1,152 @@
+//! Several who flush one CPU, by its unit and by its flush generation.
+
+use rar_model::{Faults, Knobs};
+use rar_percpu::Ticket;
+use rar_sim::history::{Episode, Fallbacks, Op};
+
+use crate::observer::{CPUS, SLOTS, Sight};
+use crate::race::{Script, machine, race};
+
+/// The CPU that alone may cache the space.
+const TARGET: usize = 7;
+
+/// Everybody changes a space that one CPU runs.
+fn one_target(script: &mut Script) {
+    for cpu in (0..CPUS).filter(|cpu| cpu % 3 == 0) {
+        script.add(cpu, Op::SwitchAndForget { space: 1 });
+    }
+    script.add(TARGET, Op::SwitchAndForget { space: 0 });
+    for _ in 0..4 {
+        script.add(TARGET, Op::Sweep);
+        for cpu in 0..TARGET {
+            let slot = script.page();
+            script.add(cpu, Op::Remap { space: 0, slot });
+        }
+    }
+}
+
+fn faulty(faults: Faults, patience: u64) -> Episode {
+    Episode {
+        knobs: Knobs {
+            faults,
+            ..Knobs::DEFAULT
+        },
+        patience,
+        fallbacks: Fallbacks::Expected,
+        ..machine()
+    }
+}
+
+/// Two entries of two initiators are open in one vector.
+#[test]
+fn two_initiators_one_target() {
+    let totals = race(|_| machine(), one_target, &mut |(), sight| {
+        let target_alone = (0..TARGET).all(|cpu| sight.now.open(cpu).next().is_none());
+        // Each of these flushes has one slot.
+        u64::from(target_alone && sight.now.open(TARGET).count() >= 2)
+    });
+    assert!(totals.seen > 0, "two initiators met at one target");
+    assert_eq!(totals.statistics.fallbacks, 0);
+}
+
+/// Two initiators ask one CPU by its generation at once; no unit answers, and in the end no slot is left.
+#[test]
+fn two_initiators_one_generation() {
+    let totals = race(
+        |_| {
+            let mute = Faults {
+                mute: u64::MAX,
+                ..Faults::NONE
+            };
+            faulty(mute, 20)
+        },
+        |script| {
+            one_target(script);
+            for cpu in 0..CPUS {
+                let (space, other, region) = (1, 2, (cpu % 2) as u8);
+                script.add(
+                    cpu,
+                    Op::RemapAtOnce {
+                        space,
+                        other,
+                        region,
+                    },
+                );
+                script.add(
+                    cpu,
+                    Op::RemapAtOnce {
+                        space,
+                        other,
+                        region,
+                    },
+                );
+            }
+        },
+        &mut Requests::look,
+    );
+    assert!(totals.seen > 0, "two requests were open at once");
+    assert!(totals.statistics.fallbacks > 0 && totals.statistics.slotless > 0);
+    assert!(totals.statistics.quarantined > 0, "nothing was reclaimed");
+}
+
+/// Requests of the target's generation that are open.
+#[derive(Default)]
+struct Requests {
+    open: Vec<Ticket>,
+}
+
+impl Requests {
+    /// Returns 1 if a request came while another was open.
+    fn look(&mut self, sight: &Sight<'_>) -> u64 {
+        let generation = sight.state(TARGET).generation();
+        self.open.retain(|ticket| !generation.is_completed(*ticket));
+        let newest = generation.newest();
+        let fresh = !generation.is_completed(newest) && !self.open.contains(&newest);
+        if fresh {
+            self.open.push(newest);
+        }
+        u64::from(fresh && self.open.len() >= 2)
+    }
+}
+
+/// Of which slots the target's generation was served with the entry open.
+struct Served([bool; SLOTS]);
+
+impl Default for Served {
+    fn default() -> Self {
+        Self([false; SLOTS])
+    }
+}
+
+/// The unit answers at about the time when the fallback is asked: sometimes before the generation is served, sometimes after.
+#[test]
+fn fallback_versus_late_microcode() {
+    let (mut microcode_first, mut generation_first) = (0, 0);
+    let totals = race(
+        |seed| {
+            let delay = 20 + (seed % 40) as u8;
+            let late = Faults {
+                delay,
+                ..Faults::NONE
+            };
+            faulty(late, 30)
+        },
+        one_target,
+        &mut |served: &mut Served, sight| {
+            let generation = sight.state(TARGET).generation();
+            let asked = !generation.is_completed(generation.newest());
+            for (slot, served) in served.0.iter_mut().enumerate() {
+                let open = sight.now.is_open(TARGET, slot);
+                let ended = sight.before.is_open(TARGET, slot) && !open;
+                microcode_first += u64::from(ended && asked);
+                generation_first += u64::from(ended && *served);
+                // Asked, then served, with the entry still open.
+                *served = open && (*served || sight.quarantined() > 0 && !asked);
+            }
+            0
+        },
+    );
+    assert!(microcode_first > 0, "the unit was faster than the fallback");
+    assert!(generation_first > 0, "the fallback was faster");
+    assert!(totals.statistics.fallbacks > 0, "late CPUs are counted");
+}

@@ -1,0 +1,42 @@
+//! Flushes from interrupts.
+
+use rar_sim::history::Op;
+
+use crate::observer::{CPUS, SLOTS};
+use crate::race::{race, slow_machine};
+
+/// An interrupt comes while its CPU holds slots, and flushes too: with no slot left it does not wait for one (I7).
+#[test]
+fn nested_flush_with_slots_held() {
+    let totals = race(
+        |_| slow_machine(),
+        |script| {
+            for round in 0..3 {
+                for cpu in 0..CPUS {
+                    script.add(cpu, Op::Sweep);
+                    for _ in 0..2 {
+                        let target = script.choice.u16(..CPUS as u16);
+                        script.add(cpu, Op::Interrupt { target });
+                    }
+                    let (space, other) = ((cpu % 3) as u8, (cpu % 3 + 1) as u8);
+                    let region = round % 2;
+                    script.add(
+                        cpu,
+                        Op::RemapAtOnce {
+                            space,
+                            other,
+                            region,
+                        },
+                    );
+                }
+            }
+        },
+        &mut |(), sight| {
+            let held = |cpu| usize::from(sight.slots_held(cpu));
+            u64::from((0..CPUS).map(held).sum::<usize>() == SLOTS)
+        },
+    );
+    assert!(totals.seen > 0, "all slots were held at once");
+    assert!(totals.nested > 0, "an interrupt flushed with slots held");
+    assert!(totals.statistics.slotless > 0, "somebody found no slot");
+}

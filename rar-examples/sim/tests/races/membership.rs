@@ -1,0 +1,76 @@
+//! CPUs that come and go while others flush (I10).
+
+use rar_sim::history::{Op, Reset};
+
+use crate::observer::{CPUS, Sight};
+use crate::race::{Script, machine, race};
+
+/// Half of the CPUs come and go, half flush them.
+fn coming_and_going(script: &mut Script) {
+    script.everyone(&Op::Switch { space: 0 });
+    for _ in 0..5 {
+        for cpu in 0..CPUS {
+            if cpu % 2 == 0 {
+                script.add(cpu, Op::Sweep);
+                let moments = script.moments();
+                let resets = [Reset::None, Reset::Init, Reset::Power];
+                let reset = resets[script.choice.usize(..resets.len())];
+                script.add(cpu, Op::Unplug { moments, reset });
+                script.add(cpu, Op::Sweep);
+            } else {
+                let slot = if script.choice.bool() {
+                    script.page()
+                } else {
+                    script.kernel_page()
+                };
+                script.add(cpu, Op::Remap { space: 0, slot });
+                script.add(cpu, Op::Remap { space: 0, slot });
+            }
+        }
+    }
+}
+
+/// Somebody else's flush is under way.
+fn is_flushed_elsewhere(sight: &Sight<'_>, cpu: usize) -> bool {
+    (0..CPUS).any(|other| other != cpu && sight.slots_held(other) > 0)
+}
+
+/// A CPU comes online while a flush is under way that does not name it: it has seen the new page tables, or it flushes.
+#[test]
+fn target_set_versus_a_joining_cpu() {
+    let totals = race(
+        |_| machine(),
+        coming_and_going,
+        &mut |online: &mut [bool; CPUS], sight| {
+            let joined = |(cpu, was): (usize, &mut bool)| {
+                let is = sight.is_online(cpu);
+                let was = std::mem::replace(was, is);
+                let unnamed = sight.now.open(cpu).next().is_none();
+                is && !was && unnamed && is_flushed_elsewhere(sight, cpu)
+            };
+            let seen = online.iter_mut().enumerate().map(joined);
+            seen.map(u64::from).sum()
+        },
+    );
+    assert!(totals.seen > 0, "a CPU joined during a flush");
+}
+
+/// A CPU leaves with entries open: it flushes on its way out, and nobody waits for it.
+#[test]
+fn target_goes_offline() {
+    let totals = race(
+        |_| machine(),
+        coming_and_going,
+        &mut |online: &mut [bool; CPUS], sight| {
+            let left = |(cpu, was): (usize, &mut bool)| {
+                let is = sight.is_online(cpu);
+                let was = std::mem::replace(was, is);
+                was && !is && sight.now.open(cpu).next().is_some()
+            };
+            let seen = online.iter_mut().enumerate().map(left);
+            seen.map(u64::from).sum()
+        },
+    );
+    assert!(totals.seen > 0, "a CPU left with an entry open");
+    assert_eq!(totals.statistics.fallbacks, 0);
+}

@@ -1,0 +1,45 @@
+//! The responder in software.
+
+use rar_sim::history::{Episode, Op};
+use rar_sim::machine::Backend;
+
+use crate::observer::{CPUS, SLOTS, TAKEN};
+use crate::race::{machine, race};
+
+/// A CPU that carries out an entry while it waits is interrupted, and the handler carries out others (I11).
+#[test]
+fn nested_responders() {
+    let totals = race(
+        |_| Episode {
+            backend: Backend::Software,
+            ..machine()
+        },
+        |script| {
+            script.everyone(&Op::Switch { space: 0 });
+            for _ in 0..5 {
+                for cpu in 0..CPUS {
+                    script.add(cpu, Op::Sweep);
+                    let slot = script.page();
+                    let (space, other) = (0, script.choice.u8(1..3));
+                    script.add(cpu, Op::RemapTwo { space, other, slot });
+                    if script.choice.u8(..4) == 0 {
+                        let moments = script.moments();
+                        script.add(cpu, Op::InterruptsOff { moments });
+                    }
+                }
+            }
+        },
+        &mut |(), sight| {
+            let taken_before = |cpu, slot| sight.before.byte(cpu, slot) == TAKEN;
+            let taken = |cpu, slot| sight.now.byte(cpu, slot) == TAKEN;
+            // One entry is taken while another stays so: only a second responder does that.
+            let nested = |cpu: &usize| {
+                let stays = |slot| taken_before(*cpu, slot) && taken(*cpu, slot);
+                let fresh = |slot| !taken_before(*cpu, slot) && taken(*cpu, slot);
+                (0..SLOTS).any(stays) && (0..SLOTS).any(fresh)
+            };
+            (0..CPUS).filter(nested).count() as u64
+        },
+    );
+    assert!(totals.seen > 0, "a responder was interrupted by another");
+}

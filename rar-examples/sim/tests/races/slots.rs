@@ -1,0 +1,96 @@
+//! Who owns a slot.
+
+use rar_model::{Faults, Knobs};
+use rar_sim::history::{Episode, Fallbacks, Op};
+
+use crate::observer::{CPUS, SLOTS};
+use crate::race::{machine, race, slow_machine};
+
+/// Eight CPUs want 96 slots at once: each slot has one owner, and who finds none flushes without.
+#[test]
+fn claim_and_release() {
+    let mut used = [false; SLOTS];
+    let totals = race(
+        |_| slow_machine(),
+        |script| {
+            for round in 0..3 {
+                for cpu in 0..CPUS {
+                    let (space, other) = ((cpu % 3) as u8, (cpu % 3 + 1) as u8);
+                    let region = round % 2;
+                    script.add(cpu, Op::Sweep);
+                    script.add(
+                        cpu,
+                        Op::RemapAtOnce {
+                            space,
+                            other,
+                            region,
+                        },
+                    );
+                }
+            }
+        },
+        &mut |(), sight| {
+            sight.armed().for_each(|(_, slot)| used[slot] = true);
+            // From all held to one free: a release that others wait for.
+            let held = |cpu| usize::from(sight.slots_held(cpu));
+            u64::from((0..CPUS).map(held).sum::<usize>() == SLOTS)
+        },
+    );
+    assert_eq!(used, [true; SLOTS], "every slot was used");
+    assert!(totals.seen > 0, "all slots were held at once");
+    assert!(totals.statistics.slotless > 0, "somebody found none");
+}
+
+/// Units that answer after the deadline: the fallback flushes, the slot is set apart, and the late answer ends its own entry,
+/// nobody else's (I6).
+#[test]
+fn late_answer_versus_quarantine() {
+    let late = |_| Episode {
+        knobs: Knobs {
+            faults: Faults {
+                delay: 150,
+                ..Faults::NONE
+            },
+            ..Knobs::DEFAULT
+        },
+        patience: 40,
+        fallbacks: Fallbacks::Expected,
+        ..machine()
+    };
+    let mut taken_back = 0;
+    let totals = race(
+        late,
+        |script| {
+            for round in 0..3 {
+                for cpu in 0..CPUS {
+                    let (space, other) = ((cpu % 3) as u8, (cpu % 3 + 1) as u8);
+                    script.add(cpu, Op::Sweep);
+                    let region = round % 2;
+                    script.add(
+                        cpu,
+                        Op::RemapAtOnce {
+                            space,
+                            other,
+                            region,
+                        },
+                    );
+                }
+            }
+        },
+        &mut |quarantined: &mut usize, sight| {
+            let before = std::mem::replace(quarantined, sight.quarantined());
+            taken_back += u64::from(*quarantined < before);
+            let open = (0..SLOTS).filter(|slot| sight.before.is_open_anywhere(*slot));
+            // Then every open entry is one that its owner has given up.
+            let only_late_ones = before > 0 && open.count() <= before;
+            if only_late_ones {
+                sight.ended().count() as u64
+            } else {
+                0
+            }
+        },
+    );
+    assert!(totals.statistics.fallbacks > 0, "late CPUs are counted");
+    assert!(totals.seen > 0, "an answer came after its deadline");
+    assert!(taken_back > 0, "a slot came back from quarantine");
+}
