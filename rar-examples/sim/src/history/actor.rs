@@ -11,7 +11,7 @@ use rar_shootdown::{Everyone, Machine as _, Shootdown, TargetSet};
 
 use super::layout::{KERNEL_PAGES, PAGES, Slot, region_address};
 use super::op::{Op, Reset};
-use super::world::World;
+use super::world::{Held, World};
 use crate::machine::{Machine, Member, Vector};
 use crate::page_tables::Entry;
 use crate::schedule::step;
@@ -295,7 +295,9 @@ impl<'m> Actor<'m> {
                 if halted {
                     machine.halt_for(cpu, moments);
                 } else {
-                    self.wait(moments);
+                    // An idle loop uses kernel memory.
+                    let pages = (0..moments).map(|moment| moment % KERNEL_PAGES);
+                    pages.for_each(|page| self.touch(Slot::Kernel { page }, false));
                 }
                 self.resume();
             }
@@ -536,9 +538,20 @@ impl<'m> Actor<'m> {
             Reset::Power => me.power_cycle(),
         }
         self.wait(moments);
+        let _kept = self.run_early();
         self.come_online();
         me.set_interrupts(true);
         self.enter(self.space.get());
+    }
+
+    /// Runs the own space before coming online, as long as the result lives: others change it, but free none of its tables.
+    fn run_early(&self) -> Option<[Held<'m>; 2]> {
+        let world = self.stage.world;
+        let own = world.space(self.space.get());
+        let kept = [own.lock.shared()?, world.kernel_lock.shared()?];
+        self.machine()
+            .load_cr3(self.cpu, own.root | u64::from(own.pcid.get()));
+        Some(kept)
     }
 
     fn come_online(&self) {

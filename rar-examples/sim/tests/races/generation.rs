@@ -10,17 +10,24 @@ use crate::race::{Script, machine, race};
 /// The CPU that alone may cache the space.
 const TARGET: usize = 7;
 
-/// Everybody changes a space that one CPU runs.
+/// Everybody changes a space that one CPU runs, pages or page tables.
 fn one_target(script: &mut Script) {
     for cpu in (0..CPUS).filter(|cpu| cpu % 3 == 0) {
         script.add(cpu, Op::SwitchAndForget { space: 1 });
     }
     script.add(TARGET, Op::SwitchAndForget { space: 0 });
     for _ in 0..4 {
+        let (slot, space, region) = (script.page(), 0, script.choice.u8(..2));
+        script.add(TARGET, Op::Touch { slot, write: false });
         script.add(TARGET, Op::Sweep);
         for cpu in 0..TARGET {
             let slot = script.page();
-            script.add(cpu, Op::Remap { space: 0, slot });
+            let op = if script.choice.bool() {
+                Op::Remap { space, slot }
+            } else {
+                Op::FreeTable { space, region }
+            };
+            script.add(cpu, op);
         }
     }
 }

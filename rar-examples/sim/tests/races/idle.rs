@@ -6,12 +6,15 @@ use rar_sim::history::Op;
 use crate::observer::CPUS;
 use crate::race::{Script, machine, race};
 
+/// Half of the CPUs idle and run guests, half change what those may have cached: mostly one kind of thing in a run.
 fn coming_back(script: &mut Script) {
     script.everyone(&Op::Switch { space: 0 });
-    for _ in 0..5 {
-        for cpu in 0..CPUS {
-            script.add(cpu, Op::Sweep);
-            let (moments, coin) = (script.moments(), script.choice.bool());
+    let mostly = script.choice.u8(..4);
+    for _ in 0..6 {
+        for cpu in (0..CPUS).step_by(2) {
+            let slot = script.page();
+            script.add(cpu, Op::Touch { slot, write: true });
+            let (moments, coin) = (3 * script.moments(), script.choice.bool());
             let away = if script.choice.bool() {
                 Op::Idle {
                     moments,
@@ -23,29 +26,33 @@ fn coming_back(script: &mut Script) {
                     deferred: coin,
                 }
             };
-            let slot = script.page();
-            script.add(cpu, Op::Touch { slot, write: true });
             script.add(cpu, away);
             script.add(cpu, Op::Sweep);
-            let slot = script.page();
-            script.add(cpu, Op::Remap { space: 0, slot });
-            let change = match script.choice.u8(..4) {
-                0 => Op::FreeTable {
-                    space: 0,
-                    region: 0,
-                },
-                1 => Op::FreeKernelTable,
-                2 => Op::Remap {
-                    space: 0,
-                    slot: script.kernel_page(),
-                },
-                _ => Op::Remap {
-                    space: 0,
-                    slot: script.page(),
-                },
-            };
-            script.add(cpu, change);
         }
+        for cpu in (1..CPUS).step_by(2) {
+            for _ in 0..3 {
+                let any = script.choice.u8(..4);
+                let kind = if script.choice.bool() { mostly } else { any };
+                let op = change(script, kind);
+                script.add(cpu, op);
+            }
+        }
+    }
+}
+
+fn change(script: &mut Script, kind: u8) -> Op {
+    let (space, region) = (0, script.choice.u8(..2));
+    match kind {
+        0 => Op::FreeTable { space, region },
+        1 => Op::FreeKernelTable,
+        2 => Op::Remap {
+            space,
+            slot: script.kernel_page(),
+        },
+        _ => Op::Remap {
+            space,
+            slot: script.page(),
+        },
     }
 }
 

@@ -84,10 +84,6 @@ fn payload_versus_pending() {
                 seen += u64::from(changed && closed && scans && *half_written);
                 *half_written = closed && (changed || *half_written);
             }
-            for (_, slot) in sight.armed() {
-                let [control, ..] = sight.now.payload(slot);
-                assert_ne!(control, 0, "slot {slot} was armed without a payload");
-            }
             seen
         },
     );
