@@ -2,10 +2,13 @@
 
 mod catalogue;
 mod driver;
-mod matrix;
+mod json;
+mod page;
 mod report;
+mod runs;
+mod table;
 
 pub use catalogue::{CPUS, Defect, Fate};
 pub use driver::DriverDefect;
-pub use matrix::{Cell, Row, Test, Verdict, run};
 pub use report::{Report, Summary};
+pub use runs::{Cell, Row, Test, Verdict, run};

@@ -1,15 +1,12 @@
-//! What the runs say of the catalogue: tables for people, a summary for machines.
+//! What the runs say of the catalogue, of the suite, and of the driver.
 
-use comfy_table::{Table, presets};
 use serde::Serialize;
 
-use super::matrix::{Cell, Row, Test, Verdict};
-use super::{Defect, Fate};
+use super::Defect;
+use super::runs::{Cell, Row, Test, Verdict};
 
 /// So many defects at least have to be caught, or the catalogue has shrunk.
 const LEAST_CAUGHT: usize = 30;
-/// Names in one line of the legend.
-const LEGEND_COLUMNS: usize = 4;
 
 /// What all runs gave.
 #[derive(Clone, Debug)]
@@ -102,183 +99,13 @@ impl Report {
         })
     }
 
-    /// Returns the matrix of defects and tests, with its legend below.
-    #[must_use]
-    pub fn matrix(&self) -> String {
-        let below = |test: &&Test| test.below_driver;
-        let of_units = self.tests.iter().filter(below).count();
-        let of_driver = self.tests.len() - of_units;
-        let mut table = table();
-        table.set_header([
-            "defect".to_owned(),
-            numbers("tests of the driver", 1..=of_driver),
-            numbers("tests of the units", of_driver + 1..=self.tests.len()),
-            "verdict".to_owned(),
-        ]);
-        for row in std::iter::once(&self.control).chain(&self.rows) {
-            let (driver, units) = row.cells.split_at(of_driver.min(row.cells.len()));
-            let marks = |cells: &[Cell]| cells.iter().map(Cell::mark).collect::<String>();
-            let name = row.defect.map_or("(nothing is broken)", Defect::name);
-            table.add_row([
-                name.to_owned(),
-                marks(driver),
-                marks(units),
-                self.verdict(row),
-            ]);
-        }
-        format!(
-            "{table}\nX an assertion fails, o the fallback had to flush, ! no end, - skipped, . passed\n{}",
-            self.legend()
-        )
-    }
-
-    fn verdict(&self, row: &Row) -> String {
-        if row.defect.is_none() {
-            let all = row.cells.iter().all(|cell| *cell == Cell::Passed);
-            return if all { "passed" } else { "FAILED" }.to_owned();
-        }
-        if let Some(first) = self.same_as(row) {
-            return format!("as {first}");
-        }
-        match row.verdict(&self.tests) {
-            Verdict::Caught => "caught",
-            Verdict::Survived => "caught, survived",
-            Verdict::Uncaught => "NOT CAUGHT",
-            Verdict::NotSurvived => "NOT SURVIVED",
-        }
-        .to_owned()
-    }
-
-    fn legend(&self) -> String {
-        let names: Vec<_> = self
-            .tests
-            .iter()
-            .zip(1..)
-            .map(|(test, number)| format!("{number:2} {:28}", test.name))
-            .collect();
-        let lines = names.chunks(names.len().div_ceil(LEGEND_COLUMNS).max(1));
-        let columns: Vec<_> = lines.collect();
-        let height = columns.first().map_or(0, |column| column.len());
-        let mut legend = String::new();
-        for line in 0..height {
-            let words: String = columns
-                .iter()
-                .filter_map(|column| column.get(line))
-                .map(String::as_str)
-                .collect();
-            legend.push_str(words.trim_end());
-            legend.push('\n');
-        }
-        legend
-    }
-
     /// Returns the defect further up that changes the same things.
-    fn same_as(&self, row: &Row) -> Option<Defect> {
+    pub(super) fn same_as(&self, row: &Row) -> Option<Defect> {
         let defect = row.defect?;
         let is_same = |other: &&Row| other.defect.is_some_and(|other| other.is_same(defect));
         let first = self.rows.iter().find(is_same)?;
         first.defect.filter(|_| !std::ptr::eq(first, row))
     }
-
-    /// Returns the page about the catalogue.
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        let Summary {
-            defects, survived, ..
-        } = self.summary();
-        let mut page = format!(
-            "# Defects
-
-Everything that is known to go wrong with RAR: broken units, by the knobs of `rar-model`, and broken drivers, those of the
-Linux series among them, made of the right one at its machine boundary. `cargo xtask defects` runs every test of the suite on a
-simulated machine of {} CPUs with each of them, and fails if one goes unseen. {defects} defects are different from each other.
-
-{survived} of them the driver survives: every test of the driver comes to its end without a stale translation, because it
-waits, falls back, or never relies on what is broken. The suite tells of them all the same. The others deceive any driver: a
-unit that says SUCCESS to what it has not done cannot be worked around, only found.
-
-This page is written by `cargo xtask defects --markdown docs/defects.md`; `cargo xtask test` checks it. The tests named are
-the first of each kind that tell of the defect; `cargo xtask defects` shows all.
-
-| defect | what is broken | test of the driver | test of the units | the driver |
-|---|---|---|---|---|
-",
-            super::CPUS
-        );
-        for (row, defect) in self.rows.iter().filter_map(|row| Some((row, row.defect?))) {
-            let first = |below| {
-                let mut tests = row.caught_by(&self.tests);
-                tests
-                    .find(|test| test.below_driver == below)
-                    .map_or_else(String::new, |test| format!("`{}`", test.name))
-            };
-            let fate = match defect.fate() {
-                Fate::Fatal => "is deceived",
-                Fate::Survived => "survives",
-            };
-            let (driver, units) = (first(false), first(true));
-            page.push_str(&format!(
-                "| `{defect}` | {} | {driver} | {units} | {fate} |\n",
-                defect.describe()
-            ));
-        }
-        page
-    }
-
-    /// Returns everything, for machines.
-    #[must_use]
-    pub fn to_json(&self) -> impl Serialize + use<> {
-        let row = |row: &Row| Defective {
-            defect: row.defect.map(Defect::name),
-            describe: row.defect.map(Defect::describe),
-            same_as: self.same_as(row).map(Defect::name),
-            verdict: row.defect.map(|_| row.verdict(&self.tests)),
-            tests: row.cells.clone(),
-        };
-        Json {
-            summary: self.summary(),
-            problems: self.problems(),
-            tests: self.tests.clone(),
-            control: row(&self.control),
-            defects: self.rows.iter().map(row).collect(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Json {
-    summary: Summary,
-    problems: Vec<String>,
-    tests: Vec<Test>,
-    control: Defective,
-    defects: Vec<Defective>,
-}
-
-#[derive(Serialize)]
-struct Defective {
-    defect: Option<&'static str>,
-    describe: Option<&'static str>,
-    same_as: Option<&'static str>,
-    verdict: Option<Verdict>,
-    /// In the order of the tests.
-    tests: Vec<Cell>,
-}
-
-/// A header over so many columns of one character each: tens above units.
-fn numbers(title: &str, columns: std::ops::RangeInclusive<usize>) -> String {
-    let digit = |digit: usize| char::from_digit(u32::try_from(digit % 10).unwrap_or(0), 10);
-    let tens: String = columns
-        .clone()
-        .filter_map(|column| digit(column / 10))
-        .collect();
-    let units: String = columns.filter_map(digit).collect();
-    format!("{title}\n{tens}\n{units}")
-}
-
-fn table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY);
-    table
 }
 
 #[cfg(test)]

@@ -7,17 +7,10 @@ use crate::lab::{Frame, Lab, Page, Space};
 use crate::trial::{Trial, Who};
 
 const OLD: u64 = 0x2a11;
-const NEW: u64 = 0x2b22;
+pub(crate) const NEW: u64 = 0x2b22;
 
 pub(crate) fn large_page<L: Lab>(t: &Trial<'_, L>) {
-    t.step(Who::Initiator, || {
-        t.lab.store_frame(Frame::Large(0), 0, OLD);
-        t.lab.store_frame(Frame::Large(1), 0, NEW);
-        t.map(Page::Large, Frame::Large(0));
-    });
-    t.step(Who::All, || t.expect(Mapped, Page::Large, OLD));
-    t.step(Who::Initiator, || t.map(Page::Large, Frame::Large(1)));
-    t.step(Who::All, || t.expect_stale(Page::Large, OLD, NEW));
+    remap_and_control(t);
     t.step(Who::Initiator, || {
         if let Some(range) = t.range(Page::Large, 1, PageSize::Size2M) {
             t.flush(Request::Pages {
@@ -27,4 +20,16 @@ pub(crate) fn large_page<L: Lab>(t: &Trial<'_, L>) {
         }
     });
     t.step(Who::All, || t.expect(Flushed, Page::Large, NEW));
+}
+
+/// Remaps the page, and has all CPUs show that they still use the old frame.
+pub(crate) fn remap_and_control<L: Lab>(t: &Trial<'_, L>) {
+    t.step(Who::Initiator, || {
+        t.lab.store_frame(Frame::Large(0), 0, OLD);
+        t.lab.store_frame(Frame::Large(1), 0, NEW);
+        t.map(Page::Large, Frame::Large(0));
+    });
+    t.step(Who::All, || t.expect(Mapped, Page::Large, OLD));
+    t.step(Who::Initiator, || t.map(Page::Large, Frame::Large(1)));
+    t.step(Who::All, || t.expect_stale(Page::Large, OLD, NEW));
 }

@@ -6,7 +6,8 @@ use crate::failure::Assertion::{Flushed, Mapped};
 use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach, Space};
 use crate::trial::{Trial, Who};
 
-const PAGE: Page = Page::Small(9);
+/// The page of these tests, mapped otherwise in each space.
+pub(crate) const PAGE: Page = Page::Small(9);
 
 /// CPUs at an odd distance run in the second space. Each space's page is changed; flushing one space leaves the other.
 pub(crate) fn two_spaces<L: Lab>(t: &Trial<'_, L>) {
@@ -54,7 +55,7 @@ fn flush<L: Lab>(t: &Trial<'_, L>, space: Space) {
     });
 }
 
-fn map<L: Lab>(t: &Trial<'_, L>, space: Space, version: u16) {
+pub(crate) fn map<L: Lab>(t: &Trial<'_, L>, space: Space, version: u16) {
     let mapping = Mapping {
         frame: frame(space, version),
         access: Access::Write,
@@ -63,10 +64,10 @@ fn map<L: Lab>(t: &Trial<'_, L>, space: Space, version: u16) {
     t.lab.map(space, PAGE, Some(mapping));
 }
 
-fn frame(space: Space, version: u16) -> Frame {
+pub(crate) fn frame(space: Space, version: u16) -> Frame {
     Frame::Small(700 + version + if space == Space::First { 0 } else { 2 })
 }
 
-fn value(space: Space, version: u16) -> u64 {
+pub(crate) fn value(space: Space, version: u16) -> u64 {
     0x5ace_0000 + u64::from(version) + if space == Space::First { 0x100 } else { 0x200 }
 }

@@ -16,6 +16,11 @@ pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
 /// How long nothing may happen before it counts as never.
 const QUIET_MILLISECONDS: u64 = 20;
 
+/// A moment of a test: the targets are ready.
+pub(crate) const READY: usize = 0;
+/// A moment of a test: the initiator lets the targets go on.
+pub(crate) const GO: usize = 1;
+
 /// A unit that serves whatever RFLAGS.IF is.
 pub(crate) const SERVING: u64 = ENABLE | IGNORE_IF;
 

@@ -1,6 +1,6 @@
 //! Signals: one is enough, none is needed twice, and none may be lost.
 
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::SlotIndex;
 
@@ -8,14 +8,15 @@ use crate::failure::Assertion::{Flushed, Prompt};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, FIRST, SECOND, SERVING, without_driver};
+use crate::tests::unit::bench::{
+    ANSWER_MILLISECONDS, Bench, FIRST, GO, READY, SECOND, SERVING, without_driver,
+};
 use crate::trial::{Trial, Who, new_value};
 use crate::units::ENABLE;
 
-/// Moments of a test.
-const READY: usize = 0;
-const GO: usize = 1;
+/// The targets have been served once, and hold what comes then.
 const SERVED: usize = 2;
+/// The second entry is armed.
 const AGAIN: usize = 3;
 
 /// An entry that no signal follows stays as it is: one signal is served once.
@@ -64,44 +65,50 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
 
 /// All CPUs signal all others at once, again and again: a signal that arrives during a scan is served by another.
 pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
-    const ROUNDS: u64 = 50;
-    let Some((slot, page)) = slot_and_page(t) else {
-        return;
-    };
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
         remap_and_control(t, 0, 1, Reach::Space);
         t.step(Who::All, || bench.program(SERVING));
         t.step(Who::All, || {
-            for value in 1..=ROUNDS {
-                let frame = Frame::Small(4 * page + u16::try_from(value % 4).unwrap_or(0));
-                t.lab.store_frame(frame, 0, value);
-                t.map(Page::Small(page), frame);
-                bench.flush_others(slot, bench.pages(page, 1));
-                t.published(t.me).store(value, Release);
-                let next = (t.me + 1) % t.lab.cpus();
-                let published = t.published(next).load(Acquire);
-                let found = t.lab.load(Page::Small(10 + page_of(next)), 0).unwrap_or(0);
-                if next != t.me && published != 0 && found < published {
-                    t.fail(Flushed, Place::Number(next), published, found);
-                }
-                if t.suite.failure.is_set() {
-                    break;
-                }
+            // Beyond the last slot CPUs only serve.
+            let mine = bench
+                .slots()
+                .nth(usize::try_from(t.me).unwrap_or(usize::MAX));
+            if let Some((slot, _)) = mine {
+                flush_and_look(bench, slot);
             }
-            t.word(0).fetch_add(1, AcqRel);
-            bench.await_moment(0, t.lab.cpus());
+            bench.announce(READY);
+            bench.await_moment(READY, t.lab.cpus());
         });
     });
 }
 
-fn slot_and_page<L: Lab>(t: &Trial<'_, L>) -> Option<(SlotIndex, u16)> {
-    let slot = SlotIndex::new(u8::try_from(t.me).ok()?)?;
-    Some((slot, 10 + page_of(t.me)))
-}
-
-fn page_of(cpu: u32) -> u16 {
-    u16::try_from(cpu % 64).unwrap_or(0)
+/// Each CPU owns a page whose value only grows; who reads less than was published before has used a stale translation.
+fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
+    const ROUNDS: u64 = 50;
+    let t = bench.t;
+    let page_of = |cpu| 10 + u16::try_from(cpu % 64).unwrap_or(0);
+    let (page, next) = (page_of(t.me), (t.me + 1) % t.lab.cpus());
+    for value in 1..=ROUNDS {
+        let frame = Frame::Small(4 * page + u16::try_from(value % 4).unwrap_or(0));
+        t.lab.store_frame(frame, 0, value);
+        t.map(Page::Small(page), frame);
+        bench.flush_others(slot, bench.pages(page, 1));
+        t.published(t.me).store(value, Release);
+        let published = t.published(next).load(Acquire);
+        let found = t.lab.load(Page::Small(page_of(next)), 0).unwrap_or(0);
+        if next != t.me && found < published {
+            t.fail(
+                Flushed,
+                Place::At(Page::Small(page_of(next))),
+                published,
+                found,
+            );
+        }
+        if t.suite.failure.is_set() {
+            return;
+        }
+    }
 }
 
 /// A running CPU serves a signal before it has executed much else.

@@ -6,13 +6,8 @@ use core::sync::atomic::Ordering::Acquire;
 use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
+use crate::tests::unit::bench::{FIRST, GO, READY, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value};
-
-/// The targets run their guests.
-const READY: usize = 0;
-/// The initiator has its answers.
-const GO: usize = 1;
 
 /// An entry flushes the translations of the host that it names, also while a guest runs.
 ///

@@ -7,14 +7,9 @@ use rar_percpu::CpuId;
 use crate::failure::Assertion::{Flushed, Precise};
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{Bench, FIRST, SECOND, SERVING, without_driver};
+use crate::tests::unit::bench::{Bench, FIRST, GO, READY, SECOND, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::ENABLE;
-
-/// The targets are ready.
-const READY: usize = 0;
-/// The initiator lets the targets go on.
-const GO: usize = 1;
 
 /// A CPU in HLT serves signals.
 ///

@@ -2,8 +2,9 @@
 
 use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation, PageSize};
 
-use crate::failure::Assertion::{Flushed, Mapped, Precise};
-use crate::lab::{Frame, Lab, Page, Reach};
+use crate::failure::Assertion::{Flushed, Precise};
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::large_page;
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::tables::swap_and_control;
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
@@ -128,19 +129,12 @@ fn flush_large_page<'a, L: Lab>(
     t: &Trial<'a, L>,
     operation: impl Fn(&Bench<'_, 'a, L>) -> Operation,
 ) {
-    const OLD: u64 = 0x3a11;
-    const NEW: u64 = 0x3b22;
     without_driver(t, |bench| {
-        t.step(Who::Initiator, || {
-            t.lab.store_frame(Frame::Large(0), 0, OLD);
-            t.lab.store_frame(Frame::Large(1), 0, NEW);
-            t.map(Page::Large, Frame::Large(0));
-        });
-        t.step(Who::All, || t.expect(Mapped, Page::Large, OLD));
-        t.step(Who::Initiator, || t.map(Page::Large, Frame::Large(1)));
-        t.step(Who::All, || t.expect_stale(Page::Large, OLD, NEW));
+        large_page::remap_and_control(t);
         flush(bench, operation(bench));
-        t.step(Who::Others, || t.expect(Flushed, Page::Large, NEW));
+        t.step(Who::Others, || {
+            t.expect(Flushed, Page::Large, large_page::NEW)
+        });
     });
 }
 

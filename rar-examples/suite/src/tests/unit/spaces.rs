@@ -1,13 +1,12 @@
 //! An entry acts on the address space that it names, whichever one the CPU runs in.
 
-use rar_payload::{InvpcidScope, Operation};
+use rar_payload::{InvpcidScope, Operation, PageSize};
 
 use crate::failure::Assertion::{Control, Flushed, Mapped, Precise};
-use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach, Space};
+use crate::lab::{Lab, Space};
+use crate::tests::spaces::{PAGE, frame, map, value};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who};
-
-const PAGE: Page = Page::Small(9);
 
 /// The targets run in the second space; entries name the first. The second stays as it was, and the first is gone when the
 /// targets come back to it.
@@ -15,10 +14,7 @@ pub(crate) fn other_space<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let pcid = bench.pcid();
         let context = Operation::Invpcid(InvpcidScope::Context { pcid });
-        for operation in [
-            bench.range(PAGE, 0, 1, rar_payload::PageSize::Size4K),
-            context,
-        ] {
+        for operation in [bench.range(PAGE, 0, 1, PageSize::Size4K), context] {
             flush_from_elsewhere(bench, operation);
         }
     });
@@ -58,21 +54,4 @@ fn flush_from_elsewhere<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) 
     });
     // Also when an assertion has failed: what follows runs in the first space.
     bench.units.enter_keeping(Space::First);
-}
-
-fn map<L: Lab>(t: &Trial<'_, L>, space: Space, version: u16) {
-    let mapping = Mapping {
-        frame: frame(space, version),
-        access: Access::Write,
-        reach: Reach::Space,
-    };
-    t.lab.map(space, PAGE, Some(mapping));
-}
-
-fn frame(space: Space, version: u16) -> Frame {
-    Frame::Small(710 + version + if space == Space::First { 0 } else { 2 })
-}
-
-fn value(space: Space, version: u16) -> u64 {
-    0x5bce_0000 + u64::from(version) + if space == Space::First { 0x100 } else { 0x200 }
 }
