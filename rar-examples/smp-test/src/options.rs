@@ -74,6 +74,9 @@ impl<'a> RunOptions<'a> {
                 // The kernel has started the shim already.
                 ("backend", "vrar") => options.backend = Backend::Unit,
                 ("backend", _) => return Err(bad("software, vrar")),
+                // The kernel has chosen it already.
+                ("apic", "x2apic" | "xapic") => {}
+                ("apic", _) => return Err(bad("x2apic, xapic")),
                 ("flushes", _) => {
                     options.suite.storm_flushes = line.number(key).ok_or(bad("a number"))?
                 }

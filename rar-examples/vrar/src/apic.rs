@@ -3,6 +3,8 @@
 //! The host acknowledges every interrupt of the machine at once, so that a guest in a service routine does not keep the
 //! shim's own interrupts out; what the guest sees of them is here. Timers and local vector table are the machine's own.
 
+use crate::apic_page::LogicalAddress;
+use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
 
 /// A register access that raises #GP(0).
@@ -16,7 +18,7 @@ pub(crate) enum Effect {
     /// The service of this vector has ended.
     Ended(u8),
     /// An interrupt command is sent.
-    Command(u64),
+    Command(Command),
     /// An interrupt to the CPU itself.
     SelfInterrupt(u8),
 }
@@ -120,6 +122,7 @@ pub(crate) struct Apic {
     task_priority: u8,
     spurious: u32,
     command: u64,
+    logical: LogicalAddress,
     requested: Vectors,
     in_service: Vectors,
     /// Taken from a controller that is no local APIC: they have no priority and no end.
@@ -137,6 +140,7 @@ impl Apic {
             task_priority,
             spurious,
             command: 0,
+            logical: LogicalAddress::RESET,
             requested: Vectors::default(),
             in_service: Vectors::default(),
             external: Vectors::default(),
@@ -264,11 +268,33 @@ impl Apic {
         (self.id >> 4) << 16 | 1 << (self.id & 0xF)
     }
 
+    /// Returns the logical address of an xAPIC.
+    pub(crate) fn logical(&self) -> LogicalAddress {
+        self.logical
+    }
+
+    pub(crate) fn logical_mut(&mut self) -> &mut LogicalAddress {
+        &mut self.logical
+    }
+
+    pub(crate) fn command(&self) -> u64 {
+        self.command
+    }
+
+    pub(crate) fn set_command(&mut self, command: u64) {
+        self.command = command;
+    }
+
     /// Reads a register of an x2APIC.
     pub(crate) fn read(&self, msr: u32, real: &impl Registers) -> Result<u64, Refused> {
         if self.mode() != ApicMode::X2apic {
             return Err(Refused);
         }
+        self.register(msr, real)
+    }
+
+    /// Reads a register by its number in an x2APIC, whatever the mode.
+    pub(crate) fn register(&self, msr: u32, real: &impl Registers) -> Result<u64, Refused> {
         let number = msr.wrapping_sub(X2APIC_FIRST);
         Ok(u64::from(match number {
             register::ID => self.id,
@@ -310,10 +336,21 @@ impl Apic {
         if self.mode() != ApicMode::X2apic {
             return Err(Refused);
         }
+        self.write_register(msr, value, real)
+    }
+
+    /// Writes a register by its number in an x2APIC, whatever the mode.
+    pub(crate) fn write_register(
+        &mut self,
+        msr: u32,
+        value: u64,
+        real: &impl Registers,
+    ) -> Result<Effect, Refused> {
         let number = msr.wrapping_sub(X2APIC_FIRST);
         if number == register::COMMAND {
+            let command = Command::from_x2apic(value).ok_or(Refused)?;
             self.command = value;
-            return Ok(Effect::Command(value));
+            return Ok(Effect::Command(command));
         }
         let value = u32::try_from(value).map_err(|_| Refused)?;
         match number {
@@ -433,7 +470,13 @@ mod tests {
         apic.write(0x832, 0x1_0030, &machine).unwrap();
         assert_eq!(apic.read(0x832, &machine), Ok(0x1_0030));
         let icr = 7 << 32 | 0x300;
-        assert_eq!(apic.write(0x830, icr, &machine), Ok(Effect::Command(icr)));
+        let command = Command::from_x2apic(icr).unwrap();
+        assert_eq!(
+            apic.write(0x830, icr, &machine),
+            Ok(Effect::Command(command))
+        );
+        assert_eq!(apic.read(0x830, &machine), Ok(icr));
+        assert_eq!(apic.write(0x830, 1 << 12, &machine), Err(Refused));
         assert_eq!(
             apic.write(0x83F, 0x41, &machine),
             Ok(Effect::SelfInterrupt(0x41))

@@ -23,6 +23,8 @@ pub(crate) enum Destination {
     /// Everyone, by the physical address of all ones.
     Broadcast,
     Logical(u32),
+    /// The logical address of an xAPIC.
+    LogicalByte(u8),
     /// Shorthands: self, all including self, all but self.
     Own,
     All,
@@ -48,6 +50,24 @@ impl Command {
     /// Reads what was written to the register of an x2APIC; `None` if a reserved bit is set.
     pub(crate) fn from_x2apic(value: u64) -> Option<Self> {
         (value & RESERVED == 0).then(|| Self::decode(value, upper(value)))
+    }
+
+    /// Reads the two words of an xAPIC.
+    pub(crate) fn from_xapic(high: u32, low: u32) -> Self {
+        let destination = high >> 24;
+        let command = Self::decode(u64::from(low), destination);
+        let destination = match command.destination {
+            Destination::Physical(0xFF) => Destination::Broadcast,
+            Destination::Logical(_) => {
+                let [.., byte] = high.to_le_bytes();
+                Destination::LogicalByte(byte)
+            }
+            other => other,
+        };
+        Self {
+            destination,
+            ..command
+        }
     }
 
     fn decode(low: u64, destination: u32) -> Self {
@@ -84,7 +104,7 @@ impl Command {
     pub(crate) fn is_known_request(&self) -> bool {
         let named = matches!(
             self.destination,
-            Destination::Physical(_) | Destination::Logical(_)
+            Destination::Physical(_) | Destination::Logical(_) | Destination::LogicalByte(_)
         );
         self.vector == 0 && self.trigger == 0 && named
     }
@@ -110,6 +130,17 @@ mod tests {
         let cluster = Command::from_x2apic(0x0001_0009_0000_0B00).unwrap();
         assert_eq!(cluster.destination, Destination::Logical(0x1_0009));
         assert!(cluster.is_known_request());
+    }
+
+    #[test]
+    fn the_words_of_an_xapic() {
+        let one = Command::from_xapic(0x0900_0000, 0x300);
+        assert_eq!(one.destination, Destination::Physical(9));
+        assert!(one.is_known_request());
+        let logical = Command::from_xapic(0x0900_0000, 0xB00);
+        assert_eq!(logical.destination, Destination::LogicalByte(9));
+        assert!(logical.is_known_request());
+        assert!(!Command::from_xapic(0xFF00_0000, 0x300).is_known_request());
     }
 
     #[test]

@@ -17,6 +17,17 @@ pub struct Config {
     pub signature: u32,
     /// The decisions of every RAR unit. MAXPHYADDR is replaced by what CPUID says.
     pub knobs: Knobs,
+    /// What becomes of the page of the local APIC.
+    pub page: ApicPage,
+}
+
+/// What becomes of the page of the local APIC, which the guest can map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApicPage {
+    /// Nothing: for a guest that goes to x2APIC mode before it sends anything.
+    Open,
+    /// Nested paging takes it away, and the shim does what the guest's MOVs to it ask for. Everything is slower.
+    Trapped,
 }
 
 impl Config {
@@ -34,6 +45,7 @@ impl Config {
             kick_vector: Self::KICK_VECTOR,
             signature: Self::SIGNATURE,
             knobs: Knobs::DEFAULT,
+            page: ApicPage::Open,
         }
     }
 }

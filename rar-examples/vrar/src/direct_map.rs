@@ -44,6 +44,27 @@ impl DirectMap {
         })
     }
 
+    /// Reads code of a guest with these page tables, at most to the end of its page.
+    pub(crate) fn code(self, cr3: u64, cr4: u64, address: u64, into: &mut [u8]) -> usize {
+        let levels = if cr4 >> LA57 & 1 != 0 { 5 } else { 4 };
+        let physical = walk(cr3, levels, address, |entry| {
+            self.page(entry)
+                .and_then(|page| Some(page.quadword(entry)?.load(Ordering::Acquire)))
+                .unwrap_or(0)
+        });
+        let Some((page, start)) = physical.and_then(|start| Some((self.page(start)?, start)))
+        else {
+            return 0;
+        };
+        let bytes = (start..).map_while(|at| page.byte(at));
+        let mut length = 0;
+        for (place, byte) in into.iter_mut().zip(bytes) {
+            *place = byte.load(Ordering::Relaxed);
+            length += 1;
+        }
+        length
+    }
+
     /// Returns the page at a physical address, if there is memory behind the direct map.
     pub(crate) fn page(self, physical: u64) -> Option<MappedPage> {
         let start = physical & FRAME;
@@ -107,7 +128,7 @@ impl PhysicalMemory for UnitMemory {
 }
 
 /// Walks page tables; `read` reads the entry at a physical address.
-fn walk(cr3: u64, levels: u32, address: u64, read: impl Fn(u64) -> u64) -> Option<u64> {
+pub(crate) fn walk(cr3: u64, levels: u32, address: u64, read: impl Fn(u64) -> u64) -> Option<u64> {
     let mut table = cr3 & FRAME;
     for level in (1..=levels).rev() {
         let shift = 12 + 9 * (level - 1);

@@ -18,6 +18,8 @@ pub enum LaunchError {
     ApicId(u32),
     /// The local APIC is in x2APIC mode, which the shim cannot drive, or it is disabled.
     ApicMode,
+    /// The configuration wants nested paging, and the CPU has none, or none with pages of 1 GiB.
+    NoNestedPaging,
     /// This address of the shim's memory is not mapped, or not through the direct map.
     NotMapped(u64),
 }
@@ -31,6 +33,7 @@ impl fmt::Display for LaunchError {
             Self::MemoryTaken => f.write_str("the memory belongs to another CPU"),
             Self::ApicId(id) => write!(f, "APIC id {id} is taken or too large"),
             Self::ApicMode => f.write_str("the local APIC is not in xAPIC mode"),
+            Self::NoNestedPaging => f.write_str("the CPU has no nested paging with pages of 1 GiB"),
             Self::NotMapped(address) => write!(f, "{address:#x} is not mapped"),
         }
     }

@@ -16,6 +16,7 @@ mod code {
     pub(super) const MSR: u64 = 0x7C;
     pub(super) const VMRUN: u64 = 0x80;
     pub(super) const SKINIT: u64 = 0x86;
+    pub(super) const NESTED_PAGE_FAULT: u64 = 0x400;
 }
 
 impl Vcpu<'_> {
@@ -26,7 +27,8 @@ impl Vcpu<'_> {
         self.vmcb.tlb_control = 0;
         self.note_task_priority();
         self.note_taken();
-        match self.vmcb.exit_code {
+        let (exit, address) = (self.vmcb.exit_code, self.vmcb.exit_info_2);
+        match exit {
             // What came shows when the host takes it.
             code::INTR | code::NMI | code::VINTR => {}
             code::CPUID => self.cpuid(),
@@ -36,6 +38,7 @@ impl Vcpu<'_> {
                 self.set_state(State::Halted);
             }
             code::INVLPGA | code::VMRUN..=code::SKINIT => self.own.event = event::INVALID_OPCODE,
+            code::NESTED_PAGE_FAULT if self.access_page(address) => {}
             // A triple fault, and whatever should not be.
             other => {
                 self.cpu.note_gone(other);

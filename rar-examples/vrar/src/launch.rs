@@ -4,11 +4,13 @@
 use rar_model::{Knobs, RarUnit};
 
 use crate::apic::Apic;
+use crate::config::ApicPage;
 use crate::cpu::CpuMemory;
 use crate::cpuid::{self, Leaf};
 use crate::error::LaunchError;
 use crate::idt;
 use crate::native::{self, Masked};
+use crate::nested;
 use crate::permissions::{APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HSAVE_PA};
 use crate::real_apic::{self, RealApic};
 use crate::shim::Shim;
@@ -21,6 +23,7 @@ const EFER_SVME: u64 = 1 << 12;
 const VM_CR_SVMDIS: u64 = 1 << 4;
 const APIC_BASE_MODE: u64 = 0b11 << 10;
 const APIC_BASE_XAPIC: u64 = 1 << 11;
+const APIC_BASE_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 const PAGE: u64 = 4096;
 
 /// Physical addresses of what the processor reads.
@@ -28,6 +31,8 @@ struct Places {
     vmcb: u64,
     host_save: u64,
     permissions: u64,
+    /// The top nested page table, if there is nested paging.
+    nested: Option<u64>,
 }
 
 impl Shim {
@@ -57,7 +62,7 @@ impl Shim {
         if apic_base & APIC_BASE_MODE != APIC_BASE_XAPIC {
             return Err(LaunchError::ApicMode);
         }
-        let places = self.places(memory)?;
+        let places = self.places(memory, apic_base & APIC_BASE_ADDRESS)?;
         if !memory.take() {
             return Err(LaunchError::MemoryTaken);
         }
@@ -83,7 +88,7 @@ impl Shim {
         Ok(())
     }
 
-    fn places(&self, memory: &'static CpuMemory) -> Result<Places, LaunchError> {
+    fn places(&self, memory: &'static CpuMemory, apic: u64) -> Result<Places, LaunchError> {
         let physical = |address: usize| {
             let address = address as u64;
             self.map()
@@ -100,7 +105,32 @@ impl Shim {
             vmcb: physical(memory.vmcb().addr())?,
             host_save: physical(memory.host_save().addr())?,
             permissions: first,
+            nested: match self.config().page {
+                ApicPage::Open => None,
+                ApicPage::Trapped => Some(self.nested_tables(apic, physical)?),
+            },
         })
+    }
+}
+
+impl Shim {
+    fn nested_tables(
+        &self,
+        apic: u64,
+        physical: impl Fn(usize) -> Result<u64, LaunchError>,
+    ) -> Result<u64, LaunchError> {
+        let gibibytes = native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0;
+        let nested = native::cpuid(0x8000_000A, 0).edx & 1 != 0;
+        if !gibibytes || !nested {
+            return Err(LaunchError::NoNestedPaging);
+        }
+        let mut places = [0; nested::TABLES];
+        for (place, address) in places.iter_mut().zip(self.nested().addresses()) {
+            *place = physical(address)?;
+        }
+        self.nested().fill(places, apic);
+        let [top, ..] = places;
+        Ok(top)
     }
 }
 
@@ -147,6 +177,12 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     // SAFETY: ring 0 in 64-bit mode.
     unsafe { native::capture(vmcb) };
     control(vmcb, places.permissions);
+    if let Some(top) = places.nested {
+        vmcb.nested_control = 1;
+        vmcb.nested_cr3 = top;
+        // SAFETY: exists on every 64-bit CPU.
+        vmcb.pat = unsafe { native::read_msr(x86::msr::IA32_PAT) };
+    }
     // SAFETY: as the VMCB.
     let world = unsafe { &mut *memory.world() };
     world.vmcb = places.vmcb;

@@ -2,7 +2,9 @@
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+mod access;
 mod apic;
+mod apic_page;
 mod command;
 mod config;
 mod cpu;
@@ -16,6 +18,8 @@ mod launch;
 mod mailbox;
 mod msr;
 mod native;
+mod nested;
+mod page;
 mod permissions;
 mod real_apic;
 mod record;
@@ -27,7 +31,7 @@ mod vcpu;
 mod vmcb;
 mod world;
 
-pub use config::Config;
+pub use config::{ApicPage, Config};
 pub use cpu::{Cpu, CpuMemory};
 pub use error::LaunchError;
 pub use rar_model::Knobs;

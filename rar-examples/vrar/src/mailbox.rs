@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::apic_page::LogicalAddress;
+
 /// Set in `startup` beside the page number.
 const STARTED: u32 = 1 << 8;
 
@@ -14,6 +16,8 @@ pub(crate) struct Mailbox {
     startup: AtomicU32,
     /// The CPU has been called, and has not looked yet.
     called: AtomicBool,
+    /// Logical destination and format of the guest's xAPIC.
+    logical: [AtomicU32; 2],
 }
 
 impl Mailbox {
@@ -24,6 +28,21 @@ impl Mailbox {
             init: AtomicBool::new(false),
             startup: AtomicU32::new(0),
             called: AtomicBool::new(false),
+            logical: [const { AtomicU32::new(0) }; 2],
+        }
+    }
+
+    pub(crate) fn set_logical(&self, address: LogicalAddress) {
+        let [destination, format] = &self.logical;
+        destination.store(address.destination, Ordering::Release);
+        format.store(address.format, Ordering::Release);
+    }
+
+    pub(crate) fn logical(&self) -> LogicalAddress {
+        let [destination, format] = &self.logical;
+        LogicalAddress {
+            destination: destination.load(Ordering::Acquire),
+            format: format.load(Ordering::Acquire),
         }
     }
 

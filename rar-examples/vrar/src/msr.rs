@@ -3,7 +3,6 @@
 use rar_model::{ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, INFO, PENDING, PhysicalMemory};
 
 use crate::apic::{Effect, Refused};
-use crate::command::Command;
 use crate::exit::low;
 use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
 use crate::record::Offence;
@@ -86,16 +85,19 @@ impl Vcpu<'_> {
     }
 
     fn write_apic(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
-        match self.own.apic.write(msr, value, &self.own.real)? {
+        let effect = self.own.apic.write(msr, value, &self.own.real)?;
+        self.carry_out(effect);
+        Ok(())
+    }
+
+    /// Does what the write of an APIC register asks for.
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
+        match effect {
             Effect::Nothing => {}
             Effect::Ended(_) => self.own.real.end_of_interrupt(),
-            Effect::Command(value) => {
-                let command = Command::from_x2apic(value).ok_or(Refused)?;
-                self.send(&command);
-            }
+            Effect::Command(command) => self.send(&command),
             Effect::SelfInterrupt(vector) => self.cpu.mailbox.post_vector(vector),
         }
-        Ok(())
     }
 
     /// The guest's EFER has no SVM, and yet SVME stays set, as VMRUN demands.

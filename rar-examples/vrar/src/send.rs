@@ -32,7 +32,7 @@ impl Shim {
         }
         let mut reached = false;
         for (id, cpu) in self.cpus() {
-            if !aims_at(command.destination, id, own_id) {
+            if !aims_at(command.destination, id, own_id, cpu) {
                 continue;
             }
             reached = true;
@@ -56,7 +56,7 @@ impl Shim {
     /// Lets the targets serve a request before its sender goes on, as fast hardware does: a sender that arms too late is found out.
     fn let_take_up(&self, command: &Command, own_id: u32) {
         for (id, cpu) in self.cpus() {
-            if id == own_id || !aims_at(command.destination, id, own_id) {
+            if id == own_id || !aims_at(command.destination, id, own_id, cpu) {
                 continue;
             }
             for _ in 0..LOOKS {
@@ -82,13 +82,21 @@ impl Shim {
     }
 }
 
-/// Returns whether a command goes to the x2APIC with this id.
-fn aims_at(destination: Destination, id: u32, own_id: u32) -> bool {
+/// Returns whether a command goes to the APIC with this id.
+fn aims_at(destination: Destination, id: u32, own_id: u32, cpu: &Cpu) -> bool {
+    match destination {
+        Destination::LogicalByte(wanted) => cpu.mailbox.logical().is_named_by(wanted),
+        other => is_named(other, id, own_id),
+    }
+}
+
+fn is_named(destination: Destination, id: u32, own_id: u32) -> bool {
     match destination {
         Destination::Physical(wanted) => wanted == id,
         Destination::Broadcast | Destination::All => true,
         Destination::Own => id == own_id,
         Destination::Others => id != own_id,
+        Destination::LogicalByte(_) => false,
         Destination::Logical(wanted) => {
             wanted >> 16 == id >> 4 && wanted & 1 << (id & 0xF) != 0 || wanted == u32::MAX
         }
@@ -115,12 +123,12 @@ mod tests {
     fn clusters_and_shorthands() {
         let cluster = Destination::Logical(0x0001_8002);
         for (id, expected) in [(0x11, true), (0x1F, true), (0x10, false), (0x01, false)] {
-            assert_eq!(aims_at(cluster, id, 0), expected, "{id:#x}");
+            assert_eq!(is_named(cluster, id, 0), expected, "{id:#x}");
         }
-        assert!(aims_at(Destination::Physical(3), 3, 0));
-        assert!(!aims_at(Destination::Physical(3), 2, 0));
-        assert!(aims_at(Destination::Own, 5, 5) && !aims_at(Destination::Own, 4, 5));
-        assert!(!aims_at(Destination::Others, 5, 5) && aims_at(Destination::Others, 4, 5));
-        assert!(aims_at(Destination::All, 5, 5) && aims_at(Destination::Broadcast, 4, 5));
+        assert!(is_named(Destination::Physical(3), 3, 0));
+        assert!(!is_named(Destination::Physical(3), 2, 0));
+        assert!(is_named(Destination::Own, 5, 5) && !is_named(Destination::Own, 4, 5));
+        assert!(!is_named(Destination::Others, 5, 5) && is_named(Destination::Others, 4, 5));
+        assert!(is_named(Destination::All, 5, 5) && is_named(Destination::Broadcast, 4, 5));
     }
 }

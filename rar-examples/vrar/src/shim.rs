@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use crate::config::Config;
 use crate::cpu::{Cpu, CpuMemory};
 use crate::direct_map::DirectMap;
+use crate::nested::NestedTables;
 use crate::real_apic::RealApic;
 
 /// An xAPIC addresses ids 0 to 254.
@@ -17,6 +18,7 @@ pub struct Shim {
     config: Config,
     map: DirectMap,
     real: RealApic,
+    nested: NestedTables,
     cpus: [AtomicPtr<CpuMemory>; CPUS],
 }
 
@@ -37,6 +39,7 @@ impl Shim {
             // SAFETY: the caller's promise 1; that it is in xAPIC mode is checked at each launch.
             real: unsafe { RealApic::new(config.apic) },
             config,
+            nested: NestedTables::new(),
             cpus: [const { AtomicPtr::new(core::ptr::null_mut()) }; CPUS],
         }
     }
@@ -61,6 +64,10 @@ impl Shim {
 
     pub(crate) const fn map(&self) -> DirectMap {
         self.map
+    }
+
+    pub(crate) const fn nested(&self) -> &NestedTables {
+        &self.nested
     }
 
     pub(crate) const fn real(&self) -> RealApic {

@@ -5,6 +5,7 @@ use core::arch::global_asm;
 use super::cpu::{Control, IstStacks, load_idt};
 use super::identity::{BootMap, KernelMap};
 use super::percpu::{self, PerCpu};
+use super::unit::ApicPage;
 use super::{
     Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, red_zone, smp, unit,
 };
@@ -171,14 +172,20 @@ fn start(magic: u32, information: u64) {
         .as_ref()
         .and_then(|rsdp| find_table(rsdp, *b"FACP", &KernelMap).ok())
         .and_then(read_pm_timer);
+    let x2apic_wanted = boot.command_line.get("apic") != Some("xapic");
     if boot.command_line.get("backend") == Some("vrar") {
-        if let Err(error) = unit::start_shim(cpus.local_apic()) {
+        let page = if x2apic_wanted {
+            ApicPage::Open
+        } else {
+            ApicPage::Trapped
+        };
+        if let Err(error) = unit::start_shim(cpus.local_apic(), page) {
             panic!("the shim cannot start: {error}");
         }
         // What CPUID shows has changed.
         control = Control::detect();
     }
-    if let Err(error) = apic::choose(control.x2apic, cpus.local_apic()) {
+    if let Err(error) = apic::choose(control.x2apic && x2apic_wanted, cpus.local_apic()) {
         panic!("the local APIC cannot be mapped: {error}");
     }
     let clock = clock::calibrate(pm_timer);

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use rar_regs::{Detection, NativeCpu, RarSupport, SupportError};
 use rar_suite::Offences;
+pub(crate) use rar_vrar::ApicPage;
 use rar_vrar::{Config, Cpu, CpuMemory, LaunchError, Offence, Shim};
 
 use super::address::word;
@@ -16,13 +17,20 @@ use crate::println;
 static SHIM: Once<Shim> = Once::new();
 
 /// Makes this CPU the first guest of the shim, which then launches every CPU that starts. `apic` is the physical address of the local APICs.
-pub(crate) fn start_shim(apic: u64) -> Result<(), MapError> {
+///
+/// A kernel that stays in xAPIC mode has its registers trapped.
+pub(crate) fn start_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
     paging::map_device(apic, PAGE)?;
-    let page = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
+    let registers = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
         .ok_or(MapError::OutOfReach { address: apic })?;
     // SAFETY: RAM is mapped one to one by page tables that stay for ever, and so is the APIC since just now. Nothing in this kernel
     // writes to memory that is not its own.
-    let shim = unsafe { Shim::new(Config::new(0, page)) };
+    let shim = unsafe {
+        Shim::new(Config {
+            page,
+            ..Config::new(0, registers)
+        })
+    };
     let _first = SHIM.set(shim);
     launch();
     Ok(())

@@ -1,0 +1,152 @@
+//! The guest's APIC in xAPIC mode: a page of registers.
+
+use crate::apic::{Apic, Effect, Registers};
+use crate::command::Command;
+use crate::permissions::X2APIC_FIRST;
+
+const ID: u32 = 0x20;
+const END_OF_INTERRUPT: u32 = 0xB0;
+const LOGICAL_DESTINATION: u32 = 0xD0;
+const DESTINATION_FORMAT: u32 = 0xE0;
+const ERROR_STATUS: u32 = 0x280;
+const COMMAND: u32 = 0x300;
+const COMMAND_HIGH: u32 = 0x310;
+const SELF_INTERRUPT: u32 = 0x3F0;
+
+/// By what logical address an xAPIC is reached: 8 bits, flat or cluster by cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogicalAddress {
+    pub(crate) destination: u32,
+    pub(crate) format: u32,
+}
+
+impl LogicalAddress {
+    pub(crate) const RESET: Self = Self {
+        destination: 0,
+        format: u32::MAX,
+    };
+
+    /// Returns whether a message with this destination is for the APIC (SDM vol. 3, "Logical Destination Mode").
+    pub(crate) fn is_named_by(self, destination: u8) -> bool {
+        let own = self.destination >> 24;
+        let wanted = u32::from(destination);
+        let members = own & wanted & 0xF != 0;
+        match self.format >> 28 {
+            0xF => own & wanted != 0,
+            _ => (own >> 4 == wanted >> 4 || wanted >> 4 == 0xF) && members,
+        }
+    }
+}
+
+impl Apic {
+    /// Reads a register of the page. What does not exist reads zero.
+    pub(crate) fn read_page(&self, offset: u32, real: &impl Registers) -> u32 {
+        match offset & 0xFF0 {
+            ID => self.id() << 24,
+            LOGICAL_DESTINATION => self.logical().destination,
+            DESTINATION_FORMAT => self.logical().format,
+            COMMAND => words(self.command()).0,
+            COMMAND_HIGH => words(self.command()).1,
+            SELF_INTERRUPT => 0,
+            other => {
+                let value = self.register(X2APIC_FIRST + other / 16, real);
+                value.map_or(0, |value| words(value).0)
+            }
+        }
+    }
+
+    /// Writes a register of the page. What does not exist, or refuses the value, stays as it is.
+    pub(crate) fn write_page(&mut self, offset: u32, value: u32, real: &impl Registers) -> Effect {
+        let (low, high) = words(self.command());
+        let offset = offset & 0xFF0;
+        match offset {
+            LOGICAL_DESTINATION => self.logical_mut().destination = value & 0xFF00_0000,
+            DESTINATION_FORMAT => self.logical_mut().format = value | 0x0FFF_FFFF,
+            COMMAND_HIGH => self.set_command(u64::from(value) << 32 | u64::from(low)),
+            COMMAND => {
+                self.set_command(u64::from(high) << 32 | u64::from(value));
+                return Effect::Command(Command::from_xapic(high, value));
+            }
+            SELF_INTERRUPT => {}
+            // Any value will do, where an x2APIC wants zero.
+            END_OF_INTERRUPT | ERROR_STATUS => {
+                return self
+                    .write_register(X2APIC_FIRST + offset / 16, 0, real)
+                    .unwrap_or(Effect::Nothing);
+            }
+            _ => {
+                return self
+                    .write_register(X2APIC_FIRST + offset / 16, u64::from(value), real)
+                    .unwrap_or(Effect::Nothing);
+            }
+        }
+        Effect::Nothing
+    }
+}
+
+fn words(value: u64) -> (u32, u32) {
+    let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
+    (
+        u32::from_le_bytes([a, b, c, d]),
+        u32::from_le_bytes([e, f, g, h]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Destination, Mode};
+
+    struct Nothing;
+
+    impl Registers for Nothing {
+        fn read(&self, _: u32) -> u32 {
+            7
+        }
+
+        fn write(&self, _: u32, _: u32) {}
+    }
+
+    #[test]
+    fn two_words_make_a_command() {
+        let mut apic = Apic::new(3, 0xFEE0_0800, 0, 0x1FF);
+        assert_eq!(apic.read_page(0x20, &Nothing), 3 << 24);
+        assert_eq!(
+            apic.write_page(0x310, 0x0900_0000, &Nothing),
+            Effect::Nothing
+        );
+        let Effect::Command(command) = apic.write_page(0x300, 0x300, &Nothing) else {
+            panic!()
+        };
+        assert_eq!(
+            (command.mode, command.destination),
+            (Mode::RemoteAction, Destination::Physical(9))
+        );
+        assert_eq!(apic.read_page(0x300, &Nothing), 0x300);
+        assert_eq!(apic.read_page(0x310, &Nothing), 0x0900_0000);
+        assert_eq!(apic.read_page(0x30, &Nothing), 7);
+        assert_eq!(apic.read_page(0x3F0, &Nothing), 0);
+    }
+
+    #[test]
+    fn logical_addresses() {
+        let mut apic = Apic::new(0, 0xFEE0_0800, 0, 0x1FF);
+        apic.write_page(0xD0, 0x0400_0000, &Nothing);
+        assert!(apic.logical().is_named_by(0x0C) && !apic.logical().is_named_by(0x03));
+        apic.write_page(0xE0, 0, &Nothing);
+        apic.write_page(0xD0, 0x2400_0000, &Nothing);
+        for (destination, named) in [(0x24, true), (0xF4, true), (0x14, false), (0x21, false)] {
+            assert_eq!(
+                apic.logical().is_named_by(destination),
+                named,
+                "{destination:#x}"
+            );
+        }
+        // An end of interrupt with any value.
+        apic.take(0x40, false);
+        apic.accept(0x40);
+        apic.write_page(0xB0, 5, &Nothing);
+        apic.take(0x31, false);
+        assert_eq!(apic.next(), Some(0x31));
+    }
+}
