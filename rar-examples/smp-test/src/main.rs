@@ -3,6 +3,7 @@
 #![no_main]
 
 mod options;
+mod shim_check;
 
 use core::fmt;
 
@@ -64,6 +65,12 @@ fn main() -> ! {
     smp::run_on_all(run);
     if !clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
         println!("a CPU did not return from the suite");
+        exit(ExitCode::Failure)
+    }
+    if unit::is_shim()
+        && let Err(why) = shim_check::check()
+    {
+        println!("shim: {why}");
         exit(ExitCode::Failure)
     }
     let passed = SUMMARY

@@ -42,6 +42,18 @@ pub fn halt_forever() -> ! {
     }
 }
 
+/// Ends the CPU that calls it by a triple fault: it shuts down, and on a machine without a shim all others with it.
+pub fn triple_fault() -> ! {
+    let nothing = x86::dtables::DescriptorTablePointer::<u64> {
+        limit: 0,
+        base: core::ptr::null(),
+    };
+    // SAFETY: no exception or interrupt can be delivered from here on, which is what is wanted.
+    unsafe { x86::dtables::lidt(&nothing) };
+    // SAFETY: raises #UD, which nobody handles.
+    unsafe { asm!("ud2", options(noreturn)) }
+}
+
 /// Interrupts disabled while the value lives; then as before.
 #[derive(Debug)]
 #[must_use = "interrupts are enabled again when it is dropped"]

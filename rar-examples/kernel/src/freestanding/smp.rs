@@ -5,7 +5,8 @@ mod starter;
 mod trampoline;
 
 pub(crate) use jobs::idle;
-pub use jobs::{everyone_done, run_on_all};
+pub use jobs::{done, everyone_done, run_on_all};
+pub use starter::restart;
 pub(crate) use starter::start;
 
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};

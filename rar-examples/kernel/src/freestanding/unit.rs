@@ -6,7 +6,8 @@ use core::ptr::NonNull;
 use rar_regs::{Detection, NativeCpu, RarSupport, SupportError};
 use rar_suite::Offences;
 pub(crate) use rar_vrar::ApicPage;
-use rar_vrar::{Config, Cpu, CpuMemory, LaunchError, Offence, Shim};
+pub use rar_vrar::LaunchError;
+use rar_vrar::{Config, Cpu, CpuMemory, Offence, Shim};
 
 use super::address::word;
 use super::frames::{self, PAGE};
@@ -36,19 +37,21 @@ pub(crate) fn start_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
     Ok(())
 }
 
-/// Launches the CPU that calls it, if there is a shim. Without the CPU goes on as it is, and detection tells.
+/// Launches the CPU that calls it, if there is a shim. Without it the CPU goes on as it is, and detection tells.
 pub(crate) fn launch() {
-    let Some(shim) = SHIM.get() else { return };
-    let launched = new_memory().map(|memory| {
-        // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `start_shim`: CPUs start in the
-        // kernel's space. 3. No device of this kernel has a vector at all.
-        unsafe { shim.launch(memory) }
-    });
-    match launched {
-        Some(Ok(()) | Err(LaunchError::AlreadyLaunched)) => {}
+    match try_launch() {
+        None | Some(Ok(()) | Err(LaunchError::AlreadyLaunched)) => {}
         Some(Err(error)) => println!("no shim on CPU {}: {error}", percpu::this().number()),
-        None => println!("no memory for the shim on CPU {}", percpu::this().number()),
     }
+}
+
+/// Launches the CPU that calls it and says what came of it; `None` without a shim, or without memory for it.
+pub fn try_launch() -> Option<Result<(), LaunchError>> {
+    let shim = SHIM.get()?;
+    let memory = new_memory()?;
+    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `start_shim`: CPUs start in the kernel's
+    // space. 3. No device of this kernel has a vector at all.
+    Some(unsafe { shim.launch(memory) })
 }
 
 /// Finds out whether this CPU has a RAR unit. Later CPUs are checked against the answer.
@@ -64,7 +67,7 @@ pub fn detect() -> Result<RarSupport, SupportError> {
 
 /// Returns what the shim knows of a CPU, where there is a shim.
 #[must_use]
-pub fn of(apic_id: u32) -> Option<&'static Cpu> {
+pub(crate) fn of(apic_id: u32) -> Option<&'static Cpu> {
     SHIM.get()?.cpu(apic_id)
 }
 
@@ -82,6 +85,12 @@ pub fn offences() -> Offences {
             count: all.count + count,
             what: if count > 0 { what } else { all.what },
         })
+}
+
+/// Returns the exit code by which the shim lost a CPU, if it did.
+#[must_use]
+pub fn gone(apic_id: u32) -> Option<u64> {
+    of(apic_id)?.gone()
 }
 
 /// Returns whether the units are the shim's.

@@ -11,7 +11,8 @@ use rar_shootdown::{Everyone, Machine as _, Shootdown, TargetSet};
 
 use super::layout::{KERNEL_PAGES, PAGES, Slot, region_address};
 use super::op::{Op, Reset};
-use super::world::{Held, World};
+use super::try_lock::Held;
+use super::world::World;
 use crate::machine::{Machine, Member, Vector};
 use crate::page_tables::Entry;
 use crate::schedule::step;

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use rar_percpu::CpuId;
 
 use super::all;
+use crate::freestanding::percpu::PerCpu;
 use crate::freestanding::{apic, irq, log, percpu, vector};
 
 static JOB: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
@@ -30,8 +31,14 @@ pub fn run_on_all(job: fn(CpuId)) {
 /// Returns whether every CPU has finished the last job.
 #[must_use]
 pub fn everyone_done() -> bool {
+    done(all())
+}
+
+/// Returns whether these CPUs have finished the last job.
+#[must_use]
+pub fn done(mut cpus: impl Iterator<Item = &'static PerCpu>) -> bool {
     let number = JOBS.load(Ordering::Acquire);
-    all().all(|cpu| cpu.jobs_done().load(Ordering::Acquire) >= number)
+    cpus.all(|cpu| cpu.jobs_done().load(Ordering::Acquire) >= number)
 }
 
 fn next_job(done: u64) -> Option<fn(CpuId)> {

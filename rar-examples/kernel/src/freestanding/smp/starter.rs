@@ -56,6 +56,19 @@ pub(crate) fn start(mut listed: CpuList) {
     });
 }
 
+/// Starts a CPU again that was lost, by INIT and start-up, under the next free number.
+///
+/// # Errors
+///
+/// Says why it does not come.
+pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
+    let trampoline = make_trampoline().ok_or("there is no free page below 1 MiB")?;
+    let number = u32::try_from(super::all().count()).map_err(|_| "too many CPUs")?;
+    let cpu = start_one(&trampoline, id.get(), number)?;
+    add(cpu);
+    Ok(cpu)
+}
+
 fn make_trampoline() -> Option<Trampoline> {
     let page = frames::take_low_page()?;
     let kernel = kernel()?;

@@ -1,0 +1,45 @@
+//! What the shim owes a kernel besides RAR units: a second launch is refused, and a CPU that dies is reported and can be started again.
+
+use rar_kernel::{clock, irq, println, smp, unit};
+use rar_percpu::CpuId;
+
+/// How long a CPU may take to die.
+const MILLISECONDS: u64 = 10_000;
+/// The exit code of a shutdown, which ends a triple fault.
+const SHUTDOWN: u64 = 0x7F;
+
+/// Makes the checks and says what failed; the last CPU is lost on the way, so nothing else can follow.
+pub(crate) fn check() -> Result<(), &'static str> {
+    match unit::try_launch() {
+        Some(Err(unit::LaunchError::AlreadyLaunched)) => {}
+        _ => return Err("a CPU under the shim was launched once more"),
+    }
+    let last = smp::cpus().map_or(1, smp::Cpus::online) - 1;
+    let Some(id) = smp::apic_id(last).filter(|_| last > 0) else {
+        return Ok(());
+    };
+    smp::run_on_all(die_if_last);
+    let gone = || unit::gone(id.get());
+    if !clock::wait_until(MILLISECONDS, || gone().is_some()) {
+        return Err("a triple fault was not reported");
+    }
+    if gone() != Some(SHUTDOWN) {
+        return Err("a triple fault was reported as something else");
+    }
+    let others = || smp::all().filter(|cpu| cpu.number() != last);
+    if !clock::wait_until(MILLISECONDS, || smp::done(others())) {
+        return Err("the other CPUs did not outlive a triple fault");
+    }
+    smp::restart(id)?;
+    if gone().is_some() {
+        return Err("a CPU that was started again is still reported as gone");
+    }
+    println!("shim: a second launch was refused, CPU {last} died alone and was started again");
+    Ok(())
+}
+
+fn die_if_last(cpu: CpuId) {
+    if cpu.get() + 1 == smp::cpus().map_or(1, smp::Cpus::online) {
+        irq::triple_fault();
+    }
+}
