@@ -60,6 +60,6 @@ fn software_skips_the_tests_of_units() {
 
 #[test]
 fn a_run_repeats_itself() {
-    let repeat = || run(lab::config(3)).tests;
+    let repeat = || run(lab::config(2)).tests;
     assert_eq!(repeat(), repeat());
 }
