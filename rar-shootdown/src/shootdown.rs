@@ -210,16 +210,18 @@ impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
         let held = self.domain.cpu(cpu.id())?.slots_held();
         let mut started = None;
         loop {
+            // Counted before the claim: an interrupt right after it must not wait for another slot.
+            let holds_others = held.fetch_add(1, Ordering::Relaxed) > 0;
             let slot = self
                 .slots
                 .claim(home)
                 .or_else(|| self.slots.reclaim(home, self.domain.cpus()));
             if slot.is_some() {
-                held.fetch_add(1, Ordering::Relaxed);
                 return slot;
             }
+            held.fetch_sub(1, Ordering::Relaxed);
             let hopeless = || self.slots.quarantined() == self.slots.usable();
-            let waits = may_wait && held.load(Ordering::Relaxed) == 0 && !hopeless();
+            let waits = may_wait && !holds_others && !hopeless();
             let now = self.machine.now();
             if !waits || now.is_past(*started.get_or_insert(now), self.policy.slot) {
                 return None;
