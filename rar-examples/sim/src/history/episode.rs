@@ -50,6 +50,8 @@ pub struct Episode {
     pub patience: u64,
     /// What it means that the fallback was needed.
     pub fallbacks: Fallbacks,
+    /// How often, of 256 times that it could, a CPU walks the page tables of some page without being asked.
+    pub speculation: u8,
     /// After how many steps a run that has not ended counts as hanging.
     pub most_steps: u64,
 }
@@ -121,6 +123,7 @@ impl Episode {
             scheduler: Scheduler::Deterministic,
             patience: PATIENCE,
             fallbacks: Fallbacks::Unexpected,
+            speculation: 32,
             most_steps: MOST_STEPS_PER_CPU * u64::from(cpus),
         }
     }
@@ -209,7 +212,7 @@ impl Episode {
                 Scheduler::Threads => Clock::Time,
             },
             seed,
-            speculation: 32,
+            speculation: self.speculation,
             ..Config::new(self.cpus)
         }
     }

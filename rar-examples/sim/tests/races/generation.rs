@@ -127,7 +127,7 @@ impl Default for Served {
 
 /// The unit answers at about the time when the fallback is asked: sometimes before the generation is served, sometimes after.
 #[test]
-fn fallback_versus_late_microcode() {
+fn fallback_generation_and_hardware_both_answer() {
     let (mut microcode_first, mut generation_first) = (0, 0);
     let totals = race(
         |seed| {

@@ -58,7 +58,7 @@ fn change(script: &mut Script, kind: u8) -> Op {
 
 /// A CPU that defers is left alone, and flushes when it comes back; what spares nobody reaches it in its sleep.
 #[test]
-fn target_set_versus_a_cpu_that_comes_back() {
+fn entering_and_leaving_idle_while_targeted() {
     let totals = race(|_| machine(), coming_back, &mut |(), sight| {
         let asleep = |cpu: &usize| {
             let activity = sight.cpu(*cpu).with_unit(|unit| unit.activity());

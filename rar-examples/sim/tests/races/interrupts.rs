@@ -7,7 +7,7 @@ use crate::race::{race, slow_machine};
 
 /// An interrupt comes while its CPU holds slots, and flushes too: with no slot left it does not wait for one (I7).
 #[test]
-fn nested_flush_with_slots_held() {
+fn nested_flush_from_an_interrupt_with_slots_held() {
     let totals = race(
         |_| slow_machine(),
         |script| {

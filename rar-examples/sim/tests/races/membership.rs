@@ -1,6 +1,6 @@
 //! CPUs that come and go while others flush (I10).
 
-use rar_sim::history::{Op, Reset};
+use rar_sim::history::{Episode, Op, Reset};
 
 use crate::observer::{CPUS, Sight};
 use crate::race::{Script, machine, race};
@@ -18,15 +18,30 @@ fn coming_and_going(script: &mut Script) {
                 script.add(cpu, Op::Unplug { moments, reset });
                 script.add(cpu, Op::Sweep);
             } else {
-                let slot = if script.choice.bool() {
-                    script.page()
+                let (space, region) = (0, script.choice.u8(..2));
+                let op = if script.choice.bool() {
+                    Op::RemapMany {
+                        space,
+                        region,
+                        first: 0,
+                        count: 6,
+                    }
                 } else {
-                    script.kernel_page()
+                    let slot = script.kernel_page();
+                    Op::Remap { space, slot }
                 };
-                script.add(cpu, Op::Remap { space: 0, slot });
-                script.add(cpu, Op::Remap { space: 0, slot });
+                script.add(cpu, op.clone());
+                script.add(cpu, op);
             }
         }
+    }
+}
+
+/// CPUs that cache whatever they can, also while they come online.
+fn restless_machine() -> Episode {
+    Episode {
+        speculation: 200,
+        ..machine()
     }
 }
 
@@ -39,7 +54,7 @@ fn is_flushed_elsewhere(sight: &Sight<'_>, cpu: usize) -> bool {
 #[test]
 fn target_set_versus_a_joining_cpu() {
     let totals = race(
-        |_| machine(),
+        |_| restless_machine(),
         coming_and_going,
         &mut |online: &mut [bool; CPUS], sight| {
             let joined = |(cpu, was): (usize, &mut bool)| {
@@ -57,9 +72,9 @@ fn target_set_versus_a_joining_cpu() {
 
 /// A CPU leaves with entries open: it flushes on its way out, and nobody waits for it.
 #[test]
-fn target_goes_offline() {
+fn going_offline_while_targeted() {
     let totals = race(
-        |_| machine(),
+        |_| restless_machine(),
         coming_and_going,
         &mut |online: &mut [bool; CPUS], sight| {
             let left = |(cpu, was): (usize, &mut bool)| {

@@ -71,7 +71,7 @@ impl Default for Written {
 
 /// Units scan while entries are being written: who sees PENDING sees the whole payload.
 #[test]
-fn payload_versus_pending() {
+fn payload_visible_before_pending() {
     let totals = race(
         |_| machine(),
         one_space,
