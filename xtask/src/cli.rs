@@ -133,6 +133,9 @@ pub(crate) struct QemuArgs {
     /// What executes remote flushes [default: vrar; for a sabotage what its patch names]
     #[arg(long, value_enum)]
     pub(crate) backend: Option<Backend>,
+    /// How the kernel drives its local APIC; software backend: x2apic where the CPU has it
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Apic::X2apic)]
+    pub(crate) apic: Apic,
     /// Run only the tests of exactly these names
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = test_name)]
     pub(crate) test: Vec<String>,
@@ -192,6 +195,15 @@ impl fmt::Display for Backend {
             Self::Software => "software",
         })
     }
+}
+
+/// How the kernel drives its local APIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Apic {
+    /// By model-specific registers
+    X2apic,
+    /// By a page of registers
+    Xapic,
 }
 
 /// TCG's threads.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// QEMU's exit code when the guest wrote 0x10: every test passed.
-const PASSED: i32 = 33;
+pub(crate) const PASSED: i32 = 33;
 /// The guest wrote 0x11: some test failed.
 const FAILED: i32 = 35;
 /// The guest wrote 0x12: a panic.

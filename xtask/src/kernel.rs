@@ -32,6 +32,20 @@ pub(crate) fn freestanding(workspace: &Workspace, target: &Path, subcommand: &st
     Ok(with_rustflags(cmd, &RUSTFLAGS))
 }
 
+/// Builds the kernel of another workspace and returns its ELF file.
+pub(crate) fn build_foreign(
+    root: &Path,
+    target: &Path,
+    package: &str,
+    shell: Shell,
+) -> Result<PathBuf> {
+    let cmd = cargo(root, target, "build")?
+        .args(["--profile", PROFILE, "--target", TARGET])
+        .env("DEFMT_LOG", "info");
+    with_rustflags(cmd, &RUSTFLAGS).require(shell)?;
+    finished(target, package)
+}
+
 /// Returns the target folder of kernels.
 pub(crate) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("kernel")
@@ -48,6 +62,10 @@ pub(crate) fn build(
     freestanding(workspace, target, "build")?
         .args(["--package", package])
         .require(shell)?;
+    finished(target, package)
+}
+
+fn finished(target: &Path, package: &str) -> Result<PathBuf> {
     let elf = target.join(TARGET).join(PROFILE).join(package);
     ensure!(
         elf.is_file(),

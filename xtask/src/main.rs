@@ -11,6 +11,7 @@ mod defmt;
 mod disasm;
 mod doubt;
 mod elf;
+mod example;
 mod fault;
 mod guest;
 mod host;

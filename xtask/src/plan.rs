@@ -1,6 +1,6 @@
 //! Which runs a command makes, and the QEMU command line of each.
 
-use crate::cli::{Backend, QemuArgs, Thread};
+use crate::cli::{Apic, Backend, QemuArgs, Thread};
 use crate::command::{Cmd, utf8};
 use crate::judge::Expectation;
 use anyhow::Result;
@@ -113,6 +113,8 @@ pub(crate) struct Run {
     pub(crate) cpus: u32,
     /// What executes remote flushes.
     pub(crate) backend: Backend,
+    /// How the kernel drives its local APIC.
+    pub(crate) apic: Apic,
     /// TCG's threads.
     pub(crate) thread: Thread,
     /// The tests.
@@ -132,6 +134,7 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
         let run = |thread, tests| Run {
             cpus,
             backend: args.backend.unwrap_or(Backend::Vrar),
+            apic: args.apic,
             thread,
             tests,
             flushes: args.flushes.unwrap_or(if thread == Thread::Multi {
@@ -188,7 +191,12 @@ impl Run {
                 names => &format!("{}-tests", names.len()),
             },
         };
-        format!("{}-{}cpus-{}-{list}", self.backend, self.cpus, self.thread)
+        let apic = match self.apic {
+            Apic::X2apic => "",
+            Apic::Xapic => "-xapic",
+        };
+        let (backend, cpus, thread) = (self.backend, self.cpus, self.thread);
+        format!("{backend}{apic}-{cpus}cpus-{thread}-{list}")
     }
 
     /// Returns the kernel's command line, for a host with that many cores.
@@ -198,7 +206,10 @@ impl Run {
             Tests::Race => "list=race".to_owned(),
             Tests::Named(names) => format!("test={}", names.join(",")),
         };
-        let line = format!("{tests} flushes={} backend={}", self.flushes, self.backend);
+        let mut line = format!("{tests} flushes={} backend={}", self.flushes, self.backend);
+        if self.apic == Apic::Xapic {
+            line.push_str(" apic=xapic");
+        }
         if self.thread == Thread::Single {
             return line;
         }
@@ -322,6 +333,10 @@ mod tests {
             labels(&["--backend", "software", "--cpus", "1"]),
             ["software-1cpus-single-functional"]
         );
+        let xapic = plan(&["--apic", "xapic", "--cpus", "1"]);
+        let xapic = xapic.first().unwrap();
+        assert_eq!(xapic.label(), "vrar-xapic-1cpus-single-functional");
+        assert!(xapic.kernel_command_line(2).ends_with(" apic=xapic"));
     }
 
     #[test]

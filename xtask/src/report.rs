@@ -206,7 +206,7 @@ pub(crate) fn tail<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Backend, Thread};
+    use crate::cli::{Apic, Backend, Thread};
     use crate::plan::Tests;
     use crate::records::TestRecord;
 
@@ -234,6 +234,7 @@ mod tests {
         let run = Run {
             cpus: 2,
             backend: Backend::Software,
+            apic: Apic::X2apic,
             thread: Thread::Single,
             tests: Tests::Functional,
             flushes: 1,

@@ -1,6 +1,6 @@
 //! Shows that the tests notice: a small patch breaks a copy of the workspace, and the right test must fail.
 
-use crate::cli::{Backend, QemuArgs, SabotageArgs, Thread};
+use crate::cli::{Apic, Backend, QemuArgs, SabotageArgs, Thread};
 use crate::command::Shell;
 use crate::copy;
 use crate::fault::{Fault, Reason, reason_of};
@@ -315,6 +315,7 @@ fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
     Run {
         cpus,
         backend,
+        apic: Apic::X2apic,
         thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),
         flushes: VOLUME,

@@ -2,10 +2,11 @@
 
 use crate::arrows;
 use crate::cargo::cargo;
-use crate::cli::{Backend, CiArgs, Stage, TestArgs, Thread};
+use crate::cli::{Apic, Backend, CiArgs, Stage, TestArgs, Thread};
 use crate::command::Shell;
 use crate::defects;
 use crate::disasm;
+use crate::example;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
 use crate::kernel;
@@ -26,6 +27,9 @@ use std::time::{Duration, Instant};
 
 /// What executes remote flushes in `cargo xtask test`, and flushes per CPU in the storm: under the shim each costs some world switches.
 const BACKENDS: [(Backend, u32); 2] = [(Backend::Software, 20_000), (Backend::Vrar, 5_000)];
+
+/// Flushes per CPU where each access to the APIC is a world switch and an instruction to decode.
+const XAPIC_VOLUME: u32 = 1_000;
 
 /// Flushes per CPU where host threads race.
 const RACE_VOLUME: u32 = 100;
@@ -356,6 +360,7 @@ impl Context {
         let run = |backend, cpus, thread, tests, flushes| Run {
             cpus,
             backend,
+            apic: Apic::X2apic,
             thread,
             tests,
             flushes,
@@ -369,14 +374,29 @@ impl Context {
             runs.extend([1, 2, 4, 8].map(functional));
             runs.extend([2, 4].map(race));
         }
+        runs.push(Run {
+            apic: Apic::Xapic,
+            ..run(
+                Backend::Vrar,
+                2,
+                Thread::Single,
+                Tests::Functional,
+                XAPIC_VOLUME,
+            )
+        });
         let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
         print!("{}", report::render(&reports));
+        let example = example::check(&self.workspace, qemu, self.shell);
         let names = BACKENDS.map(|(backend, _)| backend.to_string());
-        let note = format!("{} boots, backends {}", runs.len(), names.join(" and "));
+        let note = format!(
+            "{} boots, backends {}, and the shim in another workspace",
+            runs.len(),
+            names.join(" and ")
+        );
         Ok(Done {
             tests: report::count(&reports),
             note,
-            failure: qemu::verdict(&reports).err(),
+            failure: qemu::verdict(&reports).and(example).err(),
         })
     }
 }

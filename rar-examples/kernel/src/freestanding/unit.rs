@@ -87,6 +87,20 @@ pub fn offences() -> Offences {
         })
 }
 
+core::arch::global_asm!(include_str!("cpu/registers.s"), options(att_syntax));
+
+unsafe extern "C" {
+    fn rar_kernel_registers_survive() -> u64;
+}
+
+/// Returns whether a register access that the shim answers leaves every other register as it was: general, SSE, flags.
+#[must_use]
+pub fn registers_survive() -> bool {
+    // SAFETY: ring 0 and register 0xCF exists under the shim; the assembly keeps to the calling convention. Interrupts are enabled as they
+    // were: kernels call it with interrupts on.
+    unsafe { rar_kernel_registers_survive() == 0 }
+}
+
 /// Returns the exit code by which the shim lost a CPU, if it did.
 #[must_use]
 pub fn gone(apic_id: u32) -> Option<u64> {
