@@ -4,80 +4,8 @@
 //! shim's own interrupts out; what the guest sees of them is here. Timers and local vector table are the machine's own.
 
 use crate::apic_page::LogicalAddress;
-use crate::command::Command;
-use crate::permissions::X2APIC_FIRST;
-
-/// A register access that raises #GP(0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused;
-
-/// What a register write asks of the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Nothing,
-    /// The service of this vector has ended.
-    Ended(u8),
-    /// An interrupt command is sent.
-    Command(Command),
-    /// An interrupt to the CPU itself.
-    SelfInterrupt(u8),
-}
-
-/// The registers that stay the machine's own.
-pub(crate) trait Registers {
-    fn read(&self, offset: u32) -> u32;
-    fn write(&self, offset: u32, value: u32);
-}
-
-/// A set of vectors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Vectors([u64; 4]);
-
-impl From<[u64; 4]> for Vectors {
-    fn from(words: [u64; 4]) -> Self {
-        Self(words)
-    }
-}
-
-impl Vectors {
-    pub(crate) fn contains(&self, vector: u8) -> bool {
-        self.0
-            .get(usize::from(vector / 64))
-            .is_some_and(|word| word >> (vector % 64) & 1 != 0)
-    }
-
-    pub(crate) fn insert(&mut self, vector: u8) {
-        if let Some(word) = self.0.get_mut(usize::from(vector / 64)) {
-            *word |= 1 << (vector % 64);
-        }
-    }
-
-    pub(crate) fn remove(&mut self, vector: u8) {
-        if let Some(word) = self.0.get_mut(usize::from(vector / 64)) {
-            *word &= !(1 << (vector % 64));
-        }
-    }
-
-    pub(crate) fn highest(&self) -> Option<u8> {
-        let (number, word) = [0_u32, 1, 2, 3]
-            .iter()
-            .zip(&self.0)
-            .rfind(|(_, word)| **word != 0)?;
-        u8::try_from(number * 64 + 63 - word.leading_zeros()).ok()
-    }
-
-    pub(crate) fn add(&mut self, words: [u64; 4]) {
-        for (word, more) in self.0.iter_mut().zip(words) {
-            *word |= more;
-        }
-    }
-
-    fn word(&self, number: u32) -> u32 {
-        (0..32)
-            .filter(|bit| u8::try_from(number * 32 + bit).is_ok_and(|vector| self.contains(vector)))
-            .fold(0, |word, bit| word | 1 << bit)
-    }
-}
+use crate::apic_registers::{Effect, Refused};
+use crate::vectors::Vectors;
 
 /// How the guest reaches its APIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,43 +20,21 @@ const BASE_X2APIC: u64 = 1 << 10;
 const BASE_ENABLE: u64 = 1 << 11;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 
-/// Register numbers: the offset in the page, divided by 16.
-mod register {
-    pub(super) const ID: u32 = 0x02;
-    pub(super) const VERSION: u32 = 0x03;
-    pub(super) const TASK_PRIORITY: u32 = 0x08;
-    pub(super) const PROCESSOR_PRIORITY: u32 = 0x0A;
-    pub(super) const END_OF_INTERRUPT: u32 = 0x0B;
-    pub(super) const LOGICAL_DESTINATION: u32 = 0x0D;
-    pub(super) const SPURIOUS: u32 = 0x0F;
-    pub(super) const IN_SERVICE: u32 = 0x10;
-    pub(super) const TRIGGER_MODE: u32 = 0x18;
-    pub(super) const REQUESTED: u32 = 0x20;
-    pub(super) const ERROR_STATUS: u32 = 0x28;
-    pub(super) const COMMAND: u32 = 0x30;
-    pub(super) const LOCAL_FIRST: u32 = 0x32;
-    pub(super) const LOCAL_LAST: u32 = 0x37;
-    pub(super) const INITIAL_COUNT: u32 = 0x38;
-    pub(super) const CURRENT_COUNT: u32 = 0x39;
-    pub(super) const DIVIDE: u32 = 0x3E;
-    pub(super) const SELF_INTERRUPT: u32 = 0x3F;
-}
-
 /// The state of one guest's APIC.
 #[derive(Clone, Debug)]
 pub(crate) struct Apic {
     id: u32,
     base: u64,
-    task_priority: u8,
-    spurious: u32,
+    pub(crate) task_priority: u8,
+    pub(crate) spurious: u32,
     command: u64,
     logical: LogicalAddress,
-    requested: Vectors,
-    in_service: Vectors,
+    pub(crate) requested: Vectors,
+    pub(crate) in_service: Vectors,
     /// Taken from a controller that is no local APIC: they have no priority and no end.
     external: Vectors,
     /// Level-triggered: acknowledged at the machine's APIC when the guest ends them.
-    level: Vectors,
+    pub(crate) level: Vectors,
 }
 
 impl Apic {
@@ -220,7 +126,7 @@ impl Apic {
     }
 
     /// Returns the class of the running code: a vector must be above it.
-    fn priority_class(&self) -> u8 {
+    pub(crate) fn priority_class(&self) -> u8 {
         let serving = self.in_service.highest().unwrap_or(0) >> 4;
         serving.max(self.task_priority >> 4)
     }
@@ -251,7 +157,8 @@ impl Apic {
         }
     }
 
-    fn end(&mut self) -> Effect {
+    /// Ends the service of the highest vector.
+    pub(crate) fn end(&mut self) -> Effect {
         let Some(vector) = self.in_service.highest() else {
             return Effect::Nothing;
         };
@@ -284,92 +191,6 @@ impl Apic {
     pub(crate) fn set_command(&mut self, command: u64) {
         self.command = command;
     }
-
-    /// Reads a register of an x2APIC.
-    pub(crate) fn read(&self, msr: u32, real: &impl Registers) -> Result<u64, Refused> {
-        if self.mode() != ApicMode::X2apic {
-            return Err(Refused);
-        }
-        self.register(msr, real)
-    }
-
-    /// Reads a register by its number in an x2APIC, whatever the mode.
-    pub(crate) fn register(&self, msr: u32, real: &impl Registers) -> Result<u64, Refused> {
-        let number = msr.wrapping_sub(X2APIC_FIRST);
-        Ok(u64::from(match number {
-            register::ID => self.id,
-            register::TASK_PRIORITY => u32::from(self.task_priority),
-            register::PROCESSOR_PRIORITY => {
-                let class = self.priority_class();
-                let task = self.task_priority;
-                u32::from(if task >> 4 == class { task } else { class << 4 })
-            }
-            register::LOGICAL_DESTINATION => self.logical_id(),
-            register::SPURIOUS => self.spurious,
-            register::IN_SERVICE..register::TRIGGER_MODE => {
-                self.in_service.word(number - register::IN_SERVICE)
-            }
-            register::TRIGGER_MODE..register::REQUESTED => {
-                self.level.word(number - register::TRIGGER_MODE)
-            }
-            register::REQUESTED..register::ERROR_STATUS => {
-                self.requested.word(number - register::REQUESTED)
-            }
-            register::ERROR_STATUS => 0,
-            register::COMMAND => return Ok(self.command),
-            register::VERSION
-            | register::LOCAL_FIRST..=register::LOCAL_LAST
-            | register::INITIAL_COUNT
-            | register::CURRENT_COUNT
-            | register::DIVIDE => real.read(number << 4),
-            _ => return Err(Refused),
-        }))
-    }
-
-    /// Writes a register of an x2APIC.
-    pub(crate) fn write(
-        &mut self,
-        msr: u32,
-        value: u64,
-        real: &impl Registers,
-    ) -> Result<Effect, Refused> {
-        if self.mode() != ApicMode::X2apic {
-            return Err(Refused);
-        }
-        self.write_register(msr, value, real)
-    }
-
-    /// Writes a register by its number in an x2APIC, whatever the mode.
-    pub(crate) fn write_register(
-        &mut self,
-        msr: u32,
-        value: u64,
-        real: &impl Registers,
-    ) -> Result<Effect, Refused> {
-        let number = msr.wrapping_sub(X2APIC_FIRST);
-        if number == register::COMMAND {
-            let command = Command::from_x2apic(value).ok_or(Refused)?;
-            self.command = value;
-            return Ok(Effect::Command(command));
-        }
-        let value = u32::try_from(value).map_err(|_| Refused)?;
-        match number {
-            register::TASK_PRIORITY => self.task_priority = byte(value)?,
-            register::END_OF_INTERRUPT if value == 0 => return Ok(self.end()),
-            register::SPURIOUS if value & !0x13FF == 0 => self.spurious = value,
-            register::ERROR_STATUS if value == 0 => {}
-            register::SELF_INTERRUPT => return Ok(Effect::SelfInterrupt(byte(value)?)),
-            register::LOCAL_FIRST..=register::LOCAL_LAST
-            | register::INITIAL_COUNT
-            | register::DIVIDE => real.write(number << 4, value),
-            _ => return Err(Refused),
-        }
-        Ok(Effect::Nothing)
-    }
-}
-
-fn byte(value: u32) -> Result<u8, Refused> {
-    u8::try_from(value).map_err(|_| Refused)
 }
 
 #[cfg(test)]
@@ -377,6 +198,7 @@ mod tests {
     use core::cell::Cell;
 
     use super::*;
+    use crate::apic_registers::Registers;
 
     /// One register of the machine.
     struct Machine(Cell<u32>);
@@ -404,9 +226,9 @@ mod tests {
     }
 
     fn request(apic: &mut Apic, vector: u8) {
-        let mut set = Vectors::default();
-        set.insert(vector);
-        apic.request(set.0);
+        let mut words = [0; 4];
+        words[usize::from(vector / 64)] = 1 << (vector % 64);
+        apic.request(words);
     }
 
     #[test]
@@ -459,45 +281,6 @@ mod tests {
         apic.take_external(0x20);
         apic.accept(0x20);
         assert_eq!((apic.next(), apic.in_service.highest()), (None, None));
-    }
-
-    #[test]
-    fn registers_and_refusals() {
-        let mut apic = x2apic(0x25);
-        assert_eq!(apic.read(0x802, &machine()), Ok(0x25));
-        assert_eq!(apic.read(0x80D, &machine()), Ok(0x2_0020));
-        let machine = machine();
-        apic.write(0x832, 0x1_0030, &machine).unwrap();
-        assert_eq!(apic.read(0x832, &machine), Ok(0x1_0030));
-        let icr = 7 << 32 | 0x300;
-        let command = Command::from_x2apic(icr).unwrap();
-        assert_eq!(
-            apic.write(0x830, icr, &machine),
-            Ok(Effect::Command(command))
-        );
-        assert_eq!(apic.read(0x830, &machine), Ok(icr));
-        assert_eq!(apic.write(0x830, 1 << 12, &machine), Err(Refused));
-        assert_eq!(
-            apic.write(0x83F, 0x41, &machine),
-            Ok(Effect::SelfInterrupt(0x41))
-        );
-        for (msr, value) in [
-            (0x802, 1),
-            (0x808, 0x100),
-            (0x80B, 1),
-            (0x80D, 0),
-            (0x80F, 0x1_0000),
-            (0x810, 0),
-            (0x831, 0),
-            (0x839, 0),
-            (0x8FF, 0),
-            (0x832, 1 << 32),
-        ] {
-            assert_eq!(apic.write(msr, value, &machine), Err(Refused), "{msr:#x}");
-        }
-        for msr in [0x800, 0x80B, 0x80E, 0x831, 0x83F, 0x840] {
-            assert_eq!(apic.read(msr, &machine), Err(Refused), "{msr:#x}");
-        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The guest's APIC in xAPIC mode: a page of registers.
 
-use crate::apic::{Apic, Effect, Registers};
+use crate::apic::Apic;
+use crate::apic_registers::{Effect, Registers};
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
 

@@ -2,10 +2,10 @@
 
 use rar_model::Activity;
 
-use crate::apic::Vectors;
 use crate::command::Command;
 use crate::unit::Service;
 use crate::vcpu::{State, Vcpu};
+use crate::vectors::Vectors;
 use crate::vmcb::{event, intercept_1, interrupt_control};
 use crate::world;
 

@@ -5,6 +5,7 @@
 mod access;
 mod apic;
 mod apic_page;
+mod apic_registers;
 mod command;
 mod config;
 mod cpu;
@@ -28,6 +29,7 @@ mod shim;
 mod start;
 mod unit;
 mod vcpu;
+mod vectors;
 mod vmcb;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use rar_model::{ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, INFO, PENDING, PhysicalMemory};
 
-use crate::apic::{Effect, Refused};
+use crate::apic_registers::{Effect, Refused};
 use crate::exit::low;
 use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
 use crate::record::Offence;

@@ -42,17 +42,17 @@ impl NestedTables {
         let [_, gibibytes_at, large_at, small_at] = physical;
         set(top, 0, gibibytes_at | OPEN);
         for (number, offset) in (0..ENTRIES).zip(0_u64..) {
-            set(gibibytes, number, offset * GIBIBYTE | OPEN | LARGE);
+            set(gibibytes, number, (offset * GIBIBYTE) | OPEN | LARGE);
         }
         let around = apic & !(GIBIBYTE - 1);
         set(gibibytes, index(apic, GIBIBYTE), large_at | OPEN);
         for (number, offset) in (0..ENTRIES).zip(0_u64..) {
-            set(large, number, around + offset * LARGE_PAGE | OPEN | LARGE);
+            set(large, number, (around + offset * LARGE_PAGE) | OPEN | LARGE);
         }
         let around = apic & !(LARGE_PAGE - 1);
         set(large, index(apic, LARGE_PAGE), small_at | OPEN);
         for (number, offset) in (0..ENTRIES).zip(0_u64..) {
-            set(small, number, around + offset * PAGE | OPEN);
+            set(small, number, (around + offset * PAGE) | OPEN);
         }
         set(small, index(apic, PAGE), 0);
     }

@@ -92,7 +92,7 @@ impl RealApic {
     }
 }
 
-impl crate::apic::Registers for RealApic {
+impl crate::apic_registers::Registers for RealApic {
     fn read(&self, offset: u32) -> u32 {
         (*self).read(offset)
     }
