@@ -185,6 +185,7 @@ fn print(args: &Args, summary: &Summary, time: Duration) {
         steps,
         flushes,
         errors,
+        kinds: _,
         skipped,
         fallbacks,
         failures,

@@ -38,6 +38,8 @@ pub(crate) struct Counts {
     pub(crate) flushes: AtomicU64,
     /// Flushes that returned an error.
     pub(crate) errors: AtomicU64,
+    /// Operations of each kind.
+    pub(crate) kinds: [AtomicU64; Op::KINDS],
     /// Operations that found what they needed taken.
     pub(crate) skipped: AtomicU64,
     /// Flushes from an interrupt whose CPU held slots.
@@ -233,6 +235,12 @@ impl<'m> Actor<'m> {
     fn act(&self, op: &Op) {
         let (cpu, stage, world, machine) = (self.cpu, self.stage, self.stage.world, self.machine());
         let memory = &machine.memory;
+        stage
+            .counts
+            .kinds
+            .get(op.kind())
+            .into_iter()
+            .for_each(count);
         match *op {
             Op::Touch { slot, write } => self.touch(slot, write),
             Op::Sweep => Slot::all().for_each(|slot| self.touch(slot, false)),

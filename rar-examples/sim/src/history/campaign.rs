@@ -8,7 +8,7 @@ use rar_shootdown::Statistics;
 use serde::Serialize;
 
 use super::episode::{Ending, Episode, Scheduler};
-use super::op::History;
+use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
 
 /// How long a failing history is cut down.
@@ -42,6 +42,8 @@ pub struct Summary {
     pub flushes: u64,
     /// Flushes that returned an error.
     pub errors: u64,
+    /// Operations of each kind, in the order of `Op`.
+    pub kinds: [u64; Op::KINDS],
     /// Operations that found what they needed taken.
     pub skipped: u64,
     /// CPUs that had to be asked by the fallback.
@@ -258,6 +260,9 @@ impl Summary {
         self.steps += ending.steps;
         self.flushes += ending.flushes;
         self.errors += ending.errors;
+        for (sum, done) in self.kinds.iter_mut().zip(ending.kinds) {
+            *sum += done;
+        }
         self.skipped += ending.skipped;
         self.fallbacks += fallbacks;
         self.failures += failures;

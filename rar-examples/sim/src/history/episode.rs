@@ -13,7 +13,7 @@ use crate::machine::{Addressing, Backend, Clock, Config, Machine, Memory};
 use crate::schedule::End;
 
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How the CPUs take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,8 @@ pub struct Ending {
     pub flushes: u64,
     /// Flushes that returned an error.
     pub errors: u64,
+    /// Operations of each kind, in the order of [`Op`].
+    pub kinds: [u64; Op::KINDS],
     /// Operations that found what they needed taken.
     pub skipped: u64,
     /// What the oracle saw.
@@ -104,6 +106,8 @@ impl Ending {
 const MOST_STEPS_PER_CPU: u64 = 500_000;
 /// Long enough that only who never answers is late.
 const PATIENCE: u64 = 20_000;
+/// How often a CPU may look at its unit, at most, before a slow unit answers.
+const SLOWEST: u8 = 24;
 /// Ten seconds in microseconds.
 const REAL_PATIENCE: u64 = 10_000_000;
 
@@ -184,16 +188,18 @@ impl Episode {
             End::Complete(steps) => (true, steps),
             End::Stopped(steps) => (false, steps),
         };
+        let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Ok(Ending {
             violation: world.oracle.violation(),
             complete,
             steps,
-            flushes: stage.counts.flushes.load(Ordering::Relaxed),
-            errors: stage.counts.errors.load(Ordering::Relaxed),
-            skipped: stage.counts.skipped.load(Ordering::Relaxed),
+            flushes: get(&stage.counts.flushes),
+            errors: get(&stage.counts.errors),
+            kinds: stage.counts.kinds.each_ref().map(get),
+            skipped: get(&stage.counts.skipped),
             tally: world.oracle.tally(),
-            nested: stage.counts.nested.load(Ordering::Relaxed),
-            made_up: stage.counts.made_up.load(Ordering::Relaxed),
+            nested: get(&stage.counts.nested),
+            made_up: get(&stage.counts.made_up),
             fallbacks: self.fallbacks,
             statistics: shootdown.statistics(),
             transfers: machine.meter().transfers(),
@@ -201,10 +207,23 @@ impl Episode {
         })
     }
 
+    /// Every second history has units that take their time, each its own: who does not wait for them is seen only then.
+    fn units(&self, seed: u64) -> Vec<Knobs> {
+        let mut choice = fastrand::Rng::with_seed(seed);
+        let mut unit = || {
+            let mut knobs = self.knobs;
+            if knobs.faults.delay == 0 && seed % 2 == 1 {
+                knobs.faults.delay = choice.u8(..SLOWEST);
+            }
+            knobs
+        };
+        (0..self.cpus).map(|_| unit()).collect()
+    }
+
     fn config(&self, seed: u64) -> Config {
         Config {
             backend: self.backend,
-            knobs: vec![self.knobs],
+            knobs: self.units(seed),
             addressing: self.addressing,
             interrupts: InterruptPolicy::IgnoreIf,
             clock: match self.scheduler {

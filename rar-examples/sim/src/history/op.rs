@@ -135,6 +135,36 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// How many kinds of operations there are.
+    pub const KINDS: usize = 19;
+
+    /// Returns the number of its kind, below [`KINDS`](Self::KINDS).
+    pub(crate) const fn kind(&self) -> usize {
+        match self {
+            Self::Touch { .. } => 0,
+            Self::Sweep => 1,
+            Self::Remap { .. } => 2,
+            Self::RemapMany { .. } => 3,
+            Self::RemapTwo { .. } => 4,
+            Self::RemapAtOnce { .. } => 5,
+            Self::Unmap { .. } => 6,
+            Self::Revoke { .. } => 7,
+            Self::FreeTable { .. } => 8,
+            Self::Collapse { .. } => 9,
+            Self::FreeKernelTable => 10,
+            Self::Abandon { .. } => 11,
+            Self::Switch { .. } => 12,
+            Self::SwitchAndForget { .. } => 13,
+            Self::Idle { .. } => 14,
+            Self::Guest { .. } => 15,
+            Self::InterruptsOff { .. } => 16,
+            Self::Unplug { .. } => 17,
+            Self::Interrupt { .. } => 18,
+        }
+    }
+}
+
 /// What a CPU that is offline goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reset {

@@ -19,7 +19,9 @@ fn one_target(script: &mut Script) {
     for _ in 0..4 {
         let (slot, space, region) = (script.page(), 0, script.choice.u8(..2));
         script.add(TARGET, Op::Touch { slot, write: false });
-        script.add(TARGET, Op::Sweep);
+        if script.choice.bool() {
+            script.add(TARGET, Op::Sweep);
+        }
         for cpu in 0..TARGET {
             let slot = script.page();
             let op = if script.choice.bool() {

@@ -8,30 +8,21 @@ use crate::race::{Script, machine, race};
 /// Half of the CPUs come and go, half flush them.
 fn coming_and_going(script: &mut Script) {
     script.everyone(&Op::Switch { space: 0 });
-    for _ in 0..5 {
-        for cpu in 0..CPUS {
-            if cpu % 2 == 0 {
-                script.add(cpu, Op::Sweep);
-                let moments = script.moments();
-                let resets = [Reset::None, Reset::Init, Reset::Power];
-                let reset = resets[script.choice.usize(..resets.len())];
-                script.add(cpu, Op::Unplug { moments, reset });
-                script.add(cpu, Op::Sweep);
-            } else {
-                let (space, region) = (0, script.choice.u8(..2));
-                let op = if script.choice.bool() {
-                    Op::RemapMany {
-                        space,
-                        region,
-                        first: 0,
-                        count: 6,
-                    }
-                } else {
-                    let slot = script.kernel_page();
-                    Op::Remap { space, slot }
+    for _ in 0..10 {
+        for cpu in (0..CPUS).step_by(2) {
+            let moments = script.choice.u8(..10);
+            let resets = [Reset::None, Reset::Init, Reset::Power];
+            let reset = resets[script.choice.usize(..resets.len())];
+            script.add(cpu, Op::Unplug { moments, reset });
+            script.add(cpu, Op::Sweep);
+        }
+        for cpu in (1..CPUS).step_by(2) {
+            for _ in 0..6 {
+                let slot = match script.choice.u8(..4) {
+                    0 => script.kernel_page(),
+                    _ => script.page(),
                 };
-                script.add(cpu, op.clone());
-                script.add(cpu, op);
+                script.add(cpu, Op::Remap { space: 0, slot });
             }
         }
     }
