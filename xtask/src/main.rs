@@ -20,6 +20,7 @@ mod judge;
 mod kernel;
 mod loom;
 mod models;
+mod mutant;
 mod outside;
 mod patch;
 mod plan;

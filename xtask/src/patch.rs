@@ -27,6 +27,13 @@ pub(crate) enum Kind {
         /// Part of its own assertion's text.
         message: String,
     },
+    /// By a race on the simulator.
+    Sim {
+        /// The test function, with its module.
+        test: String,
+        /// Part of what it says.
+        message: String,
+    },
 }
 
 /// A sabotage.
@@ -87,9 +94,13 @@ impl Sabotage {
                 test: take("Test")?,
                 message: take("Message")?,
             },
-            other => bail!("`Kind: {other}` is neither qemu nor loom"),
+            "sim" => Kind::Sim {
+                test: take("Test")?,
+                message: take("Message")?,
+            },
+            other => bail!("`Kind: {other}` is none of qemu, loom and sim"),
         };
-        if matches!(kind, Kind::Loom { .. }) {
+        if !matches!(kind, Kind::Qemu { .. }) {
             // The test is what catches it; saying so again is no mistake.
             fields.remove("Caught-by");
         }
@@ -223,6 +234,14 @@ mod tests {
             (package.as_str(), test.as_str(), message.as_str()),
             ("rar-percpu", "nested", "lost: a flush")
         );
+        let sim = format!("Kind: sim\nTest: idle::nested\nMessage: no end\nWhy: w\n{DIFF}");
+        assert_eq!(
+            parse(&sim).unwrap().kind,
+            Kind::Sim {
+                test: "idle::nested".to_owned(),
+                message: "no end".to_owned(),
+            }
+        );
     }
 
     #[test]
@@ -241,7 +260,7 @@ mod tests {
             (format!("Caught-by: x\nWhy: w\n{DIFF}"), "Kind"),
             (
                 format!("Kind: unit\nWhy: w\n{DIFF}"),
-                "neither qemu nor loom",
+                "none of qemu, loom and sim",
             ),
             (
                 format!("Kind: loom\nCrate: c\nTest: t\nWhy: w\n{DIFF}"),

@@ -13,6 +13,7 @@ use crate::qemu::{self, Logs};
 use crate::records::Outcome;
 use crate::report::{Report, table};
 use crate::setup::Qemu;
+use crate::sim;
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
     println!("{}: {}", sabotage.name, sabotage.why);
     let caught = match &sabotage.kind {
         Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, Unchanged::Unknown, shell)?,
+        Kind::Sim { test, message } => catch_by_sim(workspace, &sabotage, test, message, shell)?,
         Kind::Qemu {
             backend, caught_by, ..
         } => {
@@ -71,6 +73,7 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
             Kind::Loom { .. } => catch_by_loom(workspace, sabotage, Unchanged::Unknown, shell),
+            Kind::Sim { test, message } => catch_by_sim(workspace, sabotage, test, message, shell),
             Kind::Qemu {
                 backend, caught_by, ..
             } => {
@@ -191,6 +194,23 @@ pub(crate) fn catch_by_loom(
     Ok(vec![Catch {
         test: test.clone(),
         why: message.clone(),
+    }])
+}
+
+/// Applies a patch for the simulator and returns the race that noticed.
+fn catch_by_sim(
+    workspace: &Workspace,
+    sabotage: &Sabotage,
+    test: &str,
+    message: &str,
+    shell: Shell,
+) -> Result<Vec<Catch>> {
+    sim::must_pass(workspace, test, shell).map_err(shows_nothing)?;
+    let copy = changed_copy(workspace, sabotage)?;
+    sim::must_fail(workspace, &copy, test, message, shell)?;
+    Ok(vec![Catch {
+        test: test.to_owned(),
+        why: message.to_owned(),
     }])
 }
 
@@ -354,6 +374,7 @@ fn list(workspace: &Workspace) -> Result<()> {
         let (kind, by) = match &sabotage.kind {
             Kind::Qemu { caught_by, .. } => ("qemu", caught_by.join(", ")),
             Kind::Loom { package, test, .. } => ("loom", format!("{package}: {test}")),
+            Kind::Sim { test, .. } => ("sim", test.clone()),
         };
         table.add_row([
             sabotage.name.clone(),

@@ -5,6 +5,7 @@ use crate::cli::PassedOn;
 use crate::command::{Cmd, Shell, utf8};
 use crate::fault::{Fault, Reason};
 use crate::host;
+use crate::mutant;
 use crate::progress::Step;
 use crate::report::Count;
 use crate::workspace::Workspace;
@@ -73,6 +74,33 @@ pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
     let failure = (!failure.is_empty())
         .then(|| Fault::new(Reason::Failed, failure.trim_end().to_owned()).into());
     Ok((count, failure))
+}
+
+/// Checks that a race passes in this workspace.
+pub(crate) fn must_pass(workspace: &Workspace, test: &str, shell: Shell) -> Result<()> {
+    let races = races(workspace, workspace)?;
+    mutant::must_pass(races.args(["--", "--exact", test]), test, shell)
+}
+
+/// Checks that a race fails in a changed copy of the workspace by its own assertion.
+pub(crate) fn must_fail(
+    workspace: &Workspace,
+    copy: &Workspace,
+    test: &str,
+    message: &str,
+    shell: Shell,
+) -> Result<()> {
+    mutant::must_fail(races(workspace, copy)?, test, message, shell)
+}
+
+/// Returns the call that builds and runs the races of a copy of the workspace, or of itself, from scratch and in a folder where
+/// nothing else is built: what a changed copy leaves must not pass for a build of this workspace.
+fn races(workspace: &Workspace, copy: &Workspace) -> Result<Cmd> {
+    let target = workspace.target.join("observed-mutants");
+    mutant::forget(workspace, &target.join("release"))?;
+    let cmd = cargo(&copy.root, &target, "test")?;
+    let cmd = cmd.args(["--release", "--package", "rar-sim", "--test", "races"]);
+    Ok(with_rustflags(cmd, OBSERVED))
 }
 
 /// Builds a program of the simulator and returns where it is.
