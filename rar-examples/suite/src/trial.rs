@@ -213,6 +213,14 @@ impl<'a, L: Lab> Trial<'a, L> {
         }
     }
 
+    /// Asserts that a page was flushed on this CPU: its new translation is used, and the record of the unit, if there is one, names it.
+    pub(crate) fn expect_gone(&self, page: Page, value: u64) {
+        self.expect(Assertion::Flushed, page, value);
+        if self.lab.asked_to_flush(page) == Some(false) {
+            self.fail(Assertion::Once, Place::At(page), 1, 0);
+        }
+    }
+
     /// The positive control: this CPU must still read the old value though the entry leads to the new one.
     pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
         let found = self.lab.load(page, 0).unwrap_or(u64::MAX);

@@ -1,9 +1,11 @@
 //! What the unit of one CPU has executed, readable by every CPU.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_model::{
-    Action, Cr3Mismatch, Execution, InvpcidScope, InvpgScope, Knobs, Outcome, PageSize,
+    Action, Cr3Mismatch, Execution, Globals, InvpcidScope, InvpgScope, Knobs, Outcome, PageSize,
+    Pages,
 };
 
 /// How many executions are kept.
@@ -77,27 +79,43 @@ impl Executed {
         Action::decode(self.words, &lenient).ok()
     }
 
-    /// Returns whether the entry asked for the translation of an address to go, in whichever address space.
+    /// Returns whether the entry was performed and asked for a translation of these addresses, global or not, to go, in whichever
+    /// address space.
     #[must_use]
-    pub fn names(&self, address: u64) -> bool {
-        let pages = match self.action() {
+    pub fn drops(&self, held: &Range<u64>, global: bool) -> bool {
+        let action = self.action().filter(|_| self.verdict == Verdict::Performed);
+        let (pages, globals) = match action {
+            // As INVLPG: globals too.
             Some(Action::Invpg {
                 scope: InvpgScope::Pages(pages),
                 ..
-            })
-            | Some(Action::Invpcid(InvpcidScope::Pages { pages, .. })) => pages,
-            Some(Action::Wrmsr { .. }) | None => return false,
-            Some(_) => return true,
+            }) => (Some(pages), true),
+            Some(Action::Invpcid(InvpcidScope::Pages { pages, .. })) => (Some(pages), false),
+            Some(Action::Invpcid(InvpcidScope::Context { .. })) => (None, false),
+            Some(
+                Action::Invpg {
+                    scope: InvpgScope::All(globals),
+                    ..
+                }
+                | Action::Invpcid(InvpcidScope::AllContexts(globals)),
+            ) => (None, globals == Globals::Include),
+            Some(Action::Invept(_) | Action::Invvpid(_) | Action::Wrmsr { .. }) | None => {
+                return false;
+            }
         };
-        let size = match pages.size {
-            PageSize::Size4K => 1 << 12,
-            PageSize::Size2M => 1 << 21,
-            PageSize::Size1G => 1 << 30,
-        };
-        pages
-            .addresses()
-            .any(|start: u64| (start..start.saturating_add(size)).contains(&address))
+        (globals || !global) && pages.is_none_or(|pages| overlaps(pages, held))
     }
+}
+
+fn overlaps(pages: Pages, held: &Range<u64>) -> bool {
+    let size = match pages.size {
+        PageSize::Size4K => 1 << 12,
+        PageSize::Size2M => 1 << 21,
+        PageSize::Size1G => 1 << 30,
+    };
+    pages
+        .addresses()
+        .any(|start: u64| start < held.end && held.start < start.saturating_add(size))
 }
 
 /// What a driver must never do; each kind is counted.
@@ -298,21 +316,52 @@ mod tests {
         assert_eq!(last.kind(), 2);
     }
 
-    #[test]
-    fn an_execution_names_its_pages_and_no_others() {
+    fn executed(words: [u64; 4], outcome: Outcome) -> Executed {
         let record = Record::new();
-        record.keep(&execution(TWO_PAGES, Outcome::Performed), 0, None, 0);
-        let all_of_it = [2 << 8 | 1 << 32, 0, 5, 0];
-        record.keep(&execution(all_of_it, Outcome::Performed), 0, None, 0);
-        let named = |number: u64, address| record.execution(number).unwrap().names(address);
-        for (address, expected) in [
-            (0x6FFF, false),
-            (0x7000, true),
-            (0x8FFF, true),
-            (0x9000, false),
+        record.keep(&execution(words, outcome), 0, None, 0);
+        record.execution(0).unwrap()
+    }
+
+    #[test]
+    fn pages_drop_what_overlaps_them() {
+        let entry = executed(TWO_PAGES, Outcome::Performed);
+        for (held, expected) in [
+            (0x6000..0x7000, false),
+            (0x7000..0x8000, true),
+            (0x8000..0x9000, true),
+            (0x9000..0xA000, false),
+            (0..0x20_0000, true),
         ] {
-            assert_eq!(named(0, address), expected, "{address:#x}");
-            assert!(named(1, address));
+            assert_eq!(entry.drops(&held, false), expected, "{held:#x?}");
+            assert!(!entry.drops(&held, true));
+        }
+    }
+
+    #[test]
+    fn subtypes_drop_globals_or_not() {
+        const PAGE: Range<u64> = 0x7000..0x8000;
+        let cases = [
+            ([1 << 8 | 1 << 37, 0, 0, 0x7000], true),
+            ([1 << 8 | 2 << 32, 0, 0, 0], true),
+            ([1 << 8 | 3 << 32, 0, 0, 0], false),
+            ([2 << 8 | 1 << 32, 0, 5, 0], false),
+            ([2 << 8 | 2 << 32, 0, 0, 0], true),
+            ([2 << 8 | 3 << 32, 0, 0, 0], false),
+        ];
+        for (words, globals) in cases {
+            let entry = executed(words, Outcome::Performed);
+            assert!(entry.drops(&PAGE, false), "{words:x?}");
+            assert_eq!(entry.drops(&PAGE, true), globals, "{words:x?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_performed_drops_nothing() {
+        for outcome in [
+            Outcome::Cr3Differs(Cr3Mismatch::Success),
+            Outcome::InjectedFailure,
+        ] {
+            assert!(!executed(TWO_PAGES, outcome).drops(&(0x7000..0x8000), false));
         }
     }
 

@@ -3,6 +3,7 @@
 mod membership;
 mod space;
 mod transcript;
+mod units;
 mod warm_up;
 
 use core::fmt;
@@ -12,10 +13,12 @@ use rar_payload::Pcid;
 use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
-use rar_suite::{Frame, Hearing, Lab, Mapping, Offences, Page, PageFault, Space, StoreKind, Suite};
+use rar_suite::{
+    Frame, Hearing, Lab, Mapping, Offences, Page, PageFault, Space, StoreKind, Suite, Units,
+};
 use rar_vrar::{Cpu, Record};
 
-use self::space::{TestFrames, TestSpace, address};
+use self::space::{TestFrames, TestSpace, address, span};
 use self::warm_up::WarmUp;
 use super::exit::{ExitCode, exit};
 use super::paging::MapError;
@@ -294,8 +297,8 @@ impl Lab for KernelLab {
         let alone = self.cpus() == 1 && matches!(apic::get(), Some(apic::LocalApic::X2apic));
         let record = record().filter(|_| !alone)?;
         let since = self.executed(percpu::this().id()).load(Ordering::Relaxed);
-        let address = address(page);
-        Some(record.since(since).any(|entry| entry.names(address)))
+        let (span, global) = (span(page), self.first.is_global(page));
+        Some(record.since(since).any(|entry| entry.drops(&span, global)))
     }
 
     fn offences(&self) -> Offences {
@@ -358,6 +361,13 @@ impl Lab for KernelLab {
 
     fn come_online(&self) {
         membership::join(self);
+    }
+
+    fn units(&self) -> Option<&dyn Units> {
+        self.shootdown
+            .machine()
+            .support()
+            .map(|_| self as &dyn Units)
     }
 
     fn emit(&self, record: &rar_suite::Record<'_>) {

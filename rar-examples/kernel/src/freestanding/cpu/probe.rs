@@ -1,4 +1,4 @@
-//! Loads and stores that may fault.
+//! Loads, stores and register accesses that may fault.
 
 use core::fmt;
 
@@ -6,6 +6,8 @@ unsafe extern "C" {
     fn rar_kernel_probe_load(address: u64, into: *mut u64) -> u32;
     fn rar_kernel_probe_store(address: u64, value: u64) -> u32;
     fn rar_kernel_probe_store_non_temporal(address: u64, value: u64) -> u32;
+    fn rar_kernel_probe_read_register(register: u32, into: *mut u64) -> u32;
+    fn rar_kernel_probe_write_register(register: u32, value: u64) -> u32;
 
     static rar_kernel_fixups_start: [Fixup; 0];
     static rar_kernel_fixups_end: [Fixup; 0];
@@ -86,6 +88,29 @@ pub unsafe fn store_non_temporal(address: u64, value: u64) -> Result<(), PageFau
     // SAFETY: a fault lands in the table of fixups; the memory is the caller's.
     let status = unsafe { rar_kernel_probe_store_non_temporal(address, value) };
     result(status, address, ())
+}
+
+/// Executes RDMSR; `None` when it raises #GP.
+///
+/// # Safety
+///
+/// Reading the register has no side effect.
+pub(crate) unsafe fn read_register(register: u32) -> Option<u64> {
+    let mut value = 0;
+    // SAFETY: a fault lands in the table of fixups; the pointer is a local.
+    let status = unsafe { rar_kernel_probe_read_register(register, &raw mut value) };
+    (status == 0).then_some(value)
+}
+
+/// Executes WRMSR; `None` when it raises #GP.
+///
+/// # Safety
+///
+/// If the register takes the value, what it changes keeps memory as Rust sees it.
+pub(crate) unsafe fn write_register(register: u32, value: u64) -> Option<()> {
+    // SAFETY: a fault lands in the table of fixups; the effect is the caller's.
+    let status = unsafe { rar_kernel_probe_write_register(register, value) };
+    (status == 0).then_some(())
 }
 
 /// Returns where to go on after a fault of the instruction at this address, if it is one that may fault.

@@ -90,6 +90,30 @@ rar_kernel_probe_store_non_temporal:
     ret
     fixup 1b, rar_kernel_probe_failed
 
+/* (register, place of the value) -> 0, or 1 after a fault. */
+.global rar_kernel_probe_read_register
+rar_kernel_probe_read_register:
+    movl %edi, %ecx
+1:  rdmsr
+    shlq $32, %rdx
+    orq %rdx, %rax
+    movq %rax, (%rsi)
+    xorl %eax, %eax
+    ret
+    fixup 1b, rar_kernel_probe_failed
+
+/* (register, value) -> 0, or 1 after a fault. */
+.global rar_kernel_probe_write_register
+rar_kernel_probe_write_register:
+    movl %edi, %ecx
+    movl %esi, %eax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+1:  wrmsr
+    xorl %eax, %eax
+    ret
+    fixup 1b, rar_kernel_probe_failed
+
 rar_kernel_probe_failed:
     movl $1, %eax
     ret

@@ -1,5 +1,6 @@
 //! The pages under test, the frames they lead to, and the two spaces that map them.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rar_payload::Pcid;
@@ -19,8 +20,21 @@ const LARGE_PAGE: u64 = 0x0080_0000_0000;
 /// the aliases have other low page numbers (0x400 on) than the pages under test (0 on), which they would evict.
 const ALIAS: u64 = 0xFFFF_8040_0040_0000;
 const LARGE_LENGTH: u64 = 1 << 21;
+/// Bit 63 of what is moved to CR3.
+const KEEP_TRANSLATIONS: u64 = 1 << 63;
+/// The G bit of an entry.
+const GLOBAL: u64 = 1 << 8;
 
 const _: () = assert!(PAGES == 512, "the small pages fill one page table");
+
+/// Returns the addresses that a page under test covers.
+pub(super) fn span(page: Page) -> Range<u64> {
+    let length = match page {
+        Page::Small(_) => PAGE,
+        Page::Large => LARGE_LENGTH,
+    };
+    address(page)..address(page) + length
+}
 
 /// Returns the address of a page under test.
 pub(super) fn address(page: Page) -> u64 {
@@ -75,6 +89,11 @@ impl TestSpace {
         }
     }
 
+    /// Returns whether the mapping of a page is global.
+    pub(super) fn is_global(&self, page: Page) -> bool {
+        self.entry(page).load(Ordering::Acquire) & GLOBAL != 0
+    }
+
     /// Returns the entry of a small page in the table that is not in use.
     pub(super) fn spare_entry(&self, page: u16) -> &AtomicU64 {
         self.table(self.current.load(Ordering::SeqCst) + 1)
@@ -89,11 +108,20 @@ impl TestSpace {
             .store(self.table(which).directory_entry(), Ordering::SeqCst);
     }
 
+    fn cr3(&self) -> u64 {
+        self.space.root() | u64::from(self.pcid.get())
+    }
+
+    /// Loads CR3 of this CPU, and keeps what is cached of the PCID. Only where PCIDs are on.
+    pub(super) fn enter_keeping(&self) {
+        // SAFETY: the space shares all of the kernel's mappings, and what is cached of pages under test is for the tests to judge.
+        unsafe { x86::controlregs::cr3_write(self.cr3() | KEEP_TRANSLATIONS) };
+    }
+
     /// Loads CR3 of this CPU.
     pub(super) fn enter(&self) {
-        let value = self.space.root() | u64::from(self.pcid.get());
         // SAFETY: the space shares all of the kernel's mappings; bit 63 is clear, so that the PCID's old entries go.
-        unsafe { x86::controlregs::cr3_write(value) };
+        unsafe { x86::controlregs::cr3_write(self.cr3()) };
     }
 }
 

@@ -57,8 +57,8 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
             }
         });
         t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(0), new_value(0));
-            t.expect(Flushed, Page::Small(1), new_value(1));
+            t.expect_gone(Page::Small(0), new_value(0));
+            t.expect_gone(Page::Small(1), new_value(1));
         });
     });
 }
@@ -142,8 +142,6 @@ pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
                 }
             }
         });
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(0), new_value(0))
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }

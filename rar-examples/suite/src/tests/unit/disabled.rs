@@ -1,6 +1,5 @@
 //! A unit whose ENABLE is 0.
 
-use crate::failure::Assertion::{Flushed, Precise};
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
@@ -19,21 +18,17 @@ pub(crate) fn drops<L: Lab>(t: &Trial<'_, L>) {
             bench.expect_untouched(FIRST, bench.others());
         });
         t.step(Who::Others, || {
-            t.expect(Precise, Page::Small(0), old_value(0));
+            t.expect_kept(Page::Small(0), old_value(0));
             bench.write(Register::Control, SERVING);
         });
         t.step(Who::Initiator, || {
             bench.expect_untouched(FIRST, bench.others())
         });
-        t.step(Who::Others, || {
-            t.expect(Precise, Page::Small(0), old_value(0))
-        });
+        t.step(Who::Others, || t.expect_kept(Page::Small(0), old_value(0)));
         t.step(Who::Initiator, || {
             bench.signal(bench.others());
             bench.await_success(FIRST, bench.others());
         });
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(0), new_value(0))
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }

@@ -3,7 +3,6 @@
 use core::cell::Cell;
 use core::sync::atomic::Ordering::Acquire;
 
-use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, GO, READY, SERVING, without_driver};
@@ -32,8 +31,6 @@ pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
                 });
             }
         });
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(0), new_value(0))
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }

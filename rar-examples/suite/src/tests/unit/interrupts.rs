@@ -4,7 +4,6 @@ use core::sync::atomic::Ordering::Acquire;
 
 use rar_percpu::CpuId;
 
-use crate::failure::Assertion::{Flushed, Precise};
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, GO, READY, SECOND, SERVING, without_driver};
@@ -27,7 +26,7 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
 pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
     serve_without_software(t, |bench| {
         bench.await_moment(GO, 1);
-        t.expect(Flushed, Page::Small(0), new_value(0));
+        t.expect_gone(Page::Small(0), new_value(0));
     });
 }
 
@@ -77,9 +76,7 @@ fn serve_without_software<'a, L: Lab>(t: &Trial<'a, L>, meanwhile: impl Fn(&Benc
                 t.lab.enable_interrupts();
             }
         });
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(0), new_value(0))
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }
 
@@ -97,13 +94,13 @@ fn hold<'a, L: Lab>(t: &Trial<'a, L>, pages: u16, send: impl Fn(&Bench<'_, 'a, L
                 bench.program(ENABLE);
                 bench.announce(READY);
                 bench.await_moment(GO, 1);
-                t.expect(Precise, Page::Small(0), old_value(0));
+                t.expect_kept(Page::Small(0), old_value(0));
                 t.lab.enable_interrupts();
             }
         });
         t.step(Who::Others, || {
             for page in 0..pages {
-                t.expect(Flushed, Page::Small(page), new_value(page));
+                t.expect_gone(Page::Small(page), new_value(page));
             }
         });
     });

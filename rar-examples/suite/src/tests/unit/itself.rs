@@ -1,6 +1,5 @@
 //! A CPU signals itself, which drivers do not rely on: the only public report of SUCCESS without a flush is of this.
 
-use crate::failure::Assertion::{Flushed, Precise};
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SECOND, SERVING, without_driver};
@@ -16,8 +15,8 @@ pub(crate) fn signals_itself<L: Lab>(t: &Trial<'_, L>) {
             bench.order(FIRST, bench.pages(0, 1), [t.me].into_iter());
             bench.signal([t.me].into_iter());
             bench.await_success(FIRST, [t.me].into_iter());
-            t.expect(Precise, Page::Small(1), old_value(1));
-            t.expect(Flushed, Page::Small(0), new_value(0));
+            t.expect_kept(Page::Small(1), old_value(1));
+            t.expect_gone(Page::Small(0), new_value(0));
         });
         t.step(Who::Initiator, || {
             let all = 0..t.lab.cpus();

@@ -2,7 +2,6 @@
 
 use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation, PageSize};
 
-use crate::failure::Assertion::{Flushed, Precise};
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::large_page;
 use crate::tests::remap::{map_and_touch, remap_and_control};
@@ -22,10 +21,10 @@ pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
         flush(bench, bench.pages(MARGIN, COUNT));
         t.step(Who::Others, || {
             for page in (0..MARGIN).chain(MARGIN + COUNT..all) {
-                t.expect(Precise, Page::Small(page), old_value(page));
+                t.expect_kept(Page::Small(page), old_value(page));
             }
             for page in MARGIN..MARGIN + COUNT {
-                t.expect(Flushed, Page::Small(page), new_value(page));
+                t.expect_gone(Page::Small(page), new_value(page));
             }
         });
     });
@@ -100,9 +99,7 @@ pub(crate) fn structures<L: Lab>(t: &Trial<'_, L>) {
         map_and_touch(t, 0, 40, Reach::Space);
         swap_and_control(t, Who::All);
         flush(bench, bench.pages(7, 1));
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(7), new_value(7))
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(7), new_value(7)));
     });
 }
 
@@ -117,9 +114,9 @@ fn check<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation, gone: [bool; 3]
     t.step(Who::Others, || {
         for (page, gone) in (0..).zip(gone) {
             if gone {
-                t.expect(Flushed, Page::Small(page), new_value(page));
+                t.expect_gone(Page::Small(page), new_value(page));
             } else {
-                t.expect(Precise, Page::Small(page), old_value(page));
+                t.expect_kept(Page::Small(page), old_value(page));
             }
         }
     });
@@ -132,9 +129,7 @@ fn flush_large_page<'a, L: Lab>(
     without_driver(t, |bench| {
         large_page::remap_and_control(t);
         flush(bench, operation(bench));
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Large, large_page::NEW)
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Large, large_page::NEW));
     });
 }
 

@@ -1,6 +1,6 @@
 //! The registers of a unit: what they keep, and what they refuse.
 
-use crate::failure::Assertion::{Flushed, Refused, Register as Holds};
+use crate::failure::Assertion::{Refused, Register as Holds};
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver};
@@ -86,8 +86,6 @@ fn flush_around<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, 
         t.step(Who::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
-        t.step(Who::Others, || {
-            t.expect(Flushed, Page::Small(0), new_value(0))
-        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }

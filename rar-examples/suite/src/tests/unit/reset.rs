@@ -1,6 +1,5 @@
 //! INIT.
 
-use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
@@ -62,6 +61,6 @@ pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
 
 fn expect_new<L: Lab>(bench: &Bench<'_, '_, L>) {
     bench.t.step(Who::Others, || {
-        bench.t.expect(Flushed, Page::Small(0), new_value(0));
+        bench.t.expect_gone(Page::Small(0), new_value(0));
     });
 }

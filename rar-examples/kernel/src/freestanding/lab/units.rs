@@ -1,0 +1,88 @@
+//! The RAR units of this machine, as tests use them in place of the driver.
+
+use core::arch::x86_64::__cpuid;
+
+use rar_percpu::CpuSet;
+use rar_shootdown::Machine as _;
+use rar_suite::{
+    Ability, Addresses, Executed, GeneralProtection, Lab as _, Register, Space, Units, payload_hash,
+};
+
+use super::{DOMAIN, KernelLab, record};
+use crate::freestanding::{kernel, percpu, probe};
+
+/// The CPUID leaf of address widths.
+const ADDRESS_WIDTHS: u32 = 0x8000_0008;
+
+impl Units for KernelLab {
+    fn read(&self, register: Register) -> Result<u64, GeneralProtection> {
+        // SAFETY: reading a register of a unit changes nothing.
+        unsafe { probe::read_register(register as u32) }.ok_or(GeneralProtection)
+    }
+
+    fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection> {
+        // SAFETY: the tests write no legal bases but those of `addresses`, which are statics that only units and atomics touch, and
+        // only while the CPU is offline in the domain.
+        unsafe { probe::write_register(register as u32, value) }.ok_or(GeneralProtection)
+    }
+
+    fn addresses(&self) -> Addresses {
+        let me = percpu::this().id();
+        let Some(state) = DOMAIN.cpu(me) else {
+            self.give_up(format_args!("CPU {me} has no vector"))
+        };
+        // Statics of this kernel are mapped one to one.
+        Addresses {
+            table: core::ptr::from_ref(DOMAIN.table()).addr() as u64,
+            vector: core::ptr::from_ref(state.vector()).addr() as u64,
+        }
+    }
+
+    fn physical_address_bits(&self) -> u32 {
+        __cpuid(ADDRESS_WIDTHS).eax & 0xFF
+    }
+
+    fn signal(&self, targets: &CpuSet) {
+        self.shootdown.machine().signal(&percpu::pin(), targets);
+    }
+
+    fn patience(&self) -> u32 {
+        // A virtual CPU whose turn has come has the shim's call pending and leaves its guest at the next block of code; with a
+        // thread of the host for each CPU, the sender may be suspended between its request and the call.
+        100_000
+    }
+
+    fn can(&self, ability: Ability) -> bool {
+        match ability {
+            Ability::Reset | Ability::Guest => false,
+            Ability::Pcids => kernel().is_some_and(crate::freestanding::Kernel::has_pcid),
+            Ability::Record => record().is_some(),
+        }
+    }
+
+    fn reset(&self) {
+        self.give_up(format_args!("no CPU here goes on after INIT"));
+    }
+
+    fn run_guest(&self, _: &dyn Fn() -> bool) {
+        self.give_up(format_args!("no guests here"));
+    }
+
+    fn enter_keeping(&self, space: Space) {
+        self.space(space).enter_keeping();
+    }
+
+    fn executed(&self) -> Executed {
+        let Some(record) = record() else {
+            self.give_up(format_args!("no record of what units execute"))
+        };
+        let entries = record.total();
+        let last = entries
+            .checked_sub(1)
+            .and_then(|number| record.execution(number));
+        Executed {
+            entries,
+            last: last.map_or(0, |last| payload_hash(last.words)),
+        }
+    }
+}
