@@ -1,4 +1,5 @@
 //! The simulator itself: it repeats itself, finds what is there to be found, and finds nothing where nothing is.
+#![expect(clippy::panic, reason = "a test ends at the first surprise")]
 
 use std::ops::ControlFlow;
 
