@@ -2,7 +2,11 @@
 //!
 //! The models of the same names explore every order of two or three CPUs with loom; here the shipped code runs at its real
 //! size, above RAR units. A race proves something only if it happened: each scenario counts the interleaving that it is named after.
-#![expect(clippy::indexing_slicing, reason = "a test ends at the first surprise")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test ends at the first surprise"
+)]
 #![expect(
     clippy::cast_possible_truncation,
     reason = "numbers of eight CPUs, three spaces and few pages"
