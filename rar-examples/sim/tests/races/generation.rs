@@ -16,18 +16,19 @@ fn one_target(script: &mut Script) {
         script.add(cpu, Op::SwitchAndForget { space: 1 });
     }
     script.add(TARGET, Op::SwitchAndForget { space: 0 });
+    let frees_tables = script.choice.bool();
     for _ in 0..4 {
-        let (slot, space, region) = (script.page(), 0, script.choice.u8(..2));
+        let slot = script.page();
         script.add(TARGET, Op::Touch { slot, write: false });
-        if script.choice.bool() {
+        if !frees_tables {
             script.add(TARGET, Op::Sweep);
         }
         for cpu in 0..TARGET {
-            let slot = script.page();
-            let op = if script.choice.bool() {
-                Op::Remap { space, slot }
-            } else {
+            let (space, slot, region) = (0, script.page(), script.choice.u8(..2));
+            let op = if frees_tables {
                 Op::FreeTable { space, region }
+            } else {
+                Op::Remap { space, slot }
             };
             script.add(cpu, op);
         }
@@ -41,6 +42,7 @@ fn faulty(faults: Faults, patience: u64) -> Episode {
             ..Knobs::DEFAULT
         },
         patience,
+        speculation: 128,
         fallbacks: Fallbacks::Expected,
         ..machine()
     }

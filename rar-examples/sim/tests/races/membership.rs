@@ -5,24 +5,24 @@ use rar_sim::history::{Episode, Op, Reset};
 use crate::observer::{CPUS, Sight};
 use crate::race::{Script, machine, race};
 
-/// Half of the CPUs come and go, half flush them.
+/// The CPUs that run space 0 come and go; the others change it, with so few targets that many flushes pass while one CPU joins.
 fn coming_and_going(script: &mut Script) {
-    script.everyone(&Op::Switch { space: 0 });
-    for _ in 0..10 {
-        for cpu in (0..CPUS).step_by(2) {
-            let moments = script.choice.u8(..10);
-            let resets = [Reset::None, Reset::Init, Reset::Power];
-            let reset = resets[script.choice.usize(..resets.len())];
-            script.add(cpu, Op::Unplug { moments, reset });
-            script.add(cpu, Op::Sweep);
-        }
-        for cpu in (1..CPUS).step_by(2) {
-            for _ in 0..6 {
-                let slot = match script.choice.u8(..4) {
-                    0 => script.kernel_page(),
-                    _ => script.page(),
-                };
-                script.add(cpu, Op::Remap { space: 0, slot });
+    for cpu in 0..CPUS {
+        for _ in 0..20 {
+            if cpu % 3 == 0 {
+                let moments = script.choice.u8(..10);
+                let resets = [Reset::None, Reset::Init, Reset::Power];
+                let reset = resets[script.choice.usize(..resets.len())];
+                script.add(cpu, Op::Unplug { moments, reset });
+                script.add(cpu, Op::Sweep);
+            } else {
+                for _ in 0..3 {
+                    let slot = match script.choice.u8(..16) {
+                        0 => script.kernel_page(),
+                        _ => script.page(),
+                    };
+                    script.add(cpu, Op::Remap { space: 0, slot });
+                }
             }
         }
     }
