@@ -63,5 +63,5 @@ fn without_control(test: &TestRecord) -> Option<u32> {
 
 /// In a storm every CPU flushes, so it runs once, with initiator 0.
 pub(crate) fn all_initiate(test: &str) -> bool {
-    test.starts_with("storm")
+    test.starts_with("storm") || ["unit-combinations", "unit-storm"].contains(&test)
 }

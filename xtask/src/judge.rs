@@ -34,6 +34,8 @@ pub(crate) struct Expectation {
     pub(crate) tests: Vec<String>,
     /// The tests of the list asked for; none if tests were asked for by name.
     pub(crate) list: &'static [&'static str],
+    /// The tests that this machine has no reason to skip.
+    pub(crate) required: Vec<&'static str>,
     /// Flushes per CPU in the storm.
     pub(crate) flushes: u32,
 }
@@ -108,6 +110,10 @@ fn judge_test(expected: &Expectation, test: &TestRecord) -> JudgedTest {
         Outcome::Skipped if test.why.is_empty() => {
             (Outcome::Fail, "skipped without a reason".to_owned())
         }
+        Outcome::Skipped if expected.required.contains(&test.name.as_str()) => (
+            Outcome::Fail,
+            format!("this machine must run it, and skipped it: {}", test.why),
+        ),
         Outcome::Fail if test.why.is_empty() => {
             (Outcome::Fail, "the guest gave no reason".to_owned())
         }
@@ -311,6 +317,7 @@ mod tests {
             backend: "software".to_owned(),
             cpus: 2,
             tests: Vec::new(),
+            required: Vec::new(),
             list: &["one-page"],
             flushes: 3,
         }
@@ -548,6 +555,24 @@ mod tests {
             assert!(!verdict.passed());
             assert!(verdict.faults.is_empty(), "{:?}", verdict.faults);
         }
+    }
+
+    #[test]
+    fn what_the_machine_can_do_is_not_skipped() {
+        let skipped = TEST
+            .replace("\"pass\"", "\"skipped\"")
+            .replace("\"why\":\"\"", "\"why\":\"no units\"");
+        let outcome = |required: &[&'static str]| {
+            let expected = Expectation {
+                required: required.to_vec(),
+                ..expected()
+            };
+            let lines = transcript(&[START, &skipped, &second(), END]);
+            let tests = judge(&expected, &lines, Ending::Exited(PASSED)).tests;
+            tests.first().unwrap().outcome
+        };
+        assert_eq!(outcome(&[]), Outcome::Skipped);
+        assert_eq!(outcome(&["one-page"]), Outcome::Fail);
     }
 
     #[test]

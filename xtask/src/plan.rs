@@ -20,7 +20,7 @@ const BASE_SECONDS: u64 = 60;
 const ANSWER_MILLISECONDS: u32 = 250;
 
 /// What the guest runs with `list=functional`: a guest that lost one of them has not passed.
-const FUNCTIONAL: [&str; 62] = [
+const FUNCTIONAL: [&str; 69] = [
     "one-page",
     "pages-2",
     "pages-33",
@@ -83,7 +83,57 @@ const FUNCTIONAL: [&str; 62] = [
     "unit-init-signal",
     "unit-guest",
     "unit-stores",
+    "unit-one-disabled",
+    "unit-foreign-signal",
+    "unit-physical",
+    "unit-cluster",
+    "unit-registers-lost",
+    "unit-combinations",
+    "unit-storm",
 ];
+
+/// What needs two CPUs, beside the tests of units.
+const OF_TWO: [&str; 13] = [
+    "subset-of-targets",
+    "two-spaces",
+    "writer-plain",
+    "writer-non-temporal",
+    "target-halted",
+    "target-interrupts-off",
+    "deferred-is-spared",
+    "deferred-not-for-tables",
+    "targets-change",
+    "more-requests-than-slots",
+    "one-slot-for-all",
+    "signal-unheard",
+    "target-silent",
+];
+
+/// What needs three CPUs.
+const OF_THREE: [&str; 1] = ["unit-foreign-signal"];
+
+/// What QEMU and the shim cannot do: there are no PCIDs, a CPU does not go on after INIT, and the shim has no guest of a guest.
+const BEYOND_VRAR: [&str; 4] = [
+    "unit-other-space",
+    "unit-init-registers",
+    "unit-init-signal",
+    "unit-guest",
+];
+
+/// Returns whether a machine may skip a test.
+fn may_skip(backend: Backend, cpus: u32, test: &str) -> bool {
+    let of_units = test.starts_with("unit-");
+    let beyond = match backend {
+        Backend::Software => of_units,
+        Backend::Vrar => BEYOND_VRAR.contains(&test),
+    };
+    let least = match test {
+        test if OF_THREE.contains(&test) => 3,
+        test if of_units || OF_TWO.contains(&test) => 2,
+        _ => 1,
+    };
+    beyond || cpus < least
+}
 
 /// What the guest runs with `list=race`.
 const RACE: [&str; 6] = [
@@ -172,7 +222,11 @@ impl Run {
             Tests::Race => (Vec::new(), &RACE),
             Tests::Named(names) => (names.clone(), &[]),
         };
+        let required = FUNCTIONAL
+            .into_iter()
+            .filter(|test| !may_skip(self.backend, self.cpus, test));
         Expectation {
+            required: required.collect(),
             backend: self.backend.to_string(),
             cpus: self.cpus,
             tests,
@@ -337,6 +391,22 @@ mod tests {
         let xapic = xapic.first().unwrap();
         assert_eq!(xapic.label(), "vrar-xapic-1cpus-single-functional");
         assert!(xapic.kernel_command_line(2).ends_with(" apic=xapic"));
+    }
+
+    #[test]
+    fn only_what_a_machine_lacks_may_be_skipped() {
+        let required = |args: &[&str]| plan(args).first().unwrap().expectation().required;
+        let vrar = required(&[]);
+        assert_eq!(vrar.len(), FUNCTIONAL.len() - BEYOND_VRAR.len());
+        assert!(vrar.contains(&"unit-foreign-signal"));
+        let two = required(&["--cpus", "2"]);
+        assert!(two.contains(&"unit-storm") && !two.contains(&"unit-foreign-signal"));
+        let one = required(&["--cpus", "1"]);
+        assert!(one.contains(&"one-page") && !one.contains(&"unit-storm"));
+        assert!(!one.contains(&"two-spaces"));
+        let software = required(&["--backend", "software"]);
+        assert!(software.contains(&"two-spaces"));
+        assert!(!software.iter().any(|test| test.starts_with("unit-")));
     }
 
     #[test]

@@ -101,8 +101,8 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 /// The tests of units, which a machine without them skips.
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
-        delivery, disabled, entries, guest, interrupts, itself, pages, registers, reset, spaces,
-        stores,
+        combinations, delivery, destinations, disabled, entries, foreign, guest, interrupts,
+        itself, lost, pages, registers, reset, spaces, stores,
     };
     [
         unit_test("unit-registers", registers::legal),
@@ -134,6 +134,15 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-init-signal", reset::signal).needs(Ability::Reset),
         unit_test("unit-guest", guest::runs).needs(Ability::Guest),
         unit_test("unit-stores", stores::drained).up_to(512),
+        unit_test("unit-one-disabled", disabled::one).up_to(256),
+        unit_test("unit-foreign-signal", foreign::signal).on(3),
+        unit_test("unit-physical", destinations::physical),
+        unit_test("unit-cluster", destinations::cluster).needs(Ability::Clusters),
+        unit_test("unit-registers-lost", lost::registers),
+        unit_test("unit-combinations", combinations::all)
+            .needs(Ability::Record)
+            .once(),
+        unit_test("unit-storm", unit::storm::all_slots).once(),
     ]
 }
 

@@ -28,6 +28,6 @@ pub use lab::{
 pub use record::{Control, MAX_CPUS, Outcome, Record};
 pub use suite::{BY_OTHER_MEANS, List, Options, Suite, Summary};
 pub use units::{
-    Ability, Addresses, ENABLE, Executed, GeneralProtection, IGNORE_IF, Register, Units,
-    payload_hash,
+    Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, Register,
+    Units, payload_hash,
 };

@@ -39,6 +39,8 @@ pub enum Ability {
     Pcids,
     /// [`Units::executed`].
     Record,
+    /// [`Units::signal_by`] to a [`Destination::Cluster`].
+    Clusters,
 }
 
 impl Ability {
@@ -48,8 +50,18 @@ impl Ability {
             Self::Guest => "guests",
             Self::Pcids => "PCIDs",
             Self::Record => "a record of what units execute",
+            Self::Clusters => "APICs that take the name of a cluster",
         }
     }
+}
+
+/// How an interrupt command names its targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// One command for each target, by its APIC id.
+    Physical,
+    /// One command for each cluster, also if one CPU of it is meant.
+    Cluster,
 }
 
 /// What a unit has executed since power-on.
@@ -64,7 +76,8 @@ pub struct Executed {
 /// The RAR unit of each CPU. Every method acts on the CPU that calls it.
 ///
 /// A test calls them only while the CPU is offline in the domain, so that no driver uses the unit at the same time. It writes no
-/// legal base but those of [`addresses`](Self::addresses), and a base only while the unit is disabled.
+/// legal base but zero and those of [`addresses`](Self::addresses), a base only while the unit is disabled, and enables it with no other than
+/// those.
 pub trait Units: Sync {
     /// Executes RDMSR.
     ///
@@ -88,6 +101,9 @@ pub trait Units: Sync {
 
     /// Sends one RAR signal to each of these CPUs, which may include this one, with the fence that it needs before it.
     fn signal(&self, targets: &CpuSet);
+
+    /// As [`signal`](Self::signal), but with commands of this kind.
+    fn signal_by(&self, destination: Destination, targets: &CpuSet);
 
     /// Returns how many rounds of a spin a CPU may make between the moment a signal was sent to it and the end of its service. No
     /// source names a bound: each machine says what is slow.

@@ -236,7 +236,11 @@ impl LocalApic {
 
 impl LocalApic {
     /// Sends a remote action request to each CPU of the list, in as few commands as there are runs of one cluster.
-    fn send_requests(&self, targets: impl Iterator<Item = ApicId>) -> Result<(), SendError> {
+    fn send_requests(
+        &self,
+        targets: impl Iterator<Item = ApicId>,
+        alone: Alone,
+    ) -> Result<(), SendError> {
         match self {
             Self::X2apic => {
                 let mut group: Option<(ApicId, ClusterMembers)> = None;
@@ -246,7 +250,7 @@ impl LocalApic {
                     {
                         continue;
                     }
-                    flush_group(group.take())?;
+                    flush_group(group.take(), alone)?;
                     group = match ClusterMembers::of(id) {
                         Ok(members) => Some((id, members)),
                         Err(_) => {
@@ -255,27 +259,43 @@ impl LocalApic {
                         }
                     };
                 }
-                flush_group(group)
+                flush_group(group, alone)
             }
-            Self::Xapic { sender, .. } => {
-                for id in targets {
-                    // SAFETY: ring 0, no NMI handler sends while a flush is made, and a RAR unit takes the message or drops it.
-                    unsafe { sender.send(XapicIcr::rar(id)?)? };
-                }
-                Ok(())
+            Self::Xapic { .. } => self.send_physical_requests(targets),
+        }
+    }
+
+    fn send_physical_requests(
+        &self,
+        targets: impl Iterator<Item = ApicId>,
+    ) -> Result<(), SendError> {
+        for id in targets {
+            match self {
+                Self::X2apic => send_request(X2apicIcr::rar(id)?),
+                // SAFETY: ring 0, no NMI handler sends while a flush is made, and a RAR unit takes the message or drops it.
+                Self::Xapic { sender, .. } => unsafe { sender.send(XapicIcr::rar(id)?)? },
             }
         }
+        Ok(())
     }
 }
 
-/// One CPU alone has a physical address.
-fn flush_group(group: Option<(ApicId, ClusterMembers)>) -> Result<(), SendError> {
+/// How a command names the only target in its cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alone {
+    Physical,
+    Cluster,
+}
+
+fn flush_group(group: Option<(ApicId, ClusterMembers)>, alone: Alone) -> Result<(), SendError> {
     if let Some((first, members)) = group {
-        send_request(if members.members().count_ones() == 1 {
-            X2apicIcr::rar(first)?
-        } else {
-            X2apicIcr::rar_cluster(members)
-        });
+        send_request(
+            if alone == Alone::Physical && members.members().count_ones() == 1 {
+                X2apicIcr::rar(first)?
+            } else {
+                X2apicIcr::rar_cluster(members)
+            },
+        );
     }
     Ok(())
 }
@@ -310,7 +330,27 @@ pub(crate) fn end_of_interrupt() {
 ///
 /// As for [`send_fixed`]; the CPUs before the one that cannot be addressed have got theirs.
 pub fn send_requests(targets: impl Iterator<Item = ApicId>) -> Result<(), SendError> {
-    get().ok_or(SendError::NotStarted)?.send_requests(targets)
+    get()
+        .ok_or(SendError::NotStarted)?
+        .send_requests(targets, Alone::Physical)
+}
+
+/// As [`send_requests`], with a command of its own for each CPU.
+pub(crate) fn send_physical_requests(
+    targets: impl Iterator<Item = ApicId>,
+) -> Result<(), SendError> {
+    get()
+        .ok_or(SendError::NotStarted)?
+        .send_physical_requests(targets)
+}
+
+/// As [`send_requests`], with commands to clusters only, where the APIC knows them.
+pub(crate) fn send_cluster_requests(
+    targets: impl Iterator<Item = ApicId>,
+) -> Result<(), SendError> {
+    get()
+        .ok_or(SendError::NotStarted)?
+        .send_requests(targets, Alone::Cluster)
 }
 
 /// Sends an ordinary interrupt.

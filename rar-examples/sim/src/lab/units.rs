@@ -3,10 +3,12 @@
 use rar_percpu::{CpuId, CpuSet, PhysAddrOf as _};
 use rar_shootdown::Machine as _;
 use rar_suite::{
-    Ability, Addresses, Executed, GeneralProtection, Lab as _, Register, Space, Units, payload_hash,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
+    payload_hash,
 };
 
 use super::{SimLab, tables};
+use crate::machine::Addressing;
 use crate::schedule::step;
 
 /// Bit 63 of what is moved to CR3.
@@ -56,6 +58,15 @@ impl Units for SimLab<'_> {
         self.machine().signal(&self.pin(), targets);
     }
 
+    fn signal_by(&self, destination: Destination, targets: &CpuSet) {
+        let addressing = match (self.machine().addressing(), destination) {
+            (Addressing::Xapic, _) => Addressing::Xapic,
+            (_, Destination::Physical) => Addressing::Physical,
+            (_, Destination::Cluster) => Addressing::Cluster,
+        };
+        self.machine().send_rar(self.me(), targets, addressing);
+    }
+
     fn patience(&self) -> u32 {
         // A unit serves between two instructions.
         4
@@ -64,6 +75,7 @@ impl Units for SimLab<'_> {
     fn can(&self, ability: Ability) -> bool {
         match ability {
             Ability::Reset | Ability::Guest | Ability::Pcids | Ability::Record => true,
+            Ability::Clusters => self.machine().addressing() != Addressing::Xapic,
         }
     }
 

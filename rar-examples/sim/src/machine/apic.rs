@@ -41,11 +41,16 @@ const fn cpu(id: u32) -> Option<u32> {
 
 impl<const TLB: usize> Machine<'_, TLB> {
     /// Sends interrupt commands with delivery mode 011b.
-    pub(super) fn send_rar<const WORDS: usize>(&self, sender: u32, targets: &CpuSet<WORDS>) {
+    pub(crate) fn send_rar<const WORDS: usize>(
+        &self,
+        sender: u32,
+        targets: &CpuSet<WORDS>,
+        addressing: Addressing,
+    ) {
         let ids = targets
             .iter()
             .filter_map(|target| self.domain.cpu(target)?.apic_id());
-        match self.config.addressing {
+        match addressing {
             Addressing::Xapic => ids.for_each(|id| match XapicIcr::rar(id) {
                 Ok(icr) => self.accept(sender, icr.low(), [Some(icr.high() >> 24)]),
                 Err(error) => unreachable!("{error}"),

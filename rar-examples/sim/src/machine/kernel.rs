@@ -167,7 +167,9 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
 
     fn signal<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
         match self.config.backend {
-            Backend::Hardware => self.send_rar(cpu.id().get(), targets),
+            Backend::Hardware => {
+                self.send_rar(cpu.id().get(), targets, self.config.addressing);
+            }
             Backend::Software => targets
                 .iter()
                 .for_each(|target| self.send(target.get(), Vector::Signal)),

@@ -150,6 +150,12 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         self.config.backend
     }
 
+    /// Returns how signals address their targets.
+    #[must_use]
+    pub fn addressing(&self) -> Addressing {
+        self.config.addressing
+    }
+
     /// Returns how many signals some unit lost.
     pub fn dropped_signals(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

@@ -5,11 +5,12 @@ use core::arch::x86_64::__cpuid;
 use rar_percpu::CpuSet;
 use rar_shootdown::Machine as _;
 use rar_suite::{
-    Ability, Addresses, Executed, GeneralProtection, Lab as _, Register, Space, Units, payload_hash,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
+    payload_hash,
 };
 
 use super::{DOMAIN, KernelLab, record};
-use crate::freestanding::{kernel, percpu, probe};
+use crate::freestanding::{apic, kernel, percpu, probe, smp};
 
 /// The CPUID leaf of address widths.
 const ADDRESS_WIDTHS: u32 = 0x8000_0008;
@@ -21,7 +22,7 @@ impl Units for KernelLab {
     }
 
     fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection> {
-        // SAFETY: the tests write no legal bases but those of `addresses`, which are statics that only units and atomics touch, and
+        // SAFETY: units are enabled with no bases but those of `addresses`, which are statics that only units and atomics touch, and
         // only while the CPU is offline in the domain.
         unsafe { probe::write_register(register as u32, value) }.ok_or(GeneralProtection)
     }
@@ -46,6 +47,19 @@ impl Units for KernelLab {
         self.shootdown.machine().signal(&percpu::pin(), targets);
     }
 
+    fn signal_by(&self, destination: Destination, targets: &CpuSet) {
+        let ids = targets
+            .iter()
+            .filter_map(|target| smp::apic_id(target.get()));
+        let sent = match destination {
+            Destination::Physical => apic::send_physical_requests(ids),
+            Destination::Cluster => apic::send_cluster_requests(ids),
+        };
+        if let Err(error) = sent {
+            self.give_up(format_args!("requests by {destination:?}: {error}"));
+        }
+    }
+
     fn patience(&self) -> u32 {
         // A virtual CPU whose turn has come has the shim's call pending and leaves its guest at the next block of code; with a
         // thread of the host for each CPU, the sender may be suspended between its request and the call.
@@ -57,6 +71,7 @@ impl Units for KernelLab {
             Ability::Reset | Ability::Guest => false,
             Ability::Pcids => kernel().is_some_and(crate::freestanding::Kernel::has_pcid),
             Ability::Record => record().is_some(),
+            Ability::Clusters => matches!(apic::get(), Some(apic::LocalApic::X2apic)),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::failure::Assertion::{Answered, Named, Register as RegisterHolds, Unto
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Space};
 use crate::trial::{Trial, Who};
-use crate::units::{ENABLE, IGNORE_IF, Register, Units};
+use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
 
 /// How long a unit may take to answer.
 pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
@@ -89,12 +89,12 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// Sends one signal to each of these CPUs.
     pub(crate) fn signal(&self, cpus: impl Iterator<Item = u32>) {
-        let mut targets = CpuSet::new();
-        for cpu in cpus {
-            // The suite runs on fewer CPUs than a set can name.
-            let _fits = targets.insert(CpuId::new(cpu));
-        }
-        self.units.signal(&targets);
+        self.units.signal(&set(cpus));
+    }
+
+    /// As [`signal`](Self::signal), but the test chooses how the command names its targets.
+    pub(crate) fn signal_by(&self, destination: Destination, cpus: impl Iterator<Item = u32>) {
+        self.units.signal_by(destination, &set(cpus));
     }
 
     /// Orders one entry of the other CPUs, signals them, and waits for their answers.
@@ -202,12 +202,22 @@ impl<L: Lab> Bench<'_, '_, L> {
 /// The slots of tests that need no more.
 pub(crate) const FIRST: SlotIndex = slot(0);
 pub(crate) const SECOND: SlotIndex = slot(1);
+pub(crate) const THIRD: SlotIndex = slot(2);
 
 const fn slot(index: u8) -> SlotIndex {
     match SlotIndex::new(index) {
         Some(slot) => slot,
         None => unreachable!(),
     }
+}
+
+fn set(cpus: impl Iterator<Item = u32>) -> CpuSet {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        // The suite runs on fewer CPUs than a set can name.
+        let _fits = set.insert(CpuId::new(cpu));
+    }
+    set
 }
 
 pub(crate) fn number_of(register: Register) -> Place {

@@ -32,3 +32,45 @@ pub(crate) fn drops<L: Lab>(t: &Trial<'_, L>) {
         t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }
+
+/// ENABLE is each CPU's own: one after the other is disabled, and the rest serve.
+pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        let cpus = t.lab.cpus();
+        let pages = u16::try_from(cpus - 1).unwrap_or(0);
+        map_and_touch(t, 0, pages, Reach::Space);
+        remap_and_control(t, 0, pages, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        for page in 0..pages {
+            let disabled = (t.initiator + 1 + u32::from(page)) % cpus;
+            let is_disabled = t.me == disabled;
+            let rest = || bench.others().filter(move |cpu| *cpu != disabled);
+            t.step(Who::Others, || {
+                if is_disabled {
+                    bench.write(Register::Control, 0);
+                }
+            });
+            t.step(Who::Initiator, || {
+                bench.order(FIRST, bench.pages(page, 1), bench.others());
+                bench.signal(bench.others());
+                bench.await_success(FIRST, rest());
+                bench.expect_untouched(FIRST, [disabled].into_iter());
+            });
+            t.step(Who::Others, || {
+                if is_disabled {
+                    t.expect_kept(Page::Small(page), old_value(page));
+                    bench.write(Register::Control, SERVING);
+                } else {
+                    t.expect_gone(Page::Small(page), new_value(page));
+                }
+            });
+            t.step(Who::Initiator, || {
+                bench.signal([disabled].into_iter());
+                bench.await_success(FIRST, [disabled].into_iter());
+            });
+            t.step(Who::Others, || {
+                t.expect_gone(Page::Small(page), new_value(page));
+            });
+        }
+    });
+}

@@ -4,14 +4,19 @@
 //! states are marked *observed*: a unit that differs may be right, and the driver must cope with it.
 
 mod bench;
+pub(crate) mod combinations;
 pub(crate) mod delivery;
+pub(crate) mod destinations;
 pub(crate) mod disabled;
 pub(crate) mod entries;
+pub(crate) mod foreign;
 pub(crate) mod guest;
 pub(crate) mod interrupts;
 pub(crate) mod itself;
+pub(crate) mod lost;
 pub(crate) mod pages;
 pub(crate) mod registers;
 pub(crate) mod reset;
 pub(crate) mod spaces;
 pub(crate) mod stores;
+pub(crate) mod storm;

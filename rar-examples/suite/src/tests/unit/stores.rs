@@ -19,7 +19,7 @@ const ROUNDS: usize = 32;
 /// How many stores of a writer are awaited before and after a flush.
 const STORES: u64 = 3;
 
-/// The targets write without pause. From the moment a byte says SUCCESS no store of its CPU reaches the old frame: the look is as close to
+/// The targets write again and again. From the moment a byte says SUCCESS no store of its CPU reaches the old frame: the look is as close to
 /// that moment as can be.
 pub(crate) fn drained<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
@@ -53,6 +53,8 @@ fn write_until_told<L: Lab>(t: &Trial<'_, L>) {
             return;
         }
         t.published(t.me).store(count, Release);
+        // An emulator that runs CPUs in turns goes on to the next.
+        t.lab.relax();
     }
 }
 

@@ -1,0 +1,49 @@
+//! Entries of two CPUs, and the signal of one of them.
+
+use crate::failure::Assertion::Untouched;
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{
+    ANSWER_MILLISECONDS, FIRST, READY, SECOND, SERVING, THIRD, without_driver,
+};
+use crate::trial::{Trial, Who, new_value, old_value};
+
+/// A signal of one CPU makes the targets scan what another has armed and not signalled yet. No byte of it is final before its own page is
+/// gone, and an entry that is written but not armed stays as it is.
+pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 3, Reach::Space);
+        remap_and_control(t, 0, 3, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        let sender = (t.initiator + 1) % t.lab.cpus();
+        let is_target = t.me != sender && !t.is_initiator();
+        let targets = || (0..t.lab.cpus()).filter(|cpu| *cpu != sender && *cpu != t.initiator);
+        let third = bench.byte(t.me, THIRD);
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                bench.order(FIRST, bench.pages(0, 1), targets());
+                bench.order(THIRD, bench.pages(2, 1), [].into_iter());
+                bench.announce(READY);
+                bench.await_success(FIRST, targets());
+            } else if t.me == sender {
+                bench.await_moment(READY, 1);
+                bench.order(SECOND, bench.pages(1, 1), targets());
+                bench.signal(targets());
+                bench.await_success(SECOND, targets());
+            } else {
+                bench.await_moment(READY, 1);
+                bench.wait(ANSWER_MILLISECONDS, || bench.is_final(t.me, FIRST));
+                t.expect_gone(Page::Small(0), new_value(0));
+            }
+        });
+        t.step(Who::Others, || {
+            if is_target {
+                t.expect_gone(Page::Small(1), new_value(1));
+                t.expect_kept(Page::Small(2), old_value(2));
+                let [before, now] = [third, bench.byte(t.me, THIRD)].map(u64::from);
+                t.assert(Untouched, Place::Number(t.me), before, now);
+            }
+        });
+    });
+}

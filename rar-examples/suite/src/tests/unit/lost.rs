@@ -1,0 +1,91 @@
+//! Registers that hold anything when a CPU comes online: firmware, a sleep, or an earlier kernel left it there.
+
+use core::cell::Cell;
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use rar_percpu::CpuId;
+
+use crate::failure::Assertion::Counter;
+use crate::failure::Place;
+use crate::lab::{Lab, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{Bench, SERVING};
+use crate::trial::{Trial, Who};
+use crate::units::Register;
+
+/// What the registers of a unit hold while its CPU is offline.
+#[derive(Clone, Copy)]
+struct Left {
+    vector: bool,
+    table: bool,
+    control: u64,
+}
+
+/// Everything is lost; only one of the bases is; both are there and the unit is off; nothing is lost at all.
+const CASES: [Left; 5] = [
+    left(false, false, 0),
+    left(false, true, 0),
+    left(true, false, 0),
+    left(true, true, 0),
+    left(true, true, SERVING),
+];
+
+const fn left(vector: bool, table: bool, control: u64) -> Left {
+    Left {
+        vector,
+        table,
+        control,
+    }
+}
+
+/// What tests of the driver look at: how much no unit need bear was asked of the units before.
+const OFFENCES: usize = 0;
+
+/// The driver writes all registers and clears the vector on every way up, and then its signals do their work.
+pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
+    // A machine without units skips the test.
+    let Some(units) = t.lab.units() else { return };
+    let bench = Bench { t, units };
+    for case in CASES {
+        let offline = Cell::new(false);
+        t.step(Who::All, || {
+            t.lab.go_offline();
+            offline.set(true);
+            leave(&bench, case);
+        });
+        t.step(Who::Initiator, || {
+            t.word(OFFENCES).store(t.lab.offences().count, Release);
+        });
+        // Also when an assertion has failed: what follows runs with all CPUs online.
+        if offline.get() {
+            t.lab.come_online();
+        }
+        t.barrier();
+        t.step(Who::Initiator, || {
+            let before = t.word(OFFENCES).load(Acquire);
+            let offences = t.lab.offences().count - before;
+            t.assert(Counter, Place::Number(0), 0, offences);
+        });
+        map_and_touch(t, 0, 2, Reach::Space);
+        remap_and_control(t, 0, 2, Reach::Space);
+        t.step(Who::Initiator, || t.flush(t.pages(0, 2)));
+        expect_new(t, 0, 2);
+    }
+}
+
+fn leave<L: Lab>(bench: &Bench<'_, '_, L>, left: Left) {
+    let addresses = bench.units.addresses();
+    let or_zero = |kept, base| if kept { base } else { 0 };
+    bench.write(Register::Control, 0);
+    let vector = or_zero(left.vector, addresses.vector);
+    bench.write(Register::ActionVectorBase, vector);
+    bench.write(
+        Register::PayloadTableBase,
+        or_zero(left.table, addresses.table),
+    );
+    bench.write(Register::Control, left.control);
+    let domain = bench.t.lab.shootdown().domain();
+    if let Some(state) = domain.cpu(CpuId::new(bench.t.me)) {
+        bench.slots().for_each(|(slot, _)| state.vector().arm(slot));
+    }
+}
