@@ -115,6 +115,10 @@ const REAL_PATIENCE: u64 = 10_000_000;
 pub type Look<'l> =
     dyn FnMut(&Machine<'_, TLB>, &Shootdown<'_, Machine<'_, TLB>>) -> ControlFlow<()> + 'l;
 
+/// Begins at a cache line: which words share one must not depend on where a run happens to lie in memory.
+#[repr(align(64))]
+struct OwnLines<T>(T);
+
 impl Episode {
     /// Returns an episode of honest units on that many CPUs, one at a time, in which nothing needs the fallback.
     #[must_use]
@@ -149,15 +153,15 @@ impl Episode {
     pub fn run_watched(&self, history: &History, look: &mut Look<'_>) -> Result<Ending, String> {
         let table = PayloadTable::new();
         let cpus: Vec<_> = (0..self.cpus).map(|_| PerCpu::new()).collect();
-        let domain = Domain::new(&table, &cpus);
+        let OwnLines(domain) = &OwnLines(Domain::new(&table, &cpus));
         let memory = Memory::default();
         let world = World::new(&memory);
         let machine: Machine<'_, TLB> =
-            Machine::with_memory(&domain, &world, self.config(history.seed), memory);
+            Machine::with_memory(domain, &world, self.config(history.seed), memory);
         machine.register_cpus().map_err(|error| error.to_string())?;
         let support = machine.detect().map_err(|error| error.to_string())?;
         let entries = support.map_or(64, |support| usize::from(support.entries()));
-        let shootdown = Shootdown::new(&machine, &domain, entries, self.policy());
+        let shootdown = Shootdown::new(&machine, domain, entries, self.policy());
         let stage = Stage {
             world: &world,
             machine: &machine,

@@ -35,7 +35,8 @@ pub(crate) struct World<'m> {
     pub(crate) handler: OnceLock<&'m (dyn Fn(u32) + Sync)>,
 }
 
-/// One address space.
+/// One address space, on cache lines of its own.
+#[repr(align(64))]
 pub(crate) struct AddressSpace {
     pub(crate) root: u64,
     pub(crate) pcid: Pcid,
