@@ -8,7 +8,7 @@ const LISTED_CPUS: u32 = 64;
 
 /// The tests that keep a target from answering the signal: they are about the fallback. In any other one it would hide that
 /// the signal does not work.
-pub(crate) const WITH_FALLBACK: [&str; 2] = ["signal-unheard", "target-silent"];
+pub(crate) const WITH_FALLBACK: [&str; 3] = ["signal-unheard", "target-silent", "unit-serves-late"];
 
 /// Returns why a pass is not believed.
 pub(crate) fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String> {

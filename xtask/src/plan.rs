@@ -20,7 +20,7 @@ const BASE_SECONDS: u64 = 60;
 const ANSWER_MILLISECONDS: u32 = 250;
 
 /// What the guest runs with `list=functional`: a guest that lost one of them has not passed.
-const FUNCTIONAL: [&str; 69] = [
+const FUNCTIONAL: [&str; 70] = [
     "one-page",
     "pages-2",
     "pages-33",
@@ -88,6 +88,7 @@ const FUNCTIONAL: [&str; 69] = [
     "unit-physical",
     "unit-cluster",
     "unit-registers-lost",
+    "unit-serves-late",
     "unit-combinations",
     "unit-storm",
 ];
@@ -110,7 +111,7 @@ const OF_TWO: [&str; 13] = [
 ];
 
 /// What needs three CPUs.
-const OF_THREE: [&str; 1] = ["unit-foreign-signal"];
+const OF_THREE: [&str; 2] = ["unit-foreign-signal", "unit-serves-late"];
 
 /// What QEMU and the shim cannot do: there are no PCIDs, a CPU does not go on after INIT, and the shim has no guest of a guest.
 const BEYOND_VRAR: [&str; 4] = [

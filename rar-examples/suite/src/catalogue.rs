@@ -102,7 +102,7 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
         combinations, delivery, destinations, disabled, entries, foreign, guest, interrupts,
-        itself, lost, pages, registers, reset, spaces, stores,
+        itself, late, lost, pages, registers, reset, spaces, stores,
     };
     [
         unit_test("unit-registers", registers::legal),
@@ -139,6 +139,10 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-physical", destinations::physical),
         unit_test("unit-cluster", destinations::cluster).needs(Ability::Clusters),
         unit_test("unit-registers-lost", lost::registers),
+        unit_test("unit-serves-late", late::serves)
+            .on(3)
+            .needs(Ability::Record)
+            .rare("a unit that answers after the deadline is what is tested"),
         unit_test("unit-combinations", combinations::all)
             .needs(Ability::Record)
             .once(),

@@ -40,11 +40,13 @@ pub(crate) enum Assertion {
     Untouched,
     /// A RAR unit executes what was written, once.
     Once,
+    /// A RAR unit finds an entry as it was when the signal for it came.
+    AsAnnounced,
     /// A RAR unit serves a signal before its CPU has executed many instructions.
     Prompt,
 }
 
-const ALL: [(Assertion, &str); 17] = [
+const ALL: [(Assertion, &str); 18] = [
     (Assertion::Mapped, "a mapped page reads its frame"),
     (
         Assertion::Control,
@@ -85,6 +87,10 @@ const ALL: [(Assertion, &str); 17] = [
     ),
     (Assertion::Untouched, "the unit leaves the entry PENDING"),
     (Assertion::Once, "the unit executes once what was written"),
+    (
+        Assertion::AsAnnounced,
+        "a late unit finds the payload as its signal announced it",
+    ),
     (
         Assertion::Prompt,
         "the unit serves the signal without delay",

@@ -71,13 +71,15 @@ pub struct Executed {
     pub entries: u64,
     /// [`payload_hash`] of the last one, as the unit read it.
     pub last: u64,
+    /// The same of that entry as it was when a signal announced it, where the machine keeps it.
+    pub announced: Option<u64>,
 }
 
 /// The RAR unit of each CPU. Every method acts on the CPU that calls it.
 ///
-/// A test calls them only while the CPU is offline in the domain, so that no driver uses the unit at the same time. It writes no
-/// legal base but zero and those of [`addresses`](Self::addresses), a base only while the unit is disabled, and enables it with no other than
-/// those.
+/// A test writes registers and sends signals only while the CPU is offline in the domain, so that no driver uses the unit at the same time; of
+/// one that is online it may change [`IGNORE_IF`] alone. It writes no legal base but zero and those of [`addresses`](Self::addresses), a base only
+/// while the unit is disabled, and enables it with no other than those.
 pub trait Units: Sync {
     /// Executes RDMSR.
     ///

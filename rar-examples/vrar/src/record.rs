@@ -56,7 +56,7 @@ pub struct Executed {
     /// Hash of the payload when a signal announced it; `None` if the entry was armed after the last signal's look, which
     /// is legal.
     pub announced: Option<u64>,
-    /// Hash of the payload when it was executed.
+    /// Hash (FNV-1a of the 32 bytes) of the payload when it was executed.
     pub hash: u64,
 }
 
@@ -276,10 +276,11 @@ impl Record {
     }
 }
 
-/// Returns the FNV-1a hash of quadwords 0-3, by quadwords.
+/// Returns the FNV-1a hash of quadwords 0-3.
 pub(crate) fn hash(words: [u64; 4]) -> u64 {
-    words.iter().fold(0xCBF2_9CE4_8422_2325, |hash, word| {
-        (hash ^ word).wrapping_mul(0x0000_0100_0000_01B3)
+    let bytes = words.into_iter().flat_map(u64::to_le_bytes);
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
     })
 }
 

@@ -103,6 +103,7 @@ impl Units for SimLab<'_> {
         Executed {
             entries: self.cpu().executed(),
             last: last.map_or(0, |last| payload_hash(last.words)),
+            announced: None,
         }
     }
 }

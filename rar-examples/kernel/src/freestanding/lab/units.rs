@@ -6,7 +6,6 @@ use rar_percpu::CpuSet;
 use rar_shootdown::Machine as _;
 use rar_suite::{
     Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
-    payload_hash,
 };
 
 use super::{DOMAIN, KernelLab, record};
@@ -22,8 +21,8 @@ impl Units for KernelLab {
     }
 
     fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection> {
-        // SAFETY: units are enabled with no bases but those of `addresses`, which are statics that only units and atomics touch, and
-        // only while the CPU is offline in the domain.
+        // SAFETY: units are enabled with no bases but those of `addresses`, which are statics that only units and atomics touch. The driver's
+        // own enabling, of a CPU that is online, has promised the same.
         unsafe { probe::write_register(register as u32, value) }.ok_or(GeneralProtection)
     }
 
@@ -97,7 +96,8 @@ impl Units for KernelLab {
             .and_then(|number| record.execution(number));
         Executed {
             entries,
-            last: last.map_or(0, |last| payload_hash(last.words)),
+            last: last.map_or(0, |last| last.hash),
+            announced: last.and_then(|last| last.announced),
         }
     }
 }

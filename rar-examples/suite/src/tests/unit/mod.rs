@@ -13,6 +13,7 @@ pub(crate) mod foreign;
 pub(crate) mod guest;
 pub(crate) mod interrupts;
 pub(crate) mod itself;
+pub(crate) mod late;
 pub(crate) mod lost;
 pub(crate) mod pages;
 pub(crate) mod registers;

@@ -1,0 +1,96 @@
+//! A unit that takes a signal up at once and serves it long after.
+
+use core::sync::atomic::Ordering::Acquire;
+
+use rar_percpu::CpuId;
+use rar_shootdown::Machine as _;
+
+use crate::failure::Assertion::{AsAnnounced, Counter, Once, Untouched};
+use crate::failure::Place;
+use crate::lab::{Lab, Reach};
+use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, GO, SERVING};
+use crate::trial::{Trial, Who};
+use crate::units::{ENABLE, Register, payload_hash};
+
+/// The unit of the CPU after the initiator heeds interrupts, which are off there: it holds the signal. The fallback ends the flush,
+/// and the driver makes others. Until the unit has read the entry, none of them may write it.
+pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
+    // A machine without units skips the test.
+    let Some(units) = t.lab.units() else { return };
+    let bench = Bench { t, units };
+    let late = (t.initiator + 1) % t.lab.cpus();
+    let is_late = t.me == late;
+    map_and_touch(t, 0, 2, Reach::Space);
+    remap_and_control(t, 0, 2, Reach::Space);
+    t.step(Who::Others, || {
+        if is_late {
+            t.lab.disable_interrupts();
+            bench.write(Register::Control, ENABLE);
+        }
+    });
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            t.flush(t.pages(0, 1));
+            for cpu in bench.others().filter(|cpu| *cpu != late) {
+                // The suite runs on fewer CPUs than a set can name.
+                let _fits = t.suite.chosen.insert(CpuId::new(cpu));
+            }
+            t.flush_on(t.pages(1, 1), &t.suite.chosen);
+            bench.announce(GO);
+        } else if is_late {
+            answer_fallbacks(t);
+        }
+    });
+    t.step(Who::Others, || {
+        if is_late {
+            serve_now(&bench);
+        }
+    });
+    // Also when an assertion has failed: what follows runs with units that ignore interrupts.
+    if is_late {
+        t.lab.enable_interrupts();
+        bench.write(Register::Control, SERVING);
+    }
+    t.barrier();
+    t.step(Who::Initiator, || {
+        t.lab.shootdown().reclaim_slots();
+        let quarantined = t.lab.shootdown().statistics().quarantined;
+        t.assert(Counter, Place::Number(0), 0, quarantined as u64);
+    });
+    expect_new(t, 0, 2);
+}
+
+/// Flushes as the fallback asks, which cannot interrupt this CPU, until the initiator has made both flushes.
+fn answer_fallbacks<L: Lab>(t: &Trial<'_, L>) {
+    let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
+    t.wait_until("the flushes of others", || {
+        let tlb = shootdown.machine().tlb();
+        shootdown.domain().serve_generation(&cpu, tlb);
+        t.word(GO).load(Acquire) != 0
+    });
+}
+
+/// Lets the unit serve what it holds, and asserts that it finds the entry as it was when the signal came.
+fn serve_now<L: Lab>(bench: &Bench<'_, '_, L>) {
+    let t = bench.t;
+    let open = || {
+        bench
+            .slots()
+            .filter(|(slot, _)| !bench.is_final(t.me, *slot))
+    };
+    // The control: the unit has read nothing yet.
+    t.assert(Untouched, Place::Number(t.me), 1, open().count() as u64);
+    let before = bench.units.executed();
+    t.lab.enable_interrupts();
+    bench.wait(ANSWER_MILLISECONDS, || open().next().is_none());
+    let executed = bench.units.executed();
+    let new = executed.entries - before.entries;
+    t.assert(Once, Place::Number(t.me), 1, new);
+    if let Some(announced) = executed.announced {
+        t.assert(AsAnnounced, Place::Number(t.me), announced, executed.last);
+    }
+    let [first, second, third, fourth, ..] = bench.pages(0, 1).encode().words();
+    let ordered = payload_hash([first, second, third, fourth]);
+    t.assert(AsAnnounced, Place::Number(t.me), ordered, executed.last);
+}
