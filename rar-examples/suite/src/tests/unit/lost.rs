@@ -46,7 +46,7 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
     let bench = Bench { t, units };
-    for case in CASES {
+    for (case, number) in CASES.into_iter().zip(1..) {
         let offline = Cell::new(false);
         t.step(Who::All, || {
             t.lab.go_offline();
@@ -68,7 +68,18 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
         });
         map_and_touch(t, 0, 2, Reach::Space);
         remap_and_control(t, 0, 2, Reach::Space);
-        t.step(Who::Initiator, || t.flush(t.pages(0, 2)));
+        t.step(Who::Initiator, || {
+            let before = t.lab.shootdown().statistics();
+            t.flush(t.pages(0, 2));
+            let after = t.lab.shootdown().statistics();
+            // Units that follow what was left there answer nobody.
+            t.assert(
+                Counter,
+                Place::Number(number),
+                before.fallbacks,
+                after.fallbacks,
+            );
+        });
         expect_new(t, 0, 2);
     }
 }
