@@ -32,7 +32,7 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
     t.step(Who::All, || {
         if t.is_initiator() {
             t.flush(t.pages(0, 1));
-            for cpu in bench.others().filter(|cpu| *cpu != late) {
+            for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != late) {
                 // The suite runs on fewer CPUs than a set can name.
                 let _fits = t.suite.chosen.insert(CpuId::new(cpu));
             }
