@@ -145,6 +145,12 @@ pub(crate) struct QemuArgs {
     /// Flushes per CPU in the volume tests [default: 20000 with single, 100 with multi]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) flushes: Option<u32>,
+    /// So many CPUs at most initiate each test [default: all]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) initiators: Option<u32>,
+    /// Run the tests that may hang a real machine, too
+    #[arg(long)]
+    pub(crate) risky: bool,
     /// Write one JSON line per test and initiator; the file appears whole, when all runs have ended
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -48,6 +48,7 @@ pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
         passed: summary.caught,
         failed: summary.uncaught + summary.not_survived,
         skipped: 0,
+        observed: 0,
     };
     Ok((count, failure))
 }

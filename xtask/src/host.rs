@@ -83,7 +83,8 @@ mod tests {
             Count {
                 passed: 5,
                 failed: 1,
-                skipped: 1
+                skipped: 1,
+                observed: 0,
             }
         );
         assert_eq!(count("nothing"), Count::default());

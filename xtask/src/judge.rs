@@ -38,6 +38,8 @@ pub(crate) struct Expectation {
     pub(crate) required: Vec<&'static str>,
     /// Flushes per CPU in the storm.
     pub(crate) flushes: u32,
+    /// How many CPUs initiate each test at most, if not all.
+    pub(crate) initiators: Option<u32>,
 }
 
 /// A test record with its verdict.
@@ -47,7 +49,7 @@ pub(crate) struct JudgedTest {
     pub(crate) record: TestRecord,
     /// The verdict: never better than the guest's.
     pub(crate) outcome: Outcome,
-    /// Why it failed or was skipped.
+    /// Why it failed or was skipped, or what was observed.
     pub(crate) why: String,
 }
 
@@ -103,9 +105,13 @@ pub(crate) fn judge(expected: &Expectation, transcript: &Transcript, ending: End
 
 fn judge_test(expected: &Expectation, test: &TestRecord) -> JudgedTest {
     let (outcome, why) = match test.outcome {
-        Outcome::Pass => match doubt(expected, test) {
+        Outcome::Observed if test.why.is_empty() => (
+            Outcome::Fail,
+            "observed, but the guest does not say what".to_owned(),
+        ),
+        Outcome::Pass | Outcome::Observed => match doubt(expected, test) {
             Some(why) => (Outcome::Fail, why),
-            None => (Outcome::Pass, test.why.clone()),
+            None => (test.outcome, test.why.clone()),
         },
         Outcome::Skipped if test.why.is_empty() => {
             (Outcome::Fail, "skipped without a reason".to_owned())
@@ -206,7 +212,11 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
     let mut faults = Vec::new();
     for (name, ran) in &mut initiators {
         ran.sort_unstable();
-        let rounds = if all_initiate(name) { 1 } else { expected.cpus };
+        let rounds = if all_initiate(name) {
+            1
+        } else {
+            initiators_of(expected)
+        };
         if !ran.iter().copied().eq(0..rounds) {
             faults.push(format!(
                 "{name} has records for the initiators {ran:?}, not one for each of {rounds}"
@@ -216,6 +226,13 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
     for record in &transcript.records {
         match record {
             Record::Start(start) => {
+                let (said, asked) = (start.initiators, initiators_of(expected));
+                if said.is_some_and(|said| said != asked) {
+                    faults.push(format!(
+                        "{} CPUs initiate each test, {asked} were asked for",
+                        said.unwrap_or(0)
+                    ));
+                }
                 if start.runs != verdict.tests.len() {
                     faults.push(format!(
                         "{} test records, {} were announced",
@@ -243,8 +260,9 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
                     said(Outcome::Pass),
                     said(Outcome::Fail),
                     said(Outcome::Skipped),
+                    said(Outcome::Observed),
                 );
-                if (end.passed, end.failed, end.skipped) != counted {
+                if (end.passed, end.failed, end.skipped, end.observed) != counted {
                     faults.push(format!(
                         "the end record says {end:?}, the test records say {counted:?}"
                     ));
@@ -261,6 +279,11 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
         faults.push("no test ran".to_owned());
     }
     verdict.faults.extend(faults);
+}
+
+fn initiators_of(expected: &Expectation) -> u32 {
+    let most = expected.initiators.unwrap_or(expected.cpus);
+    most.clamp(1, expected.cpus.max(1))
 }
 
 fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) {
@@ -320,6 +343,7 @@ mod tests {
             required: Vec::new(),
             list: &["one-page"],
             flushes: 3,
+            initiators: None,
         }
     }
 
@@ -445,6 +469,52 @@ mod tests {
             why.contains(words) && why.is_empty() == words.is_empty(),
             "{why}"
         );
+    }
+
+    #[test]
+    fn an_observation_is_neither_pass_nor_failure_nor_skip() {
+        let observed = |line: &str, why: &str| {
+            line.replace("\"pass\"", "\"observed\"")
+                .replace("\"why\":\"\"", &format!("\"why\":\"{why}\""))
+        };
+        let end = r#"@ {"type":"end","passed":1,"failed":0,"skipped":0,"observed":1}"#;
+        let passed = Ending::Exited(PASSED);
+        let line = observed(&second(), "scan upwards");
+        let verdict = verdict(&[START, TEST, &line, end], passed);
+        assert!(verdict.passed(), "{:?}", verdict.faults);
+        assert_eq!(verdict.count(Outcome::Pass), 1);
+        assert_eq!(verdict.count(Outcome::Observed), 1);
+        assert_eq!(verdict.count(Outcome::Skipped), 0);
+        assert_fault(&[START, TEST, &line, END], passed, "the end record says");
+        // It is doubted as a pass is.
+        let silent = observed(&second(), "");
+        let uncontrolled = line.replace("\"stale\":17", "\"stale\":18");
+        for doubtful in [silent, uncontrolled] {
+            let verdict = judge(
+                &expected(),
+                &transcript(&[START, TEST, &doubtful, end]),
+                passed,
+            );
+            assert_eq!(verdict.count(Outcome::Fail), 1, "{doubtful}");
+        }
+    }
+
+    #[test]
+    fn fewer_initiators_run_only_where_asked_for() {
+        let start = START
+            .replace("\"runs\":2", "\"runs\":1")
+            .replace("\"tests\":1", "\"tests\":1,\"initiators\":1");
+        let end = END.replace('2', "1");
+        let lines = transcript(&[&start, TEST, &end]);
+        let passed = Ending::Exited(PASSED);
+        let asked = Expectation {
+            initiators: Some(1),
+            ..expected()
+        };
+        let faults = judge(&asked, &lines, passed).faults;
+        assert!(faults.is_empty(), "{faults:?}");
+        let faults = judge(&expected(), &lines, passed).faults;
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub(crate) fn command(args: &LoomArgs, shell: Shell) -> Result<()> {
         passed: caught.len(),
         failed: missed.len(),
         skipped: 0,
+        observed: 0,
     });
     println!("{}", count.line());
     if missed.is_empty() {

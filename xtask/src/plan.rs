@@ -60,6 +60,7 @@ const FUNCTIONAL: [&str; 70] = [
     "unit-one-entry",
     "unit-slots-in-turn",
     "unit-slots-at-once",
+    "unit-scan-order",
     "unit-executed-once",
     "unit-pages-1",
     "unit-pages-62",
@@ -176,6 +177,10 @@ pub(crate) struct Run {
     pub(crate) tests: Tests,
     /// Flushes per CPU in the volume tests.
     pub(crate) flushes: u32,
+    /// How many CPUs initiate each test at most, if not all.
+    pub(crate) initiators: Option<u32>,
+    /// Tests that may hang a real machine run, too.
+    pub(crate) risky: bool,
     /// Count instructions instead of time.
     pub(crate) deterministic: bool,
     /// The deadline, if the user chose one.
@@ -197,6 +202,8 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             } else {
                 VOLUME
             }),
+            initiators: args.initiators,
+            risky: args.risky,
             deterministic: args.deterministic,
             timeout: args.timeout.map(Duration::from_secs),
         };
@@ -237,6 +244,7 @@ impl Run {
             tests,
             list,
             flushes: self.flushes,
+            initiators: self.initiators,
         }
     }
 
@@ -268,6 +276,12 @@ impl Run {
         let mut line = format!("{tests} flushes={} backend={}", self.flushes, self.backend);
         if self.apic == Apic::Xapic {
             line.push_str(" apic=xapic");
+        }
+        if let Some(most) = self.initiators {
+            line.push_str(&format!(" initiators={most}"));
+        }
+        if self.risky {
+            line.push_str(" risky");
         }
         if self.thread == Thread::Single {
             return line;

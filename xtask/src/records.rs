@@ -38,6 +38,8 @@ pub(crate) struct Start {
     pub(crate) tests: usize,
     /// Number of test records that will follow: each test with each initiator.
     pub(crate) runs: usize,
+    /// How many CPUs initiate each test; all if the guest does not say.
+    pub(crate) initiators: Option<u32>,
 }
 
 /// The outcome of one test with one initiator.
@@ -45,6 +47,8 @@ pub(crate) struct Start {
 pub(crate) struct TestRecord {
     /// The test.
     pub(crate) name: String,
+    /// The open question that it answers, by its id.
+    pub(crate) question: Option<String>,
     /// What executed remote flushes.
     pub(crate) backend: String,
     /// CPUs that ran.
@@ -61,7 +65,7 @@ pub(crate) struct TestRecord {
     pub(crate) resignals: u64,
     /// How it ended.
     pub(crate) outcome: Outcome,
-    /// The assertion that failed, or why the test was skipped.
+    /// The assertion that failed, why the test was skipped, or what was observed.
     pub(crate) why: String,
 }
 
@@ -86,6 +90,8 @@ pub(crate) enum Outcome {
     Fail,
     /// The machine cannot run it.
     Skipped,
+    /// Every assertion held, and what was seen is neither right nor wrong.
+    Observed,
 }
 
 /// Which test begins.
@@ -117,6 +123,9 @@ pub(crate) struct End {
     pub(crate) failed: usize,
     /// Records with the outcome skipped.
     pub(crate) skipped: usize,
+    /// Records with the outcome observed.
+    #[serde(default)]
+    pub(crate) observed: usize,
 }
 
 /// A line of the console.
@@ -200,6 +209,7 @@ fn parse(line: &Line) -> Option<Result<Record, String>> {
 #[derive(Debug, Serialize)]
 pub(crate) struct JsonLine<'a> {
     name: &'a str,
+    question: Option<&'a str>,
     backend: &'a str,
     cpus: u32,
     thread: &'a str,
@@ -241,6 +251,7 @@ impl<'a> JsonLine<'a> {
             .collect();
         Self {
             name: &record.name,
+            question: record.question.as_deref(),
             backend: &record.backend,
             cpus: record.cpus,
             thread,
@@ -264,6 +275,7 @@ impl<'a> JsonLine<'a> {
     ) -> serde_json::Result<String> {
         serde_json::to_string(&JsonLine {
             name: "(run)",
+            question: None,
             backend,
             cpus,
             thread,
@@ -307,7 +319,8 @@ pub(crate) mod tests {
             Record::End(End {
                 passed: 123,
                 failed: 0,
-                skipped: 1
+                skipped: 1,
+                observed: 0,
             })
         );
         assert!(matches!(

@@ -17,7 +17,7 @@ pub(crate) struct Report {
     pub(crate) verdict: Verdict,
 }
 
-/// Passed, failed and skipped.
+/// Passed, failed, skipped and observed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count {
     /// What passed.
@@ -26,6 +26,8 @@ pub(crate) struct Count {
     pub(crate) failed: usize,
     /// What did not apply.
     pub(crate) skipped: usize,
+    /// What was only looked at.
+    pub(crate) observed: usize,
 }
 
 impl Count {
@@ -34,11 +36,15 @@ impl Count {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+        self.observed += other.observed;
     }
 
     /// Returns the summary line.
     pub(crate) fn line(self) -> String {
         let mut line = format!("{} passed, {} failed", self.passed, self.failed);
+        if self.observed > 0 {
+            line.push_str(&format!(", {} observed", self.observed));
+        }
         if self.skipped > 0 {
             line.push_str(&format!(", {} skipped", self.skipped));
         }
@@ -54,6 +60,7 @@ pub(crate) fn count(reports: &[Report]) -> Count {
             passed: verdict.count(Outcome::Pass),
             failed: verdict.count(Outcome::Fail) + verdict.faults.len(),
             skipped: verdict.count(Outcome::Skipped),
+            observed: verdict.count(Outcome::Observed),
         });
     }
     count
@@ -95,7 +102,7 @@ pub(crate) fn render(reports: &[Report]) -> String {
                 run.backend.to_string(),
                 run.thread.to_string(),
                 run.cpus.to_string(),
-                format!("{}/{}", row.passed, row.ran + row.skipped),
+                format!("{}/{}", row.passed + row.observed(), row.ran + row.skipped),
                 row.flushes.to_string(),
                 row.fallbacks.to_string(),
                 row.resignals.to_string(),
@@ -132,19 +139,31 @@ struct Row<'a> {
     fallbacks: u64,
     resignals: u64,
     why_skipped: &'a str,
+    /// What each initiator observed.
+    observations: Vec<&'a str>,
 }
 
 impl Row<'_> {
     fn outcome(&self) -> String {
-        if self.passed < self.ran {
+        if self.passed + self.observed() < self.ran {
             "FAILED".to_owned()
         } else if self.ran == 0 {
             format!("skipped: {}", self.why_skipped)
         } else if self.skipped > 0 {
             format!("passed ({} skipped: {})", self.skipped, self.why_skipped)
+        } else if let [first, rest @ ..] = self.observations.as_slice() {
+            let others = rest.iter().filter(|other| *other != first).count();
+            match others {
+                0 => format!("observed: {first}"),
+                others => format!("observed: {first} ({others} initiators otherwise)"),
+            }
         } else {
             "passed".to_owned()
         }
+    }
+
+    fn observed(&self) -> usize {
+        self.observations.len()
     }
 }
 
@@ -165,6 +184,7 @@ fn rows(tests: &[JudgedTest]) -> Vec<Row<'_>> {
                     fallbacks: 0,
                     resignals: 0,
                     why_skipped: "",
+                    observations: Vec::new(),
                 });
                 rows.len() - 1
             });
@@ -177,6 +197,7 @@ fn rows(tests: &[JudgedTest]) -> Vec<Row<'_>> {
                 row.skipped += 1;
                 row.why_skipped = &test.why;
             }
+            Outcome::Observed => row.observations.push(&test.why),
             Outcome::Fail => {}
         }
         row.ran += usize::from(test.outcome != Outcome::Skipped);
@@ -213,6 +234,7 @@ mod tests {
     fn judged(name: &str, initiator: u32, outcome: Outcome) -> JudgedTest {
         let record = TestRecord {
             name: name.to_owned(),
+            question: None,
             backend: "software".to_owned(),
             cpus: 2,
             initiator,
@@ -238,6 +260,8 @@ mod tests {
             thread: Thread::Single,
             tests: Tests::Functional,
             flushes: 1,
+            initiators: None,
+            risky: false,
             deterministic: false,
             timeout: None,
         };
@@ -259,6 +283,8 @@ mod tests {
             judged("storm", 0, Outcome::Pass),
             judged("storm", 1, Outcome::Fail),
             judged("halted", 0, Outcome::Skipped),
+            judged("scan-order", 0, Outcome::Observed),
+            judged("scan-order", 1, Outcome::Observed),
         ];
         let reports = [report(tests, Vec::new())];
         let text = render(&reports);
@@ -278,10 +304,17 @@ mod tests {
         );
         assert!(row("halted").contains("skipped"), "{text}");
         assert!(
+            row("scan-order").contains("2/2") && row("scan-order").contains("observed: read 17"),
+            "{text}"
+        );
+        assert!(
             text.contains("FAILED storm (initiator 1, 2 CPUs, single): read 17, wanted 18"),
             "{text}"
         );
-        assert_eq!(count(&reports).line(), "3 passed, 1 failed, 1 skipped");
+        assert_eq!(
+            count(&reports).line(),
+            "3 passed, 1 failed, 2 observed, 1 skipped"
+        );
     }
 
     #[test]

@@ -339,6 +339,8 @@ fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
         thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),
         flushes: VOLUME,
+        initiators: None,
+        risky: false,
         deterministic: false,
         timeout: None,
     }
@@ -441,6 +443,7 @@ mod tests {
         let judged = |(name, outcome): &(&str, Outcome)| JudgedTest {
             record: TestRecord {
                 name: (*name).to_owned(),
+                question: None,
                 backend: "software".to_owned(),
                 cpus: 4,
                 initiator: 0,

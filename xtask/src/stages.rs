@@ -364,6 +364,8 @@ impl Context {
             thread,
             tests,
             flushes,
+            initiators: None,
+            risky: false,
             deterministic: false,
             timeout: None,
         };
@@ -445,6 +447,7 @@ fn total(ended: &[StageEnd]) -> Count {
             passed: 1 - failed,
             failed,
             skipped: 0,
+            observed: 0,
         });
         total.add(end.tests);
     }
@@ -462,6 +465,7 @@ mod tests {
                 passed,
                 failed: 0,
                 skipped: 0,
+                observed: 0,
             },
             note: String::new(),
             time: Duration::from_millis(1500),

@@ -5,7 +5,6 @@ use core::fmt;
 use rar_kernel::{CommandLine, println};
 use rar_suite::{List, Options};
 
-const STORM_FLUSHES: u64 = 20_000;
 /// Milliseconds. A host that is busy may not run a virtual CPU for a good part of it.
 const DEADLINE: u64 = 250;
 
@@ -55,11 +54,7 @@ impl<'a> RunOptions<'a> {
     /// [`BadValue`] for a known key with a value that cannot be.
     pub(crate) fn read(line: &'a CommandLine) -> Result<Self, BadValue<'a>> {
         let mut options = Self {
-            suite: Options {
-                test: None,
-                list: List::All,
-                storm_flushes: STORM_FLUSHES,
-            },
+            suite: Options::ALL,
             deadline: DEADLINE,
             backend: Backend::Software,
         };
@@ -80,6 +75,13 @@ impl<'a> RunOptions<'a> {
                 ("flushes", _) => {
                     options.suite.storm_flushes = line.number(key).ok_or(bad("a number"))?
                 }
+                ("initiators", _) => {
+                    let number = line
+                        .number(key)
+                        .and_then(|number| u32::try_from(number).ok());
+                    options.suite.initiators = Some(number.ok_or(bad("a number"))?)
+                }
+                ("risky", "") => options.suite.risky = true,
                 ("deadline", _) => {
                     options.deadline = line.number(key).ok_or(bad("a number of milliseconds"))?
                 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::lab::Lab;
+use crate::suite::Options;
 use crate::tests::{
     deferred, interrupts, large_page, membership, nested, precision, remap, revoke, silent, slots,
     spaces, storm, tables, unit, writers,
@@ -24,6 +25,10 @@ pub(crate) struct Test<L> {
     pub(crate) race: bool,
     /// Why the test makes the rare happen and asserts about it itself; otherwise no counter of the rare may move.
     pub(crate) rare: Option<&'static str>,
+    /// The open question that the test answers, by the id of its row in `docs/questions.md`.
+    pub(crate) question: Option<&'static str>,
+    /// What may come of the test on a real machine, if it is run only when asked for.
+    pub(crate) risk: Option<&'static str>,
 }
 
 /// What a test needs of RAR units beside their being there.
@@ -102,7 +107,7 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
         combinations, delivery, destinations, disabled, entries, foreign, guest, interrupts,
-        itself, late, lost, pages, registers, reset, spaces, stores,
+        itself, late, lost, order, pages, registers, reset, spaces, stores,
     };
     [
         unit_test("unit-registers", registers::legal),
@@ -111,6 +116,7 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-one-entry", entries::one),
         unit_test("unit-slots-in-turn", entries::in_turn),
         unit_test("unit-slots-at-once", entries::at_once),
+        unit_test("unit-scan-order", order::scan).answers("6-scan-order"),
         unit_test("unit-executed-once", entries::once).needs(Ability::Record),
         unit_test("unit-pages-1", pages::exactly::<L, 1>),
         unit_test("unit-pages-62", pages::exactly::<L, 62>),
@@ -169,6 +175,8 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         units: None,
         race: false,
         rare: None,
+        question: None,
+        risk: None,
     }
 }
 
@@ -206,11 +214,26 @@ impl<L> Test<L> {
         }
     }
 
-    /// Writes why a machine cannot make the test; nothing if it can.
-    pub(crate) fn write_obstacle(&self, lab: &L, why: &mut impl fmt::Write) -> fmt::Result
+    fn answers(self, question: &'static str) -> Self {
+        Self {
+            question: Some(question),
+            ..self
+        }
+    }
+
+    /// Writes why a machine cannot make the test, or why nobody wants it; nothing if it can be made.
+    pub(crate) fn write_obstacle(
+        &self,
+        lab: &L,
+        options: &Options<'_>,
+        why: &mut impl fmt::Write,
+    ) -> fmt::Result
     where
         L: Lab,
     {
+        if let Some(risk) = self.risk.filter(|_| !options.risky) {
+            return write!(why, "risky, and not asked for: {risk}");
+        }
         if !(self.least_cpus..=self.most_cpus).contains(&lab.cpus()) {
             return match self.most_cpus {
                 u32::MAX => write!(why, "needs {} CPUs", self.least_cpus),

@@ -19,6 +19,8 @@ pub enum Record<'a> {
         tests: u32,
         /// How many records of type `test` will follow: tests times initiators.
         runs: u32,
+        /// How many CPUs initiate each test, but for those in which all do.
+        initiators: u32,
     },
     /// One test begins for one initiator.
     Begin {
@@ -40,6 +42,8 @@ pub enum Record<'a> {
     Test {
         /// The test.
         name: &'a str,
+        /// The open question that it answers, by the id of its row in `docs/questions.md`.
+        question: Option<&'a str>,
         /// What makes action bytes final.
         backend: &'a str,
         /// How many CPUs took part.
@@ -56,7 +60,7 @@ pub enum Record<'a> {
         resignals: u64,
         /// How it ended.
         outcome: Outcome,
-        /// Why it did not pass, in one sentence; empty if it passed.
+        /// Why it did not pass, in one sentence, or what was observed; empty if it passed.
         why: &'a str,
     },
     /// The suite ends.
@@ -67,6 +71,8 @@ pub enum Record<'a> {
         failed: u32,
         /// Runs that this machine cannot make.
         skipped: u32,
+        /// Runs that ended with an observation.
+        observed: u32,
     },
 }
 
@@ -91,4 +97,6 @@ pub enum Outcome {
     Fail,
     /// The machine has too few CPUs for the test, or lacks what it needs.
     Skipped,
+    /// Every assertion held, and what was seen is no matter of right and wrong: no source says what is to be seen.
+    Observed,
 }

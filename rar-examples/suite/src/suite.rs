@@ -17,8 +17,8 @@ use crate::trial::Trial;
 /// signal.
 pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
 
-/// Room for the reason of an outcome.
-type Why = Text<160>;
+/// Room for the reason of an outcome, or for what was observed.
+pub(crate) type Why = Text<320>;
 
 /// How many words tests have to talk to each other.
 const WORDS: usize = 8;
@@ -32,6 +32,10 @@ pub struct Options<'a> {
     pub list: List,
     /// How many flushes each CPU makes in a storm.
     pub storm_flushes: u64,
+    /// How many CPUs initiate each test at most: all if `None`. A quick run asks for few, and so does a machine of hundreds.
+    pub initiators: Option<u32>,
+    /// Whether to ask of units what may hang the machine or change its state for good, too.
+    pub risky: bool,
 }
 
 /// Which list of tests to run.
@@ -52,6 +56,8 @@ pub struct Summary {
     pub failed: u32,
     /// Runs that this machine cannot make.
     pub skipped: u32,
+    /// Runs that ended with an observation.
+    pub observed: u32,
 }
 
 /// What the CPUs of a suite share. One value, for example in a `static`.
@@ -73,6 +79,7 @@ pub struct Suite {
     passed: AtomicU32,
     failed: AtomicU32,
     skipped: AtomicU32,
+    observed: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -106,6 +113,7 @@ impl Suite {
             passed: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             skipped: AtomicU32::new(0),
+            observed: AtomicU32::new(0),
         }
     }
 
@@ -113,7 +121,7 @@ impl Suite {
     ///
     /// The CPUs go through each test in step: every step of it is for some of them, and a barrier ends it. Each test passes if
     /// its assertions hold, its positive control was seen, and, but for the tests about them, no fallback and no second
-    /// signal was needed.
+    /// signal was needed. A test that asks what no source answers ends with an observation in place of a pass.
     pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Summary {
         let chosen = || {
             catalogue::<L>()
@@ -122,19 +130,21 @@ impl Suite {
         };
         let me = lab.pin().id().get();
         let mut phase = 0;
+        let initiators = options.initiators_of(lab.cpus());
         if me == 0 {
             let tests = chosen().count();
-            let runs: u32 = chosen().map(|test| test.rounds.count(lab.cpus())).sum();
+            let runs: u32 = chosen().map(|test| test.rounds.count(initiators)).sum();
             let tests = u32::try_from(tests).unwrap_or(u32::MAX);
             lab.emit(&Record::Start {
                 backend: lab.backend(),
                 cpus: lab.cpus(),
                 tests,
                 runs,
+                initiators,
             });
         }
         for test in chosen() {
-            for initiator in 0..test.rounds.count(lab.cpus()) {
+            for initiator in 0..test.rounds.count(initiators) {
                 let trial = Trial::new(
                     self,
                     lab,
@@ -144,7 +154,7 @@ impl Suite {
                     options.storm_flushes,
                     phase,
                 );
-                self.run_once(lab, &trial, &test);
+                self.run_once(lab, &trial, &test, options);
                 phase = trial.phase();
             }
         }
@@ -152,17 +162,20 @@ impl Suite {
             passed: self.passed.load(Ordering::Acquire),
             failed: self.failed.load(Ordering::Acquire),
             skipped: self.skipped.load(Ordering::Acquire),
+            observed: self.observed.load(Ordering::Acquire),
         };
         if me == 0 {
             let Summary {
                 passed,
                 failed,
                 skipped,
+                observed,
             } = summary;
             lab.emit(&Record::End {
                 passed,
                 failed,
                 skipped,
+                observed,
             });
         }
         summary
@@ -205,10 +218,16 @@ impl Suite {
         }
     }
 
-    fn run_once<L: Lab>(&self, lab: &L, trial: &Trial<'_, L>, test: &Test<L>) {
+    fn run_once<L: Lab>(
+        &self,
+        lab: &L,
+        trial: &Trial<'_, L>,
+        test: &Test<L>,
+        options: &Options<'_>,
+    ) {
         let mut obstacle = Text::new();
         // What does not fit is cut off.
-        let _ = test.write_obstacle(lab, &mut obstacle);
+        let _ = test.write_obstacle(lab, options, &mut obstacle);
         if trial.is_initiator() {
             let initiator = trial.initiator;
             lab.emit(&Record::Begin {
@@ -262,6 +281,7 @@ impl Suite {
         let controls = controls.get(..listed).unwrap_or_default();
 
         let mut why = obstacle;
+        let observation = trial.take_observation();
         let outcome = if !why.as_str().is_empty() {
             Outcome::Skipped
         } else if self.failure.is_set() {
@@ -286,6 +306,9 @@ impl Suite {
                 }
             }
             Outcome::Fail
+        } else if !observation.as_str().is_empty() {
+            why = observation;
+            Outcome::Observed
         } else {
             Outcome::Pass
         };
@@ -293,10 +316,12 @@ impl Suite {
             Outcome::Pass => &self.passed,
             Outcome::Fail => &self.failed,
             Outcome::Skipped => &self.skipped,
+            Outcome::Observed => &self.observed,
         };
         counter.fetch_add(1, Ordering::AcqRel);
         lab.emit(&Record::Test {
             name: test.name,
+            question: test.question,
             backend: lab.backend(),
             cpus: lab.cpus(),
             initiator: trial.initiator,
@@ -348,6 +373,20 @@ fn missing_control(controls: &[Control], initiator: u32, cpus: u32) -> Option<u3
 }
 
 impl Options<'_> {
+    /// Every test that harms nothing, with each CPU as initiator, and a storm of middling length.
+    pub const ALL: Self = Self {
+        test: None,
+        list: List::All,
+        storm_flushes: 20_000,
+        initiators: None,
+        risky: false,
+    };
+
+    /// How many of so many CPUs initiate each test.
+    fn initiators_of(&self, cpus: u32) -> u32 {
+        self.initiators.map_or(cpus, |most| most.clamp(1, cpus))
+    }
+
     fn chooses<L: Lab>(&self, test: &Test<L>) -> bool {
         match self.test {
             Some(names) => names.split(',').any(|name| name == test.name),
@@ -357,9 +396,9 @@ impl Options<'_> {
 }
 
 impl Rounds {
-    fn count(self, cpus: u32) -> u32 {
+    fn count(self, initiators: u32) -> u32 {
         match self {
-            Self::EachInitiator => cpus,
+            Self::EachInitiator => initiators,
             Self::Once => 1,
         }
     }

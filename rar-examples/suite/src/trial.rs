@@ -1,6 +1,7 @@
 //! One run of one test, as one CPU sees it.
 
 use core::cell::Cell;
+use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_payload::{PageRange, PageSize, Request};
@@ -9,7 +10,7 @@ use rar_shootdown::Machine as _;
 
 use crate::failure::{Assertion, Place};
 use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
-use crate::suite::Suite;
+use crate::suite::{Suite, Why};
 
 /// How long a CPU may take to reach a barrier.
 const BARRIER_SECONDS: u64 = 20;
@@ -35,6 +36,7 @@ pub(crate) struct Trial<'a, L> {
     pub(crate) storm_flushes: u64,
     phase: Cell<u64>,
     space: Cell<Space>,
+    observation: Cell<Why>,
 }
 
 impl<'a, L: Lab> Trial<'a, L> {
@@ -56,6 +58,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             storm_flushes,
             phase: Cell::new(phase),
             space: Cell::new(Space::First),
+            observation: Cell::new(Why::new()),
         }
     }
 
@@ -162,6 +165,21 @@ impl<'a, L: Lab> Trial<'a, L> {
         if expected != found {
             self.fail(assertion, place, expected, found);
         }
+    }
+
+    /// Ends the test with an observation in place of a verdict, if no assertion fails; more of them stand one after the other.
+    ///
+    /// The initiator's word counts: what another CPU sees it has to publish.
+    pub(crate) fn observe(&self, what: fmt::Arguments<'_>) {
+        let mut text = self.take_observation();
+        let between = if text.as_str().is_empty() { "" } else { "; " };
+        // What does not fit is cut off.
+        let _ = write!(text, "{between}{what}");
+        self.observation.set(text);
+    }
+
+    pub(crate) fn take_observation(&self) -> Why {
+        self.observation.replace(Why::new())
     }
 
     /// This CPU runs in the space from here on, is in its set, and in no other.

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rar_suite::{BY_OTHER_MEANS, List, Options, Outcome, Suite, tells_of_stale_use};
+use rar_suite::{BY_OTHER_MEANS, Options, Outcome, Suite, tells_of_stale_use};
 use serde::Serialize;
 
 use super::{Defect, Fate};
@@ -31,6 +31,8 @@ pub struct Test {
 pub enum Cell {
     /// Nothing: it passes.
     Passed,
+    /// Nothing: it tells what it saw, which no source calls right or wrong.
+    Observed(String),
     /// Every assertion held, but the flush was made by other means than the signal.
     ByOtherMeans(String),
     /// An assertion failed.
@@ -87,8 +89,10 @@ impl Test {
             seed,
             options: Options {
                 test: Some(self.name),
-                list: List::All,
                 storm_flushes: STORM_FLUSHES,
+                // The simulator has nothing that could be harmed.
+                risky: true,
+                ..Options::ALL
             },
             most_steps: MOST_STEPS,
             until_failure: true,
@@ -99,16 +103,20 @@ impl Test {
 
 impl Cell {
     fn of(transcript: Transcript) -> Self {
-        let not_passed = transcript
+        let (observed, others): (Vec<_>, Vec<_>) = transcript
             .tests
             .into_iter()
+            .partition(|test| test.outcome == Outcome::Observed);
+        let not_passed = others
+            .into_iter()
             .find(|test| test.outcome != Outcome::Pass);
+        let observed = observed.into_iter().next().map(|test| test.why);
         match (not_passed, transcript.broken_off) {
             (Some(test), _) if test.outcome == Outcome::Skipped => Self::Skipped(test.why),
             (Some(test), _) if test.why.starts_with(BY_OTHER_MEANS) => Self::ByOtherMeans(test.why),
             (Some(test), _) => Self::Failed(test.why),
             (None, Some(why)) => Self::BrokenOff(why),
-            (None, None) => Self::Passed,
+            (None, None) => observed.map_or(Self::Passed, Self::Observed),
         }
     }
 
@@ -117,6 +125,7 @@ impl Cell {
     pub const fn mark(&self) -> char {
         match self {
             Self::Passed => '.',
+            Self::Observed(_) => ':',
             Self::ByOtherMeans(_) => 'o',
             Self::Failed(_) => 'X',
             Self::BrokenOff(_) => '!',
@@ -129,11 +138,18 @@ impl Cell {
     pub fn why(&self) -> &str {
         match self {
             Self::Passed => "",
-            Self::ByOtherMeans(why)
+            Self::Observed(why)
+            | Self::ByOtherMeans(why)
             | Self::Failed(why)
             | Self::BrokenOff(why)
             | Self::Skipped(why) => why,
         }
+    }
+
+    /// Returns whether the test holds, or only observes.
+    #[must_use]
+    pub const fn is_right(&self) -> bool {
+        matches!(self, Self::Passed | Self::Observed(_))
     }
 
     /// Returns whether the test tells of a defect.
@@ -150,7 +166,7 @@ impl Cell {
         match self {
             Self::Failed(why) => tells_of_stale_use(why),
             Self::BrokenOff(_) => true,
-            Self::Passed | Self::ByOtherMeans(_) | Self::Skipped(_) => false,
+            Self::Passed | Self::Observed(_) | Self::ByOtherMeans(_) | Self::Skipped(_) => false,
         }
     }
 }

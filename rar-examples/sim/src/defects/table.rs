@@ -36,14 +36,14 @@ impl Report {
             ]);
         }
         format!(
-            "{table}\nX an assertion fails, o the fallback had to flush, ! no end, - skipped, . passed\n{}",
+            "{table}\nX an assertion fails, o the fallback had to flush, ! no end, - skipped, : observed, . passed\n{}",
             self.legend()
         )
     }
 
     fn verdict(&self, row: &Row) -> String {
         if row.defect.is_none() {
-            let all = row.cells.iter().all(|cell| *cell == Cell::Passed);
+            let all = row.cells.iter().all(Cell::is_right);
             return if all { "passed" } else { "FAILED" }.to_owned();
         }
         if let Some(first) = self.same_as(row) {

@@ -39,7 +39,7 @@ pub struct Ended {
     pub initiator: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// Why it did not pass; empty if it passed.
+    /// Why it did not pass, or what it observed; empty if it passed.
     pub why: String,
 }
 

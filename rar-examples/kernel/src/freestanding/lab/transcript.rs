@@ -19,6 +19,7 @@ struct Start<'a> {
     missing: &'a [u32],
     tests: u32,
     runs: u32,
+    initiators: u32,
 }
 
 pub(super) fn emit(record: &Record<'_>) {
@@ -28,6 +29,7 @@ pub(super) fn emit(record: &Record<'_>) {
             cpus,
             tests,
             runs,
+            initiators,
         } => {
             let (expected_cpus, missing) =
                 smp::cpus().map_or((1, [].as_slice()), |cpus| (cpus.expected(), cpus.missing()));
@@ -39,6 +41,7 @@ pub(super) fn emit(record: &Record<'_>) {
                 missing,
                 tests,
                 runs,
+                initiators,
             });
         }
         ref other => print(other),

@@ -98,7 +98,7 @@ pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// Maps so many pages, shows that they are stale, and lets the units serve.
-fn prepare<L: Lab>(bench: &Bench<'_, '_, L>, pages: u16) {
+pub(crate) fn prepare<L: Lab>(bench: &Bench<'_, '_, L>, pages: u16) {
     map_and_touch(bench.t, 0, pages, Reach::Space);
     remap_and_control(bench.t, 0, pages, Reach::Space);
     bench.t.step(Who::All, || bench.program(SERVING));

@@ -15,6 +15,7 @@ pub(crate) mod interrupts;
 pub(crate) mod itself;
 pub(crate) mod late;
 pub(crate) mod lost;
+pub(crate) mod order;
 pub(crate) mod pages;
 pub(crate) mod registers;
 pub(crate) mod reset;
