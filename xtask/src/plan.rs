@@ -20,7 +20,7 @@ const BASE_SECONDS: u64 = 60;
 const ANSWER_MILLISECONDS: u32 = 250;
 
 /// What the guest runs with `list=functional`: a guest that lost one of them has not passed.
-const FUNCTIONAL: [&str; 70] = [
+const FUNCTIONAL: [&str; 78] = [
     "one-page",
     "pages-2",
     "pages-33",
@@ -57,6 +57,9 @@ const FUNCTIONAL: [&str; 70] = [
     "unit-registers",
     "unit-control-bits",
     "unit-base-bits",
+    "unit-enumeration",
+    "unit-reserved-bits",
+    "unit-rebase",
     "unit-one-entry",
     "unit-slots-in-turn",
     "unit-slots-at-once",
@@ -72,6 +75,10 @@ const FUNCTIONAL: [&str; 70] = [
     "unit-structures",
     "unit-other-space",
     "unit-signals-itself",
+    "unit-itself-again",
+    "unit-byte-values",
+    "unit-signals-again",
+    "unit-halt-woken",
     "unit-halted",
     "unit-interrupts-off",
     "unit-interrupts-heeded",
@@ -80,6 +87,7 @@ const FUNCTIONAL: [&str; 70] = [
     "unit-unsignalled",
     "unit-prompt",
     "unit-disabled",
+    "unit-disabled-pending",
     "unit-init-registers",
     "unit-init-signal",
     "unit-guest",

@@ -106,13 +106,17 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 /// The tests of units, which a machine without them skips.
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
-        combinations, delivery, destinations, disabled, entries, foreign, guest, interrupts,
-        itself, late, lost, order, pages, registers, reset, spaces, stores,
+        again, combinations, delivery, destinations, disabled, entries, enumeration, foreign,
+        guest, interrupts, itself, late, lost, order, pages, registers, reserved, reset, spaces,
+        stores,
     };
     [
         unit_test("unit-registers", registers::legal),
         unit_test("unit-control-bits", registers::control_bits),
         unit_test("unit-base-bits", registers::base_bits),
+        unit_test("unit-enumeration", enumeration::everywhere).answers("1-enumeration"),
+        unit_test("unit-reserved-bits", reserved::bits).answers("2-reserved-bits"),
+        unit_test("unit-rebase", reserved::rebase).answers("2-rebase"),
         unit_test("unit-one-entry", entries::one),
         unit_test("unit-slots-in-turn", entries::in_turn),
         unit_test("unit-slots-at-once", entries::at_once),
@@ -128,6 +132,10 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-structures", pages::structures),
         unit_test("unit-other-space", spaces::other_space).needs(Ability::Pcids),
         unit_test("unit-signals-itself", itself::signals_itself),
+        unit_test("unit-itself-again", itself::again).answers("9.5"),
+        unit_test("unit-byte-values", again::values).answers("9.8"),
+        unit_test("unit-signals-again", again::signals).answers("9.7"),
+        unit_test("unit-halt-woken", interrupts::woken).answers("6-halt"),
         unit_test("unit-halted", interrupts::halted),
         unit_test("unit-interrupts-off", interrupts::off),
         unit_test("unit-interrupts-heeded", interrupts::heeded),
@@ -136,6 +144,7 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-unsignalled", delivery::unsignalled),
         unit_test("unit-prompt", delivery::prompt),
         unit_test("unit-disabled", disabled::drops),
+        unit_test("unit-disabled-pending", disabled::with_pending).answers("9.10"),
         unit_test("unit-init-registers", reset::registers).needs(Ability::Reset),
         unit_test("unit-init-signal", reset::signal).needs(Ability::Reset),
         unit_test("unit-guest", guest::runs).needs(Ability::Guest),

@@ -44,6 +44,8 @@ pub(crate) enum Assertion {
     AsAnnounced,
     /// A RAR unit serves a signal before its CPU has executed many instructions.
     Prompt,
+    /// A register says the same on every CPU.
+    Alike,
 }
 
 const ALL: [(Assertion, &str); 18] = [
@@ -95,6 +97,7 @@ const ALL: [(Assertion, &str); 18] = [
         Assertion::Prompt,
         "the unit serves the signal without delay",
     ),
+    (Assertion::Alike, "the register says the same on every CPU"),
 ];
 
 /// Returns whether the reason of a failure tells that something outlived its flush: the driver reported an end that was none.

@@ -14,7 +14,7 @@ use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
 /// How long a unit may take to answer.
 pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
 /// How long nothing may happen before it counts as never.
-const QUIET_MILLISECONDS: u64 = 20;
+pub(crate) const QUIET_MILLISECONDS: u64 = 20;
 
 /// A moment of a test: the targets are ready.
 pub(crate) const READY: usize = 0;

@@ -2,9 +2,9 @@
 
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
+use crate::tests::unit::bench::{FIRST, QUIET_MILLISECONDS, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value, old_value};
-use crate::units::Register;
+use crate::units::{ENABLE, Register};
 
 /// It drops signals: nothing is served, and nothing is made up for when it is enabled.
 pub(crate) fn drops<L: Lab>(t: &Trial<'_, L>) {
@@ -72,5 +72,41 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
                 t.expect_gone(Page::Small(page), new_value(page));
             });
         }
+    });
+}
+
+/// *Observed*: whether a signal that waits for interrupts to be enabled outlives ENABLE = 0.
+pub(crate) fn with_pending<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::Others, || {
+            t.lab.disable_interrupts();
+            bench.program(ENABLE);
+        });
+        t.step(Who::Initiator, || {
+            bench.order(FIRST, bench.pages(0, 1), bench.others());
+            bench.signal(bench.others());
+            bench.expect_untouched(FIRST, bench.others());
+        });
+        t.step(Who::Others, || {
+            bench.write(Register::Control, 0);
+            bench.write(Register::Control, ENABLE);
+            t.lab.enable_interrupts();
+        });
+        t.step(Who::Initiator, || {
+            let served = || {
+                let mut others = bench.others();
+                others.any(|cpu| bench.is_final(cpu, FIRST))
+            };
+            bench.wait(QUIET_MILLISECONDS, served);
+            t.observe(match served() {
+                true => format_args!("a waiting signal outlives ENABLE = 0"),
+                false => format_args!("a waiting signal is dropped by ENABLE = 0"),
+            });
+            bench.signal(bench.others());
+            bench.await_success(FIRST, bench.others());
+        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }

@@ -1,5 +1,7 @@
 //! A CPU signals itself, which drivers do not rely on: the only public report of SUCCESS without a flush is of this.
 
+use crate::failure::Assertion::Flushed;
+use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SECOND, SERVING, without_driver};
@@ -27,5 +29,37 @@ pub(crate) fn signals_itself<L: Lab>(t: &Trial<'_, L>) {
             bench.await_success(SECOND, all);
         });
         expect_new(t, 0, 2);
+    });
+}
+
+/// Again and again, first alone and then together with all others: how many translations are used after their byte said SUCCESS is the
+/// number that a failure names.
+pub(crate) fn again<L: Lab>(t: &Trial<'_, L>) {
+    const ROUNDS: u16 = 64;
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 2 * ROUNDS, Reach::Space);
+        remap_and_control(t, 0, 2 * ROUNDS, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        for (turn, cpus) in [(0, t.initiator..t.initiator + 1), (1, 0..t.lab.cpus())] {
+            let pages = turn * ROUNDS..(turn + 1) * ROUNDS;
+            t.step(Who::Initiator, || {
+                let mut stale = 0;
+                for page in pages.clone() {
+                    bench.order(FIRST, bench.pages(page, 1), cpus.clone());
+                    bench.signal(cpus.clone());
+                    // The own byte first: what this CPU loads then is as close to its answer as can be.
+                    bench.await_success(FIRST, [t.me].into_iter());
+                    let found = t.lab.load(Page::Small(page), 0);
+                    stale += u64::from(found != Ok(new_value(page)));
+                    bench.await_success(FIRST, cpus.clone());
+                }
+                t.assert(Flushed, Place::Number(turn.into()), 0, stale);
+            });
+            t.step(Who::Others, || {
+                for page in pages.clone().filter(|_| cpus.contains(&t.me)) {
+                    t.expect_gone(Page::Small(page), new_value(page));
+                }
+            });
+        }
     });
 }

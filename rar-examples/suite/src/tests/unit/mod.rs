@@ -3,12 +3,14 @@
 //! Each shows the stale translation first, as every test does, and then asserts about one rule of the unit. Rules that no document
 //! states are marked *observed*: a unit that differs may be right, and the driver must cope with it.
 
+pub(crate) mod again;
 mod bench;
 pub(crate) mod combinations;
 pub(crate) mod delivery;
 pub(crate) mod destinations;
 pub(crate) mod disabled;
 pub(crate) mod entries;
+pub(crate) mod enumeration;
 pub(crate) mod foreign;
 pub(crate) mod guest;
 pub(crate) mod interrupts;
@@ -18,6 +20,7 @@ pub(crate) mod lost;
 pub(crate) mod order;
 pub(crate) mod pages;
 pub(crate) mod registers;
+pub(crate) mod reserved;
 pub(crate) mod reset;
 pub(crate) mod spaces;
 pub(crate) mod stores;

@@ -1,0 +1,113 @@
+//! Signals that nobody needs, and bytes on their way to an end.
+
+use core::cell::Cell;
+use core::fmt;
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::failure::Assertion::Once;
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{
+    ANSWER_MILLISECONDS, Bench, FIRST, QUIET_MILLISECONDS, SECOND, SERVING, without_driver,
+};
+use crate::trial::{Trial, Who, new_value, old_value};
+use crate::units::Ability;
+
+/// A signal that is sent twice, and one that finds nothing to do, harm nothing: the entry is executed once, its neighbour stays, and the
+/// next entry is served as ever.
+pub(crate) fn signals<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 2, Reach::Space);
+        remap_and_control(t, 0, 2, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        t.step(Who::Others, || {
+            t.published(t.me).store(executed(bench), Release);
+        });
+        t.step(Who::Initiator, || {
+            bench.order(FIRST, bench.pages(0, 1), bench.others());
+            bench.signal(bench.others());
+            bench.signal(bench.others());
+            bench.await_success(FIRST, bench.others());
+            bench.signal(bench.others());
+            bench.signal(bench.others());
+            bench.wait(QUIET_MILLISECONDS, || false);
+            bench.await_success(FIRST, bench.others());
+        });
+        t.step(Who::Others, || {
+            if bench.units.can(Ability::Record) {
+                let before = t.published(t.me).load(Acquire);
+                t.assert(Once, Place::Number(t.me), 1, executed(bench) - before);
+            }
+            t.expect_kept(Page::Small(1), old_value(1));
+            t.expect_gone(Page::Small(0), new_value(0));
+        });
+        t.step(Who::Initiator, || {
+            bench.flush_others(SECOND, bench.pages(1, 1))
+        });
+        t.step(Who::Others, || t.expect_gone(Page::Small(1), new_value(1)));
+    });
+}
+
+fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
+    match bench.units.can(Ability::Record) {
+        true => bench.units.executed().entries,
+        false => 0,
+    }
+}
+
+/// *Observed*: every value that a byte is seen to have after it was armed, in many flushes of one target.
+///
+/// Older code of Intel knew 0x02, between PENDING and the end.
+pub(crate) fn values<L: Lab>(t: &Trial<'_, L>) {
+    const ROUNDS: u16 = 32;
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, ROUNDS, Reach::Space);
+        remap_and_control(t, 0, ROUNDS, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        let target = (t.initiator + 1) % t.lab.cpus();
+        t.step(Who::Initiator, || {
+            let seen = Cell::new(Values([0; 4]));
+            for page in 0..ROUNDS {
+                bench.order(FIRST, bench.pages(page, 1), [target].into_iter());
+                bench.signal([target].into_iter());
+                bench.wait(ANSWER_MILLISECONDS, || {
+                    seen.set(seen.get().with(bench.byte(target, FIRST)));
+                    bench.is_final(target, FIRST)
+                });
+                bench.await_success(FIRST, [target].into_iter());
+            }
+            t.observe(format_args!("bytes seen as{}", seen.get()));
+        });
+        t.step(Who::Others, || {
+            for page in (0..ROUNDS).filter(|_| t.me == target) {
+                t.expect_gone(Page::Small(page), new_value(page));
+            }
+        });
+    });
+}
+
+/// A set of bytes.
+#[derive(Clone, Copy)]
+struct Values([u64; 4]);
+
+impl Values {
+    fn with(mut self, byte: u8) -> Self {
+        if let Some(word) = self.0.get_mut(usize::from(byte / 64)) {
+            *word |= 1 << (byte % 64);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let has = |byte: &u8| {
+            let word = self.0.get(usize::from(byte / 64));
+            word.is_some_and(|word| word >> (byte % 64) & 1 != 0)
+        };
+        (0..=u8::MAX)
+            .filter(has)
+            .try_for_each(|byte| write!(f, " {byte:#04x}"))
+    }
+}

@@ -1,0 +1,117 @@
+//! Writes of registers that no document allows, and what becomes of them.
+
+use core::fmt;
+
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value};
+use crate::units::Register;
+
+/// What became of the bits of a register that were written one at a time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fates {
+    refused: u64,
+    kept: u64,
+    ignored: u64,
+}
+
+/// *Observed*: each reserved bit of the control register and of the bases, written beside a legal value while the unit is disabled.
+pub(crate) fn bits<L: Lab>(t: &Trial<'_, L>) {
+    on_the_initiator(t, |bench| {
+        bench.write(Register::Control, 0);
+        let addresses = bench.units.addresses();
+        let above = u64::MAX << bench.units.physical_address_bits();
+        for (name, register, value, reserved) in [
+            ("control", Register::Control, 0, !SERVING),
+            (
+                "vector",
+                Register::ActionVectorBase,
+                addresses.vector,
+                above | 0x3f,
+            ),
+            (
+                "table",
+                Register::PayloadTableBase,
+                addresses.table,
+                above | 0xfff,
+            ),
+        ] {
+            let fates = fates(bench, register, value, reserved);
+            t.observe(format_args!("{name}: {fates}"));
+        }
+    });
+}
+
+/// *Observed*: a base that is written while the unit is enabled, with the value that it has.
+pub(crate) fn rebase<L: Lab>(t: &Trial<'_, L>) {
+    on_the_initiator(t, |bench| {
+        let addresses = bench.units.addresses();
+        for (name, register, value) in [
+            ("vector", Register::ActionVectorBase, addresses.vector),
+            ("table", Register::PayloadTableBase, addresses.table),
+        ] {
+            let became = match bench.units.write(register, value) {
+                Ok(()) => "may be written",
+                Err(_) => "raises #GP",
+            };
+            t.observe(format_args!("{name} {became} while enabled"));
+        }
+    });
+}
+
+fn fates<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64, reserved: u64) -> Fates {
+    let mut fates = Fates::default();
+    for bit in (0..64)
+        .map(|bit| 1 << bit)
+        .filter(|bit| reserved & bit != 0)
+    {
+        let fate = match bench.units.write(register, value | bit) {
+            Err(_) => &mut fates.refused,
+            Ok(()) if bench.units.read(register).is_ok_and(|now| now & bit != 0) => &mut fates.kept,
+            Ok(()) => &mut fates.ignored,
+        };
+        *fate |= bit;
+        bench.write(register, value);
+    }
+    fates
+}
+
+/// The initiator tries its registers; the next CPU shows that its unit does its work all the same.
+fn on_the_initiator<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        t.step(Who::Initiator, || {
+            registers(bench);
+            bench.program(SERVING);
+        });
+        let sender = (t.initiator + 1) % t.lab.cpus();
+        t.step(Who::Others, || {
+            if t.me == sender {
+                bench.flush_others(FIRST, bench.pages(0, 1));
+            }
+        });
+        t.step(Who::Initiator, || {
+            t.expect_gone(Page::Small(0), new_value(0));
+        });
+    });
+}
+
+impl fmt::Display for Fates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (name, bits) in [
+            ("#GP", self.refused),
+            ("kept", self.kept),
+            ("ignored", self.ignored),
+        ] {
+            if bits != 0 {
+                write!(f, "{separator}{name} {bits:#x}")?;
+                separator = ", ";
+            }
+        }
+        Ok(())
+    }
+}
