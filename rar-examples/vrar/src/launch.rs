@@ -53,15 +53,10 @@ impl Shim {
     pub unsafe fn launch(&'static self, memory: &'static CpuMemory) -> Result<(), LaunchError> {
         // SAFETY: 1. ring 0.
         let _masked = unsafe { Masked::new() };
-        check_svm(native::cpuid, || {
-            // SAFETY: VM_CR exists where SVM does.
-            unsafe { native::read_msr(VM_CR) }
-        })?;
+        // SAFETY: 1. ring 0.
+        unsafe { self.check()? };
         // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
         let apic_base = unsafe { native::read_msr(APIC_BASE) };
-        if apic_base & APIC_BASE_MODE != APIC_BASE_XAPIC {
-            return Err(LaunchError::ApicMode);
-        }
         let places = self.places(memory, apic_base & APIC_BASE_ADDRESS)?;
         if !memory.take() {
             return Err(LaunchError::MemoryTaken);
@@ -85,6 +80,31 @@ impl Shim {
         self.real().open();
         // SAFETY: 1. and the memory is this CPU's.
         unsafe { become_guest(memory, &places) };
+        Ok(())
+    }
+
+    /// Asks whether the CPU that calls it can be launched, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`] says what a launch would fail on.
+    ///
+    /// # Safety
+    ///
+    /// Ring 0.
+    pub unsafe fn check(&self) -> Result<(), LaunchError> {
+        check_svm(native::cpuid, || {
+            // SAFETY: VM_CR exists where SVM does.
+            unsafe { native::read_msr(VM_CR) }
+        })?;
+        // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
+        let apic_base = unsafe { native::read_msr(APIC_BASE) };
+        if apic_base & APIC_BASE_MODE != APIC_BASE_XAPIC {
+            return Err(LaunchError::ApicMode);
+        }
+        if self.config().page == ApicPage::Trapped && !has_nested_paging() {
+            return Err(LaunchError::NoNestedPaging);
+        }
         Ok(())
     }
 
@@ -119,11 +139,6 @@ impl Shim {
         apic: u64,
         physical: impl Fn(usize) -> Result<u64, LaunchError>,
     ) -> Result<u64, LaunchError> {
-        let gibibytes = native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0;
-        let nested = native::cpuid(0x8000_000A, 0).edx & 1 != 0;
-        if !gibibytes || !nested {
-            return Err(LaunchError::NoNestedPaging);
-        }
         let mut places = [0; nested::TABLES];
         for (place, address) in places.iter_mut().zip(self.nested().addresses()) {
             *place = physical(address)?;
@@ -132,6 +147,12 @@ impl Shim {
         let [top, ..] = places;
         Ok(top)
     }
+}
+
+fn has_nested_paging() -> bool {
+    let gibibytes = native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0;
+    let nested = native::cpuid(0x8000_000A, 0).edx & 1 != 0;
+    gibibytes && nested
 }
 
 /// Asks whether SVM is there and unlocked, and whether the shim is.
