@@ -9,7 +9,7 @@ use core::fmt;
 
 use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp, unit};
 use rar_percpu::CpuId;
-use rar_suite::{Suite, Summary};
+use rar_suite::Suite;
 
 use crate::options::{Backend, RunOptions};
 
@@ -18,14 +18,7 @@ rar_kernel::entry!(main);
 /// How long CPUs may take to return from the suite after the first has.
 const LAST_CPU_MILLISECONDS: u64 = 10_000;
 
-static SUITE: Suite = Suite::new();
-static RUN: Once<Run> = Once::new();
-static SUMMARY: Once<Summary> = Once::new();
-
-struct Run {
-    lab: &'static KernelLab,
-    options: RunOptions<'static>,
-}
+static OPTIONS: Once<RunOptions<'static>> = Once::new();
 
 fn main() -> ! {
     let Some(kernel) = rar_kernel::kernel() else {
@@ -43,29 +36,16 @@ fn main() -> ! {
         }
     };
     name_tests_if_unknown(&options);
-    let support = match options.backend {
-        Backend::Software => None,
-        Backend::Unit => match unit::detect() {
-            Ok(support) => Some(support),
-            Err(error) => {
-                println!("no RAR: {error}");
-                exit(ExitCode::Failure)
-            }
-        },
-    };
-    match lab::start(&SUITE, options.deadline, support) {
-        Ok(lab) => {
-            let _first = RUN.set(Run { lab, options });
-        }
-        Err(error) => {
-            println!("no laboratory: {error}");
-            exit(ExitCode::Failure)
-        }
-    }
-    smp::run_on_all(run);
-    if !clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
-        println!("a CPU did not return from the suite");
+    let Some(options) = OPTIONS.set(options) else {
+        println!("two CPUs run the main function");
         exit(ExitCode::Failure)
+    };
+    let mut passed = true;
+    for backend in options.backends() {
+        passed &= run_backend(backend, options).unwrap_or_else(|why| {
+            println!("{why}");
+            exit(ExitCode::Failure)
+        });
     }
     if unit::is_shim()
         && let Err(why) = shim_check::check()
@@ -73,14 +53,48 @@ fn main() -> ! {
         println!("shim: {why}");
         exit(ExitCode::Failure)
     }
-    let passed = SUMMARY
-        .get()
-        .is_some_and(|summary| summary.failed == 0 && summary.passed > 0);
     exit(if passed {
         ExitCode::Success
     } else {
         ExitCode::Failure
     })
+}
+
+/// Runs the suite in a laboratory of its own, and returns whether all of it passed.
+fn run_backend(backend: Backend, options: &RunOptions<'_>) -> Result<bool, Obstacle> {
+    let support = match backend {
+        Backend::Software => None,
+        Backend::Vrar => {
+            unit::launch_everywhere(options.apic).map_err(Obstacle::Shim)?;
+            Some(unit::detect().map_err(Obstacle::NoRar)?)
+        }
+    };
+    let lab = lab::start(options.deadline, support).map_err(Obstacle::NoLab)?;
+    smp::run_on_all(run);
+    if !clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
+        return Err(Obstacle::NotBack);
+    }
+    let summary = lab.summary().unwrap_or_default();
+    Ok(summary.failed == 0 && summary.passed > 0)
+}
+
+/// Why a backend cannot have its turn.
+enum Obstacle {
+    Shim(unit::LaterError),
+    NoRar(unit::SupportError),
+    NoLab(lab::StartError),
+    NotBack,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shim(error) => write!(f, "no shim: {error}"),
+            Self::NoRar(error) => write!(f, "no RAR: {error}"),
+            Self::NoLab(error) => write!(f, "no laboratory: {error}"),
+            Self::NotBack => f.write_str("a CPU did not return from the suite"),
+        }
+    }
 }
 
 /// Prints the names of all tests if one that was asked for is none of them.
@@ -108,12 +122,8 @@ impl<I: Iterator<Item = &'static str>, N: Fn() -> I> fmt::Display for List<N> {
     }
 }
 
-fn run(cpu: CpuId) {
-    if let Some(run) = RUN.get() {
-        run.lab.join();
-        let summary = SUITE.run(run.lab, &run.options.suite);
-        if cpu.get() == 0 {
-            let _first = SUMMARY.set(summary);
-        }
+fn run(_: CpuId) {
+    if let (Some(lab), Some(options)) = (lab::current(), OPTIONS.get()) {
+        lab.run(&options.suite);
     }
 }

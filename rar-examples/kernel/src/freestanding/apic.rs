@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rar_regs::{
     ApicId, ClusterMembers, DestinationError, IcrBusy, IcrError, X2apicIcr, XapicIcr, XapicMmio,
@@ -65,7 +65,9 @@ impl XapicRegisters {
     }
 }
 
-static APIC: Once<LocalApic> = Once::new();
+static XAPIC: Once<LocalApic> = Once::new();
+static X2APIC: LocalApic = LocalApic::X2apic;
+static IN_X2APIC_MODE: AtomicBool = AtomicBool::new(false);
 
 /// An interrupt that was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
@@ -112,28 +114,33 @@ impl From<IcrBusy> for SendError {
 /// Returns the APIC, once it was started.
 #[must_use]
 pub fn get() -> Option<&'static LocalApic> {
-    APIC.get()
+    if IN_X2APIC_MODE.load(Ordering::Acquire) {
+        return Some(&X2APIC);
+    }
+    XAPIC.get()
+}
+
+/// The whole machine drives its APICs by registers from here on: every CPU calls [`LocalApic::start`] before it takes or sends an interrupt.
+pub(crate) fn go_to_x2apic() {
+    IN_X2APIC_MODE.store(true, Ordering::Release);
 }
 
 /// Chooses the mode for the whole machine and maps the registers: x2APIC where firmware left it on or CPUID offers it.
 pub(crate) fn choose(x2apic_offered: bool, physical: u64) -> Result<(), MapError> {
     // SAFETY: the register exists on every CPU with a local APIC, and every 64-bit CPU has one.
     let base = unsafe { read_msr(x86::msr::IA32_APIC_BASE) };
-    let apic = if x2apic_offered || base & BASE_X2APIC != 0 {
-        LocalApic::X2apic
-    } else {
-        paging::map_device(physical, super::frames::PAGE)?;
-        let page: *mut u32 = core::ptr::with_exposed_provenance_mut(word(physical));
-        let Some(page) = NonNull::new(page) else {
-            return Err(MapError::OutOfReach { address: physical });
-        };
-        LocalApic::Xapic {
-            registers: XapicRegisters(page.cast()),
-            // SAFETY: the page of xAPIC registers, mapped uncached for ever.
-            sender: unsafe { XapicMmio::new(page) },
-        }
-    };
-    let _first = APIC.set(apic);
+    if x2apic_offered || base & BASE_X2APIC != 0 {
+        go_to_x2apic();
+        return Ok(());
+    }
+    paging::map_device(physical, super::frames::PAGE)?;
+    let page: *mut u32 = core::ptr::with_exposed_provenance_mut(word(physical));
+    let page = NonNull::new(page).ok_or(MapError::OutOfReach { address: physical })?;
+    let _first = XAPIC.set(LocalApic::Xapic {
+        registers: XapicRegisters(page.cast()),
+        // SAFETY: the page of xAPIC registers, mapped uncached for ever.
+        sender: unsafe { XapicMmio::new(page) },
+    });
     Ok(())
 }
 

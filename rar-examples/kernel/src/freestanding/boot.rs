@@ -81,6 +81,7 @@ pub struct Kernel {
     boot: BootInfo,
     clock: Clock,
     control: Control,
+    local_apic: u64,
 }
 
 impl Kernel {
@@ -106,6 +107,11 @@ impl Kernel {
     #[must_use]
     pub fn has_global_pages(&self) -> bool {
         self.control.global_pages
+    }
+
+    /// Returns the physical address of the local APICs.
+    pub(crate) fn local_apic(&self) -> u64 {
+        self.local_apic
     }
 
     pub(crate) fn control(&self) -> Control {
@@ -173,7 +179,9 @@ fn start(magic: u32, information: u64) {
         .and_then(|rsdp| find_table(rsdp, *b"FACP", &KernelMap).ok())
         .and_then(read_pm_timer);
     let x2apic_wanted = boot.command_line.get("apic") != Some("xapic");
-    if boot.command_line.get("backend") == Some("vrar") {
+    // A backend that comes before the shim runs on the bare machine: the kernel launches the shim when its turn comes.
+    let first = |names: &str| names.split(',').next() == Some("vrar");
+    if boot.command_line.get("backend").is_some_and(first) {
         let page = if x2apic_wanted {
             ApicPage::Open
         } else {
@@ -197,6 +205,7 @@ fn start(magic: u32, information: u64) {
         boot,
         clock,
         control,
+        local_apic: cpus.local_apic(),
     }) else {
         panic!("two CPUs boot")
     };

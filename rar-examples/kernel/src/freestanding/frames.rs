@@ -42,3 +42,32 @@ pub fn take(pages: u64, alignment: u64) -> Option<u64> {
     };
     Some(start)
 }
+
+/// Puts a value where it stays for ever; `None` when memory is exhausted.
+#[must_use]
+pub fn place<T: 'static>(value: T) -> Option<&'static T> {
+    let memory: *mut T = room(1)?;
+    // SAFETY: room for one value that nobody else has.
+    unsafe { memory.write(value) };
+    // SAFETY: written just now, and never given back.
+    Some(unsafe { &*memory })
+}
+
+/// Puts `count` values in a row where they stay for ever; `None` when memory is exhausted.
+#[must_use]
+pub fn place_each<T: 'static>(count: usize, mut make: impl FnMut() -> T) -> Option<&'static [T]> {
+    let memory: *mut T = room(count)?;
+    for number in 0..count {
+        // SAFETY: room for `count` values that nobody else has.
+        unsafe { memory.wrapping_add(number).write(make()) };
+    }
+    // SAFETY: all written just now, and never given back.
+    Some(unsafe { core::slice::from_raw_parts(memory, count) })
+}
+
+fn room<T>(count: usize) -> Option<*mut T> {
+    const { assert!(align_of::<T>() as u64 <= PAGE) };
+    let bytes = size_of::<T>().checked_mul(count)? as u64;
+    let start = take(bytes.div_ceil(PAGE).max(1), PAGE)?;
+    Some(core::ptr::with_exposed_provenance_mut(word(start)))
+}

@@ -7,21 +7,24 @@ mod units;
 mod warm_up;
 
 use core::fmt;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
 use rar_suite::{
-    Frame, Hearing, Lab, Mapping, Offences, Page, PageFault, Space, StoreKind, Suite, Units,
+    Frame, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space, StoreKind,
+    Suite, Summary, Units,
 };
 use rar_vrar::{Cpu, Record};
 
+use self::membership::Members;
 use self::space::{TestFrames, TestSpace, address, span};
 use self::warm_up::WarmUp;
 use super::exit::{ExitCode, exit};
-use super::paging::MapError;
+use super::frames;
+use super::paging::{self, MapError};
 use super::{
     KernelMachine, Once, apic, clock, irq, kernel, percpu, probe, set_interrupt_handler, smp, unit,
     vector,
@@ -34,33 +37,91 @@ const ENTRIES: usize = 64;
 /// How long [`Lab::interrupt_self`] waits for its handler, in milliseconds.
 const OWN_INTERRUPT_MILLISECONDS: u64 = 10_000;
 
-static TABLE: PayloadTable = PayloadTable::new();
-static STATES: [rar_percpu::PerCpu; CPUS] = [const { rar_percpu::PerCpu::new() }; CPUS];
-static DOMAIN: Domain<'static> = Domain::new(&TABLE, &STATES);
-static MACHINE: Once<KernelMachine> = Once::new();
-static LAB: Once<KernelLab> = Once::new();
+/// What tests of every backend share.
+static FRAMES: Once<TestFrames> = Once::new();
+static WARM_UP: Once<WarmUp> = Once::new();
+/// The laboratory whose turn it is: interrupts are for it.
+static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
 
-/// The laboratory: two address spaces, frames, and the shootdown under test.
+/// The laboratory of one backend: two address spaces, frames, and the shootdown under test.
 #[derive(Debug)]
 pub struct KernelLab {
     suite: &'static Suite,
+    summary: Once<Summary>,
     shootdown: Shootdown<'static, KernelMachine>,
+    members: Members,
     first: TestSpace,
     second: TestSpace,
-    frames: TestFrames,
-    warm_up: WarmUp,
-    /// For each CPU: which of the interrupts it pretends not to hear.
-    hearing: [AtomicU8; CPUS],
-    /// For each CPU: how often its self-interrupt was handled.
-    own: [AtomicU64; CPUS],
-    /// For each CPU: how many entries its unit had executed when it flushed everything last.
-    executed: [AtomicU64; CPUS],
+    frames: &'static TestFrames,
+    warm_up: &'static WarmUp,
+    cpus: &'static [CpuNotes],
+}
+
+/// What the laboratory knows of one CPU.
+#[derive(Debug)]
+struct CpuNotes {
+    /// Which of the interrupts it pretends not to hear.
+    hearing: AtomicU8,
+    /// How often its self-interrupt was handled.
+    own: AtomicU64,
+    /// How many entries its unit had executed when it flushed everything last.
+    executed: AtomicU64,
+}
+
+impl CpuNotes {
+    const fn new() -> Self {
+        Self {
+            hearing: AtomicU8::new(HEARS_SIGNAL | HEARS_FALLBACK),
+            own: AtomicU64::new(0),
+            executed: AtomicU64::new(0),
+        }
+    }
 }
 
 const HEARS_SIGNAL: u8 = 1;
 const HEARS_FALLBACK: u8 = 2;
 
-/// Makes the laboratory and sets the interrupt handlers. Called by CPU 0, once.
+/// Why there is no laboratory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Something was not mapped, mostly since memory is exhausted.
+    Memory(MapError),
+    /// This CPU has not left the laboratory before.
+    StillOnline {
+        /// The CPU.
+        cpu: CpuId,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(error) => error.fmt(f),
+            Self::StillOnline { cpu } => {
+                write!(f, "CPU {cpu} has not left the laboratory before this one")
+            }
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+impl From<MapError> for StartError {
+    fn from(error: MapError) -> Self {
+        Self::Memory(error)
+    }
+}
+
+/// Returns the laboratory that was started last.
+#[must_use]
+pub fn current() -> Option<&'static KernelLab> {
+    // SAFETY: null, or stored by `start` from a 'static reference.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+/// Makes a laboratory with table, vectors and suite of its own, and turns the interrupt handlers to it. Called by CPU 0, when every CPU has
+/// [left](KernelLab::leave) the one before.
 ///
 /// `deadline` is how many milliseconds a target may take to answer the signal; the fallback gets twice that.
 ///
@@ -68,15 +129,16 @@ const HEARS_FALLBACK: u8 = 2;
 ///
 /// # Errors
 ///
-/// [`MapError`] when memory is exhausted.
-pub fn start(
-    suite: &'static Suite,
-    deadline: u64,
-    support: Option<RarSupport>,
-) -> Result<&'static KernelLab, MapError> {
-    let machine = MACHINE
-        .set(KernelMachine::new(support))
-        .ok_or(MapError::TooEarly)?;
+/// [`StartError`] when memory is exhausted or a CPU has stayed behind.
+pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static KernelLab, StartError> {
+    let behind = current().and_then(|lab| lab.domain().online().iter().next());
+    if let Some(cpu) = behind {
+        return Err(StartError::StillOnline { cpu });
+    }
+    let machine = frames::place(KernelMachine::new(support)).ok_or(MapError::OutOfFrames)?;
+    let table = frames::place(PayloadTable::new()).ok_or(MapError::OutOfFrames)?;
+    let states = frames::place_each(CPUS, rar_percpu::PerCpu::new).ok_or(MapError::OutOfFrames)?;
+    let domain = frames::place(Domain::new(table, states)).ok_or(MapError::OutOfFrames)?;
     let deadline = deadline.saturating_mul(clock::ticks_per_millisecond());
     // A virtual CPU may not run for a while: what is a bound against hanging on a machine would show as a fallback here.
     let policy = Policy {
@@ -87,24 +149,38 @@ pub fn start(
     };
     let entries = support.map_or(ENTRIES, |support| usize::from(support.entries()));
     // Before the spaces, which share what the kernel's space has by then.
-    let frames = TestFrames::take()?;
-    let warm_up = WarmUp::new(smp::cpus().map_or(1, smp::Cpus::online))?;
+    let frames = shared(&FRAMES, TestFrames::take)?;
+    let warm_up = shared(&WARM_UP, || {
+        WarmUp::new(smp::cpus().map_or(1, smp::Cpus::online))
+    })?;
     let lab = KernelLab {
-        suite,
-        shootdown: Shootdown::new(machine, &DOMAIN, entries, policy),
+        suite: frames::place(Suite::new()).ok_or(MapError::OutOfFrames)?,
+        summary: Once::new(),
+        shootdown: Shootdown::new(machine, domain, entries, policy),
+        members: Members::new()?,
         first: TestSpace::new(pcid(1))?,
         second: TestSpace::new(pcid(2))?,
         frames,
         warm_up,
-        hearing: [const { AtomicU8::new(HEARS_SIGNAL | HEARS_FALLBACK) }; CPUS],
-        own: [const { AtomicU64::new(0) }; CPUS],
-        executed: [const { AtomicU64::new(0) }; CPUS],
+        cpus: frames::place_each(CPUS, CpuNotes::new).ok_or(MapError::OutOfFrames)?,
     };
-    let lab = LAB.set(lab).ok_or(MapError::TooEarly)?;
+    let lab = frames::place(lab).ok_or(MapError::OutOfFrames)?;
+    CURRENT.store(core::ptr::from_ref(lab).cast_mut(), Ordering::Release);
     set_interrupt_handler(vector::SOFTWARE_SIGNAL, |_| on_signal());
     set_interrupt_handler(vector::FALLBACK, |_| on_fallback());
     set_interrupt_handler(vector::OWN, |_| on_own_interrupt());
     Ok(lab)
+}
+
+/// Returns the value, which the first call makes.
+fn shared<T>(
+    cell: &'static Once<T>,
+    make: impl FnOnce() -> Result<T, MapError>,
+) -> Result<&'static T, MapError> {
+    match cell.get() {
+        Some(value) => Ok(value),
+        None => cell.set(make()?).ok_or(MapError::TooEarly),
+    }
 }
 
 /// The PCID with this number where PCIDs are on, else 0.
@@ -120,7 +196,7 @@ fn record() -> Option<&'static Record> {
 
 fn on_signal() {
     let cpu = percpu::pin();
-    if let Some(lab) = LAB.get()
+    if let Some(lab) = current()
         && lab.hears(&cpu, HEARS_SIGNAL)
     {
         let _served = lab.shootdown.serve(&cpu);
@@ -130,36 +206,41 @@ fn on_signal() {
 /// The fallback serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
 fn on_fallback() {
     let cpu = percpu::pin();
-    let Some(lab) = LAB.get() else { return };
+    let Some(lab) = current() else { return };
     if lab.hears(&cpu, HEARS_SIGNAL) {
         let _served = lab.shootdown.serve(&cpu);
     } else if lab.hears(&cpu, HEARS_FALLBACK) {
-        DOMAIN.serve_generation(&cpu, lab.shootdown.machine().tlb());
+        lab.domain()
+            .serve_generation(&cpu, lab.shootdown.machine().tlb());
     }
 }
 
 fn on_own_interrupt() {
-    if let Some(lab) = LAB.get() {
+    if let Some(lab) = current() {
         lab.suite.on_interrupt(lab);
         lab.own(percpu::this().id()).fetch_add(1, Ordering::Release);
     }
 }
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "CPUs are numbered below MAX_CPUS: the starter stops there"
-)]
 impl KernelLab {
+    fn notes(&self, cpu: CpuId) -> &CpuNotes {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "CPUs are numbered below MAX_CPUS: the starter stops there"
+        )]
+        &self.cpus[cpu.index()]
+    }
+
     fn hearing(&self, cpu: CpuId) -> &AtomicU8 {
-        &self.hearing[cpu.index()]
+        &self.notes(cpu).hearing
     }
 
     fn own(&self, cpu: CpuId) -> &AtomicU64 {
-        &self.own[cpu.index()]
+        &self.notes(cpu).own
     }
 
     fn executed(&self, cpu: CpuId) -> &AtomicU64 {
-        &self.executed[cpu.index()]
+        &self.notes(cpu).executed
     }
 }
 
@@ -168,13 +249,45 @@ impl KernelLab {
         self.hearing(cpu.id()).load(Ordering::Acquire) & kind != 0
     }
 
+    fn domain(&self) -> &'static Domain<'static> {
+        self.shootdown.domain()
+    }
+
+    /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the same summary.
+    pub fn run(&self, options: &Options<'_>) -> Summary {
+        self.join();
+        let summary = self.suite.run(self, options);
+        let _first = self.summary.set(summary);
+        self.leave();
+        summary
+    }
+
+    /// Returns how the suite ended, once it has.
+    #[must_use]
+    pub fn summary(&self) -> Option<Summary> {
+        self.summary.get().copied()
+    }
+
     /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it runs the suite.
     pub fn join(&self) {
         let cpu = percpu::this();
-        if let Err(error) = DOMAIN.register(cpu.id(), cpu.apic_id()) {
+        if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id()) {
             self.give_up(format_args!("{error}"));
         }
         self.come_online();
+    }
+
+    /// Takes this CPU offline for good: its unit is disabled, and it is back in the kernel's space.
+    pub fn leave(&self) {
+        self.set_hearing(Hearing::Both);
+        membership::leave(self);
+        if self.shootdown.machine().support().is_some() {
+            // A test that failed may have left the unit enabled behind the driver's back.
+            // SAFETY: a disabled unit touches no memory.
+            let _refused = unsafe { probe::write_register(Register::Control as u32, 0) };
+        }
+        paging::enter_kernel_space();
+        self.flush_own_tlb();
     }
 
     fn space(&self, space: Space) -> &TestSpace {

@@ -1,9 +1,12 @@
 //! Where this machine's RAR units come from: the processor, the shim that stands in for it, or nowhere.
 
-use core::mem::MaybeUninit;
+mod late;
+
 use core::ptr::NonNull;
 
-use rar_regs::{Detection, NativeCpu, RarSupport, SupportError};
+pub use late::{GuestApic, LaterError, launch_everywhere};
+pub use rar_regs::SupportError;
+use rar_regs::{Detection, NativeCpu, RarSupport};
 use rar_suite::Offences;
 pub(crate) use rar_vrar::ApicPage;
 pub use rar_vrar::LaunchError;
@@ -21,6 +24,12 @@ static SHIM: Once<Shim> = Once::new();
 ///
 /// A kernel that stays in xAPIC mode has its registers trapped.
 pub(crate) fn start_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
+    make_shim(apic, page)?;
+    launch();
+    Ok(())
+}
+
+fn make_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
     paging::map_device(apic, PAGE)?;
     let registers = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
         .ok_or(MapError::OutOfReach { address: apic })?;
@@ -33,7 +42,6 @@ pub(crate) fn start_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
         })
     };
     let _first = SHIM.set(shim);
-    launch();
     Ok(())
 }
 
@@ -49,7 +57,7 @@ pub(crate) fn launch() {
 pub fn try_launch() -> Option<Result<(), LaunchError>> {
     let shim = SHIM.get()?;
     let memory = new_memory()?;
-    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `start_shim`: CPUs start in the kernel's
+    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `make_shim`: CPUs start in the kernel's
     // space. 3. No device of this kernel has a vector at all.
     Some(unsafe { shim.launch(memory) })
 }
@@ -114,9 +122,5 @@ pub fn is_shim() -> bool {
 }
 
 fn new_memory() -> Option<&'static CpuMemory> {
-    let pages = (size_of::<CpuMemory>() as u64).div_ceil(PAGE);
-    let memory: *mut MaybeUninit<CpuMemory> =
-        core::ptr::with_exposed_provenance_mut(word(frames::take(pages, PAGE)?));
-    // SAFETY: frames of our own, aligned to a page, large enough, never given back.
-    Some(unsafe { &mut *memory }.write(CpuMemory::new()))
+    frames::place(CpuMemory::new())
 }

@@ -8,7 +8,7 @@ use rar_suite::{
     Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
 };
 
-use super::{DOMAIN, KernelLab, record};
+use super::{KernelLab, record};
 use crate::freestanding::{apic, kernel, percpu, probe, smp};
 
 /// The CPUID leaf of address widths.
@@ -21,19 +21,19 @@ impl Units for KernelLab {
     }
 
     fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection> {
-        // SAFETY: units are enabled with no bases but those of `addresses`, which are statics that only units and atomics touch. The driver's
-        // own enabling, of a CPU that is online, has promised the same.
+        // SAFETY: units are enabled with no bases but those of `addresses`, memory that only units and atomics touch. The driver's own
+        // enabling, of a CPU that is online, has promised the same.
         unsafe { probe::write_register(register as u32, value) }.ok_or(GeneralProtection)
     }
 
     fn addresses(&self) -> Addresses {
         let me = percpu::this().id();
-        let Some(state) = DOMAIN.cpu(me) else {
+        let Some(state) = self.domain().cpu(me) else {
             self.give_up(format_args!("CPU {me} has no vector"))
         };
-        // Statics of this kernel are mapped one to one.
+        // Frames are mapped one to one.
         Addresses {
-            table: core::ptr::from_ref(DOMAIN.table()).addr() as u64,
+            table: core::ptr::from_ref(self.domain().table()).addr() as u64,
             vector: core::ptr::from_ref(state.vector()).addr() as u64,
         }
     }

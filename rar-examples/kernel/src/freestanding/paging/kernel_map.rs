@@ -250,6 +250,14 @@ pub(crate) fn build(map: &MemoryMap, no_execute: bool, global: bool) -> Result<(
     Ok(())
 }
 
+/// Loads CR3 of this CPU with the kernel's own space.
+pub(crate) fn enter_kernel_space() {
+    if let Some(kernel) = KERNEL.get() {
+        // SAFETY: ring 0; all that other spaces share with it is mapped, and nothing else is in use.
+        unsafe { x86::controlregs::cr3_write(kernel.space.root) };
+    }
+}
+
 fn map_identity(
     address: u64,
     length: u64,

@@ -4,7 +4,6 @@ use rar_regs::ApicId;
 
 use super::trampoline::Trampoline;
 use super::{CPUS, Cpus, add};
-use crate::freestanding::address::word;
 use crate::freestanding::apic::{self, SendError};
 use crate::freestanding::boot::{become_ready, kernel};
 use crate::freestanding::percpu::{self, PerCpu};
@@ -115,13 +114,7 @@ fn wake(trampoline: &Trampoline, id: ApicId) -> Result<(), SendError> {
 }
 
 fn new_cpu(number: u32) -> Option<&'static PerCpu> {
-    let pages = (size_of::<PerCpu>() as u64).div_ceil(frames::PAGE);
-    let memory: *mut PerCpu =
-        core::ptr::with_exposed_provenance_mut(word(frames::take(pages, frames::PAGE)?));
-    // SAFETY: frames of our own, aligned to a page, large enough.
-    unsafe { memory.write(PerCpu::new()) };
-    // SAFETY: written just now, and never freed.
-    let cpu = unsafe { &*memory };
+    let cpu = frames::place(PerCpu::new())?;
     // SAFETY: no CPU uses it yet.
     unsafe { cpu.name(number) };
     Some(cpu)
