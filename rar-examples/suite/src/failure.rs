@@ -48,7 +48,7 @@ pub(crate) enum Assertion {
     Alike,
 }
 
-const ALL: [(Assertion, &str); 18] = [
+const ALL: &[(Assertion, &str)] = &[
     (Assertion::Mapped, "a mapped page reads its frame"),
     (
         Assertion::Control,
