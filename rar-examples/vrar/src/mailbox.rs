@@ -56,7 +56,9 @@ impl Mailbox {
         self.nmi.store(true, Ordering::Release);
     }
 
+    /// A start-up message from before is forgotten; one that comes after it counts, also if the CPU has not looked meanwhile.
     pub(crate) fn post_init(&self) {
+        self.startup.store(0, Ordering::Release);
         self.init.store(true, Ordering::Release);
     }
 
@@ -119,5 +121,18 @@ mod tests {
         assert_eq!(mailbox.take_startup(), Some(9));
         assert_eq!(mailbox.take_startup(), None);
         assert!(!mailbox.take_nmi() && !mailbox.take_init());
+    }
+
+    #[test]
+    fn a_start_up_counts_if_it_comes_after_init() {
+        let mailbox = Mailbox::new();
+        mailbox.post_startup(8);
+        mailbox.post_init();
+        assert!(mailbox.take_init());
+        assert_eq!(mailbox.take_startup(), None);
+        mailbox.post_init();
+        mailbox.post_startup(8);
+        assert!(mailbox.take_init());
+        assert_eq!(mailbox.take_startup(), Some(8));
     }
 }

@@ -18,8 +18,6 @@ impl Vcpu<'_> {
         self.own.event = 0;
         self.own.offered = None;
         self.cpu.note_reset();
-        // A start-up message from before is forgotten.
-        let _old = self.cpu.mailbox.take_startup();
         self.set_state(State::WaitsForStartup);
     }
 
