@@ -122,13 +122,8 @@ const OF_TWO: [&str; 13] = [
 /// What needs three CPUs.
 const OF_THREE: [&str; 2] = ["unit-foreign-signal", "unit-serves-late"];
 
-/// What QEMU and the shim cannot do: there are no PCIDs, a CPU does not go on after INIT, and the shim has no guest of a guest.
-const BEYOND_VRAR: [&str; 4] = [
-    "unit-other-space",
-    "unit-init-registers",
-    "unit-init-signal",
-    "unit-guest",
-];
+/// What QEMU and the shim cannot do: there are no PCIDs, and the shim has no guest of a guest.
+const BEYOND_VRAR: [&str; 2] = ["unit-other-space", "unit-guest"];
 
 /// What an xAPIC cannot do: it has no name for a cluster.
 const BEYOND_XAPIC: [&str; 1] = ["unit-cluster"];

@@ -330,6 +330,8 @@ impl Lab for KernelLab {
     }
 
     fn relax(&self) {
+        // A CPU that resets itself cannot start itself.
+        smp::help();
         core::hint::spin_loop();
     }
 

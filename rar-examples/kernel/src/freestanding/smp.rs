@@ -1,11 +1,13 @@
 //! All CPUs: starting them, and giving them work.
 
 mod jobs;
+mod reset;
 mod starter;
 mod trampoline;
 
 pub(crate) use jobs::idle;
 pub use jobs::{done, everyone_done, run_on_all};
+pub(crate) use reset::{help, reset};
 pub use starter::restart;
 pub(crate) use starter::start;
 

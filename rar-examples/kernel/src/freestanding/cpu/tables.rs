@@ -55,6 +55,8 @@ const TSS_WORDS: usize = 26;
 const TSS_LENGTH: u32 = 104;
 const _: () = assert!(size_of::<[u32; TSS_WORDS]>() == TSS_LENGTH as usize);
 const TSS_IST: usize = 9;
+/// In the descriptor: the CPU uses it.
+const TSS_BUSY: u64 = 1 << 41;
 const TSS_IO_MAP: usize = 25;
 
 /// GDT and TSS of one CPU.
@@ -104,7 +106,22 @@ impl Tables {
         // Present, type 9: an available 64-bit TSS (SDM vol. 3, "TSS Descriptor in 64-bit mode").
         let low = limit | (base & 0x00FF_FFFF) << 16 | 0x89 << 40 | (base >> 24 & 0xFF) << 56;
         memory.gdt = [0, CODE, DATA, low, base >> 32];
+        // SAFETY: filled in just now; the caller's promises are those of this call.
+        unsafe { self.load_again() };
+    }
 
+    /// Loads the tables on this CPU, also if it has forgotten them.
+    ///
+    /// # Safety
+    ///
+    /// They are filled in, belong to this CPU, and it takes no interrupt meanwhile.
+    pub(crate) unsafe fn load_again(&'static self) {
+        // SAFETY: nobody else uses the tables.
+        let memory = unsafe { &mut *self.0.get() };
+        if let Some(low) = memory.gdt.get_mut(3) {
+            // What was loaded before is busy, and a busy TSS cannot be loaded.
+            *low &= !TSS_BUSY;
+        }
         // SAFETY: the table is filled in and stays where it is (it is 'static).
         unsafe { lgdt(&DescriptorTablePointer::new(&memory.gdt)) };
         // SAFETY: entry 1 is 64-bit code over all addresses.

@@ -9,7 +9,7 @@ use rar_suite::{
 };
 
 use super::{KernelLab, record};
-use crate::freestanding::{apic, kernel, percpu, probe, smp};
+use crate::freestanding::{apic, kernel, percpu, probe, smp, unit};
 
 /// The CPUID leaf of address widths.
 const ADDRESS_WIDTHS: u32 = 0x8000_0008;
@@ -67,7 +67,9 @@ impl Units for KernelLab {
 
     fn can(&self, ability: Ability) -> bool {
         match ability {
-            Ability::Reset | Ability::Guest => false,
+            // A boot processor of its own would go back to the firmware.
+            Ability::Reset => unit::is_shim(),
+            Ability::Guest => false,
             Ability::Pcids => kernel().is_some_and(crate::freestanding::Kernel::has_pcid),
             Ability::Record => record().is_some(),
             Ability::Clusters => matches!(apic::get(), Some(apic::LocalApic::X2apic)),
@@ -75,7 +77,7 @@ impl Units for KernelLab {
     }
 
     fn reset(&self) {
-        self.give_up(format_args!("no CPU here goes on after INIT"));
+        smp::reset();
     }
 
     fn run_guest(&self, _: &dyn Fn() -> bool) {

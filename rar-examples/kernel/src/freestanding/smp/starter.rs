@@ -7,7 +7,7 @@ use super::{CPUS, Cpus, add};
 use crate::freestanding::apic::{self, SendError};
 use crate::freestanding::boot::{become_ready, kernel};
 use crate::freestanding::percpu::{self, PerCpu};
-use crate::freestanding::{clock, frames, paging, unit};
+use crate::freestanding::{Once, clock, frames, paging, unit};
 use crate::{CpuList, println};
 
 const STACK_PAGES: u64 = 32;
@@ -15,6 +15,9 @@ const ATTEMPTS: usize = 2;
 /// A host may not run a virtual CPU for a while.
 const CLAIM_MILLISECONDS: u64 = 1_000;
 const READY_MILLISECONDS: u64 = 10_000;
+const NO_PAGE: &str = "there is no free page below 1 MiB";
+
+static TRAMPOLINE: Once<Trampoline> = Once::new();
 
 /// Starts every CPU of the list but this one. Those that do not come are reported, and the run goes on without them.
 pub(crate) fn start(mut listed: CpuList) {
@@ -35,8 +38,7 @@ pub(crate) fn start(mut listed: CpuList) {
     let mut number = 1;
     for &id in listed.ids().iter().skip(1) {
         let started = trampoline
-            .as_ref()
-            .ok_or("there is no free page below 1 MiB")
+            .ok_or(NO_PAGE)
             .and_then(|page| start_one(page, id, number));
         match started {
             Ok(cpu) => {
@@ -61,19 +63,29 @@ pub(crate) fn start(mut listed: CpuList) {
 ///
 /// Says why it does not come.
 pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
-    let trampoline = make_trampoline().ok_or("there is no free page below 1 MiB")?;
     let number = u32::try_from(super::all().count()).map_err(|_| "too many CPUs")?;
-    let cpu = start_one(&trampoline, id.get(), number)?;
+    let cpu = start_one(TRAMPOLINE.get().ok_or(NO_PAGE)?, id.get(), number)?;
     add(cpu);
     Ok(cpu)
 }
 
-fn make_trampoline() -> Option<Trampoline> {
+/// Resets a CPU and lets it call `function` below `stack`. Nobody starts another one meanwhile.
+pub(super) fn start_again(
+    cpu: &'static PerCpu,
+    stack: u64,
+    function: extern "C" fn(&'static PerCpu) -> !,
+) -> Result<(), &'static str> {
+    let trampoline = TRAMPOLINE.get().ok_or(NO_PAGE)?;
+    start_at(trampoline, cpu.apic_id(), stack, cpu, function)
+}
+
+fn make_trampoline() -> Option<&'static Trampoline> {
     let page = frames::take_low_page()?;
     let kernel = kernel()?;
     let root = paging::KERNEL.get()?.space().root();
     // SAFETY: a free page below 1 MiB that was just taken; RAM is mapped one to one.
-    unsafe { Trampoline::new(page, kernel.control(), root) }.ok()
+    let trampoline = unsafe { Trampoline::new(page, kernel.control(), root) }.ok()?;
+    TRAMPOLINE.set(trampoline)
 }
 
 fn start_one(
@@ -83,20 +95,34 @@ fn start_one(
 ) -> Result<&'static PerCpu, &'static str> {
     let cpu = new_cpu(number).ok_or("no memory")?;
     let stack = paging::map_stack(STACK_PAGES).map_err(|_| "no memory for its stack")?;
+    start_at(trampoline, ApicId::new(id), stack, cpu, on_new_cpu)?;
+    if clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
+        Ok(cpu)
+    } else {
+        Err("it started but did not get ready")
+    }
+}
+
+fn start_at(
+    trampoline: &Trampoline,
+    id: ApicId,
+    stack: u64,
+    cpu: &'static PerCpu,
+    function: extern "C" fn(&'static PerCpu) -> !,
+) -> Result<(), &'static str> {
     for attempt in 0..ATTEMPTS {
-        trampoline.arm(id, stack, cpu, on_new_cpu);
-        wake(trampoline, ApicId::new(id)).map_err(|_| "it cannot be addressed")?;
+        trampoline.arm(id.get(), stack, cpu, function);
+        wake(trampoline, id).map_err(|_| "it cannot be addressed")?;
         clock::wait_until(CLAIM_MILLISECONDS, || trampoline.is_claimed());
         if !trampoline.disarm() {
             // It runs our code: another INIT would reset it in the middle.
-            return if clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
-                Ok(cpu)
-            } else {
-                Err("it started but did not get ready")
-            };
+            return Ok(());
         }
         if attempt + 1 < ATTEMPTS {
-            println!("CPU with APIC id {id} does not start, trying once more");
+            println!(
+                "CPU with APIC id {} does not start, trying once more",
+                id.get()
+            );
         }
     }
     Err("it does not answer to INIT and start-up")
