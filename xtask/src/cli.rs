@@ -133,6 +133,9 @@ pub(crate) struct QemuArgs {
     /// What executes remote flushes [default: vrar; for a sabotage what its patch names]
     #[arg(long, value_enum)]
     pub(crate) backend: Option<Backend>,
+    /// Run backend software first, then launch the shim on the running CPUs, in one boot
+    #[arg(long, conflicts_with_all = ["backend", "sabotage"])]
+    pub(crate) late_launch: bool,
     /// How the kernel drives its local APIC; software backend: x2apic where the CPU has it
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Apic::X2apic)]
     pub(crate) apic: Apic,

@@ -23,6 +23,13 @@ pub(crate) enum Ending {
     TimedOut(Duration),
 }
 
+impl Ending {
+    /// Returns how a guest ends that has come to its end, by whether a test failed.
+    pub(crate) fn of_a_guest(failed: bool) -> Self {
+        Self::Exited(if failed { FAILED } else { PASSED })
+    }
+}
+
 /// What a run was asked to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Expectation {

@@ -172,6 +172,8 @@ pub(crate) struct Run {
     pub(crate) cpus: u32,
     /// What executes remote flushes.
     pub(crate) backend: Backend,
+    /// What executes them first, in the same boot.
+    pub(crate) before: Option<Backend>,
     /// How the kernel drives its local APIC.
     pub(crate) apic: Apic,
     /// TCG's threads.
@@ -197,6 +199,7 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
         let run = |thread, tests| Run {
             cpus,
             backend: args.backend.unwrap_or(Backend::Vrar),
+            before: args.late_launch.then_some(Backend::Software),
             apic: args.apic,
             thread,
             tests,
@@ -266,8 +269,11 @@ impl Run {
             Apic::X2apic => "",
             Apic::Xapic => "-xapic",
         };
+        let before = self
+            .before
+            .map_or(String::new(), |before| format!("{before}-then-"));
         let (backend, cpus, thread) = (self.backend, self.cpus, self.thread);
-        format!("{backend}{apic}-{cpus}cpus-{thread}-{list}")
+        format!("{before}{backend}{apic}-{cpus}cpus-{thread}-{list}")
     }
 
     /// Returns the kernel's command line, for a host with that many cores.
@@ -277,7 +283,11 @@ impl Run {
             Tests::Race => "list=race".to_owned(),
             Tests::Named(names) => format!("test={}", names.join(",")),
         };
-        let mut line = format!("{tests} flushes={} backend={}", self.flushes, self.backend);
+        let before = self
+            .before
+            .map_or(String::new(), |before| format!("{before},"));
+        let (flushes, backend) = (self.flushes, self.backend);
+        let mut line = format!("{tests} flushes={flushes} backend={before}{backend}");
         if self.apic == Apic::Xapic {
             line.push_str(" apic=xapic");
         }
@@ -308,7 +318,19 @@ impl Run {
         let crowding = u64::from(self.crowding(cores));
         // Instruction counting is several times slower.
         let counting = if self.deterministic { 4 } else { 1 };
-        Duration::from_secs(BASE_SECONDS * volume * crowding * counting)
+        let turns = if self.before.is_some() { 2 } else { 1 };
+        Duration::from_secs(BASE_SECONDS * volume * crowding * counting * turns)
+    }
+
+    /// Returns the turns of the backends in this boot, each as a run of its own.
+    pub(crate) fn turns(&self) -> Vec<Self> {
+        let turn = |backend| Self {
+            backend,
+            before: None,
+            ..self.clone()
+        };
+        let backends = self.before.into_iter().chain([self.backend]);
+        backends.map(turn).collect()
     }
 
     /// Returns how many CPUs share one core of a host with that many.
@@ -414,6 +436,19 @@ mod tests {
         let xapic = xapic.first().unwrap();
         assert_eq!(xapic.label(), "vrar-xapic-1cpus-single-functional");
         assert!(xapic.kernel_command_line(2).ends_with(" apic=xapic"));
+    }
+
+    #[test]
+    fn two_backends_in_one_boot() {
+        let late = plan(&["--late-launch", "--thread", "single"]);
+        let late = late.first().unwrap();
+        assert_eq!(late.label(), "software-then-vrar-4cpus-single-functional");
+        let line = late.kernel_command_line(2);
+        assert!(line.ends_with(" backend=software,vrar"), "{line}");
+        let turns: Vec<_> = late.turns().iter().map(|turn| turn.backend).collect();
+        assert_eq!(turns, [Backend::Software, Backend::Vrar]);
+        let alone = plan(&[]);
+        assert_eq!(alone.first().unwrap().turns().len(), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::command::{Shell, utf8};
 use crate::defmt;
 use crate::fault::{Fault, Reason};
 use crate::guest::{self, Finished};
-use crate::judge::judge;
+use crate::judge::{Ending, judge};
 use crate::kernel;
 use crate::plan::{self, Run};
 use crate::progress::{GuestProgress, Step};
@@ -98,18 +98,41 @@ pub(crate) fn run_all(
         write_log(&base.with_extension("defmt.log"), &events)?;
         write_log(&base.with_extension("command.sh"), &cmd.line())?;
         known_tests(run, &finished)?;
-        let verdict = judge(&run.expectation(), &finished.transcript, finished.ending);
-        let word = if verdict.passed() { "passed" } else { "FAILED" };
+        let judged = judge_turns(run, &finished);
+        let passed = judged.iter().all(|report| report.verdict.passed());
+        let word = if passed { "passed" } else { "FAILED" };
         eprintln!("{}: {word} in {:.1} s", run.label(), took.as_secs_f64());
-        if !verdict.passed() {
-            show_ends(&finished, &events, verdict.died);
+        if !passed {
+            let died = judged.iter().any(|report| report.verdict.died);
+            show_ends(&finished, &events, died);
         }
-        reports.push(Report {
-            run: run.clone(),
-            verdict,
-        });
+        reports.extend(judged);
     }
     Ok(reports)
+}
+
+/// Judges each backend's part of a boot as if it had been alone.
+fn judge_turns(run: &Run, finished: &Finished) -> Vec<Report> {
+    let turns = run.turns();
+    let mut parts = finished.transcript.parts(turns.len()).into_iter();
+    let last = turns.len() - 1;
+    let mut reports: Vec<Report> = Vec::new();
+    for (number, run) in turns.into_iter().enumerate() {
+        let part = parts.next().unwrap_or_default();
+        let failed_before = reports.iter().any(|report| !report.verdict.passed());
+        let failed = part.has_failed();
+        let ending = match finished.ending {
+            // The guest lived on, and says at its end what it thinks of all parts together.
+            _ if number < last && parts.len() > 0 => Ending::of_a_guest(failed),
+            Ending::Exited(_) if failed_before && finished.ending == Ending::of_a_guest(true) => {
+                Ending::of_a_guest(failed)
+            }
+            ending => ending,
+        };
+        let verdict = judge(&run.expectation(), &part, ending);
+        reports.push(Report { run, verdict });
+    }
+    reports
 }
 
 /// Returns success if everything passed, else the error with the right exit code.
@@ -328,11 +351,14 @@ mod tests {
             "single",
             "--timeout",
             "20",
-            "--backend",
-            "software",
         ]
         .iter()
-        .chain(args);
+        .chain(args)
+        .chain(if args.contains(&"--late-launch") {
+            [].iter()
+        } else {
+            ["--backend", "software"].iter()
+        });
         let Subcommands::Qemu(args) = Cli::try_parse_from(args).unwrap().command else {
             panic!()
         };
@@ -385,6 +411,43 @@ mod tests {
                 run_script(&format!("{}\n{end}", honest()), &["--test", "one-page"]);
             let error = verdict(&reports.unwrap()).unwrap_err();
             assert_eq!(crate::fault::reason_of(&error), reason, "{end}");
+        }
+    }
+
+    #[test]
+    fn each_backend_of_a_boot_is_judged_by_itself() {
+        let late = ["--late-launch", "--test", "one-page"];
+        let vrar = honest().replace("software", "vrar");
+        let (reports, _dir) = run_script(&format!("{}\n{vrar}\nexit 33", honest()), &late);
+        let reports = reports.unwrap();
+        verdict(&reports).unwrap();
+        assert_eq!(report::count(&reports).line(), "4 passed, 0 failed");
+
+        let bad = honest()
+            .replacen(
+                "\"outcome\":\"pass\",\"why\":\"\"",
+                "\"outcome\":\"fail\",\"why\":\"x\"",
+                1,
+            )
+            .replace("\"passed\":2,\"failed\":0", "\"passed\":1,\"failed\":1");
+        for (script, passed) in [
+            (format!("{bad}\n{vrar}\nexit 35"), [false, true]),
+            (format!("{bad}\n{vrar}\nexit 33"), [false, true]),
+            (format!("{}\n{vrar}\nexit 35", honest()), [true, false]),
+            (format!("{}\nexit 33", honest()), [true, false]),
+            (
+                format!("{}\n{vrar}\n{vrar}\nexit 33", honest()),
+                [true, false],
+            ),
+            (format!("{vrar}\n{}\nexit 33", honest()), [false, false]),
+        ] {
+            let (reports, _dir) = run_script(&script, &late);
+            let got: Vec<_> = reports
+                .unwrap()
+                .iter()
+                .map(|report| report.verdict.passed())
+                .collect();
+            assert_eq!(got, passed, "{script}");
         }
     }
 

@@ -165,6 +165,35 @@ impl Transcript {
         }
     }
 
+    /// Returns the transcript in parts, each from one start record to the next; what is too many stays in the last of `most`. What comes
+    /// before the first start record is in the first part, and what is malformed in the last.
+    pub(crate) fn parts(&self, most: usize) -> Vec<Self> {
+        let mut parts = vec![Self::default()];
+        let mut starts = 0;
+        for record in &self.records {
+            if matches!(record, Record::Start(_)) {
+                starts += 1;
+                if starts > 1 && parts.len() < most {
+                    parts.push(Self::default());
+                }
+            }
+            if let Some(part) = parts.last_mut() {
+                part.records.push(record.clone());
+            }
+        }
+        if let Some(part) = parts.last_mut() {
+            part.malformed.clone_from(&self.malformed);
+        }
+        parts
+    }
+
+    /// Returns whether a test failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        let failed =
+            |record: &Record| matches!(record, Record::Test(test) if test.outcome == Outcome::Fail);
+        self.records.iter().any(failed)
+    }
+
     /// Returns the test that was running when the transcript ended, as far as the records tell.
     pub(crate) fn running(&self) -> String {
         match self.records.last() {

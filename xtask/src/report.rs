@@ -256,6 +256,7 @@ mod tests {
         let run = Run {
             cpus: 2,
             backend: Backend::Software,
+            before: None,
             apic: Apic::X2apic,
             thread: Thread::Single,
             tests: Tests::Functional,

@@ -335,6 +335,7 @@ fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
     Run {
         cpus,
         backend,
+        before: None,
         apic: Apic::X2apic,
         thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),

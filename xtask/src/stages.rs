@@ -31,6 +31,9 @@ const BACKENDS: [(Backend, u32); 2] = [(Backend::Software, 20_000), (Backend::Vr
 /// Flushes per CPU where each access to the APIC is a world switch and an instruction to decode.
 const XAPIC_VOLUME: u32 = 1_000;
 
+/// Flushes per CPU of each backend where two share a boot.
+const LATE_VOLUME: u32 = 500;
+
 /// Flushes per CPU where host threads race.
 const RACE_VOLUME: u32 = 100;
 
@@ -360,6 +363,7 @@ impl Context {
         let run = |backend, cpus, thread, tests, flushes| Run {
             cpus,
             backend,
+            before: None,
             apic: Apic::X2apic,
             thread,
             tests,
@@ -384,6 +388,17 @@ impl Context {
                 Thread::Single,
                 Tests::Functional,
                 XAPIC_VOLUME,
+            )
+        });
+        // What comes before the shim is launched late is run above at length.
+        runs.push(Run {
+            before: Some(Backend::Software),
+            ..run(
+                Backend::Vrar,
+                2,
+                Thread::Single,
+                Tests::Functional,
+                LATE_VOLUME,
             )
         });
         let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
