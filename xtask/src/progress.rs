@@ -88,6 +88,7 @@ impl GuestProgress {
         match record {
             Record::Start(start) => {
                 self.runs = start.runs;
+                self.done = 0;
                 self.show(&format!("{} CPUs are up", start.cpus));
             }
             Record::Test(test) => {
