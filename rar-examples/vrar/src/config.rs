@@ -9,7 +9,8 @@ use rar_model::Knobs;
 pub struct Config {
     /// Physical address `p` is mapped at `p + direct_map`, in the page tables loaded at the launch, for ever.
     pub direct_map: u64,
-    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch, for ever.
+    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch, for ever. Not used where a launch finds
+    /// the APIC in x2APIC mode.
     pub apic: NonNull<u32>,
     /// The vector by which the shim calls another CPU out of its guest. No device may use it; guests may send it as they like.
     pub kick_vector: u8,
@@ -24,7 +25,7 @@ pub struct Config {
 /// What becomes of the page of the local APIC, which the guest can map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApicPage {
-    /// Nothing: for a guest that goes to x2APIC mode before it sends anything.
+    /// Nothing: for a guest that goes to x2APIC mode before it sends anything, or is in it.
     Open,
     /// Nested paging takes it away, and the shim does what the guest's MOVs to it ask for. Everything is slower.
     Trapped,

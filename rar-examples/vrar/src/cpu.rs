@@ -3,7 +3,7 @@
 
 use core::cell::UnsafeCell;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rar_model::RarUnit;
 
@@ -98,10 +98,11 @@ pub struct CpuMemory {
     world: UnsafeCell<World>,
     own: UnsafeCell<Option<Own>>,
     taken: AtomicBool,
+    apic_id: AtomicU32,
     cpu: Cpu,
 }
 
-// SAFETY: everything but `cpu` and `taken` belongs to the one CPU that won `taken`; those two are made to be shared.
+// SAFETY: everything but `cpu`, `apic_id` and `taken` belongs to the one CPU that won `taken`; those are made to be shared.
 unsafe impl Sync for CpuMemory {}
 // SAFETY: the raw pointer in `world` is the address of this very memory, set at the launch.
 unsafe impl Send for CpuMemory {}
@@ -126,6 +127,7 @@ impl CpuMemory {
             world: UnsafeCell::new(World::ZERO),
             own: UnsafeCell::new(None),
             taken: AtomicBool::new(false),
+            apic_id: AtomicU32::new(0),
             cpu: Cpu {
                 unit: UnitCell {
                     ready: AtomicBool::new(false),
@@ -153,6 +155,15 @@ impl CpuMemory {
 
     pub(crate) fn give_back(&self) {
         self.taken.store(false, Ordering::Release);
+    }
+
+    /// Returns the APIC id of the CPU that has taken it. Ordered by the place of the memory among the shim's.
+    pub(crate) fn apic_id(&self) -> u32 {
+        self.apic_id.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_apic_id(&self, id: u32) {
+        self.apic_id.store(id, Ordering::Relaxed);
     }
 
     pub(crate) fn vmcb(&self) -> *mut Vmcb {

@@ -14,9 +14,9 @@ pub enum LaunchError {
     AlreadyLaunched,
     /// Another CPU has this memory.
     MemoryTaken,
-    /// Another CPU has this APIC id, or it is beyond what an xAPIC can address.
+    /// Another CPU has this APIC id, or there are more CPUs than the shim has places.
     ApicId(u32),
-    /// The local APIC is in x2APIC mode, which the shim cannot drive, or it is disabled.
+    /// The local APIC is disabled, or it is in x2APIC mode and the configuration wants its page trapped.
     ApicMode,
     /// The configuration wants nested paging, and the CPU has none, or none with pages of 1 GiB.
     NoNestedPaging,
@@ -31,8 +31,8 @@ impl fmt::Display for LaunchError {
             Self::SvmLocked => f.write_str("SVM is locked by VM_CR.SVMDIS"),
             Self::AlreadyLaunched => f.write_str("the CPU runs under the shim already"),
             Self::MemoryTaken => f.write_str("the memory belongs to another CPU"),
-            Self::ApicId(id) => write!(f, "APIC id {id} is taken or too large"),
-            Self::ApicMode => f.write_str("the local APIC is not in xAPIC mode"),
+            Self::ApicId(id) => write!(f, "APIC id {id} is taken, or there are too many CPUs"),
+            Self::ApicMode => f.write_str("the local APIC is disabled, or has no page to trap"),
             Self::NoNestedPaging => f.write_str("the CPU has no nested paging with pages of 1 GiB"),
             Self::NotMapped(address) => write!(f, "{address:#x} is not mapped"),
         }

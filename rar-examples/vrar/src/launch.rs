@@ -22,7 +22,7 @@ use crate::world;
 const EFER_SVME: u64 = 1 << 12;
 const VM_CR_SVMDIS: u64 = 1 << 4;
 const APIC_BASE_MODE: u64 = 0b11 << 10;
-const APIC_BASE_XAPIC: u64 = 1 << 11;
+const APIC_BASE_ENABLE: u64 = 1 << 11;
 const APIC_BASE_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
 const PAGE: u64 = 4096;
 
@@ -61,15 +61,17 @@ impl Shim {
         if !memory.take() {
             return Err(LaunchError::MemoryTaken);
         }
-        let id = self.real().id();
+        // SAFETY: the mode is this CPU's, and the shim keeps it; the promise to `Shim::new`.
+        let real = unsafe { RealApic::new(self.config().apic, apic_base) };
+        let id = real.id();
         if !self.add(id, memory) {
             memory.give_back();
             return Err(LaunchError::ApicId(id));
         }
         let own = Own {
             shim: self,
-            apic: guest_apic(self.real(), id, apic_base),
-            real: self.real(),
+            apic: guest_apic(real, id, apic_base),
+            real,
             state: State::Running,
             nmi: false,
             event: 0,
@@ -77,7 +79,7 @@ impl Shim {
         };
         // SAFETY: the memory was taken just now.
         unsafe { memory.prepare(own, RarUnit::new(knobs(&self.config().knobs))) };
-        self.real().open();
+        real.open();
         // SAFETY: 1. and the memory is this CPU's.
         unsafe { become_guest(memory, &places) };
         Ok(())
@@ -99,10 +101,12 @@ impl Shim {
         })?;
         // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
         let apic_base = unsafe { native::read_msr(APIC_BASE) };
-        if apic_base & APIC_BASE_MODE != APIC_BASE_XAPIC {
+        let mode = apic_base & APIC_BASE_MODE;
+        let trapped = self.config().page == ApicPage::Trapped;
+        if mode & APIC_BASE_ENABLE == 0 || trapped && mode != APIC_BASE_ENABLE {
             return Err(LaunchError::ApicMode);
         }
-        if self.config().page == ApicPage::Trapped && !has_nested_paging() {
+        if trapped && !has_nested_paging() {
             return Err(LaunchError::NoNestedPaging);
         }
         Ok(())

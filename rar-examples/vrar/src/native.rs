@@ -10,6 +10,7 @@ use crate::vmcb::{Segment, Vmcb};
 
 unsafe extern "C" {
     fn rar_vrar_write_msr(register: u32, value: u64);
+    fn rar_vrar_send_x2apic(command: u64);
 }
 
 pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> Leaf {
@@ -36,6 +37,16 @@ pub(crate) unsafe fn read_msr(register: u32) -> u64 {
 pub(crate) unsafe fn write_msr(register: u32, value: u64) {
     // SAFETY: the caller's promise.
     unsafe { rar_vrar_write_msr(register, value) }
+}
+
+/// Sends an interrupt command, after everything that was stored before.
+///
+/// # Safety
+///
+/// Ring 0 and x2APIC mode, and the receiver can bear it.
+pub(crate) unsafe fn send_x2apic(command: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { rar_vrar_send_x2apic(command) }
 }
 
 /// Invalidates one page of the guest's address space on this CPU.

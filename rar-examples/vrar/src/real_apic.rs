@@ -1,7 +1,11 @@
-//! The machine's own local APIC, in xAPIC mode. The host drives it; the guest sees [`crate::apic`].
+//! The machine's own local APIC, in the mode in which the launch found it. The host drives it; the guest sees [`crate::apic`].
 #![expect(unsafe_code, reason = "device registers")]
 
 use core::ptr::NonNull;
+
+use crate::exit::low;
+use crate::native;
+use crate::permissions::X2APIC_FIRST;
 
 pub(crate) const ID: u32 = 0x20;
 pub(crate) const TASK_PRIORITY: u32 = 0x80;
@@ -12,6 +16,8 @@ const TRIGGER_MODE: u32 = 0x180;
 const ICR_LOW: u32 = 0x300;
 const ICR_HIGH: u32 = 0x310;
 
+/// In IA32_APIC_BASE.
+const BASE_X2APIC: u64 = 1 << 10;
 /// Delivery status in the low word of the interrupt command.
 const BUSY: u32 = 1 << 12;
 /// Looks at a busy APIC. It is busy for a microsecond; a dead one must not stop the host.
@@ -20,39 +26,64 @@ const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// The real spurious vector. The guest has one of its own.
 pub(crate) const SPURIOUS_VECTOR: u8 = 0xFF;
 
-/// The register page of the local APIC of whatever CPU uses it.
+/// The way to the local APIC of whatever CPU uses it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct RealApic(NonNull<u32>);
+pub(crate) enum RealApic {
+    /// In xAPIC mode: its page of registers.
+    Page(NonNull<u32>),
+    /// In x2APIC mode.
+    Registers,
+}
 
 // SAFETY: the pointer names device registers that every CPU reaches at this address, each its own.
 unsafe impl Send for RealApic {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for RealApic {}
 
+/// Where a register lies in the page.
+fn register(page: NonNull<u32>, offset: u32) -> *mut u32 {
+    page.as_ptr().wrapping_byte_add((offset & 0xFF0) as usize)
+}
+
 impl RealApic {
     /// # Safety
     ///
-    /// The page of the local APIC is mapped there, uncached, in the host's page tables of every CPU, and in xAPIC mode.
-    pub(crate) const unsafe fn new(page: NonNull<u32>) -> Self {
-        Self(page)
-    }
-
-    fn register(self, offset: u32) -> *mut u32 {
-        self.0.as_ptr().wrapping_byte_add((offset & 0xFF0) as usize)
+    /// The APIC of every CPU that uses it is in the mode of the base register given. In xAPIC mode its page is mapped there, uncached, in
+    /// the host's page tables of every CPU.
+    pub(crate) const unsafe fn new(page: NonNull<u32>, base: u64) -> Self {
+        if base & BASE_X2APIC == 0 {
+            Self::Page(page)
+        } else {
+            Self::Registers
+        }
     }
 
     pub(crate) fn read(self, offset: u32) -> u32 {
-        // SAFETY: inside the page, by the mask.
-        unsafe { self.register(offset).read_volatile() }
+        match self {
+            // SAFETY: inside the page, by the mask.
+            Self::Page(page) => unsafe { register(page, offset).read_volatile() },
+            // SAFETY: the host reads only registers that every x2APIC has.
+            Self::Registers => low(unsafe { native::read_msr(X2APIC_FIRST + offset / 16) }),
+        }
     }
 
     pub(crate) fn write(self, offset: u32, value: u32) {
-        // SAFETY: inside the page. What it sends goes to guests of the shim, or where the guest of this CPU told.
-        unsafe { self.register(offset).write_volatile(value) }
+        match self {
+            // SAFETY: inside the page. What it sends goes to guests of the shim, or where the guest of this CPU told.
+            Self::Page(page) => unsafe { register(page, offset).write_volatile(value) },
+            // SAFETY: a register that every x2APIC has. A reserved bit that the guest sets in its local vector table ends this CPU by the fault
+            // that the guest would have had.
+            Self::Registers => unsafe {
+                native::write_msr(X2APIC_FIRST + offset / 16, u64::from(value));
+            },
+        }
     }
 
     pub(crate) fn id(self) -> u32 {
-        self.read(ID) >> 24
+        match self {
+            Self::Page(_) => self.read(ID) >> 24,
+            Self::Registers => self.read(ID),
+        }
     }
 
     /// Lets every interrupt through.
@@ -81,6 +112,11 @@ impl RealApic {
 
     /// Sends an interrupt command to one APIC. A busy APIC is waited for, within bounds.
     pub(crate) fn send(self, destination: u32, low: u32) {
+        if matches!(self, Self::Registers) {
+            // SAFETY: ring 0 and x2APIC mode. What it sends goes to guests of the shim, or where the guest of this CPU told.
+            unsafe { native::send_x2apic(u64::from(destination) << 32 | u64::from(low)) };
+            return;
+        }
         for _ in 0..LOOKS {
             if self.read(ICR_LOW) & BUSY == 0 {
                 break;

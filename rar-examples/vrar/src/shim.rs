@@ -7,18 +7,17 @@ use crate::config::Config;
 use crate::cpu::{Cpu, CpuMemory};
 use crate::direct_map::DirectMap;
 use crate::nested::NestedTables;
-use crate::real_apic::RealApic;
 
-/// An xAPIC addresses ids 0 to 254.
-const CPUS: usize = 255;
+/// The most CPUs of a machine.
+const CPUS: usize = 1024;
 
 /// The shim: one for the whole machine.
 #[derive(Debug)]
 pub struct Shim {
     config: Config,
     map: DirectMap,
-    real: RealApic,
     nested: NestedTables,
+    /// In the order of their launches.
     cpus: [AtomicPtr<CpuMemory>; CPUS],
 }
 
@@ -36,8 +35,6 @@ impl Shim {
         Self {
             // SAFETY: the caller's promise 1.
             map: unsafe { DirectMap::new(config.direct_map) },
-            // SAFETY: the caller's promise 1; that it is in xAPIC mode is checked at each launch.
-            real: unsafe { RealApic::new(config.apic) },
             config,
             nested: NestedTables::new(),
             cpus: [const { AtomicPtr::new(core::ptr::null_mut()) }; CPUS],
@@ -47,15 +44,20 @@ impl Shim {
     /// Returns the CPU with this APIC id; `None` if it was not launched.
     #[must_use]
     pub fn cpu(&self, apic_id: u32) -> Option<&'static Cpu> {
-        let place = self.cpus.get(usize::try_from(apic_id).ok()?)?;
-        memory(place)?.cpu()
+        self.memories()
+            .find(|memory| memory.apic_id() == apic_id)?
+            .cpu()
     }
 
     /// Returns every launched CPU with its APIC id.
     pub fn cpus(&self) -> impl Iterator<Item = (u32, &'static Cpu)> {
-        (0..)
-            .zip(&self.cpus)
-            .filter_map(|(id, place)| Some((id, memory(place)?.cpu()?)))
+        self.memories()
+            .filter_map(|memory| Some((memory.apic_id(), memory.cpu()?)))
+    }
+
+    /// Returns the memory of every CPU that has come so far: they fill the places without gaps.
+    fn memories(&self) -> impl Iterator<Item = &'static CpuMemory> {
+        self.cpus.iter().map_while(memory)
     }
 
     pub(crate) const fn config(&self) -> &Config {
@@ -70,16 +72,13 @@ impl Shim {
         &self.nested
     }
 
-    pub(crate) const fn real(&self) -> RealApic {
-        self.real
-    }
-
-    /// Makes a CPU known to the others; returns whether its id was free.
+    /// Makes a CPU known to the others; returns whether its id was free, and a place.
     pub(crate) fn add(&self, apic_id: u32, memory: &'static CpuMemory) -> bool {
-        let place = usize::try_from(apic_id)
-            .ok()
-            .and_then(|id| self.cpus.get(id));
-        place.is_some_and(|place| {
+        if self.memories().any(|memory| memory.apic_id() == apic_id) {
+            return false;
+        }
+        memory.set_apic_id(apic_id);
+        self.cpus.iter().any(|place| {
             let memory = core::ptr::from_ref(memory).cast_mut();
             // Release pairs with the Acquire in `memory`.
             place

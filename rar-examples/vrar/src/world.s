@@ -129,6 +129,18 @@ rar_vrar_mistake:
     call rar_vrar_on_mistake
     ud2
 
+/* rar_vrar_send_x2apic(command: rdi): a WRMSR to an x2APIC does not wait for earlier stores by itself. */
+.global rar_vrar_send_x2apic
+rar_vrar_send_x2apic:
+    mov ecx, 0x830
+    mov eax, edi
+    mov rdx, rdi
+    shr rdx, 32
+    mfence
+    lfence
+    wrmsr
+    ret
+
 /* rar_vrar_write_msr(register: edi, value: rsi) */
 .global rar_vrar_write_msr
 rar_vrar_write_msr:
