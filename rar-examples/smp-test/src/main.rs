@@ -65,7 +65,7 @@ fn run_backend(backend: Backend, options: &RunOptions<'_>) -> Result<bool, Obsta
     let support = match backend {
         Backend::Software => None,
         Backend::Vrar => {
-            unit::launch_everywhere(options.apic).map_err(Obstacle::Shim)?;
+            unit::launch_everywhere(options.apic, options.defect).map_err(Obstacle::Shim)?;
             Some(unit::detect().map_err(Obstacle::NoRar)?)
         }
     };

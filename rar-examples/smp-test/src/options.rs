@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use rar_kernel::unit::GuestApic;
+use rar_kernel::unit::{Defect, GuestApic};
 use rar_kernel::{CommandLine, println};
 use rar_suite::{List, Options};
 
@@ -18,6 +18,8 @@ pub(crate) struct RunOptions<'a> {
     pub(crate) deadline: u64,
     /// Who answers, one after the other.
     backends: &'a str,
+    /// What is broken in every unit of the shim.
+    pub(crate) defect: Option<Defect>,
     /// How the kernel drives its local APIC under a shim.
     pub(crate) apic: GuestApic,
 }
@@ -75,6 +77,7 @@ impl<'a> RunOptions<'a> {
             suite: Options::ALL,
             deadline: DEADLINE,
             backends: "software",
+            defect: None,
             apic: GuestApic::X2apic,
         };
         for (key, value) in line.words() {
@@ -91,6 +94,13 @@ impl<'a> RunOptions<'a> {
                         return Err(bad("software, vrar, software,vrar"));
                     }
                     options.backends = names;
+                }
+                // The kernel has made a shim with it already, but for one to come.
+                ("defect", name) => {
+                    let known = Defect::by_name(name);
+                    let defect =
+                        known.ok_or(bad("a name that `cargo xtask defects --list` shows"))?;
+                    options.defect = Some(defect);
                 }
                 // The kernel has chosen it already, but for a shim to come.
                 ("apic", "x2apic") => options.apic = GuestApic::X2apic,

@@ -3,14 +3,13 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use rar_model::{
-    Action, Cr3Mismatch, Execution, Globals, InvpcidScope, InvpgScope, Knobs, Outcome, PageSize,
-    Pages,
-};
+use rar_model::{Action, Cr3Mismatch, Execution, Invalidation, Knobs, Outcome};
+
+use crate::effect::Effect;
 
 /// How many executions are kept.
 const CAPACITY: usize = 256;
-const WORDS: usize = 9;
+const WORDS: usize = 10;
 
 /// What came of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +57,8 @@ pub struct Executed {
     pub announced: Option<u64>,
     /// Hash (FNV-1a of the 32 bytes) of the payload when it was executed.
     pub hash: u64,
+    /// What left the TLB.
+    effect: Option<Effect>,
 }
 
 impl Executed {
@@ -79,43 +80,12 @@ impl Executed {
         Action::decode(self.words, &lenient).ok()
     }
 
-    /// Returns whether the entry was performed and asked for a translation of these addresses, global or not, to go, in whichever
-    /// address space.
+    /// Returns whether the unit took a translation of these addresses, global or not, out of the TLB for the entry, in whichever address
+    /// space.
     #[must_use]
     pub fn drops(&self, held: &Range<u64>, global: bool) -> bool {
-        let action = self.action().filter(|_| self.verdict == Verdict::Performed);
-        let (pages, globals) = match action {
-            // As INVLPG: globals too.
-            Some(Action::Invpg {
-                scope: InvpgScope::Pages(pages),
-                ..
-            }) => (Some(pages), true),
-            Some(Action::Invpcid(InvpcidScope::Pages { pages, .. })) => (Some(pages), false),
-            Some(Action::Invpcid(InvpcidScope::Context { .. })) => (None, false),
-            Some(
-                Action::Invpg {
-                    scope: InvpgScope::All(globals),
-                    ..
-                }
-                | Action::Invpcid(InvpcidScope::AllContexts(globals)),
-            ) => (None, globals == Globals::Include),
-            Some(Action::Invept(_) | Action::Invvpid(_) | Action::Wrmsr { .. }) | None => {
-                return false;
-            }
-        };
-        (globals || !global) && pages.is_none_or(|pages| overlaps(pages, held))
+        self.effect.is_some_and(|effect| effect.drops(held, global))
     }
-}
-
-fn overlaps(pages: Pages, held: &Range<u64>) -> bool {
-    let size = match pages.size {
-        PageSize::Size4K => 1 << 12,
-        PageSize::Size2M => 1 << 21,
-        PageSize::Size1G => 1 << 30,
-    };
-    pages
-        .addresses()
-        .any(|start: u64| start < held.end && held.start < start.saturating_add(size))
 }
 
 /// What a driver must never do; each kind is counted.
@@ -205,12 +175,12 @@ impl Record {
     pub fn execution(&self, number: u64) -> Option<Executed> {
         let place = self.place(number)?;
         let words = place.each_ref().map(|word| word.load(Ordering::Acquire));
-        let [sequence, what, w0, w1, w2, w3, cr3, announced, hash] = words;
+        let [sequence, what, w0, w1, w2, w3, cr3, announced, hash, start] = words;
         let still = place.first()?.load(Ordering::Acquire);
         if sequence != number + 1 || still != sequence {
             return None;
         }
-        let [index, verdict, ..] = what.to_le_bytes();
+        let [index, verdict, _, effect @ .., _, _] = what.to_le_bytes();
         Some(Executed {
             number,
             index,
@@ -219,6 +189,7 @@ impl Record {
             cr3,
             announced: (what & ANNOUNCED != 0).then_some(announced),
             hash,
+            effect: Effect::decode(effect, start),
         })
     }
 
@@ -232,19 +203,29 @@ impl Record {
         self.executions.get(place)
     }
 
-    /// Keeps an execution. Only the CPU itself calls it.
-    pub(crate) fn keep(&self, execution: &Execution, cr3: u64, announced: Option<u64>, hash: u64) {
+    /// Keeps an execution and what was invalidated for it. Only the CPU itself calls it.
+    pub(crate) fn keep(
+        &self,
+        execution: &Execution,
+        invalidated: Option<Invalidation>,
+        cr3: u64,
+        announced: Option<u64>,
+        hash: u64,
+    ) {
         let number = self.total.load(Ordering::Relaxed);
         let verdict = Verdict::of(execution.outcome);
         let code = Verdict::ALL
             .iter()
             .zip(0_u64..)
             .find(|(each, _)| **each == verdict);
-        let what = u64::from(execution.index)
+        let ([flags, kind, count], start) = Effect::encode(invalidated.and_then(Effect::of));
+        let what = u64::from_le_bytes([0, 0, 0, flags, kind, count, 0, 0])
+            | u64::from(execution.index)
             | code.map_or(0, |(_, code)| code) << 8
             | if announced.is_some() { ANNOUNCED } else { 0 };
         let [w0, w1, w2, w3] = execution.words;
-        let values = [what, w0, w1, w2, w3, cr3, announced.unwrap_or(0), hash];
+        let announced_hash = announced.unwrap_or(0);
+        let values = [what, w0, w1, w2, w3, cr3, announced_hash, hash, start];
         if let Some([sequence, rest @ ..]) = self.place(number) {
             sequence.store(0, Ordering::Release);
             for (word, value) in rest.iter().zip(values) {
@@ -286,6 +267,8 @@ pub(crate) fn hash(words: [u64; 4]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use rar_model::{Contexts, Globals, PageReach, PageSize, Pages, Structures};
+
     use super::*;
 
     fn execution(words: [u64; 4], outcome: Outcome) -> Execution {
@@ -304,7 +287,13 @@ mod tests {
     fn executions_are_kept_until_overwritten() {
         let record = Record::new();
         for _ in 0..CAPACITY + 1 {
-            record.keep(&execution(TWO_PAGES, Outcome::Performed), 0x1000, None, 9);
+            record.keep(
+                &execution(TWO_PAGES, Outcome::Performed),
+                None,
+                0x1000,
+                None,
+                9,
+            );
         }
         assert_eq!(record.execution(0), None);
         assert_eq!(record.execution(record.total()), None);
@@ -317,65 +306,62 @@ mod tests {
         assert_eq!(last.kind(), 2);
     }
 
-    fn executed(words: [u64; 4], outcome: Outcome) -> Executed {
+    #[test]
+    fn what_was_invalidated_is_gone_and_nothing_else() {
         let record = Record::new();
-        record.keep(&execution(words, outcome), 0, None, 0);
-        record.execution(0).unwrap()
-    }
-
-    #[test]
-    fn pages_drop_what_overlaps_them() {
-        let entry = executed(TWO_PAGES, Outcome::Performed);
-        for (held, expected) in [
-            (0x6000..0x7000, false),
-            (0x7000..0x8000, true),
-            (0x8000..0x9000, true),
-            (0x9000..0xA000, false),
-            (0..0x20_0000, true),
+        let entry = execution(TWO_PAGES, Outcome::Performed);
+        let one = Invalidation::Pages {
+            pages: Pages {
+                start: 0x7000,
+                size: PageSize::Size4K,
+                count: 1,
+            },
+            reach: PageReach::Covering,
+            contexts: Contexts::Pcid(5),
+            globals: Globals::Exclude,
+            structures: Structures::Keep,
+        };
+        for (invalidated, first, second) in [
+            (None, false, false),
+            (Some(one), true, false),
+            (
+                Some(Invalidation::everything(Contexts::All, Globals::Include)),
+                true,
+                true,
+            ),
         ] {
-            assert_eq!(entry.drops(&held, false), expected, "{held:#x?}");
-            assert!(!entry.drops(&held, true));
-        }
-    }
-
-    #[test]
-    fn subtypes_drop_globals_or_not() {
-        const PAGE: Range<u64> = 0x7000..0x8000;
-        let cases = [
-            ([1 << 8 | 1 << 37, 0, 0, 0x7000], true),
-            ([1 << 8 | 2 << 32, 0, 0, 0], true),
-            ([1 << 8 | 3 << 32, 0, 0, 0], false),
-            ([2 << 8 | 1 << 32, 0, 5, 0], false),
-            ([2 << 8 | 2 << 32, 0, 0, 0], true),
-            ([2 << 8 | 3 << 32, 0, 0, 0], false),
-        ];
-        for (words, globals) in cases {
-            let entry = executed(words, Outcome::Performed);
-            assert!(entry.drops(&PAGE, false), "{words:x?}");
-            assert_eq!(entry.drops(&PAGE, true), globals, "{words:x?}");
-        }
-    }
-
-    #[test]
-    fn what_was_not_performed_drops_nothing() {
-        for outcome in [
-            Outcome::Cr3Differs(Cr3Mismatch::Success),
-            Outcome::InjectedFailure,
-        ] {
-            assert!(!executed(TWO_PAGES, outcome).drops(&(0x7000..0x8000), false));
+            let number = record.total();
+            record.keep(&entry, invalidated, 0, None, 0);
+            let kept = record.execution(number).unwrap();
+            assert_eq!(kept.words, TWO_PAGES);
+            assert_eq!(kept.drops(&(0x7000..0x8000), false), first);
+            assert_eq!(kept.drops(&(0x8000..0x9000), false), second);
+            assert_eq!(kept.drops(&(0x7000..0x8000), true), second);
         }
     }
 
     #[test]
     fn a_changed_payload_and_a_refused_one_are_offences() {
         let record = Record::new();
-        record.keep(&execution(TWO_PAGES, Outcome::Performed), 0, Some(1), 1);
+        record.keep(
+            &execution(TWO_PAGES, Outcome::Performed),
+            None,
+            0,
+            Some(1),
+            1,
+        );
         assert_eq!(record.offences(Offence::ChangedPayload), 0);
-        record.keep(&execution(TWO_PAGES, Outcome::Performed), 0, Some(1), 2);
+        record.keep(
+            &execution(TWO_PAGES, Outcome::Performed),
+            None,
+            0,
+            Some(1),
+            2,
+        );
         assert_eq!(record.offences(Offence::ChangedPayload), 1);
         let nonsense = [9 << 8, 0, 0, 0];
         let outcome = Outcome::Illegal(rar_model::Illegal::UnknownType(9));
-        record.keep(&execution(nonsense, outcome), 0, None, 0);
+        record.keep(&execution(nonsense, outcome), None, 0, None, 0);
         assert_eq!(record.offences(Offence::RefusedEntry), 1);
         assert_eq!(record.execution(2).unwrap().action(), None);
     }

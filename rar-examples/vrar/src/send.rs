@@ -1,6 +1,6 @@
 //! Interrupt commands: to guests of the shim by message and call, to all others by the machine's APIC.
 
-use rar_model::RarUnit;
+use rar_model::{RarUnit, Sender};
 
 use crate::command::{Command, Destination, Mode};
 use crate::cpu::Cpu;
@@ -36,7 +36,12 @@ impl Shim {
                 continue;
             }
             reached = true;
-            if self.post(cpu, command) && id != own_id && cpu.mailbox.call() {
+            let who = if id == own_id {
+                Sender::Itself
+            } else {
+                Sender::Another
+            };
+            if self.post(cpu, command, who) && id != own_id && cpu.mailbox.call() {
                 real.send(id, u32::from(self.config().kick_vector));
             }
             if command.mode == Mode::LowestPriority {
@@ -69,9 +74,9 @@ impl Shim {
     }
 
     /// Leaves the message; returns whether the CPU must look.
-    fn post(&self, cpu: &Cpu, command: &Command) -> bool {
+    fn post(&self, cpu: &Cpu, command: &Command, sender: Sender) -> bool {
         match command.mode {
-            Mode::RemoteAction => return cpu.signal(self.map()),
+            Mode::RemoteAction => return cpu.signal(self.map(), sender),
             Mode::Fixed | Mode::LowestPriority => cpu.mailbox.post_vector(command.vector),
             Mode::Nmi => cpu.mailbox.post_nmi(),
             Mode::Init => cpu.mailbox.post_init(),

@@ -1,10 +1,11 @@
 //! The RAR unit of a CPU: who signals it, when it is served, and what it flushes.
 
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rar_model::{
     ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, PAYLOAD_TABLE_BASE, PENDING,
-    PageSize, PhysicalMemory, Refused, Serviced, Signalled, Tlb, Wake,
+    PageSize, PhysicalMemory, Refused, Sender, Serviced, Signalled, Tlb, Wake,
 };
 
 use crate::cpu::Cpu;
@@ -83,13 +84,13 @@ impl Cpu {
     }
 
     /// Signals the unit, for another CPU or this one; returns whether the CPU must look.
-    pub(crate) fn signal(&self, map: DirectMap) -> bool {
+    pub(crate) fn signal(&self, map: DirectMap, sender: Sender) -> bool {
         let Some(unit) = self.unit().filter(|_| !self.is_deaf()) else {
             self.record().drop_request();
             return false;
         };
         self.announcements.with(|| self.announce(map));
-        if unit.signal() == Signalled::Dropped {
+        if unit.signal_from(sender) == Signalled::Dropped {
             self.record().drop_request();
             return false;
         }
@@ -140,17 +141,20 @@ impl Vcpu<'_> {
             InterruptFlag::Clear
         };
         let memory = self.cpu.memory(self.own.shim.map());
+        let invalidated = Cell::new(None);
         let mut tlb = GuestTlb {
             cr3: self.vmcb.cr3,
             pcids: self.vmcb.cr4 & CR4_PCIDE != 0,
             flush_all: false,
+            invalidated: &invalidated,
         };
         let announcements = &self.cpu.announcements;
         let (record, cr3) = (self.cpu.record(), self.vmcb.cr3);
         let serviced = announcements.with(|| {
             let mut keep = |execution: rar_model::Execution| {
                 let announced = announcements.get(execution.index);
-                record.keep(&execution, cr3, announced, hash(execution.words));
+                let hash = hash(execution.words);
+                record.keep(&execution, invalidated.take(), cr3, announced, hash);
             };
             let serviced = self
                 .unit
@@ -177,13 +181,15 @@ impl Vcpu<'_> {
 
 /// The TLB entries of the guest.
 #[derive(Debug)]
-struct GuestTlb {
+struct GuestTlb<'a> {
     cr3: u64,
     pcids: bool,
     flush_all: bool,
+    /// What the entry that is being executed has invalidated.
+    invalidated: &'a Cell<Option<Invalidation>>,
 }
 
-impl Tlb for GuestTlb {
+impl Tlb for GuestTlb<'_> {
     fn cr3(&self) -> u64 {
         self.cr3
     }
@@ -207,6 +213,7 @@ impl Tlb for GuestTlb {
             }
             Invalidation::Pages { .. } | Invalidation::Everything { .. } => self.flush_all = true,
         }
+        self.invalidated.set(Some(invalidation));
         Ok(())
     }
 }

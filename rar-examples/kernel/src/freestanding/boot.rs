@@ -187,7 +187,8 @@ fn start(magic: u32, information: u64) {
         } else {
             ApicPage::Trapped
         };
-        if let Err(error) = unit::start_shim(cpus.local_apic(), page) {
+        let defect = unit::asked_defect(&boot.command_line);
+        if let Err(error) = unit::start_shim(cpus.local_apic(), page, defect) {
             panic!("the shim cannot start: {error}");
         }
         // What CPUID shows has changed.

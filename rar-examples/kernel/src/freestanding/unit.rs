@@ -9,35 +9,50 @@ pub use rar_regs::SupportError;
 use rar_regs::{Detection, NativeCpu, RarSupport};
 use rar_suite::Offences;
 pub(crate) use rar_vrar::ApicPage;
-pub use rar_vrar::LaunchError;
-use rar_vrar::{Config, Cpu, CpuMemory, Offence, Shim};
+use rar_vrar::{Config, Cpu, CpuMemory, Knobs, Offence, Shim};
+pub use rar_vrar::{Defect, LaunchError};
 
 use super::address::word;
 use super::frames::{self, PAGE};
 use super::paging::{self, MapError};
 use super::{Once, percpu};
-use crate::println;
+use crate::{CommandLine, println};
 
 static SHIM: Once<Shim> = Once::new();
+
+/// Returns the defect that a command line asks for by `defect=NAME`; a name that is none is left to the kernel's main function.
+#[must_use]
+pub fn asked_defect(line: &CommandLine) -> Option<Defect> {
+    line.get("defect").and_then(Defect::by_name)
+}
 
 /// Makes this CPU the first guest of the shim, which then launches every CPU that starts. `apic` is the physical address of the local APICs.
 ///
 /// A kernel that stays in xAPIC mode has its registers trapped.
-pub(crate) fn start_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
-    make_shim(apic, page)?;
+pub(crate) fn start_shim(
+    apic: u64,
+    page: ApicPage,
+    defect: Option<Defect>,
+) -> Result<(), MapError> {
+    make_shim(apic, page, defect)?;
     launch();
     Ok(())
 }
 
-fn make_shim(apic: u64, page: ApicPage) -> Result<(), MapError> {
+fn make_shim(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<(), MapError> {
     paging::map_device(apic, PAGE)?;
     let registers = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
         .ok_or(MapError::OutOfReach { address: apic })?;
+    let mut knobs = Knobs::DEFAULT;
+    if let Some(defect) = defect {
+        defect.apply(&mut knobs);
+    }
     // SAFETY: RAM is mapped one to one by page tables that stay for ever, and so is the APIC since just now. Nothing in this kernel
     // writes to memory that is not its own.
     let shim = unsafe {
         Shim::new(Config {
             page,
+            knobs,
             ..Config::new(0, registers)
         })
     };

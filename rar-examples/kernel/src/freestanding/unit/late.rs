@@ -4,7 +4,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use rar_percpu::CpuId;
-use rar_vrar::{ApicPage, CpuMemory, LaunchError};
+use rar_vrar::{ApicPage, CpuMemory, Defect, LaunchError};
 
 use super::{SHIM, make_shim};
 use crate::freestanding::apic::{self, LocalApic};
@@ -79,12 +79,12 @@ struct Launch {
 static LAUNCH: Once<Launch> = Once::new();
 
 /// Makes every CPU a guest of the shim; where they are already, nothing happens. Called by CPU 0 while the others have no work and are offline in
-/// every domain.
+/// every domain. `defect` breaks every unit, so that tests of tests have something to find.
 ///
 /// # Errors
 ///
 /// [`LaterError`]. After [`LaterError::Refused`] and [`LaterError::Memory`] all CPUs go on as they were.
-pub fn launch_everywhere(wanted: GuestApic) -> Result<(), LaterError> {
+pub fn launch_everywhere(wanted: GuestApic, defect: Option<Defect>) -> Result<(), LaterError> {
     if super::is_shim() {
         return Ok(());
     }
@@ -96,7 +96,7 @@ pub fn launch_everywhere(wanted: GuestApic) -> Result<(), LaterError> {
         ApicPage::Open
     };
     let address = kernel().map_or(crate::LOCAL_APIC_DEFAULT, |kernel| kernel.local_apic());
-    make_shim(address, page).map_err(LaterError::Memory)?;
+    make_shim(address, page, defect).map_err(LaterError::Memory)?;
     let count = smp::cpus().map_or(1, smp::Cpus::online);
     let memory = frames::place_each(smp::all().count(), CpuMemory::new)
         .ok_or(LaterError::Memory(MapError::OutOfFrames))?;
