@@ -61,7 +61,18 @@ fn without_control(test: &TestRecord) -> Option<u32> {
     (0..test.cpus.min(LISTED_CPUS)).find(|&cpu| (all || cpu != test.initiator) && !seen(cpu))
 }
 
+/// The tests of units that run once: every CPU flushes, or who does is all the same and the test is long.
+const ONCE: [&str; 7] = [
+    "unit-combinations",
+    "unit-storm",
+    "unit-types",
+    "unit-types-risky",
+    "unit-page-counts",
+    "unit-failure-causes",
+    "unit-cr3-bits",
+];
+
 /// In a storm every CPU flushes, so it runs once, with initiator 0.
 pub(crate) fn all_initiate(test: &str) -> bool {
-    test.starts_with("storm") || ["unit-combinations", "unit-storm"].contains(&test)
+    test.starts_with("storm") || ONCE.contains(&test)
 }

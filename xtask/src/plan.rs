@@ -74,6 +74,11 @@ const FUNCTIONAL: &[&str] = &[
     "unit-invpg",
     "unit-structures",
     "unit-other-space",
+    "unit-types",
+    "unit-types-risky",
+    "unit-page-counts",
+    "unit-failure-causes",
+    "unit-cr3-bits",
     "unit-signals-itself",
     "unit-itself-again",
     "unit-byte-values",
@@ -127,6 +132,9 @@ const BEYOND_VRAR: [&str; 2] = ["unit-other-space", "unit-guest"];
 
 /// What an xAPIC cannot do: it has no name for a cluster.
 const BEYOND_XAPIC: [&str; 1] = ["unit-cluster"];
+
+/// What runs only when asked for.
+const RISKY: [&str; 1] = ["unit-types-risky"];
 
 /// Returns whether a machine may skip a test.
 fn may_skip(backend: Backend, apic: Apic, cpus: u32, test: &str) -> bool {
@@ -243,6 +251,7 @@ impl Run {
         let required = FUNCTIONAL
             .iter()
             .copied()
+            .filter(|test| self.risky || !RISKY.contains(test))
             .filter(|test| !may_skip(self.backend, self.apic, self.cpus, test));
         Expectation {
             required: required.collect(),
@@ -455,7 +464,12 @@ mod tests {
     fn only_what_a_machine_lacks_may_be_skipped() {
         let required = |args: &[&str]| plan(args).first().unwrap().expectation().required;
         let vrar = required(&[]);
-        assert_eq!(vrar.len(), FUNCTIONAL.len() - BEYOND_VRAR.len());
+        assert_eq!(
+            vrar.len(),
+            FUNCTIONAL.len() - BEYOND_VRAR.len() - RISKY.len()
+        );
+        let risky = required(&["--risky"]);
+        assert_eq!(risky.len(), vrar.len() + RISKY.len());
         assert!(vrar.contains(&"unit-foreign-signal"));
         let two = required(&["--cpus", "2"]);
         assert!(two.contains(&"unit-storm") && !two.contains(&"unit-foreign-signal"));

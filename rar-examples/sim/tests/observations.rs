@@ -1,6 +1,6 @@
 //! The tests that observe: units that differ where no source decides are told apart by what the tests say of them.
 
-use rar_model::{Acked, Knobs, Offence, Rebase, ScanOrder, Signals, Sleep};
+use rar_model::{Acked, Cr3Mismatch, Knobs, Offence, Rebase, ScanOrder, Signals, Sleep, ZeroPages};
 use rar_sim::lab::{self, SuiteRun, Transcript};
 use rar_sim::machine::Config;
 use rar_suite::{Options, Outcome};
@@ -138,4 +138,90 @@ fn a_cpu_in_hlt() {
         "of 1 CPUs in HLT 1 served, 1 woken"
     );
     assert_eq!(halted(Sleep::Hold), "of 1 CPUs in HLT 0 served, 0 woken");
+}
+
+#[test]
+fn types_and_subtypes() {
+    let types = |change: fn(&mut Knobs)| observe("unit-types", knobs(change));
+    assert_eq!(
+        types(|_| {}),
+        "type 0 SFSSFFFF; type 1 SFSSFFFF; type 2 SSSSFFFF; types 6 to 15 FFFFFFFFFF"
+    );
+    // A type that is left out, and a unit that answers nothing.
+    assert_eq!(
+        types(|knobs| knobs.types = 0b101),
+        "type 0 SFSSFFFF; type 1 FFFFFFFF; type 2 SSSSFFFF; types 6 to 15 FFFFFFFFFF"
+    );
+    assert_eq!(
+        types(|knobs| knobs.faults.mute = u64::MAX),
+        "type 0 PPPPPPPP; type 1 PPPPPPPP; type 2 PPPPPPPP; types 6 to 15 PPPPPPPPPP"
+    );
+    // What a lie and an early answer look like.
+    assert_eq!(
+        types(|knobs| knobs.faults.lie = u64::MAX),
+        "type 0 ssssssss; type 1 ssssssss; type 2 ssssssss; types 6 to 15 ssssssssss"
+    );
+}
+
+#[test]
+fn types_that_are_sent_only_when_asked_for() {
+    let types = |change: fn(&mut Knobs)| observe("unit-types-risky", knobs(change));
+    assert_eq!(types(|_| {}), "type 3 FFFFFFFF; type 4 FFFFFFFF; type 5 F");
+    assert_eq!(
+        types(|knobs| knobs.faults.lie = u64::MAX),
+        "type 3 ssssssss; type 4 ssssssss; type 5 s"
+    );
+}
+
+#[test]
+fn counts_of_pages() {
+    let counts = |change: fn(&mut Knobs)| observe("unit-page-counts", knobs(change));
+    assert_eq!(
+        counts(|_| {}),
+        "0 pages F, 0 of 68 flushed; 64 pages by bit 43 F, 0 of 68 flushed"
+    );
+    assert_eq!(
+        counts(|knobs| knobs.zero_pages = ZeroPages::Nothing),
+        "0 pages s, 0 of 68 flushed; 64 pages by bit 43 F, 0 of 68 flushed"
+    );
+}
+
+#[test]
+fn causes_of_failure() {
+    let causes = |change: fn(&mut Knobs)| observe("unit-failure-causes", knobs(change));
+    assert_eq!(
+        causes(|_| {}),
+        "software byte S; software qwords S; bit 16 F; bit 31 F; bit 44 F; bit 63 F; qword 1 F; size 3 F; PCID 4096 more F; \
+         operand bit 63 F; address off by 1 F; 2M at 4K F; 1G at 4K F; noncanonical F; into the hole F; one PCID with count F; \
+         one PCID with address F"
+    );
+    let lenient = causes(|knobs| {
+        knobs.reserved_bits = Offence::Ignore;
+        knobs.unused_fields = Offence::Ignore;
+        knobs.misaligned = Offence::Ignore;
+    });
+    // A large stride is rounded down to an address of another page.
+    assert_eq!(
+        lenient,
+        "software byte S; software qwords S; bit 16 S; bit 31 S; bit 44 S; bit 63 S; qword 1 S; size 3 F; PCID 4096 more S; \
+         operand bit 63 S; address off by 1 S; 2M at 4K s; 1G at 4K s; noncanonical F; into the hole F; one PCID with count S; \
+         one PCID with address S"
+    );
+}
+
+#[test]
+fn bits_of_cr3() {
+    let bits = |change: fn(&mut Knobs)| observe("unit-cr3-bits", knobs(change));
+    assert_eq!(
+        bits(|_| {}),
+        "own CR3 S; bits compared 0xfffffffffffff, ignored 0xfff0000000000000, no SUCCESS 0x0"
+    );
+    assert_eq!(
+        bits(|knobs| knobs.cr3_mask = u64::MAX << 12),
+        "own CR3 S; bits compared 0xfffffffffffff000, ignored 0xfff, no SUCCESS 0x0"
+    );
+    assert_eq!(
+        bits(|knobs| knobs.cr3_mismatch = Cr3Mismatch::Failure),
+        "own CR3 S; bits compared 0xfffffffffffff, ignored 0xfff0000000000000, no SUCCESS 0xfffffffffffff"
+    );
 }

@@ -107,8 +107,8 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
         again, combinations, delivery, destinations, disabled, entries, enumeration, foreign,
-        guest, interrupts, itself, late, lost, order, pages, registers, reserved, reset, spaces,
-        stores,
+        guest, interrupts, itself, late, lost, meanings, order, pages, registers, reserved, reset,
+        spaces, stores,
     };
     [
         unit_test("unit-registers", registers::legal),
@@ -131,6 +131,22 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-invpg", pages::invpg),
         unit_test("unit-structures", pages::structures),
         unit_test("unit-other-space", spaces::other_space).needs(Ability::Pcids),
+        unit_test("unit-types", meanings::types)
+            .once()
+            .answers("3.2-types"),
+        unit_test("unit-types-risky", meanings::risky_types)
+            .once()
+            .answers("9.2")
+            .risky("entries may write a register or flush what guests use"),
+        unit_test("unit-page-counts", meanings::counts)
+            .once()
+            .answers("9.3"),
+        unit_test("unit-failure-causes", meanings::causes)
+            .once()
+            .answers("9.4"),
+        unit_test("unit-cr3-bits", meanings::cr3_bits)
+            .once()
+            .answers("3.5-cr3-bits"),
         unit_test("unit-signals-itself", itself::signals_itself),
         unit_test("unit-itself-again", itself::again).answers("9.5"),
         unit_test("unit-byte-values", again::values).answers("9.8"),
@@ -219,6 +235,13 @@ impl<L> Test<L> {
     fn rare(self, why: &'static str) -> Self {
         Self {
             rare: Some(why),
+            ..self
+        }
+    }
+
+    fn risky(self, risk: &'static str) -> Self {
+        Self {
+            risk: Some(risk),
             ..self
         }
     }

@@ -18,7 +18,7 @@ use crate::trial::Trial;
 pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
 
 /// Room for the reason of an outcome, or for what was observed.
-pub(crate) type Why = Text<320>;
+pub(crate) type Why = Text<480>;
 
 /// How many words tests have to talk to each other.
 const WORDS: usize = 8;

@@ -1,6 +1,6 @@
 //! The second machine boundary: RAR units that a test uses in place of the driver.
 
-use rar_percpu::CpuSet;
+use rar_percpu::{CpuSet, SlotIndex};
 
 use crate::lab::Space;
 
@@ -97,6 +97,13 @@ pub trait Units: Sync {
 
     /// Returns the physical addresses of the domain's payload table and of this CPU's action vector.
     fn addresses(&self) -> Addresses;
+
+    /// Writes any words as an entry of the payload table. A test sends an entry of type 5 only if asked for what is risky, and then with the number
+    /// and a legal value of a register that nobody uses.
+    fn store_entry(&self, slot: SlotIndex, words: [u64; 8]);
+
+    /// Returns CR3.
+    fn cr3(&self) -> u64;
 
     /// Returns MAXPHYADDR.
     fn physical_address_bits(&self) -> u32;

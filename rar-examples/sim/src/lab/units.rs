@@ -1,6 +1,8 @@
 //! The units of the simulated machine, as tests use them in place of the driver.
 
-use rar_percpu::{CpuId, CpuSet, PhysAddrOf as _};
+use rar_model::Tlb as _;
+use rar_payload::Payload;
+use rar_percpu::{CpuId, CpuSet, PhysAddrOf as _, SlotIndex};
 use rar_shootdown::Machine as _;
 use rar_suite::{
     Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
@@ -47,6 +49,18 @@ impl Units for SimLab<'_> {
             table: self.physical_address(domain.table()),
             vector: self.physical_address(state.vector()),
         }
+    }
+
+    #[expect(unsafe_code, reason = "a payload is any 64 bytes")]
+    fn store_entry(&self, slot: SlotIndex, words: [u64; 8]) {
+        step();
+        let table = self.machine().domain().table();
+        // SAFETY: 1. the units of this machine are software, and write no register of the host.
+        unsafe { table.store_payload(slot, &Payload::from_words(words)) };
+    }
+
+    fn cr3(&self) -> u64 {
+        self.cpu().with_tlb(|tlb| tlb.cr3())
     }
 
     fn physical_address_bits(&self) -> u32 {

@@ -2,7 +2,8 @@
 
 use core::arch::x86_64::__cpuid;
 
-use rar_percpu::CpuSet;
+use rar_payload::Payload;
+use rar_percpu::{CpuSet, SlotIndex};
 use rar_shootdown::Machine as _;
 use rar_suite::{
     Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
@@ -36,6 +37,20 @@ impl Units for KernelLab {
             table: core::ptr::from_ref(self.domain().table()).addr() as u64,
             vector: core::ptr::from_ref(state.vector()).addr() as u64,
         }
+    }
+
+    fn store_entry(&self, slot: SlotIndex, words: [u64; 8]) {
+        // SAFETY: 1. tests name no register but one that this kernel does not use.
+        unsafe {
+            self.domain()
+                .table()
+                .store_payload(slot, &Payload::from_words(words))
+        };
+    }
+
+    fn cr3(&self) -> u64 {
+        // SAFETY: ring 0; reading it changes nothing.
+        unsafe { x86::controlregs::cr3() }
     }
 
     fn physical_address_bits(&self) -> u32 {

@@ -80,8 +80,29 @@ impl<L: Lab> Bench<'_, '_, L> {
         cpus: impl Iterator<Item = u32>,
     ) {
         self.t.suite.flushes.fetch_add(1, AcqRel);
+        self.t
+            .lab
+            .shootdown()
+            .domain()
+            .table()
+            .store(slot, &operation);
+        self.arm(slot, cpus);
+    }
+
+    /// As [`order`](Self::order), of an entry of any words.
+    pub(crate) fn order_words(
+        &self,
+        slot: SlotIndex,
+        words: [u64; 8],
+        cpus: impl Iterator<Item = u32>,
+    ) {
+        self.t.suite.flushes.fetch_add(1, AcqRel);
+        self.units.store_entry(slot, words);
+        self.arm(slot, cpus);
+    }
+
+    fn arm(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
         let domain = self.t.lab.shootdown().domain();
-        domain.table().store(slot, &operation);
         for cpu in cpus.filter_map(|cpu| domain.cpu(CpuId::new(cpu))) {
             cpu.vector().arm(slot);
         }
