@@ -80,6 +80,15 @@ Examples:
   cargo xtask defects --defect signal-lost,half-table --json out.json"
     )]
     Defects(PassedOn),
+    /// Show what the public sources leave open and which test asks it of a machine (`--help` shows its options)
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Examples:
+  cargo xtask questions
+  cargo xtask questions --markdown docs/questions.md"
+    )]
+    Questions(PassedOn),
     /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
     #[command(
         after_help = "Examples:\n  cargo xtask disasm\n  cargo xtask disasm --elf path/to/kernel"

@@ -62,7 +62,8 @@ fn without_control(test: &TestRecord) -> Option<u32> {
 }
 
 /// The tests of units that run once: every CPU flushes, or who does is all the same and the test is long.
-const ONCE: [&str; 7] = [
+const ONCE: [&str; 8] = [
+    "unit-strings",
     "unit-combinations",
     "unit-storm",
     "unit-types",

@@ -63,6 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Loom(args) => loom::command(args, shell),
         Subcommands::Sim(args) => sim::command("sim", args, shell),
         Subcommands::Defects(args) => sim::command("defects", args, shell),
+        Subcommands::Questions(args) => sim::command("questions", args, shell),
         Subcommands::Disasm(args) => disasm::command(args, shell),
         Subcommands::Sabotage(args) => sabotage::command(args, shell),
         Subcommands::Ci(args) => stages::ci(args, shell),

@@ -64,6 +64,7 @@ const FUNCTIONAL: &[&str] = &[
     "unit-slots-in-turn",
     "unit-slots-at-once",
     "unit-scan-order",
+    "unit-armed-within-scan",
     "unit-executed-once",
     "unit-pages-1",
     "unit-pages-62",
@@ -84,6 +85,8 @@ const FUNCTIONAL: &[&str] = &[
     "unit-byte-values",
     "unit-signals-again",
     "unit-halt-woken",
+    "unit-mwait",
+    "unit-strings",
     "unit-halted",
     "unit-interrupts-off",
     "unit-interrupts-heeded",
@@ -101,6 +104,7 @@ const FUNCTIONAL: &[&str] = &[
     "unit-foreign-signal",
     "unit-physical",
     "unit-cluster",
+    "unit-odd-commands",
     "unit-registers-lost",
     "unit-serves-late",
     "unit-combinations",
@@ -131,10 +135,10 @@ const OF_THREE: [&str; 2] = ["unit-foreign-signal", "unit-serves-late"];
 const BEYOND_VRAR: [&str; 2] = ["unit-other-space", "unit-guest"];
 
 /// What an xAPIC cannot do: it has no name for a cluster.
-const BEYOND_XAPIC: [&str; 1] = ["unit-cluster"];
+const BEYOND_XAPIC: [&str; 2] = ["unit-cluster", "unit-odd-commands"];
 
 /// What runs only when asked for.
-const RISKY: [&str; 1] = ["unit-types-risky"];
+const RISKY: [&str; 2] = ["unit-types-risky", "unit-odd-commands"];
 
 /// Returns whether a machine may skip a test.
 fn may_skip(backend: Backend, apic: Apic, cpus: u32, test: &str) -> bool {

@@ -1,17 +1,24 @@
 //! The tests that observe: units that differ where no source decides are told apart by what the tests say of them.
 
-use rar_model::{Acked, Cr3Mismatch, Knobs, Offence, Rebase, ScanOrder, Signals, Sleep, ZeroPages};
+use rar_model::{
+    Acked, Cr3Mismatch, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
+};
 use rar_sim::lab::{self, SuiteRun, Transcript};
-use rar_sim::machine::Config;
+use rar_sim::machine::{Config, OddCommands};
 use rar_suite::{Options, Outcome};
 
 /// Runs a test on two CPUs with units of these knobs, with CPU 0 as initiator.
 fn run(name: &str, knobs: &[Knobs]) -> Transcript {
+    let config = Config {
+        knobs: knobs.to_vec(),
+        ..lab::config(2)
+    };
+    run_on(name, config)
+}
+
+fn run_on(name: &str, config: Config) -> Transcript {
     let run = SuiteRun {
-        config: Config {
-            knobs: knobs.to_vec(),
-            ..lab::config(2)
-        },
+        config,
         defect: None,
         seed: 1,
         options: Options {
@@ -29,7 +36,11 @@ fn run(name: &str, knobs: &[Knobs]) -> Transcript {
 /// Returns what the test observed.
 #[track_caller]
 fn observe(name: &str, knobs: Knobs) -> String {
-    let transcript = run(name, &[knobs]);
+    observation(run(name, &[knobs]))
+}
+
+#[track_caller]
+fn observation(transcript: Transcript) -> String {
     assert_eq!(transcript.broken_off, None);
     assert_eq!(transcript.tests.len(), 1, "a test of this name");
     let whys = transcript.tests.into_iter().map(|test| {
@@ -223,5 +234,69 @@ fn bits_of_cr3() {
     assert_eq!(
         bits(|knobs| knobs.cr3_mismatch = Cr3Mismatch::Failure),
         "own CR3 S; bits compared 0xfffffffffffff, ignored 0xfff0000000000000, no SUCCESS 0xfffffffffffff"
+    );
+}
+
+#[test]
+fn entries_that_are_armed_within_a_scan() {
+    let armed = |scan| observe("unit-armed-within-scan", knobs(|knobs| knobs.scan = scan));
+    let served = |first: u32, last: u32| {
+        format!("of 16 the first slot was served {first} times, the last {last} times")
+    };
+    let within = "armed within a scan, ";
+    assert_eq!(armed(Scan::Live), format!("{within}{}", served(0, 16)));
+    assert_eq!(armed(Scan::Snapshot), format!("{within}{}", served(0, 0)));
+    assert_eq!(armed(Scan::Twice), format!("{within}{}", served(16, 16)));
+}
+
+#[test]
+fn depths_of_sleep() {
+    let asleep = |sleep| observe("unit-mwait", knobs(|knobs| knobs.deep_sleep = sleep));
+    let light = "of 1 CPUs in C1 1 served, 0 woken";
+    assert_eq!(
+        asleep(Sleep::Serve),
+        format!("{light}; of 1 CPUs in C6 1 served, 0 woken")
+    );
+    assert_eq!(
+        asleep(Sleep::ServeAndWake),
+        format!("{light}; of 1 CPUs in C6 1 served, 1 woken")
+    );
+    assert_eq!(
+        asleep(Sleep::Hold),
+        format!("{light}; of 1 CPUs in C6 0 served, 0 woken")
+    );
+}
+
+#[test]
+fn long_instructions() {
+    let within = |delay| observe("unit-strings", knobs(|knobs| knobs.faults.delay = delay));
+    assert_eq!(
+        within(0),
+        "REP MOVSB was seen to run 8 times, 8 served within; REP STOSB was seen to run 8 times, 8 served within"
+    );
+    assert_eq!(
+        within(250),
+        "REP MOVSB was seen to run 8 times, 0 served within; REP STOSB was seen to run 8 times, 0 served within"
+    );
+}
+
+#[test]
+fn commands_that_no_driver_sends() {
+    let odd = |odd_commands| {
+        let config = Config {
+            odd_commands,
+            ..lab::config(2)
+        };
+        observation(run_on("unit-odd-commands", config))
+    };
+    assert_eq!(
+        odd(OddCommands::Dropped),
+        "vector 0xe0: 0 of 1 served, 0 others; level: 0 of 1 served, 0 others; self: 0 of 1 served, 0 others; \
+         all: 0 of 2 served, 0 others; all but self: 0 of 1 served, 0 others"
+    );
+    assert_eq!(
+        odd(OddCommands::Taken),
+        "vector 0xe0: 1 of 1 served, 0 others; level: 1 of 1 served, 0 others; self: 1 of 1 served, 0 others; \
+         all: 2 of 2 served, 0 others; all but self: 1 of 1 served, 0 others"
     );
 }

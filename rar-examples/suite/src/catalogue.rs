@@ -106,30 +106,31 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 /// The tests of units, which a machine without them skips.
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
-        again, combinations, delivery, destinations, disabled, entries, enumeration, foreign,
-        guest, interrupts, itself, late, lost, meanings, order, pages, registers, reserved, reset,
-        spaces, stores,
+        again, combinations, commands, delivery, destinations, disabled, entries, enumeration,
+        foreign, guest, idle, interrupts, itself, late, lost, meanings, order, pages, registers,
+        rescan, reserved, reset, spaces, stores, strings,
     };
     [
-        unit_test("unit-registers", registers::legal),
-        unit_test("unit-control-bits", registers::control_bits),
-        unit_test("unit-base-bits", registers::base_bits),
+        unit_test("unit-registers", registers::legal).answers("1-enumeration"),
+        unit_test("unit-control-bits", registers::control_bits).answers("2-reserved-bits"),
+        unit_test("unit-base-bits", registers::base_bits).answers("2-reserved-bits"),
         unit_test("unit-enumeration", enumeration::everywhere).answers("1-enumeration"),
         unit_test("unit-reserved-bits", reserved::bits).answers("2-reserved-bits"),
         unit_test("unit-rebase", reserved::rebase).answers("2-rebase"),
-        unit_test("unit-one-entry", entries::one),
+        unit_test("unit-one-entry", entries::one).answers("9.8"),
         unit_test("unit-slots-in-turn", entries::in_turn),
         unit_test("unit-slots-at-once", entries::at_once),
         unit_test("unit-scan-order", order::scan).answers("6-scan-order"),
+        unit_test("unit-armed-within-scan", rescan::armed_within).answers("6-rescan"),
         unit_test("unit-executed-once", entries::once).needs(Ability::Record),
         unit_test("unit-pages-1", pages::exactly::<L, 1>),
         unit_test("unit-pages-62", pages::exactly::<L, 62>),
         unit_test("unit-pages-63", pages::exactly::<L, 63>),
-        unit_test("unit-small-stride", pages::small_stride),
-        unit_test("unit-large-stride", pages::large_stride),
-        unit_test("unit-subtypes", pages::subtypes),
-        unit_test("unit-invpg", pages::invpg),
-        unit_test("unit-structures", pages::structures),
+        unit_test("unit-small-stride", pages::small_stride).answers("3.4-stride"),
+        unit_test("unit-large-stride", pages::large_stride).answers("3.4-stride"),
+        unit_test("unit-subtypes", pages::subtypes).answers("3.3-subtypes"),
+        unit_test("unit-invpg", pages::invpg).answers("3.5-invpg"),
+        unit_test("unit-structures", pages::structures).answers("3.4-structures"),
         unit_test("unit-other-space", spaces::other_space).needs(Ability::Pcids),
         unit_test("unit-types", meanings::types)
             .once()
@@ -147,28 +148,48 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         unit_test("unit-cr3-bits", meanings::cr3_bits)
             .once()
             .answers("3.5-cr3-bits"),
-        unit_test("unit-signals-itself", itself::signals_itself),
+        unit_test("unit-signals-itself", itself::signals_itself).answers("9.5"),
         unit_test("unit-itself-again", itself::again).answers("9.5"),
         unit_test("unit-byte-values", again::values).answers("9.8"),
         unit_test("unit-signals-again", again::signals).answers("9.7"),
-        unit_test("unit-halt-woken", interrupts::woken).answers("6-halt"),
-        unit_test("unit-halted", interrupts::halted),
-        unit_test("unit-interrupts-off", interrupts::off),
+        unit_test("unit-halt-woken", idle::halted).answers("6-halt"),
+        unit_test("unit-mwait", idle::mwait)
+            .needs(Ability::Mwait)
+            .answers("6-mwait"),
+        unit_test("unit-strings", strings::within)
+            .once()
+            .answers("6-strings"),
+        unit_test("unit-halted", interrupts::halted).answers("6-halt"),
+        unit_test("unit-interrupts-off", interrupts::off).answers("5-no-handler"),
         unit_test("unit-interrupts-heeded", interrupts::heeded),
-        unit_test("unit-signals-merge", interrupts::merged),
-        unit_test("unit-signals-meet", delivery::meet),
+        unit_test("unit-signals-merge", interrupts::merged).answers("5-merge"),
+        unit_test("unit-signals-meet", delivery::meet).answers("6-latch-clear"),
         unit_test("unit-unsignalled", delivery::unsignalled),
         unit_test("unit-prompt", delivery::prompt),
-        unit_test("unit-disabled", disabled::drops),
+        unit_test("unit-disabled", disabled::drops).answers("2-disabled"),
         unit_test("unit-disabled-pending", disabled::with_pending).answers("9.10"),
-        unit_test("unit-init-registers", reset::registers).needs(Ability::Reset),
-        unit_test("unit-init-signal", reset::signal).needs(Ability::Reset),
-        unit_test("unit-guest", guest::runs).needs(Ability::Guest),
-        unit_test("unit-stores", stores::drained).up_to(512),
-        unit_test("unit-one-disabled", disabled::one).up_to(256),
+        unit_test("unit-init-registers", reset::registers)
+            .needs(Ability::Reset)
+            .answers("6-init"),
+        unit_test("unit-init-signal", reset::signal)
+            .needs(Ability::Reset)
+            .answers("6-init-latch"),
+        unit_test("unit-guest", guest::runs)
+            .needs(Ability::Guest)
+            .answers("6-guest"),
+        unit_test("unit-stores", stores::drained)
+            .up_to(512)
+            .answers("6-status-last"),
+        unit_test("unit-one-disabled", disabled::one)
+            .up_to(256)
+            .answers("2-disabled"),
         unit_test("unit-foreign-signal", foreign::signal).on(3),
         unit_test("unit-physical", destinations::physical),
         unit_test("unit-cluster", destinations::cluster).needs(Ability::Clusters),
+        unit_test("unit-odd-commands", commands::odd)
+            .needs(Ability::OddCommands)
+            .answers("9.11")
+            .risky("a command may raise an error, an interrupt, or worse"),
         unit_test("unit-registers-lost", lost::registers),
         unit_test("unit-serves-late", late::serves)
             .on(3)

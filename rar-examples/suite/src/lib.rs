@@ -13,6 +13,7 @@ struct ThePortingGuide;
 mod catalogue;
 mod failure;
 mod lab;
+pub mod questions;
 mod record;
 mod suite;
 mod tests;
@@ -28,6 +29,6 @@ pub use lab::{
 pub use record::{Control, MAX_CPUS, Outcome, Record};
 pub use suite::{BY_OTHER_MEANS, List, Options, Suite, Summary};
 pub use units::{
-    Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, Register,
-    Units, payload_hash,
+    Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
+    OddCommand, Register, Units, payload_hash,
 };

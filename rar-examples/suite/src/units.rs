@@ -41,6 +41,10 @@ pub enum Ability {
     Record,
     /// [`Units::signal_by`] to a [`Destination::Cluster`].
     Clusters,
+    /// [`Units::mwait`].
+    Mwait,
+    /// [`Units::send_odd`].
+    OddCommands,
 }
 
 impl Ability {
@@ -51,6 +55,8 @@ impl Ability {
             Self::Pcids => "PCIDs",
             Self::Record => "a record of what units execute",
             Self::Clusters => "APICs that take the name of a cluster",
+            Self::Mwait => "MONITOR and MWAIT",
+            Self::OddCommands => "interrupt commands of any bits",
         }
     }
 }
@@ -62,6 +68,30 @@ pub enum Destination {
     Physical,
     /// One command for each cluster, also if one CPU of it is meant.
     Cluster,
+}
+
+/// A command for which no source says what a processor makes of it; all are edge-triggered, with delivery mode 011b.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OddCommand {
+    /// To one CPU, with vector 0xE0, which Linux uses as a token.
+    Vector,
+    /// To one CPU, with the level bit (14) set.
+    Level,
+    /// By shorthand, to the sender.
+    Own,
+    /// By shorthand, to all.
+    All,
+    /// By shorthand, to all but the sender.
+    Others,
+}
+
+/// An instruction that takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LongString {
+    /// REP MOVSB.
+    Move,
+    /// REP STOSB.
+    Store,
 }
 
 /// What a unit has executed since power-on.
@@ -126,6 +156,18 @@ pub trait Units: Sync {
 
     /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes.
     fn run_guest(&self, until: &dyn Fn() -> bool);
+
+    /// Sends a command that no driver sends; `to` matters where no shorthand says who gets it.
+    fn send_odd(&self, command: OddCommand, to: u32);
+
+    /// Returns how many sub-states each C-state of MWAIT has: CPUID.5:EDX, four bits each from C0 on.
+    fn mwait_states(&self) -> u32;
+
+    /// Enables interrupts and waits in MWAIT, with this hint, until something ends it; returns with interrupts enabled.
+    fn mwait(&self, hint: u32);
+
+    /// Executes one string instruction over 2 MiB of the large frames.
+    fn run_string(&self, string: LongString);
 
     /// Loads CR3 and keeps what is cached of the space: this CPU runs in it from here on.
     fn enter_keeping(&self, space: Space);

@@ -8,6 +8,7 @@ use rar_regs::{
     ApicId, ClusterMembers, DestinationError, IcrBusy, IcrError, X2apicIcr, XapicIcr, XapicMmio,
     send_x2apic,
 };
+use rar_suite::OddCommand;
 
 use super::address::{low32, word};
 use super::cpu::{read_msr, write_msr};
@@ -340,6 +341,23 @@ pub fn send_requests(targets: impl Iterator<Item = ApicId>) -> Result<(), SendEr
     get()
         .ok_or(SendError::NotStarted)?
         .send_requests(targets, Alone::Physical)
+}
+
+/// Sends a request that no driver sends; x2APIC mode only.
+pub(crate) fn send_odd_request(command: OddCommand, to: ApicId) -> Result<(), SendError> {
+    const LEVEL: u64 = 1 << 14;
+    const VECTOR: u64 = 0xE0;
+    const SHORTHAND: u32 = 18;
+    let known = X2apicIcr::rar(to)?.bits();
+    let mode = known & 0xFFFF_FFFF;
+    send_request(X2apicIcr::from_bits(match command {
+        OddCommand::Vector => known | VECTOR,
+        OddCommand::Level => known | LEVEL,
+        OddCommand::Own => mode | 1 << SHORTHAND,
+        OddCommand::All => mode | 2 << SHORTHAND,
+        OddCommand::Others => mode | 3 << SHORTHAND,
+    }));
+    Ok(())
 }
 
 /// As [`send_requests`], with a command of its own for each CPU.

@@ -4,6 +4,7 @@ mod membership;
 mod space;
 mod transcript;
 mod units;
+mod waiting;
 mod warm_up;
 
 use core::fmt;

@@ -1,12 +1,12 @@
 //! The units of the simulated machine, as tests use them in place of the driver.
 
-use rar_model::Tlb as _;
+use rar_model::{Activity, Tlb as _};
 use rar_payload::Payload;
 use rar_percpu::{CpuId, CpuSet, PhysAddrOf as _, SlotIndex};
 use rar_shootdown::Machine as _;
 use rar_suite::{
-    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
-    payload_hash,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, LongString, OddCommand,
+    Register, Space, Units, payload_hash,
 };
 
 use super::{SimLab, tables};
@@ -15,6 +15,11 @@ use crate::schedule::step;
 
 /// Bit 63 of what is moved to CR3.
 const KEEP_TRANSLATIONS: u64 = 1 << 63;
+
+/// One sub-state each, as MWAIT numbers them.
+const C1_AND_C6: u32 = 1 << 4 | 1 << 24;
+/// How many moments a long instruction takes.
+const ITERATIONS: u32 = 200;
 
 impl SimLab<'_> {
     fn physical_address<T>(&self, of: &T) -> u64 {
@@ -88,7 +93,12 @@ impl Units for SimLab<'_> {
 
     fn can(&self, ability: Ability) -> bool {
         match ability {
-            Ability::Reset | Ability::Guest | Ability::Pcids | Ability::Record => true,
+            Ability::Reset
+            | Ability::Guest
+            | Ability::Pcids
+            | Ability::Record
+            | Ability::Mwait
+            | Ability::OddCommands => true,
             Ability::Clusters => self.machine().addressing() != Addressing::Xapic,
         }
     }
@@ -104,6 +114,38 @@ impl Units for SimLab<'_> {
             step();
         }
         self.cpu().set_guest(false);
+    }
+
+    fn send_odd(&self, command: OddCommand, to: u32) {
+        let me = self.me();
+        let is_named = |cpu: &u32| match command {
+            OddCommand::Vector | OddCommand::Level => *cpu == to,
+            OddCommand::Own => *cpu == me,
+            OddCommand::All => true,
+            OddCommand::Others => *cpu != me,
+        };
+        let machine = self.machine();
+        machine.send_odd(me, (0..machine.cpus()).filter(is_named));
+    }
+
+    fn mwait_states(&self) -> u32 {
+        C1_AND_C6
+    }
+
+    fn mwait(&self, hint: u32) {
+        let activity = if hint == 0 {
+            Activity::Halted
+        } else {
+            Activity::DeepSleep
+        };
+        self.machine().sleep_in(self.me(), activity);
+    }
+
+    fn run_string(&self, _: LongString) {
+        // Units serve between two iterations.
+        for _ in 0..ITERATIONS {
+            step();
+        }
     }
 
     fn enter_keeping(&self, space: Space) {

@@ -20,6 +20,15 @@ pub enum Addressing {
     Cluster,
 }
 
+/// What units make of commands that no driver sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OddCommands {
+    /// Nothing.
+    Dropped,
+    /// What they make of the others.
+    Taken,
+}
+
 const RAR: u32 = 0b011 << 8;
 const LOGICAL: u32 = 1 << 11;
 /// A cluster of 16 ids has this many CPUs: with gaps, as real machines have.
@@ -82,6 +91,14 @@ impl<const TLB: usize> Machine<'_, TLB> {
         match ClusterMembers::of(id) {
             Ok(members) => members,
             Err(error) => unreachable!("{error}"),
+        }
+    }
+
+    /// A command of mode 011b to these CPUs that differs from those of drivers.
+    pub(crate) fn send_odd(&self, sender: u32, targets: impl Iterator<Item = u32>) {
+        step();
+        if self.config.odd_commands == OddCommands::Taken {
+            targets.for_each(|target| self.signal_unit(sender, target));
         }
     }
 

@@ -109,24 +109,29 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
 
     /// Halts with interrupts enabled until one waits, and takes it.
     pub fn halt(&self, cpu: u32) {
-        self.halt_while(cpu, || true);
+        self.sleep_while(cpu, Activity::Halted, || true);
+    }
+
+    /// Sleeps with interrupts enabled until one waits, and takes it.
+    pub fn sleep_in(&self, cpu: u32, activity: Activity) {
+        self.sleep_while(cpu, activity, || true);
     }
 
     /// Halts with interrupts enabled until one waits or so many moments have passed.
     pub fn halt_for(&self, cpu: u32, moments: u8) {
         let mut left = moments;
-        self.halt_while(cpu, || {
+        self.sleep_while(cpu, Activity::Halted, || {
             left = left.saturating_sub(1);
             left > 0
         });
     }
 
-    fn halt_while(&self, cpu: u32, mut goes_on: impl FnMut() -> bool) {
+    fn sleep_while(&self, cpu: u32, activity: Activity, mut goes_on: impl FnMut() -> bool) {
         let me = self.cpu(cpu);
-        me.set_activity(Activity::Halted);
+        me.set_activity(activity);
         me.set_interrupts(true);
-        let is_halted = || me.with_unit(|unit| unit.activity()) == Activity::Halted;
-        while !me.interrupt_waits() && is_halted() && goes_on() {
+        let is_asleep = || me.with_unit(|unit| unit.activity()) == activity;
+        while !me.interrupt_waits() && is_asleep() && goes_on() {
             self.sleep(cpu);
         }
         me.set_activity(Activity::Running);

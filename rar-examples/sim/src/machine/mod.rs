@@ -11,7 +11,7 @@ mod mmu;
 mod registers;
 mod watch;
 
-pub use apic::Addressing;
+pub use apic::{Addressing, OddCommands};
 pub use cpu::{Cpu, Vector};
 pub use driver_memory::DriverMemory;
 pub use kernel::{Backend, Clock, Member};
@@ -42,6 +42,8 @@ pub struct Config {
     pub knobs: Vec<Knobs>,
     /// How a signal addresses its targets.
     pub addressing: Addressing,
+    /// What the units make of commands that no driver sends.
+    pub odd_commands: OddCommands,
     /// Whether the units answer while interrupts are disabled.
     pub interrupts: rar_regs::InterruptPolicy,
     /// What the clock counts.
@@ -66,6 +68,7 @@ impl Config {
             backend: Backend::Hardware,
             knobs: vec![Knobs::DEFAULT],
             addressing: Addressing::Physical,
+            odd_commands: OddCommands::Dropped,
             interrupts: rar_regs::InterruptPolicy::IgnoreIf,
             clock: Clock::Steps,
             seed: 1,

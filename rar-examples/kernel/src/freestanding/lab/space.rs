@@ -1,10 +1,11 @@
 //! The pages under test, the frames they lead to, and the two spaces that map them.
 
+use core::arch::asm;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rar_payload::Pcid;
-use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, Mapping, PAGES, Page, Reach};
+use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, LongString, Mapping, PAGES, Page, Reach};
 
 use crate::freestanding::address::word;
 use crate::freestanding::frames::{self, PAGE};
@@ -149,6 +150,31 @@ impl TestFrames {
     /// Returns the aliases of the small frames.
     pub(super) fn aliases() -> impl Iterator<Item = u64> {
         (ALIAS..).step_by(word(PAGE)).take(usize::from(FRAMES))
+    }
+
+    /// Moves one large frame to the other, or fills it, by one instruction.
+    pub(super) fn run_string(&self, string: LongString) {
+        let [from, to] = [0, 1].map(|number| self.physical(Frame::Large(number)));
+        // SAFETY: frames of these tests, mapped one to one for ever and 2 MiB long; no other test uses them at the same time. The direction flag
+        // is clear, as the ABI has it.
+        unsafe {
+            match string {
+                LongString::Move => asm!(
+                    "rep movsb",
+                    inout("rcx") LARGE_LENGTH => _,
+                    inout("rsi") from => _,
+                    inout("rdi") to => _,
+                    options(nostack, preserves_flags),
+                ),
+                LongString::Store => asm!(
+                    "rep stosb",
+                    inout("rcx") LARGE_LENGTH => _,
+                    inout("rdi") to => _,
+                    in("al") 0_u8,
+                    options(nostack, preserves_flags),
+                ),
+            }
+        }
     }
 
     fn physical(&self, frame: Frame) -> u64 {

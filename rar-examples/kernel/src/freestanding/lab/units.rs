@@ -6,10 +6,11 @@ use rar_payload::Payload;
 use rar_percpu::{CpuSet, SlotIndex};
 use rar_shootdown::Machine as _;
 use rar_suite::{
-    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, Register, Space, Units,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, LongString, OddCommand,
+    Register, Space, Units,
 };
 
-use super::{KernelLab, record};
+use super::{KernelLab, record, waiting};
 use crate::freestanding::{apic, kernel, percpu, probe, smp, unit};
 
 /// The CPUID leaf of address widths.
@@ -87,7 +88,10 @@ impl Units for KernelLab {
             Ability::Guest => false,
             Ability::Pcids => kernel().is_some_and(crate::freestanding::Kernel::has_pcid),
             Ability::Record => record().is_some(),
-            Ability::Clusters => matches!(apic::get(), Some(apic::LocalApic::X2apic)),
+            Ability::Mwait => waiting::has_mwait(),
+            Ability::Clusters | Ability::OddCommands => {
+                matches!(apic::get(), Some(apic::LocalApic::X2apic))
+            }
         }
     }
 
@@ -97,6 +101,25 @@ impl Units for KernelLab {
 
     fn run_guest(&self, _: &dyn Fn() -> bool) {
         self.give_up(format_args!("no guests here"));
+    }
+
+    fn send_odd(&self, command: OddCommand, to: u32) {
+        let sent = smp::apic_id(to).map(|id| apic::send_odd_request(command, id));
+        if let Some(Err(error)) = sent {
+            self.give_up(format_args!("{command:?}: {error}"));
+        }
+    }
+
+    fn mwait_states(&self) -> u32 {
+        waiting::mwait_states()
+    }
+
+    fn mwait(&self, hint: u32) {
+        waiting::mwait(hint);
+    }
+
+    fn run_string(&self, string: LongString) {
+        self.frames.run_string(string);
     }
 
     fn enter_keeping(&self, space: Space) {

@@ -101,7 +101,8 @@ impl<L: Lab> Bench<'_, '_, L> {
         self.arm(slot, cpus);
     }
 
-    fn arm(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
+    /// Marks an entry that is written PENDING for these CPUs.
+    pub(crate) fn arm(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
         let domain = self.t.lab.shootdown().domain();
         for cpu in cpus.filter_map(|cpu| domain.cpu(CpuId::new(cpu))) {
             cpu.vector().arm(slot);

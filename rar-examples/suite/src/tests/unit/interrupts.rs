@@ -1,15 +1,12 @@
 //! Units of CPUs that are halted or have interrupts disabled.
 
-use core::sync::atomic::Ordering::{Acquire, Release};
+use core::sync::atomic::Ordering::Acquire;
 
 use rar_percpu::CpuId;
 
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, GO, QUIET_MILLISECONDS, READY, SECOND, SERVING,
-    without_driver,
-};
+use crate::tests::unit::bench::{Bench, FIRST, GO, READY, SECOND, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::ENABLE;
 
@@ -22,51 +19,6 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
             t.lab.halt();
             t.lab.disable_interrupts();
         }
-    });
-}
-
-/// *Observed*: whether a CPU in HLT is served, and whether HLT ends by it.
-pub(crate) fn woken<L: Lab>(t: &Trial<'_, L>) {
-    without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || {
-            if t.is_initiator() {
-                bench.await_moment(READY, t.lab.cpus() - 1);
-                // Time for the targets to halt in.
-                bench.wait(QUIET_MILLISECONDS, || false);
-                bench.order(FIRST, bench.pages(0, 1), bench.others());
-                bench.signal(bench.others());
-                bench.wait(ANSWER_MILLISECONDS, || {
-                    bench.others().all(|cpu| bench.is_final(cpu, FIRST))
-                });
-                let served = bench.others().filter(|cpu| bench.is_final(*cpu, FIRST));
-                let served = served.count();
-                bench.wait(QUIET_MILLISECONDS, || false);
-                let woken = |cpu: &u32| t.published(*cpu).load(Acquire) != 0;
-                let woken = bench.others().filter(woken).count();
-                t.observe(format_args!(
-                    "of {} CPUs in HLT {served} served, {woken} woken",
-                    t.lab.cpus() - 1
-                ));
-                bench.announce(GO);
-                for cpu in bench.others() {
-                    t.lab.wake(CpuId::new(cpu));
-                }
-                bench.await_success(FIRST, bench.others());
-            } else {
-                bench.program(SERVING);
-                t.lab.disable_interrupts();
-                bench.announce(READY);
-                while t.word(GO).load(Acquire) == 0 && !t.suite.failure.is_set() {
-                    t.lab.halt();
-                    t.lab.disable_interrupts();
-                    t.published(t.me).fetch_add(1, Release);
-                }
-                t.lab.enable_interrupts();
-            }
-        });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
     });
 }
 

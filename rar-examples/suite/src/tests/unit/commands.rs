@@ -1,0 +1,58 @@
+//! Interrupt commands as no driver writes them.
+
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, without_driver};
+use crate::trial::{Trial, Who, new_value};
+use crate::units::OddCommand;
+
+/// *Observed*: which units serve a command with a vector, with the level bit, with a trigger mode, and with each shorthand.
+pub(crate) fn odd<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        let cases = [
+            ("vector 0xe0", OddCommand::Vector),
+            ("level", OddCommand::Level),
+            ("self", OddCommand::Own),
+            ("all", OddCommand::All),
+            ("all but self", OddCommand::Others),
+        ];
+        for ((name, command), page) in cases.into_iter().zip(0..) {
+            try_command(bench, page, name, command);
+        }
+    });
+}
+
+fn try_command<L: Lab>(bench: &Bench<'_, '_, L>, page: u16, name: &str, command: OddCommand) {
+    let t = bench.t;
+    let next = (t.initiator + 1) % t.lab.cpus();
+    let is_meant = |cpu: &u32| match command {
+        OddCommand::Vector | OddCommand::Level => *cpu == next,
+        OddCommand::Own => *cpu == t.initiator,
+        OddCommand::All => true,
+        OddCommand::Others => *cpu != t.initiator,
+    };
+    let all = || 0..t.lab.cpus();
+    map_and_touch(t, page, 1, Reach::Space);
+    remap_and_control(t, page, 1, Reach::Space);
+    t.step(Who::All, || bench.program(SERVING));
+    t.step(Who::Initiator, || {
+        bench.order(FIRST, bench.pages(page, 1), all());
+        bench.units.send_odd(command, next);
+        let served = |cpu: &u32| bench.is_final(*cpu, FIRST);
+        bench.wait(ANSWER_MILLISECONDS, || {
+            all().filter(is_meant).all(|cpu| served(&cpu))
+        });
+        let meant = all().filter(is_meant).count();
+        let did = all().filter(is_meant).filter(served).count();
+        let others = all().filter(served).count() - did;
+        t.observe(format_args!(
+            "{name}: {did} of {meant} served, {others} others"
+        ));
+        // Whatever came of it, a command as drivers write it works.
+        bench.signal(all());
+        bench.await_success(FIRST, all());
+    });
+    t.step(Who::All, || {
+        t.expect_gone(Page::Small(page), new_value(page));
+    });
+}
