@@ -47,7 +47,20 @@ Examples:
 
 Exit codes: see `cargo xtask --help`.")]
     Qemu(QemuArgs),
-    /// Find QEMU and install what is missing where that needs no question
+    /// Build the boot image that validates RAR on a machine; with --run, boot it in QEMU
+    ///
+    /// One hybrid ISO file for BIOS and UEFI, CD and USB stick, from the same ELF file that `qemu -kernel` boots.
+    /// Prints its size, its SHA-256 and the command that writes it to a stick.
+    #[command(after_help = "\
+Examples:
+  cargo xtask image
+  cargo xtask image --run bios --options 'run=quick end=debug-exit'
+  cargo xtask image --run usb --cpus 16 --screenshots shots
+  cargo xtask image --netboot tftp-root
+
+Exit codes: see `cargo xtask --help`; with --run the kernel's own verdict counts.")]
+    Image(ImageArgs),
+    /// Find QEMU and GRUB, and install what is missing where that needs no question
     #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --check")]
     Setup(SetupArgs),
     /// Explore the interleavings of the slot, wait and responder code with loom, then check that its mutants fail
@@ -240,6 +253,83 @@ impl fmt::Display for Thread {
             Self::Multi => "multi",
         })
     }
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ImageArgs {
+    /// The image [default: rar-validate.iso in the target folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also write a GRUB network tree for PXE (BIOS and UEFI) into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) netboot: Option<PathBuf>,
+    /// Replace the menu by one entry with these options for the kernel, taken at once
+    #[arg(long, value_name = "WORDS", value_parser = kernel_options)]
+    pub(crate) options: Option<String>,
+    /// Boot the image in QEMU
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) run: Option<Boot>,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// The machine that QEMU plays.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct MachineArgs {
+    /// CPUs
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "run", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub(crate) cpus: u32,
+    /// MiB of memory
+    #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run", value_parser = clap::value_parser!(u32).range(16..))]
+    pub(crate) memory: u32,
+    /// QEMU's machine type
+    #[arg(long, value_name = "TYPE", default_value = "q35", requires = "run")]
+    pub(crate) machine: String,
+    /// QEMU's CPU model
+    #[arg(long, value_name = "MODEL", default_value = "max", requires = "run")]
+    pub(crate) cpu: String,
+    /// QEMU's graphics card; `none` for a machine without
+    #[arg(long, value_name = "CARD", default_value = "std", requires = "run")]
+    pub(crate) vga: String,
+    /// A machine without a serial port: only the screen tells
+    #[arg(long, requires = "run")]
+    pub(crate) no_serial: bool,
+    /// TCG's threads
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single, requires = "run")]
+    pub(crate) thread: Thread,
+    /// Keep a picture of the screen in DIR each time it differs
+    #[arg(long, value_name = "DIR", requires = "run")]
+    pub(crate) screenshots: Option<PathBuf>,
+    /// Kill the guest after this many seconds
+    #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: u64,
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH", requires = "run")]
+    pub(crate) qemu: Option<PathBuf>,
+}
+
+/// How an image is booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Boot {
+    /// By a BIOS, from a CD
+    Bios,
+    /// By a UEFI firmware, from a CD
+    Uefi,
+    /// By a UEFI firmware, from a USB stick
+    Usb,
+    /// By a BIOS, from a USB stick
+    BiosUsb,
+}
+
+/// Returns the words if they can stand in a GRUB menu.
+fn kernel_options(words: &str) -> Result<String, String> {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || " =,.-_@:/+".contains(character);
+    if !words.chars().all(plain) {
+        return Err("options are words of letters, digits and =,.-_@:/+".to_owned());
+    }
+    Ok(words.to_owned())
 }
 
 #[derive(Args, Clone, Copy, Debug)]

@@ -13,12 +13,15 @@ mod doubt;
 mod elf;
 mod example;
 mod fault;
+mod grub;
 mod guest;
 mod host;
+mod image;
 mod interrupt;
 mod judge;
 mod kernel;
 mod loom;
+mod machine;
 mod models;
 mod mutant;
 mod outside;
@@ -26,6 +29,7 @@ mod patch;
 mod plan;
 mod progress;
 mod qemu;
+mod qmp;
 mod races;
 mod records;
 mod report;
@@ -59,6 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Subcommands::Test(args) => stages::command(args, shell),
         Subcommands::Qemu(args) => qemu::command(args, shell),
+        Subcommands::Image(args) => image::command(args, shell),
         Subcommands::Setup(args) => setup(*args, shell),
         Subcommands::Loom(args) => loom::command(args, shell),
         Subcommands::Sim(args) => sim::command("sim", args, shell),
@@ -78,5 +83,8 @@ fn setup(args: SetupArgs, shell: Shell) -> Result<()> {
     };
     let qemu = setup::qemu(None, install, shell)?;
     println!("{} ({})", qemu.version, qemu.path.display());
+    setup::boot_loader(install, shell)?;
+    let firmware = setup::firmware(install, shell)?;
+    println!("GRUB for BIOS and UEFI; {}", firmware.code.display());
     Ok(())
 }

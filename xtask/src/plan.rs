@@ -402,7 +402,7 @@ impl Run {
 }
 
 /// QEMU splits option values at commas; a doubled comma is a comma.
-fn escape(value: &str) -> String {
+pub(crate) fn escape(value: &str) -> String {
     value.replace(',', ",,")
 }
 

@@ -8,30 +8,163 @@ use std::path::{Path, PathBuf};
 /// The emulator.
 const QEMU: &str = "qemu-system-x86_64";
 
-/// A package manager and its one command.
+/// A package manager.
 struct Manager {
     program: &'static str,
-    command: &'static str,
+    /// What comes before the packages' names.
+    install: &'static str,
+    /// Which of a need's names are its own.
+    names: fn(&Need) -> &'static str,
 }
 
 const MANAGERS: [Manager; 4] = [
     Manager {
         program: "apt-get",
-        command: "sudo apt-get update && sudo apt-get install -y --no-install-recommends qemu-system-x86",
+        install: "sudo apt-get update && sudo apt-get install -y --no-install-recommends",
+        names: |need| need.debian,
     },
     Manager {
         program: "dnf",
-        command: "sudo dnf install -y qemu-system-x86-core",
+        install: "sudo dnf install -y",
+        names: |need| need.fedora,
     },
     Manager {
         program: "pacman",
-        command: "sudo pacman -S --needed qemu-system-x86",
+        install: "sudo pacman -S --needed",
+        names: |need| need.arch,
     },
     Manager {
         program: "brew",
-        command: "brew install qemu",
+        install: "brew install",
+        names: |need| need.brew,
     },
 ];
+
+/// Something that packages bring, under the names that managers have for them; empty where a manager has none.
+#[derive(Debug)]
+struct Need {
+    /// What it is, for people.
+    what: &'static str,
+    /// Is it there?
+    present: fn() -> bool,
+    debian: &'static str,
+    fedora: &'static str,
+    arch: &'static str,
+    brew: &'static str,
+}
+
+const EMULATOR: Need = Need {
+    what: QEMU,
+    present: || find_program(QEMU).is_some(),
+    debian: "qemu-system-x86",
+    fedora: "qemu-system-x86-core",
+    arch: "qemu-system-x86",
+    brew: "qemu",
+};
+
+/// What builds a boot image for BIOS and UEFI.
+const BOOT_LOADER: [Need; 4] = [
+    Need {
+        what: "grub-mkrescue with its modules for BIOS",
+        present: || grub("mkrescue").is_some() && Path::new(GRUB_BIOS).is_dir(),
+        debian: "grub-common grub-pc-bin",
+        fedora: "grub2-tools-extra grub2-pc-modules",
+        arch: "grub",
+        brew: "",
+    },
+    Need {
+        what: "GRUB's modules for UEFI",
+        present: || Path::new(GRUB_UEFI).is_dir(),
+        debian: "grub-efi-amd64-bin",
+        fedora: "grub2-efi-x64-modules",
+        arch: "grub",
+        brew: "",
+    },
+    Need {
+        what: "xorriso",
+        present: || find_program("xorriso").is_some(),
+        debian: "xorriso",
+        fedora: "xorriso",
+        arch: "libisoburn",
+        brew: "xorriso",
+    },
+    Need {
+        what: "mformat",
+        present: || find_program("mformat").is_some(),
+        debian: "mtools",
+        fedora: "mtools",
+        arch: "mtools",
+        brew: "mtools",
+    },
+];
+
+/// Where distributions put GRUB's modules.
+const GRUB_BIOS: &str = "/usr/lib/grub/i386-pc";
+const GRUB_UEFI: &str = "/usr/lib/grub/x86_64-efi";
+
+const FIRMWARE: Need = Need {
+    what: "the UEFI firmware OVMF",
+    present: || find_firmware().is_some(),
+    debian: "ovmf",
+    fedora: "edk2-ovmf",
+    arch: "edk2-ovmf",
+    brew: "",
+};
+
+/// Where distributions put the firmware: its code and its empty variables.
+const FIRMWARES: [(&str, &str); 4] = [
+    (
+        "/usr/share/OVMF/OVMF_CODE_4M.fd",
+        "/usr/share/OVMF/OVMF_VARS_4M.fd",
+    ),
+    (
+        "/usr/share/OVMF/OVMF_CODE.fd",
+        "/usr/share/OVMF/OVMF_VARS.fd",
+    ),
+    (
+        "/usr/share/edk2/ovmf/OVMF_CODE.fd",
+        "/usr/share/edk2/ovmf/OVMF_VARS.fd",
+    ),
+    (
+        "/usr/share/edk2/x64/OVMF_CODE.4m.fd",
+        "/usr/share/edk2/x64/OVMF_VARS.4m.fd",
+    ),
+];
+
+/// A UEFI firmware for the emulator.
+#[derive(Clone, Debug)]
+pub(crate) struct Firmware {
+    /// Its code, which is only read.
+    pub(crate) code: PathBuf,
+    /// Its empty variables, to be copied.
+    pub(crate) variables: PathBuf,
+}
+
+fn find_firmware() -> Option<Firmware> {
+    FIRMWARES
+        .iter()
+        .map(|(code, variables)| Firmware {
+            code: code.into(),
+            variables: variables.into(),
+        })
+        .find(|firmware| firmware.code.is_file() && firmware.variables.is_file())
+}
+
+/// Returns the program of GRUB with this name: distributions call it by either of two.
+pub(crate) fn grub(name: &str) -> Option<PathBuf> {
+    find_program(&format!("grub-{name}")).or_else(|| find_program(&format!("grub2-{name}")))
+}
+
+/// Provides what builds a boot image.
+pub(crate) fn boot_loader(install: Install, shell: Shell) -> Result<()> {
+    provide(&BOOT_LOADER, install, shell)
+}
+
+/// Returns the UEFI firmware for the emulator.
+pub(crate) fn firmware(install: Install, shell: Shell) -> Result<Firmware> {
+    provide(&[FIRMWARE], install, shell)?;
+    find_firmware().ok_or_else(|| missing(&[&FIRMWARE]).into())
+}
 
 /// An emulator that answers.
 #[derive(Clone, Debug)]
@@ -56,8 +189,10 @@ pub(crate) fn qemu(named: Option<&Path>, install: Install, shell: Shell) -> Resu
     let path = match (named, find_program(QEMU)) {
         (Some(path), _) => path.to_owned(),
         (None, Some(path)) => path,
-        (None, None) if install == Install::Allowed => install_qemu(shell)?,
-        (None, None) => return Err(missing().into()),
+        (None, None) => {
+            provide(&[EMULATOR], install, shell)?;
+            find_program(QEMU).ok_or_else(|| missing(&[&EMULATOR]))?
+        }
     };
     let path = if named.is_some() && path.components().count() == 1 {
         find_program(&path.to_string_lossy()).unwrap_or(path)
@@ -93,36 +228,51 @@ fn version(path: &Path, shell: Shell) -> Result<String> {
     Ok(first)
 }
 
-fn install_qemu(shell: Shell) -> Result<PathBuf> {
+/// Installs what of this is missing, where that needs no question.
+fn provide(needs: &[Need], install: Install, shell: Shell) -> Result<()> {
+    let lacking = || -> Vec<_> { needs.iter().filter(|need| !(need.present)()).collect() };
+    let missed = lacking();
+    if missed.is_empty() {
+        return Ok(());
+    }
     let sudo = match privilege(shell) {
-        Some(sudo) if find_program("apt-get").is_some() => sudo,
-        _ => return Err(missing().into()),
+        Some(sudo) if install == Install::Allowed && find_program("apt-get").is_some() => sudo,
+        _ => return Err(missing(&missed).into()),
     };
-    eprintln!("setup: {QEMU} is missing; installing the Debian package qemu-system-x86");
+    let packages: Vec<_> = missed
+        .iter()
+        .flat_map(|need| need.debian.split(' '))
+        .collect();
+    eprintln!(
+        "setup: {} is missing; installing the Debian packages {}",
+        names(&missed),
+        packages.join(" ")
+    );
     if !lists_present() {
         apt(sudo, &["update"])
             .require(shell)
             .context("apt-get update failed")?;
     }
-    let install = [
-        "install",
-        "-y",
-        "--no-install-recommends",
-        "qemu-system-x86",
-    ];
+    let install = [&["install", "-y", "--no-install-recommends"], &packages[..]].concat();
     if !apt(sudo, &install).capture(shell)?.status.success() {
         // Stale lists name versions that the mirror no longer has.
         apt(sudo, &["update"])
             .require(shell)
             .context("apt-get update failed")?;
         apt(sudo, &install).require(shell).map_err(|error| {
-            Fault::new(
-                Reason::Environment,
-                format!("{}\n{error:#}", missing().message),
-            )
+            let message = format!("{}\n{error:#}", missing(&missed).message);
+            Fault::new(Reason::Environment, message)
         })?;
     }
-    find_program(QEMU).ok_or_else(|| missing().into())
+    match lacking().as_slice() {
+        [] => Ok(()),
+        still => Err(missing(still).into()),
+    }
+}
+
+fn names(needs: &[&Need]) -> String {
+    let names: Vec<_> = needs.iter().map(|need| need.what).collect();
+    names.join(", ")
 }
 
 /// How packages may be installed without a question, if at all.
@@ -169,17 +319,24 @@ fn lists_present() -> bool {
     })
 }
 
-fn missing() -> Fault {
-    let lines = match MANAGERS
-        .iter()
-        .find(|manager| find_program(manager.program).is_some())
-    {
-        Some(manager) => format!("    {}", manager.command),
-        None => MANAGERS
-            .map(|manager| format!("    {}", manager.command))
-            .join("\n"),
+fn missing(needs: &[&Need]) -> Fault {
+    let command = |manager: &Manager| {
+        let mut packages: Vec<_> = needs
+            .iter()
+            .flat_map(|need| (manager.names)(need).split(' '))
+            .filter(|name| !name.is_empty())
+            .collect();
+        packages.dedup();
+        (!packages.is_empty()).then(|| format!("    {} {}", manager.install, packages.join(" ")))
     };
-    let message = format!("{QEMU} is missing; install it with\n{lines}");
+    let here = MANAGERS
+        .iter()
+        .find(|manager| find_program(manager.program).is_some());
+    let lines = here.and_then(command).unwrap_or_else(|| {
+        let all: Vec<_> = MANAGERS.iter().filter_map(command).collect();
+        all.join("\n")
+    });
+    let message = format!("{} is missing; install it with\n{lines}", names(needs));
     Fault::new(Reason::Environment, message)
 }
 
@@ -211,7 +368,14 @@ mod tests {
 
     #[test]
     fn the_remedy_is_a_command() {
-        assert!(missing().message.contains("qemu"));
-        assert_eq!(missing().reason, Reason::Environment);
+        let fault = missing(&[&EMULATOR]);
+        assert!(fault.message.contains("qemu"), "{}", fault.message);
+        assert_eq!(fault.reason, Reason::Environment);
+        let all: Vec<_> = BOOT_LOADER.iter().collect();
+        let message = missing(&all).message;
+        assert!(
+            message.contains("xorriso") && message.contains("grub"),
+            "{message}"
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! What the boot loader says: command line, memory map, place of the ACPI tables.
 
+mod framebuffer;
 mod multiboot2;
 mod pvh;
 
+pub use framebuffer::{Channel, Display, Framebuffer, read_framebuffer};
 pub use multiboot2::read_multiboot2;
 pub use pvh::{PVH_MAGIC, read_pvh};
 
@@ -29,6 +31,8 @@ pub struct BootInfo {
     pub memory: MemoryMap,
     /// The root of the ACPI tables, when the loader knows it.
     pub rsdp: Option<Rsdp>,
+    /// What the loader left on, when it says.
+    pub display: Option<Display>,
 }
 
 impl BootInfo {
@@ -39,6 +43,7 @@ impl BootInfo {
             command_line: CommandLine::empty(),
             memory: MemoryMap::empty(),
             rsdp: None,
+            display: None,
         }
     }
 }

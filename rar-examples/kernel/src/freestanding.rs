@@ -22,6 +22,7 @@ pub mod percpu;
 mod pic;
 mod port;
 mod red_zone;
+pub mod screen;
 pub mod smp;
 mod spin;
 pub mod unit;

@@ -6,21 +6,25 @@ mod boot_info;
 mod command_line;
 mod frame_ring;
 mod memory_map;
+mod page;
 mod physical_memory;
 #[cfg(test)]
 mod test_memory;
+mod text_grid;
 
 pub use acpi::{
     AcpiError, CpuList, LOCAL_APIC_DEFAULT, PmTimer, find_table, read_madt, read_pm_timer,
 };
 pub use boot_info::{
-    BootInfo, BootInfoError, MULTIBOOT2_MAGIC, PVH_MAGIC, Rsdp, read_boot_info, read_multiboot2,
-    read_pvh,
+    BootInfo, BootInfoError, Channel, Display, Framebuffer, MULTIBOOT2_MAGIC, PVH_MAGIC, Rsdp,
+    read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
 };
 pub use command_line::CommandLine;
 pub use frame_ring::FrameRing;
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
+pub use page::{Page, Placement, place};
 pub use physical_memory::PhysicalMemory;
+pub use text_grid::{Cell, TextGrid};
 
 // A test links the standard library, which has a panic handler and memory functions of its own.
 #[cfg(all(feature = "freestanding", not(test)))]

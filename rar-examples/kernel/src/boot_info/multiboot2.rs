@@ -1,5 +1,6 @@
 //! The tag list of a multiboot2 loader (Multiboot2 specification 2.0, "Boot information format").
 
+use super::framebuffer::read_framebuffer;
 use super::{BootInfo, BootInfoError, Rsdp, number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
@@ -10,6 +11,7 @@ const MAXIMUM_LENGTH: u64 = 1 << 20;
 const TAG_END: u32 = 0;
 const TAG_COMMAND_LINE: u32 = 1;
 const TAG_MEMORY_MAP: u32 = 6;
+const TAG_FRAMEBUFFER: u32 = 8;
 const TAG_ACPI_OLD: u32 = 14;
 const TAG_ACPI_NEW: u32 = 15;
 
@@ -58,6 +60,7 @@ pub fn read_multiboot2(
             TAG_MEMORY_MAP => {
                 read_memory_map(body, into).ok_or(malformed("multiboot2 memory map", at))?;
             }
+            TAG_FRAMEBUFFER => into.display = read_framebuffer(body),
             // The new RSDP wins over the old one, in whichever order they come.
             TAG_ACPI_NEW => into.rsdp = Some(copy_rsdp(body)),
             TAG_ACPI_OLD if into.rsdp.is_none() => into.rsdp = Some(copy_rsdp(body)),

@@ -7,7 +7,8 @@ use super::identity::{BootMap, KernelMap};
 use super::percpu::{self, PerCpu};
 use super::unit::ApicPage;
 use super::{
-    Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, red_zone, smp, unit,
+    Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, red_zone, screen, smp,
+    unit,
 };
 use crate::{
     BootInfo, Clock, CpuList, Rsdp, find_table, println, read_boot_info, read_madt, read_pm_timer,
@@ -171,6 +172,9 @@ fn start(magic: u32, information: u64) {
     };
     // SAFETY: ring 0; the tables map all that the boot tables mapped and the kernel uses: image, stack, RAM.
     unsafe { x86::controlregs::cr3_write(space.space().root()) };
+    if boot.command_line.get("screen") != Some("off") {
+        screen::start(boot.display);
+    }
 
     let cpus = read_cpus(boot.rsdp.as_ref());
     let pm_timer = boot

@@ -1,10 +1,10 @@
-//! The text console on COM1: whole lines, whichever CPU prints.
+//! The text console on COM1 and on the screen: whole lines, whichever CPU prints.
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use super::percpu;
 use super::port::Port;
+use super::{percpu, screen};
 
 const COM1: u16 = 0x3F8;
 const NOBODY: u32 = 0;
@@ -63,9 +63,33 @@ fn transmit(byte: u8) {
 /// Interrupts stay as they are, so that a CPU that prints goes on answering others; a handler that prints in the middle of
 /// a line breaks it.
 pub fn print_line(text: fmt::Arguments<'_>) {
-    if !PRESENT.load(Ordering::Relaxed) {
-        return;
-    }
+    print(text, Where::Everywhere);
+}
+
+/// Prints one line that no person reads: on the serial port only.
+pub(crate) fn print_serial_line(text: fmt::Arguments<'_>) {
+    print(text, Where::Serial);
+}
+
+/// Leaves the serial port alone from here on.
+pub fn leave_serial() {
+    PRESENT.store(false, Ordering::Relaxed);
+}
+
+/// Returns whether there is a serial port in use.
+#[must_use]
+pub fn has_serial() -> bool {
+    PRESENT.load(Ordering::Relaxed)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Everywhere,
+    Serial,
+}
+
+fn print(text: fmt::Arguments<'_>, place: Where) {
+    let serial = PRESENT.load(Ordering::Relaxed);
     let me = percpu::this().number() + 1;
     let mut owned = false;
     if OWNER.load(Ordering::Relaxed) != me {
@@ -76,9 +100,14 @@ pub fn print_line(text: fmt::Arguments<'_>) {
                 .is_ok()
         });
     }
-    // A serial port cannot fail, and there is nowhere to say it if formatting does.
-    let _ = Serial.write_fmt(text);
-    let _ = Serial.write_str("\n");
+    if serial {
+        // A serial port cannot fail, and there is nowhere to say it if formatting does.
+        let _ = Serial.write_fmt(text);
+        let _ = Serial.write_str("\n");
+    }
+    if place == Where::Everywhere {
+        screen::print_line(text);
+    }
     if owned {
         OWNER.store(NOBODY, Ordering::Release);
     }

@@ -22,6 +22,7 @@ use rar_vrar::{Cpu, Record};
 
 use self::membership::Members;
 use self::space::{TestFrames, TestSpace, address, span};
+pub use self::transcript::listen;
 use self::warm_up::WarmUp;
 use super::exit::{ExitCode, exit};
 use super::frames;

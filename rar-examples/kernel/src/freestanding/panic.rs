@@ -5,7 +5,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::exit::{ExitCode, end};
-use super::{TrapFrame, apic, console, irq, log, percpu, smp};
+use super::{TrapFrame, apic, console, irq, log, percpu, screen, smp};
 use crate::println;
 
 const NOBODY: u32 = 0;
@@ -36,6 +36,7 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
         let _ = apic::send_nmi(cpu.apic_id());
     }
     console::seize();
+    screen::seize();
     println!(
         "PANIC on CPU {} (APIC id {}): {what}",
         me - 1,

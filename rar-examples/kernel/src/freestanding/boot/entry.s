@@ -8,12 +8,24 @@ multiboot2_header:
     .long 0
     .long multiboot2_header_end - multiboot2_header
     .long 0x100000000 - (0xE85250D6 + (multiboot2_header_end - multiboot2_header))
-    /* Information request: command line, memory map, both RSDP copies. Optional, a missing one is no error. */
+    /* Information request: command line, memory map, framebuffer, both RSDP copies. Optional, a missing one is no error. */
     .balign 8
     .word 1
     .word 1
-    .long 24
-    .long 1, 6, 14, 15
+    .long 28
+    .long 1, 6, 8, 14, 15
+    /* Console flags: VGA text will do. */
+    .balign 8
+    .word 4
+    .word 1
+    .long 12
+    .long 2
+    /* Framebuffer of any size, 32 bits a pixel if there is a choice. Optional. */
+    .balign 8
+    .word 5
+    .word 1
+    .long 20
+    .long 0, 0, 32
     /* Entry address. */
     .balign 8
     .word 3

@@ -1,13 +1,32 @@
 //! Records as lines on the console: `@ ` and one JSON object.
 
+use core::sync::atomic::{AtomicPtr, Ordering};
+
 use rar_suite::Record;
 use serde::Serialize;
 
-use crate::freestanding::{log, smp};
+use crate::freestanding::{console, log, smp};
 use crate::println;
 
 /// The longest record: 64 controls of three numbers.
 const CAPACITY: usize = 8192;
+
+/// Who else wants the records: null, or a function of type `fn(&Record<'_>)`.
+static LISTENER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Names the function that sees every record as well, on the CPU that emits it and one at a time.
+pub fn listen(listener: fn(&Record<'_>)) {
+    LISTENER.store(listener as *mut (), Ordering::Release);
+}
+
+fn tell(record: &Record<'_>) {
+    let listener = LISTENER.load(Ordering::Acquire);
+    if !listener.is_null() {
+        // SAFETY: every pointer but null was stored by `listen` from a function of this type.
+        let listener = unsafe { core::mem::transmute::<*mut (), fn(&Record<'_>)>(listener) };
+        listener(record);
+    }
+}
 
 /// The start record, with what only the kernel knows.
 #[derive(Serialize)]
@@ -46,6 +65,7 @@ pub(super) fn emit(record: &Record<'_>) {
         }
         ref other => print(other),
     }
+    tell(record);
     log::drain();
 }
 
@@ -56,7 +76,7 @@ fn print(record: &impl Serialize) {
         .and_then(|length| buffer.get(..length))
         .and_then(|bytes| core::str::from_utf8(bytes).ok());
     match text {
-        Some(text) => println!("@ {text}"),
+        Some(text) => console::print_serial_line(format_args!("@ {text}")),
         None => println!("a record does not fit in {CAPACITY} bytes"),
     }
 }

@@ -11,6 +11,8 @@ pub(super) const LARGE: u64 = 1 << 7;
 const GLOBAL: u64 = 1 << 8;
 const NO_EXECUTE: u64 = 1 << 63;
 const FRAME: u64 = 0x000F_FFFF_FFFF_F000;
+/// The first physical address that no entry can hold.
+pub(super) const END: u64 = 1 << 52;
 
 /// What a page may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum Cache {
     WriteBack,
     /// Uncached: registers of devices.
     Uncached,
+    /// Uncached unless firmware's memory types say that stores may be combined: the screen.
+    Combining,
 }
 
 /// The bits of a leaf that every mapping of this machine has.
@@ -55,6 +59,10 @@ impl Offered {
         }
         if matches!(cache, Cache::Uncached) {
             bits |= CACHE_DISABLE | WRITE_THROUGH;
+        }
+        // UC- in the page attribute table after reset: the one type that leaves the choice to the MTRRs (SDM vol. 3, "Page Attribute Table").
+        if matches!(cache, Cache::Combining) {
+            bits |= CACHE_DISABLE;
         }
         bits
     }

@@ -27,6 +27,9 @@ pub enum PageSize {
     Size2M,
 }
 
+/// The screen, in a top entry of its own: it may lie beyond what the identity map reaches.
+const SCREEN: u64 = 0xFFFF_8080_0000_0000;
+
 type Table = [AtomicU64; 512];
 
 /// The four-level page tables of one space.
@@ -238,8 +241,9 @@ pub(crate) fn build(map: &MemoryMap, no_execute: bool, global: bool) -> Result<(
             space.identity(start.max(FIRST_MEBIBYTE), end, plain(Permission::Write))?;
         }
     }
-    // A table for the stacks now, so that spaces made later share it.
+    // Tables for the stacks and the screen now, so that spaces made later share them.
     space.entry(STACKS, PageSize::Size4K)?;
+    space.entry(SCREEN, PageSize::Size4K)?;
     let kernel = KernelSpace {
         space,
         offered,
@@ -287,6 +291,29 @@ fn map_identity(
 /// Maps the registers of a device one to one, uncached.
 pub(crate) fn map_device(address: u64, length: u64) -> Result<(), MapError> {
     map_identity(address, length, Permission::Write, Cache::Uncached)
+}
+
+/// Maps the memory of the screen, wherever it lies, for stores that may be combined; returns the address of its first byte. Called once.
+pub(crate) fn map_screen(address: u64, length: u64) -> Result<u64, MapError> {
+    let out_of_reach = MapError::OutOfReach { address };
+    let kernel = KERNEL.get().ok_or(MapError::TooEarly)?;
+    let first = address - address % PAGE;
+    let end = address
+        .checked_add(length)
+        .filter(|end| *end <= entry::END && *end - first <= TOP_SPAN)
+        .ok_or(out_of_reach)?;
+    let _change = kernel.change.lock();
+    for frame in (first..end).step_by(word(PAGE)) {
+        let bits = kernel
+            .offered
+            .leaf(frame, Permission::Write, Cache::Combining);
+        kernel
+            .space
+            .entry(SCREEN + (frame - first), PageSize::Size4K)?
+            .store(bits, Ordering::Release);
+    }
+    fence(Ordering::SeqCst);
+    Ok(SCREEN + address % PAGE)
 }
 
 /// Maps tables of the firmware one to one, read-only.

@@ -1,0 +1,159 @@
+//! The screen: text on pixels or on VGA text cells, and full-screen pages of modules. Without one nothing happens.
+
+mod glyph;
+mod pixels;
+mod vga;
+
+use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use self::pixels::Pixels;
+use self::vga::Cells;
+use super::irq::Disabled;
+use crate::{Display, Page, TextGrid};
+
+/// What is there to write on.
+enum Device {
+    None,
+    Pixels(Pixels),
+    Cells(Cells),
+}
+
+struct Screen {
+    device: Device,
+    grid: TextGrid,
+}
+
+static SCREEN: Lock = Lock {
+    taken: AtomicBool::new(false),
+    screen: core::cell::UnsafeCell::new(Screen {
+        device: Device::None,
+        grid: TextGrid::empty(),
+    }),
+};
+
+/// A lock that is never waited for: who finds it taken leaves the screen alone, since a CPU may die while it draws.
+struct Lock {
+    taken: AtomicBool,
+    screen: core::cell::UnsafeCell<Screen>,
+}
+
+// SAFETY: the screen is reached only between a successful exchange of `taken` and its release.
+unsafe impl Sync for Lock {}
+
+fn with<R>(action: impl FnOnce(&mut Screen) -> R) -> Option<R> {
+    let _irq = Disabled::new();
+    SCREEN
+        .taken
+        .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
+        .ok()?;
+    // SAFETY: the exchange makes this the only user, and the handlers that could cut in draw nothing while it is taken.
+    let result = action(unsafe { &mut *SCREEN.screen.get() });
+    SCREEN.taken.store(false, Ordering::Release);
+    Some(result)
+}
+
+/// Frees the screen from a CPU that will never run again.
+pub(crate) fn seize() {
+    SCREEN.taken.store(false, Ordering::Release);
+}
+
+/// Takes the screen that the loader left on, else VGA text if it answers. Called once the kernel's own page tables are loaded.
+pub(crate) fn start(display: Option<Display>) {
+    let device = match display {
+        Some(Display::Pixels(framebuffer)) => match Pixels::map(framebuffer) {
+            Ok(pixels) => Device::Pixels(pixels),
+            Err(error) => {
+                crate::println!("no screen: {error}");
+                Device::None
+            }
+        },
+        Some(Display::Text {
+            address,
+            pitch,
+            columns,
+            rows,
+        }) => Cells::new(address, pitch, columns, rows).map_or(Device::None, Device::Cells),
+        None => Cells::standard().map_or(Device::None, Device::Cells),
+    };
+    let _drawn = with(|screen| {
+        let (columns, rows) = match &device {
+            Device::None => (0, 0),
+            Device::Pixels(pixels) => pixels.cells(),
+            Device::Cells(cells) => cells.size(),
+        };
+        screen.device = device;
+        screen.grid.resize(columns, rows);
+        if let Device::Pixels(pixels) = &screen.device {
+            pixels.clear();
+        }
+        screen.refresh();
+    });
+}
+
+/// Turns the screen off for the rest of the run.
+pub fn leave() {
+    let _done = with(|screen| screen.device = Device::None);
+}
+
+/// Returns what is written on, if there is a screen.
+#[must_use]
+pub fn display() -> Option<Display> {
+    with(|screen| match &screen.device {
+        Device::None => None,
+        Device::Pixels(pixels) => Some(Display::Pixels(pixels.framebuffer())),
+        Device::Cells(cells) => Some(cells.display()),
+    })?
+}
+
+/// Clears the text.
+pub fn clear() {
+    let _done = with(|screen| {
+        screen.grid.clear();
+        screen.grid.forget();
+        if let Device::Pixels(pixels) = &screen.device {
+            pixels.clear();
+        }
+        screen.refresh();
+    });
+}
+
+/// Writes one line.
+pub(super) fn print_line(text: fmt::Arguments<'_>) {
+    let _done = with(|screen| {
+        // There is nowhere to say it if formatting fails.
+        let _ = screen.write_fmt(text);
+        let _ = screen.write_char('\n');
+        screen.refresh();
+    });
+}
+
+/// Fills the screen with a page; returns whether it could: only pixels can show modules. Text that is printed later replaces it.
+pub fn show_page(page: &dyn Page) -> bool {
+    with(|screen| match &screen.device {
+        Device::Pixels(pixels) => {
+            let shown = pixels.show(page);
+            screen.grid.forget();
+            shown
+        }
+        Device::None | Device::Cells(_) => false,
+    })
+    .unwrap_or(false)
+}
+
+impl Screen {
+    fn refresh(&mut self) {
+        match &self.device {
+            Device::None => {}
+            Device::Pixels(pixels) => self.grid.refresh(|cell| pixels.draw(cell)),
+            Device::Cells(cells) => self.grid.refresh(|cell| cells.draw(cell)),
+        }
+    }
+}
+
+impl Write for Screen {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().for_each(|character| self.grid.put(character));
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! VGA text: two bytes for each cell.
+
+use crate::freestanding::address::word;
+use crate::freestanding::paging;
+use crate::{Cell, Display};
+
+/// Where the text of a colour VGA lies (IBM VGA, mode 3).
+const STANDARD: u64 = 0xB_8000;
+const COLUMNS: u32 = 80;
+const ROWS: u32 = 25;
+/// Light grey on black.
+const COLOURS: u8 = 0x07;
+
+/// Cells of a VGA in text mode.
+pub(super) struct Cells {
+    base: *mut u16,
+    display: Display,
+    /// Cells from one row to the next.
+    stride: usize,
+    columns: usize,
+    rows: usize,
+}
+
+// SAFETY: the memory is mapped on every CPU for ever, and the lock of the screen lets one CPU write at a time.
+unsafe impl Send for Cells {}
+
+impl Cells {
+    /// Maps the cells; `None` without memory for it, or when nothing keeps what is stored there.
+    pub(super) fn new(address: u64, pitch: u32, columns: u32, rows: u32) -> Option<Self> {
+        let length = u64::from(pitch) * u64::from(rows);
+        paging::map_device(address, length).ok()?;
+        let cells = Self {
+            base: core::ptr::with_exposed_provenance_mut(word(address)),
+            display: Display::Text {
+                address,
+                pitch,
+                columns,
+                rows,
+            },
+            stride: (pitch / 2) as usize,
+            columns: columns as usize,
+            rows: rows as usize,
+        };
+        cells.answers().then_some(cells)
+    }
+
+    /// The text of a VGA that no loader told about.
+    pub(super) fn standard() -> Option<Self> {
+        Self::new(STANDARD, 2 * COLUMNS, COLUMNS, ROWS)
+    }
+
+    /// Without a VGA loads return ones.
+    fn answers(&self) -> bool {
+        [0x0741_u16, 0x0742].into_iter().all(|value| {
+            // SAFETY: the first cell, mapped, and memory of nobody.
+            unsafe { self.base.write_volatile(value) };
+            // SAFETY: as above.
+            unsafe { self.base.read_volatile() == value }
+        })
+    }
+
+    /// Returns how many characters fit: columns and rows.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.columns, self.rows)
+    }
+
+    pub(super) fn display(&self) -> Display {
+        self.display
+    }
+
+    /// Draws one character.
+    pub(super) fn draw(&self, cell: Cell) {
+        if cell.row < self.rows && cell.column < self.columns {
+            // SAFETY: a cell of the screen, all of which is mapped.
+            let at = unsafe { self.base.add(cell.row * self.stride + cell.column) };
+            let value = u16::from_le_bytes([cell.character, COLOURS]);
+            // SAFETY: as above.
+            unsafe { at.write_volatile(value) };
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The kernel of the boot image: every backend that the machine has, then a report, then the end.
+#![no_std]
+#![no_main]
+
+mod backends;
+mod ending;
+mod progress;
+
+use rar_kernel::{ExitCode, apic, console, exit, println, screen, smp};
+use rar_validate::{Backend, Options, Run};
+
+use crate::backends::Outcome;
+
+rar_kernel::entry!(main);
+
+fn main() -> ! {
+    let Some(kernel) = rar_kernel::kernel() else {
+        println!("the kernel did not start");
+        exit(ExitCode::Failure)
+    };
+    let line = kernel.command_line();
+    let options = Options::read(line, |_| {});
+    if !options.serial {
+        console::leave_serial();
+    }
+    if !options.screen {
+        screen::leave();
+    }
+    println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
+    println!("options: {}", line.as_str());
+    // Read again, so that what is told reaches the outputs that were asked for.
+    let _same = Options::read(line, |complaint| println!("{complaint}"));
+    let cpus = smp::cpus().map_or(1, smp::Cpus::online);
+    let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
+    println!("{cpus} CPUs, {mode}, {}", kernel.clock());
+    match screen::display() {
+        Some(display) => println!("screen: {display}"),
+        None => println!("screen: none"),
+    }
+
+    if options.run == Run::Enumerate {
+        backends::enumerate();
+    }
+    for backend in Backend::ALL {
+        if options.wants(backend)
+            && let Outcome::NotRun(why) = backends::run(backend, &options)
+        {
+            println!("{} not run: {why}", backend.name());
+        }
+    }
+    ending::finish(&options)
+}

@@ -1,0 +1,337 @@
+//! What was seen so far: counts for each backend, and the first things that went wrong.
+
+use core::fmt;
+
+use rar_suite::{Outcome, Record};
+
+/// How many runs ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Every assertion held.
+    pub passed: u32,
+    /// An assertion did not hold.
+    pub failed: u32,
+    /// The machine cannot make them.
+    pub skipped: u32,
+}
+
+impl Counts {
+    const NONE: Self = Self {
+        passed: 0,
+        failed: 0,
+        skipped: 0,
+    };
+
+    fn add(&mut self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Pass => &mut self.passed,
+            Outcome::Fail => &mut self.failed,
+            Outcome::Skipped => &mut self.skipped,
+        };
+        *counter += 1;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} hold, {} violated, {} not run",
+            self.passed, self.failed, self.skipped
+        )
+    }
+}
+
+/// What a run shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that ran held, and something ran.
+    Holds,
+    /// Something did not hold.
+    Violated,
+    /// A backend did not come to its end.
+    Incomplete,
+    /// No test ran.
+    NothingRan,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Holds => "holds",
+            Self::Violated => "VIOLATED",
+            Self::Incomplete => "INCOMPLETE",
+            Self::NothingRan => "nothing ran",
+        })
+    }
+}
+
+/// One backend's part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The backend.
+    pub backend: Name,
+    /// Its counts.
+    pub counts: Counts,
+    /// Whether its suite came to its end.
+    pub ended: bool,
+}
+
+/// A short name, copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    bytes: [u8; 40],
+    length: usize,
+}
+
+impl Name {
+    const EMPTY: Self = Self {
+        bytes: [0; 40],
+        length: 0,
+    };
+
+    fn new(text: &str) -> Self {
+        let mut name = Self::EMPTY;
+        for (to, from) in name.bytes.iter_mut().zip(text.bytes()) {
+            *to = from;
+            name.length += 1;
+        }
+        name
+    }
+
+    /// Returns the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..self.length).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// A test that has run for every initiator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// The test.
+    pub name: Name,
+    /// How its runs ended.
+    pub counts: Counts,
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Counts {
+            passed,
+            failed,
+            skipped,
+        } = self.counts;
+        write!(f, "{:28}", self.name.as_str())?;
+        for (count, word) in [(passed, "hold"), (failed, "VIOLATED"), (skipped, "not run")] {
+            if count > 0 {
+                write!(f, " {count} {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many backends a run can have.
+const PARTS: usize = 4;
+
+/// What was seen so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally {
+    parts: [Part; PARTS],
+    count: usize,
+    current: Finished,
+}
+
+impl Tally {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            parts: [Part {
+                backend: Name::EMPTY,
+                counts: Counts::NONE,
+                ended: false,
+            }; PARTS],
+            count: 0,
+            current: Finished {
+                name: Name::EMPTY,
+                counts: Counts::NONE,
+            },
+        }
+    }
+
+    /// Takes in a record; returns the test that it shows to be finished.
+    pub fn add(&mut self, record: &Record<'_>) -> Option<Finished> {
+        if let Record::Start { backend, .. } = *record {
+            let part = self.parts.get_mut(self.count)?;
+            part.backend = Name::new(backend);
+            self.count += 1;
+            return None;
+        }
+        let last = self.count.checked_sub(1);
+        let part = last.and_then(|last| self.parts.get_mut(last))?;
+        match *record {
+            Record::Begin { name, .. } => {
+                let name = Name::new(name);
+                return (name != self.current.name)
+                    .then(|| self.next(name))
+                    .flatten();
+            }
+            Record::Test { outcome, .. } => {
+                part.counts.add(outcome);
+                self.current.counts.add(outcome);
+            }
+            Record::End { .. } => {
+                part.ended = true;
+                return self.next(Name::EMPTY);
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn next(&mut self, name: Name) -> Option<Finished> {
+        let counts = Counts::NONE;
+        let before = core::mem::replace(&mut self.current, Finished { name, counts });
+        (before.name != Name::EMPTY).then_some(before)
+    }
+
+    /// Returns the test that runs, empty between two.
+    #[must_use]
+    pub fn running(&self) -> &str {
+        self.current.name.as_str()
+    }
+
+    /// Returns the backends that began, in their order.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        self.parts.get(..self.count).unwrap_or_default()
+    }
+
+    /// Returns what the whole run shows.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let parts = self.parts();
+        if parts.iter().any(|part| part.counts.failed > 0) {
+            Verdict::Violated
+        } else if parts.iter().any(|part| !part.ended) {
+            Verdict::Incomplete
+        } else if parts.iter().all(|part| part.counts.passed == 0) {
+            Verdict::NothingRan
+        } else {
+            Verdict::Holds
+        }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Record<'_> = Record::Start {
+        backend: "software",
+        cpus: 4,
+        tests: 1,
+        runs: 4,
+    };
+    const END: Record<'_> = Record::End {
+        passed: 0,
+        failed: 0,
+        skipped: 0,
+    };
+
+    fn test(outcome: Outcome) -> Record<'static> {
+        Record::Test {
+            name: "storm",
+            backend: "software",
+            cpus: 4,
+            initiator: 0,
+            flushes: 1,
+            controls: &[],
+            fallbacks: 0,
+            resignals: 0,
+            outcome,
+            why: "",
+        }
+    }
+
+    fn verdict(records: &[Record<'_>]) -> Verdict {
+        let mut tally = Tally::new();
+        for record in records {
+            tally.add(record);
+        }
+        tally.verdict()
+    }
+
+    #[test]
+    fn a_verdict_is_never_better_than_what_was_seen() {
+        let (pass, fail, skip) = (
+            test(Outcome::Pass),
+            test(Outcome::Fail),
+            test(Outcome::Skipped),
+        );
+        assert_eq!(verdict(&[]), Verdict::NothingRan);
+        assert_eq!(verdict(&[START, skip.clone(), END]), Verdict::NothingRan);
+        assert_eq!(verdict(&[START, pass.clone(), END]), Verdict::Holds);
+        assert_eq!(verdict(&[START, pass.clone()]), Verdict::Incomplete);
+        assert_eq!(
+            verdict(&[START, pass.clone(), START, pass.clone(), END]),
+            Verdict::Incomplete
+        );
+        assert_eq!(
+            verdict(&[START, fail, END, START, pass, END]),
+            Verdict::Violated
+        );
+    }
+
+    #[test]
+    fn a_test_is_finished_when_the_next_one_begins() {
+        let begin = |name, initiator| Record::Begin { name, initiator };
+        let mut tally = Tally::new();
+        let mut lines = Vec::new();
+        for record in [
+            START,
+            begin("one-page", 0),
+            test(Outcome::Pass),
+            begin("one-page", 1),
+            test(Outcome::Fail),
+            begin("storm", 0),
+            test(Outcome::Skipped),
+            END,
+        ] {
+            lines.extend(tally.add(&record).map(|done| done.to_string()));
+        }
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("one-page ") && lines[0].ends_with(" 1 hold 1 VIOLATED"));
+        assert!(lines[1].ends_with(" 1 not run"), "{lines:?}");
+        assert_eq!(tally.running(), "");
+    }
+
+    #[test]
+    fn each_backend_has_its_counts() {
+        let mut tally = Tally::new();
+        for record in [
+            START,
+            test(Outcome::Pass),
+            test(Outcome::Skipped),
+            END,
+            START,
+        ] {
+            tally.add(&record);
+        }
+        let [first, second] = tally.parts() else {
+            panic!("{tally:?}")
+        };
+        assert_eq!(first.backend.as_str(), "software");
+        assert_eq!(first.counts.to_string(), "1 hold, 0 violated, 1 not run");
+        assert_eq!(second.counts, Counts::default());
+    }
+}

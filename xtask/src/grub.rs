@@ -1,0 +1,161 @@
+//! GRUB's side of the boot image: the menu, the ISO file and the network tree.
+
+use crate::command::{Cmd, Shell, utf8};
+use crate::fault::{Fault, Reason};
+use crate::setup;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// Where the kernel lies in the image.
+const KERNEL: &str = "boot/rar-validate";
+
+/// Seconds until the first entry is taken.
+const TIMEOUT: u32 = 10;
+
+/// What the menu and a person at its command line need; GRUB adds what these depend on.
+const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal echo test configfile ls cat reboot halt sleep tftp net";
+
+/// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen need not have many pixels.
+const SCREEN: &str = "1280x1024x32,1280x800x32,1024x768x32,1024x768,auto";
+
+/// The entries: what a person reads, and the kernel's options.
+const ENTRIES: [(&str, &str); 5] = [
+    ("Full run: all backends, all tests", "run=full"),
+    ("Quick run: all tests, small storms", "run=quick"),
+    ("Only interrupts: no RAR is used", "run=ipi"),
+    (
+        "Only enumeration: what each CPU says of RAR",
+        "run=enumerate",
+    ),
+    (
+        "With the shim: RAR in software, below the kernel (AMD)",
+        "run=quick backends=vrar",
+    ),
+];
+
+/// A menu.
+#[derive(Clone, Debug)]
+pub(crate) enum Menu {
+    /// All entries; the first is taken after a while.
+    Whole,
+    /// One entry with these options, taken at once.
+    Only(String),
+}
+
+impl Menu {
+    /// Returns the text of `grub.cfg`.
+    fn text(&self) -> String {
+        let (timeout, entries) = match self {
+            Self::Whole => (
+                TIMEOUT,
+                ENTRIES
+                    .map(|(title, options)| entry(title, options))
+                    .join(""),
+            ),
+            Self::Only(options) => (0, entry("Run", options)),
+        };
+        // A terminal on a serial port is for labs where nobody sits before the screen; a machine without one goes on.
+        format!(
+            "set timeout={timeout}\nset default=0\n\
+             if serial --unit=0 --speed=115200; then\n  \
+             terminal_input console serial\n  terminal_output console serial\nfi\n\
+             insmod all_video\n{entries}"
+        )
+    }
+}
+
+fn entry(title: &str, options: &str) -> String {
+    format!(
+        "menuentry \"{title}\" {{\n  set gfxpayload={SCREEN}\n  multiboot2 /{KERNEL} {options}\n}}\n"
+    )
+}
+
+/// Lays out the files of an image in a folder.
+fn stage(kernel: &Path, menu: &Menu) -> Result<TempDir> {
+    let folder = tempfile::Builder::new().prefix("rar-image-").tempdir();
+    let folder = folder.context("cannot create a folder for the image's files")?;
+    put(folder.path(), kernel, menu)?;
+    Ok(folder)
+}
+
+fn put(root: &Path, kernel: &Path, menu: &Menu) -> Result<()> {
+    let cannot = || format!("cannot write the image's files into {}", root.display());
+    fs::create_dir_all(root.join("boot/grub")).with_context(cannot)?;
+    fs::copy(kernel, root.join(KERNEL)).with_context(cannot)?;
+    fs::write(root.join("boot/grub/grub.cfg"), menu.text()).with_context(cannot)
+}
+
+fn program(name: &str) -> Result<Cmd> {
+    let path = setup::grub(name).ok_or_else(|| {
+        let message = format!("grub-{name} is missing; `cargo xtask setup` installs it");
+        Fault::new(Reason::Environment, message)
+    })?;
+    Ok(Cmd::new(utf8(&path)?))
+}
+
+/// Writes an ISO file that boots from a CD and from a stick, by BIOS and by UEFI. It appears whole or not at all.
+pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, shell: Shell) -> Result<()> {
+    let files = stage(kernel, menu)?;
+    let folder = match output.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let cannot = || {
+        format!(
+            "cannot write the image {}: its folder must exist and be writable",
+            output.display()
+        )
+    };
+    let made = tempfile::Builder::new()
+        .prefix(".rar-image-")
+        .suffix(".iso")
+        .tempfile_in(folder)
+        .with_context(cannot)?;
+    program("mkrescue")?
+        .args(["-o", utf8(made.path())?])
+        .args(["--fonts=", "--locales=", "--themes="])
+        .arg(format!("--install-modules={MODULES}"))
+        .arg(utf8(files.path())?)
+        .require(shell)?;
+    readable(made.path()).with_context(cannot)?;
+    made.persist(output)
+        .map_err(|error| error.error)
+        .with_context(cannot)?;
+    Ok(())
+}
+
+/// A temporary file is private; a result is read by others too.
+fn readable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_entry_is_the_full_run_and_comes_by_itself() {
+        let text = Menu::Whole.text();
+        assert!(
+            text.starts_with("set timeout=10\nset default=0\n"),
+            "{text}"
+        );
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.contains("multiboot2"))
+            .collect();
+        assert_eq!(lines.len(), ENTRIES.len());
+        assert_eq!(lines[0].trim(), "multiboot2 /boot/rar-validate run=full");
+    }
+
+    #[test]
+    fn one_entry_is_taken_at_once() {
+        let text = Menu::Only("run=ipi test=storm".to_owned()).text();
+        assert!(text.starts_with("set timeout=0\n"));
+        assert_eq!(text.matches("menuentry").count(), 1);
+        assert!(text.contains("multiboot2 /boot/rar-validate run=ipi test=storm\n"));
+    }
+}

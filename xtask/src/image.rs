@@ -1,0 +1,159 @@
+//! The boot image: built, described, and booted in QEMU.
+
+use crate::cli::{Boot, ImageArgs, MachineArgs};
+use crate::command::Shell;
+use crate::fault::{Fault, Reason};
+use crate::grub::{self, Menu};
+use crate::guest::{self, Finished};
+use crate::judge::{Ending, PASSED};
+use crate::kernel;
+use crate::machine::{self, Files};
+use crate::progress::Step;
+use crate::qemu;
+use crate::qmp::Photographer;
+use crate::setup::{self, Firmware, Install, Qemu};
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha256};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The package of the image's kernel.
+pub(crate) const KERNEL: &str = "rar-validate";
+
+/// Runs `cargo xtask image`.
+pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
+    let workspace = Workspace::this()?;
+    setup::boot_loader(Install::Allowed, shell)?;
+    let emulator = match args.run {
+        Some(_) => Some(qemu::emulator(args.machine.qemu.as_deref(), shell)?),
+        None => None,
+    };
+    let menu = match &args.options {
+        Some(options) => Menu::Only(options.clone()),
+        None => Menu::Whole,
+    };
+    let elf = build_kernel(&workspace, shell)?;
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| workspace.target.join("rar-validate.iso"));
+    grub::iso(&elf, &menu, &output, shell)?;
+    describe(&output)?;
+    if let Some((boot, emulator)) = args.run.zip(emulator) {
+        // Its console is what a person wants to see.
+        let shell = Shell { verbose: true };
+        let finished = run(boot, &args.machine, &emulator, &output, shell)?;
+        return verdict(&finished, &args.machine);
+    }
+    Ok(())
+}
+
+/// Builds the kernel of the image.
+pub(crate) fn build_kernel(workspace: &Workspace, shell: Shell) -> Result<std::path::PathBuf> {
+    let step = Step::new("building the kernel of the image", shell);
+    let elf = kernel::build(workspace, &kernel::target(workspace), KERNEL, shell)?;
+    step.finish();
+    Ok(elf)
+}
+
+fn describe(image: &Path) -> Result<()> {
+    let bytes =
+        fs::read(image).with_context(|| format!("cannot read the image {}", image.display()))?;
+    let sum = Sha256::digest(&bytes);
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("{}: {} bytes", image.display(), bytes.len());
+    println!("SHA-256 {sum}");
+    println!("onto a USB stick, whose content is lost (name the stick, not a partition of it):");
+    println!(
+        "    sudo dd if={} of=/dev/sdX bs=4M conv=fsync status=progress",
+        image.display()
+    );
+    Ok(())
+}
+
+/// Boots an image to its end or its deadline.
+pub(crate) fn run(
+    boot: Boot,
+    machine: &MachineArgs,
+    emulator: &Qemu,
+    iso: &Path,
+    shell: Shell,
+) -> Result<Finished> {
+    let files = tempfile::Builder::new().prefix("rar-boot-").tempdir();
+    let files = files.context("cannot create a folder for temporary files")?;
+    let firmware = if machine::by_uefi(boot) {
+        Some(own_firmware(&files, shell)?)
+    } else {
+        None
+    };
+    let socket = files.path().join("monitor");
+    let cmd = machine::qemu(
+        boot,
+        machine,
+        Files {
+            qemu: &emulator.path,
+            iso,
+            firmware: firmware.as_ref(),
+            monitor: machine.screenshots.is_some().then_some(&socket),
+        },
+    )?;
+    let photographer = match &machine.screenshots {
+        Some(folder) => Some(Photographer::start(socket, folder)?),
+        None => None,
+    };
+    let limit = Duration::from_secs(machine.timeout);
+    let finished = guest::run(&cmd, limit, shell, |_| {})?;
+    if let Some((photographer, folder)) = photographer.zip(machine.screenshots.as_ref()) {
+        let count = photographer.finish()?;
+        println!("{count} pictures of the screen are in {}", folder.display());
+    }
+    Ok(finished)
+}
+
+/// Returns the firmware with variables of its own, since a guest writes to them.
+fn own_firmware(files: &TempDir, shell: Shell) -> Result<Firmware> {
+    let found = setup::firmware(Install::Allowed, shell)?;
+    let variables = files.path().join("variables.fd");
+    fs::copy(&found.variables, &variables)
+        .with_context(|| format!("cannot copy {}", found.variables.display()))?;
+    // A copy of a file that is only readable is only readable too.
+    let mut permissions = fs::metadata(&variables)?.permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
+    fs::set_permissions(&variables, permissions)?;
+    Ok(Firmware { variables, ..found })
+}
+
+/// What the kernel says at its end.
+const VERDICT: &str = "verdict: ";
+
+/// Returns the kernel's own verdict.
+pub(crate) fn kernel_verdict(finished: &Finished) -> Option<&str> {
+    let lines = &finished.transcript.lines;
+    lines
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix(VERDICT))
+}
+
+fn verdict(finished: &Finished, machine: &MachineArgs) -> Result<()> {
+    let fault = |reason, message: String| Err(Fault::new(reason, message).into());
+    match (kernel_verdict(finished), finished.ending) {
+        (_, Ending::Signalled(signal)) => {
+            let message = format!("QEMU was killed by signal {signal}");
+            fault(Reason::Guest, message)
+        }
+        (None, Ending::Exited(PASSED | 0)) if machine.no_serial => Ok(()),
+        (None, ending) => {
+            let message = format!(
+                "the kernel came to no verdict ({ending:?}): {}",
+                finished.stderr.trim()
+            );
+            fault(Reason::Guest, message)
+        }
+        (Some("holds"), _) => Ok(()),
+        (Some(verdict), _) => fault(Reason::Failed, format!("the kernel's verdict: {verdict}")),
+    }
+}

@@ -1,0 +1,79 @@
+//! The machine that boots an image in QEMU.
+
+use crate::cli::{Boot, MachineArgs};
+use crate::command::{Cmd, utf8};
+use crate::plan::escape;
+use crate::setup::Firmware;
+use anyhow::Result;
+use std::path::Path;
+
+/// Files of one boot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Files<'f> {
+    /// The emulator.
+    pub(crate) qemu: &'f Path,
+    /// The image.
+    pub(crate) iso: &'f Path,
+    /// The firmware, for a boot by UEFI, with variables that may be written.
+    pub(crate) firmware: Option<&'f Firmware>,
+    /// The monitor's socket, if somebody listens.
+    pub(crate) monitor: Option<&'f Path>,
+}
+
+/// Returns the QEMU command that boots an image; its console comes on standard output.
+pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> {
+    // As for the test kernel: nothing outside may change the run, and stale translations are seen with TCG only.
+    let mut cmd = Cmd::new(utf8(files.qemu)?)
+        .args([
+            "-no-user-config",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-no-reboot",
+        ])
+        .args(["-machine", &machine.machine])
+        .args(["-accel", &format!("tcg,thread={}", machine.thread)])
+        .args(["-cpu", &machine.cpu])
+        .args(["-smp", &machine.cpus.to_string()])
+        .args(["-m", &format!("{}M", machine.memory)])
+        .args(["-vga", &machine.vga])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+    if !machine.no_serial {
+        cmd = cmd.args(["-serial", "stdio"]);
+    }
+    if let Some(firmware) = files.firmware {
+        let (code, variables) = (utf8(&firmware.code)?, utf8(&firmware.variables)?);
+        let flash = "if=pflash,format=raw";
+        cmd = cmd.args([
+            "-drive",
+            &format!("{flash},readonly=on,file={}", escape(code)),
+            "-drive",
+            &format!("{flash},file={}", escape(variables)),
+        ]);
+    }
+    let medium = format!("format=raw,readonly=on,file={}", escape(utf8(files.iso)?));
+    cmd = match boot {
+        Boot::Bios | Boot::Uefi => cmd.args(["-drive", &format!("media=cdrom,{medium}")]),
+        Boot::Usb | Boot::BiosUsb => cmd.args([
+            "-device",
+            "qemu-xhci",
+            "-drive",
+            &format!("if=none,id=stick,{medium}"),
+            "-device",
+            "usb-storage,drive=stick",
+        ]),
+    };
+    if let Some(socket) = files.monitor {
+        let socket = escape(utf8(socket)?);
+        cmd = cmd.args(["-qmp", &format!("unix:{socket},server=on,wait=off")]);
+    }
+    Ok(cmd)
+}
+
+/// Returns whether a firmware file is needed.
+pub(crate) const fn by_uefi(boot: Boot) -> bool {
+    match boot {
+        Boot::Uefi | Boot::Usb => true,
+        Boot::Bios | Boot::BiosUsb => false,
+    }
+}
