@@ -15,10 +15,19 @@ const KERNEL: &str = "boot/rar-validate";
 const TIMEOUT: u32 = 10;
 
 /// What the menu and a person at its command line need; GRUB adds what these depend on.
-const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal echo test configfile ls cat reboot halt sleep tftp net";
+const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal echo test true configfile ls cat reboot halt sleep tftp net";
 
 /// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen need not have many pixels.
 const SCREEN: &str = "1280x1024x32,1280x800x32,1024x768x32,1024x768,auto";
+
+/// The firmware's own way to a screen is taken where there is one: drivers of emulated cards would come first in `all_video`.
+const VIDEO: &str = "\
+if [ \"$grub_platform\" = efi ]; then
+  if insmod efi_gop; then true; else insmod all_video; fi
+else
+  if insmod vbe; then true; else insmod all_video; fi
+fi
+";
 
 /// The entries: what a person reads, and the kernel's options.
 const ENTRIES: [(&str, &str); 5] = [
@@ -61,7 +70,7 @@ impl Menu {
             "set timeout={timeout}\nset default=0\n\
              if serial --unit=0 --speed=115200; then\n  \
              terminal_input console serial\n  terminal_output console serial\nfi\n\
-             insmod all_video\n{entries}"
+             {VIDEO}{entries}"
         )
     }
 }

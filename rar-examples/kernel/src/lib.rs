@@ -13,7 +13,8 @@ mod test_memory;
 mod text_grid;
 
 pub use acpi::{
-    AcpiError, CpuList, LOCAL_APIC_DEFAULT, PmTimer, find_table, read_madt, read_pm_timer,
+    AcpiError, CpuList, LOCAL_APIC_DEFAULT, Place, PmTimer, ResetRegister, find_table, read_madt,
+    read_pm_timer, read_pm1_control, read_reset_register,
 };
 pub use boot_info::{
     BootInfo, BootInfoError, Channel, Display, Framebuffer, MULTIBOOT2_MAGIC, PVH_MAGIC, Rsdp,

@@ -1,8 +1,8 @@
 //! The backends, one after the other.
 
-use rar_kernel::{KernelLab, Once, clock, lab, println, smp, unit};
+use rar_kernel::{Once, clock, lab, println, smp, unit};
 use rar_percpu::CpuId;
-use rar_suite::{List, Suite};
+use rar_suite::List;
 use rar_validate::{Backend, Options};
 
 use crate::progress;
@@ -10,13 +10,7 @@ use crate::progress;
 /// How long CPUs may take to return from the suite after the first has.
 const LAST_CPU_MILLISECONDS: u64 = 10_000;
 
-static SUITE: Suite = Suite::new();
-static JOB: Once<Job> = Once::new();
-
-struct Job {
-    lab: &'static KernelLab,
-    options: rar_suite::Options<'static>,
-}
+static SUITE_OPTIONS: Once<rar_suite::Options<'static>> = Once::new();
 
 /// What came of a backend.
 pub(crate) enum Outcome {
@@ -28,31 +22,32 @@ pub(crate) enum Outcome {
 
 /// Runs the suite on one backend, on every CPU.
 pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
+    let _first = SUITE_OPTIONS.set(rar_suite::Options {
+        test: options.test,
+        list: List::All,
+        storm_flushes: options.flushes,
+    });
+    if backend == Backend::Vrar
+        && let Err(error) = unit::launch_everywhere(unit::GuestApic::X2apic)
+    {
+        println!("no shim: {error}");
+        return Outcome::NotRun("the processor cannot carry the shim");
+    }
     let support = match backend {
         Backend::Software => None,
-        Backend::Hardware => match unit::detect() {
+        Backend::Hardware | Backend::Vrar => match unit::detect() {
             Ok(support) => Some(support),
             Err(error) => {
                 println!("no RAR: {error}");
                 return Outcome::NotRun("the processor has no RAR");
             }
         },
-        Backend::Vrar => return Outcome::NotRun("the shim was not started"),
     };
-    let lab = match lab::start(&SUITE, options.deadline, support) {
-        Ok(lab) => lab,
-        Err(error) => {
-            println!("no laboratory: {error}");
-            return Outcome::NotRun("there is no laboratory for it");
-        }
-    };
+    if let Err(error) = lab::start(options.deadline, support) {
+        println!("no laboratory: {error}");
+        return Outcome::NotRun("there is no laboratory for it");
+    }
     lab::listen(progress::on_record);
-    let options = rar_suite::Options {
-        test: options.test,
-        list: List::All,
-        storm_flushes: options.flushes,
-    };
-    let _first = JOB.set(Job { lab, options });
     smp::run_on_all(on_each_cpu);
     if clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
         Outcome::Ran
@@ -62,9 +57,8 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
 }
 
 fn on_each_cpu(_: CpuId) {
-    if let Some(job) = JOB.get() {
-        job.lab.join();
-        SUITE.run(job.lab, &job.options);
+    if let (Some(lab), Some(options)) = (lab::current(), SUITE_OPTIONS.get()) {
+        lab.run(options);
     }
 }
 

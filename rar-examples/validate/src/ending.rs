@@ -1,22 +1,75 @@
 //! The end of a run: the summary, the pages, and what the options say about the machine after that.
 
-use rar_kernel::{ExitCode, exit, println};
+use rar_kernel::keyboard::{self, Key};
+use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
 use rar_validate::{End, Options, Verdict};
 
+use crate::pages::Pages;
 use crate::progress;
+
+/// Every page is shown this often before the machine starts again: time to fetch a camera.
+const ROUNDS: u32 = 3;
+/// Between two looks at the keyboard.
+const LOOK_MICROSECONDS: u64 = 10_000;
 
 /// Shows what was found, then ends as the options say.
 pub(crate) fn finish(options: &Options<'_>) -> ! {
-    let tally = progress::tally();
-    for part in tally.parts() {
-        println!("{:9} {}", part.backend.as_str(), part.counts);
+    let verdict = progress::tally().verdict();
+    let pages = Pages::new();
+    pages.print();
+    if options.page_seconds > 0 {
+        turn_pages(&pages, options);
     }
-    let verdict = tally.verdict();
-    println!("verdict: {verdict}");
     match options.end {
-        End::Reboot | End::PowerOff | End::Halt | End::DebugExit => exit(match verdict {
+        End::Reboot => {
+            println!("the machine starts again");
+            power::reboot()
+        }
+        End::PowerOff => {
+            power::off();
+            irq::halt_forever()
+        }
+        End::Halt => irq::halt_forever(),
+        End::DebugExit => exit(match verdict {
             Verdict::Holds => ExitCode::Success,
             _ => ExitCode::Failure,
         }),
     }
+}
+
+/// Shows the pages in turn until somebody has had enough, or nobody comes.
+fn turn_pages(pages: &Pages, options: &Options<'_>) {
+    let mut page = 0;
+    let mut shown = 0;
+    let mut paused = false;
+    let endless = options.end == End::Halt;
+    while endless || shown < ROUNDS * pages.count() {
+        pages.show(page);
+        let count = pages.count();
+        match wait_for_key(options.page_seconds, &mut paused) {
+            Some(Key::Reboot) => return,
+            Some(Key::Previous) => page = (page + count - 1) % count,
+            _ => {
+                page = (page + 1) % count;
+                shown += 1;
+            }
+        }
+    }
+    screen::clear();
+}
+
+/// Waits until the page is to be turned; returns the key that said so.
+fn wait_for_key(seconds: u64, paused: &mut bool) -> Option<Key> {
+    let looks = seconds.saturating_mul(1_000_000 / LOOK_MICROSECONDS);
+    let mut look = 0;
+    while *paused || look < looks {
+        match keyboard::pressed() {
+            Some(Key::Pause) => *paused = !*paused,
+            Some(key) => return Some(key),
+            None => {}
+        }
+        clock::delay_microseconds(LOOK_MICROSECONDS);
+        look += 1;
+    }
+    None
 }

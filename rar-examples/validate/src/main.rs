@@ -4,6 +4,7 @@
 
 mod backends;
 mod ending;
+mod pages;
 mod progress;
 
 use rar_kernel::{ExitCode, apic, console, exit, println, screen, smp};

@@ -1,6 +1,7 @@
-//! The power management timer (ACPI 6.5, "Fixed ACPI Description Table" and "Power Management Timer").
+//! What a kernel reads in the FADT: the power management timer, the reset register, the register that turns the machine off
+//! (ACPI 6.5, "Fixed ACPI Description Table", "Power Management Timer", "Reset Register", "PM1 Control Registers").
 
-use crate::boot_info::number32;
+use crate::boot_info::{number, number32};
 
 /// The power management timer: a counter of at least 24 bits at 3.579545 MHz behind an I/O port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +25,135 @@ pub fn read_pm_timer(table: &[u8]) -> Option<PmTimer> {
     (port != 0 && length == 4).then_some(PmTimer { port })
 }
 
+/// Where a register lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In memory, at this physical address.
+    Memory(u64),
+    /// Behind an I/O port.
+    Port(u16),
+    /// In the configuration space of a function on PCI bus 0.
+    Pci {
+        /// The device.
+        device: u8,
+        /// The function.
+        function: u8,
+        /// The register.
+        offset: u8,
+    },
+}
+
+/// How a machine is reset: one byte to one register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetRegister {
+    /// Where the byte goes.
+    pub place: Place,
+    /// The byte.
+    pub value: u8,
+}
+
+/// Bit 10 of the FADT's flags: there is a reset register.
+const RESET_SUPPORTED: u32 = 1 << 10;
+/// Spaces of a generic address.
+const SPACE_MEMORY: u8 = 0;
+const SPACE_PORTS: u8 = 1;
+const SPACE_PCI: u8 = 2;
+
+/// Returns the reset register that a FADT (the whole table, header included) names, if it says that there is one.
+#[must_use]
+pub fn read_reset_register(table: &[u8]) -> Option<ResetRegister> {
+    if number32(table, 112)? & RESET_SUPPORTED == 0 {
+        return None;
+    }
+    let (space, address) = (*table.get(116)?, number(table, 120, 8)?);
+    let value = *table.get(128)?;
+    let place = match space {
+        SPACE_MEMORY => Place::Memory(address),
+        SPACE_PORTS => Place::Port(u16::try_from(address).ok()?),
+        SPACE_PCI => Place::Pci {
+            device: u8::try_from(address >> 32 & 0xFFFF)
+                .ok()
+                .filter(|device| *device < 32)?,
+            function: u8::try_from(address >> 16 & 0xFFFF)
+                .ok()
+                .filter(|function| *function < 8)?,
+            offset: u8::try_from(address & 0xFFFF).ok()?,
+        },
+        _ => return None,
+    };
+    (address != 0).then_some(ResetRegister { place, value })
+}
+
+/// Returns the I/O port of the first power management control register, which puts a machine to sleep.
+#[must_use]
+pub fn read_pm1_control(table: &[u8]) -> Option<u16> {
+    u16::try_from(number32(table, 64)?)
+        .ok()
+        .filter(|port| *port != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn with_reset(space: u8, address: u64) -> Vec<u8> {
+        let mut table = vec![0; 244];
+        table[112..116].copy_from_slice(&RESET_SUPPORTED.to_le_bytes());
+        table[116] = space;
+        table[120..128].copy_from_slice(&address.to_le_bytes());
+        table[128] = 6;
+        table
+    }
+
+    #[test]
+    fn a_reset_register_lies_in_one_of_three_spaces() {
+        for (space, address, place) in [
+            (0, 0xFED0_0000, Place::Memory(0xFED0_0000)),
+            (1, 0xCF9, Place::Port(0xCF9)),
+            (
+                2,
+                0x001F_0003_0044,
+                Place::Pci {
+                    device: 31,
+                    function: 3,
+                    offset: 0x44,
+                },
+            ),
+        ] {
+            let expected = ResetRegister { place, value: 6 };
+            assert_eq!(
+                read_reset_register(&with_reset(space, address)),
+                Some(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn a_reset_register_that_cannot_be_is_none() {
+        let mut unsupported = with_reset(1, 0xCF9);
+        unsupported[113] = 0;
+        for table in [
+            unsupported,
+            with_reset(1, 0x1_0CF9),
+            with_reset(1, 0),
+            with_reset(2, 0x0020_0000_0044),
+            with_reset(2, 0x0001_0008_0044),
+            with_reset(2, 0x0001_0001_0100),
+            with_reset(3, 0xCF9),
+            with_reset(1, 0xCF9)[..128].to_vec(),
+        ] {
+            assert_eq!(read_reset_register(&table), None);
+        }
+    }
+
+    #[test]
+    fn the_control_register_is_a_port() {
+        let mut table = vec![0; 116];
+        assert_eq!(read_pm1_control(&table), None);
+        table[64..68].copy_from_slice(&0x604_u32.to_le_bytes());
+        assert_eq!(read_pm1_control(&table), Some(0x604));
+        assert_eq!(read_pm1_control(&table[..60]), None);
+    }
 
     #[test]
     fn a_timer_needs_a_port_and_four_bytes() {

@@ -7,8 +7,8 @@ use super::identity::{BootMap, KernelMap};
 use super::percpu::{self, PerCpu};
 use super::unit::ApicPage;
 use super::{
-    Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, red_zone, screen, smp,
-    unit,
+    Once, SpinLock, apic, clock, console, frames, irq, log, paging, pic, power, red_zone, screen,
+    smp, unit,
 };
 use crate::{
     BootInfo, Clock, CpuList, Rsdp, find_table, println, read_boot_info, read_madt, read_pm_timer,
@@ -181,6 +181,7 @@ fn start(magic: u32, information: u64) {
         .rsdp
         .as_ref()
         .and_then(|rsdp| find_table(rsdp, *b"FACP", &KernelMap).ok())
+        .inspect(|table| power::learn(table))
         .and_then(read_pm_timer);
     let x2apic_wanted = boot.command_line.get("apic") != Some("xapic");
     // A backend that comes before the shim runs on the bare machine: the kernel launches the shim when its turn comes.

@@ -6,8 +6,8 @@ mod kernel_map;
 pub use entry::{Cache, Permission, leaf};
 pub use kernel_map::{AddressSpace, PageSize, PageTable};
 pub(crate) use kernel_map::{
-    KERNEL, build, enter_kernel_space, kernel_entry, map_alias, map_device, map_read_only, map_screen,
-    map_stack, map_trampoline,
+    KERNEL, build, enter_kernel_space, kernel_entry, map_alias, map_device, map_read_only,
+    map_screen, map_stack, map_trampoline,
 };
 
 /// Why a page was not mapped.

@@ -33,6 +33,11 @@ impl Port {
         unsafe { x86::io::outb(self.0, value) }
     }
 
+    pub(crate) fn write16(self, value: u16) {
+        // SAFETY: ring 0, and the port is harmless by the promise of `new`.
+        unsafe { x86::io::outw(self.0, value) }
+    }
+
     pub(crate) fn read32(self) -> u32 {
         // SAFETY: ring 0, and the port is harmless by the promise of `new`.
         unsafe { x86::io::inl(self.0) }

@@ -1,0 +1,40 @@
+//! What is shown at the end, page by page.
+
+use rar_kernel::{println, screen};
+use rar_validate::Tally;
+
+use crate::progress;
+
+/// The pages of a report.
+pub(crate) struct Pages {
+    tally: Tally,
+}
+
+impl Pages {
+    /// Makes the pages of what was seen.
+    pub(crate) fn new() -> Self {
+        Self {
+            tally: progress::tally(),
+        }
+    }
+
+    /// Returns how many there are: at least the summary.
+    pub(crate) fn count(&self) -> u32 {
+        1
+    }
+
+    /// Prints the summary.
+    pub(crate) fn print(&self) {
+        for part in self.tally.parts() {
+            let ended = if part.ended { "" } else { ", not to the end" };
+            println!("{:9} {}{ended}", part.backend.as_str(), part.counts);
+        }
+        println!("verdict: {}", self.tally.verdict());
+    }
+
+    /// Shows one page on the screen.
+    pub(crate) fn show(&self, _page: u32) {
+        screen::clear();
+        self.print();
+    }
+}
