@@ -14,6 +14,7 @@ pub mod irq;
 pub mod keyboard;
 pub mod lab;
 mod log;
+pub mod lost;
 pub mod machine;
 mod mem;
 mod once;
@@ -28,6 +29,7 @@ pub mod screen;
 pub mod smp;
 mod spin;
 pub mod unit;
+pub mod watchdog;
 
 pub use apic::LocalApic;
 pub use boot::{Kernel, kernel};

@@ -133,6 +133,11 @@ pub trait Lab: Sync {
     /// Returns how many ticks a millisecond has.
     fn ticks_per_millisecond(&self) -> u64;
 
+    /// Returns how many seconds a CPU may take to come to a barrier.
+    fn patience_seconds(&self) -> u64 {
+        20
+    }
+
     /// Lets a moment pass in a spin (`PAUSE`).
     fn relax(&self);
 

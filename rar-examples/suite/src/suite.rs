@@ -71,6 +71,8 @@ pub struct Suite {
     pub(crate) chosen: AtomicCpuSet,
     /// For each CPU: a value that it publishes in the course of a test.
     pub(crate) published: [AtomicU64; MAX_CPUS],
+    /// For each CPU: the last barrier that it came to.
+    pub(crate) phases: [AtomicU64; MAX_CPUS],
     /// Words for the use of one test.
     pub(crate) words: [AtomicU64; WORDS],
     /// What the self-interrupt is to do.
@@ -101,6 +103,7 @@ impl Suite {
             second: AtomicCpuSet::new(),
             chosen: AtomicCpuSet::new(),
             published: [const { AtomicU64::new(0) }; MAX_CPUS],
+            phases: [const { AtomicU64::new(0) }; MAX_CPUS],
             words: [const { AtomicU64::new(0) }; WORDS],
             errand: AtomicU8::new(0),
             controls: [const {

@@ -12,9 +12,6 @@ use crate::failure::{Assertion, Place};
 use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
 use crate::suite::{Suite, Why};
 
-/// How long a CPU may take to reach a barrier.
-const BARRIER_SECONDS: u64 = 20;
-
 /// Who takes part in a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
@@ -37,6 +34,22 @@ pub(crate) struct Trial<'a, L> {
     phase: Cell<u64>,
     space: Cell<Space>,
     observation: Cell<Why>,
+}
+
+/// The CPUs that have not come to the barrier before which this one waits.
+struct Behind<'t, 'a, L>(&'t Trial<'a, L>);
+
+impl<L: Lab> fmt::Display for Behind<'_, '_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (trial, here) = (self.0, self.0.phase.get());
+        let phases = trial.suite.phases.iter().zip(0..trial.lab.cpus());
+        let mut before = "; not there:";
+        for (_, cpu) in phases.filter(|(phase, _)| phase.load(Ordering::Relaxed) < here) {
+            write!(f, "{before} CPU {cpu}")?;
+            before = ",";
+        }
+        Ok(())
+    }
 }
 
 impl<'a, L: Lab> Trial<'a, L> {
@@ -108,6 +121,9 @@ impl<'a, L: Lab> Trial<'a, L> {
     pub(crate) fn barrier(&self) {
         let phase = self.phase.get() + 1;
         self.phase.set(phase);
+        if let Some(mine) = self.suite.phases.get(self.me as usize) {
+            mine.store(phase, Ordering::Relaxed);
+        }
         self.suite.arrived.fetch_add(1, Ordering::AcqRel);
         let all = phase * u64::from(self.lab.cpus());
         self.wait_until("a barrier", || {
@@ -118,12 +134,16 @@ impl<'a, L: Lab> Trial<'a, L> {
     /// Waits for a condition that other CPUs bring about. Ends the machine if they do not.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let started = self.lab.now();
-        let limit = self.lab.ticks_per_millisecond() * 1000 * BARRIER_SECONDS;
+        let seconds = self.lab.patience_seconds();
+        let limit = self.lab.ticks_per_millisecond() * 1000 * seconds;
         while !condition() {
             if self.lab.now().is_past(started, limit) {
                 self.lab.give_up(format_args!(
-                    "CPU {} waited {BARRIER_SECONDS} s for {what} in test {} (initiator {})",
-                    self.me, self.name, self.initiator
+                    "CPU {} waited {seconds} s for {what} in test {} (initiator {}){}",
+                    self.me,
+                    self.name,
+                    self.initiator,
+                    Behind(self)
                 ));
             }
             self.lab.relax();

@@ -1,9 +1,11 @@
 //! The end of a run: the summary, the pages, and what the options say about the machine after that.
 
 use rar_kernel::keyboard::{self, Key};
+use rar_kernel::lost::Lost;
 use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
 use rar_validate::{End, Options, Verdict};
 
+use crate::OPTIONS;
 use crate::pages::Pages;
 use crate::progress;
 
@@ -34,6 +36,20 @@ pub(crate) fn finish(options: &Options<'_>) -> ! {
             Verdict::Holds => ExitCode::Success,
             _ => ExitCode::Failure,
         }),
+    }
+}
+
+/// The end of a run that cannot go on: what is known is shown.
+pub(crate) fn give_up(lost: &Lost<'_>) -> ! {
+    let running = progress::tally();
+    println!("the run ended in test {}: {}", running.running(), lost.why);
+    for cpu in lost.silent() {
+        println!("CPU {cpu} does not answer, not even an NMI");
+    }
+    println!("the tests after it were not run, since a CPU that is lost cannot be replaced");
+    match OPTIONS.get() {
+        Some(options) => finish(options),
+        None => exit(ExitCode::Failure),
     }
 }
 

@@ -7,12 +7,15 @@ mod ending;
 mod pages;
 mod progress;
 
-use rar_kernel::{ExitCode, apic, console, exit, println, screen, smp};
+use rar_kernel::{ExitCode, Once, apic, console, exit, lost, println, screen, smp, watchdog};
 use rar_validate::{Backend, Options, Run};
 
 use crate::backends::Outcome;
 
 rar_kernel::entry!(main);
+
+/// For a run that ends on another CPU, in the middle.
+static OPTIONS: Once<Options<'static>> = Once::new();
 
 fn main() -> ! {
     let Some(kernel) = rar_kernel::kernel() else {
@@ -39,6 +42,19 @@ fn main() -> ! {
         None => println!("screen: none"),
     }
 
+    lost::set_ending(ending::give_up);
+    watchdog::set(options.patience, options.test_seconds);
+    if let Some(stop) = options.stop {
+        println!(
+            "fault injection: CPU {} stops in test {}",
+            stop.cpu, stop.test
+        );
+        lost::inject(lost::Stop {
+            cpu: stop.cpu,
+            test: stop.test,
+        });
+    }
+    let _first = OPTIONS.set(options);
     if options.run == Run::Enumerate {
         backends::enumerate();
     }

@@ -9,15 +9,19 @@ const QUICK_FLUSHES: u64 = 500;
 /// Milliseconds. A host that is busy may not run a virtual CPU for a good part of it.
 const DEADLINE: u64 = 250;
 const PAGE_SECONDS: u64 = 15;
+const PATIENCE: u64 = 20;
+const TEST_SECONDS: u64 = 300;
 
 /// The options, each with the values it takes.
-pub const LEGAL: [(&str, &str); 11] = [
+pub const LEGAL: [(&str, &str); 13] = [
     ("run", "full, quick, ipi, enumerate"),
     ("backends", "a list of hardware, vrar, software"),
     ("test", "a list of tests"),
     ("defect", "a defect of the catalogue, for vrar"),
     ("deadline", "milliseconds, from 1"),
     ("flushes", "flushes of each CPU in a storm, from 1"),
+    ("patience", "seconds, from 1"),
+    ("test-seconds", "seconds, from 0"),
     ("page-seconds", "seconds, from 0"),
     ("serial", "on, off"),
     ("screen", "on, off"),
@@ -101,6 +105,10 @@ pub struct Options<'a> {
     pub deadline: u64,
     /// How many flushes each CPU makes in a storm.
     pub flushes: u64,
+    /// How many seconds a CPU may take to come to where the others are.
+    pub patience: u64,
+    /// How many seconds a run of a test may take; 0 sets no bound.
+    pub test_seconds: u64,
     /// How long a page stays; 0 skips the pages.
     pub page_seconds: u64,
     /// Whether the serial port is used.
@@ -160,6 +168,8 @@ impl<'a> Options<'a> {
             defect: None,
             deadline: DEADLINE,
             flushes: 0,
+            patience: PATIENCE,
+            test_seconds: TEST_SECONDS,
             page_seconds: PAGE_SECONDS,
             serial: true,
             screen: true,
@@ -221,6 +231,8 @@ impl<'a> Options<'a> {
             "defect" => self.defect = Some(not_empty(value)?),
             "deadline" => self.deadline = positive?,
             "flushes" => self.flushes = positive?,
+            "patience" => self.patience = positive?,
+            "test-seconds" => self.test_seconds = number?,
             "page-seconds" => self.page_seconds = number?,
             "serial" => self.serial = switch()?,
             "screen" => self.screen = switch()?,
@@ -281,7 +293,7 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let text = "run=quick backends=vrar,software test=a,b defect=lost deadline=9 flushes=3 page-seconds=0 serial=off \
-                    screen=off end=halt stop=2@storm";
+                    patience=5 test-seconds=6 screen=off end=halt stop=2@storm";
         let line = line(text);
         let options = Options::read(&line, |complaint| panic!("{complaint}"));
         let expected = Options {
@@ -291,6 +303,8 @@ mod tests {
             defect: Some("lost"),
             deadline: 9,
             flushes: 3,
+            patience: 5,
+            test_seconds: 6,
             page_seconds: 0,
             serial: false,
             screen: false,

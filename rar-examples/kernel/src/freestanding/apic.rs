@@ -26,6 +26,9 @@ mod offset {
     pub(super) const LVT_LINT0: u32 = 0x350;
     pub(super) const LVT_LINT1: u32 = 0x360;
     pub(super) const LVT_ERROR: u32 = 0x370;
+    pub(super) const TIMER_INITIAL: u32 = 0x380;
+    pub(super) const TIMER_CURRENT: u32 = 0x390;
+    pub(super) const TIMER_DIVIDE: u32 = 0x3E0;
 }
 
 const BASE_X2APIC: u64 = 1 << 10;
@@ -33,6 +36,8 @@ const BASE_ENABLE: u64 = 1 << 11;
 const X2APIC_FIRST_MSR: u32 = 0x800;
 const LVT_MASKED: u32 = 1 << 16;
 const SPURIOUS_ENABLE: u32 = 1 << 8;
+/// The timer counts every 128th tick of its clock.
+const DIVIDE_BY_128: u32 = 0b1010;
 
 /// The way to the local APIC: the same on every CPU.
 #[derive(Debug)]
@@ -213,6 +218,19 @@ impl LocalApic {
             Self::X2apic => id,
             Self::Xapic { .. } => id >> 24,
         })
+    }
+
+    /// Starts this CPU's timer: one interrupt when it has counted down. A count of zero stops it.
+    pub(crate) fn start_timer(&self, count: u32) {
+        let masked = if count == 0 { LVT_MASKED } else { 0 };
+        self.write(offset::TIMER_DIVIDE, DIVIDE_BY_128);
+        self.write(offset::LVT_TIMER, masked | u32::from(vector::WATCHDOG));
+        self.write(offset::TIMER_INITIAL, count);
+    }
+
+    /// Returns what this CPU's timer has still to count.
+    pub(crate) fn timer_rest(&self) -> u32 {
+        self.read(offset::TIMER_CURRENT)
     }
 
     fn send(&self, command: Command, to: ApicId) -> Result<(), SendError> {

@@ -24,14 +24,12 @@ use self::membership::Members;
 use self::space::{TestFrames, TestSpace, address, span};
 pub use self::transcript::listen;
 use self::warm_up::WarmUp;
-use super::exit::{ExitCode, exit};
 use super::frames;
 use super::paging::{self, MapError};
 use super::{
-    KernelMachine, Once, apic, clock, irq, kernel, percpu, probe, set_interrupt_handler, smp, unit,
-    vector,
+    KernelMachine, Once, apic, clock, irq, kernel, lost, percpu, probe, set_interrupt_handler, smp,
+    unit, vector, watchdog,
 };
-use crate::println;
 
 const CPUS: usize = rar_suite::MAX_CPUS;
 /// All entries of the table, where no hardware limits them.
@@ -331,6 +329,10 @@ impl Lab for KernelLab {
         clock::ticks_per_millisecond()
     }
 
+    fn patience_seconds(&self) -> u64 {
+        watchdog::patience_seconds()
+    }
+
     fn relax(&self) {
         // A CPU that resets itself cannot start itself.
         smp::help();
@@ -370,6 +372,7 @@ impl Lab for KernelLab {
     }
 
     fn load(&self, page: Page, word: u16) -> Result<u64, PageFault> {
+        lost::stop_if_wanted();
         // SAFETY: an aligned address of the test region; frames are plain memory.
         unsafe { probe::load(address(page) + 8 * u64::from(word)) }.map_err(|_| PageFault)
     }
@@ -492,7 +495,6 @@ impl Lab for KernelLab {
     }
 
     fn give_up(&self, why: fmt::Arguments<'_>) -> ! {
-        println!("GIVING UP on CPU {}: {why}", percpu::this().number());
-        exit(ExitCode::Failure)
+        lost::give_up(why)
     }
 }

@@ -5,7 +5,7 @@ use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use super::exit::{ExitCode, end};
-use super::{TrapFrame, apic, console, irq, log, percpu, screen, smp};
+use super::{TrapFrame, apic, console, irq, log, lost, percpu, screen, smp};
 use crate::println;
 
 const NOBODY: u32 = 0;
@@ -31,7 +31,9 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
         }
         irq::halt_forever();
     }
-    for cpu in smp::all().filter(|cpu| cpu.is_ready() && cpu.number() + 1 != me) {
+    // Whoever makes a report of what is known asks the others itself, to tell which of them answer.
+    let others = smp::all().filter(|_| !lost::is_expected());
+    for cpu in others.filter(|cpu| cpu.is_ready() && cpu.number() + 1 != me) {
         // Nothing can be done about a CPU that the message does not reach.
         let _ = apic::send_nmi(cpu.apic_id());
     }
@@ -55,6 +57,9 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
         println!("{frame}");
     }
     log::drain_after_panic();
+    if lost::is_expected() {
+        lost::give_up(format_args!("PANIC on CPU {}: {what}", me - 1));
+    }
     end(ExitCode::Panic)
 }
 

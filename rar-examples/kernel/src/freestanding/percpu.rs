@@ -19,6 +19,8 @@ pub struct PerCpu {
     number: AtomicU32,
     apic_id: AtomicU32,
     in_nmi: AtomicU32,
+    /// Kernel locks that the CPU holds.
+    locks: AtomicU32,
     /// The CPU answers interrupts.
     ready: AtomicBool,
     /// Jobs this CPU has finished.
@@ -38,6 +40,7 @@ impl PerCpu {
             number: AtomicU32::new(0),
             apic_id: AtomicU32::new(0),
             in_nmi: AtomicU32::new(0),
+            locks: AtomicU32::new(0),
             ready: AtomicBool::new(false),
             jobs_done: AtomicU64::new(0),
             tables: Tables::new(),
@@ -99,6 +102,10 @@ impl PerCpu {
 
     pub(crate) fn log(&self) -> &Writer {
         &self.log
+    }
+
+    pub(crate) fn locks(&self) -> &AtomicU32 {
+        &self.locks
     }
 
     pub(crate) fn in_nmi(&self) -> bool {

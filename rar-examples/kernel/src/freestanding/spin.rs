@@ -6,6 +6,7 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::irq::Disabled;
+use super::percpu;
 
 /// Looks at a lock before its holder is taken for dead. Seconds, on anything; no holder needs a millisecond.
 pub(crate) const BOUND: u32 = 500_000_000;
@@ -40,6 +41,8 @@ impl<T> SpinLock<T> {
     )]
     pub fn lock(&self) -> SpinGuard<'_, T> {
         let irq = Disabled::new();
+        // Before the lock is taken, so that an NMI never stops a CPU that has it.
+        percpu::this().locks().fetch_add(1, Ordering::Relaxed);
         for _ in 0..BOUND {
             // Acquire pairs with the Release of the guard's drop.
             if !self.taken.swap(true, Ordering::Acquire) {
@@ -50,6 +53,7 @@ impl<T> SpinLock<T> {
             }
             core::hint::spin_loop();
         }
+        percpu::this().locks().fetch_sub(1, Ordering::Relaxed);
         panic!("a kernel lock was not released: its holder died or takes it twice")
     }
 }
@@ -88,5 +92,6 @@ impl<T> DerefMut for SpinGuard<'_, T> {
 impl<T> Drop for SpinGuard<'_, T> {
     fn drop(&mut self) {
         self.lock.taken.store(false, Ordering::Release);
+        percpu::this().locks().fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use super::{handlers, probe, vector};
-use crate::freestanding::{apic, panic, percpu, pic};
+use crate::freestanding::{apic, lost, panic, percpu, pic};
 
 global_asm!(include_str!("trap.s"), options(att_syntax));
 
@@ -146,6 +146,7 @@ fn is_rar_write(frame: &TrapFrame) -> bool {
 fn on_nmi() {
     let depth = percpu::this().nmi_depth();
     depth.fetch_add(1, Ordering::Relaxed);
+    lost::answer_if_asked();
     panic::freeze_if_wanted();
     depth.fetch_sub(1, Ordering::Relaxed);
 }

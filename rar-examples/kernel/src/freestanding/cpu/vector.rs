@@ -8,5 +8,7 @@ pub const SOFTWARE_SIGNAL: u8 = 0xE1;
 pub const FALLBACK: u8 = 0xE2;
 /// An interrupt that a CPU sends to itself.
 pub const OWN: u8 = 0xE3;
+/// The timer of the local APIC: a test is not done in time.
+pub const WATCHDOG: u8 = 0xE4;
 /// The local APIC's spurious interrupt: no acknowledgement.
 pub const SPURIOUS: u8 = 0xFF;

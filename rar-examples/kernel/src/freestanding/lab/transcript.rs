@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use rar_suite::Record;
 use serde::Serialize;
 
-use crate::freestanding::{console, log, smp};
+use crate::freestanding::{console, log, lost, smp, watchdog};
 use crate::println;
 
 /// The longest record: 64 controls of three numbers.
@@ -64,6 +64,14 @@ pub(super) fn emit(record: &Record<'_>) {
             });
         }
         ref other => print(other),
+    }
+    match *record {
+        Record::Begin { name, .. } => {
+            lost::note_test(name);
+            watchdog::begin();
+        }
+        Record::Test { .. } => watchdog::end(),
+        _ => {}
     }
     tell(record);
     log::drain();

@@ -1,0 +1,155 @@
+//! The end of a run that cannot go on, since a CPU stopped answering or panicked: all others are stopped, and one makes a report of what
+//! is known.
+
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+use super::exit::{ExitCode, exit};
+use super::percpu::PerCpu;
+use super::{Once, apic, clock, console, irq, log, percpu, screen, smp};
+use crate::{CpuList, println};
+
+const NOBODY: u32 = 0;
+/// How long CPUs may take to answer an NMI, and between two of them: a CPU in the middle of a lock finishes that first.
+const ANSWER_MILLISECONDS: u64 = 1_000;
+const AGAIN_MILLISECONDS: u64 = 20;
+
+/// Number of the CPU that gave up first, plus one.
+static FIRST: AtomicU32 = AtomicU32::new(NOBODY);
+/// The CPUs that answered after that.
+static ANSWERED: [AtomicBool; CpuList::CAPACITY] =
+    [const { AtomicBool::new(false) }; CpuList::CAPACITY];
+/// Null, or a function of type [`Ending`].
+static ENDING: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// What makes the report; it runs on the CPU that gave up, on whatever stack that CPU has, and no other CPU runs any more.
+pub type Ending = fn(&Lost<'_>) -> !;
+
+/// Why a run ended, and who did not answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost<'a> {
+    /// The CPU that gave up.
+    pub cpu: u32,
+    /// What it found.
+    pub why: fmt::Arguments<'a>,
+}
+
+impl Lost<'_> {
+    /// Returns the numbers of the CPUs that do not even answer an NMI.
+    pub fn silent(&self) -> impl Iterator<Item = u32> {
+        let me = self.cpu;
+        smp::all()
+            .map(PerCpu::number)
+            .filter(move |cpu| *cpu != me && !has_answered(*cpu))
+    }
+}
+
+/// Names the function that ends a run which cannot go on. Without one the machine ends at once.
+pub fn set_ending(ending: Ending) {
+    ENDING.store(ending as *mut (), Ordering::Release);
+}
+
+pub(super) fn is_expected() -> bool {
+    !ENDING.load(Ordering::Acquire).is_null()
+}
+
+fn answer(cpu: u32) {
+    if let Some(answered) = ANSWERED.get(cpu as usize) {
+        answered.store(true, Ordering::Release);
+    }
+}
+
+fn has_answered(cpu: u32) -> bool {
+    let answered = ANSWERED.get(cpu as usize);
+    answered.is_some_and(|answered| answered.load(Ordering::Acquire))
+}
+
+/// Ends the run. Of several CPUs that give up the first one tells.
+pub(super) fn give_up(why: fmt::Arguments<'_>) -> ! {
+    irq::disable();
+    let me = percpu::this().number();
+    let ending = ENDING.load(Ordering::Acquire);
+    if ending.is_null() {
+        println!("GIVING UP on CPU {me}: {why}");
+        exit(ExitCode::Failure)
+    }
+    let first = FIRST.compare_exchange(NOBODY, me + 1, Ordering::AcqRel, Ordering::Acquire);
+    if first.is_err() {
+        answer(me);
+        irq::halt_forever();
+    }
+    stop_others(me);
+    // Whoever printed or drew has been stopped in the middle.
+    console::seize();
+    screen::seize();
+    log::drain_after_panic();
+    println!("GIVING UP on CPU {me}: {why}");
+    // SAFETY: every pointer but null was stored by `set_ending` from a function of this type.
+    let ending = unsafe { core::mem::transmute::<*mut (), Ending>(ending) };
+    ending(&Lost { cpu: me, why })
+}
+
+/// Stops every other CPU that still answers.
+fn stop_others(me: u32) {
+    let missing = || {
+        smp::all().filter(|cpu| cpu.is_ready() && cpu.number() != me && !has_answered(cpu.number()))
+    };
+    for _ in 0..ANSWER_MILLISECONDS / AGAIN_MILLISECONDS {
+        for cpu in missing() {
+            // A CPU that cannot be addressed shows as one that does not answer.
+            let _ = apic::send_nmi(cpu.apic_id());
+        }
+        if clock::wait_until(AGAIN_MILLISECONDS, || missing().next().is_none()) {
+            return;
+        }
+    }
+}
+
+/// Stops this CPU if another one has given up. Called from the NMI handler.
+pub(super) fn answer_if_asked() {
+    let (first, me) = (FIRST.load(Ordering::Acquire), percpu::this());
+    let wanted = first != NOBODY && first != me.number() + 1;
+    if wanted && !is_stopped(me.number()) && me.locks().load(Ordering::Relaxed) == 0 {
+        answer(me.number());
+        irq::halt_forever();
+    }
+}
+
+/// A fault to be injected: the CPU stops at its first load from a page under test in the test of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The CPU.
+    pub cpu: u32,
+    /// The test.
+    pub test: &'static str,
+}
+
+static STOP: Once<Stop> = Once::new();
+/// Number of the CPU that is to stop in the test that runs, plus one.
+static STOPPING: AtomicU32 = AtomicU32::new(NOBODY);
+/// Number of the CPU that has stopped, plus one.
+static STOPPED: AtomicU32 = AtomicU32::new(NOBODY);
+
+/// Injects a fault: see [`Stop`].
+pub fn inject(stop: Stop) {
+    let _first = STOP.set(stop);
+}
+
+pub(super) fn note_test(name: &str) {
+    let stop = STOP.get().filter(|stop| stop.test == name);
+    STOPPING.store(stop.map_or(NOBODY, |stop| stop.cpu + 1), Ordering::Relaxed);
+}
+
+/// Stops this CPU for good if a fault says so: interrupts off, and no answer to NMIs.
+pub(super) fn stop_if_wanted() {
+    let stopping = STOPPING.load(Ordering::Relaxed);
+    if stopping != NOBODY && stopping == percpu::this().number() + 1 {
+        irq::disable();
+        STOPPED.store(stopping, Ordering::Release);
+        irq::halt_forever();
+    }
+}
+
+fn is_stopped(cpu: u32) -> bool {
+    STOPPED.load(Ordering::Acquire) == cpu + 1
+}
