@@ -123,7 +123,9 @@ fn the_oracle_catches_a_unit_that_lies_now_and_then() {
         ..Knobs::DEFAULT
     };
     run::<16>(Config::new(lie).served(Service::Threads), |rig, _units| {
-        assert_ne!(all_at_once(rig, 100), 0);
+        // Where CPUs share few cores, a host may run one after the other, and nobody uses what was not flushed.
+        let caught = (0..100).any(|_| all_at_once(rig, 100) != 0);
+        assert!(caught, "no stale use in 100 runs");
     });
 }
 
