@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
-    /// Check everything: layering, format, lints, docs, host tests, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs
+    /// Check everything: layering, format, lints, docs, host tests, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image
     ///
     /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
     /// `N passed, N failed`, which counts stages, host tests and QEMU test runs.
@@ -144,6 +144,7 @@ pub(crate) enum Stage {
     Sim,
     Defects,
     Qemu,
+    Image,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -283,7 +284,7 @@ pub(crate) struct MachineArgs {
     /// MiB of memory
     #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run", value_parser = clap::value_parser!(u32).range(16..))]
     pub(crate) memory: u32,
-    /// QEMU's machine type
+    /// QEMU's machine type, with its options
     #[arg(long, value_name = "TYPE", default_value = "q35", requires = "run")]
     pub(crate) machine: String,
     /// QEMU's CPU model

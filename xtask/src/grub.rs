@@ -135,6 +135,44 @@ pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, shell: Shell) -> Re
     Ok(())
 }
 
+/// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not at all.
+pub(crate) fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, shell: Shell) -> Result<()> {
+    if folder.exists() {
+        let message = format!(
+            "--netboot {} exists; name a folder that does not",
+            folder.display()
+        );
+        return Err(Fault::new(Reason::Usage, message).into());
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let cannot = || {
+        format!(
+            "cannot write --netboot {}: its parent must exist and be writable",
+            folder.display()
+        )
+    };
+    let tree = tempfile::Builder::new()
+        .prefix(".rar-netboot-")
+        .tempdir_in(parent)
+        .with_context(cannot)?;
+    program("mknetdir")?
+        .arg(format!("--net-directory={}", utf8(tree.path())?))
+        .args(["--subdir=boot/grub", "--fonts=", "--locales=", "--themes="])
+        .arg(format!("--install-modules={MODULES}"))
+        .require(shell)?;
+    // GRUB's own programs read their menu beside them, under the names that mknetdir has built into them.
+    put(tree.path(), kernel, menu)?;
+    fs::set_permissions(
+        tree.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .with_context(cannot)?;
+    fs::rename(tree.keep(), folder).with_context(cannot)
+}
+
 /// A temporary file is private; a result is read by others too.
 fn readable(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;

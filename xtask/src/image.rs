@@ -42,6 +42,13 @@ pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
         .unwrap_or_else(|| workspace.target.join("rar-validate.iso"));
     grub::iso(&elf, &menu, &output, shell)?;
     describe(&output)?;
+    if let Some(folder) = &args.netboot {
+        grub::network_tree(&elf, &menu, folder, shell)?;
+        println!(
+            "{}: a network tree; see docs/validating.md",
+            folder.display()
+        );
+    }
     if let Some((boot, emulator)) = args.run.zip(emulator) {
         // Its console is what a person wants to see.
         let shell = Shell { verbose: true };

@@ -1,6 +1,7 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
 mod arrows;
+mod boots;
 mod cargo;
 mod cli;
 mod code_rules;

@@ -245,6 +245,27 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
 }
 
 impl Run {
+    /// Returns a run of every test, on one host thread.
+    pub(crate) const fn functional(
+        backend: Backend,
+        cpus: u32,
+        flushes: u32,
+        initiators: u32,
+    ) -> Self {
+        Self {
+            cpus,
+            backend,
+            apic: Apic::X2apic,
+            thread: Thread::Single,
+            tests: Tests::Functional,
+            flushes,
+            initiators: Some(initiators),
+            risky: false,
+            deterministic: false,
+            timeout: None,
+        }
+    }
+
     /// Returns what the verdict compares the run with.
     pub(crate) fn expectation(&self) -> Expectation {
         let (tests, list): (_, &[_]) = match &self.tests {

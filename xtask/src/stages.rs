@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything, stage by stage.
 
 use crate::arrows;
+use crate::boots;
 use crate::cargo::cargo;
 use crate::cli::{Apic, Backend, CiArgs, Stage, TestArgs, Thread};
 use crate::command::Shell;
@@ -62,7 +63,8 @@ pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
     chosen.retain(|stage| args.stages.is_empty() || args.stages.contains(stage));
     // Before the first stage, so that a missing emulator is known at once.
     let qemu = chosen
-        .contains(&Stage::Qemu)
+        .iter()
+        .any(|stage| matches!(stage, Stage::Qemu | Stage::Image))
         .then(|| qemu::emulator(args.qemu.as_deref(), shell))
         .transpose()?;
     let context = Context {
@@ -200,11 +202,12 @@ impl Context {
             Stage::Sim => "simulated machines",
             Stage::Defects => "broken units and drivers",
             Stage::Qemu => "QEMU",
+            Stage::Image => "the boot image",
         };
         // These show their own steps.
         let step = (!matches!(
             stage,
-            Stage::Qemu | Stage::Loom | Stage::Sim | Stage::Defects
+            Stage::Qemu | Stage::Image | Stage::Loom | Stage::Sim | Stage::Defects
         ))
         .then(|| Step::new(what, self.shell));
         let done = match stage {
@@ -220,6 +223,7 @@ impl Context {
             Stage::Sim => self.sim(),
             Stage::Defects => self.defects(),
             Stage::Qemu => self.qemu(),
+            Stage::Image => self.image(),
         };
         drop(step);
         let Done {
@@ -349,6 +353,16 @@ impl Context {
         Ok(Done {
             tests,
             note: "each defect caught, what can be survived survived; docs/defects.md".to_owned(),
+            failure,
+        })
+    }
+
+    fn image(&self) -> Result<Done> {
+        let qemu = self.qemu.as_ref().context("no emulator")?;
+        let (tests, failure) = boots::stage(&self.workspace, qemu, self.shell)?;
+        Ok(Done {
+            tests,
+            note: "by BIOS from CD, by UEFI from USB, and with a CPU that stops".to_owned(),
             failure,
         })
     }

@@ -26,6 +26,8 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
         test: options.test,
         list: List::All,
         storm_flushes: options.flushes,
+        initiators: options.initiators,
+        risky: options.risky,
     });
     if backend == Backend::Vrar
         && let Err(error) = unit::launch_everywhere(unit::GuestApic::X2apic)

@@ -6,6 +6,9 @@ use rar_kernel::CommandLine;
 
 const STORM_FLUSHES: u64 = 20_000;
 const QUICK_FLUSHES: u64 = 500;
+/// A machine of hundreds would take hours with each CPU as initiator.
+const INITIATORS: u32 = 8;
+const QUICK_INITIATORS: u32 = 2;
 /// Milliseconds. A host that is busy may not run a virtual CPU for a good part of it.
 const DEADLINE: u64 = 250;
 const PAGE_SECONDS: u64 = 15;
@@ -13,13 +16,18 @@ const PATIENCE: u64 = 20;
 const TEST_SECONDS: u64 = 300;
 
 /// The options, each with the values it takes.
-pub const LEGAL: [(&str, &str); 13] = [
+pub const LEGAL: [(&str, &str); 15] = [
     ("run", "full, quick, ipi, enumerate"),
     ("backends", "a list of hardware, vrar, software"),
     ("test", "a list of tests"),
     ("defect", "a defect of the catalogue, for vrar"),
     ("deadline", "milliseconds, from 1"),
     ("flushes", "flushes of each CPU in a storm, from 1"),
+    (
+        "initiators",
+        "how many CPUs initiate each test, from 1, or all",
+    ),
+    ("risky", "on, off: tests that may hang the machine"),
     ("patience", "seconds, from 1"),
     ("test-seconds", "seconds, from 0"),
     ("page-seconds", "seconds, from 0"),
@@ -105,6 +113,10 @@ pub struct Options<'a> {
     pub deadline: u64,
     /// How many flushes each CPU makes in a storm.
     pub flushes: u64,
+    /// How many CPUs initiate each test; all if `None`.
+    pub initiators: Option<u32>,
+    /// Whether to run tests that may hang the machine, too.
+    pub risky: bool,
     /// How many seconds a CPU may take to come to where the others are.
     pub patience: u64,
     /// How many seconds a run of a test may take; 0 sets no bound.
@@ -168,6 +180,8 @@ impl<'a> Options<'a> {
             defect: None,
             deadline: DEADLINE,
             flushes: 0,
+            initiators: Some(0),
+            risky: false,
             patience: PATIENCE,
             test_seconds: TEST_SECONDS,
             page_seconds: PAGE_SECONDS,
@@ -183,11 +197,15 @@ impl<'a> Options<'a> {
                 complain(Complaint::Bad { key, value });
             }
         }
+        let (flushes, initiators) = match options.run {
+            Run::Quick => (QUICK_FLUSHES, QUICK_INITIATORS),
+            Run::Full | Run::Ipi | Run::Enumerate => (STORM_FLUSHES, INITIATORS),
+        };
         if options.flushes == 0 {
-            options.flushes = match options.run {
-                Run::Quick => QUICK_FLUSHES,
-                Run::Full | Run::Ipi | Run::Enumerate => STORM_FLUSHES,
-            };
+            options.flushes = flushes;
+        }
+        if options.initiators == Some(0) {
+            options.initiators = Some(initiators);
         }
         options
     }
@@ -231,6 +249,11 @@ impl<'a> Options<'a> {
             "defect" => self.defect = Some(not_empty(value)?),
             "deadline" => self.deadline = positive?,
             "flushes" => self.flushes = positive?,
+            "initiators" if value == "all" => self.initiators = None,
+            "initiators" => {
+                self.initiators = Some(positive.and_then(|number| u32::try_from(number).ok())?);
+            }
+            "risky" => self.risky = switch()?,
             "patience" => self.patience = positive?,
             "test-seconds" => self.test_seconds = number?,
             "page-seconds" => self.page_seconds = number?,
@@ -293,7 +316,7 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let text = "run=quick backends=vrar,software test=a,b defect=lost deadline=9 flushes=3 page-seconds=0 serial=off \
-                    patience=5 test-seconds=6 screen=off end=halt stop=2@storm";
+                    initiators=all risky=on patience=5 test-seconds=6 screen=off end=halt stop=2@storm";
         let line = line(text);
         let options = Options::read(&line, |complaint| panic!("{complaint}"));
         let expected = Options {
@@ -303,6 +326,8 @@ mod tests {
             defect: Some("lost"),
             deadline: 9,
             flushes: 3,
+            initiators: None,
+            risky: true,
             patience: 5,
             test_seconds: 6,
             page_seconds: 0,
@@ -333,6 +358,8 @@ mod tests {
             "deadline=0",
             "deadline=-1",
             "flushes=many",
+            "initiators=0",
+            "risky=yes",
             "serial=com1",
             "end=now",
             "stop=storm",
@@ -365,10 +392,15 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_run_has_small_storms() {
+    fn a_quick_run_has_small_storms_and_few_initiators() {
         let flushes = |text: &str| Options::read(&line(text), |_| {}).flushes;
         assert_eq!(flushes("run=quick"), QUICK_FLUSHES);
         assert_eq!(flushes(""), STORM_FLUSHES);
         assert_eq!(flushes("flushes=7 run=quick"), 7);
+        let initiators = |text: &str| Options::read(&line(text), |_| {}).initiators;
+        assert_eq!(initiators("run=quick"), Some(QUICK_INITIATORS));
+        assert_eq!(initiators(""), Some(INITIATORS));
+        assert_eq!(initiators("initiators=3 run=quick"), Some(3));
+        assert_eq!(initiators("run=quick initiators=all"), None);
     }
 }

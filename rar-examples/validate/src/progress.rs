@@ -26,6 +26,13 @@ pub(crate) fn on_record(record: &Record<'_>) {
             why,
             ..
         } => println!("VIOLATED {name}, CPU {initiator} initiates: {why}"),
+        Record::Test {
+            name,
+            initiator: 0,
+            outcome: Outcome::Observed,
+            why,
+            ..
+        } => println!("{name} observed: {why}"),
         _ => {}
     }
 }

@@ -11,6 +11,8 @@ pub struct Counts {
     pub passed: u32,
     /// An assertion did not hold.
     pub failed: u32,
+    /// They asked what no source answers, and saw what the machine does.
+    pub observed: u32,
     /// The machine cannot make them.
     pub skipped: u32,
 }
@@ -19,6 +21,7 @@ impl Counts {
     const NONE: Self = Self {
         passed: 0,
         failed: 0,
+        observed: 0,
         skipped: 0,
     };
 
@@ -26,6 +29,7 @@ impl Counts {
         let counter = match outcome {
             Outcome::Pass => &mut self.passed,
             Outcome::Fail => &mut self.failed,
+            Outcome::Observed => &mut self.observed,
             Outcome::Skipped => &mut self.skipped,
         };
         *counter += 1;
@@ -36,8 +40,8 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} hold, {} violated, {} not run",
-            self.passed, self.failed, self.skipped
+            "{} hold, {} violated, {} observed, {} not run",
+            self.passed, self.failed, self.observed, self.skipped
         )
     }
 }
@@ -45,7 +49,7 @@ impl fmt::Display for Counts {
 /// What a run shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All that ran held, and something ran.
+    /// Nothing that ran was violated, and something ran.
     Holds,
     /// Something did not hold.
     Violated,
@@ -121,10 +125,16 @@ impl fmt::Display for Finished {
         let Counts {
             passed,
             failed,
+            observed,
             skipped,
         } = self.counts;
         write!(f, "{:28}", self.name.as_str())?;
-        for (count, word) in [(passed, "hold"), (failed, "VIOLATED"), (skipped, "not run")] {
+        for (count, word) in [
+            (passed, "hold"),
+            (failed, "VIOLATED"),
+            (observed, "observed"),
+            (skipped, "not run"),
+        ] {
             if count > 0 {
                 write!(f, " {count} {word}")?;
             }
@@ -218,7 +228,10 @@ impl Tally {
             Verdict::Violated
         } else if parts.iter().any(|part| !part.ended) {
             Verdict::Incomplete
-        } else if parts.iter().all(|part| part.counts.passed == 0) {
+        } else if parts
+            .iter()
+            .all(|part| part.counts.passed + part.counts.observed == 0)
+        {
             Verdict::NothingRan
         } else {
             Verdict::Holds
@@ -241,16 +254,19 @@ mod tests {
         cpus: 4,
         tests: 1,
         runs: 4,
+        initiators: 4,
     };
     const END: Record<'_> = Record::End {
         passed: 0,
         failed: 0,
+        observed: 0,
         skipped: 0,
     };
 
     fn test(outcome: Outcome) -> Record<'static> {
         Record::Test {
             name: "storm",
+            question: None,
             backend: "software",
             cpus: 4,
             initiator: 0,
@@ -331,7 +347,10 @@ mod tests {
             panic!("{tally:?}")
         };
         assert_eq!(first.backend.as_str(), "software");
-        assert_eq!(first.counts.to_string(), "1 hold, 0 violated, 1 not run");
+        assert_eq!(
+            first.counts.to_string(),
+            "1 hold, 0 violated, 0 observed, 1 not run"
+        );
         assert_eq!(second.counts, Counts::default());
     }
 }

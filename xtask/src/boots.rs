@@ -1,0 +1,252 @@
+//! The stage of the boot image: it is booted as people boot it, and its serial records are judged as the test kernel's are.
+
+use crate::cli::{Backend, Boot, MachineArgs, Thread};
+use crate::command::Shell;
+use crate::fault::{Fault, Reason};
+use crate::grub::{self, Menu};
+use crate::guest::Finished;
+use crate::image::{self, kernel_verdict};
+use crate::judge::{Ending, PASSED, judge};
+use crate::plan::Run;
+use crate::records::{Outcome, Record, Transcript};
+use crate::report::Count;
+use crate::setup::{self, Install, Qemu};
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Error, Result};
+use std::time::Instant;
+
+const FLUSHES: u32 = 300;
+const INITIATORS: u32 = 1;
+const TIMEOUT_SECONDS: u64 = 240;
+
+/// One boot and what it has to show.
+struct Case {
+    name: &'static str,
+    boot: Boot,
+    cpus: u32,
+    /// What the kernel is told beside how it ends.
+    options: String,
+    check: fn(&Case, &Finished) -> Result<Count, String>,
+}
+
+fn cases() -> [Case; 3] {
+    let quick = format!("run=quick flushes={FLUSHES} initiators={INITIATORS}");
+    [
+        Case {
+            name: "BIOS, CD",
+            boot: Boot::Bios,
+            cpus: 4,
+            options: quick.clone(),
+            check: both_backends,
+        },
+        Case {
+            name: "UEFI, USB stick",
+            boot: Boot::Usb,
+            cpus: 2,
+            options: quick,
+            check: both_backends,
+        },
+        Case {
+            name: "a CPU stops",
+            boot: Boot::Bios,
+            cpus: 4,
+            options:
+                "backends=vrar test=one-page,pages-64,storm patience=2 stop=2@pages-64 bogus=1"
+                    .to_owned(),
+            check: names_the_lost,
+        },
+    ]
+}
+
+/// Makes every boot.
+pub(crate) fn stage(
+    workspace: &Workspace,
+    emulator: &Qemu,
+    shell: Shell,
+) -> Result<(Count, Option<Error>)> {
+    setup::boot_loader(Install::Allowed, shell)?;
+    let elf = image::build_kernel(workspace, shell)?;
+    let folder = tempfile::Builder::new().prefix("rar-boots-").tempdir();
+    let folder = folder.context("cannot create a folder for temporary files")?;
+    let mut total = Count::default();
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let begin = Instant::now();
+        let iso = folder.path().join("image.iso");
+        let options = format!("{} page-seconds=0 end=debug-exit", case.options);
+        grub::iso(&elf, &Menu::Only(options), &iso, shell)?;
+        let machine = MachineArgs {
+            cpus: case.cpus,
+            memory: 512,
+            machine: "q35".to_owned(),
+            cpu: "max".to_owned(),
+            vga: "std".to_owned(),
+            no_serial: false,
+            thread: Thread::Single,
+            screenshots: None,
+            timeout: TIMEOUT_SECONDS,
+            qemu: None,
+        };
+        let finished = image::run(case.boot, &machine, emulator, &iso, shell)?;
+        let word = match (case.check)(&case, &finished) {
+            Ok(count) => {
+                total.add(count);
+                "passed"
+            }
+            Err(why) => {
+                let lines = finished.transcript.lines.iter().rev().take(12).rev();
+                let last: Vec<_> = lines.map(String::as_str).collect();
+                wrong.push(format!("{}: {why}\n  {}", case.name, last.join("\n  ")));
+                total.failed += 1;
+                "FAILED"
+            }
+        };
+        eprintln!(
+            "{}: {word} in {:.1} s",
+            case.name,
+            begin.elapsed().as_secs_f64()
+        );
+    }
+    let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
+    Ok((total, failure))
+}
+
+/// The suite ran on both backends, and nothing was violated.
+fn both_backends(case: &Case, finished: &Finished) -> Result<Count, String> {
+    if kernel_verdict(finished) != Some("holds") {
+        let verdict = kernel_verdict(finished);
+        return Err(format!("the kernel's verdict is {verdict:?}"));
+    }
+    let sections = sections(&finished.transcript);
+    let backends = [Backend::Software, Backend::Vrar];
+    if sections.len() != backends.len() {
+        return Err(format!("{} backends ran", sections.len()));
+    }
+    let mut count = Count::default();
+    for (section, backend) in sections.iter().zip(backends) {
+        let run = Run::functional(backend, case.cpus, FLUSHES, INITIATORS);
+        let verdict = judge(&run.expectation(), section, finished.ending);
+        let faults = verdict.faults.iter().cloned();
+        let failed = verdict
+            .tests
+            .iter()
+            .filter(|test| test.outcome == Outcome::Fail)
+            .map(|test| format!("{}: {}", test.record.name, test.why));
+        let wrong: Vec<_> = faults.chain(failed).collect();
+        if !wrong.is_empty() {
+            return Err(format!("backend {backend}: {}", wrong.join("; ")));
+        }
+        count.passed += verdict.count(Outcome::Pass);
+        count.skipped += verdict.count(Outcome::Skipped);
+        count.observed += verdict.count(Outcome::Observed);
+    }
+    Ok(count)
+}
+
+/// The run ended early, and told by whom, and what it knew.
+fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
+    let said = |text: &str| {
+        let mut lines = finished.transcript.lines.iter();
+        match lines.any(|line| line.contains(text)) {
+            true => Ok(()),
+            false => Err(format!("it does not say `{text}`")),
+        }
+    };
+    said("option bogus is unknown and ignored")?;
+    said("in test pages-64 (initiator 0); not there: CPU 2")?;
+    said("CPU 2 does not answer, not even an NMI")?;
+    said("vrar      4 hold")?;
+    if kernel_verdict(finished) != Some("INCOMPLETE") {
+        return Err("the kernel's verdict is not INCOMPLETE".to_owned());
+    }
+    if finished.ending == Ending::Exited(PASSED) {
+        return Err("the kernel says by its exit code that all passed".to_owned());
+    }
+    Ok(Count {
+        passed: 1,
+        ..Count::default()
+    })
+}
+
+/// Returns a transcript for each backend: its start record and what follows.
+fn sections(whole: &Transcript) -> Vec<Transcript> {
+    let mut sections: Vec<Transcript> = Vec::new();
+    for record in &whole.records {
+        if matches!(record, Record::Start(_)) || sections.is_empty() {
+            sections.push(Transcript::default());
+        }
+        if let Some(last) = sections.last_mut() {
+            last.records.push(record.clone());
+        }
+    }
+    // What is malformed belongs to nobody, and so to the first.
+    if let Some(first) = sections.first_mut() {
+        first.malformed.clone_from(&whole.malformed);
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::records::Line;
+    use crate::records::tests::{START, TEST};
+
+    const END: &str = r#"@ {"type":"end","passed":1,"failed":0,"skipped":0}"#;
+
+    fn finished(lines: &[&str], code: i32) -> Finished {
+        let mut transcript = Transcript::default();
+        for line in lines {
+            transcript.push(Line {
+                text: (*line).to_owned(),
+                complete: true,
+            });
+        }
+        Finished {
+            transcript,
+            ending: Ending::Exited(code),
+            stderr: String::new(),
+        }
+    }
+
+    #[test]
+    fn each_backend_is_a_section() {
+        let whole = finished(&[START, TEST, END, START, TEST], 33).transcript;
+        let lengths: Vec<_> = sections(&whole)
+            .iter()
+            .map(|section| section.records.len())
+            .collect();
+        assert_eq!(lengths, [3, 2]);
+    }
+
+    #[test]
+    fn a_boot_that_shows_too_little_fails() {
+        let [bios, _, stops] = cases();
+        for lines in [
+            &["verdict: holds"][..],
+            &[START, TEST, END, "verdict: holds"],
+            &[START, TEST, END, START, TEST, END, "verdict: holds"],
+            &[START, TEST, END],
+            &[],
+        ] {
+            assert!(both_backends(&bios, &finished(lines, 33)).is_err());
+        }
+        let told = [
+            "option bogus is unknown and ignored; the options are run",
+            "GIVING UP on CPU 1: CPU 1 waited 2 s for a barrier in test pages-64 (initiator 0); not there: CPU 2",
+            "CPU 2 does not answer, not even an NMI",
+            "vrar      4 hold, 0 violated, 0 observed, 0 not run, not to the end",
+            "verdict: INCOMPLETE",
+        ];
+        assert!(names_the_lost(&stops, &finished(&told, 35)).is_ok());
+        assert!(names_the_lost(&stops, &finished(&told, 33)).is_err());
+        for missing in 0..told.len() {
+            let mut less = told.to_vec();
+            less.remove(missing);
+            assert!(
+                names_the_lost(&stops, &finished(&less, 35)).is_err(),
+                "{missing}"
+            );
+        }
+    }
+}
