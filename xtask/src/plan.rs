@@ -255,6 +255,7 @@ impl Run {
         Self {
             cpus,
             backend,
+            before: None,
             apic: Apic::X2apic,
             thread: Thread::Single,
             tests: Tests::Functional,

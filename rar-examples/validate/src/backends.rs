@@ -30,7 +30,10 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
         risky: options.risky,
     });
     if backend == Backend::Vrar
-        && let Err(error) = unit::launch_everywhere(unit::GuestApic::X2apic)
+        && let Err(error) = unit::launch_everywhere(
+            unit::GuestApic::X2apic,
+            options.defect.and_then(unit::Defect::by_name),
+        )
     {
         println!("no shim: {error}");
         return Outcome::NotRun("the processor cannot carry the shim");

@@ -155,25 +155,28 @@ impl TestFrames {
     /// Moves one large frame to the other, or fills it, by one instruction.
     pub(super) fn run_string(&self, string: LongString) {
         let [from, to] = [0, 1].map(|number| self.physical(Frame::Large(number)));
-        // SAFETY: frames of these tests, mapped one to one for ever and 2 MiB long; no other test uses them at the same time. The direction flag
-        // is clear, as the ABI has it.
-        unsafe {
-            match string {
-                LongString::Move => asm!(
+        match string {
+            // SAFETY: frames of these tests, mapped one to one for ever and 2 MiB long; no other test uses them at the same time. The
+            // direction flag is clear, as the ABI has it.
+            LongString::Move => unsafe {
+                asm!(
                     "rep movsb",
                     inout("rcx") LARGE_LENGTH => _,
                     inout("rsi") from => _,
                     inout("rdi") to => _,
                     options(nostack, preserves_flags),
-                ),
-                LongString::Store => asm!(
+                );
+            },
+            // SAFETY: as above.
+            LongString::Store => unsafe {
+                asm!(
                     "rep stosb",
                     inout("rcx") LARGE_LENGTH => _,
                     inout("rdi") to => _,
                     in("al") 0_u8,
                     options(nostack, preserves_flags),
-                ),
-            }
+                );
+            },
         }
     }
 
