@@ -196,6 +196,10 @@ pub(crate) struct QemuArgs {
     /// Replay mode: instruction counting makes every repeat the same (implies --thread single)
     #[arg(long, conflicts_with = "thread")]
     pub(crate) deterministic: bool,
+    /// Break every RAR unit of the shim in this way, `all`: in each way in turn, and print which tests tell of it
+    #[arg(long, value_name = "NAME", hide = true, value_parser = crate::qemu_defects::name,
+          conflicts_with_all = ["backend", "test", "json", "thread", "deterministic", "sabotage"])]
+    pub(crate) defect: Option<String>,
     /// Apply this patch to a copy of the workspace and check that a test notices
     #[arg(long, value_name = "NAME", conflicts_with_all = ["test", "json", "deterministic"])]
     pub(crate) sabotage: Option<String>,

@@ -30,6 +30,7 @@ mod patch;
 mod plan;
 mod progress;
 mod qemu;
+mod qemu_defects;
 mod qmp;
 mod races;
 mod records;

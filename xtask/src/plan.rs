@@ -186,6 +186,10 @@ pub(crate) struct Run {
     pub(crate) backend: Backend,
     /// What executes them first, in the same boot.
     pub(crate) before: Option<Backend>,
+    /// What is broken in every unit of the shim.
+    pub(crate) defect: Option<&'static str>,
+    /// How many milliseconds a target may take to answer, if not the usual.
+    pub(crate) answer: Option<u32>,
     /// How the kernel drives its local APIC.
     pub(crate) apic: Apic,
     /// TCG's threads.
@@ -212,6 +216,8 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             cpus,
             backend: args.backend.unwrap_or(Backend::Vrar),
             before: args.late_launch.then_some(Backend::Software),
+            defect: None,
+            answer: None,
             apic: args.apic,
             thread,
             tests,
@@ -308,7 +314,8 @@ impl Run {
             .before
             .map_or(String::new(), |before| format!("{before}-then-"));
         let (backend, cpus, thread) = (self.backend, self.cpus, self.thread);
-        format!("{before}{backend}{apic}-{cpus}cpus-{thread}-{list}")
+        let defect = self.defect.map_or(String::new(), |name| format!("-{name}"));
+        format!("{before}{backend}{apic}-{cpus}cpus-{thread}-{list}{defect}")
     }
 
     /// Returns the kernel's command line, for a host with that many cores.
@@ -331,6 +338,12 @@ impl Run {
         }
         if self.risky {
             line.push_str(" risky");
+        }
+        if let Some(name) = self.defect {
+            line.push_str(&format!(" defect={name}"));
+        }
+        if let Some(answer) = self.answer {
+            return format!("{line} deadline={answer}");
         }
         if self.thread == Thread::Single {
             return line;

@@ -9,6 +9,7 @@ use crate::judge::{Ending, judge};
 use crate::kernel;
 use crate::plan::{self, Run};
 use crate::progress::{GuestProgress, Step};
+use crate::qemu_defects;
 use crate::records::{JsonLine, Record};
 use crate::report::{self, Report};
 use crate::sabotage;
@@ -38,6 +39,9 @@ pub(crate) fn command(args: &QemuArgs, shell: Shell) -> Result<()> {
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     let logs = Logs::new(args, &workspace)?;
     let kernel = build(&workspace, &kernel::target(&workspace), shell)?;
+    if let Some(defect) = &args.defect {
+        return qemu_defects::command(defect, args, &qemu, &kernel, shell);
+    }
     if args.deterministic {
         println!(
             "replay mode: instructions are counted, so every repeat is the same; this is no measurement"
@@ -77,8 +81,7 @@ pub(crate) fn run_all(
     shell: Shell,
 ) -> Result<Vec<Report>> {
     let elf = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
-    let cores = thread::available_parallelism()
-        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    let cores = cores();
     let mut reports = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         let base = logs.dir().join(format!("{index}-{}", run.label()));
@@ -109,6 +112,27 @@ pub(crate) fn run_all(
         reports.extend(judged);
     }
     Ok(reports)
+}
+
+/// Makes a run that may well fail, and says only how it went.
+pub(crate) fn run_quietly(
+    qemu: &Qemu,
+    kernel: &Path,
+    run: &Run,
+    logs: &Logs,
+    shell: Shell,
+) -> Result<Vec<Report>> {
+    let frames = logs.dir().join("defmt.bin");
+    let cmd = run.qemu(&qemu.path, kernel, &frames, cores())?;
+    let progress = Step::new(&run.label(), shell);
+    let finished = guest::run(&cmd, run.deadline(cores()), shell, |_| {})?;
+    progress.finish();
+    Ok(judge_turns(run, &finished))
+}
+
+fn cores() -> u32 {
+    thread::available_parallelism()
+        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
 /// Judges each backend's part of a boot as if it had been alone.

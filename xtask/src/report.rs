@@ -257,6 +257,8 @@ mod tests {
             cpus: 2,
             backend: Backend::Software,
             before: None,
+            defect: None,
+            answer: None,
             apic: Apic::X2apic,
             thread: Thread::Single,
             tests: Tests::Functional,

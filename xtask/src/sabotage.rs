@@ -336,6 +336,8 @@ fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
         cpus,
         backend,
         before: None,
+        defect: None,
+        answer: None,
         apic: Apic::X2apic,
         thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),

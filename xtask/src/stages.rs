@@ -378,6 +378,8 @@ impl Context {
             cpus,
             backend,
             before: None,
+            defect: None,
+            answer: None,
             apic: Apic::X2apic,
             thread,
             tests,
