@@ -1,4 +1,4 @@
-//! INIT and start-up, one CPU at a time.
+//! INIT for all CPUs, then start-up, one CPU at a time.
 
 use rar_regs::ApicId;
 
@@ -12,9 +12,11 @@ use crate::{CpuList, println};
 
 const STACK_PAGES: u64 = 32;
 const ATTEMPTS: usize = 2;
+const INIT_MICROSECONDS: u64 = 10_000;
 /// A host may not run a virtual CPU for a while.
 const CLAIM_MILLISECONDS: u64 = 1_000;
 const READY_MILLISECONDS: u64 = 10_000;
+const UNREACHABLE: &str = "it cannot be addressed";
 const NO_PAGE: &str = "there is no free page below 1 MiB";
 
 static TRAMPOLINE: Once<Trampoline> = Once::new();
@@ -35,11 +37,21 @@ pub(crate) fn start(mut listed: CpuList) {
     } else {
         None
     };
+    let others = || listed.ids().iter().skip(1);
+    if trampoline.is_some() {
+        // One wait for all: hundreds of them would be seconds.
+        for &id in others() {
+            // A CPU that cannot be addressed is named when its turn comes.
+            let _ = apic::send_init(ApicId::new(id));
+        }
+        clock::delay_microseconds(INIT_MICROSECONDS);
+    }
     let mut number = 1;
-    for &id in listed.ids().iter().skip(1) {
+    let mut spare = None;
+    for &id in others() {
         let started = trampoline
             .ok_or(NO_PAGE)
-            .and_then(|page| start_one(page, id, number));
+            .and_then(|page| start_one(page, id, number, &mut spare));
         match started {
             Ok(cpu) => {
                 add(cpu);
@@ -64,7 +76,9 @@ pub(crate) fn start(mut listed: CpuList) {
 /// Says why it does not come.
 pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
     let number = u32::try_from(super::all().count()).map_err(|_| "too many CPUs")?;
-    let cpu = start_one(TRAMPOLINE.get().ok_or(NO_PAGE)?, id.get(), number)?;
+    let trampoline = TRAMPOLINE.get().ok_or(NO_PAGE)?;
+    init(id)?;
+    let cpu = start_one(trampoline, id.get(), number, &mut None)?;
     add(cpu);
     Ok(cpu)
 }
@@ -76,6 +90,7 @@ pub(super) fn start_again(
     function: extern "C" fn(&'static PerCpu) -> !,
 ) -> Result<(), &'static str> {
     let trampoline = TRAMPOLINE.get().ok_or(NO_PAGE)?;
+    init(cpu.apic_id())?;
     start_at(trampoline, cpu.apic_id(), stack, cpu, function)
 }
 
@@ -88,14 +103,24 @@ fn make_trampoline() -> Option<&'static Trampoline> {
     TRAMPOLINE.set(trampoline)
 }
 
+/// Memory and stack of a CPU.
+type Place = (&'static PerCpu, u64);
+
+/// Starts a CPU that has got its INIT. What a CPU that never came would have had is left in `spare` for the next one.
 fn start_one(
     trampoline: &Trampoline,
     id: u32,
     number: u32,
+    spare: &mut Option<Place>,
 ) -> Result<&'static PerCpu, &'static str> {
-    let cpu = new_cpu(number).ok_or("no memory")?;
-    let stack = paging::map_stack(STACK_PAGES).map_err(|_| "no memory for its stack")?;
-    start_at(trampoline, ApicId::new(id), stack, cpu, on_new_cpu)?;
+    let (cpu, stack) = match spare.take() {
+        Some(place) => place,
+        None => new_place(number)?,
+    };
+    if let Err(why) = start_at(trampoline, ApicId::new(id), stack, cpu, on_new_cpu) {
+        *spare = Some((cpu, stack));
+        return Err(why);
+    }
     if clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
         Ok(cpu)
     } else {
@@ -112,7 +137,10 @@ fn start_at(
 ) -> Result<(), &'static str> {
     for attempt in 0..ATTEMPTS {
         trampoline.arm(id.get(), stack, cpu, function);
-        wake(trampoline, id).map_err(|_| "it cannot be addressed")?;
+        if attempt > 0 {
+            init(id)?;
+        }
+        wake(trampoline, id).map_err(|_| UNREACHABLE)?;
         clock::wait_until(CLAIM_MILLISECONDS, || trampoline.is_claimed());
         if !trampoline.disarm() {
             // It runs our code: another INIT would reset it in the middle.
@@ -129,9 +157,14 @@ fn start_at(
 }
 
 /// SDM vol. 3, "MP Initialization Protocol Algorithm": INIT, 10 ms, start-up, 200 us, start-up.
+fn init(id: ApicId) -> Result<(), &'static str> {
+    apic::send_init(id).map_err(|_| UNREACHABLE)?;
+    clock::delay_microseconds(INIT_MICROSECONDS);
+    Ok(())
+}
+
+/// The part of it after the INIT.
 fn wake(trampoline: &Trampoline, id: ApicId) -> Result<(), SendError> {
-    apic::send_init(id)?;
-    clock::delay_microseconds(10_000);
     apic::send_startup(id, trampoline.vector())?;
     if !clock::wait_until(1, || trampoline.is_claimed()) {
         apic::send_startup(id, trampoline.vector())?;
@@ -139,11 +172,12 @@ fn wake(trampoline: &Trampoline, id: ApicId) -> Result<(), SendError> {
     Ok(())
 }
 
-fn new_cpu(number: u32) -> Option<&'static PerCpu> {
-    let cpu = frames::place(PerCpu::new())?;
+fn new_place(number: u32) -> Result<Place, &'static str> {
+    let cpu = frames::place(PerCpu::new()).ok_or("no memory")?;
     // SAFETY: no CPU uses it yet.
     unsafe { cpu.name(number) };
-    Some(cpu)
+    let stack = paging::map_stack(STACK_PAGES).map_err(|_| "no memory for its stack")?;
+    Ok((cpu, stack))
 }
 
 /// The first Rust code of a CPU, on its own stack with interrupts disabled.
