@@ -4,6 +4,7 @@
 mod acpi;
 mod boot_info;
 mod command_line;
+mod cpu_model;
 mod frame_ring;
 mod memory_map;
 mod page;
@@ -11,6 +12,7 @@ mod physical_memory;
 #[cfg(test)]
 mod test_memory;
 mod text_grid;
+mod tsc;
 
 pub use acpi::{
     AcpiError, CpuList, LOCAL_APIC_DEFAULT, Place, PmTimer, ResetRegister, find_table, read_madt,
@@ -21,11 +23,14 @@ pub use boot_info::{
     read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
 };
 pub use command_line::CommandLine;
+pub use cpu_model::{keeps_globals, model_name, revision};
 pub use frame_ring::FrameRing;
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use page::{Page, Placement, place};
 pub use physical_memory::PhysicalMemory;
 pub use text_grid::{Cell, TextGrid};
+
+pub use tsc::{rate_of_leaf_15, rate_of_leaf_16};
 
 // A test links the standard library, which has a panic handler and memory functions of its own.
 #[cfg(all(feature = "freestanding", not(test)))]

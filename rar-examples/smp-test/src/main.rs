@@ -28,6 +28,7 @@ fn main() -> ! {
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
     println!("smp-test: {cpus} CPUs, {mode}, {}", kernel.clock());
+    println!("{}", kernel.facts());
     let options = match RunOptions::read(kernel.command_line()) {
         Ok(options) => options,
         Err(error) => {

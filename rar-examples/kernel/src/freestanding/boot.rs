@@ -3,6 +3,7 @@
 use core::arch::global_asm;
 
 use super::cpu::{Control, IstStacks, load_idt};
+use super::facts::{Bare, Early, MachineFacts};
 use super::identity::{BootMap, KernelMap};
 use super::percpu::{self, PerCpu};
 use super::unit::ApicPage;
@@ -80,7 +81,7 @@ impl Limits {
 #[derive(Debug)]
 pub struct Kernel {
     boot: BootInfo,
-    clock: Clock,
+    facts: MachineFacts,
     control: Control,
     local_apic: u64,
 }
@@ -95,7 +96,13 @@ impl Kernel {
     /// Returns the time stamp counter's rate.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.facts.clock
+    }
+
+    /// Returns what the machine is.
+    #[must_use]
+    pub fn facts(&self) -> &MachineFacts {
+        &self.facts
     }
 
     /// Returns whether `CR4.PCIDE` is set on every CPU.
@@ -119,6 +126,9 @@ impl Kernel {
         self.control
     }
 }
+
+/// The first APIC id that an xAPIC cannot address.
+const XAPIC_BROADCAST: u32 = 0xFF;
 
 static BOOT_CPU: PerCpu = PerCpu::new();
 static BOOT_INFO: SpinLock<BootInfo> = SpinLock::new(BootInfo::empty());
@@ -154,7 +164,7 @@ fn start(magic: u32, information: u64) {
     if red_zone::is_used() {
         panic!("this kernel was compiled with the red zone: build it with -C no-redzone=yes");
     }
-    let mut control = Control::detect();
+    let mut control = Control::detect(false);
     let boot = {
         let mut boot = BOOT_INFO.lock();
         if let Err(error) = read_boot_info(magic, information, &BootMap, &mut boot) {
@@ -172,6 +182,11 @@ fn start(magic: u32, information: u64) {
     };
     // SAFETY: ring 0; the tables map all that the boot tables mapped and the kernel uses: image, stack, RAM.
     unsafe { x86::controlregs::cr3_write(space.space().root()) };
+    // SAFETY: this CPU's own memory; it runs on the boot stack with interrupts disabled.
+    unsafe { take_traps(&BOOT_CPU) };
+    let early = Early::read();
+    control = Control::detect(early.wants_pcids());
+    let bare = Bare::read(control);
     if boot.command_line.get("screen") != Some("off") {
         screen::start(boot.display);
     }
@@ -183,7 +198,9 @@ fn start(magic: u32, information: u64) {
         .and_then(|rsdp| find_table(rsdp, *b"FACP", &KernelMap).ok())
         .inspect(|table| power::learn(table))
         .and_then(read_pm_timer);
-    let x2apic_wanted = boot.command_line.get("apic") != Some("xapic");
+    // An xAPIC has no name for them.
+    let beyond_xapic = cpus.ids().iter().any(|id| *id >= XAPIC_BROADCAST);
+    let x2apic_wanted = beyond_xapic || boot.command_line.get("apic") != Some("xapic");
     // A backend that comes before the shim runs on the bare machine: the kernel launches the shim when its turn comes.
     let first = |names: &str| names.split(',').next() == Some("vrar");
     if boot.command_line.get("backend").is_some_and(first) {
@@ -197,7 +214,7 @@ fn start(magic: u32, information: u64) {
             panic!("the shim cannot start: {error}");
         }
         // What CPUID shows has changed.
-        control = Control::detect();
+        control = Control::detect(early.wants_pcids());
     }
     if let Err(error) = apic::choose(control.x2apic && x2apic_wanted, cpus.local_apic()) {
         panic!("the local APIC cannot be mapped: {error}");
@@ -208,8 +225,8 @@ fn start(magic: u32, information: u64) {
         println!("memory map: {dropped} regions too many, their memory is not used");
     }
     let Some(kernel) = KERNEL.set(Kernel {
+        facts: early.complete(&bare, clock, &boot.memory),
         boot,
-        clock,
         control,
         local_apic: cpus.local_apic(),
     }) else {
@@ -217,7 +234,7 @@ fn start(magic: u32, information: u64) {
     };
 
     // SAFETY: this CPU's own memory; it runs on the boot stack with interrupts disabled.
-    unsafe { become_ready(&BOOT_CPU, kernel) };
+    unsafe { answer(&BOOT_CPU, kernel) };
     smp::start(cpus);
 }
 
@@ -236,14 +253,34 @@ fn read_cpus(rsdp: Option<&Rsdp>) -> CpuList {
 /// # Safety
 ///
 /// The memory belongs to this CPU, it has entered it, and interrupts are disabled.
-#[expect(clippy::panic, reason = "a CPU without stacks cannot go on")]
 pub(crate) unsafe fn become_ready(cpu: &'static PerCpu, kernel: &Kernel) {
+    // SAFETY: the caller's promise.
+    unsafe { take_traps(cpu) };
+    // SAFETY: the caller's promise, and its traps work now.
+    unsafe { answer(cpu, kernel) };
+}
+
+/// Makes the CPU that runs this survive traps.
+///
+/// # Safety
+///
+/// As for [`become_ready`].
+#[expect(clippy::panic, reason = "a CPU without stacks cannot go on")]
+unsafe fn take_traps(cpu: &'static PerCpu) {
     let stacks = IstStacks::new().unwrap_or_else(|error| {
         panic!("no memory for the stacks of CPU {}: {error}", cpu.number())
     });
     // SAFETY: 1. the CPU's own tables, with interrupts disabled. 2. Stacks made just now.
     unsafe { cpu.tables().load(stacks) };
     load_idt();
+}
+
+/// Makes the CPU that runs this answer interrupts.
+///
+/// # Safety
+///
+/// As for [`become_ready`], after [`take_traps`].
+unsafe fn answer(cpu: &'static PerCpu, kernel: &Kernel) {
     // Loading a segment register does not touch the GS base unless it is GS itself, which nobody loads.
     kernel.control().set();
     if let Some(apic) = apic::get() {

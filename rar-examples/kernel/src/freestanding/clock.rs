@@ -4,15 +4,15 @@ use core::arch::x86_64::{__cpuid, __cpuid_count, _mm_lfence, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::port::Port;
-use crate::PmTimer;
+use crate::{PmTimer, rate_of_leaf_15, rate_of_leaf_16};
 
 const PIT_FREQUENCY: u64 = 1_193_182;
 /// 10 ms.
 const PIT_COUNT: u16 = 11_932;
 /// 10 ms.
 const PM_TICKS: u32 = 35_795;
-/// Looks at a timer before it is taken for missing.
-const POLL_BOUND: u32 = 10_000_000;
+/// Ticks before a timer is taken for missing: more than 10 ms on anything, and below 2 s.
+const POLL_TICKS: u64 = 1_000_000_000;
 const MEASUREMENTS: usize = 3;
 /// Ticks in a second, as good as any guess, where nothing tells: deadlines come out wrong by a small factor.
 const GUESS: u64 = 3_000_000_000;
@@ -24,10 +24,10 @@ static FREQUENCY: AtomicU64 = AtomicU64::new(GUESS);
 pub enum ClockSource {
     /// CPUID leaf 0x15: crystal and ratio.
     Cpuid15,
-    /// Measured against the programmable interval timer.
-    Pit,
     /// Measured against the ACPI power management timer.
     PmTimer,
+    /// Measured against the programmable interval timer.
+    Pit,
     /// CPUID leaf 0x16: the base frequency of the processor.
     Cpuid16,
     /// Nothing answered.
@@ -109,11 +109,12 @@ pub fn delay_microseconds(microseconds: u64) {
 pub(crate) fn calibrate(pm_timer: Option<PmTimer>) -> Clock {
     let clock = cpuid_15()
         .map(|frequency| (frequency, ClockSource::Cpuid15))
-        .or_else(|| lowest(pit).map(|frequency| (frequency, ClockSource::Pit)))
         .or_else(|| {
             let frequency = lowest(|| pm_timer.and_then(against_pm_timer))?;
             Some((frequency, ClockSource::PmTimer))
         })
+        // Newer machines have its clock turned off.
+        .or_else(|| lowest(pit).map(|frequency| (frequency, ClockSource::Pit)))
         .or_else(|| cpuid_16().map(|frequency| (frequency, ClockSource::Cpuid16)))
         .unwrap_or((GUESS, ClockSource::Guess));
     let clock = Clock {
@@ -129,23 +130,24 @@ fn cpuid_15() -> Option<u64> {
         return None;
     }
     let leaf = __cpuid_count(0x15, 0);
-    let product = u64::from(leaf.ecx).checked_mul(u64::from(leaf.ebx))?;
-    product
-        .checked_div(u64::from(leaf.eax))
-        .filter(|frequency| *frequency >= 1_000_000)
+    rate_of_leaf_15(leaf.eax, leaf.ebx, leaf.ecx)
 }
 
 fn cpuid_16() -> Option<u64> {
     if __cpuid(0).eax < 0x16 {
         return None;
     }
-    let megahertz = u64::from(__cpuid_count(0x16, 0).eax & 0xFFFF);
-    (megahertz != 0).then_some(megahertz * 1_000_000)
+    rate_of_leaf_16(__cpuid_count(0x16, 0).eax)
 }
 
 /// Measures a few times and takes the lowest rate: a pause of the host between two looks makes a rate too high, never too low.
 fn lowest(measure: impl Fn() -> Option<u64>) -> Option<u64> {
     (0..MEASUREMENTS).filter_map(|_| measure()).min()
+}
+
+/// Looks at a timer, for as long as it may take.
+fn polls(start: u64) -> impl Iterator<Item = ()> {
+    core::iter::from_fn(move || (now().wrapping_sub(start) < POLL_TICKS).then_some(()))
 }
 
 /// Counts ticks while channel 2 of the interval timer counts down once.
@@ -162,7 +164,7 @@ fn pit() -> Option<u64> {
     let start_low = gate.read8() & 0x20 == 0;
     gate.write8((before & !0x02) | 0x01);
     let start = now();
-    let ended = start_low && (0..POLL_BOUND).any(|_| gate.read8() & 0x20 != 0);
+    let ended = start_low && polls(start).any(|()| gate.read8() & 0x20 != 0);
     let ticks = now().wrapping_sub(start);
     gate.write8(before);
     let frequency = ticks.checked_mul(PIT_FREQUENCY)? / u64::from(PIT_COUNT);
@@ -175,7 +177,7 @@ fn against_pm_timer(timer: PmTimer) -> Option<u64> {
     let first = port.read32();
     let start = now();
     let ended =
-        (0..POLL_BOUND).any(|_| port.read32().wrapping_sub(first) & PmTimer::MASK >= PM_TICKS);
+        polls(start).any(|()| port.read32().wrapping_sub(first) & PmTimer::MASK >= PM_TICKS);
     let ticks = now().wrapping_sub(start);
     let passed = u64::from(port.read32().wrapping_sub(first) & PmTimer::MASK);
     let frequency = ticks.checked_mul(PmTimer::FREQUENCY)?.checked_div(passed)?;

@@ -15,6 +15,8 @@ pub(crate) struct Control {
     pub(crate) no_execute: bool,
     pub(crate) global_pages: bool,
     pub(crate) pcid: bool,
+    /// Without it a machine check ends the machine and says nothing.
+    machine_check: bool,
     pub(crate) smep: bool,
     pub(crate) smap: bool,
     pub(crate) x2apic: bool,
@@ -25,8 +27,13 @@ const fn bit(word: u32, number: u32) -> bool {
 }
 
 impl Control {
-    /// Asks CPUID (SDM vol. 2, "CPUID").
-    pub(crate) fn detect() -> Self {
+    /// Returns whether the CPU has PCIDs.
+    pub(crate) fn offers_pcid() -> bool {
+        bit(__cpuid(1).ecx, 17)
+    }
+
+    /// Asks CPUID (SDM vol. 2, "CPUID"). PCIDs are used only if they are `wanted`.
+    pub(crate) fn detect(wanted: bool) -> Self {
         let basic = __cpuid(1);
         let extended = if __cpuid(0).eax >= 7 {
             __cpuid_count(7, 0).ebx
@@ -37,7 +44,8 @@ impl Control {
             no_execute: __cpuid(0x8000_0000).eax >= 0x8000_0001
                 && bit(__cpuid(0x8000_0001).edx, 20),
             global_pages: bit(basic.edx, 13),
-            pcid: bit(basic.ecx, 17),
+            pcid: wanted && bit(basic.ecx, 17),
+            machine_check: bit(basic.edx, 7),
             smep: bit(extended, 7),
             smap: bit(extended, 20),
             x2apic: bit(basic.ecx, 21),
@@ -77,6 +85,7 @@ impl Control {
         let mut cr4 = Self::first_cr4();
         cr4.set(Cr4::CR4_ENABLE_GLOBAL_PAGES, self.global_pages);
         cr4.set(Cr4::CR4_ENABLE_PCID, self.pcid);
+        cr4.set(Cr4::CR4_ENABLE_MACHINE_CHECK, self.machine_check);
         cr4.set(Cr4::CR4_ENABLE_SMEP, self.smep);
         cr4.set(Cr4::CR4_ENABLE_SMAP, self.smap);
         // SAFETY: the bits that the kernel's own code runs with already.
