@@ -269,6 +269,37 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_the_loader_does_not_matter() {
+        const TIB: u64 = 1 << 40;
+        let mut regions = [
+            (TIB, 2 * TIB, 1),
+            (0x10_0000, 0x4000_0000, 1),
+            (0xFEE0_0000, 0xFEE0_1000, 2),
+            (0x3000_0000, 0x3000_2000, 4),
+            (0, 0x9_F000, 1),
+            (0x2FFF_F000, 0x3000_1000, 3),
+        ];
+        let expected = [
+            (0, 0x9_F000),
+            (0x10_0000, 0x2FFF_F000),
+            (0x3000_2000, 0x4000_0000),
+            (TIB, 2 * TIB),
+        ];
+        for _ in 0..regions.len() {
+            regions.rotate_left(1);
+            let map = map(&regions);
+            let mut ranges = map.free(&[]).ranges().to_vec();
+            ranges.sort_unstable();
+            assert_eq!(ranges, expected);
+            // Below 4 GiB, whatever lies above.
+            let highest = map.free(&[]).take(0x3_0000, PAGE, 0x20_0000, 1 << 32);
+            assert_eq!(highest, None, "no hole of 768 MiB is left");
+            let taken = map.free(&[]).take(0x1_0000, 0x20_0000, 0x20_0000, 1 << 32);
+            assert_eq!(taken, Some(0x20_0000));
+        }
+    }
+
+    #[test]
     fn regions_beyond_the_capacity_are_counted() {
         let mut map = MemoryMap::empty();
         for at in 0..300 {

@@ -76,7 +76,12 @@ impl CpuList {
                 }
             }
             None => {
-                self.count = (self.count + 1).min(Self::CAPACITY);
+                if self.count == Self::CAPACITY {
+                    // The last one makes room.
+                    self.dropped += 1;
+                } else {
+                    self.count += 1;
+                }
                 if let Some(all) = self.ids.get_mut(..self.count) {
                     all.rotate_right(1);
                 }
@@ -180,6 +185,25 @@ mod tests {
         assert_eq!(read(&[X2_300, &[0, 40, 0, 1, 1, 0, 0, 0]]).ids(), [300]);
         assert_eq!(read(&[X2_300, &[9]]).ids(), [300]);
         assert!(read(&[&[0, 3, 0]]).ids().is_empty());
+    }
+
+    #[test]
+    fn a_large_machine_is_cut_and_says_so() {
+        let mut cpus = CpuList::empty();
+        let entries: Vec<_> = (0..1_030_u32)
+            .map(|number| {
+                let [a, b, c, d] = (number * 3).to_le_bytes();
+                [9, 16, 0, 0, a, b, c, d, 1, 0, 0, 0, 0, 0, 0, 0]
+            })
+            .collect();
+        let entries: Vec<_> = entries.iter().map(<[u8; 16]>::as_slice).collect();
+        read_madt(&madt(&entries), &mut cpus);
+        assert_eq!((cpus.ids().len(), cpus.dropped()), (1_024, 6));
+        assert_eq!(cpus.ids().last(), Some(&(1_023 * 3)));
+        // The boot CPU is one that did not fit.
+        cpus.put_first(1_029 * 3);
+        assert_eq!((cpus.ids().len(), cpus.dropped()), (1_024, 7));
+        assert_eq!(cpus.ids().first(), Some(&(1_029 * 3)));
     }
 
     #[test]

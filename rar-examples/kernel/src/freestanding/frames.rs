@@ -43,6 +43,16 @@ pub fn take(pages: u64, alignment: u64) -> Option<u64> {
     Some(start)
 }
 
+/// Returns how many bytes [`take`] still has, in however many pieces.
+pub(crate) fn left() -> u64 {
+    let free = FREE.lock();
+    let pieces = free
+        .ranges()
+        .iter()
+        .map(|(start, end)| end.min(&LIMIT).saturating_sub(*start.max(&FLOOR)));
+    pieces.sum()
+}
+
 /// Puts a value where it stays for ever; `None` when memory is exhausted.
 #[must_use]
 pub fn place<T: 'static>(value: T) -> Option<&'static T> {

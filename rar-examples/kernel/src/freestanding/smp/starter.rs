@@ -17,6 +17,8 @@ const INIT_MICROSECONDS: u64 = 10_000;
 const CLAIM_MILLISECONDS: u64 = 1_000;
 const READY_MILLISECONDS: u64 = 10_000;
 const UNREACHABLE: &str = "it cannot be addressed";
+/// What is left for tests when many CPUs share little memory.
+const RESERVE: u64 = 16 << 20;
 const NO_PAGE: &str = "there is no free page below 1 MiB";
 
 static TRAMPOLINE: Once<Trampoline> = Once::new();
@@ -51,7 +53,10 @@ pub(crate) fn start(mut listed: CpuList) {
     for &id in others() {
         let started = trampoline
             .ok_or(NO_PAGE)
-            .and_then(|page| start_one(page, id, number, &mut spare));
+            .and_then(|page| match frames::left() {
+                ..RESERVE => Err("no memory for more CPUs"),
+                _ => start_one(page, id, number, &mut spare),
+            });
         match started {
             Ok(cpu) => {
                 add(cpu);
