@@ -325,6 +325,10 @@ pub(crate) enum Boot {
     Usb,
     /// By a BIOS, from a USB stick
     BiosUsb,
+    /// By a BIOS, from the network
+    Pxe,
+    /// By a UEFI firmware, from the network
+    UefiPxe,
 }
 
 /// Returns the words if they can stand in a GRUB menu.

@@ -52,7 +52,15 @@ pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
     if let Some((boot, emulator)) = args.run.zip(emulator) {
         // Its console is what a person wants to see.
         let shell = Shell { verbose: true };
-        let finished = run(boot, &args.machine, &emulator, &output, shell)?;
+        let network = tempfile::Builder::new().prefix("rar-netboot-").tempdir();
+        let network = network.context("cannot create a folder for temporary files")?;
+        let mut image = output;
+        if machine::by_network(boot) {
+            setup::network_boot(Install::Allowed, shell)?;
+            image = network.path().join("tree");
+            grub::network_tree(&elf, &menu, &image, shell)?;
+        }
+        let finished = run(boot, &args.machine, &emulator, &image, shell)?;
         return verdict(&finished, &args.machine);
     }
     Ok(())
@@ -86,7 +94,7 @@ pub(crate) fn run(
     boot: Boot,
     machine: &MachineArgs,
     emulator: &Qemu,
-    iso: &Path,
+    image: &Path,
     shell: Shell,
 ) -> Result<Finished> {
     let files = tempfile::Builder::new().prefix("rar-boot-").tempdir();
@@ -102,7 +110,7 @@ pub(crate) fn run(
         machine,
         Files {
             qemu: &emulator.path,
-            iso,
+            image,
             firmware: firmware.as_ref(),
             monitor: machine.screenshots.is_some().then_some(&socket),
         },

@@ -12,8 +12,8 @@ use std::path::Path;
 pub(crate) struct Files<'f> {
     /// The emulator.
     pub(crate) qemu: &'f Path,
-    /// The image.
-    pub(crate) iso: &'f Path,
+    /// The image: an ISO file, or for a boot from the network the folder of a TFTP server.
+    pub(crate) image: &'f Path,
     /// The firmware, for a boot by UEFI, with variables that may be written.
     pub(crate) firmware: Option<&'f Firmware>,
     /// The monitor's socket, if somebody listens.
@@ -51,7 +51,12 @@ pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Resul
             &format!("{flash},file={}", escape(variables)),
         ]);
     }
-    let medium = format!("format=raw,readonly=on,file={}", escape(utf8(files.iso)?));
+    let image = escape(utf8(files.image)?);
+    let medium = format!("format=raw,readonly=on,file={image}");
+    let network = |program: &str| {
+        let host = format!("user,id=net,restrict=on,tftp={image},bootfile=boot/grub/{program}");
+        ["-netdev".to_owned(), host]
+    };
     cmd = match boot {
         Boot::Bios | Boot::Uefi => cmd.args(["-drive", &format!("media=cdrom,{medium}")]),
         Boot::Usb | Boot::BiosUsb => cmd.args([
@@ -62,6 +67,12 @@ pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Resul
             "-device",
             "usb-storage,drive=stick",
         ]),
+        Boot::Pxe => cmd
+            .args(network("i386-pc/core.0"))
+            .args(["-device", "e1000,netdev=net"]),
+        Boot::UefiPxe => cmd
+            .args(network("x86_64-efi/core.efi"))
+            .args(["-device", "e1000,netdev=net"]),
     };
     if let Some(socket) = files.monitor {
         let socket = escape(utf8(socket)?);
@@ -73,7 +84,12 @@ pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Resul
 /// Returns whether a firmware file is needed.
 pub(crate) const fn by_uefi(boot: Boot) -> bool {
     match boot {
-        Boot::Uefi | Boot::Usb => true,
-        Boot::Bios | Boot::BiosUsb => false,
+        Boot::Uefi | Boot::Usb | Boot::UefiPxe => true,
+        Boot::Bios | Boot::BiosUsb | Boot::Pxe => false,
     }
+}
+
+/// Returns whether the image is the folder of a TFTP server.
+pub(crate) const fn by_network(boot: Boot) -> bool {
+    matches!(boot, Boot::Pxe | Boot::UefiPxe)
 }

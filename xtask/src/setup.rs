@@ -111,6 +111,27 @@ const FIRMWARE: Need = Need {
     brew: "",
 };
 
+const NETWORK_BOOT: Need = Need {
+    what: "the boot program of QEMU's network cards",
+    present: || NETWORK_ROMS.iter().any(|rom| Path::new(rom).is_file()),
+    debian: "ipxe-qemu",
+    fedora: "ipxe-roms-qemu",
+    arch: "qemu-system-x86-firmware",
+    brew: "",
+};
+
+/// Where distributions put it.
+const NETWORK_ROMS: [&str; 3] = [
+    "/usr/lib/ipxe/qemu/pxe-e1000.rom",
+    "/usr/share/ipxe/qemu/pxe-e1000.rom",
+    "/usr/share/qemu/pxe-e1000.rom",
+];
+
+/// Provides what boots a guest from the network.
+pub(crate) fn network_boot(install: Install, shell: Shell) -> Result<()> {
+    provide(&[NETWORK_BOOT], install, shell)
+}
+
 /// Where distributions put the firmware: its code and its empty variables.
 const FIRMWARES: [(&str, &str); 4] = [
     (

@@ -27,6 +27,8 @@ pub struct TextGrid {
 }
 
 const BLANK: u8 = b' ';
+/// A full screen goes up by this share of it at once: drawing it anew for every line would take longer than the tests.
+const SCROLLED_SHARE: usize = 8;
 /// What no cell shows: it differs from all that is wanted.
 const UNKNOWN: u8 = 0;
 
@@ -101,12 +103,14 @@ impl TextGrid {
             self.row += 1;
             return;
         }
+        let scrolled = (self.rows / SCROLLED_SHARE).max(1);
         if let Some(rows) = self.wanted.get_mut(..self.rows) {
-            rows.rotate_left(1);
-            if let Some(last) = rows.last_mut() {
-                last.fill(BLANK);
+            rows.rotate_left(scrolled);
+            for row in rows.iter_mut().rev().take(scrolled) {
+                row.fill(BLANK);
             }
         }
+        self.row = self.rows - scrolled;
     }
 
     /// Hands every cell that differs from what was drawn last to `draw`.
@@ -156,6 +160,14 @@ mod tests {
         assert_eq!(shown(&grid(4, 3, "abcdef\ngh\n")), ["abcd", "ef", "gh"]);
         assert_eq!(shown(&grid(4, 3, "1\n2\n3\n4\n5\n")), ["3", "4", "5"]);
         assert_eq!(shown(&grid(4, 3, "abcd\nef\n")), ["abcd", "ef", ""]);
+    }
+
+    #[test]
+    fn a_high_screen_scrolls_by_a_share_of_it() {
+        let lines: String = (0..17).map(|line| format!("{line}\n")).collect();
+        let shown = shown(&grid(4, 16, &lines));
+        assert_eq!(shown[0], "2");
+        assert_eq!(shown[14..], ["16", ""]);
     }
 
     #[test]

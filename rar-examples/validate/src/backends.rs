@@ -1,5 +1,6 @@
 //! The backends, one after the other.
 
+use rar_kernel::unit::LaterError;
 use rar_kernel::{Once, clock, lab, println, smp, unit};
 use rar_percpu::CpuId;
 use rar_suite::List;
@@ -16,8 +17,10 @@ static SUITE_OPTIONS: Once<rar_suite::Options<'static>> = Once::new();
 pub(crate) enum Outcome {
     /// Its suite ran to the end.
     Ran,
-    /// It did not run.
+    /// It did not run, and the next one can.
     NotRun(&'static str),
+    /// CPUs are where they should not be, and nothing can follow.
+    Stuck(&'static str),
 }
 
 /// Runs the suite on one backend, on every CPU.
@@ -29,21 +32,24 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
         initiators: options.initiators,
         risky: options.risky,
     });
-    if backend == Backend::Vrar
-        && let Err(error) = unit::launch_everywhere(
-            unit::GuestApic::X2apic,
-            options.defect.and_then(unit::Defect::by_name),
-        )
-    {
-        println!("no shim: {error}");
-        return Outcome::NotRun("the processor cannot carry the shim");
+    if backend == Backend::Vrar {
+        let defect = options.defect.and_then(unit::Defect::by_name);
+        if let Err(error) = unit::launch_everywhere(unit::GuestApic::X2apic, defect) {
+            println!("no shim: {error}");
+            return match error {
+                LaterError::Memory(_) | LaterError::Refused { .. } => {
+                    Outcome::NotRun("the processor cannot carry the shim")
+                }
+                _ => Outcome::Stuck("some CPUs are guests of the shim and some are not"),
+            };
+        }
     }
     let support = match backend {
         Backend::Software => None,
         Backend::Hardware | Backend::Vrar => match unit::detect() {
             Ok(support) => Some(support),
             Err(error) => {
-                println!("no RAR: {error}");
+                println!("{error}");
                 return Outcome::NotRun("the processor has no RAR");
             }
         },
@@ -57,7 +63,7 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
     if clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
         Outcome::Ran
     } else {
-        Outcome::NotRun("a CPU did not return from the suite")
+        Outcome::Stuck("a CPU did not return from the suite")
     }
 }
 
@@ -71,6 +77,6 @@ fn on_each_cpu(_: CpuId) {
 pub(crate) fn enumerate() {
     match unit::detect() {
         Ok(support) => println!("RAR: {support:?}"),
-        Err(error) => println!("no RAR: {error}"),
+        Err(error) => println!("{error}"),
     }
 }

@@ -7,7 +7,7 @@ mod ending;
 mod pages;
 mod progress;
 
-use rar_kernel::{ExitCode, Once, apic, console, exit, lost, println, screen, smp, watchdog};
+use rar_kernel::{ExitCode, Once, apic, console, exit, lost, println, screen, smp, unit, watchdog};
 use rar_validate::{Backend, Options, Run};
 
 use crate::backends::Outcome;
@@ -34,6 +34,14 @@ fn main() -> ! {
     println!("options: {}", line.as_str());
     // Read again, so that what is told reaches the outputs that were asked for.
     let _same = Options::read(line, |complaint| println!("{complaint}"));
+    if let Some(name) = options
+        .defect
+        .filter(|name| unit::Defect::by_name(name).is_none())
+    {
+        println!(
+            "option defect={name} makes no sense, and the units stay whole; `cargo xtask defects --list` shows the names"
+        );
+    }
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
@@ -59,10 +67,16 @@ fn main() -> ! {
         backends::enumerate();
     }
     for backend in Backend::ALL {
-        if options.wants(backend)
-            && let Outcome::NotRun(why) = backends::run(backend, &options)
-        {
-            println!("{} not run: {why}", backend.name());
+        if !options.wants(backend) {
+            continue;
+        }
+        match backends::run(backend, &options) {
+            Outcome::Ran => {}
+            Outcome::NotRun(why) => println!("{} not run: {why}", backend.name()),
+            Outcome::Stuck(why) => {
+                println!("{} ended the run: {why}", backend.name());
+                break;
+            }
         }
     }
     ending::finish(&options)
