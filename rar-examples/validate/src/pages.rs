@@ -1,6 +1,8 @@
 //! What is shown at the end, page by page.
 
-use rar_kernel::{println, screen};
+use core::fmt;
+
+use rar_kernel::{console, screen};
 use rar_validate::Tally;
 
 use crate::progress;
@@ -23,18 +25,26 @@ impl Pages {
         1
     }
 
-    /// Prints the summary.
+    /// Prints the summary on every output.
     pub(crate) fn print(&self) {
+        self.lines(console::print_line);
+    }
+
+    fn lines(&self, line: fn(fmt::Arguments<'_>)) {
         for part in self.tally.parts() {
             let ended = if part.ended { "" } else { ", not to the end" };
-            println!("{:9} {}{ended}", part.backend.as_str(), part.counts);
+            line(format_args!(
+                "{:9} {}{ended}",
+                part.backend.as_str(),
+                part.counts
+            ));
         }
-        println!("verdict: {}", self.tally.verdict());
+        line(format_args!("verdict: {}", self.tally.verdict()));
     }
 
     /// Shows one page on the screen.
     pub(crate) fn show(&self, _page: u32) {
         screen::clear();
-        self.print();
+        self.lines(screen::print_line);
     }
 }

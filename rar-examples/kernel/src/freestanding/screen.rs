@@ -118,8 +118,8 @@ pub fn clear() {
     });
 }
 
-/// Writes one line.
-pub(super) fn print_line(text: fmt::Arguments<'_>) {
+/// Writes one line on the screen alone.
+pub fn print_line(text: fmt::Arguments<'_>) {
     let _done = with(|screen| {
         // There is nowhere to say it if formatting fails.
         let _ = screen.write_fmt(text);
