@@ -1,0 +1,80 @@
+//! One entry of a report.
+
+use crate::event::{EndReason, Event};
+use crate::machine::Machine;
+use crate::measurement::Measurement;
+use crate::outcome::TestResult;
+use crate::registers::Registers;
+use serde::{Deserialize, Serialize};
+
+/// One entry of a report. The first is a [`Head`], the last is the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record<'a> {
+    /// What report this is.
+    Head(Head<'a>),
+    /// The machine.
+    Machine(Machine<'a>),
+    /// Registers as they were read.
+    Registers(Registers),
+    /// Anything worth knowing that has no record of its own.
+    Fact(Fact<'a>),
+    /// A test.
+    Result(TestResult<'a>),
+    /// A measurement.
+    Measurement(Measurement<'a>),
+    /// Something that went wrong.
+    Event(Event<'a>),
+    /// The end, and how many records there was no room for.
+    End(EndReason, LeftOut),
+}
+
+/// What report this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head<'a> {
+    /// The version of the records, see [`FORMAT`](crate::FORMAT).
+    pub format: u16,
+    /// What tells this report from others: a new one for each run.
+    pub id: u32,
+    /// The version of the program that wrote it.
+    pub project: &'a str,
+}
+
+/// Anything worth knowing that has no record of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact<'a> {
+    /// What it is about.
+    pub key: &'a str,
+    /// What is so.
+    pub value: &'a str,
+}
+
+/// How many records there was no room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Tests.
+    pub results: u32,
+    /// Measurements.
+    pub measurements: u32,
+    /// Events.
+    pub events: u32,
+    /// All others.
+    pub others: u32,
+}
+
+impl LeftOut {
+    /// Returns whether nothing was left out.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn count(&mut self, record: &Record<'_>) {
+        let counter = match record {
+            Record::Result(_) => &mut self.results,
+            Record::Measurement(_) => &mut self.measurements,
+            Record::Event(_) => &mut self.events,
+            _ => &mut self.others,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}
