@@ -262,6 +262,8 @@ impl Run {
             cpus,
             backend,
             before: None,
+            defect: None,
+            answer: None,
             apic: Apic::X2apic,
             thread: Thread::Single,
             tests: Tests::Functional,

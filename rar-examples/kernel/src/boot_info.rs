@@ -22,6 +22,17 @@ pub enum Rsdp {
     Copy([u8; 36]),
 }
 
+/// What started the boot loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// Nobody said.
+    Unknown,
+    /// A BIOS.
+    Bios,
+    /// A UEFI firmware.
+    Uefi,
+}
+
 /// The loader's information, copied so that its memory may be reused.
 #[derive(Clone, Debug)]
 pub struct BootInfo {
@@ -33,6 +44,10 @@ pub struct BootInfo {
     pub rsdp: Option<Rsdp>,
     /// What the loader left on, when it says.
     pub display: Option<Display>,
+    /// What started the loader.
+    pub firmware: Firmware,
+    /// What the loader calls itself; empty if it does not say.
+    pub loader: CommandLine,
 }
 
 impl BootInfo {
@@ -44,6 +59,8 @@ impl BootInfo {
             memory: MemoryMap::empty(),
             rsdp: None,
             display: None,
+            firmware: Firmware::Unknown,
+            loader: CommandLine::empty(),
         }
     }
 }

@@ -42,4 +42,4 @@ pub use lab::KernelLab;
 pub use machine::KernelMachine;
 pub use once::Once;
 pub use smp::Cpus;
-pub use spin::SpinLock;
+pub use spin::{SpinGuard, SpinLock};

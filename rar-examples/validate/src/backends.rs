@@ -72,11 +72,3 @@ fn on_each_cpu(_: CpuId) {
         lab.run(options);
     }
 }
-
-/// Prints what the boot CPU says of RAR.
-pub(crate) fn enumerate() {
-    match unit::detect() {
-        Ok(support) => println!("RAR: {support:?}"),
-        Err(error) => println!("{error}"),
-    }
-}

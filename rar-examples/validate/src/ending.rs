@@ -3,6 +3,7 @@
 use rar_kernel::keyboard::{self, Key};
 use rar_kernel::lost::Lost;
 use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
+use rar_report::{EndReason, EventKind};
 use rar_validate::{End, Options, Verdict};
 
 use crate::OPTIONS;
@@ -15,9 +16,9 @@ const ROUNDS: u32 = 3;
 const LOOK_MICROSECONDS: u64 = 10_000;
 
 /// Shows what was found, then ends as the options say.
-pub(crate) fn finish(options: &Options<'_>) -> ! {
+pub(crate) fn finish(options: &Options<'_>, reason: EndReason) -> ! {
     let verdict = progress::tally().verdict();
-    let pages = Pages::new();
+    let pages = Pages::new(reason);
     pages.print();
     if options.page_seconds > 0 {
         turn_pages(&pages, options);
@@ -42,13 +43,30 @@ pub(crate) fn finish(options: &Options<'_>) -> ! {
 /// The end of a run that cannot go on: what is known is shown.
 pub(crate) fn give_up(lost: &Lost<'_>) -> ! {
     let running = progress::tally();
-    println!("the run ended in test {}: {}", running.running(), lost.why);
-    for cpu in lost.silent() {
-        println!("CPU {cpu} does not answer, not even an NMI");
+    let test = running.running();
+    let mut silent = lost.silent().peekable();
+    let reason = if silent.peek().is_some() {
+        EndReason::CpusLost
+    } else {
+        EndReason::Hung
+    };
+    progress::happened(
+        EventKind::Hung,
+        Some(lost.cpu),
+        test,
+        format_args!("{}", lost.why),
+    );
+    for cpu in silent {
+        progress::happened(
+            EventKind::CpuSilent,
+            Some(cpu),
+            test,
+            format_args!("CPU {cpu} does not answer, not even an NMI"),
+        );
     }
-    println!("the tests after it were not run, since a CPU that is lost cannot be replaced");
+    println!("what was to follow is not run, since a CPU that is lost cannot be replaced");
     match OPTIONS.get() {
-        Some(options) => finish(options),
+        Some(options) => finish(options, reason),
         None => exit(ExitCode::Failure),
     }
 }

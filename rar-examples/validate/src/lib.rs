@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), no_std)]
 
+mod collection;
 mod options;
 mod tally;
+mod words;
 
+pub use collection::{Collection, Happening};
 pub use options::{Backend, Complaint, End, LEGAL, Options, Run, Stop};
 pub use tally::{Counts, Finished, Name, Part, Tally, Verdict};
+pub use words::Words;

@@ -4,15 +4,23 @@
 
 mod backends;
 mod ending;
+mod machine;
 mod pages;
 mod progress;
+mod report;
 
-use rar_kernel::{ExitCode, Once, apic, console, exit, lost, println, screen, smp, unit, watchdog};
-use rar_validate::{Backend, Options, Run};
+use rar_kernel::{
+    ExitCode, Once, apic, clock, console, exit, lost, println, screen, smp, unit, watchdog,
+};
+use rar_report::{EndReason, EventKind};
+use rar_validate::{Backend, Options};
 
 use crate::backends::Outcome;
 
 rar_kernel::entry!(main);
+
+/// How long CPUs may take to read their registers.
+const ENUMERATION_MILLISECONDS: u64 = 10_000;
 
 /// For a run that ends on another CPU, in the middle.
 static OPTIONS: Once<Options<'static>> = Once::new();
@@ -33,18 +41,31 @@ fn main() -> ! {
     println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
     println!("options: {}", line.as_str());
     // Read again, so that what is told reaches the outputs that were asked for.
-    let _same = Options::read(line, |complaint| println!("{complaint}"));
+    let _same = Options::read(line, |complaint| {
+        progress::happened(
+            EventKind::OptionIgnored,
+            None,
+            "",
+            format_args!("{complaint}"),
+        );
+    });
     if let Some(name) = options
         .defect
         .filter(|name| unit::Defect::by_name(name).is_none())
     {
-        println!(
+        let text = format_args!(
             "option defect={name} makes no sense, and the units stay whole; `cargo xtask defects --list` shows the names"
         );
+        progress::happened(EventKind::OptionIgnored, None, "", text);
     }
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
+    println!("{}", kernel.facts());
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
+    for id in smp::cpus().map_or(&[][..], smp::Cpus::missing) {
+        let text = format_args!("the CPU with APIC id {id} did not start");
+        progress::happened(EventKind::CpuMissing, None, "", text);
+    }
     match screen::display() {
         Some(display) => println!("screen: {display}"),
         None => println!("screen: none"),
@@ -63,21 +84,29 @@ fn main() -> ! {
         });
     }
     let _first = OPTIONS.set(options);
-    if options.run == Run::Enumerate {
-        backends::enumerate();
+    smp::run_on_all(machine::ask);
+    if !clock::wait_until(ENUMERATION_MILLISECONDS, smp::everyone_done) {
+        println!("a CPU does not say what it knows of RAR");
     }
+    machine::enumerations(|same| println!("{}", machine::Line(same)));
+    let mut reason = EndReason::Complete;
     for backend in Backend::ALL {
         if !options.wants(backend) {
             continue;
         }
         match backends::run(backend, &options) {
             Outcome::Ran => {}
-            Outcome::NotRun(why) => println!("{} not run: {why}", backend.name()),
+            Outcome::NotRun(why) => {
+                let text = format_args!("{} not run: {why}", backend.name());
+                progress::happened(EventKind::BackendUnavailable, None, "", text);
+            }
             Outcome::Stuck(why) => {
-                println!("{} ended the run: {why}", backend.name());
+                let text = format_args!("{} ended the run: {why}", backend.name());
+                progress::happened(EventKind::Hung, None, "", text);
+                reason = EndReason::Hung;
                 break;
             }
         }
     }
-    ending::finish(&options)
+    ending::finish(&options, reason)
 }

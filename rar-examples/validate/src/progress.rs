@@ -1,13 +1,18 @@
 //! What the suite reports, taken in as it comes: one line for each test, one for each violation.
 
+use core::fmt;
+
 use rar_kernel::{SpinLock, println};
+use rar_report::{EventKind, Writer};
 use rar_suite::{Outcome, Record};
-use rar_validate::Tally;
+use rar_validate::{Collection, Happening, Name, Tally, Words};
 
 static TALLY: SpinLock<Tally> = SpinLock::new(Tally::new());
+static COLLECTION: SpinLock<Collection> = SpinLock::new(Collection::new());
 
 /// Takes in a record. Called on the CPU that emits it.
 pub(crate) fn on_record(record: &Record<'_>) {
+    COLLECTION.lock().add(record);
     let finished = TALLY.lock().add(record);
     if let Some(finished) = finished {
         println!("{finished}");
@@ -40,4 +45,20 @@ pub(crate) fn on_record(record: &Record<'_>) {
 /// Returns what was seen so far.
 pub(crate) fn tally() -> Tally {
     *TALLY.lock()
+}
+
+/// Tells on every output, and in the report, of something beside the tests.
+pub(crate) fn happened(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
+    println!("{text}");
+    COLLECTION.lock().happened(Happening {
+        kind,
+        cpu,
+        test: Name::new(test),
+        text: Words::of(text),
+    });
+}
+
+/// Writes what was collected into a report.
+pub(crate) fn write(writer: &mut Writer<'_>) {
+    COLLECTION.lock().write(writer);
 }

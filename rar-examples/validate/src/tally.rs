@@ -4,6 +4,11 @@ use core::fmt;
 
 use rar_suite::{Outcome, Record};
 
+use crate::words::Words;
+
+/// Room for the name of a test or a backend.
+pub type Name = Words<40>;
+
 /// How many runs ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -79,36 +84,6 @@ pub struct Part {
     pub counts: Counts,
     /// Whether its suite came to its end.
     pub ended: bool,
-}
-
-/// A short name, copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name {
-    bytes: [u8; 40],
-    length: usize,
-}
-
-impl Name {
-    const EMPTY: Self = Self {
-        bytes: [0; 40],
-        length: 0,
-    };
-
-    fn new(text: &str) -> Self {
-        let mut name = Self::EMPTY;
-        for (to, from) in name.bytes.iter_mut().zip(text.bytes()) {
-            *to = from;
-            name.length += 1;
-        }
-        name
-    }
-
-    /// Returns the name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..self.length).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
-    }
 }
 
 /// A test that has run for every initiator.

@@ -1,7 +1,7 @@
 //! The tag list of a multiboot2 loader (Multiboot2 specification 2.0, "Boot information format").
 
 use super::framebuffer::read_framebuffer;
-use super::{BootInfo, BootInfoError, Rsdp, number, number32};
+use super::{BootInfo, BootInfoError, Firmware, Rsdp, number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
 const HEADER_LENGTH: u64 = 8;
@@ -10,8 +10,11 @@ const MAXIMUM_LENGTH: u64 = 1 << 20;
 
 const TAG_END: u32 = 0;
 const TAG_COMMAND_LINE: u32 = 1;
+const TAG_LOADER: u32 = 2;
 const TAG_MEMORY_MAP: u32 = 6;
 const TAG_FRAMEBUFFER: u32 = 8;
+/// The tags that only a UEFI firmware causes: its system table, its memory map, its services, the image handle.
+const TAGS_UEFI: [u32; 6] = [11, 12, 17, 18, 19, 20];
 const TAG_ACPI_OLD: u32 = 14;
 const TAG_ACPI_NEW: u32 = 15;
 
@@ -35,6 +38,7 @@ pub fn read_multiboot2(
         .filter(|total| (HEADER_LENGTH..=MAXIMUM_LENGTH).contains(total))
         .ok_or(malformed("multiboot2 information", address))?;
 
+    into.firmware = Firmware::Bios;
     let mut offset = HEADER_LENGTH;
     loop {
         let at = address.saturating_add(offset);
@@ -60,10 +64,12 @@ pub fn read_multiboot2(
             TAG_MEMORY_MAP => {
                 read_memory_map(body, into).ok_or(malformed("multiboot2 memory map", at))?;
             }
+            TAG_LOADER => into.loader.copy_from_bytes(body),
             TAG_FRAMEBUFFER => into.display = read_framebuffer(body),
             // The new RSDP wins over the old one, in whichever order they come.
             TAG_ACPI_NEW => into.rsdp = Some(copy_rsdp(body)),
             TAG_ACPI_OLD if into.rsdp.is_none() => into.rsdp = Some(copy_rsdp(body)),
+            other if TAGS_UEFI.contains(&other) => into.firmware = Firmware::Uefi,
             _ => {}
         }
         offset = offset.saturating_add(size).next_multiple_of(8);
@@ -148,6 +154,19 @@ mod tests {
         assert_eq!(info.command_line.as_str(), "list=all");
         assert_eq!(info.rsdp, Some(Rsdp::Copy([2; 36])));
         assert_eq!(info.memory.regions()[0].end, 0x50_0000);
+    }
+
+    #[test]
+    fn the_loader_names_itself_and_shows_the_firmware() {
+        let map = memory_map();
+        let mut info = BootInfo::empty();
+        let bios = [(2, &b"GRUB 2.06\0"[..]), (6, &map), (0, &[])];
+        read_multiboot2(0x8000, &information(&bios), &mut info).unwrap();
+        assert_eq!(info.loader.as_str(), "GRUB 2.06");
+        assert_eq!(info.firmware, Firmware::Bios);
+        let uefi = [(6, &map[..]), (12, &[0; 8]), (0, &[])];
+        read_multiboot2(0x8000, &information(&uefi), &mut info).unwrap();
+        assert_eq!(info.firmware, Firmware::Uefi);
     }
 
     #[test]

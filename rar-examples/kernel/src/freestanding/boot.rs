@@ -93,6 +93,18 @@ impl Kernel {
         &self.boot.command_line
     }
 
+    /// Returns what started the boot loader.
+    #[must_use]
+    pub fn firmware(&self) -> crate::Firmware {
+        self.boot.firmware
+    }
+
+    /// Returns what the boot loader calls itself.
+    #[must_use]
+    pub fn loader(&self) -> &str {
+        self.boot.loader.as_str()
+    }
+
     /// Returns the time stamp counter's rate.
     #[must_use]
     pub fn clock(&self) -> Clock {

@@ -67,7 +67,7 @@ pub fn print_line(text: fmt::Arguments<'_>) {
 }
 
 /// Prints one line that no person reads: on the serial port only.
-pub(crate) fn print_serial_line(text: fmt::Arguments<'_>) {
+pub fn print_serial_line(text: fmt::Arguments<'_>) {
     print(text, Where::Serial);
 }
 

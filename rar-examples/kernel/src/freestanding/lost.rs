@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 use super::exit::{ExitCode, exit};
 use super::percpu::PerCpu;
-use super::{Once, apic, clock, console, irq, log, percpu, screen, smp};
+use super::{Once, apic, clock, console, irq, log, paging, percpu, screen, smp};
 use crate::{CpuList, println};
 
 const NOBODY: u32 = 0;
@@ -21,8 +21,11 @@ static ANSWERED: [AtomicBool; CpuList::CAPACITY] =
     [const { AtomicBool::new(false) }; CpuList::CAPACITY];
 /// Null, or a function of type [`Ending`].
 static ENDING: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// The top of the stack that the ending runs on: who gives up may be on a small one.
+static STACK: Once<u64> = Once::new();
+const STACK_PAGES: u64 = 32;
 
-/// What makes the report; it runs on the CPU that gave up, on whatever stack that CPU has, and no other CPU runs any more.
+/// What makes the report; it runs on the CPU that gave up, on a stack of its own, and no other CPU runs any more.
 pub type Ending = fn(&Lost<'_>) -> !;
 
 /// Why a run ended, and who did not answer.
@@ -44,9 +47,13 @@ impl Lost<'_> {
     }
 }
 
-/// Names the function that ends a run which cannot go on. Without one the machine ends at once.
+/// Names the function that ends a run which cannot go on. Without one, or without memory for its stack, the machine ends at once.
 pub fn set_ending(ending: Ending) {
-    ENDING.store(ending as *mut (), Ordering::Release);
+    if let Ok(top) = paging::map_stack(STACK_PAGES)
+        && STACK.set(top).is_some()
+    {
+        ENDING.store(ending as *mut (), Ordering::Release);
+    }
 }
 
 pub(super) fn is_expected() -> bool {
@@ -84,9 +91,33 @@ pub(super) fn give_up(why: fmt::Arguments<'_>) -> ! {
     screen::seize();
     log::drain_after_panic();
     println!("GIVING UP on CPU {me}: {why}");
-    // SAFETY: every pointer but null was stored by `set_ending` from a function of this type.
+    let lost = Lost { cpu: me, why };
+    let Some(&top) = STACK.get() else {
+        exit(ExitCode::Failure)
+    };
+    // SAFETY: only the first CPU comes here, once, so the stack is nobody else's, and it is mapped on every CPU; what this stack holds stays,
+    // since nothing returns to it. The call leaves the stack pointer as the calling convention wants it.
+    unsafe {
+        core::arch::asm!(
+            "mov rsp, {top}",
+            "xor ebp, ebp",
+            "call {end}",
+            "ud2",
+            top = in(reg) top,
+            end = sym end_on_own_stack,
+            in("rdi") &raw const lost,
+            options(noreturn),
+        )
+    }
+}
+
+extern "C" fn end_on_own_stack(lost: *const Lost<'_>) -> ! {
+    // SAFETY: `give_up` passes a value on the stack that it has left for good.
+    let lost = unsafe { &*lost };
+    let ending = ENDING.load(Ordering::Acquire);
+    // SAFETY: not null, or `give_up` would not have come here; stored by `set_ending` from a function of this type.
     let ending = unsafe { core::mem::transmute::<*mut (), Ending>(ending) };
-    ending(&Lost { cpu: me, why })
+    ending(lost)
 }
 
 /// Stops every other CPU that still answers.

@@ -15,7 +15,7 @@ pub use rar_vrar::{Defect, LaunchError};
 use super::address::word;
 use super::frames::{self, PAGE};
 use super::paging::{self, MapError};
-use super::{Once, percpu};
+use super::{Once, percpu, probe};
 use crate::{CommandLine, println};
 
 static SHIM: Once<Shim> = Once::new();
@@ -108,6 +108,30 @@ pub fn offences() -> Offences {
             count: all.count + count,
             what: if count > 0 { what } else { all.what },
         })
+}
+
+/// What this CPU says of RAR: each register, or `None` where reading it raises #GP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enumeration {
+    /// EDX of CPUID leaf 7, where there is one.
+    pub cpuid_7_edx: Option<u32>,
+    /// IA32_CORE_CAPABILITIES.
+    pub core_capabilities: Option<u64>,
+    /// IA32_RAR_CTRL, IA32_RAR_ACT_VEC, IA32_RAR_PAYLOAD_BASE, IA32_RAR_INFO.
+    pub registers: [Option<u64>; 4],
+}
+
+/// Reads what this CPU says of RAR, whether detection would believe it or not.
+#[must_use]
+pub fn enumerate() -> Enumeration {
+    // SAFETY: reading the register has no side effect, and where it does not exist the #GP is caught.
+    let read = |register| unsafe { probe::read_register(register) };
+    let leaves = core::arch::x86_64::__cpuid(0).eax;
+    Enumeration {
+        cpuid_7_edx: (leaves >= 7).then(|| core::arch::x86_64::__cpuid_count(7, 0).edx),
+        core_capabilities: read(0xCF),
+        registers: [0xED, 0xEE, 0xEF, 0xF0].map(read),
+    }
 }
 
 core::arch::global_asm!(include_str!("cpu/registers.s"), options(att_syntax));

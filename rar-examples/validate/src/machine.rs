@@ -1,0 +1,133 @@
+//! The machine, as a report describes it.
+
+use core::fmt;
+
+use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, apic, smp, unit};
+use rar_percpu::CpuId;
+use rar_report::{ApicMode, Machine, Record, RegisterRead, Registers, TscSource, Writer};
+use rar_suite::MAX_CPUS;
+use rar_validate::Words;
+use x86::cpuid;
+
+/// What each CPU says of RAR, before any shim.
+static SEEN: SpinLock<[Option<unit::Enumeration>; MAX_CPUS]> = SpinLock::new([None; MAX_CPUS]);
+
+/// Asks the CPU that calls it.
+pub(crate) fn ask(cpu: CpuId) {
+    let answer = unit::enumerate();
+    if let Some(place) = SEEN.lock().get_mut(cpu.index()) {
+        *place = Some(answer);
+    }
+}
+
+/// Calls `each` for every run of CPUs that say the same.
+pub(crate) fn enumerations(mut each: impl FnMut(Registers)) {
+    let seen = SEEN.lock();
+    let mut numbered = seen
+        .iter()
+        .zip(0..)
+        .filter_map(|(answer, cpu)| answer.map(|answer| (cpu, answer)));
+    let Some((mut first_cpu, mut same)) = numbered.next() else {
+        return;
+    };
+    let mut cpus = 1;
+    for (cpu, answer) in numbered {
+        if answer == same {
+            cpus += 1;
+        } else {
+            each(registers(first_cpu, cpus, &same));
+            (first_cpu, same, cpus) = (cpu, answer, 1);
+        }
+    }
+    each(registers(first_cpu, cpus, &same));
+}
+
+fn registers(first_cpu: u32, cpus: u32, answer: &unit::Enumeration) -> Registers {
+    let read =
+        |value: Option<u64>| value.map_or(RegisterRead::GeneralProtection, RegisterRead::Value);
+    let [control, action_vector_base, payload_table_base, info] = answer.registers.map(read);
+    Registers {
+        first_cpu,
+        cpus,
+        cpuid_7_edx: answer.cpuid_7_edx,
+        core_capabilities: read(answer.core_capabilities),
+        control,
+        action_vector_base,
+        payload_table_base,
+        info,
+    }
+}
+
+/// One line about CPUs that say the same.
+pub(crate) struct Line(pub(crate) Registers);
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(same) = self;
+        let last = same.first_cpu + same.cpus.saturating_sub(1);
+        write!(f, "CPU {} to {last}: CPUID 7 EDX ", same.first_cpu)?;
+        match same.cpuid_7_edx {
+            Some(edx) => write!(f, "{edx:#x}")?,
+            None => f.write_str("absent")?,
+        }
+        for (number, _, read) in same.all() {
+            match read {
+                RegisterRead::Value(value) => write!(f, ", MSR {number:#x} {value:#x}")?,
+                RegisterRead::GeneralProtection => write!(f, ", MSR {number:#x} #GP")?,
+                RegisterRead::NotRead => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes machine and registers.
+pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
+    let facts = kernel.facts();
+    let vendor = Words::<12>::of(format_args!("{}", facts.signature.vendor));
+    let hypervisor = hypervisor();
+    let cpus = smp::cpus();
+    writer.push(&Record::Machine(Machine {
+        vendor: vendor.as_str(),
+        brand: facts.brand(),
+        family: u32::from(facts.signature.family),
+        model: u32::from(facts.signature.model),
+        stepping: u32::from(facts.signature.stepping),
+        microcode: facts.microcode,
+        cpus_found: cpus.map_or(1, |cpus| u32::try_from(cpus.expected()).unwrap_or(u32::MAX)),
+        cpus_online: cpus.map_or(1, smp::Cpus::online),
+        apic: match (apic::get(), facts.firmware_apic) {
+            (None, _) => ApicMode::None,
+            (Some(_), FirmwareApic::X2apic) => ApicMode::X2apicByFirmware,
+            (Some(apic::LocalApic::X2apic), _) => ApicMode::X2apic,
+            (Some(apic::LocalApic::Xapic { .. }), _) => ApicMode::Xapic,
+        },
+        max_apic_id: smp::all().map(|cpu| cpu.apic_id().get()).max().unwrap_or(0),
+        tsc_hz: facts.clock.frequency,
+        tsc_source: match facts.clock.source {
+            ClockSource::Cpuid15 => TscSource::CpuidCrystal,
+            ClockSource::Cpuid16 => TscSource::CpuidBase,
+            ClockSource::Pit => TscSource::Pit,
+            ClockSource::PmTimer => TscSource::AcpiTimer,
+            ClockSource::Guess => TscSource::Unknown,
+        },
+        memory: facts.usable_ram,
+        firmware: match kernel.firmware() {
+            Firmware::Unknown => rar_report::Firmware::Unknown,
+            Firmware::Bios => rar_report::Firmware::Bios,
+            Firmware::Uefi => rar_report::Firmware::Uefi,
+        },
+        loader: kernel.loader(),
+        hypervisor: facts.hypervisor.then_some(hypervisor.as_str()),
+        options: kernel.command_line().as_str(),
+    }));
+    enumerations(|registers| writer.push(&Record::Registers(registers)));
+}
+
+/// What the hypervisor calls itself in CPUID leaf 0x4000_0000.
+fn hypervisor() -> Words<12> {
+    let leaf = cpuid::native_cpuid::cpuid_count(0x4000_0000, 0);
+    let bytes = [leaf.ebx, leaf.ecx, leaf.edx].map(u32::to_le_bytes);
+    let text = core::str::from_utf8(bytes.as_flattened()).unwrap_or_default();
+    Words::new(text.trim_matches('\0'))
+}
