@@ -10,9 +10,11 @@ use crate::judge::{Ending, PASSED, judge};
 use crate::plan::Run;
 use crate::records::{Outcome, Record, Transcript};
 use crate::report::Count;
+use crate::sealed::Report;
 use crate::setup::{self, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 const FLUSHES: u32 = 300;
@@ -29,7 +31,7 @@ struct Case {
     check: fn(&Case, &Finished) -> Result<Count, String>,
 }
 
-fn cases() -> [Case; 3] {
+fn cases() -> [Case; 4] {
     let quick = format!("run=quick flushes={FLUSHES} initiators={INITIATORS}");
     [
         Case {
@@ -54,6 +56,14 @@ fn cases() -> [Case; 3] {
                 "backends=vrar test=one-page,pages-64,storm patience=2 stop=2@pages-64 bogus=1"
                     .to_owned(),
             check: names_the_lost,
+        },
+        Case {
+            name: "a test never ends",
+            boot: Boot::Bios,
+            cpus: 2,
+            options: "backends=vrar test=one-page,storm flushes=1000000000 test-seconds=2"
+                .to_owned(),
+            check: names_the_test,
         },
     ]
 }
@@ -117,6 +127,7 @@ fn both_backends(case: &Case, finished: &Finished) -> Result<Count, String> {
         let verdict = kernel_verdict(finished);
         return Err(format!("the kernel's verdict is {verdict:?}"));
     }
+    let report = whole_report(finished, "Complete")?;
     let sections = sections(&finished.transcript);
     let backends = [Backend::Software, Backend::Vrar];
     if sections.len() != backends.len() {
@@ -135,6 +146,13 @@ fn both_backends(case: &Case, finished: &Finished) -> Result<Count, String> {
         let wrong: Vec<_> = faults.chain(failed).collect();
         if !wrong.is_empty() {
             return Err(format!("backend {backend}: {}", wrong.join("; ")));
+        }
+        let results = report.results(&backend.to_string());
+        let tests = tests(section);
+        if results != tests {
+            return Err(format!(
+                "the report has {results} results for {backend}, the records {tests} tests"
+            ));
         }
         count.passed += verdict.count(Outcome::Pass);
         count.skipped += verdict.count(Outcome::Skipped);
@@ -156,6 +174,21 @@ fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
     said("in test pages-64 (initiator 0); not there: CPU 2")?;
     said("CPU 2 does not answer, not even an NMI")?;
     said("vrar      4 hold")?;
+    incomplete(finished, "CpusLost")
+}
+
+/// The watchdog ended the run, and the report says in which test.
+fn names_the_test(_: &Case, finished: &Finished) -> Result<Count, String> {
+    let ended = "the run ended in test storm".to_owned();
+    if !finished.transcript.lines.contains(&ended) {
+        return Err(format!("it does not say `{ended}`"));
+    }
+    incomplete(finished, "Hung")
+}
+
+/// The report of a run that ended early says so.
+fn incomplete(finished: &Finished, reason: &str) -> Result<Count, String> {
+    whole_report(finished, reason)?;
     if kernel_verdict(finished) != Some("INCOMPLETE") {
         return Err("the kernel's verdict is not INCOMPLETE".to_owned());
     }
@@ -166,6 +199,25 @@ fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
         passed: 1,
         ..Count::default()
     })
+}
+
+/// Returns the report, which nothing was left out of, and which ends for that reason.
+fn whole_report(finished: &Finished, reason: &str) -> Result<Report, String> {
+    let report = Report::read(&finished.transcript.lines)?;
+    if report.end != reason || !report.complete {
+        return Err(format!("the report ends with {}", report.end));
+    }
+    Ok(report)
+}
+
+/// Returns how many tests have records.
+fn tests(section: &Transcript) -> usize {
+    let name = |record: &Record| match record {
+        Record::Test(test) => Some(test.name.clone()),
+        _ => None,
+    };
+    let names: BTreeSet<_> = section.records.iter().filter_map(name).collect();
+    names.len()
 }
 
 /// Returns a transcript for each backend: its start record and what follows.
@@ -221,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_boot_that_shows_too_little_fails() {
-        let [bios, _, stops] = cases();
+        let [bios, _, stops, _] = cases();
         for lines in [
             &["verdict: holds"][..],
             &[START, TEST, END, "verdict: holds"],
@@ -238,10 +290,16 @@ mod tests {
             "vrar      4 hold, 0 violated, 0 observed, 0 not run, not to the end",
             "verdict: INCOMPLETE",
         ];
-        assert!(names_the_lost(&stops, &finished(&told, 35)).is_ok());
+        let lines = crate::sealed::tests::lines(rar_report::EndReason::CpusLost);
+        let mut told = told.to_vec();
+        told.extend(lines.iter().map(String::as_str));
+        assert_eq!(
+            names_the_lost(&stops, &finished(&told, 35)).map(|count| count.passed),
+            Ok(1)
+        );
         assert!(names_the_lost(&stops, &finished(&told, 33)).is_err());
         for missing in 0..told.len() {
-            let mut less = told.to_vec();
+            let mut less = told.clone();
             less.remove(missing);
             assert!(
                 names_the_lost(&stops, &finished(&less, 35)).is_err(),

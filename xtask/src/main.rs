@@ -36,6 +36,7 @@ mod races;
 mod records;
 mod report;
 mod sabotage;
+mod sealed;
 mod setup;
 mod sim;
 mod stages;

@@ -1,7 +1,7 @@
 //! The end of a run: the summary, the pages, and what the options say about the machine after that.
 
 use rar_kernel::keyboard::{self, Key};
-use rar_kernel::lost::Lost;
+use rar_kernel::lost::{Cause, Lost};
 use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
 use rar_report::{EndReason, EventKind};
 use rar_validate::{End, Options, Verdict};
@@ -45,17 +45,13 @@ pub(crate) fn give_up(lost: &Lost<'_>) -> ! {
     let running = progress::tally();
     let test = running.running();
     let mut silent = lost.silent().peekable();
-    let reason = if silent.peek().is_some() {
-        EndReason::CpusLost
-    } else {
-        EndReason::Hung
+    let (kind, reason) = match lost.cause {
+        Cause::Panic => (EventKind::Exception, EndReason::Fault),
+        Cause::Hung if silent.peek().is_some() => (EventKind::Hung, EndReason::CpusLost),
+        Cause::Hung => (EventKind::Hung, EndReason::Hung),
     };
-    progress::happened(
-        EventKind::Hung,
-        Some(lost.cpu),
-        test,
-        format_args!("{}", lost.why),
-    );
+    progress::keep(kind, Some(lost.cpu), test, lost.why);
+    println!("the run ended in test {test}");
     for cpu in silent {
         progress::happened(
             EventKind::CpuSilent,

@@ -50,6 +50,11 @@ pub(crate) fn tally() -> Tally {
 /// Tells on every output, and in the report, of something beside the tests.
 pub(crate) fn happened(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
     println!("{text}");
+    keep(kind, cpu, test, text);
+}
+
+/// As [`happened`], for what was told already.
+pub(crate) fn keep(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
     COLLECTION.lock().happened(Happening {
         kind,
         cpu,

@@ -495,6 +495,6 @@ impl Lab for KernelLab {
     }
 
     fn give_up(&self, why: fmt::Arguments<'_>) -> ! {
-        lost::give_up(why)
+        lost::give_up(lost::Cause::Hung, why)
     }
 }

@@ -35,6 +35,17 @@ pub struct Lost<'a> {
     pub cpu: u32,
     /// What it found.
     pub why: fmt::Arguments<'a>,
+    /// What kind of end it is.
+    pub cause: Cause,
+}
+
+/// Why a run cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A CPU waited in vain, or a test did not end.
+    Hung,
+    /// A CPU panicked, or took an exception that nobody expects.
+    Panic,
 }
 
 impl Lost<'_> {
@@ -72,7 +83,7 @@ fn has_answered(cpu: u32) -> bool {
 }
 
 /// Ends the run. Of several CPUs that give up the first one tells.
-pub(super) fn give_up(why: fmt::Arguments<'_>) -> ! {
+pub(super) fn give_up(cause: Cause, why: fmt::Arguments<'_>) -> ! {
     irq::disable();
     let me = percpu::this().number();
     let ending = ENDING.load(Ordering::Acquire);
@@ -91,7 +102,11 @@ pub(super) fn give_up(why: fmt::Arguments<'_>) -> ! {
     screen::seize();
     log::drain_after_panic();
     println!("GIVING UP on CPU {me}: {why}");
-    let lost = Lost { cpu: me, why };
+    let lost = Lost {
+        cpu: me,
+        why,
+        cause,
+    };
     let Some(&top) = STACK.get() else {
         exit(ExitCode::Failure)
     };

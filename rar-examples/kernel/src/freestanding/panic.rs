@@ -58,7 +58,8 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
     }
     log::drain_after_panic();
     if lost::is_expected() {
-        lost::give_up(format_args!("PANIC on CPU {}: {what}", me - 1));
+        let why = format_args!("panic on CPU {}: {what}", me - 1);
+        lost::give_up(lost::Cause::Panic, why);
     }
     end(ExitCode::Panic)
 }

@@ -77,8 +77,9 @@ fn on_timer() {
         return;
     }
     let seconds = LIMIT_SECONDS.load(Ordering::Relaxed);
-    lost::give_up(format_args!(
+    let why = format_args!(
         "the watchdog of CPU {}: a run of a test took more than {seconds} s",
         percpu::this().number()
-    ))
+    );
+    lost::give_up(lost::Cause::Hung, why)
 }
