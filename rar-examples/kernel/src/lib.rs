@@ -7,6 +7,7 @@ mod command_line;
 mod cpu_model;
 mod frame_ring;
 mod memory_map;
+mod msr_list;
 mod page;
 mod physical_memory;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use command_line::CommandLine;
 pub use cpu_model::{keeps_globals, model_name, revision};
 pub use frame_ring::FrameRing;
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
+pub use msr_list::{WRITTEN_MSRS, Written, is_written};
 pub use page::{Page, Placement, place};
 pub use physical_memory::PhysicalMemory;
 pub use text_grid::{Cell, TextGrid};

@@ -108,6 +108,7 @@ pub(crate) unsafe fn read_register(register: u32) -> Option<u64> {
 ///
 /// If the register takes the value, what it changes keeps memory as Rust sees it.
 pub(crate) unsafe fn write_register(register: u32, value: u64) -> Option<()> {
+    super::msr::refuse_unlisted(register);
     // SAFETY: a fault lands in the table of fixups; the effect is the caller's.
     let status = unsafe { rar_kernel_probe_write_register(register, value) };
     (status == 0).then_some(())
