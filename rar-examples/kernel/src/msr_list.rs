@@ -54,8 +54,23 @@ mod tests {
     fn what_could_harm_a_machine_is_not_in_the_list() {
         // Microcode update, SMM base, power limits, turbo ratios, PAT, an MTRR, and what lies beside the listed ones.
         for msr in [
-            0x79, 0x9E, 0x610, 0x1AD, 0x277, 0x200, 0x1A, 0x1C, 0xCE, 0xD0, 0xEC, 0xF1, 0x7FF,
-            0x900, 0xC000_0081, 0xC000_0102, 0xC001_0116,
+            0x79,
+            0x9E,
+            0x610,
+            0x1AD,
+            0x277,
+            0x200,
+            0x1A,
+            0x1C,
+            0xCE,
+            0xD0,
+            0xEC,
+            0xF1,
+            0x7FF,
+            0x900,
+            0xC000_0081,
+            0xC000_0102,
+            0xC001_0116,
         ] {
             assert!(!is_written(msr), "{msr:#x}");
         }

@@ -50,38 +50,87 @@ pub(crate) fn scan<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Looks at all bytes again and again; returns at which look each was first seen to be final.
-fn looks<L: Lab>(bench: &Bench<'_, '_, L>, target: u32) -> [u32; SLOTS] {
-    let looks = core::cell::Cell::new([u32::MAX; SLOTS]);
-    let number = core::cell::Cell::new(0);
+/// What the observer saw of a byte. All reads of all bytes are numbered from 1, in the order in which they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sight {
+    /// The last read that found it not final; 0 if none did.
+    pending: u32,
+    /// The first read that found it final.
+    done: u32,
+}
+
+impl Sight {
+    /// Whether this byte was final at a moment when the other was not: an observer that reads one byte after the other can be overtaken, and
+    /// nothing less shows an order.
+    fn is_before(&self, other: &Self) -> bool {
+        self.done < other.pending
+    }
+}
+
+/// Looks at all bytes again and again, upwards and downwards in turn, so that either order can be seen.
+fn looks<L: Lab>(bench: &Bench<'_, '_, L>, target: u32) -> [Sight; SLOTS] {
+    const UNSEEN: Sight = Sight {
+        pending: 0,
+        done: u32::MAX,
+    };
+    let mut slots = [None; SLOTS];
+    for (place, (slot, _)) in slots.iter_mut().zip(bench.slots()) {
+        *place = Some(slot);
+    }
+    let sights = core::cell::Cell::new([UNSEEN; SLOTS]);
+    let reads = core::cell::Cell::new(0);
+    let is_upwards = core::cell::Cell::new(true);
     bench.wait(ANSWER_MILLISECONDS, || {
-        number.set(number.get() + 1);
-        let mut seen = looks.get();
+        let mut seen = sights.get();
         let mut is_done = true;
-        for ((slot, _), first) in bench.slots().zip(&mut seen) {
-            if *first == u32::MAX && bench.is_final(target, slot) {
-                *first = number.get();
+        let mut look = |slot, sight: &mut Sight| {
+            if sight.done != u32::MAX {
+                return;
             }
-            is_done &= *first != u32::MAX;
+            reads.set(reads.get() + 1);
+            if bench.is_final(target, slot) {
+                sight.done = reads.get();
+            } else {
+                sight.pending = reads.get();
+                is_done = false;
+            }
+        };
+        let mut look_at = |(slot, sight): (&Option<_>, &mut Sight)| {
+            if let Some(slot) = slot {
+                look(*slot, sight);
+            }
+        };
+        let bytes = slots.iter().zip(&mut seen);
+        if is_upwards.replace(!is_upwards.get()) {
+            bytes.for_each(&mut look_at);
+        } else {
+            bytes.rev().for_each(&mut look_at);
         }
-        looks.set(seen);
+        sights.set(seen);
         is_done
     });
-    looks.get()
+    sights.get()
 }
 
 impl Order {
-    fn of(looks: &[u32]) -> Self {
-        let pairs = || looks.iter().zip(looks.iter().skip(1));
-        let rises = pairs().filter(|(first, second)| first < second).count();
-        let falls = pairs().filter(|(first, second)| first > second).count();
+    fn of(sights: &[Sight]) -> Self {
+        let pairs = || sights.iter().zip(sights.iter().skip(1));
+        let rises = pairs()
+            .filter(|(first, second)| first.is_before(second))
+            .count();
+        let is_fall = |(first, second): (&Sight, &Sight)| second.is_before(first);
+        let falls = pairs().filter(|pair| is_fall(*pair)).count();
         // Where a scan that wraps around began.
-        let fall = pairs().position(|(first, second)| first > second);
+        let fall = pairs().position(is_fall);
+        let wraps = sights
+            .first()
+            .zip(sights.last())
+            .is_some_and(|(first, last)| !first.is_before(last));
         match (rises, falls, fall) {
             (0, 0, _) => Self::AtOnce,
             (_, 0, _) => Self::Upwards,
             (0, falls, _) if falls > 1 => Self::Downwards,
-            (_, 1, Some(last)) if looks.first() >= looks.last() => Self::From(last + 1),
+            (_, 1, Some(last)) if wraps => Self::From(last + 1),
             _ => Self::Mixed,
         }
     }
@@ -101,18 +150,32 @@ impl fmt::Display for Order {
 
 #[cfg(test)]
 mod tests {
-    use super::Order;
+    use super::{Order, Sight};
+
+    /// What an observer sees that always looks upwards at four bytes, which become final at these looks.
+    fn sights(looks: [u32; 4]) -> [Sight; 4] {
+        let mut place = 0;
+        looks.map(|look| {
+            place += 1;
+            Sight {
+                pending: if look == 1 { 0 } else { 4 * (look - 1) + place },
+                done: 4 * look + place,
+            }
+        })
+    }
 
     #[test]
     fn orders_by_what_is_seen_of_them() {
         for (looks, order) in [
-            (&[1, 1, 1, 1][..], Order::AtOnce),
-            (&[1, 1, 2, 5], Order::Upwards),
-            (&[5, 2, 2, 1], Order::Downwards),
-            (&[4, 4, 1, 3], Order::From(2)),
-            (&[1, 3, 1, 3], Order::Mixed),
+            ([1, 1, 1, 1], Order::AtOnce),
+            ([1, 1, 2, 5], Order::Upwards),
+            ([7, 5, 3, 1], Order::Downwards),
+            ([4, 4, 1, 3], Order::From(2)),
+            ([1, 5, 1, 5], Order::Mixed),
+            // The second byte was read after the first had become final unseen.
+            ([2, 1, 2, 3], Order::Upwards),
         ] {
-            assert_eq!(Order::of(looks), order, "{looks:?}");
+            assert_eq!(Order::of(&sights(looks)), order, "{looks:?}");
         }
     }
 }
