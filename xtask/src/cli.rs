@@ -93,6 +93,17 @@ Examples:
   cargo xtask defects --defect signal-lost,half-table --json out.json"
     )]
     Defects(PassedOn),
+    /// Make pages of reports, from serial logs or scanned QR codes (`--help` shows its options)
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Examples:
+  cargo xtask report serial.log --html out.html
+  cargo xtask report scanned.txt --html out.html --json out.json
+  cargo xtask report logs/*.log --html fleet.html
+  cargo xtask report --compare old.log new.log --html diff.html"
+    )]
+    Report(PassedOn),
     /// Show what the public sources leave open and which test asks it of a machine (`--help` shows its options)
     #[command(
         disable_help_flag = true,
@@ -361,7 +372,7 @@ pub(crate) struct LoomArgs {
 /// Arguments that another program understands.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PassedOn {
-    /// Options of the simulator
+    /// Options of that program
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

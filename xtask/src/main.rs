@@ -35,6 +35,7 @@ mod qmp;
 mod races;
 mod records;
 mod report;
+mod report_page;
 mod sabotage;
 mod sealed;
 mod setup;
@@ -72,6 +73,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Sim(args) => sim::command("sim", args, shell),
         Subcommands::Defects(args) => sim::command("defects", args, shell),
         Subcommands::Questions(args) => sim::command("questions", args, shell),
+        Subcommands::Report(args) => report_page::command(args, shell),
         Subcommands::Disasm(args) => disasm::command(args, shell),
         Subcommands::Sabotage(args) => sabotage::command(args, shell),
         Subcommands::Ci(args) => stages::ci(args, shell),

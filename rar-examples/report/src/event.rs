@@ -19,6 +19,7 @@ pub struct Event<'a> {
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// A CPU that the firmware lists did not come online.
     CpuMissing,
@@ -38,6 +39,7 @@ pub enum EventKind {
 
 /// Why a report ends where it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// Everything that was chosen was run or has a reason why not.
     Complete,

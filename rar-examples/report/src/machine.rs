@@ -43,6 +43,7 @@ pub struct Machine<'a> {
 
 /// How the local APICs are driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ApicMode {
     /// There is none, or it was not found.
     #[default]
@@ -57,6 +58,7 @@ pub enum ApicMode {
 
 /// How the rate of the time stamp counter is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum TscSource {
     /// It is not.
     #[default]
@@ -77,6 +79,7 @@ pub enum TscSource {
 
 /// What started the boot loader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Firmware {
     /// The boot loader does not say.
     #[default]

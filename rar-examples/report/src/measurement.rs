@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// By what means a flush was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// A Remote Action Request.
     Rar,
@@ -30,7 +31,7 @@ impl Method {
 }
 
 /// The latency of one kind of flush, in ticks of the time stamp counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Measurement<'a> {
     /// Who answered.
     pub backend: crate::Backend,

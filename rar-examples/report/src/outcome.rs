@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who answers remote requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Backend {
     /// The RAR unit of the processor.
     Hardware,
@@ -27,6 +28,7 @@ impl Backend {
 
 /// How a test ended on one backend, over all its initiators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome<'a> {
     /// Every assertion held for every initiator.
     Holds,
@@ -44,7 +46,7 @@ pub enum Outcome<'a> {
 }
 
 /// One test on one backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TestResult<'a> {
     /// Who answered.
     pub backend: Backend,

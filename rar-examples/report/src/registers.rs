@@ -41,6 +41,7 @@ impl Registers {
 
 /// What came of reading a register.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum RegisterRead {
     /// Nobody tried.
     #[default]

@@ -1,0 +1,100 @@
+//! What differs between two reports.
+
+use super::document;
+use crate::compare::{Change, Comparison, Latency};
+use crate::report::Report;
+use maud::{Markup, html};
+
+/// A median that changed by more than this part is marked.
+const NOTABLE: f64 = 0.1;
+
+/// Returns the page that compares two reports.
+#[must_use]
+pub fn comparison(before: &Report<'_>, after: &Report<'_>, comparison: &Comparison) -> String {
+    let title = format!("RAR reports {} and {}", before.id(), after.id());
+    document(
+        &title,
+        &html! {
+            h1 { (title) }
+            table {
+                thead { tr { th {} th { "machine" } th { "microcode" } th { "verdict" } th { "found in" } } }
+                tbody {
+                    @for (which, report) in [("before", before), ("after", after)] {
+                        @let (name, microcode) = report.kind();
+                        tr {
+                            th { (which) }
+                            td { (name) }
+                            td.value { (microcode) }
+                            td { (report.verdict()) }
+                            td { (report.sources.join(", ")) }
+                        }
+                    }
+                }
+            }
+            @for report in [before, after] {
+                @for problem in &report.problems { p.problem { (report.id()) ": " (problem) } }
+            }
+            h2 { "Outcomes" }
+            p { (comparison.same_outcomes) " outcomes are the same." }
+            (changes(&comparison.outcomes))
+            h2 { "Machine and registers" }
+            (changes(&comparison.machine))
+            h2 { "Latency" }
+            (latencies(comparison))
+        },
+    )
+}
+
+fn changes(changes: &[Change]) -> Markup {
+    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
+    html! {
+        @if changes.is_empty() {
+            p { "Nothing differs." }
+        } @else {
+            table {
+                thead { tr { th { "what" } th { "before" } th { "after" } } }
+                tbody {
+                    @for change in changes {
+                        tr { td { (change.what) } td.value { (value(&change.before)) } td.value { (value(&change.after)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn latencies(comparison: &Comparison) -> Markup {
+    html! {
+        @if comparison.unmatched > 0 {
+            p { (comparison.unmatched) " measurements are in one report only." }
+        }
+        @if !comparison.latencies.is_empty() {
+            table {
+                thead { tr { th { "measurement" } th { "unit" } th { "p50 before" } th { "p50 after" } th { "p99 before" } th { "p99 after" } th { "p50 after/before" } } }
+                tbody { @for latency in &comparison.latencies { (row(latency)) } }
+            }
+        }
+    }
+}
+
+fn row(latency: &Latency) -> Markup {
+    let class = latency.ratio.and_then(|ratio| {
+        if ratio > 1.0 + NOTABLE {
+            Some("violated")
+        } else if ratio < 1.0 - NOTABLE {
+            Some("holds")
+        } else {
+            None
+        }
+    });
+    html! {
+        tr {
+            td { (latency.what) }
+            td { (latency.unit) }
+            @for number in [latency.p50.0, latency.p50.1, latency.p99.0, latency.p99.1] {
+                td.number { (format!("{number:.0}")) }
+            }
+            td.number class=[class] { (latency.ratio.map_or_else(|| "none".to_owned(), |ratio| format!("{ratio:.2}"))) }
+        }
+    }
+}

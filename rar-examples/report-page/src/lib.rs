@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod assemble;
+mod compare;
+pub mod html;
+mod output;
+mod plot;
+mod report;
+mod scan;
+mod text;
+
+pub use assemble::{Assembled, Problem, Sealed, assemble};
+pub use compare::{Change, Comparison, Latency};
+pub use output::write_whole;
+pub use report::{Counts, End, Report, Verdict};
+pub use scan::{Found, Scan, scan};

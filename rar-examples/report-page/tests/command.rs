@@ -1,0 +1,335 @@
+//! The command as its users call it.
+
+#[path = "../../report/tests/common/mod.rs"]
+mod common;
+
+use rar_report::{
+    Backend, EndReason, Fact, Machine, Outcome, Parts, Record, SerialLine, Symbol, TestResult,
+    Writer, seal,
+};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What the command printed, and how it ended.
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn run(dir: &Path, args: &[&str]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_report"))
+        .args(args)
+        .current_dir(dir)
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The serial lines of a report.
+fn lines(report: &[u8], id: u32, symbol: Symbol) -> Vec<String> {
+    let mut sealed = vec![0; report.len() + 10];
+    let sealed = seal(report, &mut sealed).unwrap();
+    let parts = Parts::new(sealed, id, symbol).unwrap();
+    parts
+        .iter()
+        .map(|part| SerialLine(part).to_string())
+        .collect()
+}
+
+fn typical() -> Vec<String> {
+    lines(
+        common::write_typical(&mut vec![0; 65536]),
+        common::ID,
+        Symbol::DEFAULT,
+    )
+}
+
+/// A small report of a machine with that microcode, one test on two backends.
+fn small(id: u32, microcode: u32, outcome: Outcome<'_>, fact: &str) -> Vec<String> {
+    let mut memory = [0; 8192];
+    let mut writer = Writer::new(&mut memory, id, "0.1.0");
+    writer.push(&Record::Machine(Machine {
+        microcode: Some(microcode),
+        ..common::MACHINE
+    }));
+    writer.push(&Record::Fact(Fact {
+        key: "note",
+        value: fact,
+    }));
+    for (backend, outcome) in [
+        (Backend::Hardware, outcome),
+        (Backend::Software, Outcome::Holds),
+    ] {
+        writer.push(&Record::Result(TestResult {
+            backend,
+            name: "one-page",
+            outcome,
+            initiators: 4,
+            fallbacks: 0,
+            resignals: 0,
+        }));
+    }
+    for targets in [1, 4, 223] {
+        let mut numbers = common::Numbers::new();
+        let measurement = common::measurement(rar_report::Method::Rar, targets, 0, &mut numbers);
+        let slower = measurement.p50 * u64::from(microcode);
+        writer.push(&Record::Measurement(rar_report::Measurement {
+            state: "spin",
+            p50: slower,
+            ..measurement
+        }));
+    }
+    lines(writer.finish(EndReason::Complete), id, Symbol::DEFAULT)
+}
+
+fn write(dir: &TempDir, name: &str, content: &str) -> PathBuf {
+    let path = dir.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+fn read(dir: &TempDir, name: &str) -> String {
+    std::fs::read_to_string(dir.path().join(name)).unwrap()
+}
+
+#[test]
+fn a_serial_log_becomes_a_page_and_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = format!(
+        "GRUB loading\r\n\u{1b}[2J{}\r\nreboot\r\n",
+        typical().join("\r\nnoise from a driver\r\n")
+    );
+    write(&dir, "serial.log", &log);
+    let ran = run(
+        dir.path(),
+        &["serial.log", "--html", "out.html", "--json", "out.json"],
+    );
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(ran.out.contains("report C0FFEE42: Intel(R) Xeon(R) Platinum 8480+ (0x6/0x8f/8), microcode 0x2b000590: VIOLATED"), "{}", ran.out);
+    let page = read(&dir, "out.html");
+    for text in [
+        "Verdict: VIOLATED",
+        "IA32_CORE_CAPABILITIES (0xcf)",
+        "0x7b",
+        "violated: CPU",
+        "CPU stopped answering",
+        "p99",
+        "tests end differently",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    for name in common::names() {
+        assert!(page.contains(&format!("<code>{name}</code>")), "{name}");
+    }
+    assert!(page.matches("<svg").count() > 100);
+    for loaded in ["<script", "<link", "src=", "@import", "url("] {
+        assert!(!page.contains(loaded), "{loaded}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&read(&dir, "out.json")).unwrap();
+    assert_eq!(json["reports"][0]["results"].as_array().unwrap().len(), 300);
+    assert_eq!(json["reports"][0]["machine"]["apic"], "x2apic-by-firmware");
+    assert_eq!(
+        json["reports"][0]["registers"][0]["info"]["value"],
+        0x3F_0000_0000_u64
+    );
+    assert_eq!(json["reports"][0]["end"]["reason"], "complete");
+}
+
+#[test]
+fn scanned_texts_and_serial_log_give_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = typical();
+    write(&dir, "serial.log", &lines.join("\n"));
+    // Backwards, twice, in small letters, wrapped by a terminal.
+    let mut scanned = String::new();
+    for line in lines.iter().rev().chain(&lines) {
+        let text = line.split('"').nth_back(1).unwrap().to_lowercase();
+        let (first, second) = text.split_at(77);
+        scanned.push_str(&format!("QR code, 2026-11-25:\n{first}\n{second}\n\n"));
+    }
+    write(&dir, "codes.txt", &scanned);
+    assert_eq!(run(dir.path(), &["serial.log", "--json", "a.json"]).code, 0);
+    assert_eq!(run(dir.path(), &["codes.txt", "--json", "b.json"]).code, 0);
+    assert_eq!(
+        read(&dir, "a.json").replace("serial.log", "codes.txt"),
+        read(&dir, "b.json")
+    );
+    let texts: Vec<_> = lines.iter().map(String::as_str).collect();
+    assert_eq!(run(dir.path(), &texts).code, 0);
+}
+
+#[test]
+fn missing_and_damaged_parts_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lines = typical();
+    let count = lines.len();
+    lines[6].replace_range(100..101, "\u{FFFD}");
+    lines.remove(2);
+    write(&dir, "serial.log", &lines.join("\n"));
+    let ran = run(dir.path(), &["serial.log", "--html", "out.html"]);
+    assert_eq!(ran.code, 1);
+    let named = format!(
+        "report C0FFEE42 (serial.log): parts 3 and 7 of {count} are missing (7 found damaged): scan them again"
+    );
+    assert!(ran.err.contains(&named), "{}", ran.err);
+    assert!(read(&dir, "out.html").contains("parts 3 and 7 of"));
+    let ran = run(
+        dir.path(),
+        &["serial.log", "--partial", "--html", "out.html"],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let page = read(&dir, "out.html");
+    assert!(page.contains("only the beginning is shown: parts 3 and 7"));
+    assert!(page.contains("Platinum 8480+") && page.contains(&common::names()[0]));
+    lines.remove(0);
+    write(&dir, "serial.log", &lines.join("\n"));
+    let ran = run(dir.path(), &["serial.log", "--partial"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err
+            .contains("nothing before the first part that is missing can be read"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_page_escapes_what_a_report_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let evil = "<script>alert('x')</script>\"&";
+    write(
+        &dir,
+        "serial.log",
+        &small(
+            1,
+            2,
+            Outcome::Violated {
+                initiator: 0,
+                why: evil,
+            },
+            evil,
+        )
+        .join("\n"),
+    );
+    assert_eq!(
+        run(dir.path(), &["serial.log", "--html", "out.html"]).code,
+        0
+    );
+    let page = read(&dir, "out.html");
+    assert!(!page.contains("<script"));
+    assert_eq!(
+        page.matches("&lt;script&gt;alert('x')&lt;/script&gt;&quot;&amp;")
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn two_revisions_are_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        &dir,
+        "old.log",
+        &small(0xA, 1, Outcome::Holds, "same").join("\n"),
+    );
+    let two = [
+        small(0xB, 3, Outcome::Observed("4 of 9"), "same"),
+        small(0xC, 3, Outcome::Holds, "x"),
+    ]
+    .concat();
+    write(&dir, "new.log", &two.join("\n"));
+    let ran = run(dir.path(), &["--compare", "old.log", "new.log"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("new.log has several reports, 0000000B, 0000000C: choose one, for example new.log#0000000B"), "{}", ran.err);
+    let ran = run(
+        dir.path(),
+        &[
+            "--compare",
+            "old.log",
+            "new.log#B",
+            "--html",
+            "d.html",
+            "--json",
+            "d.json",
+        ],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("1 outcomes differ, 1 are the same; 1 facts of the machine differ; 3 measurements compared, 0 unmatched"), "{}", ran.out);
+    let json: serde_json::Value = serde_json::from_str(&read(&dir, "d.json")).unwrap();
+    assert_eq!(json["outcomes"][0]["what"], "hardware one-page");
+    assert_eq!(json["outcomes"][0]["after"], "observed: 4 of 9");
+    assert_eq!(json["machine"][0]["what"], "microcode");
+    assert_eq!(json["latencies"][0]["ratio"], 3.0);
+    assert_eq!(json["latencies"][0]["unit"], "ns");
+    let page = read(&dir, "d.html");
+    assert!(
+        page.contains("<td class=\"value\">0x1</td><td class=\"value\">0x3</td>"),
+        "{page}"
+    );
+    assert!(page.contains("3.00"));
+}
+
+#[test]
+fn many_logs_are_sorted_by_machine_and_microcode() {
+    let dir = tempfile::tempdir().unwrap();
+    let failing = Outcome::Violated {
+        initiator: 2,
+        why: "stale",
+    };
+    write(
+        &dir,
+        "a.log",
+        &[small(1, 7, Outcome::Holds, ""), small(2, 8, failing, "")]
+            .concat()
+            .join("\n"),
+    );
+    write(&dir, "b.log", &small(3, 7, Outcome::Holds, "").join("\n"));
+    assert_eq!(
+        run(dir.path(), &["a.log", "b.log", "--html", "fleet.html"]).code,
+        0
+    );
+    let page = read(&dir, "fleet.html");
+    assert!(page.contains("RAR reports of 3 runs"));
+    assert!(page.contains("rowspan=\"2\">0x7<") && page.contains("rowspan=\"1\">0x8<"));
+    assert!(page.contains("one-page (hardware)"));
+    assert_eq!(page.matches("<details").count(), 3);
+}
+
+#[test]
+fn what_cannot_be_used_is_named_with_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = run(dir.path(), &["none.log"]);
+    assert_eq!(ran.code, 3);
+    assert!(
+        ran.err.contains("cannot read none.log: give a serial log"),
+        "{}",
+        ran.err
+    );
+    write(&dir, "empty.log", "booted, and that was it");
+    let ran = run(dir.path(), &["empty.log"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("empty.log has no part of a report"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(run(dir.path(), &[]).code, 2);
+    write(
+        &dir,
+        "good.log",
+        &small(1, 1, Outcome::Holds, "").join("\n"),
+    );
+    let ran = run(dir.path(), &["good.log", "--html", "no/such/folder.html"]);
+    assert_eq!(ran.code, 3);
+    assert!(
+        ran.err.contains("cannot write no/such/folder.html"),
+        "{}",
+        ran.err
+    );
+}
