@@ -1,7 +1,9 @@
 //! Files that appear whole or not at all.
 
 use anyhow::{Context as _, Result};
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Writes a file whole, or leaves what was there.
@@ -15,7 +17,11 @@ pub fn write_whole(path: &Path, content: &str) -> Result<()> {
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let write = || -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        // As any other file: temporary ones are their owner's only.
+        let readable = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new()
+            .permissions(readable)
+            .tempfile_in(folder)?;
         file.write_all(content.as_bytes())?;
         file.persist(path)?;
         Ok(())

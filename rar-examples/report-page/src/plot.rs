@@ -84,7 +84,7 @@ fn draw_lines(svg: &mut String, lines: Lines, unit: &str) -> Result<(), Error> {
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE.mix(0.8))
         .draw()?;
     area.present()?;
@@ -112,7 +112,7 @@ where
     Ok(())
 }
 
-/// A histogram, one bar for each power of two.
+/// A histogram, one bar for each power of two; its height is the logarithm of the count, so that rare long flushes are seen.
 pub(crate) fn histogram(histogram: &Histogram) -> Option<String> {
     let first = histogram.buckets().next()?.0;
     let last = histogram.buckets().last()?.0;
@@ -130,11 +130,13 @@ fn draw_bars(
 ) -> Result<(), Error> {
     let area = SVGBackend::with_string(svg, (160, 48)).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
-        .margin(1)
+        .margin(2)
+        .margin_left(14)
+        .margin_right(14)
         .x_label_area_size(14)
         .build_cartesian_2d(
             f64::from(buckets.start)..f64::from(buckets.end),
-            0.0..f64::from(most),
+            0.0..height(most),
         )?;
     let exponent = |bucket: &f64| format!("2^{bucket:.0}");
     chart
@@ -147,10 +149,14 @@ fn draw_bars(
     let bars = histogram.buckets().map(|(bucket, count)| {
         let left = f64::from(bucket);
         Rectangle::new(
-            [(left + 0.05, 0.0), (left + 0.95, f64::from(count))],
+            [(left + 0.05, 0.0), (left + 0.95, height(count))],
             COLOURS.first().map_or(BLACK.filled(), |c| c.filled()),
         )
     });
     chart.draw_series(bars)?;
     area.present()
+}
+
+fn height(count: u32) -> f64 {
+    f64::from(count).ln_1p()
 }

@@ -1,4 +1,8 @@
 //! The command as its users call it.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests; a panic fails the test"
+)]
 
 #[path = "../../report/tests/common/mod.rs"]
 mod common;

@@ -52,7 +52,7 @@ fn table(report: &Report<'_>) -> Markup {
         None => ticks.to_string(),
     };
     html! {
-        p { "In " (unit) "; the histogram has a bar for each power of two of ticks." }
+        p { "In " (unit) "; the histogram has a bar for each power of two of ticks, as high as the logarithm of its count." }
         table {
             thead {
                 tr {
