@@ -1,4 +1,8 @@
 //! Any order, any noise, any damage.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of tests; a panic fails the test"
+)]
 
 use proptest::collection::vec;
 use proptest::prelude::*;

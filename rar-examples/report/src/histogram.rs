@@ -76,7 +76,7 @@ impl Serialize for Histogram {
 
 impl<'de> Deserialize<'de> for Histogram {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (first, mut histogram) = <(u8, Self0)>::deserialize(deserializer)?;
+        let (first, mut histogram) = <(u8, FromZero)>::deserialize(deserializer)?;
         let first = usize::from(first);
         let used = histogram.0.run();
         if first + used.0 + used.1.len() > BUCKETS {
@@ -88,19 +88,19 @@ impl<'de> Deserialize<'de> for Histogram {
 }
 
 /// A histogram whose first bucket is bucket 0.
-struct Self0(Histogram);
+struct FromZero(Histogram);
 
-impl<'de> Deserialize<'de> for Self0 {
+impl<'de> Deserialize<'de> for FromZero {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Run;
         impl<'de> Visitor<'de> for Run {
-            type Value = Self0;
+            type Value = FromZero;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("at most 64 counts")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut counts: A) -> Result<Self0, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut counts: A) -> Result<FromZero, A::Error> {
                 let mut histogram = Histogram::new();
                 let mut buckets = histogram.counts.iter_mut();
                 while let Some(count) = counts.next_element()? {
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Self0 {
                         .next()
                         .ok_or_else(|| A::Error::custom("more than 64 counts"))? = count;
                 }
-                Ok(Self0(histogram))
+                Ok(FromZero(histogram))
             }
         }
         deserializer.deserialize_seq(Run)
