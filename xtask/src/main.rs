@@ -21,6 +21,7 @@ mod image;
 mod interrupt;
 mod judge;
 mod kernel;
+mod lanes;
 mod loom;
 mod machine;
 mod models;

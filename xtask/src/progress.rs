@@ -1,11 +1,20 @@
 //! What a person sees while something long runs: one live line, or plain lines where there is no terminal.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::command::Shell;
 use crate::records::Record;
+
+/// The live lines, one below the other where several things run at once.
+static LIVE: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Prints a line that stays, above those that are live.
+pub(crate) fn line(text: &str) {
+    LIVE.suspend(|| eprintln!("{text}"));
+}
 
 /// A step that takes time.
 #[derive(Debug)]
@@ -20,15 +29,15 @@ impl Step {
     pub(crate) fn new(name: &str, shell: Shell) -> Self {
         // Verbose output and a live line would overwrite each other.
         let live = std::io::stderr().is_terminal() && !shell.verbose;
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         if live {
+            drop(LIVE.add(bar.clone()));
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
                 bar.set_style(style);
             }
             bar.set_message(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
         } else {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
             eprintln!("{name} ...");
         }
         Self {
@@ -50,7 +59,6 @@ impl Step {
 
     /// Removes the live line and returns how long the step took.
     pub(crate) fn finish(self) -> Duration {
-        self.bar.finish_and_clear();
         self.begin.elapsed()
     }
 }
@@ -58,6 +66,7 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+        LIVE.remove(&self.bar);
     }
 }
 

@@ -1,14 +1,15 @@
 //! The main job: builds the test kernel, boots it, judges it, reports.
 
-use crate::cli::QemuArgs;
+use crate::cli::{QemuArgs, Thread};
 use crate::command::{Shell, utf8};
 use crate::defmt;
 use crate::fault::{Fault, Reason};
 use crate::guest::{self, Finished};
 use crate::judge::{Ending, judge};
 use crate::kernel;
+use crate::lanes;
 use crate::plan::{self, Run};
-use crate::progress::{GuestProgress, Step};
+use crate::progress::{self, GuestProgress, Step};
 use crate::qemu_defects;
 use crate::records::{JsonLine, Record};
 use crate::report::{self, Report};
@@ -19,7 +20,6 @@ use anyhow::{Context as _, Result};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::thread;
 use tempfile::{NamedTempFile, TempDir};
 
 /// The package of the test kernel.
@@ -81,37 +81,62 @@ pub(crate) fn run_all(
     shell: Shell,
 ) -> Result<Vec<Report>> {
     let elf = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
+    let numbered: Vec<_> = runs.iter().enumerate().collect();
+    let one = |&(number, run): &(usize, &Run)| {
+        let base = logs.dir().join(format!("{number}-{}", run.label()));
+        let judged = run_one(qemu, kernel, &elf, run, &base, shell)?;
+        Ok((number, judged))
+    };
+    // A machine whose CPUs take turns keeps one core busy; one with threads wants them all.
+    let (turns, threads): (Vec<_>, Vec<_>) = numbered
+        .into_iter()
+        .partition(|(_, run)| run.thread == Thread::Single);
+    let mut judged = lanes::each(&turns, lanes::cores(), one)?;
+    judged.extend(lanes::each(&threads, 1, one)?);
+    judged.sort_by_key(|&(number, _)| number);
+    Ok(judged
+        .into_iter()
+        .flat_map(|(_, reports)| reports)
+        .collect())
+}
+
+/// Makes one run and judges it; its logs go into files that begin with `base`.
+fn run_one(
+    qemu: &Qemu,
+    kernel: &Path,
+    elf: &[u8],
+    run: &Run,
+    base: &Path,
+    shell: Shell,
+) -> Result<Vec<Report>> {
     let cores = cores();
-    let mut reports = Vec::new();
-    for (index, run) in runs.iter().enumerate() {
-        let base = logs.dir().join(format!("{index}-{}", run.label()));
-        let frames = base.with_extension("defmt.bin");
-        let cmd = run.qemu(&qemu.path, kernel, &frames, cores)?;
-        let mut progress = GuestProgress::new(run.label(), shell);
-        let finished = guest::run(&cmd, run.deadline(cores), shell, |record| {
-            progress.record(record)
-        })?;
-        let took = progress.finish();
-        let frames = fs::read(&frames).unwrap_or_default();
-        let events = defmt::decode(&elf, &frames)?;
-        write_log(
-            &base.with_extension("console.log"),
-            &finished.transcript.lines.join("\n"),
-        )?;
-        write_log(&base.with_extension("defmt.log"), &events)?;
-        write_log(&base.with_extension("command.sh"), &cmd.line())?;
-        known_tests(run, &finished)?;
-        let judged = judge_turns(run, &finished);
-        let passed = judged.iter().all(|report| report.verdict.passed());
-        let word = if passed { "passed" } else { "FAILED" };
-        eprintln!("{}: {word} in {:.1} s", run.label(), took.as_secs_f64());
-        if !passed {
-            let died = judged.iter().any(|report| report.verdict.died);
-            show_ends(&finished, &events, died);
-        }
-        reports.extend(judged);
+    let frames = base.with_extension("defmt.bin");
+    let cmd = run.qemu(&qemu.path, kernel, &frames, cores)?;
+    let mut progress = GuestProgress::new(run.label(), shell);
+    let finished = guest::run(&cmd, run.deadline(cores), shell, |record| {
+        progress.record(record)
+    })?;
+    let took = progress.finish();
+    let frames = fs::read(&frames).unwrap_or_default();
+    let events = defmt::decode(elf, &frames)?;
+    write_log(
+        &base.with_extension("console.log"),
+        &finished.transcript.lines.join("\n"),
+    )?;
+    write_log(&base.with_extension("defmt.log"), &events)?;
+    write_log(&base.with_extension("command.sh"), &cmd.line())?;
+    known_tests(run, &finished)?;
+    let judged = judge_turns(run, &finished);
+    let passed = judged.iter().all(|report| report.verdict.passed());
+    let word = if passed { "passed" } else { "FAILED" };
+    let mut said = format!("{}: {word} in {:.1} s", run.label(), took.as_secs_f64());
+    if !passed {
+        let died = judged.iter().any(|report| report.verdict.died);
+        said.push('\n');
+        said.push_str(ends(&finished, &events, died).trim_end());
     }
-    Ok(reports)
+    progress::line(&said);
+    Ok(judged)
 }
 
 /// Makes a run that may well fail, and says only how it went.
@@ -131,8 +156,7 @@ pub(crate) fn run_quietly(
 }
 
 fn cores() -> u32 {
-    thread::available_parallelism()
-        .map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
+    u32::try_from(lanes::cores()).unwrap_or(u32::MAX)
 }
 
 /// Judges each backend's part of a boot as if it had been alone.
@@ -212,7 +236,8 @@ fn known_tests(run: &Run, finished: &Finished) -> Result<()> {
     Err(Fault::new(Reason::Usage, message).into())
 }
 
-fn show_ends(finished: &Finished, events: &str, died: bool) {
+/// Returns the ends of the logs.
+fn ends(finished: &Finished, events: &str, died: bool) -> String {
     // What the records of a guest that lived say stands in the table.
     let console = finished
         .transcript
@@ -220,14 +245,13 @@ fn show_ends(finished: &Finished, events: &str, died: bool) {
         .iter()
         .map(String::as_str)
         .filter(|line| died || !line.starts_with("@ "));
-    eprint!("{}", report::tail("console", console, TAIL));
-    eprint!("{}", report::tail("defmt", events.lines(), TAIL));
+    let mut ends = report::tail("console", console, TAIL);
+    ends.push_str(&report::tail("defmt", events.lines(), TAIL));
     if !finished.stderr.trim().is_empty() {
-        eprint!(
-            "{}",
-            report::tail("QEMU's own messages", finished.stderr.lines(), TAIL)
-        );
+        let own = report::tail("QEMU's own messages", finished.stderr.lines(), TAIL);
+        ends.push_str(&own);
     }
+    ends
 }
 
 fn write_log(path: &Path, text: &str) -> Result<()> {

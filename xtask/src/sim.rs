@@ -5,6 +5,7 @@ use crate::cli::PassedOn;
 use crate::command::{Cmd, Shell, utf8};
 use crate::fault::{Fault, Reason};
 use crate::host;
+use crate::lanes;
 use crate::mutant;
 use crate::progress::Step;
 use crate::report::Count;
@@ -18,7 +19,7 @@ use std::process::Command;
 const OBSERVED: &[&str] = &["--cfg", "rar_observed"];
 
 /// The histories of `cargo xtask test`: every backend, every way to address, and the units that flush least.
-const STAGE: [&str; 9] = [
+const STAGE: [&str; 8] = [
     "--cpus 1 --steps 200000",
     "--cpus 2 --steps 1000000",
     "--cpus 3 --steps 1000000 --backend software",
@@ -27,8 +28,10 @@ const STAGE: [&str; 9] = [
     "--cpus 8 --steps 1000000 --sparing",
     "--cpus 16 --steps 1000000 --backend software",
     "--cpus 64 --steps 1000000",
-    "--cpus 4 --steps 20000 --threads",
 ];
+
+/// The history that takes as many cores as it has CPUs.
+const THREADS: &str = "--cpus 4 --steps 20000 --threads";
 
 /// Replaces this process by a program of the simulator, with the arguments as they were given.
 pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()> {
@@ -44,23 +47,15 @@ pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()
 /// Runs the histories of the stage and the simulator's own tests; returns the count and what failed.
 pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
     let sim = build(workspace, "sim", shell)?;
+    let run = |line: &&str| history(workspace, &sim, line, shell);
+    let mut results = lanes::each(&STAGE, lanes::cores(), run)?;
+    results.push(history(workspace, &sim, THREADS, shell)?);
     let mut count = Count::default();
     let mut failure = String::new();
-    for line in STAGE {
-        let step = Step::new(&format!("sim {line}"), shell);
-        let failed = workspace.target.join("sim-failure.json");
-        let captured = Cmd::new(utf8(&sim)?)
-            .args(line.split(' '))
-            .args(["--failure", utf8(&failed)?])
-            .dir(&workspace.root)
-            .capture(shell)?;
-        step.finish();
-        if captured.status.success() {
-            count.passed += 1;
-        } else {
-            count.failed += 1;
-            failure.push_str(&format!("cargo xtask sim {line}\n{}", captured.both));
-        }
+    for failed in results {
+        count.passed += usize::from(failed.is_none());
+        count.failed += usize::from(failed.is_some());
+        failure.push_str(&failed.unwrap_or_default());
     }
     let step = Step::new("races on the simulator", shell);
     let races = observed(workspace, "test")?
@@ -74,6 +69,21 @@ pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
     let failure = (!failure.is_empty())
         .then(|| Fault::new(Reason::Failed, failure.trim_end().to_owned()).into());
     Ok((count, failure))
+}
+
+/// Runs one history; returns how to repeat it and what it printed if it failed.
+fn history(workspace: &Workspace, sim: &Path, line: &str, shell: Shell) -> Result<Option<String>> {
+    let step = Step::new(&format!("sim {line}"), shell);
+    let name: String = line.split(' ').collect::<Vec<_>>().concat();
+    let failed = workspace.target.join(format!("sim-failure{name}.json"));
+    let captured = Cmd::new(utf8(sim)?)
+        .args(line.split(' '))
+        .args(["--failure", utf8(&failed)?])
+        .dir(&workspace.root)
+        .capture(shell)?;
+    step.finish();
+    let again = || format!("cargo xtask sim {line}\n{}", captured.both);
+    Ok((!captured.status.success()).then(again))
 }
 
 /// Checks that a race passes in this workspace.
