@@ -67,7 +67,7 @@ fn run_backend(backend: Backend, options: &RunOptions<'_>) -> Result<bool, Obsta
         Backend::Software => None,
         Backend::Vrar => {
             unit::launch_everywhere(options.apic, options.defect).map_err(Obstacle::Shim)?;
-            Some(unit::detect().map_err(Obstacle::NoRar)?)
+            Some(unit::detect(unit::ModelCheck::Listed).map_err(Obstacle::NoRar)?)
         }
     };
     let lab = lab::start(options.deadline, support).map_err(Obstacle::NoLab)?;

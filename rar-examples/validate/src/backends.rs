@@ -1,15 +1,20 @@
 //! The backends, one after the other.
 
-use rar_kernel::unit::LaterError;
+use core::fmt;
+
+use rar_kernel::unit::{LaterError, ModelCheck, SupportError};
 use rar_kernel::{Once, clock, lab, println, smp, unit};
 use rar_percpu::CpuId;
 use rar_suite::List;
-use rar_validate::{Backend, Options};
+use rar_validate::{Backend, Options, Words};
 
 use crate::progress;
 
 /// How long CPUs may take to return from the suite after the first has.
 const LAST_CPU_MILLISECONDS: u64 = 10_000;
+
+/// Room for the reason why a backend did not run.
+const WHY: usize = 160;
 
 static SUITE_OPTIONS: Once<rar_suite::Options<'static>> = Once::new();
 
@@ -18,7 +23,7 @@ pub(crate) enum Outcome {
     /// Its suite ran to the end.
     Ran,
     /// It did not run, and the next one can.
-    NotRun(&'static str),
+    NotRun(Words<WHY>),
     /// CPUs are where they should not be, and nothing can follow.
     Stuck(&'static str),
 }
@@ -35,28 +40,31 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
     if backend == Backend::Vrar {
         let defect = options.defect.and_then(unit::Defect::by_name);
         if let Err(error) = unit::launch_everywhere(unit::GuestApic::X2apic, defect) {
-            println!("no shim: {error}");
             return match error {
                 LaterError::Memory(_) | LaterError::Refused { .. } => {
-                    Outcome::NotRun("the processor cannot carry the shim")
+                    not_run(format_args!("no shim: {error}"))
                 }
-                _ => Outcome::Stuck("some CPUs are guests of the shim and some are not"),
+                _ => {
+                    println!("no shim: {error}");
+                    Outcome::Stuck("some CPUs are guests of the shim and some are not")
+                }
             };
         }
     }
     let support = match backend {
         Backend::Software => None,
-        Backend::Hardware | Backend::Vrar => match unit::detect() {
+        Backend::Hardware | Backend::Vrar => match unit::detect(models(options)) {
             Ok(support) => Some(support),
-            Err(error) => {
-                println!("{error}");
-                return Outcome::NotRun("the processor has no RAR");
+            Err(SupportError::UnlistedModel { signature }) => {
+                return not_run(format_args!(
+                    "{signature} sets the RAR bit, but no source lists it; the option models=any tries it"
+                ));
             }
+            Err(error) => return not_run(format_args!("{error}")),
         },
     };
     if let Err(error) = lab::start(options.deadline, support) {
-        println!("no laboratory: {error}");
-        return Outcome::NotRun("there is no laboratory for it");
+        return not_run(format_args!("no laboratory: {error}"));
     }
     lab::listen(progress::on_record);
     smp::run_on_all(on_each_cpu);
@@ -65,6 +73,18 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
     } else {
         Outcome::Stuck("a CPU did not return from the suite")
     }
+}
+
+fn models(options: &Options<'_>) -> ModelCheck {
+    if options.any_model {
+        ModelCheck::Any
+    } else {
+        ModelCheck::Listed
+    }
+}
+
+fn not_run(why: fmt::Arguments<'_>) -> Outcome {
+    Outcome::NotRun(Words::of(why))
 }
 
 fn on_each_cpu(_: CpuId) {

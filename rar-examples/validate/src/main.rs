@@ -97,7 +97,7 @@ fn main() -> ! {
         match backends::run(backend, &options) {
             Outcome::Ran => {}
             Outcome::NotRun(why) => {
-                let text = format_args!("{} not run: {why}", backend.name());
+                let text = format_args!("{} not run: {}", backend.name(), why.as_str());
                 progress::happened(EventKind::BackendUnavailable, None, "", text);
             }
             Outcome::Stuck(why) => {

@@ -16,9 +16,13 @@ const PATIENCE: u64 = 20;
 const TEST_SECONDS: u64 = 300;
 
 /// The options, each with the values it takes.
-pub const LEGAL: [(&str, &str); 15] = [
+pub const LEGAL: [(&str, &str); 16] = [
     ("run", "full, quick, ipi, enumerate"),
     ("backends", "a list of hardware, vrar, software"),
+    (
+        "models",
+        "listed, any: which processors are believed that say they have RAR",
+    ),
     ("test", "a list of tests"),
     ("defect", "a defect of the catalogue, for vrar"),
     ("deadline", "milliseconds, from 1"),
@@ -105,6 +109,8 @@ pub struct Options<'a> {
     pub run: Run,
     /// The backends that were asked for; all that there are if none was named.
     pub backends: Option<&'a str>,
+    /// Whether a processor is believed that says it has RAR, though no source lists its model.
+    pub any_model: bool,
     /// Only these tests.
     pub test: Option<&'a str>,
     /// The defect of the shim's units.
@@ -176,6 +182,7 @@ impl<'a> Options<'a> {
         let mut options = Self {
             run: Run::Full,
             backends: None,
+            any_model: false,
             test: None,
             defect: None,
             deadline: DEADLINE,
@@ -227,6 +234,13 @@ impl<'a> Options<'a> {
                     "poweroff" => End::PowerOff,
                     "halt" => End::Halt,
                     "debug-exit" => End::DebugExit,
+                    _ => return None,
+                }
+            }
+            "models" => {
+                self.any_model = match value {
+                    "listed" => false,
+                    "any" => true,
                     _ => return None,
                 }
             }
@@ -315,13 +329,14 @@ mod tests {
 
     #[test]
     fn every_option_is_taken() {
-        let text = "run=quick backends=vrar,software test=a,b defect=lost deadline=9 flushes=3 page-seconds=0 serial=off \
+        let text = "run=quick backends=vrar,software models=any test=a,b defect=lost deadline=9 flushes=3 page-seconds=0 serial=off \
                     initiators=all risky=on patience=5 test-seconds=6 screen=off end=halt stop=2@storm";
         let line = line(text);
         let options = Options::read(&line, |complaint| panic!("{complaint}"));
         let expected = Options {
             run: Run::Quick,
             backends: Some("vrar,software"),
+            any_model: true,
             test: Some("a,b"),
             defect: Some("lost"),
             deadline: 9,
@@ -355,6 +370,7 @@ mod tests {
         for text in [
             "run=fast",
             "backends=hardware,kvm",
+            "models=new",
             "deadline=0",
             "deadline=-1",
             "flushes=many",

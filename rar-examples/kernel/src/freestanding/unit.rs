@@ -5,8 +5,8 @@ mod late;
 use core::ptr::NonNull;
 
 pub use late::{GuestApic, LaterError, launch_everywhere};
-pub use rar_regs::SupportError;
-use rar_regs::{Detection, NativeCpu, RarSupport};
+use rar_regs::{Detection, MsrFault, MsrOperation, NativeCpu, RarSupport};
+pub use rar_regs::{ModelCheck, SupportError};
 use rar_suite::Offences;
 pub(crate) use rar_vrar::ApicPage;
 use rar_vrar::{Config, Cpu, CpuMemory, Knobs, Offence, Shim};
@@ -77,15 +77,27 @@ pub fn try_launch() -> Option<Result<(), LaunchError>> {
     Some(unsafe { shim.launch(memory) })
 }
 
-/// Finds out whether this CPU has a RAR unit. Later CPUs are checked against the answer.
+/// Finds out whether this CPU has a RAR unit, if its model counts as one that may. Later CPUs are checked against the answer.
 ///
 /// # Errors
 ///
 /// [`SupportError`] says what is missing.
-pub fn detect() -> Result<RarSupport, SupportError> {
+pub fn detect(models: ModelCheck) -> Result<RarSupport, SupportError> {
     // SAFETY: 1. All of this kernel runs in ring 0. 2. The proof is used on this machine only.
     let cpu = unsafe { NativeCpu::new() };
-    Detection::new().detect(&cpu)
+    match Detection::new().detect(&cpu) {
+        Err(SupportError::UnlistedModel { .. }) if models == ModelCheck::Any => {}
+        answer => return answer,
+    }
+    // The bit may mean something else there, and no detection survives the #GP.
+    if enumerate().registers[3].is_none() {
+        let fault = MsrFault {
+            msr: 0xF0,
+            access: MsrOperation::Read,
+        };
+        return Err(fault.into());
+    }
+    Detection::new().models(ModelCheck::Any).detect(&cpu)
 }
 
 /// Returns what the shim knows of a CPU, where there is a shim.
