@@ -11,20 +11,20 @@ pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Does `work` for each item, up to `lanes` at a time, begun in their order; returns the results in that order. After an error nothing
-/// more is begun, and the first in order is returned.
+/// Does `work` for each item, up to `lanes` at a time, begun in their order; returns the results in that order. `work` hears in which lane
+/// it is: a lane does one thing at a time. After an error nothing more is begun, and the first in order is returned.
 pub(crate) fn each<T: Sync, R: Send>(
     items: &[T],
     lanes: usize,
-    work: impl Fn(&T) -> Result<R> + Sync,
+    work: impl Fn(usize, &T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
-    let lane = || {
+    let run = |lane| {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { break };
-            let result = work(item);
+            let result = work(lane, item);
             if result.is_err() {
                 next.store(items.len(), Ordering::Relaxed);
             }
@@ -34,10 +34,11 @@ pub(crate) fn each<T: Sync, R: Send>(
         }
     };
     thread::scope(|scope| {
-        for _ in 1..lanes.min(items.len()) {
-            scope.spawn(lane);
+        for lane in 1..lanes.min(items.len()) {
+            let run = &run;
+            scope.spawn(move || run(lane));
         }
-        lane();
+        run(0);
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|&(index, _)| index);
@@ -52,7 +53,7 @@ mod tests {
 
     #[test]
     fn results_come_in_order_however_long_each_takes() {
-        let slower_first = |&item: &u64| {
+        let slower_first = |_, &item: &u64| {
             thread::sleep(std::time::Duration::from_millis(8 - item));
             Ok(item)
         };
@@ -66,17 +67,19 @@ mod tests {
     #[test]
     fn lanes_run_at_the_same_time() {
         let both = Barrier::new(2);
-        each(&[(), ()], 2, |()| {
+        let mut lanes = each(&[(), ()], 2, |lane, ()| {
             both.wait();
-            Ok(())
+            Ok(lane)
         })
         .unwrap();
+        lanes.sort_unstable();
+        assert_eq!(lanes, [0, 1]);
     }
 
     #[test]
     fn nothing_is_begun_after_an_error() {
         let begun = AtomicUsize::new(0);
-        let error = each(&[1, 2, 3, 4], 1, |&item| {
+        let error = each(&[1, 2, 3, 4], 1, |_, &item| {
             begun.fetch_add(1, Ordering::Relaxed);
             if item == 2 {
                 bail!("item {item}")

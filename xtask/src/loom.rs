@@ -4,6 +4,7 @@ use crate::cli::LoomArgs;
 use crate::command::Shell;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
+use crate::lanes;
 use crate::models;
 use crate::patch::{Kind, Sabotage};
 use crate::progress::Step;
@@ -107,27 +108,33 @@ pub(crate) fn mutants(
     shell: Shell,
 ) -> Result<Mutants> {
     let all = sabotage::mutants(workspace)?;
-    let mut caught = Vec::new();
     let mut missed = match filter {
         None => races::without_mutant(&all),
         Some(_) => Vec::new(),
     };
-    for mutant in all {
-        let Kind::Loom { test, .. } = &mutant.kind else {
-            continue;
-        };
-        if filter.is_some_and(|filter| !test.contains(filter)) {
-            continue;
-        }
+    let chosen = |mutant: &Sabotage| match &mutant.kind {
+        Kind::Loom { test, .. } => filter.is_none_or(|filter| test.contains(filter)),
+        _ => false,
+    };
+    let chosen: Vec<_> = all.into_iter().filter(chosen).collect();
+    let why_missed = lanes::each(&chosen, lanes::cores(), |lane, mutant| {
         let step = Step::new(&format!("mutant {}", mutant.name), shell);
-        match sabotage::catch_by_loom(workspace, &mutant, Unchanged::Passed, shell) {
-            Ok(_) => caught.push(mutant),
-            Err(error) if reason_of(&error) == Reason::NotCaught => {
-                missed.push(format!("mutant {}: {error:#}", mutant.name));
-            }
-            Err(error) => return Err(error),
-        }
+        let caught = sabotage::catch_by_loom(workspace, mutant, Unchanged::Passed, lane, shell);
         step.finish();
+        match caught {
+            Ok(_) => Ok(None),
+            Err(error) if reason_of(&error) == Reason::NotCaught => {
+                Ok(Some(format!("mutant {}: {error:#}", mutant.name)))
+            }
+            Err(error) => Err(error),
+        }
+    })?;
+    let mut caught = Vec::new();
+    for (mutant, why) in chosen.into_iter().zip(why_missed) {
+        match why {
+            None => caught.push(mutant),
+            Some(why) => missed.push(why),
+        }
     }
     Ok(Mutants { caught, missed })
 }

@@ -48,6 +48,14 @@ pub(crate) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("loom")
 }
 
+/// Returns the target folder of a lane of mutants; the first lane's is that of the models.
+pub(crate) fn lane_target(workspace: &Workspace, lane: usize) -> PathBuf {
+    match lane {
+        0 => target(workspace),
+        _ => workspace.target.join(format!("loom-{lane}")),
+    }
+}
+
 /// Makes cargo build the workspace's crates again.
 pub(crate) fn forget(workspace: &Workspace, target: &Path) -> Result<()> {
     mutant::forget(workspace, &target.join(PROFILE))

@@ -82,7 +82,7 @@ pub(crate) fn run_all(
 ) -> Result<Vec<Report>> {
     let elf = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
     let numbered: Vec<_> = runs.iter().enumerate().collect();
-    let one = |&(number, run): &(usize, &Run)| {
+    let one = |_, &(number, run): &(usize, &Run)| {
         let base = logs.dir().join(format!("{number}-{}", run.label()));
         let judged = run_one(qemu, kernel, &elf, run, &base, shell)?;
         Ok((number, judged))

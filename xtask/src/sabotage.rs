@@ -29,7 +29,9 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
     let sabotage = find(workspace, name)?;
     println!("{}: {}", sabotage.name, sabotage.why);
     let caught = match &sabotage.kind {
-        Kind::Loom { .. } => catch_by_loom(workspace, &sabotage, Unchanged::Unknown, shell)?,
+        Kind::Loom { .. } => {
+            catch_by_loom(workspace, &sabotage, Unchanged::Unknown, FIRST_LANE, shell)?
+        }
         Kind::Sim { test, message } => catch_by_sim(workspace, &sabotage, test, message, shell)?,
         Kind::Qemu {
             backend, caught_by, ..
@@ -72,7 +74,9 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     let mut missed = 0;
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
-            Kind::Loom { .. } => catch_by_loom(workspace, sabotage, Unchanged::Unknown, shell),
+            Kind::Loom { .. } => {
+                catch_by_loom(workspace, sabotage, Unchanged::Unknown, FIRST_LANE, shell)
+            }
             Kind::Sim { test, message } => catch_by_sim(workspace, sabotage, test, message, shell),
             Kind::Qemu {
                 backend, caught_by, ..
@@ -130,6 +134,9 @@ pub(crate) fn mutants(workspace: &Workspace) -> Result<Vec<Sabotage>> {
         .collect())
 }
 
+/// The lane of a mutant that runs alone.
+const FIRST_LANE: usize = 0;
+
 /// Is it known that the unchanged workspace passes?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unchanged {
@@ -160,11 +167,12 @@ fn lines(caught: &[Catch]) -> String {
     )
 }
 
-/// Applies a patch for loom and returns the test that noticed.
+/// Applies a patch for loom and returns the test that noticed. Mutants in one lane share what they build, and so come one after the other.
 pub(crate) fn catch_by_loom(
     workspace: &Workspace,
     sabotage: &Sabotage,
     unchanged: Unchanged,
+    lane: usize,
     shell: Shell,
 ) -> Result<Vec<Catch>> {
     let Kind::Loom {
@@ -185,7 +193,7 @@ pub(crate) fn catch_by_loom(
     let copy = changed_copy(workspace, sabotage)?;
     models::must_fail(
         &copy,
-        &models::target(workspace),
+        &models::lane_target(workspace, lane),
         package,
         test,
         message,

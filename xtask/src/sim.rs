@@ -47,7 +47,7 @@ pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()
 /// Runs the histories of the stage and the simulator's own tests; returns the count and what failed.
 pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
     let sim = build(workspace, "sim", shell)?;
-    let run = |line: &&str| history(workspace, &sim, line, shell);
+    let run = |_, line: &&str| history(workspace, &sim, line, shell);
     let mut results = lanes::each(&STAGE, lanes::cores(), run)?;
     results.push(history(workspace, &sim, THREADS, shell)?);
     let mut count = Count::default();
