@@ -100,6 +100,8 @@ impl Collection {
     pub fn add(&mut self, record: &Record<'_>) {
         match *record {
             Record::Start { backend, .. } => self.backend = by_name(backend),
+            // What happens now happens between two backends.
+            Record::End { .. } => self.backend = None,
             Record::Test {
                 name,
                 initiator,

@@ -64,7 +64,7 @@ fn main() -> ! {
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
     for id in smp::cpus().map_or(&[][..], smp::Cpus::missing) {
         let text = format_args!("the CPU with APIC id {id} did not start");
-        progress::happened(EventKind::CpuMissing, None, "", text);
+        progress::happened(EventKind::CpuMissing, Some(*id), "", text);
     }
     match screen::display() {
         Some(display) => println!("screen: {display}"),

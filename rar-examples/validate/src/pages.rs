@@ -56,9 +56,15 @@ impl Pages {
         } else if self.pixels {
             line(format_args!("the report follows as {codes} QR codes"));
         } else {
-            line(format_args!(
-                "this screen has no pixels for QR codes: the report is on the serial port only"
-            ));
+            let screen = match screen::display() {
+                Some(_) => "this screen has no pixels for QR codes",
+                None => "there is no screen for QR codes",
+            };
+            let rest = match console::has_serial() {
+                true => "the report is on the serial port only",
+                false => "there is no serial port, so this summary is all that can be told",
+            };
+            line(format_args!("{screen}: {rest}"));
         }
     }
 
