@@ -1,24 +1,23 @@
-//! The stage of the boot image: it is booted as people boot it, and its serial records are judged as the test kernel's are.
+//! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end early.
 
-use crate::cli::{Backend, Boot, MachineArgs, Thread};
+use crate::boot_report::serial_report;
+use crate::cli::{Boot, MachineArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
 use crate::grub::{self, Menu};
 use crate::guest::Finished;
 use crate::image::{self, kernel_verdict};
-use crate::judge::{Ending, PASSED, judge};
-use crate::plan::Run;
-use crate::records::{Outcome, Record, Transcript};
+use crate::judge::{Ending, PASSED};
+use crate::machine_boots;
+use crate::machines::{CATALOGUE, When};
 use crate::report::Count;
-use crate::sealed::Report;
 use crate::setup::{self, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
-use std::collections::BTreeSet;
+use rar_report::EndReason;
+use rar_report_page::Report;
 use std::time::Instant;
 
-const FLUSHES: u32 = 300;
-const INITIATORS: u32 = 1;
 const TIMEOUT_SECONDS: u64 = 240;
 
 /// One boot and what it has to show.
@@ -31,23 +30,8 @@ struct Case {
     check: fn(&Case, &Finished) -> Result<Count, String>,
 }
 
-fn cases() -> [Case; 4] {
-    let quick = format!("run=quick flushes={FLUSHES} initiators={INITIATORS}");
+fn cases() -> [Case; 2] {
     [
-        Case {
-            name: "BIOS, CD",
-            boot: Boot::Bios,
-            cpus: 4,
-            options: quick.clone(),
-            check: both_backends,
-        },
-        Case {
-            name: "UEFI, USB stick",
-            boot: Boot::Usb,
-            cpus: 2,
-            options: quick,
-            check: both_backends,
-        },
         Case {
             name: "a CPU stops",
             boot: Boot::Bios,
@@ -92,6 +76,7 @@ pub(crate) fn stage(
             cpu: "max".to_owned(),
             vga: "std".to_owned(),
             no_serial: false,
+            more: Vec::new(),
             thread: Thread::Single,
             screenshots: None,
             timeout: TIMEOUT_SECONDS,
@@ -117,48 +102,13 @@ pub(crate) fn stage(
             begin.elapsed().as_secs_f64()
         );
     }
+    let mut machines = CATALOGUE.to_vec();
+    machines.retain(|odd| odd.when == When::Test);
+    let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, shell)?;
+    total.add(count);
+    wrong.extend(failure.map(|error| error.to_string()));
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
     Ok((total, failure))
-}
-
-/// The suite ran on both backends, and nothing was violated.
-fn both_backends(case: &Case, finished: &Finished) -> Result<Count, String> {
-    if kernel_verdict(finished) != Some("holds") {
-        let verdict = kernel_verdict(finished);
-        return Err(format!("the kernel's verdict is {verdict:?}"));
-    }
-    let report = whole_report(finished, "Complete")?;
-    let sections = sections(&finished.transcript);
-    let backends = [Backend::Software, Backend::Vrar];
-    if sections.len() != backends.len() {
-        return Err(format!("{} backends ran", sections.len()));
-    }
-    let mut count = Count::default();
-    for (section, backend) in sections.iter().zip(backends) {
-        let run = Run::functional(backend, case.cpus, FLUSHES, INITIATORS);
-        let verdict = judge(&run.expectation(), section, finished.ending);
-        let faults = verdict.faults.iter().cloned();
-        let failed = verdict
-            .tests
-            .iter()
-            .filter(|test| test.outcome == Outcome::Fail)
-            .map(|test| format!("{}: {}", test.record.name, test.why));
-        let wrong: Vec<_> = faults.chain(failed).collect();
-        if !wrong.is_empty() {
-            return Err(format!("backend {backend}: {}", wrong.join("; ")));
-        }
-        let results = report.results(&backend.to_string());
-        let tests = tests(section);
-        if results != tests {
-            return Err(format!(
-                "the report has {results} results for {backend}, the records {tests} tests"
-            ));
-        }
-        count.passed += verdict.count(Outcome::Pass);
-        count.skipped += verdict.count(Outcome::Skipped);
-        count.observed += verdict.count(Outcome::Observed);
-    }
-    Ok(count)
 }
 
 /// The run ended early, and told by whom, and what it knew.
@@ -174,7 +124,7 @@ fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
     said("in test pages-64 (initiator 0); not there: CPU 2")?;
     said("CPU 2 does not answer, not even an NMI")?;
     said("vrar      4 hold")?;
-    incomplete(finished, "CpusLost")
+    incomplete(finished, EndReason::CpusLost)
 }
 
 /// The watchdog ended the run, and the report says in which test.
@@ -183,11 +133,11 @@ fn names_the_test(_: &Case, finished: &Finished) -> Result<Count, String> {
     if !finished.transcript.lines.contains(&ended) {
         return Err(format!("it does not say `{ended}`"));
     }
-    incomplete(finished, "Hung")
+    incomplete(finished, EndReason::Hung)
 }
 
 /// The report of a run that ended early says so.
-fn incomplete(finished: &Finished, reason: &str) -> Result<Count, String> {
+fn incomplete(finished: &Finished, reason: EndReason) -> Result<Count, String> {
     whole_report(finished, reason)?;
     if kernel_verdict(finished) != Some("INCOMPLETE") {
         return Err("the kernel's verdict is not INCOMPLETE".to_owned());
@@ -201,50 +151,23 @@ fn incomplete(finished: &Finished, reason: &str) -> Result<Count, String> {
     })
 }
 
-/// Returns the report, which nothing was left out of, and which ends for that reason.
-fn whole_report(finished: &Finished, reason: &str) -> Result<Report, String> {
-    let report = Report::read(&finished.transcript.lines)?;
-    if report.end != reason || !report.complete {
-        return Err(format!("the report ends with {}", report.end));
+/// There is a report, which nothing was left out of, and which ends for that reason.
+fn whole_report(finished: &Finished, reason: EndReason) -> Result<(), String> {
+    let bytes = serial_report(&finished.transcript)?;
+    let report = Report::read(&bytes, &[]);
+    match report.end {
+        Some(end) if end.reason == reason && report.problems.is_empty() => Ok(()),
+        end => Err(format!(
+            "the report ends with {end:?}, {:?}",
+            report.problems
+        )),
     }
-    Ok(report)
-}
-
-/// Returns how many tests have records.
-fn tests(section: &Transcript) -> usize {
-    let name = |record: &Record| match record {
-        Record::Test(test) => Some(test.name.clone()),
-        _ => None,
-    };
-    let names: BTreeSet<_> = section.records.iter().filter_map(name).collect();
-    names.len()
-}
-
-/// Returns a transcript for each backend: its start record and what follows.
-fn sections(whole: &Transcript) -> Vec<Transcript> {
-    let mut sections: Vec<Transcript> = Vec::new();
-    for record in &whole.records {
-        if matches!(record, Record::Start(_)) || sections.is_empty() {
-            sections.push(Transcript::default());
-        }
-        if let Some(last) = sections.last_mut() {
-            last.records.push(record.clone());
-        }
-    }
-    // What is malformed belongs to nobody, and so to the first.
-    if let Some(first) = sections.first_mut() {
-        first.malformed.clone_from(&whole.malformed);
-    }
-    sections
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::Line;
-    use crate::records::tests::{START, TEST};
-
-    const END: &str = r#"@ {"type":"end","passed":1,"failed":0,"skipped":0}"#;
+    use crate::records::{Line, Transcript};
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let mut transcript = Transcript::default();
@@ -262,27 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn each_backend_is_a_section() {
-        let whole = finished(&[START, TEST, END, START, TEST], 33).transcript;
-        let lengths: Vec<_> = sections(&whole)
-            .iter()
-            .map(|section| section.records.len())
-            .collect();
-        assert_eq!(lengths, [3, 2]);
-    }
-
-    #[test]
     fn a_boot_that_shows_too_little_fails() {
-        let [bios, _, stops, _] = cases();
-        for lines in [
-            &["verdict: holds"][..],
-            &[START, TEST, END, "verdict: holds"],
-            &[START, TEST, END, START, TEST, END, "verdict: holds"],
-            &[START, TEST, END],
-            &[],
-        ] {
-            assert!(both_backends(&bios, &finished(lines, 33)).is_err());
-        }
+        let [stops, _] = cases();
         let told = [
             "option bogus is unknown and ignored; the options are run",
             "GIVING UP on CPU 1: CPU 1 waited 2 s for a barrier in test pages-64 (initiator 0); not there: CPU 2",
@@ -290,7 +194,7 @@ mod tests {
             "vrar      4 hold, 0 violated, 0 observed, 0 not run, not to the end",
             "verdict: INCOMPLETE",
         ];
-        let lines = crate::sealed::tests::lines(rar_report::EndReason::CpusLost);
+        let lines = crate::boot_report::tests::lines(rar_report::EndReason::CpusLost);
         let mut told = told.to_vec();
         told.extend(lines.iter().map(String::as_str));
         assert_eq!(

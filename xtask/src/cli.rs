@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::fault::EXIT_CODES;
+use crate::machines;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::fmt;
@@ -57,6 +58,8 @@ Examples:
   cargo xtask image --run bios --options 'run=quick end=debug-exit'
   cargo xtask image --run usb --cpus 16 --screenshots shots
   cargo xtask image --netboot tftp-root
+  cargo xtask image --machines no-svm,least
+  cargo xtask image --machines all
 
 Exit codes: see `cargo xtask --help`; with --run the kernel's own verdict counts.")]
     Image(ImageArgs),
@@ -285,6 +288,10 @@ pub(crate) struct ImageArgs {
     /// Boot the image in QEMU
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) run: Option<Boot>,
+    /// Boot the image on these machines, each with options of its own, and judge what each reports
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = machines::names(),
+          conflicts_with_all = ["run", "output", "netboot", "options"])]
+    pub(crate) machines: Vec<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -311,6 +318,14 @@ pub(crate) struct MachineArgs {
     /// A machine without a serial port: only the screen tells
     #[arg(long, requires = "run")]
     pub(crate) no_serial: bool,
+    /// One more argument for QEMU (may be given again)
+    #[arg(
+        long = "qemu-arg",
+        value_name = "WORD",
+        requires = "run",
+        allow_hyphen_values = true
+    )]
+    pub(crate) more: Vec<String>,
     /// TCG's threads
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single, requires = "run")]
     pub(crate) thread: Thread,

@@ -8,6 +8,8 @@ use crate::guest::{self, Finished};
 use crate::judge::{Ending, PASSED};
 use crate::kernel;
 use crate::machine::{self, Files};
+use crate::machine_boots;
+use crate::machines;
 use crate::progress::Step;
 use crate::qemu;
 use crate::qmp::Photographer;
@@ -27,6 +29,14 @@ pub(crate) const KERNEL: &str = "rar-validate";
 pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
     let workspace = Workspace::this()?;
     setup::boot_loader(Install::Allowed, shell)?;
+    if !args.machines.is_empty() {
+        let emulator = qemu::emulator(None, shell)?;
+        let elf = build_kernel(&workspace, shell)?;
+        let (count, failure) =
+            machine_boots::boot_all(&machines::chosen(&args.machines), &elf, &emulator, shell)?;
+        println!("{}", count.line());
+        return failure.map_or(Ok(()), Err);
+    }
     let emulator = match args.run {
         Some(_) => Some(qemu::emulator(args.machine.qemu.as_deref(), shell)?),
         None => None,

@@ -74,6 +74,7 @@ pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Resul
             .args(network("x86_64-efi/core.efi"))
             .args(["-device", "e1000,netdev=net"]),
     };
+    cmd = cmd.args(machine.more.iter().map(String::as_str));
     if let Some(socket) = files.monitor {
         let socket = escape(utf8(socket)?);
         cmd = cmd.args(["-qmp", &format!("unix:{socket},server=on,wait=off")]);

@@ -1,6 +1,8 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
 mod arrows;
+mod boot_records;
+mod boot_report;
 mod boots;
 mod cargo;
 mod cli;
@@ -24,6 +26,8 @@ mod kernel;
 mod lanes;
 mod loom;
 mod machine;
+mod machine_boots;
+mod machines;
 mod models;
 mod mutant;
 mod outside;
@@ -38,7 +42,6 @@ mod records;
 mod report;
 mod report_page;
 mod sabotage;
-mod sealed;
 mod setup;
 mod sim;
 mod stages;

@@ -1,0 +1,185 @@
+//! The report of a boot of the image against the records of its serial line: both tell of the same tests.
+
+use crate::boot_report::Wanted;
+use crate::judge::{Ending, PASSED, judge};
+use crate::plan::Run;
+use crate::records::{Outcome, Record, TestRecord, Transcript};
+use crate::report::Count;
+use rar_report::{Outcome as Told, TestResult};
+use rar_report_page::Report;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Judges the records of the serial line as strictly as those of the test kernel, and the report by them; returns what they count.
+pub(crate) fn by_records(
+    wanted: &Wanted<'_>,
+    report: &Report<'_>,
+    transcript: &Transcript,
+) -> Result<Count, Vec<String>> {
+    let sections = sections(transcript);
+    if sections.len() != wanted.ran.len() {
+        return Err(vec![format!(
+            "{} backends have records, {} were to run",
+            sections.len(),
+            wanted.ran.len()
+        )]);
+    }
+    let mut count = Count::default();
+    let mut wrong = Vec::new();
+    for (section, run) in sections.iter().zip(&wanted.ran) {
+        // How the machine ends is judged elsewhere.
+        let verdict = judge(&run.expectation(), section, Ending::Exited(PASSED));
+        let failed = verdict.tests.iter();
+        let failed = failed.filter(|test| test.outcome == Outcome::Fail);
+        let failed = failed.map(|test| format!("{}: {}", test.record.name, test.why));
+        let faults = verdict.faults.iter().cloned().chain(failed);
+        wrong.extend(faults.map(|fault| format!("records of {}: {fault}", run.backend)));
+        wrong.extend(differences(run, section, report));
+        count.add(Count {
+            passed: verdict.count(Outcome::Pass),
+            failed: 0,
+            skipped: verdict.count(Outcome::Skipped),
+            observed: verdict.count(Outcome::Observed),
+        });
+    }
+    if wrong.is_empty() {
+        Ok(count)
+    } else {
+        Err(wrong)
+    }
+}
+
+/// Returns where the report's results and the records differ.
+fn differences(run: &Run, section: &Transcript, report: &Report<'_>) -> Vec<String> {
+    let name = run.backend.to_string();
+    let results = report.results.iter();
+    let results: BTreeMap<_, _> = results
+        .filter(|result| result.backend.name() == name)
+        .map(|result| (result.name, result))
+        .collect();
+    let mut records: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for record in &section.records {
+        if let Record::Test(test) = record {
+            records.entry(test.name.as_str()).or_default().push(test);
+        }
+    }
+    let names: BTreeSet<_> = results.keys().chain(records.keys()).copied().collect();
+    let differ = |test: &&str| {
+        let (result, records) = (results.get(test), records.get(test));
+        !result
+            .zip(records)
+            .is_some_and(|(result, records)| same(result, records))
+    };
+    let differing = names.into_iter().filter(differ);
+    differing
+        .map(|test| format!("{test} on {name}: report and records differ"))
+        .collect()
+}
+
+/// Returns whether a result says what the records of all its initiators say together: the worst counts.
+fn same(result: &TestResult<'_>, records: &[&TestRecord]) -> bool {
+    let by_badness = [
+        Outcome::Fail,
+        Outcome::Observed,
+        Outcome::Pass,
+        Outcome::Skipped,
+    ];
+    let worst = by_badness
+        .iter()
+        .find_map(|outcome| records.iter().find(|record| record.outcome == *outcome));
+    let Some(worst) = worst else {
+        return false;
+    };
+    let (outcome, why) = match result.outcome {
+        Told::Holds => (Outcome::Pass, ""),
+        Told::Violated { why, .. } => (Outcome::Fail, why),
+        Told::Observed(what) => (Outcome::Observed, what),
+        Told::NotRun(why) => (Outcome::Skipped, why),
+    };
+    let ran = records
+        .iter()
+        .filter(|record| record.outcome != Outcome::Skipped);
+    // The kernel cuts long reasons.
+    worst.outcome == outcome
+        && (worst.why.starts_with(why) && why.is_empty() == worst.why.is_empty())
+        && usize::try_from(result.initiators).is_ok_and(|count| count == ran.count())
+        && result.fallbacks == records.iter().map(|record| record.fallbacks).sum::<u64>()
+        && result.resignals == records.iter().map(|record| record.resignals).sum::<u64>()
+}
+
+/// Returns a transcript for each backend: its start record and what follows.
+fn sections(whole: &Transcript) -> Vec<Transcript> {
+    let mut sections: Vec<Transcript> = Vec::new();
+    for record in &whole.records {
+        if matches!(record, Record::Start(_)) || sections.is_empty() {
+            sections.push(Transcript::default());
+        }
+        if let Some(last) = sections.last_mut() {
+            last.records.push(record.clone());
+        }
+    }
+    // What is malformed belongs to nobody, and so to the first.
+    if let Some(first) = sections.first_mut() {
+        first.malformed.clone_from(&whole.malformed);
+    }
+    sections
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot_report::tests::transcript;
+    use rar_report::Backend;
+
+    #[test]
+    fn a_result_is_what_all_records_say_together() {
+        let record = |initiator, outcome, why: &str| TestRecord {
+            name: "storm".to_owned(),
+            question: None,
+            backend: "software".to_owned(),
+            cpus: 2,
+            initiator,
+            flushes: 1,
+            controls: Vec::new(),
+            fallbacks: 1,
+            resignals: 2,
+            outcome,
+            why: why.to_owned(),
+        };
+        let told = |outcome, initiators| TestResult {
+            backend: Backend::Software,
+            name: "storm",
+            outcome,
+            initiators,
+            fallbacks: 2,
+            resignals: 4,
+        };
+        let (pass, seen) = (
+            record(0, Outcome::Pass, ""),
+            record(1, Outcome::Observed, "upwards, then down"),
+        );
+        let both = [&pass, &seen];
+        assert!(same(&told(Told::Observed("upwards"), 2), &both));
+        assert!(!same(&told(Told::Observed("downwards"), 2), &both));
+        assert!(!same(&told(Told::Observed(""), 2), &both));
+        assert!(!same(&told(Told::Observed("upwards"), 1), &both));
+        assert!(!same(&told(Told::Holds, 2), &both));
+        assert!(!same(&told(Told::Holds, 2), &[]));
+        let fewer = TestResult {
+            fallbacks: 1,
+            ..told(Told::Observed("upwards"), 2)
+        };
+        assert!(!same(&fewer, &both));
+    }
+
+    #[test]
+    fn each_backend_is_a_section() {
+        use crate::records::tests::{START, TEST};
+        const END: &str = r#"@ {"type":"end","passed":1,"failed":0,"skipped":0}"#;
+        let lines = [START, TEST, END, START, TEST].map(str::to_owned);
+        let lengths: Vec<_> = sections(&transcript(&lines))
+            .iter()
+            .map(|section| section.records.len())
+            .collect();
+        assert_eq!(lengths, [3, 2]);
+    }
+}

@@ -1,0 +1,159 @@
+//! Boots the image on machines of the catalogue, and judges what each shows.
+
+use crate::boot_records::by_records;
+use crate::boot_report::{faults, serial_report};
+use crate::command::Shell;
+use crate::fault::{Fault, Reason};
+use crate::grub::{self, Menu};
+use crate::guest::Finished;
+use crate::image::{self, kernel_verdict};
+use crate::judge::{Ending, PASSED};
+use crate::machines::{Odd, ToldTo};
+use crate::report::{Count, table, tail};
+use crate::setup::Qemu;
+use anyhow::{Context as _, Error, Result};
+use rar_report_page::Report;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How QEMU ends when a guest resets the machine.
+const RESET: Ending = Ending::Exited(0);
+/// What the kernel says before it resets the machine: a crash that resets it, too, does not.
+const FAREWELL: &str = "the machine starts again";
+/// How many lines of a failed boot are shown.
+const TAIL: usize = 12;
+
+/// What one boot came to.
+struct Row {
+    machine: Odd,
+    result: Result<Count, String>,
+    time: Duration,
+}
+
+/// Boots the image with this kernel on each machine; prints a table.
+pub(crate) fn boot_all(
+    machines: &[Odd],
+    elf: &Path,
+    emulator: &Qemu,
+    shell: Shell,
+) -> Result<(Count, Option<Error>)> {
+    let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
+    let folder = folder.context("cannot create a folder for temporary files")?;
+    let mut images: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for machine in machines {
+        let options = machine.options();
+        if !images.contains_key(&options) {
+            let image = folder.path().join(format!("{}.iso", images.len()));
+            grub::iso(elf, &Menu::Only(options.clone()), &image, shell)?;
+            images.insert(options.clone(), image);
+        }
+        let image = images.get(&options).context("an image that was made")?;
+        let begin = Instant::now();
+        let result = boot(machine, image, emulator, shell)?;
+        let row = Row {
+            machine: *machine,
+            result,
+            time: begin.elapsed(),
+        };
+        eprintln!("{}: {}", machine.name, row.word());
+        rows.push(row);
+    }
+    println!("{}", render(&rows));
+    let mut count = Count::default();
+    let mut wrong = Vec::new();
+    for Row {
+        machine, result, ..
+    } in &rows
+    {
+        match result {
+            Ok(more) => count.add(*more),
+            Err(why) => {
+                count.failed += 1;
+                wrong.push(format!("{} ({}): {why}", machine.name, machine.about));
+            }
+        }
+    }
+    let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
+    Ok((count, failure))
+}
+
+impl Row {
+    fn word(&self) -> String {
+        let seconds = self.time.as_secs_f64();
+        match &self.result {
+            Ok(count) => format!("passed in {seconds:.1} s, {}", count.line()),
+            Err(_) => format!("FAILED in {seconds:.1} s"),
+        }
+    }
+}
+
+fn render(rows: &[Row]) -> String {
+    let mut table = table(&["machine", "what", "heard by", "result"]);
+    for row in rows {
+        let told = match row.machine.told {
+            ToldTo::Serial => "serial line",
+            ToldTo::ExitCode => "exit code only",
+        };
+        let Odd { name, about, .. } = row.machine;
+        table.add_row([name, about, told, &row.word()]);
+    }
+    table.to_string()
+}
+
+/// Makes one boot and judges it.
+fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result<Count, String>> {
+    let finished = image::run(odd.boot, &odd.machine(), emulator, image, shell)?;
+    let judged = match odd.told {
+        ToldTo::ExitCode => exit_code(&finished),
+        ToldTo::Serial => serial(odd, &finished),
+    };
+    Ok(judged.map_err(|why| {
+        let lines = finished.transcript.lines.iter().map(String::as_str);
+        let (said, ending) = (tail("console", lines, TAIL), finished.ending);
+        format!("{why}; QEMU: {ending:?} {}\n{said}", finished.stderr.trim())
+    }))
+}
+
+/// The kernel's verdict is all that can be heard. A crash at any place ends QEMU with another code, or not at all.
+fn exit_code(finished: &Finished) -> Result<Count, String> {
+    match finished.ending {
+        Ending::Exited(PASSED) => Ok(Count {
+            passed: 1,
+            ..Count::default()
+        }),
+        _ => Err(format!(
+            "the exit device was not told that all held ({PASSED})"
+        )),
+    }
+}
+
+/// The serial line has records and report, and then the machine is reset.
+fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
+    let lines = &finished.transcript.lines;
+    if finished.ending != RESET || lines.last().is_none_or(|line| line != FAREWELL) {
+        return Err("the kernel did not reset the machine".to_owned());
+    }
+    if kernel_verdict(finished) != Some("holds") {
+        let verdict = kernel_verdict(finished);
+        return Err(format!("the kernel's verdict is {verdict:?}"));
+    }
+    let bytes = serial_report(&finished.transcript)?;
+    let report = Report::read(&bytes, &[]);
+    let wanted = odd.wanted();
+    let mut wrong = faults(&wanted, &report);
+    let count = by_records(&wanted, &report, &finished.transcript);
+    let count = count.unwrap_or_else(|more| {
+        wrong.extend(more);
+        Count::default()
+    });
+    none(wrong).map(|()| count)
+}
+
+fn none(wrong: Vec<String>) -> Result<(), String> {
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("; ")),
+    }
+}

@@ -1,0 +1,363 @@
+//! The machines that the image is booted on: what is odd about each, and what it has to show there.
+
+use crate::boot_report::Wanted;
+use crate::cli::{Backend, Boot, MachineArgs, Thread};
+use crate::machine;
+use crate::plan::Run;
+use clap::builder::PossibleValuesParser;
+use rar_report::{Backend as Named, Firmware};
+
+/// Every machine, by this word on the command line.
+pub(crate) const ALL: &str = "all";
+
+/// A machine, and one boot on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Odd {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// What it stands for.
+    pub(crate) about: &'static str,
+    /// How the image is booted.
+    pub(crate) boot: Boot,
+    cpus: u32,
+    greatest_id: u32,
+    memory: u32,
+    machine: &'static str,
+    cpu: &'static str,
+    vga: &'static str,
+    /// Other arguments of QEMU.
+    more: &'static [&'static str],
+    load: Load,
+    /// Words of the reason why the shim cannot be, if it cannot.
+    no_shim: Option<&'static str>,
+    /// Who hears what is found.
+    pub(crate) told: ToldTo,
+    /// When it is booted.
+    pub(crate) when: When,
+    /// Seconds until it is given up.
+    limit: u64,
+}
+
+/// How much runs: every test in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Load {
+    /// With small storms and one initiator.
+    Short,
+    /// As the image does by itself.
+    Full,
+}
+
+/// Who hears what is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToldTo {
+    /// The serial line: records and report.
+    Serial,
+    /// Nobody: there is neither. QEMU's exit device hears the verdict.
+    ExitCode,
+}
+
+/// When a machine is booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// In each `cargo xtask test`.
+    Test,
+    /// In `cargo xtask ci --full`.
+    Full,
+}
+
+/// Flushes in a storm and initiators of a short load.
+const SHORT: (u32, u32) = (300, 1);
+/// The image's own defaults.
+const FULL: (u32, u32) = (20_000, 8);
+
+/// What is not said otherwise.
+const USUAL: Odd = Odd {
+    name: "",
+    about: "",
+    boot: Boot::Bios,
+    cpus: 4,
+    greatest_id: 3,
+    memory: 512,
+    machine: "q35",
+    cpu: "max",
+    vga: "std",
+    more: &[],
+    load: Load::Short,
+    no_shim: None,
+    told: ToldTo::Serial,
+    when: When::Full,
+    limit: 240,
+};
+
+/// What a full run may take on a busy host.
+const LONG: u64 = 1200;
+
+/// The machines.
+pub(crate) const CATALOGUE: [Odd; 20] = [
+    Odd {
+        name: "bios-cd",
+        about: "BIOS, CD",
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "uefi-cd",
+        about: "UEFI, CD",
+        boot: Boot::Uefi,
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "uefi-usb",
+        about: "UEFI, USB stick, 2 CPUs",
+        boot: Boot::Usb,
+        cpus: 2,
+        greatest_id: 1,
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "least",
+        about: "the least of all: pc, qemu64, one CPU, 64 MiB",
+        cpus: 1,
+        greatest_id: 0,
+        memory: 64,
+        machine: "pc",
+        cpu: "qemu64",
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "pc",
+        about: "an old chipset without a reset register",
+        machine: "pc",
+        ..USUAL
+    },
+    Odd {
+        name: "qemu64",
+        about: "a CPU with few features",
+        cpu: "qemu64",
+        ..USUAL
+    },
+    Odd {
+        name: "64-mib",
+        about: "64 MiB of memory",
+        memory: 64,
+        ..USUAL
+    },
+    Odd {
+        name: "one-cpu",
+        about: "one CPU, UEFI",
+        boot: Boot::Uefi,
+        cpus: 1,
+        greatest_id: 0,
+        ..USUAL
+    },
+    Odd {
+        name: "no-svm",
+        about: "a processor that cannot carry the shim",
+        cpu: "max,-svm",
+        no_shim: Some("the CPU has no SVM"),
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "no-gib-pages",
+        about: "nested paging without pages of 1 GiB",
+        cpu: "max,-pdpe1gb",
+        no_shim: Some("pages of 1 GiB"),
+        ..USUAL
+    },
+    Odd {
+        name: "xapic",
+        about: "the APIC by its page only, before the shim",
+        cpu: "max,-x2apic",
+        ..USUAL
+    },
+    Odd {
+        name: "sparse-ids",
+        about: "APIC ids 0, 1, 97 and 254",
+        greatest_id: 254,
+        more: &[
+            "-smp",
+            "cpus=2,maxcpus=255,sockets=255,cores=1,threads=1",
+            "-device",
+            "max-x86_64-cpu,socket-id=97,core-id=0,thread-id=0",
+            "-device",
+            "max-x86_64-cpu,socket-id=254,core-id=0,thread-id=0",
+        ],
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "no-vga",
+        about: "no screen",
+        vga: "none",
+        ..USUAL
+    },
+    Odd {
+        name: "blind",
+        about: "neither screen nor serial port",
+        vga: "none",
+        told: ToldTo::ExitCode,
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
+        name: "bios-cd-full",
+        about: "BIOS, CD, the full run",
+        load: Load::Full,
+        limit: LONG,
+        ..USUAL
+    },
+    Odd {
+        name: "uefi-cd-full",
+        about: "UEFI, CD, the full run",
+        boot: Boot::Uefi,
+        load: Load::Full,
+        limit: LONG,
+        ..USUAL
+    },
+    Odd {
+        name: "uefi-usb-full",
+        about: "UEFI, USB stick, the full run",
+        boot: Boot::Usb,
+        load: Load::Full,
+        limit: LONG,
+        ..USUAL
+    },
+    Odd {
+        name: "bios-cd-16",
+        about: "BIOS, CD, the full run on 16 CPUs",
+        cpus: 16,
+        greatest_id: 15,
+        load: Load::Full,
+        limit: LONG,
+        ..USUAL
+    },
+    Odd {
+        name: "uefi-cd-16",
+        about: "UEFI, CD, the full run on 16 CPUs",
+        boot: Boot::Uefi,
+        cpus: 16,
+        greatest_id: 15,
+        load: Load::Full,
+        limit: LONG,
+        ..USUAL
+    },
+    Odd {
+        name: "uefi-usb-16",
+        about: "UEFI, USB stick, the full run on 16 CPUs",
+        boot: Boot::Usb,
+        cpus: 16,
+        greatest_id: 15,
+        load: Load::Full,
+        limit: LONG,
+        ..USUAL
+    },
+];
+
+/// Returns what reads machines' names on the command line.
+pub(crate) fn names() -> PossibleValuesParser {
+    let names = CATALOGUE.iter().map(|odd| odd.name);
+    PossibleValuesParser::new(names.chain([ALL]))
+}
+
+/// Returns the machines of these names, in the catalogue's order.
+pub(crate) fn chosen(names: &[String]) -> Vec<Odd> {
+    let has = |word: &str| names.iter().any(|name| name == word);
+    let mut chosen = CATALOGUE.to_vec();
+    chosen.retain(|odd| has(odd.name) || has(ALL));
+    chosen
+}
+
+impl Odd {
+    /// Returns the kernel's options.
+    pub(crate) fn options(&self) -> String {
+        let load = match self.load {
+            Load::Short => {
+                let (flushes, initiators) = SHORT;
+                format!("run=quick flushes={flushes} initiators={initiators}")
+            }
+            Load::Full => "run=full".to_owned(),
+        };
+        let end = match self.told {
+            ToldTo::Serial => "page-seconds=0 end=reboot",
+            ToldTo::ExitCode => "page-seconds=0 end=debug-exit",
+        };
+        format!("{load} {end}")
+    }
+
+    /// Returns the machine for QEMU.
+    pub(crate) fn machine(&self) -> MachineArgs {
+        MachineArgs {
+            cpus: self.cpus,
+            memory: self.memory,
+            machine: self.machine.to_owned(),
+            cpu: self.cpu.to_owned(),
+            vga: self.vga.to_owned(),
+            no_serial: self.told != ToldTo::Serial,
+            more: self.more.iter().map(|word| (*word).to_owned()).collect(),
+            thread: Thread::Single,
+            screenshots: None,
+            timeout: self.limit,
+            qemu: None,
+        }
+    }
+
+    /// Returns what the report has to say.
+    pub(crate) fn wanted(&self) -> Wanted<'static> {
+        let (flushes, initiators) = match self.load {
+            Load::Short => SHORT,
+            Load::Full => FULL,
+        };
+        let run = |backend| Run::functional(backend, self.cpus, flushes, initiators);
+        let mut ran = vec![run(Backend::Software)];
+        // QEMU's processors have no RAR.
+        let mut refused = vec![(Named::Hardware, "no RAR: CPUID leaf 0x7")];
+        match self.no_shim {
+            None => ran.push(run(Backend::Vrar)),
+            Some(words) => refused.push((Named::Vrar, words)),
+        }
+        Wanted {
+            cpus: self.cpus,
+            greatest_id: self.greatest_id,
+            memory: self.memory,
+            firmware: if machine::by_uefi(self.boot) {
+                Firmware::Uefi
+            } else {
+                Firmware::Bios
+            },
+            ran,
+            refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_choose() {
+        let names: BTreeSet<_> = CATALOGUE.iter().map(|odd| odd.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+        assert!(!names.contains(ALL) && !names.contains(""));
+        assert_eq!(chosen(&["no-svm".to_owned()])[0].name, "no-svm");
+        assert_eq!(chosen(&[ALL.to_owned()]).len(), CATALOGUE.len());
+        assert!(chosen(&[]).is_empty());
+    }
+
+    #[test]
+    fn the_machines_of_the_promise_are_there() {
+        let full = |boot, cpus| {
+            CATALOGUE
+                .iter()
+                .any(|odd| odd.boot == boot && odd.cpus == cpus && odd.load == Load::Full)
+        };
+        for boot in [Boot::Bios, Boot::Uefi, Boot::Usb] {
+            assert!(full(boot, 4) && full(boot, 16), "{boot:?}");
+        }
+    }
+}
