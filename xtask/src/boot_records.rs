@@ -2,7 +2,6 @@
 
 use crate::boot_report::Wanted;
 use crate::judge::{Ending, PASSED, judge};
-use crate::plan::Run;
 use crate::records::{Outcome, Record, TestRecord, Transcript};
 use crate::report::Count;
 use rar_report::{Outcome as Told, TestResult};
@@ -25,15 +24,15 @@ pub(crate) fn by_records(
     }
     let mut count = Count::default();
     let mut wrong = Vec::new();
-    for (section, run) in sections.iter().zip(&wanted.ran) {
+    for (section, expected) in sections.iter().zip(&wanted.ran) {
         // How the machine ends is judged elsewhere.
-        let verdict = judge(&run.expectation(), section, Ending::Exited(PASSED));
+        let verdict = judge(expected, section, Ending::Exited(PASSED));
         let failed = verdict.tests.iter();
         let failed = failed.filter(|test| test.outcome == Outcome::Fail);
         let failed = failed.map(|test| format!("{}: {}", test.record.name, test.why));
         let faults = verdict.faults.iter().cloned().chain(failed);
-        wrong.extend(faults.map(|fault| format!("records of {}: {fault}", run.backend)));
-        wrong.extend(differences(run, section, report));
+        wrong.extend(faults.map(|fault| format!("records of {}: {fault}", expected.backend)));
+        wrong.extend(differences(&expected.backend, section, report));
         count.add(Count {
             passed: verdict.count(Outcome::Pass),
             failed: 0,
@@ -49,8 +48,7 @@ pub(crate) fn by_records(
 }
 
 /// Returns where the report's results and the records differ.
-fn differences(run: &Run, section: &Transcript, report: &Report<'_>) -> Vec<String> {
-    let name = run.backend.to_string();
+fn differences(name: &str, section: &Transcript, report: &Report<'_>) -> Vec<String> {
     let results = report.results.iter();
     let results: BTreeMap<_, _> = results
         .filter(|result| result.backend.name() == name)

@@ -1,6 +1,6 @@
 //! The report of a boot of the image, read as its readers read it, and judged by itself.
 
-use crate::plan::Run;
+use crate::judge::Expectation;
 use crate::records::Transcript;
 use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
 use rar_report_page::{Report, Sealed, Verdict, assemble, scan};
@@ -18,7 +18,7 @@ pub(crate) struct Wanted<'w> {
     /// What started the boot loader.
     pub(crate) firmware: Firmware,
     /// The backends that ran, in their order, each with what it had to run.
-    pub(crate) ran: Vec<Run>,
+    pub(crate) ran: Vec<Expectation>,
     /// The backends that did not run, each with words of the reason.
     pub(crate) refused: Vec<(Backend, &'w str)>,
 }
@@ -73,8 +73,8 @@ pub(crate) fn faults(wanted: &Wanted<'_>, report: &Report<'_>) -> Vec<String> {
         faults.push(format!("the report says {}", report.verdict()));
     }
     machine(wanted, report, &mut faults);
-    for run in &wanted.ran {
-        backend(run, report, &mut faults);
+    for expected in &wanted.ran {
+        backend(expected, report, &mut faults);
     }
     for name in BACKENDS {
         let events = report.events.iter().filter(|event| {
@@ -96,7 +96,7 @@ pub(crate) fn faults(wanted: &Wanted<'_>, report: &Report<'_>) -> Vec<String> {
             ));
         }
         let ran = wanted.ran.iter();
-        let ran = ran.filter(|run| run.backend.to_string() == name.name());
+        let ran = ran.filter(|expected| expected.backend == name.name());
         if ran.count() == 0 && report.counts().contains_key(&name) {
             faults.push(format!("{} ran", name.name()));
         }
@@ -147,8 +147,7 @@ fn machine(wanted: &Wanted<'_>, report: &Report<'_>, faults: &mut Vec<String>) {
 }
 
 /// Every test of the list has a result, and one that the machine can run was run.
-fn backend(run: &Run, report: &Report<'_>, faults: &mut Vec<String>) {
-    let expected = run.expectation();
+fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>) {
     let results: BTreeMap<_, _> = report
         .results
         .iter()
@@ -161,17 +160,20 @@ fn backend(run: &Run, report: &Report<'_>, faults: &mut Vec<String>) {
         let differ: Vec<_> = listed.symmetric_difference(&named).collect();
         faults.push(format!(
             "{}: the list and the results differ in {differ:?}",
-            run.backend
+            expected.backend
         ));
     }
     for (name, outcome) in results {
         let required = expected.required.contains(&name);
         match outcome {
             Told::NotRun(why) if required || why.is_empty() => {
-                faults.push(format!("{name} on {} was not run: `{why}`", run.backend));
+                faults.push(format!(
+                    "{name} on {} was not run: `{why}`",
+                    expected.backend
+                ));
             }
             Told::Violated { why, .. } => {
-                faults.push(format!("{name} on {}: {why}", run.backend));
+                faults.push(format!("{name} on {}: {why}", expected.backend));
             }
             _ => {}
         }
@@ -182,6 +184,7 @@ fn backend(run: &Run, report: &Report<'_>, faults: &mut Vec<String>) {
 pub(crate) mod tests {
     use super::*;
     use crate::cli::Backend as Asked;
+    use crate::plan::Run;
     use crate::records::Line;
     use rar_report::{
         EndReason, Event, Machine, Parts, Record as Entry, RegisterRead, Registers, SerialLine,
@@ -243,7 +246,7 @@ pub(crate) mod tests {
             greatest_id: 5,
             memory: 64,
             firmware: Firmware::Uefi,
-            ran: vec![Run::functional(Asked::Software, 2, 300, 1)],
+            ran: vec![Run::functional(Asked::Software, 2, 300, 1).expectation()],
             refused: vec![(Backend::Hardware, "no RAR"), (Backend::Vrar, "no SVM")],
         }
     }

@@ -10,7 +10,7 @@ pub(crate) const PASSED: i32 = 33;
 /// The guest wrote 0x11: some test failed.
 const FAILED: i32 = 35;
 /// The guest wrote 0x12: a panic.
-const PANICKED: i32 = 37;
+pub(crate) const PANICKED: i32 = 37;
 
 /// How QEMU ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

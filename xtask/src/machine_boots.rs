@@ -7,7 +7,7 @@ use crate::fault::{Fault, Reason};
 use crate::grub::{self, Menu};
 use crate::guest::Finished;
 use crate::image::{self, kernel_verdict};
-use crate::judge::{Ending, PASSED};
+use crate::judge::{Ending, PANICKED, PASSED};
 use crate::machines::{Odd, ToldTo};
 use crate::report::{Count, table, tail};
 use crate::setup::Qemu;
@@ -95,6 +95,7 @@ fn render(rows: &[Row]) -> String {
         let told = match row.machine.told {
             ToldTo::Serial => "serial line",
             ToldTo::ExitCode => "exit code only",
+            ToldTo::Refused(_) => "serial line, one sentence",
         };
         let Odd { name, about, .. } = row.machine;
         table.add_row([name, about, told, &row.word()]);
@@ -108,6 +109,7 @@ fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result
     let judged = match odd.told {
         ToldTo::ExitCode => exit_code(&finished),
         ToldTo::Serial => serial(odd, &finished),
+        ToldTo::Refused(why) => refused(why, &finished),
     };
     Ok(judged.map_err(|why| {
         let lines = finished.transcript.lines.iter().map(String::as_str);
@@ -129,11 +131,30 @@ fn exit_code(finished: &Finished) -> Result<Count, String> {
     }
 }
 
+/// The kernel cannot start, and says why.
+fn refused(why: &str, finished: &Finished) -> Result<Count, String> {
+    match finished.transcript.lines.last() {
+        Some(line) if line.trim() == why && finished.ending == Ending::Exited(PANICKED) => {
+            Ok(Count {
+                skipped: 1,
+                ..Count::default()
+            })
+        }
+        line => Err(format!("the last line is {line:?}, not `{why}`")),
+    }
+}
+
 /// The serial line has records and report, and then the machine is reset.
 fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
     let lines = &finished.transcript.lines;
     if finished.ending != RESET || lines.last().is_none_or(|line| line != FAREWELL) {
         return Err("the kernel did not reset the machine".to_owned());
+    }
+    if let Some(unsaid) = odd.says.iter().find(|text| {
+        let mut lines = lines.iter();
+        !lines.any(|line| line == *text)
+    }) {
+        return Err(format!("it does not say `{unsaid}`"));
     }
     if kernel_verdict(finished) != Some("holds") {
         let verdict = kernel_verdict(finished);

@@ -21,6 +21,8 @@ pub(crate) struct Test<L> {
     pub(crate) rounds: Rounds,
     /// What the test uses of RAR units in place of the driver, if it does.
     pub(crate) units: Option<UnitNeeds>,
+    /// Whether CPUs interrupt themselves in the test.
+    interrupts: bool,
     /// Whether the test is in the short list for CPUs that truly run at once.
     pub(crate) race: bool,
     /// Why the test makes the rare happen and asserts about it itself; otherwise no counter of the rare may move.
@@ -79,7 +81,9 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
         test("target-interrupts-off", interrupts::off).on(2).race(),
         test("deferred-is-spared", deferred::is_spared).on(2),
         test("deferred-not-for-tables", deferred::not_for_tables).on(2),
-        test("flush-from-interrupt", nested::from_interrupt).race(),
+        test("flush-from-interrupt", nested::from_interrupt)
+            .interrupted()
+            .race(),
         test("targets-change", membership::targets_change).on(2),
         test("more-requests-than-slots", slots::more_requests)
             .on(2)
@@ -219,6 +223,7 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         most_cpus: u32::MAX,
         rounds: Rounds::EachInitiator,
         units: None,
+        interrupts: false,
         race: false,
         rare: None,
         question: None,
@@ -245,6 +250,13 @@ impl<L> Test<L> {
     fn needs(self, ability: Ability) -> Self {
         Self {
             units: Some(UnitNeeds::Able(ability)),
+            ..self
+        }
+    }
+
+    fn interrupted(self) -> Self {
+        Self {
+            interrupts: true,
             ..self
         }
     }
@@ -292,6 +304,9 @@ impl<L> Test<L> {
                 u32::MAX => write!(why, "needs {} CPUs", self.least_cpus),
                 most => write!(why, "needs {} to {most} CPUs", self.least_cpus),
             };
+        }
+        if self.interrupts && !lab.has_interrupts() {
+            return why.write_str("the machine lacks: a local APIC, to interrupt itself");
         }
         match (self.units, lab.units()) {
             (Some(_), None) => why.write_str("the machine lends no RAR units to tests"),

@@ -138,6 +138,16 @@ pub trait Lab: Sync {
         20
     }
 
+    /// Returns whether an entry can be global (`CR4.PGE`); elsewhere [`Reach::Global`] means [`Reach::Space`].
+    fn has_global_pages(&self) -> bool {
+        true
+    }
+
+    /// Returns whether a CPU can interrupt itself: it needs a local APIC.
+    fn has_interrupts(&self) -> bool {
+        true
+    }
+
     /// Lets a moment pass in a spin (`PAUSE`).
     fn relax(&self);
 

@@ -1,5 +1,6 @@
 //! The local APIC of this CPU, in whichever mode the machine runs.
 
+use core::arch::x86_64::__cpuid;
 use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,6 +15,7 @@ use super::address::{low32, word};
 use super::cpu::{read_msr, write_msr};
 use super::paging::{self, MapError};
 use super::{Once, vector};
+use crate::println;
 
 /// SDM vol. 3, "Local APIC Register Address Map": offsets in the page of an xAPIC.
 mod offset {
@@ -131,9 +133,18 @@ pub(crate) fn go_to_x2apic() {
     IN_X2APIC_MODE.store(true, Ordering::Release);
 }
 
+/// Returns whether CPUID shows a local APIC; it does not where firmware has disabled it, either.
+fn has_apic() -> bool {
+    __cpuid(1).edx & 1 << 9 != 0
+}
+
 /// Chooses the mode for the whole machine and maps the registers: x2APIC where firmware left it on or CPUID offers it.
 pub(crate) fn choose(x2apic_offered: bool, physical: u64) -> Result<(), MapError> {
-    // SAFETY: the register exists on every CPU with a local APIC, and every 64-bit CPU has one.
+    if !has_apic() {
+        println!("no local APIC: a single CPU, without a watchdog");
+        return Ok(());
+    }
+    // SAFETY: the register exists on every CPU with a local APIC.
     let base = unsafe { read_msr(x86::msr::IA32_APIC_BASE) };
     if x2apic_offered || base & BASE_X2APIC != 0 {
         go_to_x2apic();

@@ -27,8 +27,8 @@ use self::warm_up::WarmUp;
 use super::frames;
 use super::paging::{self, MapError};
 use super::{
-    KernelMachine, Once, apic, clock, irq, kernel, lost, percpu, probe, set_interrupt_handler, smp,
-    unit, vector, watchdog,
+    Kernel, KernelMachine, Once, apic, clock, irq, kernel, lost, percpu, probe,
+    set_interrupt_handler, smp, unit, vector, watchdog,
 };
 
 const CPUS: usize = rar_suite::MAX_CPUS;
@@ -423,6 +423,14 @@ impl Lab for KernelLab {
 
     fn offences(&self) -> Offences {
         unit::offences()
+    }
+
+    fn has_global_pages(&self) -> bool {
+        kernel().is_some_and(Kernel::has_global_pages)
+    }
+
+    fn has_interrupts(&self) -> bool {
+        apic::get().is_some()
     }
 
     fn disable_interrupts(&self) {

@@ -2,12 +2,16 @@
 
 use crate::freestanding::address::word;
 use crate::freestanding::paging;
+use crate::freestanding::port::Port;
 use crate::{Cell, Display};
 
 /// Where the text of a colour VGA lies (IBM VGA, mode 3).
 const STANDARD: u64 = 0xB_8000;
 const COLUMNS: u32 = 80;
 const ROWS: u32 = 25;
+/// The registers of a colour VGA that number and hold others, among them the low byte of the cursor's place (IBM VGA, "CRT Controller").
+const CONTROLLER: [u16; 2] = [0x3D4, 0x3D5];
+const CURSOR_LOW: u8 = 0x0F;
 /// Light grey on black.
 const COLOURS: u8 = 0x07;
 
@@ -23,6 +27,17 @@ pub(super) struct Cells {
 
 // SAFETY: the memory is mapped on every CPU for ever, and the lock of the screen lets one CPU write at a time.
 unsafe impl Send for Cells {}
+
+/// Returns whether a VGA keeps the place of a cursor.
+fn has_cursor() -> bool {
+    // SAFETY: the controller's registers do not touch memory.
+    let [number, value] = unsafe { Port::several(CONTROLLER) };
+    [0x5A, 0xA5].into_iter().all(|place| {
+        number.write8(CURSOR_LOW);
+        value.write8(place);
+        value.read8() == place
+    })
+}
 
 impl Cells {
     /// Maps the cells; `None` without memory for it, or when nothing keeps what is stored there.
@@ -41,7 +56,7 @@ impl Cells {
             columns: columns as usize,
             rows: rows as usize,
         };
-        cells.answers().then_some(cells)
+        (has_cursor() && cells.answers()).then_some(cells)
     }
 
     /// The text of a VGA that no loader told about.
@@ -49,7 +64,7 @@ impl Cells {
         Self::new(STANDARD, 2 * COLUMNS, COLUMNS, ROWS)
     }
 
-    /// Without a VGA loads return ones.
+    /// Without a VGA loads return ones, unless memory lies there.
     fn answers(&self) -> bool {
         [0x0741_u16, 0x0742].into_iter().all(|value| {
             // SAFETY: the first cell, mapped, and memory of nobody.
