@@ -128,7 +128,7 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
-    /// What CI runs: `test`, with --full also every sabotage
+    /// What CI runs: `test`, with --full also every machine and every sabotage
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
     Ci(CiArgs),
 }
@@ -416,7 +416,7 @@ pub(crate) struct SabotageArgs {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also run every sabotage
+    /// Also boot the image on every machine of the catalogue, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }

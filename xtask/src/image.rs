@@ -28,15 +28,10 @@ pub(crate) const KERNEL: &str = "rar-validate";
 /// Runs `cargo xtask image`.
 pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
     let workspace = Workspace::this()?;
-    setup::boot_loader(Install::Allowed, shell)?;
     if !args.machines.is_empty() {
-        let emulator = qemu::emulator(None, shell)?;
-        let elf = build_kernel(&workspace, shell)?;
-        let (count, failure) =
-            machine_boots::boot_all(&machines::chosen(&args.machines), &elf, &emulator, shell)?;
-        println!("{}", count.line());
-        return failure.map_or(Ok(()), Err);
+        return on_machines(&args.machines, shell);
     }
+    setup::boot_loader(Install::Allowed, shell)?;
     let emulator = match args.run {
         Some(_) => Some(qemu::emulator(args.machine.qemu.as_deref(), shell)?),
         None => None,
@@ -74,6 +69,17 @@ pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
         return verdict(&finished, &args.machine);
     }
     Ok(())
+}
+
+/// Boots the image on the machines of these names.
+pub(crate) fn on_machines(names: &[String], shell: Shell) -> Result<()> {
+    setup::boot_loader(Install::Allowed, shell)?;
+    let emulator = qemu::emulator(None, shell)?;
+    let elf = build_kernel(&Workspace::this()?, shell)?;
+    let machines = machines::chosen(names);
+    let (count, failure) = machine_boots::boot_all(&machines, &elf, &emulator, shell)?;
+    println!("{}", count.line());
+    failure.map_or(Ok(()), Err)
 }
 
 /// Builds the kernel of the image.

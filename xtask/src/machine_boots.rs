@@ -8,9 +8,11 @@ use crate::grub::{self, Menu};
 use crate::guest::Finished;
 use crate::image::{self, kernel_verdict};
 use crate::judge::{Ending, PANICKED, PASSED};
+use crate::lanes;
+use crate::machine;
 use crate::machines::{Odd, ToldTo};
 use crate::report::{Count, table, tail};
-use crate::setup::Qemu;
+use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
 use rar_report_page::Report;
 use std::collections::BTreeMap;
@@ -41,15 +43,21 @@ pub(crate) fn boot_all(
     let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let mut images: BTreeMap<String, PathBuf> = BTreeMap::new();
-    let mut rows = Vec::new();
+    // Installed once, not by two boots at a time.
+    if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
+        setup::firmware(Install::Allowed, shell)?;
+    }
     for machine in machines {
         let options = machine.options();
         if !images.contains_key(&options) {
             let image = folder.path().join(format!("{}.iso", images.len()));
             grub::iso(elf, &Menu::Only(options.clone()), &image, shell)?;
-            images.insert(options.clone(), image);
+            images.insert(options, image);
         }
-        let image = images.get(&options).context("an image that was made")?;
+    }
+    let rows = lanes::each(machines, lanes::cores(), |machine| {
+        let image = images.get(&machine.options());
+        let image = image.context("an image that was made")?;
         let begin = Instant::now();
         let result = boot(machine, image, emulator, shell)?;
         let row = Row {
@@ -58,8 +66,8 @@ pub(crate) fn boot_all(
             time: begin.elapsed(),
         };
         eprintln!("{}: {}", machine.name, row.word());
-        rows.push(row);
-    }
+        Ok(row)
+    })?;
     println!("{}", render(&rows));
     let mut count = Count::default();
     let mut wrong = Vec::new();
@@ -152,7 +160,7 @@ fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
     }
     if let Some(unsaid) = odd.says.iter().find(|text| {
         let mut lines = lines.iter();
-        !lines.any(|line| line == *text)
+        !lines.any(|line| line.trim() == **text)
     }) {
         return Err(format!("it does not say `{unsaid}`"));
     }
@@ -176,5 +184,55 @@ fn none(wrong: Vec<String>) -> Result<(), String> {
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(wrong.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot_report::tests::{lines, transcript};
+    use crate::machines::CATALOGUE;
+    use rar_report::EndReason;
+
+    fn finished(lines: &[&str], code: i32) -> Finished {
+        let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+        Finished {
+            transcript: transcript(&lines),
+            ending: Ending::Exited(code),
+            stderr: String::new(),
+        }
+    }
+
+    #[test]
+    fn who_hears_nothing_goes_by_the_exit_code() {
+        assert!(exit_code(&finished(&[], PASSED)).is_ok());
+        for code in [0, 1, 35, PANICKED] {
+            assert!(exit_code(&finished(&[], code)).is_err(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_start_says_why_and_ends() {
+        let judged = |line, code| refused("no 64-bit mode", &finished(&["boot", line], code));
+        assert!(judged("\rno 64-bit mode", PANICKED).is_ok());
+        assert!(judged("no 64-bit mode", 0).is_err());
+        assert!(judged("no mood", PANICKED).is_err());
+        assert!(refused("no 64-bit mode", &finished(&[], PANICKED)).is_err());
+    }
+
+    #[test]
+    fn each_sign_of_an_end_is_needed() {
+        let odd = CATALOGUE[0];
+        let why = |lines: &[&str], code| serial(&odd, &finished(lines, code)).unwrap_err();
+        assert!(why(&["verdict: holds"], 0).contains("did not reset"));
+        let told = ["verdict: holds", FAREWELL];
+        assert!(why(&told, PASSED).contains("did not reset"));
+        assert!(why(&told, 0).contains("no report"));
+        assert!(why(&["verdict: VIOLATED", FAREWELL], 0).contains("VIOLATED"));
+        // A report that says too little.
+        let report = lines(EndReason::Complete);
+        let mut said: Vec<_> = report.iter().map(String::as_str).collect();
+        said.extend(told);
+        assert!(why(&said, 0).contains("what the machine is"));
     }
 }

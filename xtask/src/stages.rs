@@ -10,8 +10,10 @@ use crate::disasm;
 use crate::example;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
+use crate::image;
 use crate::kernel;
 use crate::loom::{self, Mutants};
+use crate::machines;
 use crate::outside;
 use crate::plan::{Run, Tests};
 use crate::progress::Step;
@@ -51,6 +53,7 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
         shell,
     )?;
     if args.full {
+        image::on_machines(&[machines::ALL.to_owned()], shell)?;
         sabotage::all(&Workspace::this()?, None, shell)?;
     }
     Ok(())
@@ -362,7 +365,7 @@ impl Context {
         let (tests, failure) = boots::stage(&self.workspace, qemu, self.shell)?;
         Ok(Done {
             tests,
-            note: "by BIOS from CD, by UEFI from USB, and with a CPU that stops".to_owned(),
+            note: "on machines of the catalogue, and with a CPU that stops".to_owned(),
             failure,
         })
     }
