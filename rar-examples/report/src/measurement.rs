@@ -15,6 +15,10 @@ pub enum Method {
     Nmi,
     /// INVLPG on the CPU itself, the unit of comparison.
     Invlpg,
+    /// Everything on the CPU itself, globals included.
+    Full,
+    /// A write of CR3 on the CPU itself.
+    Cr3,
 }
 
 impl Method {
@@ -26,6 +30,8 @@ impl Method {
             Self::Ipi => "ipi",
             Self::Nmi => "nmi",
             Self::Invlpg => "invlpg",
+            Self::Full => "full",
+            Self::Cr3 => "cr3",
         }
     }
 }
@@ -41,7 +47,7 @@ pub struct Measurement<'a> {
     pub targets: u32,
     /// How many pages; 0 for everything.
     pub pages: u32,
-    /// What the targets were doing, for example `spin` or `hlt`.
+    /// What the targets were doing, for example `spinning` or `halted`; `local` if there were none.
     pub state: &'a str,
     /// How many CPUs flushed at the same time, this one included.
     pub initiators: u32,
@@ -57,4 +63,7 @@ pub struct Measurement<'a> {
     pub max: u64,
     /// All of them by powers of two.
     pub histogram: Histogram,
+    /// How often something else took part: fallbacks, second signals, flushes without a slot. The numbers are those of the method alone only if
+    /// it is 0.
+    pub spoiled: u64,
 }

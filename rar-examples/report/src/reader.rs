@@ -76,7 +76,14 @@ impl<'a> Records<'a> {
                 Record::End(reason, left_out)
             }
             kind::RESULT => Record::Result(self.result(&postcard::from_bytes(body).ok()?)?),
-            _ => Record::Measurement(self.measurement(&postcard::from_bytes(body).ok()?)?),
+            _ => {
+                let (fields, rest) = postcard::take_from_bytes(body).ok()?;
+                let spoiled = match rest {
+                    [] => 0,
+                    rest => postcard::from_bytes(rest).ok()?,
+                };
+                Record::Measurement(self.measurement(&fields, spoiled)?)
+            }
         };
         Some(record)
     }
@@ -92,7 +99,7 @@ impl<'a> Records<'a> {
         })
     }
 
-    fn measurement(&self, body: &MeasurementBody<'a>) -> Option<Measurement<'a>> {
+    fn measurement(&self, body: &MeasurementBody<'a>, spoiled: u64) -> Option<Measurement<'a>> {
         let p50 = body.min.wrapping_add(body.to_p50);
         let p99 = p50.wrapping_add(body.to_p99);
         Some(Measurement {
@@ -108,6 +115,7 @@ impl<'a> Records<'a> {
             p99,
             max: p99.wrapping_add(body.to_max),
             histogram: body.histogram,
+            spoiled,
         })
     }
 }

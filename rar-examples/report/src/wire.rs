@@ -31,6 +31,8 @@ pub(crate) struct ResultBody<'a> {
 }
 
 /// The body of a measurement's record. Each latency but the first is what it adds to the one before, so that it is short.
+///
+/// Behind it stands how often the measurement was spoiled, unless that is 0.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct MeasurementBody<'a> {
     pub(crate) backend: Backend,

@@ -118,7 +118,10 @@ impl<'b> Writer<'b> {
             to_max: measurement.max.wrapping_sub(p99),
             histogram: measurement.histogram,
         };
-        self.body(kind::MEASUREMENT, &body, room)?;
+        match measurement.spoiled {
+            0 => self.body(kind::MEASUREMENT, &body, room)?,
+            spoiled => self.body(kind::MEASUREMENT, &(body, spoiled), room)?,
+        }
         self.cursor.pass(name);
         Some(())
     }

@@ -132,6 +132,7 @@ fn every_kind_of_record_comes_back() {
             state: "hlt",
             min: 9,
             p50: 3,
+            spoiled: 300,
             ..measured
         }),
         Record::Measurement(measured),
@@ -283,6 +284,53 @@ fn the_format_does_not_change() {
     assert_eq!(
         part.get(1).unwrap().to_string(),
         "RAR1:000000AB:1/1:BB8:ADE59325"
+    );
+}
+
+/// What is behind the histogram came later: nothing stands for 0, and a reader that knows less passes over it.
+#[test]
+fn what_spoiled_a_measurement_stands_behind_it() {
+    let mut histogram = rar_report::Histogram::new();
+    histogram.add(9, 2);
+    let clean = rar_report::Measurement {
+        backend: Backend::Vrar,
+        method: Method::Cr3,
+        targets: 1,
+        pages: 0,
+        state: "a",
+        initiators: 1,
+        samples: 2,
+        min: 600,
+        p50: 601,
+        p99: 603,
+        max: 603,
+        histogram,
+        spoiled: 0,
+    };
+    let spoiled = rar_report::Measurement {
+        spoiled: 300,
+        ..clean
+    };
+    let mut memory = [0; 256];
+    let mut writer = Writer::new(&mut memory, 5, "v");
+    writer.push(&Record::Measurement(clean));
+    writer.push(&Record::Measurement(spoiled));
+    let report = writer.finish(EndReason::Complete);
+    let expected: [&[u8]; 4] = [
+        &[0, 4, 1, 5, 1, b'v'],
+        &[
+            5, 17, 1, 5, 1, 0, 1, 1, b'a', 1, 2, 0xD8, 4, 1, 2, 0, 9, 1, 2,
+        ],
+        &[
+            5, 18, 1, 5, 1, 0, 0, 1, 1, 2, 0xD8, 4, 1, 2, 0, 9, 1, 2, 0xAC, 2,
+        ],
+        &[7, 5, 0, 0, 0, 0, 0],
+    ];
+    assert_eq!(report, expected.concat());
+    let read: Vec<_> = Records::new(report).map(Result::unwrap).collect();
+    assert_eq!(
+        read.get(1..3),
+        Some(&[Record::Measurement(clean), Record::Measurement(spoiled)][..])
     );
 }
 

@@ -204,5 +204,6 @@ pub(crate) fn measurement(
         p99: samples[990],
         max: samples[999],
         histogram,
+        spoiled: 0,
     }
 }
