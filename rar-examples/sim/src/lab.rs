@@ -331,6 +331,10 @@ impl<'m> Lab for SimLab<'m> {
         self.machine().flush_everything(&self.pin());
     }
 
+    fn invlpg(&self, page: Page) {
+        self.machine().invlpg(&self.pin(), self.address(page));
+    }
+
     fn disable_interrupts(&self) {
         self.cpu().set_interrupts(false);
     }
@@ -346,6 +350,14 @@ impl<'m> Lab for SimLab<'m> {
 
     fn wake(&self, cpu: CpuId) {
         self.machine().send(cpu.get(), Vector::Wake);
+    }
+
+    fn has_nmi(&self) -> bool {
+        self.machine().backend() == Backend::Software
+    }
+
+    fn send_nmi(&self, cpu: CpuId) {
+        self.machine().send(cpu.get(), Vector::Nmi);
     }
 
     fn interrupt_self(&self) {

@@ -10,6 +10,7 @@ const ALL: Options<'_> = Options {
     storm_flushes: 20,
     // The simulator has nothing that could be harmed.
     risky: true,
+    measure: Some(20),
     ..Options::ALL
 };
 

@@ -115,6 +115,11 @@ impl<'a> RunOptions<'a> {
                         .and_then(|number| u32::try_from(number).ok());
                     options.suite.initiators = Some(number.ok_or(bad("a number"))?)
                 }
+                ("measure", _) => {
+                    let number = line.number(key).filter(|number| *number > 0);
+                    let number = number.and_then(|number| u32::try_from(number).ok());
+                    options.suite.measure = Some(number.ok_or(bad("a number from 1"))?)
+                }
                 ("risky", "") => options.suite.risky = true,
                 ("deadline", _) => {
                     options.deadline = line.number(key).ok_or(bad("a number of milliseconds"))?

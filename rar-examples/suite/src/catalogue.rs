@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::lab::Lab;
+use crate::measure::{self, MEASUREMENTS};
 use crate::suite::Options;
 use crate::tests::{
     deferred, interrupts, large_page, membership, nested, precision, remap, revoke, silent, slots,
@@ -105,6 +106,10 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     ]
     .into_iter()
     .chain(below_the_driver())
+    .chain([test(MEASUREMENTS, measure::run)
+        .once()
+        .rare("each point says how often something else took part")
+        .answers("8-numbers")])
 }
 
 /// The tests of units, which a machine without them skips.

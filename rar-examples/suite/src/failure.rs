@@ -46,6 +46,8 @@ pub(crate) enum Assertion {
     Prompt,
     /// A register says the same on every CPU.
     Alike,
+    /// The numbers of a measurement are there, and in order.
+    Measured,
 }
 
 const ALL: &[(Assertion, &str)] = &[
@@ -98,6 +100,10 @@ const ALL: &[(Assertion, &str)] = &[
         "the unit serves the signal without delay",
     ),
     (Assertion::Alike, "the register says the same on every CPU"),
+    (
+        Assertion::Measured,
+        "the numbers of a measurement are there, and in order",
+    ),
 ];
 
 /// Returns whether the reason of a failure tells that something outlived its flush: the driver reported an end that was none.

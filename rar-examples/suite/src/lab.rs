@@ -148,6 +148,11 @@ pub trait Lab: Sync {
         true
     }
 
+    /// Returns the counter by which flushes are timed. Everything before the call is done, and nothing after it has begun.
+    fn ticks(&self) -> u64 {
+        self.now().0
+    }
+
     /// Lets a moment pass in a spin (`PAUSE`).
     fn relax(&self);
 
@@ -193,6 +198,9 @@ pub trait Lab: Sync {
     /// Flushes this CPU's whole TLB, globals included.
     fn flush_own_tlb(&self);
 
+    /// Flushes one page from this CPU's TLB by `INVLPG`.
+    fn invlpg(&self, page: Page);
+
     /// Returns whether this CPU's unit was asked to flush a page since the last [`Self::flush_own_tlb`], on a machine where more
     /// leaves the TLB than that, so that a load cannot show what was left alone, and a record tells. `None` where a load shows it.
     fn asked_to_flush(&self, _page: Page) -> Option<bool> {
@@ -215,6 +223,14 @@ pub trait Lab: Sync {
 
     /// Sends an interrupt that does nothing but end a halt.
     fn wake(&self, cpu: CpuId);
+
+    /// Returns whether there are non-maskable interrupts whose handler serves the flush generation of its CPU.
+    fn has_nmi(&self) -> bool {
+        false
+    }
+
+    /// Sends such an interrupt; nothing happens where there is none.
+    fn send_nmi(&self, _cpu: CpuId) {}
 
     /// Interrupts this CPU itself; the handler calls [`crate::Suite::on_interrupt`], and this returns after it has.
     fn interrupt_self(&self);

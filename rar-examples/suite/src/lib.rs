@@ -13,6 +13,8 @@ struct ThePortingGuide;
 mod catalogue;
 mod failure;
 mod lab;
+mod measure;
+mod measurement;
 pub mod questions;
 mod record;
 mod suite;
@@ -26,6 +28,8 @@ pub use lab::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page, PageFault,
     Reach, Space, StoreKind,
 };
+pub use measure::{MEASUREMENTS, MOST_SAMPLES};
+pub use measurement::{BUCKETS, Histogram, Measurement, Method, State};
 pub use record::{Control, MAX_CPUS, Outcome, Record};
 pub use suite::{BY_OTHER_MEANS, List, Options, Suite, Summary};
 pub use units::{

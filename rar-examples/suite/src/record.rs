@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::measurement::Measurement;
+
 /// How many CPUs a suite can run on.
 pub const MAX_CPUS: usize = 1024;
 
@@ -38,6 +40,8 @@ pub enum Record<'a> {
         /// Flushes in all.
         total: u64,
     },
+    /// One kind of flush was measured; these come from within a test.
+    Measurement(&'a Measurement),
     /// One test ended for one initiator.
     Test {
         /// The test.

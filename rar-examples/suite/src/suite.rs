@@ -9,6 +9,7 @@ use rar_shootdown::Statistics;
 use crate::catalogue::{Rounds, Test, catalogue};
 use crate::failure::FirstFailure;
 use crate::lab::{Lab, Offences, Space};
+use crate::measure::{MEASUREMENTS, MOST_SAMPLES, Samples};
 use crate::record::{Control, MAX_CPUS, Outcome, Record};
 use crate::text::Text;
 use crate::trial::Trial;
@@ -19,6 +20,9 @@ pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
 
 /// Room for the reason of an outcome, or for what was observed.
 pub(crate) type Why = Text<480>;
+
+/// How many flushes of each kind are measured if nobody says how many.
+const FEW_SAMPLES: u32 = 200;
 
 /// How many words tests have to talk to each other.
 const WORDS: usize = 8;
@@ -36,6 +40,8 @@ pub struct Options<'a> {
     pub initiators: Option<u32>,
     /// Whether to ask of units what may hang the machine or change its state for good, too.
     pub risky: bool,
+    /// How many flushes of each kind to measure, up to [`MOST_SAMPLES`]: none if `None`, but a few if the measurements are named in `test`.
+    pub measure: Option<u32>,
 }
 
 /// Which list of tests to run.
@@ -77,6 +83,7 @@ pub struct Suite {
     pub(crate) words: [AtomicU64; WORDS],
     /// What the self-interrupt is to do.
     pub(crate) errand: AtomicU8,
+    pub(crate) samples: Samples,
     controls: [ControlCell; MAX_CPUS],
     passed: AtomicU32,
     failed: AtomicU32,
@@ -106,6 +113,7 @@ impl Suite {
             phases: [const { AtomicU64::new(0) }; MAX_CPUS],
             words: [const { AtomicU64::new(0) }; WORDS],
             errand: AtomicU8::new(0),
+            samples: Samples::new(),
             controls: [const {
                 ControlCell {
                     taken: AtomicU8::new(0),
@@ -148,15 +156,7 @@ impl Suite {
         }
         for test in chosen() {
             for initiator in 0..test.rounds.count(initiators) {
-                let trial = Trial::new(
-                    self,
-                    lab,
-                    test.name,
-                    me,
-                    initiator,
-                    options.storm_flushes,
-                    phase,
-                );
+                let trial = Trial::new(self, lab, test.name, me, initiator, options, phase);
                 self.run_once(lab, &trial, &test, options);
                 phase = trial.phase();
             }
@@ -349,7 +349,7 @@ struct Before {
 const MAX_LISTED: usize = 64;
 
 /// The counters that stay where they are while the signal path works.
-fn rare(statistics: &Statistics) -> [(&'static str, u64); 5] {
+pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); 5] {
     let Statistics {
         fallbacks,
         resignals,
@@ -383,6 +383,7 @@ impl Options<'_> {
         storm_flushes: 20_000,
         initiators: None,
         risky: false,
+        measure: None,
     };
 
     /// How many of so many CPUs initiate each test.
@@ -391,10 +392,19 @@ impl Options<'_> {
     }
 
     fn chooses<L: Lab>(&self, test: &Test<L>) -> bool {
+        let names = |names: &str| names.split(',').any(|name| name == test.name);
+        if test.name == MEASUREMENTS {
+            return self.measure.is_some() || self.test.is_some_and(names);
+        }
         match self.test {
-            Some(names) => names.split(',').any(|name| name == test.name),
+            Some(list) => names(list),
             None => self.list == List::All || test.race,
         }
+    }
+
+    /// How many flushes of each kind are measured.
+    pub(crate) fn samples(&self) -> u32 {
+        self.measure.unwrap_or(FEW_SAMPLES).clamp(1, MOST_SAMPLES)
     }
 }
 

@@ -10,7 +10,7 @@ use rar_shootdown::Machine as _;
 
 use crate::failure::{Assertion, Place};
 use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
-use crate::suite::{Suite, Why};
+use crate::suite::{Options, Suite, Why};
 
 /// Who takes part in a step.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct Trial<'a, L> {
     pub(crate) me: u32,
     pub(crate) initiator: u32,
     pub(crate) storm_flushes: u64,
+    pub(crate) samples: u32,
     phase: Cell<u64>,
     space: Cell<Space>,
     observation: Cell<Why>,
@@ -59,7 +60,7 @@ impl<'a, L: Lab> Trial<'a, L> {
         name: &'static str,
         me: u32,
         initiator: u32,
-        storm_flushes: u64,
+        options: &Options<'_>,
         phase: u64,
     ) -> Self {
         Self {
@@ -68,7 +69,8 @@ impl<'a, L: Lab> Trial<'a, L> {
             name,
             me,
             initiator,
-            storm_flushes,
+            storm_flushes: options.storm_flushes,
+            samples: options.samples(),
             phase: Cell::new(phase),
             space: Cell::new(Space::First),
             observation: Cell::new(Why::new()),

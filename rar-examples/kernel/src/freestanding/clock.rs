@@ -69,6 +69,17 @@ pub fn now() -> u64 {
     unsafe { _rdtsc() }
 }
 
+/// Returns the time stamp counter for a measurement: every instruction before it has completed, and none after it has begun.
+///
+/// A store before it may still wait in the CPU's buffer (SDM vol. 2, "LFENCE").
+#[must_use]
+pub fn between() -> u64 {
+    let now = now();
+    // SAFETY: as in `now`.
+    unsafe { _mm_lfence() };
+    now
+}
+
 /// Returns the microseconds since the counter was zero.
 #[must_use]
 pub fn microseconds() -> u64 {

@@ -215,6 +215,14 @@ fn on_fallback() {
     }
 }
 
+/// Serves the flush generation of this CPU, if anybody has asked; called from the NMI handler, which may have interrupted anything.
+pub(super) fn on_nmi() {
+    if let Some(lab) = current() {
+        lab.domain()
+            .serve_generation(&percpu::pin(), lab.shootdown.machine().tlb());
+    }
+}
+
 fn on_own_interrupt() {
     if let Some(lab) = current() {
         lab.suite.on_interrupt(lab);
@@ -325,6 +333,10 @@ impl Lab for KernelLab {
         self.shootdown.machine().now()
     }
 
+    fn ticks(&self) -> u64 {
+        clock::between()
+    }
+
     fn ticks_per_millisecond(&self) -> u64 {
         clock::ticks_per_millisecond()
     }
@@ -410,6 +422,11 @@ impl Lab for KernelLab {
         }
     }
 
+    fn invlpg(&self, page: Page) {
+        // SAFETY: ring 0; drops one translation.
+        unsafe { x86::tlb::flush(super::address::word(address(page))) };
+    }
+
     /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.
     fn asked_to_flush(&self, page: Page) -> Option<bool> {
         self.shootdown.machine().support()?;
@@ -451,6 +468,15 @@ impl Lab for KernelLab {
         {
             self.give_up(format_args!("CPU {cpu} cannot be woken: {error}"));
         }
+    }
+
+    fn has_nmi(&self) -> bool {
+        self.shootdown.machine().support().is_none()
+    }
+
+    fn send_nmi(&self, cpu: CpuId) {
+        // One that is not sent shows as one that is not answered.
+        let _ = smp::apic_id(cpu.get()).map(apic::send_nmi);
     }
 
     fn interrupt_self(&self) {

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rar_suite::{BY_OTHER_MEANS, Options, Outcome, Suite, tells_of_stale_use};
+use rar_suite::{BY_OTHER_MEANS, MEASUREMENTS, Options, Outcome, Suite, tells_of_stale_use};
 use serde::Serialize;
 
 use super::{Defect, Fate};
@@ -71,7 +71,9 @@ impl Test {
     #[must_use]
     pub fn all() -> Vec<Self> {
         let of_units: Vec<_> = Suite::unit_test_names::<SimLab<'_>>().collect();
+        // The measurements ask of a machine nothing that the tests do not.
         Suite::test_names::<SimLab<'_>>()
+            .filter(|name| *name != MEASUREMENTS)
             .map(|name| Self {
                 name,
                 below_driver: of_units.contains(&name),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rar_percpu::{Domain, PayloadTable, PerCpu};
-use rar_suite::{Options, Outcome, Record, Suite};
+use rar_suite::{Measurement, Options, Outcome, Record, Suite};
 
 use super::{Boundary, GivenUp, STEPS, SimLab};
 use crate::defects::DriverDefect;
@@ -48,6 +48,8 @@ pub struct Ended {
 pub struct Transcript {
     /// Every test that ended, for each initiator.
     pub tests: Vec<Ended>,
+    /// What was measured.
+    pub measurements: Vec<Measurement>,
     /// Why the run did not come to its end, if nobody stopped it.
     pub broken_off: Option<String>,
 }
@@ -56,17 +58,25 @@ impl SuiteRun<'_> {
     /// Runs the tests. The same run gives the same transcript.
     #[must_use]
     pub fn run(&self) -> Transcript {
-        let tests = Mutex::new(Vec::new());
-        let broken_off = catch_unwind(AssertUnwindSafe(|| self.run_into(&tests)));
+        let (tests, measurements) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        let broken_off = catch_unwind(AssertUnwindSafe(|| self.run_into(&tests, &measurements)));
         Transcript {
             tests: tests.into_inner().unwrap_or_default(),
+            measurements: measurements.into_inner().unwrap_or_default(),
             broken_off: broken_off.unwrap_or_else(|panic| Some(reason_of(&*panic))),
         }
     }
 
-    fn run_into(&self, tests: &Mutex<Vec<Ended>>) -> Option<String> {
+    fn run_into(
+        &self,
+        tests: &Mutex<Vec<Ended>>,
+        measurements: &Mutex<Vec<Measurement>>,
+    ) -> Option<String> {
         let failed = AtomicBool::new(false);
         let emit = |record: &Record<'_>| {
+            if let Record::Measurement(measurement) = record {
+                lock(measurements).push(**measurement);
+            }
             let Record::Test {
                 name,
                 initiator,

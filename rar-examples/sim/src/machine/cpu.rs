@@ -26,6 +26,8 @@ pub enum Vector {
     Wake = 4,
     /// The CPU's own.
     Own = 8,
+    /// Asks for a flush generation, and comes also while interrupts are disabled.
+    Nmi = 16,
 }
 
 /// One CPU of a [`Machine`](super::Machine).
@@ -122,6 +124,12 @@ impl<const TLB: usize> Cpu<TLB> {
     /// Takes all interrupts that wait.
     pub(crate) fn take_interrupts(&self) -> u32 {
         self.waiting.swap(0, Ordering::AcqRel)
+    }
+
+    /// Takes the one interrupt that cannot be masked; returns whether it waited.
+    pub(crate) fn take_nmi(&self) -> bool {
+        let nmi = Vector::Nmi as u32;
+        self.waiting.fetch_and(!nmi, Ordering::AcqRel) & nmi != 0
     }
 
     /// Returns whether an interrupt waits.

@@ -17,6 +17,7 @@ impl<const TLB: usize> Boundary for Machine<'_, TLB> {
         }
         self.serve_unit(cpu, me);
         self.act_unasked(cpu);
+        self.take_nmi(cpu, me);
         if me.interrupts_on() && me.interrupt_waits() {
             self.take_interrupts(cpu, me);
         }
@@ -61,6 +62,15 @@ impl<const TLB: usize> Machine<'_, TLB> {
                 unit.service_recorded(flag, &bus, &mut tlb, &mut |execution| me.note(execution));
             me.in_microcode.store(false, Ordering::Release);
         });
+    }
+
+    /// Its handler serves nothing but the flush generation, and takes no interrupt.
+    fn take_nmi(&self, cpu: u32, me: &Cpu<TLB>) {
+        if me.take_nmi() {
+            let before = me.set_interrupts(false);
+            self.domain.serve_generation(&pinned(cpu), self);
+            me.set_interrupts(before);
+        }
     }
 
     /// An interrupt gate: the handlers run with interrupts disabled.

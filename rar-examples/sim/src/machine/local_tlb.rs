@@ -57,6 +57,12 @@ fn size(size: rar_payload::PageSize) -> PageSize {
 }
 
 impl<const TLB: usize> Machine<'_, TLB> {
+    /// INVLPG of one small page.
+    pub fn invlpg(&self, cpu: &PinnedCpu<'_>, address: u64) {
+        let page = Pages::one(address, PageSize::Size4K);
+        let _never_refused = self.perform(cpu, Invalidation::invlpg(page));
+    }
+
     /// An invalidating instruction; all of them serialize.
     fn perform(&self, cpu: &PinnedCpu<'_>, invalidation: Invalidation) -> Result<(), Unsupported> {
         step();

@@ -318,7 +318,7 @@ pub(super) const ROWS: &[Question] = &[
         id: "8-numbers",
         asks: "What does a flush by RAR cost?",
         source: "no measured number was found",
-        by: Asked::NotTestable("it is measured, not tested"),
+        by: Asked::Tests,
         yes: "RAR pays",
         no: "the fallback is as good",
     },

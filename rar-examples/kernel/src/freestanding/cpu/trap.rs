@@ -5,7 +5,7 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 
 use super::{handlers, probe, vector};
-use crate::freestanding::{apic, lost, panic, percpu, pic};
+use crate::freestanding::{apic, lab, lost, panic, percpu, pic};
 
 global_asm!(include_str!("trap.s"), options(att_syntax));
 
@@ -148,5 +148,6 @@ fn on_nmi() {
     depth.fetch_add(1, Ordering::Relaxed);
     lost::answer_if_asked();
     panic::freeze_if_wanted();
+    lab::on_nmi();
     depth.fetch_sub(1, Ordering::Relaxed);
 }

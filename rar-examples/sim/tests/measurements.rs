@@ -1,0 +1,184 @@
+//! The measurements on simulated machines: the numbers are of no use there, but the code that makes them is the code of every machine.
+
+use rar_model::Knobs;
+use rar_sim::defects::DriverDefect;
+use rar_sim::lab::{self, Ended, SuiteRun, Transcript};
+use rar_sim::machine::{Backend, Config};
+use rar_suite::{MEASUREMENTS, Measurement, Method, Options, Outcome, State};
+
+const SAMPLES: u32 = 25;
+
+fn run(config: Config, defect: Option<DriverDefect>, test: &str) -> Transcript {
+    let run = SuiteRun {
+        config,
+        defect,
+        seed: 1,
+        options: Options {
+            test: Some(test),
+            measure: Some(SAMPLES),
+            ..Options::ALL
+        },
+        most_steps: 100_000_000,
+        until_failure: false,
+    };
+    run.run()
+}
+
+#[track_caller]
+fn the_test(transcript: &Transcript) -> &Ended {
+    let test = transcript
+        .tests
+        .first()
+        .filter(|_| transcript.tests.len() == 1);
+    assert!(test.is_some(), "{transcript:?}");
+    test.unwrap_or_else(|| unreachable!("asserted just now"))
+}
+
+fn measured(backend: Backend, cpus: u32) -> Vec<Measurement> {
+    let config = Config {
+        backend,
+        ..lab::config(cpus)
+    };
+    let transcript = run(config, None, MEASUREMENTS);
+    assert_eq!(transcript.broken_off, None);
+    let test = the_test(&transcript);
+    assert_eq!(test.outcome, Outcome::Observed, "{}", test.why);
+    assert!(test.why.contains(" 0 spoiled"), "{}", test.why);
+    transcript.measurements
+}
+
+fn count(measurements: &[Measurement], is: impl Fn(&Measurement) -> bool) -> usize {
+    measurements.iter().filter(|each| is(each)).count()
+}
+
+#[test]
+fn every_point_has_its_samples_in_order() {
+    for (backend, cpus) in [
+        (Backend::Hardware, 1),
+        (Backend::Software, 1),
+        (Backend::Hardware, 2),
+        (Backend::Hardware, 5),
+        (Backend::Software, 5),
+    ] {
+        let all = measured(backend, cpus);
+        assert!(all.len() >= 7);
+        for each in &all {
+            let shared = SAMPLES / each.contenders * each.contenders;
+            assert_eq!(each.samples, shared, "{each:?}");
+            assert_eq!(each.histogram.samples(), u64::from(shared), "{each:?}");
+            let values = [each.min, each.p50, each.p99, each.max];
+            assert!(values.is_sorted(), "{each:?}");
+            // A remote flush takes steps of more than one CPU, so the clock has moved.
+            assert!(each.targets == 0 || each.max > 0, "{each:?}");
+            assert_eq!((each.spoiled, each.cpus), (0, cpus), "{each:?}");
+        }
+    }
+}
+
+#[test]
+fn each_method_is_measured_where_it_exists() {
+    let (units, software) = (
+        measured(Backend::Hardware, 4),
+        measured(Backend::Software, 4),
+    );
+    let by = |all: &[Measurement], method| count(all, |each| each.method == method);
+    assert_eq!((by(&units, Method::Ipi), by(&units, Method::Nmi)), (0, 0));
+    assert_eq!(
+        (by(&units, Method::Rar), by(&software, Method::Rar)),
+        (28, 0)
+    );
+    assert_eq!(
+        (by(&software, Method::Ipi), by(&software, Method::Nmi)),
+        (22, 9)
+    );
+    for all in [&units, &software] {
+        assert_eq!(by(all, Method::Invlpg), 5);
+        assert_eq!((by(all, Method::Full), by(all, Method::Cr3)), (1, 1));
+        assert_eq!(count(all, |each| each.contenders == 4), 1);
+    }
+    let masked = |each: &Measurement| each.state == State::InterruptsOff;
+    assert_eq!((count(&units, masked), count(&software, masked)), (6, 3));
+}
+
+#[test]
+fn nothing_is_measured_unless_it_is_asked_for() {
+    let run = SuiteRun {
+        config: lab::config(2),
+        defect: None,
+        seed: 1,
+        options: Options {
+            storm_flushes: 1,
+            ..Options::ALL
+        },
+        most_steps: 100_000_000,
+        until_failure: false,
+    };
+    let transcript = run.run();
+    assert!(transcript.measurements.is_empty());
+    assert!(
+        transcript
+            .tests
+            .iter()
+            .all(|test| test.name != MEASUREMENTS)
+    );
+}
+
+#[test]
+fn a_measurement_beside_a_test_that_was_named() {
+    let transcript = run(lab::config(2), None, "one-page");
+    let names: Vec<_> = transcript
+        .tests
+        .iter()
+        .map(|test| test.name.as_str())
+        .collect();
+    assert_eq!(names, ["one-page", "one-page", MEASUREMENTS]);
+}
+
+#[track_caller]
+fn assert_refused(config: Config, defect: Option<DriverDefect>, why: &str) {
+    let transcript = run(config, defect, MEASUREMENTS);
+    let test = the_test(&transcript);
+    assert_eq!(test.outcome, Outcome::Fail, "{}", test.why);
+    assert!(test.why.starts_with(why), "{}", test.why);
+}
+
+fn with(change: fn(&mut Knobs)) -> Config {
+    let mut knobs = Knobs::DEFAULT;
+    change(&mut knobs);
+    Config {
+        knobs: vec![knobs],
+        ..lab::config(3)
+    }
+}
+
+/// A flush that is none must not be believed to be a fast one.
+#[test]
+fn what_does_not_flush_is_not_measured() {
+    let stale = "no stale translation after the flush";
+    assert_refused(lab::config(3), Some(DriverDefect::OwnTlbKept), stale);
+    let lies = with(|knobs| knobs.faults.lie = u64::MAX);
+    assert_refused(lies, None, stale);
+}
+
+/// A unit that never answers: the fallback does the work, and the numbers say that they are not the unit's.
+#[test]
+fn what_the_fallback_did_is_called_spoiled() {
+    let transcript = run(
+        with(|knobs| knobs.faults.mute = u64::MAX),
+        None,
+        MEASUREMENTS,
+    );
+    let remote: Vec<_> = transcript
+        .measurements
+        .iter()
+        .filter(|each| each.targets > 0)
+        .collect();
+    assert!(!remote.is_empty());
+    for each in remote {
+        let flushes = u64::from(each.samples);
+        assert_eq!(each.spoiled, flushes * u64::from(each.targets), "{each:?}");
+    }
+    // Targets with interrupts disabled are not even reached by the fallback.
+    let why = &the_test(&transcript).why;
+    assert!(why.starts_with("the flush ends with Ok"), "{why}");
+}

@@ -1,0 +1,303 @@
+//! How long flushes take.
+//!
+//! Every point is proved before it is believed: the CPUs that it flushes show that they use a stale translation before the timed flushes, and the
+//! new one after them; and where the units of a machine keep a record, each must have executed one entry for each flush.
+
+mod flush;
+mod headline;
+mod points;
+mod samples;
+
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use rar_percpu::CpuId;
+use rar_shootdown::Statistics;
+
+use self::flush::{flush, watched};
+use self::headline::Headline;
+use self::points::{Means, Point, points};
+pub use self::samples::MOST_SAMPLES;
+pub(crate) use self::samples::Samples;
+use crate::failure::Assertion::{FlushEnds, Flushed, Mapped, Measured, Once};
+use crate::failure::Place;
+use crate::lab::{Lab, Page};
+use crate::measurement::{Measurement, Method, State};
+use crate::record::Record;
+use crate::suite::rare;
+use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
+use crate::units::Ability;
+
+/// The name of the test that measures. It runs only if it is asked for, by name or by [`Options::measure`](crate::Options::measure).
+pub const MEASUREMENTS: &str = "measurements";
+
+/// How long a point may take; it then has the samples that it has.
+const POINT_MILLISECONDS: u64 = 1_000;
+/// How long halted targets are left alone between two flushes, so that those that woke up are asleep again.
+const SLEEP_MICROSECONDS: u64 = 20;
+/// The same where the clock is too coarse for that.
+const SLEEP_MOMENTS: u32 = 32;
+
+/// How many CPUs are where the point wants them.
+const READY: usize = 0;
+/// How many initiators have all their samples.
+const SATED: usize = 1;
+/// How many initiators have made their last flush.
+const ENDED: usize = 2;
+/// How many flushes all initiators made, those that were not timed included.
+const FLUSHES: usize = 3;
+
+/// Measures every point that this machine has.
+pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
+    let means = Means {
+        cpus: t.lab.cpus(),
+        units: t.lab.units().is_some(),
+        nmi: t.lab.has_nmi(),
+    };
+    let mut headline = Headline::new();
+    for (point, number) in points(means).zip(0..) {
+        prove_stale(t, &point);
+        // Nobody flushes before everybody is ready, and who is ready has been here.
+        let before = Before {
+            statistics: t.lab.shootdown().statistics(),
+            entries: executed(t),
+        };
+        t.step(Who::All, || match point.role_of(t.me) {
+            Role::Initiator => initiate(t, &point, &before),
+            Role::Target => be_flushed(t, &point, &before),
+            Role::Bystander => {}
+        });
+        t.step(Who::All, || {
+            if point.role_of(t.me) != Role::Bystander {
+                for page in 0..watched(point.pages) {
+                    t.expect(Flushed, Page::Small(page), new_value(page));
+                }
+            }
+        });
+        t.step(Who::Initiator, || {
+            if let Some(measurement) = sum_up(t, &point, number, &before) {
+                headline.see(&measurement);
+                t.lab.emit(&Record::Measurement(&measurement));
+            }
+        });
+    }
+    if t.is_initiator() && !t.suite.failure.is_set() {
+        t.observe(format_args!("{headline}"));
+    }
+}
+
+/// What is compared after a point.
+struct Before {
+    statistics: Statistics,
+    entries: Option<u64>,
+}
+
+/// What a CPU does at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Initiator,
+    Target,
+    /// Waits for the others.
+    Bystander,
+}
+
+impl Point {
+    fn role_of(&self, cpu: u32) -> Role {
+        if cpu < self.contenders {
+            Role::Initiator
+        } else if cpu <= self.targets {
+            Role::Target
+        } else {
+            Role::Bystander
+        }
+    }
+
+    /// How many CPUs do something.
+    fn participants(&self) -> u64 {
+        u64::from(self.contenders.max(self.targets + 1))
+    }
+}
+
+/// Everybody who is to be flushed uses translations that are stale, and shows it.
+fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
+    let (pages, me) = (watched(point.pages), CpuId::new(t.me));
+    let is_flushed = point.role_of(t.me) != Role::Bystander;
+    t.step(Who::All, || {
+        if is_flushed {
+            // The suite runs on fewer CPUs than a set can name.
+            let _fits = t.suite.chosen.insert(me);
+        } else {
+            t.suite.chosen.remove(me);
+        }
+    });
+    t.step(Who::Initiator, || {
+        t.suite.samples.clear();
+        for word in [READY, SATED, ENDED, FLUSHES] {
+            t.word(word).store(0, Release);
+        }
+        for page in 0..pages {
+            t.lab.store_frame(old_frame(page), 0, old_value(page));
+            t.lab.store_frame(new_frame(page), 0, new_value(page));
+            t.map(Page::Small(page), old_frame(page));
+        }
+    });
+    t.step(Who::All, || {
+        t.lab.flush_own_tlb();
+        if is_flushed {
+            for page in 0..pages {
+                t.expect(Mapped, Page::Small(page), old_value(page));
+            }
+        }
+    });
+    t.step(Who::Initiator, || {
+        for page in 0..pages {
+            t.map(Page::Small(page), new_frame(page));
+        }
+    });
+    t.step(Who::All, || {
+        if is_flushed {
+            for page in 0..pages {
+                t.expect_stale(Page::Small(page), old_value(page), new_value(page));
+            }
+        }
+    });
+}
+
+fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
+    t.word(READY).fetch_add(1, AcqRel);
+    t.wait_until("the targets", || {
+        t.word(READY).load(Acquire) >= point.participants() || t.suite.failure.is_set()
+    });
+    let share = (t.samples / point.contenders).max(1);
+    let started = t.lab.now();
+    let limit = POINT_MILLISECONDS * t.lab.ticks_per_millisecond();
+    let has_time = || !t.lab.now().is_past(started, limit) && !t.suite.failure.is_set();
+    let (mut timed, mut flushes) = (0, 0);
+    while timed < share && has_time() {
+        if point.state == State::Halted {
+            let_sleep(t);
+        }
+        let begin = t.lab.ticks();
+        let ended = flush(t, point, &t.suite.chosen);
+        let end = t.lab.ticks();
+        flushes += 1;
+        if !ended {
+            t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
+            break;
+        }
+        t.suite.samples.add(end.saturating_sub(begin));
+        timed += 1;
+    }
+    t.word(SATED).fetch_add(1, AcqRel);
+    // The others are still counting on the disturbance.
+    let all = u64::from(point.contenders);
+    while t.word(SATED).load(Acquire) < all && has_time() {
+        flushes += 1;
+        if !flush(t, point, &t.suite.chosen) {
+            t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
+        }
+    }
+    t.suite.flushes.fetch_add(flushes, AcqRel);
+    t.word(FLUSHES).fetch_add(flushes, AcqRel);
+    t.word(ENDED).fetch_add(1, AcqRel);
+    if point.state == State::Halted {
+        (1..=point.targets).for_each(|cpu| t.lab.wake(CpuId::new(cpu)));
+    }
+    t.wait_until("the other initiators", || has_ended(t, point));
+    assert_entries(t, point, before, flushes);
+}
+
+fn be_flushed<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
+    if matches!(point.state, State::Halted | State::InterruptsOff) {
+        t.lab.disable_interrupts();
+    }
+    t.word(READY).fetch_add(1, AcqRel);
+    if point.state == State::Halted {
+        // Interrupts are off between the look and the halt, so that no wake-up falls in between.
+        while !has_ended(t, point) {
+            t.lab.halt();
+            t.lab.disable_interrupts();
+        }
+    } else {
+        t.wait_until("the flushes", || has_ended(t, point));
+    }
+    t.lab.enable_interrupts();
+    assert_entries(t, point, before, 0);
+}
+
+fn has_ended<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
+    t.word(ENDED).load(Acquire) >= u64::from(point.contenders)
+}
+
+fn let_sleep<L: Lab>(t: &Trial<'_, L>) {
+    let started = t.lab.now();
+    let length = t.lab.ticks_per_millisecond() * SLEEP_MICROSECONDS / 1_000;
+    (0..SLEEP_MOMENTS).for_each(|_| t.lab.relax());
+    while !t.lab.now().is_past(started, length) {
+        t.lab.relax();
+    }
+}
+
+/// How many entries this CPU's unit has executed, where it keeps a record.
+fn executed<L: Lab>(t: &Trial<'_, L>) -> Option<u64> {
+    let units = t.lab.units()?;
+    units.can(Ability::Record).then(|| units.executed().entries)
+}
+
+/// Where there is a record: this CPU's unit executed one entry for each flush but those of the CPU itself.
+fn assert_entries<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own: u64) {
+    let spoiled = point.method != Method::Rar || spoiled(t, before) > 0;
+    if let (Some(before), Some(after)) = (before.entries, executed(t).filter(|_| !spoiled)) {
+        let flushes = t.word(FLUSHES).load(Acquire);
+        t.assert(Once, Place::Number(t.me), flushes - own, after - before);
+    }
+}
+
+/// How often something else than the signal took part since then.
+fn spoiled<L: Lab>(t: &Trial<'_, L>, before: &Before) -> u64 {
+    let of = |statistics| rare(statistics).iter().map(|(_, count)| count).sum::<u64>();
+    of(&t.lab.shootdown().statistics()) - of(&before.statistics)
+}
+
+/// Returns what was measured at a point, if its numbers are in order.
+fn sum_up<L: Lab>(
+    t: &Trial<'_, L>,
+    point: &Point,
+    number: u32,
+    before: &Before,
+) -> Option<Measurement> {
+    let Some(sum) = t.suite.samples.distribution() else {
+        t.fail(Measured, Place::Number(number), 1, 0);
+        return None;
+    };
+    let values = [sum.min, sum.p50, sum.p99, sum.max];
+    let counted = sum.histogram.samples();
+    t.assert(
+        Measured,
+        Place::Number(number),
+        u64::from(sum.samples),
+        counted,
+    );
+    t.assert(
+        Measured,
+        Place::Number(number),
+        1,
+        u64::from(values.is_sorted()),
+    );
+    Some(Measurement {
+        method: point.method,
+        backend: t.lab.backend(),
+        cpus: t.lab.cpus(),
+        targets: point.targets,
+        pages: point.pages,
+        state: point.state,
+        contenders: point.contenders,
+        samples: sum.samples,
+        ticks_per_millisecond: t.lab.ticks_per_millisecond(),
+        min: sum.min,
+        p50: sum.p50,
+        p99: sum.p99,
+        max: sum.max,
+        histogram: sum.histogram,
+        spoiled: spoiled(t, before),
+    })
+}

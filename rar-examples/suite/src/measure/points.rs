@@ -1,0 +1,170 @@
+//! Which points are measured: lines through one middle, not every combination, so that a machine of hundreds needs hardly more than one of
+//! four.
+
+use crate::measurement::{Method, State};
+
+/// Everything, as a number of pages.
+pub(crate) const EVERYTHING: u32 = 0;
+/// Numbers of pages between one and everything: the last one fills a payload.
+const PAGES: [u32; 4] = [2, 8, 33, 63];
+
+/// One kind of flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) method: Method,
+    /// How many other CPUs each initiator flushes.
+    pub(crate) targets: u32,
+    pub(crate) pages: u32,
+    pub(crate) state: State,
+    pub(crate) contenders: u32,
+}
+
+/// What a machine can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Means {
+    pub(crate) cpus: u32,
+    /// RAR units answer the driver, not interrupt handlers.
+    pub(crate) units: bool,
+    /// A handler of NMIs serves flush generations.
+    pub(crate) nmi: bool,
+}
+
+/// Returns all points in the order in which they are measured.
+pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
+    let others = means.cpus.saturating_sub(1);
+    let driver = if means.units {
+        Method::Rar
+    } else {
+        Method::Ipi
+    };
+    let nmi = means.nmi.then_some(Method::Nmi);
+    let by_targets = [Some(driver), nmi]
+        .into_iter()
+        .flatten()
+        .flat_map(move |method| {
+            reachable(method).flat_map(move |state| {
+                lengths(method).flat_map(move |pages| {
+                    powers_and(others).map(move |targets| Point {
+                        method,
+                        targets,
+                        pages,
+                        state,
+                        contenders: 1,
+                    })
+                })
+            })
+        });
+    let by_pages = PAGES.into_iter().flat_map(move |pages| {
+        one_and(others).map(move |targets| Point {
+            method: driver,
+            targets,
+            pages,
+            state: State::Spinning,
+            contenders: 1,
+        })
+    });
+    let contended = powers_and(means.cpus)
+        .filter(|contenders| *contenders > 1)
+        .map(move |contenders| Point {
+            method: driver,
+            targets: others,
+            pages: 1,
+            state: State::Spinning,
+            contenders,
+        });
+    local().chain(by_targets).chain(by_pages).chain(contended)
+}
+
+/// The units of comparison: what a CPU does to itself.
+fn local() -> impl Iterator<Item = Point> {
+    let pages = [1].into_iter().chain(PAGES);
+    let by_page = pages.map(|pages| (Method::Invlpg, pages));
+    let at_once = [Method::Full, Method::Cr3].map(|method| (method, EVERYTHING));
+    by_page.chain(at_once).map(|(method, pages)| Point {
+        method,
+        targets: 0,
+        pages,
+        state: State::Local,
+        contenders: 1,
+    })
+}
+
+/// The states in which targets answer by this method.
+fn reachable(method: Method) -> impl Iterator<Item = State> {
+    let masked = (method != Method::Ipi).then_some(State::InterruptsOff);
+    [State::Spinning, State::Halted].into_iter().chain(masked)
+}
+
+/// An NMI asks for everything: its handler has no payload.
+fn lengths(method: Method) -> impl Iterator<Item = u32> {
+    let one = (method != Method::Nmi).then_some(1);
+    one.into_iter().chain([EVERYTHING])
+}
+
+/// The powers of two below a number, then the number.
+fn powers_and(most: u32) -> impl Iterator<Item = u32> {
+    let powers = (0..u32::BITS).map(|bit| 1 << bit);
+    let last = (most > 0).then_some(most);
+    powers.take_while(move |power| *power < most).chain(last)
+}
+
+fn one_and(most: u32) -> impl Iterator<Item = u32> {
+    let one = (most > 1).then_some(1);
+    one.into_iter().chain((most > 0).then_some(most))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn all(cpus: u32, units: bool) -> Vec<Point> {
+        let nmi = !units;
+        points(Means { cpus, units, nmi }).collect()
+    }
+
+    #[test]
+    fn powers_of_two_and_all() {
+        let of = |most| powers_and(most).collect::<Vec<_>>();
+        assert_eq!(of(0), []);
+        assert_eq!(of(1), [1]);
+        assert_eq!(of(4), [1, 2, 4]);
+        assert_eq!(of(7), [1, 2, 4, 7]);
+        assert_eq!(of(1023).len(), 11);
+    }
+
+    #[test]
+    fn a_cpu_alone_measures_itself() {
+        for units in [false, true] {
+            assert!(all(1, units).iter().all(|point| point.targets == 0));
+            assert_eq!(all(1, units).len(), 7);
+        }
+    }
+
+    #[test]
+    fn no_point_is_measured_twice_and_their_number_is_bounded() {
+        for cpus in [1, 2, 3, 4, 5, 16, 255, 1024] {
+            for units in [false, true] {
+                let points = all(cpus, units);
+                for (number, point) in points.iter().enumerate() {
+                    assert!(!points[..number].contains(point), "{point:?}");
+                    assert!(point.targets < cpus && point.contenders <= cpus.max(1));
+                }
+                assert!(points.len() <= 120, "{cpus}: {}", points.len());
+            }
+        }
+        assert_eq!((all(4, true).len(), all(4, false).len()), (35, 38));
+    }
+
+    #[test]
+    fn interrupts_reach_no_cpu_that_disables_them() {
+        let masked = |point: &&Point| point.state == State::InterruptsOff;
+        assert!(all(4, true).iter().any(|point| masked(&point)));
+        let software = all(4, false);
+        let mut masked = software.iter().filter(masked);
+        assert!(masked.all(|point| point.method == Method::Nmi));
+    }
+}

@@ -1,0 +1,168 @@
+//! What a measurement reports.
+
+use core::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// How long one kind of flush took, in ticks of the machine's counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Measurement {
+    /// By what means.
+    pub method: Method,
+    /// What makes action bytes final.
+    pub backend: &'static str,
+    /// How many CPUs the machine has.
+    pub cpus: u32,
+    /// How many other CPUs were flushed; 0 for a local flush.
+    pub targets: u32,
+    /// How many pages; 0 for everything.
+    pub pages: u32,
+    /// What the targets were doing.
+    pub state: State,
+    /// How many CPUs initiated at the same time.
+    pub contenders: u32,
+    /// How many flushes were timed: fewer than asked for where the time for the point was over.
+    pub samples: u32,
+    /// How many ticks a millisecond has.
+    pub ticks_per_millisecond: u64,
+    /// The shortest.
+    pub min: u64,
+    /// Half were not longer.
+    pub p50: u64,
+    /// 99 of 100 were not longer.
+    pub p99: u64,
+    /// The longest.
+    pub max: u64,
+    /// All of them, by powers of two.
+    pub histogram: Histogram,
+    /// How often something else than the signal took part: fallbacks, second signals, flushes without a slot, FAILURE bytes, errors. The
+    /// numbers are those of the method alone only if it is 0.
+    pub spoiled: u64,
+}
+
+/// One line, for people who watch.
+impl fmt::Display for Measurement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanoseconds = |ticks: u64| {
+            let ticks = u128::from(ticks) * 1_000_000;
+            ticks / u128::from(self.ticks_per_millisecond.max(1))
+        };
+        write!(f, "{:6} ", self.method.name())?;
+        match self.pages {
+            0 => f.write_str("everything")?,
+            1 => f.write_str("    1 page")?,
+            pages => write!(f, "{pages:4} pages")?,
+        }
+        if self.targets > 0 {
+            write!(f, " of {} {}", self.targets, self.state.name())?;
+        }
+        if self.contenders > 1 {
+            write!(f, ", {} at once", self.contenders)?;
+        }
+        let (p50, p99) = (nanoseconds(self.p50), nanoseconds(self.p99));
+        write!(f, ": p50 {p50} ns, p99 {p99} ns")?;
+        match self.spoiled {
+            0 => Ok(()),
+            spoiled => write!(f, ", spoiled {spoiled} times"),
+        }
+    }
+}
+
+/// By what means a flush is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// By the driver, and the targets' RAR units.
+    Rar,
+    /// By the driver, and the targets' handlers of an ordinary interrupt.
+    Ipi,
+    /// By flush generation and a non-maskable interrupt.
+    Nmi,
+    /// On the CPU itself: INVLPG.
+    Invlpg,
+    /// On the CPU itself: everything, globals included.
+    Full,
+    /// On the CPU itself: a write of CR3.
+    Cr3,
+}
+
+impl Method {
+    /// Returns the name, as records show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rar => "rar",
+            Self::Ipi => "ipi",
+            Self::Nmi => "nmi",
+            Self::Invlpg => "invlpg",
+            Self::Full => "full",
+            Self::Cr3 => "cr3",
+        }
+    }
+}
+
+/// What targets do while they are flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// There are none.
+    Local,
+    /// They spin, with interrupts enabled.
+    Spinning,
+    /// They are in HLT.
+    Halted,
+    /// They spin, with interrupts disabled.
+    InterruptsOff,
+}
+
+impl State {
+    /// Returns the name, as records show it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Spinning => "spinning",
+            Self::Halted => "halted",
+            Self::InterruptsOff => "interrupts-off",
+        }
+    }
+}
+
+/// How many buckets a [`Histogram`] has: one for each bit of a number of ticks.
+pub const BUCKETS: usize = 64;
+
+/// Counts by powers of two: bucket `n` counts what is at least 2^n and less than 2^(n+1); zero counts as one.
+///
+/// A record shows a pair for each bucket that has counted something: bucket and count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Histogram(pub [u32; BUCKETS]);
+
+impl Histogram {
+    /// Counted nothing.
+    pub const EMPTY: Self = Self([0; BUCKETS]);
+
+    /// Counts one sample.
+    pub fn record(&mut self, ticks: u64) {
+        let bucket = ticks.max(1).ilog2() as usize;
+        if let Some(count) = self.0.get_mut(bucket) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Returns the buckets that have counted something, each with its count.
+    pub fn buckets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..).zip(self.0).filter(|(_, count)| *count > 0)
+    }
+
+    /// Returns how many samples were counted.
+    #[must_use]
+    pub fn samples(&self) -> u64 {
+        self.0.iter().map(|count| u64::from(*count)).sum()
+    }
+}
+
+impl Serialize for Histogram {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.buckets())
+    }
+}
