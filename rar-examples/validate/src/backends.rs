@@ -36,6 +36,7 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
         storm_flushes: options.flushes,
         initiators: options.initiators,
         risky: options.risky,
+        measure: options.measure,
     });
     if backend == Backend::Vrar {
         let defect = options.defect.and_then(unit::Defect::by_name);

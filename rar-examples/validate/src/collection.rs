@@ -1,13 +1,18 @@
 //! What goes into the report, kept as it comes: one result for each test and backend, and what else happened.
 
-use rar_report::{Backend, Event, EventKind, Outcome, Record as Entry, TestResult, Writer};
-use rar_suite::{Outcome as Seen, Record};
+use rar_report::{
+    Backend, Event, EventKind, Histogram, Measurement as Latency, Method, Outcome, Record as Entry,
+    TestResult, Writer,
+};
+use rar_suite::{Measurement, Method as Means, Outcome as Seen, Record};
 
 use crate::tally::Name;
 use crate::words::Words;
 
 /// Room for the results of three backends.
 const MOST_RESULTS: usize = 600;
+/// Room for what was measured on three backends, on the largest machine.
+const MOST_MEASUREMENTS: usize = 320;
 /// Room for what happened beside the tests.
 const MOST_EVENTS: usize = 64;
 
@@ -48,6 +53,9 @@ pub struct Collection {
     count: usize,
     /// Results for which there was no room.
     dropped: u32,
+    measurements: [Option<Measurement>; MOST_MEASUREMENTS],
+    measured: usize,
+    dropped_measurements: u32,
     events: [(Option<Backend>, Option<Happening>); MOST_EVENTS],
     event_count: usize,
     dropped_events: u32,
@@ -89,6 +97,9 @@ impl Collection {
             rows: [row; MOST_RESULTS],
             count: 0,
             dropped: 0,
+            measurements: [None; MOST_MEASUREMENTS],
+            measured: 0,
+            dropped_measurements: 0,
             events: [(None, None); MOST_EVENTS],
             event_count: 0,
             dropped_events: 0,
@@ -137,6 +148,13 @@ impl Collection {
                     });
                 }
             }
+            Record::Measurement(measurement) => match self.measurements.get_mut(self.measured) {
+                Some(place) => {
+                    *place = Some(*measurement);
+                    self.measured += 1;
+                }
+                None => self.dropped_measurements = self.dropped_measurements.saturating_add(1),
+            },
             _ => {}
         }
     }
@@ -194,6 +212,11 @@ impl Collection {
                 resignals: row.resignals,
             }));
         }
+        for measurement in self.measurements.iter().flatten() {
+            if let Some(latency) = latency(measurement) {
+                writer.push(&Entry::Measurement(latency));
+            }
+        }
         for (backend, happening) in self.events.iter().take(self.event_count) {
             if let Some(happening) = happening {
                 writer.push(&Entry::Event(Event {
@@ -205,10 +228,10 @@ impl Collection {
                 }));
             }
         }
-        if (self.dropped, self.dropped_events) != (0, 0) {
+        if (self.dropped, self.dropped_measurements, self.dropped_events) != (0, 0, 0) {
             let text = Why::of(format_args!(
-                "{} results and {} events had no room in the kernel",
-                self.dropped, self.dropped_events
+                "{} results, {} measurements and {} events had no room in the kernel",
+                self.dropped, self.dropped_measurements, self.dropped_events
             ));
             writer.push(&Entry::Event(Event {
                 kind: EventKind::Note,
@@ -219,6 +242,36 @@ impl Collection {
             }));
         }
     }
+}
+
+/// Returns a measurement in the words of reports; nothing for a backend that they do not know.
+fn latency(measurement: &Measurement) -> Option<Latency<'static>> {
+    let mut histogram = Histogram::new();
+    for (bucket, count) in measurement.histogram.buckets() {
+        histogram.add(bucket, count);
+    }
+    Some(Latency {
+        backend: by_name(measurement.backend)?,
+        method: match measurement.method {
+            Means::Rar => Method::Rar,
+            Means::Ipi => Method::Ipi,
+            Means::Nmi => Method::Nmi,
+            Means::Invlpg => Method::Invlpg,
+            Means::Full => Method::Full,
+            Means::Cr3 => Method::Cr3,
+        },
+        targets: measurement.targets,
+        pages: measurement.pages,
+        state: measurement.state.name(),
+        initiators: measurement.contenders,
+        samples: u64::from(measurement.samples),
+        min: measurement.min,
+        p50: measurement.p50,
+        p99: measurement.p99,
+        max: measurement.max,
+        histogram,
+        spoiled: measurement.spoiled,
+    })
 }
 
 impl Default for Collection {
@@ -331,6 +384,76 @@ mod tests {
         assert!(rows[1].contains("downwards") && rows[1].contains("cpu: Some(2)"));
     }
 
+    fn measurement(targets: u32) -> Measurement {
+        let mut histogram = rar_suite::Histogram::EMPTY;
+        for ticks in [300, 700, 800] {
+            histogram.record(ticks);
+        }
+        Measurement {
+            method: Means::Rar,
+            backend: "vrar",
+            cpus: 4,
+            targets,
+            pages: 63,
+            state: rar_suite::State::InterruptsOff,
+            contenders: 2,
+            samples: 3,
+            ticks_per_millisecond: 1_000,
+            min: 300,
+            p50: 700,
+            p99: 800,
+            max: 800,
+            histogram,
+            spoiled: 4,
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_reported_as_it_was() {
+        let mut collection = Box::new(Collection::new());
+        collection.add(&Record::Measurement(&measurement(3)));
+        let mut memory = vec![0; 1 << 12];
+        let mut writer = Writer::new(&mut memory, 7, "test");
+        collection.write(&mut writer);
+        let report = writer.finish(EndReason::Complete);
+        let mut records = Records::new(report).map(Result::unwrap);
+        let found = records.find_map(|record| match record {
+            Entry::Measurement(latency) => Some(latency),
+            _ => None,
+        });
+        let mut histogram = Histogram::new();
+        for ticks in [300, 700, 800] {
+            histogram.record(ticks);
+        }
+        let expected = Latency {
+            backend: Backend::Vrar,
+            method: Method::Rar,
+            targets: 3,
+            pages: 63,
+            state: "interrupts-off",
+            initiators: 2,
+            samples: 3,
+            min: 300,
+            p50: 700,
+            p99: 800,
+            max: 800,
+            histogram,
+            spoiled: 4,
+        };
+        assert_eq!(found, Some(expected));
+    }
+
+    #[test]
+    fn measurements_without_room_are_counted() {
+        let measured: Vec<_> = (0..).map(measurement).take(MOST_MEASUREMENTS + 3).collect();
+        let records: Vec<_> = measured.iter().map(Record::Measurement).collect();
+        let rows = written(&records, &[]);
+        assert!(
+            rows[0].contains("0 results, 3 measurements and 0 events"),
+            "{rows:?}"
+        );
+    }
+
     #[test]
     fn what_has_no_room_is_counted() {
         let happening = Happening {
@@ -342,7 +465,7 @@ mod tests {
         let rows = written(&[start("vrar")], &[happening; MOST_EVENTS + 2]);
         assert_eq!(rows.len(), MOST_EVENTS + 1);
         assert!(
-            rows[MOST_EVENTS].contains("0 results and 2 events"),
+            rows[MOST_EVENTS].contains("0 results, 0 measurements and 2 events"),
             "{rows:?}"
         );
     }

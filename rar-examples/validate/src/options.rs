@@ -6,6 +6,8 @@ use rar_kernel::CommandLine;
 
 const STORM_FLUSHES: u64 = 20_000;
 const QUICK_FLUSHES: u64 = 500;
+const SAMPLES: u32 = 2_000;
+const QUICK_SAMPLES: u32 = 200;
 /// A machine of hundreds would take hours with each CPU as initiator.
 const INITIATORS: u32 = 8;
 const QUICK_INITIATORS: u32 = 2;
@@ -16,7 +18,7 @@ const PATIENCE: u64 = 20;
 const TEST_SECONDS: u64 = 300;
 
 /// The options, each with the values it takes.
-pub const LEGAL: [(&str, &str); 16] = [
+pub const LEGAL: [(&str, &str); 17] = [
     ("run", "full, quick, ipi, enumerate"),
     ("backends", "a list of hardware, vrar, software"),
     (
@@ -30,6 +32,10 @@ pub const LEGAL: [(&str, &str); 16] = [
     (
         "initiators",
         "how many CPUs initiate each test, from 1, or all",
+    ),
+    (
+        "measure",
+        "how many flushes of each kind are timed, from 1, or off",
     ),
     ("risky", "on, off: tests that may hang the machine"),
     ("patience", "seconds, from 1"),
@@ -121,6 +127,8 @@ pub struct Options<'a> {
     pub flushes: u64,
     /// How many CPUs initiate each test; all if `None`.
     pub initiators: Option<u32>,
+    /// How many flushes of each kind are timed; none if `None`.
+    pub measure: Option<u32>,
     /// Whether to run tests that may hang the machine, too.
     pub risky: bool,
     /// How many seconds a CPU may take to come to where the others are.
@@ -188,6 +196,7 @@ impl<'a> Options<'a> {
             deadline: DEADLINE,
             flushes: 0,
             initiators: Some(0),
+            measure: Some(0),
             risky: false,
             patience: PATIENCE,
             test_seconds: TEST_SECONDS,
@@ -204,15 +213,19 @@ impl<'a> Options<'a> {
                 complain(Complaint::Bad { key, value });
             }
         }
-        let (flushes, initiators) = match options.run {
-            Run::Quick => (QUICK_FLUSHES, QUICK_INITIATORS),
-            Run::Full | Run::Ipi | Run::Enumerate => (STORM_FLUSHES, INITIATORS),
+        let (flushes, initiators, samples) = match options.run {
+            Run::Quick => (QUICK_FLUSHES, QUICK_INITIATORS, QUICK_SAMPLES),
+            Run::Full | Run::Ipi | Run::Enumerate => (STORM_FLUSHES, INITIATORS, SAMPLES),
         };
         if options.flushes == 0 {
             options.flushes = flushes;
         }
         if options.initiators == Some(0) {
             options.initiators = Some(initiators);
+        }
+        if options.measure == Some(0) {
+            // Who names tests wants no others.
+            options.measure = options.test.is_none().then_some(samples);
         }
         options
     }
@@ -266,6 +279,10 @@ impl<'a> Options<'a> {
             "initiators" if value == "all" => self.initiators = None,
             "initiators" => {
                 self.initiators = Some(positive.and_then(|number| u32::try_from(number).ok())?);
+            }
+            "measure" if value == "off" => self.measure = None,
+            "measure" => {
+                self.measure = Some(positive.and_then(|number| u32::try_from(number).ok())?);
             }
             "risky" => self.risky = switch()?,
             "patience" => self.patience = positive?,
@@ -330,7 +347,7 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let text = "run=quick backends=vrar,software models=any test=a,b defect=lost deadline=9 flushes=3 page-seconds=0 serial=off \
-                    initiators=all risky=on patience=5 test-seconds=6 screen=off end=halt stop=2@storm";
+                    initiators=all measure=7 risky=on patience=5 test-seconds=6 screen=off end=halt stop=2@storm";
         let line = line(text);
         let options = Options::read(&line, |complaint| panic!("{complaint}"));
         let expected = Options {
@@ -342,6 +359,7 @@ mod tests {
             deadline: 9,
             flushes: 3,
             initiators: None,
+            measure: Some(7),
             risky: true,
             patience: 5,
             test_seconds: 6,
@@ -375,6 +393,8 @@ mod tests {
             "deadline=-1",
             "flushes=many",
             "initiators=0",
+            "measure=0",
+            "measure=many",
             "risky=yes",
             "serial=com1",
             "end=now",
@@ -384,6 +404,16 @@ mod tests {
         ] {
             assert!(complaints(text)[0].contains(text), "{text}");
         }
+    }
+
+    #[test]
+    fn a_run_measures_unless_it_is_of_named_tests() {
+        let measure = |text: &str| Options::read(&line(text), |_| {}).measure;
+        assert_eq!(measure(""), Some(SAMPLES));
+        assert_eq!(measure("run=quick"), Some(QUICK_SAMPLES));
+        assert_eq!(measure("test=storm"), None);
+        assert_eq!(measure("test=storm measure=5"), Some(5));
+        assert_eq!(measure("run=quick measure=off"), None);
     }
 
     #[test]

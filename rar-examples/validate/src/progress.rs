@@ -31,6 +31,7 @@ pub(crate) fn on_record(record: &Record<'_>) {
             why,
             ..
         } => println!("VIOLATED {name}, CPU {initiator} initiates: {why}"),
+        Record::Measurement(measurement) => println!("{measurement}"),
         Record::Test {
             name,
             initiator: 0,

@@ -93,6 +93,8 @@ pub struct Finished {
     pub name: Name,
     /// How its runs ended.
     pub counts: Counts,
+    /// How many points it measured.
+    pub points: u32,
 }
 
 impl fmt::Display for Finished {
@@ -109,6 +111,7 @@ impl fmt::Display for Finished {
             (failed, "VIOLATED"),
             (observed, "observed"),
             (skipped, "not run"),
+            (self.points, "points measured"),
         ] {
             if count > 0 {
                 write!(f, " {count} {word}")?;
@@ -143,6 +146,7 @@ impl Tally {
             current: Finished {
                 name: Name::EMPTY,
                 counts: Counts::NONE,
+                points: 0,
             },
         }
     }
@@ -168,6 +172,7 @@ impl Tally {
                 part.counts.add(outcome);
                 self.current.counts.add(outcome);
             }
+            Record::Measurement(_) => self.current.points += 1,
             Record::End { .. } => {
                 part.ended = true;
                 return self.next(Name::EMPTY);
@@ -179,7 +184,14 @@ impl Tally {
 
     fn next(&mut self, name: Name) -> Option<Finished> {
         let counts = Counts::NONE;
-        let before = core::mem::replace(&mut self.current, Finished { name, counts });
+        let before = core::mem::replace(
+            &mut self.current,
+            Finished {
+                name,
+                counts,
+                points: 0,
+            },
+        );
         (before.name != Name::EMPTY).then_some(before)
     }
 
