@@ -191,7 +191,10 @@ pub(crate) struct QemuArgs {
     /// Run the tests that may hang a real machine, too
     #[arg(long)]
     pub(crate) risky: bool,
-    /// Write one JSON line per test and initiator; the file appears whole, when all runs have ended
+    /// Measure so many flushes of each kind after the tests: RAR, IPI, NMI, local
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) measure: Option<u32>,
+    /// Write one JSON line per test and initiator, and per measurement; the file appears whole, when all runs have ended
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// The emulator [default: qemu-system-x86_64 in PATH]

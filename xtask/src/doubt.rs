@@ -1,6 +1,7 @@
 //! Why the record of a test that passed is not believed.
 
 use crate::judge::Expectation;
+use crate::measurements::MEASUREMENTS;
 use crate::records::TestRecord;
 
 /// A record lists the controls of so many CPUs, which keeps its line short.
@@ -61,8 +62,9 @@ fn without_control(test: &TestRecord) -> Option<u32> {
     (0..test.cpus.min(LISTED_CPUS)).find(|&cpu| (all || cpu != test.initiator) && !seen(cpu))
 }
 
-/// The tests of units that run once: every CPU flushes, or who does is all the same and the test is long.
-const ONCE: [&str; 8] = [
+/// Other tests that run once: every CPU flushes, or who does is all the same and the test is long.
+const ONCE: [&str; 9] = [
+    MEASUREMENTS,
     "unit-strings",
     "unit-combinations",
     "unit-storm",

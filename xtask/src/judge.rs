@@ -1,6 +1,7 @@
 //! Judges one run of a guest: what it said and how it ended, strictly.
 
 use crate::doubt::{all_initiate, doubt};
+use crate::measurements::{MEASUREMENTS, Measurement};
 use crate::records::{Outcome, Record, TestRecord, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub(crate) struct Expectation {
     pub(crate) flushes: u32,
     /// How many CPUs initiate each test at most, if not all.
     pub(crate) initiators: Option<u32>,
+    /// Flushes of each kind are measured.
+    pub(crate) measures: bool,
 }
 
 /// A test record with its verdict.
@@ -65,6 +68,8 @@ pub(crate) struct JudgedTest {
 pub(crate) struct Verdict {
     /// Each test record.
     pub(crate) tests: Vec<JudgedTest>,
+    /// What was measured.
+    pub(crate) measurements: Vec<Measurement>,
     /// What is wrong with the run as a whole.
     pub(crate) faults: Vec<String>,
     /// Did the guest hang, panic or die?
@@ -96,8 +101,13 @@ pub(crate) fn judge(expected: &Expectation, transcript: &Transcript, ending: End
             _ => None,
         })
         .collect();
+    let measurements = transcript.records.iter().filter_map(|record| match record {
+        Record::Measurement(measurement) => Some(measurement.clone()),
+        _ => None,
+    });
     let mut verdict = Verdict {
         tests,
+        measurements: measurements.collect(),
         faults: transcript.malformed.clone(),
         died: false,
     };
@@ -106,6 +116,7 @@ pub(crate) fn judge(expected: &Expectation, transcript: &Transcript, ending: End
     if !verdict.died {
         judge_order(expected, transcript, &mut verdict);
         judge_counts(expected, transcript, &mut verdict);
+        judge_measurements(expected, &mut verdict);
     }
     verdict
 }
@@ -191,7 +202,10 @@ fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Ve
             .push("a record came after the end record".to_owned()),
         more => verdict.faults.push(format!("{more} end records")),
     }
-    let asked = |name: &String| expected.tests.is_empty() || expected.tests.contains(name);
+    let asked = |name: &String| {
+        let beside = expected.measures && name == MEASUREMENTS;
+        expected.tests.is_empty() || expected.tests.contains(name) || beside
+    };
     if let Some(other) = verdict.tests.iter().find(|test| !asked(&test.record.name)) {
         let fault = format!(
             "asked for {} alone, but {} ran",
@@ -201,7 +215,8 @@ fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Ve
         verdict.faults.push(fault);
     }
     let tests = expected.tests.iter().map(String::as_str);
-    for name in tests.chain(expected.list.iter().copied()) {
+    let measures = expected.measures.then_some(MEASUREMENTS);
+    for name in tests.chain(expected.list.iter().copied()).chain(measures) {
         if !verdict.tests.iter().any(|test| test.record.name == name) {
             verdict.faults.push(format!(
                 "{name} was asked for, but there is no record of it"
@@ -275,7 +290,7 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
                     ));
                 }
             }
-            Record::Begin(_) | Record::Test(_) | Record::Progress(_) => {}
+            Record::Begin(_) | Record::Measurement(_) | Record::Test(_) | Record::Progress(_) => {}
         }
     }
     if verdict
@@ -284,6 +299,27 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
         .all(|test| test.outcome == Outcome::Skipped)
     {
         faults.push("no test ran".to_owned());
+    }
+    verdict.faults.extend(faults);
+}
+
+/// Times are no matter of right and wrong, but there are some, of the CPUs to themselves and of each other, and their numbers fit together.
+fn judge_measurements(expected: &Expectation, verdict: &mut Verdict) {
+    let Expectation { backend, cpus, .. } = expected;
+    let faults = verdict.measurements.iter();
+    let mut faults: Vec<_> = faults
+        .filter_map(|each| each.fault(backend, *cpus))
+        .collect();
+    let wanted = expected.measures || expected.tests.iter().any(|name| name == MEASUREMENTS);
+    let has = |remote: bool| {
+        let mut all = verdict.measurements.iter();
+        all.any(|each| (each.targets > 0) == remote)
+    };
+    if wanted && !(has(false) && (*cpus == 1 || has(true))) {
+        faults.push("measurements were asked for, and are not there".to_owned());
+    }
+    if !wanted && !verdict.measurements.is_empty() {
+        faults.push("nobody asked for measurements, but there are some".to_owned());
     }
     verdict.faults.extend(faults);
 }
@@ -338,6 +374,7 @@ fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) 
 mod tests {
     use super::*;
     use crate::doubt::WITH_FALLBACK;
+    use crate::measurements::tests::MEASUREMENT;
     use crate::records::tests::{START, TEST, complete, second};
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
@@ -351,6 +388,7 @@ mod tests {
             list: &["one-page"],
             flushes: 3,
             initiators: None,
+            measures: false,
         }
     }
 
@@ -403,6 +441,35 @@ mod tests {
         );
         assert!(verdict(&lines, Ending::Exited(37)).died);
         assert!(!verdict(&lines, Ending::Exited(35)).died);
+    }
+
+    #[test]
+    fn measurements_are_there_if_and_only_if_they_were_asked_for() {
+        let local = MEASUREMENT.replace(r#""targets":1"#, r#""targets":0"#);
+        let second = second();
+        let lines = |measured: &[&str]| {
+            let records = [START, TEST, &second].into_iter();
+            let records = records.chain(measured.iter().copied()).chain([END]);
+            transcript(&records.collect::<Vec<_>>())
+        };
+        let faults = |measures: bool, measured: &[&str]| {
+            let mut expected = expected();
+            expected.measures = measures;
+            let verdict = judge(&expected, &lines(measured), Ending::Exited(PASSED));
+            let mut faults = verdict.faults;
+            // There is no record of the test around them here.
+            faults.retain(|fault| !fault.starts_with(MEASUREMENTS) || !fault.contains("record"));
+            faults.join("; ")
+        };
+        assert_eq!(faults(true, &[&local, MEASUREMENT]), "");
+        assert_eq!(faults(false, &[]), "");
+        let missing = "measurements were asked for, and are not there";
+        for measured in [&[][..], &[local.as_str()], &[MEASUREMENT]] {
+            assert_eq!(faults(true, measured), missing);
+        }
+        assert!(faults(false, &[&local, MEASUREMENT]).starts_with("nobody asked"));
+        let wrong = MEASUREMENT.replace(r#""max":1100"#, r#""max":1000"#);
+        assert!(faults(true, &[&local, &wrong]).contains("not in order"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod loom;
 mod machine;
 mod machine_boots;
 mod machines;
+mod measurements;
 mod models;
 mod mutant;
 mod outside;

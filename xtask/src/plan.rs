@@ -202,6 +202,8 @@ pub(crate) struct Run {
     pub(crate) initiators: Option<u32>,
     /// Tests that may hang a real machine run, too.
     pub(crate) risky: bool,
+    /// How many flushes of each kind are measured, if any.
+    pub(crate) measure: Option<u32>,
     /// Count instructions instead of time.
     pub(crate) deterministic: bool,
     /// The deadline, if the user chose one.
@@ -228,6 +230,10 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             }),
             initiators: args.initiators,
             risky: args.risky,
+            // Beside a run on one thread the race pass is for races alone.
+            measure: args
+                .measure
+                .filter(|_| thread == Thread::Single || args.thread.is_some()),
             deterministic: args.deterministic,
             timeout: args.timeout.map(Duration::from_secs),
         };
@@ -270,6 +276,7 @@ impl Run {
             flushes,
             initiators: Some(initiators),
             risky: false,
+            measure: None,
             deterministic: false,
             timeout: None,
         }
@@ -295,6 +302,7 @@ impl Run {
             list,
             flushes: self.flushes,
             initiators: self.initiators,
+            measures: self.measure.is_some(),
         }
     }
 
@@ -340,6 +348,9 @@ impl Run {
         }
         if self.risky {
             line.push_str(" risky");
+        }
+        if let Some(samples) = self.measure {
+            line.push_str(&format!(" measure={samples}"));
         }
         if let Some(name) = self.defect {
             line.push_str(&format!(" defect={name}"));

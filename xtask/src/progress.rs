@@ -112,7 +112,7 @@ impl GuestProgress {
                 }
                 self.last.clone_from(&test.name);
             }
-            Record::Begin(_) => {}
+            Record::Begin(_) | Record::Measurement(_) => {}
             Record::Progress(progress) => {
                 self.show(&format!(
                     "{} {}/{}",

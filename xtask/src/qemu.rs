@@ -8,6 +8,7 @@ use crate::guest::{self, Finished};
 use crate::judge::{Ending, judge};
 use crate::kernel;
 use crate::lanes;
+use crate::measurements::Measurement;
 use crate::plan::{self, Run};
 use crate::progress::{self, GuestProgress, Step};
 use crate::qemu_defects;
@@ -17,6 +18,7 @@ use crate::sabotage;
 use crate::setup::{self, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use serde::Serialize;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -303,6 +305,14 @@ impl Logs {
     }
 }
 
+/// A measurement as a line of the `--json` file.
+#[derive(Debug, Serialize)]
+struct JsonMeasurement<'a> {
+    thread: &'a str,
+    #[serde(flatten)]
+    measurement: &'a Measurement,
+}
+
 /// The `--json` file, which appears whole or not at all.
 #[derive(Debug)]
 struct JsonFile {
@@ -344,6 +354,14 @@ impl JsonFile {
             let thread = run.thread.to_string();
             for test in &verdict.tests {
                 let line = JsonLine::new(&test.record, &thread, test.outcome, &test.why);
+                text.push_str(&serde_json::to_string(&line).with_context(cannot)?);
+                text.push('\n');
+            }
+            for measurement in &verdict.measurements {
+                let line = JsonMeasurement {
+                    thread: &thread,
+                    measurement,
+                };
                 text.push_str(&serde_json::to_string(&line).with_context(cannot)?);
                 text.push('\n');
             }

@@ -171,6 +171,7 @@ fn run(defect: Option<Defect>, thread: Thread, args: &QemuArgs) -> Run {
         flushes: FLUSHES,
         initiators: None,
         risky: false,
+        measure: None,
         deterministic: false,
         timeout: Some(LIMIT),
     }

@@ -1,5 +1,6 @@
 //! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
 
+use crate::measurements::Measurement;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub(crate) enum Record {
     Start(Start),
     /// One test with one initiator begins.
     Begin(Begin),
+    /// One kind of flush was measured.
+    Measurement(Measurement),
     /// One test with one initiator ended.
     Test(TestRecord),
     /// A long test is alive.
@@ -207,6 +210,9 @@ impl Transcript {
             }
             Some(Record::Begin(begin)) => {
                 format!("{} (initiator {})", begin.name, begin.initiator)
+            }
+            Some(Record::Measurement(measurement)) => {
+                format!("the measurement after one by {}", measurement.method)
             }
             Some(Record::Test(test)) => format!(
                 "the test after {} (initiator {})",

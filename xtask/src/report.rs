@@ -1,6 +1,7 @@
 //! The table at the end of a run.
 
 use crate::judge::{JudgedTest, Verdict};
+use crate::measurements;
 use crate::plan::Run;
 use crate::records::Outcome;
 use comfy_table::{CellAlignment, Table, presets};
@@ -125,6 +126,9 @@ pub(crate) fn render(reports: &[Report]) -> String {
     }
     let mut text = table.to_string();
     text.push('\n');
+    let verdicts = reports.iter().map(|report| &report.verdict);
+    let measured = verdicts.flat_map(|verdict| &verdict.measurements);
+    text.push_str(&measurements::render(measured));
     text.push_str(&reasons);
     text
 }
@@ -265,6 +269,7 @@ mod tests {
             flushes: 1,
             initiators: None,
             risky: false,
+            measure: None,
             deterministic: false,
             timeout: None,
         };
@@ -272,6 +277,7 @@ mod tests {
             run,
             verdict: Verdict {
                 tests,
+                measurements: Vec::new(),
                 faults,
                 died: false,
             },

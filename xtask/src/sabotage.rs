@@ -352,6 +352,7 @@ fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
         flushes: VOLUME,
         initiators: None,
         risky: false,
+        measure: None,
         deterministic: false,
         timeout: None,
     }
@@ -470,6 +471,7 @@ mod tests {
         };
         let verdict = Verdict {
             tests: tests.iter().map(judged).collect(),
+            measurements: Vec::new(),
             faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
             died: false,
         };

@@ -389,6 +389,7 @@ impl Context {
             flushes,
             initiators: None,
             risky: false,
+            measure: None,
             deterministic: false,
             timeout: None,
         };
