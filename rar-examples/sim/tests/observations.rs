@@ -1,7 +1,7 @@
 //! The tests that observe: units that differ where no source decides are told apart by what the tests say of them.
 
 use rar_model::{
-    Acked, Cr3Mismatch, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
+    Acked, Cr3Mismatch, Defect, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
 };
 use rar_sim::lab::{self, SuiteRun, Transcript};
 use rar_sim::machine::{Config, OddCommands};
@@ -99,6 +99,52 @@ fn reserved_bits_of_registers() {
         bits(Offence::Ignore),
         "control: ignored 0xffffffff3fffffff; vector: ignored 0xffffc0000000003f; table: ignored 0xffffc00000000fff"
     );
+}
+
+/// Returns how a test ends that holds on units of the usual knobs and only observes other ones.
+#[track_caller]
+fn only_observed(name: &str, defect: Defect) -> String {
+    let right = run(name, &[Knobs::DEFAULT]).tests;
+    assert_eq!(right.len(), 1);
+    assert_eq!(right[0].outcome, Outcome::Pass, "{}", right[0].why);
+    observe(name, knobs(|knobs| defect.apply(knobs)))
+}
+
+#[test]
+fn what_no_source_calls_wrong_does_not_fail() {
+    assert_eq!(
+        only_observed("unit-control-bits", Defect::ControlLowBitsAccepted),
+        "reserved bits 0x3fffffff of the control register raise no #GP"
+    );
+    assert_eq!(
+        only_observed("unit-base-bits", Defect::BaseLowBitsAccepted),
+        "reserved bits 0x3f of the vector's base raise no #GP; reserved bits 0xfff of the table's base raise no #GP"
+    );
+    assert_eq!(
+        only_observed("unit-one-entry", Defect::AckedLingers),
+        "a byte was 0x02 before its end"
+    );
+    assert_eq!(
+        only_observed("unit-init-registers", Defect::MsrsLostAtInit),
+        "INIT changes the control register; INIT changes the vector's base; INIT changes the table's base"
+    );
+}
+
+#[test]
+fn a_flush_that_does_not_happen_fails_all_the_same() {
+    for name in [
+        "unit-control-bits",
+        "unit-base-bits",
+        "unit-one-entry",
+        "unit-init-registers",
+    ] {
+        let broken = knobs(|knobs| Defect::SuccessWithoutFlush.apply(knobs));
+        let tests = run(name, &[broken]).tests;
+        assert!(
+            tests.iter().all(|test| test.outcome == Outcome::Fail),
+            "{tests:?}"
+        );
+    }
 }
 
 #[test]

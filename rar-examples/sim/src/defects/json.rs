@@ -13,7 +13,7 @@ impl Report {
             defect: row.defect.map(Defect::name),
             describe: row.defect.map(Defect::describe),
             same_as: self.same_as(row).map(Defect::name),
-            verdict: row.defect.map(|_| row.verdict(&self.tests)),
+            verdict: row.defect.map(|_| row.verdict(&self.tests, &self.control)),
             tests: row.cells.clone(),
         };
         Json {

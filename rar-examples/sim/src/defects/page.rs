@@ -1,5 +1,6 @@
 //! The page about the catalogue, `docs/defects.md`.
 
+use super::runs::Cell;
 use super::{CPUS, Fate, Report, Summary};
 
 impl Report {
@@ -21,7 +22,8 @@ waits, falls back, or never relies on what is broken. The suite tells of them al
 unit that says SUCCESS to what it has not done cannot be worked around, only found.
 
 This page is written by `cargo xtask defects --markdown docs/defects.md`; `cargo xtask test` checks it. The tests named are
-the first of each kind that tell of the defect; `cargo xtask defects` shows all.
+the first of each kind that tell of the defect; `cargo xtask defects` shows all. Where no source says what is right, a test does not
+fail but observes what another unit does not show.
 
 | defect | what is broken | test of the driver | test of the units | the driver |
 |---|---|---|---|---|
@@ -30,10 +32,13 @@ the first of each kind that tell of the defect; `cargo xtask defects` shows all.
         );
         for (row, defect) in self.rows.iter().filter_map(|row| Some((row, row.defect?))) {
             let first = |below| {
-                let mut tests = row.caught_by(&self.tests);
-                tests
-                    .find(|test| test.below_driver == below)
-                    .map_or_else(String::new, |test| format!("`{}`", test.name))
+                let mut told = row.told_by(&self.tests, &self.control);
+                told.find(|(test, _)| test.below_driver == below)
+                    .map_or_else(String::new, |(test, cell)| {
+                        let only = matches!(cell, Cell::Observed(_));
+                        let note = if only { ", observed" } else { "" };
+                        format!("`{}`{note}", test.name)
+                    })
             };
             let fate = match defect.fate() {
                 Fate::Fatal => "is deceived",

@@ -43,7 +43,7 @@ impl Report {
         let mut summary = Summary::default();
         for row in self.rows.iter().filter(|row| self.same_as(row).is_none()) {
             summary.defects += 1;
-            match row.verdict(&self.tests) {
+            match row.verdict(&self.tests, &self.control) {
                 Verdict::Caught => summary.caught += 1,
                 Verdict::Survived => {
                     summary.caught += 1;
@@ -71,7 +71,7 @@ impl Report {
             return problems;
         }
         for (row, name) in self.rows.iter().filter_map(|row| Some((row, row.defect?))) {
-            match row.verdict(&self.tests) {
+            match row.verdict(&self.tests, &self.control) {
                 Verdict::Caught | Verdict::Survived => {}
                 Verdict::Uncaught => problems.push(format!("no test tells of {name}")),
                 Verdict::NotSurvived => {
@@ -176,6 +176,16 @@ mod tests {
     fn a_test_that_is_skipped_tells_nothing() {
         let skipped = || Cell::Skipped("no units".to_owned());
         assert_eq!(problems(&[(LIE, [skipped(), skipped()])]).len(), 1);
+    }
+
+    #[test]
+    fn a_test_that_only_observes_what_held_before_tells() {
+        let observed = || Cell::Observed("otherwise".to_owned());
+        let rows = [(LOST, [Cell::Passed, observed()])];
+        assert!(problems(&rows).is_empty());
+        // What is observed on a right unit, too, tells nothing.
+        let always = report([Cell::Passed, observed()], &rows);
+        assert_eq!(always.problems(), ["no test tells of signal-lost"]);
     }
 
     #[test]

@@ -56,11 +56,11 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// A test failed.
+    /// A test tells of it.
     Caught,
-    /// A test failed, and every test of the driver came to its end without a stale translation.
+    /// A test tells of it, and every test of the driver came to its end without a stale translation.
     Survived,
-    /// No test failed.
+    /// No test tells of it.
     Uncaught,
     /// The driver was to survive it, and a stale translation was used, or a test of the driver came to no end.
     NotSurvived,
@@ -154,13 +154,15 @@ impl Cell {
         matches!(self, Self::Passed | Self::Observed(_))
     }
 
-    /// Returns whether the test tells of a defect.
+    /// Returns whether the test tells of a defect, where this is what it makes of a right machine: it does not hold, or it only observes
+    /// what held there.
     #[must_use]
-    pub const fn catches(&self) -> bool {
-        matches!(
-            self,
-            Self::ByOtherMeans(_) | Self::Failed(_) | Self::BrokenOff(_)
-        )
+    pub fn tells(&self, right: &Self) -> bool {
+        match self {
+            Self::ByOtherMeans(_) | Self::Failed(_) | Self::BrokenOff(_) => true,
+            Self::Observed(_) => *right == Self::Passed,
+            Self::Passed | Self::Skipped(_) => false,
+        }
     }
 
     /// Whether a test of the driver shows that it did not survive: a stale translation was used, or it came to no end.
@@ -174,12 +176,18 @@ impl Cell {
 }
 
 impl Row {
-    /// Returns the tests that tell of the defect.
-    pub fn caught_by<'t>(&self, tests: &'t [Test]) -> impl Iterator<Item = &'t Test> {
-        let pairs = tests.iter().zip(&self.cells);
-        pairs
-            .filter(|(_, cell)| cell.catches())
-            .map(|(test, _)| test)
+    /// Returns the tests that tell of the defect, and what each says; `right` is the row of the machine on which nothing is broken.
+    pub fn told_by<'t>(
+        &self,
+        tests: &'t [Test],
+        right: &Self,
+    ) -> impl Iterator<Item = (&'t Test, &Cell)> {
+        let cells = self.cells.iter().zip(&right.cells);
+        tests
+            .iter()
+            .zip(cells)
+            .filter(|(_, (cell, right))| cell.tells(right))
+            .map(|(test, (cell, _))| (test, cell))
     }
 
     /// Returns the tests of the driver that show that it has not survived.
@@ -190,8 +198,8 @@ impl Row {
 
     /// Returns how it ended.
     #[must_use]
-    pub fn verdict(&self, tests: &[Test]) -> Verdict {
-        if self.caught_by(tests).next().is_none() {
+    pub fn verdict(&self, tests: &[Test], right: &Self) -> Verdict {
+        if self.told_by(tests, right).next().is_none() {
             return Verdict::Uncaught;
         }
         match self.defect.map(Defect::fate) {

@@ -49,7 +49,7 @@ impl Report {
         if let Some(first) = self.same_as(row) {
             return format!("as {first}");
         }
-        match row.verdict(&self.tests) {
+        match row.verdict(&self.tests, &self.control) {
             Verdict::Caught => "caught",
             Verdict::Survived => "caught, survived",
             Verdict::Uncaught => "NOT CAUGHT",

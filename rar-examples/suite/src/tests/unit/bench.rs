@@ -134,8 +134,7 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// Whether the byte of a CPU says SUCCESS or FAILURE.
     pub(crate) fn is_final(&self, cpu: u32, slot: SlotIndex) -> bool {
-        let byte = self.byte(cpu, slot);
-        byte == ActionState::Success as u8 || byte == ActionState::Failure as u8
+        is_end(self.byte(cpu, slot))
     }
 
     /// Waits until the byte of each CPU is final, and asserts that it says SUCCESS.
@@ -240,6 +239,11 @@ fn set(cpus: impl Iterator<Item = u32>) -> CpuSet {
         let _fits = set.insert(CpuId::new(cpu));
     }
     set
+}
+
+/// Whether a byte says SUCCESS or FAILURE.
+pub(crate) fn is_end(byte: u8) -> bool {
+    byte == ActionState::Success as u8 || byte == ActionState::Failure as u8
 }
 
 pub(crate) fn number_of(register: Register) -> Place {
