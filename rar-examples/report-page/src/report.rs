@@ -1,5 +1,6 @@
 //! A report whose records are sorted by what they are.
 
+use crate::questions::Question;
 use rar_report::{
     Backend, EndReason, Event, EventKind, Fact, Head, LeftOut, Machine, Measurement, Outcome,
     Record, Records, Registers, TestResult,
@@ -23,6 +24,8 @@ pub struct Report<'a> {
     pub facts: Vec<Fact<'a>>,
     /// The tests.
     pub results: Vec<TestResult<'a>>,
+    /// The open questions, and what the tests answer.
+    pub questions: Vec<Question<'a>>,
     /// The measurements.
     pub measurements: Vec<Measurement<'a>>,
     /// What went wrong.
@@ -111,6 +114,7 @@ impl<'a> Report<'a> {
                 Err(error) => report.problems.push(error.to_string()),
             }
         }
+        report.questions = Question::all(&report);
         if report.end.is_none() {
             report
                 .problems

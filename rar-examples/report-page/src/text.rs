@@ -14,6 +14,16 @@ pub(crate) fn outcome(outcome: &Outcome<'_>) -> String {
     }
 }
 
+/// Returns the style of an outcome.
+pub(crate) const fn class(outcome: &Outcome<'_>) -> &'static str {
+    match outcome {
+        Outcome::Holds => "holds",
+        Outcome::Violated { .. } => "violated",
+        Outcome::Observed(_) => "observed",
+        Outcome::NotRun(_) => "not-run",
+    }
+}
+
 /// Returns what came of reading a register.
 pub(crate) fn register(read: RegisterRead) -> String {
     match read {

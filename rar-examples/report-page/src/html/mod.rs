@@ -3,6 +3,7 @@
 mod comparison;
 mod latency;
 mod machine;
+mod questions;
 mod results;
 mod summary;
 
@@ -73,6 +74,7 @@ fn whole(report: &Report<'_>, name: &str, microcode: &str, folded: bool) -> Mark
         (machine::registers(report))
         h3 { "Tests" }
         (results::table(report))
+        (questions::section(report))
         (latency::section(report))
     };
     html! {

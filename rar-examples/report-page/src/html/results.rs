@@ -53,12 +53,6 @@ fn cell(result: Option<&TestResult<'_>>) -> Markup {
     let Some(result) = result else {
         return html! { td.not-run { "no result" } };
     };
-    let class = match result.outcome {
-        Outcome::Holds => "holds",
-        Outcome::Violated { .. } => "violated",
-        Outcome::Observed(_) => "observed",
-        Outcome::NotRun(_) => "not-run",
-    };
     let TestResult {
         initiators,
         fallbacks,
@@ -66,7 +60,7 @@ fn cell(result: Option<&TestResult<'_>>) -> Markup {
         ..
     } = result;
     html! {
-        td class=(class) title=(format!("{initiators} initiators")) {
+        td class=(text::class(&result.outcome)) title=(format!("{initiators} initiators")) {
             (text::outcome(&result.outcome))
             @if *fallbacks > 0 { ", " (fallbacks) " fallbacks" }
             @if *resignals > 0 { ", " (resignals) " signals sent again" }

@@ -1,0 +1,249 @@
+//! The open questions, and what a report answers.
+
+use crate::report::Report;
+use rar_report::{Backend, Outcome};
+use serde::Serialize;
+
+/// The questions with their tests. `cargo xtask test` keeps the page as the catalogue of tests has them.
+const PAGE: &str = include_str!("../../../docs/questions.md");
+
+/// One open question, and what this report answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Question<'a> {
+    /// The id.
+    pub id: &'static str,
+    /// The question.
+    pub asks: &'static str,
+    /// Why no test asks it, if none does.
+    pub not_testable: Option<&'static str>,
+    /// What follows if the answer is yes, or as expected.
+    pub if_so: &'static str,
+    /// What follows otherwise.
+    pub if_not: &'static str,
+    /// One for each backend that has units, in the order of backends.
+    pub answers: Vec<Answer<'a>>,
+}
+
+/// What one backend answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer<'a> {
+    /// Who was asked.
+    pub backend: Backend,
+    /// What the outcomes of the tests come to.
+    pub means: Means,
+    /// The tests that ask.
+    pub tests: Vec<Asked<'a>>,
+}
+
+/// One test that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked<'a> {
+    /// The test.
+    pub test: &'static str,
+    /// How it ended; `None` if the report does not tell.
+    pub outcome: Option<Outcome<'a>>,
+}
+
+/// What the outcomes of the tests of a question come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Means {
+    /// It is so: all tests that ran hold.
+    So,
+    /// It is not so: a test was violated.
+    NotSo,
+    /// A reader has to judge by what was observed.
+    AsObserved,
+    /// No test ran.
+    NotRun,
+}
+
+impl<'a> Question<'a> {
+    /// Returns all questions, with what the results of a report answer.
+    pub(crate) fn all(report: &Report<'a>) -> Vec<Self> {
+        let ran: Vec<_> = report.counts().into_keys().collect();
+        let (software, units): (Vec<_>, Vec<_>) = ran
+            .into_iter()
+            .partition(|backend| *backend == Backend::Software);
+        // A machine without units says at least why nothing was asked.
+        let backends = if units.is_empty() { software } else { units };
+        rows().map(|row| row.answered(report, &backends)).collect()
+    }
+
+    /// Returns what the first backend answers: hardware, where there is any.
+    pub(crate) fn means(&self) -> Means {
+        let first = self.answers.first();
+        first.map_or(Means::NotRun, |answer| answer.means)
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn of(report: &Report<'a>, backend: Backend, tests: &[&'static str]) -> Self {
+        let asked = |test: &&'static str| Asked {
+            test,
+            outcome: report.result(backend, test).map(|result| result.outcome),
+        };
+        let tests: Vec<_> = tests.iter().map(asked).collect();
+        Self {
+            backend,
+            means: Means::of(tests.iter().filter_map(|test| test.outcome)),
+            tests,
+        }
+    }
+}
+
+impl Means {
+    fn of<'a>(outcomes: impl Iterator<Item = Outcome<'a>>) -> Self {
+        let each = outcomes.map(|outcome| match outcome {
+            Outcome::Violated { .. } => Self::NotSo,
+            Outcome::Observed(_) => Self::AsObserved,
+            Outcome::Holds => Self::So,
+            Outcome::NotRun(_) => Self::NotRun,
+        });
+        each.fold(Self::NotRun, |all, one| {
+            let rank = |means| match means {
+                Self::NotRun => 0,
+                Self::So => 1,
+                Self::AsObserved => 2,
+                Self::NotSo => 3,
+            };
+            if rank(one) > rank(all) { one } else { all }
+        })
+    }
+}
+
+/// One row of the page.
+#[derive(Clone, Debug)]
+struct Row {
+    id: &'static str,
+    asks: &'static str,
+    by: &'static str,
+    if_so: &'static str,
+    if_not: &'static str,
+}
+
+impl Row {
+    fn read(line: &'static str) -> Option<Self> {
+        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
+        let cells: Vec<_> = cells.split(" | ").collect();
+        let &[id, asks, _, by, if_so, if_not] = cells.as_slice() else {
+            return None;
+        };
+        (id != "id").then_some(Self {
+            id,
+            asks,
+            by,
+            if_so,
+            if_not,
+        })
+    }
+
+    fn answered<'a>(&self, report: &Report<'a>, backends: &[Backend]) -> Question<'a> {
+        let not_testable = self.by.strip_prefix("not testable: ");
+        // Names stand between backticks.
+        let names: Vec<_> = match not_testable {
+            Some(_) => Vec::new(),
+            None => self.by.split('`').skip(1).step_by(2).collect(),
+        };
+        let backends = backends.iter().filter(|_| not_testable.is_none());
+        Question {
+            id: self.id,
+            asks: self.asks,
+            not_testable,
+            if_so: self.if_so,
+            if_not: self.if_not,
+            answers: backends
+                .map(|backend| Answer::of(report, *backend, &names))
+                .collect(),
+        }
+    }
+}
+
+fn rows() -> impl Iterator<Item = Row> {
+    PAGE.lines().filter_map(Row::read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rar_report::TestResult;
+    use rar_suite::questions::{Asked as AskedBy, QUESTIONS};
+
+    fn report(results: &[(Backend, &'static str, Outcome<'static>)]) -> Vec<Question<'static>> {
+        let results = results.iter().map(|&(backend, name, outcome)| TestResult {
+            backend,
+            name,
+            outcome,
+            initiators: 1,
+            fallbacks: 0,
+            resignals: 0,
+        });
+        Question::all(&Report {
+            results: results.collect(),
+            ..Report::default()
+        })
+    }
+
+    fn find<'q>(questions: &'q [Question<'static>], id: &str) -> &'q Question<'static> {
+        questions.iter().find(|question| question.id == id).unwrap()
+    }
+
+    #[test]
+    fn the_page_is_read_to_the_last_cell() {
+        let read = report(&[(Backend::Vrar, "one-page", Outcome::Holds)]);
+        assert_eq!(read.len(), QUESTIONS.len());
+        for (read, row) in read.iter().zip(QUESTIONS) {
+            assert_eq!((read.id, read.asks), (row.id, row.asks));
+            assert_eq!((read.if_so, read.if_not), (row.yes, row.no));
+            let why = match row.by {
+                AskedBy::NotTestable(why) => Some(why),
+                AskedBy::Tests | AskedBy::With(_) => None,
+            };
+            assert_eq!(read.not_testable, why, "{}", row.id);
+            let asked = read.answers.iter().any(|answer| !answer.tests.is_empty());
+            assert_eq!(asked, why.is_none(), "{}", row.id);
+        }
+    }
+
+    #[test]
+    fn the_worst_outcome_decides_and_what_did_not_run_says_nothing() {
+        let not_run = Outcome::NotRun("alone");
+        let violated = Outcome::Violated {
+            initiator: 0,
+            why: "stale",
+        };
+        let observed = Outcome::Observed("0x02");
+        for (outcomes, means) in [
+            (&[][..], Means::NotRun),
+            (&[not_run], Means::NotRun),
+            (&[Outcome::Holds, not_run], Means::So),
+            (&[observed, Outcome::Holds], Means::AsObserved),
+            (&[observed, violated, Outcome::Holds], Means::NotSo),
+        ] {
+            assert_eq!(Means::of(outcomes.iter().copied()), means, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn hardware_speaks_first_and_software_only_alone() {
+        let not_run = Outcome::NotRun("no units");
+        let test = "unit-scan-order";
+        let questions = report(&[
+            (Backend::Software, test, not_run),
+            (Backend::Vrar, test, Outcome::Observed("upwards")),
+            (Backend::Hardware, test, Outcome::Observed("downwards")),
+        ]);
+        let order = find(&questions, "6-scan-order");
+        let backends: Vec<_> = order.answers.iter().map(|answer| answer.backend).collect();
+        assert_eq!(backends, [Backend::Hardware, Backend::Vrar]);
+        assert_eq!(order.means(), Means::AsObserved);
+        let said = order.answers[0].tests[0].outcome;
+        assert_eq!(said, Some(Outcome::Observed("downwards")));
+        // A question that the report says nothing of stays open.
+        assert_eq!(find(&questions, "6-mwait").means(), Means::NotRun);
+
+        let alone = report(&[(Backend::Software, test, not_run)]);
+        let order = find(&alone, "6-scan-order");
+        assert_eq!(order.answers[0].tests[0].outcome, Some(not_run));
+    }
+}
