@@ -261,6 +261,14 @@ impl<'a, L: Lab> Trial<'a, L> {
         }
     }
 
+    /// Asserts that a flush by the driver reached a page: on the initiator by an instruction, on others by the signal.
+    pub(crate) fn expect_flushed(&self, page: Page, value: u64) {
+        match self.is_initiator() {
+            true => self.expect(Assertion::Flushed, page, value),
+            false => self.expect_gone(page, value),
+        }
+    }
+
     /// The positive control: this CPU must still read the old value though the entry leads to the new one.
     pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
         let found = self.lab.load(page, 0).unwrap_or(u64::MAX);

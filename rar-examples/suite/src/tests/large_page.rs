@@ -2,7 +2,7 @@
 
 use rar_payload::{PageSize, Request};
 
-use crate::failure::Assertion::{Flushed, Mapped};
+use crate::failure::Assertion::Mapped;
 use crate::lab::{Frame, Lab, Page, Space};
 use crate::trial::{Trial, Who};
 
@@ -19,7 +19,7 @@ pub(crate) fn large_page<L: Lab>(t: &Trial<'_, L>) {
             });
         }
     });
-    t.step(Who::All, || t.expect(Flushed, Page::Large, NEW));
+    t.step(Who::All, || t.expect_flushed(Page::Large, NEW));
 }
 
 /// Remaps the page, and has all CPUs show that they still use the old frame.

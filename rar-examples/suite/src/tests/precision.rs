@@ -22,7 +22,7 @@ pub(crate) fn neighbours<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
             t.expect_kept(Page::Small(page), old_value(page));
         }
         for page in first..first + COUNT {
-            t.expect(Flushed, Page::Small(page), new_value(page));
+            t.expect_flushed(Page::Small(page), new_value(page));
         }
     });
 }

@@ -49,8 +49,8 @@ pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
             t.expect_kept(Page::Small(page), old_value(page));
         }
     });
-    expect_new(t, 0, EACH);
-    expect_new(t, second, EACH);
+    expect_flushed(t, 0, EACH);
+    expect_flushed(t, second, EACH);
 }
 
 /// Maps `count` pages from `first` on and has all CPUs cache them.
@@ -102,5 +102,14 @@ fn remap<L: Lab>(
     map_and_touch(t, first, count, reach);
     remap_and_control(t, first, count, reach);
     t.step(Who::Initiator, || flush(t));
-    expect_new(t, first, count);
+    expect_flushed(t, first, count);
+}
+
+/// As [`expect_new`], and what flushed the others was the signal.
+pub(crate) fn expect_flushed<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16) {
+    t.step(Who::All, || {
+        for page in first..first + count {
+            t.expect_flushed(Page::Small(page), new_value(page));
+        }
+    });
 }

@@ -3,7 +3,7 @@
 use rar_payload::{Request, TableOwner};
 
 use crate::lab::{Access, Lab, Mapping, Reach, Space};
-use crate::tests::remap::{expect_new, map_and_touch};
+use crate::tests::remap::{expect_flushed, map_and_touch};
 use crate::trial::{Trial, Who, new_frame, new_value, old_value};
 
 const COUNT: u16 = 40;
@@ -12,7 +12,7 @@ pub(crate) fn freed_table<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, COUNT, Reach::Space);
     swap_and_control(t, Who::All);
     t.step(Who::Initiator, || t.flush(table_of_first_space(t)));
-    expect_new(t, 0, COUNT);
+    expect_flushed(t, 0, COUNT);
 }
 
 /// Lets the directory lead to a table whose entries lead to the new frames; `who` must still use the old ones.
