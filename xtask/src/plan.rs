@@ -147,13 +147,17 @@ fn may_skip(backend: Backend, apic: Apic, cpus: u32, test: &str) -> bool {
         Backend::Software => of_units,
         Backend::Vrar => BEYOND_VRAR.contains(&test),
     };
-    let least = match test {
-        test if OF_THREE.contains(&test) => 3,
-        test if of_units || OF_TWO.contains(&test) => 2,
-        _ => 1,
-    };
     let unnamed = apic == Apic::Xapic && BEYOND_XAPIC.contains(&test);
-    beyond || unnamed || cpus < least
+    beyond || unnamed || cpus < least_cpus(test)
+}
+
+/// Returns how many CPUs a test needs.
+pub(crate) fn least_cpus(test: &str) -> u32 {
+    match test {
+        test if OF_THREE.contains(&test) => 3,
+        test if test.starts_with("unit-") || OF_TWO.contains(&test) => 2,
+        _ => 1,
+    }
 }
 
 /// What the guest runs with `list=race`.

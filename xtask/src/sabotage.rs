@@ -8,7 +8,7 @@ use crate::judge::JudgedTest;
 use crate::kernel;
 use crate::models;
 use crate::patch::{Kind, Sabotage};
-use crate::plan::{Run, Tests};
+use crate::plan::{self, Run, Tests};
 use crate::qemu::{self, Logs};
 use crate::records::Outcome;
 use crate::report::{Report, table};
@@ -36,8 +36,8 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
         Kind::Qemu {
             backend, caught_by, ..
         } => {
+            let runs = runs(args, *backend, caught_by)?;
             let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
-            let runs = runs(args, *backend, caught_by);
             catch_by_qemu(workspace, &sabotage, &qemu, &runs, shell)?
         }
     };
@@ -324,7 +324,16 @@ fn names(tests: &[&JudgedTest]) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
 
-fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Vec<Run> {
+/// Returns the runs that the options ask for, each of which has the CPUs that the tests need.
+fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Result<Vec<Run>> {
+    for test in tests {
+        let (least, few) = (plan::least_cpus(test), args.cpus.iter().min());
+        if let Some(few) = few.filter(|few| **few < least) {
+            let message =
+                format!("--cpus {few} is too few: {test}, which must notice, needs {least} CPUs");
+            return Err(Fault::new(Reason::Usage, message).into());
+        }
+    }
     let backend = args.backend.unwrap_or(backend);
     let with = |run: Run| Run {
         thread: args.thread.unwrap_or(run.thread),
@@ -332,10 +341,11 @@ fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Vec<Run> {
         timeout: args.timeout.map(Duration::from_secs),
         ..run
     };
-    args.cpus
+    Ok(args
+        .cpus
         .iter()
         .map(|&cpus| with(run(cpus, backend, tests)))
-        .collect()
+        .collect())
 }
 
 /// Returns a run of just the tests that must notice: with broken flushes others may wait very long.
@@ -448,8 +458,10 @@ fn load_all(workspace: &Workspace) -> Result<Vec<Sabotage>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Subcommands};
     use crate::judge::Verdict;
     use crate::records::TestRecord;
+    use clap::Parser as _;
 
     fn report(tests: &[(&str, Outcome)], faults: &[&str]) -> Vec<Report> {
         let judged = |(name, outcome): &(&str, Outcome)| JudgedTest {
@@ -499,6 +511,27 @@ mod tests {
     fn caught_means_the_expected_test_failed() {
         let caught = judge_one(&[("a", Outcome::Fail), ("b", Outcome::Fail)], &[]).unwrap();
         assert_eq!(lines(&caught), "caught by: a\n    a: a: read 17, wanted 18");
+    }
+
+    #[test]
+    fn too_few_cpus_for_the_test_are_named_before_anything_runs() {
+        let late = ["unit-serves-late".to_owned()];
+        let runs = |cpus| {
+            let cli = Cli::try_parse_from(["xtask", "qemu", "--cpus", cpus]).unwrap();
+            let Subcommands::Qemu(args) = cli.command else {
+                panic!()
+            };
+            runs(&args, Backend::Vrar, &late)
+        };
+        let error = runs("4,2").unwrap_err();
+        assert_eq!(reason_of(&error), Reason::Usage);
+        let text = error.to_string();
+        assert!(
+            text.contains("--cpus 2")
+                && text.contains("unit-serves-late, which must notice, needs 3 CPUs"),
+            "{text}"
+        );
+        assert_eq!(runs("3,4").unwrap().len(), 2);
     }
 
     #[test]
