@@ -7,6 +7,7 @@ use crate::fault::{Fault, Reason};
 use crate::grub::{self, Menu};
 use crate::guest::Finished;
 use crate::image::{self, kernel_verdict};
+use crate::image_defects;
 use crate::judge::{Ending, PASSED};
 use crate::machine_boots;
 use crate::machines::{CATALOGUE, When};
@@ -105,6 +106,9 @@ pub(crate) fn stage(
     let mut machines = CATALOGUE.to_vec();
     machines.retain(|odd| odd.when == When::Test);
     let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, shell)?;
+    total.add(count);
+    wrong.extend(failure.map(|error| error.to_string()));
+    let (count, failure) = image_defects::stage(&elf, emulator, shell)?;
     total.add(count);
     wrong.extend(failure.map(|error| error.to_string()));
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());

@@ -60,6 +60,8 @@ Examples:
   cargo xtask image --netboot tftp-root
   cargo xtask image --machines no-svm,least
   cargo xtask image --machines all
+  cargo xtask image --defect success-without-flush
+  cargo xtask image --defect all
 
 Exit codes: see `cargo xtask --help`; with --run the kernel's own verdict counts.")]
     Image(ImageArgs),
@@ -128,7 +130,7 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
-    /// What CI runs: `test`, with --full also every machine and every sabotage
+    /// What CI runs: `test`, with --full also every machine, every sabotage, and the image with every defect
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
     Ci(CiArgs),
 }
@@ -295,6 +297,10 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = machines::names(),
           conflicts_with_all = ["run", "output", "netboot", "options"])]
     pub(crate) machines: Vec<String>,
+    /// Boot the image with units of the shim that are broken in this way, `all`: in each way in turn, and judge what each report says
+    #[arg(long, value_name = "NAME", value_parser = crate::qemu_defects::name,
+          conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
+    pub(crate) defect: Option<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -419,7 +425,7 @@ pub(crate) struct SabotageArgs {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also boot the image on every machine of the catalogue, and run every sabotage
+    /// Also boot the image on every machine of the catalogue and with every defect, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }

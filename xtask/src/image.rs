@@ -5,6 +5,7 @@ use crate::command::Shell;
 use crate::fault::{Fault, Reason};
 use crate::grub::{self, Menu};
 use crate::guest::{self, Finished};
+use crate::image_defects;
 use crate::judge::{Ending, PASSED};
 use crate::kernel;
 use crate::machine::{self, Files};
@@ -27,6 +28,9 @@ pub(crate) const KERNEL: &str = "rar-validate";
 
 /// Runs `cargo xtask image`.
 pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
+    if let Some(defect) = &args.defect {
+        return image_defects::command(defect, shell);
+    }
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {
         return on_machines(&args.machines, shell);

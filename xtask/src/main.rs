@@ -20,6 +20,7 @@ mod grub;
 mod guest;
 mod host;
 mod image;
+mod image_defects;
 mod interrupt;
 mod judge;
 mod kernel;
@@ -46,6 +47,7 @@ mod sabotage;
 mod setup;
 mod sim;
 mod stages;
+mod told;
 mod workspace;
 
 use anyhow::Result;

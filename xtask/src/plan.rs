@@ -20,7 +20,7 @@ const BASE_SECONDS: u64 = 60;
 const ANSWER_MILLISECONDS: u32 = 250;
 
 /// What the guest runs with `list=functional`: a guest that lost one of them has not passed.
-const FUNCTIONAL: &[&str] = &[
+pub(crate) const FUNCTIONAL: &[&str] = &[
     "one-page",
     "pages-2",
     "pages-33",

@@ -5,80 +5,22 @@ use crate::command::Shell;
 use crate::fault::{Fault, Reason};
 use crate::plan::{Run, Tests};
 use crate::qemu::{self, Logs};
-use crate::records::Outcome;
-use crate::report::{Report, table};
+use crate::report::table;
 use crate::setup::Qemu;
+use crate::told::{self, Seen};
 use anyhow::Result;
 use rar_model::Defect;
 use std::path::Path;
 use std::time::Duration;
 
 /// The name that stands for all of them.
-const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 /// Enough for one of each kind; with a broken unit each may wait for its fallback.
 const FLUSHES: u32 = 3;
 /// How long a target may take to answer in these runs, in milliseconds.
 const ANSWER_MILLISECONDS: u32 = 20;
 /// A broken unit may cost every flush its deadline.
 const LIMIT: Duration = Duration::from_secs(180);
-
-/// What QEMU shows of a defect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    /// This test fails, with these threads.
-    By(&'static str, Thread),
-    /// Nothing, and why.
-    Not(&'static str),
-}
-
-const fn shown(defect: Defect) -> Shown {
-    use Shown::{By, Not};
-    match defect {
-        Defect::SuccessWithoutFlush => By("unit-registers", Thread::Single),
-        Defect::SuccessWithoutFlushToItself => By("unit-signals-itself", Thread::Single),
-        Defect::StatusBeforeFlush => {
-            Not("a unit of the shim is done before its CPU runs on, and nobody else sees its TLB")
-        }
-        Defect::StoresNotDrained => Not("TCG has no store buffer"),
-        Defect::OnePageTooFew => By("unit-pages-1", Thread::Single),
-        Defect::OnePageTooMany => By("unit-pages-63", Thread::Single),
-        Defect::StrideSameSizeOnly => By("unit-small-stride", Thread::Single),
-        Defect::StrideIgnored => By("unit-large-stride", Thread::Single),
-        Defect::GlobalsKept => By("unit-subtypes", Thread::Single),
-        Defect::PcidOneLess => By("one-page", Thread::Single),
-        Defect::PcidCurrent => Not("TCG has no PCIDs"),
-        Defect::GuestFlushed => Not("the shim's guests have no guests"),
-        Defect::StructuresKept => Not("TCG has no paging-structure caches"),
-        Defect::FirstEntryOnly | Defect::HighestEntryOnly => {
-            By("unit-slots-at-once", Thread::Single)
-        }
-        Defect::ScanStopsAtGap | Defect::HalfTable => By("unit-slots-in-turn", Thread::Single),
-        Defect::NeverAnswers | Defect::PayloadIndexOff | Defect::VectorBaseOff => {
-            By("unit-registers", Thread::Single)
-        }
-        Defect::LatchedScan => {
-            Not("a scan of the shim is over before another signal can come in its middle")
-        }
-        Defect::FailureAlways | Defect::FailureSometimes => {
-            By("unit-slots-in-turn", Thread::Single)
-        }
-        // A thread of the host for each CPU: otherwise the sender does not run while the target waits.
-        Defect::AckedLingers => By("unit-one-entry", Thread::Multi),
-        Defect::SignalLost => By("unit-slots-in-turn", Thread::Single),
-        Defect::SignalDuplicated => By("signal-unheard", Thread::Single),
-        Defect::SignalDelayed => {
-            Not("sixteen stays in the shim are over sooner than a host may take for one")
-        }
-        Defect::SignalsAnnihilate => By("unit-signals-merge", Thread::Single),
-        Defect::HaltNotServed => By("unit-halted", Thread::Single),
-        Defect::IgnoreIfUnheeded => By("unit-interrupts-off", Thread::Single),
-        Defect::DisabledAnswers => By("unit-disabled", Thread::Single),
-        Defect::ControlLowBitsAccepted => By("unit-control-bits", Thread::Single),
-        Defect::BaseLowBitsAccepted => By("unit-base-bits", Thread::Single),
-        Defect::MsrsLostAtInit => By("unit-init-registers", Thread::Single),
-        Defect::LatchKeptAtInit => By("unit-init-signal", Thread::Single),
-    }
-}
 
 /// Returns why a name is none; `all` is one.
 pub(crate) fn name(name: &str) -> Result<String, String> {
@@ -92,6 +34,12 @@ pub(crate) fn name(name: &str) -> Result<String, String> {
     ))
 }
 
+/// Returns the defects that a name stands for.
+pub(crate) fn chosen(asked: &str) -> impl Iterator<Item = Defect> {
+    let all = Defect::ALL.iter().copied();
+    all.filter(move |defect| asked == ALL || defect.name() == asked)
+}
+
 /// Runs the suite with the defect asked for, or with each, and prints which tests told of it. Fails unless each is told of as it should be.
 pub(crate) fn command(
     asked: &str,
@@ -100,7 +48,6 @@ pub(crate) fn command(
     kernel: &Path,
     shell: Shell,
 ) -> Result<()> {
-    let chosen = |defect: &&Defect| asked == ALL || defect.name() == asked;
     let mut rows = table(&[
         "defect",
         "test of the driver",
@@ -108,44 +55,29 @@ pub(crate) fn command(
         "in QEMU",
     ]);
     let mut wrong = Vec::new();
-    let mut none = Vec::new();
     for thread in [Thread::Single, Thread::Multi] {
-        none.extend(failed(&run(None, thread, args), qemu, kernel, shell)?);
+        let seen = seen(&run(None, thread, args), qemu, kernel, shell)?;
+        wrong.extend(seen.and_then(|seen| told::judge_control(&seen)).err());
     }
-    if !none.is_empty() {
-        wrong.push(format!(
-            "nothing is broken, and there fail: {}",
-            none.join(", ")
-        ));
-    }
-    for defect in Defect::ALL.iter().filter(chosen) {
-        let shown = shown(*defect);
-        let thread = match shown {
-            Shown::By(_, thread) => thread,
-            Shown::Not(_) => Thread::Single,
+    for defect in chosen(asked) {
+        let run = run(Some(defect), told::thread(defect), args);
+        let seen = seen(&run, qemu, kernel, shell)?;
+        let first = |of_units| {
+            let tests = seen.iter().flat_map(|seen| told::violated(seen));
+            let mut names = tests.map(|one| one.test.as_str());
+            names
+                .find(|test| test.starts_with("unit-") == of_units)
+                .unwrap_or_default()
+                .to_owned()
         };
-        let tests = failed(&run(Some(*defect), thread, args), qemu, kernel, shell)?;
-        let (units, driver): (Vec<_>, Vec<_>) =
-            tests.iter().partition(|test| test.starts_with("unit-"));
-        let first = |tests: &[&String]| tests.first().map_or(String::new(), |test| (*test).clone());
-        let verdict = match shown {
-            Shown::By(test, _) if tests.iter().any(|failed| failed == test) => {
-                format!("told by {test}")
-            }
-            Shown::By(test, _) => {
-                wrong.push(format!("{defect}: {test} should fail, and does not"));
-                "NOT TOLD".to_owned()
-            }
-            Shown::Not(why) if tests.is_empty() => format!("not shown: {why}"),
-            Shown::Not(_) => {
-                wrong.push(format!(
-                    "{defect}: {} fails, though nothing should",
-                    tests.join(", ")
-                ));
-                "TOLD, against what is known".to_owned()
-            }
-        };
-        rows.add_row([defect.name(), &first(&driver), &first(&units), &verdict]);
+        let (driver, units) = (first(false), first(true));
+        let verdict = seen
+            .and_then(|seen| told::judge(defect, &seen))
+            .unwrap_or_else(|why| {
+                wrong.push(format!("{defect}: {why}"));
+                format!("WRONG: {why}")
+            });
+        rows.add_row([defect.name(), &driver, &units, &verdict]);
     }
     println!("{rows}");
     if wrong.is_empty() {
@@ -163,10 +95,9 @@ fn run(defect: Option<Defect>, thread: Thread, args: &QemuArgs) -> Run {
         answer: (thread == Thread::Single).then_some(ANSWER_MILLISECONDS),
         apic: Apic::X2apic,
         thread,
-        // What is slow with host threads is not what they are here for.
-        tests: match thread {
-            Thread::Single => Tests::Functional,
-            Thread::Multi => Tests::Named(vec!["unit-one-entry".to_owned()]),
+        tests: match told::tests(thread) {
+            [] => Tests::Functional,
+            names => Tests::Named(names.iter().map(|name| (*name).to_owned()).collect()),
         },
         flushes: FLUSHES,
         initiators: None,
@@ -177,22 +108,21 @@ fn run(defect: Option<Defect>, thread: Thread, args: &QemuArgs) -> Run {
     }
 }
 
-/// Returns the tests that failed, each once, in their order, and whatever was wrong with the run as a whole.
-fn failed(run: &Run, qemu: &Qemu, kernel: &Path, shell: Shell) -> Result<Vec<String>> {
+/// Returns what every run of every test came to, or what was wrong with the boot as a whole.
+fn seen(run: &Run, qemu: &Qemu, kernel: &Path, shell: Shell) -> Result<Result<Vec<Seen>, String>> {
     let reports = qemu::run_quietly(qemu, kernel, run, &Logs::temporary()?, shell)?;
-    let mut names: Vec<String> = Vec::new();
-    for Report { verdict, .. } in &reports {
-        let failed = verdict
-            .tests
-            .iter()
-            .filter(|test| test.outcome == Outcome::Fail);
-        for name in failed.map(|test| &test.record.name).chain(&verdict.faults) {
-            if !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
+    let faults = reports.iter().flat_map(|report| &report.verdict.faults);
+    let faults: Vec<_> = faults.map(String::as_str).collect();
+    if !faults.is_empty() {
+        return Ok(Err(faults.join("; ")));
     }
-    Ok(names)
+    let tests = reports.iter().flat_map(|report| &report.verdict.tests);
+    let seen = tests.map(|test| Seen {
+        test: test.record.name.clone(),
+        outcome: test.outcome,
+        why: test.why.clone(),
+    });
+    Ok(Ok(seen.collect()))
 }
 
 #[cfg(test)]
@@ -204,13 +134,5 @@ mod tests {
         assert_eq!(name("signal-lost"), Ok("signal-lost".to_owned()));
         assert_eq!(name("all"), Ok("all".to_owned()));
         assert!(name("signal-found").unwrap_err().contains("signal-lost"));
-    }
-
-    #[test]
-    fn most_defects_are_told_in_qemu_too() {
-        let told = Defect::ALL
-            .iter()
-            .filter(|defect| matches!(shown(**defect), Shown::By(..)));
-        assert!(told.count() * 4 > Defect::ALL.len() * 3);
     }
 }

@@ -11,6 +11,7 @@ use crate::example;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
 use crate::image;
+use crate::image_defects;
 use crate::kernel;
 use crate::loom::{self, Mutants};
 use crate::machines;
@@ -18,6 +19,7 @@ use crate::outside;
 use crate::plan::{Run, Tests};
 use crate::progress::Step;
 use crate::qemu::{self, Logs};
+use crate::qemu_defects;
 use crate::report::{self, Count, table};
 use crate::sabotage;
 use crate::setup::Qemu;
@@ -55,6 +57,7 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
     if args.full {
         image::on_machines(&[machines::ALL.to_owned()], shell)?;
         sabotage::all(&Workspace::this()?, None, shell)?;
+        image_defects::command(qemu_defects::ALL, shell)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, GO, READY, SECOND, SERVING, without_driver,
 };
 use crate::trial::{Trial, Who, new_value};
-use crate::units::ENABLE;
+use crate::units::{ENABLE, Register};
 
 /// The targets have been served once, and hold what comes then.
 const SERVED: usize = 2;
@@ -54,6 +54,8 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
                 bench.announce(SERVED);
                 bench.await_moment(AGAIN, 1);
                 t.lab.enable_interrupts();
+                // A unit in software looks at its signals when its CPU comes to it.
+                let _unchanged = bench.units.read(Register::Control);
             }
         });
         t.step(Who::Others, || {

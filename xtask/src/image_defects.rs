@@ -1,0 +1,333 @@
+//! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
+
+use crate::boot_report::serial_report;
+use crate::cli::{Boot, MachineArgs, Thread};
+use crate::command::Shell;
+use crate::fault::{Fault, Reason};
+use crate::grub::{self, Menu};
+use crate::image;
+use crate::lanes;
+use crate::qemu;
+use crate::qemu_defects;
+use crate::records::Outcome;
+use crate::report::{Count, table};
+use crate::setup::{self, Install, Qemu};
+use crate::told::{self, Seen};
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Error, Result};
+use rar_model::Defect;
+use rar_report::{Backend, EndReason, Outcome as Says};
+use rar_report_page::{Report, Verdict};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const CPUS: u32 = 2;
+/// A broken unit may cost every flush its deadline.
+const TIMEOUT_SECONDS: u64 = 300;
+/// A longer list of tests is counted, not shown.
+const LISTED: usize = 4;
+
+/// The defects that every `cargo xtask test` boots, each with a test that it leaves whole.
+const REPRESENTATIVES: [(Defect, &str); 2] = [
+    // Does SUCCESS mean flushed? With such a unit it does not.
+    (Defect::SuccessWithoutFlush, "unit-slots-at-once"),
+    (Defect::StrideSameSizeOnly, "large-page"),
+];
+
+/// One boot.
+#[derive(Clone, Debug)]
+struct Case {
+    defect: Option<Defect>,
+    thread: Thread,
+    /// The tests that run; all if there is none.
+    tests: Vec<&'static str>,
+}
+
+/// What came of a boot.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    /// Who told, or what is wrong.
+    verdict: Result<String, String>,
+    /// The tests that are violated.
+    violated: Vec<String>,
+    took: Duration,
+}
+
+/// Boots the image with the defect asked for, or with each, and once for each way of running with none. Fails unless each report is right.
+pub(crate) fn command(asked: &str, shell: Shell) -> Result<()> {
+    setup::boot_loader(Install::Allowed, shell)?;
+    let emulator = qemu::emulator(None, shell)?;
+    let elf = image::build_kernel(&Workspace::this()?, shell)?;
+    let defects = qemu_defects::chosen(asked).map(|defect| (Some(defect), told::thread(defect)));
+    let none = [(None, Thread::Single), (None, Thread::Multi)];
+    let cases: Vec<_> = none
+        .into_iter()
+        .chain(defects)
+        .map(|(defect, thread)| Case {
+            defect,
+            thread,
+            tests: told::tests(thread).to_vec(),
+        })
+        .collect();
+    let (count, failure) = boot_all(&cases, &elf, &emulator, shell)?;
+    println!("{}", count.line());
+    failure.map_or(Ok(()), Err)
+}
+
+/// Boots the image with the representatives, each with the test that tells of it and one that it leaves whole.
+pub(crate) fn stage(elf: &Path, emulator: &Qemu, shell: Shell) -> Result<(Count, Option<Error>)> {
+    let cases = REPRESENTATIVES.map(|(defect, whole)| Case {
+        defect: Some(defect),
+        thread: told::thread(defect),
+        tests: told::teller(defect).into_iter().chain([whole]).collect(),
+    });
+    boot_all(&cases, elf, emulator, shell)
+}
+
+fn boot_all(
+    cases: &[Case],
+    elf: &Path,
+    emulator: &Qemu,
+    shell: Shell,
+) -> Result<(Count, Option<Error>)> {
+    let rows = lanes::each(cases, lanes::cores(), |case| {
+        let row = boot(case, elf, emulator, shell)?;
+        eprintln!(
+            "{}: {} in {:.1} s",
+            row.name,
+            row.word(),
+            row.took.as_secs_f64()
+        );
+        Ok(row)
+    })?;
+    let mut shown = table(&["defect", "the report", "violated"]);
+    for row in &rows {
+        shown.add_row([row.name.to_owned(), row.word().to_owned(), row.listed()]);
+    }
+    println!("{shown}");
+    let wrong: Vec<_> = rows
+        .iter()
+        .filter_map(|row| row.verdict.as_ref().err())
+        .collect();
+    let count = Count {
+        passed: rows.len() - wrong.len(),
+        failed: wrong.len(),
+        ..Count::default()
+    };
+    let lines = wrong
+        .iter()
+        .map(|why| why.as_str())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, lines).into());
+    Ok((count, failure))
+}
+
+impl Row {
+    fn word(&self) -> &str {
+        match &self.verdict {
+            Ok(word) | Err(word) => word,
+        }
+    }
+
+    /// The tests that are violated, or how many if there are many.
+    fn listed(&self) -> String {
+        match self.violated.len() {
+            0..=LISTED => self.violated.join(", "),
+            many => format!("{many} tests"),
+        }
+    }
+}
+
+impl Case {
+    fn options(&self) -> String {
+        let mut words = vec!["run=quick backends=vrar initiators=1 flushes=20".to_owned()];
+        words.extend(self.defect.map(|defect| format!("defect={defect}")));
+        // Where host threads race, a target may take longer.
+        words.extend((self.thread == Thread::Single).then(|| "deadline=20".to_owned()));
+        words.extend((!self.tests.is_empty()).then(|| format!("test={}", self.tests.join(","))));
+        words.push("page-seconds=0 end=debug-exit".to_owned());
+        words.join(" ")
+    }
+}
+
+fn boot(case: &Case, elf: &Path, emulator: &Qemu, shell: Shell) -> Result<Row> {
+    let begin = Instant::now();
+    let folder = tempfile::Builder::new().prefix("rar-defect-").tempdir();
+    let folder = folder.context("cannot create a folder for temporary files")?;
+    let iso = folder.path().join("image.iso");
+    grub::iso(elf, &Menu::Only(case.options()), &iso, shell)?;
+    let machine = MachineArgs {
+        cpus: CPUS,
+        memory: 512,
+        machine: "q35".to_owned(),
+        cpu: "max".to_owned(),
+        vga: "std".to_owned(),
+        no_serial: false,
+        more: Vec::new(),
+        thread: case.thread,
+        screenshots: None,
+        timeout: TIMEOUT_SECONDS,
+        qemu: None,
+    };
+    let finished = image::run(Boot::Bios, &machine, emulator, &iso, shell)?;
+    let bytes = serial_report(&finished.transcript);
+    let name = match (case.defect, case.thread) {
+        (Some(defect), _) => defect.name(),
+        (None, Thread::Single) => "(nothing is broken)",
+        (None, Thread::Multi) => "(nothing is broken, host threads race)",
+    };
+    let (verdict, violated) = match bytes {
+        Ok(bytes) => judge(case, &Report::read(&bytes, &[])),
+        Err(why) => (Err(format!("{why} ({:?})", finished.ending)), Vec::new()),
+    };
+    Ok(Row {
+        name,
+        verdict: verdict.map_err(|why| format!("{name}: {why}")),
+        violated,
+        took: begin.elapsed(),
+    })
+}
+
+/// Judges what a report says; returns the tests that it calls violated, too.
+fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<String>) {
+    let seen = seen(report);
+    let violated: Vec<_> = told::violated(&seen).map(|one| one.test.clone()).collect();
+    let right = match violated.is_empty() {
+        true => Verdict::Holds,
+        false => Verdict::Violated,
+    };
+    let ended = report.end.map(|end| end.reason);
+    let missing = case
+        .tests
+        .iter()
+        .find(|test| !seen.iter().any(|one| one.test == **test));
+    let verdict = if ended != Some(EndReason::Complete) || !report.problems.is_empty() {
+        Err(format!(
+            "the report ends with {ended:?}: {}",
+            report.problems.join("; ")
+        ))
+    } else if let Some(test) = missing {
+        Err(format!("the report has no result of {test}"))
+    } else if report.verdict() != right {
+        Err(format!("the report's verdict is `{}`", report.verdict()))
+    } else {
+        match case.defect {
+            Some(defect) => told::judge(defect, &seen),
+            None => told::judge_control(&seen).map(|()| "all holds".to_owned()),
+        }
+    };
+    (verdict, violated)
+}
+
+/// Returns what the tests made of the shim's units.
+fn seen(report: &Report<'_>) -> Vec<Seen> {
+    let results = report.results.iter();
+    results
+        .filter(|result| result.backend == Backend::Vrar)
+        .map(|result| {
+            let (outcome, why) = match result.outcome {
+                Says::Holds => (Outcome::Pass, ""),
+                Says::Violated { why, .. } => (Outcome::Fail, why),
+                Says::Observed(what) => (Outcome::Observed, what),
+                Says::NotRun(why) => (Outcome::Skipped, why),
+            };
+            Seen {
+                test: result.name.to_owned(),
+                outcome,
+                why: why.to_owned(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rar_report::{Record, TestResult, Writer};
+
+    const LARGE: Case = Case {
+        defect: Some(Defect::StrideSameSizeOnly),
+        thread: Thread::Single,
+        tests: Vec::new(),
+    };
+
+    /// Returns what becomes of a report with these results.
+    fn judged(
+        case: &Case,
+        results: &[(Backend, &str, Says<'_>)],
+        reason: EndReason,
+    ) -> Result<String, String> {
+        let mut memory = vec![0; 1 << 14];
+        let mut writer = Writer::new(&mut memory, 7, "test");
+        for &(backend, name, outcome) in results {
+            writer.push(&Record::Result(TestResult {
+                backend,
+                name,
+                outcome,
+                initiators: 1,
+                fallbacks: 0,
+                resignals: 0,
+            }));
+        }
+        judge(case, &Report::read(writer.finish(reason), &[])).0
+    }
+
+    const STALE: Says<'_> = Says::Violated {
+        initiator: 0,
+        why: "stale",
+    };
+
+    #[test]
+    fn only_the_right_test_of_the_right_backend_in_a_whole_report_counts() {
+        let told = (Backend::Vrar, "unit-small-stride", STALE);
+        let whole = (Backend::Vrar, "large-page", Says::Holds);
+        let right = judged(&LARGE, &[told, whole], EndReason::Complete);
+        assert_eq!(right, Ok("violated: unit-small-stride".to_owned()));
+        assert!(judged(&LARGE, &[told, whole], EndReason::Hung).is_err());
+        assert!(judged(&LARGE, &[whole], EndReason::Complete).is_err());
+        let elsewhere = (Backend::Software, "unit-small-stride", STALE);
+        assert!(judged(&LARGE, &[elsewhere, whole], EndReason::Complete).is_err());
+        let stray = (Backend::Vrar, "storm", STALE);
+        let why = judged(&LARGE, &[told, stray], EndReason::Complete).unwrap_err();
+        assert!(why.contains("storm"), "{why}");
+    }
+
+    #[test]
+    fn a_test_that_was_asked_for_has_a_result() {
+        let case = Case {
+            tests: vec!["unit-small-stride", "large-page"],
+            ..LARGE
+        };
+        let told = (Backend::Vrar, "unit-small-stride", STALE);
+        let why = judged(&case, &[told], EndReason::Complete).unwrap_err();
+        assert!(why.contains("no result of large-page"), "{why}");
+    }
+
+    #[test]
+    fn options_say_what_is_broken_and_what_runs() {
+        let case = Case {
+            tests: vec!["one-page", "storm"],
+            ..LARGE
+        };
+        let options = case.options();
+        for words in [
+            "backends=vrar",
+            "defect=stride-same-size-only",
+            "test=one-page,storm",
+            "end=debug-exit",
+        ] {
+            assert!(options.contains(words), "{options}");
+        }
+        let whole = Case {
+            defect: None,
+            ..LARGE
+        }
+        .options();
+        assert!(
+            !whole.contains("defect=") && !whole.contains("test="),
+            "{whole}"
+        );
+    }
+}

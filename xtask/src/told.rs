@@ -1,0 +1,341 @@
+//! Which test tells of which broken RAR unit in QEMU, and what else each breaks.
+
+use crate::cli::Thread;
+use crate::records::Outcome;
+use rar_model::Defect;
+use std::collections::BTreeSet;
+
+/// What QEMU shows of a defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// This test is violated.
+    Violated(&'static str),
+    /// This test, which holds on a right unit, observes these words: no source calls it wrong.
+    Observed(&'static str, &'static str),
+    /// Nothing, and why.
+    Not(&'static str),
+}
+
+/// Which tests may be violated beside the one that has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Also {
+    /// Any that flushes: nothing of a unit works reliably any more.
+    Any,
+    /// These.
+    Only(&'static [&'static str]),
+}
+
+/// What a test made of a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// The test.
+    pub(crate) test: String,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// The assertion that failed, or what was observed.
+    pub(crate) why: String,
+}
+
+/// Returns what is to be seen of a defect.
+pub(crate) const fn told(defect: Defect) -> Told {
+    use Told::{Not, Observed, Violated};
+    match defect {
+        Defect::SuccessWithoutFlush => Violated("one-page"),
+        Defect::SuccessWithoutFlushToItself => Violated("unit-signals-itself"),
+        Defect::StatusBeforeFlush => {
+            Not("a unit of the shim is done before its CPU runs on, and nobody else sees its TLB")
+        }
+        Defect::StoresNotDrained => Not("TCG has no store buffer"),
+        Defect::OnePageTooFew => Violated("unit-pages-1"),
+        Defect::OnePageTooMany => Violated("unit-pages-63"),
+        Defect::StrideSameSizeOnly => Violated("unit-small-stride"),
+        Defect::StrideIgnored => Violated("unit-large-stride"),
+        Defect::GlobalsKept => Violated("unit-subtypes"),
+        Defect::PcidOneLess
+        | Defect::NeverAnswers
+        | Defect::PayloadIndexOff
+        | Defect::VectorBaseOff
+        | Defect::FailureAlways => Violated("unit-one-entry"),
+        Defect::PcidCurrent => Not("TCG has no PCIDs"),
+        Defect::GuestFlushed => Not("the shim's guests have no guests"),
+        Defect::StructuresKept => Not("TCG has no paging-structure caches"),
+        Defect::FirstEntryOnly | Defect::HighestEntryOnly => Violated("unit-slots-at-once"),
+        Defect::ScanStopsAtGap
+        | Defect::HalfTable
+        | Defect::FailureSometimes
+        | Defect::SignalLost => Violated("unit-slots-in-turn"),
+        Defect::LatchedScan => {
+            Not("a scan of the shim is over before another signal can come in its middle")
+        }
+        Defect::AckedLingers => Observed("unit-byte-values", "0x02"),
+        Defect::SignalDuplicated => Violated("unit-unsignalled"),
+        Defect::SignalDelayed => {
+            Not("sixteen stays in the shim are over sooner than a host may take for one")
+        }
+        Defect::SignalsAnnihilate => Violated("unit-signals-merge"),
+        Defect::HaltNotServed => Violated("unit-halted"),
+        Defect::IgnoreIfUnheeded => Violated("unit-interrupts-off"),
+        Defect::DisabledAnswers => Violated("unit-disabled"),
+        Defect::ControlLowBitsAccepted => Observed(
+            "unit-control-bits",
+            "bits 0x3fffffff of the control register raise no #GP",
+        ),
+        Defect::BaseLowBitsAccepted => Observed("unit-base-bits", "raise no #GP"),
+        Defect::MsrsLostAtInit => Observed("unit-init-registers", "INIT changes"),
+        Defect::LatchKeptAtInit => Violated("unit-init-signal"),
+    }
+}
+
+/// Returns the test that tells of a defect.
+pub(crate) const fn teller(defect: Defect) -> Option<&'static str> {
+    match told(defect) {
+        Told::Violated(test) | Told::Observed(test, _) => Some(test),
+        Told::Not(_) => None,
+    }
+}
+
+/// Returns TCG's threads with which a defect shows.
+pub(crate) const fn thread(defect: Defect) -> Thread {
+    match defect {
+        // Otherwise the sender does not run while the target waits.
+        Defect::AckedLingers => Thread::Multi,
+        _ => Thread::Single,
+    }
+}
+
+/// Returns the tests of a run: all, or what is not slow with host threads.
+pub(crate) fn tests(thread: Thread) -> &'static [&'static str] {
+    match thread {
+        Thread::Single => &[],
+        Thread::Multi => &["unit-one-entry", "unit-byte-values"],
+    }
+}
+
+const fn also(defect: Defect) -> Also {
+    use Also::{Any, Only};
+    match defect {
+        Defect::SuccessWithoutFlush
+        | Defect::OnePageTooFew
+        | Defect::PcidOneLess
+        | Defect::NeverAnswers
+        | Defect::PayloadIndexOff
+        | Defect::VectorBaseOff
+        | Defect::FailureAlways
+        | Defect::FailureSometimes
+        | Defect::SignalLost => Any,
+        // What counts the pages of an entry, or looks at their neighbours.
+        Defect::OnePageTooMany => Only(&[
+            "several-requests",
+            "neighbours-1",
+            "neighbours-4",
+            "neighbours-64",
+            "unit-slots-in-turn",
+            "unit-pages-1",
+            "unit-pages-62",
+            "unit-subtypes",
+            "unit-invpg",
+            "unit-signals-itself",
+            "unit-signals-again",
+        ]),
+        Defect::GlobalsKept => Only(&["everything", "global-page", "unit-invpg"]),
+        // What arms several entries before one signal, or leaves one behind.
+        Defect::FirstEntryOnly | Defect::HighestEntryOnly => Only(&[
+            "pages-64",
+            "several-requests",
+            "neighbours-64",
+            "flush-from-interrupt",
+            "signal-unheard",
+            "target-silent",
+            "storm-interrupts-off",
+            "storm",
+            "unit-scan-order",
+            "unit-armed-within-scan",
+            "unit-signals-itself",
+            "unit-signals-merge",
+            "unit-storm",
+        ]),
+        // What uses a slot behind one that is not in use.
+        Defect::ScanStopsAtGap => Only(&[
+            "flush-from-interrupt",
+            "more-requests-than-slots",
+            "one-slot-for-all",
+            "signal-unheard",
+            "target-silent",
+            "storm-interrupts-off",
+            "storm",
+            "unit-armed-within-scan",
+            "unit-executed-once",
+            "unit-signals-again",
+            "unit-signals-meet",
+            "unit-unsignalled",
+            "unit-storm",
+        ]),
+        // What uses the upper slots.
+        Defect::HalfTable => Only(&[
+            "more-requests-than-slots",
+            "signal-unheard",
+            "target-silent",
+            "unit-slots-at-once",
+            "unit-scan-order",
+            "unit-armed-within-scan",
+            "unit-executed-once",
+            "unit-storm",
+        ]),
+        // A second service that is late flushes what a silent CPU was not to hear of.
+        Defect::SignalDuplicated => Only(&["signal-unheard", "target-silent"]),
+        Defect::HaltNotServed => Only(&["target-halted"]),
+        Defect::IgnoreIfUnheeded => Only(&["target-interrupts-off", "storm-interrupts-off"]),
+        Defect::DisabledAnswers => Only(&["unit-one-disabled"]),
+        Defect::SuccessWithoutFlushToItself
+        | Defect::StrideSameSizeOnly
+        | Defect::StrideIgnored
+        | Defect::SignalsAnnihilate
+        | Defect::LatchKeptAtInit
+        | Defect::AckedLingers
+        | Defect::ControlLowBitsAccepted
+        | Defect::BaseLowBitsAccepted
+        | Defect::MsrsLostAtInit
+        | Defect::StatusBeforeFlush
+        | Defect::StoresNotDrained
+        | Defect::PcidCurrent
+        | Defect::GuestFlushed
+        | Defect::StructuresKept
+        | Defect::LatchedScan
+        | Defect::SignalDelayed => Only(&[]),
+    }
+}
+
+/// Judges what the tests made of a machine on which nothing is broken.
+pub(crate) fn judge_control(seen: &[Seen]) -> Result<(), String> {
+    let violated: Vec<_> = violated(seen)
+        .map(|one| format!("{}: {}", one.test, one.why))
+        .collect();
+    if !violated.is_empty() {
+        return Err(format!(
+            "nothing is broken, and there is violated {}",
+            violated.join("; ")
+        ));
+    }
+    for defect in Defect::ALL {
+        if let Told::Observed(test, words) = told(*defect)
+            && observes(seen, test, words)
+        {
+            return Err(format!("nothing is broken, and {test} observes `{words}`"));
+        }
+    }
+    Ok(())
+}
+
+/// Judges what the tests made of a machine with a defect; returns in a few words who told, or why nobody could, or else what is wrong.
+pub(crate) fn judge(defect: Defect, seen: &[Seen]) -> Result<String, String> {
+    let tests: BTreeSet<_> = violated(seen).map(|one| one.test.as_str()).collect();
+    let (is_told, verdict) = match told(defect) {
+        Told::Violated(test) => (tests.contains(test), format!("violated: {test}")),
+        Told::Observed(test, words) => (observes(seen, test, words), format!("observed: {test}")),
+        Told::Not(why) => (true, format!("not shown: {why}")),
+    };
+    if !is_told {
+        return Err(format!("there should be {verdict}, and is not"));
+    }
+    let right = |test: &str| matches!(told(defect), Told::Violated(right) if right == test);
+    let expected = |test: &str| match also(defect) {
+        Also::Any => true,
+        Also::Only(others) => others.contains(&test) || right(test),
+    };
+    let stray: Vec<_> = tests.into_iter().filter(|test| !expected(test)).collect();
+    match stray.is_empty() {
+        true => Ok(verdict),
+        false => Err(format!("nobody expects violated: {}", stray.join(", "))),
+    }
+}
+
+/// Returns the tests that were violated.
+pub(crate) fn violated(seen: &[Seen]) -> impl Iterator<Item = &Seen> {
+    seen.iter().filter(|one| one.outcome == Outcome::Fail)
+}
+
+fn observes(seen: &[Seen], test: &str, words: &str) -> bool {
+    seen.iter()
+        .any(|one| one.outcome == Outcome::Observed && one.test == test && one.why.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::FUNCTIONAL;
+
+    fn seen(test: &str, outcome: Outcome, why: &str) -> Seen {
+        Seen {
+            test: test.to_owned(),
+            outcome,
+            why: why.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_name_is_that_of_a_test() {
+        for defect in Defect::ALL {
+            let others = match also(*defect) {
+                Also::Any => &[],
+                Also::Only(tests) => tests,
+            };
+            let names = teller(*defect).into_iter().chain(others.iter().copied());
+            for name in names.chain(tests(thread(*defect)).iter().copied()) {
+                assert!(FUNCTIONAL.contains(&name), "{defect}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn most_defects_are_told_in_qemu_too() {
+        let told = Defect::ALL
+            .iter()
+            .filter(|defect| teller(**defect).is_some());
+        assert!(told.count() * 4 > Defect::ALL.len() * 3);
+    }
+
+    #[test]
+    fn where_nothing_is_violated_nothing_may_be() {
+        for defect in Defect::ALL {
+            if !matches!(told(*defect), Told::Violated(_)) {
+                assert_eq!(also(*defect), Also::Only(&[]), "{defect}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_right_test_has_to_tell_and_no_other() {
+        let fails = |test| seen(test, Outcome::Fail, "stale");
+        let kept = Defect::GlobalsKept;
+        let right = judge(kept, &[fails("unit-subtypes"), fails("everything")]);
+        assert_eq!(right, Ok("violated: unit-subtypes".to_owned()));
+        let silent = judge(kept, &[fails("everything")]).unwrap_err();
+        assert!(
+            silent.contains("unit-subtypes") && silent.contains("is not"),
+            "{silent}"
+        );
+        let stray = judge(
+            kept,
+            &[fails("unit-subtypes"), fails("storm"), fails("storm")],
+        );
+        assert_eq!(stray, Err("nobody expects violated: storm".to_owned()));
+        assert!(
+            judge(Defect::PcidCurrent, &[])
+                .unwrap()
+                .contains("TCG has no PCIDs")
+        );
+        assert!(judge(Defect::PcidCurrent, &[fails("storm")]).is_err());
+    }
+
+    #[test]
+    fn what_no_source_calls_wrong_is_told_by_words_that_a_right_unit_does_not_say() {
+        let says = |words| seen("unit-init-registers", Outcome::Observed, words);
+        let lost = Defect::MsrsLostAtInit;
+        assert!(judge(lost, &[says("INIT changes the control register")]).is_ok());
+        assert!(judge(lost, &[says("nothing")]).is_err());
+        assert!(judge(lost, &[seen("unit-init-registers", Outcome::Pass, "")]).is_err());
+        assert!(judge_control(&[says("nothing")]).is_ok());
+        assert!(judge_control(&[says("INIT changes the control register")]).is_err());
+        assert!(judge_control(&[seen("storm", Outcome::Fail, "stale")]).is_err());
+    }
+}
