@@ -146,6 +146,57 @@ fn a_serial_log_becomes_a_page_and_json() {
 }
 
 #[test]
+fn page_and_json_say_what_open_questions_come_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut memory = [0; 8192];
+    let mut writer = Writer::new(&mut memory, 7, "0.1.0");
+    let stale = Outcome::Violated {
+        initiator: 1,
+        why: "stale",
+    };
+    for (backend, name, outcome) in [
+        (Backend::Hardware, "unit-stores", stale),
+        (Backend::Vrar, "unit-stores", Outcome::Holds),
+        (Backend::Vrar, "unit-guest", Outcome::NotRun("no guests")),
+    ] {
+        writer.push(&Record::Result(TestResult {
+            backend,
+            name,
+            outcome,
+            initiators: 1,
+            fallbacks: 0,
+            resignals: 0,
+        }));
+    }
+    let log = lines(writer.finish(EndReason::Complete), 7, Symbol::DEFAULT).join("\n");
+    write(&dir, "serial.log", &log);
+    let ran = run(
+        dir.path(),
+        &["serial.log", "--html", "out.html", "--json", "out.json"],
+    );
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let page = read(&dir, "out.html");
+    for text in [
+        "Open questions",
+        "<strong>Not so: </strong>RAR cannot be used to free memory.",
+        "violated: stale (initiator CPU 1)",
+        "not run: no guests",
+        "not testable: the suite programs no device",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&read(&dir, "out.json")).unwrap();
+    let questions = json["reports"][0]["questions"].as_array().unwrap();
+    let stores = questions.iter().find(|one| one["id"] == "6-status-last");
+    let answers = &stores.unwrap()["answers"];
+    assert_eq!(answers[0]["backend"], "hardware");
+    assert_eq!(
+        (&answers[0]["means"], &answers[1]["means"]),
+        (&"not-so".into(), &"so".into())
+    );
+}
+
+#[test]
 fn scanned_texts_and_serial_log_give_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let lines = typical();
