@@ -159,6 +159,13 @@ impl Row {
     }
 }
 
+/// Returns what the letters mean by which some tests answer.
+pub(crate) fn letters() -> String {
+    let mut paragraphs = PAGE.split("\n\n");
+    let letters = paragraphs.find(|text| text.contains("answer by letters"));
+    letters.unwrap_or_default().replace('`', "")
+}
+
 fn rows() -> impl Iterator<Item = Row> {
     PAGE.lines().filter_map(Row::read)
 }
@@ -203,6 +210,11 @@ mod tests {
             let asked = read.answers.iter().any(|answer| !answer.tests.is_empty());
             assert_eq!(asked, why.is_none(), "{}", row.id);
         }
+    }
+
+    #[test]
+    fn the_page_says_what_the_letters_mean() {
+        assert!(letters().contains("F FAILURE without it"), "{}", letters());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The open questions: what this machine answers, and what that means.
 
-use crate::questions::{Answer, Means, Question};
+use crate::questions::{Answer, Means, Question, letters};
 use crate::report::Report;
 use crate::text;
 use maud::{Markup, html};
@@ -22,6 +22,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
                 " What " (Backend::Vrar.name()) " answers is about this project's own units, not about the processor."
             }
         }
+        p { (letters()) }
         table {
             thead { tr { th { "question" } th { "what was seen here" } th { "what it means" } } }
             tbody {
@@ -66,10 +67,15 @@ fn tests(answer: &Answer<'_>) -> Markup {
 
 fn meaning(question: &Question<'_>) -> Markup {
     let Question { if_so, if_not, .. } = question;
+    let first = question.answers.first().map(|answer| answer.backend);
+    let whose = match first {
+        Some(Backend::Hardware) | None => String::new(),
+        Some(other) => format!(" ({})", other.name()),
+    };
     html! {
         @match question.means() {
-            Means::So => { strong { "So: " } (if_so) "." }
-            Means::NotSo => { strong { "Not so: " } (if_not) "." }
+            Means::So => { strong { "So" (whose) ": " } (if_so) "." }
+            Means::NotSo => { strong { "Not so" (whose) ": " } (if_not) "." }
             Means::AsObserved | Means::NotRun => {
                 div { "If so: " (if_so) "." }
                 div { "If not: " (if_not) "." }
