@@ -80,6 +80,7 @@ pub(crate) fn stage(
             more: Vec::new(),
             thread: Thread::Single,
             screenshots: None,
+            read_codes: false,
             timeout: TIMEOUT_SECONDS,
             qemu: None,
         };

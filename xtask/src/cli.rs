@@ -338,9 +338,12 @@ pub(crate) struct MachineArgs {
     /// TCG's threads
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single, requires = "run")]
     pub(crate) thread: Thread,
-    /// Keep a picture of the screen in DIR each time it differs
+    /// Keep a picture of the screen in DIR each time it differs, and what the report's codes on it say; turn its pages once they are read
     #[arg(long, value_name = "DIR", requires = "run")]
     pub(crate) screenshots: Option<PathBuf>,
+    /// Read the codes on the screen though no picture is kept.
+    #[arg(skip)]
+    pub(crate) read_codes: bool,
     /// Kill the guest after this many seconds
     #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: u64,

@@ -13,7 +13,7 @@ use crate::machine_boots;
 use crate::machines;
 use crate::progress::Step;
 use crate::qemu;
-use crate::qmp::Photographer;
+use crate::qmp::{Photographer, Seen};
 use crate::setup::{self, Firmware, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
@@ -69,7 +69,10 @@ pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
             image = network.path().join("tree");
             grub::network_tree(&elf, &menu, &image, shell)?;
         }
-        let finished = run(boot, &args.machine, &emulator, &image, shell)?;
+        let (finished, seen) = watch(boot, &args.machine, &emulator, &image, shell)?;
+        if let Some(folder) = &args.machine.screenshots {
+            keep_texts(&seen, folder)?;
+        }
         return verdict(&finished, &args.machine);
     }
     Ok(())
@@ -109,6 +112,30 @@ fn describe(image: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes what the codes on the screen said, for `cargo xtask report`.
+fn keep_texts(seen: &Seen, folder: &Path) -> Result<()> {
+    println!(
+        "{} pictures of the screen are in {}",
+        seen.kept,
+        folder.display()
+    );
+    if !seen.pages.is_empty() {
+        let path = folder.join("codes.txt");
+        let texts: String = seen
+            .pages
+            .iter()
+            .map(|page| format!("{}\n", page.text))
+            .collect();
+        fs::write(&path, texts).with_context(|| format!("cannot write {}", path.display()))?;
+        println!(
+            "{}: the texts of {} codes, for cargo xtask report",
+            path.display(),
+            seen.pages.len()
+        );
+    }
+    Ok(())
+}
+
 /// Boots an image to its end or its deadline.
 pub(crate) fn run(
     boot: Boot,
@@ -117,6 +144,17 @@ pub(crate) fn run(
     image: &Path,
     shell: Shell,
 ) -> Result<Finished> {
+    watch(boot, machine, emulator, image, shell).map(|(finished, _)| finished)
+}
+
+/// Boots an image to its end or its deadline, and looks at its screen if somebody wants to know.
+pub(crate) fn watch(
+    boot: Boot,
+    machine: &MachineArgs,
+    emulator: &Qemu,
+    image: &Path,
+    shell: Shell,
+) -> Result<(Finished, Seen)> {
     let files = tempfile::Builder::new().prefix("rar-boot-").tempdir();
     let files = files.context("cannot create a folder for temporary files")?;
     let firmware = if machine::by_uefi(boot) {
@@ -125,6 +163,7 @@ pub(crate) fn run(
         None
     };
     let socket = files.path().join("monitor");
+    let wanted = machine.read_codes || machine.screenshots.is_some();
     let cmd = machine::qemu(
         boot,
         machine,
@@ -132,20 +171,20 @@ pub(crate) fn run(
             qemu: &emulator.path,
             image,
             firmware: firmware.as_ref(),
-            monitor: machine.screenshots.is_some().then_some(&socket),
+            monitor: wanted.then_some(&socket),
         },
     )?;
-    let photographer = match &machine.screenshots {
-        Some(folder) => Some(Photographer::start(socket, folder)?),
-        None => None,
+    let photographer = match wanted {
+        true => Some(Photographer::start(socket, machine.screenshots.as_deref())?),
+        false => None,
     };
     let limit = Duration::from_secs(machine.timeout);
     let finished = guest::run(&cmd, limit, shell, |_| {})?;
-    if let Some((photographer, folder)) = photographer.zip(machine.screenshots.as_ref()) {
-        let count = photographer.finish()?;
-        println!("{count} pictures of the screen are in {}", folder.display());
-    }
-    Ok(finished)
+    let seen = match photographer {
+        Some(photographer) => photographer.finish()?,
+        None => Seen::default(),
+    };
+    Ok((finished, seen))
 }
 
 /// Returns the firmware with variables of its own, since a guest writes to them.

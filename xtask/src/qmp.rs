@@ -1,7 +1,9 @@
-//! Pictures of a guest's screen, taken through QEMU's machine protocol.
+//! Pictures of a guest's screen, taken through QEMU's machine protocol, and the codes on them.
 
 use crate::command::utf8;
 use anyhow::{Context as _, Result, bail};
+use rar_camera::{Picture, read_codes};
+use rar_report::PartHead;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -13,33 +15,51 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Between two looks at the screen.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(300);
 /// QEMU opens its socket before the guest runs.
-const CONNECT_ATTEMPTS: u32 = 40;
+const CONNECT_ATTEMPTS: u32 = 80;
 /// A picture takes QEMU milliseconds, unless the host is busy.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Takes pictures until it is told to stop.
+/// Looks at the screen until it is told to stop.
 #[derive(Debug)]
 pub(crate) struct Photographer {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<usize>>,
+    thread: JoinHandle<Result<Seen>>,
+}
+
+/// What was on the screen.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// How many pictures were kept.
+    pub(crate) kept: usize,
+    /// The pages with codes, each once.
+    pub(crate) pages: Vec<Page>,
+}
+
+/// A page with a code.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    /// What the code says.
+    pub(crate) text: String,
 }
 
 impl Photographer {
-    /// Begins to put a picture into `folder` each time the screen differs from the last one.
-    pub(crate) fn start(socket: PathBuf, folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
-        let folder = folder.to_owned();
+    /// Begins to read the codes on the screen, and to put a picture into `folder` each time the screen differs from the last one.
+    pub(crate) fn start(socket: PathBuf, folder: Option<&Path>) -> Result<Self> {
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        }
+        let folder = folder.map(Path::to_owned);
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || photograph(&socket, &folder, &told));
+        let thread = thread::spawn(move || photograph(&socket, folder.as_deref(), &told));
         Ok(Self { stop, thread })
     }
 
-    /// Ends it when QEMU has ended; returns how many pictures there are.
-    pub(crate) fn finish(self) -> Result<usize> {
+    /// Ends it when QEMU has ended; returns what it saw.
+    pub(crate) fn finish(self) -> Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
         match self.thread.join() {
             Ok(result) => result,
@@ -48,30 +68,52 @@ impl Photographer {
     }
 }
 
-fn photograph(socket: &Path, folder: &Path, told: &AtomicBool) -> Result<usize> {
+fn photograph(socket: &Path, folder: Option<&Path>, told: &AtomicBool) -> Result<Seen> {
     let mut monitor = Monitor::connect(socket)?;
-    let mut count = 0;
+    let now = socket.with_extension("ppm");
+    let mut seen = Seen::default();
     let mut last = Vec::new();
+    let mut looked = false;
     while !told.load(Ordering::Relaxed) {
-        let path = folder.join(format!("screen-{count:03}.png"));
         // The guest may end at any time, and QEMU with it.
-        if monitor.screendump(&path).is_err() {
+        if monitor.screendump(&now, "ppm").is_err() {
             break;
         }
-        let picture = fs::read(&path).unwrap_or_default();
-        if picture.is_empty() || picture == last {
-            drop(fs::remove_file(&path));
-        } else {
-            count += 1;
-            last = picture;
+        let screen = fs::read(&now).unwrap_or_default();
+        if screen != last {
+            if let Some(folder) = folder {
+                let path = folder.join(format!("screen-{:03}.png", seen.kept));
+                if monitor.screendump(&path, "png").is_err() {
+                    // A picture that was cut by the end of QEMU is none.
+                    drop(fs::remove_file(&path));
+                    break;
+                }
+                seen.kept += 1;
+            }
+            last = screen;
+            looked = false;
+        } else if !looked {
+            // It stands still, so no page is half drawn.
+            looked = true;
+            if look(&last, &mut seen.pages).is_some_and(|key| monitor.press(key).is_err()) {
+                break;
+            }
         }
         thread::sleep(PAUSE);
     }
-    // A picture that was cut by the end of QEMU is none.
-    drop(fs::remove_file(
-        folder.join(format!("screen-{count:03}.png")),
-    ));
-    Ok(count)
+    Ok(seen)
+}
+
+/// Keeps the page that a screen shows; returns the key that turns it, or that ends the pages if all were seen.
+fn look(screen: &[u8], pages: &mut Vec<Page>) -> Option<&'static str> {
+    let picture = Picture::from_ppm(screen).ok()?;
+    let text = read_codes(&picture).pop()?;
+    let (head, _) = PartHead::read(&text)?;
+    if pages.iter().all(|page| page.text != text) {
+        pages.push(Page { text });
+    }
+    let all = pages.len() >= usize::try_from(head.count).ok()?;
+    Some(if all { "r" } else { "spc" })
 }
 
 /// A connection to QEMU's machine protocol.
@@ -124,8 +166,49 @@ impl Monitor {
         }
     }
 
-    fn screendump(&mut self, path: &Path) -> Result<()> {
-        let arguments = json!({ "filename": utf8(path)?, "format": "png" });
+    fn screendump(&mut self, path: &Path, format: &str) -> Result<()> {
+        let arguments = json!({ "filename": utf8(path)?, "format": format });
         self.ask(&json!({ "execute": "screendump", "arguments": arguments }))
+    }
+
+    fn press(&mut self, key: &str) -> Result<()> {
+        let arguments = json!({ "keys": [{ "type": "qcode", "data": key }] });
+        self.ask(&json!({ "execute": "send-key", "arguments": arguments }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rar_report::{Part, Parts, Symbol, qr};
+
+    /// A screenshot of a part's code, four pixels a module.
+    fn screen(part: Part<'_>) -> Vec<u8> {
+        let mut buffers = qr::Buffers::new();
+        let code = qr::Code::new(part, &mut buffers).unwrap();
+        let side = (code.size() + 8) * 4;
+        let mut file = format!("P6\n{side} {side}\n255\n").into_bytes();
+        for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
+            let dark = x >= 16 && y >= 16 && code.is_dark(x / 4 - 4, y / 4 - 4);
+            file.extend([if dark { 0 } else { 255 }; 3]);
+        }
+        file
+    }
+
+    #[test]
+    fn pages_are_turned_until_all_were_seen() {
+        let sealed: Vec<u8> = (0..200).collect();
+        let parts = Parts::new(&sealed, 7, Symbol::new(5).unwrap()).unwrap();
+        let screens: Vec<_> = parts.iter().map(screen).collect();
+        let mut pages = Vec::new();
+        assert_eq!(look(b"P6 1 1 255\nabc", &mut pages), None);
+        let (last, others) = screens.split_last().unwrap();
+        for screen in others.iter().chain(others) {
+            assert_eq!(look(screen, &mut pages), Some("spc"));
+        }
+        assert_eq!(pages.len(), others.len());
+        assert_eq!(look(last, &mut pages), Some("r"));
+        let texts = parts.iter().map(|part| part.to_string());
+        assert!(pages.iter().map(|page| page.text.clone()).eq(texts));
     }
 }
