@@ -91,7 +91,7 @@ fn boot_all(
     emulator: &Qemu,
     shell: Shell,
 ) -> Result<(Count, Option<Error>)> {
-    let rows = lanes::each(cases, lanes::cores(), |case| {
+    let rows = lanes::each(cases, lanes::cores(), |_, case| {
         let row = boot(case, elf, emulator, shell)?;
         eprintln!(
             "{}: {} in {:.1} s",
@@ -168,6 +168,7 @@ fn boot(case: &Case, elf: &Path, emulator: &Qemu, shell: Shell) -> Result<Row> {
         more: Vec::new(),
         thread: case.thread,
         screenshots: None,
+        read_codes: false,
         timeout: TIMEOUT_SECONDS,
         qemu: None,
     };

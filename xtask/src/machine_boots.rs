@@ -55,7 +55,7 @@ pub(crate) fn boot_all(
             images.insert(options, image);
         }
     }
-    let rows = lanes::each(machines, lanes::cores(), |machine| {
+    let rows = lanes::each(machines, lanes::cores(), |_, machine| {
         let image = images.get(&machine.options());
         let image = image.context("an image that was made")?;
         let begin = Instant::now();

@@ -385,6 +385,7 @@ impl Odd {
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
             thread: Thread::Single,
             screenshots: None,
+            read_codes: false,
             timeout: self.limit,
             qemu: None,
         }
