@@ -3,6 +3,7 @@
 
 mod assemble;
 mod compare;
+mod figures;
 pub mod html;
 mod output;
 mod plot;

@@ -2,155 +2,171 @@
 //!
 //! No text of a report goes into a plot: captions are made where all text is escaped.
 
-use crate::report::Report;
-use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use crate::figures::Figure;
 use plotters::prelude::*;
-use rar_report::{Backend, Histogram, Measurement, Method};
-use std::collections::BTreeMap;
+use rar_report::Histogram;
+use std::ops::Range;
 
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(0, 130, 90),
-    RGBColor(170, 90, 0),
     RGBColor(110, 60, 160),
+    RGBColor(170, 90, 0),
     RGBColor(80, 80, 80),
+    RGBColor(0, 140, 170),
 ];
 
-/// Targets, median and 99th percentile of each point of each line.
-type Lines = BTreeMap<(Backend, Method), Vec<(f64, f64, f64)>>;
+/// How many labels the axis of times has room for.
+const MOST_LABELS: usize = 6;
 
 type Error = DrawingAreaErrorKind<std::io::Error>;
 
-/// Median and 99th percentile of each backend and method over the number of targets; `None` if there is nothing to connect.
-pub(crate) fn by_targets(report: &Report<'_>, measurements: &[&Measurement<'_>]) -> Option<String> {
-    let mut lines = Lines::new();
-    for measurement in measurements
-        .iter()
-        .filter(|measurement| measurement.targets > 0)
-    {
-        let value = |ticks| report.nanoseconds(ticks).unwrap_or(ticks as f64).max(1.0);
-        let point = (
-            f64::from(measurement.targets),
-            value(measurement.p50),
-            value(measurement.p99),
-        );
-        lines
-            .entry((measurement.backend, measurement.method))
-            .or_default()
-            .push(point);
-    }
-    if !lines.values().any(|points| points.len() > 1) {
-        return None;
-    }
-    let unit = if report.nanoseconds(0).is_some() {
-        "ns"
-    } else {
-        "ticks"
-    };
+fn colour(number: usize) -> RGBColor {
+    COLOURS.get(number).copied().unwrap_or(BLACK)
+}
+
+/// Returns a colour as a style sheet names it.
+pub(crate) fn css(number: usize) -> String {
+    let RGBColor(red, green, blue) = colour(number);
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// Median and 99th percentile of each curve; both axes are logarithmic. `None` if there is nothing to draw.
+pub(crate) fn curves(figure: &Figure, unit: Unit) -> Option<String> {
     let mut svg = String::new();
-    draw_lines(&mut svg, lines, unit).ok()?;
+    draw_curves(&mut svg, figure, unit).ok()?;
     Some(svg)
 }
 
-fn draw_lines(svg: &mut String, lines: Lines, unit: &str) -> Result<(), Error> {
-    let points = || lines.values().flatten();
-    let most_targets = points().map(|point| point.0).fold(2.0, f64::max);
-    let least = points().map(|point| point.1).fold(f64::INFINITY, f64::min);
+/// What times are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Ticks of a counter whose rate is not known.
+    Ticks,
+}
+
+impl Unit {
+    /// Returns a value in words that fit beside an axis.
+    pub(crate) fn label(self, value: f64) -> String {
+        let (value, suffix) = match value {
+            value if value >= 1e6 => (value / 1e6, ["ms", "M"]),
+            value if value >= 1e3 => (value / 1e3, ["µs", "k"]),
+            value => (value, ["ns", ""]),
+        };
+        let [nanoseconds, ticks] = suffix;
+        match self {
+            Self::Nanoseconds => format!("{value:.0} {nanoseconds}"),
+            Self::Ticks => format!("{value:.0}{ticks}"),
+        }
+    }
+
+    const fn axis(self) -> &'static str {
+        match self {
+            Self::Nanoseconds => "latency",
+            Self::Ticks => "ticks",
+        }
+    }
+}
+
+/// Returns where an axis from `least` to `most` has labels: 1, 2 and 5 of each power of ten, or fewer if those are too many.
+fn round_values(least: f64, most: f64) -> Vec<f64> {
+    let choose = |steps: &[f64]| -> Vec<f64> {
+        let powers = (0..=18).map(|power| 10_f64.powi(power));
+        let values = powers.flat_map(|power| steps.iter().map(move |step| step * power));
+        values
+            .filter(|value| (least..=most).contains(value))
+            .collect()
+    };
+    let fine = choose(&[1.0, 2.0, 5.0]);
+    if fine.len() <= MOST_LABELS {
+        fine
+    } else {
+        choose(&[1.0])
+    }
+}
+
+fn draw_curves(svg: &mut String, figure: &Figure, unit: Unit) -> Result<(), Error> {
+    let points = || figure.curves.iter().flat_map(|curve| &curve.points);
+    let least = points()
+        .map(|point| point.p50)
+        .fold(f64::INFINITY, f64::min)
+        / 1.3;
     let most = points()
-        .map(|point| point.2.max(point.1))
-        .fold(least, f64::max);
+        .map(|point| point.p99.max(point.p50))
+        .fold(least, f64::max)
+        * 1.3;
+    let places = figure.places.iter().map(|(at, _)| *at);
+    let (left, right) = (
+        places.clone().fold(f64::INFINITY, f64::min) / 1.1,
+        places.clone().fold(1.0, f64::max) * 1.1,
+    );
     let area = SVGBackend::with_string(svg, (640, 320)).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
         .margin(10)
-        .x_label_area_size(36)
-        .y_label_area_size(64)
+        .x_label_area_size(40)
+        .y_label_area_size(72)
         .build_cartesian_2d(
-            (1.0..most_targets * 1.1).log_scale(),
-            (least / 1.3..most * 1.3).log_scale(),
+            (left..right).log_scale().with_key_points(places.collect()),
+            (least..most)
+                .log_scale()
+                .with_key_points(round_values(least, most)),
         )?;
-    mesh(&mut chart, "targets", unit)?;
-    for (((backend, method), mut points), colour) in
-        lines.into_iter().zip(COLOURS.into_iter().cycle())
-    {
-        points.sort_by(|left, right| left.0.total_cmp(&right.0));
-        let p99 = points.iter().map(|point| (point.0, point.2));
-        chart.draw_series(LineSeries::new(p99, colour.mix(0.35)))?;
-        let p50 = points.iter().map(|point| (point.0, point.1));
-        chart
-            .draw_series(LineSeries::new(p50, colour.stroke_width(2)).point_size(3))?
-            .label(format!("{} {}", backend.name(), method.name()))
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
-    }
+    let place = |at: &f64| {
+        let mut places = figure.places.iter();
+        let found = places.find(|(place, _)| (place - at).abs() < 0.5);
+        found.map_or_else(String::new, |(_, label)| label.clone())
+    };
+    let time = |value: &f64| unit.label(*value);
     chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerRight)
-        .background_style(WHITE.mix(0.8))
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .label_style(("sans-serif", 14))
+        .x_labels(figure.places.len())
+        .y_labels(2 * MOST_LABELS)
+        .x_desc(figure.axis)
+        .y_desc(unit.axis())
+        .x_label_formatter(&place)
+        .y_label_formatter(&time)
         .draw()?;
+    for curve in &figure.curves {
+        let colour = colour(curve.colour);
+        let p99 = curve.points.iter().map(|point| (point.at, point.p99));
+        chart.draw_series(LineSeries::new(p99, colour.mix(0.35)))?;
+        let p50 = curve.points.iter().map(|point| (point.at, point.p50));
+        chart.draw_series(LineSeries::new(p50, colour.stroke_width(2)).point_size(3))?;
+    }
     area.present()?;
     Ok(())
 }
 
-fn mesh<X, Y>(
-    chart: &mut ChartContext<'_, SVGBackend<'_>, Cartesian2d<X, Y>>,
-    x: &str,
-    y: &str,
-) -> Result<(), Error>
-where
-    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
-    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
-{
-    let whole = |value: &f64| format!("{value:.0}");
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .x_desc(x)
-        .y_desc(y)
-        .x_label_formatter(&whole)
-        .y_label_formatter(&whole)
-        .draw()?;
-    Ok(())
-}
-
-/// A histogram, one bar for each power of two; its height is the logarithm of the count, so that rare long flushes are seen.
-pub(crate) fn histogram(histogram: &Histogram) -> Option<String> {
-    let first = histogram.buckets().next()?.0;
-    let last = histogram.buckets().last()?.0;
+/// A histogram, one bar for each power of two; its height is the logarithm of the count, so that rare long flushes are seen. All histograms
+/// with the same `buckets` have the same axis.
+pub(crate) fn histogram(histogram: &Histogram, buckets: &Range<u32>) -> Option<String> {
     let most = histogram.buckets().map(|(_, count)| count).max()?;
     let mut svg = String::new();
-    draw_bars(&mut svg, histogram, first..last + 1, most).ok()?;
+    draw_bars(&mut svg, histogram, buckets, most).ok()?;
     Some(svg)
 }
 
 fn draw_bars(
     svg: &mut String,
     histogram: &Histogram,
-    buckets: std::ops::Range<u32>,
+    buckets: &Range<u32>,
     most: u32,
 ) -> Result<(), Error> {
-    let area = SVGBackend::with_string(svg, (160, 48)).into_drawing_area();
-    let mut chart = ChartBuilder::on(&area)
-        .margin(2)
-        .margin_left(14)
-        .margin_right(14)
-        .x_label_area_size(14)
-        .build_cartesian_2d(
-            f64::from(buckets.start)..f64::from(buckets.end),
-            0.0..height(most),
-        )?;
-    let exponent = |bucket: &f64| format!("2^{bucket:.0}");
-    chart
-        .configure_mesh()
-        .disable_mesh()
-        .disable_y_axis()
-        .x_labels(4)
-        .x_label_formatter(&exponent)
-        .draw()?;
+    let area = SVGBackend::with_string(svg, (160, 28)).into_drawing_area();
+    let mut chart = ChartBuilder::on(&area).margin(2).build_cartesian_2d(
+        f64::from(buckets.start)..f64::from(buckets.end),
+        0.0..height(most),
+    )?;
     let bars = histogram.buckets().map(|(bucket, count)| {
         let left = f64::from(bucket);
         Rectangle::new(
             [(left + 0.05, 0.0), (left + 0.95, height(count))],
-            COLOURS.first().map_or(BLACK.filled(), |c| c.filled()),
+            colour(0).filled(),
         )
     });
     chart.draw_series(bars)?;

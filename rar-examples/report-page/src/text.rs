@@ -92,3 +92,11 @@ pub(crate) fn pages(pages: u32) -> String {
         more => format!("{more} pages"),
     }
 }
+
+/// Returns a number of targets.
+pub(crate) fn targets(targets: u32) -> String {
+    match targets {
+        1 => "1 target".to_owned(),
+        more => format!("{more} targets"),
+    }
+}

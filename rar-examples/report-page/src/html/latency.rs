@@ -1,64 +1,90 @@
-//! How long flushes took: plots over the number of targets, and a table of everything.
+//! How long flushes took: plots, and a table of everything.
 
-use crate::plot;
+use crate::figures::{Figure, figures};
+use crate::plot::{self, Unit};
 use crate::report::Report;
 use crate::text;
 use maud::{Markup, PreEscaped, html};
-use rar_report::Measurement;
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
     if report.measurements.is_empty() {
         return html! {};
     }
-    let mut groups: BTreeMap<_, Vec<&Measurement<'_>>> = BTreeMap::new();
-    for measurement in &report.measurements {
-        let Measurement {
-            pages,
-            state,
-            initiators,
-            ..
-        } = *measurement;
-        groups
-            .entry((state, initiators, pages))
-            .or_default()
-            .push(measurement);
-    }
+    let unit = if report.nanoseconds(0).is_some() {
+        Unit::Nanoseconds
+    } else {
+        Unit::Ticks
+    };
+    let figures: Vec<_> = figures(report)
+        .iter()
+        .filter_map(|figure| Some((figure.clone(), plot::curves(figure, unit)?)))
+        .collect();
     html! {
         h3 { "Latency" }
-        @for ((state, initiators, pages), measurements) in &groups {
-            @if let Some(svg) = plot::by_targets(report, measurements) {
-                figure {
-                    figcaption {
-                        (text::pages(*pages)) ", targets in " code { (state) } ", " (initiators)
-                        " flushing at once: median, and fainter what 99 of 100 do not exceed"
+        @if !figures.is_empty() {
+            p { "Lines are medians; the faint ones are what 99 of 100 flushes do not exceed. Both axes are logarithmic." }
+            div.figures {
+                @for (figure, svg) in &figures {
+                    figure {
+                        figcaption { (figure.common) (legend(figure)) }
+                        (PreEscaped(svg))
                     }
-                    (PreEscaped(svg))
                 }
             }
         }
-        (table(report))
+        (table(report, unit))
     }
 }
 
-fn table(report: &Report<'_>) -> Markup {
-    let unit = if report.nanoseconds(0).is_some() {
-        "ns (ticks)"
-    } else {
-        "ticks"
+fn legend(figure: &Figure) -> Markup {
+    html! {
+        @for curve in &figure.curves {
+            " "
+            span.key style={ "--key: " (plot::css(curve.colour)) } { (curve.name) }
+        }
+    }
+}
+
+/// Returns the buckets that any histogram uses.
+fn buckets(report: &Report<'_>) -> Range<u32> {
+    let used = || {
+        let histograms = report.measurements.iter().map(|each| &each.histogram);
+        histograms.flat_map(|histogram| histogram.buckets().map(|(bucket, _)| bucket))
+    };
+    used().min().unwrap_or(0)..used().max().map_or(1, |last| last + 1)
+}
+
+fn table(report: &Report<'_>, unit: Unit) -> Markup {
+    let spoiled = report.measurements.iter().any(|each| each.spoiled > 0);
+    let buckets = buckets(report);
+    let edge = |bucket: u32| {
+        let ticks = 1_u64.checked_shl(bucket).unwrap_or(u64::MAX);
+        unit.label(report.nanoseconds(ticks).unwrap_or(ticks as f64))
     };
     let value = |ticks: u64| match report.nanoseconds(ticks) {
-        Some(time) => format!("{time:.0} ({ticks})"),
+        Some(time) => format!("{time:.0}"),
         None => ticks.to_string(),
     };
     html! {
-        p { "In " (unit) "; the histogram has a bar for each power of two of ticks, as high as the logarithm of its count." }
-        table {
+        @match unit {
+            Unit::Nanoseconds => p { "In nanoseconds; ticks of the time stamp counter are in the title of each number, and the JSON file." }
+            Unit::Ticks => p { "In ticks of the time stamp counter, whose rate is not known." }
+        }
+        p {
+            "A histogram has a bar for each power of two of ticks, from " (edge(buckets.start)) " to " (edge(buckets.end))
+            " in every row, as high as the logarithm of its count."
+        }
+        @if spoiled {
+            p { "Where a number stands under " i { "spoiled" } ", something else than the method took part so often: fallbacks, second signals, flushes without a slot." }
+        }
+        table.latency {
             thead {
                 tr {
-                    @for name in ["backend", "method", "targets", "pages", "targets' state", "at once", "samples", "min", "p50", "p99", "max", "histogram"] {
+                    @for name in ["backend", "method", "targets", "pages", "targets are", "at once", "samples", "min", "p50", "p99", "max", "histogram"] {
                         th { (name) }
                     }
+                    @if spoiled { th { "spoiled" } }
                 }
             }
             tbody {
@@ -68,16 +94,74 @@ fn table(report: &Report<'_>) -> Markup {
                         td { (measurement.method.name()) }
                         td.number { (measurement.targets) }
                         td { (text::pages(measurement.pages)) }
-                        td { code { (measurement.state) } }
+                        td { (measurement.state) }
                         td.number { (measurement.initiators) }
                         td.number { (measurement.samples) }
                         @for ticks in [measurement.min, measurement.p50, measurement.p99, measurement.max] {
-                            td.number { (value(ticks)) }
+                            td.number title={ (ticks) " ticks" } { (value(ticks)) }
                         }
-                        td { @if let Some(svg) = plot::histogram(&measurement.histogram) { (PreEscaped(svg)) } }
+                        td { @if let Some(svg) = plot::histogram(&measurement.histogram, &buckets) { (PreEscaped(svg)) } }
+                        @if spoiled {
+                            td.number.violated[measurement.spoiled > 0] { (measurement.spoiled) }
+                        }
                     }
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rar_report::{Backend, Histogram, Measurement, Method};
+
+    fn page(spoiled: [u64; 2]) -> String {
+        let mut histogram = Histogram::new();
+        histogram.record(1024);
+        let measurement = |targets, spoiled| Measurement {
+            backend: Backend::Vrar,
+            method: Method::Rar,
+            targets,
+            pages: 1,
+            state: "<b>",
+            initiators: 1,
+            samples: 1,
+            min: 1024,
+            p50: 1024,
+            p99: 1024,
+            max: 1024,
+            histogram,
+            spoiled,
+        };
+        let [first, second] = spoiled;
+        let report = Report {
+            measurements: vec![measurement(1, first), measurement(2, second)],
+            ..Report::default()
+        };
+        section(&report).into_string()
+    }
+
+    #[test]
+    fn what_was_spoiled_is_told_of_its_row_alone() {
+        assert!(!page([0, 0]).contains("spoiled"));
+        let page = page([0, 7]);
+        assert!(page.contains("<th>spoiled</th>"), "{page}");
+        assert!(page.contains(r#"<td class="number">0</td></tr>"#), "{page}");
+        assert!(
+            page.contains(r#"<td class="number violated">7</td></tr>"#),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn two_points_make_a_plot_and_no_text_of_a_report_is_markup() {
+        let page = page([0, 0]);
+        assert_eq!(page.matches("<figure>").count(), 1);
+        assert!(
+            page.contains("targets &lt;b&gt;") && !page.contains("<b>"),
+            "{page}"
+        );
+        assert!(page.contains("from 1k to 2k in every row"), "{page}");
     }
 }

@@ -36,6 +36,10 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .not-run { opacity: .65; } tr.differs td:first-child { border-left: 5px solid var(--odd); }
 .verdict { font-size: 1.3rem; font-weight: 700; } .problem { border-left: 5px solid var(--bad); padding-left: .6rem; }
 code, td.value { font-family: ui-monospace, monospace; overflow-wrap: anywhere; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 1rem; }
+figure { margin: 0; } figcaption { font-weight: 600; } .key { font-weight: 400; white-space: nowrap; margin-left: .6rem; }
+.key::before { content: ''; display: inline-block; width: .8em; height: .8em; margin-right: .3em; background: var(--key); }
+table.latency td { white-space: nowrap; }
 svg { background: #fff; max-width: 100%; height: auto; } details > summary { cursor: pointer; font-weight: 600; }
 ";
 
