@@ -103,8 +103,9 @@ pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) ->
         "p50 ns",
         "p99 ns",
         "max ns",
+        "spoiled",
     ]);
-    for column in [2, 3, 4, 6, 7, 8, 9, 10, 11] {
+    for column in [2, 3, 4, 6, 7, 8, 9, 10, 11, 12] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -127,6 +128,7 @@ pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) ->
             each.nanoseconds(each.p50),
             each.nanoseconds(each.p99),
             each.nanoseconds(each.max),
+            each.spoiled.to_string(),
         ]);
     }
     if table.is_empty() {
@@ -182,7 +184,10 @@ pub(crate) mod tests {
         let words: Vec<_> = row.split_whitespace().filter(|word| *word != "│").collect();
         let words: Vec<_> = words.iter().filter(|word| word.is_ascii()).collect();
         assert_eq!(words[..5], [&"ipi", &"software", &"2", &"1", &"all"]);
-        assert_eq!(words[words.len() - 4..], [&"150", &"350", &"550", &"550"]);
+        assert_eq!(
+            words[words.len() - 5..],
+            [&"150", &"350", &"550", &"550", &"0"]
+        );
         assert_eq!(render([].iter()), "");
     }
 }

@@ -44,7 +44,10 @@ type Members<'r, 'a> = Vec<&'r Measurement<'a>>;
 
 /// Returns the plots of a report: those over targets, then those over pages, then those over initiators.
 pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
-    let all = || report.measurements.iter();
+    let all = || {
+        let measurements = report.measurements.iter();
+        measurements.filter(|each| each.method != Method::Clock)
+    };
     let alone = || all().filter(|each| each.initiators == 1 && each.targets > 0);
     let mut figures = Vec::new();
 
@@ -170,7 +173,9 @@ fn figure(
 
 fn name(backend: Backend, method: Method) -> String {
     match method {
-        Method::Invlpg | Method::Full | Method::Cr3 => format!("local {}", method.name()),
+        Method::Invlpg | Method::Full | Method::Cr3 | Method::Clock => {
+            format!("local {}", method.name())
+        }
         _ => format!("{} {}", backend.name(), method.name()),
     }
 }
@@ -183,7 +188,7 @@ const fn colour(backend: Backend, method: Method) -> usize {
         (Method::Rar, _) => 3,
         (Method::Invlpg, _) => 4,
         (Method::Full, _) => 5,
-        (Method::Cr3, _) => 6,
+        (Method::Cr3 | Method::Clock, _) => 6,
     }
 }
 
@@ -231,6 +236,7 @@ mod tests {
         let all = [
             measured(Method::Invlpg, 0, 1, 1),
             measured(Method::Invlpg, 0, 8, 1),
+            measured(Method::Clock, 0, 0, 1),
             measured(Method::Cr3, 0, 0, 1),
             ipi(4, 1, 1),
             ipi(2, 1, 1),

@@ -19,6 +19,8 @@ pub enum Method {
     Full,
     /// A write of CR3 on the CPU itself.
     Cr3,
+    /// No flush: what the clock itself takes.
+    Clock,
 }
 
 impl Method {
@@ -32,6 +34,7 @@ impl Method {
             Self::Invlpg => "invlpg",
             Self::Full => "full",
             Self::Cr3 => "cr3",
+            Self::Clock => "clock",
         }
     }
 }

@@ -6,7 +6,7 @@ use rar_sim::lab::{self, Ended, SuiteRun, Transcript};
 use rar_sim::machine::{Backend, Config};
 use rar_suite::{MEASUREMENTS, Measurement, Method, Options, Outcome, State};
 
-const SAMPLES: u32 = 25;
+const SAMPLES: u32 = 12;
 
 fn run(config: Config, defect: Option<DriverDefect>, test: &str) -> Transcript {
     let run = SuiteRun {
@@ -61,7 +61,7 @@ fn every_point_has_its_samples_in_order() {
         (Backend::Software, 5),
     ] {
         let all = measured(backend, cpus);
-        assert!(all.len() >= 7);
+        assert!(all.len() >= 8);
         for each in &all {
             let shared = SAMPLES / each.contenders * each.contenders;
             assert_eq!(each.samples, shared, "{each:?}");
@@ -92,7 +92,7 @@ fn each_method_is_measured_where_it_exists() {
         (22, 9)
     );
     for all in [&units, &software] {
-        assert_eq!(by(all, Method::Invlpg), 5);
+        assert_eq!((by(all, Method::Clock), by(all, Method::Invlpg)), (1, 5));
         assert_eq!((by(all, Method::Full), by(all, Method::Cr3)), (1, 1));
         assert_eq!(count(all, |each| each.contenders == 4), 1);
     }

@@ -10,7 +10,7 @@ const ALL: Options<'_> = Options {
     storm_flushes: 20,
     // The simulator has nothing that could be harmed.
     risky: true,
-    measure: Some(20),
+    measure: Some(5),
     ..Options::ALL
 };
 

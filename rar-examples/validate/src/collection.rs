@@ -256,6 +256,7 @@ fn latency(measurement: &Measurement) -> Option<Latency<'static>> {
             Means::Rar => Method::Rar,
             Means::Ipi => Method::Ipi,
             Means::Nmi => Method::Nmi,
+            Means::Clock => Method::Clock,
             Means::Invlpg => Method::Invlpg,
             Means::Full => Method::Full,
             Means::Cr3 => Method::Cr3,

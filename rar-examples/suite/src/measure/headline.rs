@@ -36,7 +36,7 @@ impl Headline {
         self.spoiled += measurement.spoiled;
         let plain = matches!(state, State::Local | State::Spinning) && contenders == 1;
         let widest = targets + 1 == measurement.cpus;
-        // An NMI asks for everything, and so do the last two of the local flushes.
+        // An NMI asks for everything, and so do two of the local flushes.
         let one_page = pages == 1 || !matches!(method, Method::Rar | Method::Ipi) && pages == 0;
         if !plain || !one_page || targets > 0 && !widest {
             return;

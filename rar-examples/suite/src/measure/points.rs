@@ -79,8 +79,10 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
 fn local() -> impl Iterator<Item = Point> {
     let pages = [1].into_iter().chain(PAGES);
     let by_page = pages.map(|pages| (Method::Invlpg, pages));
+    let clock = (Method::Clock, EVERYTHING);
     let at_once = [Method::Full, Method::Cr3].map(|method| (method, EVERYTHING));
-    by_page.chain(at_once).map(|(method, pages)| Point {
+    let local = [clock].into_iter().chain(by_page).chain(at_once);
+    local.map(|(method, pages)| Point {
         method,
         targets: 0,
         pages,
@@ -140,7 +142,7 @@ mod tests {
     fn a_cpu_alone_measures_itself() {
         for units in [false, true] {
             assert!(all(1, units).iter().all(|point| point.targets == 0));
-            assert_eq!(all(1, units).len(), 7);
+            assert_eq!(all(1, units).len(), 8);
         }
     }
 
@@ -156,7 +158,7 @@ mod tests {
                 assert!(points.len() <= 120, "{cpus}: {}", points.len());
             }
         }
-        assert_eq!((all(4, true).len(), all(4, false).len()), (35, 38));
+        assert_eq!((all(4, true).len(), all(4, false).len()), (36, 39));
     }
 
     #[test]
