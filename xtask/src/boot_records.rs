@@ -2,6 +2,7 @@
 
 use crate::boot_report::Wanted;
 use crate::judge::{Ending, PASSED, judge};
+use crate::measurements::Measurement;
 use crate::records::{Outcome, Record, TestRecord, Transcript};
 use crate::report::Count;
 use rar_report::{Outcome as Told, TestResult};
@@ -33,6 +34,12 @@ pub(crate) fn by_records(
         let faults = verdict.faults.iter().cloned().chain(failed);
         wrong.extend(faults.map(|fault| format!("records of {}: {fault}", expected.backend)));
         wrong.extend(differences(&expected.backend, section, report));
+        if !same_numbers(&expected.backend, &verdict.measurements, report) {
+            let backend = &expected.backend;
+            wrong.push(format!(
+                "measurements on {backend}: report and records differ"
+            ));
+        }
         count.add(Count {
             passed: verdict.count(Outcome::Pass),
             failed: 0,
@@ -71,6 +78,41 @@ fn differences(name: &str, section: &Transcript, report: &Report<'_>) -> Vec<Str
     differing
         .map(|test| format!("{test} on {name}: report and records differ"))
         .collect()
+}
+
+/// Returns whether the report has the measurements of the records: all of them, in their order, with their numbers.
+fn same_numbers(name: &str, records: &[Measurement], report: &Report<'_>) -> bool {
+    let told = report.measurements.iter();
+    let told = told
+        .filter(|each| each.backend.name() == name)
+        .map(|each| Measurement {
+            method: each.method.name().to_owned(),
+            backend: name.to_owned(),
+            targets: each.targets,
+            pages: each.pages,
+            state: each.state.to_owned(),
+            contenders: each.initiators,
+            samples: each.samples,
+            min: each.min,
+            p50: each.p50,
+            p99: each.p99,
+            max: each.max,
+            histogram: each
+                .histogram
+                .buckets()
+                .map(|(bucket, count)| (bucket, u64::from(count)))
+                .collect(),
+            spoiled: each.spoiled,
+            // The report says these once, of the machine.
+            cpus: 0,
+            ticks_per_millisecond: 0,
+        });
+    let recorded = records.iter().map(|each| Measurement {
+        cpus: 0,
+        ticks_per_millisecond: 0,
+        ..each.clone()
+    });
+    told.eq(recorded)
 }
 
 /// Returns whether a result says what the records of all its initiators say together: the worst counts.
@@ -167,6 +209,63 @@ mod tests {
             ..told(Told::Observed("upwards"), 2)
         };
         assert!(!same(&fewer, &both));
+    }
+
+    #[test]
+    fn every_number_of_a_measurement_is_compared() {
+        use crate::measurements::tests::measurement;
+        use rar_report::{Histogram, Measurement as Latency, Method};
+        let mut histogram = Histogram::new();
+        [8, 9, 10]
+            .iter()
+            .for_each(|bucket| histogram.add(*bucket, 1));
+        let right = Latency {
+            backend: Backend::Software,
+            method: Method::Ipi,
+            targets: 1,
+            pages: 0,
+            state: "spinning",
+            initiators: 1,
+            samples: 3,
+            min: 300,
+            p50: 700,
+            p99: 1100,
+            max: 1100,
+            histogram,
+            spoiled: 0,
+        };
+        let same = |told: &[Latency<'static>]| {
+            let report = Report {
+                measurements: told.to_vec(),
+                ..Report::default()
+            };
+            same_numbers("software", &[measurement()], &report)
+        };
+        let vrar = Latency {
+            backend: Backend::Vrar,
+            ..right
+        };
+        assert!(same(&[right]) && same(&[vrar, right]));
+        assert!(!same(&[]) && !same(&[vrar]) && !same(&[right, right]));
+        histogram.add(10, 1);
+        let wrong: [fn(&mut Latency<'static>); 10] = [
+            |each| each.method = Method::Nmi,
+            |each| each.targets = 2,
+            |each| each.pages = 1,
+            |each| each.state = "halted",
+            |each| each.initiators = 2,
+            |each| each.samples = 4,
+            |each| each.min = 301,
+            |each| each.p50 = 701,
+            |each| each.p99 = 1099,
+            |each| each.spoiled = 1,
+        ];
+        for change in wrong {
+            let mut told = right;
+            change(&mut told);
+            assert!(!same(&[told]), "{told:?}");
+        }
+        assert!(!same(&[Latency { histogram, ..right }]));
     }
 
     #[test]

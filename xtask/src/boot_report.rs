@@ -1,6 +1,7 @@
 //! The report of a boot of the image, read as its readers read it, and judged by itself.
 
 use crate::judge::Expectation;
+use crate::measurements::MEASUREMENTS;
 use crate::records::Transcript;
 use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
 use rar_report_page::{Report, Sealed, Verdict, assemble, scan};
@@ -154,7 +155,8 @@ fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>
         .filter(|result| result.backend.name() == expected.backend)
         .map(|result| (result.name, result.outcome))
         .collect();
-    let listed: BTreeSet<_> = expected.list.iter().copied().collect();
+    let measured = expected.measures.then_some(MEASUREMENTS);
+    let listed: BTreeSet<_> = expected.list.iter().copied().chain(measured).collect();
     let named: BTreeSet<_> = results.keys().copied().collect();
     if listed != named {
         let differ: Vec<_> = listed.symmetric_difference(&named).collect();

@@ -142,7 +142,8 @@ impl Row {
 
 impl Case {
     fn options(&self) -> String {
-        let mut words = vec!["run=quick backends=vrar initiators=1 flushes=20".to_owned()];
+        let mut words =
+            vec!["run=quick backends=vrar initiators=1 flushes=20 measure=off".to_owned()];
         words.extend(self.defect.map(|defect| format!("defect={defect}")));
         // Where host threads race, a target may take longer.
         words.extend((self.thread == Thread::Single).then(|| "deadline=20".to_owned()));

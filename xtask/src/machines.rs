@@ -75,6 +75,10 @@ pub(crate) enum When {
 const SHORT: (u32, u32) = (300, 1);
 /// The image's own defaults.
 const FULL: (u32, u32) = (20_000, 8);
+/// Flushes of each kind that a short load times: enough to show that they are, and how they are told.
+const SHORT_SAMPLES: u32 = 10;
+/// The image's own default.
+const FULL_SAMPLES: u32 = 2_000;
 
 /// What is not said otherwise.
 const USUAL: Odd = Odd {
@@ -362,7 +366,9 @@ impl Odd {
         let load = match self.load {
             Load::Short => {
                 let (flushes, initiators) = SHORT;
-                format!("run=quick flushes={flushes} initiators={initiators}")
+                format!(
+                    "run=quick flushes={flushes} initiators={initiators} measure={SHORT_SAMPLES}"
+                )
             }
             Load::Full => "run=full".to_owned(),
         };
@@ -393,12 +399,15 @@ impl Odd {
 
     /// Returns what the report has to say.
     pub(crate) fn wanted(&self) -> Wanted<'static> {
-        let (flushes, initiators) = match self.load {
-            Load::Short => SHORT,
-            Load::Full => FULL,
+        let ((flushes, initiators), samples) = match self.load {
+            Load::Short => (SHORT, SHORT_SAMPLES),
+            Load::Full => (FULL, FULL_SAMPLES),
         };
         let run = |backend| {
-            let run = Run::functional(backend, self.cpus, flushes, initiators);
+            let run = Run {
+                measure: Some(samples),
+                ..Run::functional(backend, self.cpus, flushes, initiators)
+            };
             let mut expected = run.expectation();
             expected.required.retain(|test| !self.cannot.contains(test));
             expected

@@ -145,7 +145,7 @@ pub(crate) mod tests {
 
     pub(crate) const MEASUREMENT: &str = r#"@ {"type":"measurement","method":"ipi","backend":"software","cpus":2,"targets":1,"pages":0,"state":"spinning","contenders":1,"samples":3,"ticks_per_millisecond":2000000,"min":300,"p50":700,"p99":1100,"max":1100,"histogram":[[8,1],[9,1],[10,1]],"spoiled":0}"#;
 
-    fn measurement() -> Measurement {
+    pub(crate) fn measurement() -> Measurement {
         serde_json::from_str(MEASUREMENT.trim_start_matches("@ ")).unwrap()
     }
 
