@@ -1,7 +1,7 @@
 //! Boots the image on machines of the catalogue, and judges what each shows.
 
 use crate::boot_records::by_records;
-use crate::boot_report::{faults, serial_report};
+use crate::boot_report::{faults, open, serial_report};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
 use crate::grub::{self, Menu};
@@ -14,6 +14,7 @@ use crate::machines::{Odd, ToldTo};
 use crate::report::{Count, table, tail};
 use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
+use rar_report::Outcome;
 use rar_report_page::Report;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,7 @@ fn render(rows: &[Row]) -> String {
     for row in rows {
         let told = match row.machine.told {
             ToldTo::Serial => "serial line",
+            ToldTo::Screen => "camera",
             ToldTo::ExitCode => "exit code only",
             ToldTo::Refused(_) => "serial line, one sentence",
         };
@@ -113,10 +115,14 @@ fn render(rows: &[Row]) -> String {
 
 /// Makes one boot and judges it.
 fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result<Count, String>> {
-    let finished = image::run(odd.boot, &odd.machine(), emulator, image, shell)?;
+    let (finished, seen) = image::watch(odd.boot, &odd.machine(), emulator, image, shell)?;
     let judged = match odd.told {
         ToldTo::ExitCode => exit_code(&finished),
         ToldTo::Serial => serial(odd, &finished),
+        ToldTo::Screen => {
+            let codes: Vec<_> = seen.pages.iter().map(|page| page.text.as_str()).collect();
+            screen(odd, finished.ending, &codes)
+        }
         ToldTo::Refused(why) => refused(why, &finished),
     };
     Ok(judged.map_err(|why| {
@@ -180,6 +186,26 @@ fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
     none(wrong).map(|()| count)
 }
 
+/// The screen has the report, and then the machine is reset. A machine that crashed shows none.
+fn screen(odd: &Odd, ending: Ending, codes: &[&str]) -> Result<Count, String> {
+    let bytes = open(&codes.join("\n"))?;
+    if ending != RESET {
+        return Err("the kernel did not reset the machine after its report".to_owned());
+    }
+    let report = Report::read(&bytes, &[]);
+    none(faults(&odd.wanted(), &report))?;
+    let mut count = Count::default();
+    for result in &report.results {
+        match result.outcome {
+            Outcome::Holds => count.passed += 1,
+            Outcome::Violated { .. } => count.failed += 1,
+            Outcome::Observed(_) => count.observed += 1,
+            Outcome::NotRun(_) => count.skipped += 1,
+        }
+    }
+    Ok(count)
+}
+
 fn none(wrong: Vec<String>) -> Result<(), String> {
     match wrong.is_empty() {
         true => Ok(()),
@@ -209,6 +235,17 @@ mod tests {
         for code in [0, 1, 35, PANICKED] {
             assert!(exit_code(&finished(&[], code)).is_err(), "{code}");
         }
+    }
+
+    #[test]
+    fn a_screen_has_a_whole_report_and_then_the_machine_is_reset() {
+        let odd = CATALOGUE[0];
+        let codes = lines(EndReason::Complete);
+        let codes: Vec<_> = codes.iter().map(String::as_str).collect();
+        let why = |ending, codes: &[&str]| screen(&odd, ending, codes).unwrap_err();
+        assert!(why(RESET, &[]).contains("no report"));
+        assert!(why(Ending::Exited(PASSED), &codes).contains("did not reset"));
+        assert!(why(RESET, &codes).contains("what the machine is"));
     }
 
     #[test]

@@ -56,6 +56,8 @@ enum Load {
 pub(crate) enum ToldTo {
     /// The serial line: records and report.
     Serial,
+    /// A camera before the screen, and who turns the pages: the report.
+    Screen,
     /// Nobody: there is neither. QEMU's exit device hears the verdict.
     ExitCode,
     /// The serial line, and no more than this line: nothing can run.
@@ -105,7 +107,7 @@ const USUAL: Odd = Odd {
 const LONG: u64 = 1200;
 
 /// The machines.
-pub(crate) const CATALOGUE: [Odd; 28] = [
+pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "bios-cd",
         about: "BIOS, CD",
@@ -285,6 +287,13 @@ pub(crate) const CATALOGUE: [Odd; 28] = [
         ..USUAL
     },
     Odd {
+        name: "no-serial",
+        about: "no serial port: the report is read from the screen",
+        told: ToldTo::Screen,
+        when: When::Test,
+        ..USUAL
+    },
+    Odd {
         name: "blind",
         about: "neither screen nor serial port",
         vga: "none",
@@ -374,6 +383,8 @@ impl Odd {
         };
         let end = match self.told {
             ToldTo::Serial | ToldTo::Refused(_) => "page-seconds=0 end=reboot",
+            // A page is turned by a key once it was read; the first has no code.
+            ToldTo::Screen => "page-seconds=3 end=reboot",
             ToldTo::ExitCode => "page-seconds=0 end=debug-exit",
         };
         format!("{load} {end}")
@@ -387,11 +398,11 @@ impl Odd {
             machine: self.machine.to_owned(),
             cpu: self.cpu.to_owned(),
             vga: self.vga.to_owned(),
-            no_serial: matches!(self.told, ToldTo::ExitCode),
+            no_serial: matches!(self.told, ToldTo::Screen | ToldTo::ExitCode),
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
             thread: Thread::Single,
             screenshots: None,
-            read_codes: false,
+            read_codes: self.told == ToldTo::Screen,
             timeout: self.limit,
             qemu: None,
         }
