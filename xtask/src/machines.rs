@@ -75,7 +75,7 @@ pub(crate) enum When {
 
 /// Flushes in a storm and initiators of a short load.
 const SHORT: (u32, u32) = (300, 1);
-/// The image's own defaults.
+/// The image's own defaults: so many flushes of each of 8 CPUs, and as many together of more.
 const FULL: (u32, u32) = (20_000, 8);
 /// Flushes of each kind that a short load times: enough to show that they are, and how they are told.
 const SHORT_SAMPLES: u32 = 10;
@@ -412,7 +412,11 @@ impl Odd {
     pub(crate) fn wanted(&self) -> Wanted<'static> {
         let ((flushes, initiators), samples) = match self.load {
             Load::Short => (SHORT, SHORT_SAMPLES),
-            Load::Full => (FULL, FULL_SAMPLES),
+            Load::Full => {
+                let (flushes, cpus) = FULL;
+                let share = flushes * cpus / self.cpus.max(cpus);
+                ((share, cpus), FULL_SAMPLES)
+            }
         };
         let run = |backend| {
             let run = Run {

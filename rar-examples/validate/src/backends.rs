@@ -33,7 +33,7 @@ pub(crate) fn run(backend: Backend, options: &Options<'static>) -> Outcome {
     let _first = SUITE_OPTIONS.set(rar_suite::Options {
         test: options.test,
         list: List::All,
-        storm_flushes: options.flushes,
+        storm_flushes: options.storm_flushes(smp::cpus().map_or(1, smp::Cpus::online)),
         initiators: options.initiators,
         risky: options.risky,
         measure: options.measure,

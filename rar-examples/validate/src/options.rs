@@ -6,6 +6,8 @@ use rar_kernel::CommandLine;
 
 const STORM_FLUSHES: u64 = 20_000;
 const QUICK_FLUSHES: u64 = 500;
+/// From here on more CPUs do not make more flushes.
+const STORM_CPUS: u64 = 8;
 const SAMPLES: u32 = 2_000;
 const QUICK_SAMPLES: u32 = 200;
 /// A machine of hundreds would take hours with each CPU as initiator.
@@ -123,8 +125,8 @@ pub struct Options<'a> {
     pub defect: Option<&'a str>,
     /// How many milliseconds a target may take to answer the signal.
     pub deadline: u64,
-    /// How many flushes each CPU makes in a storm.
-    pub flushes: u64,
+    /// How many flushes each CPU makes in a storm, if the command line says.
+    pub flushes: Option<u64>,
     /// How many CPUs initiate each test; all if `None`.
     pub initiators: Option<u32>,
     /// How many flushes of each kind are timed; none if `None`.
@@ -194,7 +196,7 @@ impl<'a> Options<'a> {
             test: None,
             defect: None,
             deadline: DEADLINE,
-            flushes: 0,
+            flushes: None,
             initiators: Some(0),
             measure: Some(0),
             risky: false,
@@ -213,13 +215,10 @@ impl<'a> Options<'a> {
                 complain(Complaint::Bad { key, value });
             }
         }
-        let (flushes, initiators, samples) = match options.run {
-            Run::Quick => (QUICK_FLUSHES, QUICK_INITIATORS, QUICK_SAMPLES),
-            Run::Full | Run::Ipi | Run::Enumerate => (STORM_FLUSHES, INITIATORS, SAMPLES),
+        let (initiators, samples) = match options.run {
+            Run::Quick => (QUICK_INITIATORS, QUICK_SAMPLES),
+            Run::Full | Run::Ipi | Run::Enumerate => (INITIATORS, SAMPLES),
         };
-        if options.flushes == 0 {
-            options.flushes = flushes;
-        }
         if options.initiators == Some(0) {
             options.initiators = Some(initiators);
         }
@@ -228,6 +227,18 @@ impl<'a> Options<'a> {
             options.measure = options.test.is_none().then_some(samples);
         }
         options
+    }
+
+    /// Returns how many flushes each of so many CPUs makes in a storm: each of them costs all the others a service, so that many CPUs make
+    /// as many together as eight would, unless the command line says how many.
+    #[must_use]
+    pub fn storm_flushes(&self, cpus: u32) -> u64 {
+        let usual = match self.run {
+            Run::Quick => QUICK_FLUSHES,
+            Run::Full | Run::Ipi | Run::Enumerate => STORM_FLUSHES,
+        };
+        let share = usual * STORM_CPUS / u64::from(cpus).max(STORM_CPUS);
+        self.flushes.unwrap_or(share.max(1))
     }
 
     fn set(&mut self, key: &str, value: &'a str) -> Option<()> {
@@ -275,7 +286,7 @@ impl<'a> Options<'a> {
             "test" => self.test = Some(not_empty(value)?),
             "defect" => self.defect = Some(not_empty(value)?),
             "deadline" => self.deadline = positive?,
-            "flushes" => self.flushes = positive?,
+            "flushes" => self.flushes = Some(positive?),
             "initiators" if value == "all" => self.initiators = None,
             "initiators" => {
                 self.initiators = Some(positive.and_then(|number| u32::try_from(number).ok())?);
@@ -357,7 +368,7 @@ mod tests {
             test: Some("a,b"),
             defect: Some("lost"),
             deadline: 9,
-            flushes: 3,
+            flushes: Some(3),
             initiators: None,
             measure: Some(7),
             risky: true,
@@ -439,10 +450,15 @@ mod tests {
 
     #[test]
     fn a_quick_run_has_small_storms_and_few_initiators() {
-        let flushes = |text: &str| Options::read(&line(text), |_| {}).flushes;
-        assert_eq!(flushes("run=quick"), QUICK_FLUSHES);
-        assert_eq!(flushes(""), STORM_FLUSHES);
-        assert_eq!(flushes("flushes=7 run=quick"), 7);
+        let flushes = |text: &str, cpus| Options::read(&line(text), |_| {}).storm_flushes(cpus);
+        assert_eq!(flushes("run=quick", 4), QUICK_FLUSHES);
+        assert_eq!(
+            [1, 8, 16].map(|cpus| flushes("", cpus)),
+            [20_000, 20_000, 10_000]
+        );
+        assert_eq!(flushes("run=quick", 1024), 3);
+        assert_eq!(flushes("", u32::MAX), 1);
+        assert_eq!(flushes("flushes=7 run=quick", 64), 7);
         let initiators = |text: &str| Options::read(&line(text), |_| {}).initiators;
         assert_eq!(initiators("run=quick"), Some(QUICK_INITIATORS));
         assert_eq!(initiators(""), Some(INITIATORS));
