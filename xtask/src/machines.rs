@@ -465,6 +465,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_lists_every_machine() {
+        let page = include_str!("../../docs/validating.md");
+        let rows: Vec<_> = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| name | machine |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .collect();
+        assert_eq!(rows.len(), CATALOGUE.len());
+        for (row, odd) in rows.iter().zip(CATALOGUE) {
+            let when = match odd.when {
+                When::Test => "`test`",
+                When::Full => "`ci --full`",
+            };
+            let begin = format!("| `{}` | {} | {when} | ", odd.name, odd.about);
+            assert!(row.starts_with(&begin), "{row}\n{begin}");
+        }
+    }
+
+    #[test]
     fn the_machines_of_the_promise_are_there() {
         let full = |boot, cpus| {
             CATALOGUE
