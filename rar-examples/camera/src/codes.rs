@@ -1,6 +1,12 @@
 //! The decoder that needs nothing installed.
 
 use crate::Picture;
+use crate::ink::Ink;
+use crate::view::View;
+
+/// The sizes at which a picture is looked at until something is read. The decoder finds the fourth corner of a code by going on from
+/// the other three, and takes a single dark module near it for the mark that it looks for: how far it is off depends on the size.
+const SIZES: [f64; 4] = [1.0, 2.0, 0.75, 0.5];
 
 /// Returns the texts of the QR codes that can be read in a picture.
 ///
@@ -14,15 +20,20 @@ use crate::Picture;
 /// ```
 #[must_use]
 pub fn read_codes(picture: &Picture) -> Vec<String> {
-    let mut prepared =
-        rqrr::PreparedImage::prepare_from_greyscale(picture.width(), picture.height(), |x, y| {
-            picture
-                .pixels()
-                .get(y * picture.width() + x)
-                .copied()
-                .unwrap_or_default()
-        });
-    prepared
+    let attempts = SIZES.iter().map(|size| match size {
+        1.0 => read(picture),
+        size => read(&View::far(*size).of(picture)),
+    });
+    attempts
+        .into_iter()
+        .find(|texts| !texts.is_empty())
+        .unwrap_or_default()
+}
+
+fn read(picture: &Picture) -> Vec<String> {
+    let ink = Ink::of(picture);
+    let (width, height) = (picture.width(), picture.height());
+    rqrr::PreparedImage::prepare_from_bitmap(width, height, |x, y| ink.is_dark(x, y))
         .detect_grids()
         .iter()
         .filter_map(|grid| grid.decode().ok())

@@ -2,7 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod codes;
+mod ink;
+mod lens;
+mod numbers;
 mod picture;
+mod projection;
+mod shot;
+mod view;
 
 pub use codes::read_codes;
 pub use picture::{NotPpm, Picture};
+pub use shot::{SHOTS, Shot};
+pub use view::View;

@@ -84,6 +84,21 @@ impl Picture {
         &self.pixels
     }
 
+    /// Returns the picture with a square of it inverted: what no camera does, and what every reader must notice.
+    #[must_use]
+    pub fn blotted(&self, centre: (usize, usize), side: usize) -> Self {
+        let inside = |at: usize, centre: usize| at.abs_diff(centre) < side.div_ceil(2);
+        let mut pixels = self.pixels.iter();
+        Self::new(self.width, self.height, |x, y| {
+            let shade = pixels.next().copied().unwrap_or_default();
+            if inside(x, centre.0) && inside(y, centre.1) {
+                u8::MAX - shade
+            } else {
+                shade
+            }
+        })
+    }
+
     /// Returns the shade of a pixel, 255 is white; around the picture it is dark.
     #[must_use]
     pub fn shade(&self, x: isize, y: isize) -> u8 {
@@ -141,6 +156,13 @@ mod tests {
         assert_eq!(picture.to_pgm(), b"P5 2 1 255\n\x20\xFF");
         assert_eq!(picture.shade(-1, 0), SURROUNDINGS);
         assert_eq!(picture.shade(1, 0), 255);
+    }
+
+    #[test]
+    fn a_blot_inverts_a_square() {
+        let picture = Picture::new(5, 3, |_, _| 255).blotted((3, 1), 3);
+        let dark: Vec<_> = (0..15).filter(|at| picture.pixels()[*at] == 0).collect();
+        assert_eq!(dark, [2, 3, 4, 7, 8, 9, 12, 13, 14]);
     }
 
     #[test]
