@@ -5,7 +5,7 @@ mod common;
 use rar_report::{Parts, SerialLine, Symbol, open, qr, read_part, seal};
 
 #[test]
-fn a_full_run_fits_in_sixteen_codes() {
+fn a_full_run_fits_in_twenty_codes() {
     let mut memory = vec![0; 65536];
     let mut sealed = vec![0; 65536];
     let report = common::write_typical(&mut memory);
@@ -17,7 +17,7 @@ fn a_full_run_fits_in_sixteen_codes() {
         sealed.len(),
         parts.count()
     );
-    assert!(parts.count() <= 16, "{} codes", parts.count());
+    assert!(parts.count() <= 20, "{} codes", parts.count());
 }
 
 /// Reads a code from its picture, four pixels a module, quiet zone included.
@@ -52,7 +52,7 @@ fn pictures_and_serial_lines_carry_the_same_bytes() {
     let report = common::write_typical(&mut memory);
     let sealed = seal(report, &mut sealed).unwrap();
     let mut buffers = qr::Buffers::new();
-    for version in [5, 15, 25] {
+    for version in [5, 13, 25] {
         let parts = Parts::new(sealed, common::ID, Symbol::new(version).unwrap()).unwrap();
         let mut from_pictures = Vec::new();
         for part in parts.iter() {
