@@ -28,7 +28,7 @@ pub use cpu_model::{keeps_globals, model_name, revision};
 pub use frame_ring::FrameRing;
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};
-pub use page::{Page, Placement, place};
+pub use page::{CAPTION_COLUMNS, CAPTION_ROWS, Page, Placement, place};
 pub use physical_memory::PhysicalMemory;
 pub use text_grid::{Cell, TextGrid};
 

@@ -2,6 +2,11 @@
 
 use core::fmt;
 
+/// Characters of a line of the text beside a page.
+pub const CAPTION_COLUMNS: u32 = 24;
+/// Rows of text below a page.
+pub const CAPTION_ROWS: u32 = 24;
+
 /// What a page shows.
 pub trait Page {
     /// Returns how many modules the square has on a side.
@@ -10,7 +15,7 @@ pub trait Page {
     /// Returns whether a module is dark.
     fn is_dark(&self, x: u32, y: u32) -> bool;
 
-    /// Writes the text beside the square, in short lines.
+    /// Writes the text beside the square: at most [`CAPTION_ROWS`] lines of [`CAPTION_COLUMNS`] characters.
     ///
     /// # Errors
     ///

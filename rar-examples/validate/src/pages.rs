@@ -70,7 +70,7 @@ impl Pages {
 
     /// Shows one page on the screen.
     pub(crate) fn show(&self, page: u32) {
-        if page > 0 && self.report.show(page) {
+        if page > 0 && self.report.show(page, &self.tally) {
             return;
         }
         screen::clear();

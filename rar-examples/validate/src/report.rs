@@ -4,6 +4,7 @@ use core::fmt;
 
 use rar_kernel::{Page, SpinGuard, SpinLock, clock, console, screen};
 use rar_report::{EndReason, Parts, SerialLine, Symbol, Writer, qr, seal};
+use rar_validate::{Caption, Tally};
 
 use crate::{machine, progress};
 
@@ -61,8 +62,8 @@ impl Report {
         }
     }
 
-    /// Fills the screen with one of its codes, counted from 1; returns whether the screen has pixels for that.
-    pub(crate) fn show(&self, number: u32) -> bool {
+    /// Fills the screen with one of its codes, counted from 1, and what was found; returns whether the screen has pixels for that.
+    pub(crate) fn show(&self, number: u32, tally: &Tally) -> bool {
         let Some(parts) = self.parts() else {
             return false;
         };
@@ -73,9 +74,12 @@ impl Report {
         code.is_some_and(|code| {
             screen::show_page(&Shown {
                 code,
-                id: self.id,
-                number,
-                count: parts.count(),
+                caption: Caption {
+                    tally,
+                    id: self.id,
+                    number,
+                    count: parts.count(),
+                },
             })
         })
     }
@@ -90,9 +94,7 @@ fn identity(ticks: u64) -> u32 {
 /// A code as a page.
 struct Shown<'b> {
     code: qr::Code<'b>,
-    id: u32,
-    number: u32,
-    count: u32,
+    caption: Caption<'b>,
 }
 
 impl Page for Shown<'_> {
@@ -105,12 +107,6 @@ impl Page for Shown<'_> {
     }
 
     fn caption(&self, to: &mut dyn fmt::Write) -> fmt::Result {
-        let Self {
-            id, number, count, ..
-        } = self;
-        write!(
-            to,
-            "rar-validate\nreport {id:08X}\n\ncode {number} of {count}\n\nspace: next\narrows: turn\np: hold\nr: end"
-        )
+        write!(to, "{}", self.caption)
     }
 }

@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 use super::glyph;
 use crate::freestanding::address::word;
 use crate::freestanding::paging::{self, MapError};
-use crate::{Cell, Framebuffer, Page, place};
+use crate::{CAPTION_COLUMNS, CAPTION_ROWS, Cell, Framebuffer, Page, place};
 
 const PAPER: [u8; 3] = [0x10, 0x14, 0x20];
 const INK: [u8; 3] = [0xE8, 0xE8, 0xE0];
@@ -13,10 +13,6 @@ const WHITE: [u8; 3] = [0xFF; 3];
 const BLACK: [u8; 3] = [0; 3];
 /// A screen with more pixels in a row shows larger characters.
 const PIXELS_FOR_TWICE: u32 = 2400;
-/// Characters of the text beside a page.
-const CAPTION_COLUMNS: u32 = 24;
-/// Rows of text below a page.
-const CAPTION_ROWS: u32 = 8;
 
 /// A framebuffer.
 pub(super) struct Pixels {
