@@ -11,6 +11,7 @@ use crate::judge::{Ending, PANICKED, PASSED};
 use crate::lanes;
 use crate::machine;
 use crate::machines::{Odd, ToldTo};
+use crate::photos;
 use crate::report::{Count, table, tail};
 use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
@@ -47,6 +48,9 @@ pub(crate) fn boot_all(
     // Installed once, not by two boots at a time.
     if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
         setup::firmware(Install::Allowed, shell)?;
+    }
+    if machines.iter().any(|odd| odd.told == ToldTo::Both) {
+        setup::barcodes(Install::Allowed, shell)?;
     }
     for machine in machines {
         let options = machine.options();
@@ -104,6 +108,7 @@ fn render(rows: &[Row]) -> String {
         let told = match row.machine.told {
             ToldTo::Serial => "serial line",
             ToldTo::Screen => "camera",
+            ToldTo::Both => "serial line, and two readers of photos",
             ToldTo::ExitCode => "exit code only",
             ToldTo::Refused(_) => "serial line, one sentence",
         };
@@ -123,6 +128,11 @@ fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result
             let codes: Vec<_> = seen.pages.iter().map(|page| page.text.as_str()).collect();
             screen(odd, finished.ending, &codes)
         }
+        ToldTo::Both => serial(odd, &finished).and_then(|mut count| {
+            let photos = photos::check(&finished.transcript, &seen.pages, shell);
+            count.add(photos.map_err(|why| format!("the screen: {why:#}"))?);
+            Ok(count)
+        }),
         ToldTo::Refused(why) => refused(why, &finished),
     };
     Ok(judged.map_err(|why| {

@@ -58,6 +58,8 @@ pub(crate) enum ToldTo {
     Serial,
     /// A camera before the screen, and who turns the pages: the report.
     Screen,
+    /// The serial line, and two readers of codes who photograph the screen.
+    Both,
     /// Nobody: there is neither. QEMU's exit device hears the verdict.
     ExitCode,
     /// The serial line, and no more than this line: nothing can run.
@@ -170,6 +172,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "no-svm",
         about: "a processor that cannot carry the shim",
+        told: ToldTo::Both,
         cpu: "max,-svm",
         no_shim: Some("the CPU has no SVM"),
         when: When::Test,
@@ -304,6 +307,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "bios-cd-full",
         about: "BIOS, CD, the full run",
+        told: ToldTo::Both,
         load: Load::Full,
         limit: LONG,
         ..USUAL
@@ -311,6 +315,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "uefi-cd-full",
         about: "UEFI, CD, the full run",
+        told: ToldTo::Both,
         boot: Boot::Uefi,
         load: Load::Full,
         limit: LONG,
@@ -319,6 +324,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "uefi-usb-full",
         about: "UEFI, USB stick, the full run",
+        told: ToldTo::Both,
         boot: Boot::Usb,
         load: Load::Full,
         limit: LONG,
@@ -327,6 +333,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "bios-cd-16",
         about: "BIOS, CD, the full run on 16 CPUs",
+        told: ToldTo::Both,
         cpus: 16,
         greatest_id: 15,
         load: Load::Full,
@@ -336,6 +343,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "uefi-cd-16",
         about: "UEFI, CD, the full run on 16 CPUs",
+        told: ToldTo::Both,
         boot: Boot::Uefi,
         cpus: 16,
         greatest_id: 15,
@@ -346,6 +354,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "uefi-usb-16",
         about: "UEFI, USB stick, the full run on 16 CPUs",
+        told: ToldTo::Both,
         boot: Boot::Usb,
         cpus: 16,
         greatest_id: 15,
@@ -385,6 +394,8 @@ impl Odd {
             ToldTo::Serial | ToldTo::Refused(_) => "page-seconds=0 end=reboot",
             // A page is turned by a key once it was read; the first has no code.
             ToldTo::Screen => "page-seconds=3 end=reboot",
+            // The photographer turns the pages, but for the first, which has no code.
+            ToldTo::Both => "page-seconds=2 end=reboot",
             ToldTo::ExitCode => "page-seconds=0 end=debug-exit",
         };
         format!("{load} {end}")
@@ -402,7 +413,7 @@ impl Odd {
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
             thread: Thread::Single,
             screenshots: None,
-            read_codes: self.told == ToldTo::Screen,
+            read_codes: matches!(self.told, ToldTo::Screen | ToldTo::Both),
             timeout: self.limit,
             qemu: None,
         }

@@ -34,6 +34,7 @@ mod models;
 mod mutant;
 mod outside;
 mod patch;
+mod photos;
 mod plan;
 mod progress;
 mod qemu;
@@ -98,5 +99,7 @@ fn setup(args: SetupArgs, shell: Shell) -> Result<()> {
     setup::boot_loader(install, shell)?;
     let firmware = setup::firmware(install, shell)?;
     println!("GRUB for BIOS and UEFI; {}", firmware.code.display());
+    let barcodes = setup::barcodes(install, shell)?;
+    println!("a reader of QR codes ({})", barcodes.display());
     Ok(())
 }

@@ -15,9 +15,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 /// Between two looks at the screen.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_millis(200);
 /// QEMU opens its socket before the guest runs.
-const CONNECT_ATTEMPTS: u32 = 80;
+const CONNECT_ATTEMPTS: u32 = 120;
 /// A picture takes QEMU milliseconds, unless the host is busy.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -42,6 +42,8 @@ pub(crate) struct Seen {
 pub(crate) struct Page {
     /// What the code says.
     pub(crate) text: String,
+    /// The whole screen.
+    pub(crate) picture: Picture,
 }
 
 impl Photographer {
@@ -110,7 +112,7 @@ fn look(screen: &[u8], pages: &mut Vec<Page>) -> Option<&'static str> {
     let text = read_codes(&picture).pop()?;
     let (head, _) = PartHead::read(&text)?;
     if pages.iter().all(|page| page.text != text) {
-        pages.push(Page { text });
+        pages.push(Page { text, picture });
     }
     let all = pages.len() >= usize::try_from(head.count).ok()?;
     Some(if all { "r" } else { "spc" })

@@ -132,6 +132,23 @@ pub(crate) fn network_boot(install: Install, shell: Shell) -> Result<()> {
     provide(&[NETWORK_BOOT], install, shell)
 }
 
+/// Reads QR codes from pictures: the second decoder.
+const BARCODES: Need = Need {
+    what: ZBARIMG,
+    present: || find_program(ZBARIMG).is_some(),
+    debian: "zbar-tools",
+    fedora: "zbar",
+    arch: "zbar",
+    brew: "zbar",
+};
+const ZBARIMG: &str = "zbarimg";
+
+/// Returns the program that reads QR codes from pictures.
+pub(crate) fn barcodes(install: Install, shell: Shell) -> Result<PathBuf> {
+    provide(&[BARCODES], install, shell)?;
+    find_program(ZBARIMG).ok_or_else(|| missing(&[&BARCODES]).into())
+}
+
 /// Where distributions put the firmware: its code and its empty variables.
 const FIRMWARES: [(&str, &str); 4] = [
     (
