@@ -30,7 +30,7 @@ const LISTED: usize = 4;
 /// The defects that every `cargo xtask test` boots, each with a test that it leaves whole.
 const REPRESENTATIVES: [(Defect, &str); 2] = [
     // Does SUCCESS mean flushed? With such a unit it does not.
-    (Defect::SuccessWithoutFlush, "unit-slots-at-once"),
+    (Defect::SuccessWithoutFlush, "deferred-is-spared"),
     (Defect::StrideSameSizeOnly, "large-page"),
 ];
 

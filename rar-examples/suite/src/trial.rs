@@ -253,9 +253,14 @@ impl<'a, L: Lab> Trial<'a, L> {
         }
     }
 
-    /// Asserts that a page was flushed on this CPU: its new translation is used, and the record of the unit, if there is one, names it.
+    /// Asserts that a page was flushed on this CPU by its unit: its new translation is used, and a record names it.
     pub(crate) fn expect_gone(&self, page: Page, value: u64) {
         self.expect(Assertion::Flushed, page, value);
+        self.expect_asked(page);
+    }
+
+    /// Asserts that the record of the unit, if there is one, names a page.
+    pub(crate) fn expect_asked(&self, page: Page) {
         if self.lab.asked_to_flush(page) == Some(false) {
             self.fail(Assertion::Once, Place::At(page), 1, 0);
         }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::failure::Assertion::{Control, FlushEnds, Order};
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who, old_value};
 
 /// How many targets are ready for the flush.
@@ -40,7 +40,7 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
             t.lab.enable_interrupts();
         }
     });
-    expect_new(t, 0, 4);
+    expect_flushed(t, 0, 4);
 }
 
 /// The targets have interrupts disabled when the flush starts. In software it ends once they enable them; a RAR unit told
@@ -56,7 +56,7 @@ pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
             stay_off(t, in_software)
         }
     });
-    expect_new(t, 0, 4);
+    expect_flushed(t, 0, 4);
 }
 
 fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {

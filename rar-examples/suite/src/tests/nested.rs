@@ -8,7 +8,7 @@ use crate::failure::Assertion::{FlushEnds, Order};
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach, Space};
 use crate::suite::Suite;
-use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who};
 
 /// Values of [`Suite::errand`].
@@ -35,7 +35,7 @@ pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
             t.fail(FlushEnds, Place::Number(0), 0, 1);
         }
     });
-    expect_new(t, 0, 2);
+    expect_flushed(t, 0, 2);
 }
 
 /// The handler's part.

@@ -2,7 +2,6 @@
 
 use rar_percpu::CpuId;
 
-use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who, new_value, old_value};
@@ -42,7 +41,7 @@ pub(crate) fn subset<L: Lab>(t: &Trial<'_, L>) {
     });
     t.step(Who::All, || {
         if chosen {
-            t.expect(Flushed, Page::Small(0), new_value(0));
+            t.expect_flushed(Page::Small(0), new_value(0));
         } else {
             t.expect_kept(Page::Small(0), old_value(0));
         }

@@ -2,7 +2,7 @@
 
 use rar_payload::{PageSize, Request};
 
-use crate::failure::Assertion::{Flushed, Mapped};
+use crate::failure::Assertion::Mapped;
 use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach, Space};
 use crate::trial::{Trial, Who};
 
@@ -34,11 +34,11 @@ pub(crate) fn two_spaces<L: Lab>(t: &Trial<'_, L>) {
     });
     flush(t, Space::First);
     t.step(Who::All, || match mine {
-        Space::First => t.expect(Flushed, PAGE, value(mine, 1)),
+        Space::First => t.expect_flushed(PAGE, value(mine, 1)),
         Space::Second => t.expect_kept(PAGE, value(mine, 0)),
     });
     flush(t, Space::Second);
-    t.step(Who::All, || t.expect(Flushed, PAGE, value(mine, 1)));
+    t.step(Who::All, || t.expect_flushed(PAGE, value(mine, 1)));
 }
 
 fn flush<L: Lab>(t: &Trial<'_, L>, space: Space) {

@@ -8,7 +8,7 @@ use rar_percpu::{ActionState, SlotIndex};
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, SERVING, is_end, without_driver,
 };
@@ -81,7 +81,7 @@ pub(crate) fn at_once<L: Lab>(t: &Trial<'_, L>) {
             }
         });
         t.step(Who::Initiator, || t.lab.flush_own_tlb());
-        expect_new(t, 0, all);
+        expect_flushed(t, 0, all);
     });
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
             });
         }
         t.step(Who::Initiator, || t.lab.flush_own_tlb());
-        expect_new(t, 0, 1);
+        expect_flushed(t, 0, 1);
     });
 }
 
