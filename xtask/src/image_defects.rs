@@ -106,21 +106,17 @@ fn boot_all(
         shown.add_row([row.name.to_owned(), row.word().to_owned(), row.listed()]);
     }
     println!("{shown}");
-    let wrong: Vec<_> = rows
-        .iter()
-        .filter_map(|row| row.verdict.as_ref().err())
-        .collect();
+    let wrong = rows.iter().filter_map(|row| {
+        let why = row.verdict.as_ref().err()?;
+        Some(format!("{}: {why}", row.name))
+    });
+    let wrong: Vec<_> = wrong.collect();
     let count = Count {
         passed: rows.len() - wrong.len(),
         failed: wrong.len(),
         ..Count::default()
     };
-    let lines = wrong
-        .iter()
-        .map(|why| why.as_str())
-        .collect::<Vec<_>>()
-        .join("\n");
-    let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, lines).into());
+    let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
     Ok((count, failure))
 }
 
@@ -186,7 +182,7 @@ fn boot(case: &Case, elf: &Path, emulator: &Qemu, shell: Shell) -> Result<Row> {
     };
     Ok(Row {
         name,
-        verdict: verdict.map_err(|why| format!("{name}: {why}")),
+        verdict,
         violated,
         took: begin.elapsed(),
     })

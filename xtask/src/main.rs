@@ -1,5 +1,6 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
+mod also;
 mod arrows;
 mod boot_records;
 mod boot_report;

@@ -100,7 +100,7 @@ fn run(defect: Option<Defect>, thread: Thread, args: &QemuArgs) -> Run {
             names => Tests::Named(names.iter().map(|name| (*name).to_owned()).collect()),
         },
         flushes: FLUSHES,
-        initiators: None,
+        initiators: Some(1),
         risky: false,
         measure: None,
         deterministic: false,

@@ -1,5 +1,6 @@
-//! Which test tells of which broken RAR unit in QEMU, and what else each breaks.
+//! Which test tells of which broken RAR unit in QEMU.
 
+use crate::also::{Also, also};
 use crate::cli::Thread;
 use crate::records::Outcome;
 use rar_model::Defect;
@@ -14,15 +15,6 @@ pub(crate) enum Told {
     Observed(&'static str, &'static str),
     /// Nothing, and why.
     Not(&'static str),
-}
-
-/// Which tests may be violated beside the one that has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Also {
-    /// Any that flushes: nothing of a unit works reliably any more.
-    Any,
-    /// These.
-    Only(&'static [&'static str]),
 }
 
 /// What a test made of a unit.
@@ -111,100 +103,6 @@ pub(crate) fn tests(thread: Thread) -> &'static [&'static str] {
     }
 }
 
-const fn also(defect: Defect) -> Also {
-    use Also::{Any, Only};
-    match defect {
-        Defect::SuccessWithoutFlush
-        | Defect::OnePageTooFew
-        | Defect::PcidOneLess
-        | Defect::NeverAnswers
-        | Defect::PayloadIndexOff
-        | Defect::VectorBaseOff
-        | Defect::FailureAlways
-        | Defect::FailureSometimes
-        | Defect::SignalLost => Any,
-        // What counts the pages of an entry, or looks at their neighbours.
-        Defect::OnePageTooMany => Only(&[
-            "several-requests",
-            "neighbours-1",
-            "neighbours-4",
-            "neighbours-64",
-            "unit-slots-in-turn",
-            "unit-pages-1",
-            "unit-pages-62",
-            "unit-subtypes",
-            "unit-invpg",
-            "unit-signals-itself",
-            "unit-signals-again",
-        ]),
-        Defect::GlobalsKept => Only(&["everything", "global-page", "unit-invpg"]),
-        // What arms several entries before one signal, or leaves one behind.
-        Defect::FirstEntryOnly | Defect::HighestEntryOnly => Only(&[
-            "pages-64",
-            "several-requests",
-            "neighbours-64",
-            "flush-from-interrupt",
-            "signal-unheard",
-            "target-silent",
-            "storm-interrupts-off",
-            "storm",
-            "unit-scan-order",
-            "unit-armed-within-scan",
-            "unit-signals-itself",
-            "unit-signals-merge",
-            "unit-storm",
-        ]),
-        // What uses a slot behind one that is not in use.
-        Defect::ScanStopsAtGap => Only(&[
-            "flush-from-interrupt",
-            "more-requests-than-slots",
-            "one-slot-for-all",
-            "signal-unheard",
-            "target-silent",
-            "storm-interrupts-off",
-            "storm",
-            "unit-armed-within-scan",
-            "unit-executed-once",
-            "unit-signals-again",
-            "unit-signals-meet",
-            "unit-unsignalled",
-            "unit-storm",
-        ]),
-        // What uses the upper slots.
-        Defect::HalfTable => Only(&[
-            "more-requests-than-slots",
-            "signal-unheard",
-            "target-silent",
-            "unit-slots-at-once",
-            "unit-scan-order",
-            "unit-armed-within-scan",
-            "unit-executed-once",
-            "unit-storm",
-        ]),
-        // A second service that is late flushes what a silent CPU was not to hear of.
-        Defect::SignalDuplicated => Only(&["signal-unheard", "target-silent"]),
-        Defect::HaltNotServed => Only(&["target-halted"]),
-        Defect::IgnoreIfUnheeded => Only(&["target-interrupts-off", "storm-interrupts-off"]),
-        Defect::DisabledAnswers => Only(&["unit-one-disabled"]),
-        Defect::SuccessWithoutFlushToItself
-        | Defect::StrideSameSizeOnly
-        | Defect::StrideIgnored
-        | Defect::SignalsAnnihilate
-        | Defect::LatchKeptAtInit
-        | Defect::AckedLingers
-        | Defect::ControlLowBitsAccepted
-        | Defect::BaseLowBitsAccepted
-        | Defect::MsrsLostAtInit
-        | Defect::StatusBeforeFlush
-        | Defect::StoresNotDrained
-        | Defect::PcidCurrent
-        | Defect::GuestFlushed
-        | Defect::StructuresKept
-        | Defect::LatchedScan
-        | Defect::SignalDelayed => Only(&[]),
-    }
-}
-
 /// Judges what the tests made of a machine on which nothing is broken.
 pub(crate) fn judge_control(seen: &[Seen]) -> Result<(), String> {
     let violated: Vec<_> = violated(seen)
@@ -239,7 +137,7 @@ pub(crate) fn judge(defect: Defect, seen: &[Seen]) -> Result<String, String> {
     }
     let right = |test: &str| matches!(told(defect), Told::Violated(right) if right == test);
     let expected = |test: &str| match also(defect) {
-        Also::Any => true,
+        Also::AllBut(whole) => !whole.contains(&test),
         Also::Only(others) => others.contains(&test) || right(test),
     };
     let stray: Vec<_> = tests.into_iter().filter(|test| !expected(test)).collect();
@@ -275,10 +173,7 @@ mod tests {
     #[test]
     fn every_name_is_that_of_a_test() {
         for defect in Defect::ALL {
-            let others = match also(*defect) {
-                Also::Any => &[],
-                Also::Only(tests) => tests,
-            };
+            let (Also::AllBut(others) | Also::Only(others)) = also(*defect);
             let names = teller(*defect).into_iter().chain(others.iter().copied());
             for name in names.chain(tests(thread(*defect)).iter().copied()) {
                 assert!(FUNCTIONAL.contains(&name), "{defect}: {name}");
@@ -325,6 +220,13 @@ mod tests {
                 .contains("TCG has no PCIDs")
         );
         assert!(judge(Defect::PcidCurrent, &[fails("storm")]).is_err());
+        let all = judge(
+            Defect::NeverAnswers,
+            &[fails("unit-one-entry"), fails("storm")],
+        );
+        assert_eq!(all, Ok("violated: unit-one-entry".to_owned()));
+        let whole = [fails("unit-one-entry"), fails("deferred-is-spared")];
+        assert!(judge(Defect::NeverAnswers, &whole).is_err());
     }
 
     #[test]
