@@ -62,9 +62,10 @@ fn without_control(test: &TestRecord) -> Option<u32> {
     (0..test.cpus.min(LISTED_CPUS)).find(|&cpu| (all || cpu != test.initiator) && !seen(cpu))
 }
 
-/// Other tests that run once: every CPU flushes, or who does is all the same and the test is long.
-const ONCE: [&str; 9] = [
+/// The tests that run once beside the storms: every CPU flushes, or who does is all the same and the test is long.
+const ONCE: [&str; 10] = [
     MEASUREMENTS,
+    "target-in-user-mode",
     "unit-strings",
     "unit-combinations",
     "unit-storm",

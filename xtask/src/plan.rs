@@ -44,6 +44,7 @@ pub(crate) const FUNCTIONAL: &[&str] = &[
     "writer-non-temporal",
     "target-halted",
     "target-interrupts-off",
+    "target-in-user-mode",
     "deferred-is-spared",
     "deferred-not-for-tables",
     "flush-from-interrupt",
@@ -89,6 +90,7 @@ pub(crate) const FUNCTIONAL: &[&str] = &[
     "unit-strings",
     "unit-halted",
     "unit-interrupts-off",
+    "unit-nmi-handler",
     "unit-interrupts-heeded",
     "unit-signals-merge",
     "unit-signals-meet",
@@ -112,13 +114,14 @@ pub(crate) const FUNCTIONAL: &[&str] = &[
 ];
 
 /// What needs two CPUs, beside the tests of units.
-const OF_TWO: [&str; 13] = [
+const OF_TWO: [&str; 14] = [
     "subset-of-targets",
     "two-spaces",
     "writer-plain",
     "writer-non-temporal",
     "target-halted",
     "target-interrupts-off",
+    "target-in-user-mode",
     "deferred-is-spared",
     "deferred-not-for-tables",
     "targets-change",

@@ -18,6 +18,7 @@ mod log;
 pub mod lost;
 pub mod machine;
 mod mem;
+mod nmi;
 mod once;
 pub mod paging;
 mod panic;

@@ -3,6 +3,7 @@
 mod boundary;
 mod run;
 mod units;
+mod user;
 
 pub use boundary::Boundary;
 pub use run::{Ended, SuiteRun, Transcript};
@@ -18,9 +19,10 @@ use rar_regs::{Detection, RarSupport};
 use rar_shootdown::{Machine as _, Policy, Shootdown, Ticks};
 use rar_suite::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Page, PageFault, Reach, Record,
-    Space, StoreKind, Suite, Units,
+    Space, StoreKind, Suite, Units, UserMode,
 };
 
+use self::user::Spin;
 use crate::defects::DriverDefect;
 use crate::machine::{Backend, Config, Cpu, Machine, Member, Registers, Vector, lock};
 use crate::page_tables::{Entry, slot};
@@ -74,6 +76,7 @@ pub struct SimLab<'m> {
     members: Vec<Mutex<Option<Member<'m, TLB>>>>,
     /// For each space: which of its two page tables is in use.
     in_use: [AtomicU64; 2],
+    spins: Vec<Spin>,
     emit: &'m (dyn Fn(&Record<'_>) + Sync),
 }
 
@@ -97,6 +100,7 @@ impl<'m> SimLab<'m> {
             support,
             members: (0..machine.cpus()).map(|_| Mutex::new(None)).collect(),
             in_use: [AtomicU64::new(0), AtomicU64::new(0)],
+            spins: (0..machine.cpus()).map(|_| Spin::default()).collect(),
             emit,
         };
         lab.build(Space::First);
@@ -208,7 +212,8 @@ fn leaf(mapping: Option<Mapping>) -> u64 {
     };
     let access = match mapping.access {
         Access::Read => 0,
-        Access::Write => Entry::WRITABLE,
+        // No rule of RAR knows of user pages, so the simulated page tables do not either.
+        Access::Write | Access::User => Entry::WRITABLE,
     };
     let reach = match mapping.reach {
         Reach::Space => 0,
@@ -391,6 +396,10 @@ impl<'m> Lab for SimLab<'m> {
             Ok(member) => *lock(self.member(me)) = Some(member),
             Err(error) => self.give_up(format_args!("CPU {me} does not come online: {error}")),
         }
+    }
+
+    fn user_mode(&self) -> Option<&dyn UserMode> {
+        Some(self)
     }
 
     fn units(&self) -> Option<&dyn Units> {

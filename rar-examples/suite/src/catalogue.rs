@@ -7,7 +7,7 @@ use crate::measure::{self, MEASUREMENTS};
 use crate::suite::Options;
 use crate::tests::{
     deferred, interrupts, large_page, membership, nested, precision, remap, revoke, silent, slots,
-    spaces, storm, tables, unit, writers,
+    spaces, storm, tables, unit, user, writers,
 };
 use crate::trial::Trial;
 use crate::units::Ability;
@@ -24,6 +24,8 @@ pub(crate) struct Test<L> {
     pub(crate) units: Option<UnitNeeds>,
     /// Whether CPUs interrupt themselves in the test.
     interrupts: bool,
+    /// Whether the test needs [`UserMode`](crate::UserMode).
+    pub(crate) user: bool,
     /// Whether the test is in the short list for CPUs that truly run at once.
     pub(crate) race: bool,
     /// Why the test makes the rare happen and asserts about it itself; otherwise no counter of the rare may move.
@@ -80,6 +82,10 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
             .on(2),
         test("target-halted", interrupts::halted).on(2).race(),
         test("target-interrupts-off", interrupts::off).on(2).race(),
+        test("target-in-user-mode", user::target)
+            .on(2)
+            .once()
+            .in_user_mode(),
         test("deferred-is-spared", deferred::is_spared).on(2),
         test("deferred-not-for-tables", deferred::not_for_tables).on(2),
         test("flush-from-interrupt", nested::from_interrupt)
@@ -116,8 +122,8 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
 fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
     use unit::{
         again, combinations, commands, delivery, destinations, disabled, entries, enumeration,
-        foreign, guest, idle, interrupts, itself, late, lost, meanings, order, pages, registers,
-        rescan, reserved, reset, spaces, stores, strings,
+        foreign, guest, idle, interrupts, itself, late, lost, meanings, nmi, order, pages,
+        registers, rescan, reserved, reset, spaces, stores, strings,
     };
     [
         unit_test("unit-registers", registers::legal).answers("1-enumeration"),
@@ -170,6 +176,9 @@ fn below_the_driver<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
             .answers("6-strings"),
         unit_test("unit-halted", interrupts::halted).answers("6-halt"),
         unit_test("unit-interrupts-off", interrupts::off).answers("5-no-handler"),
+        unit_test("unit-nmi-handler", nmi::within)
+            .needs(Ability::NonMaskable)
+            .answers("6-nmi"),
         unit_test("unit-interrupts-heeded", interrupts::heeded),
         unit_test("unit-signals-merge", interrupts::merged).answers("5-merge"),
         unit_test("unit-signals-meet", delivery::meet).answers("6-latch-clear"),
@@ -229,6 +238,7 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         rounds: Rounds::EachInitiator,
         units: None,
         interrupts: false,
+        user: false,
         race: false,
         rare: None,
         question: None,
@@ -264,6 +274,10 @@ impl<L> Test<L> {
             interrupts: true,
             ..self
         }
+    }
+
+    fn in_user_mode(self) -> Self {
+        Self { user: true, ..self }
     }
 
     fn race(self) -> Self {
@@ -312,6 +326,9 @@ impl<L> Test<L> {
         }
         if self.interrupts && !lab.has_interrupts() {
             return why.write_str("the machine lacks: a local APIC, to interrupt itself");
+        }
+        if self.user && lab.user_mode().is_none() {
+            return why.write_str("the machine has no user mode");
         }
         match (self.units, lab.units()) {
             (Some(_), None) => why.write_str("the machine lends no RAR units to tests"),

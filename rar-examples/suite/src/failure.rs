@@ -48,6 +48,8 @@ pub(crate) enum Assertion {
     Alike,
     /// The numbers of a measurement are there, and in order.
     Measured,
+    /// An NMI that a CPU sends to itself comes.
+    Arrived,
 }
 
 const ALL: &[(Assertion, &str)] = &[
@@ -103,6 +105,10 @@ const ALL: &[(Assertion, &str)] = &[
     (
         Assertion::Measured,
         "the numbers of a measurement are there, and in order",
+        ),
+        (
+        Assertion::Arrived,
+        "the NMI that a CPU sends to itself comes",
     ),
 ];
 

@@ -61,6 +61,8 @@ pub enum Access {
     Read,
     /// Loads and stores.
     Write,
+    /// Loads and stores by [`UserMode`], and by nobody else.
+    User,
 }
 
 /// Whether an entry belongs to one space or to all.
@@ -105,6 +107,20 @@ pub struct Offences {
     pub count: u64,
     /// One of them, in words.
     pub what: &'static str,
+}
+
+/// A CPU at the privilege of an application, which is what most targets of a shootdown are.
+pub trait UserMode: Sync {
+    /// Loads the first word of a page of [`Access::User`] on this CPU, in user mode and with interrupts enabled, again and again with no pause, no
+    /// access to the APIC and no other instruction that waits. It ends when a load finds anything but `value`, at [`leave`](Self::leave), or after so
+    /// many milliseconds. Returns what the last load found; a fault finds [`u64::MAX`].
+    fn spin(&self, page: Page, value: u64, milliseconds: u64) -> u64;
+
+    /// Returns how many loads the spin of a CPU has made; 0 while it makes none.
+    fn rounds(&self, cpu: CpuId) -> u64;
+
+    /// Ends the spin of a CPU.
+    fn leave(&self, cpu: CpuId);
 }
 
 /// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown under test.
@@ -243,6 +259,11 @@ pub trait Lab: Sync {
 
     /// Brings this CPU online in the domain again.
     fn come_online(&self);
+
+    /// Returns this machine's user mode, if it has one.
+    fn user_mode(&self) -> Option<&dyn UserMode> {
+        None
+    }
 
     /// Returns the machine's RAR units, if it has any that tests may use in place of the driver.
     fn units(&self) -> Option<&dyn Units> {

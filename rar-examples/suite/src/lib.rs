@@ -26,7 +26,7 @@ mod units;
 pub use failure::tells_of_stale_use;
 pub use lab::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page, PageFault,
-    Reach, Space, StoreKind,
+    Reach, Space, StoreKind, UserMode,
 };
 pub use measure::{MEASUREMENTS, MOST_SAMPLES};
 pub use measurement::{BUCKETS, Histogram, Measurement, Method, State};

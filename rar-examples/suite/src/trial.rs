@@ -259,7 +259,7 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.expect_asked(page);
     }
 
-    /// Asserts that the record of the unit, if there is one, names a page.
+    /// Asserts that the record of this CPU's unit, if there is one, names a page.
     pub(crate) fn expect_asked(&self, page: Page) {
         if self.lab.asked_to_flush(page) == Some(false) {
             self.fail(Assertion::Once, Place::At(page), 1, 0);

@@ -45,6 +45,8 @@ pub enum Ability {
     Mwait,
     /// [`Units::send_odd`].
     OddCommands,
+    /// [`Units::run_in_nmi`].
+    NonMaskable,
 }
 
 impl Ability {
@@ -57,6 +59,7 @@ impl Ability {
             Self::Clusters => "APICs that take the name of a cluster",
             Self::Mwait => "MONITOR and MWAIT",
             Self::OddCommands => "interrupt commands of any bits",
+            Self::NonMaskable => "NMIs that a CPU sends to itself",
         }
     }
 }
@@ -168,6 +171,9 @@ pub trait Units: Sync {
 
     /// Executes one string instruction over 2 MiB of the large frames.
     fn run_string(&self, string: LongString);
+
+    /// Sends an NMI to this CPU, whose handler runs `work`, which ends by itself and prints nothing; returns after it has, or `false` if no NMI came.
+    fn run_in_nmi(&self, work: &dyn Fn()) -> bool;
 
     /// Loads CR3 and keeps what is cached of the space: this CPU runs in it from here on.
     fn enter_keeping(&self, space: Space);

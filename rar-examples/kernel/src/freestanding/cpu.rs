@@ -6,6 +6,7 @@ mod msr;
 pub mod probe;
 mod tables;
 mod trap;
+pub(super) mod user;
 pub mod vector;
 
 pub(crate) use control::Control;

@@ -4,6 +4,7 @@ mod membership;
 mod space;
 mod transcript;
 mod units;
+mod user;
 mod waiting;
 mod warm_up;
 
@@ -16,13 +17,14 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
 use rar_suite::{
     Frame, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space, StoreKind,
-    Suite, Summary, Units,
+    Suite, Summary, Units, UserMode,
 };
 use rar_vrar::{Cpu, Record};
 
 use self::membership::Members;
 use self::space::{TestFrames, TestSpace, address, span};
 pub use self::transcript::listen;
+use self::user::UserPages;
 use self::warm_up::WarmUp;
 use super::frames;
 use super::paging::{self, MapError};
@@ -39,6 +41,7 @@ const OWN_INTERRUPT_MILLISECONDS: u64 = 10_000;
 
 /// What tests of every backend share.
 static FRAMES: Once<TestFrames> = Once::new();
+static USER: Once<UserPages> = Once::new();
 static WARM_UP: Once<WarmUp> = Once::new();
 /// The laboratory whose turn it is: interrupts are for it.
 static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
@@ -53,6 +56,7 @@ pub struct KernelLab {
     first: TestSpace,
     second: TestSpace,
     frames: &'static TestFrames,
+    user: &'static UserPages,
     warm_up: &'static WarmUp,
     cpus: &'static [CpuNotes],
 }
@@ -150,6 +154,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     let entries = support.map_or(ENTRIES, |support| usize::from(support.entries()));
     // Before the spaces, which share what the kernel's space has by then.
     let frames = shared(&FRAMES, TestFrames::take)?;
+    let user = shared(&USER, UserPages::new)?;
     let warm_up = shared(&WARM_UP, || {
         WarmUp::new(smp::cpus().map_or(1, smp::Cpus::online))
     })?;
@@ -161,6 +166,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         first: TestSpace::new(pcid(1))?,
         second: TestSpace::new(pcid(2))?,
         frames,
+        user,
         warm_up,
         cpus: frames::place_each(CPUS, CpuNotes::new).ok_or(MapError::OutOfFrames)?,
     };
@@ -515,6 +521,10 @@ impl Lab for KernelLab {
 
     fn come_online(&self) {
         membership::join(self);
+    }
+
+    fn user_mode(&self) -> Option<&dyn UserMode> {
+        Some(self)
     }
 
     fn units(&self) -> Option<&dyn Units> {

@@ -98,7 +98,8 @@ impl Units for SimLab<'_> {
             | Ability::Pcids
             | Ability::Record
             | Ability::Mwait
-            | Ability::OddCommands => true,
+            | Ability::OddCommands
+            | Ability::NonMaskable => true,
             Ability::Clusters => self.machine().addressing() != Addressing::Xapic,
         }
     }
@@ -146,6 +147,15 @@ impl Units for SimLab<'_> {
         for _ in 0..ITERATIONS {
             step();
         }
+    }
+
+    fn run_in_nmi(&self, work: &dyn Fn()) -> bool {
+        // The simulated machine has no NMIs. Its units see of a handler what they see of any code: whether interrupts are disabled.
+        let cpu = self.cpu();
+        let before = cpu.set_interrupts(false);
+        work();
+        cpu.set_interrupts(before);
+        true
     }
 
     fn enter_keeping(&self, space: Space) {

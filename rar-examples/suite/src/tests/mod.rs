@@ -14,4 +14,5 @@ pub(crate) mod spaces;
 pub(crate) mod storm;
 pub(crate) mod tables;
 pub(crate) mod unit;
+pub(crate) mod user;
 pub(crate) mod writers;

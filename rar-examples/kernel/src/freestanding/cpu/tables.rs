@@ -8,15 +8,22 @@ use x86::dtables::{DescriptorTablePointer, lgdt, lidt};
 use x86::segmentation::{SegmentSelector, load_cs, load_ds, load_es, load_ss};
 use x86::task::load_tr;
 
+use super::vector;
 use crate::freestanding::address::low32;
 use crate::freestanding::once::Once;
 use crate::freestanding::paging::{MapError, map_stack};
 
 const CODE: u64 = 0x00AF_9B00_0000_FFFF;
 const DATA: u64 = 0x00CF_9300_0000_FFFF;
-const CODE_SELECTOR: SegmentSelector = SegmentSelector::new(1, Ring::Ring0);
-const DATA_SELECTOR: SegmentSelector = SegmentSelector::new(2, Ring::Ring0);
+/// As [`CODE`] and [`DATA`], for privilege level 3.
+const USER_DATA: u64 = 0x00CF_F300_0000_FFFF;
+const USER_CODE: u64 = 0x00AF_FB00_0000_FFFF;
+pub(super) const CODE_SELECTOR: SegmentSelector = SegmentSelector::new(1, Ring::Ring0);
+pub(super) const DATA_SELECTOR: SegmentSelector = SegmentSelector::new(2, Ring::Ring0);
 const TSS_SELECTOR: SegmentSelector = SegmentSelector::new(3, Ring::Ring0);
+/// The descriptor of the TSS takes two entries.
+pub(super) const USER_DATA_SELECTOR: SegmentSelector = SegmentSelector::new(5, Ring::Ring3);
+pub(super) const USER_CODE_SELECTOR: SegmentSelector = SegmentSelector::new(6, Ring::Ring3);
 
 /// Tops of the four stacks that traps switch to.
 ///
@@ -66,7 +73,7 @@ pub(crate) struct Tables(UnsafeCell<Memory>);
 #[derive(Debug)]
 #[repr(C, align(16))]
 struct Memory {
-    gdt: [u64; 5],
+    gdt: [u64; 7],
     tss: [u32; TSS_WORDS],
 }
 
@@ -76,7 +83,7 @@ unsafe impl Sync for Tables {}
 impl Tables {
     pub(crate) const fn new() -> Self {
         Self(UnsafeCell::new(Memory {
-            gdt: [0; 5],
+            gdt: [0; 7],
             tss: [0; TSS_WORDS],
         }))
     }
@@ -105,7 +112,7 @@ impl Tables {
         let limit = u64::from(TSS_LENGTH) - 1;
         // Present, type 9: an available 64-bit TSS (SDM vol. 3, "TSS Descriptor in 64-bit mode").
         let low = limit | (base & 0x00FF_FFFF) << 16 | 0x89 << 40 | (base >> 24 & 0xFF) << 56;
-        memory.gdt = [0, CODE, DATA, low, base >> 32];
+        memory.gdt = [0, CODE, DATA, low, base >> 32, USER_DATA, USER_CODE];
         // SAFETY: filled in just now; the caller's promises are those of this call.
         unsafe { self.load_again() };
     }
@@ -156,13 +163,19 @@ const fn ist(vector: u64) -> u64 {
 fn build() -> [[u64; 2]; 256] {
     let stubs = (&raw const rar_kernel_trap_stubs).addr() as u64;
     let mut idt = [[0; 2]; 256];
-    for (vector, gate) in (0_u64..).zip(&mut idt) {
-        let entry = stubs + vector * 16;
+    for (number, gate) in (0_u64..).zip(&mut idt) {
+        let entry = stubs + number * 16;
+        let privilege = if number == u64::from(vector::USER_END) {
+            3
+        } else {
+            0
+        };
         // Present, type 14: an interrupt gate, which disables interrupts (SDM vol. 3, "64-Bit Mode IDT").
         let low = entry & 0xFFFF
             | u64::from(CODE_SELECTOR.bits()) << 16
-            | ist(vector) << 32
+            | ist(number) << 32
             | 0x8E << 40
+            | privilege << 45
             | (entry >> 16 & 0xFFFF) << 48;
         *gate = [low, entry >> 32];
     }

@@ -4,8 +4,8 @@ use core::arch::global_asm;
 use core::fmt;
 use core::sync::atomic::Ordering;
 
-use super::{handlers, probe, vector};
-use crate::freestanding::{apic, lab, lost, panic, percpu, pic};
+use super::{handlers, probe, user, vector};
+use crate::freestanding::{apic, lab, lost, nmi, panic, percpu, pic};
 
 global_asm!(include_str!("trap.s"), options(att_syntax));
 
@@ -103,6 +103,9 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     let number = u8::try_from(frame.vector).unwrap_or(u8::MAX);
     match number {
         NMI => on_nmi(),
+        // What user mode does wrong ends it.
+        0..32 if user::is_user(frame) => user::end(frame, u64::MAX),
+        vector::USER_END => user::end(frame, frame.rax),
         GENERAL_PROTECTION | PAGE_FAULT if let Some(landing) = probe::landing(frame.rip) => {
             frame.rip = landing
         }
@@ -149,5 +152,6 @@ fn on_nmi() {
     lost::answer_if_asked();
     panic::freeze_if_wanted();
     lab::on_nmi();
+    nmi::work();
     depth.fetch_sub(1, Ordering::Relaxed);
 }

@@ -10,5 +10,7 @@ pub const FALLBACK: u8 = 0xE2;
 pub const OWN: u8 = 0xE3;
 /// The timer of the local APIC: a test is not done in time.
 pub const WATCHDOG: u8 = 0xE4;
+/// The end of user mode: an instruction, no interrupt.
+pub const USER_END: u8 = 0xE5;
 /// The local APIC's spurious interrupt: no acknowledgement.
 pub const SPURIOUS: u8 = 0xFF;

@@ -10,7 +10,9 @@ use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, LongString, Mapping, PAGES,
 use crate::freestanding::address::word;
 use crate::freestanding::frames::{self, PAGE};
 use crate::freestanding::kernel;
-use crate::freestanding::paging::{AddressSpace, MapError, PageSize, PageTable, leaf, map_alias};
+use crate::freestanding::paging::{
+    AddressSpace, MapError, PageSize, PageTable, USER, leaf, map_alias,
+};
 
 /// Small pages only, in a top entry of its own. QEMU's INVLPG empties a power-of-two block that covers all large pages in use; those
 /// lie below 1 TiB, this far above.
@@ -205,11 +207,16 @@ impl TestFrames {
         let Some(mapping) = mapping else { return 0 };
         let global = mapping.reach == Reach::Global
             && kernel().is_some_and(|kernel| kernel.has_global_pages());
-        leaf(
+        let user = match mapping.access {
+            Access::User => USER,
+            Access::Read | Access::Write => 0,
+        };
+        let bits = leaf(
             self.physical(mapping.frame),
-            mapping.access == Access::Write,
+            mapping.access != Access::Read,
             global,
             matches!(mapping.frame, Frame::Large(_)),
-        )
+        );
+        bits | user
     }
 }

@@ -11,7 +11,7 @@ use rar_suite::{
 };
 
 use super::{KernelLab, record, waiting};
-use crate::freestanding::{apic, kernel, percpu, probe, smp, unit};
+use crate::freestanding::{apic, kernel, nmi, percpu, probe, smp, unit};
 
 /// The CPUID leaf of address widths.
 const ADDRESS_WIDTHS: u32 = 0x8000_0008;
@@ -89,6 +89,7 @@ impl Units for KernelLab {
             Ability::Pcids => kernel().is_some_and(crate::freestanding::Kernel::has_pcid),
             Ability::Record => record().is_some(),
             Ability::Mwait => waiting::has_mwait(),
+            Ability::NonMaskable => true,
             Ability::Clusters | Ability::OddCommands => {
                 matches!(apic::get(), Some(apic::LocalApic::X2apic))
             }
@@ -120,6 +121,10 @@ impl Units for KernelLab {
 
     fn run_string(&self, string: LongString) {
         self.frames.run_string(string);
+    }
+
+    fn run_in_nmi(&self, work: &dyn Fn()) -> bool {
+        nmi::run(work)
     }
 
     fn enter_keeping(&self, space: Space) {

@@ -2,6 +2,8 @@
 
 pub(super) const PRESENT: u64 = 1 << 0;
 pub(super) const WRITABLE: u64 = 1 << 1;
+/// User mode may do what the other bits allow, and supervisor mode nothing where SMAP is on.
+pub const USER: u64 = 1 << 2;
 const WRITE_THROUGH: u64 = 1 << 3;
 const CACHE_DISABLE: u64 = 1 << 4;
 /// Accessed and dirty are set from the start: the processor then has no reason to write to an entry.
@@ -83,9 +85,9 @@ pub fn leaf(frame: u64, writable: bool, global: bool, large: bool) -> u64 {
     if large { bits | LARGE } else { bits }
 }
 
-/// The entry that leads to a table.
+/// The entry that leads to a table. It forbids nothing: the leaves say what a page is for.
 pub(super) const fn table(frame: u64) -> u64 {
-    frame & FRAME | PRESENT | WRITABLE | ACCESSED
+    frame & FRAME | PRESENT | WRITABLE | USER | ACCESSED
 }
 
 /// The physical address in an entry.

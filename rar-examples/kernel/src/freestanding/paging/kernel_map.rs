@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::MapError;
-use super::entry::{self, Cache, LARGE, Offered, PRESENT, Permission};
+use super::entry::{self, Cache, LARGE, Offered, PRESENT, Permission, USER};
 use crate::MemoryMap;
 use crate::freestanding::address::word;
 use crate::freestanding::boot::Limits;
@@ -337,6 +337,15 @@ pub(crate) fn map_alias(address: u64, frame: u64) -> Result<(), MapError> {
             .leaf(frame, Permission::Write, Cache::WriteBack),
         Ordering::Release,
     );
+    fence(Ordering::SeqCst);
+    Ok(())
+}
+
+/// Maps a page of user mode to a frame, for all spaces made later.
+pub(crate) fn map_user(address: u64, frame: u64, permission: Permission) -> Result<(), MapError> {
+    let kernel = KERNEL.get().ok_or(MapError::TooEarly)?;
+    let bits = kernel.offered.leaf(frame, permission, Cache::WriteBack);
+    kernel_entry(address)?.store(bits | USER, Ordering::Release);
     fence(Ordering::SeqCst);
     Ok(())
 }

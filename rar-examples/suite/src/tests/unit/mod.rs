@@ -20,6 +20,7 @@ pub(crate) mod itself;
 pub(crate) mod late;
 pub(crate) mod lost;
 pub(crate) mod meanings;
+pub(crate) mod nmi;
 pub(crate) mod order;
 pub(crate) mod pages;
 mod probe;

@@ -1,0 +1,51 @@
+//! Loads in a loop, which is all that the simulated machine has of user mode.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rar_percpu::CpuId;
+use rar_suite::{Lab as _, Page, UserMode};
+
+use super::SimLab;
+use crate::schedule::step;
+
+/// The spin of one CPU.
+#[derive(Debug, Default)]
+pub(super) struct Spin {
+    rounds: AtomicU64,
+    ending: AtomicBool,
+}
+
+impl SimLab<'_> {
+    fn spin_of(&self, cpu: u32) -> &Spin {
+        #[expect(clippy::indexing_slicing, reason = "one for each CPU of the machine")]
+        &self.spins[cpu as usize]
+    }
+}
+
+impl UserMode for SimLab<'_> {
+    fn spin(&self, page: Page, value: u64, milliseconds: u64) -> u64 {
+        let spin = self.spin_of(self.me());
+        spin.ending.store(false, Ordering::Release);
+        let (begin, limit) = (self.now(), milliseconds * self.ticks_per_millisecond());
+        loop {
+            let found = self.load(page, 0).unwrap_or(u64::MAX);
+            let late = self.now().is_past(begin, limit);
+            if found != value || late || spin.ending.load(Ordering::Acquire) {
+                spin.rounds.store(0, Ordering::Release);
+                return found;
+            }
+            spin.rounds.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn rounds(&self, cpu: CpuId) -> u64 {
+        step();
+        self.spin_of(cpu.get()).rounds.load(Ordering::Acquire)
+    }
+
+    fn leave(&self, cpu: CpuId) {
+        self.spin_of(cpu.get())
+            .ending
+            .store(true, Ordering::Release);
+    }
+}

@@ -1,0 +1,70 @@
+//! Units of CPUs in their handler of non-maskable interrupts.
+
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use crate::failure::Assertion::Arrived;
+use crate::failure::Place;
+use crate::lab::{Lab, Page, Reach};
+use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::tests::unit::bench::{
+    ANSWER_MILLISECONDS, Bench, FIRST, READY, SERVING, without_driver,
+};
+use crate::trial::{Trial, Who, new_value};
+
+/// How long a CPU stays in its handler at most: it leaves whether it was served or not.
+const HANDLER_MILLISECONDS: u64 = ANSWER_MILLISECONDS / 2;
+
+/// The byte of the CPU was PENDING when the handler ended.
+const LATER: u64 = 1;
+/// It was final before.
+const WITHIN: u64 = 2;
+
+/// *Observed*: whether a CPU in its NMI handler serves a signal at once or after it. It must serve it in the end.
+pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
+    without_driver(t, |bench| {
+        map_and_touch(t, 0, 1, Reach::Space);
+        remap_and_control(t, 0, 1, Reach::Space);
+        t.step(Who::All, || bench.program(SERVING));
+        t.step(Who::All, || {
+            if t.is_initiator() {
+                bench.await_moment(READY, t.lab.cpus() - 1);
+                bench.order(FIRST, bench.pages(0, 1), bench.others());
+                bench.signal(bench.others());
+                bench.await_success(FIRST, bench.others());
+            } else {
+                stay(bench);
+            }
+        });
+        t.step(Who::Initiator, || {
+            let count = |found| {
+                let cpus = bench.others();
+                cpus.filter(|cpu| t.published(*cpu).load(Acquire) == found)
+                    .count()
+            };
+            t.observe(format_args!(
+                "of {} CPUs in an NMI handler {} served within, {} after it",
+                count(WITHIN) + count(LATER),
+                count(WITHIN),
+                count(LATER)
+            ));
+        });
+        t.step(Who::Others, || {
+            t.expect_gone(Page::Small(0), new_value(0));
+        });
+    });
+}
+
+/// Stays in the handler until this CPU is served or the time is up.
+fn stay<L: Lab>(bench: &Bench<'_, '_, L>) {
+    let t = bench.t;
+    let taken = bench.units.run_in_nmi(&|| {
+        bench.announce(READY);
+        bench.wait(HANDLER_MILLISECONDS, || bench.is_final(t.me, FIRST));
+        let served = bench.is_final(t.me, FIRST);
+        let found = if served { WITHIN } else { LATER };
+        t.published(t.me).store(found, Release);
+    });
+    if !taken {
+        t.fail(Arrived, Place::Number(t.me), 1, 0);
+    }
+}

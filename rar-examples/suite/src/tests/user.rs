@@ -1,0 +1,100 @@
+//! Targets that run an application: in user mode, in a loop of loads that never pauses.
+
+use core::sync::atomic::Ordering::{Acquire, Release};
+
+use rar_percpu::CpuId;
+
+use crate::failure::Assertion::{Control, Flushed, Mapped};
+use crate::failure::Place;
+use crate::lab::{Access, Lab, Page, Reach, UserMode};
+use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
+
+const PAGE: Page = Page::Small(0);
+/// How many targets are in the loop when the flush comes. An emulator that lets its CPUs take turns gives each of them a whole turn.
+const LOOPING: u32 = 2;
+/// How many loads of a target must find the old value before the flush.
+const STALE_ROUNDS: u64 = 500;
+/// How many loads a target may have under way when the flush has returned: more than a store buffer holds back of their count.
+const LATE_ROUNDS: u64 = 256;
+/// Ends a loop that nobody ends, long before the CPUs are given up.
+const MILLISECONDS: u64 = 8_000;
+
+/// Every CPU uses the page in user mode only, and some read it all the time: they must go on reading the old frame until the flush, and read the
+/// new one after it.
+pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
+    // A machine without user mode skips the test.
+    let Some(user) = t.lab.user_mode() else {
+        return;
+    };
+    let at = Place::At(PAGE);
+    t.step(Who::Initiator, || {
+        t.lab.store_frame(old_frame(0), 0, old_value(0));
+        t.lab.store_frame(new_frame(0), 0, new_value(0));
+        t.map_as(PAGE, old_frame(0), Access::User, Reach::Space);
+    });
+    t.step(Who::All, || {
+        t.assert(Mapped, at, old_value(0), load_once(user));
+    });
+    t.step(Who::Initiator, || {
+        t.map_as(PAGE, new_frame(0), Access::User, Reach::Space);
+    });
+    t.step(Who::All, || {
+        let found = load_once(user);
+        t.suite.control(t.me, found, new_value(0));
+        t.assert(Control, at, old_value(0), found);
+    });
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            flush_under_loads(t, user);
+        } else if t.distance() <= LOOPING {
+            let found = user.spin(PAGE, old_value(0), MILLISECONDS);
+            t.published(t.me).store(1, Release);
+            t.assert(Flushed, at, new_value(0), found);
+        }
+    });
+    t.step(Who::All, || {
+        t.assert(Flushed, at, new_value(0), load_once(user));
+        if !t.is_initiator() {
+            t.expect_asked(PAGE);
+        }
+    });
+}
+
+fn load_once(user: &dyn UserMode) -> u64 {
+    // No page holds it, so the first load ends the loop.
+    user.spin(PAGE, u64::MAX - 1, MILLISECONDS)
+}
+
+fn flush_under_loads<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode) {
+    let looping = || (0..t.lab.cpus()).filter(|cpu| is_looping(t, *cpu));
+    for cpu in looping() {
+        await_rounds(t, user, cpu, STALE_ROUNDS);
+        if is_over(t, cpu) {
+            return t.fail(Control, Place::Number(cpu), old_value(0), new_value(0));
+        }
+    }
+    t.flush(t.pages(0, 1));
+    for cpu in looping() {
+        await_rounds(t, user, cpu, LATE_ROUNDS);
+        user.leave(CpuId::new(cpu));
+    }
+}
+
+/// Whether a CPU is as close above the initiator as those that loop.
+fn is_looping<L: Lab>(t: &Trial<'_, L>, cpu: u32) -> bool {
+    let cpus = t.lab.cpus();
+    (1..=LOOPING).contains(&((cpu + cpus - t.initiator) % cpus))
+}
+
+/// Waits until a target has made so many loads from now on, or has ended its loop.
+fn await_rounds<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode, cpu: u32, rounds: u64) {
+    let made = || user.rounds(CpuId::new(cpu));
+    let enough = made() + rounds;
+    t.wait_until("a loop in user mode", || {
+        made() >= enough || is_over(t, cpu)
+    });
+}
+
+fn is_over<L: Lab>(t: &Trial<'_, L>, cpu: u32) -> bool {
+    t.published(cpu).load(Acquire) != 0
+}
