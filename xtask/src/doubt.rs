@@ -2,7 +2,7 @@
 
 use crate::judge::Expectation;
 use crate::measurements::MEASUREMENTS;
-use crate::records::TestRecord;
+use crate::records::{Outcome, TestRecord};
 
 /// A record lists the controls of so many CPUs, which keeps its line short.
 const LISTED_CPUS: u32 = 64;
@@ -10,6 +10,14 @@ const LISTED_CPUS: u32 = 64;
 /// The tests that keep a target from answering the signal: they are about the fallback. In any other one it would hide that
 /// the signal does not work.
 pub(crate) const WITH_FALLBACK: [&str; 3] = ["signal-unheard", "target-silent", "unit-serves-late"];
+
+/// The tests of what a flush leaves alone. QEMU's INVLPG is exact, so that there they end with more than an observation.
+pub(crate) const SPARING: [&str; 4] = [
+    "several-requests",
+    "neighbours-1",
+    "neighbours-4",
+    "neighbours-64",
+];
 
 /// Returns why a pass is not believed.
 pub(crate) fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String> {
@@ -31,6 +39,9 @@ pub(crate) fn doubt(expected: &Expectation, test: &TestRecord) -> Option<String>
     };
     if test.flushes < least {
         return Some(format!("{} flushes, it must make {least}", test.flushes));
+    }
+    if test.outcome == Outcome::Observed && SPARING.contains(&test.name.as_str()) {
+        return Some(format!("not shown: {}", test.why));
     }
     if (test.fallbacks, test.resignals) != (0, 0) && !WITH_FALLBACK.contains(&test.name.as_str()) {
         return Some(format!(

@@ -2,6 +2,7 @@
 
 mod also;
 mod arrows;
+mod bochs;
 mod boot_records;
 mod boot_report;
 mod boots;
@@ -77,6 +78,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Test(args) => stages::command(args, shell),
         Subcommands::Qemu(args) => qemu::command(args, shell),
         Subcommands::Image(args) => image::command(args, shell),
+        Subcommands::Bochs(args) => bochs::command(args, shell),
         Subcommands::Setup(args) => setup(*args, shell),
         Subcommands::Loom(args) => loom::command(args, shell),
         Subcommands::Sim(args) => sim::command("sim", args, shell),

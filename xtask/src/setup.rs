@@ -62,6 +62,54 @@ const EMULATOR: Need = Need {
     brew: "qemu",
 };
 
+const BOCHS: Need = Need {
+    what: "Bochs with its BIOS",
+    present: || bochs_files().is_some(),
+    debian: "bochs bochs-term bochsbios vgabios",
+    fedora: "bochs",
+    arch: "bochs",
+    brew: "bochs",
+};
+
+/// What Bochs needs to play a machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Bochs {
+    pub(crate) program: PathBuf,
+    pub(crate) bios: &'static str,
+    pub(crate) vga_bios: &'static str,
+}
+
+/// Where Debian and Bochs itself put the ROMs.
+const BOCHS_ROMS: [(&str, &str); 2] = [
+    (
+        "/usr/share/bochs/BIOS-bochs-latest",
+        "/usr/share/bochs/VGABIOS-lgpl-latest",
+    ),
+    (
+        "/usr/local/share/bochs/BIOS-bochs-latest",
+        "/usr/local/share/bochs/VGABIOS-lgpl-latest",
+    ),
+];
+
+/// Returns Bochs, if it is installed.
+pub(crate) fn bochs_files() -> Option<Bochs> {
+    let program = find_program("bochs")?;
+    let present = |path: &str| Path::new(path).is_file();
+    let mut roms = BOCHS_ROMS.into_iter();
+    let (bios, vga_bios) = roms.find(|(bios, vga)| present(bios) && present(vga))?;
+    Some(Bochs {
+        program,
+        bios,
+        vga_bios,
+    })
+}
+
+/// Returns Bochs.
+pub(crate) fn bochs(install: Install, shell: Shell) -> Result<Bochs> {
+    provide(&[BOCHS], install, shell)?;
+    bochs_files().ok_or_else(|| missing(&[&BOCHS]).into())
+}
+
 /// What builds a boot image for BIOS and UEFI.
 const BOOT_LOADER: [Need; 4] = [
     Need {

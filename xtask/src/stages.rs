@@ -1,9 +1,10 @@
 //! `cargo xtask test`: everything, stage by stage.
 
 use crate::arrows;
+use crate::bochs;
 use crate::boots;
 use crate::cargo::cargo;
-use crate::cli::{Apic, Backend, CiArgs, Stage, TestArgs, Thread};
+use crate::cli::{Apic, Backend, BochsArgs, CiArgs, Stage, TestArgs, Thread};
 use crate::command::Shell;
 use crate::defects;
 use crate::disasm;
@@ -22,7 +23,7 @@ use crate::qemu::{self, Logs};
 use crate::qemu_defects;
 use crate::report::{self, Count, table};
 use crate::sabotage;
-use crate::setup::Qemu;
+use crate::setup::{self, Qemu};
 use crate::sim;
 use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::{Context as _, Error, Result};
@@ -58,6 +59,10 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
         image::on_machines(&[machines::ALL.to_owned()], shell)?;
         sabotage::all(&Workspace::this()?, None, shell)?;
         image_defects::command(qemu_defects::ALL, shell)?;
+        match setup::bochs_files() {
+            Some(_) => bochs::command(&BochsArgs::default(), shell)?,
+            None => println!("Bochs is not installed: the suite did not run there"),
+        }
     }
     Ok(())
 }

@@ -223,6 +223,12 @@ pub trait Lab: Sync {
         None
     }
 
+    /// Returns whether the instruction by which a CPU flushes one page leaves the page beside it in the TLB. Processors may drop more than they are
+    /// asked to, and then no load can show what a flush has spared.
+    fn spares_neighbours(&self) -> bool {
+        true
+    }
+
     /// Returns what the drivers of all CPUs did so far that no RAR unit need bear, where somebody looks.
     fn offences(&self) -> Offences {
         Offences::default()

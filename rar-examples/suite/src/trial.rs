@@ -253,6 +253,21 @@ impl<'a, L: Lab> Trial<'a, L> {
         }
     }
 
+    /// As [`expect_kept`](Self::expect_kept) on a CPU that has just flushed other pages; an observation where instructions take more than those.
+    pub(crate) fn expect_spared(&self, page: Page, value: u64) {
+        if self.lab.spares_neighbours() || self.lab.asked_to_flush(page).is_some() {
+            return self.expect_kept(page, value);
+        }
+        let seen = self.take_observation();
+        let is_first = seen.as_str().is_empty();
+        self.observation.set(seen);
+        if is_first {
+            self.observe(format_args!(
+                "this processor's own instruction drops more than the page it names: what is spared cannot be seen"
+            ));
+        }
+    }
+
     /// Asserts that a page was flushed on this CPU by its unit: its new translation is used, and a record names it.
     pub(crate) fn expect_gone(&self, page: Page, value: u64) {
         self.expect(Assertion::Flushed, page, value);

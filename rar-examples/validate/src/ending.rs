@@ -1,5 +1,6 @@
 //! The end of a run: the summary, the pages, and what the options say about the machine after that.
 
+use rar_kernel::exit::leave_emulator;
 use rar_kernel::keyboard::{self, Key};
 use rar_kernel::lost::{Cause, Lost};
 use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
@@ -33,7 +34,7 @@ pub(crate) fn finish(options: &Options<'_>, reason: EndReason) -> ! {
             irq::halt_forever()
         }
         End::Halt => irq::halt_forever(),
-        End::DebugExit => exit(match verdict {
+        End::DebugExit => leave_emulator(match verdict {
             Verdict::Holds => ExitCode::Success,
             _ => ExitCode::Failure,
         }),

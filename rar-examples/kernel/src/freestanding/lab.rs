@@ -1,6 +1,7 @@
 //! The machine boundary of the test suite, on this kernel.
 
 mod membership;
+mod neighbours;
 mod space;
 mod transcript;
 mod units;
@@ -57,6 +58,8 @@ pub struct KernelLab {
     second: TestSpace,
     frames: &'static TestFrames,
     user: &'static UserPages,
+    /// See [`Lab::spares_neighbours`].
+    spares_neighbours: bool,
     warm_up: &'static WarmUp,
     cpus: &'static [CpuNotes],
 }
@@ -158,12 +161,14 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     let warm_up = shared(&WARM_UP, || {
         WarmUp::new(smp::cpus().map_or(1, smp::Cpus::online))
     })?;
+    let first = TestSpace::new(pcid(1))?;
     let lab = KernelLab {
         suite: frames::place(Suite::new()).ok_or(MapError::OutOfFrames)?,
         summary: Once::new(),
         shootdown: Shootdown::new(machine, domain, entries, policy),
         members: Members::new()?,
-        first: TestSpace::new(pcid(1))?,
+        spares_neighbours: neighbours::spared(&first, frames, machine.tlb()),
+        first,
         second: TestSpace::new(pcid(2))?,
         frames,
         user,
@@ -442,6 +447,10 @@ impl Lab for KernelLab {
         let since = self.executed(percpu::this().id()).load(Ordering::Relaxed);
         let (span, global) = (span(page), self.first.is_global(page));
         Some(record.since(since).any(|entry| entry.drops(&span, global)))
+    }
+
+    fn spares_neighbours(&self) -> bool {
+        self.spares_neighbours
     }
 
     fn offences(&self) -> Offences {

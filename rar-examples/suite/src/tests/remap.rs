@@ -46,7 +46,7 @@ pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
     });
     t.step(Who::All, || {
         for page in EACH..second {
-            t.expect_kept(Page::Small(page), old_value(page));
+            t.expect_spared(Page::Small(page), old_value(page));
         }
     });
     expect_flushed(t, 0, EACH);
