@@ -105,8 +105,8 @@ const ALL: &[(Assertion, &str)] = &[
     (
         Assertion::Measured,
         "the numbers of a measurement are there, and in order",
-        ),
-        (
+    ),
+    (
         Assertion::Arrived,
         "the NMI that a CPU sends to itself comes",
     ),
