@@ -22,6 +22,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) ran: Vec<Expectation>,
     /// The backends that did not run, each with words of the reason.
     pub(crate) refused: Vec<(Backend, &'w str)>,
+    /// What is noted beside the tests, in these words.
+    pub(crate) notes: &'w [&'w str],
 }
 
 /// How a line with a part begins: see [`rar_report::SerialLine`].
@@ -100,6 +102,12 @@ pub(crate) fn faults(wanted: &Wanted<'_>, report: &Report<'_>) -> Vec<String> {
         let ran = ran.filter(|expected| expected.backend == name.name());
         if ran.count() == 0 && report.counts().contains_key(&name) {
             faults.push(format!("{} ran", name.name()));
+        }
+    }
+    for words in wanted.notes {
+        let mut notes = report.events.iter();
+        if !notes.any(|event| event.kind == EventKind::Note && event.text.contains(words)) {
+            faults.push(format!("it does not note `{words}`"));
         }
     }
     let expected = [EventKind::BackendUnavailable, EventKind::Note];
@@ -249,6 +257,7 @@ pub(crate) mod tests {
             memory: 64,
             firmware: Firmware::Uefi,
             ran: vec![Run::functional(Asked::Software, 2, 300, 1).expectation()],
+            notes: &["a note"],
             refused: vec![(Backend::Hardware, "no RAR"), (Backend::Vrar, "no SVM")],
         }
     }
@@ -277,6 +286,13 @@ pub(crate) mod tests {
             }),
             event("hardware not run: no RAR: CPUID says so"),
             event("vrar not run: the CPU has no SVM"),
+            Entry::Event(Event {
+                kind: EventKind::Note,
+                cpu: None,
+                backend: None,
+                test: "",
+                text: "also a note",
+            }),
         ];
         let list = Run::functional(Asked::Software, 2, 300, 1)
             .expectation()

@@ -32,6 +32,8 @@ pub(crate) struct Odd {
     no_shim: Option<&'static str>,
     /// Tests that the machine cannot run.
     cannot: &'static [&'static str],
+    /// What the report notes beside the tests.
+    notes: &'static [&'static str],
     /// Lines that it says beside that.
     pub(crate) says: &'static [&'static str],
     /// Who hears what is found.
@@ -99,6 +101,7 @@ const USUAL: Odd = Odd {
     load: Load::Short,
     no_shim: None,
     cannot: &[],
+    notes: &[],
     says: &[],
     told: ToldTo::Serial,
     when: When::Full,
@@ -153,6 +156,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         name: "qemu64",
         about: "a CPU with few features",
         cpu: "qemu64",
+        cannot: &["unit-mwait"],
         ..USUAL
     },
     Odd {
@@ -194,6 +198,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         cpu: "max,-apic",
         no_shim: Some("the local APIC is disabled"),
         cannot: &["flush-from-interrupt"],
+        notes: &["no local APIC"],
         says: &["no local APIC: a single CPU, without a watchdog"],
         when: When::Test,
         ..USUAL
@@ -209,6 +214,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
     Odd {
         name: "isa",
         about: "no ACPI, no PCI, one CPU",
+        notes: &["the boot loader did not name the ACPI tables"],
         machine: "isapc",
         cpu: "qemu64",
         cpus: 1,
@@ -237,11 +243,11 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         ..USUAL
     },
     Odd {
-        name: "24-mib",
-        about: "24 MiB of memory",
+        name: "32-mib",
+        about: "32 MiB of memory",
         cpus: 2,
         greatest_id: 1,
-        memory: 24,
+        memory: 32,
         ..USUAL
     },
     Odd {
@@ -456,6 +462,7 @@ impl Odd {
             },
             ran,
             refused,
+            notes: self.notes,
         }
     }
 }

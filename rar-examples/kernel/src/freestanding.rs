@@ -34,7 +34,7 @@ pub mod unit;
 pub mod watchdog;
 
 pub use apic::LocalApic;
-pub use boot::{Kernel, kernel};
+pub use boot::{Kernel, NoCpuList, kernel};
 pub use clock::{Clock, ClockSource};
 pub use cpu::{InterruptHandler, PageFault, TrapFrame, probe, set_interrupt_handler, vector};
 pub use exit::{ExitCode, exit};

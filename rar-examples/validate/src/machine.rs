@@ -64,8 +64,11 @@ pub(crate) struct Line(pub(crate) Registers);
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(same) = self;
-        let last = same.first_cpu + same.cpus.saturating_sub(1);
-        write!(f, "CPU {} to {last}: CPUID 7 EDX ", same.first_cpu)?;
+        let (first, last) = (same.first_cpu, same.first_cpu + same.cpus.saturating_sub(1));
+        match same.cpus {
+            1 => write!(f, "CPU {first}: CPUID 7 EDX ")?,
+            _ => write!(f, "CPU {first} to {last}: CPUID 7 EDX ")?,
+        }
         match same.cpuid_7_edx {
             Some(edx) => write!(f, "{edx:#x}")?,
             None => f.write_str("absent")?,

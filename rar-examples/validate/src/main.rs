@@ -62,6 +62,14 @@ fn main() -> ! {
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
     println!("{}", kernel.facts());
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
+    // Told on the console already.
+    if let Some(why) = kernel.no_cpu_list() {
+        progress::keep(EventKind::Note, None, "", format_args!("{why}"));
+    }
+    if apic::get().is_none() {
+        let text = format_args!("no local APIC: one CPU, no watchdog");
+        progress::keep(EventKind::Note, None, "", text);
+    }
     for id in smp::cpus().map_or(&[][..], smp::Cpus::missing) {
         let text = format_args!("the CPU with APIC id {id} did not start");
         progress::happened(EventKind::CpuMissing, Some(*id), "", text);

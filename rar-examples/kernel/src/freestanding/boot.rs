@@ -1,6 +1,7 @@
 //! From the first 64-bit instruction to `kernel_main`.
 
 use core::arch::global_asm;
+use core::fmt;
 
 use super::cpu::{Control, IstStacks, load_idt};
 use super::facts::{Bare, Early, MachineFacts};
@@ -12,7 +13,8 @@ use super::{
     smp, unit,
 };
 use crate::{
-    BootInfo, Clock, CpuList, Rsdp, find_table, println, read_boot_info, read_madt, read_pm_timer,
+    AcpiError, BootInfo, Clock, CpuList, Rsdp, find_table, println, read_boot_info, read_madt,
+    read_pm_timer,
 };
 
 global_asm!(include_str!("boot/entry.s"));
@@ -84,6 +86,26 @@ pub struct Kernel {
     facts: MachineFacts,
     control: Control,
     local_apic: u64,
+    no_list: Option<NoCpuList>,
+}
+
+/// Why nobody knows of other CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCpuList {
+    /// The boot loader did not name the ACPI tables.
+    NoTables,
+    /// The table that lists them cannot be used.
+    Broken(AcpiError),
+}
+
+impl fmt::Display for NoCpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one CPU only: ")?;
+        match self {
+            Self::NoTables => f.write_str("the boot loader did not name the ACPI tables"),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Kernel {
@@ -103,6 +125,12 @@ impl Kernel {
     #[must_use]
     pub fn loader(&self) -> &str {
         self.boot.loader.as_str()
+    }
+
+    /// Returns why nobody knows of other CPUs, where firmware does not list them.
+    #[must_use]
+    pub fn no_cpu_list(&self) -> Option<NoCpuList> {
+        self.no_list
     }
 
     /// Returns the time stamp counter's rate.
@@ -203,7 +231,7 @@ fn start(magic: u32, information: u64) {
         screen::start(boot.display);
     }
 
-    let cpus = read_cpus(boot.rsdp.as_ref());
+    let (cpus, no_list) = read_cpus(boot.rsdp.as_ref());
     let pm_timer = boot
         .rsdp
         .as_ref()
@@ -241,6 +269,7 @@ fn start(magic: u32, information: u64) {
         boot,
         control,
         local_apic: cpus.local_apic(),
+        no_list,
     }) else {
         panic!("two CPUs boot")
     };
@@ -250,14 +279,20 @@ fn start(magic: u32, information: u64) {
     smp::start(cpus);
 }
 
-fn read_cpus(rsdp: Option<&Rsdp>) -> CpuList {
+fn read_cpus(rsdp: Option<&Rsdp>) -> (CpuList, Option<NoCpuList>) {
     let mut cpus = CPUS.lock();
-    match rsdp.map(|rsdp| find_table(rsdp, *b"APIC", &KernelMap)) {
-        Some(Ok(madt)) => read_madt(madt, &mut cpus),
-        Some(Err(error)) => println!("one CPU only: {error}"),
-        None => println!("one CPU only: the boot loader did not name the ACPI tables"),
+    let no_list = match rsdp.map(|rsdp| find_table(rsdp, *b"APIC", &KernelMap)) {
+        Some(Ok(madt)) => {
+            read_madt(madt, &mut cpus);
+            None
+        }
+        Some(Err(error)) => Some(NoCpuList::Broken(error)),
+        None => Some(NoCpuList::NoTables),
+    };
+    if let Some(why) = no_list {
+        println!("{why}");
     }
-    cpus.clone()
+    (cpus.clone(), no_list)
 }
 
 /// Makes the CPU that runs this answer traps and interrupts: descriptor tables, control registers, APIC.
