@@ -9,7 +9,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 /// Returns the picture out of focus: blurred by a Gaussian of that width in pixels.
-pub(crate) fn blurred(picture: &Picture, sigma: f64) -> Picture {
+#[must_use]
+pub fn blurred(picture: &Picture, sigma: f64) -> Picture {
     let reach = isize::try_from(pixels(3.0 * sigma)).unwrap_or_default();
     let weights: Vec<_> = (-reach..=reach)
         .map(|at| (at, (-0.5 * (at as f64 / sigma).powi(2)).exp()))
@@ -33,7 +34,8 @@ pub(crate) fn blurred(picture: &Picture, sigma: f64) -> Picture {
 }
 
 /// Returns the picture with light from the left only, the right side is that much darker, and with a sensor's noise on each pixel.
-pub(crate) fn lit(picture: &Picture, darker: f64, noise: f64) -> Picture {
+#[must_use]
+pub fn lit(picture: &Picture, darker: f64, noise: f64) -> Picture {
     let width = coordinate(picture.width());
     let mut random = 1_u32;
     Picture::new(picture.width(), picture.height(), |x, y| {
@@ -46,7 +48,8 @@ pub(crate) fn lit(picture: &Picture, darker: f64, noise: f64) -> Picture {
 }
 
 /// Returns the picture as it comes out of a JPEG file of that quality, 1 to 100; nothing comes out of one that cannot be written.
-pub(crate) fn stored(picture: &Picture, quality: u8) -> Picture {
+#[must_use]
+pub fn stored(picture: &Picture, quality: u8) -> Picture {
     let pixels = through_file(picture, quality).unwrap_or_default();
     Picture::new(picture.width(), picture.height(), |x, y| {
         pixels

@@ -11,6 +11,7 @@ mod shot;
 mod view;
 
 pub use codes::read_codes;
+pub use lens::{blurred, lit, stored};
 pub use picture::{NotPpm, Picture};
 pub use shot::{SHOTS, Shot};
 pub use view::View;
