@@ -175,8 +175,8 @@ fn what_the_fallback_did_is_called_spoiled() {
         .collect();
     assert!(!remote.is_empty());
     for each in remote {
-        let flushes = u64::from(each.samples);
-        assert_eq!(each.spoiled, flushes * u64::from(each.targets), "{each:?}");
+        // The first ones by the fallback; when all slots are in quarantine, without a slot.
+        assert!(each.spoiled >= u64::from(each.samples), "{each:?}");
     }
     // Targets with interrupts disabled are not even reached by the fallback.
     let why = &the_test(&transcript).why;

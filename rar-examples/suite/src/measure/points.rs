@@ -38,11 +38,10 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
         Method::Ipi
     };
     let nmi = means.nmi.then_some(Method::Nmi);
-    let by_targets = [Some(driver), nmi]
-        .into_iter()
-        .flatten()
-        .flat_map(move |method| {
-            reachable(method).flat_map(move |state| {
+    let methods = || [Some(driver), nmi].into_iter().flatten();
+    let by_targets = move |states: fn(Method) -> &'static [State]| {
+        methods().flat_map(move |method| {
+            states(method).iter().flat_map(move |&state| {
                 lengths(method).flat_map(move |pages| {
                     powers_and(others).map(move |targets| Point {
                         method,
@@ -53,7 +52,8 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
                     })
                 })
             })
-        });
+        })
+    };
     let by_pages = PAGES.into_iter().flat_map(move |pages| {
         one_and(others).map(move |targets| Point {
             method: driver,
@@ -72,7 +72,12 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
             state: State::Spinning,
             contenders,
         });
-    local().chain(by_targets).chain(by_pages).chain(contended)
+    // A unit that does not answer while interrupts are disabled ends the measurements, so this comes last.
+    local()
+        .chain(by_targets(awake_or_halted))
+        .chain(by_pages)
+        .chain(contended)
+        .chain(by_targets(masked))
 }
 
 /// The units of comparison: what a CPU does to itself.
@@ -91,10 +96,16 @@ fn local() -> impl Iterator<Item = Point> {
     })
 }
 
-/// The states in which targets answer by this method.
-fn reachable(method: Method) -> impl Iterator<Item = State> {
-    let masked = (method != Method::Ipi).then_some(State::InterruptsOff);
-    [State::Spinning, State::Halted].into_iter().chain(masked)
+fn awake_or_halted(_: Method) -> &'static [State] {
+    &[State::Spinning, State::Halted]
+}
+
+/// An ordinary interrupt does not reach a CPU that has disabled interrupts.
+fn masked(method: Method) -> &'static [State] {
+    match method {
+        Method::Ipi => &[],
+        _ => &[State::InterruptsOff],
+    }
 }
 
 /// An NMI asks for everything: its handler has no payload.
