@@ -30,7 +30,7 @@ use crate::units::Ability;
 /// The name of the test that measures. It runs only if it is asked for, by name or by [`Options::measure`](crate::Options::measure).
 pub const MEASUREMENTS: &str = "measurements";
 
-/// How long a point may take; it then has the samples that it has.
+/// How long a point may take; it then has the samples that it has, one of each initiator at least.
 const POINT_MILLISECONDS: u64 = 1_000;
 /// How long halted targets are left alone between two flushes, so that those that woke up are asleep again.
 const SLEEP_MICROSECONDS: u64 = 20;
@@ -169,11 +169,12 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
         t.word(READY).load(Acquire) >= point.participants() || t.suite.failure.is_set()
     });
     let share = (t.samples / point.contenders).max(1);
-    let started = t.lab.now();
+    let started = t.lab.ticks();
     let limit = POINT_MILLISECONDS * t.lab.ticks_per_millisecond();
-    let has_time = || !t.lab.now().is_past(started, limit) && !t.suite.failure.is_set();
+    let has_time = || t.lab.ticks().saturating_sub(started) <= limit;
+    let goes_on = || !t.suite.failure.is_set();
     let (mut timed, mut flushes) = (0, 0);
-    while timed < share && has_time() {
+    while timed < share && (timed == 0 || has_time()) && goes_on() {
         if point.state == State::Halted {
             let_sleep(t);
         }
@@ -191,7 +192,7 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     t.word(SATED).fetch_add(1, AcqRel);
     // The others are still counting on the disturbance.
     let all = u64::from(point.contenders);
-    while t.word(SATED).load(Acquire) < all && has_time() {
+    while t.word(SATED).load(Acquire) < all && has_time() && goes_on() {
         flushes += 1;
         if !flush(t, point, &t.suite.chosen) {
             t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
