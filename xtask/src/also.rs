@@ -115,6 +115,7 @@ pub(crate) const fn also(defect: Defect) -> Also {
             "flush-from-interrupt",
             "signal-unheard",
             "target-silent",
+            "targets-change",
             "storm-interrupts-off",
             "storm",
             "unit-scan-order",

@@ -120,9 +120,9 @@ defects! {
         "Every third entry ends in FAILURE and flushes nothing."
         |knobs| knobs.faults.fail_every = 3;
     AckedLingers "acked-lingers"
-        "Bytes read 0x02 for 16 calls of the handler before their entries are executed."
+        "Bytes read 0x02 for 48 calls of the handler before their entries are executed."
         |knobs| {
-            knobs.faults.delay = 16;
+            knobs.faults.delay = 48;
             knobs.faults.acked_while_delayed = true;
         };
     SignalLost "signal-lost"

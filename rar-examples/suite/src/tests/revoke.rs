@@ -23,9 +23,7 @@ pub(crate) fn revoke_write<L: Lab>(t: &Trial<'_, L>) {
     t.step(Who::Initiator, || t.flush(t.pages(2, 1)));
     t.step(Who::All, || {
         t.assert(Flushed, Place::At(PAGE), 0, writable(t));
-        if !t.is_initiator() {
-            t.expect_asked(PAGE);
-        }
+        t.expect_signalled(PAGE);
     });
 }
 

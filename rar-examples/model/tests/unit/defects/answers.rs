@@ -102,11 +102,11 @@ pub(super) fn failure_sometimes(defect: Defect) {
 }
 
 /// Returns the byte of an entry after each of 18 calls of the handler, and how many of them flushed.
-fn byte_by_byte(knobs: Knobs) -> ([u8; 18], usize) {
+fn byte_by_byte(knobs: Knobs) -> ([u8; 50], usize) {
     let mut rig = Rig::enabled(knobs);
     rig.arm(7, EVERYTHING);
     rig.unit.signal();
-    let bytes = [(); 18].map(|()| {
+    let bytes = [(); 50].map(|()| {
         let _ = rig.service(InterruptFlag::Clear);
         rig.byte(7)
     });
@@ -114,7 +114,7 @@ fn byte_by_byte(knobs: Knobs) -> ([u8; 18], usize) {
 }
 
 pub(super) fn acked_lingers(defect: Defect) {
-    let mut lingering = [SUCCESS; 18];
-    lingering[..16].fill(ACKED);
-    tells(defect, byte_by_byte, [([SUCCESS; 18], 1), (lingering, 1)]);
+    let mut lingering = [SUCCESS; 50];
+    lingering[..48].fill(ACKED);
+    tells(defect, byte_by_byte, [([SUCCESS; 50], 1), (lingering, 1)]);
 }

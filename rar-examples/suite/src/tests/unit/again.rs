@@ -60,7 +60,7 @@ fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
 ///
 /// Older code of Intel knew 0x02, between PENDING and the end.
 pub(crate) fn values<L: Lab>(t: &Trial<'_, L>) {
-    const ROUNDS: u16 = 32;
+    const ROUNDS: u16 = 128;
     without_driver(t, |bench| {
         map_and_touch(t, 0, ROUNDS, Reach::Space);
         remap_and_control(t, 0, ROUNDS, Reach::Space);
