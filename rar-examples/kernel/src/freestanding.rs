@@ -31,6 +31,7 @@ pub mod screen;
 pub mod smp;
 mod spin;
 pub mod unit;
+mod vmx;
 pub mod watchdog;
 
 pub use apic::LocalApic;

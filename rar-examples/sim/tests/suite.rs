@@ -42,17 +42,21 @@ fn names(transcript: &Transcript, outcome: Outcome) -> BTreeSet<&str> {
         .collect()
 }
 
+/// What the simulated machine cannot do: the loads of its guests are not cached.
+const BEYOND: &str = "target-in-guest";
+
 #[test]
 fn hardware_passes_every_test() {
     let transcript = run(lab::config(4));
     let all: BTreeSet<_> = Suite::test_names::<SimLab<'_>>().collect();
     let observed = names(&transcript, Outcome::Observed);
     let passed = names(&transcript, Outcome::Pass);
-    assert_eq!(&passed | &observed, all);
+    let skipped = BTreeSet::from([BEYOND]);
+    assert_eq!(names(&transcript, Outcome::Skipped), skipped);
+    assert_eq!(&(&passed | &observed) | &skipped, all);
     // Nothing passes once and is observed another time.
     assert!(passed.is_disjoint(&observed), "{passed:?} {observed:?}");
     assert!(observed.contains("unit-scan-order"));
-    assert_eq!(names(&transcript, Outcome::Skipped), BTreeSet::new());
 }
 
 #[test]
@@ -61,8 +65,9 @@ fn software_skips_the_tests_of_units() {
         backend: Backend::Software,
         ..lab::config(4)
     });
-    let of_units = Suite::unit_test_names::<SimLab<'_>>().collect();
-    assert_eq!(names(&transcript, Outcome::Skipped), of_units);
+    let of_units = Suite::unit_test_names::<SimLab<'_>>();
+    let skipped = of_units.chain([BEYOND]).collect();
+    assert_eq!(names(&transcript, Outcome::Skipped), skipped);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use crate::lab::Lab;
 use crate::measure::{self, MEASUREMENTS};
 use crate::suite::Options;
 use crate::tests::{
-    deferred, interrupts, large_page, membership, nested, precision, remap, revoke, silent, slots,
-    spaces, storm, tables, unit, user, writers,
+    deferred, guest, interrupts, large_page, membership, nested, precision, remap, revoke, silent,
+    slots, spaces, storm, tables, unit, user, writers,
 };
 use crate::trial::Trial;
 use crate::units::Ability;
@@ -26,6 +26,8 @@ pub(crate) struct Test<L> {
     interrupts: bool,
     /// Whether the test needs [`UserMode`](crate::UserMode).
     pub(crate) user: bool,
+    /// Whether the test needs [`Guest`](crate::Guest).
+    pub(crate) guest: bool,
     /// Whether the test is in the short list for CPUs that truly run at once.
     pub(crate) race: bool,
     /// Why the test makes the rare happen and asserts about it itself; otherwise no counter of the rare may move.
@@ -86,6 +88,10 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
             .on(2)
             .once()
             .in_user_mode(),
+        test("target-in-guest", guest::target)
+            .on(2)
+            .in_guest()
+            .answers("6-guest"),
         test("deferred-is-spared", deferred::is_spared).on(2),
         test("deferred-not-for-tables", deferred::not_for_tables).on(2),
         test("flush-from-interrupt", nested::from_interrupt)
@@ -239,6 +245,7 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         units: None,
         interrupts: false,
         user: false,
+        guest: false,
         race: false,
         rare: None,
         question: None,
@@ -278,6 +285,13 @@ impl<L> Test<L> {
 
     fn in_user_mode(self) -> Self {
         Self { user: true, ..self }
+    }
+
+    fn in_guest(self) -> Self {
+        Self {
+            guest: true,
+            ..self
+        }
     }
 
     fn race(self) -> Self {
@@ -329,6 +343,11 @@ impl<L> Test<L> {
         }
         if self.user && lab.user_mode().is_none() {
             return why.write_str("the machine has no user mode");
+        }
+        if let Err(reason) = lab.guest().map(|_| ())
+            && self.guest
+        {
+            return why.write_str(reason);
         }
         match (self.units, lab.units()) {
             (Some(_), None) => why.write_str("the machine lends no RAR units to tests"),

@@ -48,6 +48,8 @@ pub(crate) enum Assertion {
     Alike,
     /// The numbers of a measurement are there, and in order.
     Measured,
+    /// A guest runs to its end.
+    GuestEnds,
     /// An NMI that a CPU sends to itself comes.
     Arrived,
 }
@@ -102,6 +104,7 @@ const ALL: &[(Assertion, &str)] = &[
         "the unit serves the signal without delay",
     ),
     (Assertion::Alike, "the register says the same on every CPU"),
+    (Assertion::GuestEnds, "the guest runs to its end"),
     (
         Assertion::Measured,
         "the numbers of a measurement are there, and in order",

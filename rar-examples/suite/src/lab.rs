@@ -123,6 +123,13 @@ pub trait UserMode: Sync {
     fn leave(&self, cpu: CpuId);
 }
 
+/// Guests on this machine's processors, in whose address space the kernel's own code runs.
+pub trait Guest: Sync {
+    /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes, or `false` if the guest ended
+    /// in another way. Translations that an earlier guest has used are gone. Interrupts leave the guest, are handled, and it goes on.
+    fn run(&self, until: &dyn Fn() -> bool) -> bool;
+}
+
 /// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown under test.
 ///
 /// Every method acts on the CPU that calls it. No method but those whose text says so may flush or evict a translation of a
@@ -269,6 +276,15 @@ pub trait Lab: Sync {
     /// Returns this machine's user mode, if it has one.
     fn user_mode(&self) -> Option<&dyn UserMode> {
         None
+    }
+
+    /// Returns how this machine runs guests.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    fn guest(&self) -> Result<&dyn Guest, &'static str> {
+        Err("the machine runs no guests")
     }
 
     /// Returns the machine's RAR units, if it has any that tests may use in place of the driver.

@@ -25,8 +25,8 @@ mod units;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
-    Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page, PageFault,
-    Reach, Space, StoreKind, UserMode,
+    Access, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page,
+    PageFault, Reach, Space, StoreKind, UserMode,
 };
 pub use measure::{MEASUREMENTS, MOST_SAMPLES};
 pub use measurement::{BUCKETS, Histogram, Measurement, Method, State};

@@ -17,8 +17,8 @@ use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
 use rar_suite::{
-    Frame, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space, StoreKind,
-    Suite, Summary, Units, UserMode,
+    Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
+    StoreKind, Suite, Summary, Units, UserMode,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -31,7 +31,7 @@ use super::frames;
 use super::paging::{self, MapError};
 use super::{
     Kernel, KernelMachine, Once, apic, clock, irq, kernel, lost, percpu, probe,
-    set_interrupt_handler, smp, unit, vector, watchdog,
+    set_interrupt_handler, smp, unit, vector, vmx, watchdog,
 };
 
 const CPUS: usize = rar_suite::MAX_CPUS;
@@ -534,6 +534,10 @@ impl Lab for KernelLab {
 
     fn user_mode(&self) -> Option<&dyn UserMode> {
         Some(self)
+    }
+
+    fn guest(&self) -> Result<&dyn Guest, &'static str> {
+        vmx::obstacle().map_or(Ok(self), Err)
     }
 
     fn units(&self) -> Option<&dyn Units> {

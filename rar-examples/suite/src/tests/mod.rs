@@ -1,6 +1,7 @@
 //! The tests, one idea a file. Every CPU runs every line; [`Trial::step`](crate::trial::Trial::step) says who acts.
 
 pub(crate) mod deferred;
+pub(crate) mod guest;
 pub(crate) mod interrupts;
 pub(crate) mod large_page;
 pub(crate) mod membership;

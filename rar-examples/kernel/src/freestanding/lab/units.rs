@@ -6,15 +6,28 @@ use rar_payload::Payload;
 use rar_percpu::{CpuSet, SlotIndex};
 use rar_shootdown::Machine as _;
 use rar_suite::{
-    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, LongString, OddCommand,
-    Register, Space, Units,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Guest, Lab as _, LongString,
+    OddCommand, Register, Space, Units,
 };
 
 use super::{KernelLab, record, waiting};
-use crate::freestanding::{apic, kernel, nmi, percpu, probe, smp, unit};
+use crate::freestanding::{apic, kernel, nmi, percpu, probe, smp, unit, vmx};
+use crate::println;
 
 /// The CPUID leaf of address widths.
 const ADDRESS_WIDTHS: u32 = 0x8000_0008;
+
+impl Guest for KernelLab {
+    fn run(&self, until: &dyn Fn() -> bool) -> bool {
+        match vmx::run(until) {
+            Ok(()) => true,
+            Err(error) => {
+                println!("{error}");
+                false
+            }
+        }
+    }
+}
 
 impl Units for KernelLab {
     fn read(&self, register: Register) -> Result<u64, GeneralProtection> {
@@ -85,7 +98,7 @@ impl Units for KernelLab {
         match ability {
             // A boot processor of its own would go back to the firmware.
             Ability::Reset => unit::is_shim(),
-            Ability::Guest => false,
+            Ability::Guest => vmx::obstacle().is_none(),
             Ability::Pcids => kernel().is_some_and(crate::freestanding::Kernel::has_pcid),
             Ability::Record => record().is_some(),
             Ability::Mwait => waiting::has_mwait(),
@@ -100,8 +113,10 @@ impl Units for KernelLab {
         smp::reset();
     }
 
-    fn run_guest(&self, _: &dyn Fn() -> bool) {
-        self.give_up(format_args!("no guests here"));
+    fn run_guest(&self, until: &dyn Fn() -> bool) {
+        if !Guest::run(self, until) {
+            self.give_up(format_args!("the guest did not run to its end"));
+        }
     }
 
     fn send_odd(&self, command: OddCommand, to: u32) {

@@ -1,0 +1,100 @@
+//! Targets that run a guest with a tag of its own for translations, in the same address space.
+
+use core::cell::Cell;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+use crate::failure::Assertion::{Control, Flushed, GuestEnds, Mapped};
+use crate::failure::Place;
+use crate::lab::{Guest, Lab, Page, Reach};
+use crate::tests::remap::map_and_touch;
+use crate::trial::{Trial, Who, new_frame, new_value, old_value};
+
+const PAGE: Page = Page::Small(0);
+
+/// How many guests have cached the page.
+const CACHED: usize = 0;
+/// Set when its entry has been changed.
+const CHANGED: usize = 1;
+/// How many guests have shown that they use the old translation.
+const SHOWN: usize = 2;
+/// Set when the flush has returned.
+const FLUSHED: usize = 3;
+
+/// A flush of the host's translations while the targets run guests: the host must not use them any more.
+///
+/// *Observed*: what the guests use then. An instruction flushes the tag it runs under, which is the host's; of a RAR no source says it.
+pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
+    // A machine without guests skips the test.
+    let Ok(guest) = t.lab.guest() else { return };
+    let others = u64::from(t.lab.cpus()) - 1;
+    map_and_touch(t, 0, 1, Reach::Space);
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            let failed = || t.suite.failure.is_set();
+            let reached = |word, count| t.word(word).load(Acquire) >= count || failed();
+            t.wait_until("the guests", || reached(CACHED, others));
+            t.map(PAGE, new_frame(0));
+            t.word(CHANGED).store(1, Release);
+            t.wait_until("the guests' loads", || reached(SHOWN, others));
+            t.flush(t.pages(0, 1));
+            t.word(FLUSHED).store(1, Release);
+        } else {
+            stay(t, guest);
+        }
+    });
+    t.step(Who::Initiator, || {
+        let mut targets = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me);
+        let old = |cpu: u32| t.published(cpu).load(Acquire) == old_value(0);
+        let stale = targets.by_ref().filter(|cpu| old(*cpu)).count();
+        t.observe(format_args!(
+            "of {others} guests {stale} used the old translation after the host's was flushed"
+        ));
+    });
+    t.step(Who::Others, || {
+        t.expect_gone(PAGE, new_value(0));
+    });
+}
+
+/// What a guest does, one state after the other.
+#[derive(Clone, Copy)]
+enum State {
+    Entered,
+    Cached,
+    Shown,
+}
+
+fn stay<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) {
+    let state = Cell::new(State::Entered);
+    let at = Place::At(PAGE);
+    let load = || t.lab.load(PAGE, 0).unwrap_or(u64::MAX);
+    let ended = guest.run(&|| {
+        let is_set = |word| t.word(word).load(Acquire) != 0;
+        match state.get() {
+            State::Entered => {
+                t.assert(Mapped, at, old_value(0), load());
+                state.set(State::Cached);
+                t.word(CACHED).fetch_add(1, AcqRel);
+            }
+            State::Cached if is_set(CHANGED) => {
+                let found = load();
+                t.suite.control(t.me, found, new_value(0));
+                t.assert(Control, at, old_value(0), found);
+                state.set(State::Shown);
+                t.word(SHOWN).fetch_add(1, AcqRel);
+            }
+            State::Shown if is_set(FLUSHED) => {
+                let found = load();
+                t.published(t.me).store(found, Release);
+                if found != old_value(0) {
+                    t.assert(Flushed, at, new_value(0), found);
+                }
+                return true;
+            }
+            State::Cached | State::Shown => {}
+        }
+        t.suite.failure.is_set()
+    });
+    if !ended {
+        t.fail(GuestEnds, Place::Number(t.me), 1, 0);
+    }
+}
