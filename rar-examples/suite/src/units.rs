@@ -157,8 +157,9 @@ pub trait Units: Sync {
     /// Resets this CPU by INIT and brings it back to where it was, but for the registers of its unit, which are as INIT leaves them.
     fn reset(&self);
 
-    /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes.
-    fn run_guest(&self, until: &dyn Fn() -> bool);
+    /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes, or
+    /// `false` if the guest ended in another way.
+    fn run_guest(&self, until: &dyn Fn() -> bool) -> bool;
 
     /// Sends a command that no driver sends; `to` matters where no shorthand says who gets it.
     fn send_odd(&self, command: OddCommand, to: u32);

@@ -109,12 +109,13 @@ impl Units for SimLab<'_> {
         self.cpu().with_unit(|unit| unit.init());
     }
 
-    fn run_guest(&self, until: &dyn Fn() -> bool) {
+    fn run_guest(&self, until: &dyn Fn() -> bool) -> bool {
         self.cpu().set_guest(true);
         while !until() {
             step();
         }
         self.cpu().set_guest(false);
+        true
     }
 
     fn send_odd(&self, command: OddCommand, to: u32) {

@@ -113,10 +113,8 @@ impl Units for KernelLab {
         smp::reset();
     }
 
-    fn run_guest(&self, until: &dyn Fn() -> bool) {
-        if !Guest::run(self, until) {
-            self.give_up(format_args!("the guest did not run to its end"));
-        }
+    fn run_guest(&self, until: &dyn Fn() -> bool) -> bool {
+        Guest::run(self, until)
     }
 
     fn send_odd(&self, command: OddCommand, to: u32) {

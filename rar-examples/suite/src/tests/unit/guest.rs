@@ -3,6 +3,8 @@
 use core::cell::Cell;
 use core::sync::atomic::Ordering::Acquire;
 
+use crate::failure::Assertion::GuestEnds;
+use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, GO, READY, SERVING, without_driver};
@@ -23,12 +25,15 @@ pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
                 bench.announce(GO);
             } else {
                 let entered = Cell::new(false);
-                bench.units.run_guest(&|| {
+                let ended = bench.units.run_guest(&|| {
                     if !entered.replace(true) {
                         bench.announce(READY);
                     }
                     t.word(GO).load(Acquire) != 0 || t.suite.failure.is_set()
                 });
+                if !ended {
+                    t.fail(GuestEnds, Place::Number(t.me), 1, 0);
+                }
             }
         });
         t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
