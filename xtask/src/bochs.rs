@@ -118,7 +118,7 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
             return Err(format!("{name} has no record"));
         }
         for outcome in outcomes {
-            // Its INVPCID drops all but globals, whatever is named; and what guests use is an open question.
+            // Its INVPCID drops more than it names; and what guests use is an open question.
             let open = SPARING.contains(&name) || name == BEYOND_QEMU;
             if outcome != Outcome::Pass && !(open && outcome == Outcome::Observed) {
                 return Err(format!("{name}: {outcome:?}"));
