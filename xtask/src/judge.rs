@@ -290,7 +290,11 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
                     ));
                 }
             }
-            Record::Begin(_) | Record::Measurement(_) | Record::Test(_) | Record::Progress(_) => {}
+            Record::Begin(_)
+            | Record::Again(_)
+            | Record::Measurement(_)
+            | Record::Test(_)
+            | Record::Progress(_) => {}
         }
     }
     if verdict

@@ -113,6 +113,10 @@ impl GuestProgress {
                 self.last.clone_from(&test.name);
             }
             Record::Begin(_) | Record::Measurement(_) => {}
+            Record::Again(again) => line(&format!(
+                "  {}: {} begins again, initiator {}: {}",
+                self.label, again.name, again.initiator, again.why
+            )),
             Record::Progress(progress) => {
                 self.show(&format!(
                     "{} {}/{}",

@@ -15,6 +15,8 @@ pub(crate) enum Record {
     Start(Start),
     /// One test with one initiator begins.
     Begin(Begin),
+    /// It begins again.
+    Again(Again),
     /// One kind of flush was measured.
     Measurement(Measurement),
     /// One test with one initiator ended.
@@ -104,6 +106,17 @@ pub(crate) struct Begin {
     pub(crate) name: String,
     /// The CPU that initiates.
     pub(crate) initiator: u32,
+}
+
+/// Which test begins again, since a control was not seen.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub(crate) struct Again {
+    /// The test.
+    pub(crate) name: String,
+    /// The CPU that initiates.
+    pub(crate) initiator: u32,
+    /// What was not seen.
+    pub(crate) why: String,
 }
 
 /// How far a long test is.
@@ -210,6 +223,9 @@ impl Transcript {
             }
             Some(Record::Begin(begin)) => {
                 format!("{} (initiator {})", begin.name, begin.initiator)
+            }
+            Some(Record::Again(again)) => {
+                format!("{} (initiator {}) again", again.name, again.initiator)
             }
             Some(Record::Measurement(measurement)) => {
                 format!("the measurement after one by {}", measurement.method)

@@ -77,6 +77,8 @@ pub struct SimLab<'m> {
     /// For each space: which of its two page tables is in use.
     in_use: [AtomicU64; 2],
     spins: Vec<Spin>,
+    /// How many changes of an entry are still to drop what their CPU caches.
+    forgets: AtomicU64,
     emit: &'m (dyn Fn(&Record<'_>) + Sync),
 }
 
@@ -101,11 +103,19 @@ impl<'m> SimLab<'m> {
             members: (0..machine.cpus()).map(|_| Mutex::new(None)).collect(),
             in_use: [AtomicU64::new(0), AtomicU64::new(0)],
             spins: (0..machine.cpus()).map(|_| Spin::default()).collect(),
+            forgets: AtomicU64::new(0),
             emit,
         };
         lab.build(Space::First);
         lab.build(Space::Second);
         lab
+    }
+
+    /// Lets the first changes of entries drop everything that their CPU caches, as a small TLB may.
+    #[must_use]
+    pub fn forgetting(self, changes: u64) -> Self {
+        self.forgets.store(changes, Ordering::SeqCst);
+        self
     }
 
     /// Brings this CPU online and loads the first space. Every CPU calls it once, before it runs the suite.
@@ -291,6 +301,11 @@ impl<'m> Lab for SimLab<'m> {
             Page::Large => slot(large, LARGE, 21),
         };
         self.machine().memory.store(entry, leaf(mapping));
+        let left = self.forgets.load(Ordering::SeqCst);
+        if left > 0 {
+            self.forgets.store(left - 1, Ordering::SeqCst);
+            self.flush_own_tlb();
+        }
     }
 
     fn map_in_spare(&self, space: Space, page: u16, mapping: Option<Mapping>) {

@@ -18,6 +18,7 @@ fn run(config: Config, defect: Option<DriverDefect>, test: &str) -> Transcript {
             measure: Some(SAMPLES),
             ..Options::ALL
         },
+        forgets: 0,
         most_steps: 100_000_000,
         until_failure: false,
     };
@@ -110,6 +111,7 @@ fn nothing_is_measured_unless_it_is_asked_for() {
             storm_flushes: 1,
             ..Options::ALL
         },
+        forgets: 0,
         most_steps: 100_000_000,
         until_failure: false,
     };

@@ -27,6 +27,7 @@ fn run_on(name: &str, config: Config) -> Transcript {
             risky: true,
             ..Options::ALL
         },
+        forgets: 0,
         most_steps: 20_000_000,
         until_failure: false,
     };

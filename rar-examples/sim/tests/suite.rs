@@ -20,6 +20,7 @@ fn run(config: Config) -> Transcript {
         defect: None,
         seed: 1,
         options: ALL,
+        forgets: 0,
         most_steps: 1_000_000_000,
         until_failure: false,
     };
@@ -74,4 +75,34 @@ fn software_skips_the_tests_of_units() {
 fn a_run_repeats_itself() {
     let repeat = || run(lab::config(2)).tests;
     assert_eq!(repeat(), repeat());
+}
+
+#[test]
+fn a_control_that_is_not_seen_is_looked_for_again_and_then_fails() {
+    let run = |forgets| {
+        let run = SuiteRun {
+            config: lab::config(1),
+            defect: None,
+            seed: 1,
+            options: Options {
+                test: Some("one-page"),
+                measure: None,
+                ..ALL
+            },
+            forgets,
+            most_steps: 1_000_000,
+            until_failure: false,
+        };
+        let transcript = run.run();
+        assert_eq!(transcript.tests.len(), 1);
+        (transcript.again, transcript.tests[0].clone())
+    };
+    // An attempt changes the entry twice: to map the page, and to map it elsewhere.
+    for (forgets, again) in [(0, 0), (2, 1), (4, 2)] {
+        let (seen, test) = run(forgets);
+        assert_eq!((seen, test.outcome), (again, Outcome::Pass), "{test:?}");
+    }
+    let (again, test) = run(6);
+    assert_eq!((again, test.outcome), (2, Outcome::Fail));
+    assert!(test.why.starts_with("control:"), "{}", test.why);
 }

@@ -115,11 +115,13 @@ const ALL: &[(Assertion, &str)] = &[
     ),
 ];
 
+/// Something outlived its flush.
+const FATAL: [Assertion; 3] = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
+
 /// Returns whether the reason of a failure tells that something outlived its flush: the driver reported an end that was none.
 #[must_use]
 pub fn tells_of_stale_use(why: &str) -> bool {
-    let fatal = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
-    let mut texts = ALL.iter().filter(|(each, _)| fatal.contains(each));
+    let mut texts = ALL.iter().filter(|(each, _)| FATAL.contains(each));
     texts.any(|(_, text)| why.starts_with(text))
 }
 
@@ -127,6 +129,8 @@ pub fn tells_of_stale_use(why: &str) -> bool {
 #[derive(Debug)]
 pub(crate) struct FirstFailure {
     taken: AtomicBool,
+    /// Of any failure, not only the first.
+    fatal: AtomicBool,
     assertion: AtomicU32,
     cpu: AtomicU32,
     place: AtomicU32,
@@ -147,6 +151,7 @@ impl FirstFailure {
     pub(crate) const fn new() -> Self {
         Self {
             taken: AtomicBool::new(false),
+            fatal: AtomicBool::new(false),
             assertion: AtomicU32::new(0),
             cpu: AtomicU32::new(0),
             place: AtomicU32::new(0),
@@ -156,11 +161,19 @@ impl FirstFailure {
     }
 
     pub(crate) fn clear(&self) {
+        self.fatal.store(false, Ordering::Relaxed);
         self.taken.store(false, Ordering::Release);
     }
 
     pub(crate) fn is_set(&self) -> bool {
         self.taken.load(Ordering::Acquire)
+    }
+
+    /// Returns whether a control was not seen, before anything else failed, and nothing outlived its flush: nothing was shown.
+    pub(crate) fn shows_nothing(&self) -> bool {
+        let number = self.assertion.load(Ordering::Relaxed) as usize;
+        let first = ALL.get(number).map(|(assertion, _)| *assertion);
+        self.is_set() && first == Some(Assertion::Control) && !self.fatal.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(
@@ -171,6 +184,9 @@ impl FirstFailure {
         expected: u64,
         found: u64,
     ) {
+        if FATAL.contains(&assertion) {
+            self.fatal.store(true, Ordering::Relaxed);
+        }
         if self.taken.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -220,5 +236,33 @@ impl fmt::Display for FirstFailure {
             number => write!(f, "number {number}")?,
         }
         write!(f, ": expected {expected:#x}, found {found:#x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_control_shows_nothing_unless_something_outlived_its_flush() {
+        let after = |assertions: &[Assertion]| {
+            let failure = FirstFailure::new();
+            for assertion in assertions {
+                failure.set(*assertion, 1, Place::Number(2), 3, 4);
+            }
+            failure
+        };
+        assert!(!after(&[]).shows_nothing());
+        assert!(after(&[Assertion::Control, Assertion::Control]).shows_nothing());
+        assert!(after(&[Assertion::Control, Assertion::Counter]).shows_nothing());
+        for fatal in FATAL {
+            assert!(!after(&[Assertion::Control, fatal]).shows_nothing());
+            assert!(!after(&[fatal, Assertion::Control]).shows_nothing());
+        }
+        assert!(!after(&[Assertion::Precise, Assertion::Control]).shows_nothing());
+        let cleared = after(&[Assertion::Flushed]);
+        cleared.clear();
+        cleared.set(Assertion::Control, 1, Place::Number(2), 3, 4);
+        assert!(cleared.shows_nothing());
     }
 }

@@ -42,6 +42,15 @@ pub enum Record<'a> {
     },
     /// One kind of flush was measured; these come from within a test.
     Measurement(&'a Measurement),
+    /// A control was not seen, as a TLB may drop what it likes: the test begins again for this initiator.
+    Again {
+        /// The test.
+        name: &'a str,
+        /// The CPU that initiates the flush.
+        initiator: u32,
+        /// What was not seen.
+        why: &'a str,
+    },
     /// One test ended for one initiator.
     Test {
         /// The test.

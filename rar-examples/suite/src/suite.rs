@@ -1,7 +1,7 @@
 //! The suite: what all CPUs share, and the loop that each of them runs.
 
 use core::fmt::Write;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use rar_percpu::AtomicCpuSet;
 use rar_shootdown::Statistics;
@@ -23,6 +23,9 @@ pub(crate) type Why = Text<480>;
 
 /// How many flushes of each kind are measured if nobody says how many.
 const FEW_SAMPLES: u32 = 200;
+
+/// How often a run begins whose controls are not seen: a TLB may drop what it likes, and a host that is busy makes QEMU's small.
+const ATTEMPTS: u32 = 3;
 
 /// How many words tests have to talk to each other.
 const WORDS: usize = 8;
@@ -84,6 +87,8 @@ pub struct Suite {
     /// What the self-interrupt is to do.
     pub(crate) errand: AtomicU8,
     pub(crate) samples: Samples,
+    /// Whether the run that ended showed nothing, and begins again.
+    again: AtomicBool,
     controls: [ControlCell; MAX_CPUS],
     passed: AtomicU32,
     failed: AtomicU32,
@@ -114,6 +119,7 @@ impl Suite {
             words: [const { AtomicU64::new(0) }; WORDS],
             errand: AtomicU8::new(0),
             samples: Samples::new(),
+            again: AtomicBool::new(false),
             controls: [const {
                 ControlCell {
                     taken: AtomicU8::new(0),
@@ -132,7 +138,7 @@ impl Suite {
     ///
     /// The CPUs go through each test in step: every step of it is for some of them, and a barrier ends it. Each test passes if
     /// its assertions hold, its positive control was seen, and, but for the tests about them, no fallback and no second
-    /// signal was needed. A test that asks what no source answers ends with an observation in place of a pass.
+    /// signal was needed. A test whose control was not seen has shown nothing and begins again, a few times. A test that asks what no source answers ends with an observation in place of a pass.
     pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Summary {
         let chosen = || {
             catalogue::<L>()
@@ -156,9 +162,14 @@ impl Suite {
         }
         for test in chosen() {
             for initiator in 0..test.rounds.count(initiators) {
-                let trial = Trial::new(self, lab, test.name, me, initiator, options, phase);
-                self.run_once(lab, &trial, &test, options);
-                phase = trial.phase();
+                for attempt in 1..=ATTEMPTS {
+                    let trial = Trial::new(self, lab, test.name, me, initiator, options, phase);
+                    self.run_once(lab, &trial, &test, options, attempt);
+                    phase = trial.phase();
+                    if !self.again.load(Ordering::Acquire) {
+                        break;
+                    }
+                }
             }
         }
         let summary = Summary {
@@ -227,6 +238,7 @@ impl Suite {
         trial: &Trial<'_, L>,
         test: &Test<L>,
         options: &Options<'_>,
+        attempt: u32,
     ) {
         let mut obstacle = Text::new();
         // What does not fit is cut off.
@@ -249,9 +261,32 @@ impl Suite {
         }
         trial.barrier();
         if trial.me == trial.initiator {
-            self.judge(lab, trial, test, obstacle, &before);
+            let again =
+                attempt < ATTEMPTS && test.name != MEASUREMENTS && self.failure.shows_nothing();
+            self.again.store(again, Ordering::Release);
+            if again {
+                self.tell_again(lab, trial);
+            } else {
+                self.judge(lab, trial, test, obstacle, &before);
+            }
         }
         trial.barrier();
+    }
+
+    /// Forgets an attempt that showed nothing.
+    fn tell_again<L: Lab>(&self, lab: &L, trial: &Trial<'_, L>) {
+        let mut why = Why::new();
+        let _ = write!(why, "{}", self.failure);
+        lab.emit(&Record::Again {
+            name: trial.name,
+            initiator: trial.initiator,
+            why: why.as_str(),
+        });
+        for cell in &self.controls {
+            cell.taken.store(0, Ordering::Release);
+        }
+        self.flushes.store(0, Ordering::Release);
+        self.failure.clear();
     }
 
     fn judge<L: Lab>(

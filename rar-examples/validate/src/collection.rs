@@ -155,6 +155,16 @@ impl Collection {
                 }
                 None => self.dropped_measurements = self.dropped_measurements.saturating_add(1),
             },
+            Record::Again {
+                name,
+                initiator,
+                why,
+            } => self.happened(Happening {
+                kind: EventKind::Note,
+                cpu: Some(initiator),
+                test: Name::new(name),
+                text: Why::of(format_args!("begun again: {why}")),
+            }),
             _ => {}
         }
     }

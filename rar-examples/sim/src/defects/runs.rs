@@ -96,6 +96,7 @@ impl Test {
                 risky: true,
                 ..Options::ALL
             },
+            forgets: 0,
             most_steps: MOST_STEPS,
             until_failure: true,
         };

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rar_percpu::{Domain, PayloadTable, PerCpu};
 use rar_suite::{Measurement, Options, Outcome, Record, Suite};
@@ -24,6 +24,8 @@ pub struct SuiteRun<'a> {
     pub seed: u64,
     /// Which tests.
     pub options: Options<'a>,
+    /// How many changes of an entry drop what their CPU caches, too.
+    pub forgets: u64,
     /// A run that is longer has hung.
     pub most_steps: u64,
     /// Whether the first failure ends the run.
@@ -48,6 +50,8 @@ pub struct Ended {
 pub struct Transcript {
     /// Every test that ended, for each initiator.
     pub tests: Vec<Ended>,
+    /// How often a test began again, since a control was not seen.
+    pub again: u32,
     /// What was measured.
     pub measurements: Vec<Measurement>,
     /// Why the run did not come to its end, if nobody stopped it.
@@ -59,9 +63,12 @@ impl SuiteRun<'_> {
     #[must_use]
     pub fn run(&self) -> Transcript {
         let (tests, measurements) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
-        let broken_off = catch_unwind(AssertUnwindSafe(|| self.run_into(&tests, &measurements)));
+        let again = AtomicU32::new(0);
+        let run = || self.run_into(&tests, &again, &measurements);
+        let broken_off = catch_unwind(AssertUnwindSafe(run));
         Transcript {
             tests: tests.into_inner().unwrap_or_default(),
+            again: again.into_inner(),
             measurements: measurements.into_inner().unwrap_or_default(),
             broken_off: broken_off.unwrap_or_else(|panic| Some(reason_of(&*panic))),
         }
@@ -70,12 +77,16 @@ impl SuiteRun<'_> {
     fn run_into(
         &self,
         tests: &Mutex<Vec<Ended>>,
+        again: &AtomicU32,
         measurements: &Mutex<Vec<Measurement>>,
     ) -> Option<String> {
         let failed = AtomicBool::new(false);
         let emit = |record: &Record<'_>| {
             if let Record::Measurement(measurement) = record {
                 lock(measurements).push(**measurement);
+            }
+            if let Record::Again { .. } = record {
+                again.fetch_add(1, Ordering::Relaxed);
             }
             let Record::Test {
                 name,
@@ -108,7 +119,8 @@ impl SuiteRun<'_> {
         };
         let boundary = Boundary::with_defect(&machine, self.defect);
         let suite = Suite::new();
-        let lab: SimLab<'_> = SimLab::new(&suite, &boundary, support, STEPS, &emit);
+        let lab: SimLab<'_> =
+            SimLab::new(&suite, &boundary, support, STEPS, &emit).forgetting(self.forgets);
         let enough = || self.until_failure && failed.load(Ordering::Acquire);
         let end = machine.run(
             self.seed,
