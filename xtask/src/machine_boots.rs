@@ -71,6 +71,10 @@ pub(crate) fn boot_all(
             time: begin.elapsed(),
         };
         eprintln!("{}: {}", machine.name, row.word());
+        // The others may take long.
+        if let Some(why) = row.result.as_ref().err().and_then(|why| why.lines().next()) {
+            eprintln!("  {why}");
+        }
         Ok(row)
     })?;
     println!("{}", render(&rows));
