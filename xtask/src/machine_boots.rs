@@ -186,7 +186,10 @@ fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
     }
     if kernel_verdict(finished) != Some("holds") {
         let verdict = kernel_verdict(finished);
-        return Err(format!("the kernel's verdict is {verdict:?}"));
+        let violated = lines.iter().filter(|line| line.starts_with("VIOLATED "));
+        let violated: Vec<_> = violated.map(String::as_str).collect();
+        let violated = violated.join("; ");
+        return Err(format!("the kernel's verdict is {verdict:?}: {violated}"));
     }
     let bytes = serial_report(&finished.transcript)?;
     let report = Report::read(&bytes, &[]);
@@ -279,7 +282,8 @@ mod tests {
         let told = ["verdict: holds", FAREWELL];
         assert!(why(&told, PASSED).contains("did not reset"));
         assert!(why(&told, 0).contains("no report"));
-        assert!(why(&["verdict: VIOLATED", FAREWELL], 0).contains("VIOLATED"));
+        let violated = ["VIOLATED storm, CPU 0", "verdict: VIOLATED", FAREWELL];
+        assert!(why(&violated, 0).contains("storm, CPU 0"));
         // A report that says too little.
         let report = lines(EndReason::Complete);
         let mut said: Vec<_> = report.iter().map(String::as_str).collect();
