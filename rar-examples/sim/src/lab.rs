@@ -31,6 +31,9 @@ use crate::schedule;
 /// Room for every page under test in both spaces, so that no stale translation is evicted.
 pub const TLB: usize = 1200;
 
+/// The test that the simulated machine cannot run: the loads of its guests are not cached.
+pub const BEYOND: &str = "target-in-guest";
+
 /// The first page under test: its page table decides nothing else.
 const REGION: u64 = 0x4000_0000;
 /// The one large page.

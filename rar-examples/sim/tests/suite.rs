@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rar_sim::lab::{self, SimLab, SuiteRun, Transcript};
+use rar_sim::lab::{self, BEYOND, SimLab, SuiteRun, Transcript};
 use rar_sim::machine::{Backend, Config};
 use rar_suite::{Options, Outcome, Suite};
 
@@ -42,9 +42,6 @@ fn names(transcript: &Transcript, outcome: Outcome) -> BTreeSet<&str> {
         .map(|test| test.name.as_str())
         .collect()
 }
-
-/// What the simulated machine cannot do: the loads of its guests are not cached.
-const BEYOND: &str = "target-in-guest";
 
 #[test]
 fn hardware_passes_every_test() {

@@ -417,16 +417,8 @@ impl Lab for KernelLab {
 
     fn flush_own_tlb(&self) {
         use rar_percpu::LocalTlb as _;
-        self.warm_up.keep_large(|| {
-            self.shootdown
-                .machine()
-                .tlb()
-                .flush_everything(&percpu::pin())
-        });
-        self.shootdown
-            .machine()
-            .tlb()
-            .flush_everything(&percpu::pin());
+        let tlb = self.shootdown.machine().tlb();
+        self.warm_up.empty(|| tlb.flush_everything(&percpu::pin()));
         if let Some(record) = record() {
             self.executed(percpu::this().id())
                 .store(record.total(), Ordering::Relaxed);

@@ -16,6 +16,8 @@ const IN_FLIGHT: u16 = 70;
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
     let slots = u16::try_from(t.lab.shootdown().entries()).unwrap_or(IN_FLIGHT);
     start_then_wait(t, 0, slots.min(IN_FLIGHT), 0);
+    // Nothing of it may crowd out what follows.
+    t.step(Who::All, || t.lab.flush_own_tlb());
     start_then_wait(t, 100, IN_FLIGHT, IN_FLIGHT.saturating_sub(slots));
 }
 

@@ -49,17 +49,20 @@ impl WarmUp {
         })
     }
 
-    /// Makes the table of this CPU large if that was not done just now. `flush` flushes all of it; what is cached is lost.
-    pub(super) fn keep_large(&self, flush: impl Fn()) {
+    /// Empties the table of this CPU by `flush`, and makes it large if that was not done just now.
+    ///
+    /// The flush that makes it large is the last one: it begins QEMU's time anew without anything used, and another one after
+    /// 100 ms, which are soon over on a busy host, would make the table small again.
+    pub(super) fn empty(&self, flush: impl Fn()) {
         let number = percpu::this().number();
         let Some(last) = self.last.get(percpu::this().id().index()) else {
-            return;
+            return flush();
         };
         let now = clock::now();
         if now.wrapping_sub(last.load(Ordering::Relaxed))
             < INTERVAL_MILLISECONDS * clock::ticks_per_millisecond()
         {
-            return;
+            return flush();
         }
         for _ in 0..MAXIMUM_ROUNDS {
             let survived = self.canary_survives(number, TestFrames::aliases());
