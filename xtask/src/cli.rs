@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::fault::EXIT_CODES;
-use crate::machines;
+use crate::image::machines;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::fmt;
@@ -224,7 +224,7 @@ pub(crate) struct QemuArgs {
     #[arg(long, conflicts_with = "thread")]
     pub(crate) deterministic: bool,
     /// Break every RAR unit of the shim in this way, `all`: in each way in turn, and print which tests tell of it
-    #[arg(long, value_name = "NAME", hide = true, value_parser = crate::qemu_defects::name,
+    #[arg(long, value_name = "NAME", hide = true, value_parser = crate::qemu::defects::name,
           conflicts_with_all = ["backend", "test", "json", "thread", "deterministic", "sabotage"])]
     pub(crate) defect: Option<String>,
     /// Apply this patch to a copy of the workspace and check that a test notices
@@ -306,7 +306,7 @@ pub(crate) struct ImageArgs {
           conflicts_with_all = ["run", "output", "netboot", "options"])]
     pub(crate) machines: Vec<String>,
     /// Boot the image with units of the shim that are broken in this way, `all`: in each way in turn, and judge what each report says
-    #[arg(long, value_name = "NAME", value_parser = crate::qemu_defects::name,
+    #[arg(long, value_name = "NAME", value_parser = crate::qemu::defects::name,
           conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
     pub(crate) defect: Option<String>,
     #[command(flatten)]

@@ -2,9 +2,9 @@
 
 use crate::command::{Cmd, Shell, utf8};
 use crate::fault::{Fault, Reason};
-use crate::guest;
-use crate::judge::{Ending, PASSED};
 use crate::kernel;
+use crate::qemu::guest;
+use crate::qemu::judge::{Ending, PASSED};
 use crate::setup::Qemu;
 use crate::workspace::Workspace;
 use anyhow::Result;

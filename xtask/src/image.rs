@@ -1,19 +1,28 @@
 //! The boot image: built, described, and booted in QEMU.
 
+pub(crate) mod bochs;
+pub(crate) mod boot_records;
+pub(crate) mod boot_report;
+pub(crate) mod boots;
+pub(crate) mod defects;
+pub(crate) mod grub;
+pub(crate) mod machine;
+pub(crate) mod machine_boots;
+pub(crate) mod machines;
+pub(crate) mod photos;
+pub(crate) mod qmp;
+
+use self::grub::Menu;
+use self::machine::Files;
+use self::qmp::{Photographer, Seen};
 use crate::cli::{Boot, ImageArgs, MachineArgs};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
-use crate::grub::{self, Menu};
-use crate::guest::{self, Finished};
-use crate::image_defects;
-use crate::judge::{Ending, PASSED};
 use crate::kernel;
-use crate::machine::{self, Files};
-use crate::machine_boots;
-use crate::machines;
 use crate::progress::Step;
 use crate::qemu;
-use crate::qmp::{Photographer, Seen};
+use crate::qemu::guest::{self, Finished};
+use crate::qemu::judge::{Ending, PASSED};
 use crate::setup::{self, Firmware, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
@@ -29,7 +38,7 @@ pub(crate) const KERNEL: &str = "rar-validate";
 /// Runs `cargo xtask image`.
 pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
     if let Some(defect) = &args.defect {
-        return image_defects::command(defect, shell);
+        return defects::command(defect, shell);
     }
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {

@@ -1,56 +1,31 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
-mod also;
 mod arrows;
-mod bochs;
-mod boot_records;
-mod boot_report;
-mod boots;
 mod cargo;
 mod cli;
 mod code_rules;
 mod command;
-mod copy;
 mod defects;
 mod defmt;
 mod disasm;
-mod doubt;
 mod elf;
 mod example;
 mod fault;
-mod grub;
-mod guest;
 mod host;
 mod image;
-mod image_defects;
 mod interrupt;
-mod judge;
 mod kernel;
 mod lanes;
 mod loom;
-mod machine;
-mod machine_boots;
-mod machines;
-mod measurements;
-mod models;
-mod mutant;
 mod outside;
-mod patch;
-mod photos;
-mod plan;
 mod progress;
 mod qemu;
-mod qemu_defects;
-mod qmp;
-mod races;
-mod records;
 mod report;
 mod report_page;
 mod sabotage;
 mod setup;
 mod sim;
 mod stages;
-mod told;
 mod workspace;
 
 use anyhow::Result;
@@ -78,7 +53,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Test(args) => stages::command(args, shell),
         Subcommands::Qemu(args) => qemu::command(args, shell),
         Subcommands::Image(args) => image::command(args, shell),
-        Subcommands::Bochs(args) => bochs::command(args, shell),
+        Subcommands::Bochs(args) => image::bochs::command(args, shell),
         Subcommands::Setup(args) => setup(*args, shell),
         Subcommands::Loom(args) => loom::command(args, shell),
         Subcommands::Sim(args) => sim::command("sim", args, shell),

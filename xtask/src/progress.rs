@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::command::Shell;
-use crate::records::Record;
+use crate::qemu::records::Record;
 
 /// The live lines, one below the other where several things run at once.
 static LIVE: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);

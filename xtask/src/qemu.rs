@@ -1,18 +1,27 @@
 //! The main job: builds the test kernel, boots it, judges it, reports.
 
+pub(crate) mod also;
+pub(crate) mod defects;
+pub(crate) mod doubt;
+pub(crate) mod guest;
+pub(crate) mod judge;
+pub(crate) mod measurements;
+pub(crate) mod plan;
+pub(crate) mod records;
+pub(crate) mod told;
+
+use self::guest::Finished;
+use self::judge::{Ending, judge};
+use self::measurements::Measurement;
+use self::plan::Run;
+use self::records::{JsonLine, Record};
 use crate::cli::{QemuArgs, Thread};
 use crate::command::{Shell, utf8};
 use crate::defmt;
 use crate::fault::{Fault, Reason};
-use crate::guest::{self, Finished};
-use crate::judge::{Ending, judge};
 use crate::kernel;
 use crate::lanes;
-use crate::measurements::Measurement;
-use crate::plan::{self, Run};
 use crate::progress::{self, GuestProgress, Step};
-use crate::qemu_defects;
-use crate::records::{JsonLine, Record};
 use crate::report::{self, Report};
 use crate::sabotage;
 use crate::setup::{self, Install, Qemu};
@@ -42,7 +51,7 @@ pub(crate) fn command(args: &QemuArgs, shell: Shell) -> Result<()> {
     let logs = Logs::new(args, &workspace)?;
     let kernel = build(&workspace, &kernel::target(&workspace), shell)?;
     if let Some(defect) = &args.defect {
-        return qemu_defects::command(defect, args, &qemu, &kernel, shell);
+        return defects::command(defect, args, &qemu, &kernel, shell);
     }
     if args.deterministic {
         println!(
@@ -391,9 +400,9 @@ impl JsonFile {
 mod tests {
     use super::*;
 
+    use self::records::tests::{START, TEST, second};
     use crate::cli::{Cli, Subcommands};
     use crate::command::Cmd;
-    use crate::records::tests::{START, TEST, second};
     use clap::Parser as _;
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;

@@ -1,9 +1,9 @@
 //! The table at the end of a run.
 
-use crate::judge::{JudgedTest, Verdict};
-use crate::measurements;
-use crate::plan::Run;
-use crate::records::Outcome;
+use crate::qemu::judge::{JudgedTest, Verdict};
+use crate::qemu::measurements;
+use crate::qemu::plan::Run;
+use crate::qemu::records::Outcome;
 use comfy_table::{CellAlignment, Table, presets};
 
 /// The longest line of a log that is shown, in characters.
@@ -232,8 +232,8 @@ pub(crate) fn tail<'a>(
 mod tests {
     use super::*;
     use crate::cli::{Apic, Backend, Thread};
-    use crate::plan::Tests;
-    use crate::records::TestRecord;
+    use crate::qemu::plan::Tests;
+    use crate::qemu::records::TestRecord;
 
     fn judged(name: &str, initiator: u32, outcome: Outcome) -> JudgedTest {
         let record = TestRecord {

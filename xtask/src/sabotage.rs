@@ -1,16 +1,20 @@
 //! Shows that the tests notice: a small patch breaks a copy of the workspace, and the right test must fail.
 
+pub(crate) mod copy;
+pub(crate) mod models;
+pub(crate) mod mutant;
+pub(crate) mod patch;
+pub(crate) mod races;
+
+use self::patch::{Kind, Sabotage};
 use crate::cli::{Apic, Backend, QemuArgs, SabotageArgs, Thread};
 use crate::command::Shell;
-use crate::copy;
 use crate::fault::{Fault, Reason, reason_of};
-use crate::judge::JudgedTest;
 use crate::kernel;
-use crate::models;
-use crate::patch::{Kind, Sabotage};
-use crate::plan::{self, Run, Tests};
+use crate::qemu::judge::JudgedTest;
+use crate::qemu::plan::{self, Run, Tests};
+use crate::qemu::records::Outcome;
 use crate::qemu::{self, Logs};
-use crate::records::Outcome;
 use crate::report::{Report, table};
 use crate::setup::Qemu;
 use crate::sim;
@@ -459,8 +463,8 @@ fn load_all(workspace: &Workspace) -> Result<Vec<Sabotage>> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, Subcommands};
-    use crate::judge::Verdict;
-    use crate::records::TestRecord;
+    use crate::qemu::judge::Verdict;
+    use crate::qemu::records::TestRecord;
     use clap::Parser as _;
 
     fn report(tests: &[(&str, Outcome)], faults: &[&str]) -> Vec<Report> {

@@ -1,8 +1,6 @@
 //! `cargo xtask test`: everything, stage by stage.
 
 use crate::arrows;
-use crate::bochs;
-use crate::boots;
 use crate::cargo::cargo;
 use crate::cli::{Apic, Backend, BochsArgs, CiArgs, Stage, TestArgs, Thread};
 use crate::command::Shell;
@@ -12,15 +10,17 @@ use crate::example;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
 use crate::image;
-use crate::image_defects;
+use crate::image::bochs;
+use crate::image::boots;
+use crate::image::defects as image_defects;
+use crate::image::machines;
 use crate::kernel;
 use crate::loom::{self, Mutants};
-use crate::machines;
 use crate::outside;
-use crate::plan::{Run, Tests};
 use crate::progress::Step;
+use crate::qemu::defects as qemu_defects;
+use crate::qemu::plan::{Run, Tests};
 use crate::qemu::{self, Logs};
-use crate::qemu_defects;
 use crate::report::{self, Count, table};
 use crate::sabotage;
 use crate::setup::{self, Qemu};

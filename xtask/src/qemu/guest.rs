@@ -2,8 +2,8 @@
 
 use crate::command::{Cmd, Shell};
 use crate::interrupt;
-use crate::judge::Ending;
-use crate::records::{Line, Record, Transcript};
+use crate::qemu::judge::Ending;
+use crate::qemu::records::{Line, Record, Transcript};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
@@ -125,7 +125,7 @@ fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::tests::{START, TEST};
+    use crate::qemu::records::tests::{START, TEST};
 
     fn guest(script: &str, limit: Duration) -> Finished {
         run(

@@ -1,8 +1,8 @@
 //! Which test tells of which broken RAR unit in QEMU.
 
-use crate::also::{Also, also};
 use crate::cli::Thread;
-use crate::records::Outcome;
+use crate::qemu::also::{Also, also};
+use crate::qemu::records::Outcome;
 use rar_model::Defect;
 use std::collections::BTreeSet;
 
@@ -160,7 +160,7 @@ fn observes(seen: &[Seen], test: &str, words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::FUNCTIONAL;
+    use crate::qemu::plan::FUNCTIONAL;
 
     fn seen(test: &str, outcome: Outcome, why: &str) -> Seen {
         Seen {

@@ -1,18 +1,18 @@
 //! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
 
-use crate::boot_report::serial_report;
 use crate::cli::{Boot, MachineArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
-use crate::grub::{self, Menu};
 use crate::image;
+use crate::image::boot_report::serial_report;
+use crate::image::grub::{self, Menu};
 use crate::lanes;
 use crate::qemu;
-use crate::qemu_defects;
-use crate::records::Outcome;
+use crate::qemu::defects as qemu_defects;
+use crate::qemu::records::Outcome;
+use crate::qemu::told::{self, Seen};
 use crate::report::{Count, table};
 use crate::setup::{self, Install, Qemu};
-use crate::told::{self, Seen};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
 use rar_model::Defect;

@@ -1,8 +1,8 @@
 //! Judges one run of a guest: what it said and how it ended, strictly.
 
-use crate::doubt::{all_initiate, doubt};
-use crate::measurements::{MEASUREMENTS, Measurement};
-use crate::records::{Outcome, Record, TestRecord, Transcript};
+use crate::qemu::doubt::{all_initiate, doubt};
+use crate::qemu::measurements::{MEASUREMENTS, Measurement};
+use crate::qemu::records::{Outcome, Record, TestRecord, Transcript};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -377,9 +377,9 @@ fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doubt::WITH_FALLBACK;
-    use crate::measurements::tests::MEASUREMENT;
-    use crate::records::tests::{START, TEST, complete, second};
+    use crate::qemu::doubt::WITH_FALLBACK;
+    use crate::qemu::measurements::tests::MEASUREMENT;
+    use crate::qemu::records::tests::{START, TEST, complete, second};
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
 

@@ -1,9 +1,9 @@
 //! The machines that the image is booted on: what is odd about each, and what it has to show there.
 
-use crate::boot_report::Wanted;
 use crate::cli::{Backend, Boot, MachineArgs, Thread};
-use crate::machine;
-use crate::plan::Run;
+use crate::image::boot_report::Wanted;
+use crate::image::machine;
+use crate::qemu::plan::Run;
 use clap::builder::PossibleValuesParser;
 use rar_report::{Backend as Named, Firmware};
 
@@ -484,7 +484,7 @@ mod tests {
 
     #[test]
     fn the_page_lists_every_machine() {
-        let page = include_str!("../../docs/validating.md");
+        let page = include_str!("../../../docs/validating.md");
         let rows: Vec<_> = page
             .lines()
             .skip_while(|line| !line.starts_with("| name | machine |"))

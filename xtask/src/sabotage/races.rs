@@ -1,7 +1,7 @@
 //! The races of the protocol, each with its loom model and the mutants that the model catches.
 
-use crate::patch::{Kind, Sabotage};
 use crate::report::table;
+use crate::sabotage::patch::{Kind, Sabotage};
 use comfy_table::Table;
 
 /// A race that must have a model and a mutant.

@@ -2,13 +2,13 @@
 
 use crate::cli::{Backend, BochsArgs};
 use crate::command::{Cmd, Shell, utf8};
-use crate::doubt::SPARING;
 use crate::fault::{Fault, Reason};
-use crate::grub::{self, Menu};
-use crate::guest::{self, Finished};
+use crate::image::grub::{self, Menu};
 use crate::image::{self, kernel_verdict};
-use crate::plan::{BEYOND_QEMU, Run};
-use crate::records::{Outcome, Record};
+use crate::qemu::doubt::SPARING;
+use crate::qemu::guest::{self, Finished};
+use crate::qemu::plan::{BEYOND_QEMU, Run};
+use crate::qemu::records::{Outcome, Record};
 use crate::setup::{self, Bochs, Install};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
@@ -132,11 +132,11 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Ending;
-    use crate::records::{Line, Transcript};
+    use crate::qemu::judge::Ending;
+    use crate::qemu::records::{Line, Transcript};
 
     fn finished(outcome: &str, verdict: &str, pcids: &str) -> Finished {
-        let test = crate::records::tests::TEST;
+        let test = crate::qemu::records::tests::TEST;
         let line = |text: String| Line {
             text,
             complete: true,

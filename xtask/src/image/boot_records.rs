@@ -1,9 +1,9 @@
 //! The report of a boot of the image against the records of its serial line: both tell of the same tests.
 
-use crate::boot_report::Wanted;
-use crate::judge::{Ending, PASSED, judge};
-use crate::measurements::Measurement;
-use crate::records::{Outcome, Record, TestRecord, Transcript};
+use crate::image::boot_report::Wanted;
+use crate::qemu::judge::{Ending, PASSED, judge};
+use crate::qemu::measurements::Measurement;
+use crate::qemu::records::{Outcome, Record, TestRecord, Transcript};
 use crate::report::Count;
 use rar_report::{Outcome as Told, TestResult};
 use rar_report_page::Report;
@@ -167,7 +167,7 @@ fn sections(whole: &Transcript) -> Vec<Transcript> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot_report::tests::transcript;
+    use crate::image::boot_report::tests::transcript;
     use rar_report::Backend;
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn every_number_of_a_measurement_is_compared() {
-        use crate::measurements::tests::measurement;
+        use crate::qemu::measurements::tests::measurement;
         use rar_report::{Histogram, Measurement as Latency, Method};
         let mut histogram = Histogram::new();
         [8, 9, 10]
@@ -270,7 +270,7 @@ mod tests {
 
     #[test]
     fn each_backend_is_a_section() {
-        use crate::records::tests::{START, TEST};
+        use crate::qemu::records::tests::{START, TEST};
         const END: &str = r#"@ {"type":"end","passed":1,"failed":0,"skipped":0}"#;
         let lines = [START, TEST, END, START, TEST].map(str::to_owned);
         let lengths: Vec<_> = sections(&transcript(&lines))

@@ -2,7 +2,7 @@
 
 use crate::cli::{Boot, MachineArgs};
 use crate::command::{Cmd, utf8};
-use crate::plan::escape;
+use crate::qemu::plan::escape;
 use crate::setup::Firmware;
 use anyhow::Result;
 use std::path::Path;

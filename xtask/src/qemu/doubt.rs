@@ -1,8 +1,8 @@
 //! Why the record of a test that passed is not believed.
 
-use crate::judge::Expectation;
-use crate::measurements::MEASUREMENTS;
-use crate::records::{Outcome, TestRecord};
+use crate::qemu::judge::Expectation;
+use crate::qemu::measurements::MEASUREMENTS;
+use crate::qemu::records::{Outcome, TestRecord};
 
 /// A record lists the controls of so many CPUs, which keeps its line short.
 const LISTED_CPUS: u32 = 64;

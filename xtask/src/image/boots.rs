@@ -1,16 +1,16 @@
 //! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end early.
 
-use crate::boot_report::serial_report;
 use crate::cli::{Boot, MachineArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
-use crate::grub::{self, Menu};
-use crate::guest::Finished;
+use crate::image::boot_report::serial_report;
+use crate::image::defects;
+use crate::image::grub::{self, Menu};
+use crate::image::machine_boots;
+use crate::image::machines::{CATALOGUE, When};
 use crate::image::{self, kernel_verdict};
-use crate::image_defects;
-use crate::judge::{Ending, PASSED};
-use crate::machine_boots;
-use crate::machines::{CATALOGUE, When};
+use crate::qemu::guest::Finished;
+use crate::qemu::judge::{Ending, PASSED};
 use crate::report::Count;
 use crate::setup::{self, Install, Qemu};
 use crate::workspace::Workspace;
@@ -109,7 +109,7 @@ pub(crate) fn stage(
     let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, shell)?;
     total.add(count);
     wrong.extend(failure.map(|error| error.to_string()));
-    let (count, failure) = image_defects::stage(&elf, emulator, shell)?;
+    let (count, failure) = defects::stage(&elf, emulator, shell)?;
     total.add(count);
     wrong.extend(failure.map(|error| error.to_string()));
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
@@ -172,7 +172,7 @@ fn whole_report(finished: &Finished, reason: EndReason) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{Line, Transcript};
+    use crate::qemu::records::{Line, Transcript};
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let mut transcript = Transcript::default();
@@ -199,7 +199,7 @@ mod tests {
             "vrar      4 hold, 0 violated, 0 observed, 0 not run, not to the end",
             "verdict: INCOMPLETE",
         ];
-        let lines = crate::boot_report::tests::lines(rar_report::EndReason::CpusLost);
+        let lines = crate::image::boot_report::tests::lines(rar_report::EndReason::CpusLost);
         let mut told = told.to_vec();
         told.extend(lines.iter().map(String::as_str));
         assert_eq!(

@@ -1,9 +1,9 @@
 //! The pages of a report, photographed in several ways and read by two decoders: what people do who have nothing but a screen.
 
-use crate::boot_report::{open, serial_report};
 use crate::command::{Cmd, Shell, utf8};
-use crate::qmp::Page;
-use crate::records::Transcript;
+use crate::image::boot_report::{open, serial_report};
+use crate::image::qmp::Page;
+use crate::qemu::records::Transcript;
 use crate::report::Count;
 use crate::setup::{self, Install};
 use anyhow::{Context as _, Error, Result, bail, ensure};
@@ -136,7 +136,7 @@ fn zbarimg(program: &Path, photos: &[Picture], shell: Shell) -> Result<Vec<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot_report::tests::transcript;
+    use crate::image::boot_report::tests::transcript;
     use rar_report::{EndReason, Fact, Parts, Record, SerialLine, Symbol, Writer, seal};
     use serde_json::Value;
 

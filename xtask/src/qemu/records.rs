@@ -1,6 +1,6 @@
 //! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
 
-use crate::measurements::Measurement;
+use crate::qemu::measurements::Measurement;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

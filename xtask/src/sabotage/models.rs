@@ -3,7 +3,7 @@
 use crate::cargo::{cargo, with_rustflags};
 use crate::command::{Cmd, Shell};
 use crate::fault::{Fault, Reason};
-use crate::mutant;
+use crate::sabotage::mutant;
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
 use std::fs;

@@ -1,17 +1,17 @@
 //! Boots the image on machines of the catalogue, and judges what each shows.
 
-use crate::boot_records::by_records;
-use crate::boot_report::{faults, open, serial_report};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
-use crate::grub::{self, Menu};
-use crate::guest::Finished;
+use crate::image::boot_records::by_records;
+use crate::image::boot_report::{faults, open, serial_report};
+use crate::image::grub::{self, Menu};
+use crate::image::machine;
+use crate::image::machines::{Odd, ToldTo};
+use crate::image::photos;
 use crate::image::{self, kernel_verdict};
-use crate::judge::{Ending, PANICKED, PASSED};
 use crate::lanes;
-use crate::machine;
-use crate::machines::{Odd, ToldTo};
-use crate::photos;
+use crate::qemu::guest::Finished;
+use crate::qemu::judge::{Ending, PANICKED, PASSED};
 use crate::report::{Count, table, tail};
 use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
@@ -233,8 +233,8 @@ fn none(wrong: Vec<String>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boot_report::tests::{lines, transcript};
-    use crate::machines::CATALOGUE;
+    use crate::image::boot_report::tests::{lines, transcript};
+    use crate::image::machines::CATALOGUE;
     use rar_report::EndReason;
 
     fn finished(lines: &[&str], code: i32) -> Finished {

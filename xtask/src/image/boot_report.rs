@@ -1,8 +1,8 @@
 //! The report of a boot of the image, read as its readers read it, and judged by itself.
 
-use crate::judge::Expectation;
-use crate::measurements::MEASUREMENTS;
-use crate::records::Transcript;
+use crate::qemu::judge::Expectation;
+use crate::qemu::measurements::MEASUREMENTS;
+use crate::qemu::records::Transcript;
 use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
 use rar_report_page::{Report, Sealed, Verdict, assemble, scan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,8 +194,8 @@ fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>
 pub(crate) mod tests {
     use super::*;
     use crate::cli::Backend as Asked;
-    use crate::plan::Run;
-    use crate::records::Line;
+    use crate::qemu::plan::Run;
+    use crate::qemu::records::Line;
     use rar_report::{
         EndReason, Event, Machine, Parts, Record as Entry, RegisterRead, Registers, SerialLine,
         Symbol, TestResult, Writer, seal,

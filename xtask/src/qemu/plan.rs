@@ -2,7 +2,7 @@
 
 use crate::cli::{Apic, Backend, QemuArgs, Thread};
 use crate::command::{Cmd, utf8};
-use crate::judge::Expectation;
+use crate::qemu::judge::Expectation;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;

@@ -3,11 +3,11 @@
 use crate::cli::{Apic, Backend, QemuArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
-use crate::plan::{Run, Tests};
+use crate::qemu::plan::{Run, Tests};
+use crate::qemu::told::{self, Seen};
 use crate::qemu::{self, Logs};
 use crate::report::table;
 use crate::setup::Qemu;
-use crate::told::{self, Seen};
 use anyhow::Result;
 use rar_model::Defect;
 use std::path::Path;
