@@ -1,5 +1,7 @@
 //! Work that keeps one core busy each, done on all cores at once.
 
+use crate::cli::Thread;
+use crate::interrupt;
 use anyhow::Result;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +26,7 @@ pub(crate) fn each<T: Sync, R: Send>(
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = items.get(index) else { break };
-            let result = work(lane, item);
+            let result = interrupt::check().and_then(|()| work(lane, item));
             if result.is_err() {
                 next.store(items.len(), Ordering::Relaxed);
             }
@@ -45,6 +47,24 @@ pub(crate) fn each<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// As [`each`] with a lane for each core, for machines: one whose CPUs take turns keeps one core busy; one with threads wants them all, and
+/// runs alone, after the others.
+pub(crate) fn by_thread<T: Sync, R: Send>(
+    items: &[T],
+    thread: impl Fn(&T) -> Thread,
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let (turns, threads): (Vec<_>, Vec<_>) = items
+        .iter()
+        .enumerate()
+        .partition(|(_, item)| thread(item) == Thread::Single);
+    let one = |_, &(number, item): &(usize, &T)| Ok((number, work(item)?));
+    let mut done = each(&turns, cores(), one)?;
+    done.extend(each(&threads, 1, one)?);
+    done.sort_by_key(|&(number, _)| number);
+    Ok(done.into_iter().map(|(_, result)| result).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +82,25 @@ mod tests {
             assert_eq!(each(&items, lanes, slower_first).unwrap(), items);
         }
         assert_eq!(each(&[], 2, slower_first).unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn machines_with_threads_run_last_and_results_keep_their_order() {
+        let begun = Mutex::new(Vec::new());
+        let items = [Thread::Multi, Thread::Single, Thread::Multi, Thread::Single];
+        let numbered: Vec<_> = items.into_iter().zip(0..).collect();
+        let results = by_thread(
+            &numbered,
+            |(thread, _)| *thread,
+            |&(thread, number)| {
+                begun.lock().unwrap().push(thread);
+                Ok(number)
+            },
+        );
+        assert_eq!(results.unwrap(), [0, 1, 2, 3]);
+        let begun = begun.into_inner().unwrap();
+        assert_eq!(begun[..2], [Thread::Single; 2]);
+        assert_eq!(begun[2..], [Thread::Multi; 2]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use self::judge::{Ending, judge};
 use self::measurements::Measurement;
 use self::plan::Run;
 use self::records::{JsonLine, Record};
-use crate::cli::{QemuArgs, Thread};
+use crate::cli::QemuArgs;
 use crate::command::{Shell, utf8};
 use crate::defmt;
 use crate::fault::{Fault, Reason};
@@ -93,22 +93,15 @@ pub(crate) fn run_all(
 ) -> Result<Vec<Report>> {
     let elf = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
     let numbered: Vec<_> = runs.iter().enumerate().collect();
-    let one = |_, &(number, run): &(usize, &Run)| {
-        let base = logs.dir().join(format!("{number}-{}", run.label()));
-        let judged = run_one(qemu, kernel, &elf, run, &base, shell)?;
-        Ok((number, judged))
-    };
-    // A machine whose CPUs take turns keeps one core busy; one with threads wants them all.
-    let (turns, threads): (Vec<_>, Vec<_>) = numbered
-        .into_iter()
-        .partition(|(_, run)| run.thread == Thread::Single);
-    let mut judged = lanes::each(&turns, lanes::cores(), one)?;
-    judged.extend(lanes::each(&threads, 1, one)?);
-    judged.sort_by_key(|&(number, _)| number);
-    Ok(judged
-        .into_iter()
-        .flat_map(|(_, reports)| reports)
-        .collect())
+    let judged = lanes::by_thread(
+        &numbered,
+        |(_, run)| run.thread,
+        |&(number, run)| {
+            let base = logs.dir().join(format!("{number}-{}", run.label()));
+            run_one(qemu, kernel, &elf, run, &base, shell)
+        },
+    )?;
+    Ok(judged.into_iter().flatten().collect())
 }
 
 /// Makes one run and judges it; its logs go into files that begin with `base`.

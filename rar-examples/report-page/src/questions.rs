@@ -81,7 +81,13 @@ impl<'a> Answer<'a> {
     fn of(report: &Report<'a>, backend: Backend, tests: &[&'static str]) -> Self {
         let asked = |test: &&'static str| Asked {
             test,
-            outcome: report.result(backend, test).map(|result| result.outcome),
+            outcome: report
+                .result(backend, test)
+                .map(|result| result.outcome)
+                // What an interrupt did answers no question about RAR.
+                .filter(|outcome| {
+                    backend != Backend::Software || matches!(outcome, Outcome::NotRun(_))
+                }),
         };
         let tests: Vec<_> = tests.iter().map(asked).collect();
         Self {

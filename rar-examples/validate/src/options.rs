@@ -313,7 +313,7 @@ impl<'a> Options<'a> {
         Some(())
     }
 
-    /// Returns whether a backend is to run where the machine has it. The shim runs only when it is named, or an AMD processor can do nothing else.
+    /// Returns whether a backend is to run where the machine has it: those that are named, or all.
     #[must_use]
     pub fn wants(&self, backend: Backend) -> bool {
         match (self.run, self.backends) {

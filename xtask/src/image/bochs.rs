@@ -7,6 +7,7 @@ use crate::image::grub::{self, Menu};
 use crate::image::{self, kernel_verdict};
 use crate::qemu::doubt::SPARING;
 use crate::qemu::guest::{self, Finished};
+use crate::qemu::judge::Ending;
 use crate::qemu::plan::{BEYOND_QEMU, Run};
 use crate::qemu::records::{Outcome, Record};
 use crate::setup::{self, Bochs, Install};
@@ -97,6 +98,12 @@ fn bochs_command(bochs: &Bochs, args: &BochsArgs, folder: &Path, iso: &Path) -> 
 
 /// Returns how many tests passed, or what is wrong.
 fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
+    if matches!(finished.ending, Ending::TimedOut(_) | Ending::Signalled(_)) {
+        return Err(format!(
+            "Bochs did not end by itself: {:?}",
+            finished.ending
+        ));
+    }
     if kernel_verdict(finished) != Some("holds") {
         let verdict = kernel_verdict(finished);
         return Err(format!("the kernel's verdict is {verdict:?}"));

@@ -213,10 +213,13 @@ pub(crate) mod tests {
 
     /// Returns the lines of a short report.
     pub(crate) fn lines(reason: EndReason) -> Vec<String> {
-        let bytes = written(
-            &[result("vrar", "one-page"), result("vrar", "storm")],
-            reason,
-        );
+        lines_with(&[], reason)
+    }
+
+    /// Returns the lines of a short report with these entries, too.
+    pub(crate) fn lines_with(more: &[Entry<'_>], reason: EndReason) -> Vec<String> {
+        let short = [result("vrar", "one-page"), result("vrar", "storm")];
+        let bytes = written(&[&short, more].concat(), reason);
         let mut sealed = vec![0; 1 << 16];
         let sealed = seal(&bytes, &mut sealed).unwrap();
         let parts = Parts::new(sealed, 7, Symbol::new(5).unwrap()).unwrap();

@@ -15,7 +15,7 @@ use crate::report::Count;
 use crate::setup::{self, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
-use rar_report::EndReason;
+use rar_report::{EndReason, Event, EventKind};
 use rar_report_page::Report;
 use std::time::Instant;
 
@@ -129,7 +129,12 @@ fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
     said("in test pages-64 (initiator 0); not there: CPU 2")?;
     said("CPU 2 does not answer, not even an NMI")?;
     said("vrar      4 hold")?;
-    incomplete(finished, EndReason::CpusLost)
+    let told = [
+        Happened(EventKind::OptionIgnored, None, "", "bogus"),
+        Happened(EventKind::Hung, None, "pages-64", "not there: CPU 2"),
+        Happened(EventKind::CpuSilent, Some(2), "pages-64", "CPU 2"),
+    ];
+    incomplete(finished, EndReason::CpusLost, &told)
 }
 
 /// The watchdog ended the run, and the report says in which test.
@@ -138,12 +143,17 @@ fn names_the_test(_: &Case, finished: &Finished) -> Result<Count, String> {
     if !finished.transcript.lines.contains(&ended) {
         return Err(format!("it does not say `{ended}`"));
     }
-    incomplete(finished, EndReason::Hung)
+    let told = [Happened(EventKind::Hung, None, "storm", "watchdog")];
+    incomplete(finished, EndReason::Hung, &told)
 }
 
-/// The report of a run that ended early says so.
-fn incomplete(finished: &Finished, reason: EndReason) -> Result<Count, String> {
-    whole_report(finished, reason)?;
+/// What a report has to tell: the kind of event, its CPU if one is wanted, its test, and words of its text.
+#[derive(Clone, Copy, Debug)]
+struct Happened(EventKind, Option<u32>, &'static str, &'static str);
+
+/// The report of a run that ended early says so, and what happened.
+fn incomplete(finished: &Finished, reason: EndReason, told: &[Happened]) -> Result<Count, String> {
+    whole_report(finished, reason, told)?;
     if kernel_verdict(finished) != Some("INCOMPLETE") {
         return Err("the kernel's verdict is not INCOMPLETE".to_owned());
     }
@@ -156,10 +166,24 @@ fn incomplete(finished: &Finished, reason: EndReason) -> Result<Count, String> {
     })
 }
 
-/// There is a report, which nothing was left out of, and which ends for that reason.
-fn whole_report(finished: &Finished, reason: EndReason) -> Result<(), String> {
+/// There is a report, which nothing was left out of, which tells what happened, and which ends for that reason.
+fn whole_report(finished: &Finished, reason: EndReason, told: &[Happened]) -> Result<(), String> {
     let bytes = serial_report(&finished.transcript)?;
     let report = Report::read(&bytes, &[]);
+    for wanted in told {
+        let Happened(kind, cpu, test, words) = *wanted;
+        let is_it = |event: &Event<'_>| {
+            (event.kind, event.test) == (kind, test)
+                && (cpu.is_none() || event.cpu == cpu)
+                && event.text.contains(words)
+        };
+        if !report.events.iter().any(is_it) {
+            return Err(format!(
+                "the report does not tell of {wanted:?}, but of {:?}",
+                report.events
+            ));
+        }
+    }
     match report.end {
         Some(end) if end.reason == reason && report.problems.is_empty() => Ok(()),
         end => Err(format!(
@@ -172,7 +196,9 @@ fn whole_report(finished: &Finished, reason: EndReason) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::boot_report::tests::lines_with;
     use crate::qemu::records::{Line, Transcript};
+    use rar_report::Record;
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let mut transcript = Transcript::default();
@@ -199,21 +225,51 @@ mod tests {
             "vrar      4 hold, 0 violated, 0 observed, 0 not run, not to the end",
             "verdict: INCOMPLETE",
         ];
-        let lines = crate::image::boot_report::tests::lines(rar_report::EndReason::CpusLost);
-        let mut told = told.to_vec();
-        told.extend(lines.iter().map(String::as_str));
-        assert_eq!(
-            names_the_lost(&stops, &finished(&told, 35)).map(|count| count.passed),
-            Ok(1)
-        );
-        assert!(names_the_lost(&stops, &finished(&told, 33)).is_err());
+        let event = |kind, cpu, test, text| {
+            Record::Event(Event {
+                kind,
+                cpu,
+                backend: None,
+                test,
+                text,
+            })
+        };
+        let events = [
+            event(
+                EventKind::OptionIgnored,
+                None,
+                "",
+                "option bogus is unknown",
+            ),
+            event(
+                EventKind::Hung,
+                Some(1),
+                "pages-64",
+                "waited; not there: CPU 2",
+            ),
+            event(EventKind::CpuSilent, Some(2), "pages-64", "CPU 2 is silent"),
+        ];
+        let judged = |told: &[&str], events: &[Record<'_>], code| {
+            let lines = lines_with(events, EndReason::CpusLost);
+            let all: Vec<_> = told
+                .iter()
+                .copied()
+                .chain(lines.iter().map(String::as_str))
+                .collect();
+            names_the_lost(&stops, &finished(&all, code)).map(|count| count.passed)
+        };
+        assert_eq!(judged(&told, &events, 35), Ok(1));
+        assert!(judged(&told, &events, 33).is_err());
         for missing in 0..told.len() {
-            let mut less = told.clone();
+            let mut less = told.to_vec();
             less.remove(missing);
-            assert!(
-                names_the_lost(&stops, &finished(&less, 35)).is_err(),
-                "{missing}"
-            );
+            assert!(judged(&less, &events, 35).is_err(), "{missing}");
         }
+        for missing in 0..events.len() {
+            let mut less = events.to_vec();
+            let gone = less.remove(missing);
+            assert!(judged(&told, &less, 35).is_err(), "{gone:?}");
+        }
+        assert!(names_the_lost(&stops, &finished(&told, 35)).is_err());
     }
 }

@@ -1,14 +1,16 @@
 //! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
 
-use crate::cli::{Boot, MachineArgs, Thread};
+use crate::cli::{Backend as Asked, Boot, MachineArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
 use crate::image;
 use crate::image::boot_report::serial_report;
 use crate::image::grub::{self, Menu};
 use crate::lanes;
+use crate::progress;
 use crate::qemu;
 use crate::qemu::defects as qemu_defects;
+use crate::qemu::plan::Run;
 use crate::qemu::records::Outcome;
 use crate::qemu::told::{self, Seen};
 use crate::report::{Count, table};
@@ -16,12 +18,13 @@ use crate::setup::{self, Install, Qemu};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
 use rar_model::Defect;
-use rar_report::{Backend, EndReason, Outcome as Says};
+use rar_report::{Backend, EndReason, EventKind, Outcome as Says};
 use rar_report_page::{Report, Verdict};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 const CPUS: u32 = 2;
+const FLUSHES: u32 = 20;
 /// A broken unit may cost every flush its deadline.
 const TIMEOUT_SECONDS: u64 = 300;
 /// A longer list of tests is counted, not shown.
@@ -91,16 +94,16 @@ fn boot_all(
     emulator: &Qemu,
     shell: Shell,
 ) -> Result<(Count, Option<Error>)> {
-    let rows = lanes::each(cases, lanes::cores(), |_, case| {
-        let row = boot(case, elf, emulator, shell)?;
-        eprintln!(
-            "{}: {} in {:.1} s",
-            row.name,
-            row.word(),
-            row.took.as_secs_f64()
-        );
-        Ok(row)
-    })?;
+    let rows = lanes::by_thread(
+        cases,
+        |case| case.thread,
+        |case| {
+            let row = boot(case, elf, emulator, shell)?;
+            let seconds = row.took.as_secs_f64();
+            progress::line(&format!("{}: {} in {seconds:.1} s", row.name, row.word()));
+            Ok(row)
+        },
+    )?;
     let mut shown = table(&["defect", "the report", "violated"]);
     for row in &rows {
         shown.add_row([row.name.to_owned(), row.word().to_owned(), row.listed()]);
@@ -138,8 +141,9 @@ impl Row {
 
 impl Case {
     fn options(&self) -> String {
-        let mut words =
-            vec!["run=quick backends=vrar initiators=1 flushes=20 measure=off".to_owned()];
+        let mut words = vec![format!(
+            "run=quick backends=vrar initiators=1 flushes={FLUSHES} measure=off"
+        )];
         words.extend(self.defect.map(|defect| format!("defect={defect}")));
         // Where host threads race, a target may take longer.
         words.extend((self.thread == Thread::Single).then(|| "deadline=20".to_owned()));
@@ -197,11 +201,32 @@ fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<Strin
         false => Verdict::Violated,
     };
     let ended = report.end.map(|end| end.reason);
-    let missing = case
-        .tests
+    let list = Run::functional(Asked::Vrar, CPUS, FLUSHES, 1)
+        .expectation()
+        .list;
+    let asked = if case.tests.is_empty() {
+        list
+    } else {
+        case.tests.as_slice()
+    };
+    let missing = asked
         .iter()
         .find(|test| !seen.iter().any(|one| one.test == **test));
-    let verdict = if ended != Some(EndReason::Complete) || !report.problems.is_empty() {
+    let expected = [EventKind::BackendUnavailable, EventKind::Note];
+    let mut events = report.events.iter();
+    let strange = events.find(|event| !expected.contains(&event.kind));
+    let options = report.machine.map_or("", |machine| machine.options);
+    let verdict = if options != case.options() {
+        Err(format!(
+            "the kernel was told `{options}`, not `{}`",
+            case.options()
+        ))
+    } else if let Some(event) = strange {
+        Err(format!(
+            "the report tells of {:?}: {}",
+            event.kind, event.text
+        ))
+    } else if ended != Some(EndReason::Complete) || !report.problems.is_empty() {
         Err(format!(
             "the report ends with {ended:?}: {}",
             report.problems.join("; ")
@@ -243,13 +268,15 @@ fn seen(report: &Report<'_>) -> Vec<Seen> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rar_report::{Record, TestResult, Writer};
+    use rar_report::{Event, Machine, Record, TestResult, Writer};
 
-    const LARGE: Case = Case {
-        defect: Some(Defect::StrideSameSizeOnly),
-        thread: Thread::Single,
-        tests: Vec::new(),
-    };
+    fn large(tests: &[&'static str]) -> Case {
+        Case {
+            defect: Some(Defect::StrideSameSizeOnly),
+            thread: Thread::Single,
+            tests: tests.to_vec(),
+        }
+    }
 
     /// Returns what becomes of a report with these results.
     fn judged(
@@ -257,8 +284,21 @@ mod tests {
         results: &[(Backend, &str, Says<'_>)],
         reason: EndReason,
     ) -> Result<String, String> {
+        judged_with(case, results, &[], reason)
+    }
+
+    fn judged_with(
+        case: &Case,
+        results: &[(Backend, &str, Says<'_>)],
+        more: &[Record<'_>],
+        reason: EndReason,
+    ) -> Result<String, String> {
         let mut memory = vec![0; 1 << 14];
         let mut writer = Writer::new(&mut memory, 7, "test");
+        writer.push(&Record::Machine(Machine {
+            options: &case.options(),
+            ..Machine::default()
+        }));
         for &(backend, name, outcome) in results {
             writer.push(&Record::Result(TestResult {
                 backend,
@@ -268,6 +308,9 @@ mod tests {
                 fallbacks: 0,
                 resignals: 0,
             }));
+        }
+        for record in more {
+            writer.push(record);
         }
         judge(case, &Report::read(writer.finish(reason), &[])).0
     }
@@ -281,34 +324,55 @@ mod tests {
     fn only_the_right_test_of_the_right_backend_in_a_whole_report_counts() {
         let told = (Backend::Vrar, "unit-small-stride", STALE);
         let whole = (Backend::Vrar, "large-page", Says::Holds);
-        let right = judged(&LARGE, &[told, whole], EndReason::Complete);
+        let case = &large(&["large-page"]);
+        let right = judged(case, &[told, whole], EndReason::Complete);
         assert_eq!(right, Ok("violated: unit-small-stride".to_owned()));
-        assert!(judged(&LARGE, &[told, whole], EndReason::Hung).is_err());
-        assert!(judged(&LARGE, &[whole], EndReason::Complete).is_err());
+        assert!(judged(case, &[told, whole], EndReason::Hung).is_err());
+        assert!(judged(case, &[whole], EndReason::Complete).is_err());
         let elsewhere = (Backend::Software, "unit-small-stride", STALE);
-        assert!(judged(&LARGE, &[elsewhere, whole], EndReason::Complete).is_err());
+        assert!(judged(case, &[elsewhere, whole], EndReason::Complete).is_err());
         let stray = (Backend::Vrar, "storm", STALE);
-        let why = judged(&LARGE, &[told, stray], EndReason::Complete).unwrap_err();
+        let why = judged(case, &[told, whole, stray], EndReason::Complete).unwrap_err();
         assert!(why.contains("storm"), "{why}");
     }
 
     #[test]
     fn a_test_that_was_asked_for_has_a_result() {
-        let case = Case {
-            tests: vec!["unit-small-stride", "large-page"],
-            ..LARGE
-        };
+        let case = large(&["unit-small-stride", "large-page"]);
         let told = (Backend::Vrar, "unit-small-stride", STALE);
         let why = judged(&case, &[told], EndReason::Complete).unwrap_err();
         assert!(why.contains("no result of large-page"), "{why}");
+        let why = judged(&large(&[]), &[told], EndReason::Complete).unwrap_err();
+        assert!(why.contains("no result of "), "{why}");
+    }
+
+    #[test]
+    fn a_kernel_that_did_not_hear_of_the_defect_has_shown_nothing() {
+        let told = (Backend::Vrar, "unit-small-stride", STALE);
+        let case = large(&["unit-small-stride"]);
+        let ignored = Record::Event(Event {
+            kind: EventKind::OptionIgnored,
+            cpu: None,
+            backend: None,
+            test: "",
+            text: "defect= makes no sense",
+        });
+        let other = Record::Machine(Machine {
+            options: "run=quick",
+            ..Machine::default()
+        });
+        assert!(judged_with(&case, &[told], &[], EndReason::Complete).is_ok());
+        for more in [ignored, other] {
+            assert!(
+                judged_with(&case, &[told], &[more], EndReason::Complete).is_err(),
+                "{more:?}"
+            );
+        }
     }
 
     #[test]
     fn options_say_what_is_broken_and_what_runs() {
-        let case = Case {
-            tests: vec!["one-page", "storm"],
-            ..LARGE
-        };
+        let case = large(&["one-page", "storm"]);
         let options = case.options();
         for words in [
             "backends=vrar",
@@ -320,7 +384,7 @@ mod tests {
         }
         let whole = Case {
             defect: None,
-            ..LARGE
+            ..large(&[])
         }
         .options();
         assert!(

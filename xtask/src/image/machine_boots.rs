@@ -1,7 +1,7 @@
 //! Boots the image on machines of the catalogue, and judges what each shows.
 
 use crate::command::Shell;
-use crate::fault::{Fault, Reason};
+use crate::fault::{Fault, Reason, reason_of};
 use crate::image::boot_records::by_records;
 use crate::image::boot_report::{faults, open, serial_report};
 use crate::image::grub::{self, Menu};
@@ -10,6 +10,7 @@ use crate::image::machines::{Odd, ToldTo};
 use crate::image::photos;
 use crate::image::{self, kernel_verdict};
 use crate::lanes;
+use crate::progress;
 use crate::qemu::guest::Finished;
 use crate::qemu::judge::{Ending, PANICKED, PASSED};
 use crate::report::{Count, table, tail};
@@ -70,11 +71,12 @@ pub(crate) fn boot_all(
             result,
             time: begin.elapsed(),
         };
-        eprintln!("{}: {}", machine.name, row.word());
+        let mut said = format!("{}: {}", machine.name, row.word());
         // The others may take long.
         if let Some(why) = row.result.as_ref().err().and_then(|why| why.lines().next()) {
-            eprintln!("  {why}");
+            said.push_str(&format!("\n  {why}"));
         }
+        progress::line(&said);
         Ok(row)
     })?;
     println!("{}", render(&rows));
@@ -132,11 +134,17 @@ fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result
             let codes: Vec<_> = seen.pages.iter().map(|page| page.text.as_str()).collect();
             screen(odd, finished.ending, &codes)
         }
-        ToldTo::Both => serial(odd, &finished).and_then(|mut count| {
-            let photos = photos::check(&finished.transcript, &seen.pages, shell);
-            count.add(photos.map_err(|why| format!("the screen: {why:#}"))?);
-            Ok(count)
-        }),
+        ToldTo::Both => match serial(odd, &finished) {
+            Ok(mut count) => match photos::check(&finished.transcript, &seen.pages, shell) {
+                Ok(photos) => {
+                    count.add(photos);
+                    Ok(count)
+                }
+                Err(error) if reason_of(&error) == Reason::Interrupted => return Err(error),
+                Err(why) => Err(format!("the screen: {why:#}")),
+            },
+            failed => failed,
+        },
         ToldTo::Refused(why) => refused(why, &finished),
     };
     Ok(judged.map_err(|why| {

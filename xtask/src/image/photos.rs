@@ -3,6 +3,7 @@
 use crate::command::{Cmd, Shell, utf8};
 use crate::image::boot_report::{open, serial_report};
 use crate::image::qmp::Page;
+use crate::interrupt;
 use crate::qemu::records::Transcript;
 use crate::report::Count;
 use crate::setup::{self, Install};
@@ -66,6 +67,7 @@ fn judge(
     let (head, _) = PartHead::read(&first.text).context("a page without a part")?;
     let mut count = Count::default();
     for shot in SHOTS {
+        interrupt::check()?;
         let photos: Vec<_> = pages.iter().map(|page| shot.take(&page.picture)).collect();
         for (decoder, texts) in read(&photos)? {
             same(&texts, &serial).with_context(|| format!("{}, by {decoder}", shot.name))?;
