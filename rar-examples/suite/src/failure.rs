@@ -115,6 +115,8 @@ const ALL: &[(Assertion, &str)] = &[
     ),
 ];
 
+/// Nothing was shown: the stale translation was not there to be flushed, or the processor did not do what the test is built on.
+const IDLE: [Assertion; 3] = [Assertion::Control, Assertion::GuestEnds, Assertion::Arrived];
 /// Something outlived its flush.
 const FATAL: [Assertion; 3] = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
 
@@ -129,8 +131,8 @@ pub fn tells_of_stale_use(why: &str) -> bool {
 #[derive(Debug)]
 pub(crate) struct FirstFailure {
     taken: AtomicBool,
-    /// Of any failure, not only the first.
-    fatal: AtomicBool,
+    /// Of any failure, not only the first: not one of those that show nothing.
+    shown: AtomicBool,
     assertion: AtomicU32,
     cpu: AtomicU32,
     place: AtomicU32,
@@ -151,7 +153,7 @@ impl FirstFailure {
     pub(crate) const fn new() -> Self {
         Self {
             taken: AtomicBool::new(false),
-            fatal: AtomicBool::new(false),
+            shown: AtomicBool::new(false),
             assertion: AtomicU32::new(0),
             cpu: AtomicU32::new(0),
             place: AtomicU32::new(0),
@@ -161,7 +163,7 @@ impl FirstFailure {
     }
 
     pub(crate) fn clear(&self) {
-        self.fatal.store(false, Ordering::Relaxed);
+        self.shown.store(false, Ordering::Relaxed);
         self.taken.store(false, Ordering::Release);
     }
 
@@ -169,11 +171,9 @@ impl FirstFailure {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Returns whether a control was not seen, before anything else failed, and nothing outlived its flush: nothing was shown.
+    /// Returns whether a control was not seen, or the like, and no other assertion failed: nothing was shown.
     pub(crate) fn shows_nothing(&self) -> bool {
-        let number = self.assertion.load(Ordering::Relaxed) as usize;
-        let first = ALL.get(number).map(|(assertion, _)| *assertion);
-        self.is_set() && first == Some(Assertion::Control) && !self.fatal.load(Ordering::Relaxed)
+        self.is_set() && !self.shown.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(
@@ -184,8 +184,8 @@ impl FirstFailure {
         expected: u64,
         found: u64,
     ) {
-        if FATAL.contains(&assertion) {
-            self.fatal.store(true, Ordering::Relaxed);
+        if !IDLE.contains(&assertion) {
+            self.shown.store(true, Ordering::Relaxed);
         }
         if self.taken.swap(true, Ordering::AcqRel) {
             return;
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_control_shows_nothing_unless_something_outlived_its_flush() {
+    fn a_missing_control_shows_nothing_unless_something_else_failed() {
         let after = |assertions: &[Assertion]| {
             let failure = FirstFailure::new();
             for assertion in assertions {
@@ -254,12 +254,17 @@ mod tests {
         };
         assert!(!after(&[]).shows_nothing());
         assert!(after(&[Assertion::Control, Assertion::Control]).shows_nothing());
-        assert!(after(&[Assertion::Control, Assertion::Counter]).shows_nothing());
-        for fatal in FATAL {
-            assert!(!after(&[Assertion::Control, fatal]).shows_nothing());
-            assert!(!after(&[fatal, Assertion::Control]).shows_nothing());
+        for (assertion, _) in ALL {
+            let idle = IDLE.contains(assertion);
+            assert_eq!(
+                after(&[Assertion::Control, *assertion]).shows_nothing(),
+                idle
+            );
+            assert_eq!(
+                after(&[*assertion, Assertion::Control]).shows_nothing(),
+                idle
+            );
         }
-        assert!(!after(&[Assertion::Precise, Assertion::Control]).shows_nothing());
         let cleared = after(&[Assertion::Flushed]);
         cleared.clear();
         cleared.set(Assertion::Control, 1, Place::Number(2), 3, 4);

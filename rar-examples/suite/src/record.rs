@@ -106,9 +106,9 @@ pub struct Control {
 pub enum Outcome {
     /// Every assertion held, and every control was seen.
     Pass,
-    /// An assertion did not hold, or a control was not seen.
+    /// An assertion did not hold.
     Fail,
-    /// The machine has too few CPUs for the test, or lacks what it needs.
+    /// The machine has too few CPUs for the test, or lacks what it needs; or no control was seen, so that nothing was shown.
     Skipped,
     /// Every assertion held, and what was seen is no matter of right and wrong: no source says what is to be seen.
     Observed,

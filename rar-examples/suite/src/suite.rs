@@ -89,6 +89,8 @@ pub struct Suite {
     pub(crate) samples: Samples,
     /// Whether the run that ended showed nothing, and begins again.
     again: AtomicBool,
+    /// Whether a CPU cannot take part in the run.
+    obstacle: AtomicBool,
     controls: [ControlCell; MAX_CPUS],
     passed: AtomicU32,
     failed: AtomicU32,
@@ -120,6 +122,7 @@ impl Suite {
             errand: AtomicU8::new(0),
             samples: Samples::new(),
             again: AtomicBool::new(false),
+            obstacle: AtomicBool::new(false),
             controls: [const {
                 ControlCell {
                     taken: AtomicU8::new(0),
@@ -138,7 +141,8 @@ impl Suite {
     ///
     /// The CPUs go through each test in step: every step of it is for some of them, and a barrier ends it. Each test passes if
     /// its assertions hold, its positive control was seen, and, but for the tests about them, no fallback and no second
-    /// signal was needed. A test whose control was not seen has shown nothing and begins again, a few times. A test that asks what no source answers ends with an observation in place of a pass.
+    /// signal was needed. A test whose control was not seen has shown nothing and begins again, a few times; in the end it counts as
+    /// skipped. A test that asks what no source answers ends with an observation in place of a pass.
     pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Summary {
         let chosen = || {
             catalogue::<L>()
@@ -250,23 +254,37 @@ impl Suite {
                 initiator,
             });
         }
+        // What one CPU lacks none can run: all take part in every barrier.
+        if !obstacle.as_str().is_empty() {
+            self.obstacle.store(true, Ordering::Release);
+        }
         trial.settle();
         let before = Before {
             statistics: lab.shootdown().statistics(),
             offences: lab.offences(),
         };
         trial.barrier();
-        if obstacle.as_str().is_empty() {
+        if !self.obstacle.load(Ordering::Acquire) {
             (test.run)(trial);
         }
         trial.barrier();
         if trial.me == trial.initiator {
-            let again =
-                attempt < ATTEMPTS && test.name != MEASUREMENTS && self.failure.shows_nothing();
+            let idle = self.failure.shows_nothing() && is_clean(lab, test, &before);
+            let again = idle && attempt < ATTEMPTS && test.name != MEASUREMENTS;
             self.again.store(again, Ordering::Release);
             if again {
                 self.tell_again(lab, trial);
             } else {
+                if obstacle.as_str().is_empty() && self.obstacle.load(Ordering::Acquire) {
+                    let _ = obstacle.write_str("another CPU cannot run it");
+                } else if idle {
+                    let _ = write!(
+                        obstacle,
+                        "nothing was shown, though tried {attempt} times: {}",
+                        self.failure
+                    );
+                }
+                self.obstacle.store(false, Ordering::Release);
                 self.judge(lab, trial, test, obstacle, &before);
             }
         }
@@ -372,6 +390,13 @@ impl Suite {
         });
         self.failure.clear();
     }
+}
+
+/// Returns whether the signal path did all the work since then, and nothing of units that they need not bear.
+fn is_clean<L: Lab>(lab: &L, test: &Test<L>, before: &Before) -> bool {
+    let after = lab.shootdown().statistics();
+    let usual = test.rare.is_some() || rare(&after) == rare(&before.statistics);
+    usual && (test.units.is_some() || lab.offences().count == before.offences.count)
 }
 
 /// What is compared after a test.

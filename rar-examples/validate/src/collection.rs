@@ -187,9 +187,17 @@ impl Collection {
         self.rows.get_mut(self.count.checked_sub(1)?)
     }
 
-    /// Takes in something that happened beside the tests.
+    /// Takes in something that happened beside the tests. Notes leave room for what is worse.
     pub fn happened(&mut self, happening: Happening) {
-        match self.events.get_mut(self.event_count) {
+        let room = match happening.kind {
+            EventKind::Note => MOST_EVENTS / 2,
+            _ => MOST_EVENTS,
+        };
+        match self
+            .events
+            .get_mut(..room)
+            .and_then(|room| room.get_mut(self.event_count))
+        {
             Some(place) => {
                 *place = (self.backend, Some(happening));
                 self.event_count += 1;

@@ -10,6 +10,8 @@ use crate::lab::{Access, Lab, Page, Reach, UserMode};
 use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 
 const PAGE: Page = Page::Small(0);
+/// Set when the flush has returned.
+const FLUSHED: usize = 0;
 /// How many targets are in the loop when the flush comes. An emulator that lets its CPUs take turns gives each of them a whole turn.
 const LOOPING: u32 = 2;
 /// How many loads of a target must find the old value before the flush.
@@ -49,7 +51,10 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
         } else if t.distance() <= LOOPING {
             let found = user.spin(PAGE, old_value(0), MILLISECONDS);
             t.published(t.me).store(1, Release);
-            t.assert(Flushed, at, new_value(0), found);
+            // Without a flush the old value is right.
+            if found != old_value(0) || t.word(FLUSHED).load(Acquire) != 0 {
+                t.assert(Flushed, at, new_value(0), found);
+            }
         }
     });
     t.step(Who::All, || {
@@ -70,10 +75,14 @@ fn flush_under_loads<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode) {
     for cpu in looping() {
         await_rounds(t, user, cpu, STALE_ROUNDS);
         if is_over(t, cpu) {
-            return t.fail(Control, Place::Number(cpu), old_value(0), new_value(0));
+            t.fail(Control, Place::Number(cpu), old_value(0), new_value(0));
         }
     }
+    if t.suite.failure.is_set() {
+        return looping().for_each(|cpu| user.leave(CpuId::new(cpu)));
+    }
     t.flush(t.pages(0, 1));
+    t.word(FLUSHED).store(1, Release);
     for cpu in looping() {
         await_rounds(t, user, cpu, LATE_ROUNDS);
         user.leave(CpuId::new(cpu));
@@ -91,7 +100,7 @@ fn await_rounds<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode, cpu: u32, rounds:
     let made = || user.rounds(CpuId::new(cpu));
     let enough = made() + rounds;
     t.wait_until("a loop in user mode", || {
-        made() >= enough || is_over(t, cpu)
+        made() >= enough || is_over(t, cpu) || t.suite.failure.is_set()
     });
 }
 

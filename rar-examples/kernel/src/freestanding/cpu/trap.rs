@@ -94,6 +94,8 @@ const fn name(vector: u8) -> &'static str {
 }
 
 const NMI: u8 = 2;
+const DOUBLE_FAULT: u8 = 8;
+const MACHINE_CHECK: u8 = 18;
 const GENERAL_PROTECTION: u8 = 13;
 const PAGE_FAULT: u8 = 14;
 
@@ -103,8 +105,10 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     let number = u8::try_from(frame.vector).unwrap_or(u8::MAX);
     match number {
         NMI => on_nmi(),
-        // What user mode does wrong ends it.
-        0..32 if user::is_user(frame) => user::end(frame, u64::MAX),
+        // What user mode does wrong ends it; a double fault and a machine check are not its doing.
+        0..32 if user::is_user(frame) && !matches!(number, DOUBLE_FAULT | MACHINE_CHECK) => {
+            user::end(frame, u64::MAX)
+        }
         vector::USER_END => user::end(frame, frame.rax),
         GENERAL_PROTECTION | PAGE_FAULT if let Some(landing) = probe::landing(frame.rip) => {
             frame.rip = landing

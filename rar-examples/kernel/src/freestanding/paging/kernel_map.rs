@@ -17,6 +17,9 @@ const FIRST_MEBIBYTE: u64 = 1 << 20;
 /// Stacks of CPUs, 4 KiB pages with holes between; in a top entry of its own.
 /// The low page numbers are none of a page under test: QEMU keeps translations in a direct-mapped table.
 const STACKS: u64 = 0xFFFF_8000_0030_0000;
+/// Stacks lie in the last quarter of each of these: there no page under test has their place in QEMU's table of translations, whose
+/// smallest useful size is one entry for each page of a row.
+const STACK_ROW: u64 = 1024 * PAGE;
 
 /// The size of the page that an entry maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -370,6 +373,10 @@ pub(crate) fn map_trampoline(page: u64) -> Result<(), MapError> {
 pub(crate) fn map_stack(pages: u64) -> Result<u64, MapError> {
     let kernel = KERNEL.get().ok_or(MapError::TooEarly)?;
     let mut next = kernel.next_stack.lock();
+    let row = *next - *next % STACK_ROW;
+    if *next + (1 + pages) * PAGE > row + STACK_ROW {
+        *next = row + STACK_ROW + STACKS % STACK_ROW;
+    }
     let bottom = *next + PAGE;
     let top = bottom + pages * PAGE;
     for page in (bottom..top).step_by(word(PAGE)) {
