@@ -7,7 +7,7 @@ use crate::failure::Assertion::{Control, Flushed, GuestEnds, Mapped};
 use crate::failure::Place;
 use crate::lab::{Guest, Lab, Page, Reach};
 use crate::tests::remap::map_and_touch;
-use crate::trial::{Trial, Who, new_frame, new_value, old_value};
+use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 
 const PAGE: Page = Page::Small(0);
 
@@ -28,6 +28,8 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
     let Ok(guest) = t.lab.guest() else { return };
     let others = u64::from(t.lab.cpus()) - 1;
     map_and_touch(t, 0, 1, Reach::Space);
+    let forgotten = forgotten_by_guests(t, guest);
+    t.step(Who::All, || t.expect(Mapped, PAGE, old_value(0)));
     t.step(Who::All, || {
         if t.is_initiator() {
             let failed = || t.suite.failure.is_set();
@@ -49,10 +51,33 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
         t.observe(format_args!(
             "of {others} guests {stale} used the old translation after the host's was flushed"
         ));
+        if forgotten > 0 {
+            t.observe(format_args!(
+                "{forgotten} CPUs drop the host's translations when a guest runs: what the flush did there is not shown"
+            ));
+        }
     });
     t.step(Who::Others, || {
         t.expect_gone(PAGE, new_value(0));
     });
+}
+
+/// Returns, to the initiator, how many CPUs forget the host's translation when a guest runs and nothing is flushed.
+fn forgotten_by_guests<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) -> usize {
+    let is_new = |cpu: &u32| t.published(*cpu).load(Acquire) == new_value(0);
+    t.step(Who::Initiator, || t.map(PAGE, new_frame(0)));
+    t.step(Who::Others, || {
+        if !guest.run(&|| true) {
+            t.fail(GuestEnds, Place::Number(t.me), 1, 0);
+        }
+        let found = t.lab.load(PAGE, 0).unwrap_or(u64::MAX);
+        t.published(t.me).store(found, Release);
+    });
+    let forgotten = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me && is_new(cpu));
+    let forgotten = forgotten.count();
+    t.step(Who::Initiator, || t.map(PAGE, old_frame(0)));
+    t.step(Who::All, || t.lab.flush_own_tlb());
+    forgotten
 }
 
 /// What a guest does, one state after the other.

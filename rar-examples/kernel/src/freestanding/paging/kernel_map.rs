@@ -15,10 +15,9 @@ const LARGE_PAGE: u64 = 1 << 21;
 const TOP_SPAN: u64 = 1 << 39;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
 /// Stacks of CPUs, 4 KiB pages with holes between; in a top entry of its own.
-/// The low page numbers are none of a page under test: QEMU keeps translations in a direct-mapped table.
 const STACKS: u64 = 0xFFFF_8000_0030_0000;
-/// Stacks lie in the last quarter of each of these: there no page under test has their place in QEMU's table of translations, whose
-/// smallest useful size is one entry for each page of a row.
+/// Stacks lie in the last quarter of each row of pages. QEMU keeps translations in a direct-mapped table, with a place for each page of a
+/// row or more, and there no page under test has the place of one of a stack.
 const STACK_ROW: u64 = 1024 * PAGE;
 
 /// The size of the page that an entry maps.
