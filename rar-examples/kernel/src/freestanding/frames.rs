@@ -32,6 +32,12 @@ pub(crate) fn take_low_page() -> Option<u64> {
 #[must_use]
 pub fn take(pages: u64, alignment: u64) -> Option<u64> {
     let start = FREE.lock().take(pages, alignment, FLOOR, LIMIT)?;
+    clear(start, pages);
+    Some(start)
+}
+
+/// Zeroes frames that were just taken.
+fn clear(start: u64, pages: u64) {
     // SAFETY: the range is free RAM that was just taken, mapped one to one and writable.
     unsafe {
         core::ptr::write_bytes(
@@ -40,7 +46,6 @@ pub fn take(pages: u64, alignment: u64) -> Option<u64> {
             word(pages * PAGE),
         )
     };
-    Some(start)
 }
 
 /// Returns how many bytes [`take`] still has, in however many pieces.
@@ -53,10 +58,25 @@ pub(crate) fn left() -> u64 {
     pieces.sum()
 }
 
+/// Where a value is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Anywhere.
+    Any,
+    /// In the upper half of a row of 1,024 pages, if there is room: the pages under test have the places of the lower half in QEMU's
+    /// direct-mapped table of translations, and what a test uses all the time would evict them.
+    Aside,
+}
+
 /// Puts a value where it stays for ever; `None` when memory is exhausted.
 #[must_use]
 pub fn place<T: 'static>(value: T) -> Option<&'static T> {
-    let memory: *mut T = room(1)?;
+    place_in(Place::Any, value)
+}
+
+/// As [`place`], in a certain place.
+pub(crate) fn place_in<T: 'static>(place: Place, value: T) -> Option<&'static T> {
+    let memory: *mut T = room(place, 1)?;
     // SAFETY: room for one value that nobody else has.
     unsafe { memory.write(value) };
     // SAFETY: written just now, and never given back.
@@ -65,8 +85,17 @@ pub fn place<T: 'static>(value: T) -> Option<&'static T> {
 
 /// Puts `count` values in a row where they stay for ever; `None` when memory is exhausted.
 #[must_use]
-pub fn place_each<T: 'static>(count: usize, mut make: impl FnMut() -> T) -> Option<&'static [T]> {
-    let memory: *mut T = room(count)?;
+pub fn place_each<T: 'static>(count: usize, make: impl FnMut() -> T) -> Option<&'static [T]> {
+    place_each_in(Place::Any, count, make)
+}
+
+/// As [`place_each`], in a certain place.
+pub(crate) fn place_each_in<T: 'static>(
+    place: Place,
+    count: usize,
+    mut make: impl FnMut() -> T,
+) -> Option<&'static [T]> {
+    let memory: *mut T = room(place, count)?;
     for number in 0..count {
         // SAFETY: room for `count` values that nobody else has.
         unsafe { memory.wrapping_add(number).write(make()) };
@@ -75,9 +104,24 @@ pub fn place_each<T: 'static>(count: usize, mut make: impl FnMut() -> T) -> Opti
     Some(unsafe { core::slice::from_raw_parts(memory, count) })
 }
 
-fn room<T>(count: usize) -> Option<*mut T> {
+fn room<T>(place: Place, count: usize) -> Option<*mut T> {
     const { assert!(align_of::<T>() as u64 <= PAGE) };
     let bytes = size_of::<T>().checked_mul(count)? as u64;
-    let start = take(bytes.div_ceil(PAGE).max(1), PAGE)?;
+    let pages = bytes.div_ceil(PAGE).max(1);
+    let start = match place {
+        Place::Any => take(pages, PAGE),
+        Place::Aside => take_aside(pages).or_else(|| take(pages, PAGE)),
+    }?;
     Some(core::ptr::with_exposed_provenance_mut(word(start)))
+}
+
+fn take_aside(pages: u64) -> Option<u64> {
+    const ROW: u64 = 1024 * PAGE;
+    let mut rows = (FLOOR / ROW * ROW..LIMIT).step_by(word(ROW));
+    let start = {
+        let mut free = FREE.lock();
+        rows.find_map(|row| free.take(pages, PAGE, row + ROW / 2, row + ROW))?
+    };
+    clear(start, pages);
+    Some(start)
 }

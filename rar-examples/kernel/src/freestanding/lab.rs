@@ -28,6 +28,7 @@ pub use self::transcript::listen;
 use self::user::UserPages;
 use self::warm_up::WarmUp;
 use super::frames;
+use super::frames::Place;
 use super::paging::{self, MapError};
 use super::{
     Kernel, KernelMachine, Once, apic, clock, irq, kernel, lost, percpu, probe,
@@ -142,10 +143,13 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     if let Some(cpu) = behind {
         return Err(StartError::StillOnline { cpu });
     }
-    let machine = frames::place(KernelMachine::new(support)).ok_or(MapError::OutOfFrames)?;
-    let table = frames::place(PayloadTable::new()).ok_or(MapError::OutOfFrames)?;
-    let states = frames::place_each(CPUS, rar_percpu::PerCpu::new).ok_or(MapError::OutOfFrames)?;
-    let domain = frames::place(Domain::new(table, states)).ok_or(MapError::OutOfFrames)?;
+    let machine =
+        frames::place_in(Place::Aside, KernelMachine::new(support)).ok_or(MapError::OutOfFrames)?;
+    let table = frames::place_in(Place::Aside, PayloadTable::new()).ok_or(MapError::OutOfFrames)?;
+    let states = frames::place_each_in(Place::Aside, CPUS, rar_percpu::PerCpu::new)
+        .ok_or(MapError::OutOfFrames)?;
+    let domain =
+        frames::place_in(Place::Aside, Domain::new(table, states)).ok_or(MapError::OutOfFrames)?;
     let deadline = deadline.saturating_mul(clock::ticks_per_millisecond());
     // A virtual CPU may not run for a while: what is a bound against hanging on a machine would show as a fallback here.
     let policy = Policy {
@@ -163,7 +167,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     })?;
     let first = TestSpace::new(pcid(1))?;
     let lab = KernelLab {
-        suite: frames::place(Suite::new()).ok_or(MapError::OutOfFrames)?,
+        suite: frames::place_in(Place::Aside, Suite::new()).ok_or(MapError::OutOfFrames)?,
         summary: Once::new(),
         shootdown: Shootdown::new(machine, domain, entries, policy),
         members: Members::new()?,
@@ -173,9 +177,10 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         frames,
         user,
         warm_up,
-        cpus: frames::place_each(CPUS, CpuNotes::new).ok_or(MapError::OutOfFrames)?,
+        cpus: frames::place_each_in(Place::Aside, CPUS, CpuNotes::new)
+            .ok_or(MapError::OutOfFrames)?,
     };
-    let lab = frames::place(lab).ok_or(MapError::OutOfFrames)?;
+    let lab = frames::place_in(Place::Aside, lab).ok_or(MapError::OutOfFrames)?;
     CURRENT.store(core::ptr::from_ref(lab).cast_mut(), Ordering::Release);
     set_interrupt_handler(vector::SOFTWARE_SIGNAL, |_| on_signal());
     set_interrupt_handler(vector::FALLBACK, |_| on_fallback());
