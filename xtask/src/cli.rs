@@ -387,6 +387,26 @@ pub(crate) struct MachineArgs {
     pub(crate) qemu: Option<PathBuf>,
 }
 
+impl MachineArgs {
+    /// A machine as the options make it if none is given, but for these.
+    pub(crate) fn usual(cpus: u32, thread: Thread, timeout: u64) -> Self {
+        Self {
+            cpus,
+            memory: 512,
+            machine: "q35".to_owned(),
+            cpu: "max".to_owned(),
+            vga: "std".to_owned(),
+            no_serial: false,
+            more: Vec::new(),
+            thread,
+            screenshots: None,
+            read_codes: false,
+            timeout,
+            qemu: None,
+        }
+    }
+}
+
 /// How an image is booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Boot {

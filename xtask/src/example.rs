@@ -1,6 +1,7 @@
 //! The example of the shim: a kernel of another workspace boots and uses its RAR unit.
 
-use crate::command::{Cmd, Shell, utf8};
+use crate::cli::Thread;
+use crate::command::{Shell, utf8};
 use crate::fault::{Fault, Reason};
 use crate::kernel;
 use crate::qemu::guest;
@@ -17,24 +18,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) fn check(workspace: &Workspace, qemu: &Qemu, shell: Shell) -> Result<()> {
     let root = workspace.root.join("rar-examples/vrar/example");
     let kernel = kernel::build_foreign(&root, &workspace.target.join("example"), PACKAGE, shell)?;
-    let cmd = Cmd::new(utf8(&qemu.path)?)
-        .args([
-            "-no-user-config",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-no-reboot",
-        ])
-        .args([
-            "-machine",
-            "q35",
-            "-accel",
-            "tcg,thread=single",
-            "-cpu",
-            "max",
-        ])
+    let cmd = guest::bare(&qemu.path, "q35", "max", Thread::Single)?
         .args(["-m", "512M", "-serial", "stdio"])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
         .args(["-kernel", utf8(&kernel)?]);
     let finished = guest::run(&cmd, LIMIT, shell, |_| {})?;
     if finished.ending == Ending::Exited(PASSED) {

@@ -70,20 +70,7 @@ pub(crate) fn stage(
         let iso = folder.path().join("image.iso");
         let options = format!("{} page-seconds=0 end=debug-exit", case.options);
         grub::iso(&elf, &Menu::Only(options), &iso, shell)?;
-        let machine = MachineArgs {
-            cpus: case.cpus,
-            memory: 512,
-            machine: "q35".to_owned(),
-            cpu: "max".to_owned(),
-            vga: "std".to_owned(),
-            no_serial: false,
-            more: Vec::new(),
-            thread: Thread::Single,
-            screenshots: None,
-            read_codes: false,
-            timeout: TIMEOUT_SECONDS,
-            qemu: None,
-        };
+        let machine = MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS);
         let finished = image::run(case.boot, &machine, emulator, &iso, shell)?;
         let word = match (case.check)(&case, &finished) {
             Ok(count) => {

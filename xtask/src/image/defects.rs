@@ -159,20 +159,7 @@ fn boot(case: &Case, elf: &Path, emulator: &Qemu, shell: Shell) -> Result<Row> {
     let folder = folder.context("cannot create a folder for temporary files")?;
     let iso = folder.path().join("image.iso");
     grub::iso(elf, &Menu::Only(case.options()), &iso, shell)?;
-    let machine = MachineArgs {
-        cpus: CPUS,
-        memory: 512,
-        machine: "q35".to_owned(),
-        cpu: "max".to_owned(),
-        vga: "std".to_owned(),
-        no_serial: false,
-        more: Vec::new(),
-        thread: case.thread,
-        screenshots: None,
-        read_codes: false,
-        timeout: TIMEOUT_SECONDS,
-        qemu: None,
-    };
+    let machine = MachineArgs::usual(CPUS, case.thread, TIMEOUT_SECONDS);
     let finished = image::run(Boot::Bios, &machine, emulator, &iso, shell)?;
     let bytes = serial_report(&finished.transcript);
     let name = match (case.defect, case.thread) {

@@ -2,6 +2,7 @@
 
 use crate::cli::{Boot, MachineArgs};
 use crate::command::{Cmd, utf8};
+use crate::qemu::guest;
 use crate::qemu::plan::escape;
 use crate::setup::Firmware;
 use anyhow::Result;
@@ -22,22 +23,10 @@ pub(crate) struct Files<'f> {
 
 /// Returns the QEMU command that boots an image; its console comes on standard output.
 pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> {
-    // As for the test kernel: nothing outside may change the run, and stale translations are seen with TCG only.
-    let mut cmd = Cmd::new(utf8(files.qemu)?)
-        .args([
-            "-no-user-config",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-no-reboot",
-        ])
-        .args(["-machine", &machine.machine])
-        .args(["-accel", &format!("tcg,thread={}", machine.thread)])
-        .args(["-cpu", &machine.cpu])
+    let mut cmd = guest::bare(files.qemu, &machine.machine, &machine.cpu, machine.thread)?
         .args(["-smp", &machine.cpus.to_string()])
         .args(["-m", &format!("{}M", machine.memory)])
-        .args(["-vga", &machine.vga])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]);
+        .args(["-vga", &machine.vga]);
     if !machine.no_serial {
         cmd = cmd.args(["-serial", "stdio"]);
     }

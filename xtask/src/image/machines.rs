@@ -410,18 +410,14 @@ impl Odd {
     /// Returns the machine for QEMU.
     pub(crate) fn machine(&self) -> MachineArgs {
         MachineArgs {
-            cpus: self.cpus,
             memory: self.memory,
             machine: self.machine.to_owned(),
             cpu: self.cpu.to_owned(),
             vga: self.vga.to_owned(),
             no_serial: matches!(self.told, ToldTo::Screen | ToldTo::ExitCode),
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
-            thread: Thread::Single,
-            screenshots: None,
             read_codes: matches!(self.told, ToldTo::Screen | ToldTo::Both),
-            timeout: self.limit,
-            qemu: None,
+            ..MachineArgs::usual(self.cpus, Thread::Single, self.limit)
         }
     }
 

@@ -1,12 +1,14 @@
 //! Runs QEMU to its end or its deadline, and reads its console meanwhile.
 
-use crate::command::{Cmd, Shell};
+use crate::cli::Thread;
+use crate::command::{Cmd, Shell, utf8};
 use crate::interrupt;
 use crate::qemu::judge::Ending;
 use crate::qemu::records::{Line, Record, Transcript};
 use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -17,6 +19,17 @@ const LONGEST_LINE: u64 = 1 << 20;
 
 /// After the guest ended, its pipes may hold a little more, but not for ever.
 const DRAIN: Duration = Duration::from_secs(5);
+
+/// Returns QEMU's command with what every boot has: no configuration of the machine, the user or a default device may change it, stale
+/// translations are seen with TCG only, and the guest ends by itself.
+pub(crate) fn bare(qemu: &Path, machine: &str, cpu: &str, thread: Thread) -> Result<Cmd> {
+    let accelerator = format!("tcg,thread={thread}");
+    Ok(Cmd::new(utf8(qemu)?)
+        .args(["-no-user-config", "-nodefaults", "-display", "none"])
+        .arg("-no-reboot")
+        .args(["-machine", machine, "-accel", &accelerator, "-cpu", cpu])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]))
+}
 
 /// A run that ended.
 #[derive(Debug)]

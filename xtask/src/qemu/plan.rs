@@ -2,6 +2,7 @@
 
 use crate::cli::{Apic, Backend, QemuArgs, Thread};
 use crate::command::{Cmd, utf8};
+use crate::qemu::guest;
 use crate::qemu::judge::Expectation;
 use anyhow::Result;
 use std::path::Path;
@@ -422,23 +423,7 @@ impl Run {
         frames: &Path,
         cores: u32,
     ) -> Result<Cmd> {
-        let mut cmd = Cmd::new(utf8(qemu)?)
-            // No configuration of the machine, the user or a default device may change the run.
-            .args([
-                "-no-user-config",
-                "-nodefaults",
-                "-display",
-                "none",
-                "-no-reboot",
-            ])
-            .args([
-                "-machine",
-                "q35",
-                "-accel",
-                &format!("tcg,thread={}", self.thread),
-                "-cpu",
-                "max",
-            ])
+        let mut cmd = guest::bare(qemu, "q35", "max", self.thread)?
             .args(["-smp", &self.cpus.to_string(), "-m", "512M"])
             .args([
                 "-serial",
@@ -446,7 +431,6 @@ impl Run {
                 "-debugcon",
                 &format!("file:{}", escape(utf8(frames)?)),
             ])
-            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
             .args([
                 "-kernel",
                 utf8(kernel)?,
