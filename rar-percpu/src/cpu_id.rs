@@ -45,34 +45,57 @@ pub struct PinnedCpu<'a> {
     not_send: PhantomData<(&'a (), *const ())>,
 }
 
-impl PinnedCpu<'_> {
-    /// Returns the CPU that the code runs on.
-    #[must_use]
-    pub fn id(&self) -> CpuId {
-        self.cpu
-    }
-}
-
+/// A guard of the kernel's that keeps the code on one CPU while it lives: preemption or interrupts are disabled.
+///
+/// One promise for each type of guard, instead of one at each flush: [`PinnedCpu::from_guard`] is safe.
+///
+/// # Implementation safety
+///
+/// 1. While a value lives, the code that can reach it runs on one CPU. The type is not `Send`, or sending it moves no code.
+/// 2. [`cpu`](Self::cpu) returns that CPU.
 #[expect(
     unsafe_code,
     reason = "being pinned is a promise that only the kernel can make"
 )]
-mod promise {
-    use super::{CpuId, PhantomData, PinnedCpu};
+pub unsafe trait CpuGuard {
+    /// Returns the CPU that the code runs on.
+    fn cpu(&self) -> CpuId;
+}
 
-    impl PinnedCpu<'_> {
-        /// Returns the proof that this code runs on `cpu`.
-        ///
-        /// # Safety
-        ///
-        /// 1. The code runs on `cpu`.
-        /// 2. It does not move to another CPU while the value lives: preemption is disabled, or it is an interrupt handler.
-        #[must_use]
-        pub unsafe fn new(cpu: CpuId) -> Self {
-            Self {
-                cpu,
-                not_send: PhantomData,
-            }
+impl<'a> PinnedCpu<'a> {
+    /// Returns the CPU that the code runs on.
+    #[must_use]
+    #[inline]
+    pub fn id(&self) -> CpuId {
+        self.cpu
+    }
+
+    /// Returns the proof that the guard is; it lives as long as the guard is borrowed.
+    #[must_use]
+    #[expect(
+        unsafe_code,
+        reason = "forwards the promise of the guard's type"
+    )]
+    pub fn from_guard<G: CpuGuard + ?Sized>(guard: &'a G) -> Self {
+        // SAFETY: 1. and 2. are the promises of `CpuGuard`, for as long as the guard is borrowed.
+        unsafe { Self::new(guard.cpu()) }
+    }
+
+    /// Returns the proof that this code runs on `cpu`.
+    ///
+    /// # Safety
+    ///
+    /// 1. The code runs on `cpu`.
+    /// 2. It does not move to another CPU while the value lives: preemption is disabled, or it is an interrupt handler.
+    #[must_use]
+    #[expect(
+        unsafe_code,
+        reason = "being pinned is a promise that only the kernel can make"
+    )]
+    pub unsafe fn new(cpu: CpuId) -> Self {
+        Self {
+            cpu,
+            not_send: PhantomData,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Sets of CPUs: plain, and shared between CPUs.
 
 use crate::cpu_id::CpuId;
-use crate::sync::{AtomicU64, Ordering};
-use crate::{const_unless_loom, shared_array};
+use crate::sync::{AtomicU64, Ordering, const_unless_loom, shared_array};
 
 /// How many words a set has unless told otherwise: 16 words, 1,024 CPUs.
 pub const DEFAULT_WORDS: usize = 16;
@@ -36,6 +35,42 @@ impl<const WORDS: usize> CpuSet<WORDS> {
             summary: 0,
             words: [0; WORDS],
         }
+    }
+
+    /// Returns the set with these members: bit `b` of word `w` is CPU `64 * w + b`.
+    #[must_use]
+    pub const fn from_words(words: [u64; WORDS]) -> Self {
+        let _checked = Self::CAPACITY;
+        let mut summary = 0;
+        let mut index = 0;
+        let mut rest: &[u64] = &words;
+        while let [word, after @ ..] = rest {
+            if *word != 0 {
+                summary |= 1 << index;
+            }
+            index += 1;
+            rest = after;
+        }
+        Self { summary, words }
+    }
+
+    /// Returns the members as words: bit `b` of word `w` is CPU `64 * w + b`.
+    #[must_use]
+    pub const fn words(&self) -> &[u64; WORDS] {
+        &self.words
+    }
+
+    /// Returns the set of these CPUs.
+    ///
+    /// # Errors
+    ///
+    /// [`CpuOutOfRange`] for the first CPU that does not fit.
+    pub fn of(cpus: impl IntoIterator<Item = CpuId>) -> Result<Self, CpuOutOfRange> {
+        let mut set = Self::new();
+        for cpu in cpus {
+            set.insert(cpu)?;
+        }
+        Ok(set)
     }
 
     /// Adds a CPU.
@@ -99,6 +134,53 @@ impl<const WORDS: usize> CpuSet<WORDS> {
         }
     }
 
+    /// Adds the members of `other`.
+    pub fn union_with(&mut self, other: &Self) {
+        for (mine, theirs) in self.words.iter_mut().zip(&other.words) {
+            *mine |= theirs;
+        }
+        self.summary |= other.summary;
+    }
+
+    /// Removes the members of `other`.
+    #[doc(alias = "difference")]
+    pub fn subtract(&mut self, other: &Self) {
+        for (index, (mine, theirs)) in self.words.iter_mut().zip(&other.words).enumerate() {
+            *mine &= !theirs;
+            if *mine == 0 {
+                self.summary &= !(1 << index);
+            }
+        }
+    }
+
+    /// Removes every member.
+    pub fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Keeps only the members that `keep` accepts, asked in ascending order.
+    pub fn retain(&mut self, mut keep: impl FnMut(CpuId) -> bool) {
+        for index in bits(self.summary) {
+            let Some(word) = self.words.get_mut(index) else {
+                return;
+            };
+            for bit in bits(*word) {
+                if !keep(member(index, bit)) {
+                    *word &= !(1 << bit);
+                }
+            }
+            if *word == 0 {
+                self.summary &= !(1 << index);
+            }
+        }
+    }
+
+    /// Returns the member with the lowest number.
+    #[must_use]
+    pub fn first(&self) -> Option<CpuId> {
+        self.iter().next()
+    }
+
     /// Returns the members in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = CpuId> + '_ {
         self.members_by_word()
@@ -107,14 +189,6 @@ impl<const WORDS: usize> CpuSet<WORDS> {
 
     fn members_by_word(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         bits(self.summary).filter_map(|index| self.words.get(index).map(|word| (index, *word)))
-    }
-
-    fn from_words(words: [u64; WORDS]) -> Self {
-        let mut summary = 0;
-        for (index, word) in words.iter().enumerate() {
-            summary |= u64::from(*word != 0) << index;
-        }
-        Self { summary, words }
     }
 }
 
@@ -146,7 +220,7 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
         /// Returns the empty set.
         pub fn new() -> Self {
             let _checked = CpuSet::<WORDS>::CAPACITY;
-            Self { words: shared_array!(AtomicU64::new(0)) }
+            Self { words: shared_array!(AtomicU64::new(0); WORDS) }
         }
     }
 
@@ -167,7 +241,26 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
     }
 
     /// Removes a CPU and returns whether it was a member.
-    pub fn remove(&self, cpu: CpuId) -> bool {
+    ///
+    /// A CPU that switches away from an address space loads the other CR3 first, flushes the space unless the load has done
+    /// so, and only then leaves the set.
+    ///
+    /// # Safety
+    ///
+    /// Flushes skip the CPU from this call on, and memory is freed on their word. If the set is used as the targets of
+    /// flushes:
+    ///
+    /// 1. The CPU has flushed what the set stands for, the paging-structure caches included, since it last could cache it.
+    /// 2. It caches nothing of it again before it is inserted again.
+    #[expect(
+        unsafe_code,
+        reason = "memory is freed on the word of a flush that skips the CPU"
+    )]
+    pub unsafe fn remove(&self, cpu: CpuId) -> bool {
+        self.take_out(cpu)
+    }
+
+    pub(crate) fn take_out(&self, cpu: CpuId) -> bool {
         let (index, bit) = place(cpu);
         self.words
             .get(index)
@@ -254,7 +347,7 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 

@@ -1,79 +1,88 @@
 //! The CPUs that share one payload table, and who of them is online.
 
-use rar_payload::Operation;
-use rar_regs::ApicId;
-
-use crate::action::ActionState;
-use crate::const_unless_loom;
 use crate::cpu_id::{CpuId, PinnedCpu};
 use crate::cpu_set::{AtomicCpuSet, CpuSet, DEFAULT_WORDS};
-use crate::local_tlb::LocalTlb;
+use crate::cpu_table::CpuTable;
+use crate::entries::Claimed;
+use crate::generation::{Service, Skippable, Ticket};
 use crate::memory::PayloadTable;
-use crate::per_cpu::{NO_APIC_ID, PerCpu, Responder};
-use crate::register_error::RegisterError;
+use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::slots::{Bytes, Claim, Slots};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom, fence};
 
-/// The CPUs that share one payload table: the memory, the set of those online, and the count of joins.
+/// The CPUs that share one payload table: the table, who owns its slots, who is online, and where each CPU's memory is.
 ///
-/// A CPU passes through a domain in this order: [`register`](Self::register) once, then online through
-/// [`RarCpu`](crate::RarCpu) or [`SoftwareCpu`](crate::SoftwareCpu), and offline through the same value.
+/// All of it is one value of zeroes that a kernel puts into a `static`, so a table never has two domains. The CPUs'
+/// memory comes when they do. A CPU passes through a domain in this order: [`register`](Self::register) once, then online
+/// through [`RarCpu`](crate::RarCpu) or [`SoftwareCpu`](crate::SoftwareCpu), and offline through the same value.
+///
+/// `WORDS` is the number of CPUs the domain has room for, divided by 64 and rounded up.
 ///
 /// # The order that keeps it right
 ///
-/// An initiator stores to the page table, executes a full fence, and *then* reads which CPUs are online and in the space.
-/// A CPU that joins publishes itself, executes a full fence, and *then* flushes. Whichever comes first, either the
-/// initiator sees the CPU, or the CPU's flush comes after the store.
+/// An initiator stores to the page table, executes a full fence ([`begin_flush`](Self::begin_flush)), and *then* reads
+/// which CPUs are online and in the space. A CPU that comes online publishes itself, executes a full fence, and *then*
+/// flushes. Whichever comes first, either the initiator sees the CPU, or the CPU's flush comes after the store.
+#[repr(C)]
 #[derive(Debug)]
-pub struct Domain<'m, const WORDS: usize = DEFAULT_WORDS> {
-    table: &'m PayloadTable,
-    cpus: &'m [PerCpu],
+pub struct Domain<const WORDS: usize = DEFAULT_WORDS> {
+    table: PayloadTable,
+    slots: Slots,
+    // Read by every flush, written when a CPU comes or goes.
     online: AtomicCpuSet<WORDS>,
     joins: AtomicU64,
+    /// How many CPUs are demoted, and whether one ever entered a guest: zero means that no CPU needs a second look.
+    exceptions: AtomicU32,
+    id: AtomicU32,
+    registered: AtomicCpuSet<WORDS>,
+    cpus: CpuTable<WORDS>,
+    tickets: Tickets,
 }
+
+/// The number of the newest request of full flushes, on a line of its own.
+#[repr(align(64))]
+#[derive(Debug)]
+struct Tickets(AtomicU64);
+
+/// The part of `exceptions` that says that a CPU once entered a guest.
+const GUESTS: u32 = 1 << 31;
 
 /// A moment in the life of a [`Domain`]: joins before it and joins after it can be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Epoch(u64);
+pub struct JoinEpoch(u64);
 
-/// What one call of [`Domain::serve`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[must_use]
-pub struct Served {
-    /// Entries of this CPU's action vector that were carried out.
-    pub succeeded: u8,
-    /// Entries that were refused with [`ActionState::Failure`].
-    pub failed: u8,
-    /// Whether a flush generation was served.
-    pub generation: bool,
-}
-
-impl<'m, const WORDS: usize> Domain<'m, WORDS> {
+impl<const WORDS: usize> Domain<WORDS> {
     const_unless_loom! {
-        /// Returns a domain with nobody online. `cpus` is indexed by [`CpuId`].
-        pub fn new(table: &'m PayloadTable, cpus: &'m [PerCpu]) -> Self {
-            Self { table, cpus, online: AtomicCpuSet::new(), joins: AtomicU64::new(0) }
+        /// Returns a domain without CPUs: all bytes zero.
+        pub fn new() -> Self {
+            Self {
+                table: PayloadTable::new(),
+                slots: Slots::new(),
+                online: AtomicCpuSet::new(),
+                joins: AtomicU64::new(0),
+                exceptions: AtomicU32::new(0),
+                id: AtomicU32::new(0),
+                registered: AtomicCpuSet::new(),
+                cpus: CpuTable::new(),
+                tickets: Tickets(AtomicU64::new(0)),
+            }
         }
     }
 
     /// Returns the payload table.
     #[must_use]
-    pub fn table(&self) -> &'m PayloadTable {
-        self.table
+    #[inline]
+    pub fn table(&self) -> &PayloadTable {
+        &self.table
     }
 
-    /// Returns the state of every CPU, indexed by [`CpuId`].
+    /// Returns one CPU's state, or `None` if it is not registered.
     #[must_use]
-    pub fn cpus(&self) -> &'m [PerCpu] {
-        self.cpus
-    }
-
-    /// Returns one CPU's state, or `None` if the domain has no such CPU.
-    #[must_use]
-    pub fn cpu(&self, cpu: CpuId) -> Option<&'m PerCpu> {
-        self.cpus.get(cpu.index())
+    #[inline]
+    pub fn cpu(&self, cpu: CpuId) -> Option<&'static PerCpu> {
+        self.cpus.get(cpu)
     }
 
     /// Returns the CPUs that take part in flushes at this moment.
@@ -88,75 +97,26 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
         self.online.contains(cpu)
     }
 
-    /// From now on this CPU uses no translation of user spaces: flushes of them leave it alone, and [`resume`](Self::resume) makes up
-    /// for that. For an idle loop, a kernel thread, a guest.
-    ///
-    /// The CPU must still answer interrupts and signals: flushes of kernel memory and of freed page tables spare nobody.
-    #[doc(alias = "lazy TLB")]
-    pub fn defer(&self, cpu: &PinnedCpu<'_>) {
-        if let Some(state) = self.cpu(cpu.id()) {
-            state.generation().defer();
-        }
-    }
-
-    /// Ends [`defer`](Self::defer): flushes if this CPU was left alone meanwhile, and returns whether it flushed. Before the CPU
-    /// uses a translation of a user space again.
-    pub fn resume(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
-        self.cpu(cpu.id())
-            .is_some_and(|state| state.generation().resume(cpu, tlb))
-    }
-
-    /// Ties a CPU's number to its APIC id, once and for all; the same pair again is fine (a CPU that comes back).
-    ///
-    /// Runs inside the kernel's critical section, so that two CPUs that come up at once cannot take one identity. It is not
-    /// on the flush path, and no CPU that is online calls it.
-    ///
-    /// # Errors
-    ///
-    /// [`RegisterError`] when the APIC id is the broadcast, when the number is beyond the per-CPU memory or the sets, when it already has another APIC id, or
-    /// when another CPU has this one.
-    pub fn register(&self, cpu: CpuId, apic_id: ApicId) -> Result<(), RegisterError> {
-        if apic_id.get() == NO_APIC_ID {
-            return Err(RegisterError::Broadcast { cpu, apic_id });
-        }
-        let capacity = self.cpus.len().min(WORDS * 64);
-        let Some(mine) = self.cpu(cpu).filter(|_| cpu.index() < capacity) else {
-            return Err(RegisterError::NoRoom { cpu, capacity });
-        };
-        critical_section::with(|_| {
-            if let Some(registered) = mine.apic_id().filter(|id| *id != apic_id) {
-                return Err(RegisterError::OtherApicId {
-                    cpu,
-                    registered,
-                    requested: apic_id,
-                });
-            }
-            let twin = (0..)
-                .map(CpuId::new)
-                .zip(self.cpus)
-                .find(|(other, state)| *other != cpu && state.apic_id() == Some(apic_id));
-            if let Some((other, _)) = twin {
-                return Err(RegisterError::ApicIdTaken {
-                    cpu,
-                    other,
-                    apic_id,
-                });
-            }
-            mine.set_apic_id(apic_id);
-            Ok(())
-        })
-    }
-
-    /// Returns this moment. Read it after the page-table store and a full fence.
+    /// Returns the CPUs that are registered, online or not.
     #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        Epoch(self.joins.load(Ordering::Acquire))
+    pub fn registered(&self) -> CpuSet<WORDS> {
+        self.registered.snapshot()
     }
 
-    /// Returns whether a CPU needs no answer any more: it has gone offline and flushed, or it has come back since, with a full flush that
-    /// began after `since`.
+    /// Executes a full fence behind the caller's page-table stores, and returns the moment after it.
+    ///
+    /// What is read afterwards (the online set, a target set) is read after the stores are visible.
+    #[inline]
+    pub fn begin_flush(&self) -> JoinEpoch {
+        // Partner: the fence between a CPU's publication and its flush.
+        fence(Ordering::SeqCst);
+        JoinEpoch(self.joins.load(Ordering::Acquire))
+    }
+
+    /// Returns whether a CPU needs no answer any more: it has gone offline and flushed, or was declared dead, or has come
+    /// back since, with a full flush that began after `since`.
     #[must_use]
-    pub fn has_left(&self, cpu: CpuId, since: Epoch) -> bool {
+    pub fn needs_no_answer(&self, cpu: CpuId, since: JoinEpoch) -> bool {
         let Some(state) = self.cpu(cpu) else {
             return true;
         };
@@ -166,116 +126,186 @@ impl<'m, const WORDS: usize> Domain<'m, WORDS> {
         gone() || state.joined().load(Ordering::Acquire) > since.0
     }
 
-    /// Carries out in software what this CPU was asked for: its flush generation on every CPU, its action vector only where
-    /// [`Responder::Software`] runs.
+    // Slots.
+
+    /// Returns how many entries of the table are used: 64, or as many as the smallest limit that was set.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.slots.usable()
+    }
+
+    /// Uses at most that many entries of the table from now on; never more than before.
     ///
-    /// The handler of the RAR software interrupt and of the fallback interrupt calls it, and so does everything that spins.
-    /// It may be nested: an entry is taken by compare-exchange before its payload is read, so no entry is carried out
-    /// twice or reported by someone who does not own it.
-    pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> Served {
-        let mut served = Served::default();
-        let Some(state) = self.cpu(cpu.id()) else {
-            return served;
-        };
-        if state.responder() == Responder::Software {
-            for slot in SlotIndex::first(SlotIndex::COUNT) {
-                if state.vector().take(slot) {
-                    let result = Operation::decode(&self.table.load(slot))
-                        .map(|operation| tlb.flush(cpu, &operation));
-                    let outcome = if matches!(result, Ok(Ok(()))) {
-                        ActionState::Success
-                    } else {
-                        ActionState::Failure
-                    };
-                    state.vector().finish(slot, outcome);
-                    match outcome {
-                        ActionState::Success => served.succeeded += 1,
-                        _ => served.failed += 1,
-                    }
-                }
+    /// [`RarCpu`](crate::RarCpu) calls it with what the hardware has.
+    pub fn limit_entries(&self, entries: u8) {
+        self.slots.limit(entries);
+    }
+
+    /// Returns how many entries of the table no flush uses, and how many are in quarantine.
+    #[must_use]
+    pub fn free_and_quarantined_slots(&self) -> (usize, usize) {
+        (self.slots.free(), self.slots.quarantined())
+    }
+
+    /// Claims up to `count` slots for a flush by this CPU; `None` if there is none to be had at this moment.
+    ///
+    /// Slots that serve nobody any more are taken over: those of a flush that every CPU has answered, and those in
+    /// quarantine whose late bytes have become final.
+    #[must_use]
+    pub fn claim(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
+        Claimed::new(self, cpu.id(), count)
+    }
+
+    /// Returns whether flushes that were started on a CPU hold slots: then waiting for another could wait for itself.
+    #[must_use]
+    pub fn holds_slots(&self, cpu: CpuId) -> bool {
+        self.slots.are_held_by(cpu)
+    }
+
+    /// Gives slots back that serve nobody any more, and returns how many.
+    ///
+    /// A flush that finds no free slot does this by itself. Call it now and then, or when a late CPU has come back, to have
+    /// the slots back sooner.
+    pub fn reclaim_slots(&self) -> usize {
+        let owner = CpuId::new(u32::MAX);
+        let taken = core::iter::from_fn(|| self.slots.take_over(0, owner, |slot| self.bytes(slot)));
+        taken.map(|claim| self.slots.give_back(&claim)).count()
+    }
+
+    #[inline]
+    pub(crate) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    pub(crate) fn claim_slot(&self, home: CpuId) -> Option<Claim> {
+        self.slots
+            .claim(home.index(), home)
+            .or_else(|| self.take_over(home))
+    }
+
+    #[cold]
+    fn take_over(&self, home: CpuId) -> Option<Claim> {
+        self.slots
+            .take_over(home.index(), home, |slot| self.bytes(slot))
+    }
+
+    fn bytes(&self, slot: SlotIndex) -> Bytes {
+        let mut all = Bytes::Succeeded;
+        for state in self.registered().iter().filter_map(|cpu| self.cpu(cpu)) {
+            let byte = state.vector().load(slot);
+            if !byte.is_final() {
+                return Bytes::Open;
+            }
+            if byte.0 != 0 {
+                all = Bytes::Final;
             }
         }
-        served.generation = state.generation().serve(cpu, tlb);
-        served
+        all
     }
 
-    /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it flushed.
-    pub fn serve_generation(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
-        self.cpu(cpu.id())
-            .is_some_and(|state| state.generation().serve(cpu, tlb))
-    }
+    // Full flushes by generation.
 
-    /// Ends every entry that is open in this CPU's vector. Only while RAR is disabled on it and nobody responds for it, and
-    /// only if a full flush follows before the CPU uses a translation, or has just been made.
-    pub(crate) fn clear_vector(&self, state: &PerCpu) {
-        for slot in SlotIndex::first(SlotIndex::COUNT) {
-            if !state.vector().load(slot).is_final() {
-                state
-                    .vector()
-                    .finish(slot, self.answer_of_a_full_flush(slot));
-            }
-        }
-    }
-
-    /// What a full flush is worth to an entry: success to those that ask for a flush of this kind, failure to any other.
-    fn answer_of_a_full_flush(&self, slot: SlotIndex) -> ActionState {
-        match Operation::decode(&self.table.load(slot)) {
-            Ok(Operation::Invpg { .. } | Operation::Invpcid(_)) => ActionState::Success,
-            _ => ActionState::Failure,
-        }
-    }
-
-    /// Flushes, publishes the CPU as online, and flushes again.
+    /// Requests a full flush of each of the CPUs. They must be interrupted, too: the handler calls
+    /// [`serve`](Self::serve).
     ///
-    /// The first flush drops what the CPU had before, so that it may be targeted. What it caches between that flush and the
-    /// publication nobody would flush, hence the second: publish, fence, then flush.
-    pub(crate) fn publish_online(
+    /// Wait for the returned ticket on each, by [`is_flushed`](Self::is_flushed).
+    pub fn request_full_flush(&self, targets: &CpuSet<WORDS>) -> Ticket {
+        // AcqRel: of two requests, the one with the larger number publishes what was stored before the other.
+        let ticket = Ticket(self.tickets.0.fetch_add(1, Ordering::AcqRel) + 1);
+        for state in targets.iter().filter_map(|cpu| self.cpu(cpu)) {
+            state.generation().request(ticket);
+        }
+        ticket
+    }
+
+    /// Returns whether the CPU has flushed everything since the request.
+    #[must_use]
+    pub fn is_flushed(&self, cpu: CpuId, ticket: Ticket) -> bool {
+        self.cpu(cpu)
+            .is_none_or(|state| state.generation().is_completed(ticket))
+    }
+
+    // Which CPUs are flushed how.
+
+    /// Keeps those of the targets that are to be flushed by an entry, and returns those that are to be flushed by
+    /// generation. The others are skipped: they find the mark on their way back.
+    pub fn sort_targets(
         &self,
-        cpu: &PinnedCpu<'_>,
-        state: &PerCpu,
-        responder: Responder,
-        tlb: &impl LocalTlb,
-    ) {
-        tlb.flush_everything(cpu);
-        // Whoever left this CPU alone while it was deferred, before it went: the flush below makes up for it.
-        state.generation().clear_marks();
-        state.set_responder(responder);
-        fence(Ordering::SeqCst);
-        // A CPU beyond the set cannot have registered.
-        let _registered = self.online.insert(cpu.id());
-        let join = self.joins.fetch_add(1, Ordering::AcqRel) + 1;
-        fence(Ordering::SeqCst);
-        tlb.flush_everything(cpu);
-        state.joined().store(join, Ordering::Release);
+        targets: &mut CpuSet<WORDS>,
+        skippable: Skippable,
+    ) -> CpuSet<WORDS> {
+        let mut by_generation = CpuSet::new();
+        let is_ordinary =
+            skippable != Skippable::Lazy && self.exceptions.load(Ordering::Acquire) == 0;
+        if is_ordinary {
+            return by_generation;
+        }
+        targets.retain(|cpu| {
+            let service = self
+                .cpu(cpu)
+                .map_or(Service::Entry, |state| state.generation().service(skippable));
+            if service == Service::Generation {
+                // It was a member of a set of this size.
+                let _fits = by_generation.insert(cpu);
+            }
+            service == Service::Entry
+        });
+        by_generation
     }
 
-    /// Takes the CPU out of the online set. Its responder goes on until [`Self::retire`].
-    pub(crate) fn publish_offline(&self, cpu: &PinnedCpu<'_>) {
-        self.online.remove(cpu.id());
-        fence(Ordering::SeqCst);
-    }
-
-    /// Ends the CPU's part: what is still open in its vector is answered by one full flush. Only with RAR disabled here.
+    /// Arms a CPU no more whose RAR unit fell silent while the CPU itself is alive; returns whether that is news.
     ///
-    /// An entry that is armed after the scan stays pending until the CPU comes back and clears its vector.
-    pub(crate) fn retire(&self, cpu: &PinnedCpu<'_>, state: &PerCpu, tlb: &impl LocalTlb) {
-        let microcode = state.responder() == Responder::Microcode;
-        let mut open = 0_u64;
-        for slot in SlotIndex::first(SlotIndex::COUNT) {
-            // A byte that a unit was working on when it was disabled will not become final by itself; one that an interrupted
-            // software responder has taken will.
-            let left_behind = || microcode && !state.vector().load(slot).is_final();
-            open |= u64::from(state.vector().take(slot) || left_behind()) << slot.get();
+    /// From now on it is flushed by generation. It is armed again when its vector is found quiet, or after
+    /// [`RarCpu::verify`](crate::RarCpu::verify), or when it comes online again. A CPU that answers in software is never
+    /// demoted: its handler serves entries and generations alike.
+    pub fn demote(&self, cpu: CpuId) -> bool {
+        let silent = self
+            .cpu(cpu)
+            .filter(|state| state.responder() == Responder::Microcode);
+        let news = silent.is_some_and(|state| state.generation().demote());
+        if news {
+            self.exceptions.fetch_add(1, Ordering::AcqRel);
         }
-        fence(Ordering::SeqCst);
-        tlb.flush_everything(cpu);
-        state.generation().serve(cpu, tlb);
-        for slot in SlotIndex::first(SlotIndex::COUNT).filter(|slot| open & 1 << slot.get() != 0) {
-            state
-                .vector()
-                .finish(slot, self.answer_of_a_full_flush(slot));
+        news
+    }
+
+    pub(crate) fn promote(&self, state: &PerCpu) -> bool {
+        let news = state.generation().promote();
+        if news {
+            self.exceptions.fetch_sub(1, Ordering::AcqRel);
         }
-        // Release: the flush. Partner: `has_left`.
-        state.set_claimed();
+        news
+    }
+
+    pub(crate) fn note_guests(&self) {
+        self.exceptions.fetch_or(GUESTS, Ordering::AcqRel);
+    }
+
+    // For the other files of the crate.
+
+    pub(crate) fn id(&self) -> &AtomicU32 {
+        &self.id
+    }
+
+    pub(crate) fn cpus(&self) -> &CpuTable<WORDS> {
+        &self.cpus
+    }
+
+    pub(crate) fn online_set(&self) -> &AtomicCpuSet<WORDS> {
+        &self.online
+    }
+
+    pub(crate) fn registered_set(&self) -> &AtomicCpuSet<WORDS> {
+        &self.registered
+    }
+
+    pub(crate) fn count_join(&self) -> u64 {
+        self.joins.fetch_add(1, Ordering::AcqRel) + 1
+    }
+}
+
+impl<const WORDS: usize> Default for Domain<WORDS> {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -8,9 +8,8 @@ use rar_payload::{Operation, Payload};
 
 use crate::cpu_id::{CpuId, PinnedCpu};
 use crate::local_tlb::{LocalTlb, Unsupported};
-use crate::phys_addr::PhysAddrOf;
-use crate::sync::{AtomicU64, Ordering};
-use crate::{const_unless_loom, shared_array};
+use crate::physical_address_of::PhysicalAddressOf;
+use crate::sync::{AtomicU64, Ordering, const_unless_loom, shared_array};
 
 /// A log of what each of `CPUS` CPUs was told to flush. No translation exists, so none can be stale.
 #[derive(Debug)]
@@ -33,8 +32,8 @@ impl<const CPUS: usize> FakeTlb<CPUS> {
                 cpus: shared_array!(FlushLog {
                     full: AtomicU64::new(0),
                     operations: AtomicU64::new(0),
-                    last: shared_array!(AtomicU64::new(0)),
-                }),
+                    last: shared_array!(AtomicU64::new(0); 8),
+                }; CPUS),
             }
         }
     }
@@ -100,8 +99,8 @@ unsafe impl<const CPUS: usize> LocalTlb for FakeTlb<CPUS> {
 pub struct FakeAddresses;
 
 // SAFETY: no microcode runs on a host, so that nothing follows the address.
-unsafe impl PhysAddrOf for FakeAddresses {
-    fn phys_addr_of(&self, virtual_address: *const (), _bytes: usize) -> Option<u64> {
+unsafe impl PhysicalAddressOf for FakeAddresses {
+    fn physical_address_of(&self, virtual_address: *const (), _bytes: usize) -> Option<u64> {
         Some(virtual_address.addr() as u64 & 0xF_FFFF_FFFF)
     }
 }

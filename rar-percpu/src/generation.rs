@@ -1,80 +1,152 @@
 //! Flush generations: the way to flush a CPU that uses no slot and no action byte.
 
-use crate::const_unless_loom;
 use crate::cpu_id::PinnedCpu;
 use crate::local_tlb::LocalTlb;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, const_unless_loom};
 
-/// Bit 0 of the request word: the CPU is deferred, initiators may leave it alone.
-const DEFERRED: u64 = 1;
-/// Bit 1: an initiator has left it alone.
-const SPARED: u64 = 2;
+/// Bit 0 of the request word: the CPU uses no translation of user memory.
+const LAZY: u64 = 1;
+/// Bit 1: the CPU runs a guest and uses no translation of its own at all.
+const GUEST: u64 = 2;
+/// Bit 2: an initiator has skipped the CPU.
+const SKIPPED: u64 = 4;
+/// Bit 3: the CPU's RAR unit fell silent; its vector is armed no more.
+const DEMOTED: u64 = 8;
 /// The number of the newest request stands above them.
-const ONE_REQUEST: u64 = 4;
+const NUMBER_SHIFT: u32 = 4;
+const FLAGS: u64 = (1 << NUMBER_SHIFT) - 1;
 
-/// Two counters of one CPU: full flushes that were requested of it, and how many of these it has completed.
+/// Two numbers of one CPU: the newest full flush that was requested of it, and the newest that it has completed.
 ///
-/// An initiator adds one to the first and interrupts the CPU; the CPU reads it, flushes everything, and publishes what it
-/// read as completed. A late answer of a RAR unit cannot be mistaken for one of these, they work when every slot is lost,
-/// and they work from an NMI handler.
+/// An initiator draws a [`Ticket`] from the domain, raises the first number to it, and interrupts the CPU; the CPU reads
+/// the number, flushes everything, and publishes what it read as completed. A late answer of a RAR unit cannot be
+/// mistaken for one of these, they work when every slot is lost, and they work from an NMI handler.
 ///
-/// A CPU that uses no translation of user spaces for a while (lazy: an idle loop, a kernel thread, a guest) says so with
-/// [`Domain::defer`](crate::Domain::defer): initiators then leave a mark and send nothing, and the CPU flushes on its way back.
-/// The mark is no request: whoever waits for a request has sent an interrupt for it.
-#[repr(align(64))]
+/// A CPU in lazy TLB mode ([`Domain::enter_lazy`](crate::Domain::enter_lazy)) or in a guest says so in the first word:
+/// initiators then leave a mark and send nothing, and the CPU flushes on its way back. The mark is no request: who waits
+/// for a request has sent an interrupt for it.
 #[doc(alias = "tlb_gen")]
 #[derive(Debug)]
 pub struct FlushGeneration {
-    /// Newest request and the two marks: one word, so that leaving a mark and finding out whether the CPU will look are
-    /// one step.
+    /// Newest request and the flags: one word, so that leaving a mark and finding out whether the CPU will look are one
+    /// step.
     requested: AtomicU64,
     completed: AtomicU64,
 }
 
-/// A number that [`FlushGeneration::is_completed`] can be asked about.
+/// The number of one request of full flushes: what its initiator waits for, whoever else requests more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Ticket(u64);
+pub struct Ticket(pub(crate) u64);
+
+/// Which requests a CPU may be skipped for, with a flush on its way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Skippable {
+    /// Flushes that no CPU may be skipped for: freed page tables.
+    Never,
+    /// Flushes of translations that a CPU in a guest does not use.
+    InGuest,
+    /// Flushes of user memory, which a CPU in lazy TLB mode does not use either.
+    Lazy,
+}
+
+/// How a target is to be flushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum Service {
+    /// By an entry of the payload table.
+    Entry,
+    /// By a full flush that is requested of it, with an interrupt.
+    Generation,
+    /// By itself, on its way back: the mark is left.
+    Skipped,
+}
+
+/// What a CPU was when it left lazy TLB mode or a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use]
+pub struct LeftLazy {
+    /// Whether it was in lazy TLB mode. A handler that needs user memory enters it again only then.
+    pub was_lazy: bool,
+    /// Whether it ran a guest.
+    pub was_in_guest: bool,
+    /// Whether it flushed.
+    pub flushed: bool,
+}
 
 impl FlushGeneration {
     const_unless_loom! {
-        /// Returns the counters of a CPU of which nothing was requested.
-        pub fn new() -> Self {
+        /// Returns the numbers of a CPU of which nothing was requested.
+        pub(crate) fn new() -> Self {
             Self { requested: AtomicU64::new(0), completed: AtomicU64::new(0) }
         }
-    }
-
-    /// Requests one full flush. The CPU must be interrupted, too.
-    pub fn request(&self) -> Ticket {
-        // AcqRel: publishes the page-table stores before it. Partner: the load in `serve`.
-        Ticket(self.requested.fetch_add(ONE_REQUEST, Ordering::AcqRel) / ONE_REQUEST + 1)
-    }
-
-    /// Returns the ticket of the newest request, by whomever.
-    #[must_use]
-    pub fn newest(&self) -> Ticket {
-        Ticket(self.requested.load(Ordering::Acquire) / ONE_REQUEST)
     }
 
     /// Returns whether the CPU has done a full flush that began after the request.
     #[must_use]
     pub fn is_completed(&self, ticket: Ticket) -> bool {
-        // Acquire: the flush is before the count. Partner: the Release in `serve`.
+        // Acquire: the flush is before the number. Partner: the Release in `serve`.
         self.completed.load(Ordering::Acquire) >= ticket.0
     }
 
-    /// If the CPU is deferred, leaves the mark that makes it flush on its way back, and returns `true`: it needs no signal.
+    /// Returns whether initiators arm the CPU's vector no more, because its RAR unit fell silent.
     #[must_use]
-    pub fn spare_if_deferred(&self) -> bool {
-        // The load only saves others the exchange. AcqRel: publishes the page-table stores. Partner: `resume`.
-        self.requested.load(Ordering::Acquire) & DEFERRED != 0
-            && self.requested.fetch_or(SPARED, Ordering::AcqRel) & DEFERRED != 0
+    pub fn is_demoted(&self) -> bool {
+        self.requested.load(Ordering::Acquire) & DEMOTED != 0
+    }
+
+    /// Returns the number of the newest request.
+    pub(crate) fn newest(&self) -> Ticket {
+        Ticket(self.requested.load(Ordering::Acquire) >> NUMBER_SHIFT)
+    }
+
+    /// Raises the newest request to the ticket.
+    ///
+    /// A larger number that is there already stands for this request too: its owner drew it from the counter later, and
+    /// so publishes all that was stored before this one was drawn.
+    pub(crate) fn request(&self, ticket: Ticket) {
+        let mut word = self.requested.load(Ordering::Acquire);
+        while word >> NUMBER_SHIFT < ticket.0 {
+            let raised = word & FLAGS | ticket.0 << NUMBER_SHIFT;
+            // AcqRel: publishes the page-table stores before it. Partner: the load in `serve`.
+            match self.requested.compare_exchange(
+                word,
+                raised,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return,
+                Err(found) => word = found,
+            }
+        }
+    }
+
+    /// Decides how the CPU is to be flushed, and leaves the mark that makes it flush on its way back if it is skipped.
+    pub(crate) fn service(&self, skippable: Skippable) -> Service {
+        let may_skip = match skippable {
+            Skippable::Never => 0,
+            Skippable::InGuest => GUEST,
+            Skippable::Lazy => GUEST | LAZY,
+        };
+        let word = self.requested.load(Ordering::Acquire);
+        // The load only saves others the update. AcqRel: publishes the page-table stores. Partner: `leave_lazy`.
+        let skipped = word & may_skip != 0
+            && self.requested.fetch_or(SKIPPED, Ordering::AcqRel) & may_skip != 0;
+        match word & (GUEST | DEMOTED) {
+            _ if skipped => Service::Skipped,
+            0 => Service::Entry,
+            _ => Service::Generation,
+        }
     }
 
     /// Flushes everything once if anybody has requested it; returns whether it flushed.
     ///
     /// One pass, so that a stream of requests cannot hold the CPU: what is requested after it comes with its own interrupt.
-    pub(crate) fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
+    pub(crate) fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
         let newest = self.newest();
         let open = !self.is_completed(newest);
         if open {
@@ -85,41 +157,60 @@ impl FlushGeneration {
         open
     }
 
-    /// From now on the CPU may be left alone.
+    /// From now on the CPU may be skipped for flushes of user memory.
     ///
-    /// It must be an update, not a store: the locked instruction that x86 makes of it lets every earlier store reach memory. A
-    /// store that still waited in the buffer, translated long since, would go to a page that was freed while the CPU was left
-    /// alone.
-    pub(crate) fn defer(&self) {
-        self.requested.fetch_or(DEFERRED, Ordering::AcqRel);
+    /// It must be an update, not a store: the locked instruction that x86 makes of it lets every earlier store reach
+    /// memory. A store still in the store buffer, already translated, could land in a page that was freed while the CPU
+    /// was skipped.
+    pub(crate) fn enter_lazy(&self) {
+        self.requested.fetch_or(LAZY, Ordering::AcqRel);
     }
 
-    /// Clears the marks first, then flushes if the CPU was left alone meanwhile; returns whether it flushed.
-    pub(crate) fn resume(&self, cpu: &PinnedCpu<'_>, tlb: &impl LocalTlb) -> bool {
-        let spared = self.clear_marks();
-        if spared {
+    /// From now on the CPU may be skipped for every flush but that of freed tables. An update, as in `enter_lazy`.
+    pub(crate) fn enter_guest(&self) {
+        self.requested.fetch_or(GUEST, Ordering::AcqRel);
+    }
+
+    /// Clears the flags first, then flushes if the CPU was skipped meanwhile.
+    pub(crate) fn leave_lazy(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> LeftLazy {
+        let word = self.clear(LAZY | GUEST | SKIPPED);
+        let skipped = word & SKIPPED != 0;
+        if skipped {
             tlb.flush_everything(cpu);
         }
-        self.serve(cpu, tlb) || spared
+        LeftLazy {
+            was_lazy: word & LAZY != 0,
+            was_in_guest: word & GUEST != 0,
+            flushed: self.serve(cpu, tlb) || skipped,
+        }
     }
 
-    /// Ends a deferral without a flush, for a CPU that is about to flush everything; returns whether it was left alone.
-    pub(crate) fn clear_marks(&self) -> bool {
-        self.requested
-            .fetch_and(!(DEFERRED | SPARED), Ordering::AcqRel)
-            & SPARED
-            != 0
+    /// Ends every mode without a flush, for a CPU that is about to flush everything.
+    pub(crate) fn clear_modes(&self) {
+        self.clear(LAZY | GUEST | SKIPPED);
     }
-}
 
-impl Default for FlushGeneration {
-    fn default() -> Self {
-        Self::new()
+    /// Arms the CPU no more; returns whether that is news.
+    pub(crate) fn demote(&self) -> bool {
+        self.requested.fetch_or(DEMOTED, Ordering::AcqRel) & DEMOTED == 0
+    }
+
+    /// Arms the CPU again; returns whether that is news.
+    pub(crate) fn promote(&self) -> bool {
+        self.clear(DEMOTED) & DEMOTED != 0
+    }
+
+    fn clear(&self, flags: u64) -> u64 {
+        self.requested.fetch_and(!flags, Ordering::AcqRel)
     }
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
     use crate::fake::{FakeTlb, pinned};
@@ -127,47 +218,68 @@ mod tests {
     #[test]
     fn one_flush_answers_all_requests_before_it() {
         let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
-        let first = generation.request();
-        let second = generation.request();
-        assert!(!generation.is_completed(first));
+        generation.request(Ticket(1));
+        generation.request(Ticket(3));
+        generation.request(Ticket(2));
+        assert!(!generation.is_completed(Ticket(1)));
         assert!(generation.serve(&cpu, &tlb));
-        assert!(generation.is_completed(first) && generation.is_completed(second));
+        assert!(generation.is_completed(Ticket(3)) && !generation.is_completed(Ticket(4)));
         assert_eq!(tlb.full_flushes(cpu.id()), 1);
         assert!(!generation.serve(&cpu, &tlb));
         assert_eq!(tlb.full_flushes(cpu.id()), 1);
     }
 
     #[test]
-    fn a_deferred_cpu_is_left_alone_and_flushes_on_its_way_back() {
+    fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
         let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
-        assert!(!generation.spare_if_deferred());
-        generation.defer();
-        assert!(generation.spare_if_deferred());
+        assert_eq!(generation.service(Skippable::Lazy), Service::Entry);
+        generation.enter_lazy();
+        assert_eq!(generation.service(Skippable::Never), Service::Entry);
+        assert_eq!(generation.service(Skippable::InGuest), Service::Entry);
+        assert_eq!(generation.service(Skippable::Lazy), Service::Skipped);
         assert!(!generation.serve(&cpu, &tlb), "a mark is no request");
-        assert!(generation.resume(&cpu, &tlb));
+        let left = generation.leave_lazy(&cpu, &tlb);
+        assert_eq!((left.was_lazy, left.was_in_guest, left.flushed), (true, false, true));
         assert_eq!(tlb.full_flushes(cpu.id()), 1);
-        assert!(!generation.spare_if_deferred());
+        assert_eq!(generation.service(Skippable::Lazy), Service::Entry);
     }
 
     #[test]
-    fn a_request_of_a_deferred_cpu_is_served_at_once() {
+    fn a_cpu_in_a_guest_is_skipped_but_for_freed_tables() {
         let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
-        generation.defer();
-        let ticket = generation.request();
-        assert!(generation.spare_if_deferred());
+        generation.enter_guest();
+        assert_eq!(generation.service(Skippable::InGuest), Service::Skipped);
+        assert_eq!(generation.service(Skippable::Never), Service::Generation);
+        assert!(generation.leave_lazy(&cpu, &tlb).was_in_guest);
+    }
+
+    #[test]
+    fn a_request_of_a_lazy_cpu_is_served_at_once() {
+        let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
+        generation.enter_lazy();
+        generation.request(Ticket(1));
+        assert_eq!(generation.service(Skippable::Lazy), Service::Skipped);
         assert!(generation.serve(&cpu, &tlb));
-        assert!(generation.is_completed(ticket));
-        assert!(
-            generation.is_completed(generation.newest()),
-            "sparing adds nothing to wait for"
-        );
+        assert!(generation.is_completed(generation.newest()), "skipping adds nothing to wait for");
     }
 
     #[test]
-    fn nothing_requested_costs_no_flush() {
+    fn a_lazy_cpu_that_was_not_skipped_does_not_flush() {
         let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
-        generation.defer();
-        assert!(!generation.resume(&cpu, &tlb));
+        generation.enter_lazy();
+        assert!(!generation.leave_lazy(&cpu, &tlb).flushed);
+        assert!(!generation.leave_lazy(&cpu, &tlb).was_lazy, "leaving twice is harmless");
         assert_eq!(tlb.full_flushes(cpu.id()), 0);
+    }
+
+    #[test]
+    fn a_demoted_cpu_is_served_by_generation_and_keeps_its_number() {
+        let generation = FlushGeneration::new();
+        generation.request(Ticket(5));
+        assert!(generation.demote() && !generation.demote());
+        assert_eq!(generation.service(Skippable::Lazy), Service::Generation);
+        assert_eq!(generation.newest(), Ticket(5));
+        assert!(generation.promote() && !generation.promote());
+        assert_eq!(generation.service(Skippable::Lazy), Service::Entry);
     }
 }

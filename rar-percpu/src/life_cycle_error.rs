@@ -20,6 +20,10 @@ pub enum LifeCycleError {
         /// The CPU that the code runs on.
         cpu: CpuId,
     },
+    /// The CPU that the value belongs to was declared dead; its number may be another's by now.
+    Dead(CpuId),
+    /// A CPU whose microcode answers was to be marked as running a guest.
+    GuestUnderRar(CpuId),
     /// This CPU does not have the RAR that the boot CPU was detected with.
     Support(SupportError),
     /// The kernel knows no physical address for the memory.
@@ -86,6 +90,18 @@ impl core::fmt::Display for LifeCycleError {
                     "CPU {cpu} cannot take a step of CPU {driven}; take it on CPU {driven}"
                 )
             }
+            Self::Dead(cpu) => {
+                write!(
+                    f,
+                    "CPU {cpu} was declared dead; register it and bring it up anew"
+                )
+            }
+            Self::GuestUnderRar(cpu) => {
+                write!(
+                    f,
+                    "CPU {cpu} runs guests while its microcode answers; bring it online as a SoftwareCpu"
+                )
+            }
             Self::Support(error) => {
                 write!(f, "this CPU does not have the RAR of the boot CPU: {error}")
             }
@@ -124,23 +140,23 @@ impl core::error::Error for LifeCycleError {
     }
 }
 
-/// A step down that was not taken, with the value that would have taken it: the CPU is as it was.
+/// A step down that failed, with the value that would have taken it.
 #[derive(Debug)]
-pub struct NotTaken<T> {
-    /// Why.
-    pub error: LifeCycleError,
-    /// The value, in the state it was in.
-    pub value: T,
+pub struct StepError<T> {
+    /// Why it failed.
+    pub cause: LifeCycleError,
+    /// The value that drives the CPU, in the state it was in.
+    pub cpu: T,
 }
 
-impl<T> core::fmt::Display for NotTaken<T> {
+impl<T> core::fmt::Display for StepError<T> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.error.fmt(f)
+        self.cause.fmt(f)
     }
 }
 
-impl<T: core::fmt::Debug> core::error::Error for NotTaken<T> {
+impl<T: core::fmt::Debug> core::error::Error for StepError<T> {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        self.error.source()
+        self.cause.source()
     }
 }

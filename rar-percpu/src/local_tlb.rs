@@ -15,6 +15,8 @@ use crate::cpu_id::PinnedCpu;
 /// 1. When [`flush`](Self::flush) returns `Ok`, no translation that the operation names is left on this CPU, in the TLB or
 ///    in a paging-structure cache. More may be gone, never less.
 /// 2. When [`flush_everything`](Self::flush_everything) returns, no translation is left, of any PCID, global ones included.
+///    An implementer whose `flush` accepts operations on EPT or VPID (feature `unverified` of `rar-payload`) drops what is
+///    tagged by those here, too; otherwise this says nothing about them, and no flush of them may be sent.
 /// 3. Both act on page tables as they are after every store that happened before the call.
 /// 4. Both may be interrupted, and called again by the interrupt's handler.
 #[expect(unsafe_code, reason = "memory is freed on the word of the implementer")]
@@ -35,7 +37,7 @@ pub unsafe trait LocalTlb {
     reason = "forwards to an implementation that has promised the same"
 )]
 // SAFETY: every promise of `T` holds for a reference to it.
-unsafe impl<T: LocalTlb> LocalTlb for &T {
+unsafe impl<T: LocalTlb + ?Sized> LocalTlb for &T {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         T::flush(self, cpu, operation)
     }

@@ -1,18 +1,20 @@
 //! The memory that initiators and microcode share: one payload table, one action vector per CPU.
 //!
-//! Both are arrays of atomics, so that sharing them needs no unsafe code. Their addresses go into `RAR_PAYLOAD_TABLE_BASE`
-//! and `RAR_ACTION_VECTOR_BASE` of every CPU and must stay valid until RAR is disabled there.
+//! Both are arrays of atomics, so that sharing them needs no unsafe code. Nothing here is safe public API: who may write
+//! what is decided by [`Claimed`](crate::Claimed) for initiators and by [`Domain`](crate::Domain) for responders.
 
 use rar_payload::{Operation, Payload};
 
 use crate::action::{ActionByte, ActionState};
 use crate::slot_index::SlotIndex;
-use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering};
-use crate::{const_unless_loom, shared_array};
+use crate::sync::{
+    AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array,
+};
 
 /// The payload table: 64 entries of 64 bytes in one 4 KiB page.
 ///
-/// Several tables for subsets of CPUs are possible; one table for all CPUs of a [`Domain`](crate::Domain) is our choice, as it was Linux's.
+/// Its address goes into `RAR_PAYLOAD_TABLE_BASE` of every CPU. Several tables for subsets of CPUs are possible; one
+/// table for all CPUs of a [`Domain`](crate::Domain) is our choice, as it was Linux's.
 #[repr(C, align(4096))]
 #[doc(alias = "rar_payload")]
 #[derive(Debug)]
@@ -29,25 +31,21 @@ struct Entry {
 impl PayloadTable {
     const_unless_loom! {
         /// Returns a table of zeroes.
-        pub fn new() -> Self {
-            Self { entries: shared_array!(Entry { words: shared_array!(AtomicU64::new(0)) }) }
+        pub(crate) fn new() -> Self {
+            Self {
+                entries: shared_array!(Entry { words: shared_array!(AtomicU64::new(0); 8) }; MAX_SLOTS),
+            }
         }
     }
 
-    /// Writes the entry of one operation.
-    ///
-    /// Only the owner of the slot may call this, and only while no CPU has the slot's byte non-final: a unit may read the
-    /// entry from the moment it is armed until it is final.
-    pub fn store(&self, slot: SlotIndex, operation: &Operation) {
+    pub(crate) fn store(&self, slot: SlotIndex, operation: &Operation) {
         self.write(slot, &operation.encode());
     }
 
-    pub(crate) fn write(&self, slot: SlotIndex, payload: &Payload) {
-        if let Some(entry) = self.entries.get(slot.get()) {
-            for (word, value) in entry.words.iter().zip(payload.words()) {
-                // Ordered by the Release of `ActionVector::arm`, whose partner is whoever takes the byte.
-                word.store(value, Ordering::Relaxed);
-            }
+    fn write(&self, slot: SlotIndex, payload: &Payload) {
+        for (word, value) in self.entry(slot).words.iter().zip(payload.words()) {
+            // Ordered by the Release of `ActionVector::arm`. Partner: the exchange of `take`, and the unit's read.
+            word.store(value, Ordering::Relaxed);
         }
     }
 
@@ -55,44 +53,40 @@ impl PayloadTable {
     #[must_use]
     pub fn load(&self, slot: SlotIndex) -> Payload {
         let mut words = [0; 8];
-        if let Some(entry) = self.entries.get(slot.get()) {
-            for (value, word) in words.iter_mut().zip(&entry.words) {
-                *value = word.load(Ordering::Relaxed);
-            }
+        for (value, word) in words.iter_mut().zip(&self.entry(slot).words) {
+            *value = word.load(Ordering::Relaxed);
         }
         Payload::from_words(words)
     }
-}
 
-#[expect(
-    unsafe_code,
-    reason = "a payload is any 64 bytes, and some of them write an MSR"
-)]
-mod any_payload {
-    use super::{Payload, PayloadTable, SlotIndex};
-
-    impl PayloadTable {
-        /// Writes any 64 bytes as an entry, as a test of a unit does.
-        ///
-        /// # Safety
-        ///
-        /// 1. Whatever the entry does to a CPU that executes it is harmless: type 5 writes an MSR.
-        pub unsafe fn store_payload(&self, slot: SlotIndex, payload: &Payload) {
-            self.write(slot, payload);
-        }
+    /// Writes any 64 bytes as an entry, as a test of a unit does.
+    ///
+    /// # Safety
+    ///
+    /// 1. No flush is in flight in this slot: the caller owns it, and every CPU's byte of it is final.
+    /// 2. What the entry does to a CPU that executes it is harmless: type 5 writes an MSR.
+    #[expect(
+        unsafe_code,
+        reason = "a payload is any 64 bytes, and a flush in flight relies on its own"
+    )]
+    pub unsafe fn store_payload(&self, slot: SlotIndex, payload: &Payload) {
+        self.write(slot, payload);
     }
-}
 
-impl Default for PayloadTable {
-    fn default() -> Self {
-        Self::new()
+    fn entry(&self, slot: SlotIndex) -> &Entry {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a SlotIndex is below MAX_SLOTS by construction"
+        )]
+        &self.entries[slot.get()]
     }
 }
 
 /// One CPU's action vector: a byte per slot, one cache line.
 ///
-/// Initiators turn a byte of their own slot pending, the CPU's RAR unit makes it final. Initiators of different slots
-/// write neighbouring bytes at once, so nothing here is ever wider than a byte.
+/// Its address goes into `RAR_ACTION_VECTOR_BASE` of the CPU. Initiators turn a byte of their own slot pending, the CPU's
+/// RAR unit makes it final. Initiators of different slots write neighbouring bytes at once, so nothing here is ever wider
+/// than a byte.
 #[repr(C, align(64))]
 #[doc(alias = "rar_action")]
 #[derive(Debug)]
@@ -103,16 +97,9 @@ pub struct ActionVector {
 impl ActionVector {
     const_unless_loom! {
         /// Returns a vector with nothing pending.
-        pub fn new() -> Self {
-            Self { bytes: shared_array!(AtomicU8::new(ActionState::Success as u8)) }
+        pub(crate) fn new() -> Self {
+            Self { bytes: shared_array!(AtomicU8::new(ActionState::Success as u8); MAX_SLOTS) }
         }
-    }
-
-    /// Marks the slot's entry pending for this CPU. Only the slot's owner calls it, after it has written the payload.
-    pub fn arm(&self, slot: SlotIndex) {
-        // Release: a unit that sees PENDING sees the payload. Partner: the unit's read, and the exchange of `take`.
-        self.byte(slot)
-            .store(ActionState::Pending as u8, Ordering::Release);
     }
 
     /// Reads the slot's byte once.
@@ -123,11 +110,37 @@ impl ActionVector {
         ActionByte(self.byte(slot).load(Ordering::Acquire))
     }
 
+    /// Returns whether no byte of the vector waits for an answer.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        SlotIndex::all().all(|slot| self.load(slot).is_final())
+    }
+
+    /// Marks the slot's entry pending for this CPU, after its payload was written.
+    pub(crate) fn arm(&self, slot: SlotIndex) {
+        // Release: a unit that sees PENDING sees the payload. Partner: the unit's read, and the exchange of `take`.
+        self.byte(slot)
+            .store(ActionState::Pending as u8, Ordering::Release);
+    }
+
+    /// Marks the slot's entry pending, as a test of a unit does.
+    ///
+    /// # Safety
+    ///
+    /// 1. No flush is in flight in this slot: the caller owns it, and its payload is written.
+    #[expect(
+        unsafe_code,
+        reason = "a byte that another flush waits for would count as its answer"
+    )]
+    pub unsafe fn arm_unowned(&self, slot: SlotIndex) {
+        self.arm(slot);
+    }
+
     /// Takes a pending entry for the software responder, before its payload is read. At most one caller gets it.
     pub(crate) fn take(&self, slot: SlotIndex) -> bool {
         let byte = self.byte(slot);
-        // The load keeps a scan from writing to the line. Acquire of the exchange: the payload that was written before the byte
-        // was armed. Partner: `arm`.
+        // The load keeps a scan from writing to the line. Acquire of the exchange: the payload that was written before the
+        // byte was armed. Partner: `arm`.
         byte.load(Ordering::Relaxed) == ActionState::Pending as u8
             && byte
                 .compare_exchange(
@@ -139,10 +152,19 @@ impl ActionVector {
                 .is_ok()
     }
 
-    /// Makes a byte final in software: by the responder for an entry it took, or on a CPU whose unit is disabled.
-    pub(crate) fn finish(&self, slot: SlotIndex, state: ActionState) {
+    /// Makes a byte final in software, if it is still what the caller found: `TAKEN` by the responder that took it, or
+    /// left behind on a CPU whose unit is disabled.
+    ///
+    /// An exchange, since a handler that came between may have ended the entry already, by taking the CPU offline and
+    /// back online, and the slot may serve another flush by now.
+    pub(crate) fn finish(&self, slot: SlotIndex, found: ActionByte, state: ActionState) {
         // Release: the flush, and the read of the payload, are done. Partner: `load` of the waiting initiator.
-        self.byte(slot).store(state as u8, Ordering::Release);
+        let _ended_by_a_handler = self.byte(slot).compare_exchange(
+            found.0,
+            state as u8,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
     }
 
     fn byte(&self, slot: SlotIndex) -> &AtomicU8 {
@@ -154,13 +176,7 @@ impl ActionVector {
     }
 }
 
-impl Default for ActionVector {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod layout {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -178,7 +194,7 @@ mod layout {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 
@@ -202,16 +218,29 @@ mod tests {
         vector.arm(slot(3));
         assert!(vector.take(slot(3)));
         assert!(!vector.take(slot(3)));
-        assert!(!vector.load(slot(3)).is_final());
-        vector.finish(slot(3), ActionState::Success);
+        let taken = vector.load(slot(3));
+        assert!(!taken.is_final() && !vector.is_quiet());
+        vector.finish(slot(3), taken, ActionState::Success);
         assert_eq!(vector.load(slot(3)), ActionByte(0));
+        assert!(vector.is_quiet());
+    }
+
+    #[test]
+    fn a_byte_that_was_armed_again_is_not_finished_by_its_former_responder() {
+        let vector = ActionVector::new();
+        vector.arm(slot(3));
+        assert!(vector.take(slot(3)));
+        let taken = vector.load(slot(3));
+        vector.arm(slot(3));
+        vector.finish(slot(3), taken, ActionState::Success);
+        assert_eq!(vector.load(slot(3)).state(), Ok(ActionState::Pending));
     }
 
     #[test]
     fn arming_touches_one_byte() {
         let vector = ActionVector::new();
         vector.arm(slot(63));
-        for s in SlotIndex::first(64) {
+        for s in SlotIndex::all() {
             assert_eq!(vector.load(s).0, u8::from(s == slot(63)));
         }
     }

@@ -138,7 +138,7 @@ fn canonical(pages: PageChunk) -> bool {
     let sign_bit = if five_levels { 56 } else { 47 };
     [pages.start(), pages.last()]
         .iter()
-        .all(|address| matches!(address.cast_signed() >> sign_bit, 0 | -1))
+        .all(|address| matches!((*address as i64) >> sign_bit, 0 | -1))
 }
 
 fn pcids_on() -> bool {

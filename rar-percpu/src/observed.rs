@@ -122,3 +122,47 @@ macro_rules! observed {
 observed!(AtomicU8: u8);
 observed!(AtomicU32: u32);
 observed!(AtomicU64: u64);
+
+/// As [`atomic::AtomicPtr`].
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct AtomicPtr<T>(atomic::AtomicPtr<T>);
+
+impl<T> AtomicPtr<T> {
+    /// As in `core`.
+    #[must_use]
+    pub const fn new(value: *mut T) -> Self {
+        Self(atomic::AtomicPtr::new(value))
+    }
+
+    /// As in `core`.
+    pub fn load(&self, order: Ordering) -> *mut T {
+        self.shown(Access::Read).load(order)
+    }
+
+    /// As in `core`.
+    pub fn store(&self, value: *mut T, order: Ordering) {
+        self.shown(Access::Write).store(value, order);
+    }
+
+    /// As in `core`.
+    ///
+    /// # Errors
+    ///
+    /// The value that was found instead of `current`.
+    pub fn compare_exchange(
+        &self,
+        current: *mut T,
+        new: *mut T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<*mut T, *mut T> {
+        self.shown(Access::Update)
+            .compare_exchange(current, new, success, failure)
+    }
+
+    fn shown(&self, access: Access) -> &atomic::AtomicPtr<T> {
+        before(core::ptr::from_ref(self).addr(), access);
+        &self.0
+    }
+}

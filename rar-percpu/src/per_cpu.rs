@@ -2,19 +2,20 @@
 
 use rar_regs::ApicId;
 
-use crate::const_unless_loom;
 use crate::generation::FlushGeneration;
 use crate::memory::ActionVector;
-use crate::sync::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom};
 
-/// The x2APIC broadcast, which is no CPU's own.
-pub(crate) const NO_APIC_ID: u32 = u32::MAX;
-/// Of the responder: nobody responds, and a value drives the CPU on its way up or down.
-const CLAIMED: u8 = 3;
+/// Of the life word: nobody responds, and a value drives the CPU on its way up or down.
+const CLAIMED: u32 = 3;
+/// The part of the life word that says who responds. The number of lives stands above it.
+const RESPONDER: u32 = 3;
+const ONE_LIFE: u32 = 4;
 
 /// Who makes the action bytes of a CPU final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Responder {
     /// Nobody: the CPU is offline.
     Nobody,
@@ -24,38 +25,52 @@ pub enum Responder {
     Software,
 }
 
-/// One CPU's part of a [`Domain`](crate::Domain): its action vector, flush generation and identity, a cache line each.
+/// One CPU's part of a [`Domain`](crate::Domain): its action vector and its state, a cache line each.
 ///
-/// The kernel owns the memory: a slice of these, indexed by [`CpuId`](crate::CpuId), for example in a `static`.
-#[repr(C)]
+/// The kernel owns the memory, for example in its own per-CPU block, and gives it to
+/// [`Domain::register`](crate::Domain::register). All bytes zero is a CPU that was never seen, so the memory can lie in
+/// `.bss` or in a zeroed page.
+///
+/// The memory is 128 bytes and as much aligned: the two lines are a pair that an adjacent-line prefetcher fetches
+/// together, and no other CPU's.
+#[repr(C, align(128))]
 #[derive(Debug)]
 pub struct PerCpu {
     vector: ActionVector,
-    generation: FlushGeneration,
-    identity: Identity,
+    state: State,
 }
 
-#[repr(align(64))]
+#[repr(C, align(64))]
 #[derive(Debug)]
-struct Identity {
-    apic_id: AtomicU32,
-    responder: AtomicU8,
-    slots_held: AtomicU8,
+struct State {
+    generation: FlushGeneration,
     joined: AtomicU64,
+    life: AtomicU32,
+    /// The APIC id plus one, so that zero is none.
+    apic_id: AtomicU32,
+    /// The domain that the memory belongs to, for ever; zero is none.
+    domain: AtomicU32,
+    /// Whether a CPU is registered with the memory.
+    in_use: AtomicU32,
 }
+
+/// Which of the lives of a CPU's number a value belongs to: a CPU that was declared dead begins another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Life(u32);
 
 impl PerCpu {
     const_unless_loom! {
-        /// Returns the state of a CPU that was never seen.
+        /// Returns the state of a CPU that was never seen: all bytes zero.
         pub fn new() -> Self {
             Self {
                 vector: ActionVector::new(),
-                generation: FlushGeneration::new(),
-                identity: Identity {
-                    apic_id: AtomicU32::new(NO_APIC_ID),
-                    responder: AtomicU8::new(Responder::Nobody as u8),
-                    slots_held: AtomicU8::new(0),
+                state: State {
+                    generation: FlushGeneration::new(),
                     joined: AtomicU64::new(0),
+                    life: AtomicU32::new(0),
+                    apic_id: AtomicU32::new(0),
+                    domain: AtomicU32::new(0),
+                    in_use: AtomicU32::new(0),
                 },
             }
         }
@@ -63,78 +78,111 @@ impl PerCpu {
 
     /// Returns the CPU's action vector.
     #[must_use]
+    #[inline]
     pub fn vector(&self) -> &ActionVector {
         &self.vector
     }
 
     /// Returns the CPU's flush generation.
     #[must_use]
+    #[inline]
     pub fn generation(&self) -> &FlushGeneration {
-        &self.generation
+        &self.state.generation
     }
 
-    /// Returns the CPU's APIC id, or `None` before it was registered.
+    /// Returns the CPU's APIC id, or `None` while it is not registered.
     #[must_use]
+    #[inline]
     pub fn apic_id(&self) -> Option<ApicId> {
-        match self.identity.apic_id.load(Ordering::Acquire) {
-            NO_APIC_ID => None,
-            id => Some(ApicId::new(id)),
-        }
+        let kept = self.state.apic_id.load(Ordering::Acquire);
+        kept.checked_sub(1).map(ApicId::new)
     }
 
     /// Returns who makes this CPU's action bytes final.
     #[must_use]
+    #[inline]
     pub fn responder(&self) -> Responder {
-        const MICROCODE: u8 = Responder::Microcode as u8;
-        const SOFTWARE: u8 = Responder::Software as u8;
-        match self.identity.responder.load(Ordering::Acquire) {
+        const MICROCODE: u32 = Responder::Microcode as u32;
+        const SOFTWARE: u32 = Responder::Software as u32;
+        match self.state.life.load(Ordering::Acquire) & RESPONDER {
             MICROCODE => Responder::Microcode,
             SOFTWARE => Responder::Software,
             _ => Responder::Nobody,
         }
     }
 
-    /// Returns the count of slots that initiators on this CPU hold. Kept by the orchestrator, for this CPU's own use: who
-    /// holds a slot must not wait for another.
-    #[must_use]
-    pub fn slots_held(&self) -> &AtomicU8 {
-        &self.identity.slots_held
-    }
-
     pub(crate) fn set_apic_id(&self, id: ApicId) {
-        self.identity.apic_id.store(id.get(), Ordering::Release);
+        self.state
+            .apic_id
+            .store(id.get().wrapping_add(1), Ordering::Release);
     }
 
-    pub(crate) fn set_responder(&self, responder: Responder) {
-        self.identity
-            .responder
-            .store(responder as u8, Ordering::Release);
+    pub(crate) fn clear_apic_id(&self) {
+        self.state.apic_id.store(0, Ordering::Release);
     }
 
-    /// Takes the right to drive this CPU; only one value has it at a time.
-    pub(crate) fn claim(&self) -> bool {
-        self.exchange_responder(Responder::Nobody as u8, CLAIMED)
+    /// Takes the memory for a CPU of the domain; `false` if it is in use, or ever was in another domain's.
+    ///
+    /// It stays with one domain, since an initiator of the old one may be about to arm an entry of its table here.
+    pub(crate) fn take_memory(&self, domain: u32) -> bool {
+        let exchange = |word: &AtomicU32, from, to| {
+            word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+        };
+        let owner = exchange(&self.state.domain, 0, domain);
+        (owner.is_ok() || owner == Err(domain)) && exchange(&self.state.in_use, 0, 1).is_ok()
     }
 
-    /// Gives the right back, unless the CPU is online.
-    pub(crate) fn give_back(&self) {
-        self.exchange_responder(CLAIMED, Responder::Nobody as u8);
+    /// Gives the memory back, for the next CPU of the same domain.
+    pub(crate) fn give_memory_back(&self) {
+        self.state.in_use.store(0, Ordering::Release);
+    }
+
+    /// Sets who responds. Only the value that drives the CPU calls it.
+    pub(crate) fn set_responder(&self, life: Life, responder: Responder) {
+        self.state
+            .life
+            .store(life.0 | responder as u32, Ordering::Release);
     }
 
     /// Nobody responds any more, and the right to drive the CPU stays taken.
-    pub(crate) fn set_claimed(&self) {
-        self.identity.responder.store(CLAIMED, Ordering::Release);
+    pub(crate) fn set_claimed(&self, life: Life) {
+        self.state.life.store(life.0 | CLAIMED, Ordering::Release);
     }
 
-    fn exchange_responder(&self, from: u8, to: u8) -> bool {
-        let responder = &self.identity.responder;
-        responder
+    /// Takes the right to drive this CPU; only one value has it at a time.
+    pub(crate) fn claim(&self) -> Option<Life> {
+        let word = self.state.life.load(Ordering::Acquire);
+        let idle = word & !RESPONDER;
+        (word == idle && self.exchange_life(idle, idle | CLAIMED)).then_some(Life(idle))
+    }
+
+    /// Gives the right back, unless the CPU is online or the life is over.
+    pub(crate) fn give_back(&self, life: Life) {
+        self.exchange_life(life.0 | CLAIMED, life.0);
+    }
+
+    /// Returns whether the life still is the CPU's.
+    pub(crate) fn is_life(&self, life: Life) -> bool {
+        self.state.life.load(Ordering::Acquire) & !RESPONDER == life.0
+    }
+
+    /// Ends the life, whatever drives the CPU: nobody responds, and former values drive nothing any more.
+    pub(crate) fn end_life(&self) {
+        let word = self.state.life.load(Ordering::Acquire);
+        let next = (word & !RESPONDER).wrapping_add(ONE_LIFE);
+        self.state.life.store(next, Ordering::Release);
+    }
+
+    fn exchange_life(&self, from: u32, to: u32) -> bool {
+        self.state
+            .life
             .compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
+    #[inline]
     pub(crate) fn joined(&self) -> &AtomicU64 {
-        &self.identity.joined
+        &self.state.joined
     }
 }
 
@@ -144,15 +192,45 @@ impl Default for PerCpu {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod layout {
     use core::mem::{align_of, offset_of, size_of};
 
     use super::PerCpu;
 
-    // Three lines that different CPUs write at different times: none may share.
-    const _: () = assert!(size_of::<PerCpu>() == 3 * 64);
-    const _: () = assert!(align_of::<PerCpu>() == 64);
-    const _: () = assert!(offset_of!(PerCpu, generation) == 64);
-    const _: () = assert!(offset_of!(PerCpu, identity) == 128);
+    // Two lines that different CPUs write at different times, and a pair of lines for each CPU.
+    const _: () = assert!(size_of::<PerCpu>() == 128);
+    const _: () = assert!(align_of::<PerCpu>() == 128);
+    const _: () = assert!(offset_of!(PerCpu, vector) == 0);
+    const _: () = assert!(offset_of!(PerCpu, state) == 64);
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_a_former_life_drives_nothing() {
+        let cpu = PerCpu::new();
+        let first = cpu.claim().unwrap();
+        assert!(cpu.claim().is_none());
+        cpu.end_life();
+        assert!(!cpu.is_life(first));
+        let second = cpu.claim().unwrap();
+        cpu.give_back(first);
+        assert!(cpu.claim().is_none(), "the dead CPU's value gave the right of its successor back");
+        cpu.give_back(second);
+        assert_eq!(cpu.claim(), Some(second));
+    }
+
+    #[test]
+    fn memory_serves_one_cpu_at_a_time_and_one_domain_for_ever() {
+        let cpu = PerCpu::new();
+        assert!(cpu.take_memory(7));
+        assert!(!cpu.take_memory(7));
+        cpu.give_memory_back();
+        assert!(!cpu.take_memory(8));
+        assert!(cpu.take_memory(7));
+    }
 }

@@ -1,6 +1,5 @@
 //! The life of one CPU's RAR unit: detected, configured, enabled.
 
-use core::marker::PhantomData;
 use core::ptr::from_ref;
 
 use rar_regs::{
@@ -12,50 +11,70 @@ use crate::claim::Claim;
 use crate::cpu_id::PinnedCpu;
 use crate::cpu_set::DEFAULT_WORDS;
 use crate::domain::Domain;
-use crate::life_cycle_error::{LifeCycleError, NotTaken, SharedMemory};
+use crate::life_cycle_error::{LifeCycleError, SharedMemory, StepError};
 use crate::local_tlb::LocalTlb;
 use crate::per_cpu::Responder;
-use crate::phys_addr::PhysAddrOf;
+use crate::physical_address_of::PhysicalAddressOf;
 
 /// State of [`RarCpu`]: this CPU has the RAR that was detected on the boot CPU. Its registers hold anything.
 #[derive(Debug)]
-pub enum Detected {}
+pub struct Detected(());
 
 /// State of [`RarCpu`]: RAR is disabled, the vector is clear, both addresses are programmed.
 #[derive(Debug)]
-pub enum Configured {}
+pub struct Configured(Bases);
 
 /// State of [`RarCpu`]: the CPU is online and its microcode answers.
 #[derive(Debug)]
-pub enum Enabled {}
+pub struct Enabled {
+    bases: Bases,
+    control: RarControl,
+}
+
+/// What both address registers hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bases {
+    pub(crate) vector: RarActionVectorBase,
+    pub(crate) table: RarPayloadTableBase,
+}
+
+/// What [`RarCpu::verify`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Verified {
+    /// Every register held what was written, and the CPU was not demoted: nothing was done.
+    Intact,
+    /// A register had lost its value, or the CPU was demoted: the unit was programmed anew, and the CPU is armed again.
+    Restored,
+}
 
 /// One CPU's RAR unit, in a state that its type tells: [`Detected`] -> [`Configured`] -> [`Enabled`].
 ///
-/// Each step consumes the value and gives the next one; [`disable`](RarCpu::disable) gives the first one back, for
+/// Each step consumes the value and gives the next one; [`take_offline`](RarCpu::take_offline) gives the first one back, for
 /// a CPU that goes offline or sleeps. Every register is written on every way up: firmware, a sleep state or a previous kernel may
 /// have left any value.
 ///
-/// A step that fails leaves RAR disabled on the CPU, the CPU offline, and consumes the value; start again with
-/// [`RarCpu::detect`].
+/// A step up that fails leaves the CPU offline and its RAR disabled: zero is the first thing that is written. It consumes the
+/// value; start again with [`RarCpu::detect`]. Two failures leave the registers untouched: one of
+/// [`detect`](RarCpu::detect), and a step on the wrong CPU.
 #[derive(Debug)]
 #[must_use = "the CPU takes no further step without it"]
 pub struct RarCpu<'d, A, S, const WORDS: usize = DEFAULT_WORDS> {
-    domain: &'d Domain<'d, WORDS>,
-    claim: Claim<'d>,
+    claim: Claim<'d, WORDS>,
     pub(crate) support: RarSupport,
     pub(crate) registers: A,
-    step: PhantomData<S>,
+    step: S,
 }
 
 impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS> {
-    /// Returns this CPU's unit after checking that it agrees with what was detected on the boot CPU.
+    /// Returns this CPU's unit after checking that it agrees with what was detected on the boot CPU. Writes no register.
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::NotRegistered`], [`LifeCycleError::Taken`], or [`LifeCycleError::Support`] if this CPU disagrees: then RAR must stay off on every CPU of
-    /// the domain.
+    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`]; [`LifeCycleError::Taken`] if the CPU is online or another
+    /// value drives it; [`LifeCycleError::Support`] if this CPU disagrees: then RAR must stay off on every CPU of the domain.
     pub fn detect(
-        domain: &'d Domain<'d, WORDS>,
+        domain: &'d Domain<WORDS>,
         cpu: &PinnedCpu<'_>,
         support: RarSupport,
         registers: A,
@@ -63,40 +82,54 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
         let claim = Claim::new(domain, cpu)?;
         support.check_cpu(&registers)?;
         Ok(Self {
-            domain,
             claim,
             support,
             registers,
-            step: PhantomData,
+            step: Detected(()),
         })
+    }
+
+    /// Disables RAR on a CPU that shall answer in software: firmware or a previous kernel may have left it enabled, with
+    /// addresses of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Msr`] if the register faults;
+    /// [`LifeCycleError::NotRetained`] if it reads back something else.
+    pub fn switch_off(self, cpu: &PinnedCpu<'_>) -> Result<(), LifeCycleError> {
+        self.claim.check(cpu)?;
+        self.write_control(RarControl::DISABLED)
     }
 
     /// Disables RAR, clears the vector, and programs both addresses.
     ///
+    /// From now on the domain uses no more entries of the table than this CPU has.
+    ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`], [`LifeCycleError::NoPhysicalAddress`], [`LifeCycleError::Address`], [`LifeCycleError::Msr`], or [`LifeCycleError::NotRetained`] when a register reads back
-    /// something else.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::NoPhysicalAddress`] if `addresses` knows none for the
+    /// table or the vector; [`LifeCycleError::Address`] if the register cannot hold it; [`LifeCycleError::Msr`] if a register
+    /// faults; [`LifeCycleError::NotRetained`] if one reads back something else.
     pub fn configure(
         self,
         cpu: &PinnedCpu<'_>,
-        addresses: &impl PhysAddrOf,
+        addresses: &impl PhysicalAddressOf,
     ) -> Result<RarCpu<'d, A, Configured, WORDS>, LifeCycleError> {
         self.claim.check(cpu)?;
-        let width = self.support.physical_address_width();
-        let table = physical(addresses, self.domain.table(), SharedMemory::PayloadTable)?;
-        let table = RarPayloadTableBase::new(table, width)?;
-        let vector = physical(
-            addresses,
-            self.claim.state.vector(),
-            SharedMemory::ActionVector,
-        )?;
-        let vector = RarActionVectorBase::new(vector, width)?;
-
         self.write_control(RarControl::DISABLED)?;
-        self.domain.clear_vector(self.claim.state);
-        self.write_bases(vector, table)?;
-        Ok(self.into_step())
+        let (domain, state) = (self.claim.domain, self.claim.state);
+        domain.limit_entries(self.support.entries());
+        domain.end_open_entries(state);
+
+        let width = self.support.physical_address_width();
+        let table = physical(addresses, domain.table(), SharedMemory::PayloadTable)?;
+        let vector = physical(addresses, state.vector(), SharedMemory::ActionVector)?;
+        let bases = Bases {
+            vector: RarActionVectorBase::new(vector, width)?,
+            table: RarPayloadTableBase::new(table, width)?,
+        };
+        self.write_bases(bases)?;
+        Ok(self.with_step(Configured(bases)))
     }
 }
 
@@ -105,83 +138,128 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`], [`LifeCycleError::Msr`] or [`LifeCycleError::NotRetained`]: RAR is disabled and the CPU stays offline.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Msr`] if the control register faults;
+    /// [`LifeCycleError::NotRetained`] if it reads back something else. The CPU stays offline.
     ///
     /// # Safety
     ///
     /// 1. This CPU's registers are as [`configure`](RarCpu::configure) left them: no reset and no sleep state since.
-    /// 2. The domain's table and this CPU's part of it stay where they are until RAR is disabled here, also if this value is
-    ///    dropped.
+    /// 2. The domain and this CPU's memory stay where they are until RAR is disabled here, also if this value is dropped.
     /// 3. With [`InterruptPolicy::IgnoreIf`], no code on this CPU relies on disabled interrupts to keep its translations.
     #[expect(
         unsafe_code,
         reason = "the kernel's one promise about the memory that microcode follows"
     )]
-    pub unsafe fn enable(
+    pub unsafe fn bring_online(
         self,
         cpu: &PinnedCpu<'_>,
         policy: InterruptPolicy,
-        tlb: &impl LocalTlb,
+        tlb: &(impl LocalTlb + ?Sized),
     ) -> Result<RarCpu<'d, A, Enabled, WORDS>, LifeCycleError> {
         self.claim.check(cpu)?;
-        self.write_control(RarControl::enabled(policy))?;
-        self.domain
-            .publish_online(cpu, self.claim.state, Responder::Microcode, tlb);
-        Ok(self.into_step())
+        let control = RarControl::enabled(policy);
+        self.write_control(control)?;
+        self.claim
+            .publish_online(cpu, Responder::Microcode, tlb);
+        let bases = self.step.0;
+        Ok(self.with_step(Enabled { bases, control }))
     }
 }
 
 impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS> {
-    /// Takes the CPU offline and disables RAR; what was still open in its vector is answered by a full flush.
+    /// Checks this CPU's registers and programs the unit anew if one lost its value, or if the CPU was demoted.
     ///
-    /// Call it with interrupts disabled and with page tables loaded that are never freed. From this call until the CPU is enabled
-    /// again, it may use only memory whose translation does not change.
+    /// For the way out of a deep sleep state, and for a CPU that was demoted
+    /// ([`Domain::demote`]). Entries that are open in the vector are answered by a full flush.
     ///
     /// # Errors
     ///
-    /// [`NotTaken`] with [`LifeCycleError::WrongCpu`], [`LifeCycleError::Msr`] or [`LifeCycleError::NotRetained`]: the CPU is online as before. Its unit may still
-    /// follow the programmed addresses, so that the memory behind them must stay.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Dead`] after [`Domain::declare_dead`];
+    /// [`LifeCycleError::Msr`] if a register faults; [`LifeCycleError::NotRetained`] if one reads back something else. After
+    /// the last two the CPU is online and demoted: it is flushed by generation.
+    pub fn verify(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> Result<Verified, LifeCycleError> {
+        self.claim.check(cpu)?;
+        let (domain, state) = (self.claim.domain, self.claim.state);
+        let Enabled { bases, control } = self.step;
+        let is_intact = self.bases_are(bases).and_then(|()| self.control_is(control));
+        if is_intact.is_ok() && !state.generation().is_demoted() {
+            return Ok(Verified::Intact);
+        }
+        // Nobody arms the vector while the unit is disabled, and after an error nobody goes on to.
+        domain.demote(cpu.id());
+        self.write_control(RarControl::DISABLED)?;
+        domain.answer_by_one_flush(cpu, state, tlb);
+        self.write_bases(bases)?;
+        self.write_control(control)?;
+        domain.promote(state);
+        Ok(Verified::Restored)
+    }
+
+    /// Takes the CPU offline and disables RAR. Entries that are open in its vector are answered by a full flush.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError`] with the value, in the state it was in:
+    ///
+    /// - [`LifeCycleError::WrongCpu`] on another CPU, [`LifeCycleError::Dead`] after [`Domain::declare_dead`]: nothing has changed.
+    /// - [`LifeCycleError::Msr`] if the control register faults, [`LifeCycleError::NotRetained`] if it reads back something else: it is
+    ///   unknown whether the unit is enabled. The CPU is online and demoted, and the memory that its registers name must stay.
+    ///
+    /// # Safety
+    ///
+    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed meanwhile:
+    ///
+    /// 1. Interrupts are disabled here, and page tables are loaded that are never freed.
+    /// 2. Until the CPU is online again it uses only memory whose translation does not change.
     #[expect(
         clippy::result_large_err,
         reason = "the error gives the value back, and nothing here allocates"
     )]
-    pub fn disable(
+    #[expect(
+        unsafe_code,
+        reason = "memory is freed on the word of flushes that skip the CPU"
+    )]
+    pub unsafe fn take_offline(
         self,
         cpu: &PinnedCpu<'_>,
-        tlb: &impl LocalTlb,
-    ) -> Result<RarCpu<'d, A, Detected, WORDS>, NotTaken<Self>> {
-        if let Err(error) = self.claim.check(cpu) {
-            return Err(NotTaken { error, value: self });
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> Result<RarCpu<'d, A, Detected, WORDS>, StepError<Self>> {
+        if let Err(cause) = self.claim.check(cpu) {
+            return Err(StepError { cause, cpu: self });
         }
-        self.domain.publish_offline(cpu);
-        if let Err(error) = self.write_control(RarControl::DISABLED) {
-            self.domain
-                .publish_online(cpu, self.claim.state, Responder::Microcode, tlb);
-            return Err(NotTaken { error, value: self });
+        self.claim.publish_offline();
+        if let Err(cause) = self.write_control(RarControl::DISABLED) {
+            self.claim
+                .publish_online(cpu, Responder::Microcode, tlb);
+            self.claim.domain.demote(cpu.id());
+            return Err(StepError { cause, cpu: self });
         }
-        self.domain.retire(cpu, self.claim.state, tlb);
-        Ok(self.into_step())
+        self.claim.retire(cpu, tlb);
+        Ok(self.with_step(Detected(())))
     }
 }
 
 impl<'d, A: MsrAccess, S, const WORDS: usize> RarCpu<'d, A, S, WORDS> {
-    fn into_step<T>(self) -> RarCpu<'d, A, T, WORDS> {
+    fn with_step<T>(self, step: T) -> RarCpu<'d, A, T, WORDS> {
         RarCpu {
-            domain: self.domain,
             claim: self.claim,
             support: self.support,
             registers: self.registers,
-            step: PhantomData,
+            step,
         }
     }
 }
 
 fn physical<T>(
-    addresses: &impl PhysAddrOf,
+    addresses: &impl PhysicalAddressOf,
     memory: &T,
     what: SharedMemory,
 ) -> Result<u64, LifeCycleError> {
     addresses
-        .phys_addr_of(from_ref(memory).cast(), size_of::<T>())
+        .physical_address_of(from_ref(memory).cast(), size_of::<T>())
         .ok_or(LifeCycleError::NoPhysicalAddress(what))
 }

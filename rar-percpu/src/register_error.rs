@@ -4,12 +4,12 @@ use rar_regs::ApicId;
 
 use crate::cpu_id::CpuId;
 
-/// Why [`Domain::register`](crate::Domain::register) refused a CPU.
+/// Why [`Domain::register`](crate::Domain::register) or [`Domain::unregister`](crate::Domain::unregister) refused a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum RegisterError {
-    /// The domain has no per-CPU memory, or no bit in its sets, for the CPU.
+    /// The domain's sets have no bit for the CPU.
     NoRoom {
         /// The CPU that was to be registered.
         cpu: CpuId,
@@ -32,6 +32,26 @@ pub enum RegisterError {
         /// The APIC id that was asked for.
         requested: ApicId,
     },
+    /// The CPU number is registered with other memory, or another CPU registers with it at this moment.
+    OtherMemory {
+        /// The CPU that was to be registered.
+        cpu: CpuId,
+    },
+    /// The memory is another CPU's, or belongs to another domain.
+    MemoryInUse {
+        /// The CPU that was to be registered.
+        cpu: CpuId,
+    },
+    /// The CPU is not registered.
+    NotRegistered {
+        /// The CPU that was to be unregistered.
+        cpu: CpuId,
+    },
+    /// The CPU is online, or a value drives it.
+    Driven {
+        /// The CPU that was to be unregistered.
+        cpu: CpuId,
+    },
     /// Another CPU number is registered with this APIC id.
     ApicIdTaken {
         /// The CPU that was to be registered.
@@ -49,7 +69,7 @@ impl core::fmt::Display for RegisterError {
             Self::NoRoom { cpu, capacity } => {
                 write!(
                     f,
-                    "CPU {cpu} has no room in a domain of {capacity} CPUs; give it more per-CPU memory or a larger WORDS"
+                    "CPU {cpu} has no room in a domain of {capacity} CPUs; use a larger WORDS"
                 )
             }
             Self::Broadcast { cpu, apic_id } => {
@@ -66,6 +86,25 @@ impl core::fmt::Display for RegisterError {
                 write!(
                     f,
                     "CPU {cpu} is registered with APIC id {registered}, not {requested}"
+                )
+            }
+            Self::OtherMemory { cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} is registered with other memory; unregister it first"
+                )
+            }
+            Self::MemoryInUse { cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} cannot have this memory: another CPU or another domain has it"
+                )
+            }
+            Self::NotRegistered { cpu } => write!(f, "CPU {cpu} is not registered"),
+            Self::Driven { cpu } => {
+                write!(
+                    f,
+                    "CPU {cpu} is online or on its way; take it offline and drop what drives it first"
                 )
             }
             Self::ApicIdTaken {

@@ -14,6 +14,8 @@ impl SlotIndex {
     /// How many slots a table can have.
     pub const COUNT: usize = MAX_SLOTS;
 
+    pub(crate) const FIRST: Self = Self(0);
+
     /// Returns the slot of that index, or `None` at or above [`SlotIndex::COUNT`].
     #[must_use]
     pub const fn new(index: u8) -> Option<Self> {
@@ -26,8 +28,15 @@ impl SlotIndex {
 
     /// Returns the index, below [`SlotIndex::COUNT`].
     #[must_use]
+    #[inline]
     pub const fn get(self) -> usize {
-        self.0 as usize
+        // The remainder changes nothing; it tells the compiler the bound, so that no index by it is checked.
+        self.0 as usize % Self::COUNT
+    }
+
+    /// Returns every slot in ascending order.
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
+        Self::first(Self::COUNT)
     }
 
     /// Returns the first `count` slots in ascending order, all of them if `count` is larger.
@@ -43,7 +52,7 @@ impl core::fmt::Display for SlotIndex {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 

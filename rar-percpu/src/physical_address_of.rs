@@ -8,9 +8,9 @@
 /// mapped, physically contiguous, ordinary write-back memory, and stay at the returned physical address for as long as
 /// the memory lives.
 #[expect(unsafe_code, reason = "microcode follows the address")]
-pub unsafe trait PhysAddrOf {
+pub unsafe trait PhysicalAddressOf {
     /// Returns the physical address of the memory, or `None` if it cannot be told.
-    fn phys_addr_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64>;
+    fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64>;
 }
 
 #[expect(
@@ -18,8 +18,8 @@ pub unsafe trait PhysAddrOf {
     reason = "forwards to an implementation that has promised the same"
 )]
 // SAFETY: the promise of `T` holds for a reference to it.
-unsafe impl<T: PhysAddrOf> PhysAddrOf for &T {
-    fn phys_addr_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
-        T::phys_addr_of(self, virtual_address, bytes)
+unsafe impl<T: PhysicalAddressOf> PhysicalAddressOf for &T {
+    fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
+        T::physical_address_of(self, virtual_address, bytes)
     }
 }

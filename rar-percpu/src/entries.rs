@@ -1,0 +1,273 @@
+//! The entries of one flush: owned by one value from the claim of their slots to the last answer.
+
+use rar_payload::Operation;
+
+use crate::action::{ActionByte, ActionState};
+use crate::cpu_id::CpuId;
+use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
+use crate::domain::Domain;
+use crate::slot_index::SlotIndex;
+use crate::slots::Claim;
+
+/// One or more slots of a domain's payload table that this value owns, and that hold no entry yet.
+///
+/// [`Domain::claim`] makes it. Dropped, it gives the slots back.
+#[derive(Debug)]
+pub struct Claimed<'d, const WORDS: usize = DEFAULT_WORDS> {
+    domain: &'d Domain<WORDS>,
+    claims: Claims,
+}
+
+/// Entries of the payload table, armed on some CPUs, that this value owns.
+///
+/// [`Claimed::post`] makes it. Nobody else writes these entries, or arms these bytes, while one of the bytes may not be
+/// final. Dropped, it gives the slots back whose every byte is final, and sets the others apart.
+#[must_use = "dropped before the end, its slots are in quarantine until every CPU has answered"]
+#[derive(Debug)]
+pub struct Posted<'d, const WORDS: usize = DEFAULT_WORDS> {
+    domain: &'d Domain<WORDS>,
+    claims: Claims,
+    /// The CPUs that were armed and are not known to have answered every entry with SUCCESS.
+    open: CpuSet<WORDS>,
+}
+
+/// What one CPU has answered to entries that were posted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Answer {
+    /// It has carried out all of them.
+    Success,
+    /// It has refused one: it counts as not done.
+    Failure(SlotIndex),
+    /// One is not final; the byte is given as it was read.
+    Open(SlotIndex, ActionByte),
+}
+
+/// Some slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SlotSet(u64);
+
+impl SlotSet {
+    /// Returns whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Returns the slots in ascending order.
+    pub fn iter(self) -> impl Iterator<Item = SlotIndex> {
+        SlotIndex::all().filter(move |slot| self.0 & 1 << slot.get() != 0)
+    }
+}
+
+/// Up to [`Claimed::MAX`] slots that one flush owns.
+#[derive(Debug)]
+struct Claims {
+    len: u8,
+    slots: [SlotIndex; MAX],
+    words: [u64; MAX],
+}
+
+const MAX: usize = 4;
+
+impl Claims {
+    const NONE: Self = Self {
+        len: 0,
+        slots: [SlotIndex::FIRST; MAX],
+        words: [0; MAX],
+    };
+
+    fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    fn push(&mut self, claim: &Claim) {
+        let index = self.len();
+        if let (Some(slot), Some(word)) = (self.slots.get_mut(index), self.words.get_mut(index)) {
+            (*slot, *word) = (claim.slot, claim.word);
+            self.len += 1;
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = SlotIndex> + '_ {
+        self.slots.iter().copied().take(self.len())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Claim> + '_ {
+        self.slots()
+            .zip(self.words)
+            .map(|(slot, word)| Claim { slot, word })
+    }
+}
+
+impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
+    /// The largest number of slots that one value owns.
+    pub const MAX: usize = MAX;
+
+    /// Claims up to `count` slots; `None` if there is none.
+    pub(crate) fn new(domain: &'d Domain<WORDS>, home: CpuId, count: usize) -> Option<Self> {
+        let mut claims = Claims::NONE;
+        for _ in 0..count.clamp(1, MAX) {
+            let Some(claim) = domain.claim_slot(home) else {
+                break;
+            };
+            claims.push(&claim);
+        }
+        (claims.len > 0).then_some(Self { domain, claims })
+    }
+
+    /// Returns how many slots it owns, 1 to [`Claimed::MAX`].
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Writes an entry for each operation, then arms each of the targets; slots too many are given back.
+    ///
+    /// The caller signals the targets next. A CPU that the domain does not know is left out: it is offline, and flushes on
+    /// its way up.
+    ///
+    /// # Errors
+    ///
+    /// Gives itself back, with nothing written, if there are more operations than slots.
+    pub fn post(
+        mut self,
+        operations: &[Operation],
+        targets: &CpuSet<WORDS>,
+    ) -> Result<Posted<'d, WORDS>, Self> {
+        if operations.len() > self.len() {
+            return Err(self);
+        }
+        let domain = self.domain;
+        let mut posted = Claims::NONE;
+        for (index, claim) in self.claims.iter().enumerate() {
+            match operations.get(index) {
+                Some(operation) => {
+                    domain.table().store(claim.slot, operation);
+                    posted.push(&claim);
+                }
+                None => domain.slots().give_back(&claim),
+            }
+        }
+        // What is posted is no longer for `drop` to give back.
+        self.claims.len = 0;
+        for state in targets.iter().filter_map(|cpu| domain.cpu(cpu)) {
+            for slot in posted.slots() {
+                state.vector().arm(slot);
+            }
+        }
+        for (slot, word) in posted.slots.iter().zip(&mut posted.words).take(posted.len()) {
+            let mut claim = Claim {
+                slot: *slot,
+                word: *word,
+            };
+            domain.slots().post(&mut claim);
+            *word = claim.word;
+        }
+        let open = if posted.len == 0 {
+            CpuSet::new()
+        } else {
+            *targets
+        };
+        Ok(Posted {
+            domain,
+            claims: posted,
+            open,
+        })
+    }
+}
+
+impl<const WORDS: usize> Drop for Claimed<'_, WORDS> {
+    fn drop(&mut self) {
+        for claim in self.claims.iter() {
+            self.domain.slots().give_back(&claim);
+        }
+    }
+}
+
+impl<const WORDS: usize> Posted<'_, WORDS> {
+    /// Reads the bytes of the CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
+    pub fn look(&mut self) -> bool {
+        let (domain, claims) = (self.domain, &self.claims);
+        self.open.retain(|cpu| {
+            domain.cpu(cpu).is_some_and(|state| {
+                claims
+                    .slots()
+                    .any(|slot| state.vector().load(slot).state() != Ok(ActionState::Success))
+            })
+        });
+        if !self.open.is_empty() {
+            self.forget_slots_taken_over();
+        }
+        self.open.is_empty()
+    }
+
+    /// Returns the CPUs that were not seen to have answered every entry with SUCCESS when [`look`](Self::look) ran last.
+    #[must_use]
+    pub fn open(&self) -> &CpuSet<WORDS> {
+        &self.open
+    }
+
+    /// Returns what a CPU has answered.
+    #[must_use]
+    pub fn answer(&self, cpu: CpuId) -> Answer {
+        let Some(state) = self.domain.cpu(cpu).filter(|_| self.open.contains(cpu)) else {
+            return Answer::Success;
+        };
+        let mut failed = None;
+        for claim in self.claims.iter() {
+            let byte = state.vector().load(claim.slot);
+            match byte.state() {
+                Ok(ActionState::Success) => {}
+                // Read before the owner: a byte that another's flush has armed anew stands for no answer to this one.
+                _ if !self.domain.slots().is_owned(&claim) => {}
+                Ok(ActionState::Failure) => failed = failed.or(Some(claim.slot)),
+                Ok(ActionState::Pending) | Err(_) => return Answer::Open(claim.slot, byte),
+            }
+        }
+        failed.map_or(Answer::Success, Answer::Failure)
+    }
+
+    /// Ends the ownership: gives the slots back whose every byte is final, and sets the others apart. Returns those.
+    pub fn settle(mut self) -> SlotSet {
+        self.let_go()
+    }
+
+    fn let_go(&mut self) -> SlotSet {
+        let domain = self.domain;
+        let mut quarantined = SlotSet::default();
+        for claim in self.claims.iter() {
+            let mut armed = self.open.iter().filter_map(|cpu| domain.cpu(cpu));
+            if armed.all(|state| state.vector().load(claim.slot).is_final()) {
+                domain.slots().give_back(&claim);
+            } else if domain.slots().is_owned(&claim) {
+                domain.slots().quarantine(&claim);
+                quarantined.0 |= 1 << claim.slot.get();
+            }
+        }
+        self.claims.len = 0;
+        quarantined
+    }
+
+    /// A slot is taken over only after every CPU has answered with SUCCESS.
+    #[cold]
+    fn forget_slots_taken_over(&mut self) {
+        let slots = self.domain.slots();
+        let mut kept = Claims::NONE;
+        for claim in self.claims.iter().filter(|claim| slots.is_owned(claim)) {
+            kept.push(&claim);
+        }
+        if kept.len == 0 {
+            self.open.clear();
+        }
+        self.claims = kept;
+    }
+}
+
+impl<const WORDS: usize> Drop for Posted<'_, WORDS> {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}

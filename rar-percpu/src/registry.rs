@@ -1,0 +1,160 @@
+//! Which CPU has which number, which APIC id, and which memory.
+
+use rar_regs::ApicId;
+
+use crate::cpu_id::CpuId;
+use crate::cpu_set::CpuSet;
+use crate::domain::Domain;
+use crate::per_cpu::PerCpu;
+use crate::register_error::RegisterError;
+use crate::sync::{Ordering, fence};
+
+/// The next number of a domain. Of `core` under loom too: no model depends on its value.
+static NEXT_DOMAIN: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(1);
+
+impl<const WORDS: usize> Domain<WORDS> {
+    /// Gives a CPU its number, its APIC id and its memory; the same again is fine (a CPU that comes back).
+    ///
+    /// With the feature `critical-section` it runs inside the kernel's critical section: of two CPUs that ask for one APIC id at
+    /// once exactly one gets it. Without, each publishes itself, executes a full fence, and then looks for the other: at
+    /// most one gets it. It is not on the flush path, and no CPU that is online calls it.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] when the APIC id is the broadcast, when the number is beyond the sets, when the CPU or its number
+    /// has another APIC id or other memory, when another CPU has this APIC id, or when the memory is in use or belonged to another domain.
+    pub fn register(
+        &self,
+        cpu: CpuId,
+        apic_id: ApicId,
+        memory: &'static PerCpu,
+    ) -> Result<(), RegisterError> {
+        if apic_id == ApicId::X2APIC_BROADCAST {
+            return Err(RegisterError::Broadcast { cpu, apic_id });
+        }
+        let capacity = CpuSet::<WORDS>::CAPACITY;
+        if cpu.index() >= capacity {
+            return Err(RegisterError::NoRoom { cpu, capacity });
+        }
+        exclusively(|| self.register_alone(cpu, apic_id, memory))
+    }
+
+    fn register_alone(
+        &self,
+        cpu: CpuId,
+        apic_id: ApicId,
+        memory: &'static PerCpu,
+    ) -> Result<(), RegisterError> {
+        if let Some(mine) = self.cpu(cpu) {
+            return match mine.apic_id() {
+                _ if !core::ptr::eq(mine, memory) => Err(RegisterError::OtherMemory { cpu }),
+                Some(registered) if registered != apic_id => Err(RegisterError::OtherApicId {
+                    cpu,
+                    registered,
+                    requested: apic_id,
+                }),
+                _ => Ok(()),
+            };
+        }
+        if !memory.take_memory(self.number()) {
+            return Err(RegisterError::MemoryInUse { cpu });
+        }
+        if !self.cpus().set(cpu, memory) {
+            memory.give_memory_back();
+            return Err(RegisterError::OtherMemory { cpu });
+        }
+        memory.set_apic_id(apic_id);
+        // The number was found to be below the capacity.
+        let _fits = self.registered_set().insert(cpu);
+        // Publish, full fence, then look.
+        fence(Ordering::SeqCst);
+        let twin = self.registered().iter().find(|other| {
+            *other != cpu && self.cpu(*other).and_then(PerCpu::apic_id) == Some(apic_id)
+        });
+        twin.map_or(Ok(()), |other| {
+            self.forget(cpu, memory);
+            Err(RegisterError::ApicIdTaken {
+                cpu,
+                other,
+                apic_id,
+            })
+        })
+    }
+
+    /// Takes number, APIC id and memory from a CPU that is offline, so that another can have them.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError::NotRegistered`], or [`RegisterError::Driven`] while the CPU is online or a value drives it.
+    pub fn unregister(&self, cpu: CpuId) -> Result<(), RegisterError> {
+        let state = self.cpu(cpu).ok_or(RegisterError::NotRegistered { cpu })?;
+        // Whoever has the right to drive the CPU has it alone.
+        let life = state.claim().ok_or(RegisterError::Driven { cpu })?;
+        self.forget(cpu, state);
+        state.give_back(life);
+        Ok(())
+    }
+
+    /// Ends the life of a CPU that is dead: every flush that waits for it ends as if it had flushed, and its number, its APIC
+    /// id and its memory can be given to another.
+    ///
+    /// The entries that it had not answered are settled. Values that drove it (`RarCpu`, `SoftwareCpu`) drive nothing any
+    /// more. Flushes that it had started itself keep their slots until their targets have answered.
+    ///
+    /// # Safety
+    ///
+    /// Memory is freed that the CPU may have cached:
+    ///
+    /// 1. The CPU executes no instruction and uses no translation any more, until it has been brought up again through
+    ///    [`RarCpu`](crate::RarCpu) or [`SoftwareCpu`](crate::SoftwareCpu), both of which flush everything first.
+    /// 2. Its RAR unit does nothing any more until then: the CPU was reset, switched off or unplugged, or its RAR was
+    ///    disabled. A CPU that only halts can go on answering, and must not be declared dead while its unit is enabled.
+    #[expect(
+        unsafe_code,
+        reason = "memory is freed on the word of the caller"
+    )]
+    pub unsafe fn declare_dead(&self, cpu: CpuId) {
+        let Some(state) = self.cpu(cpu) else {
+            return;
+        };
+        self.online_set().take_out(cpu);
+        fence(Ordering::SeqCst);
+        self.end_open_entries(state);
+        self.promote(state);
+        state.generation().clear_modes();
+        self.slots().abandon(cpu);
+        // Release: the entries are settled. Partner: `needs_no_answer`.
+        state.end_life();
+        self.forget(cpu, state);
+    }
+
+    fn forget(&self, cpu: CpuId, memory: &PerCpu) {
+        self.registered_set().take_out(cpu);
+        memory.clear_apic_id();
+        self.cpus().clear(cpu);
+        memory.give_memory_back();
+    }
+
+    /// This domain's number, which nothing but [`PerCpu`] keeps.
+    fn number(&self) -> u32 {
+        let fresh = NEXT_DOMAIN.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        match self
+            .id()
+            .compare_exchange(0, fresh, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) => fresh,
+            Err(number) => number,
+        }
+    }
+}
+
+/// Runs `body` inside the kernel's critical section, where the kernel has one.
+#[cfg(feature = "critical-section")]
+fn exclusively<T>(body: impl FnOnce() -> T) -> T {
+    critical_section::with(|_| body())
+}
+
+#[cfg(not(feature = "critical-section"))]
+fn exclusively<T>(body: impl FnOnce() -> T) -> T {
+    body()
+}

@@ -1,0 +1,134 @@
+//! What a CPU does in software for those who flush it.
+
+use rar_payload::Operation;
+
+use crate::action::{ActionByte, ActionState};
+use crate::cpu_id::PinnedCpu;
+use crate::domain::Domain;
+use crate::local_tlb::LocalTlb;
+use crate::per_cpu::{PerCpu, Responder};
+use crate::slot_index::SlotIndex;
+
+/// What one call of [`Domain::serve`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Served {
+    /// Entries of this CPU's action vector that were carried out.
+    pub succeeded: u8,
+    /// Entries that were refused with [`ActionState::Failure`].
+    pub failed: u8,
+    /// Whether a flush generation was served.
+    pub generation: bool,
+    /// Whether the CPU was found to be answered by its unit again, after a demotion.
+    pub promoted: bool,
+}
+
+impl<const WORDS: usize> Domain<WORDS> {
+    /// Carries out in software what this CPU was asked for: its flush generation on every CPU, its action vector only where
+    /// [`Responder::Software`] runs.
+    ///
+    /// The handler of the RAR software interrupt and of the fallback interrupt calls it, and so does everything that spins.
+    /// It may be nested: an entry is taken by compare-exchange before its payload is read, and ended by compare-exchange, so
+    /// no entry is carried out twice or reported by someone who does not own it.
+    pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
+        let mut served = Served::default();
+        let Some(state) = self.cpu(cpu.id()) else {
+            return served;
+        };
+        if state.responder() == Responder::Software {
+            self.serve_entries(cpu, state, tlb, &mut served);
+        }
+        served.generation = state.generation().serve(cpu, tlb);
+        // The unit has answered all that it was asked, late as it was.
+        if state.generation().is_demoted() && state.vector().is_quiet() {
+            served.promoted = self.promote(state);
+        }
+        served
+    }
+
+    /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it flushed.
+    pub fn serve_generation(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> bool {
+        self.cpu(cpu.id())
+            .is_some_and(|state| state.generation().serve(cpu, tlb))
+    }
+
+    fn serve_entries(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        state: &PerCpu,
+        tlb: &(impl LocalTlb + ?Sized),
+        served: &mut Served,
+    ) {
+        for slot in SlotIndex::all() {
+            if !state.vector().take(slot) {
+                continue;
+            }
+            let result = Operation::decode(&self.table().load(slot))
+                .map(|operation| tlb.flush(cpu, &operation));
+            let outcome = if matches!(result, Ok(Ok(()))) {
+                served.succeeded += 1;
+                ActionState::Success
+            } else {
+                served.failed += 1;
+                ActionState::Failure
+            };
+            let taken = ActionByte(ActionByte::TAKEN);
+            state.vector().finish(slot, taken, outcome);
+        }
+    }
+
+    /// Ends every entry that is open in a CPU's vector. Only while no unit and no handler responds for the CPU, and only
+    /// if it flushes everything before it uses a translation, or has just done so.
+    pub(crate) fn end_open_entries(&self, state: &PerCpu) {
+        for slot in SlotIndex::all() {
+            let byte = state.vector().load(slot);
+            if !byte.is_final() {
+                let answer = self.answer_of_a_full_flush(slot);
+                state.vector().finish(slot, byte, answer);
+            }
+        }
+    }
+
+    /// What a full flush is worth to an entry: success to those that ask for a flush of this kind, failure to any other.
+    fn answer_of_a_full_flush(&self, slot: SlotIndex) -> ActionState {
+        match Operation::decode(&self.table().load(slot)) {
+            Ok(Operation::Invpg { .. } | Operation::Invpcid(_)) => ActionState::Success,
+            _ => ActionState::Failure,
+        }
+    }
+
+    /// Ends the CPU's part: what is open in its vector is answered by one full flush. Only with RAR disabled here.
+    ///
+    /// An entry that is armed after the scan stays pending until the CPU clears its vector on its way up.
+    pub(crate) fn answer_by_one_flush(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        state: &PerCpu,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) {
+        let microcode = state.responder() == Responder::Microcode;
+        let mut open = 0_u64;
+        for slot in SlotIndex::all() {
+            // A byte that a unit was working on when it was disabled will not become final by itself; one that an interrupted
+            // software responder has taken will.
+            let is_ours = state.vector().take(slot)
+                || microcode && !state.vector().load(slot).is_final();
+            open |= u64::from(is_ours) << slot.get();
+        }
+        crate::sync::fence(crate::sync::Ordering::SeqCst);
+        tlb.flush_everything(cpu);
+        state.generation().serve(cpu, tlb);
+        for slot in SlotIndex::all().filter(|slot| open & 1 << slot.get() != 0) {
+            let found = state.vector().load(slot);
+            if !found.is_final() {
+                let answer = self.answer_of_a_full_flush(slot);
+                state.vector().finish(slot, found, answer);
+            }
+        }
+    }
+}

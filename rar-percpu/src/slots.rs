@@ -1,0 +1,291 @@
+//! Who owns which slot of the payload table.
+
+use crate::cpu_id::CpuId;
+use crate::slot_index::SlotIndex;
+use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
+
+const FREE: u64 = 0;
+const CLAIMED: u64 = 1;
+const POSTED: u64 = 2;
+const QUARANTINED: u64 = 3;
+const KIND: u64 = 3;
+const OWNER_SHIFT: u32 = 8;
+const OWNER: u64 = 0xFFFF << OWNER_SHIFT;
+/// The number of claims stands above the owner.
+const ONE_CLAIM: u64 = 1 << 24;
+
+/// The owner states of all slots.
+///
+/// ```text
+///         claim              post                 give_back (every byte is final)
+///   Free ------> Claimed ----------> Posted ---------------------------------------> Free
+///                   ^                 |  |
+///                   |      quarantine |  | take_over (every byte is SUCCESS)
+///                   |                 v  |
+///                   +----- Quarantined   +--> Claimed, by another
+///                     take_over (every byte is final)
+/// ```
+///
+/// A slot in quarantine has a byte somewhere that is not final: a unit may still read its payload, so nobody may write
+/// it. A later answer of that CPU to something else proves nothing about this slot, because the order in which a unit
+/// scans its vector is unknown.
+///
+/// A posted slot that every CPU has answered with SUCCESS serves nobody any more: a CPU that finds no free slot takes it
+/// over. Its former owner notices by the number of claims, and knows that its flush succeeded. So slots of flights that
+/// are kept in a queue, or were forgotten, are not lost.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    states: [SlotState; MAX_SLOTS],
+    /// How many slots at the end of the table are never claimed.
+    unused: AtomicU8,
+}
+
+/// One owner state on its own cache line, apart from the payload: units of many CPUs read that one.
+#[repr(align(64))]
+#[derive(Debug)]
+struct SlotState(AtomicU64);
+
+/// The ownership of one slot: its index and its state as the owner left it. Only one value of a slot is good at a time.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) slot: SlotIndex,
+    pub(crate) word: u64,
+}
+
+impl Slots {
+    const_unless_loom! {
+        /// Returns free slots.
+        pub(crate) fn new() -> Self {
+            Self {
+                states: shared_array!(SlotState(AtomicU64::new(FREE)); MAX_SLOTS),
+                unused: AtomicU8::new(0),
+            }
+        }
+    }
+
+    /// Returns how many slots can be claimed at most.
+    pub(crate) fn usable(&self) -> usize {
+        SlotIndex::COUNT.saturating_sub(usize::from(self.unused.load(Ordering::Acquire)))
+    }
+
+    /// Uses at most that many slots from now on; never more than before.
+    pub(crate) fn limit(&self, entries: u8) {
+        let unused = SlotIndex::COUNT.saturating_sub(usize::from(entries));
+        let unused = u8::try_from(unused).unwrap_or(u8::MAX);
+        self.unused.fetch_max(unused, Ordering::AcqRel);
+    }
+
+    /// Claims a free slot, looking from `home` on, so that CPUs with different homes do not meet.
+    #[inline]
+    pub(crate) fn claim(&self, home: usize, owner: CpuId) -> Option<Claim> {
+        self.starting_at(home)
+            .find_map(|slot| self.try_claim(slot, owner, |kind| kind == FREE))
+    }
+
+    /// Claims a slot that serves nobody any more: posted with every byte SUCCESS, or in quarantine with every byte final.
+    pub(crate) fn take_over(
+        &self,
+        home: usize,
+        owner: CpuId,
+        bytes: impl Fn(SlotIndex) -> Bytes,
+    ) -> Option<Claim> {
+        self.starting_at(home).find_map(|slot| {
+            self.try_claim(slot, owner, |kind| match kind {
+                POSTED => bytes(slot) == Bytes::Succeeded,
+                QUARANTINED => bytes(slot) != Bytes::Open,
+                _ => false,
+            })
+        })
+    }
+
+    fn try_claim(
+        &self,
+        slot: SlotIndex,
+        owner: CpuId,
+        is_claimable: impl FnOnce(u64) -> bool,
+    ) -> Option<Claim> {
+        let state = self.state(slot);
+        // Acquire: the arming of a posted slot is before the state. Partner: the Release in `post`.
+        let found = state.load(Ordering::Acquire);
+        if !is_claimable(found & KIND) {
+            return None;
+        }
+        let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
+        let word = (found & !(OWNER | KIND)).wrapping_add(ONE_CLAIM) | owner | CLAIMED;
+        // Acquire: the former owner saw every byte final before it let go. Partner: the Release in `give_back`. The number
+        // of claims makes the exchange fail if the slot was given back, claimed and posted anew since the look at its bytes.
+        state
+            .compare_exchange(found, word, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+            .then_some(Claim { slot, word })
+    }
+
+    /// The slot's entry is written and armed: from now on it may be taken over once it is answered.
+    #[inline]
+    pub(crate) fn post(&self, claim: &mut Claim) {
+        claim.word = claim.word & !KIND | POSTED;
+        // Release: every byte was armed. Partner: the Acquire in `try_claim`. Nobody else changes a claimed slot.
+        self.state(claim.slot).store(claim.word, Ordering::Release);
+    }
+
+    /// Returns whether the slot was not taken over, which it is only after every byte was SUCCESS.
+    pub(crate) fn is_owned(&self, claim: &Claim) -> bool {
+        // Acquire: the bytes that the new owner saw. Partner: its exchange in `try_claim`.
+        self.state(claim.slot).load(Ordering::Acquire) == claim.word
+    }
+
+    /// Gives back a slot whose bytes are all final.
+    #[inline]
+    pub(crate) fn give_back(&self, claim: &Claim) {
+        self.leave(claim, FREE);
+    }
+
+    /// Sets a slot apart that some unit may still read.
+    pub(crate) fn quarantine(&self, claim: &Claim) {
+        self.leave(claim, QUARANTINED);
+    }
+
+    fn leave(&self, claim: &Claim, kind: u64) {
+        // Release: every byte was seen final, or the payload stays. Partner: the Acquire in `try_claim`. An exchange, since
+        // another CPU may have taken the slot over.
+        let _taken_over = self.state(claim.slot).compare_exchange(
+            claim.word,
+            claim.word & !KIND | kind,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Returns whether flights of a CPU hold slots.
+    pub(crate) fn are_held_by(&self, owner: CpuId) -> bool {
+        let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
+        SlotIndex::first(self.usable()).any(|slot| {
+            let word = self.state(slot).load(Ordering::Relaxed);
+            word & OWNER == owner && matches!(word & KIND, CLAIMED | POSTED)
+        })
+    }
+
+    /// Sets apart what a dead CPU had claimed and not posted yet: it will not.
+    pub(crate) fn abandon(&self, owner: CpuId) {
+        let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
+        for slot in SlotIndex::all() {
+            let word = self.state(slot).load(Ordering::Acquire);
+            if word & OWNER == owner && word & KIND == CLAIMED {
+                self.quarantine(&Claim { slot, word });
+            }
+        }
+    }
+
+    /// Returns how many slots are in quarantine.
+    pub(crate) fn quarantined(&self) -> usize {
+        self.count(QUARANTINED)
+    }
+
+    /// Returns how many slots are free.
+    pub(crate) fn free(&self) -> usize {
+        self.count(FREE)
+    }
+
+    fn count(&self, kind: u64) -> usize {
+        SlotIndex::first(self.usable())
+            .filter(|slot| self.state(*slot).load(Ordering::Relaxed) & KIND == kind)
+            .count()
+    }
+
+    fn starting_at(&self, home: usize) -> impl Iterator<Item = SlotIndex> + use<> {
+        let usable = self.usable();
+        let start = home.checked_rem(usable).unwrap_or(0);
+        SlotIndex::first(usable)
+            .skip(start)
+            .chain(SlotIndex::first(start))
+    }
+
+    #[inline]
+    fn state(&self, slot: SlotIndex) -> &AtomicU64 {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a SlotIndex is below MAX_SLOTS by construction"
+        )]
+        &self.states[slot.get()].0
+    }
+}
+
+/// What the bytes of a slot say, those of all CPUs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// Each is SUCCESS.
+    Succeeded,
+    /// Each is final, and not all are SUCCESS.
+    Final,
+    /// One is not final.
+    Open,
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    fn owner(number: u32) -> CpuId {
+        CpuId::new(number)
+    }
+
+    #[test]
+    fn all_slots_can_be_claimed_once_from_any_home() {
+        for home in [0, 1, 63, 64, 1023] {
+            let slots = Slots::new();
+            let mut claims: Vec<_> = (0..64).map(|_| slots.claim(home, owner(9)).unwrap()).collect();
+            claims.sort_by_key(|claim| claim.slot);
+            claims.dedup_by_key(|claim| claim.slot);
+            assert_eq!(claims.len(), 64);
+            assert!(slots.claim(home, owner(9)).is_none());
+            slots.give_back(&claims[home % 64]);
+            let again = slots.claim(home + 1, owner(9)).unwrap();
+            assert_eq!(again.slot, claims[home % 64].slot);
+        }
+    }
+
+    #[test]
+    fn a_small_table_is_never_left_and_never_grows() {
+        let slots = Slots::new();
+        slots.limit(3);
+        slots.limit(64);
+        assert_eq!(slots.usable(), 3);
+        for _ in 0..3 {
+            assert!(slots.claim(5, owner(0)).is_some_and(|claim| claim.slot.get() < 3));
+        }
+        assert!(slots.claim(5, owner(0)).is_none());
+        slots.limit(0);
+        assert!(slots.claim(7, owner(0)).is_none());
+    }
+
+    #[test]
+    fn quarantine_ends_when_every_byte_is_final_and_not_before() {
+        let slots = Slots::new();
+        slots.limit(1);
+        let mut claim = slots.claim(0, owner(0)).unwrap();
+        slots.post(&mut claim);
+        slots.quarantine(&claim);
+        assert!(slots.claim(0, owner(1)).is_none());
+        assert!(slots.take_over(0, owner(1), |_| Bytes::Open).is_none());
+        assert_eq!((slots.quarantined(), slots.free()), (1, 0));
+        assert!(slots.take_over(0, owner(1), |_| Bytes::Final).is_some());
+    }
+
+    #[test]
+    fn a_posted_slot_is_taken_over_only_when_it_succeeded_and_its_owner_notices() {
+        let slots = Slots::new();
+        slots.limit(1);
+        let mut claim = slots.claim(0, owner(0)).unwrap();
+        assert!(slots.take_over(0, owner(1), |_| Bytes::Succeeded).is_none(), "not armed yet");
+        slots.post(&mut claim);
+        assert!(slots.take_over(0, owner(1), |_| Bytes::Open).is_none());
+        assert!(slots.take_over(0, owner(1), |_| Bytes::Final).is_none());
+        assert!(slots.is_owned(&claim) && slots.are_held_by(owner(0)));
+        let taken = slots.take_over(0, owner(1), |_| Bytes::Succeeded).unwrap();
+        assert!(!slots.is_owned(&claim) && !slots.are_held_by(owner(0)));
+        slots.give_back(&claim);
+        slots.quarantine(&claim);
+        assert!(slots.is_owned(&taken), "the former owner has no say any more");
+    }
+}
