@@ -19,7 +19,7 @@ impl Chunks {
     pub(crate) const fn new(range: PageRange) -> Self {
         Self {
             start: range.start(),
-            pages: range.pages(),
+            pages: range.page_count(),
             size: range.size(),
         }
     }
@@ -33,7 +33,7 @@ impl Iterator for Chunks {
             return None;
         }
         let chunk = PageChunk::front(PageRange::from_parts(self.start, self.pages, self.size));
-        let taken = u64::from(chunk.pages());
+        let taken = u64::from(chunk.page_count());
         self.pages -= taken;
         // Past the top of the address space only when nothing is left.
         self.start = self.start.wrapping_add(taken << self.size.shift());

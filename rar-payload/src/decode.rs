@@ -1,8 +1,8 @@
 //! From 64 bytes to the operation, strictly.
 
 use crate::{
-    AddressWidth, Cr3, DecodeError, Field, Globals, InvpcidScope, InvpgScope, Operation, PageChunk,
-    PageRange, PageSize, Payload, Pcid,
+    Cr3, DecodeError, Field, Globals, InvpcidScope, InvpgScope, LinearAddressWidth, Operation,
+    PageChunk, PageRange, PageSize, Payload, Pcid,
 };
 #[cfg(feature = "unverified")]
 use crate::{Eptp, InveptScope, InvvpidScope, Vpid};
@@ -177,7 +177,7 @@ impl Decoder<'_> {
             self.0.address(),
             u64::from(pages),
             size,
-            AddressWidth::Bits57,
+            LinearAddressWidth::Bits57,
         )
         .map(PageChunk::front)
         .map_err(DecodeError::InvalidRange)

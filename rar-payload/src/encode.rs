@@ -78,6 +78,6 @@ const fn ranged(payload_type: u8, subtype: u64, operand: u64, pages: PageChunk) 
     let control = Field::PayloadType.shifted(payload_type as u64)
         | Field::Subtype.shifted(subtype)
         | Field::PageSize.shifted(pages.size().code() as u64)
-        | Field::PageCount.shifted(pages.pages() as u64);
+        | Field::PageCount.shifted(pages.page_count() as u64);
     Payload([control, 0, operand, pages.start(), 0, 0, 0, 0])
 }

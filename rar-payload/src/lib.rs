@@ -2,7 +2,6 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-mod address_width;
 mod chunks;
 mod cr3;
 mod decode;
@@ -10,6 +9,7 @@ mod decode_error;
 mod encode;
 mod globals;
 mod layout;
+mod linear_address_width;
 #[cfg(feature = "unverified")]
 #[expect(
     unsafe_code,
@@ -27,14 +27,14 @@ mod range_error;
 mod request;
 #[cfg(feature = "unverified")]
 mod virtualization;
-mod whole;
+mod widened;
 
-pub use address_width::AddressWidth;
 pub use chunks::Chunks;
 pub use cr3::{Cr3, Cr3Error};
 pub use decode_error::DecodeError;
 pub use globals::Globals;
 pub use layout::Field;
+pub use linear_address_width::LinearAddressWidth;
 #[cfg(feature = "unverified")]
 pub use msr_write::MsrWrite;
 pub use operation::{InvpcidScope, InvpgScope, Operation};

@@ -26,9 +26,9 @@ impl PageChunk {
     ///
     /// [`ChunkError`] if the range has more than [`MAX_PAGES`](Self::MAX_PAGES) pages.
     pub const fn new(range: PageRange) -> Result<Self, ChunkError> {
-        if range.pages() > Self::MAX_PAGES as u64 {
+        if range.page_count() > Self::MAX_PAGES as u64 {
             return Err(ChunkError {
-                pages: range.pages(),
+                pages: range.page_count(),
             });
         }
         Ok(Self::front(range))
@@ -49,10 +49,10 @@ impl PageChunk {
 
     /// Returns the first pages of `range`, as many as fit.
     pub(crate) const fn front(range: PageRange) -> Self {
-        let pages = if range.pages() > Self::MAX_PAGES as u64 {
+        let pages = if range.page_count() > Self::MAX_PAGES as u64 {
             Self::MAX_PAGES
         } else {
-            let [pages, ..] = range.pages().to_le_bytes();
+            let [pages, ..] = range.page_count().to_le_bytes();
             pages
         };
         Self {
@@ -70,7 +70,7 @@ impl PageChunk {
 
     /// Returns the number of pages, 1 to 63.
     #[must_use]
-    pub const fn pages(&self) -> u8 {
+    pub const fn page_count(&self) -> u8 {
         self.pages
     }
 

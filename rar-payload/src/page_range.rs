@@ -1,6 +1,6 @@
 //! Any number of pages in a row.
 
-use crate::{AddressWidth, Chunks, PageChunk, PageSize, RangeError};
+use crate::{Chunks, LinearAddressWidth, PageChunk, PageSize, RangeError};
 
 /// One or more pages in a row: aligned, canonical, never wrapping, never across the canonical hole.
 ///
@@ -19,7 +19,7 @@ use crate::{AddressWidth, Chunks, PageChunk, PageSize, RangeError};
 /// use rar_payload::{PageRange, PageSize, RangeError};
 ///
 /// let range = PageRange::covering(0x1FFF, 2, PageSize::Size4K)?;
-/// assert_eq!((range.start(), range.pages(), range.last()), (0x1000, 2, 0x2000));
+/// assert_eq!((range.start(), range.page_count(), range.last()), (0x1000, 2, 0x2000));
 ///
 /// let top = PageRange::new(0xFFFF_FFFF_FFFF_F000, 1, PageSize::Size4K)?;
 /// assert_eq!(top.last(), 0xFFFF_FFFF_FFFF_F000);
@@ -43,7 +43,7 @@ impl PageRange {
     ///
     /// Any [`RangeError`] but [`Reversed`](RangeError::Reversed).
     pub const fn new(start: u64, pages: u64, size: PageSize) -> Result<Self, RangeError> {
-        Self::with_width(start, pages, size, AddressWidth::Bits48)
+        Self::with_width(start, pages, size, LinearAddressWidth::Bits48)
     }
 
     /// Returns the range of `pages` pages from `start` on, judged by addresses of the given width.
@@ -55,7 +55,7 @@ impl PageRange {
         start: u64,
         pages: u64,
         size: PageSize,
-        width: AddressWidth,
+        width: LinearAddressWidth,
     ) -> Result<Self, RangeError> {
         if pages == 0 {
             return Err(RangeError::Empty { start });
@@ -94,7 +94,7 @@ impl PageRange {
     /// # Errors
     ///
     /// Any [`RangeError`]; both addresses have to be aligned.
-    pub const fn between(start: u64, end: u64, size: PageSize) -> Result<Self, RangeError> {
+    pub const fn from_bounds(start: u64, end: u64, size: PageSize) -> Result<Self, RangeError> {
         let Some(bytes) = end.checked_sub(start) else {
             return Err(RangeError::Reversed { start, end });
         };
@@ -118,7 +118,7 @@ impl PageRange {
     /// Any [`RangeError`] but [`Reversed`](RangeError::Reversed) and
     /// [`Misaligned`](RangeError::Misaligned).
     pub const fn covering(start: u64, bytes: u64, size: PageSize) -> Result<Self, RangeError> {
-        Self::covering_with_width(start, bytes, size, AddressWidth::Bits48)
+        Self::covering_with_width(start, bytes, size, LinearAddressWidth::Bits48)
     }
 
     /// Returns every page that holds one of `bytes` bytes from `start` on, judged by addresses of
@@ -131,7 +131,7 @@ impl PageRange {
         start: u64,
         bytes: u64,
         size: PageSize,
-        width: AddressWidth,
+        width: LinearAddressWidth,
     ) -> Result<Self, RangeError> {
         let Some(above_first) = bytes.checked_sub(1) else {
             return Err(RangeError::Empty { start });
@@ -174,7 +174,7 @@ impl PageRange {
 
     /// Returns the number of pages, at least 1.
     #[must_use]
-    pub const fn pages(&self) -> u64 {
+    pub const fn page_count(&self) -> u64 {
         self.pages
     }
 

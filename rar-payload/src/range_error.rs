@@ -1,6 +1,6 @@
 //! Why some numbers are no page range.
 
-use crate::{AddressWidth, PageSize};
+use crate::{LinearAddressWidth, PageSize};
 use core::fmt;
 
 /// The reason why a [`PageRange`](crate::PageRange) could not be built.
@@ -32,7 +32,7 @@ pub enum RangeError {
         /// The address as given.
         address: u64,
         /// The width it was judged by.
-        width: AddressWidth,
+        width: LinearAddressWidth,
     },
     /// The range goes on past the end of the address space.
     Wraps {

@@ -69,12 +69,12 @@ impl Request {
     ///
     /// One for each chunk of [`Pages`](Self::Pages), a single one for any other request. There is
     /// no upper bound but the size of the range: look at the length, and take
-    /// [`whole`](Self::whole) instead where it is too long.
+    /// [`widened`](Self::widened) instead where it is too long.
     #[must_use]
     pub const fn operations(&self) -> Operations {
         match *self {
             Self::Pages { pcid, range } => Operations::pages(pcid, range),
-            _ => Operations::single(self.whole()),
+            _ => Operations::single(self.widened()),
         }
     }
 

@@ -2,12 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use proptest::prelude::*;
-use rar_payload::{AddressWidth, PageChunk, PageRange, PageSize, RangeError};
+use rar_payload::{LinearAddressWidth, PageChunk, PageRange, PageSize, RangeError};
 
 /// Some pages in a row, in numbers that have room for the end of the address space.
 #[derive(Clone, Copy, Debug)]
 struct Pages {
-    width: AddressWidth,
+    width: LinearAddressWidth,
     size: PageSize,
     start: u128,
     count: u128,
@@ -29,17 +29,17 @@ fn low(number: u128) -> u64 {
 }
 
 /// The four ends of the two halves: 0, the hole's sides, and the top.
-fn edges(width: AddressWidth) -> [u128; 4] {
+fn edges(width: LinearAddressWidth) -> [u128; 4] {
     let half = match width {
-        AddressWidth::Bits48 => 1 << 47,
-        AddressWidth::Bits57 => 1 << 56,
+        LinearAddressWidth::Bits48 => 1 << 47,
+        LinearAddressWidth::Bits57 => 1 << 56,
     };
     [0, half, (1 << 64) - half, 1 << 64]
 }
 
 /// Legal pages that begin or end at an edge, or up to two pages away from it.
 fn at_edges(most: u64) -> impl Strategy<Value = Pages> {
-    let width = prop::sample::select(vec![AddressWidth::Bits48, AddressWidth::Bits57]);
+    let width = prop::sample::select(vec![LinearAddressWidth::Bits48, LinearAddressWidth::Bits57]);
     let size = prop::sample::select(PageSize::ALL.to_vec());
     let around_full = (1..=4u64, 0..3u64).prop_map(|(chunks, extra)| 63 * chunks + extra - 1);
     let count = prop_oneof![1..=130u64, 1..=most, around_full];
@@ -65,22 +65,22 @@ fn at_edges(most: u64) -> impl Strategy<Value = Pages> {
 fn check(pages: Pages) -> Result<(), TestCaseError> {
     let range = pages.range().unwrap();
     prop_assert_eq!(u128::from(range.start()), pages.start);
-    prop_assert_eq!(u128::from(range.pages()), pages.count);
+    prop_assert_eq!(u128::from(range.page_count()), pages.count);
     let chunks: Vec<PageChunk> = range.chunks().collect();
     prop_assert_eq!(chunks.len() as u64, range.chunk_count());
     prop_assert_eq!(chunks.len(), range.chunks().len());
     let mut next = pages.start;
     for (chunk, place) in chunks.iter().zip(1..) {
         prop_assert_eq!(chunk.size(), pages.size);
-        prop_assert!(chunk.pages() == 63 || chunk.pages() > 0 && place == chunks.len());
-        prop_assert!(chunk.pages() <= 63);
+        prop_assert!(chunk.page_count() == 63 || chunk.page_count() > 0 && place == chunks.len());
+        prop_assert!(chunk.page_count() <= 63);
         prop_assert_eq!(u128::from(chunk.start()), next);
-        next += u128::from(chunk.pages()) * u128::from(pages.size.bytes());
+        next += u128::from(chunk.page_count()) * u128::from(pages.size.bytes());
         prop_assert_eq!(
             u128::from(chunk.last()),
             next - u128::from(pages.size.bytes())
         );
-        prop_assert_eq!(chunk.range().pages(), u64::from(chunk.pages()));
+        prop_assert_eq!(chunk.range().page_count(), u64::from(chunk.page_count()));
         prop_assert_eq!(PageChunk::new(chunk.range()), Ok(*chunk));
     }
     prop_assert_eq!(next, pages.end());
@@ -128,11 +128,11 @@ proptest! {
             return Ok(());
         };
         let same = PageRange::new(start, low(pages.count), pages.size);
-        prop_assert_eq!(PageRange::between(start, end, pages.size), same);
+        prop_assert_eq!(PageRange::from_bounds(start, end, pages.size), same);
         let misaligned = RangeError::Misaligned { address: end - 1, size: pages.size };
-        prop_assert_eq!(PageRange::between(start, end - 1, pages.size), Err(misaligned));
+        prop_assert_eq!(PageRange::from_bounds(start, end - 1, pages.size), Err(misaligned));
         let (start, end) = (end + off, start);
-        prop_assert_eq!(PageRange::between(start, end, pages.size), Err(RangeError::Reversed { start, end }));
+        prop_assert_eq!(PageRange::from_bounds(start, end, pages.size), Err(RangeError::Reversed { start, end }));
     }
 
     /// Any bytes of the first and the last page stand for the whole range; one byte more is one page more.
@@ -160,7 +160,7 @@ fn reported_at(error: RangeError, start: u64) -> RangeError {
 
 #[test]
 fn every_small_count_at_every_edge() -> Result<(), TestCaseError> {
-    for width in [AddressWidth::Bits48, AddressWidth::Bits57] {
+    for width in [LinearAddressWidth::Bits48, LinearAddressWidth::Bits57] {
         let [bottom, hole, above, top] = edges(width);
         for size in PageSize::ALL {
             for count in 1..=260 {

@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use rar_payload::{
-    AddressWidth, Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
+    Globals, InvpcidScope, LinearAddressWidth, Operation, PageRange, PageSize, Pcid, Request,
+    TableOwner,
 };
 
 /// A translation that some TLB may hold: one page, of an address space or global (`None`).
@@ -49,8 +50,13 @@ impl Asked {
     fn request(&self) -> Request {
         let bytes = self.last_byte - self.first_byte + 1;
         let range = || {
-            PageRange::covering_with_width(self.first_byte, bytes, self.size, AddressWidth::Bits57)
-                .unwrap()
+            PageRange::covering_with_width(
+                self.first_byte,
+                bytes,
+                self.size,
+                LinearAddressWidth::Bits57,
+            )
+            .unwrap()
         };
         let pcid = Pcid::new(self.pcid).unwrap();
         match self.kind {
@@ -96,7 +102,7 @@ fn drops(operation: &Operation, cached: &Cached) -> bool {
     };
     match scope {
         InvpcidScope::Pages { pcid, pages } => {
-            let mut named = (0..u64::from(pages.pages()))
+            let mut named = (0..u64::from(pages.page_count()))
                 .map(|page| pages.start() + page * pages.size().bytes());
             cached.pcid == Some(pcid.get())
                 && cached.size == pages.size()
@@ -221,7 +227,7 @@ proptest! {
         let covering = Request::covering(&requests);
         for (asked, request) in all.iter().zip(&requests) {
             for cached in witnesses(asked, anywhere).iter().filter(|cached| asked.wants(cached)) {
-                prop_assert!(drops(&request.whole(), cached), "{:?} spares {:x?}", request.whole(), cached);
+                prop_assert!(drops(&request.widened(), cached), "{:?} spares {:x?}", request.widened(), cached);
                 prop_assert!(drops(&covering, cached), "{:?} spares {:x?}", covering, cached);
             }
         }
@@ -248,7 +254,7 @@ proptest! {
         let pages = (asked.last_byte / size.bytes()) - (asked.first_byte / size.bytes()) + 1;
         prop_assert_eq!(request.operations().len() as u64, pages.div_ceil(63));
         for cached in witnesses(&asked, ends[0] ^ ends[1]) {
-            prop_assert!(drops(&request.whole(), &cached) || !asked.wants(&cached));
+            prop_assert!(drops(&request.widened(), &cached) || !asked.wants(&cached));
         }
     }
 }

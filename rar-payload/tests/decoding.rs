@@ -1,8 +1,8 @@
 //! Decoding is strict and names what it dislikes.
 
 use rar_payload::{
-    AddressWidth, Cr3, DecodeError, Field, Globals, InvpcidScope, InvpgScope, Operation, PageChunk,
-    PageRange, PageSize, Payload, Pcid, RangeError,
+    Cr3, DecodeError, Field, Globals, InvpcidScope, InvpgScope, LinearAddressWidth, Operation,
+    PageChunk, PageRange, PageSize, Payload, Pcid, RangeError,
 };
 
 type Error = Box<dyn std::error::Error>;
@@ -211,7 +211,7 @@ fn the_fields_of_a_page_range_are_judged() {
         judge(0, 1, 4095, 0x00FF_FFFF_FFFF_F000).is_ok(),
         "canonical with 57 bits"
     );
-    let width = AddressWidth::Bits57;
+    let width = LinearAddressWidth::Bits57;
     let range = DecodeError::InvalidRange;
     for (decoded, error, field, value) in [
         (

@@ -260,7 +260,7 @@ const AT_COMPILE_TIME: [u64; 8] = {
     let Ok(pcid) = Pcid::new(7) else {
         unreachable!()
     };
-    let Ok(range) = PageRange::between(0x1000, 0x4000, PageSize::Size4K) else {
+    let Ok(range) = PageRange::from_bounds(0x1000, 0x4000, PageSize::Size4K) else {
         unreachable!()
     };
     let Ok(pages) = PageChunk::new(range) else {

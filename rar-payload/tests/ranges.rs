@@ -1,13 +1,13 @@
 //! Ranges at every edge, against a plain account in 128 bits.
 
 use proptest::prelude::*;
-use rar_payload::{AddressWidth, PageChunk, PageRange, PageSize, RangeError};
+use rar_payload::{LinearAddressWidth, PageChunk, PageRange, PageSize, RangeError};
 
-const WIDTHS: [AddressWidth; 2] = [AddressWidth::Bits48, AddressWidth::Bits57];
+const WIDTHS: [LinearAddressWidth; 2] = [LinearAddressWidth::Bits48, LinearAddressWidth::Bits57];
 
 /// Returns whether every page of the range lies in one half, by looking at first and last byte
 /// only.
-fn legal(start: u64, pages: u64, size: PageSize, width: AddressWidth) -> bool {
+fn legal(start: u64, pages: u64, size: PageSize, width: LinearAddressWidth) -> bool {
     let (start, pages, size) = (
         u128::from(start),
         u128::from(pages),
@@ -20,7 +20,7 @@ fn legal(start: u64, pages: u64, size: PageSize, width: AddressWidth) -> bool {
 }
 
 /// Returns addresses around each edge of the address space, on a grid of half pages.
-fn edges(size: PageSize, width: AddressWidth) -> impl Iterator<Item = u64> {
+fn edges(size: PageSize, width: LinearAddressWidth) -> impl Iterator<Item = u64> {
     let half = 1u64 << (width.bits() - 1);
     let step = size.bytes() / 2;
     [0, half, half.wrapping_neg(), 1 << 63]
@@ -62,14 +62,14 @@ fn exactly_the_legal_ranges_exist() {
 #[test]
 fn each_error_carries_what_was_wrong() {
     use PageSize::{Size1G, Size2M, Size4K};
-    let width = AddressWidth::Bits48;
+    let width = LinearAddressWidth::Bits48;
     let cases = [
         (
             PageRange::new(0x1000, 0, Size4K),
             RangeError::Empty { start: 0x1000 },
         ),
         (
-            PageRange::between(0x1000, 0x1000, Size4K),
+            PageRange::from_bounds(0x1000, 0x1000, Size4K),
             RangeError::Empty { start: 0x1000 },
         ),
         (
@@ -77,7 +77,7 @@ fn each_error_carries_what_was_wrong() {
             RangeError::Empty { start: 0x1234 },
         ),
         (
-            PageRange::between(0x2000, 0x1000, Size4K),
+            PageRange::from_bounds(0x2000, 0x1000, Size4K),
             RangeError::Reversed {
                 start: 0x2000,
                 end: 0x1000,
@@ -98,14 +98,14 @@ fn each_error_carries_what_was_wrong() {
             },
         ),
         (
-            PageRange::between(0, 0x20_0000, Size1G),
+            PageRange::from_bounds(0, 0x20_0000, Size1G),
             RangeError::Misaligned {
                 address: 0x20_0000,
                 size: Size1G,
             },
         ),
         (
-            PageRange::between(0x800, 0x1000, Size4K),
+            PageRange::from_bounds(0x800, 0x1000, Size4K),
             RangeError::Misaligned {
                 address: 0x800,
                 size: Size4K,
@@ -183,7 +183,7 @@ fn errors_speak_in_words() {
     assert_eq!(error.address(), 0xFFFF_FFFF_FFFF_F000);
     let error = RangeError::NonCanonical {
         address: 1 << 47,
-        width: AddressWidth::Bits48,
+        width: LinearAddressWidth::Bits48,
     };
     assert_eq!(
         error.to_string(),
@@ -193,9 +193,9 @@ fn errors_speak_in_words() {
 
 #[test]
 fn an_exclusive_end_adds_no_page() -> Result<(), RangeError> {
-    let range = PageRange::between(0x1000, 0x3000, PageSize::Size4K)?;
-    assert_eq!((range.pages(), range.last()), (2, 0x2000));
-    let lower_half = PageRange::between(0, 1 << 47, PageSize::Size1G)?;
+    let range = PageRange::from_bounds(0x1000, 0x3000, PageSize::Size4K)?;
+    assert_eq!((range.page_count(), range.last()), (2, 0x2000));
+    let lower_half = PageRange::from_bounds(0, 1 << 47, PageSize::Size1G)?;
     assert_eq!(lower_half.last(), 0x7FFF_C000_0000);
     Ok(())
 }
@@ -218,14 +218,15 @@ fn covering_rounds_outward_and_no_further() -> Result<(), RangeError> {
     ] {
         let range = PageRange::covering(start, bytes, PageSize::Size4K)?;
         assert_eq!(
-            (range.start(), range.pages()),
+            (range.start(), range.page_count()),
             (first, pages),
             "{start:#x} + {bytes:#x}"
         );
     }
-    let wide = PageRange::covering_with_width(1 << 47, 1, PageSize::Size2M, AddressWidth::Bits57)?;
+    let wide =
+        PageRange::covering_with_width(1 << 47, 1, PageSize::Size2M, LinearAddressWidth::Bits57)?;
     assert_eq!(
-        (wide.start(), wide.pages(), wide.size()),
+        (wide.start(), wide.page_count(), wide.size()),
         (1 << 47, 1, PageSize::Size2M)
     );
     Ok(())
@@ -257,7 +258,7 @@ fn a_chunk_holds_at_most_63_pages() -> Result<(), RangeError> {
                 assert!(pages <= 63);
                 assert_eq!(PageRange::from(chunk), range);
                 assert_eq!(
-                    (u64::from(chunk.pages()), chunk.last()),
+                    (u64::from(chunk.page_count()), chunk.last()),
                     (pages, range.last())
                 );
             }
@@ -284,7 +285,7 @@ fn the_length_of_chunks_counts_down_and_stays_at_its_end() -> Result<(), RangeEr
 
 #[test]
 fn the_largest_ranges_are_counted() -> Result<(), RangeError> {
-    let half = PageRange::with_width(0, 1 << 44, PageSize::Size4K, AddressWidth::Bits57)?;
+    let half = PageRange::with_width(0, 1 << 44, PageSize::Size4K, LinearAddressWidth::Bits57)?;
     assert_eq!(half.chunk_count(), (1u64 << 44).div_ceil(63));
     assert_eq!(half.chunks().len() as u64, half.chunk_count());
     Ok(())
@@ -294,7 +295,7 @@ fn any_size() -> impl Strategy<Value = PageSize> {
     proptest::sample::select(PageSize::ALL.to_vec())
 }
 
-fn any_width() -> impl Strategy<Value = AddressWidth> {
+fn any_width() -> impl Strategy<Value = LinearAddressWidth> {
     proptest::sample::select(WIDTHS.to_vec())
 }
 

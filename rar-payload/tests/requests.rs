@@ -75,7 +75,7 @@ fn all_but_ranges_take_one_operation_and_it_is_the_whole_one() -> Result<(), Err
         if let Request::Pages { .. } = request {
             assert_eq!(operations.len(), 2);
         } else {
-            assert_eq!(operations, [request.whole()]);
+            assert_eq!(operations, [request.widened()]);
         }
     }
     Ok(())
@@ -109,7 +109,7 @@ fn the_length_counts_down_and_stays_at_its_end() -> Result<(), Error> {
 
 #[test]
 fn whole_is_open_to_constants() {
-    const WHOLE: Operation = Request::AddressSpace { pcid: Pcid::ZERO }.whole();
+    const WHOLE: Operation = Request::AddressSpace { pcid: Pcid::ZERO }.widened();
     const COVERING: Operation = Request::covering(&[
         Request::AddressSpace { pcid: Pcid::ZERO },
         Request::TablesFreed(TableOwner::Kernel),

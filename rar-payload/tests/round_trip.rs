@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use rar_payload::{
-    AddressWidth, Cr3, DecodeError, Field, Globals, InvpcidScope, InvpgScope, Operation, PageChunk,
-    PageRange, PageSize, Payload, Pcid,
+    Cr3, DecodeError, Field, Globals, InvpcidScope, InvpgScope, LinearAddressWidth, Operation,
+    PageChunk, PageRange, PageSize, Payload, Pcid,
 };
 
 /// Returns what must remain of an accepted entry: all but the software byte and the software area.
@@ -186,7 +186,7 @@ fn any_pages() -> impl Strategy<Value = PageChunk> + Clone {
     let size = prop::sample::select(PageSize::ALL.to_vec());
     (any::<u64>(), 1u64..=63, size).prop_filter_map("no range", |(address, pages, size)| {
         let start = (address.cast_signed() >> 7).cast_unsigned() & !(size.bytes() - 1);
-        let range = PageRange::with_width(start, pages, size, AddressWidth::Bits57).ok()?;
+        let range = PageRange::with_width(start, pages, size, LinearAddressWidth::Bits57).ok()?;
         PageChunk::new(range).ok()
     })
 }

@@ -129,7 +129,7 @@ unsafe impl LocalTlb for NativeTlb {
 }
 
 fn addresses(pages: PageChunk) -> impl Iterator<Item = u64> {
-    (0..u64::from(pages.pages())).map(move |page| pages.start() + page * pages.size().bytes())
+    (0..u64::from(pages.page_count())).map(move |page| pages.start() + page * pages.size().bytes())
 }
 
 /// Whether the addresses are canonical for the paging mode that is on.

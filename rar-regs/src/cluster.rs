@@ -16,11 +16,11 @@ use crate::{ApicId, DestinationError};
 /// let targets = [0x20, 0x21, 0x2f, 0x30].map(ApicId::new);
 /// let mut words = [None; 4];
 /// let mut used = words.iter_mut();
-/// let mut group = ClusterMembers::of(targets[0])?;
+/// let mut group = ClusterMembers::new(targets[0])?;
 /// for &target in &targets[1..] {
 ///     if !group.try_add(target) {
 ///         *used.next().unwrap() = Some(X2apicIcr::rar_cluster(group));
-///         group = ClusterMembers::of(target)?;
+///         group = ClusterMembers::new(target)?;
 ///     }
 /// }
 /// *used.next().unwrap() = Some(X2apicIcr::rar_cluster(group));
@@ -45,7 +45,7 @@ impl ClusterMembers {
     ///
     /// [`DestinationError::Broadcast`] for the broadcast ID, [`DestinationError::NoCluster`] for an ID above
     /// `0xf_ffff`: the logical address has room for 20 bits of it.
-    pub fn of(id: ApicId) -> Result<Self, DestinationError> {
+    pub fn new(id: ApicId) -> Result<Self, DestinationError> {
         if id == ApicId::X2APIC_BROADCAST {
             return Err(DestinationError::Broadcast { id });
         }
@@ -63,7 +63,7 @@ impl ClusterMembers {
     /// destination into the broadcast address `0xffff_ffff` (the sixteenth member of cluster `0xffff`).
     #[must_use = "a CPU that was not added gets no signal from this set"]
     pub fn try_add(&mut self, id: ApicId) -> bool {
-        let Ok(Self { cluster, members }) = Self::of(id) else {
+        let Ok(Self { cluster, members }) = Self::new(id) else {
             return false;
         };
         let grown = Self {
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn members_of_one_cluster_share_a_set() {
-        let mut set = ClusterMembers::of(ApicId::new(0x45)).unwrap();
+        let mut set = ClusterMembers::new(ApicId::new(0x45)).unwrap();
         assert!(set.try_add(ApicId::new(0x40)));
         assert!(set.try_add(ApicId::new(0x45)));
         assert!(set.try_add(ApicId::new(0x4f)));
@@ -117,33 +117,33 @@ mod tests {
     fn ids_without_a_logical_address_are_refused() {
         let id = ApicId::new(0x12_3450);
         assert_eq!(
-            ClusterMembers::of(id),
+            ClusterMembers::new(id),
             Err(DestinationError::NoCluster { id })
         );
         let id = ApicId::X2APIC_BROADCAST;
         assert_eq!(
-            ClusterMembers::of(id),
+            ClusterMembers::new(id),
             Err(DestinationError::Broadcast { id })
         );
     }
 
     #[test]
     fn the_highest_id_with_a_logical_address() {
-        let set = ClusterMembers::of(ApicId::new(0xf_ffff)).unwrap();
+        let set = ClusterMembers::new(ApicId::new(0xf_ffff)).unwrap();
         assert_eq!(set.destination(), 0xffff_8000);
-        assert!(ClusterMembers::of(ApicId::new(0x10_0000)).is_err());
+        assert!(ClusterMembers::new(ApicId::new(0x10_0000)).is_err());
     }
 
     #[test]
     fn a_full_last_cluster_never_becomes_a_broadcast() {
-        let mut set = ClusterMembers::of(ApicId::new(0xf_fff0)).unwrap();
+        let mut set = ClusterMembers::new(ApicId::new(0xf_fff0)).unwrap();
         for member in 1..15 {
             assert!(set.try_add(ApicId::new(0xf_fff0 + member)));
         }
         assert!(!set.try_add(ApicId::new(0xf_ffff)));
         assert_eq!(set.destination(), 0xffff_7fff);
 
-        let mut set = ClusterMembers::of(ApicId::new(0xffe0)).unwrap();
+        let mut set = ClusterMembers::new(ApicId::new(0xffe0)).unwrap();
         for member in 1..16 {
             assert!(set.try_add(ApicId::new(0xffe0 + member)));
         }

@@ -96,7 +96,7 @@ pub enum SupportError {
     /// A later CPU has RAR, but not the same as the boot CPU.
     CpuDisagrees {
         /// The first property that differs.
-        what: Property,
+        what: CpuMismatch,
         /// What detection found on the boot CPU.
         boot: RarSupport,
         /// What it found on this CPU.
@@ -108,7 +108,7 @@ pub enum SupportError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Property {
+pub enum CpuMismatch {
     /// The vendor. Family, model and stepping may differ (hybrid and mixed-stepping systems).
     Vendor,
     /// The whole of `MSR_RAR_INFO`: table size and payload types.
@@ -171,19 +171,19 @@ impl fmt::Display for SupportError {
             }
             Self::CpuDisagrees { what, boot, this } => {
                 match what {
-                    Property::Vendor => write!(
+                    CpuMismatch::Vendor => write!(
                         formatter,
                         "vendor {} on this CPU, {} on the boot CPU",
                         this.signature().vendor,
                         boot.signature().vendor
                     ),
-                    Property::Info => write!(
+                    CpuMismatch::Info => write!(
                         formatter,
                         "MSR_RAR_INFO is {:#x} on this CPU, {:#x} on the boot CPU",
                         this.info().bits(),
                         boot.info().bits()
                     ),
-                    Property::PhysicalAddressWidth => write!(
+                    CpuMismatch::PhysicalAddressWidth => write!(
                         formatter,
                         "{} physical address bits on this CPU, {} on the boot CPU",
                         this.physical_address_width().bits(),

@@ -160,7 +160,7 @@ impl core::error::Error for IcrError {}
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct IcrBusy {
     /// How often the delivery status was looked at.
-    pub spins: u32,
+    pub polls: u32,
 }
 
 impl fmt::Display for IcrBusy {
@@ -168,7 +168,7 @@ impl fmt::Display for IcrBusy {
         write!(
             formatter,
             "the local APIC was busy sending in each of {} looks, nothing was sent: send again later",
-            self.spins
+            self.polls
         )
     }
 }

@@ -52,7 +52,7 @@ pub use apic_id::ApicId;
 pub use cluster::ClusterMembers;
 pub use core_capabilities::CoreCapabilities;
 pub use detection::{Detection, ModelCheck};
-pub use error::{Property, ReadError, SupportError};
+pub use error::{CpuMismatch, ReadError, SupportError};
 #[cfg(target_has_atomic = "64")]
 pub use fake::FakeCpu;
 pub use icr::{DeliveryMode, DestinationError, IcrBusy, IcrError};

@@ -122,7 +122,7 @@ pub struct XapicMmio {
 
 /// How often [`XapicMmio::send`] looks for an idle APIC: about a millisecond with the PAUSE between the looks, where an
 /// idle bus takes an interrupt in about a microsecond.
-const LOOKS: u32 = 10_000;
+const MAX_POLLS: u32 = 10_000;
 
 /// Offset of the low word of the interrupt command, in 32-bit words.
 const ICR_LOW: usize = 0x300 / 4;
@@ -165,7 +165,7 @@ impl XapicMmio {
     /// 3. The target can take the message: an INIT or start-up message resets what runs there, an interrupt or NMI
     ///    runs its handler.
     pub unsafe fn send(&self, icr: XapicIcr) -> Result<(), IcrBusy> {
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_POLLS {
             // SAFETY: the caller's duty 1.
             let interrupts = unsafe { InterruptsOff::enter() };
             let sent = self.send_if_idle(icr);
@@ -175,7 +175,7 @@ impl XapicMmio {
             }
             spin_loop();
         }
-        Err(IcrBusy { spins: LOOKS })
+        Err(IcrBusy { polls: MAX_POLLS })
     }
 
     fn send_if_idle(self, icr: XapicIcr) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::msr::RarExists;
 use crate::{
-    CpuSignature, Cpuid, Detection, MsrAccess, PhysicalAddressWidth, Property, RarInfo,
+    CpuMismatch, CpuSignature, Cpuid, Detection, MsrAccess, PhysicalAddressWidth, RarInfo,
     SupportError,
 };
 
@@ -66,11 +66,11 @@ impl RarSupport {
     pub fn check_cpu<C: MsrAccess + Cpuid + ?Sized>(&self, cpu: &C) -> Result<(), SupportError> {
         let this = self.detection.detect(cpu)?;
         let what = if this.signature.vendor != self.signature.vendor {
-            Property::Vendor
+            CpuMismatch::Vendor
         } else if this.info != self.info {
-            Property::Info
+            CpuMismatch::Info
         } else if this.physical_address_width != self.physical_address_width {
-            Property::PhysicalAddressWidth
+            CpuMismatch::PhysicalAddressWidth
         } else {
             return Ok(());
         };
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn disagreement(support: &RarSupport, cpu: &FakeCpu, expected: Property, text: &str) {
+    fn disagreement(support: &RarSupport, cpu: &FakeCpu, expected: CpuMismatch, text: &str) {
         let error = support.check_cpu(cpu).unwrap_err();
         let SupportError::CpuDisagrees { what, boot, .. } = error else {
             panic!("{error}");
@@ -150,21 +150,21 @@ mod tests {
         disagreement(
             &boot(),
             &FakeCpu::with_rar(31),
-            Property::Info,
+            CpuMismatch::Info,
             "0x1f00000000 on this CPU",
         );
         let types = FakeCpu::with_rar(63).with_msr(RarInfo::MSR, 63 << 32 | 1);
         disagreement(
             &boot(),
             &types,
-            Property::Info,
+            CpuMismatch::Info,
             "0x3f00000000 on the boot CPU",
         );
         let narrow = FakeCpu::with_rar(63).with_physical_address_width(39);
         disagreement(
             &boot(),
             &narrow,
-            Property::PhysicalAddressWidth,
+            CpuMismatch::PhysicalAddressWidth,
             "39 physical address bits",
         );
 
@@ -176,7 +176,7 @@ mod tests {
         disagreement(
             &any,
             &amd,
-            Property::Vendor,
+            CpuMismatch::Vendor,
             "vendor AuthenticAMD on this CPU, GenuineIntel",
         );
     }

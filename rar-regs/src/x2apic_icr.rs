@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn golden_cluster_word() {
-        let mut set = ClusterMembers::of(ApicId::new(0x123)).unwrap();
+        let mut set = ClusterMembers::new(ApicId::new(0x123)).unwrap();
         assert!(set.try_add(ApicId::new(0x120)));
         assert_eq!(X2apicIcr::rar_cluster(set).bits(), 0x0012_0009_0000_0b00);
     }

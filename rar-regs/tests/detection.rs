@@ -3,7 +3,8 @@
 
 use proptest::prelude::*;
 use rar_regs::{
-    CpuidResult, Detection, FakeCpu, ModelCheck, MsrFault, Property, RarInfo, SupportError, Vendor,
+    CpuMismatch, CpuidResult, Detection, FakeCpu, ModelCheck, MsrFault, RarInfo, SupportError,
+    Vendor,
 };
 
 const CORE_CAPABILITIES: u32 = 0xcf;
@@ -265,9 +266,9 @@ proptest! {
         }
         let alone = other.verdict(question);
         let differs = [
-            (boot.vendor != other.vendor, Property::Vendor),
-            (boot.info != other.info, Property::Info),
-            (boot.width() != other.width(), Property::PhysicalAddressWidth),
+            (boot.vendor != other.vendor, CpuMismatch::Vendor),
+            (boot.info != other.info, CpuMismatch::Info),
+            (boot.width() != other.width(), CpuMismatch::PhysicalAddressWidth),
         ]
         .into_iter()
         .find_map(|(differs, what)| differs.then_some(what));

@@ -190,9 +190,9 @@ proptest! {
             u32::MAX => Err(DestinationError::Broadcast { id }),
             _ => Err(DestinationError::NoCluster { id }),
         };
-        prop_assert_eq!(ClusterMembers::of(id).map(ClusterMembers::destination), expected);
+        prop_assert_eq!(ClusterMembers::new(id).map(ClusterMembers::destination), expected);
 
-        let Ok(before) = ClusterMembers::of(ApicId::new(first)) else {
+        let Ok(before) = ClusterMembers::new(ApicId::new(first)) else {
             return Err(TestCaseError::fail("a 20-bit ID was refused"));
         };
         let mut group = before;
@@ -230,7 +230,7 @@ fn signal(targets: &BTreeSet<u32>) -> Result<Vec<u64>, TestCaseError> {
     let mut groups: Vec<ClusterMembers> = Vec::new();
     for id in targets.iter().copied().map(ApicId::new) {
         if !groups.last_mut().is_some_and(|group| group.try_add(id)) {
-            let group = ClusterMembers::of(id);
+            let group = ClusterMembers::new(id);
             groups.push(group.map_err(|error| TestCaseError::fail(error.to_string()))?);
         }
     }

@@ -288,7 +288,7 @@ impl LocalApic {
                         continue;
                     }
                     flush_group(group.take(), alone)?;
-                    group = match ClusterMembers::of(id) {
+                    group = match ClusterMembers::new(id) {
                         Ok(members) => Some((id, members)),
                         Err(_) => {
                             send_request(X2apicIcr::rar(id)?);

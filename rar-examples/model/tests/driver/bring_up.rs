@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use rar_model::{FAILURE, Knobs, PENDING, PhysicalMemory, SUCCESS, Serviced, TableSize};
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, Domain, LifeCycleError, PayloadTable, PerCpu, RarCpu, Responder};
-use rar_regs::{Detection, InterruptPolicy, Property, SupportError};
+use rar_regs::{CpuMismatch, Detection, InterruptPolicy, SupportError};
 
 use crate::driver_machine::{APIC_IDS, Board, Config, PER_CPU, TABLE, bring_up, run};
 
@@ -97,7 +97,7 @@ fn a_cpu_with_another_table_size_is_refused_before_it_touches_a_register() {
             matches!(
                 error,
                 LifeCycleError::Support(SupportError::CpuDisagrees {
-                    what: Property::Info,
+                    what: CpuMismatch::Info,
                     ..
                 })
             ),

@@ -50,7 +50,7 @@ fn pages(chunk: PageChunk) -> Pages {
     Pages {
         start: chunk.start(),
         size: size(chunk.size()),
-        count: chunk.pages(),
+        count: chunk.page_count(),
     }
 }
 

@@ -60,7 +60,7 @@ impl<const TLB: usize> Board<'_, TLB> {
         group
             .into_iter()
             .for_each(|full| self.write_icr(X2apicIcr::rar_cluster(full)));
-        ClusterMembers::of(id).unwrap()
+        ClusterMembers::new(id).unwrap()
     }
 
     /// What an x2APIC does with a write to its command register.

@@ -64,7 +64,7 @@ fn by_instructions(operation: &Operation) -> Option<Invalidation> {
             Pages {
                 start: pages.start(),
                 size: size(pages.size()),
-                count: pages.pages(),
+                count: pages.page_count(),
             },
         ),
         Operation::Invpcid(InvpcidScope::Context { pcid }) => {

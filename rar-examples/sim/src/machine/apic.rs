@@ -88,7 +88,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
             }
             self.write_icr(sender, X2apicIcr::rar_cluster(grown));
         }
-        match ClusterMembers::of(id) {
+        match ClusterMembers::new(id) {
             Ok(members) => members,
             Err(error) => unreachable!("{error}"),
         }

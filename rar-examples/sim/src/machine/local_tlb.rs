@@ -20,7 +20,7 @@ fn by_instructions(operation: &Operation) -> Option<Invalidation> {
             let pages = Pages {
                 start: pages.start(),
                 size: size(pages.size()),
-                count: pages.pages(),
+                count: pages.page_count(),
             };
             Invalidation::invpcid(pcid.get(), pages)
         }

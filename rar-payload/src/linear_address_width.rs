@@ -8,7 +8,7 @@ use core::fmt;
 /// 1, "Canonical Addressing"). Both halves together leave a hole in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum AddressWidth {
+pub enum LinearAddressWidth {
     /// Four-level paging.
     Bits48,
     /// Five-level paging, `CR4.LA57` = 1.
@@ -16,7 +16,7 @@ pub enum AddressWidth {
     Bits57,
 }
 
-impl AddressWidth {
+impl LinearAddressWidth {
     /// Returns the width in bits.
     #[must_use]
     pub const fn bits(self) -> u32 {
@@ -34,7 +34,7 @@ impl AddressWidth {
     }
 }
 
-impl fmt::Display for AddressWidth {
+impl fmt::Display for LinearAddressWidth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} bits", self.bits())
     }
@@ -42,13 +42,13 @@ impl fmt::Display for AddressWidth {
 
 #[cfg(test)]
 mod tests {
-    use super::AddressWidth;
+    use super::LinearAddressWidth;
 
     #[test]
     fn the_hole_starts_and_ends_where_it_should() {
         for (width, low_end) in [
-            (AddressWidth::Bits48, 1u64 << 47),
-            (AddressWidth::Bits57, 1 << 56),
+            (LinearAddressWidth::Bits48, 1u64 << 47),
+            (LinearAddressWidth::Bits57, 1 << 56),
         ] {
             assert!(width.is_canonical(0));
             assert!(width.is_canonical(low_end - 1));

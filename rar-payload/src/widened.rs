@@ -4,12 +4,12 @@ use crate::{Globals, InvpcidScope, Operation, Pcid, Request, TableOwner};
 
 /// The two sizes a request can be rounded up to.
 #[derive(Clone, Copy)]
-enum Whole {
+enum Widened {
     Context(Pcid),
     AllContexts(Globals),
 }
 
-impl Whole {
+impl Widened {
     const fn of(request: &Request) -> Self {
         match *request {
             Request::Pages { pcid, .. }
@@ -45,8 +45,8 @@ impl Request {
     /// Returns the single operation that certainly covers the request: all of its address space, or
     /// every address space.
     #[must_use]
-    pub const fn whole(&self) -> Operation {
-        Whole::of(self).operation()
+    pub const fn widened(&self) -> Operation {
+        Widened::of(self).operation()
     }
 
     /// Returns the smallest single operation that certainly covers all of `requests`.
@@ -62,7 +62,7 @@ impl Request {
     ///
     /// let user = Request::AddressSpace { pcid: Pcid::ZERO };
     /// let kernel = Request::GlobalPages { range: PageRange::page(0xFFFF_8000_0000_0000, PageSize::Size4K)? };
-    /// assert_eq!(Request::covering(&[user, user]), user.whole());
+    /// assert_eq!(Request::covering(&[user, user]), user.widened());
     /// let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
     /// assert_eq!(Request::covering(&[user, kernel]), everything);
     /// # Ok::<(), rar_payload::RangeError>(())
@@ -70,14 +70,14 @@ impl Request {
     #[must_use]
     pub const fn covering(requests: &[Self]) -> Operation {
         let [first, rest @ ..] = requests else {
-            return Whole::AllContexts(Globals::Include).operation();
+            return Widened::AllContexts(Globals::Include).operation();
         };
-        let mut whole = Whole::of(first);
+        let mut widened = Widened::of(first);
         let mut rest = rest;
         while let [next, after @ ..] = rest {
-            whole = whole.union(Whole::of(next));
+            widened = widened.union(Widened::of(next));
             rest = after;
         }
-        whole.operation()
+        widened.operation()
     }
 }
