@@ -80,7 +80,7 @@ impl ActionByte {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 

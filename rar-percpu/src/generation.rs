@@ -119,7 +119,7 @@ impl Default for FlushGeneration {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
     use crate::fake::{FakeTlb, pinned};

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(not(any(loom, test)), no_std)]
+#![cfg_attr(not(any(rar_loom, test)), no_std)]
 #![deny(unsafe_code)]
 
 mod action;
@@ -14,7 +14,7 @@ mod local_tlb;
 mod memory;
 #[cfg(target_arch = "x86_64")]
 mod native_tlb;
-#[cfg(all(rar_observed, not(loom)))]
+#[cfg(all(rar_observed, not(rar_loom)))]
 mod observed;
 mod per_cpu;
 mod phys_addr;

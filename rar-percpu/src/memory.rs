@@ -160,7 +160,7 @@ impl Default for ActionVector {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod layout {
     use core::mem::{align_of, offset_of, size_of};
 
@@ -178,7 +178,7 @@ mod layout {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 

@@ -144,7 +144,7 @@ impl Default for PerCpu {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod layout {
     use core::mem::{align_of, offset_of, size_of};
 

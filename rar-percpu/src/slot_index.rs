@@ -43,7 +43,7 @@ impl core::fmt::Display for SlotIndex {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 
