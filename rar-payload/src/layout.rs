@@ -121,7 +121,7 @@ impl fmt::Display for Field {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod asserts {
     use super::Field;
     use crate::Payload;

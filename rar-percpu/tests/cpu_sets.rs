@@ -1,5 +1,5 @@
 //! Sets of CPUs of every size against `BTreeSet`, with numbers at and beyond every edge.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! The life of a CPU with RAR, on a file of registers that has a log.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use rar_payload::{Globals, InvpcidScope, Operation, Payload};

@@ -1,5 +1,5 @@
 //! One entry between its initiator and its responders: what each sees of the other (I4), and who owns it (I11).
-#![cfg(loom)]
+#![cfg(rar_loom)]
 #![expect(
     unsafe_code,
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(not(any(loom, test)), no_std)]
+#![cfg_attr(not(any(rar_loom, test)), no_std)]
 #![forbid(unsafe_code)]
 
 mod batch;

@@ -114,7 +114,7 @@ fn is_settled(slot: SlotIndex, cpus: &[PerCpu]) -> bool {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(rar_loom))]
 mod tests {
     use super::*;
 

@@ -1,5 +1,5 @@
 //! Flushes on a machine whose targets answer on the spot.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Flush generations: the way that uses no slot.
-#![cfg(loom)]
+#![cfg(rar_loom)]
 #![expect(
     unsafe_code,
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
 //! Who is a target: CPUs that join, leave, defer and come back, against a flush that looks for targets (I10).
-#![cfg(loom)]
+#![cfg(rar_loom)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
 //! Signals and entries are not paired (I4): any signal makes a target look at its whole vector.
-#![cfg(loom)]
+#![cfg(rar_loom)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
 //! Who owns a slot: claim and release, quarantine against a late answer (I6), and flushes inside flushes (I7).
-#![cfg(loom)]
+#![cfg(rar_loom)]
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

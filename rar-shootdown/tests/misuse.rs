@@ -1,5 +1,5 @@
 //! What must not compile.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 
 #[test]
 fn misuse_does_not_compile() {

@@ -84,7 +84,7 @@ pub(crate) fn tests(
     for file in files {
         cmd = cmd.args(["--test".to_owned(), file]);
     }
-    Ok(with_rustflags(cmd, &["--cfg", "loom"]))
+    Ok(with_rustflags(cmd, &["--cfg", "rar_loom"]))
 }
 
 /// Returns the files of models, or only the one with this model.
