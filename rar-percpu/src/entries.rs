@@ -158,7 +158,8 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
                 state.vector().arm(slot);
             }
         }
-        for (slot, word) in posted.slots.iter().zip(&mut posted.words).take(posted.len()) {
+        let count = posted.len();
+        for (slot, word) in posted.slots.iter().zip(&mut posted.words).take(count) {
             let mut claim = Claim {
                 slot: *slot,
                 word: *word,

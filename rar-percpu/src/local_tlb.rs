@@ -15,8 +15,8 @@ use crate::cpu_id::PinnedCpu;
 /// 1. When [`flush`](Self::flush) returns `Ok`, no translation that the operation names is left on this CPU, in the TLB or
 ///    in a paging-structure cache. More may be gone, never less.
 /// 2. When [`flush_everything`](Self::flush_everything) returns, no translation is left, of any PCID, global ones included.
-///    An implementer whose `flush` accepts operations on EPT or VPID (feature `unverified` of `rar-payload`) drops what is
-///    tagged by those here, too; otherwise this says nothing about them, and no flush of them may be sent.
+///    It says nothing about translations that are tagged by EPT or VPID, unless
+///    [`drops_guest_translations`](Self::drops_guest_translations) does.
 /// 3. Both act on page tables as they are after every store that happened before the call.
 /// 4. Both may be interrupted, and called again by the interrupt's handler.
 #[expect(unsafe_code, reason = "memory is freed on the word of the implementer")]
@@ -30,6 +30,12 @@ pub unsafe trait LocalTlb {
 
     /// Drops every translation of every PCID, global ones included.
     fn flush_everything(&self, cpu: &PinnedCpu<'_>);
+
+    /// Returns whether [`flush_everything`](Self::flush_everything) also drops every translation that is tagged by EPT or VPID, of
+    /// every guest (promise 2 extends to those). By default it does not, and no flush of them is sent.
+    fn drops_guest_translations(&self) -> bool {
+        false
+    }
 }
 
 #[expect(
@@ -44,6 +50,10 @@ unsafe impl<T: LocalTlb + ?Sized> LocalTlb for &T {
 
     fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
         T::flush_everything(self, cpu);
+    }
+
+    fn drops_guest_translations(&self) -> bool {
+        T::drops_guest_translations(self)
     }
 }
 

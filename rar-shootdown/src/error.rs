@@ -2,7 +2,7 @@
 
 use rar_percpu::{ActionByte, CpuId, SlotIndex};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, NotSent};
 use crate::pending::Pending;
 
 /// Why a flush did not end. Nothing may be freed that depended on it.
@@ -19,25 +19,43 @@ pub enum FlushError {
         /// A slot whose byte the CPU did not turn to success, with the byte as it was last read; `None` if no slot was used.
         entry: Option<(SlotIndex, ActionByte)>,
     },
+    /// The machine could send neither an interrupt nor an NMI.
+    NotSent {
+        /// The first CPU that did not answer.
+        cpu: CpuId,
+        /// How many CPUs did not answer.
+        late: usize,
+        /// Why the last message was not sent.
+        cause: NotSent,
+    },
+    /// The machine's local TLB cannot drop what was asked for, not even by flushing everything: a translation that is tagged by
+    /// EPT or VPID. Nothing was sent.
+    Unsupported,
 }
 
 impl core::fmt::Display for FlushError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let remedy = "wait again, or stop the CPUs and declare them dead before anything is freed";
         match *self {
             Self::NoAnswer { cpu, late, entry } => {
-                write!(f, "CPU {cpu} did not answer a flush")?;
-                if let Some((slot, byte)) = entry {
-                    write!(
-                        f,
-                        " (slot {slot}, action byte {:#04x}, now in quarantine)",
-                        byte.0
-                    )?;
-                }
                 write!(
                     f,
-                    ", nor its fallback; {late} CPUs are late. Wait again, or stop them before anything is freed"
+                    "CPU {cpu}: no answer to a TLB flush or its fallback in time ({late} CPUs late"
+                )?;
+                if let Some((slot, byte)) = entry {
+                    write!(f, ", slot {slot}, action byte {:#04x}", byte.0)?;
+                }
+                write!(f, "); {remedy}")
+            }
+            Self::NotSent { cpu, late, cause } => {
+                write!(
+                    f,
+                    "CPU {cpu}: could not be sent a TLB flush ({late} CPUs late, {cause}); {remedy}"
                 )
             }
+            Self::Unsupported => f.write_str(
+                "local TLB: cannot drop translations tagged by EPT or VPID; implement LocalTlb::drops_guest_translations",
+            ),
         }
     }
 }
@@ -48,14 +66,14 @@ impl core::error::Error for FlushError {}
 ///
 /// Take the pending flush out to wait again. Dropping it leaks what it owns.
 #[must_use = "what the flush owns is leaked if this is dropped"]
-pub struct WaitError<'s, M: Machine, F, const WORDS: usize> {
+pub struct WaitError<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     /// What went wrong.
     pub error: FlushError,
     /// The flush; waiting again requests a full flush of the late CPUs.
     pub pending: Pending<'s, M, F, WORDS>,
 }
 
-impl<M: Machine, F, const WORDS: usize> core::fmt::Debug for WaitError<'_, M, F, WORDS> {
+impl<M: Machine<WORDS>, F, const WORDS: usize> core::fmt::Debug for WaitError<'_, M, F, WORDS> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("WaitError")
             .field("error", &self.error)
@@ -63,10 +81,10 @@ impl<M: Machine, F, const WORDS: usize> core::fmt::Debug for WaitError<'_, M, F,
     }
 }
 
-impl<M: Machine, F, const WORDS: usize> core::fmt::Display for WaitError<'_, M, F, WORDS> {
+impl<M: Machine<WORDS>, F, const WORDS: usize> core::fmt::Display for WaitError<'_, M, F, WORDS> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl<M: Machine, F, const WORDS: usize> core::error::Error for WaitError<'_, M, F, WORDS> {}
+impl<M: Machine<WORDS>, F, const WORDS: usize> core::error::Error for WaitError<'_, M, F, WORDS> {}

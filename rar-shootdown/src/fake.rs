@@ -1,45 +1,46 @@
 //! A machine for tests on a host, whose targets answer on the spot.
 
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
 use rar_percpu::fake::{FakeTlb, pinned};
-use rar_percpu::sync::{AtomicU8, AtomicU64, Ordering};
-use rar_percpu::{CpuId, CpuSet, DEFAULT_WORDS, Domain, PinnedCpu, shared_array};
+use rar_percpu::{CpuId, CpuSet, Domain, PinnedCpu};
 
-use crate::machine::{Machine, Ticks};
+use crate::machine::{Instant, Machine, Message, NotSent};
 
-/// A machine of `CPUS` CPUs without RAR whose clock counts how often it is read, and whose targets serve an interrupt inside the call that
+/// A machine of `CPUS` CPUs without RAR whose clock counts how often it is read, and whose targets serve a message inside the call that
 /// sends it.
 #[derive(Debug)]
-pub struct FakeMachine<'m, const CPUS: usize, const WORDS: usize = DEFAULT_WORDS> {
-    domain: &'m Domain<'m, WORDS>,
+pub struct FakeMachine<const CPUS: usize> {
     tlb: FakeTlb<CPUS>,
     hearing: [AtomicU8; CPUS],
     clock: AtomicU64,
-    signals: AtomicU64,
-    interrupts: AtomicU64,
+    sent: [AtomicU64; 4],
 }
 
 /// What a target of a [`FakeMachine`] answers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hearing {
-    /// The signal and the fallback interrupt.
-    Both = 0,
-    /// The fallback interrupt alone.
-    FallbackOnly = 1,
-    /// Neither.
-    Nothing = 2,
+    /// The signal and all that comes after it.
+    Everything = 0,
+    /// The second signal and what comes after it: the first got lost.
+    SecondSignal = 1,
+    /// The fallback interrupt and the NMI.
+    Interrupt = 2,
+    /// The NMI alone: interrupts are disabled.
+    Nmi = 3,
+    /// Nothing.
+    Nothing = 4,
 }
 
-impl<'m, const CPUS: usize, const WORDS: usize> FakeMachine<'m, CPUS, WORDS> {
+impl<const CPUS: usize> FakeMachine<CPUS> {
     /// Returns a machine whose CPUs all hear.
     #[must_use]
-    pub fn new(domain: &'m Domain<'m, WORDS>) -> Self {
+    pub fn new() -> Self {
         Self {
-            domain,
             tlb: FakeTlb::new(),
-            hearing: shared_array!(AtomicU8::new(Hearing::Both as u8)),
+            hearing: [const { AtomicU8::new(Hearing::Everything as u8) }; CPUS],
             clock: AtomicU64::new(0),
-            signals: AtomicU64::new(0),
-            interrupts: AtomicU64::new(0),
+            sent: [const { AtomicU64::new(0) }; 4],
         }
     }
 
@@ -50,49 +51,51 @@ impl<'m, const CPUS: usize, const WORDS: usize> FakeMachine<'m, CPUS, WORDS> {
         }
     }
 
-    /// Returns how often [`Machine::signal`] was called.
+    /// Returns how often a message was sent.
     #[must_use]
-    pub fn signals(&self) -> u64 {
-        self.signals.load(Ordering::Acquire)
-    }
-
-    /// Returns how often [`Machine::interrupt`] was called.
-    #[must_use]
-    pub fn interrupts(&self) -> u64 {
-        self.interrupts.load(Ordering::Acquire)
-    }
-
-    fn reach<const W: usize>(&self, targets: &CpuSet<W>, deafest: Hearing) {
-        for target in targets.iter() {
-            let hearing = self
-                .hearing
-                .get(target.index())
-                .map_or(Hearing::Nothing as u8, |cell| cell.load(Ordering::Acquire));
-            if hearing <= deafest as u8 {
-                let _served = self.domain.serve(&pinned(target.get()), &self.tlb);
-            }
-        }
+    pub fn sent(&self, message: Message) -> u64 {
+        self.sent
+            .get(message as usize)
+            .map_or(0, |sent| sent.load(Ordering::Acquire))
     }
 }
 
-impl<const CPUS: usize, const WORDS: usize> Machine for FakeMachine<'_, CPUS, WORDS> {
+impl<const CPUS: usize> Default for FakeMachine<CPUS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const CPUS: usize, const WORDS: usize> Machine<WORDS> for FakeMachine<CPUS> {
     type Tlb = FakeTlb<CPUS>;
 
     fn tlb(&self) -> &FakeTlb<CPUS> {
         &self.tlb
     }
 
-    fn signal<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
-        self.signals.fetch_add(1, Ordering::AcqRel);
-        self.reach(targets, Hearing::Both);
+    fn send(
+        &self,
+        message: Message,
+        _: &PinnedCpu<'_>,
+        domain: &Domain<WORDS>,
+        targets: &CpuSet<WORDS>,
+    ) -> Result<(), NotSent> {
+        if let Some(sent) = self.sent.get(message as usize) {
+            sent.fetch_add(1, Ordering::AcqRel);
+        }
+        for target in targets.iter() {
+            let hearing = self
+                .hearing
+                .get(target.index())
+                .map_or(Hearing::Nothing as u8, |cell| cell.load(Ordering::Acquire));
+            if hearing <= message as u8 {
+                domain.serve(&pinned(target.get()), &self.tlb);
+            }
+        }
+        Ok(())
     }
 
-    fn interrupt<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
-        self.interrupts.fetch_add(1, Ordering::AcqRel);
-        self.reach(targets, Hearing::FallbackOnly);
-    }
-
-    fn now(&self) -> Ticks {
-        Ticks(self.clock.fetch_add(1, Ordering::Relaxed))
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.clock.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -2,22 +2,25 @@
 #![cfg_attr(not(any(rar_loom, test)), no_std)]
 #![forbid(unsafe_code)]
 
-mod batch;
 mod error;
-mod events;
+mod event;
+#[cfg(feature = "fake")]
 pub mod fake;
 mod machine;
 mod pending;
 mod policy;
 mod shootdown;
-mod slot;
 mod statistics;
 mod targets;
+mod timer;
 
 pub use error::{FlushError, WaitError};
-pub use machine::{Machine, Ticks};
+pub use event::Event;
+pub use machine::{Instant, Machine, Message, NotSent};
 pub use pending::Pending;
-pub use policy::Policy;
+pub use policy::{LazySkip, Policy};
 pub use shootdown::Shootdown;
 pub use statistics::Statistics;
-pub use targets::{Everyone, TargetSet};
+pub use targets::{AllOnline, TargetFn, TargetSet};
+
+pub use {rar_payload, rar_percpu};

@@ -1,278 +1,449 @@
 //! A flush in flight, and how its end is awaited.
 
-use rar_percpu::{ActionByte, ActionState, CpuId, CpuSet, Epoch, PerCpu, PinnedCpu, SlotIndex};
+use core::task::Poll;
 
-use crate::batch::Batch;
+use rar_percpu::{
+    Answer, CpuId, CpuSet, JoinEpoch, PinnedCpu, Posted, Responder, SlotIndex, Ticket,
+};
+
 use crate::error::{FlushError, WaitError};
-use crate::events;
-use crate::machine::{Machine, Ticks};
+use crate::event::Event;
+use crate::machine::{Machine, Message, NotSent};
 use crate::shootdown::Shootdown;
 use crate::statistics::count;
+use crate::timer::Timer;
 
 /// A flush in flight. It owns what must not be freed before the end.
 ///
-/// Only [`wait`](Self::wait) gives that back. Dropping the value leaks it, and sets the slots apart: that is safe, and a
-/// waste.
+/// Only its end gives that back: [`wait`](Self::wait) or [`try_wait`](Self::try_wait). The flush goes on by itself, and
+/// borrows no CPU: it can be kept in a queue, sent to another CPU, and finished there. Dropping it leaks what it owns, and
+/// sets the slots apart that are not answered: that is safe, and a waste.
 #[must_use = "the flush has not ended; wait for it"]
-pub struct Pending<'s, M: Machine, F, const WORDS: usize> {
-    shootdown: &'s Shootdown<'s, M, WORDS>,
-    cpu: &'s PinnedCpu<'s>,
-    batch: Batch,
-    /// Who has not answered as far as we know.
-    targets: CpuSet<WORDS>,
-    /// Whether the targets were asked by generation.
-    asked: bool,
-    since: Epoch,
-    started: Ticks,
+pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
+    shootdown: &'s Shootdown<M, WORDS>,
+    entries: Option<Posted<'s, WORDS>>,
+    /// The targets that are not known to have flushed.
+    unflushed: CpuSet<WORDS>,
+    since: JoinEpoch,
+    /// The newest request of full flushes: all of `unflushed` in [`Phase::Generation`], else those that have no entry.
+    ticket: Option<Ticket>,
+    phase: Phase,
+    timer: Timer,
+    not_sent: Option<NotSent>,
     owned: Option<F>,
 }
 
-/// How a target's part of one slot ended.
-enum Answer {
-    /// Flushed by this request or by a way back online, or gone offline.
-    Flushed,
-    /// Refused.
-    Failed,
-    /// Not final in time.
+/// How far a flush has escalated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The targets were signalled, once or twice.
+    Entries { resignalled: bool },
+    /// They were asked for a full flush, by interrupt, and then by NMI.
+    Generation { again: bool },
+    /// They were late; the next look asks them anew.
     Late,
+    /// The local TLB cannot drop what was asked for; nothing was sent.
+    Unsupported,
 }
 
-impl<'s, M: Machine, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
+impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     pub(crate) fn new(
-        shootdown: &'s Shootdown<'s, M, WORDS>,
-        cpu: &'s PinnedCpu<'s>,
-        batch: Batch,
-        targets: CpuSet<WORDS>,
-        since: Epoch,
+        shootdown: &'s Shootdown<M, WORDS>,
+        since: JoinEpoch,
+        phase: Phase,
         owned: F,
     ) -> Self {
-        let asked = !batch.has_slots();
-        let started = shootdown.machine.now();
         Self {
             shootdown,
-            cpu,
-            batch,
-            targets,
-            asked,
+            entries: None,
+            unflushed: CpuSet::new(),
             since,
-            started,
+            ticket: None,
+            phase,
+            timer: Timer::default(),
+            not_sent: None,
             owned: Some(owned),
+        }
+    }
+
+    /// The local TLB cannot drop what was asked for.
+    pub(crate) fn set_unsupported(&mut self) {
+        self.phase = Phase::Unsupported;
+    }
+
+    /// Signals the CPUs that were armed with the entries.
+    pub(crate) fn signal(&mut self, cpu: &PinnedCpu<'_>, entries: Posted<'s, WORDS>) {
+        self.unflushed.union_with(entries.open());
+        self.phase = Phase::Entries { resignalled: false };
+        let targets = *entries.open();
+        self.entries = Some(entries);
+        self.send(Message::Signal, cpu, &targets);
+    }
+
+    /// Asks the CPUs for a full flush, besides what was posted.
+    pub(crate) fn request_full_flush(&mut self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.unflushed.union_with(targets);
+        self.ticket = Some(self.shootdown.domain().request_full_flush(targets));
+        self.send(Message::Interrupt, cpu, targets);
+    }
+
+    /// Returns whether every target has flushed, without doing anything about it.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.phase != Phase::Unsupported
+            && self.unflushed.iter().all(|cpu| {
+                self.has_flushed_otherwise(cpu) || self.entry_answer(cpu) == Some(Answer::Success)
+            })
+    }
+
+    /// Looks once at the targets, escalates if they are late, and returns whether every one has flushed.
+    ///
+    /// Time passes only while somebody looks: a flush that nobody polls is never late.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait). Polling again asks the late CPUs once more.
+    pub fn poll(&mut self, cpu: &PinnedCpu<'_>) -> Poll<Result<(), FlushError>> {
+        if self.look() {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_slowly(cpu)
+    }
+
+    /// Gives back what the flush owned if every target has flushed, and itself otherwise; never waits.
+    ///
+    /// It escalates as [`poll`](Self::poll) does. A flush that is late reports [`Event::Error`], and stays in flight.
+    ///
+    /// # Errors
+    ///
+    /// The flush, which has not ended.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error gives the flush back, and nothing here allocates"
+    )]
+    pub fn try_wait(mut self, cpu: &PinnedCpu<'_>) -> Result<F, Self> {
+        match self.poll(cpu) {
+            Poll::Ready(Ok(())) => self.into_owned(),
+            Poll::Ready(Err(_)) | Poll::Pending => Err(self),
         }
     }
 
     /// Waits until every target has flushed, and gives back what the flush owned.
     ///
-    /// A target that does not answer the signal in time, or answers FAILURE, is asked for a full flush by the fallback. While it
-    /// waits, this CPU serves what others ask of it. On the deadlocks that holding a lock can make, see [`Shootdown::start`].
+    /// A target that does not answer the signal in time is signalled again, then asked for a full flush by an ordinary interrupt,
+    /// then by an NMI if the machine offers one. A target that answers FAILURE is asked for a full flush. While it waits,
+    /// this CPU serves what others ask of it. On the deadlocks that holding a lock can make, see [`Shootdown::start`].
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when a target answers neither: it names CPU, slot and byte, and gives the flush back, still owning. Slots
+    /// [`WaitError`] when a target answers none of them: it names CPU, slot and byte, and gives the flush back, still owning. Slots
     /// with a byte that is not final are in quarantine. Waiting again asks the late CPUs once more.
     #[expect(
         clippy::result_large_err,
         reason = "the error gives the flush back, and nothing here allocates"
     )]
-    pub fn wait(mut self) -> Result<F, WaitError<'s, M, F, WORDS>> {
-        let armed = self.targets;
-        let unanswered = if self.batch.has_slots() {
-            self.await_bytes()
-        } else {
-            self.targets
-        };
-        let late = if unanswered.is_empty() {
-            unanswered
-        } else {
-            self.await_generation(unanswered)
-        };
-        let error = late.iter().next().map(|cpu| FlushError::NoAnswer {
-            cpu,
-            late: late.len(),
-            entry: self.open_entry(cpu),
-        });
-        self.let_go_of_slots(&armed);
-        self.targets = late;
-        match (error, self.owned.take()) {
-            (None, Some(owned)) => Ok(owned),
-            (error, owned) => {
-                self.owned = owned;
-                self.asked = false;
-                count(&self.shootdown.counters.errors, 1);
-                // `owned` is there until this function has given it back, which consumes the value.
-                let error = error.unwrap_or(FlushError::NoAnswer {
-                    cpu: self.cpu.id(),
-                    late: 0,
-                    entry: None,
-                });
-                events::no_answer(&error);
-                Err(WaitError {
-                    error,
-                    pending: self,
-                })
-            }
-        }
-    }
-
-    /// Waits for the bytes of all targets and returns the CPUs that must be asked by the fallback.
-    fn await_bytes(&self) -> CpuSet<WORDS> {
-        let mut unanswered = CpuSet::new();
-        let mut resignal = self.shootdown.policy.resignal;
-        for (target, state) in self.states(&self.targets) {
-            for slot in self.batch.slots() {
-                let answer = self.await_byte(target, state, slot, &mut resignal);
-                if matches!(answer, Answer::Failed) {
-                    count(&self.shootdown.counters.failures, 1);
-                    events::failure(target, slot);
-                }
-                if !matches!(answer, Answer::Flushed) {
-                    // It was a member of a set of this size.
-                    let _fits = unanswered.insert(target);
-                }
-            }
-        }
-        unanswered
-    }
-
-    fn await_byte(
-        &self,
-        target: CpuId,
-        state: &PerCpu,
-        slot: SlotIndex,
-        resignal: &mut Option<u64>,
-    ) -> Answer {
-        let shootdown = self.shootdown;
+    pub fn wait(mut self, cpu: &PinnedCpu<'_>) -> Result<F, WaitError<'s, M, F, WORDS>> {
         loop {
-            match state.vector().load(slot).state() {
-                Ok(ActionState::Success) => return Answer::Flushed,
-                Ok(ActionState::Failure) => return Answer::Failed,
-                Ok(ActionState::Pending) | Err(_) => {}
+            match self.poll(cpu) {
+                Poll::Ready(Ok(())) => {
+                    return self.into_owned().map_err(|pending| WaitError {
+                        error: FlushError::Unsupported,
+                        pending,
+                    });
+                }
+                Poll::Ready(Err(error)) => {
+                    return Err(WaitError {
+                        error,
+                        pending: self,
+                    });
+                }
+                Poll::Pending => self.shootdown.idle(cpu),
             }
-            if shootdown.domain.has_left(target, self.since) {
-                return Answer::Flushed;
-            }
-            let now = shootdown.machine.now();
-            if now.is_past(self.started, shootdown.policy.answer) {
-                return Answer::Late;
-            }
-            if resignal
-                .take_if(|after| now.is_past(self.started, *after))
-                .is_some()
-            {
-                count(&shootdown.counters.resignals, 1);
-                events::resignal(target);
-                shootdown.machine.signal(self.cpu, &self.silent_targets());
-            }
-            shootdown.idle(self.cpu);
         }
     }
 
-    /// The targets that have not made every byte of this flush final.
-    fn silent_targets(&self) -> CpuSet<WORDS> {
-        let mut silent = self.targets;
-        for (target, state) in self.states(&self.targets) {
-            if self
-                .batch
-                .slots()
-                .all(|slot| state.vector().load(slot).is_final())
-            {
-                silent.remove(target);
-            }
-        }
-        silent
-    }
-
-    /// Waits for a full flush of each CPU, asking for it unless that was done, and returns those that are still late.
-    fn await_generation(&self, mut late: CpuSet<WORDS>) -> CpuSet<WORDS> {
+    /// Waits where nobody can handle an error, as in `Drop`: leaks what the flush owns if a target stays silent.
+    ///
+    /// The wait is bounded as that of [`wait`](Self::wait). After it, [`Event::Leaked`] is reported and `None` returned: no frame
+    /// is freed too early, but the silent CPU may go on using stale translations. A kernel that cannot live with that panics in
+    /// [`Machine::report`].
+    pub fn wait_or_leak(self, cpu: &PinnedCpu<'_>) -> Option<F> {
         let shootdown = self.shootdown;
-        if !self.asked {
-            count(&shootdown.counters.fallbacks, late.len());
-            events::fallback(&late);
-            shootdown.ask_by_generation(self.cpu, &late);
+        self.wait(cpu)
+            .map_err(|late| shootdown.report(Event::Leaked(late.error)))
+            .ok()
+    }
+
+    /// Looks at the entries, then at what the others have flushed; returns whether every target has flushed.
+    fn look(&mut self) -> bool {
+        let Some(entries) = &mut self.entries else {
+            return self.unflushed.is_empty() && self.phase != Phase::Unsupported;
+        };
+        if entries.open() == &self.unflushed {
+            // The ordinary flush: every target has an entry, and none has ended otherwise.
+            let done = entries.look();
+            self.unflushed = *entries.open();
+            return done;
         }
-        let started = shootdown.machine.now();
-        let mut again = true;
-        for (target, state) in self.states(&late.clone()) {
-            // The newest request is ours or a later one: either is a flush that begins after our page-table stores.
-            let ticket = state.generation().newest();
-            loop {
-                let flushed = state.generation().is_completed(ticket)
-                    || shootdown.domain.has_left(target, self.since)
-                    || self.all_succeeded(state);
-                if flushed {
-                    late.remove(target);
-                    break;
-                }
-                let now = shootdown.machine.now();
-                if now.is_past(started, shootdown.policy.fallback) {
-                    break;
-                }
-                if again && now.is_past(started, shootdown.policy.fallback / 2) {
-                    // The newest request may be that of another initiator who has not come to its interrupt.
-                    again = false;
-                    shootdown.machine.interrupt(self.cpu, &late);
-                }
-                shootdown.idle(self.cpu);
+        let mut answered = *entries.open();
+        entries.look();
+        answered.subtract(entries.open());
+        self.unflushed.subtract(&answered);
+        self.unflushed.is_empty()
+    }
+
+    #[cold]
+    fn poll_slowly(&mut self, cpu: &PinnedCpu<'_>) -> Poll<Result<(), FlushError>> {
+        if self.phase == Phase::Unsupported {
+            return Poll::Ready(Err(FlushError::Unsupported));
+        }
+        self.forget_who_flushed_otherwise();
+        if self.unflushed.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let policy = self.shootdown.policy();
+        let limit = match self.phase {
+            Phase::Entries { .. } => policy.answer_timeout,
+            _ => policy.fallback_timeout,
+        };
+        let now = self.shootdown.machine().now();
+        let is_late = self.timer.is_past(now, limit);
+        if is_late || self.not_sent.is_some() {
+            // What was answered while this CPU read the clock, or was not run, is no failure.
+            self.forget_who_flushed_otherwise();
+            if self.look() {
+                return Poll::Ready(Ok(()));
             }
         }
-        late
+        match self.phase {
+            Phase::Entries { .. } if is_late || self.is_signal_over() => self.fall_back(cpu),
+            Phase::Entries { resignalled: false } => self.signal_again(cpu),
+            Phase::Late => self.fall_back(cpu),
+            Phase::Generation { again: false } if self.is_half_over() => self.escalate(cpu),
+            Phase::Generation { again: true } if is_late || self.not_sent.is_some() => {
+                return Poll::Ready(Err(self.give_up()));
+            }
+            _ => {}
+        }
+        Poll::Pending
     }
 
-    /// Whether the CPU has carried out every entry of this flush after all; never without entries.
-    fn all_succeeded(&self, state: &PerCpu) -> bool {
-        self.batch.has_slots()
-            && self
-                .batch
-                .slots()
-                .all(|slot| state.vector().load(slot).state() == Ok(ActionState::Success))
+    /// Whether nothing more can come of the signal: it was not sent, or each target has answered, if only by FAILURE.
+    fn is_signal_over(&self) -> bool {
+        let is_open = |cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..)));
+        self.not_sent.is_some() || !self.unflushed.iter().any(is_open)
     }
 
-    /// A slot whose byte the CPU has not made final, or refused.
-    fn open_entry(&self, cpu: CpuId) -> Option<(SlotIndex, ActionByte)> {
-        let state = self.shootdown.domain.cpu(cpu)?;
-        let mut entries = self
-            .batch
-            .slots()
-            .map(|slot| (slot, state.vector().load(slot)));
-        entries.find(|(_, byte)| byte.state() != Ok(ActionState::Success))
+    fn is_half_over(&self) -> bool {
+        let half = self.shootdown.policy().fallback_timeout / 2;
+        self.not_sent.is_some() || self.timer.was_past(half)
     }
 
-    /// Gives the slots back, those whose every byte among `armed` is final; sets the others apart.
-    fn let_go_of_slots(&mut self, armed: &CpuSet<WORDS>) {
-        let (shootdown, cpu) = (self.shootdown, self.cpu);
-        for slot in self.batch.take_slots() {
-            let mut states = armed
-                .iter()
-                .filter_map(|target| shootdown.domain.cpu(target));
-            let settled = states.all(|state| state.vector().load(slot).is_final());
-            shootdown.let_go(cpu, slot, settled);
+    fn signal_again(&mut self, cpu: &PinnedCpu<'_>) {
+        let after = self.shootdown.policy().resignal_after;
+        if !after.is_some_and(|after| self.timer.was_past(after)) {
+            return;
+        }
+        self.phase = Phase::Entries { resignalled: true };
+        let mut silent = self.unflushed;
+        silent.retain(|cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..))));
+        if let Some(first) = silent.first() {
+            count(&self.shootdown.counters().resignals, 1);
+            self.shootdown.report(Event::SecondSignal {
+                cpu: first,
+                count: silent.len(),
+            });
+            self.send(Message::SecondSignal, cpu, &silent);
         }
     }
 
-    fn states<'a>(
-        &self,
-        cpus: &'a CpuSet<WORDS>,
-    ) -> impl Iterator<Item = (CpuId, &'s PerCpu)> + use<'a, 's, M, F, WORDS> {
-        let domain = self.shootdown.domain;
-        cpus.iter()
-            .filter_map(move |cpu| domain.cpu(cpu).map(|state| (cpu, state)))
+    /// Asks all that have not flushed for a full flush, unless the only ones left were asked at the start.
+    fn fall_back(&mut self, cpu: &PinnedCpu<'_>) {
+        let shootdown = self.shootdown;
+        let anew = self.phase == Phase::Late || self.not_sent.is_some();
+        self.phase = Phase::Generation { again: false };
+        self.timer = Timer::default();
+        self.not_sent = None;
+        for (target, slot) in self.failures() {
+            count(&shootdown.counters().failures, 1);
+            shootdown.report(Event::Failure { cpu: target, slot });
+        }
+        let unanswered = self
+            .unflushed
+            .iter()
+            .filter(|cpu| anew || self.entry_answer(*cpu).is_some());
+        let (first, unanswered) = unanswered.fold((None, 0), |(first, count), cpu| {
+            (first.or(Some(cpu)), count + 1)
+        });
+        let Some(first) = first else {
+            return;
+        };
+        count(&shootdown.counters().fallbacks, unanswered);
+        shootdown.report(Event::Fallback {
+            cpu: first,
+            count: unanswered,
+        });
+        let targets = self.unflushed;
+        self.request_full_flush(cpu, &targets);
+    }
+
+    fn failures(&self) -> impl Iterator<Item = (CpuId, SlotIndex)> + '_ {
+        self.unflushed
+            .iter()
+            .filter_map(|cpu| match self.entry_answer(cpu) {
+                Some(Answer::Failure(slot)) => Some((cpu, slot)),
+                _ => None,
+            })
+    }
+
+    /// Sends NMIs, or interrupts once more where the machine has none.
+    fn escalate(&mut self, cpu: &PinnedCpu<'_>) {
+        let shootdown = self.shootdown;
+        self.phase = Phase::Generation { again: true };
+        let targets = self.unflushed;
+        self.not_sent = None;
+        match shootdown
+            .machine()
+            .send(Message::Nmi, cpu, shootdown.domain(), &targets)
+        {
+            Ok(()) => {
+                count(&shootdown.counters().nmis, 1);
+                if let Some(first) = targets.first() {
+                    shootdown.report(Event::Nmi {
+                        cpu: first,
+                        count: targets.len(),
+                    });
+                }
+            }
+            Err(NotSent::Unsupported) => self.send(Message::Interrupt, cpu, &targets),
+            Err(cause) => self.note_not_sent(Message::Nmi, cause),
+        }
+    }
+
+    #[cold]
+    fn give_up(&mut self) -> FlushError {
+        let shootdown = self.shootdown;
+        let late = self.unflushed.len();
+        let cpu = self.unflushed.first().unwrap_or(CpuId::new(0));
+        let error = match self.not_sent {
+            Some(cause) => FlushError::NotSent { cpu, late, cause },
+            None => FlushError::NoAnswer {
+                cpu,
+                late,
+                entry: self.entries.as_ref().and_then(|entries| match entries.answer(cpu) {
+                    Answer::Open(slot, byte) => Some((slot, byte)),
+                    Answer::Failure(slot) => {
+                        Some((slot, rar_percpu::ActionByte(rar_percpu::ActionState::Failure as u8)))
+                    }
+                    Answer::Success => None,
+                }),
+            },
+        };
+        self.settle_entries();
+        self.phase = Phase::Late;
+        self.timer = Timer::default();
+        self.not_sent = None;
+        count(&shootdown.counters().errors, 1);
+        shootdown.report(Event::Error(error));
+        error
+    }
+
+    /// Removes those who have flushed by other means than their entry. One whose entry is still open after it has served the
+    /// request is alive with a silent unit: it is demoted.
+    fn forget_who_flushed_otherwise(&mut self) {
+        let mut flushed = self.unflushed;
+        flushed.retain(|cpu| self.has_flushed_otherwise(cpu));
+        for cpu in flushed.iter() {
+            self.demote_if_silent(cpu);
+        }
+        self.unflushed.subtract(&flushed);
+    }
+
+    fn demote_if_silent(&self, cpu: CpuId) {
+        let (shootdown, domain) = (self.shootdown, self.shootdown.domain());
+        let is_silent = matches!(self.phase, Phase::Generation { .. })
+            && matches!(self.entry_answer(cpu), Some(Answer::Open(..)))
+            && domain
+                .cpu(cpu)
+                .is_some_and(|state| state.responder() == Responder::Microcode)
+            && !domain.needs_no_answer(cpu, self.since);
+        if is_silent && domain.demote(cpu) {
+            count(&shootdown.counters().demotions, 1);
+            shootdown.report(Event::Demotion { cpu });
+        }
+    }
+
+    /// Whether a CPU has done a full flush since the page-table stores, or is gone.
+    fn has_flushed_otherwise(&self, cpu: CpuId) -> bool {
+        let domain = self.shootdown.domain();
+        domain.needs_no_answer(cpu, self.since)
+            || self
+                .ticket
+                .is_some_and(|ticket| domain.is_flushed(cpu, ticket))
+    }
+
+    /// What a CPU has answered to its entries; `None` if it has none that are open.
+    fn entry_answer(&self, cpu: CpuId) -> Option<Answer> {
+        let entries = self.entries.as_ref()?;
+        entries
+            .open()
+            .contains(cpu)
+            .then(|| entries.answer(cpu))
+    }
+
+    fn send(&mut self, message: Message, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        let shootdown = self.shootdown;
+        if let Err(cause) = shootdown
+            .machine()
+            .send(message, cpu, shootdown.domain(), targets)
+        {
+            self.note_not_sent(message, cause);
+        }
+    }
+
+    #[cold]
+    fn note_not_sent(&mut self, message: Message, cause: NotSent) {
+        count(&self.shootdown.counters().unsent, 1);
+        self.shootdown.report(Event::NotSent { message, cause });
+        self.not_sent = Some(cause);
+    }
+
+    fn settle_entries(&mut self) {
+        if let Some(entries) = self.entries.take() {
+            for slot in entries.settle().iter() {
+                self.shootdown.report(Event::Quarantine { slot });
+            }
+        }
+    }
+
+    /// Gives back what the flush owned. Only after every target has flushed.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error gives the flush back, and nothing here allocates"
+    )]
+    pub(crate) fn into_owned(mut self) -> Result<F, Self> {
+        self.settle_entries();
+        match self.owned.take() {
+            Some(owned) => Ok(owned),
+            None => Err(self),
+        }
     }
 }
 
-impl<M: Machine, F, const WORDS: usize> Drop for Pending<'_, M, F, WORDS> {
+impl<M: Machine<WORDS>, F, const WORDS: usize> Drop for Pending<'_, M, F, WORDS> {
     fn drop(&mut self) {
-        let armed = self.targets;
-        self.let_go_of_slots(&armed);
+        self.settle_entries();
         // Not freed: some CPU may still use it.
         core::mem::forget(self.owned.take());
     }
 }
 
-impl<M: Machine, F, const WORDS: usize> core::fmt::Debug for Pending<'_, M, F, WORDS> {
+impl<M: Machine<WORDS>, F, const WORDS: usize> core::fmt::Debug for Pending<'_, M, F, WORDS> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Pending")
-            .field("cpu", &self.cpu.id())
-            .field("batch", &self.batch)
-            .field("targets", &self.targets)
+            .field("entries", &self.entries)
+            .field("unflushed", &self.unflushed)
+            .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
 }

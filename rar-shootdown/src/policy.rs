@@ -1,40 +1,128 @@
 //! The choices a kernel makes once.
 
-/// How long to wait, in ticks of [`Machine::now`](crate::Machine::now), and when many small operations become one large one.
+use core::time::Duration;
+
+use rar_payload::Request;
+use rar_percpu::Skippable;
+
+/// How long to wait, when many small operations become one large one, and what lazy CPUs may go without.
+///
+/// The times are bounds against hanging, not latencies to expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Policy {
     /// How long a target may take to answer the signal before the fallback is used.
-    pub answer: u64,
-    /// How long a target may take to answer the fallback before the flush fails.
-    pub fallback: u64,
-    /// How long to look for a free slot before the flush goes without one.
-    pub slot: u64,
+    pub answer_timeout: Duration,
+    /// How long a target may take to answer the fallback before the flush fails. After half of it the targets get an NMI, if
+    /// the machine offers one, else another interrupt.
+    pub fallback_timeout: Duration,
+    /// How long to look for a free slot before the flush goes without one. Where a target's microcode answers it is
+    /// [`answer_timeout`](Self::answer_timeout) if that is longer: such a target may hold off an interrupt.
+    pub slot_timeout: Duration,
     /// After how long an unanswered signal is sent once more; `None` never.
     ///
     /// Presumably harmless: signals seem to merge in one latch, and final bytes are skipped (inferred). Only a
     /// RAR unit gains by it: an ordinary interrupt is not lost.
-    pub resignal: Option<u64>,
-    /// How many operations may go out under one signal, 1 to [`Policy::MAX_OPERATIONS`]; more become one that covers all.
-    pub operations: usize,
+    pub resignal_after: Option<Duration>,
+    /// How many operations may go out under one signal, 1 to [`Policy::MAX_OPERATIONS`]. More become fewer that cover
+    /// them, step by step.
+    pub max_operations: usize,
+    /// What a CPU in lazy TLB mode may go without until it leaves the mode.
+    pub lazy: LazySkip,
+}
+
+/// Which requests skip a CPU in lazy TLB mode. What is user memory is the kernel's to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum LazySkip {
+    /// None: lazy CPUs are flushed as any other.
+    #[default]
+    Nothing,
+    /// [`Request::Pages`] whose pages all lie between these addresses.
+    Pages {
+        /// The first address of user memory.
+        first: u64,
+        /// The last address of user memory.
+        last: u64,
+    },
+    /// The same, and [`Request::AddressSpace`]: no address space holds a page outside, but for global ones, that a lazy CPU
+    /// uses. A kernel with kernel pages under a user PCID (page-table isolation, per-space stacks) cannot say that.
+    PagesAndSpaces {
+        /// The first address of user memory.
+        first: u64,
+        /// The last address of user memory.
+        last: u64,
+    },
+}
+
+impl LazySkip {
+    /// Pages of the lower half, for a kernel whose own pages all lie in the upper half.
+    pub const LOWER_HALF_PAGES: Self = Self::Pages {
+        first: 0,
+        last: u64::MAX >> 1,
+    };
+
+    /// Pages of the lower half and whole address spaces, for a kernel whose own pages all lie in the upper half and are
+    /// global or under a PCID of their own.
+    pub const LOWER_HALF: Self = Self::PagesAndSpaces {
+        first: 0,
+        last: u64::MAX >> 1,
+    };
+
+    fn skips(self, request: &Request) -> bool {
+        let (first, last, spaces) = match self {
+            Self::Nothing => return false,
+            Self::Pages { first, last } => (first, last, false),
+            Self::PagesAndSpaces { first, last } => (first, last, true),
+        };
+        match request {
+            Request::Pages { range, .. } => {
+                let last_byte = range.last() | (range.size().bytes() - 1);
+                first <= range.start() && last_byte <= last
+            }
+            Request::AddressSpace { .. } => spaces,
+            _ => false,
+        }
+    }
 }
 
 impl Policy {
     /// The largest number of operations, and so of slots, of one flush.
     pub const MAX_OPERATIONS: usize = 4;
 
-    /// Returns a policy for a clock of that rate: 10 ms for an answer, 100 ms for the fallback, 1 ms for a slot, no second
-    /// signal, all [`Policy::MAX_OPERATIONS`].
-    ///
-    /// These are bounds against hanging, not latencies to expect.
+    /// Returns the default: 10 ms for an answer with a second signal after 5 ms, 100 ms for the fallback, 1 ms for a slot, all
+    /// [`Policy::MAX_OPERATIONS`], and no CPU is skipped for being lazy.
     #[must_use]
-    pub const fn for_clock(ticks_per_millisecond: u64) -> Self {
+    pub const fn new() -> Self {
         Self {
-            answer: ticks_per_millisecond.saturating_mul(10),
-            fallback: ticks_per_millisecond.saturating_mul(100),
-            slot: ticks_per_millisecond,
-            resignal: None,
-            operations: Self::MAX_OPERATIONS,
+            answer_timeout: Duration::from_millis(10),
+            fallback_timeout: Duration::from_millis(100),
+            slot_timeout: Duration::from_millis(1),
+            resignal_after: Some(Duration::from_millis(5)),
+            max_operations: Self::MAX_OPERATIONS,
+            lazy: LazySkip::Nothing,
         }
+    }
+
+    /// Returns which CPUs may be skipped for all of the requests.
+    pub(crate) fn skippable(&self, requests: &[Request]) -> Skippable {
+        let mut skippable = Skippable::Lazy;
+        for request in requests {
+            if !request.may_skip_guests() {
+                return Skippable::Never;
+            }
+            if !self.lazy.skips(request) {
+                skippable = Skippable::InGuest;
+            }
+        }
+        skippable
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -1,288 +1,295 @@
 //! The orchestrator: from requests to a signal.
 
-use rar_payload::Request;
-use rar_percpu::sync::{Ordering, fence};
+use rar_payload::{Operation, Request};
 use rar_percpu::{
-    CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu, Served, SlotIndex, const_unless_loom,
+    Claimed, CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu, Responder, Served,
 };
 
-use crate::batch::Batch;
-use crate::error::WaitError;
-use crate::events;
+use crate::error::FlushError;
+use crate::event::Event;
 use crate::machine::Machine;
-use crate::pending::Pending;
+use crate::pending::{Pending, Phase};
 use crate::policy::Policy;
-use crate::slot::Slots;
 use crate::statistics::{Counters, Statistics, count};
 use crate::targets::TargetSet;
+use crate::timer::Timer;
 
-/// Flushes the TLBs of other CPUs, through one [`Domain`], with the means of one [`Machine`].
+/// Flushes the TLBs of other CPUs, with the means of one [`Machine`].
 ///
-/// One value serves all CPUs of the domain. Its path allocates nothing and takes no lock.
+/// One value serves all CPUs of its [`Domain`], and can be a `static`. Its path allocates nothing and takes no lock.
+///
+/// What a flush promises: when [`Pending::wait`] returns `Ok`, every CPU that the target set named has dropped what the
+/// requests name, or was offline or lazy in a state whose end drops it.
 #[derive(Debug)]
-pub struct Shootdown<'m, M, const WORDS: usize = DEFAULT_WORDS> {
-    pub(crate) machine: &'m M,
-    pub(crate) domain: &'m Domain<'m, WORDS>,
-    pub(crate) policy: Policy,
-    pub(crate) slots: Slots,
-    pub(crate) counters: Counters,
+pub struct Shootdown<M, const WORDS: usize = DEFAULT_WORDS> {
+    domain: Domain<WORDS>,
+    counters: Counters,
+    policy: Policy,
+    machine: M,
 }
 
-impl<'m, M, const WORDS: usize> Shootdown<'m, M, WORDS> {
-    const_unless_loom! {
-        /// Returns an orchestrator that uses the first `entries` slots of the domain's table: `RarSupport::entries` with RAR, up to 64 without.
-        ///
-        /// Make one per domain: two would not know of each other's slots.
-        pub fn new(machine: &'m M, domain: &'m Domain<'m, WORDS>, entries: usize, policy: Policy) -> Self {
-            let usable = if entries < SlotIndex::COUNT { entries } else { SlotIndex::COUNT };
-            Self { machine, domain, policy, slots: Slots::new(usable), counters: Counters::new() }
+#[cfg(not(rar_loom))]
+impl<M, const WORDS: usize> Shootdown<M, WORDS> {
+    /// Returns an orchestrator whose domain has no CPUs yet.
+    #[must_use]
+    pub const fn new(machine: M, policy: Policy) -> Self {
+        Self {
+            domain: Domain::new(),
+            counters: Counters::new(),
+            policy,
+            machine,
         }
     }
+}
 
+#[cfg(rar_loom)]
+impl<M, const WORDS: usize> Shootdown<M, WORDS> {
+    /// Returns an orchestrator whose domain has no CPUs yet; not `const`, since loom's atomics are not.
+    #[must_use]
+    pub fn new(machine: M, policy: Policy) -> Self {
+        Self {
+            domain: Domain::new(),
+            counters: Counters::new(),
+            policy,
+            machine,
+        }
+    }
+}
+
+impl<M, const WORDS: usize> Shootdown<M, WORDS> {
     /// Returns the domain whose CPUs are flushed.
     #[must_use]
-    pub fn domain(&self) -> &'m Domain<'m, WORDS> {
-        self.domain
+    #[inline]
+    pub fn domain(&self) -> &Domain<WORDS> {
+        &self.domain
     }
 
-    /// Returns the machine that signals and flushes.
+    /// Returns the machine that sends messages and flushes.
     #[must_use]
-    pub fn machine(&self) -> &'m M {
-        self.machine
+    #[inline]
+    pub fn machine(&self) -> &M {
+        &self.machine
     }
 
-    /// Returns how many slots the flushes share, 0 to 64.
+    /// Returns the policy.
     #[must_use]
-    pub fn entries(&self) -> usize {
-        self.slots.usable()
-    }
-
-    /// Takes slots out of quarantine whose bytes have all become final, and returns how many.
-    ///
-    /// A flush that finds no free slot does this by itself. Call it now and then, or when a late CPU has come back, to have the slots back sooner.
-    pub fn reclaim_slots(&self) -> usize {
-        let reclaimed = core::iter::from_fn(|| self.slots.reclaim(0, self.domain.cpus()));
-        reclaimed.map(|slot| self.slots.release(slot)).count()
+    #[inline]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Returns how often the rare things happened.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        self.counters.read(self.slots.quarantined())
+        let (_, quarantined) = self.domain.free_and_quarantined_slots();
+        self.counters.read(quarantined)
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
     }
 }
 
-impl<'m, M: Machine, const WORDS: usize> Shootdown<'m, M, WORDS> {
-    /// Starts a flush: when it returns, the targets are signalled and this CPU's own TLB is flushed.
+impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
+    /// Starts a flush of `requests` on `targets`. On return this CPU has flushed, if it is a target; the others may still use
+    /// stale translations until [`Pending::wait`] returns.
     ///
     /// Call it after the page-table stores. `owned` is what must not be freed before the flush has ended: frames,
-    /// page-table pages; [`Pending::wait`] gives it back. All requests go out under one signal.
+    /// page-table pages; [`Pending::wait`] gives it back. All requests go out under one signal. No request is no flush.
     ///
-    /// CPUs that have deferred (see `Domain::defer`) are left alone where that is safe: for user pages of, or the whole of, an
-    /// address space whose tables stay. Addresses in the upper half, kernel ranges and freed tables skip only offline CPUs.
+    /// CPUs in lazy TLB mode are skipped where [`Policy::lazy`] allows it for every request. Kernel ranges and freed tables
+    /// are never skipped there.
     ///
     /// # Deadlock
     ///
     /// May be called with interrupts enabled or disabled, and from an interrupt handler while a flush of the interrupted
-    /// code is in flight. While it waits for a slot it serves this CPU's own flushes. Do not call it, and do not wait,
-    /// with a lock held that a target may want with its interrupts disabled, unless the targets have RAR with
-    /// `InterruptPolicy::IgnoreIf`.
-    pub fn start<'s, F>(
-        &'s self,
-        cpu: &'s PinnedCpu<'s>,
+    /// code is in flight. While it waits for a slot it serves this CPU's own flushes.
+    ///
+    /// Do not call it, and do not wait, with a lock held that a target may want with its interrupts disabled, unless the targets
+    /// have RAR with `InterruptPolicy::IgnoreIf` and the machine offers NMIs. Then no flush depends on an interrupt that
+    /// such a target holds off: a free slot is waited for as long as an answer, and the last resort is the NMI.
+    pub fn start<F>(
+        &self,
+        cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        targets: &impl TargetSet<WORDS>,
+        targets: &(impl TargetSet<WORDS> + ?Sized),
         owned: F,
-    ) -> Pending<'s, M, F, WORDS> {
-        // The caller's page-table stores, a full fence, then the look at who joined. Partner: the fence between a joining
-        // CPU's publication and its flush.
-        fence(Ordering::SeqCst);
-        let since = self.domain.epoch();
-        let (flush_self, targets) = self.remote_targets(cpu, requests, targets);
-        let mut batch = self.batch(requests);
-        if !targets.is_empty() && !batch.is_empty() {
-            self.claim_slots(cpu, requests, &mut batch);
-            self.send(cpu, &targets, &batch);
+    ) -> Pending<'_, M, F, WORDS> {
+        let domain = &self.domain;
+        // The caller's page-table stores, a full fence, then the look at who is online and in the set.
+        let since = domain.begin_flush();
+        let mut remote = targets.snapshot(domain);
+        let online = domain.online();
+        // Before it is online itself, a CPU is in no set that could name it.
+        let flush_self = remote.remove(cpu.id()) || !online.contains(cpu.id());
+        remote.intersect_with(&online);
+
+        let phase = Phase::Generation { again: false };
+        let mut pending = Pending::new(self, since, phase, owned);
+        if requests.is_empty() {
+            return pending;
         }
+        if !self.can_drop(requests) {
+            pending.set_unsupported();
+            return pending;
+        }
+        let collapsed = Request::collapse(requests, self.policy.max_operations);
+        if !collapsed.exact {
+            count(&self.counters.collapsed, 1);
+        }
+        self.send(cpu, requests, collapsed.operations.as_slice(), remote, &mut pending);
         if flush_self {
-            for operation in batch.operations() {
-                if self.machine.tlb().flush(cpu, operation).is_err() {
-                    self.machine.tlb().flush_everything(cpu);
-                }
-            }
+            self.flush_self(cpu, collapsed.operations.as_slice());
         }
-        let targets = if batch.is_empty() {
-            CpuSet::new()
-        } else {
-            targets
-        };
-        Pending::new(self, cpu, batch, targets, since, owned)
+        pending
     }
 
     /// Flushes and waits for the end: [`start`](Self::start), then [`Pending::wait`].
     ///
     /// # Errors
     ///
-    /// As [`Pending::wait`].
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error gives the flush back, and nothing here allocates"
-    )]
-    pub fn flush<'s>(
-        &'s self,
-        cpu: &'s PinnedCpu<'s>,
-        requests: &[Request],
-        targets: &impl TargetSet<WORDS>,
-    ) -> Result<(), WaitError<'s, M, (), WORDS>> {
-        self.start(cpu, requests, targets, ()).wait()
-    }
-
-    /// Carries out what others asked of this CPU in software.
-    ///
-    /// The handlers of the software signal and of the fallback interrupt call it; so may any code that spins for long with
-    /// interrupts disabled. With RAR it serves the flush generation only.
-    pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
-        self.domain.serve(cpu, self.machine.tlb())
-    }
-
-    /// Lets a moment pass in a spin, and serves what others asked of this CPU meanwhile: two CPUs that flush each other with
-    /// interrupts disabled would otherwise wait for ever.
-    pub(crate) fn idle(&self, cpu: &PinnedCpu<'_>) {
-        let _served = self.serve(cpu);
-        self.machine.relax();
-    }
-
-    /// Returns whether this CPU is to flush itself, and who else is to be told.
-    fn remote_targets(
+    /// [`FlushError`] as of [`Pending::wait`].
+    pub fn flush(
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        targets: &impl TargetSet<WORDS>,
-    ) -> (bool, CpuSet<WORDS>) {
-        let mut remote = targets.snapshot(self.domain);
-        let online = self.domain.online();
-        // Before it is online itself, a CPU is in no set that could name it.
-        let flush_self = remote.remove(cpu.id()) || !online.contains(cpu.id());
-        remote.intersect_with(&online);
-        if requests.iter().all(spares_deferred) {
-            for target in remote.clone().iter() {
-                let state = self.domain.cpu(target);
-                if state.is_some_and(|state| state.generation().spare_if_deferred()) {
-                    remote.remove(target);
+        targets: &(impl TargetSet<WORDS> + ?Sized),
+    ) -> Result<(), FlushError> {
+        self.start(cpu, requests, targets, ())
+            .wait(cpu)
+            .map_err(|late| late.error)
+    }
+
+    /// Carries out in software what others asked of this CPU.
+    ///
+    /// The handlers of the software signal, of the fallback interrupt and of NMIs call it; so may any code that spins for long with
+    /// interrupts disabled. With RAR it serves the flush generation only.
+    pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
+        let served = self.domain.serve(cpu, self.machine.tlb());
+        if served.promoted {
+            count(&self.counters.promotions, 1);
+            self.report(Event::Promotion { cpu: cpu.id() });
+        }
+        served
+    }
+
+    /// Lets a moment pass in a spin, and serves what others asked of this CPU meanwhile: two CPUs that flush each other with
+    /// interrupts disabled would otherwise deadlock.
+    pub(crate) fn idle(&self, cpu: &PinnedCpu<'_>) {
+        self.serve(cpu);
+        self.machine.relax();
+    }
+
+    #[cold]
+    pub(crate) fn report(&self, event: Event) {
+        #[cfg(feature = "defmt")]
+        event.log();
+        self.machine.report(&event);
+    }
+
+    /// Whether a full flush, the last resort, drops what the requests name.
+    fn can_drop(&self, requests: &[Request]) -> bool {
+        self.machine.tlb().drops_guest_translations()
+            || !requests.iter().any(Request::names_guest_translations)
+    }
+
+    fn flush_self(&self, cpu: &PinnedCpu<'_>, operations: &[Operation]) {
+        for operation in operations {
+            if self.machine.tlb().flush(cpu, operation).is_err() {
+                self.machine.tlb().flush_everything(cpu);
+            }
+        }
+    }
+
+    /// Posts the operations and signals the targets that take entries; asks the others by generation.
+    fn send<'s, F>(
+        &'s self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        operations: &[Operation],
+        mut targets: CpuSet<WORDS>,
+        pending: &mut Pending<'s, M, F, WORDS>,
+    ) {
+        let skippable = self.policy.skippable(requests);
+        let mut by_generation = self.domain.sort_targets(&mut targets, skippable);
+        count_some(&self.counters.by_generation, &by_generation);
+        if !targets.is_empty() {
+            match self.claim(cpu, operations.len(), &targets) {
+                Some(claimed) => {
+                    let fewer;
+                    let operations = if claimed.len() < operations.len() {
+                        count(&self.counters.collapsed, 1);
+                        fewer = Request::collapse(requests, claimed.len()).operations;
+                        fewer.as_slice()
+                    } else {
+                        operations
+                    };
+                    // There are no more operations than slots now.
+                    match claimed.post(operations, &targets) {
+                        Ok(posted) => pending.signal(cpu, posted),
+                        Err(_) => by_generation.union_with(&targets),
+                    }
+                }
+                None => {
+                    count(&self.counters.slotless, 1);
+                    self.report(Event::NoSlot);
+                    by_generation.union_with(&targets);
                 }
             }
         }
-        (flush_self, remote)
-    }
-
-    fn batch(&self, requests: &[Request]) -> Batch {
-        Batch::precise(requests, self.policy.operations).unwrap_or_else(|| {
-            count(&self.counters.collapsed, 1);
-            Batch::covering(requests)
-        })
-    }
-
-    /// Gives each operation a slot; where they do not suffice, one operation that covers all, or no slot at all.
-    fn claim_slots(&self, cpu: &PinnedCpu<'_>, requests: &[Request], batch: &mut Batch) {
-        let mut may_wait = true;
-        let complete = batch.assign(|| {
-            let slot = self.claim(cpu, may_wait);
-            may_wait = false;
-            slot
-        });
-        if complete {
-            return;
-        }
-        let first = batch.take_slots().reduce(|first, extra| {
-            self.let_go(cpu, extra, true);
-            first
-        });
-        *batch = Batch::covering(requests);
-        if first.is_some() {
-            count(&self.counters.collapsed, 1);
-            batch.assign(|| first);
+        if !by_generation.is_empty() {
+            pending.request_full_flush(cpu, &by_generation);
         }
     }
 
-    /// Claims a slot; waits for one, within bounds, only if told to and if this CPU holds none.
-    fn claim(&self, cpu: &PinnedCpu<'_>, may_wait: bool) -> Option<SlotIndex> {
-        let home = cpu.id().index();
-        let held = self.domain.cpu(cpu.id())?.slots_held();
-        let mut started = None;
+    /// Claims slots; waits for one, within bounds, unless this CPU's own flushes hold some.
+    fn claim(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        count: usize,
+        targets: &CpuSet<WORDS>,
+    ) -> Option<Claimed<'_, WORDS>> {
+        self.domain
+            .claim(cpu, count)
+            .or_else(|| self.wait_for_slot(cpu, targets))
+    }
+
+    #[cold]
+    fn wait_for_slot(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        targets: &CpuSet<WORDS>,
+    ) -> Option<Claimed<'_, WORDS>> {
+        let domain = &self.domain;
+        let by_microcode = |cpu| {
+            domain
+                .cpu(cpu)
+                .is_some_and(|state| state.responder() == Responder::Microcode)
+        };
+        let limit = if targets.iter().any(by_microcode) {
+            self.policy.slot_timeout.max(self.policy.answer_timeout)
+        } else {
+            self.policy.slot_timeout
+        };
+        let mut timer = Timer::default();
         loop {
-            // Counted before the claim: an interrupt right after it must not wait for another slot.
-            let holds_others = held.fetch_add(1, Ordering::Relaxed) > 0;
-            let slot = self
-                .slots
-                .claim(home)
-                .or_else(|| self.slots.reclaim(home, self.domain.cpus()));
-            if slot.is_some() {
-                return slot;
-            }
-            held.fetch_sub(1, Ordering::Relaxed);
-            let hopeless = || self.slots.quarantined() == self.slots.usable();
-            let waits = may_wait && !holds_others && !hopeless();
-            let now = self.machine.now();
-            if !waits || now.is_past(*started.get_or_insert(now), self.policy.slot) {
-                return None;
+            let (_, quarantined) = domain.free_and_quarantined_slots();
+            let is_hopeless = quarantined == domain.entries() || domain.holds_slots(cpu.id());
+            let is_late = timer.is_past(self.machine.now(), limit);
+            let claimed = domain.claim(cpu, 1);
+            if claimed.is_some() || is_hopeless || is_late {
+                return claimed;
             }
             self.idle(cpu);
         }
     }
-
-    /// Gives a slot back, or sets it apart if it is not settled.
-    pub(crate) fn let_go(&self, cpu: &PinnedCpu<'_>, slot: SlotIndex, settled: bool) {
-        if settled {
-            self.slots.release(slot);
-        } else {
-            events::quarantine(slot);
-            self.slots.quarantine(slot);
-        }
-        if let Some(state) = self.domain.cpu(cpu.id()) {
-            state.slots_held().fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Writes the payloads, arms the targets, and signals; without a slot, asks by generation.
-    fn send(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>, batch: &Batch) {
-        if !batch.has_slots() {
-            count(&self.counters.slotless, 1);
-            events::slotless();
-            self.ask_by_generation(cpu, targets);
-            return;
-        }
-        for (operation, slot) in batch.written() {
-            self.domain.table().store(slot, operation);
-        }
-        for target in targets.iter() {
-            if let Some(state) = self.domain.cpu(target) {
-                for slot in batch.slots() {
-                    state.vector().arm(slot);
-                }
-            }
-        }
-        self.machine.signal(cpu, targets);
-    }
-
-    /// Requests a full flush of each target and interrupts it by the ordinary way.
-    pub(crate) fn ask_by_generation(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        for target in targets.iter() {
-            if let Some(state) = self.domain.cpu(target) {
-                state.generation().request();
-            }
-        }
-        self.machine.interrupt(cpu, targets);
-    }
 }
 
-/// Whether a CPU that uses no translation of user spaces may be left to flush on its way back.
-fn spares_deferred(request: &Request) -> bool {
-    match request {
-        Request::Pages { range, .. } => range.start() < KERNEL_HALF,
-        Request::AddressSpace { .. } => true,
-        _ => false,
+fn count_some<const WORDS: usize>(
+    counter: &core::sync::atomic::AtomicU64,
+    cpus: &CpuSet<WORDS>,
+) {
+    if !cpus.is_empty() {
+        count(counter, cpus.len());
     }
 }
-
-/// Where the upper half of the address space begins, which every CPU uses.
-const KERNEL_HALF: u64 = 1 << 63;

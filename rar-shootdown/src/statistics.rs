@@ -1,65 +1,64 @@
 //! How often the rare things happened.
 
-use rar_percpu::const_unless_loom;
-use rar_percpu::sync::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts of what is rare in a healthy system. The ordinary flush counts nothing and writes no shared line.
-#[derive(Debug)]
-pub(crate) struct Counters {
-    pub(crate) fallbacks: AtomicU64,
-    pub(crate) resignals: AtomicU64,
-    pub(crate) failures: AtomicU64,
-    pub(crate) slotless: AtomicU64,
-    pub(crate) collapsed: AtomicU64,
-    pub(crate) errors: AtomicU64,
-}
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// Counts of what is rare in a healthy system, on lines of their own. The ordinary flush counts nothing.
+        #[repr(align(64))]
+        #[derive(Debug)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: AtomicU64,)*
+        }
 
-/// A reading of the counts since the start, each for all CPUs together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Statistics {
-    /// CPUs that were asked by the fallback because they did not answer the signal, or answered FAILURE.
-    pub fallbacks: u64,
-    /// Signals that were sent a second time.
-    pub resignals: u64,
-    /// FAILURE bytes that were seen.
-    pub failures: u64,
-    /// Flushes that found no slot and went by generation alone.
-    pub slotless: u64,
-    /// Flushes of several operations that became one, by the policy or for want of slots.
-    pub collapsed: u64,
-    /// Waits that ended in an error.
-    pub errors: u64,
-    /// Slots in quarantine at this moment.
-    pub quarantined: usize,
-}
+        /// A reading of the counts since the start, each for all CPUs together.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+        #[non_exhaustive]
+        pub struct Statistics {
+            $($(#[doc = $doc])* pub $name: u64,)*
+            /// Slots in quarantine at this moment.
+            pub quarantined: usize,
+        }
 
-impl Counters {
-    const_unless_loom! {
-        pub(crate) fn new() -> Self {
-            Self {
-                fallbacks: AtomicU64::new(0),
-                resignals: AtomicU64::new(0),
-                failures: AtomicU64::new(0),
-                slotless: AtomicU64::new(0),
-                collapsed: AtomicU64::new(0),
-                errors: AtomicU64::new(0),
+        impl Counters {
+            pub(crate) const fn new() -> Self {
+                Self { $($name: AtomicU64::new(0),)* }
+            }
+
+            pub(crate) fn read(&self, quarantined: usize) -> Statistics {
+                Statistics {
+                    $($name: self.$name.load(Ordering::Relaxed),)*
+                    quarantined,
+                }
             }
         }
-    }
+    };
+}
 
-    pub(crate) fn read(&self, quarantined: usize) -> Statistics {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Statistics {
-            fallbacks: get(&self.fallbacks),
-            resignals: get(&self.resignals),
-            failures: get(&self.failures),
-            slotless: get(&self.slotless),
-            collapsed: get(&self.collapsed),
-            errors: get(&self.errors),
-            quarantined,
-        }
-    }
+counters! {
+    /// CPUs that were asked by the fallback because they did not answer the signal, or answered FAILURE.
+    fallbacks,
+    /// Flushes whose signal was sent a second time.
+    resignals,
+    /// Flushes whose fallback was sent as an NMI.
+    nmis,
+    /// FAILURE answers that were seen.
+    failures,
+    /// Flushes that found no slot and went by generation alone.
+    slotless,
+    /// CPUs that were flushed by generation from the start: demoted, or in a guest.
+    by_generation,
+    /// Flushes whose operations became fewer that cover them, by the policy or for want of slots.
+    collapsed,
+    /// Messages that the machine did not send.
+    unsent,
+    /// CPUs whose silent units were demoted.
+    demotions,
+    /// CPUs whose units were found to answer again.
+    promotions,
+    /// Waits that ended in an error.
+    errors,
 }
 
 pub(crate) fn count(counter: &AtomicU64, events: usize) {

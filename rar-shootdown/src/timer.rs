@@ -1,0 +1,88 @@
+//! How long a wait has lasted, on a clock that may be wrong.
+
+use core::time::Duration;
+
+use crate::machine::Instant;
+
+/// The time that a wait has lasted for the CPU that waits.
+///
+/// Time counts only from look to look, and each look counts for a part of the limit at most. So a clock that jumps ahead,
+/// or a CPU that was not run for a while, uses up no deadline by itself; a clock that goes back costs the time since the
+/// last look; and when the clock stands still the number of looks is what ends the wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Timer {
+    last: Option<Instant>,
+    elapsed: u64,
+    still: u32,
+}
+
+/// One look counts for at most this part of the limit.
+const PARTS: u64 = 16;
+
+/// After so many looks at which the clock has not moved, the wait is over: some tenths of a second with a `PAUSE` each.
+const MAX_LOOKS_WITHOUT_TIME: u32 = 1 << 22;
+
+impl Timer {
+    /// Counts the time since the last look; returns whether more than `limit` has passed in all.
+    pub(crate) fn is_past(&mut self, now: Instant, limit: Duration) -> bool {
+        let limit = nanoseconds(limit);
+        let last = self.last.replace(now).unwrap_or(now);
+        let step = now.as_nanos().saturating_sub(last.as_nanos());
+        if step == 0 {
+            self.still = self.still.saturating_add(1);
+        } else {
+            self.still = 0;
+            self.elapsed = self.elapsed.saturating_add(step.min(limit / PARTS + 1));
+        }
+        self.elapsed > limit || self.still > MAX_LOOKS_WITHOUT_TIME
+    }
+
+    /// Returns whether more than `limit` had passed at the last look.
+    pub(crate) fn was_past(&self, limit: Duration) -> bool {
+        self.elapsed > nanoseconds(limit)
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_nanos(1600);
+
+    fn looks(mut clock: impl FnMut(u64) -> u64) -> u64 {
+        let mut timer = Timer::default();
+        (0..)
+            .find(|look| timer.is_past(Instant::from_nanos(clock(*look)), LIMIT))
+            .unwrap()
+    }
+
+    #[test]
+    fn an_even_clock_ends_the_wait_at_the_limit() {
+        assert_eq!(looks(|look| look * 10), 161);
+    }
+
+    #[test]
+    fn one_jump_ahead_counts_for_a_sixteenth() {
+        assert_eq!(looks(|look| look * 10 + if look > 5 { 1 << 40 } else { 0 }), 152);
+    }
+
+    #[test]
+    fn a_clock_that_does_nothing_but_jump_gets_sixteen_looks() {
+        assert_eq!(looks(|look| look << 40), 16);
+    }
+
+    #[test]
+    fn a_step_back_loses_only_itself() {
+        assert_eq!(looks(|look| if look < 50 { 1 << 40 | look * 10 } else { look * 10 }), 162);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_ends_the_wait_by_looks() {
+        assert_eq!(looks(|_| 7), u64::from(MAX_LOOKS_WITHOUT_TIME));
+    }
+}
