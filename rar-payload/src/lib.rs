@@ -25,9 +25,11 @@ mod payload;
 mod pcid;
 mod range_error;
 mod request;
+mod stub;
 #[cfg(feature = "unverified")]
 mod virtualization;
 mod widened;
+pub use stub::*;
 
 pub use chunks::Chunks;
 pub use cr3::{Cr3, Cr3Error};

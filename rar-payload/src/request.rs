@@ -85,3 +85,27 @@ impl Request {
         matches!(self, Self::TablesFreed(_))
     }
 }
+
+impl Request {
+    /// Returns whether a processor that runs a guest may be skipped: it uses none of its own
+    /// translations, and flushes before it does.
+    ///
+    /// Not for freed page tables, which it may walk, nor for translations of guests.
+    #[must_use]
+    pub const fn may_skip_guests(&self) -> bool {
+        !self.frees_tables() && !self.names_guest_translations()
+    }
+
+    /// Returns whether the request names translations that are tagged with an EPTP or a VPID.
+    #[must_use]
+    pub const fn names_guest_translations(&self) -> bool {
+        !matches!(
+            self,
+            Self::Pages { .. }
+                | Self::AddressSpace { .. }
+                | Self::GlobalPages { .. }
+                | Self::TablesFreed(_)
+                | Self::Everything { .. }
+        )
+    }
+}

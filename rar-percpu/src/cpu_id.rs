@@ -72,10 +72,7 @@ impl<'a> PinnedCpu<'a> {
 
     /// Returns the proof that the guard is; it lives as long as the guard is borrowed.
     #[must_use]
-    #[expect(
-        unsafe_code,
-        reason = "forwards the promise of the guard's type"
-    )]
+    #[expect(unsafe_code, reason = "forwards the promise of the guard's type")]
     pub fn from_guard<G: CpuGuard + ?Sized>(guard: &'a G) -> Self {
         // SAFETY: 1. and 2. are the promises of `CpuGuard`, for as long as the guard is borrowed.
         unsafe { Self::new(guard.cpu()) }

@@ -1,5 +1,8 @@
 //! Where each CPU's memory lies: references that are filled in while others read.
-#![expect(unsafe_code, reason = "a reference that is set at run time is a pointer")]
+#![expect(
+    unsafe_code,
+    reason = "a reference that is set at run time is a pointer"
+)]
 
 use core::ptr::{from_ref, null_mut};
 

@@ -229,11 +229,7 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// Keeps those of the targets that are to be flushed by an entry, and returns those that are to be flushed by
     /// generation. The others are skipped: they find the mark on their way back.
-    pub fn sort_targets(
-        &self,
-        targets: &mut CpuSet<WORDS>,
-        skippable: Skippable,
-    ) -> CpuSet<WORDS> {
+    pub fn sort_targets(&self, targets: &mut CpuSet<WORDS>, skippable: Skippable) -> CpuSet<WORDS> {
         let mut by_generation = CpuSet::new();
         let is_ordinary =
             skippable != Skippable::Lazy && self.exceptions.load(Ordering::Acquire) == 0;
@@ -241,9 +237,9 @@ impl<const WORDS: usize> Domain<WORDS> {
             return by_generation;
         }
         targets.retain(|cpu| {
-            let service = self
-                .cpu(cpu)
-                .map_or(Service::Entry, |state| state.generation().service(skippable));
+            let service = self.cpu(cpu).map_or(Service::Entry, |state| {
+                state.generation().service(skippable)
+            });
             if service == Service::Generation {
                 // It was a member of a set of this size.
                 let _fits = by_generation.insert(cpu);

@@ -113,12 +113,10 @@ impl FlushGeneration {
         while word >> NUMBER_SHIFT < ticket.0 {
             let raised = word & FLAGS | ticket.0 << NUMBER_SHIFT;
             // AcqRel: publishes the page-table stores before it. Partner: the load in `serve`.
-            match self.requested.compare_exchange(
-                word,
-                raised,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self
+                .requested
+                .compare_exchange(word, raised, Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return,
                 Err(found) => word = found,
             }
@@ -239,7 +237,10 @@ mod tests {
         assert_eq!(generation.service(Skippable::Lazy), Service::Skipped);
         assert!(!generation.serve(&cpu, &tlb), "a mark is no request");
         let left = generation.leave_lazy(&cpu, &tlb);
-        assert_eq!((left.was_lazy, left.was_in_guest, left.flushed), (true, false, true));
+        assert_eq!(
+            (left.was_lazy, left.was_in_guest, left.flushed),
+            (true, false, true)
+        );
         assert_eq!(tlb.full_flushes(cpu.id()), 1);
         assert_eq!(generation.service(Skippable::Lazy), Service::Entry);
     }
@@ -260,7 +261,10 @@ mod tests {
         generation.request(Ticket(1));
         assert_eq!(generation.service(Skippable::Lazy), Service::Skipped);
         assert!(generation.serve(&cpu, &tlb));
-        assert!(generation.is_completed(generation.newest()), "skipping adds nothing to wait for");
+        assert!(
+            generation.is_completed(generation.newest()),
+            "skipping adds nothing to wait for"
+        );
     }
 
     #[test]
@@ -268,7 +272,10 @@ mod tests {
         let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
         generation.enter_lazy();
         assert!(!generation.leave_lazy(&cpu, &tlb).flushed);
-        assert!(!generation.leave_lazy(&cpu, &tlb).was_lazy, "leaving twice is harmless");
+        assert!(
+            !generation.leave_lazy(&cpu, &tlb).was_lazy,
+            "leaving twice is harmless"
+        );
         assert_eq!(tlb.full_flushes(cpu.id()), 0);
     }
 

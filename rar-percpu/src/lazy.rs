@@ -66,11 +66,7 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// Ends lazy TLB mode or a guest: flushes if this CPU was skipped meanwhile, and says what it was. Call it before the CPU
     /// uses a translation that it did without. Harmless on a CPU that is in neither.
-    pub fn leave_lazy(
-        &self,
-        cpu: &PinnedCpu<'_>,
-        tlb: &(impl LocalTlb + ?Sized),
-    ) -> LeftLazy {
+    pub fn leave_lazy(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> LeftLazy {
         self.cpu(cpu.id()).map_or(
             LeftLazy {
                 was_lazy: false,

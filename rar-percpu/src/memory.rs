@@ -7,9 +7,7 @@ use rar_payload::{Operation, Payload};
 
 use crate::action::{ActionByte, ActionState};
 use crate::slot_index::SlotIndex;
-use crate::sync::{
-    AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array,
-};
+use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
 
 /// The payload table: 64 entries of 64 bytes in one 4 KiB page.
 ///

@@ -219,7 +219,10 @@ mod tests {
         assert!(!cpu.is_life(first));
         let second = cpu.claim().unwrap();
         cpu.give_back(first);
-        assert!(cpu.claim().is_none(), "the dead CPU's value gave the right of its successor back");
+        assert!(
+            cpu.claim().is_none(),
+            "the dead CPU's value gave the right of its successor back"
+        );
         cpu.give_back(second);
         assert_eq!(cpu.claim(), Some(second));
     }

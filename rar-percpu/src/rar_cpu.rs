@@ -159,8 +159,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
         self.claim.check(cpu)?;
         let control = RarControl::enabled(policy);
         self.write_control(control)?;
-        self.claim
-            .publish_online(cpu, Responder::Microcode, tlb);
+        self.claim.publish_online(cpu, Responder::Microcode, tlb);
         let bases = self.step.0;
         Ok(self.with_step(Enabled { bases, control }))
     }
@@ -185,7 +184,9 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         self.claim.check(cpu)?;
         let (domain, state) = (self.claim.domain, self.claim.state);
         let Enabled { bases, control } = self.step;
-        let is_intact = self.bases_are(bases).and_then(|()| self.control_is(control));
+        let is_intact = self
+            .bases_are(bases)
+            .and_then(|()| self.control_is(control));
         if is_intact.is_ok() && !state.generation().is_demoted() {
             return Ok(Verified::Intact);
         }
@@ -233,8 +234,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         }
         self.claim.publish_offline();
         if let Err(cause) = self.write_control(RarControl::DISABLED) {
-            self.claim
-                .publish_online(cpu, Responder::Microcode, tlb);
+            self.claim.publish_online(cpu, Responder::Microcode, tlb);
             self.claim.domain.demote(cpu.id());
             return Err(StepError { cause, cpu: self });
         }

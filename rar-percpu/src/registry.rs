@@ -109,10 +109,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     ///    [`RarCpu`](crate::RarCpu) or [`SoftwareCpu`](crate::SoftwareCpu), both of which flush everything first.
     /// 2. Its RAR unit does nothing any more until then: the CPU was reset, switched off or unplugged, or its RAR was
     ///    disabled. A CPU that only halts can go on answering, and must not be declared dead while its unit is enabled.
-    #[expect(
-        unsafe_code,
-        reason = "memory is freed on the word of the caller"
-    )]
+    #[expect(unsafe_code, reason = "memory is freed on the word of the caller")]
     pub unsafe fn declare_dead(&self, cpu: CpuId) {
         let Some(state) = self.cpu(cpu) else {
             return;

@@ -48,11 +48,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     }
 
     /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it flushed.
-    pub fn serve_generation(
-        &self,
-        cpu: &PinnedCpu<'_>,
-        tlb: &(impl LocalTlb + ?Sized),
-    ) -> bool {
+    pub fn serve_generation(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
         self.cpu(cpu.id())
             .is_some_and(|state| state.generation().serve(cpu, tlb))
     }
@@ -116,8 +112,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         for slot in SlotIndex::all() {
             // A byte that a unit was working on when it was disabled will not become final by itself; one that an interrupted
             // software responder has taken will.
-            let is_ours = state.vector().take(slot)
-                || microcode && !state.vector().load(slot).is_final();
+            let is_ours =
+                state.vector().take(slot) || microcode && !state.vector().load(slot).is_final();
             open |= u64::from(is_ours) << slot.get();
         }
         crate::sync::fence(crate::sync::Ordering::SeqCst);

@@ -234,7 +234,9 @@ mod tests {
     fn all_slots_can_be_claimed_once_from_any_home() {
         for home in [0, 1, 63, 64, 1023] {
             let slots = Slots::new();
-            let mut claims: Vec<_> = (0..64).map(|_| slots.claim(home, owner(9)).unwrap()).collect();
+            let mut claims: Vec<_> = (0..64)
+                .map(|_| slots.claim(home, owner(9)).unwrap())
+                .collect();
             claims.sort_by_key(|claim| claim.slot);
             claims.dedup_by_key(|claim| claim.slot);
             assert_eq!(claims.len(), 64);
@@ -252,7 +254,11 @@ mod tests {
         slots.limit(64);
         assert_eq!(slots.usable(), 3);
         for _ in 0..3 {
-            assert!(slots.claim(5, owner(0)).is_some_and(|claim| claim.slot.get() < 3));
+            assert!(
+                slots
+                    .claim(5, owner(0))
+                    .is_some_and(|claim| claim.slot.get() < 3)
+            );
         }
         assert!(slots.claim(5, owner(0)).is_none());
         slots.limit(0);
@@ -277,7 +283,10 @@ mod tests {
         let slots = Slots::new();
         slots.limit(1);
         let mut claim = slots.claim(0, owner(0)).unwrap();
-        assert!(slots.take_over(0, owner(1), |_| Bytes::Succeeded).is_none(), "not armed yet");
+        assert!(
+            slots.take_over(0, owner(1), |_| Bytes::Succeeded).is_none(),
+            "not armed yet"
+        );
         slots.post(&mut claim);
         assert!(slots.take_over(0, owner(1), |_| Bytes::Open).is_none());
         assert!(slots.take_over(0, owner(1), |_| Bytes::Final).is_none());
@@ -286,6 +295,9 @@ mod tests {
         assert!(!slots.is_owned(&claim) && !slots.are_held_by(owner(0)));
         slots.give_back(&claim);
         slots.quarantine(&claim);
-        assert!(slots.is_owned(&taken), "the former owner has no say any more");
+        assert!(
+            slots.is_owned(&taken),
+            "the former owner has no say any more"
+        );
     }
 }

@@ -93,7 +93,10 @@ impl core::fmt::Display for Event {
                 write!(f, "CPU {cpu}: silent, signalled once more ({count} CPUs)")
             }
             Self::Fallback { cpu, count } => {
-                write!(f, "CPU {cpu}: asked for a full flush by interrupt ({count} CPUs)")
+                write!(
+                    f,
+                    "CPU {cpu}: asked for a full flush by interrupt ({count} CPUs)"
+                )
             }
             Self::Nmi { cpu, count } => {
                 write!(f, "CPU {cpu}: asked for a full flush by NMI ({count} CPUs)")
@@ -104,7 +107,10 @@ impl core::fmt::Display for Event {
             }
             Self::NotSent { message, cause } => write!(f, "{message:?}: not sent, {cause}"),
             Self::Demotion { cpu } => {
-                write!(f, "CPU {cpu}: RAR unit silent, flushed by interrupt from now on; verify the unit")
+                write!(
+                    f,
+                    "CPU {cpu}: RAR unit silent, flushed by interrupt from now on; verify the unit"
+                )
             }
             Self::Promotion { cpu } => write!(f, "CPU {cpu}: RAR unit answers again"),
             Self::Error(error) => error.fmt(f),

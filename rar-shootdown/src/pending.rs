@@ -330,13 +330,17 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             None => FlushError::NoAnswer {
                 cpu,
                 late,
-                entry: self.entries.as_ref().and_then(|entries| match entries.answer(cpu) {
-                    Answer::Open(slot, byte) => Some((slot, byte)),
-                    Answer::Failure(slot) => {
-                        Some((slot, rar_percpu::ActionByte(rar_percpu::ActionState::Failure as u8)))
-                    }
-                    Answer::Success => None,
-                }),
+                entry: self
+                    .entries
+                    .as_ref()
+                    .and_then(|entries| match entries.answer(cpu) {
+                        Answer::Open(slot, byte) => Some((slot, byte)),
+                        Answer::Failure(slot) => Some((
+                            slot,
+                            rar_percpu::ActionByte(rar_percpu::ActionState::Failure as u8),
+                        )),
+                        Answer::Success => None,
+                    }),
             },
         };
         self.settle_entries();
@@ -385,10 +389,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// What a CPU has answered to its entries; `None` if it has none that are open.
     fn entry_answer(&self, cpu: CpuId) -> Option<Answer> {
         let entries = self.entries.as_ref()?;
-        entries
-            .open()
-            .contains(cpu)
-            .then(|| entries.answer(cpu))
+        entries.open().contains(cpu).then(|| entries.answer(cpu))
     }
 
     fn send(&mut self, message: Message, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {

@@ -1,9 +1,7 @@
 //! The orchestrator: from requests to a signal.
 
 use rar_payload::{Operation, Request};
-use rar_percpu::{
-    Claimed, CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu, Responder, Served,
-};
+use rar_percpu::{Claimed, CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu, Responder, Served};
 
 use crate::error::FlushError;
 use crate::event::Event;
@@ -137,7 +135,13 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         if !collapsed.exact {
             count(&self.counters.collapsed, 1);
         }
-        self.send(cpu, requests, collapsed.operations.as_slice(), remote, &mut pending);
+        self.send(
+            cpu,
+            requests,
+            collapsed.operations.as_slice(),
+            remote,
+            &mut pending,
+        );
         if flush_self {
             self.flush_self(cpu, collapsed.operations.as_slice());
         }
@@ -285,10 +289,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     }
 }
 
-fn count_some<const WORDS: usize>(
-    counter: &core::sync::atomic::AtomicU64,
-    cpus: &CpuSet<WORDS>,
-) {
+fn count_some<const WORDS: usize>(counter: &core::sync::atomic::AtomicU64, cpus: &CpuSet<WORDS>) {
     if !cpus.is_empty() {
         count(counter, cpus.len());
     }

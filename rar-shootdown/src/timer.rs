@@ -68,7 +68,10 @@ mod tests {
 
     #[test]
     fn one_jump_ahead_counts_for_a_sixteenth() {
-        assert_eq!(looks(|look| look * 10 + if look > 5 { 1 << 40 } else { 0 }), 152);
+        assert_eq!(
+            looks(|look| look * 10 + if look > 5 { 1 << 40 } else { 0 }),
+            152
+        );
     }
 
     #[test]
@@ -78,7 +81,14 @@ mod tests {
 
     #[test]
     fn a_step_back_loses_only_itself() {
-        assert_eq!(looks(|look| if look < 50 { 1 << 40 | look * 10 } else { look * 10 }), 162);
+        assert_eq!(
+            looks(|look| if look < 50 {
+                1 << 40 | look * 10
+            } else {
+                look * 10
+            }),
+            162
+        );
     }
 
     #[test]
