@@ -88,10 +88,9 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// [`RegisterError::NotRegistered`], or [`RegisterError::Driven`] while the CPU is online or a value drives it.
     pub fn unregister(&self, cpu: CpuId) -> Result<(), RegisterError> {
         let state = self.cpu(cpu).ok_or(RegisterError::NotRegistered { cpu })?;
-        // Whoever has the right to drive the CPU has it alone.
-        let life = state.claim().ok_or(RegisterError::Driven { cpu })?;
+        // Whoever has the right to drive the CPU has it alone; the right ends with the life.
+        let _life = state.claim().ok_or(RegisterError::Driven { cpu })?;
         self.forget(cpu, state);
-        state.give_back(life);
         Ok(())
     }
 
@@ -120,15 +119,15 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.promote(state);
         state.generation().clear_modes();
         self.slots().abandon(cpu);
-        // Release: the entries are settled. Partner: `needs_no_answer`.
-        state.end_life();
         self.forget(cpu, state);
     }
 
     fn forget(&self, cpu: CpuId, memory: &PerCpu) {
         self.registered_set().take_out(cpu);
         memory.clear_apic_id();
+        // Release: the open entries are ended. Partner: `needs_no_answer`.
         self.cpus().clear(cpu);
+        memory.end_life();
         memory.give_memory_back();
     }
 
