@@ -28,8 +28,9 @@ impl Batch {
     /// Returns the one operation that covers all requests.
     pub(crate) fn covering(requests: &[Request]) -> Self {
         let mut entries = [None; Policy::MAX_OPERATIONS];
-        if let Some(first) = entries.first_mut().filter(|_| !requests.is_empty()) {
-            *first = Some((Request::covering(requests), None));
+        let covering = Request::collapse(requests, 1).operations;
+        for (entry, operation) in entries.iter_mut().zip(&covering) {
+            *entry = Some((*operation, None));
         }
         Self { entries }
     }
