@@ -1,5 +1,6 @@
 //! The machine boundary of the test suite, on this kernel.
 
+mod instructions;
 mod membership;
 mod neighbours;
 mod space;
@@ -171,7 +172,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         summary: Once::new(),
         shootdown: Shootdown::new(machine, domain, entries, policy),
         members: Members::new()?,
-        spares_neighbours: neighbours::spared(&first, frames, machine.tlb()),
+        spares_neighbours: neighbours::spared(&first, frames),
         first,
         second: TestSpace::new(pcid(2))?,
         frames,
@@ -421,9 +422,7 @@ impl Lab for KernelLab {
     }
 
     fn flush_own_tlb(&self) {
-        use rar_percpu::LocalTlb as _;
-        let tlb = self.shootdown.machine().tlb();
-        self.warm_up.empty(|| tlb.flush_everything(&percpu::pin()));
+        self.warm_up.empty(instructions::flush_everything);
         if let Some(record) = record() {
             self.executed(percpu::this().id())
                 .store(record.total(), Ordering::Relaxed);
@@ -431,8 +430,7 @@ impl Lab for KernelLab {
     }
 
     fn invlpg(&self, page: Page) {
-        // SAFETY: ring 0; drops one translation.
-        unsafe { x86::tlb::flush(super::address::word(address(page))) };
+        instructions::invlpg(address(page));
     }
 
     /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.
