@@ -19,7 +19,7 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
 use rar_suite::{
     Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
-    StoreKind, Suite, Summary, Units, UserMode,
+    StoreKind, Suite, Summary, Units, UserMode, Witness,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -328,6 +328,20 @@ impl Lab for KernelLab {
 
     fn shootdown(&self) -> &Shootdown<'_, KernelMachine> {
         &self.shootdown
+    }
+
+    fn witness(&self) -> &Witness {
+        self.shootdown.machine().witness()
+    }
+
+    fn entries(&self) -> usize {
+        if self.shootdown.machine().support().is_none() {
+            return ENTRIES;
+        }
+        // SAFETY: reading a register of a unit changes nothing.
+        let info = unsafe { probe::read_register(Register::Info as u32) };
+        // 37:32 is the highest index.
+        info.map_or(ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
     }
 
     fn cpus(&self) -> u32 {
