@@ -22,6 +22,7 @@ mod tests;
 mod text;
 mod trial;
 mod units;
+mod witness;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
@@ -36,3 +37,4 @@ pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, Register, Units, payload_hash,
 };
+pub use witness::{Sent, Witness};

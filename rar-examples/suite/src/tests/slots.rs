@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::failure::Assertion::{Counter, FlushEnds, Flushed};
+use crate::failure::Assertion::{Counter, FlushEnds, Flushed, Sent};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
@@ -14,7 +14,7 @@ const IN_FLIGHT: u16 = 70;
 /// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; who holds one
 /// never waits for another, and what finds none goes by generation.
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
-    let slots = u16::try_from(t.lab.shootdown().entries()).unwrap_or(IN_FLIGHT);
+    let slots = u16::try_from(t.lab.entries()).unwrap_or(IN_FLIGHT);
     start_then_wait(t, 0, slots.min(IN_FLIGHT), 0);
     // Nothing of it may crowd out what follows.
     t.step(Who::All, || t.lab.flush_own_tlb());
@@ -28,6 +28,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16
     t.step(Who::Initiator, || {
         let shootdown = t.lab.shootdown();
         let before = shootdown.statistics();
+        let sent = t.lab.witness().sent();
         let cpu = t.lab.pin();
         let mut pages = first..first + count;
         let mut pending: [_; IN_FLIGHT as usize] = core::array::from_fn(|_| {
@@ -41,18 +42,24 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16
             }
         }
         let after = shootdown.statistics();
+        let slotless = after.slotless.abs_diff(before.slotless);
+        t.assert(Counter, Place::Number(0), u64::from(beyond), slotless);
+        let fallbacks = after.fallbacks.abs_diff(before.fallbacks);
+        t.assert(Counter, Place::Number(1), 0, fallbacks);
+        // The same by the machine: one signal for each that finds a slot, one interrupt for each that does not.
+        let sent = t.lab.witness().sent().since(sent);
         t.assert(
-            Counter,
+            Sent,
             Place::Number(0),
-            u64::from(beyond),
-            after.slotless - before.slotless,
+            u64::from(count - beyond),
+            sent.signals,
         );
-        t.assert(
-            Counter,
-            Place::Number(1),
-            0,
-            after.fallbacks - before.fallbacks,
-        );
+        // One that is slow to answer may be interrupted again.
+        let interrupts = match beyond {
+            0 => sent.interrupts,
+            beyond => sent.interrupts.min(u64::from(beyond)),
+        };
+        t.assert(Sent, Place::Number(1), u64::from(beyond), interrupts);
         t.assert(
             Counter,
             Place::Number(2),
@@ -88,12 +95,15 @@ pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
 const READY: usize = 0;
 /// How many CPUs have made their flushes.
 const DONE: usize = 1;
+/// How many flushes a CPU makes that has to share the last slot.
+const FLUSHES: u64 = 50;
 
 fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     const HOLDS: usize = 63;
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
-    let holds = HOLDS.min(shootdown.entries() - 1);
+    let holds = HOLDS.min(t.lab.entries().saturating_sub(1));
     let before = shootdown.statistics();
+    let sent = t.lab.witness().sent();
     let mut pending: [_; HOLDS] = core::array::from_fn(|number| {
         (number < holds).then(|| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()))
     });
@@ -108,12 +118,21 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
             t.fail(FlushEnds, Place::Number(0), 0, 1);
         }
     }
-    let fallbacks = shootdown.statistics().fallbacks - before.fallbacks;
+    let fallbacks = shootdown.statistics().fallbacks.abs_diff(before.fallbacks);
     t.assert(Counter, Place::Number(1), 0, fallbacks);
+    // The last slot is used. A CPU that has it alone never waits for it, and so never goes without.
+    let sent = t.lab.witness().sent().since(sent);
+    if others == 1 {
+        let flushes = holds as u64 + FLUSHES;
+        t.assert(Sent, Place::Number(2), flushes, sent.signals);
+        t.assert(Sent, Place::Number(3), 0, sent.interrupts);
+    } else {
+        let used = u64::from(sent.signals > holds as u64);
+        t.assert(Sent, Place::Number(4), 1, used);
+    }
 }
 
 fn share_one<L: Lab>(t: &Trial<'_, L>) {
-    const FLUSHES: u64 = 50;
     t.wait_until("the holder", || {
         t.word(READY).load(Acquire) == 1 || t.suite.failure.is_set()
     });
