@@ -6,11 +6,12 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_payload::{PageRange, PageSize, Request};
 use rar_percpu::{AtomicCpuSet, CpuId};
-use rar_shootdown::Machine as _;
+use rar_shootdown::{Instant, Machine as _};
 
 use crate::catalogue::Test;
 use crate::failure::{Assertion, Place};
 use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
+use crate::raw;
 use crate::suite::{Options, Suite, Why};
 use crate::witness::Sent;
 
@@ -44,6 +45,8 @@ pub(crate) struct Trial<'a, L> {
     flushes: Cell<u64>,
     /// How often the driver had flushed all of it at the last control.
     whole: Cell<Option<u64>>,
+    /// How many CPUs had been flushed by other means than the signal before the test.
+    other_means: Cell<u64>,
     observation: Cell<Why>,
 }
 
@@ -87,6 +90,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             sent: Cell::new(Sent::default()),
             flushes: Cell::new(0),
             whole: Cell::new(None),
+            other_means: Cell::new(0),
             observation: Cell::new(Why::new()),
         }
     }
@@ -100,12 +104,18 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.lab.set_hearing(Hearing::Both);
         self.lab.enable_interrupts();
         self.enter(Space::First);
-        // A test that failed may have left this CPU deferred, an entry unanswered, or a slot in quarantine.
+        // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot in quarantine.
         let (cpu, shootdown) = (self.lab.pin(), self.lab.shootdown());
-        shootdown.domain().resume(&cpu, shootdown.machine().tlb());
+        let _left = shootdown
+            .domain()
+            .leave_lazy(&cpu, shootdown.machine().tlb());
         let _served = shootdown.serve(&cpu);
+        if self.is_demoted() {
+            self.lab.verify_unit();
+        }
+        self.other_means.set(self.other_means());
         self.sent.set(self.lab.witness().sent());
-        self.suite.chosen.remove(CpuId::new(self.me));
+        raw::remove(&self.suite.chosen, CpuId::new(self.me));
         if let Some(published) = self.suite.published.get(self.me as usize) {
             published.store(0, Ordering::Relaxed);
         }
@@ -115,7 +125,7 @@ impl<'a, L: Lab> Trial<'a, L> {
                 word.store(0, Ordering::Relaxed);
             }
             self.suite.errand.store(0, Ordering::Relaxed);
-            shootdown.reclaim_slots();
+            shootdown.domain().reclaim_slots();
         }
         self.lab.flush_own_tlb();
         self.barrier();
@@ -153,9 +163,8 @@ impl<'a, L: Lab> Trial<'a, L> {
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let started = self.lab.now();
         let seconds = self.lab.patience_seconds();
-        let limit = self.lab.ticks_per_millisecond() * 1000 * seconds;
         while !condition() {
-            if self.lab.now().is_past(started, limit) {
+            if milliseconds_between(started, self.lab.now()) >= 1_000 * seconds {
                 self.lab.give_up(format_args!(
                     "CPU {} waited {seconds} s for {what} in test {} (initiator {}){}",
                     self.me,
@@ -170,6 +179,19 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     pub(crate) fn is_initiator(&self) -> bool {
         self.me == self.initiator
+    }
+
+    /// Whether the driver has given this CPU's unit up and flushes the CPU by generation.
+    pub(crate) fn is_demoted(&self) -> bool {
+        let domain = self.lab.shootdown().domain();
+        domain
+            .cpu(CpuId::new(self.me))
+            .is_some_and(|state| state.generation().is_demoted())
+    }
+
+    fn other_means(&self) -> u64 {
+        let statistics = self.lab.shootdown().statistics();
+        statistics.fallbacks + statistics.by_generation
     }
 
     /// How far this CPU is from the initiator, counted upwards and around: 0 for the initiator.
@@ -275,7 +297,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             .into_iter()
             .filter(|other| *other != space)
         {
-            self.suite.set(other).remove(me);
+            raw::remove(self.suite.set(other), me);
         }
         self.space.set(space);
     }
@@ -355,7 +377,8 @@ impl<'a, L: Lab> Trial<'a, L> {
     /// saw a flush made by other means, the run says so at its end.
     pub(crate) fn expect_signalled(&self, page: Page) {
         let sent = self.lab.witness().sent().since(self.sent.get());
-        if !self.is_initiator() && sent.interrupts == 0 {
+        let by_other_means = self.other_means() != self.other_means.get();
+        if !self.is_initiator() && sent.interrupts == 0 && !by_other_means {
             self.expect_asked(page);
         }
     }
@@ -409,6 +432,11 @@ impl<'a, L: Lab> Trial<'a, L> {
             self.fail(Assertion::FlushEnds, Place::Number(0), 0, 1);
         }
     }
+}
+
+/// How many milliseconds have passed.
+pub(crate) fn milliseconds_between(from: Instant, to: Instant) -> u64 {
+    to.as_nanos().saturating_sub(from.as_nanos()) / 1_000_000
 }
 
 /// The value in the frame that a page leads to before a test changes its entry.
