@@ -6,10 +6,6 @@
 #[doc = include_str!("../../../README.md")]
 struct TheExamplesOfTheReadme;
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/porting.md")]
-struct ThePortingGuide;
-
 mod catalogue;
 mod failure;
 mod lab;
