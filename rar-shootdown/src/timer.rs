@@ -83,7 +83,7 @@ mod tests {
     fn a_step_back_loses_only_itself() {
         assert_eq!(
             looks(|look| if look < 50 {
-                1 << 40 | look * 10
+                (1 << 40) | (look * 10)
             } else {
                 look * 10
             }),
