@@ -11,6 +11,8 @@ mod domain;
 mod entries;
 #[cfg(feature = "fake")]
 pub mod fake;
+#[cfg(any(target_arch = "x86_64", test))]
+mod flush_plan;
 mod generation;
 mod lazy;
 mod life_cycle_error;
