@@ -1,0 +1,60 @@
+//! CPUs: their numbers, their interrupt lines, their clock.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rar_shootdown::rar_percpu::{CpuSet, Domain, PerCpu};
+use rar_shootdown::{Instant, NotSent};
+
+use crate::CPUS;
+
+static LINES: [AtomicBool; CPUS] = [const { AtomicBool::new(false) }; CPUS];
+static CLOCK: AtomicU64 = AtomicU64::new(0);
+static CLOCK_STEP: AtomicU64 = AtomicU64::new(1);
+
+/// Returns the number of the CPU that the code runs on. On this machine it is the APIC id, too.
+#[must_use]
+pub fn this_cpu() -> u32 {
+    #[cfg(feature = "fake")]
+    return crate::fake::this_thread();
+    #[cfg(not(feature = "fake"))]
+    0
+}
+
+/// Raises the interrupt line of each target. It stands for the kernel's APIC driver.
+///
+/// # Errors
+///
+/// [`NotSent::Unreachable`] for the first target that has no line.
+pub fn send_interrupts<const WORDS: usize>(
+    domain: &Domain<WORDS>,
+    targets: &CpuSet<WORDS>,
+) -> Result<(), NotSent> {
+    for target in targets.iter() {
+        let line = domain
+            .cpu(target)
+            .and_then(PerCpu::apic_id)
+            .and_then(|apic_id| LINES.get(apic_id.get() as usize))
+            .ok_or(NotSent::Unreachable(target))?;
+        line.store(true, Ordering::Release);
+    }
+    Ok(())
+}
+
+/// Lowers this CPU's interrupt line; returns whether it was raised, so that the kernel's handler is to be called.
+pub fn take_interrupt() -> bool {
+    LINES
+        .get(this_cpu() as usize)
+        .is_some_and(|line| line.swap(false, Ordering::AcqRel))
+}
+
+/// Returns the time. The clock moves only when it is read.
+#[must_use]
+pub fn now() -> Instant {
+    let step = CLOCK_STEP.load(Ordering::Relaxed);
+    Instant::from_nanos(CLOCK.fetch_add(step, Ordering::Relaxed))
+}
+
+/// Sets how far each reading moves the clock: 1 ns at the start. A large step makes a silent CPU late soon.
+pub fn set_clock_step(nanoseconds: u64) {
+    CLOCK_STEP.store(nanoseconds, Ordering::Relaxed);
+}
