@@ -1,6 +1,7 @@
 //! CPUs: their numbers, their interrupt lines, their clock.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use rar_shootdown::rar_percpu::{CpuSet, Domain, PerCpu};
 use rar_shootdown::{Instant, NotSent};
@@ -8,6 +9,7 @@ use rar_shootdown::{Instant, NotSent};
 use crate::CPUS;
 
 static LINES: [AtomicBool; CPUS] = [const { AtomicBool::new(false) }; CPUS];
+static GS_BASES: [AtomicPtr<()>; CPUS] = [const { AtomicPtr::new(null_mut()) }; CPUS];
 static CLOCK: AtomicU64 = AtomicU64::new(0);
 static CLOCK_STEP: AtomicU64 = AtomicU64::new(1);
 
@@ -18,6 +20,21 @@ pub fn this_cpu() -> u32 {
     return crate::fake::this_thread();
     #[cfg(not(feature = "fake"))]
     0
+}
+
+/// Returns the GS base of this CPU: where its per-CPU memory lies, or null before it was set.
+#[must_use]
+pub fn gs_base() -> *mut () {
+    GS_BASES
+        .get(this_cpu() as usize)
+        .map_or(null_mut(), |base| base.load(Ordering::Acquire))
+}
+
+/// Sets the GS base of this CPU.
+pub fn set_gs_base(base: *mut ()) {
+    if let Some(place) = GS_BASES.get(this_cpu() as usize) {
+        place.store(base, Ordering::Release);
+    }
 }
 
 /// Raises the interrupt line of each target. It stands for the kernel's APIC driver.
