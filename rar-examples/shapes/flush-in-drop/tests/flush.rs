@@ -51,7 +51,7 @@ fn touch(space: &AddressSpace, address: u64) -> Option<u64> {
 }
 
 fn on_cpu_1(address: u64) -> Option<u64> {
-    cached(CpuId::new(1), Pcid::ZERO, address)
+    cached(1, Pcid::ZERO, address)
 }
 
 #[test]

@@ -13,7 +13,7 @@ static GS_BASES: [AtomicPtr<()>; CPUS] = [const { AtomicPtr::new(null_mut()) }; 
 static CLOCK: AtomicU64 = AtomicU64::new(0);
 static CLOCK_STEP: AtomicU64 = AtomicU64::new(1);
 
-/// Returns the number of the CPU that the code runs on. On this machine it is the APIC id, too.
+/// Returns the APIC id of the CPU that the code runs on. On this machine it can be its number, too.
 #[must_use]
 pub fn this_cpu() -> u32 {
     #[cfg(feature = "fake")]
@@ -67,6 +67,9 @@ pub fn take_interrupt() -> bool {
 /// Returns the time. The clock moves only when it is read.
 #[must_use]
 pub fn now() -> Instant {
+    // Whoever reads the clock waits for a CPU, which may be a thread that does not run at this moment.
+    #[cfg(feature = "fake")]
+    std::thread::yield_now();
     let step = CLOCK_STEP.load(Ordering::Relaxed);
     Instant::from_nanos(CLOCK.fetch_add(step, Ordering::Relaxed))
 }

@@ -15,7 +15,9 @@ mod lock;
 mod memory;
 mod tlb;
 
-pub use cpu::{gs_base, now, set_gs_base, send_interrupts, set_clock_step, take_interrupt, this_cpu};
+pub use cpu::{
+    gs_base, now, send_interrupts, set_clock_step, set_gs_base, take_interrupt, this_cpu,
+};
 pub use lock::{Locked, SpinLock};
 pub use memory::{Frame, PageTable};
 pub use tlb::{Tlb, cached, read};

@@ -3,9 +3,9 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_shootdown::rar_payload::{InvpcidScope, InvpgScope, Operation, PageChunk, Pcid};
-use rar_shootdown::rar_percpu::{CpuId, LocalTlb, PinnedCpu, Unsupported};
+use rar_shootdown::rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 
-use crate::{CPUS, PAGE, PageTable};
+use crate::{CPUS, PAGE, PageTable, this_cpu};
 
 /// How many translations each CPU keeps.
 const ENTRIES: usize = 64;
@@ -30,7 +30,7 @@ impl Entry {
 /// Reads a page on this CPU, through its TLB: returns the frame that the CPU finds there.
 #[must_use]
 pub fn read(table: &PageTable, pcid: Pcid, address: u64) -> Option<u64> {
-    let this = CpuId::new(crate::this_cpu());
+    let this = this_cpu();
     cached(this, pcid, address).or_else(|| {
         let frame = table.walk(address)?;
         let entry = entry(this, address)?;
@@ -40,39 +40,39 @@ pub fn read(table: &PageTable, pcid: Pcid, address: u64) -> Option<u64> {
     })
 }
 
-/// Returns the frame that a CPU's TLB has for a page.
+/// Returns the frame that the TLB of the CPU with this APIC id has for a page.
 #[must_use]
-pub fn cached(cpu: CpuId, pcid: Pcid, address: u64) -> Option<u64> {
-    let entry = entry(cpu, address)?;
+pub fn cached(apic_id: u32, pcid: Pcid, address: u64) -> Option<u64> {
+    let entry = entry(apic_id, address)?;
     let frame = entry.frame.load(Ordering::Acquire).checked_sub(1)?;
     (entry.page.load(Ordering::Relaxed) == tag(pcid, address)).then_some(frame)
 }
 
-fn entry(cpu: CpuId, address: u64) -> Option<&'static Entry> {
+fn entry(apic_id: u32, address: u64) -> Option<&'static Entry> {
     let index = usize::try_from(address / PAGE).unwrap_or(0) % ENTRIES;
-    TLBS.get(cpu.index())?.get(index)
+    TLBS.get(apic_id as usize)?.get(index)
 }
 
 fn tag(pcid: Pcid, address: u64) -> u64 {
     address & !(PAGE - 1) | u64::from(pcid.get())
 }
 
-/// The instructions that flush. It stands for [`NativeTlb`](rar_shootdown::rar_percpu::NativeTlb).
+/// The instructions that flush, on the CPU that the code runs on. It stands for [`NativeTlb`](rar_shootdown::rar_percpu::NativeTlb).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tlb;
 
 impl Tlb {
-    fn drop_where(cpu: &PinnedCpu<'_>, is_dropped: impl Fn(u64) -> bool) {
-        for entry in TLBS.get(cpu.id().index()).into_iter().flatten() {
+    fn drop_where(is_dropped: impl Fn(u64) -> bool) {
+        for entry in TLBS.get(this_cpu() as usize).into_iter().flatten() {
             if is_dropped(entry.page.load(Ordering::Relaxed)) {
                 entry.frame.store(0, Ordering::Release);
             }
         }
     }
 
-    fn drop_pages(cpu: &PinnedCpu<'_>, pages: PageChunk, is_space: impl Fn(u64) -> bool) {
+    fn drop_pages(pages: PageChunk, is_space: impl Fn(u64) -> bool) {
         let end = pages.last() + pages.size().bytes();
-        Self::drop_where(cpu, |tag| {
+        Self::drop_where(|tag| {
             is_space(tag % PAGE) && (pages.start()..end).contains(&(tag & !(PAGE - 1)))
         });
     }
@@ -82,29 +82,29 @@ impl Tlb {
 // SAFETY: 1. every entry in the range, of the space, is dropped, and there is no other cache; INVPG does so for each PCID; 2. every
 // entry is dropped; 3. pages are walked at each miss; 4. each entry is dropped by one store.
 unsafe impl LocalTlb for Tlb {
-    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+    fn flush(&self, _: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         match *operation {
             Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
-                Self::drop_pages(cpu, pages, |space| space == u64::from(pcid.get()));
+                Self::drop_pages(pages, |space| space == u64::from(pcid.get()));
             }
             Operation::Invpcid(InvpcidScope::Context { pcid }) => {
-                Self::drop_where(cpu, |tag| tag % PAGE == u64::from(pcid.get()));
+                Self::drop_where(|tag| tag % PAGE == u64::from(pcid.get()));
             }
             Operation::Invpg {
                 scope: InvpgScope::Pages(pages),
                 ..
-            } => Self::drop_pages(cpu, pages, |_| true),
+            } => Self::drop_pages(pages, |_| true),
             Operation::Invpcid(InvpcidScope::AllContexts(_))
             | Operation::Invpg {
                 scope: InvpgScope::All(_),
                 ..
-            } => self.flush_everything(cpu),
+            } => Self::drop_where(|_| true),
             _ => return Err(Unsupported),
         }
         Ok(())
     }
 
-    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
-        Self::drop_where(cpu, |_| true);
+    fn flush_everything(&self, _: &PinnedCpu<'_>) {
+        Self::drop_where(|_| true);
     }
 }

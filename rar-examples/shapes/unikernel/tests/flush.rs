@@ -110,7 +110,10 @@ fn a_policy_that_takes_the_lower_half_for_user_memory_leaves_a_stale_kernel_page
         domain
             .register(CpuId::new(core), ApicId::new(core), memory)
             .unwrap();
-        let _stays_online = SoftwareCpu::bring_online(domain, &pinned(core), &Tlb).unwrap();
+        let _stays_online = on_cpu(core, || {
+            SoftwareCpu::bring_online(domain, &pinned(core), &Tlb)
+        })
+        .unwrap();
     }
     let number = mapped_and_read();
     // SAFETY: 1. does not hold, which is the point of the test: the kernel's pages are in the lower half. No memory is behind them.
@@ -131,6 +134,7 @@ fn a_policy_that_takes_the_lower_half_for_user_memory_leaves_a_stale_kernel_page
     );
     drop(frame);
     // Before the next test.
-    assert!(shootdown.domain().leave_lazy(&pinned(1), &Tlb).flushed);
+    let left = on_cpu(1, || shootdown.domain().leave_lazy(&pinned(1), &Tlb));
+    assert!(left.flushed);
     assert_eq!(on_core_1(), None);
 }
