@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -16,12 +16,14 @@ mod lab;
 mod measure;
 mod measurement;
 pub mod questions;
+mod raw;
 mod record;
 mod suite;
 mod tests;
 mod text;
 mod trial;
 mod units;
+mod witness;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
@@ -36,3 +38,4 @@ pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, Register, Units, payload_hash,
 };
+pub use witness::{Sent, Witness};

@@ -1,5 +1,6 @@
 //! The machine boundary of the test suite, on this kernel.
 
+mod instructions;
 mod membership;
 mod neighbours;
 mod space;
@@ -18,7 +19,7 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
 use rar_suite::{
     Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
-    StoreKind, Suite, Summary, Units, UserMode,
+    StoreKind, Suite, Summary, Units, UserMode, Witness,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -171,7 +172,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         summary: Once::new(),
         shootdown: Shootdown::new(machine, domain, entries, policy),
         members: Members::new()?,
-        spares_neighbours: neighbours::spared(&first, frames, machine.tlb()),
+        spares_neighbours: neighbours::spared(&first, frames),
         first,
         second: TestSpace::new(pcid(2))?,
         frames,
@@ -329,6 +330,20 @@ impl Lab for KernelLab {
         &self.shootdown
     }
 
+    fn witness(&self) -> &Witness {
+        self.shootdown.machine().witness()
+    }
+
+    fn entries(&self) -> usize {
+        if self.shootdown.machine().support().is_none() {
+            return ENTRIES;
+        }
+        // SAFETY: reading a register of a unit changes nothing.
+        let info = unsafe { probe::read_register(Register::Info as u32) };
+        // 37:32 is the highest index.
+        info.map_or(ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
+    }
+
     fn cpus(&self) -> u32 {
         smp::cpus().map_or(1, smp::Cpus::online)
     }
@@ -421,9 +436,7 @@ impl Lab for KernelLab {
     }
 
     fn flush_own_tlb(&self) {
-        use rar_percpu::LocalTlb as _;
-        let tlb = self.shootdown.machine().tlb();
-        self.warm_up.empty(|| tlb.flush_everything(&percpu::pin()));
+        self.warm_up.empty(instructions::flush_everything);
         if let Some(record) = record() {
             self.executed(percpu::this().id())
                 .store(record.total(), Ordering::Relaxed);
@@ -431,8 +444,7 @@ impl Lab for KernelLab {
     }
 
     fn invlpg(&self, page: Page) {
-        // SAFETY: ring 0; drops one translation.
-        unsafe { x86::tlb::flush(super::address::word(address(page))) };
+        instructions::invlpg(address(page));
     }
 
     /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.

@@ -2,9 +2,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use rar_percpu::{CpuSet, NativeTlb, PinnedCpu};
+use rar_payload::Operation;
+use rar_percpu::{CpuSet, LocalTlb, NativeTlb, PinnedCpu, Unsupported};
 use rar_regs::RarSupport;
 use rar_shootdown::{Machine, Ticks};
+use rar_suite::Witness;
 
 use super::{apic, clock, percpu, smp, vector};
 
@@ -14,6 +16,7 @@ pub struct KernelMachine {
     tlb: NativeTlb,
     support: Option<RarSupport>,
     clocks: [LivedTime; rar_suite::MAX_CPUS],
+    witness: Witness,
 }
 
 impl KernelMachine {
@@ -27,6 +30,7 @@ impl KernelMachine {
             tlb,
             support,
             clocks: [const { LivedTime::new() }; rar_suite::MAX_CPUS],
+            witness: Witness::new(),
         }
     }
 
@@ -34,6 +38,12 @@ impl KernelMachine {
     #[must_use]
     pub fn support(&self) -> Option<RarSupport> {
         self.support
+    }
+
+    /// Returns what the driver has asked of this machine.
+    #[must_use]
+    pub fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// Sends an ordinary interrupt to each CPU of the set.
@@ -77,13 +87,14 @@ impl LivedTime {
 }
 
 impl Machine for KernelMachine {
-    type Tlb = NativeTlb;
+    type Tlb = Self;
 
-    fn tlb(&self) -> &NativeTlb {
-        &self.tlb
+    fn tlb(&self) -> &Self {
+        self
     }
 
     fn signal<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.witness.signals();
         if self.support.is_none() {
             return Self::send(targets, vector::SOFTWARE_SIGNAL);
         }
@@ -96,11 +107,25 @@ impl Machine for KernelMachine {
     }
 
     fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.witness.interrupts();
         Self::send(targets, vector::FALLBACK);
     }
 
     fn now(&self) -> Ticks {
         let clock = self.clocks.get(percpu::this().id().index());
         Ticks(clock.map_or_else(clock::now, LivedTime::read))
+    }
+}
+
+// SAFETY: 1. to 4. As `NativeTlb` promises; counting is one atomic addition.
+unsafe impl LocalTlb for KernelMachine {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        self.witness.flushes(cpu.id(), operation);
+        self.tlb.flush(cpu, operation)
+    }
+
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        self.witness.flushes_everything(cpu.id());
+        self.tlb.flush_everything(cpu);
     }
 }
