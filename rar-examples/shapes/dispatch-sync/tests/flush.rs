@@ -20,7 +20,7 @@ const PAGE: u64 = 0x7000_0000_1000;
 fn machine() -> MutexGuard<'static, bool> {
     power_on(|| {
         register_cpus().unwrap();
-        for cpu in 0..CPUS as u32 {
+        for cpu in (0..).take(CPUS) {
             let _stays_online = on_cpu(cpu, bring_online).unwrap();
         }
     })

@@ -3,7 +3,7 @@
 
 use std::hint::spin_loop;
 use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{scope, yield_now};
 
 use rar_shape_flush_in_drop::flush::{AddressSpace, Flusher};
@@ -21,7 +21,7 @@ const FIRST: u64 = 0x4000_0000;
 fn machine() -> MutexGuard<'static, bool> {
     let machine = power_on(|| {
         register_cpus().unwrap();
-        for cpu in 0..CPUS as u32 {
+        for cpu in (0..).take(CPUS) {
             let _stays_online = on_cpu(cpu, bring_online).unwrap();
         }
     });
@@ -161,27 +161,19 @@ fn two_cpus_that_flush_each_other_both_end() {
             }
         });
     };
-    // Each has to serve until the other has ended, as a CPU does that enables interrupts.
-    while_idling_both(
-        || play(0, FIRST, FIRST + PAGE),
-        || play(1, FIRST + PAGE, FIRST),
-    );
-    assert_eq!(LEAKED.load(Ordering::Relaxed), 0);
-}
-
-fn while_idling_both(first: impl Fn() + Sync, second: impl Fn() + Sync) {
-    let ended = [AtomicBool::new(false), AtomicBool::new(false)];
-    let (ended, first, second) = (&ended, &first, &second);
-    let run = |cpu: u32, body: &(dyn Fn() + Sync)| {
-        body();
-        ended[cpu as usize].store(true, Ordering::Release);
-        while !ended.iter().all(|ended| ended.load(Ordering::Acquire)) {
+    let still_running = AtomicUsize::new(2);
+    let run = |cpu, mine, theirs| {
+        play(cpu, mine, theirs);
+        still_running.fetch_sub(1, Ordering::AcqRel);
+        // Interrupts are enabled: the CPU serves until the other one has ended, too.
+        while still_running.load(Ordering::Acquire) > 0 {
             on_cpu(cpu, on_flush_interrupt);
             yield_now();
         }
     };
     scope(|threads| {
-        threads.spawn(move || run(0, first));
-        threads.spawn(move || run(1, second));
+        threads.spawn(|| run(0, FIRST, FIRST + PAGE));
+        threads.spawn(|| run(1, FIRST + PAGE, FIRST));
     });
+    assert_eq!(LEAKED.load(Ordering::Relaxed), 0);
 }

@@ -7,7 +7,7 @@ use core::array::from_fn;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_shape_hardware::{Frame, PageTable, Tlb};
-use rar_shootdown::rar_payload::{PageRange, PageSize, Pcid, RangeError, Request};
+use rar_shootdown::rar_payload::{PageRange, Pcid, Request};
 use rar_shootdown::rar_percpu::{
     ApicId, CpuId, CpuSet, Domain, LifeCycleError, PinnedCpu, RegisterError, SoftwareCpu,
 };
@@ -72,7 +72,7 @@ impl Kernel {
         SoftwareCpu::bring_online(self.domain(), &PinnedCpu::from_guard(&guard), &Tlb)
     }
 
-    /// Unmaps a page, and gives its frame back once no CPU can reach it.
+    /// Unmaps the page that the range consists of, and gives its frame back once no CPU can reach it.
     ///
     /// # Errors
     ///
@@ -141,13 +141,4 @@ impl CpuMask {
         };
         CpuSet::from_words(from_fn(|index| word(index).unwrap_or(0)))
     }
-}
-
-/// Returns the range of one page.
-///
-/// # Errors
-///
-/// [`RangeError`] if the address is not canonical.
-pub fn page(address: u64) -> Result<PageRange, RangeError> {
-    PageRange::page(address, PageSize::Size4K)
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rar_shape_hardware::fake::{on_cpu, power_on, while_idling};
 use rar_shape_hardware::{Frame, Tlb, cached, read};
-use rar_shape_per_cpu_blocks::flush::{AddressSpace, Kernel, WORDS, page};
+use rar_shape_per_cpu_blocks::flush::{AddressSpace, Kernel, WORDS};
 use rar_shape_per_cpu_blocks::machine::{DynMachine, Interrupts};
-use rar_shootdown::rar_payload::Pcid;
+use rar_shootdown::rar_payload::{PageRange, PageSize, Pcid};
 use rar_shootdown::rar_percpu::{ApicId, CpuId, CpuSet, Domain, PinnedCpu, RegisterError};
 use rar_shootdown::{Instant, Machine, Message, NotSent};
 
@@ -46,6 +46,10 @@ fn stale_on_cpu_1(kernel: &Kernel) -> (AddressSpace, u64) {
     (space, number)
 }
 
+fn page() -> PageRange {
+    PageRange::page(ADDRESS, PageSize::Size4K).unwrap()
+}
+
 /// What CPU 1, which has APIC id 1, reads.
 fn on_cpu_1(space: &AddressSpace) -> Option<u64> {
     on_cpu(1, || read(&space.table, Pcid::ZERO, ADDRESS))
@@ -63,7 +67,7 @@ fn the_cpus_of_the_kernels_own_mask_are_flushed_through_their_own_blocks() {
     );
 
     // CPU 0 has APIC id 2.
-    let unmap = || on_cpu(2, || kernel.unmap(&space, page(ADDRESS).unwrap()));
+    let unmap = || on_cpu(2, || kernel.unmap(&space, page()));
     let frame = while_idling(1, || kernel.on_flush_interrupt(), unmap);
     assert_eq!(on_cpu_1(&space), None);
     assert!(!Frame::is_free(number), "the caller has it");
@@ -109,7 +113,7 @@ fn the_machine_is_picked_at_boot() {
     }));
     let kernel = booted(counting);
     let (space, number) = stale_on_cpu_1(kernel);
-    let unmap = || on_cpu(2, || kernel.unmap(&space, page(ADDRESS).unwrap()));
+    let unmap = || on_cpu(2, || kernel.unmap(&space, page()));
     let frame = while_idling(1, || kernel.on_flush_interrupt(), unmap);
     assert_eq!(on_cpu_1(&space), None);
     assert_eq!(counting.sent.load(Ordering::Relaxed), 1);

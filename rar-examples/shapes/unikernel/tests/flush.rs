@@ -21,7 +21,7 @@ const ADDRESS: u64 = 0x20_0000;
 fn machine() -> MutexGuard<'static, bool> {
     power_on(|| {
         register_cores().unwrap();
-        for core in 0..CPUS as u32 {
+        for core in (0..).take(CPUS) {
             let _stays_online = on_cpu(core, bring_online).unwrap();
         }
     })
