@@ -242,10 +242,17 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         Poll::Pending
     }
 
-    /// Whether nothing more can come of the signal: it was not sent, or each target has answered, if only by FAILURE.
+    /// Whether nothing more can come of the signal: it was not sent, or each target that is left has answered FAILURE.
+    ///
+    /// A SUCCESS that arrived since the last look still comes of it: the next look sees it.
     fn is_signal_over(&self) -> bool {
-        let is_open = |cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..)));
-        self.not_sent.is_some() || !self.unflushed.iter().any(is_open)
+        let may_succeed = |cpu| {
+            matches!(
+                self.entry_answer(cpu),
+                Some(Answer::Open(..) | Answer::Success)
+            )
+        };
+        self.not_sent.is_some() || !self.unflushed.iter().any(may_succeed)
     }
 
     fn is_half_over(&self) -> bool {
