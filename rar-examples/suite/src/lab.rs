@@ -4,7 +4,7 @@ use core::fmt;
 
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, PinnedCpu};
-use rar_shootdown::{Machine, Shootdown, Ticks};
+use rar_shootdown::{Instant, Machine, Shootdown};
 
 use crate::record::Record;
 use crate::units::Units;
@@ -87,16 +87,16 @@ pub enum StoreKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFault;
 
-/// Which of the two interrupts of the software path this CPU pretends not to hear.
+/// Which messages of the driver this CPU pretends not to hear.
 ///
 /// A deaf CPU acknowledges the interrupt and does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// Hears both.
+    /// Hears all of them.
     Both,
-    /// Does not hear the signal of [`Machine::signal`]; hears the fallback of [`Machine::interrupt`].
+    /// Does not hear [`Signal`](rar_shootdown::Message::Signal) and `SecondSignal`; hears `Interrupt` and `Nmi`.
     FallbackOnly,
-    /// Hears neither.
+    /// Hears none, neither signals nor interrupts nor NMIs.
     None,
 }
 
@@ -138,8 +138,9 @@ pub trait Lab: Sync {
     /// The machine of the shootdown under test.
     type Machine: Machine + Sync;
 
-    /// Returns the shootdown under test.
-    fn shootdown(&self) -> &Shootdown<'_, Self::Machine>;
+    /// Returns the shootdown under test. Its policy lets lazy CPUs go without flushes of the pages under test and of their
+    /// spaces ([`Policy::lazy`](rar_shootdown::Policy::lazy)).
+    fn shootdown(&self) -> &Shootdown<Self::Machine>;
 
     /// Returns the number of CPUs that take part; they are CPU 0 to this number minus one.
     fn cpus(&self) -> u32;
@@ -151,9 +152,9 @@ pub trait Lab: Sync {
     fn pin(&self) -> PinnedCpu<'_>;
 
     /// Returns the time.
-    fn now(&self) -> Ticks;
+    fn now(&self) -> Instant;
 
-    /// Returns how many ticks a millisecond has.
+    /// Returns how many ticks of [`ticks`](Self::ticks) a millisecond has.
     fn ticks_per_millisecond(&self) -> u64;
 
     /// Returns how many seconds a CPU may take to come to a barrier.
@@ -172,9 +173,7 @@ pub trait Lab: Sync {
     }
 
     /// Returns the counter by which flushes are timed. Everything before the call is done, and nothing after it has begun.
-    fn ticks(&self) -> u64 {
-        self.now().0
-    }
+    fn ticks(&self) -> u64;
 
     /// Lets a moment pass in a spin (`PAUSE`).
     fn relax(&self);
@@ -272,6 +271,13 @@ pub trait Lab: Sync {
 
     /// Brings this CPU online in the domain again.
     fn come_online(&self);
+
+    /// Programs this CPU's RAR unit anew and arms the CPU again, after the driver has demoted it
+    /// ([`RarCpu::verify`](rar_percpu::RarCpu::verify)). Called on a CPU that is online; one that answers in software has nothing to do.
+    fn verify_unit(&self) {
+        self.go_offline();
+        self.come_online();
+    }
 
     /// Returns this machine's user mode, if it has one.
     fn user_mode(&self) -> Option<&dyn UserMode> {

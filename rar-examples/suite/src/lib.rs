@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
@@ -16,6 +16,7 @@ mod lab;
 mod measure;
 mod measurement;
 pub mod questions;
+mod raw;
 mod record;
 mod suite;
 mod tests;

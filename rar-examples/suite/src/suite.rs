@@ -409,20 +409,26 @@ struct Before {
 const MAX_LISTED: usize = 64;
 
 /// The counters that stay where they are while the signal path works.
-pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); 5] {
+pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); 8] {
     let Statistics {
         fallbacks,
         resignals,
+        nmis,
         failures,
         slotless,
+        by_generation,
+        unsent,
         errors,
         ..
     } = *statistics;
     [
         ("fallbacks", fallbacks),
         ("second signals", resignals),
+        ("NMIs", nmis),
         ("FAILURE bytes", failures),
         ("flushes without a slot", slotless),
+        ("flushes by generation", by_generation),
+        ("messages not sent", unsent),
         ("errors", errors),
     ]
 }

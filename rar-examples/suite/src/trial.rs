@@ -6,10 +6,11 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_payload::{PageRange, PageSize, Request};
 use rar_percpu::{AtomicCpuSet, CpuId};
-use rar_shootdown::Machine as _;
+use rar_shootdown::{Instant, Machine as _};
 
 use crate::failure::{Assertion, Place};
 use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
+use crate::raw;
 use crate::suite::{Options, Suite, Why};
 
 /// Who takes part in a step.
@@ -34,8 +35,8 @@ pub(crate) struct Trial<'a, L> {
     pub(crate) samples: u32,
     phase: Cell<u64>,
     space: Cell<Space>,
-    /// How many fallbacks there were before the test.
-    fallbacks: Cell<u64>,
+    /// How many CPUs had been flushed by other means than the signal before the test.
+    other_means: Cell<u64>,
     observation: Cell<Why>,
 }
 
@@ -75,7 +76,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             samples: options.samples(),
             phase: Cell::new(phase),
             space: Cell::new(Space::First),
-            fallbacks: Cell::new(0),
+            other_means: Cell::new(0),
             observation: Cell::new(Why::new()),
         }
     }
@@ -89,12 +90,17 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.lab.set_hearing(Hearing::Both);
         self.lab.enable_interrupts();
         self.enter(Space::First);
-        // A test that failed may have left this CPU deferred, an entry unanswered, or a slot in quarantine.
+        // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot in quarantine.
         let (cpu, shootdown) = (self.lab.pin(), self.lab.shootdown());
-        shootdown.domain().resume(&cpu, shootdown.machine().tlb());
+        let _left = shootdown
+            .domain()
+            .leave_lazy(&cpu, shootdown.machine().tlb());
         let _served = shootdown.serve(&cpu);
-        self.fallbacks.set(shootdown.statistics().fallbacks);
-        self.suite.chosen.remove(CpuId::new(self.me));
+        if self.is_demoted() {
+            self.lab.verify_unit();
+        }
+        self.other_means.set(self.other_means());
+        raw::remove(&self.suite.chosen, CpuId::new(self.me));
         if let Some(published) = self.suite.published.get(self.me as usize) {
             published.store(0, Ordering::Relaxed);
         }
@@ -104,7 +110,7 @@ impl<'a, L: Lab> Trial<'a, L> {
                 word.store(0, Ordering::Relaxed);
             }
             self.suite.errand.store(0, Ordering::Relaxed);
-            shootdown.reclaim_slots();
+            shootdown.domain().reclaim_slots();
         }
         self.lab.flush_own_tlb();
         self.barrier();
@@ -141,9 +147,8 @@ impl<'a, L: Lab> Trial<'a, L> {
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let started = self.lab.now();
         let seconds = self.lab.patience_seconds();
-        let limit = self.lab.ticks_per_millisecond() * 1000 * seconds;
         while !condition() {
-            if self.lab.now().is_past(started, limit) {
+            if milliseconds_between(started, self.lab.now()) >= 1_000 * seconds {
                 self.lab.give_up(format_args!(
                     "CPU {} waited {seconds} s for {what} in test {} (initiator {}){}",
                     self.me,
@@ -158,6 +163,19 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     pub(crate) fn is_initiator(&self) -> bool {
         self.me == self.initiator
+    }
+
+    /// Whether the driver has given this CPU's unit up and flushes the CPU by generation.
+    pub(crate) fn is_demoted(&self) -> bool {
+        let domain = self.lab.shootdown().domain();
+        domain
+            .cpu(CpuId::new(self.me))
+            .is_some_and(|state| state.generation().is_demoted())
+    }
+
+    fn other_means(&self) -> u64 {
+        let statistics = self.lab.shootdown().statistics();
+        statistics.fallbacks + statistics.by_generation
     }
 
     /// How far this CPU is from the initiator, counted upwards and around: 0 for the initiator.
@@ -220,7 +238,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             .into_iter()
             .filter(|other| *other != space)
         {
-            self.suite.set(other).remove(me);
+            raw::remove(self.suite.set(other), me);
         }
         self.space.set(space);
     }
@@ -294,8 +312,7 @@ impl<'a, L: Lab> Trial<'a, L> {
     /// Asserts that the signal flushed a page on this CPU, where a record can tell. The initiator flushes by an instruction; and if a flush
     /// was made by other means, the run says so at its end.
     pub(crate) fn expect_signalled(&self, page: Page) {
-        let fallbacks = self.lab.shootdown().statistics().fallbacks;
-        if !self.is_initiator() && fallbacks == self.fallbacks.get() {
+        if !self.is_initiator() && self.other_means() == self.other_means.get() {
             self.expect_asked(page);
         }
     }
@@ -348,6 +365,11 @@ impl<'a, L: Lab> Trial<'a, L> {
             self.fail(Assertion::FlushEnds, Place::Number(0), 0, 1);
         }
     }
+}
+
+/// How many milliseconds have passed.
+pub(crate) fn milliseconds_between(from: Instant, to: Instant) -> u64 {
+    to.as_nanos().saturating_sub(from.as_nanos()) / 1_000_000
 }
 
 /// The value in the frame that a page leads to before a test changes its entry.

@@ -2,6 +2,9 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
+use rar_percpu::{Claimed, DEFAULT_WORDS};
+use rar_shootdown::Pending;
+
 use crate::failure::Assertion::{Counter, FlushEnds, Flushed};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
@@ -11,18 +14,53 @@ use crate::trial::{Trial, Who};
 /// More flushes in flight than any table has slots.
 const IN_FLIGHT: u16 = 70;
 
-/// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; who holds one
-/// never waits for another, and what finds none goes by generation.
+/// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; those of flushes that
+/// every CPU has answered serve again, for others. With no slot to be had a flush goes by generation, and does not wait for one if
+/// its CPU holds some.
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
-    let slots = u16::try_from(t.lab.shootdown().entries()).unwrap_or(IN_FLIGHT);
-    start_then_wait(t, 0, slots.min(IN_FLIGHT), 0);
+    let slots = u16::try_from(t.lab.shootdown().domain().entries()).unwrap_or(IN_FLIGHT);
+    let slots = slots.min(IN_FLIGHT);
+    start_then_wait(t, 0, slots, slots, 0);
     // Nothing of it may crowd out what follows.
     t.step(Who::All, || t.lab.flush_own_tlb());
-    start_then_wait(t, 100, IN_FLIGHT, IN_FLIGHT.saturating_sub(slots));
+    start_then_wait(t, 100, IN_FLIGHT, slots, 0);
+    t.step(Who::All, || t.lab.flush_own_tlb());
+    let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
+    t.step(Who::Initiator, || claim(t, &mut held, usize::from(slots)));
+    start_then_wait(t, 200, FEW, 0, u64::from(FEW));
+    drop(held);
+    t.step(Who::Initiator, || {
+        let (free, _) = t.lab.shootdown().domain().free_and_quarantined_slots();
+        t.assert(Counter, Place::Number(4), u64::from(slots), free as u64);
+    });
 }
 
-/// Flushes `count` pages from `first` on, each by itself, all in flight at once; `beyond` of them find no slot.
-fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16) {
+/// How many flushes find no slot at all.
+const FEW: u16 = 6;
+
+/// More values than it takes to own all slots of a table.
+const MOST_CLAIMS: usize = 64;
+
+/// Claims so many slots for this CPU, which posts nothing in them.
+fn claim<'a, L: Lab>(
+    t: &Trial<'a, L>,
+    held: &mut [Option<Claimed<'a, DEFAULT_WORDS>>],
+    count: usize,
+) {
+    let (cpu, domain) = (t.lab.pin(), t.lab.shootdown().domain());
+    let mut left = count;
+    for place in held {
+        if left > 0 {
+            *place = domain.claim(&cpu, left);
+            left -= place.as_ref().map_or(0, Claimed::len);
+        }
+    }
+    t.assert(Counter, Place::Number(5), 0, left as u64);
+}
+
+/// Flushes `count` pages from `first` on, each by itself, all in flight at once. The first `posted` of them are answered before
+/// the others are started; `slotless` of them find no slot.
+fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16, slotless: u64) {
     map_and_touch(t, first, count, Reach::Space);
     remap_and_control(t, first, count, Reach::Space);
     t.step(Who::Initiator, || {
@@ -30,13 +68,24 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16
         let before = shootdown.statistics();
         let cpu = t.lab.pin();
         let mut pages = first..first + count;
-        let mut pending: [_; IN_FLIGHT as usize] = core::array::from_fn(|_| {
-            let request = t.pages(pages.next()?, 1);
-            Some(shootdown.start(&cpu, &[request], &t.suite.first, ()))
+        let mut pending: [_; IN_FLIGHT as usize] = [const { None }; IN_FLIGHT as usize];
+        let (first_ones, others) = pending.split_at_mut(usize::from(posted.min(IN_FLIGHT)));
+        let mut start = |place: &mut Option<_>| {
+            *place = pages
+                .next()
+                .map(|page| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()));
+        };
+        first_ones.iter_mut().for_each(&mut start);
+        t.wait_until("the answers", || {
+            first_ones.iter().flatten().all(Pending::is_done) || t.suite.failure.is_set()
         });
+        // Answered or owned by the test, no slot is free: from here on they are taken over, or there is none.
+        let (free, _) = shootdown.domain().free_and_quarantined_slots();
+        t.assert(Counter, Place::Number(3), 0, free as u64);
+        others.iter_mut().for_each(start);
         t.suite.flushes.fetch_add(u64::from(count), AcqRel);
         for (pending, number) in pending.iter_mut().filter_map(Option::take).zip(0..) {
-            if pending.wait().is_err() {
+            if pending.wait(&cpu).is_err() {
                 t.fail(FlushEnds, Place::Number(number), 0, 1);
             }
         }
@@ -44,7 +93,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16
         t.assert(
             Counter,
             Place::Number(0),
-            u64::from(beyond),
+            slotless,
             after.slotless - before.slotless,
         );
         t.assert(
@@ -90,23 +139,20 @@ const READY: usize = 0;
 const DONE: usize = 1;
 
 fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
-    const HOLDS: usize = 63;
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
-    let holds = HOLDS.min(shootdown.entries() - 1);
     let before = shootdown.statistics();
-    let mut pending: [_; HOLDS] = core::array::from_fn(|number| {
-        (number < holds).then(|| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()))
-    });
-    t.suite.flushes.fetch_add(holds as u64, AcqRel);
+    let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
+    let all_but_one = shootdown.domain().entries() - 1;
+    claim(t, &mut held, all_but_one);
+    let flush = shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ());
+    t.suite.flushes.fetch_add(1, AcqRel);
     t.word(READY).store(1, Release);
     let others = u64::from(t.lab.cpus()) - 1;
     t.wait_until("the others' flushes", || {
         t.word(DONE).load(Acquire) == others || t.suite.failure.is_set()
     });
-    for pending in pending.iter_mut().filter_map(Option::take) {
-        if pending.wait().is_err() {
-            t.fail(FlushEnds, Place::Number(0), 0, 1);
-        }
+    if flush.wait(&cpu).is_err() {
+        t.fail(FlushEnds, Place::Number(0), 0, 1);
     }
     let fallbacks = shootdown.statistics().fallbacks - before.fallbacks;
     t.assert(Counter, Place::Number(1), 0, fallbacks);
