@@ -546,6 +546,10 @@ impl Lab for KernelLab {
         membership::join(self);
     }
 
+    fn verify_unit(&self) {
+        membership::verify(self);
+    }
+
     fn user_mode(&self) -> Option<&dyn UserMode> {
         Some(self)
     }

@@ -3,7 +3,8 @@
 use core::fmt;
 
 use rar_percpu::{
-    Enabled, LifeCycleError, NativeTlb, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex, SoftwareCpu,
+    Enabled, LifeCycleError, NativeTlb, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex,
+    SoftwareCpu,
 };
 use rar_regs::{InterruptPolicy, NativeCpu, RarSupport};
 use rar_suite::Lab as _;
@@ -61,9 +62,8 @@ fn tlb(lab: &KernelLab) -> &'static NativeTlb {
 pub(super) fn join(lab: &KernelLab) {
     let cpu = percpu::pin();
     let machine = lab.shootdown().machine();
-    let in_software = || {
-        SoftwareCpu::bring_online(lab.domain(), &cpu, tlb(lab)).map(Member::Software)
-    };
+    let in_software =
+        || SoftwareCpu::bring_online(lab.domain(), &cpu, tlb(lab)).map(Member::Software);
     let joined = match machine.support() {
         None => in_software(),
         Some(support) => enable(lab, &cpu, support)
@@ -94,9 +94,7 @@ fn enable(
     let unit = RarCpu::detect(lab.domain(), cpu, support, registers)?.configure(cpu, &Identity)?;
     // SAFETY: 1. Nothing resets the CPU in between. 2. Table and vectors are never given back. 3. No code of this kernel keeps translations by
     // disabling interrupts.
-    unsafe {
-        unit.bring_online(cpu, InterruptPolicy::IgnoreIf, tlb(lab))
-    }
+    unsafe { unit.bring_online(cpu, InterruptPolicy::IgnoreIf, tlb(lab)) }
 }
 
 /// Firmware or an earlier kernel may have left anything in the memory of a CPU that is offline.
@@ -128,5 +126,18 @@ pub(super) fn leave(lab: &KernelLab) {
     };
     if let Some(error) = error {
         lab.give_up(format_args!("CPU {} stays online: {error}", cpu.id()));
+    }
+}
+
+/// Interrupts are disabled meanwhile, so that no handler finds the vector quiet and has it armed again before the unit is enabled.
+pub(super) fn verify(lab: &KernelLab) {
+    let cpu = percpu::pin();
+    if let Some(Member::Unit(unit)) = &*lab.members.mine().lock()
+        && let Err(error) = unit.verify(&cpu, tlb(lab))
+    {
+        lab.give_up(format_args!(
+            "the unit of CPU {} is lost: {error}",
+            cpu.id()
+        ));
     }
 }
