@@ -162,6 +162,18 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
+    /// Waits for several flushes: they all go on at the same time, so the wait is as long as that for the slowest.
+    ///
+    /// # Errors
+    ///
+    /// Each as [`wait`](Self::wait); one that is late keeps none of the others from ending.
+    pub fn wait_all<const N: usize>(
+        flushes: [Self; N],
+        cpu: &PinnedCpu<'_>,
+    ) -> [Result<F, WaitError<'s, M, F, WORDS>>; N] {
+        flushes.map(|flush| flush.wait(cpu))
+    }
+
     /// Waits where nobody can handle an error, as in `Drop`: leaks what the flush owns if a target stays silent.
     ///
     /// The wait is bounded as that of [`wait`](Self::wait). After it, [`Event::Leaked`] is reported and `None` returned: no frame

@@ -8,6 +8,7 @@ use rar_shootdown::{Instant, Machine, Shootdown};
 
 use crate::record::Record;
 use crate::units::Units;
+use crate::witness::Witness;
 
 /// How many 4 KiB pages the test region of each space has.
 pub const PAGES: u16 = 512;
@@ -142,6 +143,12 @@ pub trait Lab: Sync {
     /// spaces ([`Policy::lazy`](rar_shootdown::Policy::lazy)).
     fn shootdown(&self) -> &Shootdown<Self::Machine>;
 
+    /// Returns what the machine of the shootdown has seen of the driver.
+    fn witness(&self) -> &Witness;
+
+    /// Returns how many entries of the payload table every CPU scans, by the word of the machine and not of the driver.
+    fn entries(&self) -> usize;
+
     /// Returns the number of CPUs that take part; they are CPU 0 to this number minus one.
     fn cpus(&self) -> u32;
 
@@ -230,7 +237,8 @@ pub trait Lab: Sync {
     }
 
     /// Returns whether the instruction by which a CPU flushes one page leaves the page beside it in the TLB. Processors may drop more than they are
-    /// asked to, and then no load can show what a flush has spared.
+    /// asked to, and then no load can show what a flush has spared. The machine executes the instruction itself to find out: by the driver's
+    /// TLB, which is under test, a driver that flushes everything would look like such a processor.
     fn spares_neighbours(&self) -> bool {
         true
     }

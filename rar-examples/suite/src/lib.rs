@@ -6,10 +6,6 @@
 #[doc = include_str!("../../../README.md")]
 struct TheExamplesOfTheReadme;
 
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/porting.md")]
-struct ThePortingGuide;
-
 mod catalogue;
 mod failure;
 mod lab;
@@ -23,6 +19,7 @@ mod tests;
 mod text;
 mod trial;
 mod units;
+mod witness;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
@@ -37,3 +34,4 @@ pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, Register, Units, payload_hash,
 };
+pub use witness::{Sent, Witness};

@@ -1,5 +1,6 @@
 //! The machine boundary of the test suite, on this kernel.
 
+mod instructions;
 mod membership;
 mod neighbours;
 mod space;
@@ -19,7 +20,7 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
 use rar_suite::{
     Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
-    StoreKind, Suite, Summary, Units, UserMode,
+    StoreKind, Suite, Summary, Units, UserMode, Witness,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -37,6 +38,8 @@ use super::{
 };
 
 const CPUS: usize = rar_suite::MAX_CPUS;
+/// All entries of the table, where no hardware limits them.
+const ENTRIES: usize = 64;
 /// How long [`Lab::interrupt_self`] waits for its handler, in milliseconds.
 const OWN_INTERRUPT_MILLISECONDS: u64 = 10_000;
 
@@ -177,7 +180,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         shootdown,
         states: states.ok_or(MapError::OutOfFrames)?,
         members: Members::new()?,
-        spares_neighbours: neighbours::spared(&first, frames, shootdown.machine().tlb()),
+        spares_neighbours: neighbours::spared(&first, frames),
         first,
         second: TestSpace::new(pcid(2))?,
         frames,
@@ -284,7 +287,7 @@ impl KernelLab {
         if self.hears(&cpu, HEARS_SIGNAL) {
             let _served = self.shootdown.serve(&cpu);
         } else if self.hears(&cpu, HEARS_FALLBACK) {
-            let tlb = self.shootdown.machine().tlb();
+            let tlb = self.shootdown.machine();
             self.domain().serve_generation(&cpu, tlb);
         }
     }
@@ -344,6 +347,20 @@ impl Lab for KernelLab {
 
     fn shootdown(&self) -> &Shootdown<KernelMachine> {
         self.shootdown
+    }
+
+    fn witness(&self) -> &Witness {
+        self.shootdown.machine().witness()
+    }
+
+    fn entries(&self) -> usize {
+        if self.shootdown.machine().support().is_none() {
+            return ENTRIES;
+        }
+        // SAFETY: reading a register of a unit changes nothing.
+        let info = unsafe { probe::read_register(Register::Info as u32) };
+        // 37:32 is the highest index.
+        info.map_or(ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
     }
 
     fn cpus(&self) -> u32 {
@@ -438,9 +455,7 @@ impl Lab for KernelLab {
     }
 
     fn flush_own_tlb(&self) {
-        use rar_percpu::LocalTlb as _;
-        let tlb = self.shootdown.machine().tlb();
-        self.warm_up.empty(|| tlb.flush_everything(&percpu::pin()));
+        self.warm_up.empty(instructions::flush_everything);
         if let Some(record) = record() {
             self.executed(percpu::this().id())
                 .store(record.total(), Ordering::Relaxed);
@@ -448,8 +463,7 @@ impl Lab for KernelLab {
     }
 
     fn invlpg(&self, page: Page) {
-        // SAFETY: ring 0; drops one translation.
-        unsafe { x86::tlb::flush(super::address::word(address(page))) };
+        instructions::invlpg(address(page));
     }
 
     /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.

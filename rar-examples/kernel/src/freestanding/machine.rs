@@ -2,9 +2,11 @@
 
 use core::cell::Cell;
 
-use rar_percpu::{CpuId, CpuSet, Domain, NativeTlb, PinnedCpu, Responder};
+use rar_payload::Operation;
+use rar_percpu::{CpuId, CpuSet, Domain, LocalTlb, NativeTlb, PinnedCpu, Responder, Unsupported};
 use rar_regs::{ApicId, RarSupport};
 use rar_shootdown::{Instant, Machine, Message, NotSent};
+use rar_suite::Witness;
 
 use super::apic::SendError;
 use super::{apic, clock, unit, vector};
@@ -14,6 +16,7 @@ use super::{apic, clock, unit, vector};
 pub struct KernelMachine {
     tlb: NativeTlb,
     support: Option<RarSupport>,
+    witness: Witness,
 }
 
 impl KernelMachine {
@@ -23,7 +26,11 @@ impl KernelMachine {
         // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change only
         // when a CPU starts and in `Lab::enter`, never in a handler.
         let tlb = unsafe { NativeTlb::new() };
-        Self { tlb, support }
+        Self {
+            tlb,
+            support,
+            witness: Witness::new(),
+        }
     }
 
     /// Returns the proof that the CPUs have RAR units, if they are used.
@@ -32,10 +39,10 @@ impl KernelMachine {
         self.support
     }
 
-    /// Returns the TLB of the CPU that the code runs on.
+    /// Returns what the driver has asked of this machine.
     #[must_use]
-    pub fn tlb(&self) -> &NativeTlb {
-        &self.tlb
+    pub fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// Returns whether a CPU can be sent NMIs whose handler serves.
@@ -49,10 +56,10 @@ impl KernelMachine {
 }
 
 impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
-    type Tlb = NativeTlb;
+    type Tlb = Self;
 
-    fn tlb(&self) -> &NativeTlb {
-        &self.tlb
+    fn tlb(&self) -> &Self {
+        self
     }
 
     fn send(
@@ -62,6 +69,10 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
         domain: &Domain<WORDS>,
         targets: &CpuSet<WORDS>,
     ) -> Result<(), NotSent> {
+        match message {
+            Message::Signal | Message::SecondSignal => self.witness.signals(),
+            _ => self.witness.interrupts(),
+        }
         match message {
             Message::Signal | Message::SecondSignal => {
                 let by_microcode = |cpu| responder(domain, cpu) == Responder::Microcode;
@@ -81,6 +92,19 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
 
     fn now(&self) -> Instant {
         Instant::from_nanos(clock::nanoseconds())
+    }
+}
+
+// SAFETY: 1. to 4. As `NativeTlb` promises; counting is one atomic addition.
+unsafe impl LocalTlb for KernelMachine {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        self.witness.flushes(cpu.id(), operation);
+        self.tlb.flush(cpu, operation)
+    }
+
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        self.witness.flushes_everything(cpu.id());
+        self.tlb.flush_everything(cpu);
     }
 }
 

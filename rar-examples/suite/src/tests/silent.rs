@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use rar_shootdown::FlushError;
 
-use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, StillOwned};
+use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, Sent, StillOwned};
 use crate::failure::Place;
 use crate::lab::{Hearing, Lab, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
@@ -140,7 +140,12 @@ fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
     remap_and_control(t, 4, 1, Reach::Space);
     t.step(Who::Initiator, || {
         let before = t.lab.shootdown().statistics();
+        let sent = t.lab.witness().sent();
         t.flush(t.pages(4, 1));
+        // What the driver does not count, the machine sees.
+        let sent = t.lab.witness().sent().since(sent);
+        t.assert(Sent, Place::Number(0), 1, sent.signals);
+        t.assert(Sent, Place::Number(1), 0, sent.interrupts);
         t.lab.shootdown().domain().reclaim_slots();
         let after = t.lab.shootdown().statistics();
         t.assert(Counter, Place::Number(2), before.fallbacks, after.fallbacks);

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use rar_percpu::{Claimed, DEFAULT_WORDS};
 use rar_shootdown::Pending;
 
-use crate::failure::Assertion::{Counter, FlushEnds, Flushed};
+use crate::failure::Assertion::{Counter, FlushEnds, Flushed, Sent};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
@@ -18,7 +18,7 @@ const IN_FLIGHT: u16 = 70;
 /// every CPU has answered serve again, for others. With no slot to be had a flush goes by generation, and does not wait for one if
 /// its CPU holds some.
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
-    let slots = u16::try_from(t.lab.shootdown().domain().entries()).unwrap_or(IN_FLIGHT);
+    let slots = u16::try_from(t.lab.entries()).unwrap_or(IN_FLIGHT);
     let slots = slots.min(IN_FLIGHT);
     start_then_wait(t, 0, slots, slots, 0);
     // Nothing of it may crowd out what follows.
@@ -66,6 +66,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
     t.step(Who::Initiator, || {
         let shootdown = t.lab.shootdown();
         let before = shootdown.statistics();
+        let sent = t.lab.witness().sent();
         let cpu = t.lab.pin();
         let mut pages = first..first + count;
         let mut pending: [_; IN_FLIGHT as usize] = [const { None }; IN_FLIGHT as usize];
@@ -90,18 +91,24 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
             }
         }
         let after = shootdown.statistics();
+        let found_none = after.slotless.abs_diff(before.slotless);
+        t.assert(Counter, Place::Number(0), slotless, found_none);
+        let fallbacks = after.fallbacks.abs_diff(before.fallbacks);
+        t.assert(Counter, Place::Number(1), 0, fallbacks);
+        // The same by the machine: one signal for each that finds a slot, one interrupt for each that does not.
+        let sent = t.lab.witness().sent().since(sent);
         t.assert(
-            Counter,
+            Sent,
             Place::Number(0),
-            slotless,
-            after.slotless - before.slotless,
+            u64::from(count) - slotless,
+            sent.signals,
         );
-        t.assert(
-            Counter,
-            Place::Number(1),
-            0,
-            after.fallbacks - before.fallbacks,
-        );
+        // One that is slow to answer may be interrupted again.
+        let interrupts = match slotless {
+            0 => sent.interrupts,
+            slotless => sent.interrupts.min(slotless),
+        };
+        t.assert(Sent, Place::Number(1), slotless, interrupts);
         t.assert(
             Counter,
             Place::Number(2),
@@ -137,12 +144,15 @@ pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
 const READY: usize = 0;
 /// How many CPUs have made their flushes.
 const DONE: usize = 1;
+/// How many flushes a CPU makes that has to share the last slot.
+const FLUSHES: u64 = 50;
 
 fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
     let before = shootdown.statistics();
+    let sent = t.lab.witness().sent();
     let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
-    let all_but_one = shootdown.domain().entries() - 1;
+    let all_but_one = t.lab.entries().saturating_sub(1);
     claim(t, &mut held, all_but_one);
     let flush = shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ());
     t.suite.flushes.fetch_add(1, AcqRel);
@@ -154,12 +164,21 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     if flush.wait(&cpu).is_err() {
         t.fail(FlushEnds, Place::Number(0), 0, 1);
     }
-    let fallbacks = shootdown.statistics().fallbacks - before.fallbacks;
+    let fallbacks = shootdown.statistics().fallbacks.abs_diff(before.fallbacks);
     t.assert(Counter, Place::Number(1), 0, fallbacks);
+    // The last slot is used. A CPU that has it alone never waits for it, and so never goes without.
+    let sent = t.lab.witness().sent().since(sent);
+    if others == 1 {
+        let flushes = 1 + FLUSHES;
+        t.assert(Sent, Place::Number(2), flushes, sent.signals);
+        t.assert(Sent, Place::Number(3), 0, sent.interrupts);
+    } else {
+        let used = u64::from(sent.signals > 1);
+        t.assert(Sent, Place::Number(4), 1, used);
+    }
 }
 
 fn share_one<L: Lab>(t: &Trial<'_, L>) {
-    const FLUSHES: u64 = 50;
     t.wait_until("the holder", || {
         t.word(READY).load(Acquire) == 1 || t.suite.failure.is_set()
     });

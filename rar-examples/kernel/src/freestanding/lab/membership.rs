@@ -3,15 +3,14 @@
 use core::fmt;
 
 use rar_percpu::{
-    Enabled, LifeCycleError, NativeTlb, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex,
-    SoftwareCpu,
+    Enabled, LifeCycleError, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex, SoftwareCpu,
 };
 use rar_regs::{InterruptPolicy, NativeCpu, RarSupport};
 use rar_suite::Lab as _;
 
 use super::{CPUS, KernelLab};
 use crate::freestanding::paging::MapError;
-use crate::freestanding::{SpinLock, frames, irq, percpu};
+use crate::freestanding::{KernelMachine, SpinLock, frames, irq, percpu};
 use crate::println;
 
 /// Who answers for a CPU that is online.
@@ -55,8 +54,9 @@ unsafe impl PhysicalAddressOf for Identity {
     }
 }
 
-fn tlb(lab: &KernelLab) -> &'static NativeTlb {
-    lab.shootdown.machine().tlb()
+/// The driver's TLB, which counts what it does.
+fn tlb(lab: &KernelLab) -> &'static KernelMachine {
+    lab.shootdown.machine()
 }
 
 pub(super) fn join(lab: &KernelLab) {

@@ -212,7 +212,7 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// The slots that the units report, from the first on.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotIndex, u16)> + use<L> {
-        SlotIndex::first(self.t.lab.shootdown().domain().entries()).zip(0..)
+        SlotIndex::first(self.t.lab.entries()).zip(0..)
     }
 }
 
