@@ -134,8 +134,9 @@ impl<const WORDS: usize> Machine<WORDS> for X86Machine {
                 let by_microcode = |state: &PerCpu| state.responder() == Responder::Microcode;
                 let rar = rar_regs::Message::Rar;
                 let units = self.send_to(rar, cpu, domain, targets, by_microcode);
-                let handlers =
-                    self.send_to(interrupt, cpu, domain, targets, |state| !by_microcode(state));
+                let handlers = self.send_to(interrupt, cpu, domain, targets, |state| {
+                    !by_microcode(state)
+                });
                 units.and(handlers)
             }
             Message::Interrupt => self.send_to(interrupt, cpu, domain, targets, |_| true),

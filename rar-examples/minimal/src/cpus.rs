@@ -5,9 +5,7 @@ use rar_shootdown::Machine as _;
 use rar_shootdown::rar_percpu::{
     LifeCycleError, OnlineCpu, PerCpu, PhysicalAddressOf, PinnedCpu, RarCpu, SoftwareCpu,
 };
-use rar_shootdown::rar_regs::{
-    Detection, InterruptPolicy, NativeCpu, RarSupport, SupportError,
-};
+use rar_shootdown::rar_regs::{Detection, InterruptPolicy, NativeCpu, RarSupport, SupportError};
 
 use crate::guard::Pinned;
 use crate::shootdown::{self, KernelShootdown};

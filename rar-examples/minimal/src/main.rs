@@ -78,7 +78,11 @@ fn remap_and_flush() -> Result<(), &'static str> {
     STEP.store(2, Ordering::Release);
     wait_for(3)?;
     let pinned = Pinned::new();
-    let pending = space.flush(shootdown, &pinned.cpu(), unmapped.ok_or("nothing was mapped")?);
+    let pending = space.flush(
+        shootdown,
+        &pinned.cpu(),
+        unmapped.ok_or("nothing was mapped")?,
+    );
     // The other CPUs flush at this moment; this one could go on with other work.
     match pending.wait(&pinned.cpu()) {
         Ok(frame) => println!("frame {:#x} freed", frame.free()),

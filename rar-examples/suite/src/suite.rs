@@ -408,7 +408,7 @@ impl Suite {
         lab: &L,
         test: &Test<L>,
         before: &Before,
-    ) -> [(&'static str, u64); 7] {
+    ) -> [(&'static str, u64); RARE + 2] {
         let sent = lab.witness().sent().since(before.sent);
         // A test below the driver signals as it likes.
         let flushes = match test.units {
@@ -420,7 +420,7 @@ impl Suite {
         core::array::from_fn(|number| {
             let (name, count) = match (counted.next(), number) {
                 (Some(((name, after), (_, before))), _) => (name, after.abs_diff(before)),
-                (None, 5) => ("ordinary interrupts seen by the machine", sent.interrupts),
+                (None, RARE) => ("ordinary interrupts seen by the machine", sent.interrupts),
                 (None, _) => (
                     "signals more than flushes",
                     sent.signals.saturating_sub(flushes),
@@ -446,8 +446,11 @@ struct Before {
 /// How many targets a record lists; enough to judge, few enough for a line.
 const MAX_LISTED: usize = 64;
 
+/// How many counters [`rare`] returns.
+const RARE: usize = 8;
+
 /// The counters that stay where they are while the signal path works.
-pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); 8] {
+pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); RARE] {
     let Statistics {
         fallbacks,
         resignals,

@@ -12,11 +12,12 @@ mod warm_up;
 
 use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use core::time::Duration;
 
 use rar_payload::Pcid;
-use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
+use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_regs::RarSupport;
-use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
+use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
 use rar_suite::{
     Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
     StoreKind, Suite, Summary, Units, UserMode, Witness,
@@ -54,7 +55,9 @@ static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
 pub struct KernelLab {
     suite: &'static Suite,
     summary: Once<Summary>,
-    shootdown: Shootdown<'static, KernelMachine>,
+    shootdown: &'static Shootdown<KernelMachine>,
+    /// The memory that the CPUs register with.
+    states: &'static [PerCpu],
     members: Members,
     first: TestSpace,
     second: TestSpace,
@@ -89,6 +92,20 @@ impl CpuNotes {
 
 const HEARS_SIGNAL: u8 = 1;
 const HEARS_FALLBACK: u8 = 2;
+
+/// Bounds against hanging, for virtual CPUs: one may not run for a while, which would show as a fallback here.
+///
+/// No second signal is sent: it would make up for a lost one, and a lost signal is what tests must find. Lazy CPUs are skipped for all of the
+/// lower half: of what this kernel maps there, only the pages under test ever change.
+fn policy(deadline: Duration) -> Policy {
+    let mut policy = Policy::new();
+    policy.answer_timeout = deadline;
+    policy.fallback_timeout = deadline.saturating_mul(2);
+    policy.slot_timeout = deadline;
+    policy.resignal_after = None;
+    policy.lazy = LazySkip::LOWER_HALF;
+    policy
+}
 
 /// Why there is no laboratory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,22 +161,12 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     if let Some(cpu) = behind {
         return Err(StartError::StillOnline { cpu });
     }
-    let machine =
-        frames::place_in(Place::Aside, KernelMachine::new(support)).ok_or(MapError::OutOfFrames)?;
-    let table = frames::place_in(Place::Aside, PayloadTable::new()).ok_or(MapError::OutOfFrames)?;
-    let states = frames::place_each_in(Place::Aside, CPUS, rar_percpu::PerCpu::new)
-        .ok_or(MapError::OutOfFrames)?;
-    let domain =
-        frames::place_in(Place::Aside, Domain::new(table, states)).ok_or(MapError::OutOfFrames)?;
-    let deadline = deadline.saturating_mul(clock::ticks_per_millisecond());
-    // A virtual CPU may not run for a while: what is a bound against hanging on a machine would show as a fallback here.
-    let policy = Policy {
-        answer: deadline,
-        fallback: deadline.saturating_mul(2),
-        slot: deadline,
-        ..Policy::for_clock(clock::ticks_per_millisecond())
-    };
-    let entries = support.map_or(ENTRIES, |support| usize::from(support.entries()));
+    let shootdown = Shootdown::new(
+        KernelMachine::new(support),
+        policy(Duration::from_millis(deadline)),
+    );
+    let shootdown = frames::place_in(Place::Aside, shootdown).ok_or(MapError::OutOfFrames)?;
+    let states = frames::place_each_in(Place::Aside, CPUS, PerCpu::new);
     // Before the spaces, which share what the kernel's space has by then.
     let frames = shared(&FRAMES, TestFrames::take)?;
     let user = shared(&USER, UserPages::new)?;
@@ -170,7 +177,8 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     let lab = KernelLab {
         suite: frames::place_in(Place::Aside, Suite::new()).ok_or(MapError::OutOfFrames)?,
         summary: Once::new(),
-        shootdown: Shootdown::new(machine, domain, entries, policy),
+        shootdown,
+        states: states.ok_or(MapError::OutOfFrames)?,
         members: Members::new()?,
         spares_neighbours: neighbours::spared(&first, frames),
         first,
@@ -211,32 +219,27 @@ fn record() -> Option<&'static Record> {
     unit::of(percpu::this().apic_id().get()).map(Cpu::record)
 }
 
+/// Where units answer, a CPU without one gets the signal in vain: every test is to tell.
 fn on_signal() {
     let cpu = percpu::pin();
     if let Some(lab) = current()
         && lab.hears(&cpu, HEARS_SIGNAL)
+        && lab.shootdown.machine().support().is_none()
     {
         let _served = lab.shootdown.serve(&cpu);
     }
 }
 
-/// The fallback serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
 fn on_fallback() {
-    let cpu = percpu::pin();
-    let Some(lab) = current() else { return };
-    if lab.hears(&cpu, HEARS_SIGNAL) {
-        let _served = lab.shootdown.serve(&cpu);
-    } else if lab.hears(&cpu, HEARS_FALLBACK) {
-        lab.domain()
-            .serve_generation(&cpu, lab.shootdown.machine().tlb());
+    if let Some(lab) = current() {
+        lab.serve_as_heard();
     }
 }
 
-/// Serves the flush generation of this CPU, if anybody has asked; called from the NMI handler, which may have interrupted anything.
+/// The last resort, and what one measurement sends; it may have interrupted anything, and what it calls may be nested in itself.
 pub(super) fn on_nmi() {
     if let Some(lab) = current() {
-        lab.domain()
-            .serve_generation(&percpu::pin(), lab.shootdown.machine().tlb());
+        lab.serve_as_heard();
     }
 }
 
@@ -274,8 +277,19 @@ impl KernelLab {
         self.hearing(cpu.id()).load(Ordering::Acquire) & kind != 0
     }
 
-    fn domain(&self) -> &'static Domain<'static> {
+    fn domain(&self) -> &'static Domain {
         self.shootdown.domain()
+    }
+
+    /// Serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
+    fn serve_as_heard(&self) {
+        let cpu = percpu::pin();
+        if self.hears(&cpu, HEARS_SIGNAL) {
+            let _served = self.shootdown.serve(&cpu);
+        } else if self.hears(&cpu, HEARS_FALLBACK) {
+            let tlb = self.shootdown.machine();
+            self.domain().serve_generation(&cpu, tlb);
+        }
     }
 
     /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the same summary.
@@ -296,7 +310,12 @@ impl KernelLab {
     /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it runs the suite.
     pub fn join(&self) {
         let cpu = percpu::this();
-        if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id()) {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "CPUs are numbered below MAX_CPUS: the starter stops there"
+        )]
+        let memory = &self.states[cpu.id().index()];
+        if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id(), memory) {
             self.give_up(format_args!("{error}"));
         }
         self.come_online();
@@ -326,8 +345,8 @@ impl KernelLab {
 impl Lab for KernelLab {
     type Machine = KernelMachine;
 
-    fn shootdown(&self) -> &Shootdown<'_, KernelMachine> {
-        &self.shootdown
+    fn shootdown(&self) -> &Shootdown<KernelMachine> {
+        self.shootdown
     }
 
     fn witness(&self) -> &Witness {
@@ -360,8 +379,8 @@ impl Lab for KernelLab {
         percpu::pin()
     }
 
-    fn now(&self) -> Ticks {
-        self.shootdown.machine().now()
+    fn now(&self) -> Instant {
+        Instant::from_nanos(clock::nanoseconds())
     }
 
     fn ticks(&self) -> u64 {
@@ -495,7 +514,7 @@ impl Lab for KernelLab {
     }
 
     fn has_nmi(&self) -> bool {
-        self.shootdown.machine().support().is_none()
+        self.shootdown.machine().support().is_none() && self.shootdown.machine().has_nmi()
     }
 
     fn send_nmi(&self, cpu: CpuId) {
@@ -539,6 +558,10 @@ impl Lab for KernelLab {
 
     fn come_online(&self) {
         membership::join(self);
+    }
+
+    fn verify_unit(&self) {
+        membership::verify(self);
     }
 
     fn user_mode(&self) -> Option<&dyn UserMode> {
