@@ -101,6 +101,17 @@ pub enum Hearing {
     None,
 }
 
+/// What the record of a unit says of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// No entry named it.
+    No,
+    /// An entry named it.
+    Yes,
+    /// The record no longer has all entries, and those that it has do not name the page: it proves neither.
+    Forgotten,
+}
+
 /// What drivers did that no RAR unit need bear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offences {
@@ -232,7 +243,7 @@ pub trait Lab: Sync {
 
     /// Returns whether this CPU's unit was asked to flush a page since the last [`Self::flush_own_tlb`], on a machine where more
     /// leaves the TLB than that, so that a load cannot show what was left alone, and a record tells. `None` where a load shows it.
-    fn asked_to_flush(&self, _page: Page) -> Option<bool> {
+    fn asked_to_flush(&self, _page: Page) -> Option<Asked> {
         None
     }
 

@@ -23,8 +23,8 @@ mod witness;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
-    Access, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page,
-    PageFault, Reach, Space, StoreKind, UserMode,
+    Access, Asked, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES,
+    Page, PageFault, Reach, Space, StoreKind, UserMode,
 };
 pub use measure::{MEASUREMENTS, MOST_SAMPLES};
 pub use measurement::{BUCKETS, Histogram, Measurement, Method, State};

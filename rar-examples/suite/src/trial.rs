@@ -10,7 +10,7 @@ use rar_shootdown::{Instant, Machine as _};
 
 use crate::catalogue::Test;
 use crate::failure::{Assertion, Place};
-use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
+use crate::lab::{Access, Asked, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
 use crate::raw;
 use crate::suite::{Options, Suite, Why};
 use crate::witness::Sent;
@@ -325,7 +325,12 @@ impl<'a, L: Lab> Trial<'a, L> {
             self.assert(Assertion::Unasked, at, before, self.whole_flushes());
         }
         match self.lab.asked_to_flush(page) {
-            Some(asked) => self.assert(Assertion::Precise, Place::At(page), 0, u64::from(asked)),
+            Some(asked) => self.assert(
+                Assertion::Precise,
+                Place::At(page),
+                Asked::No as u64,
+                asked as u64,
+            ),
             None => self.expect(Assertion::Precise, page, value),
         }
     }
@@ -353,8 +358,13 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     /// Asserts that the record of this CPU's unit, if there is one, names a page.
     pub(crate) fn expect_asked(&self, page: Page) {
-        if self.lab.asked_to_flush(page) == Some(false) {
-            self.fail(Assertion::Once, Place::At(page), 1, 0);
+        if let Some(asked) = self.lab.asked_to_flush(page) {
+            self.assert(
+                Assertion::Once,
+                Place::At(page),
+                Asked::Yes as u64,
+                asked as u64,
+            );
         }
     }
 

@@ -19,8 +19,8 @@ use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
 use rar_suite::{
-    Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
-    StoreKind, Suite, Summary, Units, UserMode, Witness,
+    Asked, Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register,
+    Space, StoreKind, Suite, Summary, Units, UserMode, Witness,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -467,14 +467,20 @@ impl Lab for KernelLab {
     }
 
     /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.
-    fn asked_to_flush(&self, page: Page) -> Option<bool> {
+    fn asked_to_flush(&self, page: Page) -> Option<Asked> {
         self.shootdown.machine().support()?;
         // A CPU alone signals nobody; but beside the large pages of nested tables INVLPG takes too much.
         let alone = self.cpus() == 1 && matches!(apic::get(), Some(apic::LocalApic::X2apic));
         let record = record().filter(|_| !alone)?;
         let since = self.executed(percpu::this().id()).load(Ordering::Relaxed);
         let (span, global) = (span(page), self.first.is_global(page));
-        Some(record.since(since).any(|entry| entry.drops(&span, global)))
+        Some(
+            match record.since(since).any(|entry| entry.drops(&span, global)) {
+                true => Asked::Yes,
+                false if record.has_all_since(since) => Asked::No,
+                false => Asked::Forgotten,
+            },
+        )
     }
 
     fn spares_neighbours(&self) -> bool {
