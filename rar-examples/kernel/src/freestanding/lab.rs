@@ -161,11 +161,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     if let Some(cpu) = behind {
         return Err(StartError::StillOnline { cpu });
     }
-    let shootdown = Shootdown::new(
-        KernelMachine::new(support),
-        policy(Duration::from_millis(deadline)),
-    );
-    let shootdown = frames::place_in(Place::Aside, shootdown).ok_or(MapError::OutOfFrames)?;
+    let shootdown = new_shootdown(deadline, support).ok_or(MapError::OutOfFrames)?;
     let states = frames::place_each_in(Place::Aside, CPUS, PerCpu::new);
     // Before the spaces, which share what the kernel's space has by then.
     let frames = shared(&FRAMES, TestFrames::take)?;
@@ -195,6 +191,18 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     set_interrupt_handler(vector::FALLBACK, |_| on_fallback());
     set_interrupt_handler(vector::OWN, |_| on_own_interrupt());
     Ok(lab)
+}
+
+/// A function of its own, so that what it moves over the stack is gone when it returns.
+#[inline(never)]
+fn new_shootdown(
+    deadline: u64,
+    support: Option<RarSupport>,
+) -> Option<&'static Shootdown<KernelMachine>> {
+    let witness = frames::place_in(Place::Aside, Witness::new())?;
+    let machine = KernelMachine::new(support, witness);
+    let policy = policy(Duration::from_millis(deadline));
+    frames::place_in(Place::Aside, Shootdown::new(machine, policy))
 }
 
 /// Returns the value, which the first call makes.

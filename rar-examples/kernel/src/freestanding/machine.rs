@@ -16,20 +16,21 @@ use super::{apic, clock, unit, vector};
 pub struct KernelMachine {
     tlb: NativeTlb,
     support: Option<RarSupport>,
-    witness: Witness,
+    /// Apart, since it is large: this value is moved over the stack.
+    witness: &'static Witness,
 }
 
 impl KernelMachine {
     /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR units.
     #[must_use]
-    pub fn new(support: Option<RarSupport>) -> Self {
+    pub fn new(support: Option<RarSupport>, witness: &'static Witness) -> Self {
         // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change only
         // when a CPU starts and in `Lab::enter`, never in a handler.
         let tlb = unsafe { NativeTlb::new() };
         Self {
             tlb,
             support,
-            witness: Witness::new(),
+            witness,
         }
     }
 
@@ -42,7 +43,7 @@ impl KernelMachine {
     /// Returns what the driver has asked of this machine.
     #[must_use]
     pub fn witness(&self) -> &Witness {
-        &self.witness
+        self.witness
     }
 
     /// Returns whether a CPU can be sent NMIs whose handler serves.
