@@ -208,7 +208,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         };
         let now = self.shootdown.machine().now();
         let is_late = self.timer.is_past(now, limit);
-        if is_late || self.not_sent.is_some() {
+        let is_signal_over = self.is_signal_over();
+        if is_late || is_signal_over || self.not_sent.is_some() {
             // What was answered while this CPU read the clock, or was not run, is no failure.
             self.forget_who_flushed_otherwise();
             if self.look() {
@@ -216,7 +217,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             }
         }
         match self.phase {
-            Phase::Entries { .. } if is_late || self.is_signal_over() => self.fall_back(cpu),
+            Phase::Entries { .. } if is_late || is_signal_over => self.fall_back(cpu),
             Phase::Entries { resignalled: false } => self.signal_again(cpu),
             Phase::Late => self.fall_back(cpu),
             Phase::Generation { again: false } if self.is_half_over() => self.escalate(cpu),
