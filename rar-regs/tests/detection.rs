@@ -1,5 +1,5 @@
 //! Detection on CPUs that answer anything: it says yes exactly when every condition holds, and reads nothing too early.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 
 use proptest::prelude::*;
 use rar_regs::{

@@ -1,5 +1,5 @@
 //! Interrupt commands for any APIC ID, read back by the bits of the manual alone.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 
 use std::collections::BTreeSet;
 

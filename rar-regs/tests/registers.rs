@@ -1,5 +1,5 @@
 //! Any 64 bits in each register: what is reserved is refused, what is defined comes back.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 
 use proptest::prelude::*;
 use rar_regs::{
