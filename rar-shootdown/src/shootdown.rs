@@ -163,6 +163,12 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             .map_err(|late| late.error)
     }
 
+    /// Returns the TLB of the CPU that the code runs on, as the steps of a CPU's life want it.
+    #[must_use]
+    pub fn tlb(&self) -> &M::Tlb {
+        self.machine.tlb()
+    }
+
     /// Carries out in software what others asked of this CPU.
     ///
     /// The handlers of the software signal, of the fallback interrupt and of NMIs call it; so may any code that spins for long with

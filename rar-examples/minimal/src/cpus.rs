@@ -1,7 +1,6 @@
 //! Each CPU on its way up.
 
 use rar_kernel::{Once, SpinLock, percpu};
-use rar_shootdown::Machine as _;
 use rar_shootdown::rar_percpu::{
     LifeCycleError, OnlineCpu, PerCpu, PhysicalAddressOf, PinnedCpu, RarCpu, SoftwareCpu,
 };
@@ -38,7 +37,7 @@ pub fn bring_online(shootdown: &'static KernelShootdown) -> Result<(), LifeCycle
     else {
         return Err(LifeCycleError::NotRegistered(cpu.id()));
     };
-    let (domain, tlb) = (shootdown.domain(), shootdown.machine().tlb());
+    let (domain, tlb) = (shootdown.domain(), shootdown.tlb());
     domain.register(cpu.id(), percpu::this().apic_id(), memory)?;
     let online = match SUPPORT.get().copied().flatten() {
         Some(support) => enable(shootdown, &cpu, support)?,
@@ -58,7 +57,7 @@ fn enable(
     let registers = unsafe { NativeCpu::new() };
     let unit = RarCpu::detect(shootdown.domain(), cpu, support, registers)?;
     let unit = unit.configure(cpu, &OneToOne)?;
-    let (policy, tlb) = (InterruptPolicy::IgnoreIf, shootdown.machine().tlb());
+    let (policy, tlb) = (InterruptPolicy::IgnoreIf, shootdown.tlb());
     // SAFETY: 1. Nothing resets the CPU in between. 2. Domain and memory are never given back. 3. No code of this kernel
     // keeps translations by disabling interrupts.
     Ok(unsafe { unit.bring_online(cpu, policy, tlb) }?.into())
