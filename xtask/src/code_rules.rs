@@ -9,6 +9,9 @@ use iced_x86::{
 /// The function that sends an interrupt through the x2APIC.
 const SENDER: &str = "rar_regs_send_x2apic";
 
+/// The function that sends further ones without fences, after the sender in the same send.
+const NEXT_SENDER: &str = "rar_regs_send_x2apic_next";
+
 /// The shim's own sender: it knows nothing of the libraries that are tested on it.
 const SHIM_SENDER: &str = "rar_vrar_send_x2apic";
 
@@ -19,8 +22,12 @@ const WRITER: &str = "rar_regs_write_msr";
 const X2APIC_ICR: u64 = 0x830;
 
 /// Symbols that may contain `wrmsr`, each with its reason.
-const WRMSR_ALLOWED: [(&str, &str); 6] = [
+const WRMSR_ALLOWED: [(&str, &str); 7] = [
     (SENDER, "the fenced sender"),
+    (
+        NEXT_SENDER,
+        "the sender of what follows under the same fences",
+    ),
     (SHIM_SENDER, "the fenced sender of the shim"),
     (WRITER, "the one plain writer of the libraries"),
     (
@@ -53,10 +60,15 @@ pub(crate) struct Findings {
 
 /// Checks all rules.
 pub(crate) fn check(functions: &[Function]) -> Findings {
-    let writer = functions
-        .iter()
-        .find(|function| function.name == WRITER)
-        .map(|function| function.address);
+    let address_of = |name: &str| {
+        let found = functions.iter().find(|function| function.name == name);
+        found.map(|function| function.address)
+    };
+    let (writer, sender, next) = (
+        address_of(WRITER),
+        address_of(SENDER),
+        address_of(NEXT_SENDER),
+    );
     let mut findings = Findings::default();
     let mut senders = 0;
     for function in functions {
@@ -77,10 +89,14 @@ pub(crate) fn check(functions: &[Function]) -> Findings {
             findings
                 .violations
                 .extend(fences(&function.name, &instructions));
-        } else {
+        } else if function.name != NEXT_SENDER {
             findings
                 .violations
                 .extend(unfenced_icr(function, &instructions, writes, writer));
+            let follows = calls(&instructions, sender) || !calls(&instructions, next);
+            findings
+                .violations
+                .extend((!follows).then(|| without_fences(&function.name)));
         }
         if is_own(&function.name) {
             findings.own += 1;
@@ -170,20 +186,30 @@ fn unfenced_icr(
                 && instruction.immediate(1) == X2APIC_ICR
         })
     };
-    let calls_writer = instructions.iter().any(|instruction| {
-        matches!(
-            instruction.code(),
-            Code::Call_rel32_64 | Code::Jmp_rel32_64 | Code::Jmp_rel8_64
-        ) && Some(instruction.near_branch_target()) == writer
-    });
     let direct = writes > 0 && loads(Register::ECX);
-    let through_writer = calls_writer && loads(Register::EDI);
+    let through_writer = calls(instructions, writer) && loads(Register::EDI);
     (direct || through_writer).then(|| {
         format!(
             "`{}` writes MSR 0x830 without {SENDER} and its fences",
             function.name
         )
     })
+}
+
+/// Whether one of the instructions calls the function at this address, or jumps to it.
+fn calls(instructions: &[Instruction], address: Option<u64>) -> bool {
+    address.is_some()
+        && instructions.iter().any(|instruction| {
+            matches!(
+                instruction.code(),
+                Code::Call_rel32_64 | Code::Jmp_rel32_64 | Code::Jmp_rel8_64
+            ) && Some(instruction.near_branch_target()) == address
+        })
+}
+
+/// Who sends without fences has to send with them first. The order is what unit tests of the library check.
+fn without_fences(function: &str) -> String {
+    format!("`{function}` calls {NEXT_SENDER} but never {SENDER}, which has the fences")
 }
 
 fn is_own(name: &str) -> bool {
@@ -329,6 +355,27 @@ mod tests {
         assert_violation(
             &with("rar_kernel::apic", &through),
             "`rar_kernel::apic` writes MSR 0x830",
+        );
+    }
+
+    #[test]
+    fn a_send_without_any_fence_is_found() {
+        let next = [&LOAD_ICR[..], &WRMSR, &[0xC3]].concat();
+        let call = |target: i32, from: i32| {
+            let relative = target - (from + 5);
+            [&[0xE8][..], &relative.to_le_bytes()].concat()
+        };
+        let mut functions = sound();
+        functions.push(function(NEXT_SENDER, 0x1400, &next));
+        let both = [call(0x1000, 0x1300), call(0x1400, 0x1305)].concat();
+        functions.push(function("rar_regs::send", 0x1300, &both));
+        let findings = check(&functions);
+        assert!(findings.violations.is_empty(), "{:?}", findings.violations);
+        functions.pop();
+        functions.push(function("rar_regs::send", 0x1300, &call(0x1400, 0x1300)));
+        assert_violation(
+            &functions,
+            "`rar_regs::send` calls rar_regs_send_x2apic_next but never",
         );
     }
 
