@@ -19,6 +19,11 @@ const VARIABLES: [&str; 8] = [
 /// Returns `cargo SUBCOMMAND` in the workspace at `root` with that target folder.
 pub(crate) fn cargo(root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    call(&program, root, target, subcommand)
+}
+
+/// As [`cargo`], with this program.
+pub(crate) fn call(program: &str, root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
     let mut cmd = Cmd::new(program)
         .arg(subcommand)
         .dir(root)

@@ -23,10 +23,11 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
-    /// Check everything: layering, format, lints, docs, host tests, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image
+    /// Check everything: layering, format, lints, docs, host tests, oldest Rust, packages, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image
     ///
     /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
-    /// `N passed, N failed`, which counts stages, host tests and QEMU test runs.
+    /// `N passed, N failed`, which counts stages, host tests and QEMU test runs. The stage msrv is skipped if the
+    /// machine has no such toolchain and cannot get one; named by --stage, it then fails with exit code 3.
     #[command(
         after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --stage clippy --stage docs"
     )]
@@ -143,7 +144,7 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
-    /// What CI runs: `test`, with --full also every machine, every sabotage, and the image with every defect
+    /// What CI runs: `test` with no stage skipped, with --full also the tests in the packages, every machine, every sabotage, and the image with every defect
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
     Ci(CiArgs),
 }
@@ -156,6 +157,9 @@ pub(crate) struct TestArgs {
     /// The emulator [default: qemu-system-x86_64 in PATH]
     #[arg(long, value_name = "PATH")]
     pub(crate) qemu: Option<PathBuf>,
+    /// Fail instead of skipping a stage that this machine cannot run.
+    #[arg(skip)]
+    pub(crate) complete: bool,
 }
 
 /// The stages of `cargo xtask test`, in their order.
@@ -167,6 +171,12 @@ pub(crate) enum Stage {
     Docs,
     Host,
     Outside,
+    /// Build and test the libraries with the oldest Rust they promise, and build them for other architectures
+    Msrv,
+    /// Pack the libraries, check what the packages hold, build from them
+    Package,
+    /// Run the tests in the packages; only if named here, and in `cargo xtask ci --full`
+    PackageTests,
     Kernels,
     Disasm,
     Loom,
@@ -495,7 +505,7 @@ pub(crate) struct SabotageArgs {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also boot the image on every machine of the catalogue, with every defect, and in Bochs where that is installed, and run every sabotage
+    /// Also run the tests in the packages, boot the image on every machine of the catalogue, with every defect, and in Bochs where that is installed, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }

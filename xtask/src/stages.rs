@@ -17,7 +17,9 @@ use crate::image::machines;
 use crate::kernel;
 use crate::loom::{self, Mutants};
 use crate::minimal;
+use crate::msrv;
 use crate::outside;
+use crate::packages;
 use crate::progress::Step;
 use crate::qemu::defects as qemu_defects;
 use crate::qemu::plan::{Run, Tests};
@@ -53,10 +55,19 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
         &TestArgs {
             stages: Vec::new(),
             qemu: None,
+            complete: true,
         },
         shell,
     )?;
     if args.full {
+        command(
+            &TestArgs {
+                stages: vec![Stage::PackageTests],
+                qemu: None,
+                complete: true,
+            },
+            shell,
+        )?;
         image::on_machines(&[machines::ALL.to_owned()], shell)?;
         sabotage::all(&Workspace::this()?, None, shell)?;
         image_defects::command(qemu_defects::ALL, shell)?;
@@ -72,7 +83,12 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
 pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
     let begin = Instant::now();
     let mut chosen = Stage::value_variants().to_vec();
-    chosen.retain(|stage| args.stages.is_empty() || args.stages.contains(stage));
+    // Those not named are what everybody runs.
+    chosen.retain(|stage| match args.stages.is_empty() {
+        true => *stage != Stage::PackageTests,
+        false => args.stages.contains(stage),
+    });
+    let may_skip = args.stages.is_empty() && !args.complete;
     // Before the first stage, so that a missing emulator is known at once.
     let qemu = chosen
         .iter()
@@ -86,13 +102,18 @@ pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
     };
     let mut ended = Vec::new();
     for stage in chosen {
-        let end = context.run(stage);
+        let mut end = context.run(stage);
+        if may_skip {
+            end.skip_if_impossible();
+        }
         if let Some(error) = &end.failure {
             // Nothing after Ctrl-C is of use.
             if reason_of(error) == Reason::Interrupted {
                 return Err(end.failure.unwrap_or_else(|| Error::msg("interrupted")));
             }
             show(&context.workspace, &end.name(), &format!("{error:#}"))?;
+        } else if let Some(why) = &end.skipped {
+            eprintln!("{} skipped: {why}", end.name());
         } else {
             eprintln!("{} passed in {:.1} s", end.name(), end.time.as_secs_f64());
         }
@@ -164,9 +185,22 @@ struct StageEnd {
     note: String,
     time: Duration,
     failure: Option<Error>,
+    /// Why it did not run.
+    skipped: Option<String>,
 }
 
 impl StageEnd {
+    /// Makes a lack of the old toolchain no failure: the crates can be worked on without it.
+    fn skip_if_impossible(&mut self) {
+        let lacks = |error: &mut Error| reason_of(error) == Reason::Environment;
+        if self.stage == Stage::Msrv
+            && let Some(error) = self.failure.take_if(lacks)
+        {
+            self.skipped = Some(format!("{error:#}"));
+            "see above; `cargo xtask test --stage msrv` repeats it".clone_into(&mut self.note);
+        }
+    }
+
     fn name(&self) -> String {
         self.stage
             .to_possible_value()
@@ -208,6 +242,9 @@ impl Context {
             Stage::Docs => "documentation",
             Stage::Host => "host tests",
             Stage::Outside => "libraries picked alone",
+            Stage::Msrv => "libraries with the oldest Rust",
+            Stage::Package => "packages",
+            Stage::PackageTests => "tests in the packages",
             Stage::Kernels => "kernels",
             Stage::Disasm => "machine code of the kernels",
             Stage::Loom => "every interleaving",
@@ -229,6 +266,9 @@ impl Context {
             Stage::Docs => self.docs(),
             Stage::Host => self.host(),
             Stage::Outside => outside::check(&self.workspace, self.shell).map(Done::note),
+            Stage::Msrv => self.msrv(),
+            Stage::Package => packages::check(&self.workspace, self.shell).map(Done::note),
+            Stage::PackageTests => self.package_tests(),
             Stage::Kernels => self.kernels(),
             Stage::Disasm => disasm::kernels(&self.workspace, self.shell).map(Done::note),
             Stage::Loom => self.loom(),
@@ -252,6 +292,7 @@ impl Context {
             note,
             time: begin.elapsed(),
             failure,
+            skipped: None,
         }
     }
 
@@ -308,6 +349,10 @@ impl Context {
             .args(["--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")
             .require(self.shell)?;
+        let dead = packages::links_without_page(&self.workspace)?;
+        if !dead.is_empty() {
+            return Err(Fault::new(Reason::Failed, dead.join("\n")).into());
+        }
         Ok(Done::default())
     }
 
@@ -316,6 +361,24 @@ impl Context {
         Ok(Done {
             tests,
             note: "unit, property, documentation tests; each feature".to_owned(),
+            failure,
+        })
+    }
+
+    fn msrv(&self) -> Result<Done> {
+        let (tests, note, failure) = msrv::check(&self.workspace, self.shell)?;
+        Ok(Done {
+            tests,
+            note,
+            failure,
+        })
+    }
+
+    fn package_tests(&self) -> Result<Done> {
+        let (tests, failure) = packages::tests(&self.workspace, self.shell)?;
+        Ok(Done {
+            tests,
+            note: "from the packages alone".to_owned(),
             failure,
         })
     }
@@ -452,10 +515,10 @@ impl Context {
 fn render(ended: &[StageEnd], time: Duration) -> String {
     let mut table = table(&["stage", "result", "tests", "time", "what"]);
     for end in ended {
-        let result = if end.failure.is_some() {
-            "FAILED"
-        } else {
-            "passed"
+        let result = match (&end.failure, &end.skipped) {
+            (Some(_), _) => "FAILED",
+            (None, Some(_)) => "skipped",
+            (None, None) => "passed",
         };
         let tests = if end.tests == Count::default() {
             String::new()
@@ -489,10 +552,11 @@ fn total(ended: &[StageEnd]) -> Count {
     let mut total = Count::default();
     for end in ended {
         let failed = usize::from(end.failure.is_some());
+        let skipped = usize::from(end.skipped.is_some());
         total.add(Count {
-            passed: 1 - failed,
+            passed: 1 - failed - skipped,
             failed,
-            skipped: 0,
+            skipped,
             observed: 0,
         });
         total.add(end.tests);
@@ -516,7 +580,28 @@ mod tests {
             note: String::new(),
             time: Duration::from_millis(1500),
             failure: failure.map(|text| Error::msg(text.to_owned())),
+            skipped: None,
         }
+    }
+
+    #[test]
+    fn only_a_lack_of_the_old_toolchain_skips_its_stage() {
+        for (stage, reason, skipped) in [
+            (Stage::Msrv, Reason::Environment, true),
+            (Stage::Msrv, Reason::Failed, false),
+            (Stage::Qemu, Reason::Environment, false),
+        ] {
+            let mut end = StageEnd {
+                failure: Some(Fault::new(reason, "why").into()),
+                ..end(stage, None, 0)
+            };
+            end.skip_if_impossible();
+            assert_eq!(end.skipped.is_some(), skipped, "{stage:?} {reason:?}");
+            assert_eq!(end.failure.is_none(), skipped, "{stage:?} {reason:?}");
+        }
+        let mut end = end(Stage::Msrv, None, 0);
+        end.skipped = Some("why".to_owned());
+        assert_eq!(total(&[end]).line(), "0 passed, 0 failed, 1 skipped");
     }
 
     #[test]

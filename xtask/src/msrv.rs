@@ -1,0 +1,130 @@
+//! Builds and tests the library crates with the oldest Rust that their manifests promise, and builds them for other architectures.
+
+use crate::command::{Captured, Cmd, Shell};
+use crate::fault::{Fault, Reason};
+use crate::host;
+use crate::old_rust::{self, OldRust};
+use crate::report::Count;
+use crate::workspace::{LIBRARIES, Workspace};
+use anyhow::{Context as _, Result, ensure};
+
+/// Each is built on its own: what a feature brings must not be what makes the others compile.
+const FEATURES: [&[&str]; 3] = [&["--no-default-features"], &[], &["--all-features"]];
+
+/// Compares messages of the compiler, which differ between versions.
+const TEXT_TEST: &str = "misuse_does_not_compile";
+
+/// Builds and tests; returns the count of tests, what was done, and what went wrong.
+pub(crate) fn check(
+    workspace: &Workspace,
+    shell: Shell,
+) -> Result<(Count, String, Option<anyhow::Error>)> {
+    let version = promised(workspace)?;
+    let rust = old_rust::provide(workspace, &version, shell)?;
+    builds(workspace, &rust, shell)?;
+    let run = tests(workspace, &rust, shell)?;
+    let failure = (!run.status.success()).then(|| {
+        let what = if shell.verbose {
+            format!("tests fail with Rust {version}")
+        } else {
+            run.both.trim_end().to_owned()
+        };
+        Fault::new(Reason::Failed, what).into()
+    });
+    let others = match &*rust.targets.join(", ") {
+        "" => "no other target found".to_owned(),
+        targets => targets.to_owned(),
+    };
+    let note = format!("Rust {version}, {} feature sets; {others}", FEATURES.len());
+    Ok((host::count(&run.stdout), note, failure))
+}
+
+/// Returns the version in the manifests, e.g. `1.85`.
+fn promised(workspace: &Workspace) -> Result<String> {
+    let mut versions = Vec::new();
+    for name in LIBRARIES {
+        let version = workspace.package(name)?.rust_version.as_ref();
+        let version = version.with_context(|| format!("{name} has no rust-version"))?;
+        versions.push(format!("{}.{}", version.major, version.minor));
+    }
+    versions.dedup();
+    let [version] = versions.as_slice() else {
+        let message = format!("the libraries promise different Rust versions: {versions:?}");
+        return Err(Fault::new(Reason::Failed, message).into());
+    };
+    Ok(version.clone())
+}
+
+fn builds(workspace: &Workspace, rust: &OldRust, shell: Shell) -> Result<()> {
+    let others = rust.targets.iter().map(Some);
+    for target in others.chain([None]) {
+        for features in FEATURES {
+            libraries(workspace, rust, "build")?
+                .args(features.iter().copied())
+                .args(target.map(|target| format!("--target={target}")))
+                .require(shell)?;
+        }
+    }
+    Ok(())
+}
+
+fn tests(workspace: &Workspace, rust: &OldRust, shell: Shell) -> Result<Captured> {
+    let features = features_under_test(workspace)?;
+    let captured = libraries(workspace, rust, "test")?
+        .args(["--no-fail-fast", "--lib", "--tests", "--features"])
+        .arg(features.join(","))
+        .args(["--", "--skip", TEXT_TEST])
+        .capture(shell)?;
+    let ran = host::count(&captured.stdout).passed > 0;
+    ensure!(
+        ran || !captured.status.success(),
+        "no test of the libraries ran"
+    );
+    Ok(captured)
+}
+
+/// Returns `CRATE/FEATURE` for all features of the libraries but `defmt`, which needs a logger to link.
+pub(crate) fn features_under_test(workspace: &Workspace) -> Result<Vec<String>> {
+    let mut features = Vec::new();
+    for name in LIBRARIES {
+        let of_package = workspace.package(name)?.features.keys();
+        features.extend(
+            of_package
+                .filter(|feature| !["default", "defmt"].contains(&feature.as_str()))
+                .map(|feature| format!("{name}/{feature}")),
+        );
+    }
+    Ok(features)
+}
+
+/// Returns the call for all libraries.
+fn libraries(workspace: &Workspace, rust: &OldRust, subcommand: &str) -> Result<Cmd> {
+    let target = workspace.target.join("old-rust/build");
+    let packages = LIBRARIES.iter().flat_map(|name| ["--package", name]);
+    Ok(rust
+        .cargo(&workspace.root, &target, subcommand)?
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .arg("--locked")
+        .args(packages))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_libraries_promise_one_version() {
+        let version = promised(&Workspace::this().unwrap()).unwrap();
+        assert!(version.starts_with("1."), "{version}");
+    }
+
+    #[test]
+    fn tests_run_with_each_feature_that_links() {
+        let features = features_under_test(&Workspace::this().unwrap()).unwrap();
+        assert!(
+            features.contains(&"rar-payload/unverified".to_owned()),
+            "{features:?}"
+        );
+        assert!(!features.iter().any(|feature| feature.ends_with("defmt")));
+    }
+}
