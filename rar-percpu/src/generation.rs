@@ -99,8 +99,9 @@ impl FlushGeneration {
         self.requested.load(Ordering::Acquire) & DEMOTED != 0
     }
 
-    /// Returns the number of the newest request.
-    pub(crate) fn newest(&self) -> Ticket {
+    /// Returns the number of the newest request, for who only watches: an initiator waits for its own ticket.
+    #[must_use]
+    pub fn newest(&self) -> Ticket {
         Ticket(self.requested.load(Ordering::Acquire) >> NUMBER_SHIFT)
     }
 
