@@ -191,6 +191,15 @@ impl<const WORDS: usize> Drop for Claimed<'_, WORDS> {
 impl<const WORDS: usize> Posted<'_, WORDS> {
     /// Reads the bytes of the CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
     pub fn look(&mut self) -> bool {
+        self.look_once();
+        // A byte that another's flush has armed anew may have hidden the answer.
+        while !self.open.is_empty() && self.forget_slots_taken_over() {
+            self.look_once();
+        }
+        self.open.is_empty()
+    }
+
+    fn look_once(&mut self) {
         let (domain, claims) = (self.domain, &self.claims);
         self.open.retain(|cpu| {
             domain.cpu(cpu).is_some_and(|state| {
@@ -199,10 +208,6 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
                     .any(|slot| state.vector().load(slot).state() != Ok(ActionState::Success))
             })
         });
-        if !self.open.is_empty() {
-            self.forget_slots_taken_over();
-        }
-        self.open.is_empty()
     }
 
     /// Returns the CPUs that were not seen to have answered every entry with SUCCESS when [`look`](Self::look) ran last.
@@ -252,9 +257,9 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
         quarantined
     }
 
-    /// A slot is taken over only after every CPU has answered with SUCCESS.
+    /// A slot is taken over only after every CPU has answered with SUCCESS. Returns whether one was.
     #[cold]
-    fn forget_slots_taken_over(&mut self) {
+    fn forget_slots_taken_over(&mut self) -> bool {
         let slots = self.domain.slots();
         let mut kept = Claims::NONE;
         for claim in self.claims.iter().filter(|claim| slots.is_owned(claim)) {
@@ -263,7 +268,9 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
         if kept.len == 0 {
             self.open.clear();
         }
+        let is_fewer = kept.len < self.claims.len;
         self.claims = kept;
+        is_fewer
     }
 }
 

@@ -106,8 +106,9 @@ impl FlushGeneration {
         self.requested.load(Ordering::Acquire) & (DEMOTED | DISTRUSTED) == DEMOTED
     }
 
-    /// Returns the number of the newest request.
-    pub(crate) fn newest(&self) -> Ticket {
+    /// Returns the number of the newest request, for who only watches: an initiator waits for its own ticket.
+    #[must_use]
+    pub fn newest(&self) -> Ticket {
         Ticket(self.requested.load(Ordering::Acquire) >> NUMBER_SHIFT)
     }
 

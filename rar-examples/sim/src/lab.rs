@@ -16,7 +16,7 @@ use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, PinnedCpu};
 use rar_regs::{Detection, RarSupport};
-use rar_shootdown::{Machine as _, Policy, Shootdown, Ticks};
+use rar_shootdown::{Instant, LazySkip, Machine as _, Policy, Shootdown};
 use rar_suite::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Page, PageFault, Reach, Record,
     Register, Space, StoreKind, Suite, Units, UserMode, Witness,
@@ -24,7 +24,7 @@ use rar_suite::{
 
 use self::user::Spin;
 use crate::defects::DriverDefect;
-use crate::machine::{Backend, Config, Cpu, Machine, Member, Registers, Vector, lock};
+use crate::machine::{Backend, Config, Cpu, Machine, Member, Registers, STEP, Vector, lock, steps};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
 
@@ -51,13 +51,18 @@ const TABLES_OF_ONE_SPACE: u64 = 0x10_000;
 const TICKS_PER_MILLISECOND: u64 = 10;
 
 /// Bounds for a clock that counts steps per CPU: only a CPU that does not answer reaches them.
-pub const STEPS: Policy = Policy {
-    answer: 2_000,
-    fallback: 10_000,
-    slot: 2_000,
-    resignal: None,
-    operations: Policy::MAX_OPERATIONS,
+pub const STEPS: Policy = {
+    let mut policy = Policy::new();
+    policy.answer_timeout = steps(2_000);
+    policy.fallback_timeout = steps(10_000);
+    policy.slot_timeout = steps(2_000);
+    policy.resignal_after = None;
+    policy.lazy = LazySkip::LOWER_HALF;
+    policy
 };
+
+/// The shootdown under test.
+pub type SimShootdown<'m> = Shootdown<&'m Boundary<'m>>;
 
 /// Returns the configuration of a machine for the suite, of honest units with IGNORE_IF.
 #[must_use]
@@ -77,7 +82,7 @@ pub struct GivenUp(pub String);
 pub struct SimLab<'m> {
     suite: &'m Suite,
     boundary: &'m Boundary<'m>,
-    shootdown: Shootdown<'m, Boundary<'m>>,
+    shootdown: &'m SimShootdown<'m>,
     support: Option<RarSupport>,
     members: Vec<Mutex<Option<Member<'m, TLB>>>>,
     /// For each space: which of its two page tables is in use.
@@ -89,22 +94,22 @@ pub struct SimLab<'m> {
 }
 
 impl<'m> SimLab<'m> {
-    /// Returns a laboratory on a machine whose CPUs are registered. `emit` takes the records.
+    /// Returns a laboratory on a machine whose CPUs are registered with the domain of the shootdown. `emit` takes the records.
     #[must_use]
     pub fn new(
         suite: &'m Suite,
         boundary: &'m Boundary<'m>,
         support: Option<RarSupport>,
-        policy: Policy,
+        shootdown: &'m SimShootdown<'m>,
         emit: &'m (dyn Fn(&Record<'_>) + Sync),
     ) -> Self {
         let machine = boundary.machine;
-        let entries = support.map_or(SOFTWARE_ENTRIES, |support| usize::from(support.entries()));
-        let slots = boundary.slots(entries);
+        let entries = support.map_or(64, |support| support.entries());
+        shootdown.domain().limit_entries(boundary.slots(entries));
         let lab = Self {
             suite,
             boundary,
-            shootdown: Shootdown::new(boundary, machine.domain(), slots, policy),
+            shootdown,
             support,
             members: (0..machine.cpus()).map(|_| Mutex::new(None)).collect(),
             in_use: [AtomicU64::new(0), AtomicU64::new(0)],
@@ -239,10 +244,10 @@ fn leaf(mapping: Option<Mapping>) -> u64 {
 }
 
 impl<'m> Lab for SimLab<'m> {
-    type Machine = Boundary<'m>;
+    type Machine = &'m Boundary<'m>;
 
-    fn shootdown(&self) -> &Shootdown<'_, Self::Machine> {
-        &self.shootdown
+    fn shootdown(&self) -> &SimShootdown<'m> {
+        self.shootdown
     }
 
     fn witness(&self) -> &Witness {
@@ -275,8 +280,12 @@ impl<'m> Lab for SimLab<'m> {
         pinned(self.me())
     }
 
-    fn now(&self) -> Ticks {
+    fn now(&self) -> Instant {
         self.machine().now()
+    }
+
+    fn ticks(&self) -> u64 {
+        self.now().as_nanos() / u64::from(STEP.subsec_nanos())
     }
 
     fn ticks_per_millisecond(&self) -> u64 {
@@ -390,7 +399,7 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn wake(&self, cpu: CpuId) {
-        self.machine().send(cpu.get(), Vector::Wake);
+        self.machine().interrupt(cpu.get(), Vector::Wake);
     }
 
     fn has_nmi(&self) -> bool {
@@ -398,7 +407,7 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn send_nmi(&self, cpu: CpuId) {
-        self.machine().send(cpu.get(), Vector::Nmi);
+        self.machine().interrupt(cpu.get(), Vector::Nmi);
     }
 
     fn interrupt_self(&self) {
@@ -413,7 +422,7 @@ impl<'m> Lab for SimLab<'m> {
         let deaf_to: &[Vector] = match hearing {
             Hearing::Both => &[],
             Hearing::FallbackOnly => &[Vector::Signal],
-            Hearing::None => &[Vector::Signal, Vector::Fallback],
+            Hearing::None => &[Vector::Signal, Vector::Fallback, Vector::Nmi],
         };
         self.machine().set_deaf_to(self.me(), deaf_to);
     }
@@ -431,6 +440,15 @@ impl<'m> Lab for SimLab<'m> {
         match self.machine().join(me, self.support_seen_by(me)) {
             Ok(member) => *lock(self.member(me)) = Some(member),
             Err(error) => self.give_up(format_args!("CPU {me} does not come online: {error}")),
+        }
+    }
+
+    fn verify_unit(&self) {
+        let me = self.me();
+        if let Some(Member::Microcode(unit)) = &*lock(self.member(me))
+            && let Err(error) = unit.verify(&self.pin(), self.boundary)
+        {
+            self.give_up(format_args!("CPU {me} cannot verify its unit: {error}"));
         }
     }
 

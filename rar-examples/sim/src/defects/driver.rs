@@ -85,7 +85,7 @@ impl DriverDefect {
     }
 
     /// Leaves out targets that the signal does not reach in time.
-    pub(crate) fn choose_targets<const WORDS: usize>(self, targets: &mut CpuSet<WORDS>) {
+    pub(crate) fn choose_targets(self, targets: &mut CpuSet) {
         match self {
             Self::SignalBeforeArm => *targets = CpuSet::new(),
             Self::LastTargetNotSignalled => {
@@ -98,7 +98,7 @@ impl DriverDefect {
     }
 
     /// Returns how many slots the driver uses of those that it could.
-    pub(crate) fn slots(self, entries: usize) -> usize {
+    pub(crate) fn slots(self, entries: u8) -> u8 {
         match self {
             Self::SixSlots => entries.min(6),
             _ => entries,

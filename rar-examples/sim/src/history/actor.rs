@@ -1,21 +1,25 @@
 //! One CPU of a history: it carries out its part, operation by operation.
 
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_payload::{PageRange, PageSize, Request, TableOwner};
 use rar_percpu::fake::pinned;
-use rar_percpu::{AtomicCpuSet, CpuId, CpuSet, Domain, LocalTlb as _};
+use rar_percpu::{
+    AtomicCpuSet, CpuId, CpuSet, DEFAULT_WORDS, Domain, LifeCycleError, LocalTlb as _,
+};
 use rar_regs::RarSupport;
-use rar_shootdown::{Everyone, Machine as _, Shootdown, TargetSet};
+use rar_shootdown::{AllOnline, Machine as _, Pending, Shootdown, TargetSet};
 
 use super::layout::{KERNEL_PAGES, PAGES, Slot, region_address};
 use super::op::{Op, Reset};
 use super::try_lock::Held;
 use super::world::World;
-use crate::machine::{Machine, Member, Vector};
+use crate::machine::{Machine, Member, Vector, lock};
 use crate::page_tables::Entry;
-use crate::schedule::step;
+use crate::schedule::{alone, step};
 
 /// How many translations a CPU of a history caches: all that it can meet, so that nothing stale is evicted.
 pub const TLB: usize = 128;
@@ -27,10 +31,26 @@ const KEEP: u64 = 1 << 63;
 pub(crate) struct Stage<'m> {
     pub(crate) world: &'m World<'m>,
     pub(crate) machine: &'m Machine<'m, TLB>,
-    pub(crate) shootdown: &'m Shootdown<'m, Machine<'m, TLB>>,
+    pub(crate) shootdown: &'m SimShootdown<'m>,
     pub(crate) support: Option<RarSupport>,
     pub(crate) counts: Counts,
+    /// Flushes that nobody waits for at this moment.
+    pub(crate) queue: Mutex<Vec<ManuallyDrop<Flight<'m>>>>,
 }
+
+/// The driver of a history.
+pub type SimShootdown<'m> = Shootdown<&'m Machine<'m, TLB>>;
+
+/// A flush in flight that owns frames.
+pub(crate) struct Flight<'m> {
+    pending: Pending<'m, &'m Machine<'m, TLB>, Vec<u64>, DEFAULT_WORDS>,
+    name: &'static str,
+    /// Who started it.
+    cpu: u32,
+}
+
+/// How often a flush is waited for until it counts as one that never ends.
+const WAITS: usize = 40;
 
 /// How often things happened.
 #[derive(Debug, Default)]
@@ -44,7 +64,17 @@ pub(crate) struct Counts {
     pub(crate) skipped: AtomicU64,
     /// Flushes from an interrupt whose CPU held slots.
     pub(crate) nested: AtomicU64,
-    /// Ends of a deferral that flushed, since somebody had left the CPU alone.
+    /// Claims that found no free slot, and took over one that served nobody any more.
+    pub(crate) taken_over: AtomicU64,
+    /// Flushes that were ended by another CPU than the one that started them.
+    pub(crate) ended_elsewhere: AtomicU64,
+    /// Flushes whose value was forgotten.
+    pub(crate) forgotten: AtomicU64,
+    /// Flushes that never ended.
+    pub(crate) stuck: AtomicU64,
+    /// CPUs that were declared dead.
+    pub(crate) dead: AtomicU64,
+    /// Ends of lazy mode that flushed, since somebody had skipped the CPU.
     pub(crate) made_up: AtomicU64,
     /// CPUs that have done their part.
     done: AtomicU64,
@@ -64,7 +94,7 @@ pub(crate) struct Actor<'m> {
 struct Either<'a>(&'a AtomicCpuSet, &'a AtomicCpuSet);
 
 impl TargetSet for Either<'_> {
-    fn snapshot(&self, _: &Domain<'_>) -> CpuSet {
+    fn snapshot(&self, _: &Domain) -> CpuSet {
         let mut both = self.0.snapshot();
         for cpu in self.1.snapshot().iter() {
             let _fits = both.insert(cpu);
@@ -76,8 +106,7 @@ impl TargetSet for Either<'_> {
 /// Remaps a global page: what the handler of the own interrupt does on each CPU.
 pub(crate) fn on_own_interrupt(stage: &Stage<'_>, cpu: u32) {
     let page = u8::try_from(cpu % u32::from(KERNEL_PAGES)).unwrap_or(0);
-    let state = stage.shootdown.domain().cpu(CpuId::new(cpu));
-    if state.is_some_and(|state| state.slots_held().load(Ordering::Relaxed) > 0) {
+    if stage.shootdown.domain().holds_slots(CpuId::new(cpu)) {
         count(&stage.counts.nested);
     }
     stage.remap(
@@ -91,7 +120,7 @@ fn count(events: &AtomicU64) {
     events.fetch_add(1, Ordering::Relaxed);
 }
 
-impl Stage<'_> {
+impl<'m> Stage<'m> {
     /// Returns what names a slot to the driver.
     fn request(&self, space: u8, first: Slot, count: u8) -> Option<Request> {
         let size = match first.size() {
@@ -116,23 +145,110 @@ impl Stage<'_> {
         requests: &[Request],
         targets: &impl TargetSet,
         gone: &[u64],
-        name: &str,
+        name: &'static str,
     ) -> bool {
+        let flight = self.start(cpu, requests, targets, gone.to_vec(), name);
+        self.wait(cpu, flight)
+    }
+
+    fn start(
+        &self,
+        cpu: u32,
+        requests: &[Request],
+        targets: &impl TargetSet,
+        gone: Vec<u64>,
+        name: &'static str,
+    ) -> Flight<'m> {
         count(&self.counts.flushes);
-        let me = pinned(cpu);
-        let flushed = self.shootdown.flush(&me, requests, targets);
-        self.end(flushed.is_ok(), gone, name)
+        let pending = self.shootdown.start(&pinned(cpu), requests, targets, gone);
+        Flight { pending, name, cpu }
+    }
+
+    /// Waits once; a flush that does not end is queued. Returns whether it ended.
+    fn wait(&self, cpu: u32, flight: Flight<'m>) -> bool {
+        let Flight {
+            pending,
+            name,
+            cpu: starter,
+        } = flight;
+        match pending.wait(&pinned(cpu)) {
+            Ok(gone) => {
+                self.free(&gone, name);
+                true
+            }
+            Err(late) => {
+                count(&self.counts.errors);
+                self.queue(Flight {
+                    pending: late.pending,
+                    name,
+                    cpu: starter,
+                });
+                false
+            }
+        }
+    }
+
+    fn queue(&self, flight: Flight<'m>) {
+        lock(&self.queue).push(ManuallyDrop::new(flight));
+    }
+
+    fn take_from_queue(&self) -> Option<Flight<'m>> {
+        let mut queue = lock(&self.queue);
+        let oldest = (!queue.is_empty()).then(|| queue.remove(0));
+        oldest.map(ManuallyDrop::into_inner)
+    }
+
+    /// Looks once at the oldest flush of the queue.
+    fn poll(&self, cpu: u32) {
+        let Some(Flight {
+            pending,
+            name,
+            cpu: starter,
+        }) = self.take_from_queue()
+        else {
+            return self.skip();
+        };
+        match pending.try_wait(&pinned(cpu)) {
+            Ok(gone) => {
+                if starter != cpu {
+                    count(&self.counts.ended_elsewhere);
+                }
+                self.free(&gone, name);
+            }
+            Err(pending) => self.queue(Flight {
+                pending,
+                name,
+                cpu: starter,
+            }),
+        }
+    }
+
+    /// Ends every flush of the queue: by now all CPUs hear.
+    fn empty_queue(&self, cpu: u32) {
+        while let Some(Flight {
+            mut pending, name, ..
+        }) = self.take_from_queue()
+        {
+            for wait in 0.. {
+                match pending.wait(&pinned(cpu)) {
+                    Ok(gone) => {
+                        self.free(&gone, name);
+                        break;
+                    }
+                    Err(_) if wait == WAITS => {
+                        count(&self.counts.stuck);
+                        break;
+                    }
+                    Err(late) => pending = late.pending,
+                }
+            }
+        }
     }
 
     /// After a flush that returned, what is gone is free.
-    fn end(&self, returned: bool, gone: &[u64], name: &str) -> bool {
-        if returned {
-            gone.iter()
-                .for_each(|frame| self.world.oracle.frees(*frame, name));
-        } else {
-            count(&self.counts.errors);
-        }
-        returned
+    fn free(&self, gone: &[u64], name: &'static str) {
+        gone.iter()
+            .for_each(|frame| self.world.oracle.frees(*frame, name));
     }
 
     fn skip(&self) {
@@ -151,7 +267,7 @@ impl Stage<'_> {
     }
 
     /// Points slots elsewhere, each of one space, under one flush.
-    fn remap(&self, cpu: u32, slots: &[(u8, Slot)], name: &str) {
+    fn remap(&self, cpu: u32, slots: &[(u8, Slot)], name: &'static str) {
         let world = self.world;
         let lock = |(space, slot): &(u8, Slot)| match slot {
             Slot::Kernel { .. } => world.kernel_lock.shared(),
@@ -182,14 +298,14 @@ impl Stage<'_> {
         slots: &[(u8, Slot)],
         requests: &[Request],
         gone: &[u64],
-        name: &str,
+        name: &'static str,
     ) -> bool {
         let global = |(_, slot): &(u8, Slot)| matches!(slot, Slot::Kernel { .. });
         let (Some((first, _)), Some((last, _))) = (slots.first(), slots.last()) else {
             return true;
         };
         if slots.iter().any(global) {
-            return self.flush(cpu, requests, &Everyone, gone, name);
+            return self.flush(cpu, requests, &AllOnline, gone, name);
         }
         let (first, last) = (self.world.space(*first), self.world.space(*last));
         self.flush(cpu, requests, &Either(&first.cpus, &last.cpus), gone, name)
@@ -215,6 +331,7 @@ impl<'m> Actor<'m> {
         ops.for_each(|op| self.act(op));
         // From the first meeting on nobody sends an interrupt that flushes; at the second all have handled those they got.
         self.meet(&self.stage.counts.done);
+        self.stage.empty_queue(self.cpu);
         while self.machine().cpu(self.cpu).interrupt_waits() {
             self.machine().relax();
         }
@@ -291,16 +408,28 @@ impl<'m> Actor<'m> {
                 stage.flush(
                     cpu,
                     &[request],
-                    &Everyone,
+                    &AllOnline,
                     &gone,
                     "a flush of the kernel's freed table",
                 );
             }
-            Op::Abandon { space, slot } => self.abandon(space, slot),
+            Op::Abandon { space, slot } => drop(self.start_one(space, slot)),
+            Op::Forget { space, slot } => {
+                if let Some(flight) = self.start_one(space, slot) {
+                    count(&stage.counts.forgotten);
+                    std::mem::forget(flight);
+                }
+            }
+            Op::Queue { space, slot } => self.remap_later(space, slot),
+            Op::Poll => stage.poll(cpu),
+            Op::Hold { slots, moments } => self.hold(slots, moments),
+            Op::Deaf { moments, silent } => self.be_deaf(moments, silent),
+            Op::Verify => self.verify(),
+            Op::Die { moments } => self.die(moments),
             Op::Switch { space } => self.enter(space),
             Op::SwitchAndForget { space } => self.switch_and_forget(space),
             Op::Idle { moments, halted } => {
-                self.defer();
+                self.enter_lazy();
                 if halted {
                     machine.halt_for(cpu, moments);
                 } else {
@@ -308,47 +437,164 @@ impl<'m> Actor<'m> {
                     let pages = (0..moments).map(|moment| moment % KERNEL_PAGES);
                     pages.for_each(|page| self.touch(Slot::Kernel { page }, false));
                 }
-                self.resume();
+                self.leave_lazy();
             }
             Op::Guest { moments, deferred } => {
                 if deferred {
-                    self.defer();
+                    self.enter_guest();
                 }
                 machine.cpu(cpu).set_guest(true);
                 self.wait(moments);
                 machine.cpu(cpu).set_guest(false);
                 if deferred {
-                    self.resume();
+                    self.leave_lazy();
                 }
             }
             Op::InterruptsOff { moments } => {
-                let all: Vec<_> = Slot::all().collect();
                 machine.cpu(cpu).set_interrupts(false);
-                for slot in all.iter().cycle().take(usize::from(moments)) {
-                    self.touch(*slot, false);
-                }
+                self.touch_some(moments);
                 machine.cpu(cpu).set_interrupts(true);
             }
             Op::Unplug { moments, reset } => self.unplug(moments, reset),
             Op::Interrupt { target } => {
-                machine.send(u32::from(target) % machine.cpus(), Vector::Own);
+                machine.interrupt(u32::from(target) % machine.cpus(), Vector::Own);
             }
         }
     }
 
-    fn defer(&self) {
-        self.stage.shootdown.domain().defer(&pinned(self.cpu));
+    fn enter_lazy(&self) {
+        let domain = self.stage.shootdown.domain();
+        #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_lazy")]
+        // SAFETY: no memory of the host depends on a simulated translation; that the CPU keeps 1. the oracle judges.
+        unsafe {
+            domain.enter_lazy(&pinned(self.cpu));
+        }
+        self.store_buffer_is_empty();
+    }
+
+    /// Where the kernel cannot say that it runs a guest, it says that it uses no user memory.
+    fn enter_guest(&self) {
+        let domain = self.stage.shootdown.domain();
+        #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_guest")]
+        // SAFETY: as in `enter_lazy`.
+        let entered = unsafe { domain.enter_guest(&pinned(self.cpu)) };
+        match entered {
+            Ok(()) => self.store_buffer_is_empty(),
+            Err(_) => self.enter_lazy(),
+        }
+    }
+
+    /// The locked instruction of the driver does it, which is seen only where accesses are observed.
+    fn store_buffer_is_empty(&self) {
         if cfg!(not(rar_observed)) {
-            // The locked instruction of `defer` does it, which is seen only where accesses are observed.
             self.machine().drain_stores(self.cpu);
         }
     }
 
-    fn resume(&self) {
+    fn leave_lazy(&self) {
         let me = pinned(self.cpu);
-        if self.stage.shootdown.domain().resume(&me, self.machine()) {
+        let domain = self.stage.shootdown.domain();
+        if domain.leave_lazy(&me, self.machine()).flushed {
             count(&self.stage.counts.made_up);
         }
+    }
+
+    fn touch_some(&self, moments: u8) {
+        let all: Vec<_> = Slot::all().collect();
+        for slot in all.iter().cycle().take(usize::from(moments)) {
+            self.touch(*slot, false);
+        }
+    }
+
+    fn remap_later(&self, space: u8, slot: Slot) {
+        let (stage, world) = (self.stage, self.stage.world);
+        let held = match slot {
+            Slot::Kernel { .. } => world.kernel_lock.shared(),
+            _ => world.space(space).lock.shared(),
+        };
+        let (Some(_held), Some(_place), Some(request)) = (
+            held,
+            world.place(space, slot),
+            stage.request(space, slot, 1),
+        ) else {
+            return stage.skip();
+        };
+        let gone: Vec<_> = stage.exchange(space, slot).into_iter().collect();
+        let name = "a flush that was queued";
+        let flight = match slot {
+            Slot::Kernel { .. } => stage.start(self.cpu, &[request], &AllOnline, gone, name),
+            _ => {
+                let targets = &world.space(space).cpus;
+                stage.start(self.cpu, &[request], targets, gone, name)
+            }
+        };
+        stage.queue(flight);
+    }
+
+    fn hold(&self, slots: u8, moments: u8) {
+        let domain = self.stage.shootdown.domain();
+        let (claimed, taken_over) = alone(|| {
+            let (free, _) = domain.free_and_quarantined_slots();
+            let claimed = domain.claim(&pinned(self.cpu), usize::from(slots));
+            let more = claimed.as_ref().map_or(0, |claimed| claimed.len());
+            (claimed, more > free)
+        });
+        if claimed.is_none() {
+            return self.stage.skip();
+        }
+        if taken_over {
+            count(&self.stage.counts.taken_over);
+        }
+        self.wait(moments);
+    }
+
+    fn be_deaf(&self, moments: u8, silent: bool) {
+        let vectors: &[Vector] = if silent {
+            &[Vector::Signal, Vector::Fallback, Vector::Nmi]
+        } else {
+            &[Vector::Signal]
+        };
+        self.machine().set_deaf_to(self.cpu, vectors);
+        self.touch_some(moments);
+        self.machine().set_deaf_to(self.cpu, &[]);
+    }
+
+    fn verify(&self) {
+        let Some(Member::Microcode(unit)) = &*self.member.borrow() else {
+            return self.stage.skip();
+        };
+        if let Err(error) = unit.verify(&pinned(self.cpu), self.machine()) {
+            unreachable!("CPU {} cannot verify its unit: {error}", self.cpu);
+        }
+    }
+
+    fn die(&self, moments: u8) {
+        let (cpu, machine) = (self.cpu, self.machine());
+        let domain = self.stage.shootdown.domain();
+        machine.die_for(cpu, moments);
+        #[expect(unsafe_code, reason = "the kernel's promise of Domain::declare_dead")]
+        // SAFETY: no memory of the host depends on a simulated translation; that the CPU keeps 1. and 2. the oracle judges.
+        unsafe {
+            domain.declare_dead(CpuId::new(cpu));
+        }
+        count(&self.stage.counts.dead);
+        // Another CPU comes up in its place.
+        let me = machine.cpu(cpu);
+        me.set_interrupts(false);
+        me.set_dead(false);
+        machine.load_cr3(cpu, self.stage.world.offline_root);
+        if let Err(error) = machine.register(cpu) {
+            unreachable!("the number of CPU {cpu} is not free: {error}");
+        }
+        let former = self.member.borrow_mut().take();
+        if let Some(left) = former.map(|member| machine.leave(cpu, member))
+            && left != Err(LifeCycleError::Dead(CpuId::new(cpu)))
+        {
+            unreachable!("who drove CPU {cpu} before it died drives it still: {left:?}");
+        }
+        self.come_online();
+        me.set_interrupts(true);
+        self.enter(self.space.get());
     }
 
     fn wait(&self, moments: u8) {
@@ -371,7 +617,7 @@ impl<'m> Actor<'m> {
         &self,
         space: u8,
         slot: Slot,
-        name: &str,
+        name: &'static str,
         change: impl FnOnce(u64) -> Option<u64>,
     ) -> bool {
         let (stage, world) = (self.stage, self.stage.world);
@@ -437,7 +683,7 @@ impl<'m> Actor<'m> {
     }
 
     fn remap_at_once(&self, space: u8, other: u8, region: u8) {
-        let (stage, world, me) = (self.stage, self.stage.world, pinned(self.cpu));
+        let (stage, world) = (self.stage, self.stage.world);
         let (one, two) = (world.space(space), world.space(other));
         let (Some(_held), Some(_other_held)) = (one.lock.shared(), two.lock.shared()) else {
             return stage.skip();
@@ -452,20 +698,18 @@ impl<'m> Actor<'m> {
             let requests: Vec<_> = requests.into_iter().flatten().collect();
             let exchanged = [space, other].map(|space| stage.exchange(space, slot));
             let gone: Vec<_> = exchanged.into_iter().flatten().collect();
-            count(&stage.counts.flushes);
-            stage.shootdown.start(&me, &requests, &targets, gone)
+            let name = "a flush among several at once";
+            stage.start(self.cpu, &requests, &targets, gone, name)
         };
         let pending: Vec<_> = (0..PAGES).map(start).collect();
-        for flush in pending {
-            let waited = flush.wait();
-            let gone = waited.as_deref().unwrap_or_default();
-            stage.end(waited.is_ok(), gone, "a flush among several at once");
+        for flight in pending {
+            stage.wait(self.cpu, flight);
         }
     }
 
     /// Puts something else where a region's table is, flushes what freed tables need, and frees the table and its pages. Without a table
     /// the region gets one.
-    fn change_table(&self, space: u8, region: u8, instead: u64, name: &str) {
+    fn change_table(&self, space: u8, region: u8, instead: u64, name: &'static str) {
         let (stage, own) = (self.stage, self.stage.world.space(space));
         let memory = &self.machine().memory;
         let Some(_held) = own.lock.exclusive() else {
@@ -496,13 +740,15 @@ impl<'m> Actor<'m> {
         self.change_table(space, region, instead, "a flush of another page size");
     }
 
-    fn abandon(&self, space: u8, slot: Slot) {
+    /// Starts a flush that nothing depends on.
+    fn start_one(&self, space: u8, slot: Slot) -> Option<Flight<'m>> {
         let (stage, own) = (self.stage, self.stage.world.space(space));
         let Some(request) = stage.request(space, slot, 1) else {
-            return stage.skip();
+            stage.skip();
+            return None;
         };
-        let me = pinned(self.cpu);
-        drop(stage.shootdown.start(&me, &[request], &own.cpus, ()));
+        let name = "a flush that nobody waits for";
+        Some(stage.start(self.cpu, &[request], &own.cpus, Vec::new(), name))
     }
 
     /// Runs a space from now on. Whoever changes it flushes this CPU, from before it could cache anything.
@@ -528,7 +774,11 @@ impl<'m> Actor<'m> {
                 self.machine().flush_everything(&pinned(self.cpu));
             }
         }
-        old.cpus.remove(CpuId::new(self.cpu));
+        #[expect(unsafe_code, reason = "the kernel's promise of AtomicCpuSet::remove")]
+        // SAFETY: no memory of the host depends on a simulated translation; that the CPU keeps 1. and 2. the oracle judges.
+        unsafe {
+            old.cpus.remove(CpuId::new(self.cpu));
+        }
     }
 
     fn unplug(&self, moments: u8, reset: Reset) {

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
-use rar_shootdown::Statistics;
 use serde::Serialize;
 
 use super::episode::{Ending, Episode, Scheduler};
 use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
+use super::paths::Paths;
 
 /// How long a failing history is cut down.
 const SHRINK_TIME: Duration = Duration::from_secs(20);
@@ -46,12 +46,8 @@ pub struct Summary {
     pub kinds: [u64; Op::KINDS],
     /// Operations that found what they needed taken.
     pub skipped: u64,
-    /// CPUs that had to be asked by the fallback.
-    pub fallbacks: u64,
-    /// FAILURE bytes.
-    pub failures: u64,
-    /// Flushes that found no slot.
-    pub slotless: u64,
+    /// Which ways the driver went.
+    pub paths: Paths,
     /// What the oracle saw.
     pub tally: Tally,
     /// Cache lines that travelled.
@@ -90,6 +86,10 @@ pub enum Problem {
         /// Flushes that returned an error.
         errors: u64,
     },
+    /// Flushes never ended, though every CPU hears.
+    Stuck(u64),
+    /// Slots were lost: they are not free, and wait for nobody.
+    LostSlots(u64),
     /// A unit read or wrote memory that is none of the driver's.
     Strays(u64),
     /// The machine did not come up.
@@ -109,6 +109,8 @@ impl std::fmt::Display for Problem {
                 f,
                 "{fallbacks} CPUs asked by the fallback, {failures} FAILURE bytes, {errors} errors, on a machine that answers"
             ),
+            Self::Stuck(count) => write!(f, "{count} flushes never ended, though every CPU hears"),
+            Self::LostSlots(count) => write!(f, "{count} slots are not free, and wait for no CPU"),
             Self::Strays(count) => write!(f, "a unit left the driver's memory {count} times"),
             Self::BringUp(why) => write!(f, "the machine does not come up: {why}"),
         }
@@ -127,7 +129,8 @@ impl Campaign {
             let seed = self.seed_of(number);
             let mut runner = runner(seed);
             let ops = (self.episode.cpus as usize * OPS_PER_CPU).max(LEAST_OPS);
-            let strategy = History::any(self.episode.cpus, ops, seed);
+            let rough = self.episode.conditions(seed).rough;
+            let strategy = History::any(self.episode.cpus, ops, seed, rough);
             let Ok(tree) = strategy.new_tree(&mut runner) else {
                 unreachable!("no history is filtered out")
             };
@@ -221,6 +224,8 @@ pub fn problem(ended: &Result<Ending, String>) -> Option<Problem> {
             failures: ending.statistics.failures,
             errors: ending.errors,
         }),
+        Ok(ending) if ending.stuck > 0 => Some(Problem::Stuck(ending.stuck)),
+        Ok(ending) if ending.lost_slots > 0 => Some(Problem::LostSlots(ending.lost_slots)),
         Ok(ending) if ending.strays > 0 => Some(Problem::Strays(ending.strays)),
         Ok(_) => None,
     }
@@ -242,12 +247,6 @@ fn runner(seed: u64) -> TestRunner {
 impl Summary {
     /// Adds what one history counted.
     fn add(&mut self, ending: &Ending) {
-        let Statistics {
-            fallbacks,
-            failures,
-            slotless,
-            ..
-        } = ending.statistics;
         let Tally {
             accesses,
             stale_uses,
@@ -264,9 +263,7 @@ impl Summary {
             *sum += done;
         }
         self.skipped += ending.skipped;
-        self.fallbacks += fallbacks;
-        self.failures += failures;
-        self.slotless += slotless;
+        self.paths.add(&ending.paths);
         self.transfers += ending.transfers;
         self.tally.accesses += accesses;
         self.tally.stale_uses += stale_uses;

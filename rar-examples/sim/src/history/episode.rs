@@ -1,20 +1,24 @@
 //! One history on one machine, from power-on to its verdict.
 
 use rar_model::Knobs;
-use rar_percpu::{Domain, PayloadTable, PerCpu};
-use rar_regs::InterruptPolicy;
-use rar_shootdown::{Policy, Shootdown, Statistics};
+use rar_percpu::fake::pinned;
+use rar_percpu::{Domain, SlotIndex};
+use rar_shootdown::{Shootdown, Statistics};
 use rar_suite::Sent;
 
-use super::actor::{Actor, Counts, Stage, TLB, on_own_interrupt};
+use super::actor::{Actor, Counts, SimShootdown, Stage, TLB, on_own_interrupt};
+use super::conditions::Conditions;
 use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
+use super::paths::Paths;
 use super::world::World;
 use crate::machine::{Addressing, Backend, Clock, Config, Machine, Memory};
 use crate::schedule::End;
 
 use std::ops::ControlFlow;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// How the CPUs take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub enum Fallbacks {
     Unexpected,
     /// Nothing: the units are late, or refuse.
     Expected,
+    /// Nothing, and a flush may fail, too: it is waited for again.
+    AndErrors,
 }
 
 /// What a history runs on.
@@ -48,7 +54,9 @@ pub struct Episode {
     /// How the CPUs take turns.
     pub scheduler: Scheduler,
     /// How long a unit may take to answer, in steps per CPU, before the fallback is asked. Threads have ten seconds.
-    pub patience: u64,
+    pub patience: u32,
+    /// Whether histories have different [`Conditions`], by their seeds.
+    pub mixed: bool,
     /// What it means that the fallback was needed.
     pub fallbacks: Fallbacks,
     /// How often, of 256 times that it could, a CPU walks the page tables of some page without being asked.
@@ -76,10 +84,12 @@ pub struct Ending {
     pub skipped: u64,
     /// What the oracle saw.
     pub tally: Tally,
-    /// Flushes from an interrupt whose CPU held slots.
-    pub nested: u64,
-    /// Ends of a deferral that flushed, since somebody had left the CPU alone.
-    pub made_up: u64,
+    /// Which ways the driver went.
+    pub paths: Paths,
+    /// Flushes that never ended.
+    pub stuck: u64,
+    /// Slots that are neither free nor wait for a CPU's answer, though nobody holds them.
+    pub lost_slots: u64,
     /// What the driver counted.
     pub statistics: Statistics,
     /// What the machine saw of it.
@@ -96,33 +106,36 @@ impl Ending {
     /// Whether a flush failed, or needed the fallback where it is unexpected.
     pub(crate) fn needed_help(&self) -> bool {
         let unexpected = self.fallbacks == Fallbacks::Unexpected;
-        self.errors > 0 || unexpected && self.helped() + self.statistics.failures > 0
+        self.errors > 0 && self.fallbacks != Fallbacks::AndErrors
+            || unexpected && self.helped() + self.statistics.failures > 0
     }
 
     /// How often the fallback helped: by the driver's word, or by the machine's, since a driver may forget to count. Flushes without
-    /// a slot interrupt their targets, too.
+    /// a slot, and those of CPUs that are flushed by generation from the start, interrupt their targets, too.
     pub(crate) fn helped(&self) -> u64 {
         let Statistics {
             fallbacks,
             slotless,
+            by_generation,
             ..
         } = self.statistics;
-        fallbacks.max(self.sent.interrupts.saturating_sub(slotless))
+        fallbacks.max(
+            self.sent
+                .interrupts
+                .saturating_sub(slotless + by_generation),
+        )
     }
 }
 
 /// A history that hangs is stopped after so many steps per CPU.
 const MOST_STEPS_PER_CPU: u64 = 500_000;
 /// Long enough that only who never answers is late.
-const PATIENCE: u64 = 20_000;
-/// How often a CPU may look at its unit, at most, before a slow unit answers.
-const SLOWEST: u8 = 24;
-/// Ten seconds in microseconds.
-const REAL_PATIENCE: u64 = 10_000_000;
+const PATIENCE: u32 = 20_000;
+/// For threads.
+const REAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sees the machine before every step, and may end the run.
-pub type Look<'l> =
-    dyn FnMut(&Machine<'_, TLB>, &Shootdown<'_, Machine<'_, TLB>>) -> ControlFlow<()> + 'l;
+pub type Look<'l> = dyn FnMut(&Machine<'_, TLB>, &SimShootdown<'_>) -> ControlFlow<()> + 'l;
 
 /// Begins at a cache line: which words share one must not depend on where a run happens to lie in memory.
 #[repr(align(64))]
@@ -139,6 +152,7 @@ impl Episode {
             addressing: Addressing::Physical,
             scheduler: Scheduler::Deterministic,
             patience: PATIENCE,
+            mixed: false,
             fallbacks: Fallbacks::Unexpected,
             speculation: 32,
             most_steps: MOST_STEPS_PER_CPU * u64::from(cpus),
@@ -160,23 +174,25 @@ impl Episode {
     ///
     /// As [`run`](Self::run).
     pub fn run_watched(&self, history: &History, look: &mut Look<'_>) -> Result<Ending, String> {
-        let table = PayloadTable::new();
-        let cpus: Vec<_> = (0..self.cpus).map(|_| PerCpu::new()).collect();
-        let OwnLines(domain) = &OwnLines(Domain::new(&table, &cpus));
+        let conditions = self.conditions(history.seed);
         let memory = Memory::default();
         let world = World::new(&memory);
-        let machine: Machine<'_, TLB> =
-            Machine::with_memory(domain, &world, self.config(history.seed), memory);
-        machine.register_cpus().map_err(|error| error.to_string())?;
+        let config = self.config(history.seed, &conditions);
+        let machine: Machine<'_, TLB> = Machine::with_memory(&world, config, memory);
+        let OwnLines(shootdown) = &OwnLines(Shootdown::new(&machine, conditions.policy));
+        let domain = shootdown.domain();
+        machine
+            .register_cpus(domain)
+            .map_err(|error| error.to_string())?;
         let support = machine.detect().map_err(|error| error.to_string())?;
-        let entries = support.map_or(64, |support| usize::from(support.entries()));
-        let shootdown = Shootdown::new(&machine, domain, entries, self.policy());
+        domain.limit_entries(conditions.entries);
         let stage = Stage {
             world: &world,
             machine: &machine,
-            shootdown: &shootdown,
+            shootdown,
             support,
             counts: Counts::default(),
+            queue: Mutex::default(),
         };
         let handler = |cpu| on_own_interrupt(&stage, cpu);
         let _first = world.handler.set(&handler);
@@ -190,7 +206,7 @@ impl Episode {
             Scheduler::Deterministic => machine.run(history.seed, &body, &mut |steps| {
                 steps < self.most_steps
                     && !world.oracle.has_violation()
-                    && look(&machine, &shootdown).is_continue()
+                    && look(&machine, shootdown).is_continue()
             }),
             Scheduler::Threads => {
                 machine.run_threads(&body);
@@ -202,6 +218,25 @@ impl Episode {
             End::Stopped(steps) => (false, steps),
         };
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = &stage.counts;
+        let statistics = shootdown.statistics();
+        let mut paths = Paths {
+            promotions: machine.promotions(),
+            taken_over: get(&counts.taken_over),
+            ended_elsewhere: get(&counts.ended_elsewhere),
+            forgotten: get(&counts.forgotten),
+            dead: get(&counts.dead),
+            made_up: get(&counts.made_up),
+            nested: get(&counts.nested),
+            ..Paths::default()
+        };
+        paths.count(&statistics);
+        let forgotten = paths.forgotten * SLOTS_OF_A_FLUSH;
+        let lost_slots = if complete {
+            lost_slots(domain).saturating_sub(forgotten)
+        } else {
+            0
+        };
         Ok(Ending {
             violation: world.oracle.violation(),
             complete,
@@ -211,35 +246,37 @@ impl Episode {
             kinds: stage.counts.kinds.each_ref().map(get),
             skipped: get(&stage.counts.skipped),
             tally: world.oracle.tally(),
-            nested: get(&stage.counts.nested),
-            made_up: get(&stage.counts.made_up),
-            fallbacks: self.fallbacks,
-            statistics: shootdown.statistics(),
+            paths,
+            stuck: get(&counts.stuck),
+            lost_slots,
+            fallbacks: conditions.fallbacks,
+            statistics,
             sent: machine.witness().sent(),
             transfers: machine.meter().transfers(),
-            strays: machine.driver.strays(),
+            strays: machine.driver().strays(),
         })
     }
 
-    /// Every second history has units that take their time, each its own: who does not wait for them is seen only then.
-    fn units(&self, seed: u64) -> Vec<Knobs> {
-        let mut choice = fastrand::Rng::with_seed(seed);
-        let mut unit = || {
-            let mut knobs = self.knobs;
-            if knobs.faults.delay == 0 && seed % 2 == 1 {
-                knobs.faults.delay = choice.u8(..SLOWEST);
-            }
-            knobs
-        };
-        (0..self.cpus).map(|_| unit()).collect()
+    /// Returns what a history of this seed runs under.
+    #[must_use]
+    pub fn conditions(&self, seed: u64) -> Conditions {
+        let mut conditions = Conditions::of(self, seed);
+        if self.scheduler == Scheduler::Threads {
+            let policy = &mut conditions.policy;
+            policy.answer_timeout = REAL_PATIENCE;
+            policy.fallback_timeout = REAL_PATIENCE;
+            policy.slot_timeout = REAL_PATIENCE;
+        }
+        conditions
     }
 
-    fn config(&self, seed: u64) -> Config {
+    fn config(&self, seed: u64, conditions: &Conditions) -> Config {
         Config {
             backend: self.backend,
-            knobs: self.units(seed),
+            knobs: conditions.knobs.clone(),
             addressing: self.addressing,
-            interrupts: InterruptPolicy::IgnoreIf,
+            interrupts: conditions.interrupts,
+            nmi: conditions.nmi,
             clock: match self.scheduler {
                 Scheduler::Deterministic => Clock::Steps,
                 Scheduler::Threads => Clock::Time,
@@ -249,20 +286,25 @@ impl Episode {
             ..Config::new(self.cpus)
         }
     }
+}
 
-    fn policy(&self) -> Policy {
-        let (answer, patience) = match self.scheduler {
-            Scheduler::Deterministic => (self.patience, PATIENCE),
-            Scheduler::Threads => (REAL_PATIENCE, REAL_PATIENCE),
-        };
-        Policy {
-            answer,
-            fallback: patience,
-            slot: patience,
-            resignal: None,
-            operations: Policy::MAX_OPERATIONS,
-        }
+/// How many slots one flush owns at most.
+const SLOTS_OF_A_FLUSH: u64 = 4;
+
+/// Returns how many slots cannot be claimed, but for those that a CPU has not answered. Only while no flush is in flight.
+fn lost_slots(domain: &Domain) -> u64 {
+    let cpu = pinned(0);
+    let mut claims = Vec::new();
+    while let Some(claimed) = domain.claim(&cpu, 1) {
+        claims.push(claimed);
     }
+    let is_open = |slot: &SlotIndex| {
+        let online = domain.online();
+        let mut cpus = online.iter().filter_map(|cpu| domain.cpu(cpu));
+        cpus.any(|state| !state.vector().load(*slot).is_final())
+    };
+    let open = SlotIndex::first(domain.entries()).filter(is_open).count();
+    (domain.entries() - claims.len()).saturating_sub(open) as u64
 }
 
 /// The part of each CPU, in its own order.

@@ -92,6 +92,43 @@ pub enum Op {
         /// Which page.
         slot: Slot,
     },
+    /// Starts a flush, and forgets its value: what that owned is leaked, and its slots stay posted.
+    Forget {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
+    /// Points a page elsewhere, and puts the flush into a queue, from which any CPU may end it.
+    Queue {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
+    /// Looks once at a flush of the queue, and frees what it owned if it has ended.
+    Poll,
+    /// Owns free slots for a while, and posts nothing.
+    Hold {
+        /// How many.
+        slots: u8,
+        /// For how many moments.
+        moments: u8,
+    },
+    /// Does not hear the signal for a while, accessing pages; nor interrupts and NMIs if `silent`.
+    Deaf {
+        /// For how many moments.
+        moments: u8,
+        /// Hears nothing at all.
+        silent: bool,
+    },
+    /// Has its RAR unit checked.
+    Verify,
+    /// Dies, is declared dead, and another CPU with its number is brought up.
+    Die {
+        /// For how many moments.
+        moments: u8,
+    },
     /// Runs another space from now on, keeping what is cached.
     Switch {
         /// The space.
@@ -137,7 +174,7 @@ pub enum Op {
 
 impl Op {
     /// How many kinds of operations there are.
-    pub const KINDS: usize = 19;
+    pub const KINDS: usize = 26;
 
     /// Returns the number of its kind, below [`KINDS`](Self::KINDS).
     pub(crate) const fn kind(&self) -> usize {
@@ -161,6 +198,13 @@ impl Op {
             Self::InterruptsOff { .. } => 16,
             Self::Unplug { .. } => 17,
             Self::Interrupt { .. } => 18,
+            Self::Forget { .. } => 19,
+            Self::Queue { .. } => 20,
+            Self::Poll => 21,
+            Self::Hold { .. } => 22,
+            Self::Deaf { .. } => 23,
+            Self::Verify => 24,
+            Self::Die { .. } => 25,
         }
     }
 }
@@ -186,11 +230,28 @@ pub struct History {
 }
 
 impl History {
-    /// Returns random histories of up to so many operations on so many CPUs.
-    pub(crate) fn any(cpus: u32, ops: usize, seed: u64) -> impl Strategy<Value = Self> {
+    /// Returns random histories of up to so many operations on so many CPUs, with what CPUs do in bad times if asked.
+    pub(crate) fn any(cpus: u32, ops: usize, seed: u64, rough: bool) -> BoxedStrategy<Self> {
         let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
-        vec((0..cpus, op()), 0..=ops).prop_map(move |ops| Self { seed, ops })
+        let op = if rough {
+            prop_oneof![4 => op(), 1 => rough_op()].boxed()
+        } else {
+            op().boxed()
+        };
+        vec((0..cpus, op), 0..=ops)
+            .prop_map(move |ops| Self { seed, ops })
+            .boxed()
     }
+}
+
+/// What needs CPUs that may be late.
+fn rough_op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (any::<u8>(), any::<bool>()).prop_map(|(moments, silent)| Op::Deaf { moments, silent }),
+        2 => any::<u8>().prop_map(|moments| Op::InterruptsOff { moments }),
+        2 => Just(Op::Verify),
+        2 => (0..40_u8).prop_map(|moments| Op::Die { moments }),
+    ]
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -212,6 +273,10 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (space(), region()).prop_map(|(space, region)| Op::Collapse { space, region }),
         1 => Just(Op::FreeKernelTable),
         1 => (space(), slot()).prop_map(|(space, slot)| Op::Abandon { space, slot }),
+        1 => (space(), slot()).prop_map(|(space, slot)| Op::Forget { space, slot }),
+        3 => (space(), slot()).prop_map(|(space, slot)| Op::Queue { space, slot }),
+        3 => Just(Op::Poll),
+        2 => (1..=4_u8, 0..20_u8).prop_map(|(slots, moments)| Op::Hold { slots, moments }),
         4 => space().prop_map(|space| Op::Switch { space }),
         3 => space().prop_map(|space| Op::SwitchAndForget { space }),
         3 => (0..50_u8, any::<bool>()).prop_map(|(moments, halted)| Op::Idle { moments, halted }),

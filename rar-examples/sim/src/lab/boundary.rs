@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use rar_payload::Operation;
-use rar_percpu::{ActionState, CpuSet, LocalTlb, PinnedCpu, SlotIndex, Unsupported};
-use rar_shootdown::Ticks;
+use rar_percpu::{ActionState, CpuSet, Domain, LocalTlb, PinnedCpu, SlotIndex, Unsupported};
+use rar_shootdown::{Instant, Message, NotSent};
 
 use super::TLB;
 use crate::defects::DriverDefect;
@@ -43,7 +43,7 @@ impl<'m> Boundary<'m> {
     }
 
     /// Returns how many slots the driver uses where units and table have so many.
-    pub(super) fn slots(&self, entries: usize) -> usize {
+    pub(super) fn slots(&self, entries: u8) -> u8 {
         self.defect.map_or(entries, |defect| defect.slots(entries))
     }
 
@@ -52,8 +52,8 @@ impl<'m> Boundary<'m> {
     }
 
     /// Changes every entry that is armed for these targets, once for each time that the driver has written it.
-    fn rewrite<const WORDS: usize>(&self, targets: &CpuSet<WORDS>, change: impl Fn(&mut [u64; 4])) {
-        let (memory, mut left) = (&self.machine.driver, lock(&self.left));
+    fn rewrite(&self, targets: &CpuSet, change: impl Fn(&mut [u64; 4])) {
+        let (memory, mut left) = (self.machine.driver(), lock(&self.left));
         for (slot, left) in SlotIndex::first(SlotIndex::COUNT).zip(left.iter_mut()) {
             let is_armed = |target| {
                 let byte = memory.byte(target, slot);
@@ -82,21 +82,25 @@ impl rar_shootdown::Machine for Boundary<'_> {
         self
     }
 
-    fn signal<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+    fn send(
+        &self,
+        message: Message,
+        cpu: &PinnedCpu<'_>,
+        domain: &Domain,
+        targets: &CpuSet,
+    ) -> Result<(), NotSent> {
         let mut targets = *targets;
-        if let Some(defect) = self.defect {
+        if let Some(defect) = self.defect
+            && matches!(message, Message::Signal | Message::SecondSignal)
+        {
             let sender = cpu.id().get();
             self.rewrite(&targets, |words| defect.rewrite(sender, words));
             defect.choose_targets(&mut targets);
         }
-        self.machine.signal(cpu, &targets);
+        self.machine.send(message, cpu, domain, &targets)
     }
 
-    fn interrupt<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        self.machine.interrupt(cpu, targets);
-    }
-
-    fn now(&self) -> Ticks {
+    fn now(&self) -> Instant {
         self.machine.now()
     }
 

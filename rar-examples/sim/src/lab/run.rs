@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use rar_percpu::{Domain, PayloadTable, PerCpu};
+use rar_shootdown::Shootdown;
 use rar_suite::{Measurement, Options, Outcome, Record, Suite};
 
 use super::{Boundary, GivenUp, STEPS, SimLab};
@@ -106,21 +106,19 @@ impl SuiteRun<'_> {
                 why: (*why).to_owned(),
             });
         };
-        let table = PayloadTable::new();
-        let cpus: Vec<_> = (0..self.config.cpus).map(|_| PerCpu::new()).collect();
-        let domain = Domain::new(&table, &cpus);
-        let machine = Machine::new(&domain, &Unwatched, self.config.clone());
-        if let Err(error) = machine.register_cpus() {
+        let machine = Machine::new(&Unwatched, self.config.clone());
+        let boundary = Boundary::with_defect(&machine, self.defect);
+        let shootdown = Shootdown::new(&boundary, STEPS);
+        if let Err(error) = machine.register_cpus(shootdown.domain()) {
             return Some(error.to_string());
         }
         let support = match machine.detect() {
             Ok(support) => support,
             Err(error) => return Some(error.to_string()),
         };
-        let boundary = Boundary::with_defect(&machine, self.defect);
         let suite = Suite::new();
         let lab: SimLab<'_> =
-            SimLab::new(&suite, &boundary, support, STEPS, &emit).forgetting(self.forgets);
+            SimLab::new(&suite, &boundary, support, &shootdown, &emit).forgetting(self.forgets);
         let enough = || self.until_failure && failed.load(Ordering::Acquire);
         let end = machine.run(
             self.seed,

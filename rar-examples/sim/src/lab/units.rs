@@ -2,8 +2,8 @@
 
 use rar_model::{Activity, Tlb as _};
 use rar_payload::Payload;
-use rar_percpu::{CpuId, CpuSet, PhysAddrOf as _, SlotIndex};
-use rar_shootdown::Machine as _;
+use rar_percpu::{CpuId, CpuSet, PhysicalAddressOf as _, SlotIndex};
+use rar_shootdown::{Machine as _, Message};
 use rar_suite::{
     Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, LongString, OddCommand,
     Register, Space, Units, payload_hash,
@@ -24,7 +24,10 @@ const ITERATIONS: u32 = 200;
 impl SimLab<'_> {
     fn physical_address<T>(&self, of: &T) -> u64 {
         let address = std::ptr::from_ref(of).cast();
-        let physical = self.machine().driver.phys_addr_of(address, size_of::<T>());
+        let physical = self
+            .machine()
+            .driver()
+            .physical_address_of(address, size_of::<T>());
         physical
             .unwrap_or_else(|| self.give_up(format_args!("memory of the driver has no address")))
     }
@@ -60,7 +63,8 @@ impl Units for SimLab<'_> {
     fn store_entry(&self, slot: SlotIndex, words: [u64; 8]) {
         step();
         let table = self.machine().domain().table();
-        // SAFETY: 1. the units of this machine are software, and write no register of the host.
+        // SAFETY: 1. tests of units take every CPU offline, and go in step: no flush is in flight, and what a test still has a unit
+        // read is that test's. 2. The units of this machine are software, and write no register of the host.
         unsafe { table.store_payload(slot, &Payload::from_words(words)) };
     }
 
@@ -74,7 +78,8 @@ impl Units for SimLab<'_> {
     }
 
     fn signal(&self, targets: &CpuSet) {
-        self.machine().signal(&self.pin(), targets);
+        let (cpu, machine) = (self.pin(), self.machine());
+        let _sent = machine.send(Message::Signal, &cpu, machine.domain(), targets);
     }
 
     fn signal_by(&self, destination: Destination, targets: &CpuSet) {

@@ -26,10 +26,10 @@ impl UserMode for SimLab<'_> {
     fn spin(&self, page: Page, value: u64, milliseconds: u64) -> u64 {
         let spin = self.spin_of(self.me());
         spin.ending.store(false, Ordering::Release);
-        let (begin, limit) = (self.now(), milliseconds * self.ticks_per_millisecond());
+        let (begin, limit) = (self.ticks(), milliseconds * self.ticks_per_millisecond());
         loop {
             let found = self.load(page, 0).unwrap_or(u64::MAX);
-            let late = self.now().is_past(begin, limit);
+            let late = self.ticks().saturating_sub(begin) > limit;
             if found != value || late || spin.ending.load(Ordering::Acquire) {
                 spin.rounds.store(0, Ordering::Release);
                 return found;

@@ -58,7 +58,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
     ) {
         let ids = targets
             .iter()
-            .filter_map(|target| self.domain.cpu(target)?.apic_id());
+            .filter_map(|target| self.domain().cpu(target)?.apic_id());
         match addressing {
             Addressing::Xapic => ids.for_each(|id| match XapicIcr::rar(id) {
                 Ok(icr) => self.accept(sender, icr.low(), [Some(icr.high() >> 24)]),

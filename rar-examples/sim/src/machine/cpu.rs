@@ -45,6 +45,7 @@ pub struct Cpu<const TLB: usize> {
     pub(crate) deaf_to: AtomicU8,
     pub(crate) in_microcode: AtomicBool,
     in_guest: AtomicBool,
+    dead: AtomicBool,
     record: Mutex<VecDeque<Execution>>,
     executed: AtomicU64,
     /// How often an access to a register raised #GP(0).
@@ -62,6 +63,7 @@ impl<const TLB: usize> Cpu<TLB> {
             deaf_to: AtomicU8::new(0),
             in_microcode: AtomicBool::new(false),
             in_guest: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
             record: Mutex::new(VecDeque::new()),
             executed: AtomicU64::new(0),
             faults: AtomicU32::new(0),
@@ -77,6 +79,15 @@ impl<const TLB: usize> Cpu<TLB> {
     pub fn power_cycle(&self) {
         let mut unit = self.unit.write().unwrap_or_else(PoisonError::into_inner);
         *unit = RarUnit::new(*unit.knobs());
+    }
+
+    /// Executes no instruction from now on, or again. A dead CPU takes no interrupt, and its unit does nothing.
+    pub fn set_dead(&self, dead: bool) {
+        self.dead.store(dead, Ordering::Release);
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
     }
 
     /// Notes what the CPU does from now on.

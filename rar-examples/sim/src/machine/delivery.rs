@@ -12,7 +12,7 @@ use crate::schedule::{Boundary, yield_now};
 impl<const TLB: usize> Boundary for Machine<'_, TLB> {
     fn deliver(&self, cpu: u32) {
         let me = self.cpu(cpu);
-        if me.in_microcode.load(Ordering::Acquire) {
+        if me.in_microcode.load(Ordering::Acquire) || me.is_dead() {
             return;
         }
         self.serve_unit(cpu, me);
@@ -64,12 +64,23 @@ impl<const TLB: usize> Machine<'_, TLB> {
         });
     }
 
-    /// Its handler serves nothing but the flush generation, and takes no interrupt.
+    /// Its handler takes no interrupt. It may have interrupted any other handler, or itself.
     fn take_nmi(&self, cpu: u32, me: &Cpu<TLB>) {
-        if me.take_nmi() {
+        if me.take_nmi() && !self.is_deaf_to(cpu, Vector::Nmi) {
             let before = me.set_interrupts(false);
-            self.domain.serve_generation(&pinned(cpu), self);
+            self.serve(cpu);
             me.set_interrupts(before);
+        }
+    }
+
+    /// Does what others ask of a CPU: the entries of its vector only if it hears the signal for them.
+    fn serve(&self, cpu: u32) {
+        if self.is_deaf_to(cpu, Vector::Signal) {
+            self.domain().serve_generation(&pinned(cpu), self);
+        } else {
+            let served = self.domain().serve(&pinned(cpu), self);
+            self.promoted
+                .fetch_add(u64::from(served.promoted), Ordering::Relaxed);
         }
     }
 
@@ -85,14 +96,10 @@ impl<const TLB: usize> Machine<'_, TLB> {
         let is = |vector: Vector| taken & vector as u32 != 0;
         let hears = |vector: Vector| !self.is_deaf_to(cpu, vector);
         if is(Vector::Signal) && hears(Vector::Signal) {
-            let _served = self.domain.serve(&pinned(cpu), self);
+            self.serve(cpu);
         }
         if is(Vector::Fallback) && hears(Vector::Fallback) {
-            if hears(Vector::Signal) {
-                let _served = self.domain.serve(&pinned(cpu), self);
-            } else {
-                self.domain.serve_generation(&pinned(cpu), self);
-            }
+            self.serve(cpu);
         }
         if is(Vector::Own) {
             self.watch.own_interrupt(cpu);
@@ -124,13 +131,13 @@ impl<const TLB: usize> Bus<'_, '_, TLB> {
 
 impl<const TLB: usize> PhysicalMemory for Bus<'_, '_, TLB> {
     fn load_u8(&self, address: u64) -> u8 {
-        let byte = self.machine.driver.action_byte(address);
+        let byte = self.machine.driver().action_byte(address);
         self.touch(byte, Access::Read);
         byte.map_or(u8::MAX, |byte| byte.load(Ordering::Acquire))
     }
 
     fn store_u8(&self, address: u64, value: u8) {
-        let byte = self.machine.driver.action_byte(address);
+        let byte = self.machine.driver().action_byte(address);
         self.touch(byte, Access::Write);
         if let Some(byte) = byte {
             byte.store(value, Ordering::Release);
@@ -138,7 +145,7 @@ impl<const TLB: usize> PhysicalMemory for Bus<'_, '_, TLB> {
     }
 
     fn load_u64(&self, address: u64) -> u64 {
-        let word = self.machine.driver.payload_word(address);
+        let word = self.machine.driver().payload_word(address);
         self.touch(word, Access::Read);
         word.map_or(u64::MAX, |word| word.load(Ordering::Relaxed))
     }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use rar_payload::Payload;
-use rar_percpu::{ActionVector, CpuId, Domain, PayloadTable, PerCpu, PhysAddrOf, SlotIndex};
+use rar_percpu::{ActionVector, CpuId, Domain, PayloadTable, PerCpu, PhysicalAddressOf, SlotIndex};
 
 /// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
 const TABLE: u64 = (1 << 46) - 0x1000;
@@ -18,17 +18,26 @@ const PER_CPU: u64 = 0x2_0000_0fc0;
 #[derive(Debug)]
 pub struct DriverMemory<'m> {
     table: &'m PayloadTable,
-    cpus: &'m [PerCpu],
+    /// Memory of a domain's CPUs lives for ever.
+    cpus: &'static [PerCpu],
     strays: AtomicU64,
 }
 
 impl<'m> DriverMemory<'m> {
-    pub(crate) fn of(domain: &Domain<'m>) -> Self {
+    /// Returns the memory of a domain, and new memory for so many CPUs.
+    pub(crate) fn new(domain: &'m Domain, cpus: u32) -> Self {
+        let cpus: Vec<_> = (0..cpus).map(|_| PerCpu::new()).collect();
         Self {
             table: domain.table(),
-            cpus: domain.cpus(),
+            cpus: Box::leak(cpus.into_boxed_slice()),
             strays: AtomicU64::new(0),
         }
+    }
+
+    /// Returns the memory of the CPUs, by number.
+    #[must_use]
+    pub fn cpus(&self) -> &'static [PerCpu] {
+        self.cpus
     }
 
     /// Returns how often a unit reached for an address that is neither table nor vector.
@@ -120,8 +129,8 @@ fn bytes(vector: &ActionVector) -> &[AtomicU8; SlotIndex::COUNT] {
 }
 
 // SAFETY: no microcode follows the addresses. The units that do reach exactly these two pieces, which are borrowed.
-unsafe impl PhysAddrOf for DriverMemory<'_> {
-    fn phys_addr_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
+unsafe impl PhysicalAddressOf for DriverMemory<'_> {
+    fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
         let pieces = [
             (
                 TABLE,

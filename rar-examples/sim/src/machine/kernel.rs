@@ -1,16 +1,18 @@
 //! What the simulated kernel gives the driver: its machine boundary, and its CPUs' way online and offline.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rar_model::Activity;
 use rar_percpu::fake::pinned;
 use rar_percpu::{
-    ApicId, CpuId, CpuSet, Enabled, LifeCycleError, PinnedCpu, RarCpu, RegisterError, SoftwareCpu,
+    ApicId, CpuId, CpuSet, Domain, Enabled, LifeCycleError, PinnedCpu, RarCpu, RegisterError,
+    SoftwareCpu,
 };
 use rar_regs::{Detection, RarSupport, SupportError};
-use rar_shootdown::Ticks;
+use rar_shootdown::{Instant, Message, NotSent};
 
-use super::{Machine, Registers, Vector};
+use super::{Driver, DriverMemory, Machine, Registers, Vector};
 use crate::schedule::step;
 
 /// Who answers signals.
@@ -25,10 +27,19 @@ pub enum Backend {
 /// What the machine's clock counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// Steps of the scheduler, shared out among the CPUs.
+    /// Steps of the scheduler, shared out among the CPUs, each a [`STEP`].
     Steps,
-    /// Microseconds, for CPUs that are threads.
+    /// The time of the host, for CPUs that are threads.
     Time,
+}
+
+/// How long a step of the scheduler takes.
+pub const STEP: Duration = Duration::from_micros(100);
+
+/// Returns how long so many steps take.
+#[must_use]
+pub const fn steps(count: u32) -> Duration {
+    STEP.saturating_mul(count)
 }
 
 /// A CPU that is online.
@@ -41,16 +52,30 @@ pub enum Member<'c, const TLB: usize> {
 }
 
 impl<'m, const TLB: usize> Machine<'m, TLB> {
-    /// Ties every CPU's number to its APIC id, as a kernel does at boot.
+    /// Runs the driver of this domain from now on: ties every CPU's number to its APIC id and gives it memory, as a kernel does
+    /// at boot. Only the first call gives a driver.
     ///
     /// # Errors
     ///
     /// As `Domain::register`.
-    pub fn register_cpus(&self) -> Result<(), RegisterError> {
-        (0..self.cpus()).try_for_each(|cpu| {
-            let apic_id = ApicId::new(self.cpu(cpu).apic_id);
-            self.domain.register(CpuId::new(cpu), apic_id)
-        })
+    pub fn register_cpus(&self, domain: &'m Domain) -> Result<(), RegisterError> {
+        self.driver.get_or_init(|| Driver {
+            domain,
+            memory: DriverMemory::new(domain, self.cpus()),
+        });
+        (0..self.cpus()).try_for_each(|cpu| self.register(cpu))
+    }
+
+    /// Ties a CPU's number to its APIC id and its memory.
+    ///
+    /// # Errors
+    ///
+    /// As `Domain::register`.
+    #[expect(clippy::indexing_slicing, reason = "one for each CPU of the machine")]
+    pub fn register(&self, cpu: u32) -> Result<(), RegisterError> {
+        let apic_id = ApicId::new(self.cpu(cpu).apic_id);
+        let memory = &self.driver().cpus()[cpu as usize];
+        self.domain().register(CpuId::new(cpu), apic_id, memory)
     }
 
     /// Detects RAR on CPU 0; `None` for the software backend.
@@ -69,7 +94,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     ///
     /// # Errors
     ///
-    /// As the steps of `RarCpu`, or as `SoftwareCpu::join`.
+    /// As the steps of `RarCpu`, or as `SoftwareCpu::bring_online`.
     pub fn join<'c>(
         &'c self,
         cpu: u32,
@@ -77,14 +102,14 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     ) -> Result<Member<'c, TLB>, LifeCycleError> {
         let me = pinned(cpu);
         let Some(support) = support else {
-            return SoftwareCpu::join(self.domain, &me, self).map(Member::Software);
+            return SoftwareCpu::bring_online(self.domain(), &me, self).map(Member::Software);
         };
-        let detected = RarCpu::detect(self.domain, &me, support, Registers(self.cpu(cpu)))?;
-        let configured = detected.configure(&me, &self.driver)?;
-        #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::enable")]
+        let detected = RarCpu::detect(self.domain(), &me, support, Registers(self.cpu(cpu)))?;
+        let configured = detected.configure(&me, self.driver())?;
+        #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::bring_online")]
         // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors by borrowing them.
         // 3. Nothing on a simulated machine relies on IF to keep a translation.
-        let enabled = unsafe { configured.enable(&me, self.config.interrupts, self) }?;
+        let enabled = unsafe { configured.bring_online(&me, self.config.interrupts, self) }?;
         Ok(Member::Microcode(enabled))
     }
 
@@ -92,19 +117,36 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     ///
     /// # Errors
     ///
-    /// As `RarCpu::disable`, or as `SoftwareCpu::leave`.
+    /// As `RarCpu::take_offline`, or as `SoftwareCpu::take_offline`.
     pub fn leave(&self, cpu: u32, member: Member<'_, TLB>) -> Result<(), LifeCycleError> {
         let me = pinned(cpu);
         match member {
-            Member::Microcode(unit) => match unit.disable(&me, self) {
+            #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::take_offline")]
+            // SAFETY: 1. and 2. are broken where a test says so: no memory of the host depends on a simulated translation.
+            Member::Microcode(unit) => match unsafe { unit.take_offline(&me, self) } {
                 Ok(_detected) => Ok(()),
-                Err(stays) => Err(stays.error),
+                Err(stays) => Err(stays.cause),
             },
-            Member::Software(cpu) => match cpu.leave(&me, self) {
+            #[expect(
+                unsafe_code,
+                reason = "the kernel's promise of SoftwareCpu::take_offline"
+            )]
+            // SAFETY: as for a unit.
+            Member::Software(cpu) => match unsafe { cpu.take_offline(&me, self) } {
                 Ok(()) => Ok(()),
-                Err(stays) => Err(stays.error),
+                Err(stays) => Err(stays.cause),
             },
         }
+    }
+
+    /// Dies: stops in the middle of what it does, with its RAR unit off, until so many moments have passed.
+    pub fn die_for(&self, cpu: u32, moments: u8) {
+        let me = self.cpu(cpu);
+        self.drain_stores(cpu);
+        me.set_dead(true);
+        me.power_cycle();
+        (0..moments).for_each(|_| step());
+        me.take_interrupts();
     }
 
     /// Halts with interrupts enabled until one waits, and takes it.
@@ -139,7 +181,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     }
 
     /// Sends an ordinary interrupt.
-    pub fn send(&self, target: u32, vector: Vector) {
+    pub fn interrupt(&self, target: u32, vector: Vector) {
         step();
         self.cpu(target).interrupt(vector);
     }
@@ -170,31 +212,48 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
         self
     }
 
-    fn signal<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        self.witness.signals();
-        match self.config.backend {
-            Backend::Hardware => {
-                self.send_rar(cpu.id().get(), targets, self.config.addressing);
+    fn send(
+        &self,
+        message: Message,
+        cpu: &PinnedCpu<'_>,
+        _: &Domain,
+        targets: &CpuSet,
+    ) -> Result<(), NotSent> {
+        let vector = match message {
+            Message::Signal | Message::SecondSignal => match self.config.backend {
+                Backend::Hardware => {
+                    self.witness.signals();
+                    self.send_rar(cpu.id().get(), targets, self.config.addressing);
+                    return Ok(());
+                }
+                Backend::Software => {
+                    self.witness.signals();
+                    Vector::Signal
+                }
+            },
+            Message::Interrupt => {
+                self.witness.interrupts();
+                Vector::Fallback
             }
-            Backend::Software => targets
-                .iter()
-                .for_each(|target| self.send(target.get(), Vector::Signal)),
+            Message::Nmi if self.config.nmi => Vector::Nmi,
+            _ => return Err(NotSent::Unsupported),
+        };
+        for target in targets.iter() {
+            self.interrupt(target.get(), vector);
         }
+        Ok(())
     }
 
-    fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        self.witness.interrupts();
-        targets
-            .iter()
-            .for_each(|target| self.send(target.get(), Vector::Fallback));
-    }
-
-    fn now(&self) -> Ticks {
+    fn now(&self) -> Instant {
         step();
-        Ticks(match self.config.clock {
-            Clock::Steps => self.steps.load(Ordering::Relaxed) / u64::from(self.cpus()),
-            Clock::Time => u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-        })
+        let now = match self.config.clock {
+            Clock::Steps => {
+                let steps = self.steps.load(Ordering::Relaxed) / u64::from(self.cpus());
+                STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+            }
+            Clock::Time => self.started.elapsed(),
+        };
+        Instant::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
     }
 
     fn relax(&self) {

@@ -14,14 +14,14 @@ mod watch;
 pub use apic::{Addressing, OddCommands};
 pub use cpu::{Cpu, Vector};
 pub use driver_memory::DriverMemory;
-pub use kernel::{Backend, Clock, Member};
+pub use kernel::{Backend, Clock, Member, STEP, steps};
 pub use memory::Memory;
 pub use mmu::{Caches, PageFault, Stored};
 pub use registers::Registers;
 pub use watch::{Unwatched, Watch};
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use fastrand::Rng;
@@ -47,6 +47,8 @@ pub struct Config {
     pub odd_commands: OddCommands,
     /// Whether the units answer while interrupts are disabled.
     pub interrupts: rar_regs::InterruptPolicy,
+    /// Whether the driver may send NMIs.
+    pub nmi: bool,
     /// What the clock counts.
     pub clock: Clock,
     /// Decides what the machine does on its own: speculation, and when buffered stores leave.
@@ -71,6 +73,7 @@ impl Config {
             addressing: Addressing::Physical,
             odd_commands: OddCommands::Dropped,
             interrupts: rar_regs::InterruptPolicy::IgnoreIf,
+            nmi: false,
             clock: Clock::Steps,
             seed: 1,
             buffered: 8,
@@ -80,11 +83,15 @@ impl Config {
     }
 }
 
+/// The driver that the machine runs.
+struct Driver<'m> {
+    domain: &'m Domain,
+    memory: DriverMemory<'m>,
+}
+
 /// A machine whose CPUs each cache up to `TLB` translations.
 pub struct Machine<'m, const TLB: usize> {
-    pub(crate) domain: &'m Domain<'m>,
-    /// The memory that the driver shares with the units.
-    pub driver: DriverMemory<'m>,
+    driver: OnceLock<Driver<'m>>,
     /// The rest: page tables and data.
     pub memory: Memory,
     pub(crate) cpus: Vec<Cpu<TLB>>,
@@ -95,26 +102,24 @@ pub struct Machine<'m, const TLB: usize> {
     choice: Mutex<Rng>,
     /// Signals that some unit lost.
     dropped: AtomicU64,
+    /// CPUs that a handler found to be answered by their unit again.
+    promoted: AtomicU64,
     steps: AtomicU64,
     started: Instant,
     witness: Witness,
 }
 
 impl<'m, const TLB: usize> Machine<'m, TLB> {
-    /// Returns a machine after power-on, which `watch` sees the accesses of.
+    /// Returns a machine after power-on, which `watch` sees the accesses of. It runs no driver before
+    /// [`register_cpus`](Self::register_cpus).
     #[must_use]
-    pub fn new(domain: &'m Domain<'m>, watch: &'m dyn Watch, config: Config) -> Self {
-        Self::with_memory(domain, watch, config, Memory::default())
+    pub fn new(watch: &'m dyn Watch, config: Config) -> Self {
+        Self::with_memory(watch, config, Memory::default())
     }
 
     /// Returns the same, with page tables in memory already.
     #[must_use]
-    pub fn with_memory(
-        domain: &'m Domain<'m>,
-        watch: &'m dyn Watch,
-        config: Config,
-        memory: Memory,
-    ) -> Self {
+    pub fn with_memory(watch: &'m dyn Watch, config: Config, memory: Memory) -> Self {
         #[cfg(rar_observed)]
         crate::schedule::install();
         let knobs = config.knobs.iter().cycle();
@@ -123,14 +128,14 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
             .map(|(cpu, knobs)| Cpu::new(*knobs, apic::id(cpu)))
             .collect();
         Self {
-            domain,
-            driver: DriverMemory::of(domain),
+            driver: OnceLock::new(),
             memory,
             cpus,
             watch,
             meter: Mutex::new(Meter::default()),
             choice: Mutex::new(Rng::with_seed(config.seed)),
             dropped: AtomicU64::new(0),
+            promoted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             started: Instant::now(),
             witness: Witness::new(),
@@ -145,9 +150,30 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     }
 
     /// Returns the CPUs that share the payload table.
+    ///
+    /// # Panics
+    ///
+    /// Before [`register_cpus`](Self::register_cpus).
     #[must_use]
-    pub fn domain(&self) -> &'m Domain<'m> {
-        self.domain
+    pub fn domain(&self) -> &'m Domain {
+        self.driver_it_runs().domain
+    }
+
+    /// Returns the memory that the driver shares with the units.
+    ///
+    /// # Panics
+    ///
+    /// Before [`register_cpus`](Self::register_cpus).
+    #[must_use]
+    pub fn driver(&self) -> &DriverMemory<'m> {
+        &self.driver_it_runs().memory
+    }
+
+    fn driver_it_runs(&self) -> &Driver<'m> {
+        match self.driver.get() {
+            Some(driver) => driver,
+            None => unreachable!("a machine runs its driver after register_cpus"),
+        }
     }
 
     /// Returns what the driver has asked of this machine.
@@ -171,6 +197,11 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     /// Returns how many signals some unit lost.
     pub fn dropped_signals(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Returns how often a handler found that a demoted CPU's unit answers again.
+    pub fn promotions(&self) -> u64 {
+        self.promoted.load(Ordering::Relaxed)
     }
 
     /// Returns one CPU.

@@ -57,6 +57,15 @@ impl Place {
 
 thread_local! {
     static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body`, which makes no step by itself, without a pause: what it reads of the driver's memory belongs together.
+pub(crate) fn alone<R>(body: impl FnOnce() -> R) -> R {
+    ALONE.set(true);
+    let result = body();
+    ALONE.set(false);
+    result
 }
 
 /// Plays `cpu` while `body` runs.
@@ -134,7 +143,7 @@ pub(super) fn drain_stores() {
 /// Before an access of the driver: sometimes a step.
 #[cfg(rar_observed)]
 pub(super) fn between_accesses() {
-    if let Some(current) = CURRENT.get()
+    if let Some(current) = CURRENT.get().filter(|_| !ALONE.get())
         // SAFETY: as in `step`.
         && unsafe { current.boundary.as_ref() }.pauses()
     {

@@ -6,7 +6,7 @@ mod deterministic;
 mod observer;
 mod threads;
 
-pub(crate) use current::{Boundary, cpu, step, yield_now};
+pub(crate) use current::{Boundary, alone, cpu, step, yield_now};
 pub use deterministic::End;
 pub(crate) use deterministic::run;
 #[cfg(rar_observed)]

@@ -1,6 +1,8 @@
 //! Every access of the driver to shared memory is metered, and many are a chance for other CPUs to run.
 
-use rar_percpu::sync::{Access, Observer, Ordering};
+use std::sync::atomic::Ordering;
+
+use rar_percpu::observed::{self, Access, Observer};
 
 use super::current;
 use crate::meter;
@@ -25,5 +27,5 @@ impl Observer for Everywhere {
 
 /// Watches from now on, in this whole process.
 pub(crate) fn install() {
-    rar_percpu::sync::observe(&Everywhere);
+    observed::observe(&Everywhere);
 }

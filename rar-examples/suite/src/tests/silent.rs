@@ -108,9 +108,10 @@ pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
     });
     hear(t, Hearing::Both);
     t.step(Who::Initiator, || {
-        match failed.take().map(|pending| pending.wait(&cpu)) {
-            Some(Ok(owned)) => drop(owned),
-            _ => t.fail(FlushEnds, Place::Number(1), 0, 1),
+        let Some(pending) = failed.take() else { return };
+        match pending.wait(&cpu) {
+            Ok(owned) => drop(owned),
+            Err(_) => t.fail(FlushEnds, Place::Number(1), 0, 1),
         }
     });
     t.step(Who::Initiator, || {

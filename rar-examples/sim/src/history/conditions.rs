@@ -1,0 +1,123 @@
+//! What a history runs under: ample slots and patience, few slots, or hard times.
+
+use rar_model::{Faults, Knobs};
+use rar_regs::InterruptPolicy;
+use rar_shootdown::{LazySkip, Policy};
+
+use super::episode::{Episode, Fallbacks};
+use crate::machine::{Backend, steps};
+
+/// Long enough that only who never answers is late, in steps per CPU.
+const PATIENCE: u32 = 20_000;
+/// How often a CPU may look at its unit, at most, before a slow unit answers.
+const SLOWEST: u8 = 24;
+/// Of the histories of a mixed campaign: how many of 8 have few slots, and how many go through hard times.
+const NARROW: u8 = 2;
+const ROUGH: u8 = 3;
+
+/// What the machine of one history is like, and what the driver may expect of it.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    /// The decisions of each unit.
+    pub knobs: Vec<Knobs>,
+    /// How many entries of the table the driver may use.
+    pub entries: u8,
+    /// The driver's policy, on a clock that counts steps.
+    pub policy: Policy,
+    /// Whether the driver may send NMIs.
+    pub nmi: bool,
+    /// Whether units heed disabled interrupts.
+    pub interrupts: InterruptPolicy,
+    /// What it means that a flush needed the fallback, or failed.
+    pub fallbacks: Fallbacks,
+    /// Whether CPUs may be deaf, or die.
+    pub rough: bool,
+}
+
+impl Conditions {
+    /// Returns the conditions of a history: decided by its seed where the episode mixes them.
+    #[must_use]
+    pub fn of(episode: &Episode, seed: u64) -> Self {
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
+        let kind = if episode.mixed { dice.u8(..8) } else { u8::MAX };
+        let plain = Self::plain(episode, seed);
+        if kind < NARROW {
+            Self {
+                entries: dice.u8(1..=3),
+                ..plain
+            }
+        } else if kind < NARROW + ROUGH {
+            plain.rough(episode.backend, &mut dice)
+        } else {
+            plain
+        }
+    }
+
+    /// Every second history has units that take their time, each its own: who does not wait for them is seen only then.
+    fn plain(episode: &Episode, seed: u64) -> Self {
+        let mut choice = fastrand::Rng::with_seed(seed);
+        let mut unit = || {
+            let mut knobs = episode.knobs;
+            if knobs.faults.delay == 0 && seed % 2 == 1 {
+                knobs.faults.delay = choice.u8(..SLOWEST);
+            }
+            knobs
+        };
+        let mut policy = Policy::new();
+        policy.answer_timeout = steps(episode.patience);
+        policy.fallback_timeout = steps(PATIENCE);
+        policy.slot_timeout = steps(PATIENCE);
+        policy.resignal_after = None;
+        policy.lazy = LazySkip::LOWER_HALF;
+        Self {
+            knobs: (0..episode.cpus).map(|_| unit()).collect(),
+            entries: 64,
+            policy,
+            nmi: false,
+            interrupts: InterruptPolicy::IgnoreIf,
+            fallbacks: episode.fallbacks,
+            rough: false,
+        }
+    }
+
+    /// Few slots or some, short deadlines, units that refuse, stall, lose signals and fall silent.
+    fn rough(mut self, backend: Backend, dice: &mut fastrand::Rng) -> Self {
+        let answer = dice.u32(10..200);
+        self.policy.answer_timeout = steps(answer);
+        self.policy.fallback_timeout = steps(dice.u32(10..200));
+        self.policy.slot_timeout = steps(dice.u32(..100));
+        self.policy.resignal_after = dice.bool().then(|| steps(answer / 3));
+        self.policy.max_operations = dice.usize(1..=Policy::MAX_OPERATIONS);
+        self.entries = if dice.bool() { dice.u8(1..=3) } else { 8 };
+        self.nmi = dice.bool();
+        if dice.u8(..3) == 0 {
+            self.interrupts = InterruptPolicy::RespectIf;
+        }
+        for knobs in &mut self.knobs {
+            let honest = knobs.faults;
+            knobs.faults = match dice.u8(..8) {
+                _ if backend == Backend::Software => honest,
+                0 => Faults {
+                    fail_every: dice.u8(1..6),
+                    ..honest
+                },
+                1 => Faults {
+                    lose_every: dice.u8(1..5),
+                    ..honest
+                },
+                2 => Faults {
+                    delay: dice.u8(100..),
+                    ..honest
+                },
+                3 => Faults {
+                    mute: dice.u64(..) & dice.u64(..),
+                    ..honest
+                },
+                _ => honest,
+            };
+        }
+        self.fallbacks = Fallbacks::AndErrors;
+        self.rough = true;
+        self
+    }
+}
