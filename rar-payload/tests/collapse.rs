@@ -1,5 +1,5 @@
 //! Each step of the collapse, against an account in sets of pages that knows no range.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,5 @@
 //! The gatherer, against a plain set of pages.
-#![cfg(not(loom))]
+#![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;

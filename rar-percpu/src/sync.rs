@@ -11,7 +11,12 @@ pub(crate) use core::sync::atomic::Ordering;
 #[cfg(not(any(rar_loom, rar_observed)))]
 pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, fence};
 #[cfg(rar_loom)]
-pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+
+/// The pointers to the CPUs' memory are of `core` under loom too: every access to a CPU begins with one, and to explore
+/// each would leave no time for what is behind it.
+#[cfg(rar_loom)]
+pub(crate) use core::sync::atomic::AtomicPtr;
 
 /// Number of payload table entries and action vector bytes: the architectural 64, or 2 under loom.
 #[cfg(not(rar_loom))]

@@ -1,6 +1,6 @@
 //! Each access to a RAR register fails once, at each step of a CPU's life, and each kind of address is refused.
 #![cfg(not(rar_loom))]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::cell::Cell;
 

@@ -14,11 +14,12 @@ mod two_initiators;
 mod unit;
 
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 
 use loom::thread;
-use models::{POLICY, World, explore, request};
+use models::{World, explore, policy, request};
 use rar_percpu::fake::pinned;
-use rar_shootdown::{Everyone, Policy};
+use rar_shootdown::AllOnline;
 
 /// Two initiators ask one target at once: a count that one of them waits for never runs ahead of the flush it stands for.
 #[test]
@@ -33,20 +34,18 @@ fn fallback_generation_and_hardware_both_answer() {
     static BOTH_ANSWERED: AtomicBool = AtomicBool::new(false);
     let registers = unit::registers();
     // Short, so that loom comes to every order of what follows.
-    let policy = Policy {
-        answer: 1,
-        fallback: 2,
-        ..POLICY
-    };
+    let mut policy = policy();
+    policy.answer_timeout = Duration::from_nanos(1);
+    policy.fallback_timeout = Duration::from_nanos(2);
     explore(4, move || {
         let world = World::with_policy(1, 1, policy);
-        unit::join(world, 1, registers);
-        let (machine, shootdown) = (world.machine, world.shootdown);
+        core::mem::forget(unit::bring_online(world, 1, registers));
+        let (machine, shootdown) = (world.machine(), world.shootdown);
         machine.hears_signals.store(false, Ordering::Relaxed);
         machine.hears_interrupts.store(false, Ordering::Relaxed);
         let hardware = thread::spawn(move || unit::scan(world, 1));
         let handler = thread::spawn(move || {
-            world.domain.serve_generation(&pinned(1), &machine.tlbs);
+            world.domain().serve_generation(&pinned(1), world.tlbs());
         });
         // Spawned last: loom tries first what it would not come to by reordering loads.
         let initiator = thread::spawn(move || {
@@ -54,7 +53,7 @@ fn fallback_generation_and_hardware_both_answer() {
             for space in [1, 2] {
                 world.store(usize::from(space), 1);
                 let cpu = pinned(0);
-                if shootdown.flush(&cpu, &[request(space)], &Everyone).is_ok() {
+                if shootdown.flush(&cpu, &[request(space)], &AllOnline).is_ok() {
                     let cached = machine.tlbs.cached(1, usize::from(space));
                     assert_eq!(cached, 1, "Ok without a flush");
                     late_unit |= shootdown.statistics().quarantined == 1;
@@ -64,7 +63,7 @@ fn fallback_generation_and_hardware_both_answer() {
         });
         hardware.join().unwrap();
         handler.join().unwrap();
-        if initiator.join().unwrap() && shootdown.reclaim_slots() == 1 {
+        if initiator.join().unwrap() && world.domain().reclaim_slots() == 1 {
             BOTH_ANSWERED.store(true, Ordering::Relaxed);
         }
     });

@@ -1,6 +1,7 @@
-//! Who is a target: CPUs that join, leave, defer and come back, against a flush that looks for targets (I10).
+//! Who is a target: CPUs that come, go, are lazy and come back, against a flush that looks for targets (I10).
 #![cfg(rar_loom)]
 #![expect(
+    unsafe_code,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "models play the kernel and the hardware"
@@ -19,12 +20,12 @@ use rar_percpu::fake::pinned;
 fn target_set_versus_a_joining_cpu() {
     explore(None, || {
         let world = World::new(1, 1);
-        let joining = thread::spawn(move || core::mem::forget(world.join(1)));
+        let joining = thread::spawn(move || core::mem::forget(world.bring_online(1)));
         world.store(1, 1);
         world.flush(0, 1);
         joining.join().unwrap();
         assert_eq!(
-            world.machine.tlbs.cached(1, 1),
+            world.tlbs().cached(1, 1),
             1,
             "a CPU joined unseen and kept a stale translation"
         );
@@ -37,17 +38,21 @@ fn target_set_versus_a_joining_cpu() {
 fn going_offline_while_targeted() {
     explore(3, || {
         let world = World::new(1, 1);
-        let tlbs = &world.machine.tlbs;
-        let target = world.join(1);
-        world.machine.hears_signals.store(false, Ordering::Relaxed);
+        let tlbs = world.tlbs();
+        let target = world.bring_online(1);
+        world
+            .machine()
+            .hears_signals
+            .store(false, Ordering::Relaxed);
         let leaving = thread::spawn(move || {
-            target.leave(&pinned(1), tlbs).unwrap();
-            core::mem::forget(world.join(1));
+            // SAFETY: nothing here uses a translation.
+            unsafe { target.take_offline(&pinned(1), tlbs) }.unwrap();
+            core::mem::forget(world.bring_online(1));
         });
         world.store(1, 1);
         world.flush(0, 1);
         // If it was not, it was offline, where it may keep what it has.
-        if world.machine.signalled.load(Ordering::Relaxed) {
+        if world.machine().signalled.load(Ordering::Relaxed) {
             assert_eq!(
                 tlbs.cached(1, 1),
                 1,
@@ -63,15 +68,16 @@ fn going_offline_while_targeted() {
     });
 }
 
-/// A CPU enters and leaves idle while it is targeted: it is spared and flushes on its way back, or it is told.
+/// A CPU enters and leaves idle while it is targeted: it is skipped and flushes on its way back, or it is told.
 #[test]
 fn entering_and_leaving_idle_while_targeted() {
     explore(None, || {
         let world = World::new(1, 2);
-        let tlbs = &world.machine.tlbs;
+        let tlbs = world.tlbs();
         let idle = thread::spawn(move || {
-            world.domain.defer(&pinned(1));
-            world.domain.resume(&pinned(1), tlbs);
+            // SAFETY: the thread uses no translation until it has left the mode.
+            unsafe { world.domain().enter_lazy(&pinned(1)) };
+            let _left = world.domain().leave_lazy(&pinned(1), tlbs);
         });
         world.store(1, 1);
         world.flush(0, 1);

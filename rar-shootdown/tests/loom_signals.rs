@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering;
 use loom::thread;
 use models::{World, explore, request};
 use rar_percpu::fake::pinned;
-use rar_shootdown::Everyone;
+use rar_shootdown::AllOnline;
 
 /// Another's signal makes the target scan at any moment, also between the stores of an initiator that has not signalled: the
 /// entry is carried out by that scan, or left for the one that its own signal brings.
@@ -23,20 +23,23 @@ use rar_shootdown::Everyone;
 fn arm_versus_a_scan_by_anothers_signal() {
     explore(None, || {
         let world = World::new(1, 2);
-        let tlbs = &world.machine.tlbs;
-        let scan = move || world.domain.serve(&pinned(1), tlbs);
+        let tlbs = world.tlbs();
+        let scan = move || world.domain().serve(&pinned(1), tlbs);
         // Leaves an entry behind that could be taken for the next.
         world.flush(0, 3);
-        world.machine.hears_signals.store(false, Ordering::Relaxed);
+        world
+            .machine()
+            .hears_signals
+            .store(false, Ordering::Relaxed);
         let anothers_signal = thread::spawn(move || {
             let _served = scan();
         });
         world.store(1, 1);
         let cpu = pinned(0);
-        let pending = world.shootdown.start(&cpu, &[request(1)], &Everyone, ());
+        let pending = world.shootdown.start(&cpu, &[request(1)], &AllOnline, ());
         anothers_signal.join().unwrap();
         let _served_by_its_own_signal = scan();
-        pending.wait().unwrap();
+        pending.wait(&cpu).unwrap();
         assert_eq!(
             tlbs.cached(1, 1),
             1,

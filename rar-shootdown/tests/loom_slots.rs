@@ -13,13 +13,14 @@ mod models;
 mod two_initiators;
 
 use core::cell::Cell;
+use core::time::Duration;
 
 use interrupts_disabled::{InterruptsDisabled, SPINS};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use models::{POLICY, World, explore, request};
+use models::{Model, World, explore, keep, policy, request};
 use rar_percpu::fake::pinned;
-use rar_shootdown::{Everyone, Pending, Policy, Shootdown};
+use rar_shootdown::{AllOnline, Pending};
 
 /// Two initiators, one slot, one target: neither's payload is written over while the target may read it.
 #[test]
@@ -33,11 +34,14 @@ fn claim_and_release() {
 fn late_answer_versus_quarantine() {
     explore(5, || {
         let world = World::new(1, 2);
-        let tlbs = &world.machine.tlbs;
-        world.machine.hears_signals.store(false, Ordering::Relaxed);
+        let tlbs = world.tlbs();
+        world
+            .machine()
+            .hears_signals
+            .store(false, Ordering::Relaxed);
         world.store(1, 1);
         let late_unit = thread::spawn(move || {
-            let _served = world.domain.serve(&pinned(1), tlbs);
+            let _served = world.domain().serve(&pinned(1), tlbs);
         });
         world.flush(0, 1);
         assert_eq!(tlbs.cached(1, 1), 1);
@@ -56,38 +60,33 @@ fn late_answer_versus_quarantine() {
 /// Two CPUs flush each other. Each is interrupted while its flush is in flight, and the handler flushes, too.
 #[test]
 fn nested_flush_from_an_interrupt_with_slots_held() {
-    let policy = Policy {
-        answer: 10,
-        fallback: 40,
-        slot: 2,
-        ..POLICY
-    };
+    let mut policy = policy();
+    policy.answer_timeout = Duration::from_nanos(10);
+    policy.fallback_timeout = Duration::from_nanos(40);
+    policy.slot_timeout = Duration::from_nanos(2);
     explore(2, move || {
-        let world = World::new(0, 2);
-        let machine = Box::leak(Box::new(InterruptsDisabled(world.machine)));
-        let shootdown = Box::leak(Box::new(Shootdown::new(machine, world.domain, 2, policy)));
-        let shared: Shared = (world, shootdown, Box::leak(Box::default()));
+        let machine = InterruptsDisabled(Model::new());
+        let world = World::with_machine(machine, 2, 2, policy);
+        let shared: Shared = (world, keep(AtomicU64::new(0)));
         let other = thread::spawn(move || flush_in_flush(shared, 1, [2, 3]));
         flush_in_flush(shared, 0, [0, 1]);
         other.join().unwrap();
     });
 }
 
-type Shared = (
-    World,
-    &'static Shootdown<'static, InterruptsDisabled, 1>,
-    &'static AtomicU64,
-);
+type Shared = (World<InterruptsDisabled>, &'static AtomicU64);
 
-fn flush_in_flush((world, shootdown, done): Shared, me: u32, [outer, nested]: [u16; 2]) {
+fn flush_in_flush((world, done): Shared, me: u32, [outer, nested]: [u16; 2]) {
     let cpu = pinned(me);
     let start = |space| {
         world.store(usize::from(space), 1);
-        shootdown.start(&cpu, &[request(space)], &Everyone, ())
+        world
+            .shootdown
+            .start(&cpu, &[request(space)], &AllOnline, ())
     };
     let end = |pending: Pending<'_, _, _, _>, space| {
-        assert!(pending.wait().is_ok(), "two CPUs waited for each other");
-        let cached = world.machine.tlbs.cached(1 - me, usize::from(space));
+        assert!(pending.wait(&cpu).is_ok(), "two CPUs waited for each other");
+        let cached = world.tlbs().cached(1 - me, usize::from(space));
         assert_eq!(cached, 1, "Ok without a flush");
     };
     let interrupted = start(outer);
@@ -104,7 +103,7 @@ fn flush_in_flush((world, shootdown, done): Shared, me: u32, [outer, nested]: [u
     // The end of both enables interrupts.
     done.fetch_add(1, Ordering::AcqRel);
     while done.load(Ordering::Acquire) < 2 {
-        let _served = shootdown.serve(&cpu);
+        let _served = world.shootdown.serve(&cpu);
         thread::yield_now();
     }
 }

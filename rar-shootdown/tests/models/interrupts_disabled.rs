@@ -3,8 +3,8 @@
 use core::cell::Cell;
 
 use loom::thread;
-use rar_percpu::{CpuSet, PinnedCpu};
-use rar_shootdown::{Machine, Ticks};
+use rar_percpu::{CpuSet, Domain, PinnedCpu};
+use rar_shootdown::{Instant, Machine, Message, NotSent};
 
 use crate::models::{Model, Tlbs};
 
@@ -14,20 +14,29 @@ loom::thread_local! {
 }
 
 /// CPUs with interrupts disabled: they hear nothing, and answer only what they serve by themselves.
-pub(crate) struct InterruptsDisabled(pub(crate) &'static Model);
+pub(crate) struct InterruptsDisabled(pub(crate) Model);
 
-impl Machine for InterruptsDisabled {
+impl Machine<1> for InterruptsDisabled {
     type Tlb = Tlbs;
 
     fn tlb(&self) -> &Tlbs {
         self.0.tlb()
     }
 
-    fn signal<const W: usize>(&self, _: &PinnedCpu<'_>, _: &CpuSet<W>) {}
+    fn send(
+        &self,
+        message: Message,
+        _: &PinnedCpu<'_>,
+        _: &Domain<1>,
+        _: &CpuSet<1>,
+    ) -> Result<(), NotSent> {
+        match message {
+            Message::Nmi => Err(NotSent::Unsupported),
+            _ => Ok(()),
+        }
+    }
 
-    fn interrupt<const W: usize>(&self, _: &PinnedCpu<'_>, _: &CpuSet<W>) {}
-
-    fn now(&self) -> Ticks {
+    fn now(&self) -> Instant {
         self.0.now()
     }
 

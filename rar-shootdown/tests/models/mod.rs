@@ -1,17 +1,17 @@
 //! What the models share: a machine of two or three CPUs with one page each, whose signals are heard or not.
 
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, AtomicU64 as Plain};
+use core::time::Duration;
+use std::sync::Mutex;
 
 use loom::model::Builder;
-use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use rar_payload::{InvpcidScope, Operation, Pcid, Request};
 use rar_percpu::fake::pinned;
 use rar_percpu::{
-    ApicId, CpuId, CpuSet, Domain, LocalTlb, PayloadTable, PerCpu, PinnedCpu, SoftwareCpu,
-    Unsupported,
+    ApicId, CpuId, CpuSet, Domain, LocalTlb, PerCpu, PinnedCpu, SoftwareCpu, Unsupported,
 };
-use rar_shootdown::{Everyone, Machine, Policy, Shootdown, Ticks};
+use rar_shootdown::{AllOnline, Instant, LazySkip, Machine, Message, NotSent, Policy, Shootdown};
 
 pub(crate) const CPUS: u32 = 3;
 /// Spaces 0 to 3, each with one page whose entry is a number that only grows.
@@ -20,6 +20,7 @@ pub(crate) const SPACES: usize = 4;
 /// Page tables, and a TLB for each CPU that caches as much and as early as it can.
 pub(crate) struct Tlbs {
     pub(crate) tables: [AtomicU64; SPACES],
+    /// Not of loom: what a CPU caches orders nothing.
     cached: [Mutex<[u64; SPACES]>; CPUS as usize],
 }
 
@@ -37,9 +38,11 @@ impl Tlbs {
     }
 
     fn refill(&self, cpu: CpuId, spaces: core::ops::Range<usize>) {
-        let mut cached = self.cached[cpu.index()].lock().unwrap();
         for space in spaces {
-            cached[space] = self.tables[space].load(Ordering::Relaxed);
+            let entry = self.tables[space].load(Ordering::Relaxed);
+            let mut cached = self.cached[cpu.index()].lock().unwrap();
+            // One CPU reads nothing older than before.
+            cached[space] = cached[space].max(entry);
         }
     }
 }
@@ -62,43 +65,66 @@ unsafe impl LocalTlb for Tlbs {
 
 /// Signals and interrupts are served by the thread that sends them, as the target's handler would, or get lost.
 pub(crate) struct Model {
-    domain: &'static Domain<'static, 1>,
     pub(crate) tlbs: Tlbs,
     // Each of these is for one thread at a time, so that loom need not see it.
     pub(crate) hears_signals: AtomicBool,
     pub(crate) hears_interrupts: AtomicBool,
     /// Whether anybody was signalled.
     pub(crate) signalled: AtomicBool,
-    clock: AtomicU64,
+    clock: Plain,
 }
 
-impl Machine for Model {
+impl Model {
+    /// A machine whose CPUs hear everything.
+    pub(crate) fn new() -> Self {
+        Self {
+            tlbs: Tlbs::new(),
+            hears_signals: AtomicBool::new(true),
+            hears_interrupts: AtomicBool::new(true),
+            signalled: AtomicBool::new(false),
+            clock: Plain::new(0),
+        }
+    }
+}
+
+impl Machine<1> for Model {
     type Tlb = Tlbs;
 
     fn tlb(&self) -> &Tlbs {
         &self.tlbs
     }
 
-    fn signal<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
-        self.signalled.store(true, Ordering::Relaxed);
-        if self.hears_signals.load(Ordering::Relaxed) {
-            for target in targets.iter() {
-                let _served = self.domain.serve(&pinned(target.get()), &self.tlbs);
+    fn send(
+        &self,
+        message: Message,
+        _: &PinnedCpu<'_>,
+        domain: &Domain<1>,
+        targets: &CpuSet<1>,
+    ) -> Result<(), NotSent> {
+        match message {
+            Message::Signal => {
+                self.signalled.store(true, Ordering::Relaxed);
+                if self.hears_signals.load(Ordering::Relaxed) {
+                    for target in targets.iter() {
+                        let _served = domain.serve(&pinned(target.get()), &self.tlbs);
+                    }
+                }
+                Ok(())
             }
+            Message::Interrupt => {
+                if self.hears_interrupts.load(Ordering::Relaxed) {
+                    for target in targets.iter() {
+                        domain.serve_generation(&pinned(target.get()), &self.tlbs);
+                    }
+                }
+                Ok(())
+            }
+            _ => Err(NotSent::Unsupported),
         }
     }
 
-    fn interrupt<const W: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<W>) {
-        if self.hears_interrupts.load(Ordering::Relaxed) {
-            for target in targets.iter() {
-                self.domain
-                    .serve_generation(&pinned(target.get()), &self.tlbs);
-            }
-        }
-    }
-
-    fn now(&self) -> Ticks {
-        Ticks(self.clock.fetch_add(1, Ordering::Relaxed))
+    fn now(&self) -> Instant {
+        Instant::from_nanos(self.clock.fetch_add(1, Ordering::Relaxed))
     }
 
     /// No yield: a poll is bounded by the clock, and a yield would make the others run on.
@@ -106,77 +132,93 @@ impl Machine for Model {
 }
 
 /// Long enough for every flush to end that nobody holds up for ever.
-pub(crate) const POLICY: Policy = Policy {
-    answer: 3,
-    fallback: 24,
-    slot: 1,
-    resignal: None,
-    operations: 2,
-};
+pub(crate) fn policy() -> Policy {
+    let mut policy = Policy::new();
+    policy.answer_timeout = Duration::from_nanos(0);
+    policy.fallback_timeout = Duration::from_nanos(4);
+    policy.slot_timeout = Duration::from_nanos(0);
+    policy.resignal_after = None;
+    policy.max_operations = 2;
+    policy.lazy = LazySkip::LOWER_HALF;
+    policy
+}
 
 /// Everything of one exploration.
-#[derive(Clone, Copy)]
-pub(crate) struct World {
-    pub(crate) domain: &'static Domain<'static, 1>,
-    pub(crate) machine: &'static Model,
-    pub(crate) shootdown: &'static Shootdown<'static, Model, 1>,
+pub(crate) struct World<M: 'static = Model> {
+    pub(crate) shootdown: &'static Shootdown<M, 1>,
+}
+
+impl<M> Clone for World<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for World<M> {}
+
+pub(crate) fn keep<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
 }
 
 impl World {
     /// Every CPU below `online` is online.
-    pub(crate) fn new(slots: usize, online: u32) -> Self {
-        Self::with_policy(slots, online, POLICY)
+    pub(crate) fn new(slots: u8, online: u32) -> Self {
+        Self::with_policy(slots, online, policy())
     }
 
-    pub(crate) fn with_policy(slots: usize, online: u32, policy: Policy) -> Self {
-        fn keep<T>(value: T) -> &'static T {
-            Box::leak(Box::new(value))
-        }
-        let (table, cpus) = (
-            keep(PayloadTable::new()),
-            keep([PerCpu::new(), PerCpu::new(), PerCpu::new()]),
-        );
-        let domain = keep(Domain::new(table, cpus));
-        let machine = keep(Model {
-            domain,
-            tlbs: Tlbs::new(),
-            hears_signals: AtomicBool::new(true),
-            hears_interrupts: AtomicBool::new(true),
-            signalled: AtomicBool::new(false),
-            clock: AtomicU64::new(0),
-        });
-        let shootdown = keep(Shootdown::new(machine, domain, slots, policy));
-        let world = Self {
-            domain,
-            machine,
-            shootdown,
-        };
-        (0..online).for_each(|cpu| core::mem::forget(world.join(cpu)));
+    pub(crate) fn with_policy(slots: u8, online: u32, policy: Policy) -> Self {
+        Self::with_machine(Model::new(), slots, online, policy)
+    }
+}
+
+impl<M: Machine<1, Tlb = Tlbs>> World<M> {
+    pub(crate) fn with_machine(machine: M, slots: u8, online: u32, policy: Policy) -> Self {
+        let shootdown = keep(Shootdown::new(machine, policy));
+        shootdown.domain().limit_entries(slots);
+        let world = Self { shootdown };
+        (0..online).for_each(|cpu| core::mem::forget(world.bring_online(cpu)));
         world
     }
 
-    /// Brings a CPU online that answers in software.
-    pub(crate) fn join(self, cpu: u32) -> SoftwareCpu<'static, 1> {
-        self.register(cpu);
-        SoftwareCpu::join(self.domain, &pinned(cpu), &self.machine.tlbs).unwrap()
+    pub(crate) fn domain(self) -> &'static Domain<1> {
+        self.shootdown.domain()
     }
 
+    pub(crate) fn machine(self) -> &'static M {
+        self.shootdown.machine()
+    }
+
+    pub(crate) fn tlbs(self) -> &'static Tlbs {
+        self.machine().tlb()
+    }
+
+    /// Brings a CPU online that answers in software.
+    pub(crate) fn bring_online(self, cpu: u32) -> SoftwareCpu<'static, 1> {
+        self.register(cpu);
+        SoftwareCpu::bring_online(self.domain(), &pinned(cpu), self.tlbs()).unwrap()
+    }
+
+    /// Registers a CPU that is not, with fresh memory.
     pub(crate) fn register(self, cpu: u32) {
-        self.domain
-            .register(CpuId::new(cpu), ApicId::new(cpu))
-            .unwrap();
+        let (domain, cpu) = (self.domain(), CpuId::new(cpu));
+        if domain.cpu(cpu).is_none() {
+            let memory = keep(PerCpu::new());
+            domain
+                .register(cpu, ApicId::new(cpu.get()), memory)
+                .unwrap();
+        }
     }
 
     /// Flushes a space of all CPUs from this one.
     pub(crate) fn flush(self, cpu: u32, space: u16) {
         self.shootdown
-            .flush(&pinned(cpu), &[request(space)], &Everyone)
+            .flush(&pinned(cpu), &[request(space)], &AllOnline)
             .unwrap();
     }
 
     /// Stores to the page table of a space, as a kernel does before it flushes.
     pub(crate) fn store(self, space: usize, entry: u64) {
-        self.machine.tlbs.tables[space].store(entry, Ordering::Relaxed);
+        self.tlbs().tables[space].store(entry, Ordering::Relaxed);
     }
 }
 
@@ -193,6 +235,6 @@ pub(crate) fn explore(
     model: impl Fn() + Sync + Send + 'static,
 ) {
     let mut builder = Builder::new();
-    builder.preemption_bound = preemptions.into().or(builder.preemption_bound);
+    builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
     builder.check(model);
 }

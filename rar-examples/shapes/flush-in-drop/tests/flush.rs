@@ -12,7 +12,9 @@ use rar_shape_flush_in_drop::machine::{
 };
 use rar_shape_flush_in_drop::promises::disable_interrupts;
 use rar_shape_hardware::fake::{on_cpu, power_on, while_idling};
-use rar_shape_hardware::{CPUS, Frame, PAGE, cached, read, set_clock_step, take_interrupt};
+use rar_shape_hardware::{
+    CLOCK_STEP_AT_START, CPUS, Frame, PAGE, cached, read, set_clock_step, take_interrupt,
+};
 use rar_shootdown::rar_payload::Pcid;
 use rar_shootdown::rar_percpu::CpuId;
 
@@ -119,7 +121,10 @@ fn flush_while_cpu_1_wants_the_lock(serve: bool) -> (AddressSpace, u64) {
 #[test]
 fn a_cpu_that_spins_for_the_lock_serves_the_flush_of_its_holder() {
     let _machine = machine();
+    // A lock that does not serve fails the test in seconds.
+    set_clock_step(1_000);
     let (_space, number) = flush_while_cpu_1_wants_the_lock(true);
+    set_clock_step(CLOCK_STEP_AT_START);
     assert_eq!(on_cpu_1(FIRST), None);
     assert!(Frame::is_free(number));
     assert_eq!(LEAKED.load(Ordering::Relaxed), 0);
@@ -130,7 +135,7 @@ fn a_flush_that_does_not_end_leaks_its_frame_and_is_reported() {
     let _machine = machine();
     set_clock_step(1_000_000);
     let (_space, number) = flush_while_cpu_1_wants_the_lock(false);
-    set_clock_step(1);
+    set_clock_step(CLOCK_STEP_AT_START);
     assert_eq!(on_cpu_1(FIRST), Some(number), "it never served");
     assert!(!Frame::is_free(number));
     assert_eq!(LEAKED.load(Ordering::Relaxed), 1);

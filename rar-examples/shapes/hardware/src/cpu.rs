@@ -8,10 +8,13 @@ use rar_shootdown::{Instant, NotSent};
 
 use crate::CPUS;
 
+/// How far each reading moves the clock unless told otherwise, in nanoseconds.
+pub const CLOCK_STEP_AT_START: u64 = 20;
+
 static LINES: [AtomicBool; CPUS] = [const { AtomicBool::new(false) }; CPUS];
 static GS_BASES: [AtomicPtr<()>; CPUS] = [const { AtomicPtr::new(null_mut()) }; CPUS];
 static CLOCK: AtomicU64 = AtomicU64::new(0);
-static CLOCK_STEP: AtomicU64 = AtomicU64::new(1);
+static CLOCK_STEP: AtomicU64 = AtomicU64::new(CLOCK_STEP_AT_START);
 
 /// Returns the APIC id of the CPU that the code runs on. On this machine it can be its number, too.
 #[must_use]
@@ -74,7 +77,7 @@ pub fn now() -> Instant {
     Instant::from_nanos(CLOCK.fetch_add(step, Ordering::Relaxed))
 }
 
-/// Sets how far each reading moves the clock: 1 ns at the start. A large step makes a silent CPU late soon.
+/// Sets how far each reading moves the clock, [`CLOCK_STEP_AT_START`] until then. A large step makes a silent CPU late soon.
 pub fn set_clock_step(nanoseconds: u64) {
     CLOCK_STEP.store(nanoseconds, Ordering::Relaxed);
 }

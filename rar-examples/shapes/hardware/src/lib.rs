@@ -16,7 +16,8 @@ mod memory;
 mod tlb;
 
 pub use cpu::{
-    gs_base, now, send_interrupts, set_clock_step, set_gs_base, take_interrupt, this_cpu,
+    CLOCK_STEP_AT_START, gs_base, now, send_interrupts, set_clock_step, set_gs_base,
+    take_interrupt, this_cpu,
 };
 pub use lock::{Locked, SpinLock};
 pub use memory::{Frame, PageTable};
