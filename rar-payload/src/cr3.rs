@@ -34,6 +34,7 @@ impl Cr3 {
 /// A number with one of the bits 63:52 set cannot be matched with CR3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Cr3Error {
     /// The number as given.
     pub value: u64,
@@ -43,7 +44,7 @@ impl fmt::Display for Cr3Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:#x} is no CR3 to match: bits 63:52 have to be zero",
+            "CR3 {:#x}: bits 63:52 are set (expected 0); clear the no-flush bit and the LAM bits",
             self.value
         )
     }

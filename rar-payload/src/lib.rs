@@ -3,10 +3,12 @@
 #![deny(unsafe_code)]
 
 mod chunks;
+mod collapse;
 mod cr3;
 mod decode;
 mod decode_error;
 mod encode;
+mod gather;
 mod globals;
 mod layout;
 mod linear_address_width;
@@ -17,29 +19,32 @@ mod linear_address_width;
 )]
 mod msr_write;
 mod operation;
+mod operation_list;
 mod operations;
 mod page_chunk;
 mod page_range;
+mod page_run;
 mod page_size;
 mod payload;
 mod pcid;
 mod range_error;
 mod request;
-mod stub;
+mod scope;
 #[cfg(feature = "unverified")]
 mod virtualization;
-mod widened;
-pub use stub::*;
 
 pub use chunks::Chunks;
+pub use collapse::Collapsed;
 pub use cr3::{Cr3, Cr3Error};
 pub use decode_error::DecodeError;
+pub use gather::Gather;
 pub use globals::Globals;
 pub use layout::Field;
 pub use linear_address_width::LinearAddressWidth;
 #[cfg(feature = "unverified")]
 pub use msr_write::MsrWrite;
 pub use operation::{InvpcidScope, InvpgScope, Operation};
+pub use operation_list::OperationList;
 pub use operations::Operations;
 pub use page_chunk::{ChunkError, PageChunk};
 pub use page_range::PageRange;

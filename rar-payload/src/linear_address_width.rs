@@ -17,6 +17,30 @@ pub enum LinearAddressWidth {
 }
 
 impl LinearAddressWidth {
+    /// `CR4.LA57`, bit 12 (SDM vol. 3, "Control Registers").
+    const CR4_LA57: u64 = 1 << 12;
+
+    /// Returns the width that a CPU in 64-bit mode uses while its CR4 holds `cr4`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rar_payload::{LinearAddressWidth, PageRange, PageSize};
+    ///
+    /// let width = LinearAddressWidth::from_cr4(0x1020); // LA57 and PAE
+    /// let page = PageRange::page_with_width(0xFF11_0000_0000_0000, PageSize::Size4K, width)?;
+    /// assert_eq!(page.start(), 0xFF11_0000_0000_0000);
+    /// # Ok::<(), rar_payload::RangeError>(())
+    /// ```
+    #[must_use]
+    pub const fn from_cr4(cr4: u64) -> Self {
+        if cr4 & Self::CR4_LA57 == 0 {
+            Self::Bits48
+        } else {
+            Self::Bits57
+        }
+    }
+
     /// Returns the width in bits.
     #[must_use]
     pub const fn bits(self) -> u32 {
@@ -30,7 +54,7 @@ impl LinearAddressWidth {
     #[must_use]
     pub const fn is_canonical(self, address: u64) -> bool {
         let unused = 64 - self.bits();
-        ((address << unused).cast_signed() >> unused).cast_unsigned() == address
+        ((address << unused) as i64 >> unused) as u64 == address
     }
 }
 
@@ -43,6 +67,15 @@ impl fmt::Display for LinearAddressWidth {
 #[cfg(test)]
 mod tests {
     use super::LinearAddressWidth;
+
+    #[test]
+    fn la57_alone_selects_the_width() {
+        for bit in 0..64 {
+            let wide = LinearAddressWidth::from_cr4(1 << bit) == LinearAddressWidth::Bits57;
+            let narrow = LinearAddressWidth::from_cr4(!(1 << bit)) == LinearAddressWidth::Bits48;
+            assert_eq!((wide, narrow), (bit == 12, bit == 12));
+        }
+    }
 
     #[test]
     fn the_hole_starts_and_ends_where_it_should() {

@@ -1,6 +1,8 @@
 //! The operations of one request.
 
 use crate::{Chunks, InvpcidScope, Operation, PageRange, Pcid};
+#[cfg(feature = "unverified")]
+use crate::{InvvpidScope, Vpid};
 use core::iter::FusedIterator;
 
 /// The operations that do what a [`Request`](crate::Request) means.
@@ -15,7 +17,15 @@ pub struct Operations(Source);
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum Source {
     Single(Option<Operation>),
-    Pages { pcid: Pcid, chunks: Chunks },
+    Pages {
+        pcid: Pcid,
+        chunks: Chunks,
+    },
+    #[cfg(feature = "unverified")]
+    VpidPages {
+        vpid: Vpid,
+        chunks: Chunks,
+    },
 }
 
 impl Operations {
@@ -26,6 +36,14 @@ impl Operations {
     pub(crate) const fn pages(pcid: Pcid, range: PageRange) -> Self {
         Self(Source::Pages {
             pcid,
+            chunks: range.chunks(),
+        })
+    }
+
+    #[cfg(feature = "unverified")]
+    pub(crate) const fn vpid_pages(vpid: Vpid, range: PageRange) -> Self {
+        Self(Source::VpidPages {
+            vpid,
             chunks: range.chunks(),
         })
     }
@@ -44,6 +62,14 @@ impl Iterator for Operations {
                     pages,
                 }))
             }
+            #[cfg(feature = "unverified")]
+            Source::VpidPages { vpid, chunks } => {
+                let pages = chunks.next()?;
+                Some(Operation::Invvpid(InvvpidScope::Pages {
+                    vpid: *vpid,
+                    pages,
+                }))
+            }
         }
     }
 
@@ -54,6 +80,8 @@ impl Iterator for Operations {
                 (left, Some(left))
             }
             Source::Pages { chunks, .. } => chunks.size_hint(),
+            #[cfg(feature = "unverified")]
+            Source::VpidPages { chunks, .. } => chunks.size_hint(),
         }
     }
 }

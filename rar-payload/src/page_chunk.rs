@@ -1,6 +1,6 @@
 //! As many pages as one entry can name.
 
-use crate::{PageRange, PageSize, RangeError};
+use crate::{LinearAddressWidth, PageRange, PageSize, RangeError};
 use core::fmt;
 
 /// A page range that fits one entry: 1 to 63 pages.
@@ -41,7 +41,21 @@ impl PageChunk {
     ///
     /// [`RangeError::NonCanonical`].
     pub const fn page(address: u64, size: PageSize) -> Result<Self, RangeError> {
-        match PageRange::page(address, size) {
+        Self::page_with_width(address, size, LinearAddressWidth::Bits48)
+    }
+
+    /// Returns the one page that holds `address`, judged by addresses of the given width. The
+    /// address may lie anywhere in the page.
+    ///
+    /// # Errors
+    ///
+    /// As [`page`](Self::page).
+    pub const fn page_with_width(
+        address: u64,
+        size: PageSize,
+        width: LinearAddressWidth,
+    ) -> Result<Self, RangeError> {
+        match PageRange::page_with_width(address, size, width) {
             Ok(range) => Ok(Self::front(range)),
             Err(error) => Err(error),
         }
@@ -104,6 +118,7 @@ impl TryFrom<PageRange> for PageChunk {
 /// A range has more pages than one entry can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct ChunkError {
     /// The number of pages in the range.
     pub pages: u64,
@@ -113,7 +128,8 @@ impl fmt::Display for ChunkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} pages do not fit one entry, which names at most {}",
+            "page range: too long for one entry (got {} pages, expected at most {}); \
+             cut it with `PageRange::chunks`",
             self.pages,
             PageChunk::MAX_PAGES
         )

@@ -13,6 +13,12 @@ use crate::{Chunks, LinearAddressWidth, PageChunk, PageSize, RangeError};
 /// everything: it is unknown whether an entry with 4K stride also drops a larger translation that
 /// covers the address.
 ///
+/// # Which address width
+///
+/// Each constructor has a short form for four-level paging and a form `..._with_width` that takes
+/// the [`LinearAddressWidth`] the kernel runs with. A kernel with five-level paging
+/// (`CR4.LA57` = 1) uses the latter only: the short forms reject its addresses above 47 bits.
+///
 /// # Examples
 ///
 /// ```
@@ -95,6 +101,21 @@ impl PageRange {
     ///
     /// Any [`RangeError`]; both addresses have to be aligned.
     pub const fn from_bounds(start: u64, end: u64, size: PageSize) -> Result<Self, RangeError> {
+        Self::from_bounds_with_width(start, end, size, LinearAddressWidth::Bits48)
+    }
+
+    /// Returns the pages from `start` up to and without `end`, judged by addresses of the given
+    /// width.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_bounds`](Self::from_bounds).
+    pub const fn from_bounds_with_width(
+        start: u64,
+        end: u64,
+        size: PageSize,
+        width: LinearAddressWidth,
+    ) -> Result<Self, RangeError> {
         let Some(bytes) = end.checked_sub(start) else {
             return Err(RangeError::Reversed { start, end });
         };
@@ -107,7 +128,7 @@ impl PageRange {
         if size.align_down(end) != end {
             return Err(RangeError::Misaligned { address: end, size });
         }
-        Self::new(start, bytes >> size.shift(), size)
+        Self::with_width(start, bytes >> size.shift(), size, width)
     }
 
     /// Returns every page that holds one of `bytes` bytes from `start` on, judged by 48-bit
@@ -158,12 +179,39 @@ impl PageRange {
     ///
     /// [`RangeError::NonCanonical`].
     pub const fn page(address: u64, size: PageSize) -> Result<Self, RangeError> {
-        Self::covering(address, 1, size)
+        Self::page_with_width(address, size, LinearAddressWidth::Bits48)
+    }
+
+    /// Returns the one page that holds `address`, judged by addresses of the given width. The
+    /// address may lie anywhere in the page.
+    ///
+    /// # Errors
+    ///
+    /// As [`page`](Self::page).
+    pub const fn page_with_width(
+        address: u64,
+        size: PageSize,
+        width: LinearAddressWidth,
+    ) -> Result<Self, RangeError> {
+        Self::covering_with_width(address, 1, size, width)
     }
 
     /// Returns a part of a range that was judged before.
     pub(crate) const fn from_parts(start: u64, pages: u64, size: PageSize) -> Self {
         Self { start, pages, size }
+    }
+
+    /// Returns the numbers of the first page and of the page after the last one: addresses divided
+    /// by the page size, so that the end of the address space is a number like any other.
+    pub(crate) const fn page_numbers(&self) -> (u64, u64) {
+        let first = self.start >> self.size.shift();
+        (first, first + self.pages)
+    }
+
+    /// Returns the range from page number `first` up to and without `end`, both taken from ranges
+    /// that were judged before and between which there is no hole.
+    pub(crate) const fn from_page_numbers(first: u64, end: u64, size: PageSize) -> Self {
+        Self::from_parts(first << size.shift(), end - first, size)
     }
 
     /// Returns the address of the first page.

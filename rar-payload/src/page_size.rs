@@ -59,6 +59,35 @@ impl PageSize {
         }
     }
 
+    /// Returns the size of this many bytes, or `None` if pages have no such size.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rar_payload::PageSize;
+    ///
+    /// assert_eq!(PageSize::from_bytes(0x20_0000), Some(PageSize::Size2M));
+    /// assert_eq!(PageSize::from_bytes(0x2000), None);
+    /// ```
+    #[must_use]
+    pub const fn from_bytes(bytes: u64) -> Option<Self> {
+        match bytes {
+            0x1000 => Some(Self::Size4K),
+            0x20_0000 => Some(Self::Size2M),
+            0x4000_0000 => Some(Self::Size1G),
+            _ => None,
+        }
+    }
+
+    /// Returns the next larger size.
+    pub(crate) const fn next_larger(self) -> Option<Self> {
+        match self {
+            Self::Size4K => Some(Self::Size2M),
+            Self::Size2M => Some(Self::Size1G),
+            Self::Size1G => None,
+        }
+    }
+
     /// Returns the address of the page that holds `address`.
     pub(crate) const fn align_down(self, address: u64) -> u64 {
         address & !(self.bytes() - 1)
@@ -87,6 +116,16 @@ mod tests {
             [0x1000, 0x20_0000, 0x4000_0000]
         );
         assert!(PageSize::ALL.is_sorted());
+    }
+
+    #[test]
+    fn sizes_in_bytes_round_trip_and_nothing_else_is_a_size() {
+        for shift in 0..64 {
+            for bytes in [1u64 << shift, (1 << shift) - 1, (1 << shift) + 0x1000] {
+                let size = PageSize::ALL.into_iter().find(|size| size.bytes() == bytes);
+                assert_eq!(PageSize::from_bytes(bytes), size);
+            }
+        }
     }
 
     #[test]

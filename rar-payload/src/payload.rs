@@ -36,10 +36,11 @@ impl Payload {
     /// Returns the entry made of these bytes, in memory order.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 64]) -> Self {
-        let (words, _) = bytes.as_chunks::<8>();
         let mut payload = Self::EMPTY;
-        for (word, bytes) in payload.0.iter_mut().zip(words) {
-            *word = u64::from_le_bytes(*bytes);
+        for (word, bytes) in payload.0.iter_mut().zip(bytes.chunks_exact(8)) {
+            let mut little_endian = [0; 8];
+            little_endian.copy_from_slice(bytes);
+            *word = u64::from_le_bytes(little_endian);
         }
         payload
     }
@@ -48,9 +49,8 @@ impl Payload {
     #[must_use]
     pub fn bytes(&self) -> [u8; 64] {
         let mut bytes = [0; 64];
-        let (words, _) = bytes.as_chunks_mut::<8>();
-        for (bytes, word) in words.iter_mut().zip(self.0) {
-            *bytes = word.to_le_bytes();
+        for (bytes, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            bytes.copy_from_slice(&word.to_le_bytes());
         }
         bytes
     }

@@ -39,6 +39,7 @@ impl Pcid {
 /// A number above 4095 is no PCID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct PcidError {
     /// The number as given.
     pub value: u16,
@@ -48,7 +49,7 @@ impl fmt::Display for PcidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is no PCID, the largest is {}",
+            "PCID: number too large (got {}, expected at most {}); mask it with 0xfff",
             self.value,
             Pcid::MAX.0
         )

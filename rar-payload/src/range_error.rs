@@ -69,28 +69,34 @@ impl RangeError {
 impl fmt::Display for RangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Empty { start } => write!(f, "the range at {start:#x} holds no page"),
-            Self::Reversed { start, end } => {
-                write!(f, "the end {end:#x} lies below the start {start:#x}")
-            }
-            Self::Misaligned { address, size } => {
-                write!(f, "the address {address:#x} is no multiple of {size}")
-            }
-            Self::NonCanonical { address, width } => {
-                write!(f, "the address {address:#x} is not canonical for {width}")
-            }
-            Self::Wraps { start, pages, size } => {
-                write!(
-                    f,
-                    "{pages} pages of {size} from {start:#x} pass the end of the address space"
-                )
-            }
-            Self::CrossesHole { start, last } => {
-                write!(
-                    f,
-                    "the range from {start:#x} to page {last:#x} leaves the canonical lower half"
-                )
-            }
+            Self::Empty { start } => write!(
+                f,
+                "page range at {start:#x}: empty (got 0 pages, expected at least 1)"
+            ),
+            Self::Reversed { start, end } => write!(
+                f,
+                "page range: end below start (got {start:#x} to {end:#x}); swap the bounds"
+            ),
+            Self::Misaligned { address, size } => write!(
+                f,
+                "address {address:#x}: not aligned (expected a multiple of {size}); \
+                 round the range outward with `covering`"
+            ),
+            Self::NonCanonical { address, width } => write!(
+                f,
+                "address {address:#x}: not canonical (expected {width}); \
+                 pass the width the kernel runs with"
+            ),
+            Self::Wraps { start, pages, size } => write!(
+                f,
+                "page range at {start:#x}: passes the end of the address space \
+                 (got {pages} pages of {size})"
+            ),
+            Self::CrossesHole { start, last } => write!(
+                f,
+                "page range at {start:#x}: leaves its half of the address space \
+                 (got last page {last:#x}); make one range for each half"
+            ),
         }
     }
 }

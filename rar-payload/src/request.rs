@@ -1,5 +1,7 @@
 //! What a kernel means.
 
+#[cfg(feature = "unverified")]
+use crate::{Eptp, Vpid};
 use crate::{Globals, Operations, PageRange, Pcid};
 
 /// What a kernel wants to be gone from the TLBs, before it is cut to the size of the hardware.
@@ -20,6 +22,7 @@ use crate::{Globals, Operations, PageRange, Pcid};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Request {
     /// Translations of one address space for a range that is not mapped global.
     Pages {
@@ -51,11 +54,46 @@ pub enum Request {
         /// Whether global translations go too.
         globals: Globals,
     },
+    /// All translations derived from one extended page table: guest-physical and combined ones.
+    ///
+    /// Only this request and [`EveryEpt`](Self::EveryEpt) reach them. Every request above speaks
+    /// of the linear address spaces of the operating system that sends it, and so does a local
+    /// flush of everything by INVPCID or CR4: neither says anything about translations that are
+    /// tagged with an EPTP or a VPID, unless the implementer of that flush says so.
+    #[cfg(feature = "unverified")]
+    Ept {
+        /// The extended page table.
+        eptp: Eptp,
+    },
+    /// All translations derived from any extended page table.
+    #[cfg(feature = "unverified")]
+    EveryEpt,
+    /// Translations of one virtual processor for a range of guest-linear addresses.
+    ///
+    /// Only this request, [`Vpid`](Self::Vpid) and [`EveryVpid`](Self::EveryVpid) reach them;
+    /// [`Ept`](Self::Ept) says what does not.
+    #[cfg(feature = "unverified")]
+    VpidPages {
+        /// The virtual processor.
+        vpid: Vpid,
+        /// The pages.
+        range: PageRange,
+    },
+    /// All translations of one virtual processor, global ones included.
+    #[cfg(feature = "unverified")]
+    Vpid {
+        /// The virtual processor.
+        vpid: Vpid,
+    },
+    /// All translations of every virtual processor but 0, the one of the host.
+    #[cfg(feature = "unverified")]
+    EveryVpid,
 }
 
 /// Whose page tables a freed table belonged to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum TableOwner {
     /// The tables of one address space, reached through this PCID only, without global
     /// translations.
@@ -65,15 +103,17 @@ pub enum TableOwner {
 }
 
 impl Request {
-    /// Returns the operations that do what is meant and as little else as possible.
+    /// Returns the most precise operations that satisfy the request.
     ///
-    /// One for each chunk of [`Pages`](Self::Pages), a single one for any other request. There is
-    /// no upper bound but the size of the range: look at the length, and take
-    /// [`widened`](Self::widened) instead where it is too long.
+    /// A request for a range takes one operation for each chunk of it, any other request a single
+    /// one. The number has no bound except the size of the range: check the length, and take
+    /// [`widened`](Self::widened) or [`collapse`](Self::collapse) where it is too long.
     #[must_use]
     pub const fn operations(&self) -> Operations {
         match *self {
             Self::Pages { pcid, range } => Operations::pages(pcid, range),
+            #[cfg(feature = "unverified")]
+            Self::VpidPages { vpid, range } => Operations::vpid_pages(vpid, range),
             _ => Operations::single(self.widened()),
         }
     }

@@ -346,6 +346,11 @@ fn exactly_the_legal_unverified_entries_are_accepted() {
                 (1, 0x1000, 1),
                 (1 << 16, 0, 0),
                 (1 << 52, 0, 0),
+                (0x701E, 0, 0),
+                (0x7018, 0, 0),
+                (0x7010, 0, 0),
+                (0x7019, 0, 0),
+                (0x7E1E, 0, 0),
             ] {
                 let fields = [
                     (Field::PayloadType, payload_type),
@@ -356,10 +361,10 @@ fn exactly_the_legal_unverified_entries_are_accepted() {
                 ];
                 let none = address == 0 && count == 0;
                 let legal = match (payload_type, subtype) {
-                    (3, 1) => none && operand < 1 << 52,
+                    (3, 1) => none && [0x701E, 0x7018].contains(&operand),
                     (3, 2) | (4, 2) => none && operand == 0,
                     (4, 0) => operand == 1 && count == 1,
-                    (4, 1 | 3) => none && operand == 1,
+                    (4, 1 | 3) => none && (1..1 << 16).contains(&operand),
                     _ => false,
                 };
                 assert_eq!(decode(&fields).is_ok(), legal, "{fields:?}");

@@ -16,7 +16,7 @@ fn legal(start: u64, pages: u64, size: PageSize, width: LinearAddressWidth) -> b
     let end = start + pages * size;
     let half = 1u128 << (width.bits() - 1);
     let top = 1u128 << 64;
-    pages > 0 && start.is_multiple_of(size) && (end <= half || (start >= top - half && end <= top))
+    pages > 0 && start & (size - 1) == 0 && (end <= half || (start >= top - half && end <= top))
 }
 
 /// Returns addresses around each edge of the address space, on a grid of half pages.
@@ -178,7 +178,7 @@ fn errors_speak_in_words() {
     };
     assert_eq!(
         error.to_string(),
-        "2 pages of 4K from 0xfffffffffffff000 pass the end of the address space"
+        "page range at 0xfffffffffffff000: passes the end of the address space (got 2 pages of 4K)"
     );
     assert_eq!(error.address(), 0xFFFF_FFFF_FFFF_F000);
     let error = RangeError::NonCanonical {
@@ -187,7 +187,8 @@ fn errors_speak_in_words() {
     };
     assert_eq!(
         error.to_string(),
-        "the address 0x800000000000 is not canonical for 48 bits"
+        "address 0x800000000000: not canonical (expected 48 bits); \
+         pass the width the kernel runs with"
     );
 }
 
@@ -304,7 +305,7 @@ proptest! {
     fn ranges_agree_with_the_plain_account(
         start: u64, shift in 0u32..64, pages: u64, fewer in 0u32..64, align: bool, size in any_size(), width in any_width(),
     ) {
-        let start = (start.cast_signed() >> shift).cast_unsigned();
+        let start = (start as i64 >> shift) as u64;
         let start = if align { start & !(size.bytes() - 1) } else { start };
         let pages = pages >> fewer;
         let range = PageRange::with_width(start, pages, size, width);
@@ -319,7 +320,7 @@ proptest! {
     fn covering_holds_first_and_last_byte_and_is_tight(
         start: u64, shift in 0u32..64, bytes: u64, fewer in 0u32..64, size in any_size(), width in any_width(),
     ) {
-        let start = (start.cast_signed() >> shift).cast_unsigned();
+        let start = (start as i64 >> shift) as u64;
         let bytes = bytes >> fewer;
         if let Ok(range) = PageRange::covering_with_width(start, bytes, size, width) {
             let last_byte = start + (bytes - 1);

@@ -39,7 +39,7 @@ fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
         any::<u64>()
     ];
     let address = (any::<u64>(), 0u32..64, 0u32..31).prop_map(|(word, high, low)| {
-        let word = (word.cast_signed() >> high).cast_unsigned();
+        let word = (word as i64 >> high) as u64;
         word >> low << low
     });
     let address = prop_oneof![Just(0), address];
@@ -124,7 +124,7 @@ fn judge(words: [u64; 8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whether the fields are legal together, by rar-facts section 3: each type and subtype with its operand, then pages or none.
+/// Whether the fields are legal together: each type and subtype with its operand, then pages or none.
 fn legal(payload: &Payload) -> bool {
     let operands = match (payload.payload_type(), payload.subtype()) {
         (0, _) => 0..1 << 52,
@@ -142,11 +142,18 @@ fn legal(payload: &Payload) -> bool {
         let start = u128::from(payload.address());
         let end = start + u128::from(count) * bytes;
         let in_a_half = end <= 1 << 56 || start >= (1 << 64) - (1 << 56) && end <= 1 << 64;
-        code < 3 && count > 0 && start.is_multiple_of(bytes) && in_a_half
+        code < 3 && count > 0 && start & (bytes - 1) == 0 && in_a_half
     } else {
         (code, count, payload.address()) == (0, 0, 0)
     };
-    first_offence(payload).is_none() && operands.contains(&payload.operand()) && pages
+    let operand = operands.contains(&payload.operand())
+        && ((payload.payload_type(), payload.subtype()) != (3, 1) || eptp(payload.operand()));
+    first_offence(payload).is_none() && operand && pages
+}
+
+/// Whether a VM entry would accept the extended-page-table pointer: memory type, levels, reserved bits.
+fn eptp(value: u64) -> bool {
+    [0, 6].contains(&(value & 7)) && [3, 4].contains(&(value >> 3 & 7)) && value & 0xF00 == 0
 }
 
 fn names_a_value(error: DecodeError) -> bool {
@@ -168,7 +175,9 @@ fn any_operation() -> impl Strategy<Value = Operation> {
 fn any_operation() -> impl Strategy<Value = Operation> {
     use rar_payload::{Eptp, InveptScope, InvvpidScope, Vpid};
 
-    let eptp = (0u64..1 << 52).prop_filter_map("no EPTP", |value| Eptp::new(value).ok());
+    let low = prop::sample::select(vec![0x18, 0x1E, 0x20, 0x26, 0x5E, 0xE6]);
+    let eptp = (0u64..1 << 40, low)
+        .prop_filter_map("no EPTP", |(page, low)| Eptp::new(page << 12 | low).ok());
     let vpid = (1..=u16::MAX).prop_filter_map("no VPID", |value| Vpid::new(value).ok());
     prop_oneof![
         4 => verified(),
@@ -185,7 +194,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
 fn any_pages() -> impl Strategy<Value = PageChunk> + Clone {
     let size = prop::sample::select(PageSize::ALL.to_vec());
     (any::<u64>(), 1u64..=63, size).prop_filter_map("no range", |(address, pages, size)| {
-        let start = (address.cast_signed() >> 7).cast_unsigned() & !(size.bytes() - 1);
+        let start = (address as i64 >> 7) as u64 & !(size.bytes() - 1);
         let range = PageRange::with_width(start, pages, size, LinearAddressWidth::Bits57).ok()?;
         PageChunk::new(range).ok()
     })

@@ -4,7 +4,7 @@ use crate::cpu_id::{CpuId, PinnedCpu};
 use crate::cpu_set::{AtomicCpuSet, CpuSet, DEFAULT_WORDS};
 use crate::cpu_table::CpuTable;
 use crate::entries::Claimed;
-use crate::generation::{Service, Skippable, Ticket};
+use crate::generation::{FlushGeneration, Service, Skippable, Ticket};
 use crate::memory::PayloadTable;
 use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
@@ -255,10 +255,19 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// [`RarCpu::verify`](crate::RarCpu::verify), or when it comes online again. A CPU that answers in software is never
     /// demoted: its handler serves entries and generations alike.
     pub fn demote(&self, cpu: CpuId) -> bool {
+        self.arm_no_more(cpu, FlushGeneration::demote)
+    }
+
+    /// Demotes a CPU whose unit may be disabled: until it is verified, a quiet vector does not promote it.
+    pub(crate) fn distrust(&self, cpu: CpuId) {
+        self.arm_no_more(cpu, FlushGeneration::distrust);
+    }
+
+    fn arm_no_more(&self, cpu: CpuId, mark: fn(&FlushGeneration) -> bool) -> bool {
         let silent = self
             .cpu(cpu)
             .filter(|state| state.responder() == Responder::Microcode);
-        let news = silent.is_some_and(|state| state.generation().demote());
+        let news = silent.is_some_and(|state| mark(state.generation()));
         if news {
             self.exceptions.fetch_add(1, Ordering::AcqRel);
         }

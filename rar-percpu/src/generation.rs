@@ -12,8 +12,10 @@ const GUEST: u64 = 2;
 const SKIPPED: u64 = 4;
 /// Bit 3: the CPU's RAR unit fell silent; its vector is armed no more.
 const DEMOTED: u64 = 8;
+/// Bit 4: its registers may not hold what they should, so that a quiet vector says nothing about the unit.
+const DISTRUSTED: u64 = 16;
 /// The number of the newest request stands above them.
-const NUMBER_SHIFT: u32 = 4;
+const NUMBER_SHIFT: u32 = 5;
 const FLAGS: u64 = (1 << NUMBER_SHIFT) - 1;
 
 /// Two numbers of one CPU: the newest full flush that was requested of it, and the newest that it has completed.
@@ -97,6 +99,11 @@ impl FlushGeneration {
     #[must_use]
     pub fn is_demoted(&self) -> bool {
         self.requested.load(Ordering::Acquire) & DEMOTED != 0
+    }
+
+    /// Returns whether the CPU may be armed again as soon as its vector is quiet.
+    pub(crate) fn is_trusted_when_quiet(&self) -> bool {
+        self.requested.load(Ordering::Acquire) & (DEMOTED | DISTRUSTED) == DEMOTED
     }
 
     /// Returns the number of the newest request.
@@ -197,9 +204,15 @@ impl FlushGeneration {
         self.requested.fetch_or(DEMOTED, Ordering::AcqRel) & DEMOTED == 0
     }
 
+    /// Arms the CPU no more, however quiet its vector is, until it is promoted; returns whether that is news.
+    pub(crate) fn distrust(&self) -> bool {
+        let flags = DEMOTED | DISTRUSTED;
+        self.requested.fetch_or(flags, Ordering::AcqRel) & DEMOTED == 0
+    }
+
     /// Arms the CPU again; returns whether that is news.
     pub(crate) fn promote(&self) -> bool {
-        self.clear(DEMOTED) & DEMOTED != 0
+        self.clear(DEMOTED | DISTRUSTED) & DEMOTED != 0
     }
 
     fn clear(&self, flags: u64) -> u64 {
@@ -286,7 +299,11 @@ mod tests {
         assert!(generation.demote() && !generation.demote());
         assert_eq!(generation.service(Skippable::Lazy), Service::Generation);
         assert_eq!(generation.newest(), Ticket(5));
+        assert!(generation.is_trusted_when_quiet());
+        assert!(!generation.distrust() && !generation.is_trusted_when_quiet());
         assert!(generation.promote() && !generation.promote());
         assert_eq!(generation.service(Skippable::Lazy), Service::Entry);
+        assert!(generation.distrust() && !generation.demote());
+        assert!(generation.is_demoted() && !generation.is_trusted_when_quiet());
     }
 }

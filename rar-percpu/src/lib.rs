@@ -11,6 +11,8 @@ mod domain;
 mod entries;
 #[cfg(feature = "fake")]
 pub mod fake;
+#[cfg(any(target_arch = "x86_64", test))]
+mod flush_plan;
 mod generation;
 mod lazy;
 mod life_cycle_error;
@@ -20,6 +22,7 @@ mod memory;
 mod native_tlb;
 #[cfg(all(rar_observed, not(rar_loom)))]
 pub mod observed;
+mod online_cpu;
 mod per_cpu;
 mod physical_address_of;
 mod rar_cpu;
@@ -43,6 +46,7 @@ pub use local_tlb::{LocalTlb, Unsupported};
 pub use memory::{ActionVector, PayloadTable};
 #[cfg(target_arch = "x86_64")]
 pub use native_tlb::NativeTlb;
+pub use online_cpu::OnlineCpu;
 pub use per_cpu::{PerCpu, Responder};
 pub use physical_address_of::PhysicalAddressOf;
 pub use rar_cpu::{Configured, Detected, Enabled, RarCpu, Verified};

@@ -3,12 +3,15 @@
 use rar_regs::{AddressError, MsrFault, SupportError};
 
 use crate::cpu_id::CpuId;
+use crate::register_error::RegisterError;
 
 /// Why a CPU could not come up, or not be disabled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum LifeCycleError {
+    /// The CPU cannot be registered.
+    Register(RegisterError),
     /// The CPU was never registered with the domain.
     NotRegistered(CpuId),
     /// The CPU is online, or another value drives it.
@@ -51,6 +54,12 @@ pub enum SharedMemory {
     PayloadTable,
     /// A CPU's action vector.
     ActionVector,
+}
+
+impl From<RegisterError> for LifeCycleError {
+    fn from(error: RegisterError) -> Self {
+        Self::Register(error)
+    }
 }
 
 impl From<SupportError> for LifeCycleError {
@@ -108,6 +117,7 @@ impl core::fmt::Display for LifeCycleError {
             Self::NoPhysicalAddress(memory) => {
                 write!(f, "the kernel gave no physical address for the {memory}")
             }
+            Self::Register(error) => error.fmt(f),
             Self::Address(error) => error.fmt(f),
             Self::Msr(error) => error.fmt(f),
             Self::NotRetained { msr, written, read } => {
@@ -132,6 +142,7 @@ impl core::fmt::Display for SharedMemory {
 impl core::error::Error for LifeCycleError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
+            Self::Register(error) => Some(error),
             Self::Support(error) => Some(error),
             Self::Address(error) => Some(error),
             Self::Msr(error) => Some(error),

@@ -191,7 +191,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
             return Ok(Verified::Intact);
         }
         // Nobody arms the vector while the unit is disabled, and after an error nobody goes on to.
-        domain.demote(cpu.id());
+        domain.distrust(cpu.id());
         self.write_control(RarControl::DISABLED)?;
         domain.answer_by_one_flush(cpu, state, tlb);
         self.write_bases(bases)?;
@@ -235,7 +235,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         self.claim.publish_offline();
         if let Err(cause) = self.write_control(RarControl::DISABLED) {
             self.claim.publish_online(cpu, Responder::Microcode, tlb);
-            self.claim.domain.demote(cpu.id());
+            self.claim.domain.distrust(cpu.id());
             return Err(StepError { cause, cpu: self });
         }
         self.claim.retire(cpu, tlb);

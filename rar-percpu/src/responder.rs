@@ -41,7 +41,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         }
         served.generation = state.generation().serve(cpu, tlb);
         // The unit has answered all that it was asked, late as it was.
-        if state.generation().is_demoted() && state.vector().is_quiet() {
+        if state.generation().is_trusted_when_quiet() && state.vector().is_quiet() {
             served.promoted = self.promote(state);
         }
         served

@@ -11,6 +11,10 @@ enum Step {
     Insert(u32),
     Remove(u32),
     Intersect(BTreeSet<u32>),
+    Union(BTreeSet<u32>),
+    Subtract(BTreeSet<u32>),
+    /// Keeps the members whose number leaves another rest.
+    Retain(u32),
     Clear,
 }
 
@@ -27,11 +31,14 @@ fn numbers() -> impl Strategy<Value = u32> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let others = prop::collection::btree_set(numbers(), 0..40);
+    let others = || prop::collection::btree_set(numbers(), 0..40);
     let step = prop_oneof![
         12 => numbers().prop_map(Step::Insert),
         8 => numbers().prop_map(Step::Remove),
-        1 => others.prop_map(Step::Intersect),
+        1 => others().prop_map(Step::Intersect),
+        1 => others().prop_map(Step::Union),
+        1 => others().prop_map(Step::Subtract),
+        1 => (2..5u32).prop_map(Step::Retain),
         1 => Just(Step::Clear),
     ];
     prop::collection::vec(step, 0..100)
@@ -60,15 +67,38 @@ fn run<const WORDS: usize>(steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Remove(number) => {
                 let was = expected.remove(number);
                 prop_assert_eq!(plain.remove(CpuId::new(*number)), was);
-                prop_assert_eq!(shared.remove(CpuId::new(*number)), was);
+                prop_assert_eq!(remove(&shared, *number), was);
             }
             Step::Intersect(others) => {
                 plain.intersect_with(&set(others.iter().filter(|number| fits(**number)))?);
                 expected.retain(|number| others.contains(number));
                 shared = atomic(&expected)?;
             }
+            Step::Union(others) => {
+                let fitting = others.iter().filter(|number| fits(**number));
+                plain.union_with(&set(fitting.clone())?);
+                expected.extend(fitting);
+                shared = atomic(&expected)?;
+            }
+            Step::Subtract(others) => {
+                plain.subtract(&set(others.iter().filter(|number| fits(**number)))?);
+                expected.retain(|number| !others.contains(number));
+                shared = atomic(&expected)?;
+            }
+            Step::Retain(rest) => {
+                let mut asked = Vec::new();
+                plain.retain(|cpu| {
+                    asked.push(cpu.get());
+                    !cpu.get().is_multiple_of(*rest)
+                });
+                prop_assert!(asked.iter().eq(&expected), "each member once, in order");
+                expected.retain(|number| !number.is_multiple_of(*rest));
+                shared = atomic(&expected)?;
+            }
             Step::Clear => {
-                (plain, shared) = (CpuSet::default(), AtomicCpuSet::default());
+                plain.clear();
+                prop_assert_eq!(plain, CpuSet::default());
+                shared = AtomicCpuSet::default();
                 expected.clear();
             }
         }
@@ -77,6 +107,8 @@ fn run<const WORDS: usize>(steps: &[Step]) -> Result<(), TestCaseError> {
         // Equal members are equal sets, whatever way led there.
         prop_assert_eq!(plain, set(&expected)?);
         prop_assert_eq!(shared.snapshot(), plain);
+        prop_assert_eq!(CpuSet::from_words(*plain.words()), plain);
+        prop_assert_eq!(words::<WORDS>(&expected), *plain.words());
         for number in steps.iter().filter_map(named) {
             let member = expected.contains(&number);
             prop_assert_eq!(plain.contains(CpuId::new(number)), member, "{}", number);
@@ -100,14 +132,32 @@ fn compare<const WORDS: usize>(
     );
     prop_assert_eq!(set.len(), expected.len());
     prop_assert_eq!(set.is_empty(), expected.is_empty());
+    prop_assert_eq!(set.first().map(CpuId::get), expected.first().copied());
     Ok(())
 }
 
 fn named(step: &Step) -> Option<u32> {
     match step {
         Step::Insert(number) | Step::Remove(number) => Some(*number),
-        Step::Intersect(_) | Step::Clear => None,
+        _ => None,
     }
+}
+
+/// Removes a CPU from a set that no flush uses.
+fn remove<const WORDS: usize>(set: &AtomicCpuSet<WORDS>, number: u32) -> bool {
+    // SAFETY: no flush takes its targets from the set.
+    unsafe { set.remove(CpuId::new(number)) }
+}
+
+/// The members as words, made without the sets under test.
+fn words<const WORDS: usize>(numbers: &BTreeSet<u32>) -> [u64; WORDS] {
+    let mut words = [0; WORDS];
+    for number in numbers {
+        if let Some(word) = words.get_mut(*number as usize / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
+    words
 }
 
 fn set<'n, const WORDS: usize>(
@@ -155,11 +205,11 @@ fn machines_of_every_size_are_walked_in_full() -> Result<(), TestCaseError> {
         compare(&plain, &expected)?;
         compare(&shared.snapshot(), &expected)?;
         assert!(!plain.contains(CpuId::new(cpus)) && !shared.contains(CpuId::new(cpus)));
-        assert!(!plain.remove(CpuId::new(cpus)) && !shared.remove(CpuId::new(cpus)));
+        assert!(!plain.remove(CpuId::new(cpus)) && !remove(&shared, cpus));
         for cpu in (0..cpus).step_by(3).chain((0..cpus).rev()) {
             let was = expected.remove(&cpu);
             assert_eq!(plain.remove(CpuId::new(cpu)), was);
-            assert_eq!(shared.remove(CpuId::new(cpu)), was);
+            assert_eq!(remove(&shared, cpu), was);
             // The last member of each word is where a summary goes wrong.
             if expected.len() < 130 || cpu.is_multiple_of(64) {
                 compare(&plain, &expected)?;
@@ -169,6 +219,15 @@ fn machines_of_every_size_are_walked_in_full() -> Result<(), TestCaseError> {
         assert!(plain.is_empty() && shared.snapshot().is_empty());
     }
     Ok(())
+}
+
+#[test]
+fn a_set_is_made_of_words_when_compiled() {
+    const SET: CpuSet<2> = CpuSet::from_words([1 << 63, 0b10]);
+    const EMPTY: bool = CpuSet::<2>::from_words([0, 0]).is_empty();
+    assert!(EMPTY && !SET.is_empty());
+    assert_eq!(CpuSet::of([63, 65].map(CpuId::new)), Ok(SET));
+    assert_eq!(SET.words(), &[1 << 63, 0b10]);
 }
 
 #[test]
@@ -182,6 +241,10 @@ fn the_first_cpu_beyond_each_capacity_is_refused_and_changes_nothing() {
             assert_eq!(plain.insert(cpu), Err(CpuOutOfRange { cpu, capacity }));
             assert_eq!(shared.insert(cpu), Err(CpuOutOfRange { cpu, capacity }));
             assert!(plain.is_empty() && shared.snapshot() == plain);
+            assert_eq!(
+                CpuSet::<WORDS>::of([CpuId::new(0), cpu]),
+                Err(CpuOutOfRange { cpu, capacity })
+            );
         }
     }
     refused::<1>();

@@ -5,7 +5,7 @@ use core::fmt;
 /// Access to the model-specific registers of the CPU that executes the call.
 ///
 /// The libraries reach an MSR only through this trait, so that the same driver code runs on silicon
-/// (`NativeCpu`), in a kernel with an exception table, and on a host against [`FakeCpu`](crate::FakeCpu).
+/// (`NativeCpu`), in a kernel with an exception table, and on a host against `FakeCpu` (feature `fake`).
 ///
 /// # Implementation safety
 ///

@@ -13,7 +13,7 @@ use crate::{
 /// 2. CPUID leaf 7, EDX bit 30: does `IA32_CORE_CAPABILITIES` exist?
 /// 3. That register, bit 1: does the CPU have RAR?
 /// 4. Vendor, family and model: is this bit known to mean RAR here?
-/// 5. `MSR_RAR_INFO`: how many payload table entries, which types?
+/// 5. `MSR_RAR_INFO`: how many payload table entries, which types? If it lists types, INVPCID has to be among them.
 /// 6. CPUID leaf `0x8000_0008`: how wide is a physical address?
 ///
 /// So no register is read before something says that it exists.
@@ -35,11 +35,26 @@ use crate::{
 pub struct Detection {
     models: ModelCheck,
     minimum_entries: u8,
+    required: RequiredTypes,
 }
+
+/// The payload types that have to be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+struct RequiredTypes {
+    /// Bit `t` for type `t`.
+    listed: u32,
+    /// A type above 31, which no register can list.
+    unlistable: Option<u8>,
+}
+
+/// The payload type that imitates INVPCID: the one that TLB flushes are made of.
+const INVPCID: u8 = 2;
 
 /// Which CPU models count as having RAR when they set the capability bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ModelCheck {
     /// Those of [`ListedModel::ALL`](crate::ListedModel::ALL).
     #[default]
@@ -56,6 +71,10 @@ impl Detection {
         Self {
             models: ModelCheck::Listed,
             minimum_entries: 1,
+            required: RequiredTypes {
+                listed: 0,
+                unlistable: None,
+            },
         }
     }
 
@@ -70,6 +89,33 @@ impl Detection {
             minimum_entries,
             ..self
         }
+    }
+
+    /// Demands that the CPU lists a payload type, besides INVPCID.
+    ///
+    /// A hypervisor that flushes guests demands types 3 (INVEPT) and 4 (INVVPID). A CPU that lists no types at all
+    /// passes without this demand, as nothing is known of its types, but not with it. Types above 31 cannot be
+    /// listed, so detection then fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rar_regs::{Detection, FakeCpu, RarInfo, SupportError};
+    ///
+    /// let detection = Detection::new().require(3).require(4);
+    /// let cpu = FakeCpu::with_rar(63).with_msr(RarInfo::MSR, 63 << 32 | 0b1_1100);
+    /// assert!(detection.detect(&cpu).is_ok());
+    ///
+    /// let error = detection.detect(&FakeCpu::with_rar(63)).unwrap_err();
+    /// assert!(matches!(error, SupportError::MissingType { payload_type: 3, .. }));
+    /// ```
+    pub const fn require(self, payload_type: u8) -> Self {
+        let mut required = self.required;
+        match 1u32.checked_shl(payload_type as u32) {
+            Some(bit) => required.listed |= bit,
+            None => required.unlistable = Some(payload_type),
+        }
+        Self { required, ..self }
     }
 
     /// Returns the proof that the executing CPU has RAR.
@@ -98,9 +144,28 @@ impl Detection {
                 minimum: self.minimum_entries,
             });
         }
+        if info.supports(INVPCID) == Some(false) {
+            return Err(SupportError::NoInvpcid { info });
+        }
+        if let Some(payload_type) = self.required.missing(info) {
+            return Err(SupportError::MissingType { payload_type, info });
+        }
         let width = PhysicalAddressWidth::detect(cpu)
             .map_err(|bits| SupportError::AddressWidth { bits })?;
         Ok(RarSupport::new(self, exists, signature, info, width))
+    }
+}
+
+impl RequiredTypes {
+    /// Returns the lowest required type that is not listed.
+    fn missing(self, info: RarInfo) -> Option<u8> {
+        let missing = self.listed & !info.payload_types();
+        let [lowest, ..] = missing.trailing_zeros().to_le_bytes();
+        if missing == 0 {
+            self.unlistable
+        } else {
+            Some(lowest)
+        }
     }
 }
 
@@ -265,6 +330,53 @@ mod tests {
                 "not known here",
             );
         }
+    }
+
+    fn listing(types: u64) -> FakeCpu {
+        FakeCpu::with_rar(63).with_msr(0xf0, 63 << 32 | types)
+    }
+
+    #[test]
+    fn listed_types_have_to_hold_invpcid() {
+        for types in [1, 0b11, 0b1_1000, !0b100 & 0xffff_ffff] {
+            let info = RarInfo::from_bits(63 << 32 | types);
+            refused(
+                Detection::new(),
+                &listing(types),
+                SupportError::NoInvpcid { info },
+                &[0xcf, 0xf0],
+                "flush with interrupts",
+            );
+        }
+        for types in [0, 0b100, 0b1_1111, 0xffff_ffff] {
+            assert!(Detection::new().detect(&listing(types)).is_ok());
+        }
+    }
+
+    #[test]
+    fn required_types_have_to_be_listed() {
+        let hypervisor = Detection::new().require(4).require(3);
+        assert!(hypervisor.detect(&listing(0b1_1100)).is_ok());
+        for (detection, types, payload_type) in [
+            (hypervisor, 0, 3),
+            (hypervisor, 0b0_1100, 4),
+            (hypervisor, 0b1_0100, 3),
+            (hypervisor.require(200), 0xffff_ffff, 200),
+            (hypervisor.require(31), 0x7fff_ffff, 31),
+        ] {
+            let info = RarInfo::from_bits(63 << 32 | types);
+            refused(
+                detection,
+                &listing(types),
+                SupportError::MissingType { payload_type, info },
+                &[0xcf, 0xf0],
+                "flush with interrupts",
+            );
+        }
+        let all = hypervisor.require(31).require(0);
+        let support = all.detect(&listing(0xffff_ffff)).unwrap();
+        assert!(support.check_cpu(&listing(0xffff_ffff)).is_ok());
+        assert!(support.check_cpu(&listing(0x7fff_ffff)).is_err());
     }
 
     #[test]

@@ -86,6 +86,19 @@ pub enum SupportError {
         /// The entries asked for with [`Detection::minimum_entries`](crate::Detection::minimum_entries).
         minimum: u8,
     },
+    /// The CPU lists its payload types, and INVPCID (type 2), which flushes are made of, is not among them: it would
+    /// answer each of them with FAILURE.
+    NoInvpcid {
+        /// `MSR_RAR_INFO`; bit 2 is clear.
+        info: RarInfo,
+    },
+    /// The CPU does not list a payload type that [`Detection::require`](crate::Detection::require) demands.
+    MissingType {
+        /// The lowest such type.
+        payload_type: u8,
+        /// `MSR_RAR_INFO`; its bits 31:0 list the types, or nothing is known of them if all are clear.
+        info: RarInfo,
+    },
     /// CPUID reports a physical address width that no CPU can have.
     AddressWidth {
         /// The reported number of bits.
@@ -157,6 +170,18 @@ impl fmt::Display for SupportError {
                 formatter,
                 "the payload table has {entries} entries, {minimum} were asked for; lower `minimum_entries` or flush \
                  with interrupts"
+            ),
+            Self::NoInvpcid { info } => write!(
+                formatter,
+                "payload types: INVPCID is missing (got MSR_RAR_INFO {:#x}, expected bit 2 set); flush with \
+                 interrupts",
+                info.bits()
+            ),
+            Self::MissingType { payload_type, info } => write!(
+                formatter,
+                "payload types: {payload_type} is missing (got MSR_RAR_INFO {:#x}, expected bit {payload_type} \
+                 set); detect without `require({payload_type})` or flush with interrupts",
+                info.bits()
             ),
             Self::AddressWidth { bits } => write!(
                 formatter,

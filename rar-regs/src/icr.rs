@@ -158,8 +158,9 @@ impl core::error::Error for IcrError {}
 /// Serve what others may be waiting for on this CPU, then send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct IcrBusy {
-    /// How often the delivery status was looked at.
+    /// How often the delivery status was polled.
     pub polls: u32,
 }
 
@@ -167,7 +168,7 @@ impl fmt::Display for IcrBusy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "the local APIC was busy sending in each of {} looks, nothing was sent: send again later",
+            "local APIC: still sending after {} polls (expected idle), nothing was sent; serve other CPUs, then send again",
             self.polls
         )
     }

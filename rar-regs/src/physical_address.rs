@@ -96,7 +96,7 @@ impl AddressError {
     /// Returns whether the address is not a multiple of [`alignment`](Self::alignment).
     #[must_use]
     pub const fn is_misaligned(&self) -> bool {
-        !self.address.is_multiple_of(self.alignment)
+        self.address & (self.alignment - 1) != 0
     }
 
     /// Returns whether the address has bits at or above [`width`](Self::width).

@@ -110,6 +110,44 @@ impl RarControl {
         }
     }
 
+    /// Switches RAR off on the executing CPU, and returns what the register held before.
+    ///
+    /// For a CPU that does not use RAR: firmware, or the kernel before a kexec, may have left it on, and the CPU would
+    /// go on writing to memory that belongs to others now. Call it on every CPU that answers flushes in software, and
+    /// before memory that a former owner had given to RAR is used. Unlike [`read`](Self::read) it accepts reserved
+    /// bits, since whoever left the register on may know another revision.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rar_regs::{Detection, FakeCpu, RarControl};
+    ///
+    /// let cpu = FakeCpu::with_rar(63).with_msr(RarControl::MSR, 0x8000_00e0);
+    /// let support = Detection::new().detect(&cpu)?;
+    /// // SAFETY: nothing reads memory through a fake's registers.
+    /// let before = unsafe { RarControl::switch_off(&cpu, &support) }?;
+    /// assert!(before.is_enabled());
+    /// assert_eq!(cpu.msr(RarControl::MSR), Some(0));
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    ///
+    /// The duties 1, 2 and 4 of [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// [`MsrFault`] if the read or the write raised #GP(0).
+    pub unsafe fn switch_off<A: MsrAccess + ?Sized>(
+        access: &A,
+        support: &RarSupport,
+    ) -> Result<Self, MsrFault> {
+        let before = Self(msr::read(access, support.exists(), RarMsr::Control)?);
+        // SAFETY: 1., 2. and 4. the caller's duties; 3. it does not enable.
+        unsafe { Self::DISABLED.write(access, support) }?;
+        Ok(before)
+    }
+
     /// Returns the content.
     #[must_use]
     pub const fn bits(self) -> u64 {

@@ -153,7 +153,7 @@ mod tests {
             CpuMismatch::Info,
             "0x1f00000000 on this CPU",
         );
-        let types = FakeCpu::with_rar(63).with_msr(RarInfo::MSR, 63 << 32 | 1);
+        let types = FakeCpu::with_rar(63).with_msr(RarInfo::MSR, 63 << 32 | 4);
         disagreement(
             &boot(),
             &types,

@@ -39,9 +39,12 @@ impl X2apicIcr {
     }
 
     /// Returns a remote action request to all CPUs of a set, logical destination.
+    ///
+    /// Linux RFC v4 sends one on machines that use logical destinations (code). No report says which destinations
+    /// the machines used that it ran on, so whether silicon takes one is unknown.
     #[must_use]
     pub fn rar_cluster(destination: ClusterMembers) -> Self {
-        Self::from_words(destination.destination(), icr::rar() | Self::LOGICAL)
+        Self::to_cluster(destination, icr::rar())
     }
 
     /// Returns an ordinary interrupt to one CPU ([`Fixed`](crate::DeliveryMode::Fixed)).
@@ -60,6 +63,21 @@ impl X2apicIcr {
     /// As [`rar`](Self::rar).
     pub fn nmi(destination: ApicId) -> Result<Self, DestinationError> {
         Self::to(destination, icr::nmi())
+    }
+
+    /// Returns an ordinary interrupt to all CPUs of a set, logical destination.
+    ///
+    /// # Errors
+    ///
+    /// [`IcrError::Vector`] for a vector below 16.
+    pub fn fixed_cluster(destination: ClusterMembers, vector: u8) -> Result<Self, IcrError> {
+        Ok(Self::to_cluster(destination, icr::fixed(vector)?))
+    }
+
+    /// Returns a non-maskable interrupt to all CPUs of a set, logical destination.
+    #[must_use]
+    pub fn nmi_cluster(destination: ClusterMembers) -> Self {
+        Self::to_cluster(destination, icr::nmi())
     }
 
     /// Returns an INIT to one CPU ([`Init`](crate::DeliveryMode::Init)).
@@ -100,6 +118,10 @@ impl X2apicIcr {
         Ok(Self::from_words(destination.get(), low))
     }
 
+    fn to_cluster(destination: ClusterMembers, low: u32) -> Self {
+        Self::from_words(destination.destination(), low | Self::LOGICAL)
+    }
+
     fn from_words(high: u32, low: u32) -> Self {
         Self(u64::from(high) << 32 | u64::from(low))
     }
@@ -134,10 +156,20 @@ mod tests {
     }
 
     #[test]
-    fn golden_cluster_word() {
+    fn golden_cluster_words() {
         let mut set = ClusterMembers::new(ApicId::new(0x123)).unwrap();
         assert!(set.try_add(ApicId::new(0x120)));
         assert_eq!(X2apicIcr::rar_cluster(set).bits(), 0x0012_0009_0000_0b00);
+        assert_eq!(X2apicIcr::nmi_cluster(set).bits(), 0x0012_0009_0000_4c00);
+        assert_eq!(
+            X2apicIcr::fixed_cluster(set, 0xf3).map(X2apicIcr::bits),
+            Ok(0x0012_0009_0000_48f3)
+        );
+        let vector = 15;
+        assert_eq!(
+            X2apicIcr::fixed_cluster(set, vector),
+            Err(IcrError::Vector { vector })
+        );
     }
 
     #[test]

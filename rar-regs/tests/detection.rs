@@ -28,9 +28,11 @@ struct Answers {
 struct Question {
     models: ModelCheck,
     minimum_entries: u8,
+    /// Bit `t` for type `t`.
+    required_types: u32,
 }
 
-/// Where the chain of rar-facts, section 1, ends.
+/// Where the chain of questions ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     NoFeatureLeaf,
@@ -41,6 +43,8 @@ enum Verdict {
     InfoFault,
     ReservedInfoBits,
     TableTooSmall,
+    NoInvpcid,
+    MissingType(u8),
     AddressWidth,
     Rar,
 }
@@ -73,7 +77,7 @@ impl Answers {
         cpu
     }
 
-    /// Whether the model is one that rar-facts lists: family 6, model 0x8F or 0xCF, by Intel.
+    /// Whether the model is one that is listed: family 6, model 0x8F or 0xCF, by Intel.
     fn listed(&self) -> bool {
         let family_6 = self.signature >> 8 & 0xf == 6;
         let model = self.signature >> 12 & 0xf0 | self.signature >> 4 & 0xf;
@@ -118,6 +122,15 @@ impl Answers {
         if (info >> 32) + 1 < question.minimum_entries.into() {
             return Verdict::TableTooSmall;
         }
+        let [a, b, c, d, ..] = info.to_le_bytes();
+        let types = u32::from_le_bytes([a, b, c, d]);
+        if types != 0 && types >> 2 & 1 == 0 {
+            return Verdict::NoInvpcid;
+        }
+        let missing = (0..32).find(|bit| question.required_types >> bit & 1 > types >> bit & 1);
+        if let Some(missing) = missing {
+            return Verdict::MissingType(missing);
+        }
         if !(32..=52).contains(&self.width()) {
             return Verdict::AddressWidth;
         }
@@ -126,6 +139,26 @@ impl Answers {
 }
 
 impl Verdict {
+    fn number(self) -> usize {
+        let all = [
+            Self::NoFeatureLeaf,
+            Self::NoCoreCapabilities,
+            Self::CapabilitiesFault,
+            Self::NoRarCapability,
+            Self::UnlistedModel,
+            Self::InfoFault,
+            Self::ReservedInfoBits,
+            Self::TableTooSmall,
+            Self::NoInvpcid,
+            Self::AddressWidth,
+            Self::Rar,
+        ];
+        // The last number is that of every missing type.
+        all.iter()
+            .position(|verdict| *verdict == self)
+            .unwrap_or(all.len())
+    }
+
     fn of(error: &SupportError) -> Option<Self> {
         Some(match error {
             SupportError::NoFeatureLeaf { .. } => Self::NoFeatureLeaf,
@@ -136,6 +169,8 @@ impl Verdict {
             SupportError::UnlistedModel { .. } => Self::UnlistedModel,
             SupportError::ReservedInfoBits { .. } => Self::ReservedInfoBits,
             SupportError::TableTooSmall { .. } => Self::TableTooSmall,
+            SupportError::NoInvpcid { .. } => Self::NoInvpcid,
+            SupportError::MissingType { payload_type, .. } => Self::MissingType(*payload_type),
             SupportError::AddressWidth { .. } => Self::AddressWidth,
             _ => return None,
         })
@@ -179,7 +214,7 @@ prop_compose! {
         [eax, ebx, ecx] in any::<[u32; 3]>(),
         edx in mostly(Just(1 << 30), any::<u32>()),
         core_capabilities in prop::option::weighted(0.9, mostly(any::<u64>().prop_map(|bits| bits | 2), any::<u64>())),
-        info in prop::option::weighted(0.9, mostly((0..64u64, any::<u32>()).prop_map(info), any::<u64>())),
+        info in prop::option::weighted(0.9, mostly((0..64u64, types()).prop_map(info), any::<u64>())),
         max_extended_leaf in mostly(Just(0x8000_0008), prop_oneof![0x8000_0000..=0x8000_0010u32, any::<u32>()]),
         width in mostly(32..=52u32, 0..256u32),
         other_widths in 0..1u32 << 24,
@@ -192,25 +227,39 @@ prop_compose! {
     }
 }
 
+/// No types, INVPCID and more, or anything.
+fn types() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        2 => Just(0),
+        3 => Just(0b11_1111),
+        3 => any::<u32>().prop_map(|types| types | 1 << 2),
+        1 => any::<u32>(),
+    ]
+}
+
 fn info((index, types): (u64, u32)) -> u64 {
     index << 32 | u64::from(types)
 }
 
 fn questions() -> impl Strategy<Value = Question> {
     let models = prop::sample::select(vec![ModelCheck::Listed, ModelCheck::Any]);
-    (models, prop_oneof![4 => 0..=16u8, 1 => any::<u8>()]).prop_map(|(models, minimum_entries)| {
-        Question {
-            models,
-            minimum_entries,
-        }
+    let minimum = prop_oneof![4 => 0..=16u8, 1 => any::<u8>()];
+    let required = prop_oneof![4 => Just(0u32), 2 => Just(0b1_1000), 1 => any::<u32>()];
+    (models, minimum, required).prop_map(|(models, minimum_entries, required_types)| Question {
+        models,
+        minimum_entries,
+        required_types,
     })
 }
 
 impl Question {
     fn detection(self) -> Detection {
-        Detection::new()
+        let detection = Detection::new()
             .models(self.models)
-            .minimum_entries(self.minimum_entries)
+            .minimum_entries(self.minimum_entries);
+        (0..32)
+            .filter(|bit| self.required_types >> bit & 1 == 1)
+            .fold(detection, Detection::require)
     }
 }
 
@@ -294,12 +343,12 @@ fn every_verdict_occurs() {
     use proptest::test_runner::TestRunner;
 
     let mut runner = TestRunner::deterministic();
-    let mut seen = [0; Verdict::Rar as usize + 1];
+    let mut seen = [0; 12];
     for _ in 0..4000 {
         let tree = (answers(), questions()).new_tree(&mut runner).unwrap();
         let (answers, question) = tree.current();
-        seen[answers.verdict(question) as usize] += 1;
+        seen[answers.verdict(question).number()] += 1;
     }
     assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
-    assert!(seen[Verdict::Rar as usize] > 400, "{seen:?}");
+    assert!(seen[Verdict::Rar.number()] > 400, "{seen:?}");
 }

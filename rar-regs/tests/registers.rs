@@ -59,7 +59,7 @@ fn address(
     too_wide: u64,
     width: PhysicalAddressWidth,
 ) -> Result<u64, (u64, u64, PhysicalAddressWidth)> {
-    if address.is_multiple_of(alignment) && address & too_wide == 0 {
+    if address & (alignment - 1) == 0 && address & too_wide == 0 {
         Ok(address)
     } else {
         Err((address, alignment, width))

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(any(rar_loom, test)), no_std)]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod error;
 mod event;
@@ -13,6 +13,9 @@ mod shootdown;
 mod statistics;
 mod targets;
 mod timer;
+mod tsc_clock;
+#[cfg(target_arch = "x86_64")]
+mod x86_machine;
 
 pub use error::{FlushError, WaitError};
 pub use event::Event;
@@ -22,5 +25,9 @@ pub use policy::{LazySkip, Policy};
 pub use shootdown::Shootdown;
 pub use statistics::Statistics;
 pub use targets::{AllOnline, TargetFn, TargetSet};
+pub use tsc_clock::TscClock;
+#[cfg(target_arch = "x86_64")]
+pub use x86_machine::{NmiHandler, X86Machine};
 
-pub use {rar_payload, rar_percpu};
+// A caller of this crate needs no second dependency line.
+pub use {rar_payload, rar_percpu, rar_regs};

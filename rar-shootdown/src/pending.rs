@@ -162,6 +162,18 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
+    /// Waits for several flushes: they all go on at the same time, so the wait is as long as that for the slowest.
+    ///
+    /// # Errors
+    ///
+    /// Each as [`wait`](Self::wait); one that is late keeps none of the others from ending.
+    pub fn wait_all<const N: usize>(
+        flushes: [Self; N],
+        cpu: &PinnedCpu<'_>,
+    ) -> [Result<F, WaitError<'s, M, F, WORDS>>; N] {
+        flushes.map(|flush| flush.wait(cpu))
+    }
+
     /// Waits where nobody can handle an error, as in `Drop`: leaks what the flush owns if a target stays silent.
     ///
     /// The wait is bounded as that of [`wait`](Self::wait). After it, [`Event::Leaked`] is reported and `None` returned: no frame
@@ -208,7 +220,9 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         };
         let now = self.shootdown.machine().now();
         let is_late = self.timer.is_past(now, limit);
-        if is_late || self.not_sent.is_some() {
+        let is_over =
+            is_late || matches!(self.phase, Phase::Entries { .. }) && self.is_signal_over();
+        if is_over || self.not_sent.is_some() {
             // What was answered while this CPU read the clock, or was not run, is no failure.
             self.forget_who_flushed_otherwise();
             if self.look() {
@@ -216,7 +230,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             }
         }
         match self.phase {
-            Phase::Entries { .. } if is_late || self.is_signal_over() => self.fall_back(cpu),
+            Phase::Entries { .. } if is_over => self.fall_back(cpu),
             Phase::Entries { resignalled: false } => self.signal_again(cpu),
             Phase::Late => self.fall_back(cpu),
             Phase::Generation { again: false } if self.is_half_over() => self.escalate(cpu),
@@ -228,10 +242,17 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         Poll::Pending
     }
 
-    /// Whether nothing more can come of the signal: it was not sent, or each target has answered, if only by FAILURE.
+    /// Whether nothing more can come of the signal: it was not sent, or each target that is left has answered FAILURE.
+    ///
+    /// A SUCCESS that arrived since the last look still comes of it: the next look sees it.
     fn is_signal_over(&self) -> bool {
-        let is_open = |cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..)));
-        self.not_sent.is_some() || !self.unflushed.iter().any(is_open)
+        let may_succeed = |cpu| {
+            matches!(
+                self.entry_answer(cpu),
+                Some(Answer::Open(..) | Answer::Success)
+            )
+        };
+        self.not_sent.is_some() || !self.unflushed.iter().any(may_succeed)
     }
 
     fn is_half_over(&self) -> bool {

@@ -18,7 +18,6 @@ use crate::timer::Timer;
 ///
 /// What a flush promises: when [`Pending::wait`] returns `Ok`, every CPU that the target set named has dropped what the
 /// requests name, or was offline or lazy in a state whose end drops it.
-#[derive(Debug)]
 pub struct Shootdown<M, const WORDS: usize = DEFAULT_WORDS> {
     domain: Domain<WORDS>,
     counters: Counters,
@@ -292,5 +291,16 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
 fn count_some<const WORDS: usize>(counter: &core::sync::atomic::AtomicU64, cpus: &CpuSet<WORDS>) {
     if !cpus.is_empty() {
         count(counter, cpus.len());
+    }
+}
+
+/// Of any machine, so that a `dyn Machine` will do.
+impl<M, const WORDS: usize> core::fmt::Debug for Shootdown<M, WORDS> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Shootdown")
+            .field("online", &self.domain.online())
+            .field("policy", &self.policy)
+            .field("statistics", &self.statistics())
+            .finish_non_exhaustive()
     }
 }

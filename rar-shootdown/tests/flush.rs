@@ -3,57 +3,69 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use rar_payload::{
     Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{
-    ActionByte, ApicId, AtomicCpuSet, CpuId, Domain, PayloadTable, PerCpu, SlotIndex, SoftwareCpu,
+    ActionByte, ApicId, AtomicCpuSet, CpuId, CpuSet, PerCpu, Skippable, SlotIndex, SoftwareCpu,
 };
 use rar_shootdown::fake::{FakeMachine, Hearing};
-use rar_shootdown::{Everyone, FlushError, Machine, Policy, Shootdown};
+use rar_shootdown::{
+    AllOnline, FlushError, LazySkip, Machine, Message, Pending, Policy, Shootdown, TargetFn,
+};
 
 const CPUS: usize = 4;
 
-struct Memory {
-    table: PayloadTable,
-    cpus: [PerCpu; CPUS],
+type Fake = Shootdown<FakeMachine<CPUS>, 1>;
+
+/// A policy whose times are a hundred looks at the fake's clock.
+fn policy(max_operations: usize) -> Policy {
+    let mut policy = Policy::new();
+    policy.answer_timeout = Duration::from_nanos(100);
+    policy.fallback_timeout = Duration::from_nanos(100);
+    policy.slot_timeout = Duration::from_nanos(10);
+    policy.resignal_after = None;
+    policy.max_operations = max_operations;
+    policy.lazy = LazySkip::LOWER_HALF;
+    policy
 }
 
-impl Memory {
-    fn new() -> Self {
-        Self {
-            table: PayloadTable::new(),
-            cpus: [const { PerCpu::new() }; CPUS],
-        }
-    }
-
-    fn domain(&self) -> Domain<'_, 1> {
-        Domain::new(&self.table, &self.cpus)
-    }
+fn tlb(shootdown: &Fake) -> &rar_percpu::fake::FakeTlb<CPUS> {
+    Machine::<1>::tlb(shootdown.machine())
 }
 
-const POLICY: Policy = Policy {
-    answer: 100,
-    fallback: 100,
-    slot: 10,
-    resignal: None,
-    operations: 4,
-};
+fn sent(shootdown: &Fake) -> [u64; 4] {
+    [
+        Message::Signal,
+        Message::SecondSignal,
+        Message::Interrupt,
+        Message::Nmi,
+    ]
+    .map(|message| shootdown.machine().sent(message))
+}
 
-fn online<'d>(
-    domain: &'d Domain<'d, 1>,
-    machine: &FakeMachine<'_, CPUS, 1>,
-) -> Vec<SoftwareCpu<'d, 1>> {
+fn online(shootdown: &Fake) -> Vec<SoftwareCpu<'_, 1>> {
     (0..4)
-        .map(|number| {
-            domain
-                .register(CpuId::new(number), ApicId::new(number))
-                .unwrap();
-            SoftwareCpu::join(domain, &pinned(number), machine.tlb()).unwrap()
-        })
+        .map(|number| bring_online(shootdown, number))
         .collect()
+}
+
+fn bring_online(shootdown: &Fake, number: u32) -> SoftwareCpu<'_, 1> {
+    let memory = Box::leak(Box::new(PerCpu::new()));
+    let domain = shootdown.domain();
+    domain
+        .register(cpu(number), ApicId::new(number), memory)
+        .unwrap();
+    SoftwareCpu::bring_online(domain, &pinned(number), tlb(shootdown)).unwrap()
+}
+
+fn take_offline(online: SoftwareCpu<'_, 1>, number: u32, shootdown: &Fake) {
+    // SAFETY: a host; the CPU uses no translation.
+    unsafe { online.take_offline(&pinned(number), tlb(shootdown)) }.unwrap();
 }
 
 fn pcid() -> Pcid {
@@ -71,22 +83,48 @@ fn cpu(number: u32) -> CpuId {
     CpuId::new(number)
 }
 
-/// Runs a test on a fresh machine of four CPUs that are all online.
-fn on_machine(
-    slots: usize,
-    test: impl FnOnce(&Shootdown<'_, FakeMachine<'_, CPUS, 1>, 1>, Vec<SoftwareCpu<'_, 1>>),
+fn slot(index: u8) -> SlotIndex {
+    SlotIndex::new(index).unwrap()
+}
+
+const CONTEXT: InvpcidScope = InvpcidScope::Context {
+    pcid: match Pcid::new(5) {
+        Ok(pcid) => pcid,
+        Err(_) => Pcid::ZERO,
+    },
+};
+
+/// Runs a test on fresh machines of four CPUs that are all online, one for each policy; at its end every slot is free.
+fn on_machine(slots: u8, test: impl Fn(&Fake, Vec<SoftwareCpu<'_, 1>>)) {
+    on_machine_left(slots, 0, "nothing was lost", test);
+}
+
+/// The same, but for slots that are in quarantine at the end, and why.
+fn on_machine_left(
+    slots: u8,
+    quarantined: usize,
+    why: &str,
+    test: impl Fn(&Fake, Vec<SoftwareCpu<'_, 1>>),
 ) {
-    let memory = Memory::new();
-    let domain = memory.domain();
-    let machine = FakeMachine::new(&domain);
-    let all = online(&domain, &machine);
-    test(&Shootdown::new(&machine, &domain, slots, POLICY), all);
+    for max_operations in [1, 2, 4] {
+        let shootdown = Fake::new(FakeMachine::new(), policy(max_operations));
+        shootdown.domain().limit_entries(slots);
+        let all = online(&shootdown);
+        test(&shootdown, all);
+        let domain = shootdown.domain();
+        assert_eq!(
+            domain.free_and_quarantined_slots(),
+            (usize::from(slots) - quarantined, quarantined),
+            "free slots and those in quarantine ({why}), with {max_operations} operations at most"
+        );
+        assert!((0..4).all(|number| !domain.holds_slots(cpu(number))));
+    }
 }
 
 #[test]
 fn only_the_targets_flush_and_only_what_was_asked() {
     on_machine(64, |shootdown, _online| {
-        let tlb = shootdown.machine().tlb();
+        let tlb = tlb(shootdown);
         let full: Vec<_> = (0..4).map(|number| tlb.full_flushes(cpu(number))).collect();
         let space = AtomicCpuSet::<1>::new();
         for member in [0, 2] {
@@ -103,14 +141,13 @@ fn only_the_targets_flush_and_only_what_was_asked() {
         }
         assert_eq!(tlb.last_operation(cpu(2)), pages(3).operations().next());
         assert_eq!(tlb.last_operation(cpu(0)), tlb.last_operation(cpu(2)));
-        assert_eq!(shootdown.machine().signals(), 1);
-        assert_eq!(shootdown.machine().interrupts(), 0);
+        assert_eq!(sent(shootdown), [1, 0, 0, 0]);
     });
 }
 
 #[test]
 fn each_request_goes_out_as_what_it_means() {
-    let whole = Operation::Invpcid(InvpcidScope::Context { pcid: pcid() });
+    let whole = Operation::Invpcid(CONTEXT);
     let all = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
     let range = PageRange::page(0x1000, PageSize::Size4K).unwrap();
     for (request, operation) in [
@@ -135,9 +172,9 @@ fn each_request_goes_out_as_what_it_means() {
         ),
     ] {
         on_machine(64, |shootdown, _online| {
-            shootdown.flush(&pinned(0), &[request], &Everyone).unwrap();
+            shootdown.flush(&pinned(0), &[request], &AllOnline).unwrap();
             assert_eq!(
-                shootdown.machine().tlb().last_operation(cpu(3)),
+                tlb(shootdown).last_operation(cpu(3)),
                 Some(operation),
                 "{request:?}"
             );
@@ -148,23 +185,29 @@ fn each_request_goes_out_as_what_it_means() {
 #[test]
 fn several_operations_share_one_signal_until_there_are_too_many() {
     on_machine(64, |shootdown, _online| {
-        let tlb = shootdown.machine().tlb();
+        let (tlb, most) = (tlb(shootdown), shootdown.policy().max_operations as u64);
         shootdown
-            .flush(&pinned(0), &[pages(100), pages(63)], &Everyone)
+            .flush(&pinned(0), &[pages(100), pages(63)], &AllOnline)
             .unwrap();
-        assert_eq!(tlb.operations(cpu(1)), 3);
-        assert_eq!(shootdown.machine().signals(), 1);
-        assert_eq!(shootdown.statistics().collapsed, 0);
+        let first = tlb.operations(cpu(1));
+        assert!((1..=most).contains(&first));
+        assert_eq!(sent(shootdown), [1, 0, 0, 0]);
+        if most >= 3 {
+            assert_eq!(first, 3);
+            assert_eq!(shootdown.statistics().collapsed, 0);
+        }
 
+        let before = shootdown.statistics().collapsed;
         shootdown
-            .flush(&pinned(0), &[pages(63 * 5)], &Everyone)
+            .flush(&pinned(0), &[pages(63 * 5)], &AllOnline)
             .unwrap();
-        assert_eq!(tlb.operations(cpu(1)), 4);
+        assert_eq!(tlb.operations(cpu(1)), first + 1);
         assert_eq!(
             tlb.last_operation(cpu(1)),
-            Some(Operation::Invpcid(InvpcidScope::Context { pcid: pcid() }))
+            Some(Operation::Invpcid(CONTEXT))
         );
-        assert_eq!(shootdown.statistics().collapsed, 1);
+        assert_eq!(shootdown.statistics().collapsed, before + 1);
+        assert_eq!(sent(shootdown), [2, 0, 0, 0]);
     });
 }
 
@@ -172,12 +215,12 @@ fn several_operations_share_one_signal_until_there_are_too_many() {
 fn without_slots_for_all_operations_one_covers_them() {
     on_machine(2, |shootdown, _online| {
         shootdown
-            .flush(&pinned(0), &[pages(63 * 3)], &Everyone)
+            .flush(&pinned(0), &[pages(63 * 3)], &AllOnline)
             .unwrap();
-        let tlb = shootdown.machine().tlb();
+        let tlb = tlb(shootdown);
         assert_eq!(
             tlb.last_operation(cpu(1)),
-            Some(Operation::Invpcid(InvpcidScope::Context { pcid: pcid() }))
+            Some(Operation::Invpcid(CONTEXT))
         );
         assert_eq!(tlb.operations(cpu(1)), 1);
         let statistics = shootdown.statistics();
@@ -191,19 +234,22 @@ fn without_slots_for_all_operations_one_covers_them() {
         );
         // Both slots are back.
         shootdown
-            .flush(&pinned(0), &[pages(63 * 2)], &Everyone)
+            .flush(&pinned(0), &[pages(63 * 2)], &AllOnline)
             .unwrap();
-        assert_eq!(tlb.operations(cpu(1)), 3);
+        let two = shootdown.policy().max_operations.min(2) as u64;
+        assert_eq!(tlb.operations(cpu(1)), 1 + two);
     });
 }
 
 #[test]
 fn without_any_slot_the_generation_does_it() {
     on_machine(0, |shootdown, _online| {
-        let before = shootdown.machine().tlb().full_flushes(cpu(1));
-        shootdown.flush(&pinned(0), &[pages(1)], &Everyone).unwrap();
-        assert_eq!(shootdown.machine().tlb().full_flushes(cpu(1)), before + 1);
-        assert_eq!(shootdown.machine().signals(), 0);
+        let before = tlb(shootdown).full_flushes(cpu(1));
+        shootdown
+            .flush(&pinned(0), &[pages(1)], &AllOnline)
+            .unwrap();
+        assert_eq!(tlb(shootdown).full_flushes(cpu(1)), before + 1);
+        assert_eq!(sent(shootdown), [0, 0, 1, 0]);
         assert_eq!(shootdown.statistics().slotless, 1);
         assert_eq!(shootdown.statistics().fallbacks, 0);
     });
@@ -211,34 +257,52 @@ fn without_any_slot_the_generation_does_it() {
 
 #[test]
 fn more_flushes_in_flight_than_slots_never_wait_for_each_other() {
-    on_machine(3, |shootdown, _online| {
-        let initiator = pinned(0);
-        let pending: Vec<_> = (0..10)
-            .map(|_| shootdown.start(&initiator, &[pages(1)], &Everyone, ()))
-            .collect();
-        for pending in pending {
-            pending.wait().unwrap();
-        }
-        assert_eq!(shootdown.statistics().slotless, 7);
-        assert_eq!(shootdown.statistics().quarantined, 0);
-    });
+    for (hearing, slotless) in [(Hearing::Everything, 0), (Hearing::Nothing, 7)] {
+        on_machine(3, |shootdown, _online| {
+            let machine = shootdown.machine();
+            machine.set_hearing(cpu(3), hearing);
+            let initiator = pinned(0);
+            let in_flight: Vec<_> = (0..10)
+                .map(|_| shootdown.start(&initiator, &[pages(1)], &AllOnline, ()))
+                .collect();
+            machine.set_hearing(cpu(3), Hearing::Everything);
+            for pending in in_flight {
+                pending.wait(&initiator).unwrap();
+            }
+            let statistics = shootdown.statistics();
+            assert_eq!(
+                (statistics.slotless, statistics.quarantined),
+                (slotless, 0),
+                "the slots of a flight that is answered are taken over"
+            );
+        });
+    }
 }
 
 #[test]
 fn a_target_that_misses_the_signal_is_reached_by_the_fallback_and_its_slot_is_set_apart() {
     on_machine(1, |shootdown, _online| {
         let machine = shootdown.machine();
-        machine.set_hearing(cpu(2), Hearing::FallbackOnly);
-        let before = machine.tlb().full_flushes(cpu(2));
-        shootdown.flush(&pinned(0), &[pages(1)], &Everyone).unwrap();
+        machine.set_hearing(cpu(2), Hearing::Interrupt);
+        let before = tlb(shootdown).full_flushes(cpu(2));
+        shootdown
+            .flush(&pinned(0), &[pages(1)], &AllOnline)
+            .unwrap();
         // The fake's handler serves the vector too, as a kernel's does, so that the byte became final just in time.
         assert_eq!(shootdown.statistics().fallbacks, 1);
-        assert_eq!(machine.tlb().full_flushes(cpu(2)), before + 1);
+        assert_eq!(tlb(shootdown).full_flushes(cpu(2)), before + 1);
         assert_eq!(shootdown.statistics().quarantined, 0);
-        machine.set_hearing(cpu(2), Hearing::Both);
-        shootdown.flush(&pinned(0), &[pages(1)], &Everyone).unwrap();
+        machine.set_hearing(cpu(2), Hearing::Everything);
+        shootdown
+            .flush(&pinned(0), &[pages(1)], &AllOnline)
+            .unwrap();
         assert_eq!(shootdown.statistics().fallbacks, 1);
         assert_eq!(shootdown.statistics().slotless, 0, "the slot is back");
+        assert_eq!(
+            shootdown.statistics().demotions,
+            0,
+            "it answers in software, and was served by its handler"
+        );
     });
 }
 
@@ -250,10 +314,10 @@ fn a_silent_target_is_named_and_nothing_is_given_back_until_it_answers() {
         let frame = Arc::new(());
         let initiator = pinned(0);
         let late = shootdown
-            .start(&initiator, &[pages(1)], &Everyone, frame.clone())
-            .wait()
+            .start(&initiator, &[pages(1)], &AllOnline, frame.clone())
+            .wait(&initiator)
             .unwrap_err();
-        let entry = Some((SlotIndex::new(0).unwrap(), ActionByte(1)));
+        let entry = Some((slot(0), ActionByte(1)));
         assert_eq!(
             late.error,
             FlushError::NoAnswer {
@@ -262,39 +326,83 @@ fn a_silent_target_is_named_and_nothing_is_given_back_until_it_answers() {
                 entry
             }
         );
+        assert_eq!(sent(shootdown), [1, 0, 1, 1], "each once: no storm");
         assert_eq!(Arc::strong_count(&frame), 2);
         assert_eq!(shootdown.statistics().quarantined, 1);
-        assert_eq!(shootdown.reclaim_slots(), 0, "the late byte is not final");
+        assert_eq!(shootdown.statistics().errors, 1);
+        assert_eq!(
+            shootdown.domain().reclaim_slots(),
+            0,
+            "the late byte is not final"
+        );
+
+        // Waiting again asks again, once each, and still gives nothing back.
+        let late = late.pending.wait(&initiator).unwrap_err();
+        assert_eq!(
+            late.error,
+            FlushError::NoAnswer {
+                cpu: cpu(3),
+                late: 1,
+                entry: None
+            }
+        );
+        assert_eq!(sent(shootdown), [1, 0, 2, 2]);
+        assert_eq!(Arc::strong_count(&frame), 2);
 
         // The only slot is lost for now: others flush without.
-        machine.set_hearing(cpu(3), Hearing::FallbackOnly);
-        shootdown.flush(&pinned(1), &[pages(1)], &Everyone).unwrap();
+        machine.set_hearing(cpu(3), Hearing::Interrupt);
+        shootdown
+            .flush(&pinned(1), &[pages(1)], &AllOnline)
+            .unwrap();
         assert_eq!(shootdown.statistics().slotless, 1);
 
-        let given_back = late.pending.wait().unwrap();
+        let given_back = late.pending.wait(&initiator).unwrap();
         drop(given_back);
         assert_eq!(Arc::strong_count(&frame), 1);
-        assert_eq!(shootdown.reclaim_slots(), 1);
+        assert_eq!(shootdown.domain().reclaim_slots(), 1);
     });
 }
 
 #[test]
 fn what_a_dropped_flush_owns_is_never_freed() {
-    on_machine(64, |shootdown, _online| {
+    on_machine_left(64, 1, "CPU 1 hears nothing", |shootdown, _online| {
         let frame = Arc::new(());
-        drop(shootdown.start(&pinned(0), &[pages(1)], &Everyone, frame.clone()));
+        drop(shootdown.start(&pinned(0), &[pages(1)], &AllOnline, frame.clone()));
         assert_eq!(Arc::strong_count(&frame), 2);
+        assert_eq!(shootdown.domain().free_and_quarantined_slots(), (64, 0));
 
         shootdown.machine().set_hearing(cpu(1), Hearing::Nothing);
         let initiator = pinned(0);
         drop(
             shootdown
-                .start(&initiator, &[pages(1)], &Everyone, frame.clone())
-                .wait()
+                .start(&initiator, &[pages(1)], &AllOnline, frame.clone())
+                .wait(&initiator)
                 .unwrap_err(),
         );
         assert_eq!(Arc::strong_count(&frame), 3);
         assert_eq!(shootdown.statistics().quarantined, 1);
+    });
+}
+
+#[test]
+fn a_dropped_flush_keeps_its_slots_from_others_until_they_are_answered() {
+    on_machine(2, |shootdown, _online| {
+        let (machine, domain) = (shootdown.machine(), shootdown.domain());
+        machine.set_hearing(cpu(1), Hearing::Nothing);
+        let request = [pages(63 * 2)];
+        let slots = shootdown.policy().max_operations.min(2);
+        drop(shootdown.start(&pinned(0), &request, &AllOnline, ()));
+        assert_eq!(domain.free_and_quarantined_slots(), (2 - slots, slots));
+        assert_eq!(domain.reclaim_slots(), 0);
+        machine.set_hearing(cpu(1), Hearing::Everything);
+        let before = tlb(shootdown).operations(cpu(1));
+        domain.serve(&pinned(1), tlb(shootdown));
+        assert_eq!(tlb(shootdown).operations(cpu(1)), before + slots as u64);
+        // Without `reclaim_slots`: a flush takes them over by itself.
+        shootdown.flush(&pinned(0), &request, &AllOnline).unwrap();
+        let statistics = shootdown.statistics();
+        assert_eq!((statistics.slotless, statistics.fallbacks), (0, 0));
+        domain.reclaim_slots();
     });
 }
 
@@ -304,13 +412,11 @@ fn a_cpu_that_goes_offline_while_targeted_does_not_hold_the_flush_up() {
         let machine = shootdown.machine();
         machine.set_hearing(cpu(3), Hearing::Nothing);
         let initiator = pinned(0);
-        let pending = shootdown.start(&initiator, &[pages(1)], &Everyone, ());
-        online
-            .pop()
-            .unwrap()
-            .leave(&pinned(3), machine.tlb())
-            .unwrap();
-        pending.wait().unwrap();
+        let pending = shootdown.start(&initiator, &[pages(1)], &AllOnline, ());
+        assert!(!pending.is_done());
+        take_offline(online.pop().unwrap(), 3, shootdown);
+        assert!(pending.is_done());
+        pending.wait(&initiator).unwrap();
         assert_eq!(shootdown.statistics().fallbacks, 0);
         assert_eq!(shootdown.statistics().quarantined, 0);
     });
@@ -318,24 +424,18 @@ fn a_cpu_that_goes_offline_while_targeted_does_not_hold_the_flush_up() {
 
 #[test]
 fn a_cpu_that_went_and_came_back_while_targeted_has_flushed() {
-    on_machine(64, |shootdown, mut online| {
+    on_machine_left(64, 1, "the byte was armed late", |shootdown, mut online| {
         let (machine, domain) = (shootdown.machine(), shootdown.domain());
         machine.set_hearing(cpu(3), Hearing::Nothing);
         let initiator = pinned(0);
-        let pending = shootdown.start(&initiator, &[pages(1)], &Everyone, ());
-        online
-            .pop()
-            .unwrap()
-            .leave(&pinned(3), machine.tlb())
-            .unwrap();
-        let _back = SoftwareCpu::join(domain, &pinned(3), machine.tlb()).unwrap();
+        let pending = shootdown.start(&initiator, &[pages(1)], &AllOnline, ());
+        take_offline(online.pop().unwrap(), 3, shootdown);
+        let _back = SoftwareCpu::bring_online(domain, &pinned(3), tlb(shootdown)).unwrap();
         // Armed late, as by an initiator that was held up between its look and its store.
-        domain
-            .cpu(cpu(3))
-            .unwrap()
-            .vector()
-            .arm(SlotIndex::new(0).unwrap());
-        pending.wait().unwrap();
+        let vector = domain.cpu(cpu(3)).unwrap().vector();
+        // SAFETY: the only flush in this slot is the one that this test plays.
+        unsafe { vector.arm_unowned(slot(0)) };
+        pending.wait(&initiator).unwrap();
         assert_eq!(shootdown.statistics().fallbacks, 0);
         assert_eq!(
             shootdown.statistics().quarantined,
@@ -346,17 +446,20 @@ fn a_cpu_that_went_and_came_back_while_targeted_has_flushed() {
 }
 
 #[test]
-fn deferred_cpus_are_spared_where_that_is_safe() {
+fn lazy_cpus_are_skipped_where_that_is_safe() {
     on_machine(64, |shootdown, _online| {
-        let (tlb, domain) = (shootdown.machine().tlb(), shootdown.domain());
-        domain.defer(&pinned(2));
+        let (tlb, domain) = (tlb(shootdown), shootdown.domain());
+        // SAFETY: a host; the CPU uses no translation.
+        unsafe { domain.enter_lazy(&pinned(2)) };
         let full = tlb.full_flushes(cpu(2));
-        shootdown.flush(&pinned(0), &[pages(1)], &Everyone).unwrap();
+        shootdown
+            .flush(&pinned(0), &[pages(1)], &AllOnline)
+            .unwrap();
         shootdown
             .flush(
                 &pinned(0),
                 &[Request::AddressSpace { pcid: pcid() }],
-                &Everyone,
+                &AllOnline,
             )
             .unwrap();
         assert_eq!((tlb.operations(cpu(1)), tlb.operations(cpu(2))), (2, 0));
@@ -376,7 +479,7 @@ fn deferred_cpus_are_spared_where_that_is_safe() {
         ] {
             let before = tlb.operations(cpu(2));
             shootdown
-                .flush(&pinned(0), &[request, pages(1)], &Everyone)
+                .flush(&pinned(0), &[request, pages(1)], &AllOnline)
                 .unwrap();
             assert!(tlb.operations(cpu(2)) > before, "{request:?}");
         }
@@ -385,8 +488,9 @@ fn deferred_cpus_are_spared_where_that_is_safe() {
             full,
             "nothing was requested of it"
         );
+        let left = domain.leave_lazy(&pinned(2), tlb);
         assert!(
-            domain.resume(&pinned(2), tlb),
+            left.was_lazy && left.flushed,
             "it was left alone, and makes up for it"
         );
         assert_eq!(tlb.full_flushes(cpu(2)), full + 1);
@@ -395,38 +499,244 @@ fn deferred_cpus_are_spared_where_that_is_safe() {
 
 #[test]
 fn one_cpu_alone_flushes_itself_and_signals_nobody() {
-    let (table, cpus) = (PayloadTable::new(), [PerCpu::new()]);
-    let domain = Domain::<1>::new(&table, &cpus);
-    let machine = FakeMachine::<1, 1>::new(&domain);
-    let shootdown = Shootdown::new(&machine, &domain, 64, POLICY);
+    let shootdown = Fake::new(FakeMachine::new(), policy(4));
     // Before it is online.
-    shootdown.flush(&pinned(0), &[pages(1)], &Everyone).unwrap();
-    assert_eq!(machine.tlb().operations(cpu(0)), 1);
-    domain.register(cpu(0), ApicId::new(0)).unwrap();
-    let _online = SoftwareCpu::join(&domain, &pinned(0), machine.tlb()).unwrap();
-    shootdown.flush(&pinned(0), &[pages(1)], &Everyone).unwrap();
-    assert_eq!(machine.tlb().operations(cpu(0)), 2);
-    assert_eq!((machine.signals(), machine.interrupts()), (0, 0));
+    shootdown
+        .flush(&pinned(0), &[pages(1)], &AllOnline)
+        .unwrap();
+    assert_eq!(tlb(&shootdown).operations(cpu(0)), 1);
+    let _online = bring_online(&shootdown, 0);
+    shootdown
+        .flush(&pinned(0), &[pages(1)], &AllOnline)
+        .unwrap();
+    assert_eq!(tlb(&shootdown).operations(cpu(0)), 2);
+    assert_eq!(sent(&shootdown), [0; 4]);
 }
 
 #[test]
 fn no_request_is_no_flush() {
     on_machine(64, |shootdown, _online| {
-        shootdown.flush(&pinned(0), &[], &Everyone).unwrap();
-        assert_eq!(shootdown.machine().signals(), 0);
-        assert_eq!(shootdown.machine().tlb().operations(cpu(0)), 0);
+        shootdown.flush(&pinned(0), &[], &AllOnline).unwrap();
+        assert_eq!(sent(shootdown), [0; 4]);
+        assert_eq!(tlb(shootdown).operations(cpu(0)), 0);
     });
 }
 
 #[test]
-fn sparing_a_cpu_asks_nothing_of_it_that_a_waiter_could_wait_for() {
+fn skipping_a_cpu_asks_nothing_of_it_that_a_waiter_could_wait_for() {
     on_machine(0, |shootdown, _online| {
         let (initiator, other) = (pinned(0), pinned(1));
-        shootdown.domain().defer(&pinned(2));
+        // SAFETY: a host; the CPU uses no translation.
+        unsafe { shootdown.domain().enter_lazy(&pinned(2)) };
         let freed = Request::TablesFreed(TableOwner::AddressSpace(pcid()));
-        let pending = shootdown.start(&initiator, &[freed], &Everyone, ());
-        // Another CPU unmaps meanwhile, and leaves the deferred CPU alone.
-        shootdown.flush(&other, &[pages(1)], &Everyone).unwrap();
-        pending.wait().unwrap();
+        let pending = shootdown.start(&initiator, &[freed], &AllOnline, ());
+        // Another CPU unmaps meanwhile, and leaves the lazy CPU alone.
+        shootdown.flush(&other, &[pages(1)], &AllOnline).unwrap();
+        let before = sent(shootdown);
+        pending.wait(&initiator).unwrap();
+        assert_eq!(sent(shootdown), before);
+    });
+}
+
+#[test]
+fn a_flush_escalates_as_far_as_the_slowest_target_needs_and_no_further() {
+    for (hearing, messages, error) in [
+        (Hearing::Everything, [1, 0, 0, 0], false),
+        (Hearing::SecondSignal, [1, 1, 0, 0], false),
+        (Hearing::Interrupt, [1, 1, 1, 0], false),
+        (Hearing::Nmi, [1, 1, 1, 1], false),
+        (Hearing::Nothing, [1, 1, 1, 1], true),
+    ] {
+        for max_operations in [1, 2, 4] {
+            let mut policy = policy(max_operations);
+            policy.resignal_after = Some(Duration::from_nanos(50));
+            let shootdown = Fake::new(FakeMachine::new(), policy);
+            let _online = online(&shootdown);
+            shootdown.machine().set_hearing(cpu(2), hearing);
+            let request = [pages(63 * 4)];
+            let outcome = shootdown.flush(&pinned(0), &request, &AllOnline);
+            assert_eq!(outcome.is_err(), error, "{hearing:?}: {outcome:?}");
+            assert_eq!(sent(&shootdown), messages, "{hearing:?}");
+            let statistics = shootdown.statistics();
+            assert_eq!(
+                [
+                    statistics.resignals,
+                    statistics.fallbacks,
+                    statistics.nmis,
+                    statistics.errors
+                ],
+                [messages[1], messages[2], messages[3], u64::from(error)],
+                "{hearing:?}"
+            );
+            // Four operations, or the one that covers them.
+            let operations = if max_operations == 4 { 4 } else { 1 };
+            let lost = if error { operations } else { 0 };
+            assert_eq!(
+                shootdown.domain().free_and_quarantined_slots(),
+                (64 - lost, lost),
+                "{hearing:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_flush_is_polled_without_waiting_and_gives_back_only_at_its_end() {
+    on_machine(64, |shootdown, _online| {
+        let machine = shootdown.machine();
+        machine.set_hearing(cpu(3), Hearing::Nothing);
+        let initiator = pinned(0);
+        let frame = Arc::new(());
+        let pending = shootdown.start(&initiator, &[pages(1)], &AllOnline, frame.clone());
+        assert!(!pending.is_done());
+        let mut pending = pending.try_wait(&initiator).unwrap_err();
+        assert_eq!(pending.poll(&initiator), Poll::Pending);
+        assert_eq!(Arc::strong_count(&frame), 2);
+        // CPU 3 gets round to it at last.
+        shootdown.domain().serve(&pinned(3), tlb(shootdown));
+        assert!(pending.is_done());
+        assert_eq!(pending.poll(&initiator), Poll::Ready(Ok(())));
+        drop(pending.try_wait(&initiator).unwrap());
+        assert_eq!(Arc::strong_count(&frame), 1);
+        assert_eq!(sent(shootdown), [1, 0, 0, 0]);
+    });
+}
+
+#[test]
+fn a_flush_that_is_only_polled_escalates_and_reports_its_error() {
+    on_machine_left(64, 1, "CPU 3 hears nothing", |shootdown, _online| {
+        shootdown.machine().set_hearing(cpu(3), Hearing::Nothing);
+        let initiator = pinned(0);
+        let mut pending = shootdown.start(&initiator, &[pages(1)], &AllOnline, ());
+        let error = loop {
+            match pending.poll(&initiator) {
+                Poll::Pending => {}
+                Poll::Ready(outcome) => break outcome.unwrap_err(),
+            }
+        };
+        assert!(matches!(error, FlushError::NoAnswer { late: 1, .. }));
+        assert_eq!(sent(shootdown), [1, 0, 1, 1]);
+        assert!(!pending.is_done());
+        // It still is in flight, and ends when the CPU answers the next request.
+        shootdown.machine().set_hearing(cpu(3), Hearing::Nmi);
+        let end = loop {
+            match pending.poll(&initiator) {
+                Poll::Pending => {}
+                Poll::Ready(outcome) => break outcome,
+            }
+        };
+        assert_eq!(end, Ok(()));
+        pending.try_wait(&initiator).unwrap();
+        // The NMI's handler served the vector too, so that the late byte is final and the slot can be had.
+        assert_eq!(shootdown.domain().reclaim_slots(), 1);
+        // One more flight, which leaves its slot in quarantine.
+        shootdown.machine().set_hearing(cpu(3), Hearing::Nothing);
+        drop(shootdown.start(&initiator, &[pages(1)], &AllOnline, ()));
+    });
+}
+
+#[test]
+fn a_flush_is_finished_on_another_cpu_and_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Pending<'static, FakeMachine<CPUS>, Box<[u8]>, 1>>();
+    on_machine(64, |shootdown, _online| {
+        shootdown.machine().set_hearing(cpu(3), Hearing::Interrupt);
+        let frame = Arc::new(());
+        let pending = shootdown.start(&pinned(0), &[pages(1)], &AllOnline, frame.clone());
+        let owned = frame.clone();
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(move || pending.wait(&pinned(2)).map_err(|late| late.error));
+            drop(worker.join().unwrap().unwrap());
+        });
+        drop(owned);
+        assert_eq!(Arc::strong_count(&frame), 1);
+        assert_eq!(sent(shootdown), [1, 0, 1, 0]);
+    });
+}
+
+#[test]
+fn a_flush_that_ends_on_a_target_serves_that_target_meanwhile() {
+    on_machine(64, |shootdown, _online| {
+        // CPU 3 takes no interrupt: it waits, and serves itself.
+        shootdown.machine().set_hearing(cpu(3), Hearing::Nothing);
+        let pending = shootdown.start(&pinned(0), &[pages(1)], &AllOnline, ());
+        pending.wait(&pinned(3)).unwrap();
+        assert_eq!(sent(shootdown), [1, 0, 0, 0]);
+        assert_eq!(tlb(shootdown).operations(cpu(3)), 1);
+    });
+}
+
+#[test]
+fn many_flushes_wait_in_a_queue_and_take_no_slot_from_anybody() {
+    on_machine(3, |shootdown, _online| {
+        let initiator = pinned(0);
+        let frame = Arc::new(());
+        let mut queue: std::collections::VecDeque<_> = (0..200)
+            .map(|_| shootdown.start(&initiator, &[pages(1)], &AllOnline, frame.clone()))
+            .collect();
+        shootdown
+            .flush(&pinned(1), &[pages(63 * 3)], &AllOnline)
+            .unwrap();
+        assert_eq!(Arc::strong_count(&frame), 201);
+        while let Some(pending) = queue.pop_back() {
+            drop(pending.try_wait(&pinned(2)).unwrap());
+        }
+        assert_eq!(Arc::strong_count(&frame), 1);
+        let statistics = shootdown.statistics();
+        assert_eq!((statistics.slotless, statistics.fallbacks), (0, 0));
+        assert_eq!(sent(shootdown), [201, 0, 0, 0]);
+    });
+}
+
+#[test]
+fn targets_come_from_a_set_a_closure_or_a_reference() {
+    on_machine(64, |shootdown, _online| {
+        let tlb = tlb(shootdown);
+        let mask = std::sync::atomic::AtomicU64::new(0b0010);
+        let closure =
+            TargetFn(|_: &_| CpuSet::from_words([mask.load(std::sync::atomic::Ordering::Acquire)]));
+        shootdown.flush(&pinned(0), &[pages(1)], &closure).unwrap();
+        mask.store(0b0100, std::sync::atomic::Ordering::Release);
+        shootdown.flush(&pinned(0), &[pages(1)], &&closure).unwrap();
+        // CPUs that are not there need no flush.
+        mask.store(u64::MAX << 4, std::sync::atomic::Ordering::Release);
+        shootdown.flush(&pinned(0), &[pages(1)], &closure).unwrap();
+        let operations = [0, 1, 2, 3].map(|number| tlb.operations(cpu(number)));
+        assert_eq!(operations, [0, 1, 1, 0], "the initiator is no target");
+        assert_eq!(sent(shootdown), [2, 0, 0, 0]);
+    });
+}
+
+#[test]
+fn a_machine_is_used_as_a_trait_object() {
+    let machine = FakeMachine::<CPUS>::new();
+    let shootdown: Shootdown<&dyn Machine<1, Tlb = rar_percpu::fake::FakeTlb<CPUS>>, 1> =
+        Shootdown::new(&machine, policy(4));
+    let memory = [(); 2].map(|()| &*Box::leak(Box::new(PerCpu::new())));
+    let domain = shootdown.domain();
+    let online = [0, 1].map(|number: u32| {
+        domain
+            .register(cpu(number), ApicId::new(number), memory[number as usize])
+            .unwrap();
+        SoftwareCpu::bring_online(domain, &pinned(number), shootdown.machine().tlb()).unwrap()
+    });
+    shootdown
+        .flush(&pinned(0), &[pages(1)], &AllOnline)
+        .unwrap();
+    assert_eq!(machine.sent(Message::Signal), 1);
+    assert_eq!(shootdown.machine().tlb().operations(cpu(1)), 1);
+    drop(online);
+}
+
+#[test]
+fn a_closer_look_is_skipped_while_no_cpu_is_an_exception() {
+    on_machine(64, |shootdown, _online| {
+        let mut targets = shootdown.domain().online();
+        let all = targets;
+        for skippable in [Skippable::Never, Skippable::InGuest, Skippable::Lazy] {
+            let by_generation = shootdown.domain().sort_targets(&mut targets, skippable);
+            assert!(by_generation.is_empty());
+            assert_eq!(targets, all);
+        }
     });
 }

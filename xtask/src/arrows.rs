@@ -3,7 +3,7 @@
 use crate::cargo::cargo;
 use crate::command::Shell;
 use crate::fault::{Fault, Reason};
-use crate::workspace::{LIBRARIES, Workspace};
+use crate::workspace::{FREESTANDING, LIBRARIES, Workspace};
 use anyhow::{Context as _, Result};
 use cargo_metadata::{DependencyKind, Package};
 use std::collections::BTreeSet;
@@ -27,6 +27,9 @@ const MEETING_POINT: &str = "rar-model";
 /// Crates that must stay easy to adopt, and how many crates they may pull in.
 pub(crate) const LIGHT: [&str; 2] = ["rar-payload", "rar-regs"];
 pub(crate) const MOST_DEPENDENCIES: usize = 5;
+
+/// The feature of stand-ins for tests, which forge what unsafe contracts protect. No kernel may have it.
+const FORGING: &str = "fake";
 
 /// What may lie at the top: the entries of the layout, then the usual files.
 const TOP: [&str; 24] = [
@@ -91,11 +94,28 @@ pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
             ));
         }
     }
+    let kernels = workspace.kernels();
+    let alone = LIBRARIES.map(|name| (name, None));
+    let built = kernels
+        .iter()
+        .map(|package| (package.name.as_str(), Some(FREESTANDING)));
+    for (name, feature) in alone.into_iter().chain(built) {
+        let tree = cargo(&workspace.root, &workspace.target, "tree")?
+            .args(["--package", name, "--edges", "normal,features"])
+            .args(["--prefix", "none"])
+            .args(feature.iter().flat_map(|feature| ["--features", feature]))
+            .require(shell)?;
+        let forged = crates_with_feature(&tree.stdout, FORGING);
+        violations.extend(forged.iter().map(|below| {
+            format!("{name} is built with the feature `{FORGING}` of {below}, which is for tests")
+        }));
+    }
     if violations.is_empty() {
         return Ok(format!(
-            "{} crates keep their arrows; {}",
+            "{} crates keep their arrows; {}; {} kernels without `{FORGING}`",
             ARROWS.len(),
-            notes.join(", ")
+            notes.join(", "),
+            kernels.len()
         ));
     }
     Err(Fault::new(Reason::Failed, violations.join("\n")).into())
@@ -148,6 +168,16 @@ pub(crate) fn dependencies(tree: &str) -> BTreeSet<String> {
     lines
         .filter_map(name)
         .filter(|found| Some(found) != root.as_ref())
+        .collect()
+}
+
+/// Returns the crates that a `cargo tree --edges features --prefix none` shows with a feature.
+fn crates_with_feature<'t>(tree: &'t str, feature: &str) -> BTreeSet<&'t str> {
+    let with = format!("feature \"{feature}\"");
+    tree.lines()
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(_, rest)| rest.starts_with(&with))
+        .map(|(name, _)| name)
         .collect()
 }
 
@@ -228,6 +258,17 @@ mod tests {
         );
         let with_relative = dependencies("rar-percpu v0.1.0\nrar-regs v0.1.0\nx86 v0.52.0\n");
         assert_eq!(relatives(&with_relative, "rar-percpu"), ["rar-regs"]);
+    }
+
+    #[test]
+    fn a_feature_is_found_by_its_whole_name() {
+        let tree = "rar-sim v0.1.0 (/x)\nrar-percpu feature \"fake\"\nrar-percpu v0.1.0 (/y)\n\
+                    rar-percpu feature \"fake\" (*)\nrar-regs feature \"faker\"\nx86 feature \"default\"\n";
+        assert_eq!(
+            crates_with_feature(tree, FORGING),
+            BTreeSet::from(["rar-percpu"])
+        );
+        assert!(crates_with_feature("rar-fake v0.1.0 (/x)\n", FORGING).is_empty());
     }
 
     #[test]

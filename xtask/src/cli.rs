@@ -48,6 +48,11 @@ Examples:
 
 Exit codes: see `cargo xtask --help`.")]
     Qemu(QemuArgs),
+    /// Boot the kernel of the porting guide on two CPUs: stale before, new after, frame freed
+    ///
+    /// On both backends: software answers on QEMU's CPUs as they are, microcode on CPUs with a RAR unit by the shim.
+    #[command(after_help = "Examples:\n  cargo xtask minimal\n  cargo xtask minimal -v")]
+    Minimal(MinimalArgs),
     /// Build the boot image that validates RAR on a machine; with --run, boot it in QEMU
     ///
     /// One hybrid ISO file for BIOS and UEFI, CD and USB stick, from the same ELF file that `qemu -kernel` boots.
@@ -169,6 +174,13 @@ pub(crate) enum Stage {
     Defects,
     Qemu,
     Image,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MinimalArgs {
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qemu: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -17,6 +17,7 @@ mod interrupt;
 mod kernel;
 mod lanes;
 mod loom;
+mod minimal;
 mod outside;
 mod progress;
 mod qemu;
@@ -52,6 +53,7 @@ fn run(cli: &Cli) -> Result<()> {
     match &cli.command {
         Subcommands::Test(args) => stages::command(args, shell),
         Subcommands::Qemu(args) => qemu::command(args, shell),
+        Subcommands::Minimal(args) => minimal::command(args, shell),
         Subcommands::Image(args) => image::command(args, shell),
         Subcommands::Bochs(args) => image::bochs::command(args, shell),
         Subcommands::Setup(args) => setup(*args, shell),

@@ -16,6 +16,7 @@ use crate::image::defects as image_defects;
 use crate::image::machines;
 use crate::kernel;
 use crate::loom::{self, Mutants};
+use crate::minimal;
 use crate::outside;
 use crate::progress::Step;
 use crate::qemu::defects as qemu_defects;
@@ -302,6 +303,7 @@ impl Context {
     }
 
     fn docs(&self) -> Result<Done> {
+        minimal::check_guide(&self.workspace.root)?;
         cargo(&self.workspace.root, &self.workspace.target, "doc")?
             .args(["--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")
@@ -432,16 +434,17 @@ impl Context {
         let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
         print!("{}", report::render(&reports));
         let example = example::check(&self.workspace, qemu, self.shell);
+        let minimal = minimal::boot(&self.workspace, qemu, self.shell).map(drop);
         let names = BACKENDS.map(|(backend, _)| backend.to_string());
         let note = format!(
-            "{} boots, backends {}, and the shim in another workspace",
+            "{} boots, backends {}, the shim in another workspace, the kernel of the porting guide",
             runs.len(),
             names.join(" and ")
         );
         Ok(Done {
             tests: report::count(&reports),
             note,
-            failure: qemu::verdict(&reports).and(example).err(),
+            failure: qemu::verdict(&reports).and(example).and(minimal).err(),
         })
     }
 }

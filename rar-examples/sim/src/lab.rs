@@ -14,12 +14,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
-use rar_percpu::{CpuId, LocalTlb as _, PinnedCpu};
+use rar_percpu::{CpuId, PinnedCpu};
 use rar_regs::{Detection, RarSupport};
 use rar_shootdown::{Machine as _, Policy, Shootdown, Ticks};
 use rar_suite::{
     Access, FRAMES, Frame, Hearing, LARGE_FRAMES, Lab, Mapping, Page, PageFault, Reach, Record,
-    Space, StoreKind, Suite, Units, UserMode,
+    Register, Space, StoreKind, Suite, Units, UserMode, Witness,
 };
 
 use self::user::Spin;
@@ -33,6 +33,9 @@ pub const TLB: usize = 1200;
 
 /// The test that the simulated machine cannot run: the loads of its guests are not cached.
 pub const BEYOND: &str = "target-in-guest";
+
+/// How many entries the table has where no unit limits them.
+const SOFTWARE_ENTRIES: usize = 64;
 
 /// The first page under test: its page table decides nothing else.
 const REGION: u64 = 0x4000_0000;
@@ -96,7 +99,7 @@ impl<'m> SimLab<'m> {
         emit: &'m (dyn Fn(&Record<'_>) + Sync),
     ) -> Self {
         let machine = boundary.machine;
-        let entries = support.map_or(64, |support| usize::from(support.entries()));
+        let entries = support.map_or(SOFTWARE_ENTRIES, |support| usize::from(support.entries()));
         let slots = boundary.slots(entries);
         let lab = Self {
             suite,
@@ -242,6 +245,21 @@ impl<'m> Lab for SimLab<'m> {
         &self.shootdown
     }
 
+    fn witness(&self) -> &Witness {
+        self.machine().witness()
+    }
+
+    fn entries(&self) -> usize {
+        if self.machine().backend() == Backend::Software {
+            return SOFTWARE_ENTRIES;
+        }
+        let info = self
+            .cpu()
+            .with_unit(|unit| unit.read_msr(Register::Info as u32));
+        // 37:32 is the highest index.
+        info.map_or(SOFTWARE_ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
+    }
+
     fn cpus(&self) -> u32 {
         self.machine().cpus()
     }
@@ -351,7 +369,7 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn flush_own_tlb(&self) {
-        self.machine().flush_everything(&self.pin());
+        self.machine().empty_tlb(&self.pin());
     }
 
     fn invlpg(&self, page: Page) {

@@ -16,6 +16,8 @@ pub(crate) enum Assertion {
     Flushed,
     /// What was not flushed is still served from the TLB.
     Precise,
+    /// The driver flushes nothing that nobody has asked for, as its machine sees it.
+    Unasked,
     /// After the flush no store reaches the old frame.
     Frozen,
     /// The flush returned `Ok`.
@@ -30,6 +32,8 @@ pub(crate) enum Assertion {
     Order,
     /// A counter of the shootdown has the asserted value.
     Counter,
+    /// The machine was asked for as many signals and interrupts as expected.
+    Sent,
     /// A register of a RAR unit takes a legal value and keeps it.
     Register,
     /// A write that is not legal raises #GP.
@@ -65,6 +69,7 @@ const ALL: &[(Assertion, &str)] = &[
         Assertion::Precise,
         "what was not flushed is still served from the TLB",
     ),
+    (Assertion::Unasked, "the driver flushes nothing unasked"),
     (
         Assertion::Frozen,
         "no store reaches the old frame after the flush",
@@ -83,6 +88,10 @@ const ALL: &[(Assertion, &str)] = &[
     (
         Assertion::Counter,
         "the shootdown's counters are as expected",
+    ),
+    (
+        Assertion::Sent,
+        "the machine sends as many signals and interrupts as expected",
     ),
     (
         Assertion::Register,

@@ -4,10 +4,11 @@ use core::fmt;
 
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, PinnedCpu};
-use rar_shootdown::{Machine, Shootdown, Ticks};
+use rar_shootdown::{Instant, Machine, Shootdown};
 
 use crate::record::Record;
 use crate::units::Units;
+use crate::witness::Witness;
 
 /// How many 4 KiB pages the test region of each space has.
 pub const PAGES: u16 = 512;
@@ -87,17 +88,28 @@ pub enum StoreKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFault;
 
-/// Which of the two interrupts of the software path this CPU pretends not to hear.
+/// Which messages of the driver this CPU pretends not to hear.
 ///
 /// A deaf CPU acknowledges the interrupt and does nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// Hears both.
+    /// Hears all of them.
     Both,
-    /// Does not hear the signal of [`Machine::signal`]; hears the fallback of [`Machine::interrupt`].
+    /// Does not hear [`Signal`](rar_shootdown::Message::Signal) and `SecondSignal`; hears `Interrupt` and `Nmi`.
     FallbackOnly,
-    /// Hears neither.
+    /// Hears none, neither signals nor interrupts nor NMIs.
     None,
+}
+
+/// What the record of a unit says of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// No entry named it.
+    No,
+    /// An entry named it.
+    Yes,
+    /// The record no longer has all entries, and those that it has do not name the page: it proves neither.
+    Forgotten,
 }
 
 /// What drivers did that no RAR unit need bear.
@@ -138,8 +150,15 @@ pub trait Lab: Sync {
     /// The machine of the shootdown under test.
     type Machine: Machine + Sync;
 
-    /// Returns the shootdown under test.
-    fn shootdown(&self) -> &Shootdown<'_, Self::Machine>;
+    /// Returns the shootdown under test. Its policy lets lazy CPUs go without flushes of the pages under test and of their
+    /// spaces ([`Policy::lazy`](rar_shootdown::Policy::lazy)).
+    fn shootdown(&self) -> &Shootdown<Self::Machine>;
+
+    /// Returns what the machine of the shootdown has seen of the driver.
+    fn witness(&self) -> &Witness;
+
+    /// Returns how many entries of the payload table every CPU scans, by the word of the machine and not of the driver.
+    fn entries(&self) -> usize;
 
     /// Returns the number of CPUs that take part; they are CPU 0 to this number minus one.
     fn cpus(&self) -> u32;
@@ -151,9 +170,9 @@ pub trait Lab: Sync {
     fn pin(&self) -> PinnedCpu<'_>;
 
     /// Returns the time.
-    fn now(&self) -> Ticks;
+    fn now(&self) -> Instant;
 
-    /// Returns how many ticks a millisecond has.
+    /// Returns how many ticks of [`ticks`](Self::ticks) a millisecond has.
     fn ticks_per_millisecond(&self) -> u64;
 
     /// Returns how many seconds a CPU may take to come to a barrier.
@@ -172,9 +191,7 @@ pub trait Lab: Sync {
     }
 
     /// Returns the counter by which flushes are timed. Everything before the call is done, and nothing after it has begun.
-    fn ticks(&self) -> u64 {
-        self.now().0
-    }
+    fn ticks(&self) -> u64;
 
     /// Lets a moment pass in a spin (`PAUSE`).
     fn relax(&self);
@@ -226,12 +243,13 @@ pub trait Lab: Sync {
 
     /// Returns whether this CPU's unit was asked to flush a page since the last [`Self::flush_own_tlb`], on a machine where more
     /// leaves the TLB than that, so that a load cannot show what was left alone, and a record tells. `None` where a load shows it.
-    fn asked_to_flush(&self, _page: Page) -> Option<bool> {
+    fn asked_to_flush(&self, _page: Page) -> Option<Asked> {
         None
     }
 
     /// Returns whether the instruction by which a CPU flushes one page leaves the page beside it in the TLB. Processors may drop more than they are
-    /// asked to, and then no load can show what a flush has spared.
+    /// asked to, and then no load can show what a flush has spared. The machine executes the instruction itself to find out: by the driver's
+    /// TLB, which is under test, a driver that flushes everything would look like such a processor.
     fn spares_neighbours(&self) -> bool {
         true
     }
@@ -272,6 +290,13 @@ pub trait Lab: Sync {
 
     /// Brings this CPU online in the domain again.
     fn come_online(&self);
+
+    /// Programs this CPU's RAR unit anew and arms the CPU again, after the driver has demoted it
+    /// ([`RarCpu::verify`](rar_percpu::RarCpu::verify)). Called on a CPU that is online; one that answers in software has nothing to do.
+    fn verify_unit(&self) {
+        self.go_offline();
+        self.come_online();
+    }
 
     /// Returns this machine's user mode, if it has one.
     fn user_mode(&self) -> Option<&dyn UserMode> {

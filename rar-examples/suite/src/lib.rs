@@ -1,14 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct TheExamplesOfTheReadme;
-
-#[cfg(doctest)]
-#[doc = include_str!("../../../docs/porting.md")]
-struct ThePortingGuide;
 
 mod catalogue;
 mod failure;
@@ -16,17 +12,19 @@ mod lab;
 mod measure;
 mod measurement;
 pub mod questions;
+mod raw;
 mod record;
 mod suite;
 mod tests;
 mod text;
 mod trial;
 mod units;
+mod witness;
 
 pub use failure::tells_of_stale_use;
 pub use lab::{
-    Access, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES, Page,
-    PageFault, Reach, Space, StoreKind, UserMode,
+    Access, Asked, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES,
+    Page, PageFault, Reach, Space, StoreKind, UserMode,
 };
 pub use measure::{MEASUREMENTS, MOST_SAMPLES};
 pub use measurement::{BUCKETS, Histogram, Measurement, Method, State};
@@ -36,3 +34,4 @@ pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, Register, Units, payload_hash,
 };
+pub use witness::{Sent, Witness};

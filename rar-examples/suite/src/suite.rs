@@ -13,6 +13,7 @@ use crate::measure::{MEASUREMENTS, MOST_SAMPLES, Samples};
 use crate::record::{Control, MAX_CPUS, Outcome, Record};
 use crate::text::Text;
 use crate::trial::Trial;
+use crate::witness::Sent;
 
 /// How the reason of a failure begins when every assertion of the test held, but a flush had to be made by other means than the
 /// signal.
@@ -82,6 +83,8 @@ pub struct Suite {
     pub(crate) published: [AtomicU64; MAX_CPUS],
     /// For each CPU: the last barrier that it came to.
     pub(crate) phases: [AtomicU64; MAX_CPUS],
+    /// For each CPU: how often the driver had flushed its TLB when it cached what the test looks at.
+    pub(crate) cached: [AtomicU64; MAX_CPUS],
     /// Words for the use of one test.
     pub(crate) words: [AtomicU64; WORDS],
     /// What the self-interrupt is to do.
@@ -118,6 +121,7 @@ impl Suite {
             chosen: AtomicCpuSet::new(),
             published: [const { AtomicU64::new(0) }; MAX_CPUS],
             phases: [const { AtomicU64::new(0) }; MAX_CPUS],
+            cached: [const { AtomicU64::new(0) }; MAX_CPUS],
             words: [const { AtomicU64::new(0) }; WORDS],
             errand: AtomicU8::new(0),
             samples: Samples::new(),
@@ -167,7 +171,7 @@ impl Suite {
         for test in chosen() {
             for initiator in 0..test.rounds.count(initiators) {
                 for attempt in 1..=ATTEMPTS {
-                    let trial = Trial::new(self, lab, test.name, me, initiator, options, phase);
+                    let trial = Trial::new(self, lab, &test, me, initiator, options, phase);
                     self.run_once(lab, &trial, &test, options, attempt);
                     phase = trial.phase();
                     if !self.again.load(Ordering::Acquire) {
@@ -261,6 +265,7 @@ impl Suite {
         trial.settle();
         let before = Before {
             statistics: lab.shootdown().statistics(),
+            sent: lab.witness().sent(),
             offences: lab.offences(),
         };
         trial.barrier();
@@ -269,7 +274,7 @@ impl Suite {
         }
         trial.barrier();
         if trial.me == trial.initiator {
-            let idle = self.failure.shows_nothing() && is_clean(lab, test, &before);
+            let idle = self.failure.shows_nothing() && self.is_clean(lab, test, &before);
             let again = idle && attempt < ATTEMPTS && test.name != MEASUREMENTS;
             self.again.store(again, Ordering::Release);
             if again {
@@ -318,9 +323,10 @@ impl Suite {
         let after = lab.shootdown().statistics();
         let offences = lab.offences();
         let seen = before.offences.count;
+        let others = self.other_means(lab, test, before);
         let before = &before.statistics;
-        let fallbacks = after.fallbacks - before.fallbacks;
-        let resignals = after.resignals - before.resignals;
+        let fallbacks = after.fallbacks.abs_diff(before.fallbacks);
+        let resignals = after.resignals.abs_diff(before.resignals);
         let mut controls = [Control::default(); MAX_LISTED];
         let mut listed = 0;
         for (cell, cpu) in self.controls.iter().zip(0..) {
@@ -354,12 +360,10 @@ impl Suite {
                 offences.what
             );
             Outcome::Fail
-        } else if test.rare.is_none() && rare(&after) != rare(before) {
+        } else if took_part(&others) {
             let _ = write!(why, "{BY_OTHER_MEANS}:");
-            for ((name, after), (_, before)) in rare(&after).iter().zip(rare(before)) {
-                if *after != before {
-                    let _ = write!(why, " {} {name},", after - before);
-                }
+            for (name, count) in others.iter().filter(|(_, count)| *count > 0) {
+                let _ = write!(why, " {count} {name},");
             }
             Outcome::Fail
         } else if !observation.as_str().is_empty() {
@@ -390,39 +394,82 @@ impl Suite {
         });
         self.failure.clear();
     }
+
+    /// Returns whether the signal path did all the work since then, and nothing of units that they need not bear.
+    fn is_clean<L: Lab>(&self, lab: &L, test: &Test<L>, before: &Before) -> bool {
+        !took_part(&self.other_means(lab, test, before))
+            && (test.units.is_some() || lab.offences().count == before.offences.count)
+    }
+
+    /// Returns how often something else than one signal for each flush took part since then: what the driver counts, and what the
+    /// machine saw, since a driver may forget to count. Nothing in a test that makes the rare happen.
+    fn other_means<L: Lab>(
+        &self,
+        lab: &L,
+        test: &Test<L>,
+        before: &Before,
+    ) -> [(&'static str, u64); RARE + 2] {
+        let sent = lab.witness().sent().since(before.sent);
+        // A test below the driver signals as it likes.
+        let flushes = match test.units {
+            Some(_) => u64::MAX,
+            None => self.flushes.load(Ordering::Acquire),
+        };
+        let counted = rare(&lab.shootdown().statistics());
+        let mut counted = counted.into_iter().zip(rare(&before.statistics));
+        core::array::from_fn(|number| {
+            let (name, count) = match (counted.next(), number) {
+                (Some(((name, after), (_, before))), _) => (name, after.abs_diff(before)),
+                (None, RARE) => ("ordinary interrupts seen by the machine", sent.interrupts),
+                (None, _) => (
+                    "signals more than flushes",
+                    sent.signals.saturating_sub(flushes),
+                ),
+            };
+            (name, if test.rare.is_some() { 0 } else { count })
+        })
+    }
 }
 
-/// Returns whether the signal path did all the work since then, and nothing of units that they need not bear.
-fn is_clean<L: Lab>(lab: &L, test: &Test<L>, before: &Before) -> bool {
-    let after = lab.shootdown().statistics();
-    let usual = test.rare.is_some() || rare(&after) == rare(&before.statistics);
-    usual && (test.units.is_some() || lab.offences().count == before.offences.count)
+/// Returns whether anything was counted.
+fn took_part(others: &[(&str, u64)]) -> bool {
+    others.iter().any(|(_, count)| *count > 0)
 }
 
 /// What is compared after a test.
 struct Before {
     statistics: Statistics,
+    sent: Sent,
     offences: Offences,
 }
 
 /// How many targets a record lists; enough to judge, few enough for a line.
 const MAX_LISTED: usize = 64;
 
+/// How many counters [`rare`] returns.
+const RARE: usize = 8;
+
 /// The counters that stay where they are while the signal path works.
-pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); 5] {
+pub(crate) fn rare(statistics: &Statistics) -> [(&'static str, u64); RARE] {
     let Statistics {
         fallbacks,
         resignals,
+        nmis,
         failures,
         slotless,
+        by_generation,
+        unsent,
         errors,
         ..
     } = *statistics;
     [
         ("fallbacks", fallbacks),
         ("second signals", resignals),
+        ("NMIs", nmis),
         ("FAILURE bytes", failures),
         ("flushes without a slot", slotless),
+        ("flushes by generation", by_generation),
+        ("messages not sent", unsent),
         ("errors", errors),
     ]
 }

@@ -6,11 +6,14 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_payload::{PageRange, PageSize, Request};
 use rar_percpu::{AtomicCpuSet, CpuId};
-use rar_shootdown::Machine as _;
+use rar_shootdown::{Instant, Machine as _};
 
+use crate::catalogue::Test;
 use crate::failure::{Assertion, Place};
-use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
+use crate::lab::{Access, Asked, Frame, Hearing, Lab, Mapping, Page, Reach, Space};
+use crate::raw;
 use crate::suite::{Options, Suite, Why};
+use crate::witness::Sent;
 
 /// Who takes part in a step.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +37,14 @@ pub(crate) struct Trial<'a, L> {
     pub(crate) samples: u32,
     phase: Cell<u64>,
     space: Cell<Space>,
-    /// How many fallbacks there were before the test.
-    fallbacks: Cell<u64>,
+    /// Whether the test uses units in place of the driver.
+    below: bool,
+    /// What the driver had sent before the test.
+    sent: Cell<Sent>,
+    /// How often the driver had flushed this CPU's TLB when the step began.
+    flushes: Cell<u64>,
+    /// How often the driver had flushed all of it at the last control.
+    whole: Cell<Option<u64>>,
     observation: Cell<Why>,
 }
 
@@ -59,7 +68,7 @@ impl<'a, L: Lab> Trial<'a, L> {
     pub(crate) fn new(
         suite: &'a Suite,
         lab: &'a L,
-        name: &'static str,
+        test: &Test<L>,
         me: u32,
         initiator: u32,
         options: &Options<'_>,
@@ -68,14 +77,17 @@ impl<'a, L: Lab> Trial<'a, L> {
         Self {
             suite,
             lab,
-            name,
+            name: test.name,
             me,
             initiator,
             storm_flushes: options.storm_flushes,
             samples: options.samples(),
             phase: Cell::new(phase),
             space: Cell::new(Space::First),
-            fallbacks: Cell::new(0),
+            below: test.units.is_some(),
+            sent: Cell::new(Sent::default()),
+            flushes: Cell::new(0),
+            whole: Cell::new(None),
             observation: Cell::new(Why::new()),
         }
     }
@@ -89,12 +101,17 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.lab.set_hearing(Hearing::Both);
         self.lab.enable_interrupts();
         self.enter(Space::First);
-        // A test that failed may have left this CPU deferred, an entry unanswered, or a slot in quarantine.
+        // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot in quarantine.
         let (cpu, shootdown) = (self.lab.pin(), self.lab.shootdown());
-        shootdown.domain().resume(&cpu, shootdown.machine().tlb());
+        let _left = shootdown
+            .domain()
+            .leave_lazy(&cpu, shootdown.machine().tlb());
         let _served = shootdown.serve(&cpu);
-        self.fallbacks.set(shootdown.statistics().fallbacks);
-        self.suite.chosen.remove(CpuId::new(self.me));
+        if self.is_demoted() {
+            self.lab.verify_unit();
+        }
+        self.sent.set(self.lab.witness().sent());
+        raw::remove(&self.suite.chosen, CpuId::new(self.me));
         if let Some(published) = self.suite.published.get(self.me as usize) {
             published.store(0, Ordering::Relaxed);
         }
@@ -104,7 +121,7 @@ impl<'a, L: Lab> Trial<'a, L> {
                 word.store(0, Ordering::Relaxed);
             }
             self.suite.errand.store(0, Ordering::Relaxed);
-            shootdown.reclaim_slots();
+            shootdown.domain().reclaim_slots();
         }
         self.lab.flush_own_tlb();
         self.barrier();
@@ -117,6 +134,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             Who::Initiator => self.is_initiator(),
             Who::Others => !self.is_initiator(),
         };
+        self.flushes.set(self.driver_flushes(self.me));
         if takes_part && !self.suite.failure.is_set() {
             action();
         }
@@ -141,9 +159,8 @@ impl<'a, L: Lab> Trial<'a, L> {
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let started = self.lab.now();
         let seconds = self.lab.patience_seconds();
-        let limit = self.lab.ticks_per_millisecond() * 1000 * seconds;
         while !condition() {
-            if self.lab.now().is_past(started, limit) {
+            if milliseconds_between(started, self.lab.now()) >= 1_000 * seconds {
                 self.lab.give_up(format_args!(
                     "CPU {} waited {seconds} s for {what} in test {} (initiator {}){}",
                     self.me,
@@ -158,6 +175,14 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     pub(crate) fn is_initiator(&self) -> bool {
         self.me == self.initiator
+    }
+
+    /// Whether the driver has given this CPU's unit up and flushes the CPU by generation.
+    pub(crate) fn is_demoted(&self) -> bool {
+        let domain = self.lab.shootdown().domain();
+        domain
+            .cpu(CpuId::new(self.me))
+            .is_some_and(|state| state.generation().is_demoted())
     }
 
     /// How far this CPU is from the initiator, counted upwards and around: 0 for the initiator.
@@ -188,9 +213,52 @@ impl<'a, L: Lab> Trial<'a, L> {
     }
 
     pub(crate) fn assert(&self, assertion: Assertion, place: Place, expected: u64, found: u64) {
-        if expected != found {
+        if assertion == Assertion::Mapped {
+            self.note_cached();
+        }
+        if expected == found {
+            return;
+        }
+        if assertion == Assertion::Control {
+            self.fail_control(self.me, place, expected, found);
+        } else {
             self.fail(assertion, place, expected, found);
         }
+    }
+
+    /// From the beginning of this step on, nothing that the driver does may take away what this CPU caches, until the control.
+    pub(crate) fn note_cached(&self) {
+        if let Some(cached) = self.suite.cached.get(self.me as usize) {
+            cached.store(self.flushes.get(), Ordering::Release);
+        }
+    }
+
+    /// The control was not seen on a CPU. A TLB may drop what it likes, but the driver may not: that is no excuse.
+    pub(crate) fn fail_control(&self, cpu: u32, place: Place, expected: u64, found: u64) {
+        let cached = self.suite.cached.get(cpu as usize);
+        let cached = cached.map_or(0, |cached| cached.load(Ordering::Acquire));
+        let assertion = if self.below || self.driver_flushes(cpu) == cached {
+            Assertion::Control
+        } else {
+            Assertion::Unasked
+        };
+        self.fail(assertion, place, expected, found);
+    }
+
+    /// Something has taken away what this CPU had cached: asserts that it was not the driver.
+    pub(crate) fn blame_driver(&self, page: Page) {
+        let cached = self.suite.cached.get(self.me as usize);
+        let cached = cached.map_or(0, |cached| cached.load(Ordering::Acquire));
+        let flushes = self.driver_flushes(self.me);
+        self.assert(Assertion::Unasked, Place::At(page), cached, flushes);
+    }
+
+    fn driver_flushes(&self, cpu: u32) -> u64 {
+        self.lab.witness().flushes_of(CpuId::new(cpu))
+    }
+
+    fn whole_flushes(&self) -> u64 {
+        self.lab.witness().whole_flushes_of(CpuId::new(self.me))
     }
 
     /// Ends the test with an observation in place of a verdict, if no assertion fails; more of them stand one after the other.
@@ -220,7 +288,7 @@ impl<'a, L: Lab> Trial<'a, L> {
             .into_iter()
             .filter(|other| *other != space)
         {
-            self.suite.set(other).remove(me);
+            raw::remove(self.suite.set(other), me);
         }
         self.space.set(space);
     }
@@ -249,10 +317,20 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.assert(assertion, Place::At(page), value, found);
     }
 
-    /// Asserts that a page was left alone: its old translation is still used, or no record of a flush names it.
+    /// Asserts that a page was left alone: its old translation is still used, or no record of a flush names it. And the driver has not emptied
+    /// this CPU's TLB since the control, which no load may show where more leaves it than that.
     pub(crate) fn expect_kept(&self, page: Page, value: u64) {
+        if let Some(before) = self.whole.get() {
+            let at = Place::At(page);
+            self.assert(Assertion::Unasked, at, before, self.whole_flushes());
+        }
         match self.lab.asked_to_flush(page) {
-            Some(asked) => self.assert(Assertion::Precise, Place::At(page), 0, u64::from(asked)),
+            Some(asked) => self.assert(
+                Assertion::Precise,
+                Place::At(page),
+                Asked::No as u64,
+                asked as u64,
+            ),
             None => self.expect(Assertion::Precise, page, value),
         }
     }
@@ -280,8 +358,13 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     /// Asserts that the record of this CPU's unit, if there is one, names a page.
     pub(crate) fn expect_asked(&self, page: Page) {
-        if self.lab.asked_to_flush(page) == Some(false) {
-            self.fail(Assertion::Once, Place::At(page), 1, 0);
+        if let Some(asked) = self.lab.asked_to_flush(page) {
+            self.assert(
+                Assertion::Once,
+                Place::At(page),
+                Asked::Yes as u64,
+                asked as u64,
+            );
         }
     }
 
@@ -291,17 +374,18 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.expect_signalled(page);
     }
 
-    /// Asserts that the signal flushed a page on this CPU, where a record can tell. The initiator flushes by an instruction; and if a flush
-    /// was made by other means, the run says so at its end.
+    /// Asserts that the signal flushed a page on this CPU, where a record can tell. The initiator flushes by an instruction; and if the machine
+    /// saw a flush made by other means, the run says so at its end.
     pub(crate) fn expect_signalled(&self, page: Page) {
-        let fallbacks = self.lab.shootdown().statistics().fallbacks;
-        if !self.is_initiator() && fallbacks == self.fallbacks.get() {
+        let sent = self.lab.witness().sent().since(self.sent.get());
+        if !self.is_initiator() && sent.interrupts == 0 {
             self.expect_asked(page);
         }
     }
 
     /// The positive control: this CPU must still read the old value though the entry leads to the new one.
     pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
+        self.whole.set(Some(self.whole_flushes()));
         let found = self.lab.load(page, 0).unwrap_or(u64::MAX);
         self.suite.control(self.me, found, new);
         self.assert(Assertion::Control, Place::At(page), old, found);
@@ -348,6 +432,11 @@ impl<'a, L: Lab> Trial<'a, L> {
             self.fail(Assertion::FlushEnds, Place::Number(0), 0, 1);
         }
     }
+}
+
+/// How many milliseconds have passed.
+pub(crate) fn milliseconds_between(from: Instant, to: Instant) -> u64 {
+    to.as_nanos().saturating_sub(from.as_nanos()) / 1_000_000
 }
 
 /// The value in the frame that a page leads to before a test changes its entry.

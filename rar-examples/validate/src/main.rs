@@ -108,6 +108,15 @@ fn main() -> ! {
                 let text = format_args!("{} not run: {}", backend.name(), why.as_str());
                 progress::happened(EventKind::BackendUnavailable, None, "", text);
             }
+            Outcome::Refused(why) => {
+                let text = format_args!(
+                    "{} not run, though the machine announces RAR: {}",
+                    backend.name(),
+                    why.as_str()
+                );
+                progress::happened(EventKind::BackendUnavailable, None, "", text);
+                progress::refuse();
+            }
             Outcome::Stuck(why) => {
                 let text = format_args!("{} ended the run: {why}", backend.name());
                 progress::happened(EventKind::Hung, None, "", text);

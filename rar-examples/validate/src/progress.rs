@@ -48,6 +48,11 @@ pub(crate) fn tally() -> Tally {
     *TALLY.lock()
 }
 
+/// The driver refuses units that are there.
+pub(crate) fn refuse() {
+    TALLY.lock().refuse();
+}
+
 /// Tells on every output, and in the report, of something beside the tests.
 pub(crate) fn happened(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
     println!("{text}");

@@ -58,7 +58,7 @@ pub enum Verdict {
     Holds,
     /// Something did not hold.
     Violated,
-    /// A backend did not come to its end.
+    /// A backend did not come to its end, or the driver refused one that is there.
     Incomplete,
     /// No test ran.
     NothingRan,
@@ -130,6 +130,8 @@ pub struct Tally {
     parts: [Part; PARTS],
     count: usize,
     current: Finished,
+    /// Whether a backend that is there was refused.
+    refused: bool,
 }
 
 impl Tally {
@@ -148,7 +150,13 @@ impl Tally {
                 counts: Counts::NONE,
                 points: 0,
             },
+            refused: false,
         }
+    }
+
+    /// The driver refuses RAR units that the machine announces: the other backends do not stand for them.
+    pub fn refuse(&mut self) {
+        self.refused = true;
     }
 
     /// Takes in a record; returns the test that it shows to be finished.
@@ -213,7 +221,7 @@ impl Tally {
         let parts = self.parts();
         if parts.iter().any(|part| part.counts.failed > 0) {
             Verdict::Violated
-        } else if parts.iter().any(|part| !part.ended) {
+        } else if self.refused || parts.iter().any(|part| !part.ended) {
             Verdict::Incomplete
         } else if parts
             .iter()
@@ -293,6 +301,17 @@ mod tests {
             verdict(&[START, fail, END, START, pass, END]),
             Verdict::Violated
         );
+    }
+
+    #[test]
+    fn a_driver_that_refuses_units_does_not_pass_by_the_other_backends() {
+        let mut tally = Tally::new();
+        for record in [START, test(Outcome::Pass), END] {
+            tally.add(&record);
+        }
+        assert_eq!(tally.verdict(), Verdict::Holds);
+        tally.refuse();
+        assert_eq!(tally.verdict(), Verdict::Incomplete);
     }
 
     #[test]

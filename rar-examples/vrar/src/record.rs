@@ -198,6 +198,12 @@ impl Record {
         (number..self.total()).filter_map(|number| self.execution(number))
     }
 
+    /// Returns whether all executions from this number on are kept.
+    #[must_use]
+    pub fn has_all_since(&self, number: u64) -> bool {
+        self.total().saturating_sub(number) <= CAPACITY as u64
+    }
+
     fn place(&self, number: u64) -> Option<&[AtomicU64; WORDS]> {
         let place = usize::try_from(number % CAPACITY as u64).ok()?;
         self.executions.get(place)

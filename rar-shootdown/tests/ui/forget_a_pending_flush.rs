@@ -2,10 +2,10 @@
 #![deny(unused_must_use)]
 
 use rar_percpu::PinnedCpu;
-use rar_shootdown::{Everyone, Machine, Shootdown};
+use rar_shootdown::{AllOnline, Machine, Shootdown};
 
-fn unmap<M: Machine>(shootdown: &Shootdown<'_, M, 1>, cpu: &PinnedCpu<'_>) {
-    shootdown.start(cpu, &[], &Everyone, ());
+fn unmap<M: Machine<1>>(shootdown: &Shootdown<M, 1>, cpu: &PinnedCpu<'_>) {
+    shootdown.start(cpu, &[], &AllOnline, ());
 }
 
 fn main() {}

@@ -18,6 +18,13 @@ const MEASUREMENTS: usize = 3;
 const GUESS: u64 = 3_000_000_000;
 
 static FREQUENCY: AtomicU64 = AtomicU64::new(GUESS);
+/// Nanoseconds of a tick, times 2^[`FRACTION_BITS`].
+static TICK: AtomicU64 = AtomicU64::new(tick_of(GUESS));
+const FRACTION_BITS: u32 = 32;
+
+const fn tick_of(frequency: u64) -> u64 {
+    (1_000_000_000 << FRACTION_BITS) / frequency
+}
 
 /// Where the rate of the counter was learnt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
@@ -86,6 +93,13 @@ pub fn microseconds() -> u64 {
     now() / (FREQUENCY.load(Ordering::Relaxed) / 1_000_000).max(1)
 }
 
+/// Returns the nanoseconds since the counter was zero: one multiplication, since waits read it again and again.
+#[must_use]
+pub fn nanoseconds() -> u64 {
+    let product = u128::from(now()) * u128::from(TICK.load(Ordering::Relaxed));
+    u64::try_from(product >> FRACTION_BITS).unwrap_or(u64::MAX)
+}
+
 /// Returns how many ticks a millisecond has.
 #[must_use]
 pub fn ticks_per_millisecond() -> u64 {
@@ -133,6 +147,7 @@ pub(crate) fn calibrate(pm_timer: Option<PmTimer>) -> Clock {
         source: clock.1,
     };
     FREQUENCY.store(clock.frequency, Ordering::Relaxed);
+    TICK.store(tick_of(clock.frequency), Ordering::Relaxed);
     clock
 }
 

@@ -1,5 +1,6 @@
 //! The machine boundary of the test suite, on this kernel.
 
+mod instructions;
 mod membership;
 mod neighbours;
 mod space;
@@ -11,14 +12,15 @@ mod warm_up;
 
 use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use core::time::Duration;
 
 use rar_payload::Pcid;
-use rar_percpu::{CpuId, Domain, PayloadTable, PinnedCpu};
+use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_regs::RarSupport;
-use rar_shootdown::{Machine, Policy, Shootdown, Ticks};
+use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
 use rar_suite::{
-    Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register, Space,
-    StoreKind, Suite, Summary, Units, UserMode,
+    Asked, Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register,
+    Space, StoreKind, Suite, Summary, Units, UserMode, Witness,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -53,7 +55,9 @@ static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
 pub struct KernelLab {
     suite: &'static Suite,
     summary: Once<Summary>,
-    shootdown: Shootdown<'static, KernelMachine>,
+    shootdown: &'static Shootdown<KernelMachine>,
+    /// The memory that the CPUs register with.
+    states: &'static [PerCpu],
     members: Members,
     first: TestSpace,
     second: TestSpace,
@@ -88,6 +92,20 @@ impl CpuNotes {
 
 const HEARS_SIGNAL: u8 = 1;
 const HEARS_FALLBACK: u8 = 2;
+
+/// Bounds against hanging, for virtual CPUs: one may not run for a while, which would show as a fallback here.
+///
+/// No second signal is sent: it would make up for a lost one, and a lost signal is what tests must find. Lazy CPUs are skipped for all of the
+/// lower half: of what this kernel maps there, only the pages under test ever change.
+fn policy(deadline: Duration) -> Policy {
+    let mut policy = Policy::new();
+    policy.answer_timeout = deadline;
+    policy.fallback_timeout = deadline.saturating_mul(2);
+    policy.slot_timeout = deadline;
+    policy.resignal_after = None;
+    policy.lazy = LazySkip::LOWER_HALF;
+    policy
+}
 
 /// Why there is no laboratory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,22 +161,8 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     if let Some(cpu) = behind {
         return Err(StartError::StillOnline { cpu });
     }
-    let machine =
-        frames::place_in(Place::Aside, KernelMachine::new(support)).ok_or(MapError::OutOfFrames)?;
-    let table = frames::place_in(Place::Aside, PayloadTable::new()).ok_or(MapError::OutOfFrames)?;
-    let states = frames::place_each_in(Place::Aside, CPUS, rar_percpu::PerCpu::new)
-        .ok_or(MapError::OutOfFrames)?;
-    let domain =
-        frames::place_in(Place::Aside, Domain::new(table, states)).ok_or(MapError::OutOfFrames)?;
-    let deadline = deadline.saturating_mul(clock::ticks_per_millisecond());
-    // A virtual CPU may not run for a while: what is a bound against hanging on a machine would show as a fallback here.
-    let policy = Policy {
-        answer: deadline,
-        fallback: deadline.saturating_mul(2),
-        slot: deadline,
-        ..Policy::for_clock(clock::ticks_per_millisecond())
-    };
-    let entries = support.map_or(ENTRIES, |support| usize::from(support.entries()));
+    let shootdown = new_shootdown(deadline, support).ok_or(MapError::OutOfFrames)?;
+    let states = frames::place_each_in(Place::Aside, CPUS, PerCpu::new);
     // Before the spaces, which share what the kernel's space has by then.
     let frames = shared(&FRAMES, TestFrames::take)?;
     let user = shared(&USER, UserPages::new)?;
@@ -169,9 +173,10 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     let lab = KernelLab {
         suite: frames::place_in(Place::Aside, Suite::new()).ok_or(MapError::OutOfFrames)?,
         summary: Once::new(),
-        shootdown: Shootdown::new(machine, domain, entries, policy),
+        shootdown,
+        states: states.ok_or(MapError::OutOfFrames)?,
         members: Members::new()?,
-        spares_neighbours: neighbours::spared(&first, frames, machine.tlb()),
+        spares_neighbours: neighbours::spared(&first, frames),
         first,
         second: TestSpace::new(pcid(2))?,
         frames,
@@ -186,6 +191,18 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     set_interrupt_handler(vector::FALLBACK, |_| on_fallback());
     set_interrupt_handler(vector::OWN, |_| on_own_interrupt());
     Ok(lab)
+}
+
+/// A function of its own, so that what it moves over the stack is gone when it returns.
+#[inline(never)]
+fn new_shootdown(
+    deadline: u64,
+    support: Option<RarSupport>,
+) -> Option<&'static Shootdown<KernelMachine>> {
+    let witness = frames::place_in(Place::Aside, Witness::new())?;
+    let machine = KernelMachine::new(support, witness);
+    let policy = policy(Duration::from_millis(deadline));
+    frames::place_in(Place::Aside, Shootdown::new(machine, policy))
 }
 
 /// Returns the value, which the first call makes.
@@ -210,32 +227,27 @@ fn record() -> Option<&'static Record> {
     unit::of(percpu::this().apic_id().get()).map(Cpu::record)
 }
 
+/// Where units answer, a CPU without one gets the signal in vain: every test is to tell.
 fn on_signal() {
     let cpu = percpu::pin();
     if let Some(lab) = current()
         && lab.hears(&cpu, HEARS_SIGNAL)
+        && lab.shootdown.machine().support().is_none()
     {
         let _served = lab.shootdown.serve(&cpu);
     }
 }
 
-/// The fallback serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
 fn on_fallback() {
-    let cpu = percpu::pin();
-    let Some(lab) = current() else { return };
-    if lab.hears(&cpu, HEARS_SIGNAL) {
-        let _served = lab.shootdown.serve(&cpu);
-    } else if lab.hears(&cpu, HEARS_FALLBACK) {
-        lab.domain()
-            .serve_generation(&cpu, lab.shootdown.machine().tlb());
+    if let Some(lab) = current() {
+        lab.serve_as_heard();
     }
 }
 
-/// Serves the flush generation of this CPU, if anybody has asked; called from the NMI handler, which may have interrupted anything.
+/// The last resort, and what one measurement sends; it may have interrupted anything, and what it calls may be nested in itself.
 pub(super) fn on_nmi() {
     if let Some(lab) = current() {
-        lab.domain()
-            .serve_generation(&percpu::pin(), lab.shootdown.machine().tlb());
+        lab.serve_as_heard();
     }
 }
 
@@ -273,8 +285,19 @@ impl KernelLab {
         self.hearing(cpu.id()).load(Ordering::Acquire) & kind != 0
     }
 
-    fn domain(&self) -> &'static Domain<'static> {
+    fn domain(&self) -> &'static Domain {
         self.shootdown.domain()
+    }
+
+    /// Serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
+    fn serve_as_heard(&self) {
+        let cpu = percpu::pin();
+        if self.hears(&cpu, HEARS_SIGNAL) {
+            let _served = self.shootdown.serve(&cpu);
+        } else if self.hears(&cpu, HEARS_FALLBACK) {
+            let tlb = self.shootdown.machine();
+            self.domain().serve_generation(&cpu, tlb);
+        }
     }
 
     /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the same summary.
@@ -295,7 +318,12 @@ impl KernelLab {
     /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it runs the suite.
     pub fn join(&self) {
         let cpu = percpu::this();
-        if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id()) {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "CPUs are numbered below MAX_CPUS: the starter stops there"
+        )]
+        let memory = &self.states[cpu.id().index()];
+        if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id(), memory) {
             self.give_up(format_args!("{error}"));
         }
         self.come_online();
@@ -325,8 +353,22 @@ impl KernelLab {
 impl Lab for KernelLab {
     type Machine = KernelMachine;
 
-    fn shootdown(&self) -> &Shootdown<'_, KernelMachine> {
-        &self.shootdown
+    fn shootdown(&self) -> &Shootdown<KernelMachine> {
+        self.shootdown
+    }
+
+    fn witness(&self) -> &Witness {
+        self.shootdown.machine().witness()
+    }
+
+    fn entries(&self) -> usize {
+        if self.shootdown.machine().support().is_none() {
+            return ENTRIES;
+        }
+        // SAFETY: reading a register of a unit changes nothing.
+        let info = unsafe { probe::read_register(Register::Info as u32) };
+        // 37:32 is the highest index.
+        info.map_or(ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
     }
 
     fn cpus(&self) -> u32 {
@@ -345,8 +387,8 @@ impl Lab for KernelLab {
         percpu::pin()
     }
 
-    fn now(&self) -> Ticks {
-        self.shootdown.machine().now()
+    fn now(&self) -> Instant {
+        Instant::from_nanos(clock::nanoseconds())
     }
 
     fn ticks(&self) -> u64 {
@@ -421,9 +463,7 @@ impl Lab for KernelLab {
     }
 
     fn flush_own_tlb(&self) {
-        use rar_percpu::LocalTlb as _;
-        let tlb = self.shootdown.machine().tlb();
-        self.warm_up.empty(|| tlb.flush_everything(&percpu::pin()));
+        self.warm_up.empty(instructions::flush_everything);
         if let Some(record) = record() {
             self.executed(percpu::this().id())
                 .store(record.total(), Ordering::Relaxed);
@@ -431,19 +471,24 @@ impl Lab for KernelLab {
     }
 
     fn invlpg(&self, page: Page) {
-        // SAFETY: ring 0; drops one translation.
-        unsafe { x86::tlb::flush(super::address::word(address(page))) };
+        instructions::invlpg(address(page));
     }
 
     /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.
-    fn asked_to_flush(&self, page: Page) -> Option<bool> {
+    fn asked_to_flush(&self, page: Page) -> Option<Asked> {
         self.shootdown.machine().support()?;
         // A CPU alone signals nobody; but beside the large pages of nested tables INVLPG takes too much.
         let alone = self.cpus() == 1 && matches!(apic::get(), Some(apic::LocalApic::X2apic));
         let record = record().filter(|_| !alone)?;
         let since = self.executed(percpu::this().id()).load(Ordering::Relaxed);
         let (span, global) = (span(page), self.first.is_global(page));
-        Some(record.since(since).any(|entry| entry.drops(&span, global)))
+        Some(
+            match record.since(since).any(|entry| entry.drops(&span, global)) {
+                true => Asked::Yes,
+                false if record.has_all_since(since) => Asked::No,
+                false => Asked::Forgotten,
+            },
+        )
     }
 
     fn spares_neighbours(&self) -> bool {
@@ -483,7 +528,7 @@ impl Lab for KernelLab {
     }
 
     fn has_nmi(&self) -> bool {
-        self.shootdown.machine().support().is_none()
+        self.shootdown.machine().support().is_none() && self.shootdown.machine().has_nmi()
     }
 
     fn send_nmi(&self, cpu: CpuId) {
@@ -527,6 +572,10 @@ impl Lab for KernelLab {
 
     fn come_online(&self) {
         membership::join(self);
+    }
+
+    fn verify_unit(&self) {
+        membership::verify(self);
     }
 
     fn user_mode(&self) -> Option<&dyn UserMode> {

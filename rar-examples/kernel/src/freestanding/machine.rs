@@ -1,32 +1,36 @@
 //! What the shootdown needs of this kernel: signals to RAR units, or ordinary interrupts where there are none.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::cell::Cell;
 
-use rar_percpu::{CpuSet, NativeTlb, PinnedCpu};
-use rar_regs::RarSupport;
-use rar_shootdown::{Machine, Ticks};
+use rar_payload::Operation;
+use rar_percpu::{CpuId, CpuSet, Domain, LocalTlb, NativeTlb, PinnedCpu, Responder, Unsupported};
+use rar_regs::{ApicId, RarSupport};
+use rar_shootdown::{Instant, Machine, Message, NotSent};
+use rar_suite::Witness;
 
-use super::{apic, clock, percpu, smp, vector};
+use super::apic::SendError;
+use super::{apic, clock, unit, vector};
 
 /// The machine of a shootdown.
 #[derive(Debug)]
 pub struct KernelMachine {
     tlb: NativeTlb,
     support: Option<RarSupport>,
-    clocks: [LivedTime; rar_suite::MAX_CPUS],
+    /// Apart, since it is large: this value is moved over the stack.
+    witness: &'static Witness,
 }
 
 impl KernelMachine {
     /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR units.
     #[must_use]
-    pub fn new(support: Option<RarSupport>) -> Self {
+    pub fn new(support: Option<RarSupport>, witness: &'static Witness) -> Self {
         // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change only
         // when a CPU starts and in `Lab::enter`, never in a handler.
         let tlb = unsafe { NativeTlb::new() };
         Self {
             tlb,
             support,
-            clocks: [const { LivedTime::new() }; rar_suite::MAX_CPUS],
+            witness,
         }
     }
 
@@ -36,71 +40,129 @@ impl KernelMachine {
         self.support
     }
 
-    /// Sends an ordinary interrupt to each CPU of the set.
+    /// Returns what the driver has asked of this machine.
+    #[must_use]
+    pub fn witness(&self) -> &Witness {
+        self.witness
+    }
+
+    /// Returns whether a CPU can be sent NMIs whose handler serves.
     ///
-    /// One that the APIC does not take in its bounded wait is left to the deadline of the flush.
-    fn send<const WORDS: usize>(targets: &CpuSet<WORDS>, vector: u8) {
-        for target in targets.iter() {
-            if let Some(Err(error)) =
-                smp::apic_id(target.get()).map(|id| apic::send_fixed(id, vector))
-            {
-                defmt::error!("vector {} to CPU {}: {}", vector, target, error);
+    /// A processor holds the next NMI back until the handler of one has ended, so that the handler's stack is used once. The
+    /// shim does not: there two senders could have one handler cut into the other, on the same stack.
+    #[must_use]
+    pub fn has_nmi(&self) -> bool {
+        !unit::is_shim() && apic::get().is_some()
+    }
+}
+
+impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
+    type Tlb = Self;
+
+    fn tlb(&self) -> &Self {
+        self
+    }
+
+    fn send(
+        &self,
+        message: Message,
+        _: &PinnedCpu<'_>,
+        domain: &Domain<WORDS>,
+        targets: &CpuSet<WORDS>,
+    ) -> Result<(), NotSent> {
+        match message {
+            Message::Signal | Message::SecondSignal => self.witness.signals(),
+            _ => self.witness.interrupts(),
+        }
+        match message {
+            Message::Signal | Message::SecondSignal => {
+                let by_microcode = |cpu| responder(domain, cpu) == Responder::Microcode;
+                let (mut units, mut handlers) = (*targets, *targets);
+                units.retain(by_microcode);
+                handlers.retain(|cpu| !by_microcode(cpu));
+                let requested = send_requests(domain, &units);
+                let interrupted = send_fixed(domain, &handlers, vector::SOFTWARE_SIGNAL);
+                requested.and(interrupted)
             }
+            Message::Interrupt => send_fixed(domain, targets, vector::FALLBACK),
+            Message::Nmi if self.has_nmi() => send_each(domain, targets, apic::send_nmi),
+            // NMIs under the shim, and whatever a later version adds.
+            _ => Err(NotSent::Unsupported),
         }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_nanos(clock::nanoseconds())
     }
 }
 
-/// The time that one CPU has lived through: its time stamp counter, less what went by in jumps.
-///
-/// When the host does not run the emulator for a while, the counter jumps for the one who waits, though the CPU it waits for
-/// had no time to answer either. A jump counts as one millisecond, so that a deadline passes only if the CPU kept looking.
-#[derive(Debug)]
-struct LivedTime {
-    seen: AtomicU64,
-    lived: AtomicU64,
-}
-
-impl LivedTime {
-    const fn new() -> Self {
-        Self {
-            seen: AtomicU64::new(0),
-            lived: AtomicU64::new(0),
-        }
+// SAFETY: 1. to 4. As `NativeTlb` promises; counting is one atomic addition.
+unsafe impl LocalTlb for KernelMachine {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        self.witness.flushes(cpu.id(), operation);
+        self.tlb.flush(cpu, operation)
     }
 
-    fn read(&self) -> u64 {
-        let now = clock::now();
-        let passed = now.saturating_sub(self.seen.swap(now, Ordering::Relaxed));
-        let counted = passed.min(clock::ticks_per_millisecond());
-        self.lived.fetch_add(counted, Ordering::Relaxed) + counted
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        self.witness.flushes_everything(cpu.id());
+        self.tlb.flush_everything(cpu);
     }
 }
 
-impl Machine for KernelMachine {
-    type Tlb = NativeTlb;
+fn responder<const WORDS: usize>(domain: &Domain<WORDS>, cpu: CpuId) -> Responder {
+    domain
+        .cpu(cpu)
+        .map_or(Responder::Nobody, |state| state.responder())
+}
 
-    fn tlb(&self) -> &NativeTlb {
-        &self.tlb
-    }
+/// A CPU that has no APIC id any more is offline, and flushes on its way back.
+fn apic_id<const WORDS: usize>(domain: &Domain<WORDS>, cpu: CpuId) -> Option<ApicId> {
+    domain.cpu(cpu)?.apic_id()
+}
 
-    fn signal<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        if self.support.is_none() {
-            return Self::send(targets, vector::SOFTWARE_SIGNAL);
+fn send_requests<const WORDS: usize>(
+    domain: &Domain<WORDS>,
+    targets: &CpuSet<WORDS>,
+) -> Result<(), NotSent> {
+    let Some(first) = targets.first() else {
+        return Ok(());
+    };
+    // The one that was named last is the one that cannot be addressed.
+    let named = Cell::new(first);
+    let ids = targets.iter().filter_map(|cpu| {
+        named.set(cpu);
+        apic_id(domain, cpu)
+    });
+    apic::send_requests(ids).map_err(|error| not_sent(&error, named.get()))
+}
+
+fn send_fixed<const WORDS: usize>(
+    domain: &Domain<WORDS>,
+    targets: &CpuSet<WORDS>,
+    vector: u8,
+) -> Result<(), NotSent> {
+    send_each(domain, targets, |id| apic::send_fixed(id, vector))
+}
+
+/// Sends to each target, also after one that cannot be sent to; returns the first error.
+fn send_each<const WORDS: usize>(
+    domain: &Domain<WORDS>,
+    targets: &CpuSet<WORDS>,
+    send: impl Fn(ApicId) -> Result<(), SendError>,
+) -> Result<(), NotSent> {
+    let mut sent = Ok(());
+    for cpu in targets.iter() {
+        if let Some(Err(error)) = apic_id(domain, cpu).map(&send) {
+            sent = sent.and(Err(not_sent(&error, cpu)));
         }
-        let ids = targets
-            .iter()
-            .filter_map(|target| smp::apic_id(target.get()));
-        if let Err(error) = apic::send_requests(ids) {
-            defmt::error!("remote action request: {}", error);
-        }
     }
+    sent
+}
 
-    fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        Self::send(targets, vector::FALLBACK);
-    }
-
-    fn now(&self) -> Ticks {
-        let clock = self.clocks.get(percpu::this().id().index());
-        Ticks(clock.map_or_else(clock::now, LivedTime::read))
+fn not_sent(error: &SendError, to: CpuId) -> NotSent {
+    match error {
+        SendError::Command(_) => NotSent::Unreachable(to),
+        SendError::Busy(_) => NotSent::Busy,
+        SendError::NotStarted => NotSent::Unsupported,
     }
 }

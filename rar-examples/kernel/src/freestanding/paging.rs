@@ -4,10 +4,10 @@ mod entry;
 mod kernel_map;
 
 pub use entry::{Cache, Permission, USER, leaf};
-pub use kernel_map::{AddressSpace, PageSize, PageTable};
+pub use kernel_map::{AddressSpace, PageSize, PageTable, enter_kernel_space};
 pub(crate) use kernel_map::{
-    KERNEL, build, enter_kernel_space, kernel_entry, map_alias, map_device, map_read_only,
-    map_screen, map_stack, map_trampoline, map_user,
+    KERNEL, build, kernel_entry, map_alias, map_device, map_read_only, map_screen, map_stack,
+    map_trampoline, map_user,
 };
 
 /// Why a page was not mapped.

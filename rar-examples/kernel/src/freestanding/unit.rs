@@ -133,6 +133,18 @@ pub struct Enumeration {
     pub registers: [Option<u64>; 4],
 }
 
+impl Enumeration {
+    /// Returns whether the registers announce RAR: bit 30 of EDX, bit 1 of IA32_CORE_CAPABILITIES, and an IA32_RAR_INFO that can be read.
+    #[must_use]
+    pub fn announces_rar(&self) -> bool {
+        let [.., info] = self.registers;
+        let is_set = |word: Option<u64>, bit: u32| word.is_some_and(|word| word >> bit & 1 != 0);
+        is_set(self.cpuid_7_edx.map(u64::from), 30)
+            && is_set(self.core_capabilities, 1)
+            && info.is_some()
+    }
+}
+
 /// Reads what this CPU says of RAR, whether detection would believe it or not.
 #[must_use]
 pub fn enumerate() -> Enumeration {

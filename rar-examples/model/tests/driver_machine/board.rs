@@ -38,6 +38,8 @@ pub(crate) struct Board<'m, const TLB: usize> {
     pub(crate) tlbs: Tlbs<TLB>,
     pub(crate) tables: PageTables,
     pub(crate) addressing: Addressing,
+    /// Calls of the driver that ask for ordinary interrupts.
+    pub(crate) interrupts: AtomicU64,
     /// Interrupt commands written.
     pub(crate) commands: AtomicU64,
     /// Signals that some unit lost.
@@ -64,6 +66,7 @@ impl<'m, const TLB: usize> Board<'m, TLB> {
             tlbs: Tlbs::new(knobs.len(), PCID),
             tables: PageTables::default(),
             addressing: config.addressing,
+            interrupts: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             merged: AtomicU64::new(0),
@@ -236,6 +239,7 @@ impl<const TLB: usize> Machine for Board<'_, TLB> {
     }
 
     fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.interrupts.fetch_add(1, Ordering::AcqRel);
         for target in targets.iter() {
             let processor = &self.processors[target.index()];
             processor.interrupt.store(true, Ordering::Release);

@@ -141,6 +141,8 @@ pub(crate) fn run<const TLB: usize>(
     run_in_trouble(config, |rig, units| {
         test(rig, units);
         rig.assert_statistics(Statistics::default());
+        // The board sees what the driver does not count.
+        assert_eq!(rig.board.interrupts.load(Ordering::Acquire), 0);
         assert_eq!(rig.board.dropped.load(Ordering::Acquire), 0);
     });
 }

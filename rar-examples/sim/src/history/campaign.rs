@@ -217,7 +217,7 @@ pub fn problem(ended: &Result<Ending, String>) -> Option<Problem> {
             steps: ending.steps,
         }),
         Ok(ending) if ending.needed_help() => Some(Problem::Fallback {
-            fallbacks: ending.statistics.fallbacks,
+            fallbacks: ending.helped(),
             failures: ending.statistics.failures,
             errors: ending.errors,
         }),

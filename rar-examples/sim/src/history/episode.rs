@@ -4,6 +4,7 @@ use rar_model::Knobs;
 use rar_percpu::{Domain, PayloadTable, PerCpu};
 use rar_regs::InterruptPolicy;
 use rar_shootdown::{Policy, Shootdown, Statistics};
+use rar_suite::Sent;
 
 use super::actor::{Actor, Counts, Stage, TLB, on_own_interrupt};
 use super::op::{History, Op};
@@ -81,6 +82,8 @@ pub struct Ending {
     pub made_up: u64,
     /// What the driver counted.
     pub statistics: Statistics,
+    /// What the machine saw of it.
+    pub sent: Sent,
     /// What it means if it counted fallbacks.
     pub fallbacks: Fallbacks,
     /// Cache lines that travelled, of those that driver and microcode share.
@@ -92,13 +95,19 @@ pub struct Ending {
 impl Ending {
     /// Whether a flush failed, or needed the fallback where it is unexpected.
     pub(crate) fn needed_help(&self) -> bool {
+        let unexpected = self.fallbacks == Fallbacks::Unexpected;
+        self.errors > 0 || unexpected && self.helped() + self.statistics.failures > 0
+    }
+
+    /// How often the fallback helped: by the driver's word, or by the machine's, since a driver may forget to count. Flushes without
+    /// a slot interrupt their targets, too.
+    pub(crate) fn helped(&self) -> u64 {
         let Statistics {
             fallbacks,
-            failures,
+            slotless,
             ..
         } = self.statistics;
-        let unexpected = self.fallbacks == Fallbacks::Unexpected;
-        self.errors > 0 || unexpected && fallbacks + failures > 0
+        fallbacks.max(self.sent.interrupts.saturating_sub(slotless))
     }
 }
 
@@ -206,6 +215,7 @@ impl Episode {
             made_up: get(&stage.counts.made_up),
             fallbacks: self.fallbacks,
             statistics: shootdown.statistics(),
+            sent: machine.witness().sent(),
             transfers: machine.meter().transfers(),
             strays: machine.driver.strays(),
         })

@@ -171,6 +171,7 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
     }
 
     fn signal<const WORDS: usize>(&self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.witness.signals();
         match self.config.backend {
             Backend::Hardware => {
                 self.send_rar(cpu.id().get(), targets, self.config.addressing);
@@ -182,6 +183,7 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
     }
 
     fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
+        self.witness.interrupts();
         targets
             .iter()
             .for_each(|target| self.send(target.get(), Vector::Fallback));

@@ -63,6 +63,11 @@ impl<const TLB: usize> Machine<'_, TLB> {
         let _never_refused = self.perform(cpu, Invalidation::invlpg(page));
     }
 
+    /// Drops every translation, by an instruction of the test and not of the driver.
+    pub fn empty_tlb(&self, cpu: &PinnedCpu<'_>) {
+        let _never_refused = self.perform(cpu, everything(Globals::Include));
+    }
+
     /// An invalidating instruction; all of them serialize.
     fn perform(&self, cpu: &PinnedCpu<'_>, invalidation: Invalidation) -> Result<(), Unsupported> {
         step();
@@ -79,10 +84,12 @@ impl<const TLB: usize> Machine<'_, TLB> {
 // 4. The lock is held for the one invalidation only, within which nothing else of the CPU runs.
 unsafe impl<const TLB: usize> LocalTlb for Machine<'_, TLB> {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        self.witness.flushes(cpu.id(), operation);
         self.perform(cpu, by_instructions(operation).ok_or(Unsupported)?)
     }
 
     fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
-        let _never_refused = self.perform(cpu, everything(Globals::Include));
+        self.witness.flushes_everything(cpu.id());
+        self.empty_tlb(cpu);
     }
 }

@@ -27,6 +27,7 @@ use std::time::Instant;
 use fastrand::Rng;
 use rar_model::Knobs;
 use rar_percpu::Domain;
+use rar_suite::Witness;
 
 use crate::meter::Meter;
 use crate::schedule::{End, run, run_threads};
@@ -96,6 +97,7 @@ pub struct Machine<'m, const TLB: usize> {
     dropped: AtomicU64,
     steps: AtomicU64,
     started: Instant,
+    witness: Witness,
 }
 
 impl<'m, const TLB: usize> Machine<'m, TLB> {
@@ -131,6 +133,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
             dropped: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             started: Instant::now(),
+            witness: Witness::new(),
             config,
         }
     }
@@ -145,6 +148,12 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     #[must_use]
     pub fn domain(&self) -> &'m Domain<'m> {
         self.domain
+    }
+
+    /// Returns what the driver has asked of this machine.
+    #[must_use]
+    pub fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// Returns who answers signals.

@@ -3,13 +3,13 @@
 use core::sync::atomic::{Ordering, fence};
 
 use rar_payload::{Globals, Request};
-use rar_percpu::{AtomicCpuSet, CpuId, LocalTlb as _};
+use rar_percpu::{AtomicCpuSet, CpuId, CpuSet, LocalTlb as _};
 use rar_shootdown::Machine as _;
 
 use super::points::{EVERYTHING, Point};
 use crate::lab::{Lab, Page, Space};
 use crate::measurement::Method;
-use crate::trial::Trial;
+use crate::trial::{Trial, milliseconds_between};
 
 /// How many milliseconds a target may take to answer an NMI.
 const NMI_MILLISECONDS: u64 = 250;
@@ -59,27 +59,23 @@ fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point, targets: &AtomicCpuSet) ->
 /// itself, and waits.
 fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: u32) -> bool {
     let shootdown = t.lab.shootdown();
-    let generation = |cpu: u32| {
-        let state = shootdown.domain().cpu(CpuId::new(cpu));
-        state.map(|state| state.generation())
-    };
+    let targets = || (1..=targets).map(CpuId::new);
+    let mut set = CpuSet::new();
+    for cpu in targets() {
+        // The suite runs on fewer CPUs than a set can name.
+        let _fits = set.insert(cpu);
+    }
     // The page-table stores before the requests.
     fence(Ordering::SeqCst);
-    for cpu in 1..=targets {
-        if let Some(generation) = generation(cpu) {
-            generation.request();
-        }
-    }
-    for cpu in 1..=targets {
-        t.lab.send_nmi(CpuId::new(cpu));
+    let ticket = shootdown.domain().request_full_flush(&set);
+    for cpu in targets() {
+        t.lab.send_nmi(cpu);
     }
     shootdown.machine().tlb().flush_everything(&t.lab.pin());
     let started = t.lab.now();
-    let limit = NMI_MILLISECONDS * t.lab.ticks_per_millisecond();
-    for generation in (1..=targets).filter_map(generation) {
-        // Nobody else asks, so the newest request is this one.
-        while !generation.is_completed(generation.newest()) {
-            if t.lab.now().is_past(started, limit) {
+    for cpu in targets() {
+        while !shootdown.domain().is_flushed(cpu, ticket) {
+            if milliseconds_between(started, t.lab.now()) > NMI_MILLISECONDS {
                 return false;
             }
             t.lab.relax();

@@ -2,6 +2,7 @@
 
 use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
+use crate::raw;
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::tables::{swap_and_control, table_of_first_space};
 use crate::trial::{Trial, Who, new_value, old_value};
@@ -9,11 +10,11 @@ use crate::trial::{Trial, Who, new_value, old_value};
 pub(crate) fn is_spared<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, 2, Reach::Space);
     remap_and_control(t, 0, 2, Reach::Space);
-    t.step(Who::Others, || defer(t));
+    t.step(Who::Others, || enter_lazy(t));
     t.step(Who::Initiator, || t.flush(t.pages(0, 2)));
     t.step(Who::Others, || t.expect_kept(Page::Small(0), old_value(0)));
-    // Also when an assertion has failed: the CPU must not stay deferred.
-    resume(t);
+    // Also when an assertion has failed: the CPU must not stay lazy.
+    leave_lazy(t);
     t.barrier();
     expect_new(t, 0, 2);
 }
@@ -22,24 +23,24 @@ pub(crate) fn is_spared<L: Lab>(t: &Trial<'_, L>) {
 pub(crate) fn not_for_tables<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, 40, Reach::Space);
     swap_and_control(t, Who::All);
-    t.step(Who::Others, || defer(t));
+    t.step(Who::Others, || enter_lazy(t));
     t.step(Who::Initiator, || t.flush(table_of_first_space(t)));
     t.step(Who::Others, || {
         t.expect(Flushed, Page::Small(0), new_value(0))
     });
-    resume(t);
+    leave_lazy(t);
     t.barrier();
     expect_new(t, 0, 40);
 }
 
-fn defer<L: Lab>(t: &Trial<'_, L>) {
-    t.lab.shootdown().domain().defer(&t.lab.pin());
+fn enter_lazy<L: Lab>(t: &Trial<'_, L>) {
+    raw::enter_lazy(t.lab.shootdown().domain(), &t.lab.pin());
 }
 
-fn resume<L: Lab>(t: &Trial<'_, L>) {
+fn leave_lazy<L: Lab>(t: &Trial<'_, L>) {
     use rar_shootdown::Machine as _;
     let shootdown = t.lab.shootdown();
-    shootdown
+    let _left = shootdown
         .domain()
-        .resume(&t.lab.pin(), shootdown.machine().tlb());
+        .leave_lazy(&t.lab.pin(), shootdown.machine().tlb());
 }

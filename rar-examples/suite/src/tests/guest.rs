@@ -71,6 +71,9 @@ fn forgotten_by_guests<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) -> usize {
             t.fail(GuestEnds, Place::Number(t.me), 1, 0);
         }
         let found = t.lab.load(PAGE, 0).unwrap_or(u64::MAX);
+        if found != old_value(0) {
+            t.blame_driver(PAGE);
+        }
         t.published(t.me).store(found, Release);
     });
     let forgotten = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me && is_new(cpu));

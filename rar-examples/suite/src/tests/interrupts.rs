@@ -68,7 +68,7 @@ fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
         .shootdown()
         .start(&cpu, &[t.pages(0, 4)], &t.suite.first, ());
     t.word(STARTED).store(1, Release);
-    if pending.wait().is_err() {
+    if pending.wait(&cpu).is_err() {
         t.fail(FlushEnds, Place::Number(0), 0, 1);
     }
     let ended = tick(t);

@@ -31,7 +31,7 @@ pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
         t.lab.interrupt_self();
         let errand = t.suite.errand.swap(NOTHING, AcqRel);
         t.assert(Order, Place::Number(1), u64::from(DONE), u64::from(errand));
-        if outer.wait().is_err() {
+        if outer.wait(&cpu).is_err() {
             t.fail(FlushEnds, Place::Number(0), 0, 1);
         }
     });

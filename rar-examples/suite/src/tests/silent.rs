@@ -5,14 +5,17 @@ use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use rar_shootdown::FlushError;
 
-use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, StillOwned};
+use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, Sent, StillOwned};
 use crate::failure::Place;
 use crate::lab::{Hearing, Lab, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who};
 
-/// The CPU after the initiator does not hear the signal: the fallback flushes it, and its slot goes into quarantine.
+/// The CPU after the initiator does not hear the signal: the fallback flushes it, and its slot goes into quarantine. A CPU whose
+/// unit is silent is armed no more, until the unit is programmed anew.
 pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
+    // The handler of an interrupt answers entries and generations alike, so that a CPU without a unit is never demoted.
+    let by_unit = u64::from(t.lab.backend() != "software");
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
     hear(t, Hearing::FallbackOnly);
@@ -27,8 +30,26 @@ pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
             after.fallbacks - before.fallbacks,
         );
         t.assert(Counter, Place::Number(1), 1, after.quarantined as u64);
+        let demoted = after.demotions - before.demotions;
+        t.assert(Counter, Place::Number(4), by_unit, demoted);
     });
     expect_new(t, 0, 1);
+    t.step(Who::All, || {
+        if t.me == silent(t) {
+            t.assert(
+                Counter,
+                Place::Number(5),
+                by_unit,
+                u64::from(t.is_demoted()),
+            );
+        }
+    });
+    // Also when an assertion has failed: no CPU must stay demoted.
+    if t.is_demoted() {
+        t.lab.set_hearing(Hearing::Both);
+        t.lab.verify_unit();
+    }
+    t.barrier();
     hear(t, Hearing::Both);
     later_flushes_work(t);
 }
@@ -48,7 +69,7 @@ pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
             t.lab
                 .shootdown()
                 .start(&cpu, &[t.pages(0, 1)], &t.suite.first, Owned(&dropped));
-        match pending.wait() {
+        match pending.wait(&cpu) {
             Ok(_) => t.fail(FlushFails, Place::Number(silent(t)), 1, 0),
             Err(late) => {
                 let FlushError::NoAnswer {
@@ -87,7 +108,7 @@ pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
     });
     hear(t, Hearing::Both);
     t.step(Who::Initiator, || {
-        match failed.take().map(rar_shootdown::Pending::wait) {
+        match failed.take().map(|pending| pending.wait(&cpu)) {
             Some(Ok(owned)) => drop(owned),
             _ => t.fail(FlushEnds, Place::Number(1), 0, 1),
         }
@@ -119,10 +140,21 @@ fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
     remap_and_control(t, 4, 1, Reach::Space);
     t.step(Who::Initiator, || {
         let before = t.lab.shootdown().statistics();
+        let sent = t.lab.witness().sent();
         t.flush(t.pages(4, 1));
-        t.lab.shootdown().reclaim_slots();
+        // What the driver does not count, the machine sees.
+        let sent = t.lab.witness().sent().since(sent);
+        t.assert(Sent, Place::Number(0), 1, sent.signals);
+        t.assert(Sent, Place::Number(1), 0, sent.interrupts);
+        t.lab.shootdown().domain().reclaim_slots();
         let after = t.lab.shootdown().statistics();
         t.assert(Counter, Place::Number(2), before.fallbacks, after.fallbacks);
+        t.assert(
+            Counter,
+            Place::Number(6),
+            before.by_generation,
+            after.by_generation,
+        );
         t.assert(Counter, Place::Number(3), 0, after.quarantined as u64);
     });
     expect_new(t, 4, 1);

@@ -2,7 +2,10 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::failure::Assertion::{Counter, FlushEnds, Flushed};
+use rar_percpu::{Claimed, DEFAULT_WORDS};
+use rar_shootdown::Pending;
+
+use crate::failure::Assertion::{Counter, FlushEnds, Flushed, Sent};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
@@ -11,48 +14,101 @@ use crate::trial::{Trial, Who};
 /// More flushes in flight than any table has slots.
 const IN_FLIGHT: u16 = 70;
 
-/// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; who holds one
-/// never waits for another, and what finds none goes by generation.
+/// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; those of flushes that
+/// every CPU has answered serve again, for others. With no slot to be had a flush goes by generation, and does not wait for one if
+/// its CPU holds some.
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
-    let slots = u16::try_from(t.lab.shootdown().entries()).unwrap_or(IN_FLIGHT);
-    start_then_wait(t, 0, slots.min(IN_FLIGHT), 0);
+    let slots = u16::try_from(t.lab.entries()).unwrap_or(IN_FLIGHT);
+    let slots = slots.min(IN_FLIGHT);
+    start_then_wait(t, 0, slots, slots, 0);
     // Nothing of it may crowd out what follows.
     t.step(Who::All, || t.lab.flush_own_tlb());
-    start_then_wait(t, 100, IN_FLIGHT, IN_FLIGHT.saturating_sub(slots));
+    start_then_wait(t, 100, IN_FLIGHT, slots, 0);
+    t.step(Who::All, || t.lab.flush_own_tlb());
+    let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
+    t.step(Who::Initiator, || claim(t, &mut held, usize::from(slots)));
+    start_then_wait(t, 200, FEW, 0, u64::from(FEW));
+    drop(held);
+    t.step(Who::Initiator, || {
+        let (free, _) = t.lab.shootdown().domain().free_and_quarantined_slots();
+        t.assert(Counter, Place::Number(4), u64::from(slots), free as u64);
+    });
 }
 
-/// Flushes `count` pages from `first` on, each by itself, all in flight at once; `beyond` of them find no slot.
-fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, beyond: u16) {
+/// How many flushes find no slot at all.
+const FEW: u16 = 6;
+
+/// More values than it takes to own all slots of a table.
+const MOST_CLAIMS: usize = 64;
+
+/// Claims so many slots for this CPU, which posts nothing in them.
+fn claim<'a, L: Lab>(
+    t: &Trial<'a, L>,
+    held: &mut [Option<Claimed<'a, DEFAULT_WORDS>>],
+    count: usize,
+) {
+    let (cpu, domain) = (t.lab.pin(), t.lab.shootdown().domain());
+    let mut left = count;
+    for place in held {
+        if left > 0 {
+            *place = domain.claim(&cpu, left);
+            left -= place.as_ref().map_or(0, Claimed::len);
+        }
+    }
+    t.assert(Counter, Place::Number(5), 0, left as u64);
+}
+
+/// Flushes `count` pages from `first` on, each by itself, all in flight at once. The first `posted` of them are answered before
+/// the others are started; `slotless` of them find no slot.
+fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16, slotless: u64) {
     map_and_touch(t, first, count, Reach::Space);
     remap_and_control(t, first, count, Reach::Space);
     t.step(Who::Initiator, || {
         let shootdown = t.lab.shootdown();
         let before = shootdown.statistics();
+        let sent = t.lab.witness().sent();
         let cpu = t.lab.pin();
         let mut pages = first..first + count;
-        let mut pending: [_; IN_FLIGHT as usize] = core::array::from_fn(|_| {
-            let request = t.pages(pages.next()?, 1);
-            Some(shootdown.start(&cpu, &[request], &t.suite.first, ()))
+        let mut pending: [_; IN_FLIGHT as usize] = [const { None }; IN_FLIGHT as usize];
+        let (first_ones, others) = pending.split_at_mut(usize::from(posted.min(IN_FLIGHT)));
+        let mut start = |place: &mut Option<_>| {
+            *place = pages
+                .next()
+                .map(|page| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()));
+        };
+        first_ones.iter_mut().for_each(&mut start);
+        t.wait_until("the answers", || {
+            first_ones.iter().flatten().all(Pending::is_done) || t.suite.failure.is_set()
         });
+        // Answered or owned by the test, no slot is free: from here on they are taken over, or there is none.
+        let (free, _) = shootdown.domain().free_and_quarantined_slots();
+        t.assert(Counter, Place::Number(3), 0, free as u64);
+        others.iter_mut().for_each(start);
         t.suite.flushes.fetch_add(u64::from(count), AcqRel);
         for (pending, number) in pending.iter_mut().filter_map(Option::take).zip(0..) {
-            if pending.wait().is_err() {
+            if pending.wait(&cpu).is_err() {
                 t.fail(FlushEnds, Place::Number(number), 0, 1);
             }
         }
         let after = shootdown.statistics();
+        let found_none = after.slotless.abs_diff(before.slotless);
+        t.assert(Counter, Place::Number(0), slotless, found_none);
+        let fallbacks = after.fallbacks.abs_diff(before.fallbacks);
+        t.assert(Counter, Place::Number(1), 0, fallbacks);
+        // The same by the machine: one signal for each that finds a slot, one interrupt for each that does not.
+        let sent = t.lab.witness().sent().since(sent);
         t.assert(
-            Counter,
+            Sent,
             Place::Number(0),
-            u64::from(beyond),
-            after.slotless - before.slotless,
+            u64::from(count) - slotless,
+            sent.signals,
         );
-        t.assert(
-            Counter,
-            Place::Number(1),
-            0,
-            after.fallbacks - before.fallbacks,
-        );
+        // One that is slow to answer may be interrupted again.
+        let interrupts = match slotless {
+            0 => sent.interrupts,
+            slotless => sent.interrupts.min(slotless),
+        };
+        t.assert(Sent, Place::Number(1), slotless, interrupts);
         t.assert(
             Counter,
             Place::Number(2),
@@ -88,32 +144,41 @@ pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
 const READY: usize = 0;
 /// How many CPUs have made their flushes.
 const DONE: usize = 1;
+/// How many flushes a CPU makes that has to share the last slot.
+const FLUSHES: u64 = 50;
 
 fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
-    const HOLDS: usize = 63;
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
-    let holds = HOLDS.min(shootdown.entries() - 1);
     let before = shootdown.statistics();
-    let mut pending: [_; HOLDS] = core::array::from_fn(|number| {
-        (number < holds).then(|| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()))
-    });
-    t.suite.flushes.fetch_add(holds as u64, AcqRel);
+    let sent = t.lab.witness().sent();
+    let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
+    let all_but_one = t.lab.entries().saturating_sub(1);
+    claim(t, &mut held, all_but_one);
+    let flush = shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ());
+    t.suite.flushes.fetch_add(1, AcqRel);
     t.word(READY).store(1, Release);
     let others = u64::from(t.lab.cpus()) - 1;
     t.wait_until("the others' flushes", || {
         t.word(DONE).load(Acquire) == others || t.suite.failure.is_set()
     });
-    for pending in pending.iter_mut().filter_map(Option::take) {
-        if pending.wait().is_err() {
-            t.fail(FlushEnds, Place::Number(0), 0, 1);
-        }
+    if flush.wait(&cpu).is_err() {
+        t.fail(FlushEnds, Place::Number(0), 0, 1);
     }
-    let fallbacks = shootdown.statistics().fallbacks - before.fallbacks;
+    let fallbacks = shootdown.statistics().fallbacks.abs_diff(before.fallbacks);
     t.assert(Counter, Place::Number(1), 0, fallbacks);
+    // The last slot is used. A CPU that has it alone never waits for it, and so never goes without.
+    let sent = t.lab.witness().sent().since(sent);
+    if others == 1 {
+        let flushes = 1 + FLUSHES;
+        t.assert(Sent, Place::Number(2), flushes, sent.signals);
+        t.assert(Sent, Place::Number(3), 0, sent.interrupts);
+    } else {
+        let used = u64::from(sent.signals > 1);
+        t.assert(Sent, Place::Number(4), 1, used);
+    }
 }
 
 fn share_one<L: Lab>(t: &Trial<'_, L>) {
-    const FLUSHES: u64 = 50;
     t.wait_until("the holder", || {
         t.word(READY).load(Acquire) == 1 || t.suite.failure.is_set()
     });

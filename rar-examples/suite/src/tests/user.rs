@@ -75,7 +75,7 @@ fn flush_under_loads<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode) {
     for cpu in looping() {
         await_rounds(t, user, cpu, STALE_ROUNDS);
         if is_over(t, cpu) {
-            t.fail(Control, Place::Number(cpu), old_value(0), new_value(0));
+            t.fail_control(cpu, Place::Number(cpu), old_value(0), new_value(0));
         }
     }
     if t.suite.failure.is_set() {

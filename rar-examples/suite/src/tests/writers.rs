@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
-use crate::failure::Assertion::{Control, Frozen, Mapped};
+use crate::failure::Assertion::{Frozen, Mapped};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, StoreKind};
 use crate::trial::{Trial, Who, new_frame, old_frame};
@@ -44,6 +44,7 @@ fn writers<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
 /// Each writer counts up in a word of its own, and publishes how far it has come.
 fn write_until_told<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
     let mut count = 0;
+    t.note_cached();
     while t.word(STOP).load(Acquire) == 0 {
         count += 1;
         if t.lab.store(PAGE, word_of(t.me), count, kind).is_err() {
@@ -79,7 +80,7 @@ fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
         // How many stores reached the old frame though the entry led elsewhere; none may after the flush.
         t.suite.control(cpu, stale.saturating_sub(before), 0);
         if stale <= before {
-            t.fail(Control, Place::Number(cpu), before + 1, stale);
+            t.fail_control(cpu, Place::Number(cpu), before + 1, stale);
         }
     }
     if t.suite.failure.is_set() {

@@ -6,11 +6,8 @@ use core::ptr::NonNull;
 
 use rar_kernel::{ExitCode, exit, println};
 use rar_payload::{Globals, InvpcidScope, Operation};
-use rar_percpu::{ActionVector, PayloadTable, SlotIndex};
-use rar_regs::{
-    Detection, InterruptPolicy, NativeCpu, RarActionVectorBase, RarControl, RarPayloadTableBase,
-    XapicIcr, XapicMmio,
-};
+use rar_percpu::{CpuSet, Domain, NativeTlb, PerCpu, PhysicalAddressOf, RarCpu};
+use rar_regs::{Detection, InterruptPolicy, NativeCpu, XapicIcr, XapicMmio};
 use rar_vrar::{ApicPage, Config, CpuMemory, Shim};
 
 rar_kernel::entry!(main);
@@ -30,8 +27,19 @@ static SHIM: Shim = {
 };
 static MEMORY: CpuMemory = CpuMemory::new();
 
-static TABLE: PayloadTable = PayloadTable::new();
-static VECTOR: ActionVector = ActionVector::new();
+// What a RAR unit shares with the kernel: room for 64 CPUs, and the memory of the one that there is.
+static DOMAIN: Domain<1> = Domain::new();
+static STATE: PerCpu = PerCpu::new();
+
+/// This kernel's memory is mapped one to one.
+struct OneToOne;
+
+// SAFETY: a static is contiguous write-back memory whose physical address is the virtual one, for ever.
+unsafe impl PhysicalAddressOf for OneToOne {
+    fn physical_address_of(&self, virtual_address: *const (), _: usize) -> Option<u64> {
+        Some(virtual_address.addr() as u64)
+    }
+}
 
 fn main() -> ! {
     match try_it() {
@@ -48,46 +56,47 @@ fn try_it() -> Result<(), &'static str> {
     // SAFETY: ring 0, 64-bit mode, SSE on; no device has an interrupt.
     unsafe { SHIM.launch(&MEMORY) }.map_err(|_| "the shim does not launch")?;
 
-    // Everything below is what a kernel does on a processor with RAR.
+    // Everything below is what a kernel does on a processor with RAR, with an orchestrator of its own.
+    let me = rar_kernel::percpu::this();
+    let cpu = rar_kernel::percpu::pin();
     // SAFETY: ring 0.
-    let cpu = unsafe { NativeCpu::new() };
-    let support = Detection::new().detect(&cpu).map_err(|_| "no RAR")?;
-    let width = support.physical_address_width();
-    let at = |address: usize| address as u64;
-    let vector = RarActionVectorBase::new(at((&raw const VECTOR).addr()), width);
-    let table = RarPayloadTableBase::new(at((&raw const TABLE).addr()), width);
-    let (Ok(vector), Ok(table)) = (vector, table) else {
-        return Err("an address is not aligned");
-    };
-    // SAFETY: this CPU; a static is RAR's for ever.
-    let written = unsafe { vector.write(&cpu, &support) };
-    // SAFETY: as above.
-    let written = written.and(unsafe { table.write(&cpu, &support) });
-    let control = RarControl::enabled(InterruptPolicy::IgnoreIf);
-    // SAFETY: as above.
-    let written = written.and(unsafe { control.write(&cpu, &support) });
-    written.map_err(|_| "a register refuses its value")?;
+    let registers = unsafe { NativeCpu::new() };
+    // SAFETY: ring 0, one CPU, and no handler changes CR3 or CR4.
+    let tlb = unsafe { NativeTlb::new() };
+    let support = Detection::new().detect(&registers).map_err(|_| "no RAR")?;
+    DOMAIN
+        .register(me.id(), me.apic_id(), &STATE)
+        .map_err(|_| "the CPU is not registered")?;
+    let unit = RarCpu::detect(&DOMAIN, &cpu, support, registers)
+        .and_then(|unit| unit.configure(&cpu, &OneToOne))
+        .map_err(|_| "a register refuses its value")?;
+    // SAFETY: nothing resets the CPU, statics stay where they are, and nothing here relies on disabled interrupts.
+    let _unit = unsafe { unit.bring_online(&cpu, InterruptPolicy::IgnoreIf, &tlb) }
+        .map_err(|_| "RAR is not enabled")?;
 
-    let slot = SlotIndex::new(3).ok_or("no slot")?;
+    // A flush: claim a slot, post the entry, signal, look.
     let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
-    TABLE.store(slot, &everything);
-    VECTOR.arm(slot);
-    let me = rar_kernel::percpu::this().apic_id();
-    let icr = XapicIcr::rar(me).map_err(|_| "no destination")?;
+    let targets = CpuSet::of([me.id()]).map_err(|_| "no such CPU")?;
+    let claimed = DOMAIN.claim(&cpu, 1).ok_or("no slot")?;
+    let mut posted = claimed
+        .post(&[everything], &targets)
+        .map_err(|_| "more operations than slots")?;
+    let icr = XapicIcr::rar(me.apic_id()).map_err(|_| "no destination")?;
     // SAFETY: the kernel is in xAPIC mode.
     let apic = unsafe { XapicMmio::new(APIC) };
     // SAFETY: ring 0, and the unit takes the message.
     unsafe { apic.send(icr) }.map_err(|_| "the APIC is busy")?;
 
-    let done = VECTOR.load(slot).is_final();
-    let record = SHIM.cpu(me.get()).ok_or("no CPU")?.record();
+    let done = posted.look();
+    let record = SHIM.cpu(me.apic_id().get()).ok_or("no CPU")?.record();
     let executed = record.execution(0).ok_or("nothing was executed")?;
     println!(
         "byte final: {done}, the unit executed entry {} of type {}",
         executed.index,
         executed.kind()
     );
-    if done && executed.index == 3 && executed.kind() == 2 {
+    // A CPU claims from the slot of its own number on.
+    if done && executed.index == 0 && executed.kind() == 2 {
         Ok(())
     } else {
         Err("the unit did something else")

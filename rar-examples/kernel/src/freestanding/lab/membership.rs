@@ -2,14 +2,15 @@
 
 use core::fmt;
 
-use rar_percpu::{Enabled, LifeCycleError, PhysAddrOf, PinnedCpu, RarCpu, SlotIndex, SoftwareCpu};
+use rar_percpu::{
+    Enabled, LifeCycleError, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex, SoftwareCpu,
+};
 use rar_regs::{InterruptPolicy, NativeCpu, RarSupport};
-use rar_shootdown::Machine as _;
 use rar_suite::Lab as _;
 
 use super::{CPUS, KernelLab};
 use crate::freestanding::paging::MapError;
-use crate::freestanding::{SpinLock, frames, percpu};
+use crate::freestanding::{KernelMachine, SpinLock, frames, irq, percpu};
 use crate::println;
 
 /// Who answers for a CPU that is online.
@@ -47,23 +48,30 @@ impl Members {
 struct Identity;
 
 // SAFETY: frames are contiguous RAM, mapped one to one, write-back, for ever.
-unsafe impl PhysAddrOf for Identity {
-    fn phys_addr_of(&self, virtual_address: *const (), _: usize) -> Option<u64> {
+unsafe impl PhysicalAddressOf for Identity {
+    fn physical_address_of(&self, virtual_address: *const (), _: usize) -> Option<u64> {
         Some(virtual_address.addr() as u64)
     }
+}
+
+/// The driver's TLB, which counts what it does.
+fn tlb(lab: &KernelLab) -> &'static KernelMachine {
+    lab.shootdown.machine()
 }
 
 pub(super) fn join(lab: &KernelLab) {
     let cpu = percpu::pin();
     let machine = lab.shootdown().machine();
+    let in_software =
+        || SoftwareCpu::bring_online(lab.domain(), &cpu, tlb(lab)).map(Member::Software);
     let joined = match machine.support() {
-        None => SoftwareCpu::join(lab.domain(), &cpu, machine.tlb()).map(Member::Software),
+        None => in_software(),
         Some(support) => enable(lab, &cpu, support)
             .map(Member::Unit)
             .or_else(|error| {
-                // Every test will tell: a request to this CPU is lost, and only the fallback flushes it.
+                // Every test will tell: the handler of the signal does nothing where units answer, and only the fallback flushes this CPU.
                 println!("CPU {} goes on without RAR: {error}", cpu.id());
-                SoftwareCpu::join(lab.domain(), &cpu, machine.tlb()).map(Member::Software)
+                in_software()
             }),
     };
     match joined {
@@ -86,33 +94,50 @@ fn enable(
     let unit = RarCpu::detect(lab.domain(), cpu, support, registers)?.configure(cpu, &Identity)?;
     // SAFETY: 1. Nothing resets the CPU in between. 2. Table and vectors are never given back. 3. No code of this kernel keeps translations by
     // disabling interrupts.
-    unsafe {
-        unit.enable(
-            cpu,
-            InterruptPolicy::IgnoreIf,
-            lab.shootdown().machine().tlb(),
-        )
-    }
+    unsafe { unit.bring_online(cpu, InterruptPolicy::IgnoreIf, tlb(lab)) }
 }
 
 /// Firmware or an earlier kernel may have left anything in the memory of a CPU that is offline.
 fn leave_something_behind(lab: &KernelLab, cpu: &PinnedCpu<'_>) {
     if let Some(state) = lab.domain().cpu(cpu.id()) {
-        for slot in SlotIndex::first(SlotIndex::COUNT) {
-            state.vector().arm(slot);
+        for slot in SlotIndex::all() {
+            // SAFETY: 1. This CPU is offline: a flush that names it takes it for gone, whatever its bytes say, and each byte is ended before it is
+            // online again.
+            unsafe { state.vector().arm_unowned(slot) };
         }
     }
 }
 
 pub(super) fn leave(lab: &KernelLab) {
     let cpu = percpu::pin();
-    let tlb = lab.shootdown().machine().tlb();
-    let error = match lab.members.mine().lock().take() {
+    let member = lab.members.mine().lock().take();
+    let _irq = irq::Disabled::new();
+    let error = match member {
         None => None,
-        Some(Member::Software(member)) => member.leave(&cpu, tlb).err().map(|left| left.error),
-        Some(Member::Unit(unit)) => unit.disable(&cpu, tlb).err().map(|left| left.error),
+        // SAFETY: 1. Interrupts are disabled here; page tables of this kernel are never freed. 2. What this CPU uses afterwards never changes, nor is it
+        // freed; but for pages under test, which lead to frames of the tests whatever translation is used.
+        Some(Member::Software(member)) => unsafe { member.take_offline(&cpu, tlb(lab)) }
+            .err()
+            .map(|stayed| stayed.cause),
+        // SAFETY: as above.
+        Some(Member::Unit(unit)) => unsafe { unit.take_offline(&cpu, tlb(lab)) }
+            .err()
+            .map(|stayed| stayed.cause),
     };
     if let Some(error) = error {
         lab.give_up(format_args!("CPU {} stays online: {error}", cpu.id()));
+    }
+}
+
+/// Interrupts are disabled meanwhile, so that no handler finds the vector quiet and has it armed again before the unit is enabled.
+pub(super) fn verify(lab: &KernelLab) {
+    let cpu = percpu::pin();
+    if let Some(Member::Unit(unit)) = &*lab.members.mine().lock()
+        && let Err(error) = unit.verify(&cpu, tlb(lab))
+    {
+        lab.give_up(format_args!(
+            "the unit of CPU {} is lost: {error}",
+            cpu.id()
+        ));
     }
 }

@@ -2,40 +2,33 @@
 
 use core::sync::atomic::Ordering;
 
-use rar_payload::{InvpcidScope, Operation, PageChunk, PageRange, PageSize};
-use rar_percpu::{LocalTlb as _, NativeTlb};
 use rar_suite::{Access, Frame, Mapping, PAGES, Page, Reach};
 
+use super::instructions;
 use super::space::{TestFrames, TestSpace, address};
-use crate::freestanding::{paging, percpu, probe};
+use crate::freestanding::{paging, probe};
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;
 /// One pair of pages in so many: elsewhere something else may have taken the place in a direct-mapped table.
 const STEP: usize = 32;
 
-/// Returns whether a page stays in the TLB of this CPU when the one before it is flushed. Nobody else uses the space yet, and the CPU is in the
-/// kernel's space afterwards.
-pub(super) fn spared(space: &TestSpace, frames: &TestFrames, tlb: &NativeTlb) -> bool {
+/// Returns whether a page stays in the TLB of this CPU when the one before it is flushed, by the laboratory's own instruction and not by the
+/// driver's TLB. Nobody else uses the space yet, and the CPU is in the kernel's space afterwards.
+pub(super) fn spared(space: &TestSpace, frames: &TestFrames) -> bool {
     frames.word(Frame::Small(0), 0).store(OLD, Ordering::SeqCst);
     frames.word(Frame::Small(1), 0).store(NEW, Ordering::SeqCst);
     space.enter();
-    let spared = (0..PAGES).step_by(STEP).any(|page| {
-        let outcome = try_pair(space, frames, tlb, [page, page + 1]);
-        outcome == Some(OLD)
-    });
+    let spared = (0..PAGES)
+        .step_by(STEP)
+        .any(|page| try_pair(space, frames, [page, page + 1]) == Some(OLD));
     paging::enter_kernel_space();
-    tlb.flush_everything(&percpu::pin());
+    instructions::flush_everything();
     spared
 }
 
 /// Flushes the first page of a pair; returns what the second reads, whose entry has changed since it was cached.
-fn try_pair(
-    space: &TestSpace,
-    frames: &TestFrames,
-    tlb: &NativeTlb,
-    pages: [u16; 2],
-) -> Option<u64> {
+fn try_pair(space: &TestSpace, frames: &TestFrames, pages: [u16; 2]) -> Option<u64> {
     let [flushed, kept] = pages.map(Page::Small);
     let map = |page, frame| {
         let mapping = Mapping {
@@ -48,16 +41,12 @@ fn try_pair(
     };
     // SAFETY: addresses of the test region, which lead to frames of the tests.
     let load = |page| unsafe { probe::load(address(page)) }.ok();
-    let range = PageRange::new(address(flushed), 1, PageSize::Size4K).ok()?;
-    let pages = PageChunk::new(range).ok()?;
-    let pcid = space.pcid();
     for page in [flushed, kept] {
         map(page, 0);
         load(page)?;
     }
     map(kept, 1);
-    let operation = Operation::Invpcid(InvpcidScope::Pages { pcid, pages });
-    tlb.flush(&percpu::pin(), &operation).ok()?;
+    instructions::flush_page(address(flushed), space.pcid());
     let found = load(kept);
     for page in [flushed, kept] {
         space.entry(page).store(0, Ordering::SeqCst);

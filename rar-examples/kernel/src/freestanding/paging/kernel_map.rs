@@ -148,6 +148,12 @@ impl AddressSpace {
         self.root
     }
 
+    /// Loads CR3 of this CPU with the space, by PCID 0.
+    pub fn enter(self) {
+        // SAFETY: ring 0; every space shares with the kernel's all that is in use.
+        unsafe { x86::controlregs::cr3_write(self.root) };
+    }
+
     /// Returns the entry that maps the page of this size at `address`, making tables on the way. The entry itself is not changed.
     ///
     /// # Errors
@@ -257,10 +263,9 @@ pub(crate) fn build(map: &MemoryMap, no_execute: bool, global: bool) -> Result<(
 }
 
 /// Loads CR3 of this CPU with the kernel's own space.
-pub(crate) fn enter_kernel_space() {
+pub fn enter_kernel_space() {
     if let Some(kernel) = KERNEL.get() {
-        // SAFETY: ring 0; all that other spaces share with it is mapped, and nothing else is in use.
-        unsafe { x86::controlregs::cr3_write(kernel.space.root) };
+        kernel.space.enter();
     }
 }
 

@@ -8,7 +8,8 @@ use rar_percpu::{ActionState, CpuId, CpuSet, SlotIndex};
 use crate::failure::Assertion::{Answered, Named, Register as RegisterHolds, Untouched};
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Space};
-use crate::trial::{Trial, Who};
+use crate::raw;
+use crate::trial::{Trial, Who, milliseconds_between};
 use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
 
 /// How long a unit may take to answer.
@@ -80,12 +81,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         cpus: impl Iterator<Item = u32>,
     ) {
         self.t.suite.flushes.fetch_add(1, AcqRel);
-        self.t
-            .lab
-            .shootdown()
-            .domain()
-            .table()
-            .store(slot, &operation);
+        self.units.store_entry(slot, operation.encode().words());
         self.arm(slot, cpus);
     }
 
@@ -104,8 +100,8 @@ impl<L: Lab> Bench<'_, '_, L> {
     /// Marks an entry that is written PENDING for these CPUs.
     pub(crate) fn arm(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
         let domain = self.t.lab.shootdown().domain();
-        for cpu in cpus.filter_map(|cpu| domain.cpu(CpuId::new(cpu))) {
-            cpu.vector().arm(slot);
+        for cpu in cpus {
+            raw::arm(domain, CpuId::new(cpu), slot);
         }
     }
 
@@ -165,9 +161,9 @@ impl<L: Lab> Bench<'_, '_, L> {
     /// Waits until `done`, within bounds, or until the test has failed: what follows asserts whether it is.
     pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
         let started = self.t.lab.now();
-        let limit = self.t.lab.ticks_per_millisecond() * milliseconds;
+        let is_late = || milliseconds_between(started, self.t.lab.now()) >= milliseconds;
         let failed = || self.t.suite.failure.is_set();
-        while !done() && !failed() && !self.t.lab.now().is_past(started, limit) {
+        while !done() && !failed() && !is_late() {
             self.t.lab.relax();
         }
     }
@@ -216,7 +212,7 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// The slots that the units report, from the first on.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotIndex, u16)> + use<L> {
-        SlotIndex::first(self.t.lab.shootdown().entries()).zip(0..)
+        SlotIndex::first(self.t.lab.entries()).zip(0..)
     }
 }
 

@@ -53,8 +53,15 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
         bench.write(Register::Control, SERVING);
     }
     t.barrier();
+    t.step(Who::Others, || {
+        if is_late {
+            // The unit has answered all that it was asked, so the driver trusts it again.
+            let _served = t.lab.shootdown().serve(&t.lab.pin());
+            t.assert(Counter, Place::Number(2), 0, u64::from(t.is_demoted()));
+        }
+    });
     t.step(Who::Initiator, || {
-        t.lab.shootdown().reclaim_slots();
+        t.lab.shootdown().domain().reclaim_slots();
         let quarantined = t.lab.shootdown().statistics().quarantined;
         t.assert(Counter, Place::Number(0), 0, quarantined as u64);
     });
@@ -81,6 +88,7 @@ fn serve_now<L: Lab>(bench: &Bench<'_, '_, L>) {
     };
     // The control: the unit has read nothing yet.
     t.assert(Untouched, Place::Number(t.me), 1, open().count() as u64);
+    t.assert(Counter, Place::Number(1), 1, u64::from(t.is_demoted()));
     let before = bench.units.executed();
     t.lab.enable_interrupts();
     bench.wait(ANSWER_MILLISECONDS, || open().next().is_none());

@@ -8,6 +8,7 @@ use rar_percpu::CpuId;
 use crate::failure::Assertion::Counter;
 use crate::failure::Place;
 use crate::lab::{Lab, Reach};
+use crate::raw;
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, SERVING};
 use crate::trial::{Trial, Who};
@@ -96,7 +97,8 @@ fn leave<L: Lab>(bench: &Bench<'_, '_, L>, left: Left) {
     );
     bench.write(Register::Control, left.control);
     let domain = bench.t.lab.shootdown().domain();
-    if let Some(state) = domain.cpu(CpuId::new(bench.t.me)) {
-        bench.slots().for_each(|(slot, _)| state.vector().arm(slot));
-    }
+    let me = CpuId::new(bench.t.me);
+    bench
+        .slots()
+        .for_each(|(slot, _)| raw::arm(domain, me, slot));
 }

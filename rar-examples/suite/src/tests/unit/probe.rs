@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::ActionState;
 
-use crate::lab::{Lab, Page, Reach};
+use crate::lab::{Asked, Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING};
 use crate::trial::{Who, old_value};
@@ -125,7 +125,7 @@ pub(crate) fn attempt<L: Lab>(
 fn is_gone<L: Lab>(bench: &Bench<'_, '_, L>, page: u16) -> bool {
     let (lab, page, old) = (bench.t.lab, Page::Small(page), old_value(page));
     let asked = lab.asked_to_flush(page);
-    asked.unwrap_or_else(|| lab.load(page, 0) != Ok(old))
+    asked.map_or_else(|| lab.load(page, 0) != Ok(old), |asked| asked == Asked::Yes)
 }
 
 /// Clears what is still PENDING, which the next signal would have executed: the driver does so on its way up.

@@ -21,7 +21,7 @@ pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
             bench.expect_register(Register::PayloadTableBase, addresses.table);
         }
         let info = bench.units.read(Register::Info).unwrap_or(u64::MAX);
-        let entries = bench.t.lab.shootdown().entries() as u64;
+        let entries = bench.t.lab.shootdown().domain().entries() as u64;
         // 37:32 is the highest index; what lies above reads as zero.
         t.assert(Holds, number_of(Register::Info), entries - 1, info >> 32);
         let capabilities = bench.units.read(Register::CoreCapabilities).unwrap_or(0);

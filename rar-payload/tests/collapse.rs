@@ -1,0 +1,394 @@
+//! Each step of the collapse, against an account in sets of pages that knows no range.
+#![cfg(not(rar_loom))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use rar_payload::{
+    Globals, InvpcidScope, Operation, OperationList, PageRange, PageSize, Pcid, Request, TableOwner,
+};
+
+const KERNEL_HALF: u64 = 0xFFFF_8000_0000_0000;
+
+fn pcid(number: u16) -> Pcid {
+    Pcid::new(number).unwrap()
+}
+
+fn pages(number: u16, start: u64, count: u64) -> Request {
+    pages_of(number, start, count, PageSize::Size4K)
+}
+
+fn pages_of(number: u16, start: u64, count: u64, size: PageSize) -> Request {
+    let range = PageRange::new(start * size.bytes(), count, size).unwrap();
+    Request::Pages {
+        pcid: pcid(number),
+        range,
+    }
+}
+
+const fn context(pcid: Pcid) -> Operation {
+    Operation::Invpcid(InvpcidScope::Context { pcid })
+}
+
+const fn all(globals: Globals) -> Operation {
+    Operation::Invpcid(InvpcidScope::AllContexts(globals))
+}
+
+#[track_caller]
+fn assert_collapses(requests: &[Request], limit: usize, expected: &[Operation], exact: bool) {
+    let collapsed = Request::collapse(requests, limit);
+    assert_eq!(collapsed.operations.as_slice(), expected, "{requests:?}");
+    assert_eq!(collapsed.exact, exact, "{requests:?}");
+}
+
+fn operations(requests: &[Request]) -> Vec<Operation> {
+    requests.iter().flat_map(Request::operations).collect()
+}
+
+#[test]
+fn what_fits_stays_as_it_is() {
+    let kernel = Request::TablesFreed(TableOwner::Kernel);
+    for requests in [
+        &[pages(1, 0x400, 1)] as &[Request],
+        &[pages(1, 0x400, 252)],
+        &[pages(1, 0x400, 63), pages(1, 0x400, 63), pages(2, 0, 64)],
+        &[
+            kernel,
+            kernel,
+            pages(1, 0, 1),
+            Request::AddressSpace { pcid: pcid(1) },
+        ],
+    ] {
+        assert_collapses(requests, 4, &operations(requests), true);
+    }
+}
+
+#[test]
+fn adjacent_pages_in_any_order_become_one_chunk() {
+    let chunk = operations(&[pages(1, 0x400, 5)]);
+    for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]] {
+        let requests = order.map(|page| pages(1, 0x400 + page, 1));
+        assert_collapses(&requests, 4, &chunk, true);
+        assert_collapses(&requests, 1, &chunk, true);
+    }
+}
+
+#[test]
+fn overlaps_and_repetitions_count_once() {
+    let requests = [
+        pages(1, 10, 100),
+        pages(1, 10, 100),
+        pages(1, 50, 76),
+        pages(2, 0, 1),
+    ];
+    let expected = operations(&[pages(1, 10, 116), pages(2, 0, 1)]);
+    assert_collapses(&requests, 3, &expected, true);
+}
+
+#[test]
+fn sizes_are_never_merged() {
+    let requests = [
+        pages_of(1, 1, 1, PageSize::Size2M),
+        pages(1, 0x200, 1),
+        pages(1, 0x3FF, 1),
+        pages_of(1, 0, 1, PageSize::Size2M),
+        pages(1, 0x3FE, 1),
+    ];
+    let expected = operations(&[
+        pages(1, 0x200, 1),
+        pages(1, 0x3FE, 2),
+        pages_of(1, 0, 2, PageSize::Size2M),
+    ]);
+    assert_collapses(&requests, 3, &expected, true);
+    assert_collapses(&requests, 2, &[context(pcid(1))], false);
+}
+
+#[test]
+fn the_top_of_the_address_space_is_merged_and_does_not_touch_its_bottom() {
+    let top = PageRange::new(KERNEL_HALF, 1 << 35, PageSize::Size4K).unwrap();
+    let last = PageRange::page(u64::MAX, PageSize::Size4K).unwrap();
+    let [half, page] = [top, last].map(|range| Request::Pages {
+        pcid: pcid(1),
+        range,
+    });
+    let expected = operations(&[pages(1, 0, 1), page]);
+    assert_collapses(&[page, pages(1, 0, 1), page], 2, &expected, true);
+    assert_collapses(&[page, half], 4, &[context(pcid(1))], false);
+}
+
+#[test]
+fn what_a_larger_request_covers_is_dropped() {
+    let space = Request::AddressSpace { pcid: pcid(1) };
+    let freed = Request::TablesFreed(TableOwner::AddressSpace(pcid(1)));
+    let sparing = Request::Everything {
+        globals: Globals::Exclude,
+    };
+    let kernel = Request::GlobalPages {
+        range: PageRange::page(KERNEL_HALF, PageSize::Size4K).unwrap(),
+    };
+    let far = pages(1, 0, 1000);
+    assert_collapses(&[far, space, freed], 1, &[context(pcid(1))], true);
+    let expected = [all(Globals::Exclude)];
+    assert_collapses(&[far, sparing, pages(2, 0, 1)], 2, &expected, true);
+    let expected = [all(Globals::Include)];
+    assert_collapses(&[far, sparing, kernel, pages(2, 0, 1)], 2, &expected, true);
+}
+
+#[test]
+fn page_table_isolation_stays_with_its_two_address_spaces() {
+    let requests = [pages(5, 0x400, 130), pages(0x805, 0x400, 130)];
+    let expected = [context(pcid(5)), context(pcid(0x805))];
+    for limit in [2, 3] {
+        assert_collapses(&requests, limit, &expected, false);
+    }
+    let mut expected = vec![context(pcid(5))];
+    expected.extend(operations(&requests[1..]));
+    assert_collapses(&requests, 4, &expected, false);
+    assert_collapses(&requests, 1, &[all(Globals::Exclude)], false);
+}
+
+#[test]
+fn the_space_with_the_most_operations_is_widened_first() {
+    let requests = [pages(1, 0, 1), pages(2, 0, 190), pages(3, 0, 64)];
+    let mut expected = operations(&requests[..1]);
+    expected.push(context(pcid(2)));
+    expected.extend(operations(&requests[2..]));
+    assert_collapses(&requests, 4, &expected, false);
+    let expected = [expected[0], context(pcid(2)), context(pcid(3))];
+    assert_collapses(&requests, 3, &expected, false);
+}
+
+#[test]
+fn a_list_shows_its_operations_in_each_way() {
+    let list = Request::collapse(&[pages(1, 0, 64)], 4).operations;
+    assert_eq!((list.len(), list.is_empty()), (2, false));
+    assert_eq!(list.as_ref(), list.as_slice());
+    assert!(list.into_iter().eq(list.as_slice()));
+    assert_eq!(OperationList::default(), OperationList::EMPTY);
+    assert_eq!(OperationList::EMPTY.as_slice(), []);
+}
+
+#[cfg(feature = "unverified")]
+mod virtualization {
+    use super::*;
+    use rar_payload::{Eptp, InveptScope, InvvpidScope, Vpid};
+
+    fn ept(page: u64) -> Request {
+        Request::Ept {
+            eptp: Eptp::new(page << 12 | 0x1E).unwrap(),
+        }
+    }
+
+    fn vpid(number: u16) -> Request {
+        Request::Vpid {
+            vpid: Vpid::new(number).unwrap(),
+        }
+    }
+
+    fn guest(number: u16, count: u64) -> Request {
+        let range = PageRange::new(0x1000, count, PageSize::Size4K).unwrap();
+        Request::VpidPages {
+            vpid: Vpid::new(number).unwrap(),
+            range,
+        }
+    }
+
+    const EVERY_EPT: Operation = Operation::Invept(InveptScope::Global);
+    const EVERY_VPID: Operation = Operation::Invvpid(InvvpidScope::AllContexts);
+
+    #[test]
+    fn no_kind_covers_another() {
+        let everything = Request::Everything {
+            globals: Globals::Include,
+        };
+        let requests = [everything, ept(1), vpid(1)];
+        for limit in 0..=4 {
+            assert_collapses(&requests, limit, &operations(&requests), true);
+        }
+    }
+
+    #[test]
+    fn a_kind_that_is_flushed_as_a_whole_takes_room_from_the_others() {
+        let everything = Request::Everything {
+            globals: Globals::Include,
+        };
+        let requests = [everything, everything, guest(1, 252)];
+        let expected = [everything.widened(), vpid(1).widened()];
+        assert_collapses(&requests, 4, &expected, false);
+        let mut expected = vec![everything.widened()];
+        expected.extend(guest(1, 189).operations());
+        assert_collapses(&[everything, everything, guest(1, 189)], 4, &expected, true);
+    }
+
+    #[test]
+    fn too_many_of_a_kind_become_every_one_of_the_kind() {
+        let requests = [1, 2, 3, 4, 5].map(ept);
+        assert_collapses(&requests, 4, &[EVERY_EPT], false);
+        let mut requests = requests.to_vec();
+        requests.extend([vpid(1), vpid(1), pages(1, 0, 1)]);
+        let expected = [
+            operations(&[pages(1, 0, 1)])[0],
+            EVERY_EPT,
+            vpid(1).widened(),
+        ];
+        let collapsed = Request::collapse(&requests, 3);
+        assert_eq!(collapsed.operations.len(), 3);
+        for operation in expected {
+            assert!(collapsed.operations.as_slice().contains(&operation));
+        }
+        let requests = [1, 2, 3, 4, 5].map(vpid);
+        assert_collapses(&requests, 2, &[EVERY_VPID], false);
+        assert_collapses(&[requests[0], Request::EveryVpid], 1, &[EVERY_VPID], true);
+        assert_collapses(&[ept(1), Request::EveryEpt], 1, &[EVERY_EPT], true);
+    }
+
+    #[test]
+    fn pages_of_a_virtual_processor_are_cut_merged_and_widened_like_others() {
+        let requests = [guest(1, 100)];
+        assert_eq!(requests[0].operations().len(), 2);
+        assert_collapses(&requests, 2, &operations(&requests), true);
+        assert_collapses(&requests, 1, &[vpid(1).widened()], false);
+        assert_collapses(&[guest(1, 63); 3], 1, &operations(&[guest(1, 63)]), true);
+    }
+}
+
+/// What the requests name, page by page.
+#[derive(Default)]
+struct Named {
+    spaces: BTreeMap<u16, Space>,
+    every: Option<Globals>,
+}
+
+#[derive(Default)]
+struct Space {
+    whole: bool,
+    pages: BTreeMap<PageSize, BTreeSet<u64>>,
+}
+
+impl Named {
+    fn new(requests: &[Request]) -> Self {
+        let mut named = Self::default();
+        for request in requests {
+            match *request {
+                Request::Pages { pcid, range } => {
+                    let space = named.spaces.entry(pcid.get()).or_default();
+                    let first = range.start() >> range.size().shift();
+                    let pages = space.pages.entry(range.size()).or_default();
+                    pages.extend(first..first + range.page_count());
+                }
+                Request::AddressSpace { pcid }
+                | Request::TablesFreed(TableOwner::AddressSpace(pcid)) => {
+                    named.spaces.entry(pcid.get()).or_default().whole = true;
+                }
+                Request::GlobalPages { .. } | Request::TablesFreed(TableOwner::Kernel) => {
+                    named.every = Some(Globals::Include);
+                }
+                Request::Everything { globals } => {
+                    named.every = Some(named.every.map_or(globals, |every| every.or(globals)));
+                }
+                _ => unreachable!("no request of this test"),
+            }
+        }
+        named
+    }
+}
+
+impl Space {
+    /// How many entries name exactly these pages.
+    fn entries(&self) -> usize {
+        if self.whole {
+            return 1;
+        }
+        let mut entries = 0;
+        for pages in self.pages.values() {
+            let mut in_entry = 0;
+            for page in pages {
+                let goes_on = page
+                    .checked_sub(1)
+                    .is_some_and(|before| pages.contains(&before));
+                in_entry = if goes_on && in_entry < 63 {
+                    in_entry + 1
+                } else {
+                    1
+                };
+                entries += usize::from(in_entry == 1);
+            }
+        }
+        entries
+    }
+}
+
+/// How many spaces have to be widened, the largest first, or `None` if no number of them is enough.
+fn widened(named: &Named, limit: usize) -> Option<usize> {
+    let mut entries: Vec<usize> = named.spaces.values().map(Space::entries).collect();
+    entries.sort_unstable_by(|a, b| b.cmp(a));
+    (0..=entries.len())
+        .find(|widened| widened + entries.iter().skip(*widened).sum::<usize>() <= limit)
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let size = prop::sample::select(PageSize::ALL.to_vec());
+    let count = prop_oneof![4 => 1..4u64, 2 => 60..66u64, 1 => 120..200u64];
+    let ranges = (0..5u16, 0..40u64, count, size)
+        .prop_map(|(number, start, count, size)| pages_of(number, start, count, size));
+    let small = (0..2u16, 0..12u64).prop_map(|(number, start)| pages(number, start, 1));
+    let space = (0..5u16, any::<bool>()).prop_map(|(number, freed)| {
+        let pcid = pcid(number);
+        if freed {
+            Request::TablesFreed(TableOwner::AddressSpace(pcid))
+        } else {
+            Request::AddressSpace { pcid }
+        }
+    });
+    let range = PageRange::page(KERNEL_HALF, PageSize::Size4K).unwrap();
+    let everything = prop::sample::select(vec![
+        Request::GlobalPages { range },
+        Request::TablesFreed(TableOwner::Kernel),
+        Request::Everything {
+            globals: Globals::Exclude,
+        },
+    ]);
+    prop_oneof![20 => ranges, 20 => small, 4 => space, 1 => everything]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    /// The result is the first step that fits: one step back there would be too many operations.
+    #[test]
+    fn no_step_is_taken_too_many(requests in prop::collection::vec(request(), 0..=12), limit in 1..=4usize) {
+        let collapsed = Request::collapse(&requests, limit);
+        let list = collapsed.operations.as_slice();
+        prop_assert!(list.len() <= limit);
+
+        let precise = operations(&requests);
+        if precise.len() <= limit {
+            prop_assert!(collapsed.exact);
+            prop_assert_eq!(list, precise);
+            return Ok(());
+        }
+        let named = Named::new(&requests);
+        if let Some(globals) = named.every {
+            prop_assert!(collapsed.exact);
+            prop_assert_eq!(list, [all(globals)]);
+            return Ok(());
+        }
+        let Some(expected) = widened(&named, limit) else {
+            prop_assert!(named.spaces.len() > limit && !collapsed.exact);
+            prop_assert_eq!(list, [all(Globals::Exclude)]);
+            return Ok(());
+        };
+        let mut contexts = 0;
+        let mut entries = 0;
+        for (number, space) in &named.spaces {
+            let flushed_whole = list.contains(&context(pcid(*number)));
+            prop_assert!(flushed_whole || !space.whole);
+            contexts += usize::from(flushed_whole && !space.whole);
+            entries += if flushed_whole { 1 } else { space.entries() };
+        }
+        prop_assert_eq!(contexts, expected);
+        prop_assert_eq!(list.len(), entries);
+        prop_assert_eq!(collapsed.exact, expected == 0);
+    }
+}

@@ -1,0 +1,246 @@
+//! The gatherer, against a plain set of pages.
+#![cfg(not(rar_loom))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use rar_payload::{Gather, LinearAddressWidth, PageRange, PageSize, Pcid, Request, TableOwner};
+
+const WIDTH: LinearAddressWidth = LinearAddressWidth::Bits48;
+
+fn pcid() -> Pcid {
+    Pcid::new(7).unwrap()
+}
+
+fn gather<const N: usize>() -> Gather<N> {
+    Gather::new(pcid(), WIDTH)
+}
+
+fn pages(start: u64, count: u64) -> Request {
+    let range = PageRange::new(start << 12, count, PageSize::Size4K).unwrap();
+    Request::Pages {
+        pcid: pcid(),
+        range,
+    }
+}
+
+fn space() -> [Request; 1] {
+    [Request::AddressSpace { pcid: pcid() }]
+}
+
+/// Gathers small pages by number.
+fn gathered<const N: usize>(numbers: &[u64]) -> Gather<N> {
+    let mut gather = gather();
+    for number in numbers {
+        gather.page(number << 12 | 0x123, PageSize::Size4K);
+    }
+    gather
+}
+
+#[test]
+fn neighbours_merge_on_both_sides() {
+    assert_eq!(gathered::<2>(&[5, 6, 7]).requests(), [pages(5, 3)]);
+    assert_eq!(gathered::<2>(&[7, 6, 5]).requests(), [pages(5, 3)]);
+    assert_eq!(gathered::<2>(&[5, 7, 6]).requests(), [pages(5, 3)]);
+    assert_eq!(gathered::<2>(&[5, 5, 6, 5]).requests(), [pages(5, 2)]);
+    assert_eq!(
+        gathered::<2>(&[5, 7]).requests(),
+        [pages(5, 1), pages(7, 1)]
+    );
+}
+
+#[test]
+fn a_range_absorbs_all_that_it_touches() {
+    let mut gather = gathered::<8>(&[1, 3, 5, 9, 11]);
+    gather.range(PageRange::new(0x2000, 7, PageSize::Size4K).unwrap());
+    assert_eq!(gather.requests(), [pages(11, 1), pages(1, 9)]);
+}
+
+#[test]
+fn sizes_stay_apart() {
+    let mut gather = gathered::<2>(&[0x1FF]);
+    gather.page(0x20_0000, PageSize::Size2M);
+    assert_eq!(gather.requests().len(), 2);
+    // Nothing of its size, and no place.
+    gather.page(0x4000_0000, PageSize::Size1G);
+    assert_eq!(gather.requests(), space());
+}
+
+#[test]
+fn the_two_closest_ranges_merge_when_there_is_no_place() {
+    let mut gather = gathered::<3>(&[10, 20, 40]);
+    gather.page(43 << 12, PageSize::Size4K);
+    assert_eq!(
+        gather.requests(),
+        [pages(10, 1), pages(20, 1), pages(40, 4)]
+    );
+    gather.page(90 << 12, PageSize::Size4K);
+    assert_eq!(
+        gather.requests(),
+        [pages(40, 4), pages(90, 1), pages(10, 11)]
+    );
+    // The gaps are too wide for the threshold of 33 pages.
+    gather.page(130 << 12, PageSize::Size4K);
+    assert_eq!(gather.requests(), space());
+}
+
+#[test]
+fn a_wide_gap_is_never_filled() {
+    for (far, merged) in [(74, true), (75, false)] {
+        let mut gather = gather::<1>().with_max_pages(u64::MAX);
+        gather.page(10 << 12, PageSize::Size4K);
+        gather.page(far << 12, PageSize::Size4K);
+        let filled = gather.requests() == [pages(10, far - 9)];
+        assert_eq!((filled, gather.requests() == space()), (merged, !merged));
+    }
+}
+
+#[test]
+fn above_the_threshold_the_whole_space_is_flushed() {
+    let mut gather = gather::<4>();
+    gather.range(PageRange::new(0, 33, PageSize::Size4K).unwrap());
+    assert_eq!(gather.requests(), [pages(0, 33)]);
+    gather.range(PageRange::new(0, 33, PageSize::Size4K).unwrap());
+    assert_eq!(gather.requests(), [pages(0, 33)]);
+    gather.page(0x5000_0000, PageSize::Size4K);
+    assert_eq!(gather.requests(), space());
+    gather.page(0, PageSize::Size4K);
+    assert_eq!(gather.requests(), space());
+
+    gather.clear();
+    assert!(gather.is_empty() && gather.requests().is_empty());
+    let mut gather = gather.with_max_pages(1 << 40);
+    gather.range(PageRange::new(0, 1 << 35, PageSize::Size4K).unwrap());
+    assert_eq!(gather.requests(), [pages(0, 1 << 35)]);
+}
+
+#[test]
+fn freed_tables_take_everything_over() {
+    let freed = [Request::TablesFreed(TableOwner::AddressSpace(pcid()))];
+    let mut gather = gathered::<2>(&[1, 3]);
+    gather.tables_freed();
+    assert_eq!(gather.requests(), freed);
+    gather.page(0, PageSize::Size4K);
+    gather.address_space();
+    assert_eq!(gather.requests(), freed);
+    gather.clear();
+    gather.page(0x1000, PageSize::Size4K);
+    assert_eq!(gather.requests(), [pages(1, 1)]);
+    gather.address_space();
+    gather.tables_freed();
+    assert_eq!(gather.requests(), freed);
+    assert_eq!(gather.pcid(), pcid());
+}
+
+#[test]
+fn the_width_decides_what_is_an_address() {
+    let address = 0xFF11_0000_0000_0000;
+    let mut narrow = gather::<2>();
+    narrow.page(address, PageSize::Size4K);
+    assert_eq!(narrow.requests(), space());
+    let mut wide = Gather::<2>::new(pcid(), LinearAddressWidth::Bits57);
+    wide.page(address, PageSize::Size4K);
+    let page = PageRange::page_with_width(address, PageSize::Size4K, LinearAddressWidth::Bits57);
+    let range = page.unwrap();
+    let pcid = pcid();
+    assert_eq!(wide.requests(), [Request::Pages { pcid, range }]);
+    let mut hole = Gather::<2>::new(pcid, LinearAddressWidth::Bits57);
+    hole.page(1 << 60, PageSize::Size4K);
+    assert_eq!(hole.requests(), space());
+}
+
+#[test]
+fn the_last_page_is_a_page_like_any_other() {
+    let mut gather = gather::<2>();
+    for address in [0, u64::MAX, u64::MAX - 0x1000] {
+        gather.page(address, PageSize::Size4K);
+    }
+    let range = PageRange::new(u64::MAX - 0x1FFF, 2, PageSize::Size4K).unwrap();
+    let top = Request::Pages {
+        pcid: pcid(),
+        range,
+    };
+    assert_eq!(gather.requests(), [pages(0, 1), top]);
+}
+
+#[test]
+fn a_constant_can_hold_one() {
+    const EMPTY: Gather<4> = Gather::new(Pcid::ZERO, WIDTH).with_max_pages(8);
+    assert!(EMPTY.is_empty());
+}
+
+/// Ranges by page number, close together and far apart, at both ends of both halves.
+fn range() -> impl Strategy<Value = PageRange> {
+    let size = prop_oneof![4 => Just(PageSize::Size4K), 1 => Just(PageSize::Size2M)];
+    let count = prop_oneof![6 => Just(1u64), 2 => 2..6u64, 1 => 1..40u64];
+    let near = prop_oneof![4 => 0..24u64, 2 => 0..200u64, 1 => 0..4000u64];
+    (size, near, count, any::<bool>()).prop_map(|(size, near, count, top)| {
+        let near = near * size.bytes();
+        let start = if top {
+            (near + count * size.bytes()).wrapping_neg()
+        } else {
+            near
+        };
+        PageRange::new(start, count, size).unwrap()
+    })
+}
+
+fn numbers(range: &PageRange) -> impl Iterator<Item = (PageSize, u64)> + use<> {
+    let (size, first) = (range.size(), range.start() >> range.size().shift());
+    (first..first + range.page_count()).map(move |page| (size, page))
+}
+
+/// How many ranges a set of pages consists of.
+fn runs(pages: &BTreeSet<(PageSize, u64)>) -> usize {
+    let starts = pages.iter().filter(|(size, page)| {
+        let before = page.checked_sub(1);
+        !before.is_some_and(|before| pages.contains(&(*size, before)))
+    });
+    starts.count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2048))]
+
+    #[test]
+    fn everything_gathered_is_covered_and_nothing_else_unless_it_overflows(
+        ranges in prop::collection::vec(range(), 1..24), max_pages in prop::sample::select(vec![33u64, 63, 1000, u64::MAX]),
+    ) {
+        let mut gather = gather::<6>().with_max_pages(max_pages);
+        let mut oracle = BTreeSet::new();
+        let mut overflowed = false;
+        for range in &ranges {
+            if range.page_count() == 1 {
+                gather.page(range.start() + 1, range.size());
+            } else {
+                gather.range(*range);
+            }
+            oracle.extend(numbers(range));
+            overflowed |= runs(&oracle) > 6 || oracle.len() as u64 > max_pages;
+
+            let requests = gather.requests();
+            prop_assert!(!gather.is_empty() && (1..=6).contains(&requests.len()));
+            if requests == space() {
+                prop_assert!(overflowed);
+                continue;
+            }
+            let mut covered = BTreeSet::new();
+            for request in requests {
+                let Request::Pages { pcid: own, range } = request else {
+                    return Err(TestCaseError::fail("neither pages nor the whole space"));
+                };
+                prop_assert_eq!(*own, pcid());
+                for page in numbers(range) {
+                    prop_assert!(covered.insert(page), "{:x?} twice", page);
+                }
+            }
+            prop_assert!(covered.is_superset(&oracle));
+            prop_assert!(covered.len() as u64 <= max_pages);
+            prop_assert_eq!(runs(&covered), requests.len(), "ranges touch");
+            if !overflowed {
+                prop_assert_eq!(&covered, &oracle);
+            }
+        }
+    }
+}

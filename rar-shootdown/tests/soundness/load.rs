@@ -1,0 +1,257 @@
+//! Targets with interrupts disabled that want a lock, and more operations than slots: no flush needs an interrupt.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant as Clock};
+
+use rar_percpu::fake::{FakeTlb, pinned};
+use rar_percpu::{CpuSet, Domain, PinnedCpu};
+use rar_shootdown::{AllOnline, Instant, Machine, Message, NotSent, Policy, TargetFn};
+
+use crate::world::{
+    Kind, Takes, Unit, assert_slots, cpu_id, four, keep, policy, set, space, world, write_byte,
+};
+
+/// Other CPUs keep flights in the air; the only CPU that is wanted takes no interrupt, and its unit works.
+#[test]
+fn finding_03_flights_that_are_kept_do_not_make_a_flush_depend_on_interrupts() {
+    let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 3]);
+    shootdown.domain().limit_entries(2);
+    shootdown.machine().set_takes(2, Takes::Nothing);
+    let held = [1, 2].map(|pcid| shootdown.start(&pinned(1), &[space(pcid)], &AllOnline, ()));
+    shootdown
+        .flush(&pinned(0), &[space(3)], &AllOnline)
+        .unwrap();
+    for pending in held {
+        pending.wait(&pinned(1)).unwrap();
+    }
+    assert_eq!(shootdown.machine().sent(), [3, 0, 0, 0]);
+    assert_eq!(shootdown.statistics().slotless, 0);
+    assert_slots(shootdown, 0, "all is answered");
+}
+
+/// The units are slow, and every slot is taken by others: the flush waits for one as long as for an answer.
+#[test]
+fn finding_03_a_slot_is_waited_for_as_long_as_an_answer() {
+    let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 3]);
+    let (machine, domain) = (shootdown.machine(), shootdown.domain());
+    domain.limit_entries(2);
+    machine.set_takes(2, Takes::Nothing);
+    machine.set_unit(2, Unit::Later);
+    machine.set_unit(0, Unit::Later);
+    let held = [1, 2].map(|pcid| shootdown.start(&pinned(1), &[space(pcid)], &AllOnline, ()));
+    // Far beyond `slot_timeout`, within `answer_timeout`.
+    machine.set_clock(move |look| {
+        if look == 80 {
+            for cpu in [0, 2] {
+                machine.run_unit(domain, cpu_id(cpu), false);
+                machine.set_unit(cpu, Unit::Answers);
+            }
+        }
+        look
+    });
+    shootdown
+        .flush(&pinned(0), &[space(3)], &AllOnline)
+        .unwrap();
+    for pending in held {
+        pending.wait(&pinned(1)).unwrap();
+    }
+    assert!(machine.looks() > 80);
+    assert_eq!(machine.sent(), [3, 0, 0, 0]);
+    assert_eq!(shootdown.statistics().slotless, 0);
+    assert_slots(shootdown, 0, "all is answered");
+}
+
+/// No slot comes back, and the target takes no interrupt: the last resort is the NMI.
+#[test]
+fn finding_03_without_any_slot_the_nmi_reaches_a_target_with_interrupts_disabled() {
+    let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 3]);
+    shootdown.domain().limit_entries(0);
+    shootdown.machine().set_takes(2, Takes::Nmis);
+    shootdown.flush(&pinned(0), &four(), &AllOnline).unwrap();
+    assert_eq!(shootdown.machine().sent(), [0, 0, 1, 1]);
+    assert_eq!(shootdown.statistics().errors, 0);
+    assert_eq!(shootdown.machine().tlb.full_flushes(2), 1);
+}
+
+const INITIATORS: u32 = 16;
+const TARGETS: u32 = 4;
+
+/// Hardware in threads: signals and NMIs are latched, and a thread plays all units.
+struct Hardware {
+    tlb: FakeTlb<24>,
+    signalled: AtomicU64,
+    nmis: AtomicU64,
+    interrupts: AtomicU64,
+    start: Clock,
+}
+
+impl Machine<1> for Hardware {
+    type Tlb = FakeTlb<24>;
+
+    fn tlb(&self) -> &FakeTlb<24> {
+        &self.tlb
+    }
+
+    fn send(
+        &self,
+        message: Message,
+        _: &PinnedCpu<'_>,
+        _: &Domain<1>,
+        targets: &CpuSet<1>,
+    ) -> Result<(), NotSent> {
+        let latch = match message {
+            Message::Interrupt => &self.interrupts,
+            Message::Nmi => &self.nmis,
+            _ => &self.signalled,
+        };
+        latch.fetch_or(targets.words()[0], Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_nanos(u64::try_from(self.start.elapsed().as_nanos()).unwrap())
+    }
+
+    fn relax(&self) {
+        std::thread::yield_now();
+    }
+}
+
+/// Each initiator holds a lock while it flushes that a target spins for with interrupts disabled; the target serves
+/// nothing but its NMIs, and its unit answers. The table has fewer entries than the initiators want.
+#[test]
+fn finding_03_sixteen_initiators_with_locks_held_exhaust_the_slots_and_all_flushes_end_well() {
+    type Crowd = rar_shootdown::Shootdown<Hardware, 1>;
+    let mut policy = Policy::new();
+    // Real time, on a machine that is busy with other things.
+    policy.answer_timeout = Duration::from_secs(60);
+    policy.fallback_timeout = Duration::from_secs(60);
+    let shootdown: &'static Crowd = keep(Crowd::new(
+        Hardware {
+            tlb: FakeTlb::new(),
+            signalled: AtomicU64::new(0),
+            nmis: AtomicU64::new(0),
+            interrupts: AtomicU64::new(0),
+            start: Clock::now(),
+        },
+        policy,
+    ));
+    let (domain, machine) = (shootdown.domain(), shootdown.machine());
+    for number in 0..INITIATORS + TARGETS {
+        std::mem::forget(enabled_unit(domain, number, &machine.tlb));
+    }
+    domain.limit_entries(16);
+    let targets: Vec<_> = (INITIATORS..INITIATORS + TARGETS).collect();
+    let locks = [const { AtomicBool::new(false) }; INITIATORS as usize];
+    let (done, exhausted) = (AtomicU64::new(0), AtomicBool::new(false));
+    let is_over = || done.load(Ordering::Acquire) == u64::from(INITIATORS);
+    std::thread::scope(|scope| {
+        for number in 0..INITIATORS {
+            let (lock, targets) = (&locks[number as usize], &targets);
+            let (done, exhausted) = (&done, &exhausted);
+            scope.spawn(move || {
+                let cpu = pinned(number);
+                let target = TargetFn(|_: &_| set(targets));
+                for _ in 0..20 {
+                    while lock.swap(true, Ordering::AcqRel) {
+                        std::thread::yield_now();
+                    }
+                    let pending = shootdown.start(&cpu, &four(), &target, ());
+                    if domain.free_and_quarantined_slots().0 == 0 {
+                        exhausted.store(true, Ordering::Release);
+                    }
+                    pending.wait(&cpu).map_err(|late| late.error).unwrap();
+                    lock.store(false, Ordering::Release);
+                }
+                done.fetch_add(1, Ordering::AcqRel);
+            });
+        }
+        for number in INITIATORS..INITIATORS + TARGETS {
+            let locks = &locks;
+            scope.spawn(move || {
+                // Interrupts are disabled: all it does is spin for one lock after the other.
+                for lock in locks.iter().cycle() {
+                    while lock.swap(true, Ordering::AcqRel) {
+                        if machine.nmis.fetch_and(!(1 << number), Ordering::AcqRel) & 1 << number
+                            != 0
+                        {
+                            shootdown.serve(&pinned(number));
+                        }
+                        if is_over() {
+                            return;
+                        }
+                        std::thread::yield_now();
+                    }
+                    lock.store(false, Ordering::Release);
+                    if is_over() {
+                        return;
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            while !is_over() {
+                let mut signalled = machine.signalled.swap(0, Ordering::AcqRel);
+                // Now and then the units are slow, so that the slots run out.
+                std::thread::sleep(Duration::from_micros(200));
+                while signalled != 0 {
+                    answer(domain, signalled.trailing_zeros());
+                    signalled &= signalled - 1;
+                }
+            }
+        });
+    });
+    let statistics = shootdown.statistics();
+    assert_eq!(
+        (
+            statistics.errors,
+            statistics.slotless,
+            statistics.fallbacks,
+            statistics.nmis,
+        ),
+        (0, 0, 0, 0)
+    );
+    assert_eq!(machine.interrupts.load(Ordering::Acquire), 0);
+    assert!(
+        exhausted.load(Ordering::Acquire),
+        "the test is no test: slots were left"
+    );
+    assert!(
+        statistics.collapsed > 0,
+        "nobody had to do with fewer slots"
+    );
+    domain.reclaim_slots();
+    assert_eq!(domain.free_and_quarantined_slots(), (16, 0));
+}
+
+/// What a unit does once it is signalled.
+fn answer(domain: &Domain<1>, number: u32) {
+    let Some(state) = domain.cpu(cpu_id(number)) else {
+        return;
+    };
+    for slot in rar_percpu::SlotIndex::all() {
+        if state.vector().load(slot).0 == 1 {
+            rar_payload::Operation::decode(&domain.table().load(slot)).unwrap();
+            write_byte(state, slot, 0);
+        }
+    }
+}
+
+fn enabled_unit(
+    domain: &'static Domain<1>,
+    number: u32,
+    tlb: &FakeTlb<24>,
+) -> rar_percpu::RarCpu<'static, &'static rar_regs::FakeCpu, rar_percpu::Enabled, 1> {
+    let cpu = pinned(number);
+    let memory = keep(rar_percpu::PerCpu::new());
+    domain
+        .register(cpu.id(), rar_percpu::ApicId::new(number), memory)
+        .unwrap();
+    let registers = keep(rar_regs::FakeCpu::with_rar(63));
+    let support = rar_regs::Detection::new().detect(registers).unwrap();
+    let configured = rar_percpu::RarCpu::detect(domain, &cpu, support, registers)
+        .and_then(|detected| detected.configure(&cpu, &rar_percpu::fake::FakeAddresses))
+        .unwrap();
+    // SAFETY: a host; nothing follows the addresses.
+    unsafe { configured.bring_online(&cpu, rar_regs::InterruptPolicy::IgnoreIf, tlb) }.unwrap()
+}

@@ -1,0 +1,123 @@
+//! `cargo xtask minimal`: the kernel of the porting guide, on both backends; and whether the guide still quotes it.
+
+use crate::cli::{MinimalArgs, Thread};
+use crate::command::{Shell, utf8};
+use crate::fault::{Fault, Reason};
+use crate::kernel;
+use crate::progress::Step;
+use crate::qemu::guest;
+use crate::qemu::judge::{Ending, PASSED};
+use crate::qemu::{self};
+use crate::setup::Qemu;
+use crate::workspace::Workspace;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const PACKAGE: &str = "rar-minimal";
+const GUIDE: &str = "docs/porting.md";
+/// What the guide quotes, each file whole.
+const QUOTED: [&str; 7] = [
+    "Cargo.toml",
+    "build.rs",
+    "src/guard.rs",
+    "src/shootdown.rs",
+    "src/cpus.rs",
+    "src/space.rs",
+    "src/main.rs",
+];
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What the guest must print: the positive control, the flush, and the frame that came back.
+const MUST_SAY: [&str; 3] = [
+    "stale before the flush 0x1111, new after it 0x2222",
+    "freed",
+    "passed",
+];
+
+/// Runs `cargo xtask minimal`.
+pub(crate) fn command(args: &MinimalArgs, shell: Shell) -> Result<()> {
+    let workspace = Workspace::this()?;
+    let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
+    for line in boot(&workspace, &qemu, shell)? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Boots the kernel on two CPUs, on each backend, and returns what it said.
+pub(crate) fn boot(workspace: &Workspace, qemu: &Qemu, shell: Shell) -> Result<Vec<String>> {
+    let step = Step::new("the kernel of the porting guide", shell);
+    let kernel = kernel::build(workspace, &kernel::target(workspace), PACKAGE, shell)?;
+    let mut said = Vec::new();
+    for backend in ["software", "vrar"] {
+        let cmd = guest::bare(&qemu.path, "q35", "max", Thread::Single)?
+            .args(["-m", "512M", "-smp", "2", "-serial", "stdio"])
+            .args(["-kernel", utf8(&kernel)?])
+            .args(["-append", &format!("backend={backend}")]);
+        let finished = guest::run(&cmd, LIMIT, shell, |_| {})?;
+        let lines = &finished.transcript.lines;
+        let missing = MUST_SAY
+            .iter()
+            .chain((backend == "vrar").then_some(&"RAR: 64 entries"))
+            .chain((backend == "software").then_some(&"software answers: "))
+            .find(|words| !lines.iter().any(|line| line.contains(**words)));
+        if finished.ending != Ending::Exited(PASSED) || missing.is_some() {
+            let why = missing.map_or_else(String::new, |words| format!(", without `{words}`"));
+            let message = format!(
+                "{PACKAGE} on backend {backend}: ended with {:?}{why}; it said: {}",
+                finished.ending,
+                lines.join("; ")
+            );
+            return Err(Fault::new(Reason::Failed, message).into());
+        }
+        said.extend(lines.iter().map(|line| format!("{backend}: {line}")));
+    }
+    drop(step);
+    Ok(said)
+}
+
+/// Checks that the guide quotes each file of the package whole, under its name.
+pub(crate) fn check_guide(root: &Path) -> Result<()> {
+    let guide = root.join(GUIDE);
+    let guide =
+        fs::read_to_string(&guide).with_context(|| format!("cannot read {}", guide.display()))?;
+    for name in QUOTED {
+        let file = root.join("rar-examples/minimal").join(name);
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        if quoted(&guide, name) != Some(text.trim_end()) {
+            let message = format!(
+                "{GUIDE}: the block under `{name}:` is not rar-examples/minimal/{name}; paste the file there"
+            );
+            return Err(Fault::new(Reason::Failed, message).into());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the code block that follows the caption of a file.
+fn quoted<'a>(guide: &'a str, name: &str) -> Option<&'a str> {
+    let (_, after) = guide.split_once(&format!("\n`{name}`:\n\n```"))?;
+    let (_language, code) = after.split_once('\n')?;
+    code.split_once("\n```").map(|(code, _)| code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_block_under_a_caption_is_found_whole() {
+        let guide = "text\n\n`src/a.rs`:\n\n```rust,ignore\nfn a() {}\n\nfn b() {}\n```\nmore\n";
+        assert_eq!(quoted(guide, "src/a.rs"), Some("fn a() {}\n\nfn b() {}"));
+        assert_eq!(quoted(guide, "src/b.rs"), None);
+    }
+
+    #[test]
+    fn the_guide_quotes_the_package() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        check_guide(&root).unwrap();
+    }
+}
