@@ -2,6 +2,7 @@
 
 use rar_regs::ApicId;
 
+use crate::cpu_id::CpuId;
 use crate::generation::FlushGeneration;
 use crate::memory::ActionVector;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom};
@@ -48,8 +49,8 @@ struct State {
     life: AtomicU32,
     /// The APIC id plus one, so that zero is none.
     apic_id: AtomicU32,
-    /// The domain that the memory belongs to, for ever; zero is none.
-    domain: AtomicU32,
+    /// The domain and the CPU that the memory belongs to, for ever; zero is none.
+    owner: AtomicU64,
     /// Whether a CPU is registered with the memory.
     in_use: AtomicU32,
 }
@@ -69,7 +70,7 @@ impl PerCpu {
                     joined: AtomicU64::new(0),
                     life: AtomicU32::new(0),
                     apic_id: AtomicU32::new(0),
-                    domain: AtomicU32::new(0),
+                    owner: AtomicU64::new(0),
                     in_use: AtomicU32::new(0),
                 },
             }
@@ -121,18 +122,26 @@ impl PerCpu {
         self.state.apic_id.store(0, Ordering::Release);
     }
 
-    /// Takes the memory for a CPU of the domain; `false` if it is in use, or ever was in another domain's.
+    /// Takes the memory for a CPU of the domain; `false` if it is in use, or ever was another CPU's or another domain's.
     ///
-    /// It stays with one domain, since an initiator of the old one may be about to arm an entry of its table here.
-    pub(crate) fn take_memory(&self, domain: u32) -> bool {
-        let exchange = |word: &AtomicU32, from, to| {
-            word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+    /// An initiator that saw the CPU before it went may be about to arm an entry here, and looks for it here by the CPU's
+    /// number: under another number it would miss the entry, and give a slot back that a unit may still read.
+    pub(crate) fn take_memory(&self, domain: u32, cpu: CpuId) -> bool {
+        let mine = u64::from(domain) << 32 | u64::from(cpu.get());
+        let owner = self
+            .state
+            .owner
+            .compare_exchange(0, mine, Ordering::AcqRel, Ordering::Acquire);
+        let is_free = || {
+            self.state
+                .in_use
+                .compare_exchange(0, 1, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok()
         };
-        let owner = exchange(&self.state.domain, 0, domain);
-        (owner.is_ok() || owner == Err(domain)) && exchange(&self.state.in_use, 0, 1).is_ok()
+        (owner.is_ok() || owner == Err(mine)) && is_free()
     }
 
-    /// Gives the memory back, for the next CPU of the same domain.
+    /// Gives the memory back, for the next life of the same CPU.
     pub(crate) fn give_memory_back(&self) {
         self.state.in_use.store(0, Ordering::Release);
     }
@@ -228,12 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_serves_one_cpu_at_a_time_and_one_domain_for_ever() {
-        let cpu = PerCpu::new();
-        assert!(cpu.take_memory(7));
-        assert!(!cpu.take_memory(7));
-        cpu.give_memory_back();
-        assert!(!cpu.take_memory(8));
-        assert!(cpu.take_memory(7));
+    fn memory_serves_one_cpu_of_one_domain_for_ever() {
+        let (memory, cpu) = (PerCpu::new(), CpuId::new(0));
+        assert!(memory.take_memory(7, cpu));
+        assert!(!memory.take_memory(7, cpu));
+        memory.give_memory_back();
+        assert!(!memory.take_memory(8, cpu));
+        assert!(!memory.take_memory(7, CpuId::new(1)));
+        assert!(memory.take_memory(7, cpu));
     }
 }

@@ -37,7 +37,7 @@ pub enum RegisterError {
         /// The CPU that was to be registered.
         cpu: CpuId,
     },
-    /// The memory is another CPU's, or belongs to another domain.
+    /// The memory is another CPU's, or was once: it stays with one number of one domain.
     MemoryInUse {
         /// The CPU that was to be registered.
         cpu: CpuId,
@@ -97,7 +97,7 @@ impl core::fmt::Display for RegisterError {
             Self::MemoryInUse { cpu } => {
                 write!(
                     f,
-                    "CPU {cpu} cannot have this memory: another CPU or another domain has it"
+                    "CPU {cpu} cannot have this memory: another CPU or another domain has it, or had it"
                 )
             }
             Self::NotRegistered { cpu } => write!(f, "CPU {cpu} is not registered"),

@@ -22,7 +22,8 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// # Errors
     ///
     /// [`RegisterError`] when the APIC id is the broadcast, when the number is beyond the sets, when the CPU or its number
-    /// has another APIC id or other memory, when another CPU has this APIC id, or when the memory is in use or belonged to another domain.
+    /// has another APIC id or other memory, when another CPU has this APIC id, or when the memory is in use or was ever
+    /// registered with another number or another domain.
     pub fn register(
         &self,
         cpu: CpuId,
@@ -56,7 +57,7 @@ impl<const WORDS: usize> Domain<WORDS> {
                 _ => Ok(()),
             };
         }
-        if !memory.take_memory(self.number()) {
+        if !memory.take_memory(self.number(), cpu) {
             return Err(RegisterError::MemoryInUse { cpu });
         }
         if !self.cpus().set(cpu, memory) {
@@ -81,7 +82,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         })
     }
 
-    /// Takes number, APIC id and memory from a CPU that is offline, so that another can have them.
+    /// Takes number and APIC id from a CPU that is offline, so that another can have them. The memory stays with the number.
     ///
     /// # Errors
     ///
@@ -94,8 +95,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         Ok(())
     }
 
-    /// Ends the life of a CPU that is dead: every flush that waits for it ends as if it had flushed, and its number, its APIC
-    /// id and its memory can be given to another.
+    /// Ends the life of a CPU that is dead: every flush that waits for it ends as if it had flushed, and its number and its
+    /// APIC id can be given to another. The memory stays with the number.
     ///
     /// The entries that it had not answered are settled. Values that drove it (`RarCpu`, `SoftwareCpu`) drive nothing any
     /// more. Flushes that it had started itself keep their slots until their targets have answered.

@@ -344,7 +344,7 @@ fn of_many_cpus_that_register_with_one_memory_one_gets_it() {
 }
 
 #[test]
-fn a_number_an_apic_id_and_memory_are_given_to_another_after_unregister() {
+fn a_number_and_an_apic_id_are_given_to_another_after_unregister() {
     let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
     let (zero, one, apic_id, state) = (CpuId::new(0), CpuId::new(1), ApicId::new(7), memory());
     assert_eq!(
@@ -364,9 +364,14 @@ fn a_number_an_apic_id_and_memory_are_given_to_another_after_unregister() {
     assert_eq!(domain.unregister(zero), Ok(()));
     assert!(domain.cpu(zero).is_none() && domain.registered().is_empty());
     assert_eq!(state.apic_id(), None);
-    assert_eq!(domain.register(one, apic_id, state), Ok(()));
+    assert_eq!(
+        domain.register(one, apic_id, state),
+        Err(RegisterError::MemoryInUse { cpu: one }),
+        "the memory stays with its number"
+    );
+    assert_eq!(domain.register(one, apic_id, memory()), Ok(()));
     let _online = SoftwareCpu::bring_online(&domain, &pinned(1), &tlb).unwrap();
-    assert_eq!(domain.register(zero, ApicId::new(8), memory()), Ok(()));
+    assert_eq!(domain.register(zero, ApicId::new(8), state), Ok(()));
     assert_eq!(domain.online(), set(&[1]));
 }
 

@@ -7,113 +7,55 @@
     reason = "models play the kernel and the hardware"
 )]
 
-use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
+mod models;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use loom::thread;
-use rar_payload::{InvpcidScope, Operation, Pcid};
+use models::{World, explore};
 use rar_percpu::fake::pinned;
-use rar_percpu::{
-    ActionState, ApicId, CpuId, Domain, LocalTlb, PayloadTable, PerCpu, PinnedCpu, SlotIndex,
-    SoftwareCpu, Unsupported,
-};
+use rar_percpu::{Posted, SoftwareCpu};
 
-/// A domain of one CPU, and a TLB that remembers which PCIDs were flushed.
-struct World {
-    domain: Domain<'static, 1>,
-    tlb: Tlb,
+/// The one target.
+const TARGET: u32 = 0;
+
+fn world() -> World {
+    let world = World::new(1);
+    core::mem::forget(world.bring_online(TARGET));
+    world
 }
 
-#[derive(Default)]
-struct Tlb {
-    flushed: [AtomicBool; 3],
+fn send(world: World, pcid: u16) -> Posted<'static, 1> {
+    world.post(1, pcid, &[TARGET]).unwrap()
 }
 
-// SAFETY: a flush here is the store of its flag.
-unsafe impl LocalTlb for Tlb {
-    fn flush(&self, _: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
-        let Operation::Invpcid(InvpcidScope::Context { pcid }) = operation else {
-            return Err(Unsupported);
-        };
-        self.flushed
-            .get(usize::from(pcid.get()))
-            .ok_or(Unsupported)?
-            .store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn flush_everything(&self, _: &PinnedCpu<'_>) {}
-}
-
-impl World {
-    fn new() -> Arc<Self> {
-        let table: &'static PayloadTable = Box::leak(Box::default());
-        let cpus: &'static [PerCpu] = Box::leak(Box::new([PerCpu::new()]));
-        let world = Arc::new(Self {
-            domain: Domain::new(table, cpus),
-            tlb: Tlb::default(),
-        });
-        world
-            .domain
-            .register(CpuId::new(0), ApicId::new(0))
-            .unwrap();
-        // SAFETY: the domain lives as long as the world, and the value is forgotten at once.
-        let domain: &'static Domain<'static, 1> = unsafe { &*core::ptr::from_ref(&world.domain) };
-        core::mem::forget(SoftwareCpu::join(domain, &pinned(0), &world.tlb).unwrap());
-        world
-    }
-
-    fn send(&self, pcid: u16) {
-        let operation = Operation::Invpcid(InvpcidScope::Context {
-            pcid: Pcid::new(pcid).unwrap(),
-        });
-        self.domain.table().store(slot(), &operation);
-        self.domain.cpus()[0].vector().arm(slot());
-    }
-
-    fn serve(&self) -> rar_percpu::Served {
-        self.domain.serve(&pinned(0), &self.tlb)
-    }
-
-    fn succeeded(&self) -> bool {
-        self.domain.cpus()[0].vector().load(slot()).state() == Ok(ActionState::Success)
-    }
-
-    /// Looks a few times and lets the others run in between: loom does not try every order of loads by itself.
-    fn succeeds_soon(&self) -> bool {
-        (0..POLLS).any(|_| {
-            thread::yield_now();
-            self.succeeded()
-        })
-    }
-
-    fn flushed(&self, pcid: usize) -> bool {
-        self.tlb.flushed[pcid].load(Ordering::Relaxed)
-    }
+/// Looks a few times and lets the others run in between: loom does not try every order of loads by itself.
+fn succeeds_soon(posted: &mut Posted<'_, 1>) -> bool {
+    (0..POLLS).any(|_| {
+        thread::yield_now();
+        posted.look()
+    })
 }
 
 /// How often the initiator looks; loom needs a bound.
 const POLLS: u32 = 2;
 
-fn slot() -> SlotIndex {
-    SlotIndex::new(0).unwrap()
-}
-
 /// Who finds a byte PENDING finds the payload that was written before it (I4).
 #[test]
 fn payload_visible_before_pending() {
-    loom::model(|| {
-        let world = World::new();
-        let target = {
-            let world = world.clone();
-            thread::spawn(move || {
-                let served = world.serve();
-                assert_eq!(served.failed, 0, "the payload is visible before PENDING");
-                if served.succeeded == 1 {
-                    assert!(world.flushed(1), "the payload is visible before PENDING");
-                }
-            })
-        };
-        world.send(1);
+    explore(None, || {
+        let world = world();
+        let target = thread::spawn(move || {
+            let served = world.serve(TARGET);
+            assert_eq!(served.failed, 0, "the payload is visible before PENDING");
+            if served.succeeded == 1 {
+                assert!(
+                    world.flushed(TARGET, 1),
+                    "the payload is visible before PENDING"
+                );
+            }
+        });
+        core::mem::forget(send(world, 1));
         target.join().unwrap();
     });
 }
@@ -121,60 +63,87 @@ fn payload_visible_before_pending() {
 /// Success means flushed: who sees the byte final sees what the flush did.
 #[test]
 fn the_flush_is_before_the_final_byte() {
-    loom::model(|| {
-        let world = World::new();
-        world.send(1);
-        let target = {
-            let world = world.clone();
-            thread::spawn(move || {
-                let _served = world.serve();
-            })
-        };
+    explore(None, || {
+        let world = world();
+        let mut posted = send(world, 1);
+        let target = thread::spawn(move || {
+            let _served = world.serve(TARGET);
+        });
         // A thread of its own, after the target's: loom tries first what it would not come to by reordering loads.
-        let initiator = {
-            let world = world.clone();
-            thread::spawn(move || {
-                if world.succeeded() {
-                    assert!(world.flushed(1), "success means flushed");
-                }
-            })
-        };
+        let initiator = thread::spawn(move || {
+            if posted.look() {
+                assert!(world.flushed(TARGET, 1), "success means flushed");
+            }
+            posted
+        });
         target.join().unwrap();
-        initiator.join().unwrap();
-        assert!(world.succeeded() && world.flushed(1));
+        let mut posted = initiator.join().unwrap();
+        assert!(posted.look() && world.flushed(TARGET, 1));
     });
 }
 
 /// A responder is interrupted and its handler responds too (I11): no entry is completed by one who does not own it.
 #[test]
 fn nested_responders() {
-    loom::model(|| {
-        let world = World::new();
-        world.send(1);
-        let outer = {
-            let world = world.clone();
-            thread::spawn(move || {
-                let _served = world.serve();
-            })
+    explore(None, || {
+        let world = world();
+        let mut posted = send(world, 1);
+        let serve = move || {
+            let _served = world.serve(TARGET);
         };
-        let nested = {
-            let world = world.clone();
-            thread::spawn(move || {
-                let _served = world.serve();
-            })
-        };
-        let second = world.succeeds_soon();
+        let outer = thread::spawn(serve);
+        let nested = thread::spawn(serve);
+        let second = succeeds_soon(&mut posted);
         if second {
-            assert!(world.flushed(1), "a nested responder lost a flush");
-            world.send(2);
+            assert!(world.flushed(TARGET, 1), "a nested responder lost a flush");
+            drop(posted);
+            posted = send(world, 2);
         }
         outer.join().unwrap();
         nested.join().unwrap();
-        if world.succeeded() {
+        if posted.look() {
             assert!(
-                world.flushed(1 + usize::from(second)),
+                world.flushed(TARGET, 1 + u16::from(second)),
                 "a nested responder lost a flush"
             );
         }
     });
+}
+
+/// A handler takes its CPU offline and online again, as a stop of all CPUs does, while the code it interrupted carries out an
+/// entry. The entry is ended on the way up, and its slot serves another flush when that code goes on.
+#[test]
+fn offline_and_online_inside_a_responder() {
+    static ARMED_AGAIN: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let world = World::new(1);
+        let target = world.bring_online(TARGET);
+        let mut posted = send(world, 1);
+        world.interrupt(TARGET, move || {
+            // SAFETY: nothing here uses a translation.
+            unsafe { target.take_offline(&pinned(TARGET), world.tlb) }.unwrap();
+            let again = SoftwareCpu::bring_online(world.domain, &pinned(TARGET), world.tlb);
+            core::mem::forget(again.unwrap());
+        });
+        let interrupted = thread::spawn(move || {
+            let _served = world.serve(TARGET);
+        });
+        let second = succeeds_soon(&mut posted);
+        if second {
+            drop(posted);
+            posted = send(world, 2);
+            ARMED_AGAIN.store(true, Ordering::Relaxed);
+        }
+        interrupted.join().unwrap();
+        if posted.look() && second {
+            assert!(
+                world.flushed(TARGET, 2),
+                "an entry was finished by its former responder"
+            );
+        }
+    });
+    assert!(
+        ARMED_AGAIN.load(Ordering::Relaxed),
+        "never was the slot armed again"
+    );
 }

@@ -9,11 +9,14 @@
 
 mod models;
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
-use models::{World, explore};
+use models::{World, explore, keep, request};
+use rar_payload::{Pcid, Request, TableOwner};
+use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
+use rar_shootdown::AllOnline;
 
 /// Store, fence, then look; publish, fence, then flush: one of the two sees the other.
 #[test]
@@ -88,4 +91,77 @@ fn entering_and_leaving_idle_while_targeted() {
             "a CPU left idle with a stale translation"
         );
     });
+}
+
+/// A CPU enters and leaves a guest while page tables are freed: it is never skipped for those.
+#[test]
+fn freed_tables_versus_a_guest() {
+    static IN_GUEST: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let world = World::new(1, 2);
+        let in_guest = keep(AtomicBool::new(false));
+        let guest = thread::spawn(move || {
+            // SAFETY: the thread uses no translation until it has left the guest.
+            unsafe { world.domain().enter_guest(&pinned(1)) }.unwrap();
+            in_guest.store(true, Ordering::Relaxed);
+            let left = world.domain().leave_lazy(&pinned(1), world.tlbs());
+            in_guest.store(false, Ordering::Relaxed);
+            assert!(left.was_in_guest);
+        });
+        let initiator = thread::spawn(move || {
+            let table = Request::TablesFreed(TableOwner::AddressSpace(Pcid::new(1).unwrap()));
+            world.store(1, 1);
+            if in_guest.load(Ordering::Relaxed) {
+                IN_GUEST.store(true, Ordering::Relaxed);
+            }
+            world
+                .shootdown
+                .flush(&pinned(0), &[table], &AllOnline)
+                .unwrap();
+            assert_eq!(
+                world.tlbs().cached(1, 1),
+                1,
+                "a CPU in a guest kept a freed table"
+            );
+        });
+        guest.join().unwrap();
+        initiator.join().unwrap();
+    });
+    assert!(
+        IN_GUEST.load(Ordering::Relaxed),
+        "never was the CPU in a guest"
+    );
+}
+
+/// A CPU that hears nothing is declared dead while a flush waits for it, or is about to arm it: the flush ends.
+#[test]
+fn declared_dead_while_targeted() {
+    static WAS_TARGET: AtomicBool = AtomicBool::new(false);
+    explore(2, || {
+        let world = World::new(1, 2);
+        let machine = world.machine();
+        machine.hears_signals.store(false, Ordering::Relaxed);
+        machine.hears_interrupts.store(false, Ordering::Relaxed);
+        let kernel = thread::spawn(move || {
+            // SAFETY: no thread plays the CPU any more.
+            unsafe { world.domain().declare_dead(CpuId::new(1)) };
+        });
+        let cpu = pinned(0);
+        let pending = world.shootdown.start(&cpu, &[request(1)], &AllOnline, ());
+        if machine.signalled.load(Ordering::Relaxed) {
+            WAS_TARGET.store(true, Ordering::Relaxed);
+        }
+        let late = pending.wait(&cpu).err();
+        kernel.join().unwrap();
+        if let Some(late) = late {
+            let ended = late.pending.wait(&cpu).is_ok();
+            assert!(ended, "a flush waits for a dead CPU");
+        }
+        let next = world.shootdown.flush(&cpu, &[request(1)], &AllOnline);
+        assert!(next.is_ok(), "a flush waits for a dead CPU");
+    });
+    assert!(
+        WAS_TARGET.load(Ordering::Relaxed),
+        "never was the dead CPU a target"
+    );
 }

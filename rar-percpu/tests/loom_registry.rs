@@ -1,0 +1,149 @@
+//! Which CPU has which number, APIC id and memory, and who drives it.
+#![cfg(rar_loom)]
+#![expect(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "models play the kernel and the hardware"
+)]
+
+mod models;
+#[path = "models/unit.rs"]
+mod unit;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use loom::sync::atomic::fence;
+use loom::thread;
+use models::{World, explore, keep};
+use rar_percpu::fake::pinned;
+use rar_percpu::{ApicId, CpuId, PerCpu, SoftwareCpu};
+use rar_regs::FakeCpu;
+
+/// Two CPUs ask for one APIC id at once, with no critical section: publish, fence, then look. At most one gets it.
+#[test]
+fn two_cpus_ask_for_one_apic_id() {
+    static ONE_GOT_IT: AtomicBool = AtomicBool::new(false);
+    static BOTH_GAVE_UP: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let world = World::new(1);
+        let register = move |cpu| {
+            let memory = keep(PerCpu::new());
+            let registered = world
+                .domain
+                .register(CpuId::new(cpu), ApicId::new(7), memory);
+            registered.is_ok()
+        };
+        let other = thread::spawn(move || register(1));
+        let mine = register(0);
+        let other = other.join().unwrap();
+        assert!(!(mine && other), "two CPUs have one APIC id");
+        let reached = if mine || other {
+            &ONE_GOT_IT
+        } else {
+            &BOTH_GAVE_UP
+        };
+        reached.store(true, Ordering::Relaxed);
+    });
+    assert!(
+        ONE_GOT_IT.load(Ordering::Relaxed) && BOTH_GAVE_UP.load(Ordering::Relaxed),
+        "never did both ask at once"
+    );
+}
+
+/// A CPU is declared dead and its number is used again, while the value that drove the dead one is dropped and a third asks
+/// for the right to drive the CPU: one value has it.
+#[test]
+fn a_dead_cpus_value_gives_nothing_back() {
+    static DROPPED_MEANWHILE: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let world = World::new(1);
+        let cpu = CpuId::new(0);
+        let memory = keep(PerCpu::new());
+        let register = move || world.domain.register(cpu, ApicId::new(0), memory);
+        register().unwrap();
+        let former = SoftwareCpu::bring_online(world.domain, &pinned(0), world.tlb).unwrap();
+        // SAFETY: the CPU executes nothing: no thread plays it.
+        unsafe { world.domain.declare_dead(cpu) };
+        register().unwrap();
+        let is_dropped = keep(AtomicBool::new(false));
+        let ask = move || {
+            let before = is_dropped.load(Ordering::Relaxed);
+            let driver = SoftwareCpu::bring_online(world.domain, &pinned(0), world.tlb);
+            if !before && is_dropped.load(Ordering::Relaxed) {
+                DROPPED_MEANWHILE.store(true, Ordering::Relaxed);
+            }
+            driver.is_ok()
+        };
+        let successor = thread::spawn(ask);
+        let another = thread::spawn(ask);
+        let dropped = thread::spawn(move || {
+            drop(former);
+            is_dropped.store(true, Ordering::Relaxed);
+        });
+        let drivers = [successor.join().unwrap(), another.join().unwrap()];
+        dropped.join().unwrap();
+        assert_eq!(
+            drivers.map(u32::from).iter().sum::<u32>(),
+            1,
+            "two values drive one CPU"
+        );
+    });
+    assert!(
+        DROPPED_MEANWHILE.load(Ordering::Relaxed),
+        "never was the value dropped while another was made"
+    );
+}
+
+/// A CPU is declared dead and its memory serves the next one, which has a unit, while an initiator that saw the dead one arms
+/// it and goes on to its next flush: what came late is no entry of the new CPU's.
+#[test]
+fn memory_used_again_versus_a_late_arm() {
+    static WAS_LATE: AtomicBool = AtomicBool::new(false);
+    let registers = keep(FakeCpu::with_rar(1));
+    explore(2, move || {
+        let world = World::new(1);
+        let (domain, number) = (world.domain, CpuId::new(0));
+        let memory = keep(PerCpu::new());
+        domain.register(number, ApicId::new(0), memory).unwrap();
+        let dead = SoftwareCpu::bring_online(domain, &pinned(0), world.tlb);
+        core::mem::forget(dead.unwrap());
+        let is_dead = keep(AtomicBool::new(false));
+        let successor = thread::spawn(move || {
+            // SAFETY: no thread plays the CPU until it comes up again.
+            unsafe { domain.declare_dead(number) };
+            is_dead.store(true, Ordering::Relaxed);
+            let number = CpuId::new(NEXT);
+            domain.register(number, ApicId::new(7), memory).unwrap();
+            unit::bring_online(world, number, registers);
+            unit::scan(world, memory, number);
+        });
+        let initiator = thread::spawn(move || {
+            let before = is_dead.load(Ordering::Relaxed);
+            let mut first = world.post(1, 1, &[0]).unwrap();
+            if !before && is_dead.load(Ordering::Relaxed) {
+                WAS_LATE.store(true, Ordering::Relaxed);
+            }
+            // The signal: a write to the interrupt command register comes after all stores.
+            fence(Ordering::SeqCst);
+            first.look();
+            drop(first);
+            let _since = domain.begin_flush();
+            let next = CpuId::new(NEXT);
+            let is_next = domain.cpu(next)?.apic_id() == Some(ApicId::new(7));
+            if !is_next || !domain.is_online(next) {
+                return None;
+            }
+            let mut second = world.post(1, 2, &[NEXT])?;
+            if second.look() {
+                assert!(world.flushed(NEXT, 2), "a late entry lost a flush");
+            }
+            Some(second)
+        });
+        successor.join().unwrap();
+        core::mem::forget(initiator.join().unwrap());
+    });
+    assert!(WAS_LATE.load(Ordering::Relaxed), "never was an entry late");
+}
+
+const NEXT: u32 = 1;

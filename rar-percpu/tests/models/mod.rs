@@ -1,0 +1,133 @@
+//! What the models share: a domain whose CPUs answer in software, and TLBs that remember what was flushed.
+#![expect(dead_code, reason = "each file of models uses a part")]
+
+use core::sync::atomic::AtomicBool;
+use std::sync::Mutex;
+
+use loom::model::Builder;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use rar_payload::{InvpcidScope, Operation, Pcid};
+use rar_percpu::fake::pinned;
+use rar_percpu::{
+    ApicId, CpuId, CpuSet, Domain, LocalTlb, PerCpu, PinnedCpu, Posted, Served, SoftwareCpu,
+    Unsupported,
+};
+
+/// The largest number of CPUs.
+pub(crate) const CPUS: usize = 4;
+
+/// The PCID that no TLB here can flush.
+pub(crate) const REFUSED: u16 = 9;
+
+/// How many spaces have a page.
+pub(crate) const SPACES: usize = 2;
+
+/// Which PCIDs each CPU has flushed, and which entries of page tables it uses.
+#[derive(Default)]
+pub(crate) struct Tlb {
+    /// The entry of each space's page: zero, then one.
+    pub(crate) tables: [AtomicU64; SPACES],
+    /// Not of loom: what a CPU caches orders nothing.
+    cached: [[AtomicBool; SPACES]; CPUS],
+    flushed: [AtomicU64; CPUS],
+    /// What each CPU's next flush is interrupted by.
+    interrupt: [Mutex<Option<Handler>>; CPUS],
+}
+
+type Handler = Box<dyn FnOnce() + Send>;
+
+// SAFETY: a flush here is an update of its flag.
+unsafe impl LocalTlb for Tlb {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        let Operation::Invpcid(InvpcidScope::Context { pcid }) = operation else {
+            return Err(Unsupported);
+        };
+        if pcid.get() == REFUSED {
+            return Err(Unsupported);
+        }
+        self.flushed[cpu.id().index()].fetch_or(1 << pcid.get(), Ordering::Relaxed);
+        let handler = self.interrupt[cpu.id().index()].lock().unwrap().take();
+        if let Some(handler) = handler {
+            handler();
+        }
+        Ok(())
+    }
+
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        for (table, cached) in self.tables.iter().zip(&self.cached[cpu.id().index()]) {
+            // One CPU reads nothing older than before.
+            cached.fetch_or(table.load(Ordering::Relaxed) != 0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Everything of one exploration.
+#[derive(Clone, Copy)]
+pub(crate) struct World {
+    pub(crate) domain: &'static Domain<1>,
+    pub(crate) tlb: &'static Tlb,
+}
+
+pub(crate) fn keep<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+impl World {
+    /// A table of that many slots, and no CPU.
+    pub(crate) fn new(slots: u8) -> Self {
+        let domain: &Domain<1> = keep(Domain::new());
+        domain.limit_entries(slots);
+        Self {
+            domain,
+            tlb: keep(Tlb::default()),
+        }
+    }
+
+    /// Brings a CPU online that answers in software.
+    pub(crate) fn bring_online(self, cpu: u32) -> SoftwareCpu<'static, 1> {
+        let memory = keep(PerCpu::new());
+        self.domain
+            .register(CpuId::new(cpu), ApicId::new(cpu), memory)
+            .unwrap();
+        SoftwareCpu::bring_online(self.domain, &pinned(cpu), self.tlb).unwrap()
+    }
+
+    /// Posts the flush of a PCID; `None` without a slot.
+    pub(crate) fn post(self, me: u32, pcid: u16, targets: &[u32]) -> Option<Posted<'static, 1>> {
+        let operation = Operation::Invpcid(InvpcidScope::Context {
+            pcid: Pcid::new(pcid).unwrap(),
+        });
+        let targets = CpuSet::of(targets.iter().copied().map(CpuId::new)).unwrap();
+        let claimed = self.domain.claim(&pinned(me), 1)?;
+        Some(claimed.post(&[operation], &targets).unwrap())
+    }
+
+    pub(crate) fn serve(self, cpu: u32) -> Served {
+        self.domain.serve(&pinned(cpu), self.tlb)
+    }
+
+    /// Whether the CPU has flushed the PCID.
+    pub(crate) fn flushed(self, cpu: u32, pcid: u16) -> bool {
+        self.tlb.flushed[cpu as usize].load(Ordering::Relaxed) & 1 << pcid != 0
+    }
+
+    /// Whether the CPU uses the newest entry of the space.
+    pub(crate) fn cached(self, cpu: u32, space: usize) -> bool {
+        self.tlb.cached[cpu as usize][space].load(Ordering::Relaxed)
+    }
+
+    /// What the CPU's next flush is interrupted by.
+    pub(crate) fn interrupt(self, cpu: u32, handler: impl FnOnce() + Send + 'static) {
+        *self.tlb.interrupt[cpu as usize].lock().unwrap() = Some(Box::new(handler));
+    }
+}
+
+/// Explores every interleaving, or those with so many preemptions where all of them would take minutes.
+pub(crate) fn explore(
+    preemptions: impl Into<Option<usize>>,
+    model: impl Fn() + Sync + Send + 'static,
+) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
+    builder.check(model);
+}

@@ -1,0 +1,113 @@
+//! A CPU whose unit fell silent: armed no more, and armed again, while initiators arm it (I1, I16).
+#![cfg(rar_loom)]
+#![expect(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "models play the kernel and the hardware"
+)]
+
+mod models;
+#[path = "models/unit.rs"]
+mod unit;
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use loom::thread;
+use models::{World, explore, request};
+use rar_percpu::CpuId;
+use rar_percpu::fake::pinned;
+use rar_shootdown::AllOnline;
+
+/// A CPU is demoted and promoted while an initiator flushes it: it is flushed by its entry or by generation. It is promoted
+/// only after its unit has answered what it was asked before.
+#[test]
+fn demotion_and_promotion_versus_an_initiator() {
+    static PROMOTED: AtomicBool = AtomicBool::new(false);
+    static BY_GENERATION: AtomicBool = AtomicBool::new(false);
+    let registers = unit::registers();
+    explore(2, move || {
+        let world = World::new(2, 1);
+        core::mem::forget(unit::bring_online(world, 1, registers));
+        world
+            .machine()
+            .hears_signals
+            .store(false, Ordering::Relaxed);
+        // What the silent unit has not answered.
+        let cpu = pinned(0);
+        let unanswered = world.shootdown.start(&cpu, &[request(3)], &AllOnline, ());
+        assert!(world.domain().demote(CpuId::new(1)));
+        let hardware = thread::spawn(move || unit::scan(world, 1));
+        let target = thread::spawn(move || {
+            if world.shootdown.serve(&pinned(1)).promoted {
+                PROMOTED.store(true, Ordering::Relaxed);
+                assert!(
+                    unanswered.is_done(),
+                    "a CPU was promoted with an entry open"
+                );
+            }
+            unanswered
+        });
+        let initiator = thread::spawn(move || {
+            world.store(1, 1);
+            world.flush(0, 1);
+            assert_eq!(
+                world.tlbs().cached(1, 1),
+                1,
+                "a demoted CPU was not flushed"
+            );
+            if world.shootdown.statistics().by_generation > 0 {
+                BY_GENERATION.store(true, Ordering::Relaxed);
+            }
+        });
+        hardware.join().unwrap();
+        core::mem::forget(target.join().unwrap());
+        initiator.join().unwrap();
+    });
+    assert!(
+        PROMOTED.load(Ordering::Relaxed) && BY_GENERATION.load(Ordering::Relaxed),
+        "never was the CPU promoted"
+    );
+}
+
+/// A unit is programmed anew, and what is open in its vector answered by one flush, while an initiator that saw the CPU before
+/// its demotion arms it. An entry that comes after the flush is not answered by it.
+#[test]
+fn verify_versus_a_late_arm() {
+    static RESTORED: AtomicBool = AtomicBool::new(false);
+    let registers = unit::registers();
+    explore(2, move || {
+        let world = World::new(1, 1);
+        let target = unit::bring_online(world, 1, registers);
+        let machine = world.machine();
+        machine.hears_signals.store(false, Ordering::Relaxed);
+        let verifying = thread::spawn(move || {
+            world.domain().demote(CpuId::new(1));
+            target.verify(&pinned(1), world.tlbs()).unwrap();
+            core::mem::forget(target);
+        });
+        let initiator = thread::spawn(move || {
+            world.store(1, 1);
+            let cpu = pinned(0);
+            let pending = world.shootdown.start(&cpu, &[request(1)], &AllOnline, ());
+            let by_entry = machine.signalled.load(Ordering::Relaxed);
+            // Lets the other run on, which loom does not try before every load.
+            thread::yield_now();
+            if by_entry && pending.is_done() {
+                RESTORED.store(true, Ordering::Relaxed);
+            }
+            pending.wait(&cpu).unwrap();
+            assert_eq!(
+                world.tlbs().cached(1, 1),
+                1,
+                "a late entry was answered by a flush before it"
+            );
+        });
+        verifying.join().unwrap();
+        initiator.join().unwrap();
+    });
+    assert!(
+        RESTORED.load(Ordering::Relaxed),
+        "never was an entry answered by the flush"
+    );
+}
