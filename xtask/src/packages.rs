@@ -82,10 +82,14 @@ pub(crate) fn tests(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
 fn unpacked(workspace: &Workspace, shell: Shell) -> Result<PathBuf> {
     let above = workspace.target.join("packages");
     // In one call, since they need each other; of a changed checkout, too.
-    cargo(&workspace.root, &above, "package")?
+    let pack = cargo(&workspace.root, &above, "package")?
         .args(["--no-verify", "--allow-dirty"])
-        .args(LIBRARIES.iter().flat_map(|name| ["--package", name]))
-        .require(shell)?;
+        .args(LIBRARIES.iter().flat_map(|name| ["--package", name]));
+    // The index of the registry is asked only if what is on this machine is not enough.
+    let offline = pack.clone().arg("--offline").capture(shell)?;
+    if !offline.status.success() {
+        pack.require(shell)?;
+    }
     let root = above.join("unpacked");
     let mut manifest =
         format!("[workspace]\nresolver = \"3\"\nmembers = {LIBRARIES:?}\n\n{PROFILE}\n");
