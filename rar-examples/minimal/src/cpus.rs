@@ -21,7 +21,7 @@ static ONLINE: [SpinLock<Option<Online>>; 64] = [const { SpinLock::new(None) }; 
 static SUPPORT: Once<Option<RarSupport>> = Once::new();
 
 /// Looks for RAR, and says why software will have to do if there is none.
-pub fn detect() -> Result<u8, SupportError> {
+pub(crate) fn detect() -> Result<u8, SupportError> {
     // SAFETY: 1. Ring 0. 2. The proof is used on this machine only.
     let cpu = unsafe { NativeCpu::new() };
     let support = Detection::new().minimum_entries(8).detect(&cpu);
@@ -30,7 +30,7 @@ pub fn detect() -> Result<u8, SupportError> {
 }
 
 /// Brings the CPU online that runs it.
-pub fn bring_online(shootdown: &'static KernelShootdown) -> Result<(), LifeCycleError> {
+pub(crate) fn bring_online(shootdown: &'static KernelShootdown) -> Result<(), LifeCycleError> {
     let pinned = Pinned::new();
     let cpu = pinned.cpu();
     let (Some(memory), Some(place)) = (MEMORY.get(cpu.id().index()), ONLINE.get(cpu.id().index()))

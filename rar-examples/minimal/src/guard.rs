@@ -4,14 +4,14 @@ use rar_kernel::irq;
 use rar_shootdown::rar_percpu::{CpuGuard, CpuId, PinnedCpu};
 
 /// Interrupts are disabled while it lives, so the code stays on its CPU.
-pub struct Pinned {
+pub(crate) struct Pinned {
     _disabled: irq::Disabled,
     cpu: CpuId,
 }
 
 impl Pinned {
     /// Disables interrupts.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let disabled = irq::Disabled::new();
         Self {
             _disabled: disabled,
@@ -20,7 +20,7 @@ impl Pinned {
     }
 
     /// Returns the proof that the code runs on this CPU.
-    pub fn cpu(&self) -> PinnedCpu<'_> {
+    pub(crate) fn cpu(&self) -> PinnedCpu<'_> {
         PinnedCpu::from_guard(self)
     }
 }

@@ -1,6 +1,10 @@
 //! The smallest kernel that flushes: one page, two CPUs, one flush.
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "an address has 64 bits, and so has a usize here"
+)]
 
 mod cpus;
 mod guard;
@@ -57,7 +61,7 @@ fn run() -> Result<(), &'static str> {
         _ => {}
     });
     wait_for(5)?;
-    let [before, stale, after] = [0, 1, 2].map(|step| READ[step].load(Ordering::Acquire));
+    let [before, stale, after] = READ.each_ref().map(|read| read.load(Ordering::Acquire));
     println!("CPU 1 read {before:#x}, stale before the flush {stale:#x}, new after it {after:#x}");
     let statistics = shootdown::get().ok_or("no orchestrator")?.statistics();
     match (before, stale, after) {
@@ -99,14 +103,14 @@ fn read_three_times() {
     if space.enter(&Pinned::new().cpu()).is_err() {
         return;
     }
-    for step in 0..3 {
+    for (step, read) in (0..).zip(&READ) {
         if step > 0 && wait_for(2 * step).is_err() {
             break;
         }
         let page = core::ptr::with_exposed_provenance::<u64>(PAGE as usize);
         // SAFETY: the page is mapped in this space, which this CPU is in.
         let value = unsafe { page.read_volatile() };
-        READ[step as usize].store(value, Ordering::Release);
+        read.store(value, Ordering::Release);
         STEP.store(2 * step + 1, Ordering::Release);
     }
     space.leave(&Pinned::new().cpu());

@@ -11,7 +11,7 @@ use rar_shootdown::{NmiHandler, Policy, Shootdown, TscClock, X86Machine};
 use crate::guard::Pinned;
 
 /// Room for 64 CPUs: one word of a CPU set.
-pub type KernelShootdown = Shootdown<X86Machine, 1>;
+pub(crate) type KernelShootdown = Shootdown<X86Machine, 1>;
 
 static SHOOTDOWN: Once<KernelShootdown> = Once::new();
 
@@ -19,12 +19,12 @@ static SHOOTDOWN: Once<KernelShootdown> = Once::new();
 const VECTOR: u8 = 0xE8;
 
 /// Returns the orchestrator.
-pub fn get() -> Option<&'static KernelShootdown> {
+pub(crate) fn get() -> Option<&'static KernelShootdown> {
     SHOOTDOWN.get()
 }
 
 /// Makes the orchestrator, once, on the boot CPU, after the clock was calibrated and before any CPU comes online.
-pub fn start() -> Result<(), &'static str> {
+pub(crate) fn start() -> Result<(), &'static str> {
     let khz = NonZero::new(clock::ticks_per_millisecond()).ok_or("the TSC has no frequency")?;
     let clock = TscClock::from_khz(khz);
     // SAFETY: 1. This kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. No handler changes CR3 or CR4.
@@ -44,7 +44,7 @@ pub fn start() -> Result<(), &'static str> {
 }
 
 /// What every spin of this kernel calls, and the handler of [`VECTOR`].
-pub fn serve() {
+pub(crate) fn serve() {
     if let Some(shootdown) = get() {
         shootdown.serve(&Pinned::new().cpu());
     }

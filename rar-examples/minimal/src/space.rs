@@ -11,18 +11,18 @@ use rar_shootdown::{Pending, X86Machine};
 use crate::shootdown::KernelShootdown;
 
 /// An address space, and the CPUs that may cache its translations.
-pub struct Space {
+pub(crate) struct Space {
     tables: AddressSpace,
     cpus: AtomicCpuSet<1>,
 }
 
 /// A frame of memory. Whoever has it may free it.
 #[derive(Debug)]
-pub struct Frame(u64);
+pub(crate) struct Frame(u64);
 
 impl Frame {
     /// Takes a frame and writes a number to its start.
-    pub fn with(number: u64) -> Option<Self> {
+    pub(crate) fn with(number: u64) -> Option<Self> {
         let frame = frames::take(1, 4096)?;
         let word = core::ptr::with_exposed_provenance_mut::<u64>(frame as usize);
         // SAFETY: the frame is mapped one to one, and nobody else's.
@@ -31,14 +31,14 @@ impl Frame {
     }
 
     /// Gives the frame back. This kernel only counts; another would have to be sure that no CPU reaches it any more.
-    pub fn free(self) -> u64 {
+    pub(crate) fn free(self) -> u64 {
         self.0
     }
 }
 
 impl Space {
     /// Makes a space that shares the kernel's own half.
-    pub fn new() -> Result<Self, MapError> {
+    pub(crate) fn new() -> Result<Self, MapError> {
         let tables = AddressSpace::sharing_kernel()?;
         Ok(Self {
             tables,
@@ -47,7 +47,7 @@ impl Space {
     }
 
     /// Switches this CPU to the space: into the set, full fence, then CR3.
-    pub fn enter(&self, cpu: &PinnedCpu<'_>) -> Result<(), CpuOutOfRange> {
+    pub(crate) fn enter(&self, cpu: &PinnedCpu<'_>) -> Result<(), CpuOutOfRange> {
         self.cpus.insert(cpu.id())?;
         fence(Ordering::SeqCst);
         self.tables.enter();
@@ -55,7 +55,7 @@ impl Space {
     }
 
     /// Switches this CPU away: CR3 first, then out of the set.
-    pub fn leave(&self, cpu: &PinnedCpu<'_>) {
+    pub(crate) fn leave(&self, cpu: &PinnedCpu<'_>) {
         paging::enter_kernel_space();
         // SAFETY: 1. PCIDs are off here, so the load of CR3 has flushed what was cached of the space; nothing in it is global.
         // 2. The CPU caches it again only after `enter`.
@@ -63,7 +63,7 @@ impl Space {
     }
 
     /// Maps a page to a frame, and returns the frame that it led to. Others may still use that one until a flush has ended.
-    pub fn map(&self, address: u64, frame: Frame) -> Result<Option<Unmapped>, MapError> {
+    pub(crate) fn map(&self, address: u64, frame: Frame) -> Result<Option<Unmapped>, MapError> {
         let entry = self.tables.entry(address, PageSize::Size4K)?;
         let old = entry.swap(paging::leaf(frame.0, true, false, false), Ordering::AcqRel);
         Ok((old & 1 != 0).then_some(Unmapped {
@@ -73,7 +73,7 @@ impl Space {
     }
 
     /// Starts the flush of a page that was unmapped. The flush owns the frame: it comes back only when no CPU can reach it.
-    pub fn flush<'s>(
+    pub(crate) fn flush<'s>(
         &self,
         shootdown: &'s KernelShootdown,
         cpu: &PinnedCpu<'_>,
@@ -90,7 +90,7 @@ impl Space {
 }
 
 /// A frame that some CPU may still reach by a stale translation.
-pub struct Unmapped {
+pub(crate) struct Unmapped {
     address: u64,
     frame: Frame,
 }
