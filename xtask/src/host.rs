@@ -24,6 +24,7 @@ pub(crate) fn tests(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
     for args in [
         &["--workspace"][..],
         &["--package", "rar-payload", "--features", "unverified"],
+        &["--package", "rar-regs", "--features", "critical-section"],
         &defmt,
     ] {
         let captured = cargo(&workspace.root, &workspace.target, "test")?

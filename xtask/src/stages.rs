@@ -310,7 +310,8 @@ impl Context {
             .collect();
         let defmt = [libraries.as_slice(), &["--features", "defmt"]].concat();
         let unverified = ["--package", "rar-payload", "--features", "unverified,defmt"];
-        for args in [&["--workspace"][..], &defmt, &unverified] {
+        let critical = ["--package", "rar-regs", "--features", "critical-section"];
+        for args in [&["--workspace"][..], &defmt, &unverified, &critical] {
             cargo(&self.workspace.root, &self.workspace.target, "clippy")?
                 .args(args.iter().copied())
                 .args(["--all-targets", "--", "-D", "warnings"])
