@@ -2,6 +2,7 @@
 #![expect(clippy::panic, reason = "a test ends at the first surprise")]
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use rar_model::{Defect, Knobs};
 use rar_sim::history::{
@@ -14,6 +15,7 @@ fn campaign(episode: Episode, seed: u64, steps: u64) -> Result<Summary, Box<(Fin
         episode,
         seed,
         steps,
+        shrink: Duration::from_secs(20),
     };
     campaign.run(&mut |_| {})
 }
@@ -100,7 +102,7 @@ fn a_broken_unit_is_found_cut_down_and_found_again() {
     };
     for &defect in defects {
         let episode = broken(defect);
-        let Err(failed) = campaign(episode.clone(), 1, 1_000_000) else {
+        let Err(failed) = campaign(episode.clone(), 3, 1_000_000) else {
             panic!("{defect} is not found")
         };
         let (finding, _) = *failed;
@@ -206,7 +208,11 @@ fn there_may_be_1024_cpus() {
 
 #[test]
 fn a_campaign_does_everything() {
-    let summary = passes(Episode::new(4), 300_000);
+    let mixed = Episode {
+        mixed: true,
+        ..Episode::new(4)
+    };
+    let summary = passes(mixed, 300_000);
     assert!(
         summary.kinds.iter().all(|done| *done > 0),
         "{:?}",
