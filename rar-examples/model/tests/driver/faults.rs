@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use rar_model::{ACKED, Faults, Knobs, PageSize, PhysicalMemory};
 use rar_percpu::PerCpu;
 use rar_percpu::fake::pinned;
-use rar_shootdown::{Policy, Statistics};
 
 use crate::driver_machine::{COUNTED, Config, PER_CPU, Rig, Service, run, run_in_trouble};
-use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages};
+use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
 const BROKEN: usize = 2;
@@ -27,7 +26,7 @@ fn prepare<const TLB: usize>(rig: &Rig<'_, TLB>, broken: Knobs) {
 
 fn byte<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: usize, slot: u64) -> u8 {
     let vector = PER_CPU + (cpu * size_of::<PerCpu>()) as u64;
-    rig.board.memory.load_u8(vector + slot)
+    rig.board.memory().load_u8(vector + slot)
 }
 
 /// CPU 2 is flushed by generation, so wholly; the others by their units, so exactly.
@@ -52,11 +51,10 @@ fn a_refusal_falls_back_to_a_full_flush_and_the_slot_is_free_again() {
                 .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
                 .unwrap();
             assert_all_flushed(rig);
-            rig.assert_statistics(Statistics {
-                fallbacks: 1,
-                failures: 1,
-                ..Statistics::default()
-            });
+            rig.assert_statistics(statistics(|expected| {
+                expected.fallbacks = 1;
+                expected.failures = 1;
+            }));
         });
     }
 }
@@ -74,13 +72,12 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
                 .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
                 .unwrap();
             assert_all_flushed(rig);
-            let mut expected = Statistics {
-                fallbacks: 1,
-                quarantined: 1,
-                ..Statistics::default()
-            };
+            let mut expected = statistics(|expected| {
+                expected.fallbacks = 1;
+                expected.quarantined = 1;
+            });
             rig.assert_statistics(expected);
-            assert_eq!(rig.shootdown.reclaim_slots(), 0);
+            assert_eq!(rig.reclaim_slots(), 0);
 
             // Slot 0 is lost: the next flush takes another one, and its signal wakes the unit for both.
             rig.board.set_knobs(BROKEN, knobs);
@@ -90,7 +87,7 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
                 .unwrap();
             assert!((0..4).all(|cpu| rig.board.stale(cpu).is_empty()));
             rig.assert_statistics(expected);
-            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            assert_eq!(rig.reclaim_slots(), 1);
             expected.quarantined = 0;
             rig.assert_statistics(expected);
         });
@@ -130,16 +127,15 @@ fn an_answer_after_the_bound_gives_the_slot_back() {
                 .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
                 .unwrap();
             assert_all_flushed(rig);
-            rig.assert_statistics(Statistics {
-                fallbacks: 1,
-                quarantined: 1,
-                ..Statistics::default()
-            });
-            assert_eq!(rig.shootdown.reclaim_slots(), 0);
+            rig.assert_statistics(statistics(|expected| {
+                expected.fallbacks = 1;
+                expected.quarantined = 1;
+            }));
+            assert_eq!(rig.reclaim_slots(), 0);
             for _ in 0..250 {
                 let _served = rig.board.step(BROKEN);
             }
-            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            assert_eq!(rig.reclaim_slots(), 1);
         });
     }
 }
@@ -147,9 +143,10 @@ fn an_answer_after_the_bound_gives_the_slot_back() {
 #[test]
 fn a_lost_signal_is_made_good_by_the_second_one() {
     let config = Config {
-        policy: Policy {
-            resignal: Some(30),
-            ..COUNTED
+        policy: {
+            let mut policy = COUNTED;
+            policy.resignal_after = Some(Duration::from_nanos(30));
+            policy
         },
         ..Config::new(Knobs::SPARING).served(Service::Polled)
     };
@@ -162,13 +159,12 @@ fn a_lost_signal_is_made_good_by_the_second_one() {
         // INIT clears the latch and leaves the registers.
         rig.board.processors[BROKEN].unit.read().unwrap().init();
         assert_eq!(rig.board.stale(BROKEN).len(), 2, "control");
-        pending.wait().unwrap();
+        pending.wait(&pinned(0)).unwrap();
         assert!((0..4).all(|cpu| rig.board.stale(cpu).is_empty()));
         assert_eq!(rig.board.tlbs.contents(BROKEN).len(), 10, "by its unit");
-        rig.assert_statistics(Statistics {
-            resignals: 1,
-            ..Statistics::default()
-        });
+        rig.assert_statistics(statistics(|expected| {
+            expected.resignals = 1;
+        }));
     });
 }
 
@@ -197,7 +193,7 @@ fn acked_is_no_end() {
             "only a spin of the driver counts it down"
         );
         assert_eq!(rig.board.stale(BROKEN).len(), 2, "control");
-        pending.wait().unwrap();
+        pending.wait(&pinned(0)).unwrap();
         assert_eq!(stall.load(Ordering::Acquire), 0, "it went on waiting");
         assert!((0..4).all(|cpu| rig.board.stale(cpu).is_empty()));
         assert_eq!(rig.board.tlbs.contents(BROKEN).len(), 10);

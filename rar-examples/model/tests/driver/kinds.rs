@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use rar_model::{PageSize, Tag, Translation};
 use rar_payload::{Globals, PageRange, Request, TableOwner};
 use rar_percpu::fake::pinned;
+use rar_percpu::{Domain, PinnedCpu};
 
 use crate::driver_machine::{Addressing, Config, PCID, Rig, pcid_of, run};
 use crate::scene::{
@@ -219,24 +220,24 @@ fn a_cluster_takes_one_command_however_many_operations() {
 }
 
 #[test]
-fn a_deferred_cpu_is_spared_and_flushes_on_its_way_back() {
+fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
     run::<48>(
         Config::new(rar_model::Knobs::SPARING),
         |rig: &Rig<'_, 48>, _units| {
             map(rig, 4, PageSize::Size4K);
-            let (domain, lazy) = (rig.board.domain, pinned(2));
-            domain.defer(&lazy);
+            let (domain, lazy) = (rig.board.domain(), pinned(2));
+            enter_lazy(domain, &lazy);
             make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
             rig.shootdown
                 .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
                 .unwrap();
             assert_eq!(rig.board.stale(3), []);
             assert_eq!(rig.board.stale(2).len(), 2, "not disturbed");
-            assert!(domain.resume(&lazy, &rig.board.tlbs));
+            assert!(domain.leave_lazy(&lazy, &rig.board.tlbs).flushed);
             assert_eq!(rig.board.stale(2), []);
 
-            // Freed tables spare nobody.
-            domain.defer(&lazy);
+            // Freed tables skip no CPU.
+            enter_lazy(domain, &lazy);
             make_stale(rig, |held| held.tag() == TAGS[0]);
             let freed = Request::TablesFreed(TableOwner::AddressSpace(pcid(PCID)));
             rig.shootdown
@@ -245,4 +246,12 @@ fn a_deferred_cpu_is_spared_and_flushes_on_its_way_back() {
             assert_eq!(rig.board.stale(2), []);
         },
     );
+}
+
+fn enter_lazy(domain: &Domain<1>, cpu: &PinnedCpu<'_>) {
+    #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_lazy")]
+    // SAFETY: 1. No memory of the host depends on a translation of the board.
+    unsafe {
+        domain.enter_lazy(cpu);
+    }
 }

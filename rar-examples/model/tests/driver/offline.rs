@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use rar_model::{CONTROL, Knobs, PENDING, PageSize, PhysicalMemory, Signals};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Enabled, PerCpu};
-use rar_shootdown::Statistics;
 
-use crate::driver_machine::{Config, PER_CPU, Rig, Service, Unit, enable, run, run_in_trouble};
-use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages};
+use crate::driver_machine::{
+    Config, PER_CPU, Rig, Service, Unit, disable, enable, run, run_in_trouble,
+};
+use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
 const LEAVER: usize = 3;
@@ -42,10 +43,10 @@ fn sleep<'r, const TLB: usize>(
     cpu: usize,
 ) -> Unit<'r, Enabled> {
     let number = pinned(u32::try_from(cpu).unwrap());
-    let detected = unit.disable(&number, &rig.board.tlbs).unwrap();
+    let detected = disable(rig.board, unit, number.id().get()).unwrap();
     rig.board.power_cycle(cpu);
     assert_eq!(registers(rig, cpu), [0; 3]);
-    let configured = detected.configure(&number, &rig.board.memory).unwrap();
+    let configured = detected.configure(&number, rig.board.memory()).unwrap();
     enable(rig.board, configured, cpu, rig.interrupts).unwrap()
 }
 
@@ -91,19 +92,14 @@ fn a_suspended_machine_comes_back_whole() {
 fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
     run::<16>(Config::new(Knobs::DEFAULT), |rig, mut units| {
         map(rig, 4, PageSize::Size4K);
-        let leaver = pinned(3);
-        let detected = units
-            .pop()
-            .unwrap()
-            .disable(&leaver, &rig.board.tlbs)
-            .unwrap();
+        let detected = disable(rig.board, units.pop().unwrap(), 3).unwrap();
         stale_pages(rig);
         let commands = rig.board.commands.load(Ordering::Acquire);
         flush(rig);
         assert_eq!(rig.board.commands.load(Ordering::Acquire), commands + 2);
         assert!((0..3).all(|cpu| rig.board.stale(cpu).is_empty()));
         assert_eq!(rig.board.stale(LEAVER).len(), 2, "nobody flushed it");
-        let configured = detected.configure(&pinned(3), &rig.board.memory).unwrap();
+        let configured = detected.configure(&pinned(3), rig.board.memory()).unwrap();
         let _unit = enable(rig.board, configured, LEAVER, rig.interrupts).unwrap();
         assert_nothing_stale(rig);
     });
@@ -127,12 +123,12 @@ fn a_cpu_that_leaves_while_targeted_holds_nobody_up() {
                     .shootdown
                     .start(&initiator, &[pages(1, 2)], &targets, ());
                 let unit = units.pop().unwrap();
-                let _down = unit.disable(&pinned(3), &rig.board.tlbs).unwrap();
+                let _down = disable(rig.board, unit, 3).unwrap();
                 for cpu in [1, 2] {
                     assert_eq!(rig.board.stale(cpu).len(), 2, "control");
                     let _served = rig.board.step(cpu);
                 }
-                pending.wait().unwrap();
+                pending.wait(&pinned(0)).unwrap();
                 assert_nothing_stale(rig);
                 assert!(
                     rig.board.processors[LEAVER]
@@ -161,7 +157,7 @@ fn a_cpu_that_left_and_came_back_while_targeted_has_flushed() {
                 assert_eq!(rig.board.stale(LEAVER).len(), 2, "control");
                 let unit = units.pop().unwrap();
                 let _back = sleep(rig, unit, LEAVER);
-                pending.wait().unwrap();
+                pending.wait(&pinned(0)).unwrap();
                 assert_eq!(rig.board.stale(LEAVER), []);
             },
         );
@@ -180,26 +176,21 @@ fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
             let pending = rig
                 .shootdown
                 .start(&initiator, &[pages(1, 2)], &targets, ());
-            let detected = units
-                .pop()
-                .unwrap()
-                .disable(&pinned(3), &rig.board.tlbs)
-                .unwrap();
+            let detected = disable(rig.board, units.pop().unwrap(), 3).unwrap();
             let byte = PER_CPU + (LEAVER * size_of::<PerCpu>()) as u64;
-            rig.board.memory.store_u8(byte, PENDING);
+            rig.board.memory().store_u8(byte, PENDING);
             assert_eq!(
                 rig.board.processors[LEAVER].unit.read().unwrap().signal(),
                 rar_model::Signalled::Dropped
             );
-            pending.wait().unwrap();
-            rig.assert_statistics(Statistics {
-                quarantined: 1,
-                ..Statistics::default()
-            });
-            assert_eq!(rig.shootdown.reclaim_slots(), 0);
-            let configured = detected.configure(&pinned(3), &rig.board.memory).unwrap();
+            pending.wait(&pinned(0)).unwrap();
+            rig.assert_statistics(statistics(|expected| {
+                expected.quarantined = 1;
+            }));
+            assert_eq!(rig.reclaim_slots(), 0);
+            let configured = detected.configure(&pinned(3), rig.board.memory()).unwrap();
             let _unit = enable(rig.board, configured, LEAVER, rig.interrupts).unwrap();
-            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            assert_eq!(rig.reclaim_slots(), 1);
             assert_eq!(rig.board.stale(0), []);
             assert_eq!(rig.board.stale(LEAVER), []);
             assert_eq!(rig.board.stale(1).len(), 2, "no target");
@@ -223,17 +214,16 @@ fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
             let unit = units.pop().unwrap();
             let _back = sleep(rig, unit, LEAVER);
             let byte = PER_CPU + (LEAVER * size_of::<PerCpu>()) as u64;
-            rig.board.memory.store_u8(byte, PENDING);
-            pending.wait().unwrap();
+            rig.board.memory().store_u8(byte, PENDING);
+            pending.wait(&pinned(0)).unwrap();
             assert_eq!(rig.board.stale(LEAVER), []);
-            rig.assert_statistics(Statistics {
-                quarantined: 1,
-                ..Statistics::default()
-            });
+            rig.assert_statistics(statistics(|expected| {
+                expected.quarantined = 1;
+            }));
             // The next signal, whoever sends it, ends the entry.
             rig.board.processors[LEAVER].unit.read().unwrap().signal();
             let _served = rig.board.step(LEAVER);
-            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            assert_eq!(rig.reclaim_slots(), 1);
         },
     );
 }
@@ -250,18 +240,17 @@ fn a_signal_dropped_by_a_disabled_unit_falls_back() {
             flush(rig);
             assert_nothing_stale(rig);
             assert_eq!(rig.board.dropped.load(Ordering::Acquire), 1);
-            let mut expected = Statistics {
-                fallbacks: 1,
-                quarantined: 1,
-                ..Statistics::default()
-            };
+            let mut expected = statistics(|expected| {
+                expected.fallbacks = 1;
+                expected.quarantined = 1;
+            });
             rig.assert_statistics(expected);
-            assert_eq!(rig.shootdown.reclaim_slots(), 0);
+            assert_eq!(rig.reclaim_slots(), 0);
 
             // Down and up again heals it.
             let unit = units.pop().unwrap();
             units.push(sleep(rig, unit, LEAVER));
-            assert_eq!(rig.shootdown.reclaim_slots(), 1);
+            assert_eq!(rig.reclaim_slots(), 1);
             expected.quarantined = 0;
             stale_pages(rig);
             flush(rig);

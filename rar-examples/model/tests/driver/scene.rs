@@ -72,6 +72,13 @@ pub(crate) fn pages(first: u64, count: u64) -> Request {
     }
 }
 
+/// What the driver should have counted: nothing but this.
+pub(crate) fn statistics(change: impl FnOnce(&mut Statistics)) -> Statistics {
+    let mut expected = Statistics::default();
+    change(&mut expected);
+    expected
+}
+
 /// A set with these members.
 pub(crate) fn members(cpus: &[u32]) -> AtomicCpuSet<1> {
     let set = AtomicCpuSet::new();
@@ -143,12 +150,10 @@ pub(crate) fn judge<const TLB: usize>(
             "CPU {cpu}: {requests:?}"
         );
     }
+    let mut after = rig.shootdown.statistics();
+    after.collapsed = statistics.collapsed;
     assert_eq!(
-        Statistics {
-            collapsed: statistics.collapsed,
-            ..rig.shootdown.statistics()
-        },
-        statistics,
+        after, statistics,
         "nothing rare but a collapse, which the caller judges"
     );
 }

@@ -8,7 +8,7 @@ use rar_percpu::Enabled;
 use rar_percpu::fake::pinned;
 
 use crate::driver_machine::{
-    Board, Config, PCID, Rig, Service, Unit, enable, frame_of, run, run_in_trouble,
+    Board, Config, PCID, Rig, Service, Unit, disable, enable, frame_of, run, run_in_trouble,
 };
 use crate::scene::{BASE, members, pages, pcid};
 
@@ -183,8 +183,8 @@ fn off_and_on<'r, const TLB: usize>(
     rig: &Rig<'r, TLB>,
     unit: Unit<'r, Enabled>,
 ) -> Unit<'r, Enabled> {
-    let detected = unit.disable(&pinned(3), &rig.board.tlbs).unwrap();
+    let detected = disable(rig.board, unit, 3).unwrap();
     rig.board.power_cycle(3);
-    let configured = detected.configure(&pinned(3), &rig.board.memory).unwrap();
+    let configured = detected.configure(&pinned(3), rig.board.memory()).unwrap();
     enable(rig.board, configured, 3, rig.interrupts).unwrap()
 }

@@ -29,10 +29,10 @@ const RAR: u32 = 0b011 << 8;
 const LOGICAL: u32 = 1 << 11;
 
 impl<const TLB: usize> Board<'_, TLB> {
-    pub(crate) fn send<const WORDS: usize>(&self, targets: &CpuSet<WORDS>) {
+    pub(crate) fn signal(&self, targets: &CpuSet<1>) {
         let ids = targets
             .iter()
-            .map(|target| self.domain.cpu(target).unwrap().apic_id().unwrap());
+            .map(|target| self.domain().cpu(target).unwrap().apic_id().unwrap());
         match self.addressing {
             Addressing::Xapic => ids.for_each(|id| {
                 let icr = XapicIcr::rar(id).unwrap();

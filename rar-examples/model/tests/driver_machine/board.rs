@@ -1,12 +1,13 @@
 //! The machine: processors, TLBs, page tables, memory, and what the driver asks of an operating system.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rar_model::{InterruptFlag, Knobs, RarUnit, Serviced, Signalled, Translation};
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuSet, Domain, PinnedCpu};
-use rar_shootdown::{Machine, Ticks};
+use rar_shootdown::{Instant, Machine, Message, NotSent, Shootdown};
 
 use super::memory::DriverMemory;
 use super::page_tables::PageTables;
@@ -29,11 +30,20 @@ pub(crate) enum Service {
     Threads,
 }
 
+/// The driver that the machine runs.
+#[derive(Debug)]
+struct Driver<'m> {
+    domain: &'m Domain<1>,
+    memory: DriverMemory<'m>,
+}
+
+/// The driver of a board.
+pub(crate) type BoardShootdown<'m, const TLB: usize> = Shootdown<&'m Board<'m, TLB>, 1>;
+
 /// A machine whose CPUs have RAR.
 #[derive(Debug)]
 pub(crate) struct Board<'m, const TLB: usize> {
-    pub(crate) domain: &'m Domain<'m, 1>,
-    pub(crate) memory: DriverMemory<'m>,
+    driver: OnceLock<Driver<'m>>,
     pub(crate) processors: Vec<Processor>,
     pub(crate) tlbs: Tlbs<TLB>,
     pub(crate) tables: PageTables,
@@ -48,16 +58,15 @@ pub(crate) struct Board<'m, const TLB: usize> {
     pub(crate) merged: AtomicU64,
     service: Service,
     clock: AtomicU64,
-    started: Instant,
+    started: std::time::Instant,
     stop: AtomicBool,
 }
 
 impl<'m, const TLB: usize> Board<'m, TLB> {
     /// A machine with one CPU for each member of `knobs`, all off.
-    pub(crate) fn new(domain: &'m Domain<'m, 1>, config: &Config, knobs: &[Knobs]) -> Self {
+    pub(crate) fn new(config: &Config, knobs: &[Knobs]) -> Self {
         Self {
-            domain,
-            memory: DriverMemory::of(domain),
+            driver: OnceLock::new(),
             processors: knobs
                 .iter()
                 .zip(APIC_IDS)
@@ -72,9 +81,23 @@ impl<'m, const TLB: usize> Board<'m, TLB> {
             merged: AtomicU64::new(0),
             service: config.service,
             clock: AtomicU64::new(0),
-            started: Instant::now(),
+            started: std::time::Instant::now(),
             stop: AtomicBool::new(false),
         }
+    }
+
+    /// Runs the driver of this domain from now on.
+    pub(crate) fn attach(&self, domain: &'m Domain<1>) {
+        let memory = DriverMemory::new(domain, self.processors.len());
+        self.driver.set(Driver { domain, memory }).unwrap();
+    }
+
+    pub(crate) fn domain(&self) -> &'m Domain<1> {
+        self.driver.get().unwrap().domain
+    }
+
+    pub(crate) fn memory(&self) -> &DriverMemory<'m> {
+        &self.driver.get().unwrap().memory
     }
 
     pub(crate) fn registers(&self, cpu: usize) -> Registers<'_> {
@@ -91,7 +114,7 @@ impl<'m, const TLB: usize> Board<'m, TLB> {
         };
         let instruction = processor.instruction.lock().unwrap();
         let unit = processor.unit.read().unwrap();
-        let served = unit.service_recorded(flag, &self.memory, &mut tlb, &mut |execution| {
+        let served = unit.service_recorded(flag, self.memory(), &mut tlb, &mut |execution| {
             let mut record = processor.record.lock().unwrap();
             if record.len() < MOST_RECORDS {
                 record.push(execution);
@@ -102,7 +125,7 @@ impl<'m, const TLB: usize> Board<'m, TLB> {
         if flag == InterruptFlag::Set && processor.interrupt.swap(false, Ordering::AcqRel) {
             // The handler of a kernel.
             let _served = self
-                .domain
+                .domain()
                 .serve(&pinned(u32::try_from(cpu).unwrap()), &self.tlbs);
         }
         served
@@ -227,29 +250,38 @@ impl<const TLB: usize> Drop for StopOnDrop<'_, '_, TLB> {
     }
 }
 
-impl<const TLB: usize> Machine for Board<'_, TLB> {
+impl<const TLB: usize> Machine<1> for Board<'_, TLB> {
     type Tlb = Tlbs<TLB>;
 
     fn tlb(&self) -> &Tlbs<TLB> {
         &self.tlbs
     }
 
-    fn signal<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        self.send(targets);
-    }
-
-    fn interrupt<const WORDS: usize>(&self, _: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        self.interrupts.fetch_add(1, Ordering::AcqRel);
-        for target in targets.iter() {
-            let processor = &self.processors[target.index()];
-            processor.interrupt.store(true, Ordering::Release);
-            self.attend(target.index());
+    fn send(
+        &self,
+        message: Message,
+        _: &PinnedCpu<'_>,
+        _: &Domain<1>,
+        targets: &CpuSet<1>,
+    ) -> Result<(), NotSent> {
+        match message {
+            Message::Signal | Message::SecondSignal => self.signal(targets),
+            Message::Interrupt => {
+                self.interrupts.fetch_add(1, Ordering::AcqRel);
+                for target in targets.iter() {
+                    let processor = &self.processors[target.index()];
+                    processor.interrupt.store(true, Ordering::Release);
+                    self.attend(target.index());
+                }
+            }
+            _ => return Err(NotSent::Unsupported),
         }
+        Ok(())
     }
 
-    fn now(&self) -> Ticks {
-        Ticks(match self.service {
-            Service::Threads => u64::try_from(self.started.elapsed().as_micros()).unwrap(),
+    fn now(&self) -> Instant {
+        Instant::from_nanos(match self.service {
+            Service::Threads => u64::try_from(self.started.elapsed().as_nanos()).unwrap(),
             Service::Prompt | Service::Polled | Service::Manual => {
                 self.clock.fetch_add(1, Ordering::Relaxed)
             }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use rar_model::PhysicalMemory;
-use rar_percpu::{ActionVector, Domain, PayloadTable, PerCpu, PhysAddrOf};
+use rar_percpu::{ActionVector, Domain, PayloadTable, PerCpu, PhysicalAddressOf};
 
 /// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
 pub(crate) const TABLE: u64 = (1 << 46) - 0x1000;
@@ -18,17 +18,25 @@ pub(crate) const PER_CPU: u64 = 0x2_0000_0fc0;
 #[derive(Debug)]
 pub(crate) struct DriverMemory<'m> {
     table: &'m PayloadTable,
-    cpus: &'m [PerCpu],
+    /// Memory of a domain's CPUs lives for ever.
+    cpus: &'static [PerCpu],
     strays: AtomicU64,
 }
 
 impl<'m> DriverMemory<'m> {
-    pub(crate) fn of(domain: &Domain<'m, 1>) -> Self {
+    /// The memory of a domain, and new memory for so many CPUs.
+    pub(crate) fn new(domain: &'m Domain<1>, cpus: usize) -> Self {
+        let cpus: Vec<_> = (0..cpus).map(|_| PerCpu::new()).collect();
         Self {
             table: domain.table(),
-            cpus: domain.cpus(),
+            cpus: Box::leak(cpus.into_boxed_slice()),
             strays: AtomicU64::new(0),
         }
+    }
+
+    /// The memory of the CPUs, by number.
+    pub(crate) fn cpus(&self) -> &'static [PerCpu] {
+        self.cpus
     }
 
     /// How often a unit reached for an address that is neither table nor vector.
@@ -98,8 +106,8 @@ impl PhysicalMemory for DriverMemory<'_> {
 
 // SAFETY: no microcode follows the addresses. The unit that does goes through `PhysicalMemory` above, which knows exactly
 // these two pieces and borrows both.
-unsafe impl PhysAddrOf for DriverMemory<'_> {
-    fn phys_addr_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
+unsafe impl PhysicalAddressOf for DriverMemory<'_> {
+    fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
         let pieces = [
             (
                 TABLE,

@@ -11,42 +11,45 @@ mod processor;
 mod tlbs;
 
 pub(crate) use apic::{APIC_IDS, Addressing};
-pub(crate) use board::{Board, Service};
+pub(crate) use board::{Board, BoardShootdown, Service};
 pub(crate) use memory::{PER_CPU, TABLE};
 pub(crate) use page_tables::frame_of;
 pub(crate) use processor::Registers;
 pub(crate) use tlbs::{pcid_of, size};
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rar_model::Knobs;
 use rar_percpu::fake::pinned;
-use rar_percpu::{
-    ApicId, Configured, CpuId, Domain, Enabled, LifeCycleError, PayloadTable, PerCpu, RarCpu,
-};
+use rar_percpu::{ApicId, Configured, CpuId, Detected, Enabled, LifeCycleError, RarCpu, StepError};
 use rar_regs::{Detection, InterruptPolicy, RarSupport};
-use rar_shootdown::{Policy, Shootdown, Statistics};
+use rar_shootdown::{LazySkip, Policy, Shootdown, Statistics};
 
 /// The PCID that every CPU runs.
 pub(crate) const PCID: u16 = 5;
 
 /// Bounds in readings of a clock that counts how often it is read.
-pub(crate) const COUNTED: Policy = Policy {
-    answer: 100,
-    fallback: 100,
-    slot: 10,
-    resignal: None,
-    operations: 4,
-};
+pub(crate) const COUNTED: Policy = policy(
+    Duration::from_nanos(100),
+    Duration::from_nanos(100),
+    Duration::from_nanos(10),
+);
 
-/// Bounds in microseconds: ten seconds, which only a hang reaches.
-pub(crate) const PATIENT: Policy = Policy {
-    answer: 10_000_000,
-    fallback: 10_000_000,
-    slot: 10_000_000,
-    resignal: None,
-    operations: 4,
-};
+/// Bounds on a real clock: ten seconds, which only a hang reaches.
+pub(crate) const PATIENT: Policy = policy(TEN_SECONDS, TEN_SECONDS, TEN_SECONDS);
+
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+const fn policy(answer: Duration, fallback: Duration, slot: Duration) -> Policy {
+    let mut policy = Policy::new();
+    policy.answer_timeout = answer;
+    policy.fallback_timeout = fallback;
+    policy.slot_timeout = slot;
+    policy.resignal_after = None;
+    policy.lazy = LazySkip::LOWER_HALF;
+    policy
+}
 
 /// What a machine is like.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +95,7 @@ pub(crate) type Unit<'d, S> = RarCpu<'d, Registers<'d>, S, 1>;
 /// The driver on its machine, all CPUs online.
 pub(crate) struct Rig<'r, const TLB: usize> {
     pub(crate) board: &'r Board<'r, TLB>,
-    pub(crate) shootdown: &'r Shootdown<'r, Board<'r, TLB>, 1>,
+    pub(crate) shootdown: &'r BoardShootdown<'r, TLB>,
     pub(crate) interrupts: InterruptPolicy,
 }
 
@@ -100,6 +103,11 @@ impl<const TLB: usize> Rig<'_, TLB> {
     /// Asserts that nothing rare happened but what `expected` says.
     pub(crate) fn assert_statistics(&self, expected: Statistics) {
         assert_eq!(self.shootdown.statistics(), expected);
+    }
+
+    /// Gives slots back that serve nobody any more.
+    pub(crate) fn reclaim_slots(&self) -> usize {
+        self.shootdown.domain().reclaim_slots()
     }
 }
 
@@ -110,11 +118,24 @@ pub(crate) fn enable<'d, const TLB: usize>(
     cpu: usize,
     policy: InterruptPolicy,
 ) -> Result<Unit<'d, Enabled>, LifeCycleError> {
-    #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::enable")]
+    #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::bring_online")]
     // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors by borrowing them.
     // 3. Nothing on a test machine relies on IF.
     unsafe {
-        configured.enable(&pinned(u32::try_from(cpu).unwrap()), policy, &board.tlbs)
+        configured.bring_online(&pinned(u32::try_from(cpu).unwrap()), policy, &board.tlbs)
+    }
+}
+
+/// Takes a CPU offline.
+pub(crate) fn disable<'d, const TLB: usize>(
+    board: &Board<'_, TLB>,
+    unit: Unit<'d, Enabled>,
+    cpu: u32,
+) -> Result<Unit<'d, Detected>, StepError<Unit<'d, Enabled>>> {
+    #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::take_offline")]
+    // SAFETY: 1. and 2. No memory of the host depends on a translation of the board.
+    unsafe {
+        unit.take_offline(&pinned(cpu), &board.tlbs)
     }
 }
 
@@ -127,16 +148,19 @@ pub(crate) fn bring_up<'d, const TLB: usize>(
 ) -> Result<Unit<'d, Enabled>, LifeCycleError> {
     let number = u32::try_from(cpu).unwrap();
     let apic_id = ApicId::new(board.processors[cpu].apic_id);
-    board.domain.register(CpuId::new(number), apic_id).unwrap();
-    let detected = RarCpu::detect(board.domain, &pinned(number), support, board.registers(cpu))?;
-    let configured = detected.configure(&pinned(number), &board.memory)?;
+    let (domain, memory) = (board.domain(), board.memory());
+    domain
+        .register(CpuId::new(number), apic_id, &memory.cpus()[cpu])
+        .unwrap();
+    let detected = RarCpu::detect(domain, &pinned(number), support, board.registers(cpu))?;
+    let configured = detected.configure(&pinned(number), memory)?;
     enable(board, configured, cpu, policy)
 }
 
 /// Runs a test in which everything goes well: no fallback, no second signal, no lost signal.
 pub(crate) fn run<const TLB: usize>(
     config: Config,
-    test: impl for<'r> FnOnce(&'r Rig<'r, TLB>, Vec<Unit<'r, Enabled>>),
+    test: impl for<'r> FnOnce(&Rig<'r, TLB>, Vec<Unit<'r, Enabled>>),
 ) {
     run_in_trouble(config, |rig, units| {
         test(rig, units);
@@ -150,19 +174,16 @@ pub(crate) fn run<const TLB: usize>(
 /// Runs a test that is about trouble, and asserts its statistics itself.
 pub(crate) fn run_in_trouble<const TLB: usize>(
     config: Config,
-    test: impl for<'r> FnOnce(&'r Rig<'r, TLB>, Vec<Unit<'r, Enabled>>),
+    test: impl for<'r> FnOnce(&Rig<'r, TLB>, Vec<Unit<'r, Enabled>>),
 ) {
-    let table = PayloadTable::new();
-    let cpus: Vec<_> = (0..config.cpus).map(|_| PerCpu::new()).collect();
-    let domain = Domain::new(&table, &cpus);
-    let board = Board::new(&domain, &config, &vec![config.knobs; config.cpus]);
+    let board = Board::new(&config, &vec![config.knobs; config.cpus]);
+    let shootdown = Shootdown::new(&board, config.policy);
+    board.attach(shootdown.domain());
     board.with_threads(|| {
         let support = Detection::new().detect(&board.registers(0)).unwrap();
         let units = (0..config.cpus)
             .map(|cpu| bring_up(&board, support, cpu, config.interrupts).unwrap())
             .collect();
-        let entries = usize::from(support.entries());
-        let shootdown = Shootdown::new(&board, &domain, entries, config.policy);
         let rig = Rig {
             board: &board,
             shootdown: &shootdown,
@@ -172,6 +193,6 @@ pub(crate) fn run_in_trouble<const TLB: usize>(
         for processor in &board.processors {
             assert_eq!(processor.faults.load(Ordering::Acquire), 0, "#GP(0)");
         }
-        assert_eq!(board.memory.strays(), 0, "a unit left table and vector");
+        assert_eq!(board.memory().strays(), 0, "a unit left table and vector");
     });
 }

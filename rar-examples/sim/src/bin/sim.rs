@@ -144,6 +144,7 @@ fn campaign(args: &Args) -> Result<ExitCode> {
         episode: episode(args),
         seed: args.seed,
         steps: args.steps,
+        shrink: Duration::from_secs(20),
     };
     let ended = campaign.run(&mut |steps| bar.set_position(steps.min(args.steps)));
     bar.finish_and_clear();

@@ -556,6 +556,8 @@ impl<'m> Actor<'m> {
         };
         self.machine().set_deaf_to(self.cpu, vectors);
         self.touch_some(moments);
+        self.wait(moments);
+        self.wait(moments);
         self.machine().set_deaf_to(self.cpu, &[]);
     }
 

@@ -11,8 +11,6 @@ use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
 use super::paths::Paths;
 
-/// How long a failing history is cut down.
-const SHRINK_TIME: Duration = Duration::from_secs(20);
 /// With how many orders of the CPUs a shorter history is tried before it counts as passing: on few CPUs, and on many.
 const ORDERS: [u64; 2] = [60, 6];
 const FEW: u32 = 8;
@@ -29,6 +27,8 @@ pub struct Campaign {
     pub seed: u64,
     /// How many steps to make in all; with threads, which take none, how many accesses to judge.
     pub steps: u64,
+    /// For how long a failing history is cut down.
+    pub shrink: Duration,
 }
 
 /// Everything that a campaign counted.
@@ -90,6 +90,8 @@ pub enum Problem {
     Stuck(u64),
     /// Slots were lost: they are not free, and wait for nobody.
     LostSlots(u64),
+    /// Flushes sent more second signals than there are flushes.
+    Storm(u64),
     /// A unit read or wrote memory that is none of the driver's.
     Strays(u64),
     /// The machine did not come up.
@@ -111,6 +113,7 @@ impl std::fmt::Display for Problem {
             ),
             Self::Stuck(count) => write!(f, "{count} flushes never ended, though every CPU hears"),
             Self::LostSlots(count) => write!(f, "{count} slots are not free, and wait for no CPU"),
+            Self::Storm(count) => write!(f, "{count} second signals, more than there are flushes"),
             Self::Strays(count) => write!(f, "a unit left the driver's memory {count} times"),
             Self::BringUp(why) => write!(f, "the machine does not come up: {why}"),
         }
@@ -141,7 +144,7 @@ impl Campaign {
             if let Some(what) = problem(&ended) {
                 let started = Instant::now();
                 let shrunk = runner.run_one(tree, |history| {
-                    if started.elapsed() > SHRINK_TIME {
+                    if started.elapsed() > self.shrink {
                         return Ok(());
                     }
                     match self.fails(&history) {
@@ -226,6 +229,9 @@ pub fn problem(ended: &Result<Ending, String>) -> Option<Problem> {
         }),
         Ok(ending) if ending.stuck > 0 => Some(Problem::Stuck(ending.stuck)),
         Ok(ending) if ending.lost_slots > 0 => Some(Problem::LostSlots(ending.lost_slots)),
+        Ok(ending) if ending.paths.resignals > ending.flushes => {
+            Some(Problem::Storm(ending.paths.resignals))
+        }
         Ok(ending) if ending.strays > 0 => Some(Problem::Strays(ending.strays)),
         Ok(_) => None,
     }

@@ -71,7 +71,7 @@ impl Conditions {
         policy.lazy = LazySkip::LOWER_HALF;
         Self {
             knobs: (0..episode.cpus).map(|_| unit()).collect(),
-            entries: 64,
+            entries: episode.entries,
             policy,
             nmi: false,
             interrupts: InterruptPolicy::IgnoreIf,

@@ -55,6 +55,8 @@ pub struct Episode {
     pub scheduler: Scheduler,
     /// How long a unit may take to answer, in steps per CPU, before the fallback is asked. Threads have ten seconds.
     pub patience: u32,
+    /// How many entries of the table the driver may use.
+    pub entries: u8,
     /// Whether histories have different [`Conditions`], by their seeds.
     pub mixed: bool,
     /// What it means that the fallback was needed.
@@ -152,6 +154,7 @@ impl Episode {
             addressing: Addressing::Physical,
             scheduler: Scheduler::Deterministic,
             patience: PATIENCE,
+            entries: 64,
             mixed: false,
             fallbacks: Fallbacks::Unexpected,
             speculation: 32,

@@ -35,7 +35,7 @@ fn one_target(script: &mut Script) {
     }
 }
 
-fn faulty(faults: Faults, patience: u64) -> Episode {
+fn faulty(faults: Faults, patience: u32) -> Episode {
     Episode {
         knobs: Knobs {
             faults,

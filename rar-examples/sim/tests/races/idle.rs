@@ -56,7 +56,7 @@ fn change(script: &mut Script, kind: u8) -> Op {
     }
 }
 
-/// A CPU that defers is left alone, and flushes when it comes back; what spares nobody reaches it in its sleep.
+/// A lazy CPU is skipped, and flushes when it comes back; a flush that skips no CPU reaches it in its sleep.
 #[test]
 fn entering_and_leaving_idle_while_targeted() {
     let totals = race(|_| machine(), coming_back, &mut |(), sight| {
@@ -67,6 +67,6 @@ fn entering_and_leaving_idle_while_targeted() {
         (0..CPUS).filter(asleep).count() as u64
     });
     assert!(totals.seen > 0, "a CPU was targeted in its sleep");
-    assert!(totals.made_up > 0, "a CPU was left alone and came back");
+    assert!(totals.made_up > 0, "a CPU was skipped and came back");
     assert_eq!(totals.statistics.fallbacks, 0);
 }

@@ -2,14 +2,14 @@
 
 use rar_sim::history::Op;
 
-use crate::observer::{CPUS, SLOTS};
+use crate::observer::CPUS;
 use crate::race::{race, slow_machine};
 
 /// An interrupt comes while its CPU holds slots, and flushes too: with no slot left it does not wait for one (I7).
 #[test]
 fn nested_flush_from_an_interrupt_with_slots_held() {
     let totals = race(
-        |_| slow_machine(),
+        |seed| slow_machine(seed),
         |script| {
             for round in 0..3 {
                 for cpu in 0..CPUS {
@@ -31,10 +31,7 @@ fn nested_flush_from_an_interrupt_with_slots_held() {
                 }
             }
         },
-        &mut |(), sight| {
-            let held = |cpu| usize::from(sight.slots_held(cpu));
-            u64::from((0..CPUS).map(held).sum::<usize>() == SLOTS)
-        },
+        &mut |(), sight| u64::from(sight.all_slots_are_held()),
     );
     assert!(totals.seen > 0, "all slots were held at once");
     assert!(totals.nested > 0, "an interrupt flushed with slots held");

@@ -13,6 +13,7 @@
 )]
 
 mod generation;
+mod histories;
 mod idle;
 mod interrupts;
 mod membership;

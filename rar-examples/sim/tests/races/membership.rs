@@ -38,7 +38,7 @@ fn restless_machine() -> Episode {
 
 /// Somebody else's flush is under way.
 fn is_flushed_elsewhere(sight: &Sight<'_>, cpu: usize) -> bool {
-    (0..CPUS).any(|other| other != cpu && sight.slots_held(other) > 0)
+    (0..CPUS).any(|other| other != cpu && sight.holds_slots(other))
 }
 
 /// A CPU comes online while a flush is under way that does not name it: it has seen the new page tables, or it flushes.

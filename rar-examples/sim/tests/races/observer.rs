@@ -1,8 +1,7 @@
 //! What the CPUs share, seen from outside before every step, and the rules that it obeys at each.
 
-use rar_percpu::{ActionByte, CpuId, PerCpu, SlotIndex};
-use rar_shootdown::Shootdown;
-use rar_sim::history::TLB;
+use rar_percpu::{ActionByte, CpuId, Domain, PerCpu, SlotIndex};
+use rar_sim::history::{SimShootdown, TLB};
 use rar_sim::machine::{Cpu, Machine};
 
 /// CPUs of a race.
@@ -56,35 +55,40 @@ pub(crate) struct Sight<'l> {
     pub(crate) before: &'l Shared,
     /// After it.
     pub(crate) now: &'l Shared,
-    machine: &'l Machine<'l, TLB>,
-    shootdown: &'l Shootdown<'l, Machine<'l, TLB>>,
+    machine: [&'l Cpu<TLB>; CPUS],
+    domain: &'l Domain,
+    memory: &'l [PerCpu],
 }
 
 impl Sight<'_> {
     /// Returns a CPU of the machine.
     pub(crate) fn cpu(&self, cpu: usize) -> &Cpu<TLB> {
-        self.machine.cpu(cpu as u32)
+        self.machine[cpu]
     }
 
     /// Returns what a CPU shares with the driver.
     pub(crate) fn state(&self, cpu: usize) -> &PerCpu {
-        &self.machine.domain().cpus()[cpu]
+        &self.memory[cpu]
     }
 
     /// Whether a CPU takes part in flushes.
     pub(crate) fn is_online(&self, cpu: usize) -> bool {
-        self.machine.domain().is_online(CpuId::new(cpu as u32))
+        self.domain.is_online(CpuId::new(cpu as u32))
     }
 
     /// Returns how many slots are in quarantine.
     pub(crate) fn quarantined(&self) -> usize {
-        self.shootdown.statistics().quarantined
+        self.domain.free_and_quarantined_slots().1
     }
 
-    /// Returns how many slots the initiators of a CPU hold.
-    pub(crate) fn slots_held(&self, cpu: usize) -> u8 {
-        let held = self.state(cpu).slots_held();
-        held.load(rar_percpu::sync::Ordering::Relaxed)
+    /// Whether flushes that were started on a CPU hold slots.
+    pub(crate) fn holds_slots(&self, cpu: usize) -> bool {
+        self.domain.holds_slots(CpuId::new(cpu as u32))
+    }
+
+    /// Whether flushes hold every slot.
+    pub(crate) fn all_slots_are_held(&self) -> bool {
+        self.domain.free_and_quarantined_slots() == (0, 0)
     }
 
     /// Returns each byte that was armed in this step, by CPU and slot.
@@ -132,22 +136,23 @@ impl Observer {
     /// Returns what has changed, or the rule that was broken.
     pub(crate) fn look<'l>(
         &'l mut self,
-        machine: &'l Machine<'l, TLB>,
-        shootdown: &'l Shootdown<'l, Machine<'l, TLB>>,
+        machine: &'l Machine<'_, TLB>,
+        shootdown: &'l SimShootdown<'_>,
     ) -> Result<Sight<'l>, String> {
         std::mem::swap(&mut self.before, &mut self.now);
         for (cpu, bytes) in self.now.bytes.iter_mut().enumerate() {
-            *bytes = machine.driver.actions(cpu);
+            *bytes = machine.driver().actions(cpu);
         }
         for (slot, words) in self.now.payloads.iter_mut().enumerate() {
-            *words = machine.driver.payload(slot);
+            *words = machine.driver().payload(slot);
         }
         check(&self.before, &self.now)?;
         Ok(Sight {
             before: &self.before,
             now: &self.now,
-            machine,
-            shootdown,
+            machine: std::array::from_fn(|cpu| machine.cpu(cpu as u32)),
+            domain: shootdown.domain(),
+            memory: machine.driver().cpus(),
         })
     }
 }

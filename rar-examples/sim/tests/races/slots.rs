@@ -11,7 +11,7 @@ use crate::race::{machine, race, slow_machine};
 fn claim_and_release() {
     let mut used = [false; SLOTS];
     let totals = race(
-        |_| slow_machine(),
+        |seed| slow_machine(seed),
         |script| {
             for round in 0..3 {
                 for cpu in 0..CPUS {
@@ -32,8 +32,7 @@ fn claim_and_release() {
         &mut |(), sight| {
             sight.armed().for_each(|(_, slot)| used[slot] = true);
             // From all held to one free: a release that others wait for.
-            let held = |cpu| usize::from(sight.slots_held(cpu));
-            u64::from((0..CPUS).map(held).sum::<usize>() == SLOTS)
+            u64::from(sight.all_slots_are_held())
         },
     );
     assert_eq!(used, [true; SLOTS], "every slot was used");

@@ -8,7 +8,7 @@ use rar_model::{
 };
 use rar_payload::Payload;
 use rar_percpu::fake::pinned;
-use rar_percpu::{ApicId, CpuId, Domain, PayloadTable, PerCpu, SlotIndex, SoftwareCpu};
+use rar_percpu::{ApicId, CpuId, Domain, SlotIndex, SoftwareCpu};
 
 use super::cases::{CR3, PLACES};
 use crate::driver_machine::{Board, Config, PER_CPU};
@@ -91,19 +91,21 @@ pub(crate) fn by_unit(
 
 /// Lets the software responder answer.
 pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
-    let (table, cpus) = (PayloadTable::new(), [const { PerCpu::new() }; 1]);
-    let domain = Domain::new(&table, &cpus);
-    let board = Board::<PLACES>::new(&domain, &Config::new(Knobs::DEFAULT), &[Knobs::DEFAULT]);
-    domain.register(CpuId::new(0), ApicId::new(0)).unwrap();
-    let _online = SoftwareCpu::join(&domain, &pinned(0), &board.tlbs).unwrap();
+    let domain = Domain::new();
+    let board = Board::<PLACES>::new(&Config::new(Knobs::DEFAULT), &[Knobs::DEFAULT]);
+    board.attach(&domain);
+    domain
+        .register(CpuId::new(0), ApicId::new(0), &board.memory().cpus()[0])
+        .unwrap();
+    let _online = SoftwareCpu::bring_online(&domain, &pinned(0), &board.tlbs).unwrap();
     for ((words, byte), index) in entries.iter().zip(0..) {
         let (slot, payload) = (SlotIndex::new(index).unwrap(), Payload::from_words(*words));
         #[expect(unsafe_code, reason = "any 64 bytes go into a table")]
-        // SAFETY: 1. Nothing but the responder executes the entry, and it writes no MSR.
+        // SAFETY: 1. No flush is made in this domain. 2. Nothing but the responder executes the entry, and it writes no MSR.
         unsafe {
-            table.store_payload(slot, &payload);
+            domain.table().store_payload(slot, &payload);
         }
-        board.memory.store_u8(PER_CPU + u64::from(index), *byte);
+        board.memory().store_u8(PER_CPU + u64::from(index), *byte);
     }
     for translation in filled {
         board.tlbs.of(0).lock().unwrap().fill(*translation);
@@ -112,13 +114,13 @@ pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
     assert!(!served.generation);
     let after = After {
         bytes: (0..64)
-            .map(|index| board.memory.load_u8(PER_CPU + index))
+            .map(|index| board.memory().load_u8(PER_CPU + index))
             .collect(),
         cached: board.tlbs.of(0).lock().unwrap().iter().collect(),
         succeeded: usize::from(served.succeeded),
         failed: usize::from(served.failed),
     };
-    assert_eq!(board.memory.strays(), 0);
+    assert_eq!(board.memory().strays(), 0);
     after
 }
 
