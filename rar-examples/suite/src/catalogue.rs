@@ -24,6 +24,8 @@ pub(crate) struct Test<L> {
     pub(crate) units: Option<UnitNeeds>,
     /// Whether CPUs interrupt themselves in the test.
     interrupts: bool,
+    /// Whether the test needs [`Lab::has_nmi`].
+    nmi: bool,
     /// Whether the test needs [`UserMode`](crate::UserMode).
     pub(crate) user: bool,
     /// Whether the test needs [`Guest`](crate::Guest).
@@ -84,6 +86,10 @@ pub(crate) fn catalogue<L: Lab>() -> impl IntoIterator<Item = Test<L>> {
             .on(2),
         test("target-halted", interrupts::halted).on(2).race(),
         test("target-interrupts-off", interrupts::off).on(2).race(),
+        test("target-takes-nmi", interrupts::off_for_good)
+            .on(2)
+            .by_nmi()
+            .rare("fallback and NMI are what is tested"),
         test("target-in-user-mode", user::target)
             .on(2)
             .once()
@@ -244,6 +250,7 @@ fn test<L>(name: &'static str, run: fn(&Trial<'_, L>)) -> Test<L> {
         rounds: Rounds::EachInitiator,
         units: None,
         interrupts: false,
+        nmi: false,
         user: false,
         guest: false,
         race: false,
@@ -281,6 +288,10 @@ impl<L> Test<L> {
             interrupts: true,
             ..self
         }
+    }
+
+    fn by_nmi(self) -> Self {
+        Self { nmi: true, ..self }
     }
 
     fn in_user_mode(self) -> Self {
@@ -340,6 +351,9 @@ impl<L> Test<L> {
         }
         if self.interrupts && !lab.has_interrupts() {
             return why.write_str("the machine lacks: a local APIC, to interrupt itself");
+        }
+        if self.nmi && !lab.has_nmi() {
+            return why.write_str("the machine offers the driver no NMIs");
         }
         if self.user && lab.user_mode().is_none() {
             return why.write_str("the machine has no user mode");

@@ -9,7 +9,12 @@ const LISTED_CPUS: u32 = 64;
 
 /// The tests that keep a target from answering the signal: they are about the fallback. In any other one it would hide that
 /// the signal does not work.
-pub(crate) const WITH_FALLBACK: [&str; 3] = ["signal-unheard", "target-silent", "unit-serves-late"];
+pub(crate) const WITH_FALLBACK: [&str; 4] = [
+    "signal-unheard",
+    "target-silent",
+    "target-takes-nmi",
+    "unit-serves-late",
+];
 
 /// The tests of what a flush leaves alone. QEMU's INVLPG is exact, so that there they end with more than an observation.
 pub(crate) const SPARING: [&str; 4] = [

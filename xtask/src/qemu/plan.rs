@@ -45,6 +45,7 @@ pub(crate) const FUNCTIONAL: &[&str] = &[
     "writer-non-temporal",
     "target-halted",
     "target-interrupts-off",
+    "target-takes-nmi",
     "target-in-user-mode",
     "target-in-guest",
     "deferred-is-spared",
@@ -116,13 +117,14 @@ pub(crate) const FUNCTIONAL: &[&str] = &[
 ];
 
 /// What needs two CPUs, beside the tests of units.
-const OF_TWO: [&str; 14] = [
+const OF_TWO: [&str; 15] = [
     "subset-of-targets",
     "two-spaces",
     "writer-plain",
     "writer-non-temporal",
     "target-halted",
     "target-interrupts-off",
+    "target-takes-nmi",
     "target-in-user-mode",
     "deferred-is-spared",
     "deferred-not-for-tables",
@@ -139,8 +141,9 @@ const OF_THREE: [&str; 2] = ["unit-foreign-signal", "unit-serves-late"];
 /// What QEMU cannot do: TCG has no VMX.
 pub(crate) const BEYOND_QEMU: &str = "target-in-guest";
 
-/// What QEMU and the shim cannot do: there are no PCIDs, and the shim has no guest of a guest.
-const BEYOND_VRAR: [&str; 2] = ["unit-other-space", "unit-guest"];
+/// What QEMU and the shim cannot do: there are no PCIDs, the shim has no guest of a guest, and it holds back no NMI while another is
+/// being handled.
+const BEYOND_VRAR: [&str; 3] = ["unit-other-space", "unit-guest", "target-takes-nmi"];
 
 /// What an xAPIC cannot do: it has no name for a cluster.
 const BEYOND_XAPIC: [&str; 2] = ["unit-cluster", "unit-odd-commands"];

@@ -2,11 +2,11 @@
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
-use crate::failure::Assertion::{Control, FlushEnds, Order};
+use crate::failure::Assertion::{Control, Counter, FlushEnds, Flushed, Order};
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
-use crate::trial::{Trial, Who, old_value};
+use crate::tests::remap::{expect_flushed, expect_new, map_and_touch, remap_and_control};
+use crate::trial::{Trial, Who, new_value, old_value};
 
 /// How many targets are ready for the flush.
 const READY: usize = 0;
@@ -57,6 +57,35 @@ pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
         }
     });
     expect_flushed(t, 0, 4);
+}
+
+/// The targets keep their interrupts disabled until the flush has ended: neither the signal nor the fallback reaches them, but an NMI does.
+pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
+    map_and_touch(t, 0, 4, Reach::Space);
+    remap_and_control(t, 0, 4, Reach::Space);
+    t.step(Who::All, || {
+        if t.is_initiator() {
+            await_ready(t);
+            let before = t.lab.shootdown().statistics();
+            t.flush(t.pages(0, 4));
+            let after = t.lab.shootdown().statistics();
+            t.word(ENDED).store(1, Release);
+            t.assert(Counter, Place::Number(0), 1, after.nmis - before.nmis);
+            let others = u64::from(t.lab.cpus()) - 1;
+            let late = after.fallbacks - before.fallbacks;
+            t.assert(Counter, Place::Number(1), others, late);
+        } else {
+            t.lab.disable_interrupts();
+            t.word(READY).fetch_add(1, AcqRel);
+            t.wait_until("the flush", || {
+                t.word(ENDED).load(Acquire) != 0 || t.suite.failure.is_set()
+            });
+            // Still without interrupts: what was flushed was flushed by the NMI.
+            t.expect(Flushed, Page::Small(0), new_value(0));
+            t.lab.enable_interrupts();
+        }
+    });
+    expect_new(t, 0, 4);
 }
 
 fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
