@@ -120,7 +120,8 @@ fn an_address_that_the_cpu_has_no_wires_for_is_refused_by_the_driver_not_by_an_e
     let support = Detection::new().detect(&board.registers(0)).unwrap();
     let error = bring_up(&board, support, 0, InterruptPolicy::IgnoreIf).unwrap_err();
     assert!(matches!(error, LifeCycleError::Address(_)), "{error}");
-    assert!(board.processors[0].writes.lock().unwrap().is_empty());
+    let writes = board.processors[0].writes.lock().unwrap();
+    assert_eq!(*writes, [(CONTROL, 0)], "disabled, and nothing else");
     assert_eq!(board.processors[0].faults.load(Ordering::Acquire), 0);
 }
 

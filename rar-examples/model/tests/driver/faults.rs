@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rar_model::{ACKED, Faults, Knobs, PageSize, PhysicalMemory};
-use rar_percpu::PerCpu;
 use rar_percpu::fake::pinned;
+use rar_percpu::{PerCpu, Verified};
 
 use crate::driver_machine::{COUNTED, Config, PER_CPU, Rig, Service, run, run_in_trouble};
 use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
@@ -62,7 +62,7 @@ fn a_refusal_falls_back_to_a_full_flush_and_the_slot_is_free_again() {
 #[test]
 fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
     for knobs in honest_units() {
-        run_in_trouble::<16>(Config::new(knobs), |rig, _units| {
+        run_in_trouble::<16>(Config::new(knobs), |rig, units| {
             let mute = Faults {
                 mute: u64::MAX,
                 ..Faults::NONE
@@ -75,21 +75,37 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
             let mut expected = statistics(|expected| {
                 expected.fallbacks = 1;
                 expected.quarantined = 1;
+                expected.demotions = 1;
             });
             rig.assert_statistics(expected);
             assert_eq!(rig.reclaim_slots(), 0);
 
-            // Slot 0 is lost: the next flush takes another one, and its signal wakes the unit for both.
+            // Slot 0 is lost, and the CPU is demoted: the next flush takes another slot for the others, and asks this CPU at once.
             rig.board.set_knobs(BROKEN, knobs);
+            make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
+            rig.shootdown
+                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
+                .unwrap();
+            assert_all_flushed(rig);
+            expected.by_generation = 1;
+            rig.assert_statistics(expected);
+            assert_eq!(rig.reclaim_slots(), 0, "its late byte is not final");
+
+            // Programmed anew, its unit is used again.
+            let broken = pinned(u32::try_from(BROKEN).unwrap());
+            let verified = units[BROKEN].verify(&broken, &rig.board.tlbs);
+            assert_eq!(verified, Ok(Verified::Restored));
+            assert_eq!(rig.reclaim_slots(), 1);
+            expected.quarantined = 0;
             make_stale(rig, |held| is_page(held, TAGS[0], 3, 1));
             rig.shootdown
                 .flush(&pinned(0), &[pages(3, 1)], &members(&ALL))
                 .unwrap();
             assert!((0..4).all(|cpu| rig.board.stale(cpu).is_empty()));
+            assert_eq!(rig.board.tlbs.contents(BROKEN).len(), 11, "by its unit");
             rig.assert_statistics(expected);
-            assert_eq!(rig.reclaim_slots(), 1);
-            expected.quarantined = 0;
-            rig.assert_statistics(expected);
+            let verified = units[BROKEN].verify(&broken, &rig.board.tlbs);
+            assert_eq!(verified, Ok(Verified::Intact));
         });
     }
 }
@@ -130,12 +146,17 @@ fn an_answer_after_the_bound_gives_the_slot_back() {
             rig.assert_statistics(statistics(|expected| {
                 expected.fallbacks = 1;
                 expected.quarantined = 1;
+                expected.demotions = 1;
             }));
             assert_eq!(rig.reclaim_slots(), 0);
+            let broken = pinned(u32::try_from(BROKEN).unwrap());
+            assert!(!rig.shootdown.serve(&broken).promoted);
             for _ in 0..250 {
                 let _served = rig.board.step(BROKEN);
             }
             assert_eq!(rig.reclaim_slots(), 1);
+            assert!(rig.shootdown.serve(&broken).promoted, "all is answered");
+            assert_eq!(rig.shootdown.statistics().promotions, 1);
         });
     }
 }

@@ -243,6 +243,7 @@ fn a_signal_dropped_by_a_disabled_unit_falls_back() {
             let mut expected = statistics(|expected| {
                 expected.fallbacks = 1;
                 expected.quarantined = 1;
+                expected.demotions = 1;
             });
             rig.assert_statistics(expected);
             assert_eq!(rig.reclaim_slots(), 0);

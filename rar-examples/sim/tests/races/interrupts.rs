@@ -9,7 +9,7 @@ use crate::race::{race, slow_machine};
 #[test]
 fn nested_flush_from_an_interrupt_with_slots_held() {
     let totals = race(
-        |seed| slow_machine(seed),
+        slow_machine,
         |script| {
             for round in 0..3 {
                 for cpu in 0..CPUS {

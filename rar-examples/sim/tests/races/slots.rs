@@ -11,7 +11,7 @@ use crate::race::{machine, race, slow_machine};
 fn claim_and_release() {
     let mut used = [false; SLOTS];
     let totals = race(
-        |seed| slow_machine(seed),
+        slow_machine,
         |script| {
             for round in 0..3 {
                 for cpu in 0..CPUS {
