@@ -20,6 +20,12 @@ use rar_percpu::fake::pinned;
 use rar_percpu::{ApicId, CpuId, PerCpu, SoftwareCpu};
 use rar_regs::FakeCpu;
 
+/// The APIC id of the CPU that follows a dead one.
+const NEXT: ApicId = ApicId::new(7);
+
+/// A number that no CPU had.
+const OTHER: CpuId = CpuId::new(1);
+
 /// Two CPUs ask for one APIC id at once, with no critical section: publish, fence, then look. At most one gets it.
 #[test]
 fn two_cpus_ask_for_one_apic_id() {
@@ -113,8 +119,13 @@ fn memory_used_again_versus_a_late_arm() {
             // SAFETY: no thread plays the CPU until it comes up again.
             unsafe { domain.declare_dead(number) };
             is_dead.store(true, Ordering::Relaxed);
-            let number = CpuId::new(NEXT);
-            domain.register(number, ApicId::new(7), memory).unwrap();
+            // Another number would have it, if it could.
+            let number = if domain.register(OTHER, NEXT, memory).is_ok() {
+                OTHER
+            } else {
+                domain.register(number, NEXT, memory).unwrap();
+                number
+            };
             unit::bring_online(world, number, registers);
             unit::scan(world, memory, number);
         });
@@ -129,14 +140,15 @@ fn memory_used_again_versus_a_late_arm() {
             first.look();
             drop(first);
             let _since = domain.begin_flush();
-            let next = CpuId::new(NEXT);
-            let is_next = domain.cpu(next)?.apic_id() == Some(ApicId::new(7));
-            if !is_next || !domain.is_online(next) {
+            let is_next =
+                |number: &CpuId| domain.cpu(*number).and_then(PerCpu::apic_id) == Some(NEXT);
+            let next = [number, OTHER].into_iter().find(is_next)?;
+            if !domain.is_online(next) {
                 return None;
             }
-            let mut second = world.post(1, 2, &[NEXT])?;
+            let mut second = world.post(1, 2, &[next.get()])?;
             if second.look() {
-                assert!(world.flushed(NEXT, 2), "a late entry lost a flush");
+                assert!(world.flushed(next.get(), 2), "a late entry lost a flush");
             }
             Some(second)
         });
@@ -145,5 +157,3 @@ fn memory_used_again_versus_a_late_arm() {
     });
     assert!(WAS_LATE.load(Ordering::Relaxed), "never was an entry late");
 }
-
-const NEXT: u32 = 1;

@@ -37,7 +37,7 @@ fn fallback_generation_and_hardware_both_answer() {
     let mut policy = policy();
     policy.answer_timeout = Duration::from_nanos(1);
     policy.fallback_timeout = Duration::from_nanos(2);
-    explore(4, move || {
+    explore(3, move || {
         let world = World::with_policy(1, 1, policy);
         core::mem::forget(unit::bring_online(world, 1, registers));
         let (machine, shootdown) = (world.machine(), world.shootdown);

@@ -39,7 +39,7 @@ fn target_set_versus_a_joining_cpu() {
 /// back it flushes or is told.
 #[test]
 fn going_offline_while_targeted() {
-    explore(3, || {
+    explore(2, || {
         let world = World::new(1, 1);
         let tlbs = world.tlbs();
         let target = world.bring_online(1);

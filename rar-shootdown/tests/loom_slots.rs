@@ -25,14 +25,14 @@ use rar_shootdown::{AllOnline, Pending};
 /// Two initiators, one slot, one target: neither's payload is written over while the target may read it.
 #[test]
 fn claim_and_release() {
-    two_initiators::flush_one_target(1, 3, "a flush was lost: two owners of one slot");
+    two_initiators::flush_one_target(1, 2, "a flush was lost: two owners of one slot");
 }
 
 /// A target misses the signal, the fallback flushes it, and its unit gets to the entry late, at any moment: also while the
 /// next flush goes on.
 #[test]
 fn late_answer_versus_quarantine() {
-    explore(5, || {
+    explore(4, || {
         let world = World::new(1, 2);
         let tlbs = world.tlbs();
         world

@@ -128,6 +128,6 @@ pub(crate) fn explore(
     model: impl Fn() + Sync + Send + 'static,
 ) {
     let mut builder = Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(preemptions.into());
+    builder.preemption_bound = preemptions.into().or(builder.preemption_bound);
     builder.check(model);
 }

@@ -16,11 +16,26 @@ pub(crate) struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub(crate) const RACES: [Race; 11] = [
+pub(crate) const RACES: [Race; 26] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
         "claim_and_release",
+    ),
+    race(
+        "take-over of an answered slot, and its owner",
+        "rar-percpu",
+        "taken_over_when_answered_versus_its_owner",
+    ),
+    race(
+        "take-over, and a refused entry",
+        "rar-percpu",
+        "a_refused_entry_is_not_taken_over",
+    ),
+    race(
+        "take-over, and a forgotten flush",
+        "rar-percpu",
+        "forgotten_flight",
     ),
     race(
         "arm, and a scan by another's signal",
@@ -33,6 +48,11 @@ pub(crate) const RACES: [Race; 11] = [
         "payload_visible_before_pending",
     ),
     race(
+        "flush, and the final byte",
+        "rar-percpu",
+        "the_flush_is_before_the_final_byte",
+    ),
+    race(
         "late answer, and quarantine",
         "rar-shootdown",
         "late_answer_versus_quarantine",
@@ -43,11 +63,31 @@ pub(crate) const RACES: [Race; 11] = [
         "two_initiators_one_target",
     ),
     race(
+        "two initiators, one flush generation",
+        "rar-shootdown",
+        "two_initiators_one_generation",
+    ),
+    race(
+        "tickets drawn and raised in different orders",
+        "rar-percpu",
+        "each_initiator_waits_for_its_own_ticket",
+    ),
+    race(
+        "request, and the marks of a lazy CPU",
+        "rar-percpu",
+        "request_versus_marks",
+    ),
+    race(
         "fallback generation, and hardware",
         "rar-shootdown",
         "fallback_generation_and_hardware_both_answer",
     ),
     race("nested responders", "rar-percpu", "nested_responders"),
+    race(
+        "responder, and a handler that goes offline and online",
+        "rar-percpu",
+        "offline_and_online_inside_a_responder",
+    ),
     race(
         "target set, and a joining CPU",
         "rar-shootdown",
@@ -62,6 +102,41 @@ pub(crate) const RACES: [Race; 11] = [
         "target that enters and leaves idle",
         "rar-shootdown",
         "entering_and_leaving_idle_while_targeted",
+    ),
+    race(
+        "freed tables, and a guest",
+        "rar-shootdown",
+        "freed_tables_versus_a_guest",
+    ),
+    race(
+        "target that is declared dead",
+        "rar-shootdown",
+        "declared_dead_while_targeted",
+    ),
+    race(
+        "late arm, and memory that is used again",
+        "rar-percpu",
+        "memory_used_again_versus_a_late_arm",
+    ),
+    race(
+        "successor of a dead CPU, and the value that drove it",
+        "rar-percpu",
+        "a_dead_cpus_value_gives_nothing_back",
+    ),
+    race(
+        "two CPUs, one APIC id",
+        "rar-percpu",
+        "two_cpus_ask_for_one_apic_id",
+    ),
+    race(
+        "demotion, promotion, and an initiator",
+        "rar-shootdown",
+        "demotion_and_promotion_versus_an_initiator",
+    ),
+    race(
+        "verification of a unit, and a late arm",
+        "rar-shootdown",
+        "verify_versus_a_late_arm",
     ),
     race(
         "nested flush with slots held",
