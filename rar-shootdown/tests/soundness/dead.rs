@@ -109,10 +109,14 @@ fn finding_14_a_cpu_that_was_unplugged_gives_its_apic_id_to_another() {
     drivers.remove(2).take_offline(2, shootdown);
     domain.unregister(cpu_id(2)).unwrap();
     shootdown.flush(&pinned(0), &four(), &AllOnline).unwrap();
-    // The same APIC id under another number, with the same memory.
-    domain
-        .register(cpu_id(7), rar_percpu::ApicId::new(2), memory)
-        .unwrap();
+    // The same APIC id under another number. The memory stays with its number: who was slow may still arm it.
+    let id = rar_percpu::ApicId::new(2);
+    assert_eq!(
+        domain.register(cpu_id(7), id, memory),
+        Err(RegisterError::MemoryInUse { cpu: cpu_id(7) })
+    );
+    let other_memory = Box::leak(Box::new(rar_percpu::PerCpu::new()));
+    domain.register(cpu_id(7), id, other_memory).unwrap();
     domain.unregister(cpu_id(7)).unwrap();
     let _again = bring_online(shootdown, 2, Kind::Software, memory);
     shootdown.machine().tlb.clear();
