@@ -70,6 +70,7 @@ pub fn config(cpus: u32) -> Config {
     Config {
         // A non-temporal store leaves when the next one comes: tests count stores.
         buffered: 1,
+        nmi: true,
         ..Config::new(cpus)
     }
 }
