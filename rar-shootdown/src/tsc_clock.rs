@@ -93,7 +93,8 @@ mod tests {
     }
 
     fn khz(cpu: &Leaves) -> Option<u64> {
-        TscClock::from_cpuid(cpu).map(|clock| 1_000_000_000_000_000 / clock.nanoseconds(1_000_000_000))
+        TscClock::from_cpuid(cpu)
+            .map(|clock| 1_000_000_000_000_000 / clock.nanoseconds(1_000_000_000))
     }
 
     #[test]
