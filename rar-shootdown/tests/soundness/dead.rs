@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rar_percpu::fake::pinned;
-use rar_percpu::{LifeCycleError, RegisterError};
+use rar_percpu::{LifeCycleError, PerCpu, RegisterError};
 use rar_shootdown::{AllOnline, FlushError};
 
 use crate::world::{
@@ -109,10 +109,14 @@ fn finding_14_a_cpu_that_was_unplugged_gives_its_apic_id_to_another() {
     drivers.remove(2).take_offline(2, shootdown);
     domain.unregister(cpu_id(2)).unwrap();
     shootdown.flush(&pinned(0), &four(), &AllOnline).unwrap();
-    // The same APIC id under another number, with the same memory.
-    domain
-        .register(cpu_id(7), rar_percpu::ApicId::new(2), memory)
-        .unwrap();
+    // The same APIC id under another number; the memory stays with the old one.
+    let apic_id = rar_percpu::ApicId::new(2);
+    assert_eq!(
+        domain.register(cpu_id(7), apic_id, memory),
+        Err(RegisterError::MemoryInUse { cpu: cpu_id(7) })
+    );
+    let other: &'static PerCpu = Box::leak(Box::new(PerCpu::new()));
+    domain.register(cpu_id(7), apic_id, other).unwrap();
     domain.unregister(cpu_id(7)).unwrap();
     let _again = bring_online(shootdown, 2, Kind::Software, memory);
     shootdown.machine().tlb.clear();
