@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rar_percpu::fake::pinned;
-use rar_percpu::{LifeCycleError, RegisterError};
+use rar_percpu::{LifeCycleError, PerCpu, RegisterError};
 use rar_shootdown::{AllOnline, FlushError};
 
 use crate::world::{
@@ -109,14 +109,14 @@ fn finding_14_a_cpu_that_was_unplugged_gives_its_apic_id_to_another() {
     drivers.remove(2).take_offline(2, shootdown);
     domain.unregister(cpu_id(2)).unwrap();
     shootdown.flush(&pinned(0), &four(), &AllOnline).unwrap();
-    // The same APIC id under another number. The memory stays with its number: who was slow may still arm it.
-    let id = rar_percpu::ApicId::new(2);
+    // The same APIC id under another number; the memory stays with the old one.
+    let apic_id = rar_percpu::ApicId::new(2);
     assert_eq!(
-        domain.register(cpu_id(7), id, memory),
+        domain.register(cpu_id(7), apic_id, memory),
         Err(RegisterError::MemoryInUse { cpu: cpu_id(7) })
     );
-    let other_memory = Box::leak(Box::new(rar_percpu::PerCpu::new()));
-    domain.register(cpu_id(7), id, other_memory).unwrap();
+    let other: &'static PerCpu = Box::leak(Box::new(PerCpu::new()));
+    domain.register(cpu_id(7), apic_id, other).unwrap();
     domain.unregister(cpu_id(7)).unwrap();
     let _again = bring_online(shootdown, 2, Kind::Software, memory);
     shootdown.machine().tlb.clear();
