@@ -116,8 +116,11 @@ fn forgotten_flight() {
         }
         if let Some(mut next) = next {
             TAKEN_OVER.store(true, Ordering::Relaxed);
-            assert!(next.look());
-            assert!(world.flushed(0, 2) && world.flushed(1, 2));
+            let is_flushed = next.look() && world.flushed(0, 2) && world.flushed(1, 2);
+            assert!(
+                is_flushed,
+                "the slot of a forgotten flush was taken over too early"
+            );
         }
     });
     assert!(

@@ -107,7 +107,7 @@ fn a_dead_cpus_value_gives_nothing_back() {
 fn memory_used_again_versus_a_late_arm() {
     static WAS_LATE: AtomicBool = AtomicBool::new(false);
     let registers = keep(FakeCpu::with_rar(1));
-    explore(2, move || {
+    explore(4, move || {
         let world = World::new(1);
         let (domain, number) = (world.domain, CpuId::new(0));
         let memory = keep(PerCpu::new());

@@ -268,11 +268,11 @@ unsafe impl PhysicalAddressOf for Frames {
     fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
         match bytes {
             4096 => {
-                assert!(virtual_address.addr().is_multiple_of(4096));
+                assert!(virtual_address.addr() % 4096 == 0);
                 self.table
             }
             64 => {
-                assert!(virtual_address.addr().is_multiple_of(64));
+                assert!(virtual_address.addr() % 64 == 0);
                 self.vector
             }
             other => panic!("asked for {other} bytes: the table has 4,096, a vector 64"),

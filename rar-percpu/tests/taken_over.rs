@@ -1,6 +1,5 @@
 //! A slot of an answered flush is taken over by another flush before the first has looked.
 #![cfg(not(rar_loom))]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use rar_payload::{Globals, InvpcidScope, Operation};
 use rar_percpu::fake::{FakeTlb, pinned};

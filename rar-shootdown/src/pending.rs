@@ -167,6 +167,10 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// # Errors
     ///
     /// Each as [`wait`](Self::wait); one that is late keeps none of the others from ending.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error gives the flush back, and nothing here allocates"
+    )]
     pub fn wait_all<const N: usize>(
         flushes: [Self; N],
         cpu: &PinnedCpu<'_>,

@@ -60,8 +60,11 @@ impl TscClock {
 
     /// Returns the time that so many ticks take.
     #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "2^64 nanoseconds are 584 years"
+    )]
     pub const fn nanoseconds(self, ticks: u64) -> u64 {
-        // Both factors have 64 bits; the product of what a machine lives through fits the 96 bits that are kept.
         ((ticks as u128 * self.scale as u128) >> 32) as u64
     }
 }

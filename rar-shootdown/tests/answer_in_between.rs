@@ -1,6 +1,5 @@
 //! An answer that arrives while the initiator reads the clock: after its look at the entries, before it decides.
 #![cfg(not(rar_loom))]
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

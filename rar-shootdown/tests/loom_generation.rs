@@ -24,7 +24,7 @@ use rar_shootdown::AllOnline;
 /// Two initiators ask one target at once: a count that one of them waits for never runs ahead of the flush it stands for.
 #[test]
 fn two_initiators_one_generation() {
-    two_initiators::flush_one_target(0, 2, "a count ran ahead of its flush");
+    two_initiators::flush_one_target(0, 4, "a count ran ahead of its flush");
 }
 
 /// A unit gets to its byte late, at any moment while the fallback is asked for and served, and while the next flush goes on.
@@ -37,7 +37,7 @@ fn fallback_generation_and_hardware_both_answer() {
     let mut policy = policy();
     policy.answer_timeout = Duration::from_nanos(1);
     policy.fallback_timeout = Duration::from_nanos(2);
-    explore(3, move || {
+    explore(4, move || {
         let world = World::with_policy(1, 1, policy);
         core::mem::forget(unit::bring_online(world, 1, registers));
         let (machine, shootdown) = (world.machine(), world.shootdown);

@@ -52,17 +52,21 @@ fn going_offline_while_targeted() {
             unsafe { target.take_offline(&pinned(1), tlbs) }.unwrap();
             core::mem::forget(world.bring_online(1));
         });
-        world.store(1, 1);
-        world.flush(0, 1);
-        // If it was not, it was offline, where it may keep what it has.
-        if world.machine().signalled.load(Ordering::Relaxed) {
-            assert_eq!(
-                tlbs.cached(1, 1),
-                1,
-                "a CPU that goes offline counted as flushed before it was"
-            );
-        }
+        // Spawned last: loom tries first what it would not come to by reordering loads.
+        let initiator = thread::spawn(move || {
+            world.store(1, 1);
+            world.flush(0, 1);
+            // If it was not, it was offline, where it may keep what it has.
+            if world.machine().signalled.load(Ordering::Relaxed) {
+                assert_eq!(
+                    tlbs.cached(1, 1),
+                    1,
+                    "a CPU that goes offline counted as flushed before it was"
+                );
+            }
+        });
         leaving.join().unwrap();
+        initiator.join().unwrap();
         assert_eq!(
             tlbs.cached(1, 1),
             1,

@@ -32,7 +32,7 @@ fn claim_and_release() {
 /// next flush goes on.
 #[test]
 fn late_answer_versus_quarantine() {
-    explore(4, || {
+    explore(3, || {
         let world = World::new(1, 2);
         let tlbs = world.tlbs();
         world

@@ -7,7 +7,7 @@ use rar_shootdown::rar_percpu::{
 use rar_shootdown::rar_regs::{Detection, InterruptPolicy, NativeCpu, RarSupport, SupportError};
 
 use crate::guard::Pinned;
-use crate::shootdown::{self, KernelShootdown};
+use crate::shootdown::KernelShootdown;
 
 /// What microcode and others share of each CPU. All zero, so it could lie in the kernel's own per-CPU blocks as well.
 static MEMORY: [PerCpu; 64] = [const { PerCpu::new() }; 64];

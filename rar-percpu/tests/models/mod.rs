@@ -1,7 +1,6 @@
 //! What the models share: a domain whose CPUs answer in software, and TLBs that remember what was flushed.
 #![expect(dead_code, reason = "each file of models uses a part")]
 
-use core::sync::atomic::AtomicBool;
 use std::sync::Mutex;
 
 use loom::model::Builder;
@@ -27,8 +26,7 @@ pub(crate) const SPACES: usize = 2;
 pub(crate) struct Tlb {
     /// The entry of each space's page: zero, then one.
     pub(crate) tables: [AtomicU64; SPACES],
-    /// Not of loom: what a CPU caches orders nothing.
-    cached: [[AtomicBool; SPACES]; CPUS],
+    cached: [[AtomicU64; SPACES]; CPUS],
     flushed: [AtomicU64; CPUS],
     /// What each CPU's next flush is interrupted by.
     interrupt: [Mutex<Option<Handler>>; CPUS],
@@ -56,7 +54,7 @@ unsafe impl LocalTlb for Tlb {
     fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
         for (table, cached) in self.tables.iter().zip(&self.cached[cpu.id().index()]) {
             // One CPU reads nothing older than before.
-            cached.fetch_or(table.load(Ordering::Relaxed) != 0, Ordering::Relaxed);
+            cached.fetch_max(table.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 }
@@ -113,7 +111,8 @@ impl World {
 
     /// Whether the CPU uses the newest entry of the space.
     pub(crate) fn cached(self, cpu: u32, space: usize) -> bool {
-        self.tlb.cached[cpu as usize][space].load(Ordering::Relaxed)
+        // An update, since it reads what the CPU uses by now; it orders nothing.
+        self.tlb.cached[cpu as usize][space].fetch_add(0, Ordering::Relaxed) == 1
     }
 
     /// What the CPU's next flush is interrupted by.

@@ -2,7 +2,6 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64 as Plain};
 use core::time::Duration;
-use std::sync::Mutex;
 
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicU64, Ordering};
@@ -20,29 +19,28 @@ pub(crate) const SPACES: usize = 4;
 /// Page tables, and a TLB for each CPU that caches as much and as early as it can.
 pub(crate) struct Tlbs {
     pub(crate) tables: [AtomicU64; SPACES],
-    /// Not of loom: what a CPU caches orders nothing.
-    cached: [Mutex<[u64; SPACES]>; CPUS as usize],
+    cached: [[AtomicU64; SPACES]; CPUS as usize],
 }
 
 impl Tlbs {
     fn new() -> Self {
         Self {
             tables: core::array::from_fn(|_| AtomicU64::new(0)),
-            cached: core::array::from_fn(|_| Mutex::new([0; SPACES])),
+            cached: core::array::from_fn(|_| core::array::from_fn(|_| AtomicU64::new(0))),
         }
     }
 
     /// What the CPU uses for the space.
     pub(crate) fn cached(&self, cpu: u32, space: usize) -> u64 {
-        self.cached[cpu as usize].lock().unwrap()[space]
+        // An update, since it reads what the CPU uses by now; it orders nothing.
+        self.cached[cpu as usize][space].fetch_add(0, Ordering::Relaxed)
     }
 
     fn refill(&self, cpu: CpuId, spaces: core::ops::Range<usize>) {
         for space in spaces {
             let entry = self.tables[space].load(Ordering::Relaxed);
-            let mut cached = self.cached[cpu.index()].lock().unwrap();
             // One CPU reads nothing older than before.
-            cached[space] = cached[space].max(entry);
+            self.cached[cpu.index()][space].fetch_max(entry, Ordering::Relaxed);
         }
     }
 }
@@ -235,6 +233,7 @@ pub(crate) fn explore(
     model: impl Fn() + Sync + Send + 'static,
 ) {
     let mut builder = Builder::new();
+    builder.max_branches = 10_000;
     builder.preemption_bound = preemptions.into().or(builder.preemption_bound);
     builder.check(model);
 }

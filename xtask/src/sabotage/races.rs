@@ -73,9 +73,9 @@ pub(crate) const RACES: [Race; 26] = [
         "each_initiator_waits_for_its_own_ticket",
     ),
     race(
-        "request, and the marks of a lazy CPU",
+        "request, and a CPU that leaves lazy mode",
         "rar-percpu",
-        "request_versus_marks",
+        "request_versus_leaving_lazy_mode",
     ),
     race(
         "fallback generation, and hardware",

@@ -127,6 +127,10 @@ pub(crate) fn enable<'d, const TLB: usize>(
 }
 
 /// Takes a CPU offline.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error gives the unit back, as that of the library does"
+)]
 pub(crate) fn disable<'d, const TLB: usize>(
     board: &Board<'_, TLB>,
     unit: Unit<'d, Enabled>,
