@@ -101,8 +101,8 @@ pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
         .map(|package| (package.name.as_str(), Some(FREESTANDING)));
     for (name, feature) in alone.into_iter().chain(built) {
         let tree = cargo(&workspace.root, &workspace.target, "tree")?
-            .args(["--package", name, "--edges", "normal,features"])
-            .args(["--prefix", "none"])
+            .args(["--package", name, "--edges", "normal"])
+            .args(["--prefix", "none", "--format", "{p}|{f}|"])
             .args(feature.iter().flat_map(|feature| ["--features", feature]))
             .require(shell)?;
         let forged = crates_with_feature(&tree.stdout, FORGING);
@@ -173,14 +173,14 @@ pub(crate) fn dependencies(tree: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the crates that a `cargo tree --edges features --prefix none` shows with a feature.
+/// Returns the crates that are built with a feature, of a `cargo tree --prefix none --format {p}|{f}|`.
 fn crates_with_feature<'t>(tree: &'t str, feature: &str) -> BTreeSet<&'t str> {
-    let with = format!("feature \"{feature}\"");
-    tree.lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(_, rest)| rest.starts_with(&with))
-        .map(|(name, _)| name)
-        .collect()
+    let has_it = |line: &&str| {
+        let features = line.split('|').nth(1).unwrap_or_default();
+        features.split(',').any(|each| each == feature)
+    };
+    let name = |line: &'t str| line.split_whitespace().next();
+    tree.lines().filter(has_it).filter_map(name).collect()
 }
 
 /// Returns the crates of this workspace other than `name` among `dependencies`.
@@ -264,13 +264,10 @@ mod tests {
 
     #[test]
     fn a_feature_is_found_by_its_whole_name() {
-        let tree = "rar-sim v0.1.0 (/x)\nrar-percpu feature \"fake\"\nrar-percpu v0.1.0 (/y)\n\
-                    rar-percpu feature \"fake\" (*)\nrar-regs feature \"faker\"\nx86 feature \"default\"\n";
-        assert_eq!(
-            crates_with_feature(tree, FORGING),
-            BTreeSet::from(["rar-percpu"])
-        );
-        assert!(crates_with_feature("rar-fake v0.1.0 (/x)\n", FORGING).is_empty());
+        let tree = "rar-sim v0.1.0 (/x)||\nrar-percpu v0.1.0 (/y)|defmt,fake|\n\
+                    rar-percpu v0.1.0 (/y)|defmt,fake| (*)\nrar-regs v0.1.0 (/fake)|faker|\nx86 v0.52.0|default|\n";
+        let found = crates_with_feature(tree, FORGING);
+        assert_eq!(found, BTreeSet::from(["rar-percpu"]));
     }
 
     #[test]
