@@ -583,8 +583,8 @@ impl<'m> Actor<'m> {
         // Another CPU comes up in its place.
         let me = machine.cpu(cpu);
         me.set_interrupts(false);
-        me.set_dead(false);
         machine.load_cr3(cpu, self.stage.world.offline_root);
+        me.set_dead(false);
         if let Err(error) = machine.register(cpu) {
             unreachable!("the number of CPU {cpu} is not free: {error}");
         }

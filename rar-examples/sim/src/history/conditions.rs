@@ -4,7 +4,7 @@ use rar_model::{Faults, Knobs};
 use rar_regs::InterruptPolicy;
 use rar_shootdown::{LazySkip, Policy};
 
-use super::episode::{Episode, Fallbacks};
+use super::episode::{Episode, Fallbacks, Scheduler};
 use crate::machine::{Backend, steps};
 
 /// Long enough that only who never answers is late, in steps per CPU.
@@ -39,14 +39,21 @@ impl Conditions {
     #[must_use]
     pub fn of(episode: &Episode, seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
-        let kind = if episode.mixed { dice.u8(..8) } else { u8::MAX };
+        let kind = match episode.scheduler {
+            _ if !episode.mixed => u8::MAX,
+            Scheduler::Deterministic => dice.u8(..8),
+            // On the clock of the host who is late is late for seconds.
+            Scheduler::Threads => dice.u8(..NARROW * 2),
+        };
         let plain = Self::plain(episode, seed);
         if kind < NARROW {
-            Self {
-                entries: dice.u8(1..=3),
-                ..plain
-            }
-        } else if kind < NARROW + ROUGH {
+            let mut narrow = plain;
+            narrow.entries = dice.u8(1..=3);
+            // A handler that has interrupted a responder may want the very slot whose entry that has taken: it waits less for a slot
+            // than others for its answer.
+            narrow.policy.slot_timeout = steps(PATIENCE / 10);
+            narrow
+        } else if kind < NARROW + ROUGH && episode.scheduler == Scheduler::Deterministic {
             plain.rough(episode.backend, &mut dice)
         } else {
             plain
