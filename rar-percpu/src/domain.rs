@@ -168,8 +168,22 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// the slots back sooner.
     pub fn reclaim_slots(&self) -> usize {
         let owner = CpuId::new(u32::MAX);
-        let taken = core::iter::from_fn(|| self.slots.take_over(0, owner, |slot| self.bytes(slot)));
-        taken.map(|claim| self.slots.give_back(&claim)).count()
+        let taken = core::iter::from_fn(|| self.take_over(owner));
+        let count = taken.map(|claim| self.slots.give_back(&claim)).count();
+        // A refusal that was left in a free slot would keep it from being taken over one day.
+        for claim in SlotIndex::all().filter_map(|slot| self.slots.claim_at(slot, owner)) {
+            self.forget_failures(claim.slot);
+            self.slots.give_back(&claim);
+        }
+        count
+    }
+
+    /// Forgets what CPUs refused in a slot. Only for its owner, with nothing armed in it.
+    #[cold]
+    pub(crate) fn forget_failures(&self, slot: SlotIndex) {
+        for state in self.registered().iter().filter_map(|cpu| self.cpu(cpu)) {
+            state.vector().forget_failure(slot);
+        }
     }
 
     #[inline]
@@ -185,8 +199,11 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     #[cold]
     fn take_over(&self, home: CpuId) -> Option<Claim> {
-        self.slots
-            .take_over(home.index(), home, |slot| self.bytes(slot))
+        let claim = self
+            .slots
+            .take_over(home.index(), home, |slot| self.bytes(slot))?;
+        self.forget_failures(claim.slot);
+        Some(claim)
     }
 
     fn bytes(&self, slot: SlotIndex) -> Bytes {

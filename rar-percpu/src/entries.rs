@@ -244,9 +244,14 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
     fn let_go(&mut self) -> SlotSet {
         let domain = self.domain;
         let mut quarantined = SlotSet::default();
-        for claim in self.claims.iter() {
+        for mut claim in self.claims.iter() {
             let mut armed = self.open.iter().filter_map(|cpu| domain.cpu(cpu));
             if armed.all(|state| state.vector().load(claim.slot).is_final()) {
+                // Who is still open has refused. The refusal must not outlive the entry, and is forgotten while nobody can take
+                // the slot over: another's refusal must not be mistaken for it.
+                if !self.open.is_empty() && domain.slots().unpost(&mut claim) {
+                    domain.forget_failures(claim.slot);
+                }
                 domain.slots().give_back(&claim);
             } else if domain.slots().is_owned(&claim) {
                 domain.slots().quarantine(&claim);

@@ -165,6 +165,17 @@ impl ActionVector {
         );
     }
 
+    /// Forgets a refusal, so that the slot can be judged by its next answers alone. Only for who owns the slot and has
+    /// nothing armed in it: no unit touches a final byte.
+    pub(crate) fn forget_failure(&self, slot: SlotIndex) {
+        let _was_none = self.byte(slot).compare_exchange(
+            ActionState::Failure as u8,
+            ActionState::Success as u8,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
     fn byte(&self, slot: SlotIndex) -> &AtomicU8 {
         #[expect(
             clippy::indexing_slicing,

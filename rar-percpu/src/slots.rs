@@ -98,6 +98,24 @@ impl Slots {
         })
     }
 
+    /// Claims this slot if it is free.
+    pub(crate) fn claim_at(&self, slot: SlotIndex, owner: CpuId) -> Option<Claim> {
+        self.try_claim(slot, owner, |kind| kind == FREE)
+    }
+
+    /// Takes a posted slot back from those who might take it over; `false` if somebody has.
+    pub(crate) fn unpost(&self, claim: &mut Claim) -> bool {
+        let word = claim.word & !KIND | CLAIMED;
+        let mine = self
+            .state(claim.slot)
+            .compare_exchange(claim.word, word, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+        if mine {
+            claim.word = word;
+        }
+        mine
+    }
+
     fn try_claim(
         &self,
         slot: SlotIndex,

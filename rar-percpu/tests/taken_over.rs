@@ -29,3 +29,40 @@ fn the_first_look_sees_the_answers_of_the_slots_that_are_left() {
     domain.serve(&pinned(1), &tlb);
     assert!(second.look());
 }
+
+#[test]
+fn a_refusal_does_not_outlive_its_entry() {
+    // The TLB has no room for CPU 1, so CPU 1 refuses.
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<1>::new());
+    domain.limit_entries(1);
+    for cpu in 0..2 {
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain
+            .register(CpuId::new(cpu), ApicId::new(cpu), memory)
+            .unwrap();
+        let _online = SoftwareCpu::bring_online(&domain, &pinned(cpu), &tlb).unwrap();
+    }
+    let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
+    let post = |target: u32| {
+        let claimed = domain.claim(&pinned(0), 1).unwrap();
+        let targets = CpuSet::of([CpuId::new(target)]).unwrap();
+        claimed.post(&[everything], &targets).unwrap()
+    };
+    let mut refused = post(1);
+    assert_eq!(domain.serve(&pinned(1), &tlb).failed, 1);
+    assert!(!refused.look());
+    assert!(
+        domain.claim(&pinned(0), 1).is_none(),
+        "control: it waits for its owner"
+    );
+    assert!(refused.settle().is_empty());
+
+    let mut answered = post(0);
+    domain.serve(&pinned(0), &tlb);
+    let next = domain.claim(&pinned(0), 1);
+    assert!(
+        next.is_some(),
+        "CPU 1 said nothing to this entry, and its old refusal is gone"
+    );
+    assert!(answered.look());
+}
