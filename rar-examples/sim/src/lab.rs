@@ -34,6 +34,9 @@ pub const TLB: usize = 1200;
 /// The test that the simulated machine cannot run: the loads of its guests are not cached.
 pub const BEYOND: &str = "target-in-guest";
 
+/// The test that units leave nothing to do for: they answer whatever IF says.
+pub const BY_NMI: &str = "target-takes-nmi";
+
 /// How many entries the table has where no unit limits them.
 const SOFTWARE_ENTRIES: usize = 64;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rar_sim::lab::{self, BEYOND, SimLab, SuiteRun, Transcript};
+use rar_sim::lab::{self, BEYOND, BY_NMI, SimLab, SuiteRun, Transcript};
 use rar_sim::machine::{Backend, Config};
 use rar_suite::{Options, Outcome, Suite};
 
@@ -51,8 +51,7 @@ fn hardware_passes_every_test() {
     let all: BTreeSet<_> = Suite::test_names::<SimLab<'_>>().collect();
     let observed = names(&transcript, Outcome::Observed);
     let passed = names(&transcript, Outcome::Pass);
-    // Units answer whatever IF says: nothing is left for an NMI to do.
-    let skipped = BTreeSet::from([BEYOND, "target-takes-nmi"]);
+    let skipped = BTreeSet::from([BEYOND, BY_NMI]);
     assert_eq!(names(&transcript, Outcome::Skipped), skipped);
     assert_eq!(&(&passed | &observed) | &skipped, all);
     // Nothing passes once and is observed another time.

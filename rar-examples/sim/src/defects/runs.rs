@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
-use crate::lab::{self, BEYOND, SimLab, SuiteRun, Transcript};
+use crate::lab::{self, BEYOND, BY_NMI, SimLab, SuiteRun, Transcript};
 use crate::machine::Config;
 
 /// A test that takes more steps has hung.
@@ -73,7 +73,7 @@ impl Test {
         let of_units: Vec<_> = Suite::unit_test_names::<SimLab<'_>>().collect();
         // The measurements ask of a machine nothing that the tests do not.
         Suite::test_names::<SimLab<'_>>()
-            .filter(|name| ![MEASUREMENTS, BEYOND].contains(name))
+            .filter(|name| ![MEASUREMENTS, BEYOND, BY_NMI].contains(name))
             .map(|name| Self {
                 name,
                 below_driver: of_units.contains(&name),
