@@ -13,7 +13,7 @@ mod unit;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use loom::sync::atomic::fence;
+use loom::sync::atomic::{AtomicU32, fence};
 use loom::thread;
 use models::{World, explore, keep};
 use rar_percpu::fake::pinned;
@@ -114,11 +114,12 @@ fn memory_used_again_versus_a_late_arm() {
         domain.register(number, ApicId::new(0), memory).unwrap();
         let dead = SoftwareCpu::bring_online(domain, &pinned(0), world.tlb);
         core::mem::forget(dead.unwrap());
-        let is_dead = keep(AtomicBool::new(false));
+        // How far the successor is, in steps that loom sees: it does not see the pointers to the CPUs' memory.
+        let step = keep(AtomicU32::new(0));
         let successor = thread::spawn(move || {
             // SAFETY: no thread plays the CPU until it comes up again.
             unsafe { domain.declare_dead(number) };
-            is_dead.store(true, Ordering::Relaxed);
+            step.fetch_add(1, Ordering::Relaxed);
             // Another number would have it, if it could.
             let number = if domain.register(OTHER, NEXT, memory).is_ok() {
                 OTHER
@@ -127,18 +128,19 @@ fn memory_used_again_versus_a_late_arm() {
                 number
             };
             unit::bring_online(world, number, registers);
+            step.fetch_add(1, Ordering::Relaxed);
             unit::scan(world, memory, number);
         });
         let initiator = thread::spawn(move || {
-            let before = is_dead.load(Ordering::Relaxed);
             let mut first = world.post(1, 1, &[0]).unwrap();
-            if !before && is_dead.load(Ordering::Relaxed) {
+            if step.fetch_add(0, Ordering::Relaxed) == 1 {
                 WAS_LATE.store(true, Ordering::Relaxed);
             }
             // The signal: a write to the interrupt command register comes after all stores.
             fence(Ordering::SeqCst);
             first.look();
             drop(first);
+            step.fetch_add(0, Ordering::Relaxed);
             let _since = domain.begin_flush();
             let is_next =
                 |number: &CpuId| domain.cpu(*number).and_then(PerCpu::apic_id) == Some(NEXT);

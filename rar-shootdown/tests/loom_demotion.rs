@@ -17,6 +17,7 @@ use loom::thread;
 use models::{World, explore, request};
 use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
+use rar_regs::RarControl;
 use rar_shootdown::AllOnline;
 
 /// A CPU is demoted and promoted while an initiator flushes it: it is flushed by its entry or by generation. It is promoted
@@ -70,8 +71,8 @@ fn demotion_and_promotion_versus_an_initiator() {
     );
 }
 
-/// A unit is programmed anew, and what is open in its vector answered by one flush, while an initiator that saw the CPU before
-/// its demotion arms it. An entry that comes after the flush is not answered by it.
+/// A unit that lost its registers is programmed anew, and what is open in its vector answered by one flush, while an initiator
+/// arms it: an entry that comes after the flush is not answered by it.
 #[test]
 fn verify_versus_a_late_arm() {
     static RESTORED: AtomicBool = AtomicBool::new(false);
@@ -82,7 +83,8 @@ fn verify_versus_a_late_arm() {
         let machine = world.machine();
         machine.hears_signals.store(false, Ordering::Relaxed);
         let verifying = thread::spawn(move || {
-            world.domain().demote(CpuId::new(1));
+            // A sleep state took it.
+            registers.set_msr(RarControl::MSR, 0).unwrap();
             target.verify(&pinned(1), world.tlbs()).unwrap();
             core::mem::forget(target);
         });

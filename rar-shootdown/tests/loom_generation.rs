@@ -19,6 +19,7 @@ use core::time::Duration;
 use loom::thread;
 use models::{World, explore, policy, request};
 use rar_percpu::fake::pinned;
+use rar_percpu::{CpuId, CpuSet};
 use rar_shootdown::AllOnline;
 
 /// Two initiators ask one target at once: a count that one of them waits for never runs ahead of the flush it stands for.
@@ -37,7 +38,7 @@ fn fallback_generation_and_hardware_both_answer() {
     let mut policy = policy();
     policy.answer_timeout = Duration::from_nanos(1);
     policy.fallback_timeout = Duration::from_nanos(2);
-    explore(4, move || {
+    explore(3, move || {
         let world = World::with_policy(1, 1, policy);
         core::mem::forget(unit::bring_online(world, 1, registers));
         let (machine, shootdown) = (world.machine(), world.shootdown);
@@ -49,21 +50,33 @@ fn fallback_generation_and_hardware_both_answer() {
         });
         // Spawned last: loom tries first what it would not come to by reordering loads.
         let initiator = thread::spawn(move || {
-            let mut late_unit = false;
-            for space in [1, 2] {
-                world.store(usize::from(space), 1);
-                let cpu = pinned(0);
-                if shootdown.flush(&cpu, &[request(space)], &AllOnline).is_ok() {
-                    let cached = machine.tlbs.cached(1, usize::from(space));
+            let cpu = pinned(0);
+            world.store(1, 1);
+            let is_ok = shootdown.flush(&cpu, &[request(1)], &AllOnline).is_ok();
+            if is_ok {
+                let cached = world.tlbs().cached(1, 1);
+                assert_eq!(cached, 1, "Ok without a flush");
+            }
+            let (_, quarantined) = world.domain().free_and_quarantined_slots();
+            // The next one, by somebody who looked before the CPU was demoted.
+            world.store(2, 1);
+            let operations = request(2).operations();
+            let operations: Vec<_> = operations.into_iter().collect();
+            let targets = CpuSet::of([CpuId::new(1)]).unwrap();
+            if let Some(claimed) = world.domain().claim(&cpu, 1) {
+                let mut next = claimed.post(&operations, &targets).unwrap();
+                if next.look() {
+                    let cached = world.tlbs().cached(1, 2);
                     assert_eq!(cached, 1, "Ok without a flush");
-                    late_unit |= shootdown.statistics().quarantined == 1;
                 }
             }
-            late_unit
+            is_ok && quarantined == 1
         });
         hardware.join().unwrap();
         handler.join().unwrap();
-        if initiator.join().unwrap() && world.domain().reclaim_slots() == 1 {
+        let late_unit = initiator.join().unwrap();
+        world.domain().reclaim_slots();
+        if late_unit && world.domain().free_and_quarantined_slots().1 == 0 {
             BOTH_ANSWERED.store(true, Ordering::Relaxed);
         }
     });
