@@ -88,6 +88,36 @@ fn a_refused_entry_is_not_taken_over() {
     );
 }
 
+/// An owner forgets what its target refused and gives the slot back, while another takes it and is refused, too: nobody
+/// forgets another's refusal.
+#[test]
+fn forgotten_refusal_versus_the_next_owner() {
+    static REFUSED_AGAIN: AtomicBool = AtomicBool::new(false);
+    explore(3, || {
+        let world = World::new(1);
+        (0..2).for_each(|cpu| core::mem::forget(world.bring_online(cpu)));
+        let mut refused = world.post(2, REFUSED, &[0]).unwrap();
+        let _served = world.serve(0);
+        assert!(!refused.look(), "a refused entry counts as done");
+        let owner = thread::spawn(move || drop(refused));
+        let another = thread::spawn(move || {
+            let mut posted = world.post(3, REFUSED, &[1])?;
+            let _served = world.serve(1);
+            assert!(!posted.look(), "a refused entry counts as done");
+            REFUSED_AGAIN.store(true, Ordering::Relaxed);
+            Some(posted)
+        });
+        owner.join().unwrap();
+        if let Some(mut posted) = another.join().unwrap() {
+            assert!(!posted.look(), "a refused entry counts as done");
+        }
+    });
+    assert!(
+        REFUSED_AGAIN.load(Ordering::Relaxed),
+        "never was the next entry refused"
+    );
+}
+
 /// Nobody waits any more for a flush of two CPUs. Its slot is taken over when both have answered, and not before.
 #[test]
 fn forgotten_flight() {

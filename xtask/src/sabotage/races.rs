@@ -16,7 +16,7 @@ pub(crate) struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub(crate) const RACES: [Race; 26] = [
+pub(crate) const RACES: [Race; 27] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -31,6 +31,11 @@ pub(crate) const RACES: [Race; 26] = [
         "take-over, and a refused entry",
         "rar-percpu",
         "a_refused_entry_is_not_taken_over",
+    ),
+    race(
+        "refusal that is forgotten, and the next owner",
+        "rar-percpu",
+        "forgotten_refusal_versus_the_next_owner",
     ),
     race(
         "take-over, and a forgotten flush",
