@@ -8,6 +8,7 @@ use crate::domain::Domain;
 use crate::local_tlb::LocalTlb;
 use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
+use crate::sync::{Ordering, fence};
 
 /// What one call of [`Domain::serve`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,11 +83,16 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// if it flushes everything before it uses a translation, or has just done so.
     pub(crate) fn end_open_entries(&self, state: &PerCpu) {
         for slot in SlotIndex::all() {
-            let byte = state.vector().load(slot);
-            if !byte.is_final() {
-                let answer = self.answer_of_a_full_flush(slot);
-                state.vector().finish(slot, byte, answer);
-            }
+            self.end_entry(state, slot);
+        }
+    }
+
+    /// Answers one entry, if it is open, by what a full flush is worth to it.
+    fn end_entry(&self, state: &PerCpu, slot: SlotIndex) {
+        let byte = state.vector().load(slot);
+        if !byte.is_final() {
+            let answer = self.answer_of_a_full_flush(slot);
+            state.vector().finish(slot, byte, answer);
         }
     }
 
@@ -116,15 +122,11 @@ impl<const WORDS: usize> Domain<WORDS> {
                 state.vector().take(slot) || microcode && !state.vector().load(slot).is_final();
             open |= u64::from(is_ours) << slot.get();
         }
-        crate::sync::fence(crate::sync::Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         tlb.flush_everything(cpu);
         state.generation().serve(cpu, tlb);
         for slot in SlotIndex::all().filter(|slot| open & 1 << slot.get() != 0) {
-            let found = state.vector().load(slot);
-            if !found.is_final() {
-                let answer = self.answer_of_a_full_flush(slot);
-                state.vector().finish(slot, found, answer);
-            }
+            self.end_entry(state, slot);
         }
     }
 }
