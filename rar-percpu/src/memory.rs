@@ -168,17 +168,14 @@ impl ActionVector {
     /// Forgets a refusal, so that the slot can be judged by its next answers alone. Only for who owns the slot and has
     /// nothing armed in it: no unit touches a final byte.
     pub(crate) fn forget_failure(&self, slot: SlotIndex) {
-        const FAILURE: u8 = ActionState::Failure as u8;
-        let byte = self.byte(slot);
-        // The load keeps a scan of all CPUs from writing to their lines.
-        if byte.load(Ordering::Relaxed) == FAILURE {
-            let _was_none = byte.compare_exchange(
-                FAILURE,
-                ActionState::Success as u8,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
-        }
+        // An update, not a load before it: loom does not explore a store by another thread between a load and the update that
+        // follows it, if that thread has loaded the byte too.
+        let _was_none = self.byte(slot).compare_exchange(
+            ActionState::Failure as u8,
+            ActionState::Success as u8,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
     }
 
     fn byte(&self, slot: SlotIndex) -> &AtomicU8 {
