@@ -144,7 +144,7 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
-    /// What CI runs: `test` with no stage skipped, with --full also the tests in the packages, every machine, every sabotage, and the image with every defect
+    /// What CI runs: `test` with no stage skipped, with --full also the libraries' tests with the oldest Rust and from the packages, every machine, every sabotage, and the image with every defect
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
     Ci(CiArgs),
 }
@@ -171,8 +171,10 @@ pub(crate) enum Stage {
     Docs,
     Host,
     Outside,
-    /// Build and test the libraries with the oldest Rust they promise, and build them for other architectures
+    /// Build the libraries with the oldest Rust they promise, for this machine and for other architectures
     Msrv,
+    /// Test the libraries with the oldest Rust they promise; only if named here, and in `cargo xtask ci --full`
+    MsrvTests,
     /// Pack the libraries, check what the packages hold, build from them
     Package,
     /// Run the tests in the packages; only if named here, and in `cargo xtask ci --full`
@@ -181,6 +183,8 @@ pub(crate) enum Stage {
     Disasm,
     Loom,
     Sim,
+    /// Ten times longer histories; only if named here, and in `cargo xtask ci --full`
+    SimLong,
     Defects,
     Qemu,
     Image,

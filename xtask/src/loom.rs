@@ -10,7 +10,7 @@ use crate::report::Count;
 use crate::sabotage::models;
 use crate::sabotage::patch::{Kind, Sabotage};
 use crate::sabotage::races::{self, RACES};
-use crate::sabotage::{self, Unchanged};
+use crate::sabotage::{self, Catch, Unchanged};
 use crate::workspace::Workspace;
 use anyhow::Result;
 
@@ -25,7 +25,17 @@ pub(crate) fn command(args: &LoomArgs, shell: Shell) -> Result<()> {
     }
     let filter = args.filter.as_deref();
     let mut count = models(&workspace, filter, shell)?;
-    let Mutants { caught, missed } = mutants(&workspace, filter, shell)?;
+    let mut caught = Vec::new();
+    let mut missed = match filter {
+        None => races::without_mutant(&sabotage::mutants(&workspace)?),
+        Some(_) => Vec::new(),
+    };
+    for (mutant, result) in mutants(&workspace, filter, shell)? {
+        match result {
+            Ok(_) => caught.push(mutant),
+            Err(error) => missed.push(format!("mutant {}: {error:#}", mutant.name)),
+        }
+    }
     if filter.is_none() {
         println!("{}", races::overview(&caught));
     }
@@ -92,49 +102,27 @@ pub(crate) fn models(workspace: &Workspace, filter: Option<&str>, shell: Shell) 
     Ok(count)
 }
 
-/// What became of the mutants.
-#[derive(Debug)]
-pub(crate) struct Mutants {
-    /// Those that their model caught.
-    pub(crate) caught: Vec<Sabotage>,
-    /// Why each other one was missed, and which race has none.
-    pub(crate) missed: Vec<String>,
-}
-
-/// Runs the mutants.
+/// Runs the mutants, whose models must have passed; returns each with what its model said of it.
 pub(crate) fn mutants(
     workspace: &Workspace,
     filter: Option<&str>,
     shell: Shell,
-) -> Result<Mutants> {
-    let all = sabotage::mutants(workspace)?;
-    let mut missed = match filter {
-        None => races::without_mutant(&all),
-        Some(_) => Vec::new(),
-    };
+) -> Result<Vec<(Sabotage, Result<Vec<Catch>>)>> {
     let chosen = |mutant: &Sabotage| match &mutant.kind {
         Kind::Loom { test, .. } => filter.is_none_or(|filter| test.contains(filter)),
         _ => false,
     };
-    let chosen: Vec<_> = all.into_iter().filter(chosen).collect();
-    let why_missed = lanes::each(&chosen, lanes::cores(), |lane, mutant| {
+    let mut mutants = sabotage::mutants(workspace)?;
+    mutants.retain(chosen);
+    let results = lanes::each(&mutants, lanes::cores(), |lane, mutant| {
         let step = Step::new(&format!("mutant {}", mutant.name), shell);
         let caught = sabotage::catch_by_loom(workspace, mutant, Unchanged::Passed, lane, shell);
         step.finish();
         match caught {
-            Ok(_) => Ok(None),
-            Err(error) if reason_of(&error) == Reason::NotCaught => {
-                Ok(Some(format!("mutant {}: {error:#}", mutant.name)))
-            }
-            Err(error) => Err(error),
+            // Nothing after this is of use.
+            Err(error) if reason_of(&error) != Reason::NotCaught => Err(error),
+            caught => Ok(caught),
         }
     })?;
-    let mut caught = Vec::new();
-    for (mutant, why) in chosen.into_iter().zip(why_missed) {
-        match why {
-            None => caught.push(mutant),
-            Some(why) => missed.push(why),
-        }
-    }
-    Ok(Mutants { caught, missed })
+    Ok(mutants.into_iter().zip(results).collect())
 }

@@ -18,15 +18,33 @@ const TEXT_TESTS: [&str; 3] = [
     "forged::finding_07",
 ];
 
-/// Builds and tests; returns the count of tests, what was done, and what went wrong.
-pub(crate) fn check(
+/// Builds the libraries for this machine and for each other target that is found; returns what was built.
+pub(crate) fn builds(workspace: &Workspace, shell: Shell) -> Result<String> {
+    let (version, rust) = oldest(workspace, shell)?;
+    let others = rust.targets.iter().map(Some);
+    for target in others.chain([None]) {
+        for features in FEATURES {
+            libraries(workspace, &rust, "build")?
+                .args(features.iter().copied())
+                .args(target.map(|target| format!("--target={target}")))
+                .require(shell)?;
+        }
+    }
+    let others = match &*rust.targets.join(", ") {
+        "" => "no other target found".to_owned(),
+        targets => targets.to_owned(),
+    };
+    let sets = FEATURES.len();
+    Ok(format!("Rust {version}, {sets} feature sets; {others}"))
+}
+
+/// Tests the libraries; returns the count of tests, what was done, and what went wrong.
+pub(crate) fn tests(
     workspace: &Workspace,
     shell: Shell,
 ) -> Result<(Count, String, Option<anyhow::Error>)> {
-    let version = promised(workspace)?;
-    let rust = old_rust::provide(workspace, &version, shell)?;
-    builds(workspace, &rust, shell)?;
-    let run = tests(workspace, &rust, shell)?;
+    let (version, rust) = oldest(workspace, shell)?;
+    let run = run_tests(workspace, &rust, shell)?;
     let failure = (!run.status.success()).then(|| {
         let what = if shell.verbose {
             format!("tests fail with Rust {version}")
@@ -35,12 +53,15 @@ pub(crate) fn check(
         };
         Fault::new(Reason::Failed, what).into()
     });
-    let others = match &*rust.targets.join(", ") {
-        "" => "no other target found".to_owned(),
-        targets => targets.to_owned(),
-    };
-    let note = format!("Rust {version}, {} feature sets; {others}", FEATURES.len());
+    let note = format!("Rust {version}");
     Ok((host::count(&run.stdout), note, failure))
+}
+
+/// Returns the version that the libraries promise, and a toolchain of it.
+fn oldest(workspace: &Workspace, shell: Shell) -> Result<(String, OldRust)> {
+    let version = promised(workspace)?;
+    let rust = old_rust::provide(workspace, &version, shell)?;
+    Ok((version, rust))
 }
 
 /// Returns the version in the manifests, e.g. `1.85`.
@@ -59,20 +80,7 @@ fn promised(workspace: &Workspace) -> Result<String> {
     Ok(version.clone())
 }
 
-fn builds(workspace: &Workspace, rust: &OldRust, shell: Shell) -> Result<()> {
-    let others = rust.targets.iter().map(Some);
-    for target in others.chain([None]) {
-        for features in FEATURES {
-            libraries(workspace, rust, "build")?
-                .args(features.iter().copied())
-                .args(target.map(|target| format!("--target={target}")))
-                .require(shell)?;
-        }
-    }
-    Ok(())
-}
-
-fn tests(workspace: &Workspace, rust: &OldRust, shell: Shell) -> Result<Captured> {
+fn run_tests(workspace: &Workspace, rust: &OldRust, shell: Shell) -> Result<Captured> {
     let features = features_under_test(workspace)?;
     let captured = libraries(workspace, rust, "test")?
         .args(["--no-fail-fast", "--lib", "--tests", "--features"])

@@ -11,6 +11,7 @@ use crate::cli::{Apic, Backend, QemuArgs, SabotageArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::kernel;
+use crate::loom;
 use crate::qemu::judge::JudgedTest;
 use crate::qemu::plan::{self, Run, Tests};
 use crate::qemu::records::Outcome;
@@ -76,11 +77,29 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     let mut emulator = None;
     let mut table = table(&["sabotage", "result"]);
     let mut missed = 0;
+    let mut add = |sabotage: &Sabotage, caught: Result<Vec<Catch>>| {
+        let (said, row) = match caught {
+            Ok(caught) => (lines(&caught), lines(&caught)),
+            Err(error) if reason_of(&error) == Reason::NotCaught => {
+                missed += 1;
+                let said = format!("{error:#}");
+                let first = said.lines().next().unwrap_or_default().to_owned();
+                (said, first)
+            }
+            Err(error) => return Err(error.context(format!("sabotage {}", sabotage.name))),
+        };
+        eprintln!("{}: {said}", sabotage.name);
+        table.add_row([sabotage.name.clone(), row]);
+        Ok(())
+    };
+    // The models first, once for all of their mutants.
+    loom::models(workspace, None, shell)?;
+    for (mutant, caught) in loom::mutants(workspace, None, shell)? {
+        add(&mutant, caught)?;
+    }
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
-            Kind::Loom { .. } => {
-                catch_by_loom(workspace, sabotage, Unchanged::Unknown, FIRST_LANE, shell)
-            }
+            Kind::Loom { .. } => continue,
             Kind::Sim { test, message } => catch_by_sim(workspace, sabotage, test, message, shell),
             Kind::Qemu {
                 backend, caught_by, ..
@@ -89,33 +108,11 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
                     emulator = Some(qemu::emulator(named_qemu, shell)?);
                 }
                 let qemu = emulator.as_ref().context("no emulator")?;
-                catch_by_qemu(
-                    workspace,
-                    sabotage,
-                    qemu,
-                    &[run(4, *backend, caught_by)],
-                    shell,
-                )
+                let runs = [run(4, *backend, caught_by)];
+                catch_by_qemu(workspace, sabotage, qemu, &runs, shell)
             }
         };
-        match caught {
-            Ok(caught) => {
-                eprintln!("{}: {}", sabotage.name, lines(&caught));
-                table.add_row([sabotage.name.clone(), lines(&caught)]);
-            }
-            Err(error) if reason_of(&error) == Reason::NotCaught => {
-                eprintln!("{}: {error:#}", sabotage.name);
-                let first = error
-                    .to_string()
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                table.add_row([sabotage.name.clone(), first]);
-                missed += 1;
-            }
-            Err(error) => return Err(error.context(format!("sabotage {}", sabotage.name))),
-        }
+        add(sabotage, caught)?;
     }
     println!("{table}");
     println!("{} caught, {missed} not caught", sabotages.len() - missed);

@@ -18,17 +18,23 @@ use std::process::Command;
 /// The simulator sees every access of the driver to shared memory, and stops CPUs between any two.
 const OBSERVED: &[&str] = &["--cfg", "rar_observed"];
 
-/// The histories of `cargo xtask test`: every backend, every way to address, and the units that flush least.
+/// The histories of the stage: every backend, every way to address, and the units that flush least.
 const STAGE: [&str; 8] = [
-    "--cpus 1 --steps 200000",
-    "--cpus 2 --steps 1000000",
-    "--cpus 3 --steps 1000000 --backend software",
-    "--cpus 4 --steps 1000000 --addressing xapic",
-    "--cpus 8 --steps 1000000 --addressing cluster",
-    "--cpus 8 --steps 1000000 --sparing",
-    "--cpus 16 --steps 1000000 --backend software",
-    "--cpus 64 --steps 1000000",
+    "--cpus 1",
+    "--cpus 2",
+    "--cpus 3 --backend software",
+    "--cpus 4 --addressing xapic",
+    "--cpus 8 --addressing cluster",
+    "--cpus 8 --sparing",
+    "--cpus 16 --backend software",
+    "--cpus 64",
 ];
+
+/// Steps of each history in `cargo xtask test`.
+pub(crate) const STEPS: u32 = 300_000;
+
+/// Steps of each history in `cargo xtask ci --full`.
+pub(crate) const MANY_STEPS: u32 = 3_000_000;
 
 /// The history that takes as many cores as it has CPUs.
 const THREADS: &str = "--cpus 4 --steps 20000 --threads";
@@ -45,9 +51,16 @@ pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()
 }
 
 /// Runs the histories of the stage and the simulator's own tests; returns the count and what failed.
-pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
+pub(crate) fn stage(
+    workspace: &Workspace,
+    steps: u32,
+    shell: Shell,
+) -> Result<(Count, Option<anyhow::Error>)> {
     let sim = build(workspace, "sim", shell)?;
-    let run = |_, line: &&str| history(workspace, &sim, line, shell);
+    let run = |_, line: &&str| {
+        let line = format!("{line} --steps {steps}");
+        history(workspace, &sim, &line, shell)
+    };
     let mut results = lanes::each(&STAGE, lanes::cores(), run)?;
     results.push(history(workspace, &sim, THREADS, shell)?);
     let mut count = Count::default();
