@@ -63,23 +63,57 @@ pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
         shell,
     )?;
     if args.full {
-        command(
-            &TestArgs {
-                stages: LONG.to_vec(),
-                qemu: None,
-                complete: true,
-            },
-            shell,
-        )?;
-        image::on_machines(&[machines::ALL.to_owned()], shell)?;
-        sabotage::all(&Workspace::this()?, None, shell)?;
-        image_defects::command(qemu_defects::ALL, shell)?;
-        match setup::bochs_files() {
-            Some(_) => bochs::command(&BochsArgs::default(), shell)?,
-            None => println!("Bochs is not installed: the suite did not run there"),
-        }
+        full(shell)?;
     }
     Ok(())
+}
+
+/// Runs what takes long, all of it even if a part fails.
+fn full(shell: Shell) -> Result<()> {
+    let long = || {
+        let args = TestArgs {
+            stages: LONG.to_vec(),
+            qemu: None,
+            complete: true,
+        };
+        command(&args, shell)
+    };
+    let bochs = || match setup::bochs_files() {
+        Some(_) => bochs::command(&BochsArgs::default(), shell),
+        None => {
+            println!("Bochs is not installed: the suite did not run there");
+            Ok(())
+        }
+    };
+    let mut failed = Vec::new();
+    let mut part = |name: &str, result: Result<()>| match result {
+        Err(error) if reason_of(&error) == Reason::Interrupted => Err(error),
+        Err(error) => {
+            eprintln!("{name} FAILED: {error:#}");
+            failed.push(name.to_owned());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    };
+    part("long stages", long())?;
+    part(
+        "image --machines all",
+        image::on_machines(&[machines::ALL.to_owned()], shell),
+    )?;
+    part("sabotage", sabotage::all(&Workspace::this()?, None, shell))?;
+    part(
+        "image --defect all",
+        image_defects::command(qemu_defects::ALL, shell),
+    )?;
+    part("bochs", bochs())?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "failed: {}; each is a command of its own",
+        failed.join(", ")
+    );
+    Err(Fault::new(Reason::Failed, message).into())
 }
 
 /// Runs `cargo xtask test`.
