@@ -11,6 +11,7 @@ impl Operation {
     /// that the subtype does not use are zero. Linux RFC v4 left some of these stale, which its
     /// review objected to.
     #[must_use]
+    #[inline]
     pub const fn encode(&self) -> Payload {
         let payload_type = self.payload_type();
         match *self {

@@ -1,8 +1,8 @@
 //! What a kernel means.
 
 #[cfg(feature = "unverified")]
-use crate::{Eptp, Vpid};
-use crate::{Globals, Operations, PageRange, Pcid};
+use crate::{Eptp, InvvpidScope, Vpid};
+use crate::{Globals, InvpcidScope, Operation, Operations, PageChunk, PageRange, Pcid};
 
 /// What a kernel wants to be gone from the TLBs, before it is cut to the size of the hardware.
 ///
@@ -115,6 +115,24 @@ impl Request {
             #[cfg(feature = "unverified")]
             Self::VpidPages { vpid, range } => Operations::vpid_pages(vpid, range),
             _ => Operations::single(self.widened()),
+        }
+    }
+
+    /// Returns the operation that satisfies the request precisely, if one is enough.
+    #[must_use]
+    #[inline]
+    pub const fn single_operation(&self) -> Option<Operation> {
+        match *self {
+            Self::Pages { pcid, range } => match PageChunk::new(range) {
+                Ok(pages) => Some(Operation::Invpcid(InvpcidScope::Pages { pcid, pages })),
+                Err(_) => None,
+            },
+            #[cfg(feature = "unverified")]
+            Self::VpidPages { vpid, range } => match PageChunk::new(range) {
+                Ok(pages) => Some(Operation::Invvpid(InvvpidScope::Pages { vpid, pages })),
+                Err(_) => None,
+            },
+            _ => Some(self.widened()),
         }
     }
 

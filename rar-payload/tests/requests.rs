@@ -36,6 +36,25 @@ fn requests() -> Result<Vec<Request>, Error> {
 }
 
 #[test]
+fn a_single_operation_is_the_only_one() -> Result<(), Error> {
+    let range = |pages| PageRange::new(0x1000, pages, PageSize::Size4K);
+    let pages = |range| Request::Pages {
+        pcid: Pcid::ZERO,
+        range,
+    };
+    let more = [pages(range(1)?), pages(range(63)?), pages(range(64)?)];
+    let mut singles = 0;
+    for request in requests()?.iter().chain(&more) {
+        let mut operations = request.operations();
+        let only = operations.next().filter(|_| operations.next().is_none());
+        assert_eq!(request.single_operation(), only, "{request:?}");
+        singles += usize::from(only.is_some());
+    }
+    assert_eq!(singles, 4 + 6 + 2, "control: some need two");
+    Ok(())
+}
+
+#[test]
 fn one_operation_flushes_no_more_than_it_has_to() -> Result<(), Error> {
     let range = PageRange::page(0x1000, PageSize::Size4K)?;
     let (zero, one) = (Pcid::ZERO, Pcid::new(1)?);
