@@ -90,6 +90,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     }
 
     /// Removes a CPU and returns whether it was a member.
+    #[inline]
     pub fn remove(&mut self, cpu: CpuId) -> bool {
         let (index, bit) = place(cpu);
         let Some(word) = self.words.get_mut(index) else {
@@ -159,15 +160,15 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     }
 
     /// Keeps only the members that `keep` accepts, asked in ascending order.
+    #[inline]
     pub fn retain(&mut self, mut keep: impl FnMut(CpuId) -> bool) {
         for index in bits(self.summary) {
             let Some(word) = self.words.get_mut(index) else {
                 return;
             };
-            for bit in bits(*word) {
-                if !keep(member(index, bit)) {
-                    *word &= !(1 << bit);
-                }
+            let before = *word;
+            for bit in bits(before) {
+                *word ^= u64::from(!keep(member(index, bit))) << bit;
             }
             if *word == 0 {
                 self.summary &= !(1 << index);
@@ -182,13 +183,26 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     }
 
     /// Returns the members in ascending order.
+    #[inline]
     pub fn iter(&self) -> impl Iterator<Item = CpuId> + '_ {
-        self.members_by_word()
-            .flat_map(|(index, word)| bits(word).map(move |bit| member(index, bit)))
+        Members {
+            words: &self.words,
+            summary: self.summary,
+            index: 0,
+            word: 0,
+        }
     }
 
-    fn members_by_word(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        bits(self.summary).filter_map(|index| self.words.get(index).map(|word| (index, *word)))
+    /// Returns the words that have a member, with their indexes.
+    #[inline]
+    pub(crate) fn members_by_word(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        bits(self.occupied()).filter_map(|index| self.words.get(index).map(|word| (index, *word)))
+    }
+
+    /// Returns the summary, or where there is one word only that word, empty or not: no loop is left then.
+    #[inline]
+    fn occupied(&self) -> u64 {
+        if WORDS == 1 { 1 } else { self.summary }
     }
 }
 
@@ -205,6 +219,40 @@ impl<const WORDS: usize> defmt::Format for CpuSet<WORDS> {
     }
 }
 
+/// The members of a set, in ascending order.
+struct Members<'s> {
+    words: &'s [u64],
+    /// The words that are still to come.
+    summary: u64,
+    index: usize,
+    /// What is left of the word of that index.
+    word: u64,
+}
+
+impl Iterator for Members<'_> {
+    type Item = CpuId;
+
+    #[inline]
+    fn next(&mut self) -> Option<CpuId> {
+        while self.word == 0 {
+            self.index = next_bit(&mut self.summary)?;
+            self.word = *self.words.get(self.index)?;
+        }
+        next_bit(&mut self.word).map(|bit| member(self.index, bit))
+    }
+
+    /// By words: the inner loop has nothing but a word in its hands.
+    #[inline]
+    fn fold<B, F: FnMut(B, CpuId) -> B>(self, start: B, mut f: F) -> B {
+        let mut value = bits(self.word).fold(start, |value, bit| f(value, member(self.index, bit)));
+        for index in bits(self.summary) {
+            let word = self.words.get(index).copied().unwrap_or_default();
+            value = bits(word).fold(value, |value, bit| f(value, member(index, bit)));
+        }
+        value
+    }
+}
+
 /// A set of CPUs that CPUs join and leave by themselves while others read it.
 ///
 /// Reading it is a snapshot word by word, not an instant: a shootdown is right all the same because a CPU that joins
@@ -212,6 +260,8 @@ impl<const WORDS: usize> defmt::Format for CpuSet<WORDS> {
 #[derive(Debug)]
 #[doc(alias = "mm_cpumask")]
 pub struct AtomicCpuSet<const WORDS: usize = DEFAULT_WORDS> {
+    /// The words that ever had a member, so that a snapshot reads no others.
+    used: AtomicU64,
     words: [AtomicU64; WORDS],
 }
 
@@ -220,7 +270,10 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
         /// Returns the empty set.
         pub fn new() -> Self {
             let _checked = CpuSet::<WORDS>::CAPACITY;
-            Self { words: shared_array!(AtomicU64::new(0); WORDS) }
+            Self {
+                used: AtomicU64::new(0),
+                words: shared_array!(AtomicU64::new(0); WORDS),
+            }
         }
     }
 
@@ -235,6 +288,11 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
             .words
             .get(index)
             .ok_or(CpuOutOfRange::new::<WORDS>(cpu))?;
+        // The load keeps a context switch from writing to a line that every flush reads. Acquire: who sees the mark of another
+        // CPU hands it on.
+        if WORDS > 1 && self.used.load(Ordering::Acquire) & 1 << index == 0 {
+            self.used.fetch_or(1 << index, Ordering::AcqRel);
+        }
         // AcqRel: partner is `snapshot`; the Dekker order with the initiator comes from the fences on both sides.
         word.fetch_or(bit, Ordering::AcqRel);
         Ok(())
@@ -269,6 +327,7 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
 
     /// Returns whether a CPU is a member at this moment.
     #[must_use]
+    #[inline]
     pub fn contains(&self, cpu: CpuId) -> bool {
         let (index, bit) = place(cpu);
         self.words
@@ -278,12 +337,31 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
 
     /// Returns a copy, each word read once.
     #[must_use]
+    #[inline]
     pub fn snapshot(&self) -> CpuSet<WORDS> {
-        let mut words = [0; WORDS];
-        for (copy, word) in words.iter_mut().zip(&self.words) {
-            *copy = word.load(Ordering::Acquire);
+        let mut set = CpuSet::new();
+        let used = match WORDS {
+            1 => 1,
+            _ => self.used.load(Ordering::Acquire),
+        };
+        for index in bits(used) {
+            if let (Some(copy), Some(word)) = (set.words.get_mut(index), self.words.get(index)) {
+                *copy = word.load(Ordering::Acquire);
+                set.summary |= u64::from(*copy != 0) << index;
+            }
         }
-        CpuSet::from_words(words)
+        set
+    }
+
+    /// Removes from `set` whoever is not a member; reads only the words that `set` has members in.
+    #[inline]
+    pub(crate) fn intersect(&self, set: &mut CpuSet<WORDS>) {
+        for index in bits(set.occupied()) {
+            if let (Some(mine), Some(word)) = (set.words.get_mut(index), self.words.get(index)) {
+                *mine &= word.load(Ordering::Acquire);
+                set.summary &= !(u64::from(*mine == 0) << index);
+            }
+        }
     }
 }
 
@@ -336,12 +414,31 @@ fn member(word: usize, bit: usize) -> CpuId {
     CpuId::new((word * 64 + bit) as u32)
 }
 
+#[inline]
 fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || next_bit(&mut word))
+}
+
+/// Takes the lowest one out of the word.
+#[inline]
+fn next_bit(word: &mut u64) -> Option<usize> {
+    (*word != 0).then(|| {
+        let bit = word.trailing_zeros() as usize;
+        *word &= *word - 1;
+        bit
+    })
+}
+
+/// Returns the runs of ones in a word: most sets of many CPUs are one run or two.
+#[inline]
+pub(crate) fn runs(mut word: u64) -> impl Iterator<Item = core::ops::Range<usize>> {
     core::iter::from_fn(move || {
         (word != 0).then(|| {
-            let bit = word.trailing_zeros() as usize;
-            word &= word - 1;
-            bit
+            let first = word.trailing_zeros();
+            let length = (word >> first).trailing_ones();
+            // The carry goes through the run and into the zero above it.
+            word &= word.wrapping_add(1 << first);
+            first as usize..(first + length) as usize
         })
     })
 }
@@ -349,7 +446,9 @@ fn bits(mut word: u64) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 #[cfg(not(rar_loom))]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::vec::Vec;
 
     #[test]
     fn intersection_forgets_empty_words() {
@@ -362,6 +461,23 @@ mod tests {
         assert_eq!(a, b);
         a.remove(CpuId::new(70));
         assert!(a.is_empty());
+    }
+
+    #[test]
+    fn runs_are_the_ones_of_a_word() {
+        for word in [
+            0,
+            1,
+            1 << 63,
+            u64::MAX,
+            0b1011_0111,
+            !(1 << 17),
+            u64::MAX << 32,
+        ] {
+            let members: Vec<_> = runs(word).flatten().collect();
+            assert_eq!(members, bits(word).collect::<Vec<_>>(), "{word:#x}");
+        }
+        assert_eq!(runs(0b1011_0111).collect::<Vec<_>>(), [0..3, 4..6, 7..8]);
     }
 
     #[test]

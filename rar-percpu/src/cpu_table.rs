@@ -7,6 +7,7 @@
 use core::ptr::{from_ref, null_mut};
 
 use crate::cpu_id::CpuId;
+use crate::cpu_set::{CpuSet, runs};
 use crate::per_cpu::PerCpu;
 use crate::sync::{AtomicPtr, CPUS_PER_WORD, Ordering, const_unless_loom, shared_array};
 
@@ -30,11 +31,25 @@ impl<const WORDS: usize> CpuTable<WORDS> {
 
     #[inline]
     pub(crate) fn get(&self, cpu: CpuId) -> Option<&'static PerCpu> {
-        // Acquire: what the memory held when it was set. Partner: `set`.
-        let pointer = self.place(cpu)?.load(Ordering::Acquire);
-        // SAFETY: 1. the pointer is null or was a `&'static PerCpu` in `set`, so it is aligned and points to a `PerCpu` that lives
-        // for ever; 2. a `PerCpu` is made of atomics, so shared access is all anybody has.
-        unsafe { pointer.as_ref() }
+        memory_at(self.place(cpu)?)
+    }
+
+    /// Returns whether the memory of every CPU in the set passes; asks nobody after the first that does not. A CPU without
+    /// memory passes.
+    #[inline]
+    pub(crate) fn all(
+        &self,
+        cpus: &CpuSet<WORDS>,
+        mut pass: impl FnMut(&'static PerCpu) -> bool,
+    ) -> bool {
+        cpus.members_by_word().all(|(index, word)| {
+            let row = self.cpus.get(index).map_or(&[][..], |row| row.as_slice());
+            runs(word).all(|run| {
+                let places = row.get(run.start..run.end.min(row.len()));
+                let mut states = places.unwrap_or_default().iter().filter_map(memory_at);
+                states.all(&mut pass)
+            })
+        })
     }
 
     /// Sets a CPU's memory, unless it has some.
@@ -58,4 +73,13 @@ impl<const WORDS: usize> CpuTable<WORDS> {
     fn place(&self, cpu: CpuId) -> Option<&AtomicPtr<PerCpu>> {
         self.cpus.get(cpu.index() / 64)?.get(cpu.index() % 64)
     }
+}
+
+#[inline]
+fn memory_at(place: &AtomicPtr<PerCpu>) -> Option<&'static PerCpu> {
+    // Acquire: what the memory held when it was set. Partner: `set`.
+    let pointer = place.load(Ordering::Acquire);
+    // SAFETY: 1. the pointer is null or was a `&'static PerCpu` in `set`, so it is aligned and points to a `PerCpu` that lives
+    // for ever; 2. a `PerCpu` is made of atomics, so shared access is all anybody has.
+    unsafe { pointer.as_ref() }
 }

@@ -91,8 +91,15 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.online.snapshot()
     }
 
+    /// Removes from `set` the CPUs that do not take part in flushes at this moment.
+    #[inline]
+    pub fn keep_online(&self, set: &mut CpuSet<WORDS>) {
+        self.online.intersect(set);
+    }
+
     /// Returns whether a CPU takes part in flushes at this moment.
     #[must_use]
+    #[inline]
     pub fn is_online(&self, cpu: CpuId) -> bool {
         self.online.contains(cpu)
     }
@@ -192,9 +199,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     }
 
     pub(crate) fn claim_slot(&self, home: CpuId) -> Option<Claim> {
-        self.slots
-            .claim(home.index(), home)
-            .or_else(|| self.take_over(home))
+        self.slots.claim(home).or_else(|| self.take_over(home))
     }
 
     #[cold]
@@ -248,9 +253,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// generation. The others are skipped: they find the mark on their way back.
     pub fn sort_targets(&self, targets: &mut CpuSet<WORDS>, skippable: Skippable) -> CpuSet<WORDS> {
         let mut by_generation = CpuSet::new();
-        let is_ordinary =
-            skippable != Skippable::Lazy && self.exceptions.load(Ordering::Acquire) == 0;
-        if is_ordinary {
+        if skippable != Skippable::Lazy && self.takes_entries_only() {
             return by_generation;
         }
         targets.retain(|cpu| {
@@ -264,6 +267,13 @@ impl<const WORDS: usize> Domain<WORDS> {
             service == Service::Entry
         });
         by_generation
+    }
+
+    /// Returns whether every CPU that may not be skipped is flushed by an entry: none is demoted, and none ever ran a guest.
+    #[must_use]
+    #[inline]
+    pub fn takes_entries_only(&self) -> bool {
+        self.exceptions.load(Ordering::Acquire) == 0
     }
 
     /// Arms a CPU no more whose RAR unit fell silent while the CPU itself is alive; returns whether that is news.

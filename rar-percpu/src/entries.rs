@@ -153,11 +153,12 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
         }
         // What is posted is no longer for `drop` to give back.
         self.claims.len = 0;
-        for state in targets.iter().filter_map(|cpu| domain.cpu(cpu)) {
+        domain.cpus().all(targets, |state| {
             for slot in posted.slots() {
                 state.vector().arm(slot);
             }
-        }
+            true
+        });
         let count = posted.len();
         for (slot, word) in posted.slots.iter().zip(&mut posted.words).take(count) {
             let mut claim = Claim {
@@ -188,7 +189,20 @@ impl<const WORDS: usize> Drop for Claimed<'_, WORDS> {
     }
 }
 
-impl<const WORDS: usize> Posted<'_, WORDS> {
+impl<'d, const WORDS: usize> Posted<'d, WORDS> {
+    /// Returns the owner of entries that were armed on `open`; at most [`Claimed::MAX`] of them.
+    pub(crate) fn new(domain: &'d Domain<WORDS>, posted: &[Claim], open: CpuSet<WORDS>) -> Self {
+        let mut claims = Claims::NONE;
+        for claim in posted {
+            claims.push(claim);
+        }
+        Self {
+            domain,
+            claims,
+            open,
+        }
+    }
+
     /// Reads the bytes of the CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
     pub fn look(&mut self) -> bool {
         self.look_once();

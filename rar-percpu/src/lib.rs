@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod action;
+mod armed;
 mod claim;
 mod cpu_id;
 mod cpu_set;
@@ -36,6 +37,7 @@ mod software_cpu;
 mod sync;
 
 pub use action::{ActionByte, ActionState, UnknownAction};
+pub use armed::Armed;
 pub use cpu_id::{CpuGuard, CpuId, PinnedCpu};
 pub use cpu_set::{AtomicCpuSet, CpuOutOfRange, CpuSet, DEFAULT_WORDS};
 pub use domain::{Domain, JoinEpoch};

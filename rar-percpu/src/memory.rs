@@ -36,10 +36,12 @@ impl PayloadTable {
         }
     }
 
+    #[inline]
     pub(crate) fn store(&self, slot: SlotIndex, operation: &Operation) {
         self.write(slot, &operation.encode());
     }
 
+    #[inline]
     fn write(&self, slot: SlotIndex, payload: &Payload) {
         for (word, value) in self.entry(slot).words.iter().zip(payload.words()) {
             // Ordered by the Release of `ActionVector::arm`. Partner: the exchange of `take`, and the unit's read.
@@ -71,6 +73,7 @@ impl PayloadTable {
         self.write(slot, payload);
     }
 
+    #[inline]
     fn entry(&self, slot: SlotIndex) -> &Entry {
         #[expect(
             clippy::indexing_slicing,
@@ -102,6 +105,7 @@ impl ActionVector {
 
     /// Reads the slot's byte once.
     #[must_use]
+    #[inline]
     pub fn load(&self, slot: SlotIndex) -> ActionByte {
         // Acquire: a final byte comes after the flush and after the last read of the payload. Partner: the unit's store,
         // and the Release of `finish`.
@@ -115,6 +119,7 @@ impl ActionVector {
     }
 
     /// Marks the slot's entry pending for this CPU, after its payload was written.
+    #[inline]
     pub(crate) fn arm(&self, slot: SlotIndex) {
         // Release: a unit that sees PENDING sees the payload. Partner: the unit's read, and the exchange of `take`.
         self.byte(slot)
@@ -178,6 +183,7 @@ impl ActionVector {
         );
     }
 
+    #[inline]
     fn byte(&self, slot: SlotIndex) -> &AtomicU8 {
         #[expect(
             clippy::indexing_slicing,

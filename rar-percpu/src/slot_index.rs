@@ -26,6 +26,12 @@ impl SlotIndex {
         }
     }
 
+    /// As [`new`](Self::new), for an index of any size.
+    #[inline]
+    pub(crate) fn at(index: usize) -> Option<Self> {
+        u8::try_from(index).ok().and_then(Self::new)
+    }
+
     /// Returns the index, below [`SlotIndex::COUNT`].
     #[must_use]
     #[inline]

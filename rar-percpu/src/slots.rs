@@ -75,11 +75,54 @@ impl Slots {
         self.unused.fetch_max(unused, Ordering::AcqRel);
     }
 
-    /// Claims a free slot, looking from `home` on, so that CPUs with different homes do not meet.
+    /// Claims the owner's home slot, if it is free: where there are as many slots as CPUs, no other CPU wants it first.
     #[inline]
-    pub(crate) fn claim(&self, home: usize, owner: CpuId) -> Option<Claim> {
-        self.starting_at(home)
-            .find_map(|slot| self.try_claim(slot, owner, |kind| kind == FREE))
+    fn claim_home(&self, owner: CpuId) -> Option<Claim> {
+        let home = owner.index();
+        let usable = self.usable();
+        let slot = if home < usable {
+            home
+        } else {
+            home.checked_rem(usable)?
+        };
+        self.claim_at(SlotIndex::at(slot)?, owner)
+    }
+
+    #[cold]
+    fn claim_elsewhere(&self, owner: CpuId) -> Option<Claim> {
+        self.starting_at(owner.index())
+            .find_map(|slot| self.claim_at(slot, owner))
+    }
+
+    /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
+    #[inline]
+    pub(crate) fn claim(&self, owner: CpuId) -> Option<Claim> {
+        self.claim_home(owner)
+            .or_else(|| self.claim_elsewhere(owner))
+    }
+
+    /// Claims `N` free slots, or none.
+    #[inline]
+    pub(crate) fn claim_free<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
+        let mut claims = [const {
+            Claim {
+                slot: SlotIndex::FIRST,
+                word: 0,
+            }
+        }; N];
+        for index in 0..N {
+            let claim = self.claim(owner);
+            match (claim, claims.get_mut(index)) {
+                (Some(claim), Some(place)) => *place = claim,
+                _ => {
+                    for claim in claims.iter().take(index) {
+                        self.give_back(claim);
+                    }
+                    return None;
+                }
+            }
+        }
+        Some(claims)
     }
 
     /// Claims a slot that serves nobody any more: posted with every byte SUCCESS, or in quarantine with every byte final.
@@ -99,6 +142,7 @@ impl Slots {
     }
 
     /// Claims this slot if it is free.
+    #[inline]
     pub(crate) fn claim_at(&self, slot: SlotIndex, owner: CpuId) -> Option<Claim> {
         self.try_claim(slot, owner, |kind| kind == FREE)
     }
@@ -116,6 +160,7 @@ impl Slots {
         mine
     }
 
+    #[inline]
     fn try_claim(
         &self,
         slot: SlotIndex,
@@ -163,6 +208,7 @@ impl Slots {
         self.leave(claim, QUARANTINED);
     }
 
+    #[inline]
     fn leave(&self, claim: &Claim, kind: u64) {
         // Release: every byte was seen final, or the payload stays. Partner: the Acquire in `try_claim`. An exchange, since
         // another CPU may have taken the slot over.
@@ -250,19 +296,29 @@ mod tests {
 
     #[test]
     fn all_slots_can_be_claimed_once_from_any_home() {
-        for home in [0, 1, 63, 64, 1023] {
+        for home in [0_u16, 1, 63, 64, 1023] {
             let slots = Slots::new();
             let mut claims: Vec<_> = (0..64)
-                .map(|_| slots.claim(home, owner(9)).unwrap())
+                .map(|_| slots.claim(owner(home.into())).unwrap())
                 .collect();
             claims.sort_by_key(|claim| claim.slot);
             claims.dedup_by_key(|claim| claim.slot);
             assert_eq!(claims.len(), 64);
-            assert!(slots.claim(home, owner(9)).is_none());
-            slots.give_back(&claims[home % 64]);
-            let again = slots.claim(home + 1, owner(9)).unwrap();
-            assert_eq!(again.slot, claims[home % 64].slot);
+            assert!(slots.claim(owner(home.into())).is_none());
+            slots.give_back(&claims[usize::from(home) % 64]);
+            let again = slots.claim(owner(u32::from(home) + 1)).unwrap();
+            assert_eq!(again.slot, claims[usize::from(home) % 64].slot);
         }
+    }
+
+    #[test]
+    fn several_slots_are_claimed_or_none() {
+        let slots = Slots::new();
+        slots.limit(3);
+        let two = slots.claim_free::<2>(owner(1)).unwrap();
+        assert_eq!(two.each_ref().map(|claim| claim.slot.get()), [1, 2]);
+        assert!(slots.claim_free::<2>(owner(1)).is_none());
+        assert_eq!(slots.free(), 1);
     }
 
     #[test]
@@ -274,23 +330,23 @@ mod tests {
         for _ in 0..3 {
             assert!(
                 slots
-                    .claim(5, owner(0))
+                    .claim(owner(5))
                     .is_some_and(|claim| claim.slot.get() < 3)
             );
         }
-        assert!(slots.claim(5, owner(0)).is_none());
+        assert!(slots.claim(owner(5)).is_none());
         slots.limit(0);
-        assert!(slots.claim(7, owner(0)).is_none());
+        assert!(slots.claim(owner(7)).is_none());
     }
 
     #[test]
     fn quarantine_ends_when_every_byte_is_final_and_not_before() {
         let slots = Slots::new();
         slots.limit(1);
-        let mut claim = slots.claim(0, owner(0)).unwrap();
+        let mut claim = slots.claim(owner(0)).unwrap();
         slots.post(&mut claim);
         slots.quarantine(&claim);
-        assert!(slots.claim(0, owner(1)).is_none());
+        assert!(slots.claim(owner(1)).is_none());
         assert!(slots.take_over(0, owner(1), |_| Bytes::Open).is_none());
         assert_eq!((slots.quarantined(), slots.free()), (1, 0));
         assert!(slots.take_over(0, owner(1), |_| Bytes::Final).is_some());
@@ -300,7 +356,7 @@ mod tests {
     fn a_posted_slot_is_taken_over_only_when_it_succeeded_and_its_owner_notices() {
         let slots = Slots::new();
         slots.limit(1);
-        let mut claim = slots.claim(0, owner(0)).unwrap();
+        let mut claim = slots.claim(owner(0)).unwrap();
         assert!(
             slots.take_over(0, owner(1), |_| Bytes::Succeeded).is_none(),
             "not armed yet"

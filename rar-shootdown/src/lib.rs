@@ -7,6 +7,7 @@ mod event;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod machine;
+mod ordinary;
 mod pending;
 mod policy;
 mod shootdown;

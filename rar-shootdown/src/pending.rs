@@ -66,6 +66,24 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
+    /// Returns the flush whose targets were armed with entries and signalled.
+    pub(crate) fn of_entries(
+        shootdown: &'s Shootdown<M, WORDS>,
+        since: JoinEpoch,
+        entries: Posted<'s, WORDS>,
+        sent: Result<(), NotSent>,
+        owned: F,
+    ) -> Self {
+        let phase = Phase::Entries { resignalled: false };
+        let mut pending = Self::new(shootdown, since, phase, owned);
+        pending.unflushed = *entries.open();
+        pending.entries = Some(entries);
+        if let Err(cause) = sent {
+            pending.note_not_sent(Message::Signal, cause);
+        }
+        pending
+    }
+
     /// The local TLB cannot drop what was asked for.
     pub(crate) fn set_unsupported(&mut self) {
         self.phase = Phase::Unsupported;
@@ -157,6 +175,16 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
                         pending: self,
                     });
                 }
+                Poll::Pending => self.shootdown.idle(cpu),
+            }
+        }
+    }
+
+    /// Waits where it is, for who gives nothing back.
+    pub(crate) fn finish(mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
+        loop {
+            match self.poll(cpu) {
+                Poll::Ready(result) => return result,
                 Poll::Pending => self.shootdown.idle(cpu),
             }
         }

@@ -108,16 +108,19 @@ impl Policy {
 
     /// Returns which CPUs may be skipped for all of the requests.
     pub(crate) fn skippable(&self, requests: &[Request]) -> Skippable {
-        let mut skippable = Skippable::Lazy;
-        for request in requests {
-            if !request.may_skip_guests() {
-                return Skippable::Never;
-            }
-            if !self.lazy.skips(request) {
-                skippable = Skippable::InGuest;
-            }
+        if !requests.iter().all(Request::may_skip_guests) {
+            Skippable::Never
+        } else if self.skips_lazy(requests) {
+            Skippable::Lazy
+        } else {
+            Skippable::InGuest
         }
-        skippable
+    }
+
+    /// Returns whether CPUs in lazy TLB mode may be skipped for all of the requests.
+    #[inline]
+    pub(crate) fn skips_lazy(&self, requests: &[Request]) -> bool {
+        self.lazy != LazySkip::Nothing && requests.iter().all(|request| self.lazy.skips(request))
     }
 }
 

@@ -6,6 +6,7 @@ use rar_percpu::{Claimed, CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu, Re
 use crate::error::FlushError;
 use crate::event::Event;
 use crate::machine::Machine;
+use crate::ordinary::Aim;
 use crate::pending::{Pending, Phase};
 use crate::policy::Policy;
 use crate::statistics::{Counters, Statistics, count};
@@ -112,17 +113,35 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets: &(impl TargetSet<WORDS> + ?Sized),
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
+        let aim = self.aim(cpu, targets);
+        self.start_at(cpu, requests, &aim, owned)
+    }
+
+    #[inline]
+    fn aim(&self, cpu: &PinnedCpu<'_>, targets: &(impl TargetSet<WORDS> + ?Sized)) -> Aim<WORDS> {
         let domain = &self.domain;
         // The caller's page-table stores, a full fence, then the look at who is online and in the set.
         let since = domain.begin_flush();
         let mut remote = targets.snapshot(domain);
-        let online = domain.online();
         // Before it is online itself, a CPU is in no set that could name it.
-        let flush_self = remote.remove(cpu.id()) || !online.contains(cpu.id());
-        remote.intersect_with(&online);
+        let flush_self = remote.remove(cpu.id()) || !domain.is_online(cpu.id());
+        domain.keep_online(&mut remote);
+        Aim {
+            since,
+            remote,
+            flush_self,
+        }
+    }
 
+    pub(crate) fn start_at<F>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        aim: &Aim<WORDS>,
+        owned: F,
+    ) -> Pending<'_, M, F, WORDS> {
         let phase = Phase::Generation { again: false };
-        let mut pending = Pending::new(self, since, phase, owned);
+        let mut pending = Pending::new(self, aim.since, phase, owned);
         if requests.is_empty() {
             return pending;
         }
@@ -134,16 +153,9 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         if !collapsed.exact {
             count(&self.counters.collapsed, 1);
         }
-        self.send(
-            cpu,
-            requests,
-            collapsed.operations.as_slice(),
-            remote,
-            &mut pending,
-        );
-        if flush_self {
-            self.flush_self(cpu, collapsed.operations.as_slice());
-        }
+        let operations = collapsed.operations.as_slice();
+        self.send(cpu, requests, operations, aim.remote, &mut pending);
+        self.flush_self(cpu, aim, operations);
         pending
     }
 
@@ -158,9 +170,18 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         requests: &[Request],
         targets: &(impl TargetSet<WORDS> + ?Sized),
     ) -> Result<(), FlushError> {
-        self.start(cpu, requests, targets, ())
-            .wait(cpu)
-            .map_err(|late| late.error)
+        let aim = self.aim(cpu, targets);
+        match requests {
+            [one] => match one.single_operation() {
+                Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
+                None => self.flush_in_general(cpu, requests, &aim),
+            },
+            [one, two] => match (one.single_operation(), two.single_operation()) {
+                (Some(one), Some(two)) => self.flush_at_once(cpu, requests, &[one, two], &aim),
+                _ => self.flush_in_general(cpu, requests, &aim),
+            },
+            _ => self.flush_in_general(cpu, requests, &aim),
+        }
     }
 
     /// Returns the TLB of the CPU that the code runs on, as the steps of a CPU's life want it.
@@ -197,17 +218,10 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     }
 
     /// Whether a full flush, the last resort, drops what the requests name.
-    fn can_drop(&self, requests: &[Request]) -> bool {
+    #[inline]
+    pub(crate) fn can_drop(&self, requests: &[Request]) -> bool {
         self.machine.tlb().drops_guest_translations()
             || !requests.iter().any(Request::names_guest_translations)
-    }
-
-    fn flush_self(&self, cpu: &PinnedCpu<'_>, operations: &[Operation]) {
-        for operation in operations {
-            if self.machine.tlb().flush(cpu, operation).is_err() {
-                self.machine.tlb().flush_everything(cpu);
-            }
-        }
     }
 
     /// Posts the operations and signals the targets that take entries; asks the others by generation.

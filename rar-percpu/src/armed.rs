@@ -1,0 +1,82 @@
+//! The entries of an ordinary flush: free slots, a few operations, and a set that is only borrowed.
+
+use rar_payload::Operation;
+
+use crate::action::{ActionByte, ActionState};
+use crate::cpu_id::PinnedCpu;
+use crate::cpu_set::CpuSet;
+use crate::domain::Domain;
+use crate::entries::Posted;
+use crate::slots::Claim;
+
+/// `N` entries that are armed on some CPUs.
+///
+/// [`Domain::post`] makes it. It is [`Posted`] without a set of its own, for a flush that ends soon. Dropped before the
+/// end, it leaves its slots to whoever needs them after the last answer.
+#[must_use = "the entries are armed; await their end"]
+#[derive(Debug)]
+pub struct Armed<'d, 't, const N: usize, const WORDS: usize> {
+    domain: &'d Domain<WORDS>,
+    claims: [Claim; N],
+    targets: &'t CpuSet<WORDS>,
+}
+
+impl<const WORDS: usize> Domain<WORDS> {
+    /// Writes `N` entries into free slots and arms the targets; `None`, with nothing written, if fewer slots are free.
+    ///
+    /// The first slot is the home of this CPU if that is free. Waiting for slots, and taking over those that serve nobody
+    /// any more, is for [`claim`](Self::claim). The caller signals the targets next.
+    #[inline]
+    pub fn post<'d, 't, const N: usize>(
+        &'d self,
+        cpu: &PinnedCpu<'_>,
+        operations: &[Operation; N],
+        targets: &'t CpuSet<WORDS>,
+    ) -> Option<Armed<'d, 't, N, WORDS>> {
+        let mut claims = self.slots().claim_free(cpu.id())?;
+        for (claim, operation) in claims.iter().zip(operations) {
+            self.table().store(claim.slot, operation);
+        }
+        self.cpus().all(targets, |state| {
+            for claim in &claims {
+                state.vector().arm(claim.slot);
+            }
+            true
+        });
+        claims.iter_mut().for_each(|claim| self.slots().post(claim));
+        Some(Armed {
+            domain: self,
+            claims,
+            targets,
+        })
+    }
+}
+
+impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
+    /// Ends the ownership if every target has answered every entry with SUCCESS.
+    ///
+    /// # Errors
+    ///
+    /// Itself if one has not, or if a slot was taken over and serves another flush: [`Posted`] tells which.
+    #[inline]
+    pub fn end(self) -> Result<(), Self> {
+        let is_answered = self.domain.cpus().all(self.targets, |state| {
+            let answered = |claim: &Claim| state.vector().load(claim.slot) == SUCCESS;
+            self.claims.iter().all(answered)
+        });
+        if !is_answered {
+            return Err(self);
+        }
+        for claim in &self.claims {
+            self.domain.slots().give_back(claim);
+        }
+        Ok(())
+    }
+
+    /// Returns the same entries with a set of their own.
+    pub fn into_posted(self) -> Posted<'d, WORDS> {
+        Posted::new(self.domain, &self.claims, *self.targets)
+    }
+}
+
+const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);

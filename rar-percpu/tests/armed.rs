@@ -1,0 +1,79 @@
+//! The entries of an ordinary flush: all or nothing, and no end before the last answer.
+#![cfg(not(rar_loom))]
+
+use rar_payload::{Globals, InvpcidScope, Operation, Pcid};
+use rar_percpu::fake::{FakeTlb, pinned};
+use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, SoftwareCpu};
+
+const EVERYTHING: Operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
+
+/// A domain of that many slots and three CPUs, the last of which refuses everything: the TLB has no room for it.
+fn machine(slots: u8) -> (&'static Domain<1>, FakeTlb<2>) {
+    let (domain, tlb) = (Box::leak(Box::new(Domain::new())), FakeTlb::new());
+    domain.limit_entries(slots);
+    for cpu in 0..3 {
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain
+            .register(CpuId::new(cpu), ApicId::new(cpu), memory)
+            .unwrap();
+        let _online = SoftwareCpu::bring_online(domain, &pinned(cpu), &tlb).unwrap();
+    }
+    (domain, tlb)
+}
+
+fn set(cpus: &[u32]) -> CpuSet<1> {
+    CpuSet::of(cpus.iter().copied().map(CpuId::new)).unwrap()
+}
+
+#[test]
+fn it_ends_when_every_target_has_answered_every_entry() {
+    let (domain, tlb) = machine(64);
+    let targets = set(&[0, 1]);
+    let space = Operation::Invpcid(InvpcidScope::Context { pcid: Pcid::ZERO });
+    let armed = domain.post(&pinned(0), &[EVERYTHING, space], &targets);
+    let armed = armed.unwrap().end().unwrap_err();
+    assert_eq!(domain.serve(&pinned(0), &tlb).succeeded, 2);
+    let armed = armed.end().unwrap_err();
+    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 2);
+    assert!(armed.end().is_ok());
+    assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
+}
+
+#[test]
+fn a_refusal_is_no_end() {
+    let (domain, tlb) = machine(64);
+    let targets = set(&[2]);
+    let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
+    assert_eq!(domain.serve(&pinned(2), &tlb).failed, 1);
+    let mut posted = armed.end().unwrap_err().into_posted();
+    assert!(!posted.look());
+    assert_eq!(posted.open(), &targets);
+}
+
+#[test]
+fn all_slots_or_none() {
+    let (domain, tlb) = machine(1);
+    let targets = set(&[1]);
+    let two = domain.post(&pinned(0), &[EVERYTHING, EVERYTHING], &targets);
+    assert!(two.is_none());
+    assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
+    assert_eq!(
+        domain.serve(&pinned(1), &tlb).succeeded,
+        0,
+        "nobody was armed"
+    );
+    assert!(domain.post(&pinned(0), &[EVERYTHING], &targets).is_some());
+}
+
+#[test]
+fn a_slot_that_was_let_go_before_the_end_is_taken_over_after_it() {
+    let (domain, tlb) = machine(1);
+    let targets = set(&[1]);
+    drop(domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap());
+    assert!(
+        domain.claim(&pinned(0), 1).is_none(),
+        "its entry may still be read"
+    );
+    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
+    assert!(domain.claim(&pinned(0), 1).is_some());
+}

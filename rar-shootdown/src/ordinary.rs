@@ -1,0 +1,106 @@
+//! The ordinary flush: a few operations, free slots, targets that take entries. What is rare leaves it for good.
+
+use rar_payload::{Operation, Request};
+use rar_percpu::{Armed, CpuSet, JoinEpoch, LocalTlb, PinnedCpu};
+
+use crate::error::FlushError;
+use crate::machine::{Machine, Message, NotSent};
+use crate::pending::Pending;
+use crate::shootdown::Shootdown;
+
+/// How often the targets are looked at before this CPU reads the clock and serves others: a microsecond or two, in which most
+/// units answer.
+const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
+
+/// Who is to be flushed, as it was read behind the fence.
+pub(crate) struct Aim<const WORDS: usize> {
+    pub(crate) since: JoinEpoch,
+    /// The targets that are online, but for the initiator.
+    pub(crate) remote: CpuSet<WORDS>,
+    /// Whether the initiator is a target.
+    pub(crate) flush_self: bool,
+}
+
+impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
+    /// Flushes and waits, with one operation for each request.
+    #[inline(always)]
+    pub(crate) fn flush_at_once<const N: usize>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        operations: &[Operation; N],
+        aim: &Aim<WORDS>,
+    ) -> Result<(), FlushError> {
+        let domain = self.domain();
+        let is_ordinary = N <= self.policy().max_operations
+            && self.can_drop(requests)
+            && domain.takes_entries_only()
+            && !self.policy().skips_lazy(requests);
+        if !is_ordinary {
+            return self.flush_in_general(cpu, requests, aim);
+        }
+        if aim.remote.is_empty() {
+            self.flush_self(cpu, aim, operations);
+            return Ok(());
+        }
+        let Some(armed) = domain.post(cpu, operations, &aim.remote) else {
+            return self.flush_in_general(cpu, requests, aim);
+        };
+        let sent = self
+            .machine()
+            .send(Message::Signal, cpu, domain, &aim.remote);
+        self.flush_self(cpu, aim, operations);
+        match armed.end() {
+            Ok(()) => Ok(()),
+            Err(armed) => self.await_answers(cpu, armed, sent, aim.since),
+        }
+    }
+
+    /// Starts over with what is rare: several entries a request, CPUs that are skipped or take none, no free slot.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn flush_in_general(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        aim: &Aim<WORDS>,
+    ) -> Result<(), FlushError> {
+        self.start_at(cpu, requests, aim, ()).finish(cpu)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn await_answers<const N: usize>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        mut armed: Armed<'_, '_, N, WORDS>,
+        sent: Result<(), NotSent>,
+        since: JoinEpoch,
+    ) -> Result<(), FlushError> {
+        for _ in 0..CLEAN_LOOKS {
+            self.machine().relax();
+            match armed.end() {
+                Ok(()) => return Ok(()),
+                Err(open) => armed = open,
+            }
+        }
+        Pending::of_entries(self, since, armed.into_posted(), sent, ()).finish(cpu)
+    }
+
+    #[inline]
+    pub(crate) fn flush_self(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        aim: &Aim<WORDS>,
+        operations: &[Operation],
+    ) {
+        if !aim.flush_self {
+            return;
+        }
+        for operation in operations {
+            if self.machine().tlb().flush(cpu, operation).is_err() {
+                self.machine().tlb().flush_everything(cpu);
+            }
+        }
+    }
+}
