@@ -2,11 +2,10 @@
 
 use rar_payload::Operation;
 
-use crate::action::{ActionByte, ActionState};
 use crate::cpu_id::PinnedCpu;
 use crate::cpu_set::CpuSet;
 use crate::domain::Domain;
-use crate::entries::Posted;
+use crate::entries::{Posted, has_succeeded};
 use crate::slots::Claim;
 
 /// `N` entries that are armed on some CPUs.
@@ -34,16 +33,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         targets: &'t CpuSet<WORDS>,
     ) -> Option<Armed<'d, 't, N, WORDS>> {
         let mut claims = self.slots().claim_free(cpu.id())?;
-        for (claim, operation) in claims.iter().zip(operations) {
-            self.table().store(claim.slot, operation);
-        }
-        self.cpus().all(targets, |state| {
-            for claim in &claims {
-                state.vector().arm(claim.slot);
-            }
-            true
-        });
-        claims.iter_mut().for_each(|claim| self.slots().post(claim));
+        self.write_and_arm(&mut claims, operations, targets);
         Some(Armed {
             domain: self,
             claims,
@@ -60,10 +50,10 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
     /// Itself if one has not, or if a slot was taken over and serves another flush: [`Posted`] tells which.
     #[inline]
     pub fn end(self) -> Result<(), Self> {
-        let is_answered = self.domain.cpus().all(self.targets, |state| {
-            let answered = |claim: &Claim| state.vector().load(claim.slot) == SUCCESS;
-            self.claims.iter().all(answered)
-        });
+        let is_answered = self
+            .domain
+            .cpus()
+            .all(self.targets, |state| has_succeeded(state, &self.claims));
         if !is_answered {
             return Err(self);
         }
@@ -75,8 +65,6 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
 
     /// Returns the same entries with a set of their own.
     pub fn into_posted(self) -> Posted<'d, WORDS> {
-        Posted::new(self.domain, &self.claims, *self.targets)
+        Posted::new(self.domain, self.claims, *self.targets)
     }
 }
-
-const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);

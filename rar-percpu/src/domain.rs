@@ -179,7 +179,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         let count = taken.map(|claim| self.slots.give_back(&claim)).count();
         // A refusal that was left in a free slot would keep it from being taken over one day.
         for claim in SlotIndex::all().filter_map(|slot| self.slots.claim_at(slot, owner)) {
-            self.forget_failures(claim.slot);
+            self.forget_failures(claim.slot());
             self.slots.give_back(&claim);
         }
         count
@@ -207,7 +207,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         let claim = self
             .slots
             .take_over(home.index(), home, |slot| self.bytes(slot))?;
-        self.forget_failures(claim.slot);
+        self.forget_failures(claim.slot());
         Some(claim)
     }
 

@@ -6,6 +6,7 @@ use crate::action::{ActionByte, ActionState};
 use crate::cpu_id::CpuId;
 use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::domain::Domain;
+use crate::per_cpu::PerCpu;
 use crate::slot_index::SlotIndex;
 use crate::slots::Claim;
 
@@ -62,42 +63,80 @@ impl SlotSet {
 }
 
 /// Up to [`Claimed::MAX`] slots that one flush owns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Claims {
     len: u8,
-    slots: [SlotIndex; MAX],
-    words: [u64; MAX],
+    claims: [Claim; MAX],
 }
 
 const MAX: usize = 4;
 
 impl Claims {
-    const NONE: Self = Self {
-        len: 0,
-        slots: [SlotIndex::FIRST; MAX],
-        words: [0; MAX],
-    };
-
-    fn len(&self) -> usize {
-        usize::from(self.len)
+    fn as_slice(&self) -> &[Claim] {
+        self.claims.get(..self.len.into()).unwrap_or_default()
     }
 
-    fn push(&mut self, claim: &Claim) {
-        let index = self.len();
-        if let (Some(slot), Some(word)) = (self.slots.get_mut(index), self.words.get_mut(index)) {
-            (*slot, *word) = (claim.slot, claim.word);
+    fn as_mut_slice(&mut self) -> &mut [Claim] {
+        self.claims.get_mut(..self.len.into()).unwrap_or_default()
+    }
+
+    /// Adds a claim, for which the caller knows that there is room.
+    fn push(&mut self, claim: Claim) {
+        if let Some(place) = self.claims.get_mut(usize::from(self.len)) {
+            *place = claim;
             self.len += 1;
         }
     }
 
-    fn slots(&self) -> impl Iterator<Item = SlotIndex> + '_ {
-        self.slots.iter().copied().take(self.len())
+    /// Keeps the first ones.
+    fn truncate(&mut self, count: usize) {
+        self.len = u8::try_from(count).map_or(self.len, |count| self.len.min(count));
     }
 
-    fn iter(&self) -> impl Iterator<Item = Claim> + '_ {
-        self.slots()
-            .zip(self.words)
-            .map(|(slot, word)| Claim { slot, word })
+    /// Keeps only some.
+    fn retain(&mut self, keep: impl Fn(&Claim) -> bool) {
+        let before = core::mem::take(self);
+        for claim in before.claims.into_iter().take(before.len.into()) {
+            if keep(&claim) {
+                self.push(claim);
+            }
+        }
+    }
+}
+
+/// Returns whether a CPU has answered each of the entries with SUCCESS.
+#[inline]
+pub(crate) fn has_succeeded(state: &PerCpu, claims: &[Claim]) -> bool {
+    const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
+    claims
+        .iter()
+        .all(|claim| state.vector().load(claim.slot()) == SUCCESS)
+}
+
+impl<const WORDS: usize> Domain<WORDS> {
+    /// Writes an entry for each operation, arms each of the targets, and calls the slots posted, in this order.
+    ///
+    /// A CPU that the domain does not know is left out: it is offline, and flushes on its way up.
+    // Always: only where the number of claims is known is there no loop over them for each target.
+    #[inline(always)]
+    pub(crate) fn write_and_arm(
+        &self,
+        claims: &mut [Claim],
+        operations: &[Operation],
+        targets: &CpuSet<WORDS>,
+    ) {
+        for (claim, operation) in claims.iter().zip(operations) {
+            self.table().store(claim.slot(), operation);
+        }
+        self.cpus().all(targets, |state| {
+            for claim in &*claims {
+                state.vector().arm(claim.slot());
+            }
+            true
+        });
+        for claim in claims {
+            self.slots().post(claim);
+        }
     }
 }
 
@@ -107,12 +146,12 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
 
     /// Claims up to `count` slots; `None` if there is none.
     pub(crate) fn new(domain: &'d Domain<WORDS>, home: CpuId, count: usize) -> Option<Self> {
-        let mut claims = Claims::NONE;
+        let mut claims = Claims::default();
         for _ in 0..count.clamp(1, MAX) {
             let Some(claim) = domain.claim_slot(home) else {
                 break;
             };
-            claims.push(&claim);
+            claims.push(claim);
         }
         (claims.len > 0).then_some(Self { domain, claims })
     }
@@ -121,7 +160,7 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
-        self.claims.len()
+        self.claims.len.into()
     }
 
     /// Writes an entry for each operation, then arms each of the targets; slots too many are given back.
@@ -137,45 +176,26 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
         operations: &[Operation],
         targets: &CpuSet<WORDS>,
     ) -> Result<Posted<'d, WORDS>, Self> {
-        if operations.len() > self.len() {
-            return Err(self);
-        }
         let domain = self.domain;
-        let mut posted = Claims::NONE;
-        for (index, claim) in self.claims.iter().enumerate() {
-            match operations.get(index) {
-                Some(operation) => {
-                    domain.table().store(claim.slot, operation);
-                    posted.push(&claim);
-                }
-                None => domain.slots().give_back(&claim),
-            }
+        let claims = self.claims.as_mut_slice();
+        let Some((posted, spare)) = claims.split_at_mut_checked(operations.len()) else {
+            return Err(self);
+        };
+        for claim in spare {
+            domain.slots().give_back(claim);
         }
-        // What is posted is no longer for `drop` to give back.
-        self.claims.len = 0;
-        domain.cpus().all(targets, |state| {
-            for slot in posted.slots() {
-                state.vector().arm(slot);
-            }
-            true
-        });
-        let count = posted.len();
-        for (slot, word) in posted.slots.iter().zip(&mut posted.words).take(count) {
-            let mut claim = Claim {
-                slot: *slot,
-                word: *word,
-            };
-            domain.slots().post(&mut claim);
-            *word = claim.word;
-        }
-        let open = if posted.len == 0 {
+        domain.write_and_arm(posted, operations, targets);
+        let open = if posted.is_empty() {
             CpuSet::new()
         } else {
             *targets
         };
+        // What is posted is no longer for `drop` to give back.
+        let mut claims = core::mem::take(&mut self.claims);
+        claims.truncate(operations.len());
         Ok(Posted {
             domain,
-            claims: posted,
+            claims,
             open,
         })
     }
@@ -183,16 +203,21 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
 
 impl<const WORDS: usize> Drop for Claimed<'_, WORDS> {
     fn drop(&mut self) {
-        for claim in self.claims.iter() {
-            self.domain.slots().give_back(&claim);
+        for claim in self.claims.as_slice() {
+            self.domain.slots().give_back(claim);
         }
     }
 }
 
 impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     /// Returns the owner of entries that were armed on `open`; at most [`Claimed::MAX`] of them.
-    pub(crate) fn new(domain: &'d Domain<WORDS>, posted: &[Claim], open: CpuSet<WORDS>) -> Self {
-        let mut claims = Claims::NONE;
+    pub(crate) fn new<const N: usize>(
+        domain: &'d Domain<WORDS>,
+        posted: [Claim; N],
+        open: CpuSet<WORDS>,
+    ) -> Self {
+        const { assert!(N <= MAX, "one flush owns four slots at most") };
+        let mut claims = Claims::default();
         for claim in posted {
             claims.push(claim);
         }
@@ -214,13 +239,11 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     }
 
     fn look_once(&mut self) {
-        let (domain, claims) = (self.domain, &self.claims);
+        let (domain, claims) = (self.domain, self.claims.as_slice());
         self.open.retain(|cpu| {
-            domain.cpu(cpu).is_some_and(|state| {
-                claims
-                    .slots()
-                    .any(|slot| state.vector().load(slot).state() != Ok(ActionState::Success))
-            })
+            domain
+                .cpu(cpu)
+                .is_some_and(|state| !has_succeeded(state, claims))
         });
     }
 
@@ -237,14 +260,14 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             return Answer::Success;
         };
         let mut failed = None;
-        for claim in self.claims.iter() {
-            let byte = state.vector().load(claim.slot);
+        for claim in self.claims.as_slice() {
+            let byte = state.vector().load(claim.slot());
             match byte.state() {
                 Ok(ActionState::Success) => {}
                 // Read before the owner: a byte that another's flush has armed anew stands for no answer to this one.
-                _ if !self.domain.slots().is_owned(&claim) => {}
-                Ok(ActionState::Failure) => failed = failed.or(Some(claim.slot)),
-                Ok(ActionState::Pending) | Err(_) => return Answer::Open(claim.slot, byte),
+                _ if !self.domain.slots().is_owned(claim) => {}
+                Ok(ActionState::Failure) => failed = failed.or(Some(claim.slot())),
+                Ok(ActionState::Pending) | Err(_) => return Answer::Open(claim.slot(), byte),
             }
         }
         failed.map_or(Answer::Success, Answer::Failure)
@@ -258,21 +281,22 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     fn let_go(&mut self) -> SlotSet {
         let domain = self.domain;
         let mut quarantined = SlotSet::default();
-        for mut claim in self.claims.iter() {
+        for claim in self.claims.as_mut_slice() {
+            let slot = claim.slot();
             let mut armed = self.open.iter().filter_map(|cpu| domain.cpu(cpu));
-            if armed.all(|state| state.vector().load(claim.slot).is_final()) {
+            if armed.all(|state| state.vector().load(slot).is_final()) {
                 // Who is still open has refused. The refusal must not outlive the entry, and is forgotten while nobody can take
                 // the slot over: another's refusal must not be mistaken for it.
-                if !self.open.is_empty() && domain.slots().unpost(&mut claim) {
-                    domain.forget_failures(claim.slot);
+                if !self.open.is_empty() && domain.slots().unpost(claim) {
+                    domain.forget_failures(slot);
                 }
-                domain.slots().give_back(&claim);
-            } else if domain.slots().is_owned(&claim) {
-                domain.slots().quarantine(&claim);
-                quarantined.0 |= 1 << claim.slot.get();
+                domain.slots().give_back(claim);
+            } else if domain.slots().is_owned(claim) {
+                domain.slots().quarantine(claim);
+                quarantined.0 |= 1 << slot.get();
             }
         }
-        self.claims.len = 0;
+        self.claims.truncate(0);
         quarantined
     }
 
@@ -280,16 +304,12 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     #[cold]
     fn forget_slots_taken_over(&mut self) -> bool {
         let slots = self.domain.slots();
-        let mut kept = Claims::NONE;
-        for claim in self.claims.iter().filter(|claim| slots.is_owned(claim)) {
-            kept.push(&claim);
-        }
-        if kept.len == 0 {
+        let before = self.claims.len;
+        self.claims.retain(|claim| slots.is_owned(claim));
+        if self.claims.len == 0 {
             self.open.clear();
         }
-        let is_fewer = kept.len < self.claims.len;
-        self.claims = kept;
-        is_fewer
+        self.claims.len < before
     }
 }
 

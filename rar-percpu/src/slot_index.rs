@@ -14,8 +14,6 @@ impl SlotIndex {
     /// How many slots a table can have.
     pub const COUNT: usize = MAX_SLOTS;
 
-    pub(crate) const FIRST: Self = Self(0);
-
     /// Returns the slot of that index, or `None` at or above [`SlotIndex::COUNT`].
     #[must_use]
     pub const fn new(index: u8) -> Option<Self> {
@@ -24,6 +22,13 @@ impl SlotIndex {
         } else {
             None
         }
+    }
+
+    /// Returns the slot whose index is in the six low bits of a word.
+    #[inline]
+    pub(crate) const fn of_low_bits(word: u64) -> Self {
+        let [low, ..] = word.to_le_bytes();
+        Self(low & 0x3F)
     }
 
     /// As [`new`](Self::new), for an index of any size.

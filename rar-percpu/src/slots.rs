@@ -9,6 +9,9 @@ const CLAIMED: u64 = 1;
 const POSTED: u64 = 2;
 const QUARANTINED: u64 = 3;
 const KIND: u64 = 3;
+/// The index of the slot, once it was claimed.
+const SLOT_SHIFT: u32 = 2;
+const SLOT: u64 = 0x3F << SLOT_SHIFT;
 const OWNER_SHIFT: u32 = 8;
 const OWNER: u64 = 0xFFFF << OWNER_SHIFT;
 /// The number of claims stands above the owner.
@@ -45,11 +48,15 @@ pub(crate) struct Slots {
 #[derive(Debug)]
 struct SlotState(AtomicU64);
 
-/// The ownership of one slot: its index and its state as the owner left it. Only one value of a slot is good at a time.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    pub(crate) slot: SlotIndex,
-    pub(crate) word: u64,
+/// The ownership of one slot: its state as the owner left it. Only one value of a slot is good at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Claim(u64);
+
+impl Claim {
+    #[inline]
+    pub(crate) fn slot(&self) -> SlotIndex {
+        SlotIndex::of_low_bits(self.0 >> SLOT_SHIFT)
+    }
 }
 
 impl Slots {
@@ -104,12 +111,7 @@ impl Slots {
     /// Claims `N` free slots, or none.
     #[inline]
     pub(crate) fn claim_free<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
-        let mut claims = [const {
-            Claim {
-                slot: SlotIndex::FIRST,
-                word: 0,
-            }
-        }; N];
+        let mut claims = [const { Claim(FREE) }; N];
         for index in 0..N {
             let claim = self.claim(owner);
             match (claim, claims.get_mut(index)) {
@@ -149,13 +151,13 @@ impl Slots {
 
     /// Takes a posted slot back from those who might take it over; `false` if somebody has.
     pub(crate) fn unpost(&self, claim: &mut Claim) -> bool {
-        let word = claim.word & !KIND | CLAIMED;
+        let word = claim.0 & !KIND | CLAIMED;
         let mine = self
-            .state(claim.slot)
-            .compare_exchange(claim.word, word, Ordering::Acquire, Ordering::Relaxed)
+            .state(claim.slot())
+            .compare_exchange(claim.0, word, Ordering::Acquire, Ordering::Relaxed)
             .is_ok();
         if mine {
-            claim.word = word;
+            claim.0 = word;
         }
         mine
     }
@@ -174,27 +176,29 @@ impl Slots {
             return None;
         }
         let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
-        let word = (found & !(OWNER | KIND)).wrapping_add(ONE_CLAIM) | owner | CLAIMED;
+        let index = (slot.get() as u64) << SLOT_SHIFT;
+        let count = (found & !(OWNER | SLOT | KIND)).wrapping_add(ONE_CLAIM);
+        let word = count | owner | index | CLAIMED;
         // Acquire: the former owner saw every byte final before it let go. Partner: the Release in `give_back`. The number
         // of claims makes the exchange fail if the slot was given back, claimed and posted anew since the look at its bytes.
         state
             .compare_exchange(found, word, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
-            .then_some(Claim { slot, word })
+            .then_some(Claim(word))
     }
 
     /// The slot's entry is written and armed: from now on it may be taken over once it is answered.
     #[inline]
     pub(crate) fn post(&self, claim: &mut Claim) {
-        claim.word = claim.word & !KIND | POSTED;
+        claim.0 = claim.0 & !KIND | POSTED;
         // Release: every byte was armed. Partner: the Acquire in `try_claim`. Nobody else changes a claimed slot.
-        self.state(claim.slot).store(claim.word, Ordering::Release);
+        self.state(claim.slot()).store(claim.0, Ordering::Release);
     }
 
     /// Returns whether the slot was not taken over, which it is only after every byte was SUCCESS.
     pub(crate) fn is_owned(&self, claim: &Claim) -> bool {
         // Acquire: the bytes that the new owner saw. Partner: its exchange in `try_claim`.
-        self.state(claim.slot).load(Ordering::Acquire) == claim.word
+        self.state(claim.slot()).load(Ordering::Acquire) == claim.0
     }
 
     /// Gives back a slot whose bytes are all final.
@@ -212,9 +216,9 @@ impl Slots {
     fn leave(&self, claim: &Claim, kind: u64) {
         // Release: every byte was seen final, or the payload stays. Partner: the Acquire in `try_claim`. An exchange, since
         // another CPU may have taken the slot over.
-        let _taken_over = self.state(claim.slot).compare_exchange(
-            claim.word,
-            claim.word & !KIND | kind,
+        let _taken_over = self.state(claim.slot()).compare_exchange(
+            claim.0,
+            claim.0 & !KIND | kind,
             Ordering::Release,
             Ordering::Relaxed,
         );
@@ -235,7 +239,7 @@ impl Slots {
         for slot in SlotIndex::all() {
             let word = self.state(slot).load(Ordering::Acquire);
             if word & OWNER == owner && word & KIND == CLAIMED {
-                self.quarantine(&Claim { slot, word });
+                self.quarantine(&Claim(word));
             }
         }
     }
@@ -301,13 +305,13 @@ mod tests {
             let mut claims: Vec<_> = (0..64)
                 .map(|_| slots.claim(owner(home.into())).unwrap())
                 .collect();
-            claims.sort_by_key(|claim| claim.slot);
-            claims.dedup_by_key(|claim| claim.slot);
+            claims.sort_by_key(|claim| claim.slot());
+            claims.dedup_by_key(|claim| claim.slot());
             assert_eq!(claims.len(), 64);
             assert!(slots.claim(owner(home.into())).is_none());
             slots.give_back(&claims[usize::from(home) % 64]);
             let again = slots.claim(owner(u32::from(home) + 1)).unwrap();
-            assert_eq!(again.slot, claims[usize::from(home) % 64].slot);
+            assert_eq!(again.slot(), claims[usize::from(home) % 64].slot());
         }
     }
 
@@ -316,7 +320,7 @@ mod tests {
         let slots = Slots::new();
         slots.limit(3);
         let two = slots.claim_free::<2>(owner(1)).unwrap();
-        assert_eq!(two.each_ref().map(|claim| claim.slot.get()), [1, 2]);
+        assert_eq!(two.each_ref().map(|claim| claim.slot().get()), [1, 2]);
         assert!(slots.claim_free::<2>(owner(1)).is_none());
         assert_eq!(slots.free(), 1);
     }
@@ -331,7 +335,7 @@ mod tests {
             assert!(
                 slots
                     .claim(owner(5))
-                    .is_some_and(|claim| claim.slot.get() < 3)
+                    .is_some_and(|claim| claim.slot().get() < 3)
             );
         }
         assert!(slots.claim(owner(5)).is_none());

@@ -1,5 +1,6 @@
 //! The entries of an ordinary flush: all or nothing, and no end before the last answer.
 #![cfg(not(rar_loom))]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use rar_payload::{Globals, InvpcidScope, Operation, Pcid};
 use rar_percpu::fake::{FakeTlb, pinned};
