@@ -2,7 +2,7 @@
 
 use crate::cli::LoomArgs;
 use crate::command::Shell;
-use crate::fault::{Fault, Reason, reason_of};
+use crate::fault::{Fault, Reason};
 use crate::host;
 use crate::lanes;
 use crate::progress::Step;
@@ -118,11 +118,7 @@ pub(crate) fn mutants(
         let step = Step::new(&format!("mutant {}", mutant.name), shell);
         let caught = sabotage::catch_by_loom(workspace, mutant, Unchanged::Passed, lane, shell);
         step.finish();
-        match caught {
-            // Nothing after this is of use.
-            Err(error) if reason_of(&error) != Reason::NotCaught => Err(error),
-            caught => Ok(caught),
-        }
+        sabotage::missed_or_failed(caught)
     })?;
     Ok(mutants.into_iter().zip(results).collect())
 }

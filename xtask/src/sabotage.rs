@@ -11,7 +11,9 @@ use crate::cli::{Apic, Backend, QemuArgs, SabotageArgs, Thread};
 use crate::command::Shell;
 use crate::fault::{Fault, Reason, reason_of};
 use crate::kernel;
+use crate::lanes;
 use crate::loom;
+use crate::progress::Step;
 use crate::qemu::judge::JudgedTest;
 use crate::qemu::plan::{self, Run, Tests};
 use crate::qemu::records::Outcome;
@@ -37,7 +39,9 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
         Kind::Loom { .. } => {
             catch_by_loom(workspace, &sabotage, Unchanged::Unknown, FIRST_LANE, shell)?
         }
-        Kind::Sim { test, message } => catch_by_sim(workspace, &sabotage, test, message, shell)?,
+        Kind::Sim { .. } => {
+            catch_by_sim(workspace, &sabotage, Unchanged::Unknown, FIRST_LANE, shell)?
+        }
         Kind::Qemu {
             backend, caught_by, ..
         } => {
@@ -97,10 +101,22 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
     for (mutant, caught) in loom::mutants(workspace, None, shell)? {
         add(&mutant, caught)?;
     }
+    // So the races.
+    let is_sim = |sabotage: &&Sabotage| matches!(sabotage.kind, Kind::Sim { .. });
+    let on_sim: Vec<_> = sabotages.iter().filter(is_sim).collect();
+    sim::all_must_pass(workspace, shell)?;
+    let results = lanes::each(&on_sim, lanes::cores(), |lane, sabotage| {
+        let step = Step::new(&format!("mutant {}", sabotage.name), shell);
+        let caught = catch_by_sim(workspace, sabotage, Unchanged::Passed, lane, shell);
+        step.finish();
+        missed_or_failed(caught)
+    })?;
+    for (sabotage, caught) in on_sim.iter().zip(results) {
+        add(sabotage, caught)?;
+    }
     for sabotage in &sabotages {
         let caught = match &sabotage.kind {
-            Kind::Loom { .. } => continue,
-            Kind::Sim { test, message } => catch_by_sim(workspace, sabotage, test, message, shell),
+            Kind::Loom { .. } | Kind::Sim { .. } => continue,
             Kind::Qemu {
                 backend, caught_by, ..
             } => {
@@ -206,21 +222,38 @@ pub(crate) fn catch_by_loom(
     }])
 }
 
-/// Applies a patch for the simulator and returns the race that noticed.
+/// Applies a patch for the simulator and returns the race that noticed. Mutants in one lane share what they build.
 fn catch_by_sim(
     workspace: &Workspace,
     sabotage: &Sabotage,
-    test: &str,
-    message: &str,
+    unchanged: Unchanged,
+    lane: usize,
     shell: Shell,
 ) -> Result<Vec<Catch>> {
-    sim::must_pass(workspace, test, shell).map_err(shows_nothing)?;
+    let Kind::Sim { test, message } = &sabotage.kind else {
+        return Err(Fault::new(
+            Reason::Usage,
+            format!("{} is no patch for the simulator", sabotage.name),
+        )
+        .into());
+    };
+    if unchanged == Unchanged::Unknown {
+        sim::must_pass(workspace, test, shell).map_err(shows_nothing)?;
+    }
     let copy = changed_copy(workspace, sabotage)?;
-    sim::must_fail(workspace, &copy, test, message, shell)?;
+    sim::must_fail(workspace, &copy, lane, test, message, shell)?;
     Ok(vec![Catch {
         test: test.to_owned(),
         why: message.to_owned(),
     }])
+}
+
+/// Keeps a miss as a result of its own; any other error ends the run, since nothing after it is of use.
+pub(crate) fn missed_or_failed(caught: Result<Vec<Catch>>) -> Result<Result<Vec<Catch>>> {
+    match caught {
+        Err(error) if reason_of(&error) != Reason::NotCaught => Err(error),
+        caught => Ok(caught),
+    }
 }
 
 /// Runs the unchanged workspace and a changed copy; returns the tests that noticed the change.

@@ -101,25 +101,34 @@ fn history(workspace: &Workspace, sim: &Path, line: &str, shell: Shell) -> Resul
 
 /// Checks that a race passes in this workspace.
 pub(crate) fn must_pass(workspace: &Workspace, test: &str, shell: Shell) -> Result<()> {
-    let races = races(workspace, workspace)?;
+    let races = races(workspace, workspace, 0)?;
     mutant::must_pass(races.args(["--", "--exact", test]), test, shell)
 }
 
-/// Checks that a race fails in a changed copy of the workspace by its own assertion.
+/// Checks that all races pass in this workspace.
+pub(crate) fn all_must_pass(workspace: &Workspace, shell: Shell) -> Result<()> {
+    let step = Step::new("races on the simulator", shell);
+    races(workspace, workspace, 0)?.require(shell)?;
+    step.finish();
+    Ok(())
+}
+
+/// Checks that a race fails in a changed copy of the workspace by its own assertion. Copies in one lane share what they build.
 pub(crate) fn must_fail(
     workspace: &Workspace,
     copy: &Workspace,
+    lane: usize,
     test: &str,
     message: &str,
     shell: Shell,
 ) -> Result<()> {
-    mutant::must_fail(races(workspace, copy)?, test, message, shell)
+    mutant::must_fail(races(workspace, copy, lane)?, test, message, shell)
 }
 
 /// Returns the call that builds and runs the races of a copy of the workspace, or of itself, from scratch and in a folder where
 /// nothing else is built: what a changed copy leaves must not pass for a build of this workspace.
-fn races(workspace: &Workspace, copy: &Workspace) -> Result<Cmd> {
-    let target = workspace.target.join("observed-mutants");
+fn races(workspace: &Workspace, copy: &Workspace, lane: usize) -> Result<Cmd> {
+    let target = workspace.target.join(format!("observed-mutants-{lane}"));
     mutant::forget(workspace, &target.join("release"))?;
     let cmd = cargo(&copy.root, &target, "test")?;
     let cmd = cmd.args(["--release", "--package", "rar-sim", "--test", "races"]);
