@@ -35,6 +35,7 @@ mod slot_index;
 mod slots;
 mod software_cpu;
 mod sync;
+mod vector_scan;
 
 pub use action::{ActionByte, ActionState, UnknownAction};
 pub use armed::Armed;

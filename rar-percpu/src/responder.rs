@@ -9,6 +9,7 @@ use crate::local_tlb::LocalTlb;
 use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
 use crate::sync::{Ordering, fence};
+use crate::vector_scan::holds_anything;
 
 /// What one call of [`Domain::serve`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         let Some(state) = self.cpu(cpu.id()) else {
             return served;
         };
-        if state.responder() == Responder::Software {
+        if state.responder() == Responder::Software && holds_anything(state.vector()) {
             self.serve_entries(cpu, state, tlb, &mut served);
         }
         served.generation = state.generation().serve(cpu, tlb);
@@ -54,6 +55,7 @@ impl<const WORDS: usize> Domain<WORDS> {
             .is_some_and(|state| state.generation().serve(cpu, tlb))
     }
 
+    #[inline(never)]
     fn serve_entries(
         &self,
         cpu: &PinnedCpu<'_>,
