@@ -47,6 +47,17 @@ const WRMSR_ALLOWED: [(&str, &str); 7] = [
 /// The start of the name of every crate of this workspace, as symbols show it.
 const OWN: &str = "rar_";
 
+/// The crates whose functions run on the flush path, and with whatever the kernel has locked: they neither panic nor copy blocks.
+const LIBRARIES: [&str; 4] = [
+    "rar_regs::",
+    "rar_payload::",
+    "rar_percpu::",
+    "rar_shootdown::",
+];
+
+/// The start of the names of functions that they do not call.
+const NOT_CALLED: [&str; 5] = ["core::panicking::", "memcpy", "memmove", "memset", "bcmp"];
+
 /// What the rules found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
@@ -69,6 +80,14 @@ pub(crate) fn check(functions: &[Function]) -> Findings {
         address_of(SENDER),
         address_of(NEXT_SENDER),
     );
+    let not_called: Vec<_> = functions
+        .iter()
+        .filter(|function| {
+            NOT_CALLED
+                .iter()
+                .any(|name| function.name.starts_with(name))
+        })
+        .collect();
     let mut findings = Findings::default();
     let mut senders = 0;
     for function in functions {
@@ -97,6 +116,17 @@ pub(crate) fn check(functions: &[Function]) -> Findings {
             findings
                 .violations
                 .extend((!follows).then(|| without_fences(&function.name)));
+        }
+        if is_of_library(&function.name) {
+            let called = not_called
+                .iter()
+                .filter(|called| calls(&instructions, Some(called.address)));
+            findings.violations.extend(called.map(|called| {
+                format!(
+                    "`{}` calls `{}`, which nothing on the flush path may",
+                    function.name, called.name
+                )
+            }));
         }
         if is_own(&function.name) {
             findings.own += 1;
@@ -213,8 +243,16 @@ fn without_fences(function: &str) -> String {
 }
 
 fn is_own(name: &str) -> bool {
+    begins_with(name, OWN)
+}
+
+fn is_of_library(name: &str) -> bool {
+    LIBRARIES.iter().any(|library| begins_with(name, library))
+}
+
+fn begins_with(name: &str, path: &str) -> bool {
     // `<rar_x::T as core::Trait>::f` and `<&rar_x::T as ...>` are ours; `core::f::<rar_x::T>` may be prebuilt.
-    name.trim_start_matches(['<', '&', '*']).starts_with(OWN)
+    name.trim_start_matches(['<', '&', '*']).starts_with(path)
 }
 
 /// No code of ours stores below its stack pointer: an interrupt on the same stack would overwrite it.
@@ -412,6 +450,30 @@ mod tests {
                 .violations
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn a_library_that_panics_or_copies_is_found() {
+        let call = [0xE8, 0xFB, 0x00, 0x00, 0x00, 0xC3]; // at 0x1300: call 0x1400; ret
+        for (callee, is_found) in [
+            ("core::panicking::panic_bounds_check", true),
+            ("memcpy", true),
+            ("core::fmt::write", false),
+        ] {
+            for (caller, is_library) in [
+                ("rar_shootdown::pending::Pending<M,_>::poll", true),
+                (
+                    "<rar_percpu::cpu_set::Members as core::iter::Iterator>::next",
+                    true,
+                ),
+                ("rar_suite::tests::storm", false),
+            ] {
+                let mut functions = with(caller, &call);
+                functions.push(function(callee, 0x1400, &[0xC3]));
+                let found = check(&functions).violations;
+                assert_eq!(!found.is_empty(), is_found && is_library, "{found:?}");
+            }
+        }
     }
 
     #[test]
