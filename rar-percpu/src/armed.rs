@@ -25,7 +25,8 @@ impl<const WORDS: usize> Domain<WORDS> {
     ///
     /// The first slot is the home of this CPU if that is free. Waiting for slots, and taking over those that serve nobody
     /// any more, is for [`claim`](Self::claim). The caller signals the targets next.
-    #[inline]
+    // Always: it is one half of a function that has the other half behind the signal.
+    #[inline(always)]
     pub fn post<'d, 't, const N: usize>(
         &'d self,
         cpu: &PinnedCpu<'_>,
@@ -48,7 +49,7 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
     /// # Errors
     ///
     /// Itself if one has not, or if a slot was taken over and serves another flush: [`Posted`] tells which.
-    #[inline]
+    #[inline(always)]
     pub fn end(self) -> Result<(), Self> {
         let is_answered = self
             .domain

@@ -85,14 +85,10 @@ impl Slots {
     /// Claims the owner's home slot, if it is free: where there are as many slots as CPUs, no other CPU wants it first.
     #[inline]
     fn claim_home(&self, owner: CpuId) -> Option<Claim> {
-        let home = owner.index();
-        let usable = self.usable();
-        let slot = if home < usable {
-            home
-        } else {
-            home.checked_rem(usable)?
-        };
-        self.claim_at(SlotIndex::at(slot)?, owner)
+        let home = owner.index() % SlotIndex::COUNT;
+        let unused = usize::from(self.unused.load(Ordering::Acquire));
+        let slot = SlotIndex::at(home).filter(|_| home + unused < SlotIndex::COUNT)?;
+        self.claim_at(slot, owner)
     }
 
     #[cold]
