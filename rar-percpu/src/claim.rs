@@ -64,6 +64,7 @@ impl<'d, const WORDS: usize> Claim<'d, WORDS> {
         // Whoever skipped this CPU before it went: the flushes here make up for it.
         state.generation().clear_modes();
         domain.promote(state);
+        domain.note_responder(responder);
         state.set_responder(self.life, responder);
         fence(Ordering::SeqCst);
         // A CPU beyond the set cannot have registered.

@@ -1,5 +1,6 @@
 //! The CPUs that share one payload table, and who of them is online.
 
+use crate::clusters::Clusters;
 use crate::cpu_id::{CpuId, PinnedCpu};
 use crate::cpu_set::{AtomicCpuSet, CpuSet, DEFAULT_WORDS};
 use crate::cpu_table::CpuTable;
@@ -34,7 +35,10 @@ pub struct Domain<const WORDS: usize = DEFAULT_WORDS> {
     joins: AtomicU64,
     /// How many CPUs are demoted, and whether one ever entered a guest: zero means that no CPU needs a second look.
     exceptions: AtomicU32,
+    /// Who ever responded: bit 0 for microcode, bit 1 for software.
+    responders: AtomicU32,
     id: AtomicU32,
+    clusters: Clusters<WORDS>,
     registered: AtomicCpuSet<WORDS>,
     cpus: CpuTable<WORDS>,
     tickets: Tickets,
@@ -47,6 +51,9 @@ struct Tickets(AtomicU64);
 
 /// The part of `exceptions` that says that a CPU once entered a guest.
 const GUESTS: u32 = 1 << 31;
+
+const BY_MICROCODE: u32 = 1;
+const BY_SOFTWARE: u32 = 2;
 
 /// A moment in the life of a [`Domain`]: joins before it and joins after it can be told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +70,9 @@ impl<const WORDS: usize> Domain<WORDS> {
                 online: AtomicCpuSet::new(),
                 joins: AtomicU64::new(0),
                 exceptions: AtomicU32::new(0),
+                responders: AtomicU32::new(0),
                 id: AtomicU32::new(0),
+                clusters: Clusters::new(),
                 registered: AtomicCpuSet::new(),
                 cpus: CpuTable::new(),
                 tickets: Tickets(AtomicU64::new(0)),
@@ -313,7 +322,34 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.exceptions.fetch_or(GUESTS, Ordering::AcqRel);
     }
 
+    /// Returns who answers on every CPU that ever was online, if it is the same on all.
+    #[must_use]
+    #[inline]
+    pub fn only_responder(&self) -> Option<Responder> {
+        match self.responders.load(Ordering::Acquire) {
+            BY_MICROCODE => Some(Responder::Microcode),
+            BY_SOFTWARE => Some(Responder::Software),
+            _ => None,
+        }
+    }
+
+    /// Learns who will respond on a CPU, before the CPU is published.
+    pub(crate) fn note_responder(&self, responder: Responder) {
+        let bit = match responder {
+            Responder::Microcode => BY_MICROCODE,
+            Responder::Software => BY_SOFTWARE,
+            Responder::Nobody => return,
+        };
+        // Release: before the CPU is online. Partner: the Acquire in `only_responder`, after the set was read.
+        self.responders.fetch_or(bit, Ordering::AcqRel);
+    }
+
     // For the other files of the crate.
+
+    #[inline]
+    pub(crate) fn clusters_known(&self) -> &Clusters<WORDS> {
+        &self.clusters
+    }
 
     pub(crate) fn id(&self) -> &AtomicU32 {
         &self.id

@@ -5,6 +5,7 @@
 mod action;
 mod armed;
 mod claim;
+mod clusters;
 mod cpu_id;
 mod cpu_set;
 mod cpu_table;

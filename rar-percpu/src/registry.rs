@@ -65,6 +65,7 @@ impl<const WORDS: usize> Domain<WORDS> {
             return Err(RegisterError::OtherMemory { cpu });
         }
         memory.set_apic_id(apic_id);
+        self.clusters_known().note(cpu, apic_id);
         // The number was found to be below the capacity.
         let _fits = self.registered_set().insert(cpu);
         // Publish, full fence, then look.

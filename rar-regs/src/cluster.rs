@@ -1,5 +1,7 @@
 //! A set of CPUs that one x2APIC interrupt command can reach.
 
+use core::num::NonZeroU16;
+
 use crate::{ApicId, DestinationError};
 
 /// Up to 16 CPUs of one x2APIC cluster: the destination of a single interrupt command in logical mode.
@@ -57,6 +59,17 @@ impl ClusterMembers {
         })
     }
 
+    /// Returns the set of these members of a cluster; `None` if they are all of cluster `0xffff`, which is the broadcast address.
+    #[must_use]
+    #[inline]
+    pub const fn from_parts(cluster: u16, members: NonZeroU16) -> Option<Self> {
+        let members = members.get();
+        if cluster == u16::MAX && members == u16::MAX {
+            return None;
+        }
+        Some(Self { cluster, members })
+    }
+
     /// Adds a CPU and returns whether the set now holds it; if not, it starts a set of its own.
     ///
     /// `false` means that the CPU belongs to another cluster, has no logical address, or would turn the
@@ -111,6 +124,15 @@ mod tests {
         assert!(!set.try_add(ApicId::new(0x10_0045)));
         assert_eq!((set.cluster(), set.members()), (4, 0x8021));
         assert_eq!(set.destination(), 0x0004_8021);
+    }
+
+    #[test]
+    fn parts_name_every_set_but_the_broadcast() {
+        let members = |bits| NonZeroU16::new(bits).unwrap();
+        let set = ClusterMembers::from_parts(4, members(0x8021)).unwrap();
+        assert_eq!(set.destination(), 0x0004_8021);
+        assert!(ClusterMembers::from_parts(0xffff, members(0x7fff)).is_some());
+        assert_eq!(ClusterMembers::from_parts(0xffff, members(0xffff)), None);
     }
 
     #[test]

@@ -4,12 +4,14 @@ use core::fmt;
 use core::hint::spin_loop;
 use core::ptr::NonNull;
 
-use crate::message::{X2apicPort, XapicPort, send_by_x2apic, send_by_xapic};
+use crate::message::{
+    X2apicPort, XapicPort, send_by_x2apic, send_by_xapic, send_to_clusters_by_x2apic,
+};
 use crate::send_x2apic::send_x2apic_next;
 use crate::xapic_mmio::MAX_POLLS;
 use crate::{
-    Addressing, ApicId, IcrBusy, Message, MsrAccess, MsrFault, SendError, X2apicIcr, XapicIcr,
-    XapicMmio, send_x2apic,
+    Addressing, ApicId, ClusterMembers, IcrBusy, Message, MsrAccess, MsrFault, SendError,
+    X2apicIcr, XapicIcr, XapicMmio, send_x2apic,
 };
 
 /// The local APIC of the executing CPU, as a sender of messages to other CPUs.
@@ -178,7 +180,35 @@ impl LocalApic {
     }
 }
 
-/// The x2APIC itself. Used by [`LocalApic::send`] only, which demands what the two functions need.
+impl LocalApic {
+    /// Sends a message to clusters of targets in x2APIC mode, with one pair of fences for all commands; `None`, with nothing
+    /// sent, in xAPIC mode, which has no such clusters.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Vector`] for an illegal vector, with nothing sent.
+    ///
+    /// # Safety
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub unsafe fn send_to_clusters(
+        &self,
+        message: Message,
+        clusters: impl IntoIterator<Item = ClusterMembers>,
+    ) -> Option<Result<(), SendError>> {
+        match self {
+            Self::X2apic => Some(send_to_clusters_by_x2apic(
+                message,
+                clusters,
+                &mut NativeX2apic,
+            )),
+            Self::Xapic(_) => None,
+        }
+    }
+}
+
+/// The x2APIC itself. Used by [`LocalApic::send`] and [`LocalApic::send_to_clusters`] only, which demands what the two functions need.
 struct NativeX2apic;
 
 // Inlined always: whoever calls `send_x2apic_next` has to call `send_x2apic` too, and a disassembly check looks for both.
@@ -191,7 +221,7 @@ impl X2apicPort for NativeX2apic {
 
     #[inline(always)]
     fn write(&mut self, icr: X2apicIcr) {
-        // SAFETY: 1. to 3. as above; 4. `send_by_x2apic` calls this only after `write_fenced`.
+        // SAFETY: 1. to 3. as above; 4. both senders call this only after `write_fenced`.
         unsafe { send_x2apic_next(icr) }
     }
 }

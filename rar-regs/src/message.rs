@@ -171,6 +171,24 @@ pub(crate) fn send_by_x2apic(
     sender.outcome
 }
 
+/// Sends a message to clusters through an x2APIC, with one fence for all of them.
+#[inline]
+pub(crate) fn send_to_clusters_by_x2apic(
+    message: Message,
+    clusters: impl IntoIterator<Item = ClusterMembers>,
+    port: &mut impl X2apicPort,
+) -> Result<(), SendError> {
+    message.check()?;
+    let mut clusters = clusters.into_iter();
+    if let Some(first) = clusters.next() {
+        port.write_fenced(message.cluster(first)?);
+    }
+    for next in clusters {
+        port.write(message.cluster(next)?);
+    }
+    Ok(())
+}
+
 struct X2apicSender<'a, P> {
     message: Message,
     port: &'a mut P,
@@ -337,6 +355,36 @@ mod tests {
         for (cluster, word) in (1..).zip(words.get(1..).unwrap()) {
             assert_eq!(*word, (false, cluster << 48 | 0x0000_ffff_0000_0b00));
         }
+    }
+
+    #[test]
+    fn clusters_take_a_command_each_and_one_fence() {
+        let cluster = |id| ClusterMembers::new(ApicId::new(id)).unwrap();
+        let send = |message, clusters: &[ClusterMembers]| {
+            let mut port = Recorder::default();
+            let outcome = send_to_clusters_by_x2apic(message, clusters.iter().copied(), &mut port);
+            (port.0, outcome)
+        };
+        let three = [cluster(0x21), cluster(0x30), cluster(0)];
+        assert_eq!(
+            send(Message::Rar, &three),
+            (
+                [
+                    (true, 0x0002_0002_0000_0b00),
+                    (false, 0x0003_0001_0000_0b00),
+                    (false, 0x0000_0001_0000_0b00)
+                ]
+                .into(),
+                Ok(())
+            )
+        );
+        assert_eq!(send(Message::Rar, &[]), (Vec::new(), Ok(())));
+        let vector = 15;
+        let error = SendError::Vector { vector };
+        assert_eq!(
+            send(Message::Fixed { vector }, &three),
+            (Vec::new(), Err(error))
+        );
     }
 
     #[test]

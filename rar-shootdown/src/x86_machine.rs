@@ -66,6 +66,29 @@ impl X86Machine {
         Self { addressing, ..self }
     }
 
+    /// Sends to the targets, by whole clusters where the APIC ids allow it.
+    #[inline]
+    fn send_to_all<const WORDS: usize>(
+        &self,
+        message: rar_regs::Message,
+        cpu: &PinnedCpu<'_>,
+        domain: &Domain<WORDS>,
+        targets: &CpuSet<WORDS>,
+    ) -> Result<(), NotSent> {
+        let clusters = match self.addressing {
+            Addressing::Cluster => domain.clusters(targets),
+            Addressing::Physical => None,
+        };
+        let sent = clusters.and_then(|clusters| {
+            // SAFETY: 1. to 3. as in `send_to`.
+            unsafe { self.apic.send_to_clusters(message, clusters) }
+        });
+        if let Some(sent) = sent {
+            return sent.map_err(|error| not_sent(error, domain, targets));
+        }
+        self.send_to(message, cpu, domain, targets, |_| true)
+    }
+
     /// Sends to those of the targets whose state `wanted` accepts.
     fn send_to<const WORDS: usize>(
         &self,
@@ -130,16 +153,22 @@ impl<const WORDS: usize> Machine<WORDS> for X86Machine {
             vector: self.vector,
         };
         match message {
-            Message::Signal | Message::SecondSignal => {
-                let by_microcode = |state: &PerCpu| state.responder() == Responder::Microcode;
-                let rar = rar_regs::Message::Rar;
-                let units = self.send_to(rar, cpu, domain, targets, by_microcode);
-                let handlers = self.send_to(interrupt, cpu, domain, targets, |state| {
-                    !by_microcode(state)
-                });
-                units.and(handlers)
-            }
-            Message::Interrupt => self.send_to(interrupt, cpu, domain, targets, |_| true),
+            Message::Signal | Message::SecondSignal => match domain.only_responder() {
+                Some(Responder::Microcode) => {
+                    self.send_to_all(rar_regs::Message::Rar, cpu, domain, targets)
+                }
+                Some(Responder::Software) => self.send_to_all(interrupt, cpu, domain, targets),
+                _ => {
+                    let by_microcode = |state: &PerCpu| state.responder() == Responder::Microcode;
+                    let rar = rar_regs::Message::Rar;
+                    let units = self.send_to(rar, cpu, domain, targets, by_microcode);
+                    let handlers = self.send_to(interrupt, cpu, domain, targets, |state| {
+                        !by_microcode(state)
+                    });
+                    units.and(handlers)
+                }
+            },
+            Message::Interrupt => self.send_to_all(interrupt, cpu, domain, targets),
             Message::Nmi if self.nmi == NmiHandler::Serves => {
                 self.send_to(rar_regs::Message::Nmi, cpu, domain, targets, |_| true)
             }

@@ -1,0 +1,152 @@
+//! Which CPUs can be named by one interrupt command: groups of 16 numbers that are one x2APIC cluster each.
+
+use core::num::NonZeroU16;
+
+use rar_regs::{ApicId, ClusterMembers};
+
+use crate::cpu_id::CpuId;
+use crate::cpu_set::CpuSet;
+use crate::domain::Domain;
+use crate::sync::{Ordering, const_unless_loom, shared_array};
+// Of `core` under loom too: it is written when a CPU is registered, and decides only how a message is addressed.
+use core::sync::atomic::AtomicU32;
+
+const GROUP: usize = 16;
+const GROUPS_PER_WORD: usize = 64 / GROUP;
+
+/// No CPU of the group was ever registered.
+const UNKNOWN: u32 = 0;
+/// The ids of the group do not follow its numbers.
+const MIXED: u32 = u32::MAX;
+
+/// For each group of 16 CPU numbers the cluster that it is, if CPU `16 * g + n` has the APIC id `16 * cluster + n`.
+#[derive(Debug)]
+pub(crate) struct Clusters<const WORDS: usize> {
+    /// The cluster plus one, [`UNKNOWN`] or [`MIXED`].
+    groups: [[AtomicU32; GROUPS_PER_WORD]; WORDS],
+}
+
+impl<const WORDS: usize> Clusters<WORDS> {
+    const_unless_loom! {
+        /// Returns groups of which nothing is known.
+        pub(crate) fn new() -> Self {
+            Self {
+                groups: shared_array!(
+                    shared_array!(AtomicU32::new(UNKNOWN); GROUPS_PER_WORD); WORDS
+                ),
+            }
+        }
+    }
+
+    /// Learns the APIC id of a CPU before anybody signals it. What was once mixed stays so.
+    pub(crate) fn note(&self, cpu: CpuId, id: ApicId) {
+        let Some(group) = self.group(cpu.index() / GROUP) else {
+            return;
+        };
+        let follows = cpu.index() % GROUP == id.get() as usize % GROUP;
+        let cluster = u16::try_from(id.get() / 16).ok().filter(|_| follows);
+        let said = cluster.map_or(MIXED, |cluster| u32::from(cluster) + 1);
+        let first = group.compare_exchange(UNKNOWN, said, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_err_and(|known| known != said) {
+            group.store(MIXED, Ordering::Release);
+        }
+    }
+
+    #[inline]
+    fn group(&self, index: usize) -> Option<&AtomicU32> {
+        self.groups
+            .get(index / GROUPS_PER_WORD)?
+            .get(index % GROUPS_PER_WORD)
+    }
+}
+
+impl<const WORDS: usize> Domain<WORDS> {
+    /// Returns the targets as x2APIC clusters, if the APIC ids of their groups of 16 follow the CPU numbers; `None` if they do
+    /// not, and the targets have to be addressed by their ids one by one.
+    ///
+    /// It reads no CPU's own memory. Only for CPUs that were online: the APIC ids are those of [`register`](Self::register).
+    #[inline]
+    pub fn clusters<'s>(
+        &'s self,
+        targets: &'s CpuSet<WORDS>,
+    ) -> Option<impl Iterator<Item = ClusterMembers> + 's> {
+        let members = || {
+            targets.members_by_word().flat_map(|(index, word)| {
+                (0..GROUPS_PER_WORD).filter_map(move |part| {
+                    let [low, high, ..] = (word >> (GROUP * part)).to_le_bytes();
+                    let members = NonZeroU16::new(u16::from_le_bytes([low, high]))?;
+                    Some((index * GROUPS_PER_WORD + part, members))
+                })
+            })
+        };
+        let as_cluster = |(group, members)| {
+            let group = self.clusters_known().group(group)?;
+            let cluster = group.load(Ordering::Acquire).checked_sub(1)?;
+            ClusterMembers::from_parts(u16::try_from(cluster).ok()?, members)
+        };
+        members()
+            .all(|part| as_cluster(part).is_some())
+            .then(|| members().filter_map(as_cluster))
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::per_cpu::PerCpu;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    fn domain(ids: &[(u32, u32)]) -> Domain<2> {
+        let domain = Domain::new();
+        for (cpu, id) in ids {
+            let memory = Box::leak(Box::new(PerCpu::new()));
+            domain
+                .register(CpuId::new(*cpu), ApicId::new(*id), memory)
+                .unwrap();
+        }
+        domain
+    }
+
+    fn clusters(domain: &Domain<2>, cpus: &[u32]) -> Option<Vec<(u16, u16)>> {
+        let targets = CpuSet::of(cpus.iter().copied().map(CpuId::new)).unwrap();
+        let clusters = domain.clusters(&targets)?;
+        Some(clusters.map(|one| (one.cluster(), one.members())).collect())
+    }
+
+    #[test]
+    fn a_group_whose_ids_follow_its_numbers_is_one_cluster() {
+        let same: Vec<_> = (0..32).map(|cpu| (cpu, cpu)).collect();
+        let domain = domain(&[same.as_slice(), &[(64, 0x1000), (79, 0x100F)]].concat());
+        assert_eq!(
+            clusters(&domain, &[0, 3, 15, 16, 64, 79]),
+            Some([(0, 0x8009), (1, 1), (0x100, 0x8001)].into())
+        );
+        assert_eq!(clusters(&domain, &[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn other_ids_are_not_named_by_a_cluster() {
+        for ids in [[(0, 0), (1, 2)], [(0, 1), (1, 0)], [(0, 0), (1, 0x11)]] {
+            let domain = domain(&ids);
+            assert_eq!(clusters(&domain, &[0]), None, "{ids:?}");
+        }
+        let beyond = domain(&[(0, 0x10_0000)]);
+        assert_eq!(clusters(&beyond, &[0]), None);
+        assert_eq!(clusters(&beyond, &[16]), None, "nobody there");
+    }
+
+    #[test]
+    fn a_number_that_comes_back_with_another_id_ends_the_group() {
+        let domain = domain(&[(0, 0), (1, 1)]);
+        assert!(clusters(&domain, &[0, 1]).is_some());
+        domain.unregister(CpuId::new(1)).unwrap();
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain
+            .register(CpuId::new(1), ApicId::new(9), memory)
+            .unwrap();
+        assert_eq!(clusters(&domain, &[0]), None);
+    }
+}
