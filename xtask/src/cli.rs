@@ -132,6 +132,18 @@ Examples:
   cargo xtask questions --markdown docs/questions.md"
     )]
     Questions(PassedOn),
+    /// Count the instructions of a flush with callgrind, beside the usual algorithms in C
+    ///
+    /// Each figure is the call alone: what takes the signal and answers it is not counted. A count depends on the
+    /// compiler and not on the load of this machine.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench
+  cargo xtask bench --filter flush
+  cargo xtask bench --no-lto
+  cargo xtask bench --check
+  cargo xtask bench --bless")]
+    Bench(BenchArgs),
     /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
     #[command(
         after_help = "Examples:\n  cargo xtask disasm\n  cargo xtask disasm --elf path/to/kernel"
@@ -487,6 +499,25 @@ pub(crate) struct PassedOn {
         value_name = "OPTION"
     )]
     pub(crate) args: Vec<OsString>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchArgs {
+    /// Count only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Compile each crate by itself, as the kernels here, instead of all as one unit
+    #[arg(long, conflicts_with_all = ["check", "bless"])]
+    pub(crate) no_lto: bool,
+    /// Fail if a count exceeds its budget by more than 2 % and 2 instructions
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Make the counts the budgets
+    #[arg(long, conflicts_with_all = ["check", "filter"])]
+    pub(crate) bless: bool,
+    /// Write the counts as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

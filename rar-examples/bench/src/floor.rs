@@ -1,0 +1,150 @@
+//! What no driver can go without: one fence, one look at the set, one entry, a byte stored and a byte read for each target.
+//!
+//! There is one initiator, so that it owns its slot for good, and nothing can go wrong.
+
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
+
+use crate::count::Counter;
+use crate::world::{World, rar_bench_outside_signal, vector_at};
+use crate::{ADDRESS, Size, golden};
+
+/// One CPU's memory: as long as the driver's.
+#[repr(C, align(128))]
+struct Cpu {
+    vector: [AtomicU8; 64],
+}
+
+/// CPUs that a word of a mask names.
+type Group = [Cpu; 64];
+
+#[repr(C, align(64))]
+struct Payload([AtomicU64; 8]);
+
+struct Floor<const WORDS: usize> {
+    payload: Payload,
+    cpus: &'static [Group; WORDS],
+    world: &'static World,
+}
+
+impl<const WORDS: usize> Floor<WORDS> {
+    #[inline(always)]
+    fn flush(&self, space: &[AtomicU64; WORDS], this: u32, pcid: u64, address: u64) {
+        fence(Ordering::SeqCst);
+        let mut targets = [0; WORDS];
+        for (copy, word) in targets.iter_mut().zip(space) {
+            *copy = word.load(Ordering::Relaxed);
+        }
+        if let Some(word) = targets.get_mut(this as usize / 64) {
+            *word &= !(1 << (this % 64));
+        }
+        let words = [0x20_0000_0200, 0, pcid, address, 0, 0, 0, 0];
+        for (word, value) in self.payload.0.iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
+        }
+        for (word, group) in targets.iter().zip(self.cpus) {
+            for_each_run(*word, group, |run| {
+                let (eights, rest) = run.as_chunks::<8>();
+                let arm = |cpu: &Cpu| byte(cpu).store(1, Ordering::Release);
+                eights.iter().for_each(|eight| eight.iter().for_each(arm));
+                rest.iter().for_each(arm);
+            });
+        }
+        rar_bench_outside_signal(self.world);
+        for (word, group) in targets.iter().zip(self.cpus) {
+            for_each_run(*word, group, |run| {
+                let (eights, rest) = run.as_chunks::<8>();
+                let read = |cpu: &Cpu| byte(cpu).load(Ordering::Acquire);
+                for [a, b, c, d, e, f, g, h] in eights {
+                    let answers = || {
+                        [a, b, c, d, e, f, g, h]
+                            .map(read)
+                            .iter()
+                            .fold(0, |all, byte| all | byte)
+                    };
+                    while answers() != 0 {
+                        spin_loop();
+                    }
+                }
+                for cpu in rest {
+                    while read(cpu) != 0 {
+                        spin_loop();
+                    }
+                }
+            });
+        }
+    }
+}
+
+#[inline(always)]
+fn byte(cpu: &Cpu) -> &AtomicU8 {
+    let [first, ..] = &cpu.vector;
+    first
+}
+
+/// Calls `what` with each run of CPUs whose bits follow each other.
+#[inline(always)]
+fn for_each_run(mut word: u64, group: &Group, mut what: impl FnMut(&[Cpu])) {
+    while word != 0 {
+        let start = word.trailing_zeros();
+        let length = (word >> start).trailing_ones();
+        let end = start + length;
+        // SAFETY: both are at most 64, and in this order.
+        what(unsafe { group.get_unchecked(start as usize..end as usize) });
+        word &= u64::MAX.checked_shl(end).unwrap_or(0);
+    }
+}
+
+/// Counts it.
+pub(crate) fn count(counter: &mut Counter, size: Size) {
+    let name = format!("floor {size}");
+    if !counter.wants(&name) {
+        return;
+    }
+    match size.words {
+        1 => one::<1>(counter, &name, size),
+        4 => one::<4>(counter, &name, size),
+        _ => one::<16>(counter, &name, size),
+    }
+}
+
+fn one<const WORDS: usize>(counter: &mut Counter, name: &str, size: Size) {
+    let group = || {
+        std::array::from_fn(|_| Cpu {
+            vector: [const { AtomicU8::new(0) }; 64],
+        })
+    };
+    let cpus: Box<[Group]> = (0..WORDS).map(|_| group()).collect();
+    let cpus: &'static [Group] = Box::leak(cpus);
+    let Some(cpus) = cpus.as_array::<WORDS>() else {
+        return;
+    };
+    let vectors = cpus.iter().flatten().skip(1).take(size.targets as usize);
+    let vectors = vectors
+        .map(|cpu| vector_at(cpu.vector.as_ptr().cast()))
+        .collect();
+    let world: &'static World = Box::leak(Box::new(World::new(vectors)));
+    let floor = Floor {
+        payload: Payload([const { AtomicU64::new(0) }; 8]),
+        cpus,
+        world,
+    };
+    let mut space = size.space().into_iter();
+    let space: [AtomicU64; WORDS] =
+        std::array::from_fn(|_| AtomicU64::new(space.next().unwrap_or(0)));
+    let call = || {
+        let (floor, space, this, pcid, address) = black_box((&floor, &space, 0, 5, ADDRESS));
+        floor.flush(space, this, pcid, address);
+        true
+    };
+    call();
+    let payload = floor
+        .payload
+        .0
+        .each_ref()
+        .map(|word| word.load(Ordering::Relaxed));
+    if world.answers() != (size.targets.into(), 1) || payload != golden() {
+        counter.fail(name, "not every target was told the same as by the driver");
+    }
+    counter.case(name, call);
+}
