@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use rar_payload::{PageRange, PageSize, Pcid, Request};
 use rar_percpu::{LifeCycleError, SlotIndex};
-use rar_shootdown::Policy;
+use rar_shootdown::{AllOnline, Policy};
 
 use crate::bed::{Answers, Bed, Signal};
 use crate::count::Counter;
@@ -85,6 +85,87 @@ fn flush<const WORDS: usize>(counter: &mut Counter, size: Size) -> Result<(), Li
         counter.fail(flush, "the ordinary way was left");
     }
     Ok(())
+}
+
+/// Flushes of other things than one page.
+pub(crate) fn count_requests(counter: &mut Counter, size: Size) -> Result<(), LifeCycleError> {
+    match size.words {
+        1 => requests::<1>(counter, size),
+        4 => requests::<4>(counter, size),
+        _ => requests::<16>(counter, size),
+    }
+}
+
+fn requests<const WORDS: usize>(counter: &mut Counter, size: Size) -> Result<(), LifeCycleError> {
+    let kinds = kinds();
+    let name = |kind: &str| format!("flush, {kind} {size}");
+    let kernel = name("kernel page");
+    if !kinds.iter().any(|(kind, ..)| counter.wants(&name(kind))) && !counter.wants(&kernel) {
+        return Ok(());
+    }
+    let bed = Bed::<WORDS>::new(size.targets, Answers::Microcode, Policy::new())?;
+    let Bed {
+        shootdown,
+        cpu,
+        space,
+        ..
+    } = &bed;
+    for (kind, requests, operations) in &kinds {
+        let name = name(kind);
+        check(counter, &name, &bed, requests, *operations);
+        counter.case(&name, || {
+            let (shootdown, cpu, requests, space) =
+                black_box((*shootdown, cpu, requests.as_slice(), *space));
+            shootdown.flush(cpu, requests, space).is_ok()
+        });
+    }
+    let pages = PageRange::page(0xFFFF_8000_0000_0000, PageSize::Size4K);
+    let requests: Vec<_> = pages
+        .into_iter()
+        .map(|range| Request::GlobalPages { range })
+        .collect();
+    counter.case(&kernel, || {
+        let (shootdown, cpu, requests) = black_box((*shootdown, cpu, requests.as_slice()));
+        shootdown.flush(cpu, requests, &AllOnline).is_ok()
+    });
+    if shootdown.statistics() != rar_shootdown::Statistics::default() {
+        counter.fail(&kernel, "the ordinary way was left");
+    }
+    Ok(())
+}
+
+/// What else is flushed: its name, the requests, and how many entries they take.
+fn kinds() -> Vec<(&'static str, Vec<Request>, u64)> {
+    let Ok(kernel) = Pcid::new(5) else {
+        return Vec::new();
+    };
+    let user = Pcid::new(0x405).unwrap_or(kernel);
+    let pages = |pcid, start, pages| {
+        let range = PageRange::new(start, pages, PageSize::Size4K).ok();
+        range.map(|range| Request::Pages { pcid, range })
+    };
+    // Of each the next page is another's, so that nothing is merged.
+    let four = (0..4)
+        .filter_map(|at| pages(kernel, ADDRESS + at * 0x20_0000, 1))
+        .collect();
+    let pair = [kernel, user]
+        .into_iter()
+        .filter_map(|pcid| pages(pcid, ADDRESS, 1))
+        .collect();
+    vec![
+        ("4 requests", four, 4),
+        ("2 PCIDs", pair, 2),
+        (
+            "64 pages",
+            pages(kernel, ADDRESS, 64).into_iter().collect(),
+            2,
+        ),
+        (
+            "whole space",
+            vec![Request::AddressSpace { pcid: kernel }],
+            1,
+        ),
+    ]
 }
 
 /// Flushes once, and checks that every target was told what it should be.

@@ -43,33 +43,20 @@ impl<const WORDS: usize> Floor<WORDS> {
             word.store(value, Ordering::Relaxed);
         }
         for (word, group) in targets.iter().zip(self.cpus) {
-            for_each_run(*word, group, |run| {
-                let (eights, rest) = run.as_chunks::<8>();
-                let arm = |cpu: &Cpu| byte(cpu).store(1, Ordering::Release);
-                eights.iter().for_each(|eight| eight.iter().for_each(arm));
-                rest.iter().for_each(arm);
+            for_each(*word, group, |cpus| {
+                cpus.iter()
+                    .for_each(|cpu| byte(cpu).store(1, Ordering::Release));
             });
         }
         rar_bench_outside_signal(self.world);
         for (word, group) in targets.iter().zip(self.cpus) {
-            for_each_run(*word, group, |run| {
-                let (eights, rest) = run.as_chunks::<8>();
-                let read = |cpu: &Cpu| byte(cpu).load(Ordering::Acquire);
-                for [a, b, c, d, e, f, g, h] in eights {
-                    let answers = || {
-                        [a, b, c, d, e, f, g, h]
-                            .map(read)
-                            .iter()
-                            .fold(0, |all, byte| all | byte)
-                    };
-                    while answers() != 0 {
-                        spin_loop();
-                    }
-                }
-                for cpu in rest {
-                    while read(cpu) != 0 {
-                        spin_loop();
-                    }
+            for_each(*word, group, |cpus| {
+                let answers = || {
+                    cpus.iter()
+                        .fold(0, |all, cpu| all | byte(cpu).load(Ordering::Acquire))
+                };
+                while answers() != 0 {
+                    spin_loop();
                 }
             });
         }
@@ -82,16 +69,34 @@ fn byte(cpu: &Cpu) -> &AtomicU8 {
     first
 }
 
-/// Calls `what` with each run of CPUs whose bits follow each other.
+/// Calls `what` for the CPUs of the word: 8, 4, 2 or 1 whose bits follow each other.
 #[inline(always)]
-fn for_each_run(mut word: u64, group: &Group, mut what: impl FnMut(&[Cpu])) {
+fn for_each(mut word: u64, group: &Group, mut what: impl FnMut(&[Cpu])) {
     while word != 0 {
         let start = word.trailing_zeros();
-        let length = (word >> start).trailing_ones();
-        let end = start + length;
-        // SAFETY: both are at most 64, and in this order.
-        what(unsafe { group.get_unchecked(start as usize..end as usize) });
-        word &= u64::MAX.checked_shl(end).unwrap_or(0);
+        let run = word >> start;
+        let length = (!run).trailing_zeros();
+        // SAFETY: a run ends at bit 64 at the latest.
+        let cpus = unsafe { group.get_unchecked(start as usize..(start + length) as usize) };
+        // The lowest run is cleared by the carry that runs through it.
+        word &= word.wrapping_add(1 << start);
+        if let [cpu] = cpus {
+            what(std::array::from_ref(cpu));
+            continue;
+        }
+        let (eights, rest) = cpus.as_chunks::<8>();
+        eights.iter().for_each(|cpus| what(cpus));
+        let (fours, rest) = rest.as_chunks::<4>();
+        if let [cpus] = fours {
+            what(cpus);
+        }
+        let (twos, rest) = rest.as_chunks::<2>();
+        if let [cpus] = twos {
+            what(cpus);
+        }
+        if let [cpu] = rest {
+            what(std::array::from_ref(cpu));
+        }
     }
 }
 

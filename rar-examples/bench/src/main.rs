@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod apic;
 mod baselines;
 mod bed;
 mod count;
@@ -71,6 +72,8 @@ fn run() -> Result<(), String> {
     counter.case(count::NOTHING, || true);
     for size in sizes() {
         driver::count(&mut counter, size).map_err(|error| error.to_string())?;
+        driver::count_requests(&mut counter, size).map_err(|error| error.to_string())?;
+        apic::count(&mut counter, size).map_err(|error| error.to_string())?;
         floor::count(&mut counter, size);
         baselines::count(&mut counter, size);
     }
