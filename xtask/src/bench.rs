@@ -2,6 +2,7 @@
 
 mod budget;
 mod callgrind;
+mod page;
 mod table;
 
 use crate::cargo::{cargo, with_rustflags};
@@ -13,6 +14,7 @@ use crate::progress::Step;
 use crate::setup::{self, Install};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result, ensure};
+use budget::Budgets;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,12 @@ const PACKAGE: &str = "rar-bench";
 
 /// Where counts are kept, from the root of the workspace.
 const BUDGETS: &str = "rar-examples/bench/budgets.json";
+
+/// The page of the documentation, from the root of the workspace.
+const PAGE: &str = "docs/performance.md";
+
+/// Which of its copiers glibc takes: the same on every machine, whatever the CPU offers.
+const GLIBC: &str = "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-AVX,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM";
 
 /// A case and its count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +56,13 @@ impl Linking {
         }
     }
 
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Lto => "All crates as one unit (fat LTO)",
+            Self::Separate => "Each crate by itself (no LTO)",
+        }
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Lto => "fat LTO",
@@ -69,25 +84,56 @@ pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
     if let Some(file) = &args.json {
         write(file, &serde_json::to_string_pretty(&counts)?)?;
     }
-    let budgets = workspace.root.join(BUDGETS);
+    if args.page {
+        let separate = count(&workspace, Linking::Separate, None, shell)?;
+        let runs = [(linking, counts.clone()), (Linking::Separate, separate)];
+        let page = page::render(&tools(&workspace, shell)?, &runs);
+        write(&workspace.root.join(PAGE), &page)?;
+        println!("wrote {PAGE}");
+    }
     if args.bless {
-        write(&budgets, &budget::render(&counts)?)?;
-        println!("{} counts are the budgets now: {BUDGETS}", counts.len());
+        let budgets = Budgets::new(first_line("rustc", &workspace, shell)?, &counts);
+        write(&workspace.root.join(BUDGETS), &budgets.render()?)?;
+        println!("{} counts are the budgets now: {BUDGETS}", budgets.len());
     }
     if args.check {
-        check_counts(&workspace, &counts, args.filter.as_deref())?;
+        println!(
+            "{}",
+            compare(&workspace, args.filter.as_deref(), &counts, shell)?
+        );
     }
     Ok(())
 }
 
-fn check_counts(workspace: &Workspace, counts: &[Count], filter: Option<&str>) -> Result<()> {
-    let file = workspace.root.join(BUDGETS);
-    let text = fs::read_to_string(&file).with_context(|| {
+/// Counts every case and compares it with its budget; returns what was compared.
+pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
+    let counts = count(workspace, Linking::Lto, None, shell)?;
+    compare(workspace, None, &counts, shell)
+}
+
+/// Compares the counts with their budgets; returns what was compared.
+fn compare(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    counts: &[Count],
+    shell: Shell,
+) -> Result<String> {
+    let text = fs::read_to_string(workspace.root.join(BUDGETS)).with_context(|| {
         format!("cannot read {BUDGETS}; `cargo xtask bench --bless` makes it anew")
     })?;
-    let broken = budget::compare(&budget::parse(&text)?, counts, filter);
+    let budgets = Budgets::parse(&text)?;
+    let rustc = first_line("rustc", workspace, shell)?;
+    if rustc != budgets.rustc {
+        // Another compiler is no fault of the driver's. The counts are shown all the same.
+        return Ok(format!(
+            "not compared: the budgets are of {}, and this is {rustc}",
+            budgets.rustc
+        ));
+    }
+    let broken = budget::compare(&budgets, counts, filter);
     if broken.is_empty() {
-        return Ok(());
+        let compared = counts.iter().filter(|count| budget::has_budget(count));
+        return Ok(format!("{} counts within their budgets", compared.count()));
     }
     Err(Fault::new(Reason::Failed, broken.join("\n")).into())
 }
@@ -112,11 +158,35 @@ fn count(
         .args(callgrind::TOGGLES.map(|name| format!("--toggle-collect={name}")))
         .arg(utf8(&program)?)
         .args(filter)
+        .env("GLIBC_TUNABLES", GLIBC)
         .require(shell)?;
     let dumps = fs::read_to_string(&output)
         .with_context(|| format!("callgrind left no {}", output.display()))?;
     step.finish();
     callgrind::counts(&captured.stdout, &dumps)
+}
+
+/// Returns the versions of the programs on which the counts depend.
+fn tools(workspace: &Workspace, shell: Shell) -> Result<page::Tools> {
+    let programs = ["rustc", "cc", "valgrind"];
+    let versions = programs.map(|program| first_line(program, workspace, shell));
+    Ok(page::Tools {
+        versions: versions.into_iter().collect::<Result<_>>()?,
+    })
+}
+
+/// Returns the first line that a program prints about its version.
+fn first_line(program: &str, workspace: &Workspace, shell: Shell) -> Result<String> {
+    let captured = Cmd::new(program)
+        .arg("--version")
+        .dir(&workspace.root)
+        .require(shell)?;
+    Ok(captured
+        .stdout
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 fn build(workspace: &Workspace, linking: Linking, shell: Shell) -> Result<PathBuf> {

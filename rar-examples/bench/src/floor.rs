@@ -2,6 +2,7 @@
 //!
 //! There is one initiator, so that it owns its slot for good, and nothing can go wrong.
 
+use std::arch::asm;
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 
@@ -100,8 +101,45 @@ fn for_each(mut word: u64, group: &Group, mut what: impl FnMut(&[Cpu])) {
     }
 }
 
+/// The interrupt command register of nobody.
+static COMMAND: AtomicU64 = AtomicU64::new(0);
+
+/// The least that a sender does: one pair of fences, and one command for each cluster of 16 that has a target.
+#[inline(always)]
+fn send<const WORDS: usize>(targets: &[u64; WORDS]) {
+    // SAFETY: fences. Not nomem: they order what was stored before.
+    unsafe { asm!("mfence", "lfence", options(nostack, preserves_flags)) };
+    for (number, word) in (0..).zip(targets).filter(|(_, word)| **word != 0) {
+        for quarter in 0..4_u64 {
+            let members = word >> (16 * quarter) & 0xFFFF;
+            if members != 0 {
+                let cluster: u64 = 4 * number + quarter;
+                COMMAND.store(cluster << 48 | members << 32 | 0xB00, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn count_send<const WORDS: usize>(counter: &mut Counter, size: Size) {
+    let mut space = size.space().into_iter();
+    let mut targets: [u64; WORDS] = std::array::from_fn(|_| space.next().unwrap_or(0));
+    if let [first, ..] = targets.as_mut_slice() {
+        // The initiator.
+        *first &= !1;
+    }
+    counter.case(&format!("floor of the sender {size}"), || {
+        send(black_box(&targets));
+        true
+    });
+}
+
 /// Counts it.
 pub(crate) fn count(counter: &mut Counter, size: Size) {
+    match size.words {
+        1 => count_send::<1>(counter, size),
+        4 => count_send::<4>(counter, size),
+        _ => count_send::<16>(counter, size),
+    }
     let name = format!("floor {size}");
     if !counter.wants(&name) {
         return;

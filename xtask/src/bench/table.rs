@@ -27,7 +27,7 @@ impl<'c> Sized<'c> {
     }
 }
 
-/// What `rows` of one table hold: what is done, the counts by targets, then what is fixed and what each target adds.
+/// The counts with room for the same number of CPUs.
 pub(super) struct Sheet {
     /// For how many CPUs there is room.
     pub(super) room: u32,
@@ -45,6 +45,15 @@ pub(super) struct Row {
     pub(super) counts: Vec<Option<u64>>,
     /// What no target adds, and what each adds: by the counts for the fewest and for the most targets.
     pub(super) line: Option<(f64, f64)>,
+}
+
+impl Row {
+    /// Returns what is fixed and what each target adds, as text; empty if that is unknown.
+    pub(super) fn line_as_text(&self) -> (String, String) {
+        self.line.map_or_else(Default::default, |(fixed, slope)| {
+            (format!("{fixed:.0}"), format!("{slope:.1}"))
+        })
+    }
 }
 
 /// Returns a sheet for each room, and the counts that have no number of targets.
@@ -115,20 +124,18 @@ pub(super) fn render(counts: &[Count]) -> String {
             column.set_cell_alignment(CellAlignment::Right);
         }
         for row in sheet.rows {
+            let (fixed, slope) = row.line_as_text();
             let mut cells = vec![row.what];
             let counts = row.counts.into_iter();
             cells.extend(
                 counts.map(|count| count.map_or_else(String::new, |count| count.to_string())),
             );
-            cells.extend(match row.line {
-                Some((fixed, slope)) => [format!("{fixed:.0}"), format!("{slope:.1}")],
-                None => [String::new(), String::new()],
-            });
+            cells.extend([fixed, slope]);
             table.add_row(cells);
         }
         let _infallible = writeln!(
             text,
-            "{table}\nfixed and per target: the straight line through {fewest} and {most} targets\n"
+            "{table}\nfixed and per target: the straight line through the counts for {fewest} and {most} targets\n"
         );
     }
     if !others.is_empty() {
