@@ -3,6 +3,7 @@
 mod budget;
 mod callgrind;
 mod page;
+mod plot;
 mod table;
 
 use crate::cargo::{cargo, with_rustflags};
@@ -83,6 +84,10 @@ pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
     print!("{}", table::render(&counts));
     if let Some(file) = &args.json {
         write(file, &serde_json::to_string_pretty(&counts)?)?;
+    }
+    if let Some(file) = &args.html {
+        let title = format!("Instructions of a flush, {}", linking.name());
+        write(file, &plot::render(&title, &counts))?;
     }
     if args.page {
         let separate = count(&workspace, Linking::Separate, None, shell)?;

@@ -142,7 +142,7 @@ Examples:
   cargo xtask bench --filter flush
   cargo xtask bench --no-lto
   cargo xtask bench --check
-  cargo xtask bench --page
+  cargo xtask bench --page --html plots.html
   cargo xtask bench --bless")]
     Bench(BenchArgs),
     /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
@@ -524,6 +524,9 @@ pub(crate) struct BenchArgs {
     /// Write the counts as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write a page with plots of the counts over the targets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -101,12 +101,9 @@ fn for_each(mut word: u64, group: &Group, mut what: impl FnMut(&[Cpu])) {
     }
 }
 
-/// The interrupt command register of nobody.
-static COMMAND: AtomicU64 = AtomicU64::new(0);
-
 /// The least that a sender does: one pair of fences, and one command for each cluster of 16 that has a target.
 #[inline(always)]
-fn send<const WORDS: usize>(targets: &[u64; WORDS]) {
+fn send<const WORDS: usize>(targets: &[u64; WORDS], command: &AtomicU64) {
     // SAFETY: fences. Not nomem: they order what was stored before.
     unsafe { asm!("mfence", "lfence", options(nostack, preserves_flags)) };
     for (number, word) in (0..).zip(targets).filter(|(_, word)| **word != 0) {
@@ -114,7 +111,7 @@ fn send<const WORDS: usize>(targets: &[u64; WORDS]) {
             let members = word >> (16 * quarter) & 0xFFFF;
             if members != 0 {
                 let cluster: u64 = 4 * number + quarter;
-                COMMAND.store(cluster << 48 | members << 32 | 0xB00, Ordering::Relaxed);
+                command.store(cluster << 48 | members << 32 | 0xB00, Ordering::Relaxed);
             }
         }
     }
@@ -127,8 +124,10 @@ fn count_send<const WORDS: usize>(counter: &mut Counter, size: Size) {
         // The initiator.
         *first &= !1;
     }
+    let command = AtomicU64::new(0);
     counter.case(&format!("floor of the sender {size}"), || {
-        send(black_box(&targets));
+        let (targets, command) = black_box((&targets, &command));
+        send(targets, command);
         true
     });
 }
