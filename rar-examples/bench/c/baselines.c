@@ -91,7 +91,8 @@ uint64_t rar_bench_c_flushed(const struct machine *m)
 }
 
 // What the targets of function calls do. Not counted.
-__attribute__((noinline)) static void rar_bench_outside_calls(struct machine *m, const uint64_t *targets, unsigned words)
+__attribute__((noinline)) static void rar_bench_outside_calls(struct machine *m, const uint64_t *targets,
+                                                              unsigned words)
 {
     for (unsigned cpu = 0; cpu < 64 * words; cpu++) {
         if (!(targets[cpu / 64] >> cpu % 64 & 1))
@@ -139,20 +140,20 @@ __attribute__((noinline)) static unsigned next_member(const uint64_t *mask, unsi
 
 // Does something for each member: bit by bit through the function, or word by word.
 #define FOR_EACH_MEMBER(by_word, mask, words, cpu, what)                                                              \
-    do {                                                                                                               \
-        if (by_word) {                                                                                                 \
-            for (unsigned w_ = 0; w_ < (words); w_++) {                                                                \
-                for (uint64_t rest_ = (mask)[w_]; rest_; rest_ &= rest_ - 1) {                                         \
-                    unsigned cpu = w_ * 64 + (unsigned)__builtin_ctzll(rest_);                                         \
-                    what;                                                                                              \
-                }                                                                                                      \
-            }                                                                                                          \
-        } else {                                                                                                       \
-            unsigned size_ = 64 * (words);                                                                             \
-            for (unsigned cpu = next_member(mask, size_, 0); cpu < size_; cpu = next_member(mask, size_, cpu + 1)) {   \
-                what;                                                                                                  \
-            }                                                                                                          \
-        }                                                                                                              \
+    do {                                                                                                              \
+        if (by_word) {                                                                                                \
+            _Pragma("GCC unroll 16") for (unsigned w_ = 0; w_ < (words); w_++) {                                      \
+                for (uint64_t rest_ = (mask)[w_]; rest_; rest_ &= rest_ - 1) {                                        \
+                    unsigned cpu = w_ * 64 + (unsigned)__builtin_ctzll(rest_);                                        \
+                    what;                                                                                             \
+                }                                                                                                     \
+            }                                                                                                         \
+        } else {                                                                                                      \
+            unsigned size_ = 64 * (words);                                                                            \
+            for (unsigned cpu = next_member(mask, size_, 0); cpu < size_; cpu = next_member(mask, size_, cpu + 1)) {  \
+                what;                                                                                                 \
+            }                                                                                                         \
+        }                                                                                                             \
     } while (0)
 
 // The targets that are online, but for the caller; whether there is one.
@@ -160,10 +161,18 @@ INLINE bool remote(const struct machine *m, const uint64_t *targets, unsigned se
 {
     // Behind the caller's page-table stores.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for (unsigned w = 0; w < words; w++)
-        mask[w] = relaxed(&targets[w]) & relaxed(&m->online[w]);
-    mask[self / 64] &= ~(1ULL << self % 64);
     uint64_t any = 0;
+#pragma GCC unroll 16
+    for (unsigned w = 0; w < words; w++) {
+        mask[w] = relaxed(&targets[w]) & relaxed(&m->online[w]);
+        any |= mask[w];
+    }
+    uint64_t self_bit = 1ULL << self % 64;
+    mask[self / 64] &= ~self_bit;
+    if (any & ~self_bit)
+        return true;
+    // Rare: another CPU has the caller's bit in another word, or there is none.
+    any = 0;
     for (unsigned w = 0; w < words; w++)
         any |= mask[w];
     return any;
@@ -205,8 +214,8 @@ INLINE void free_lock(struct machine *m, unsigned slot)
     __atomic_store_n(&m->locks[slot].taken, 0, __ATOMIC_RELEASE);
 }
 
-INLINE void flush_by_slot(struct machine *m, const uint64_t *targets, unsigned self, const struct range *range, bool locks,
-                          bool by_word, unsigned words)
+INLINE void flush_by_slot(struct machine *m, const uint64_t *targets, unsigned self, const struct range *range,
+                          bool locks, bool by_word, unsigned words)
 {
     uint64_t mask[words];
     if (!remote(m, targets, self, mask, words))
@@ -232,8 +241,8 @@ INLINE void flush_by_slot(struct machine *m, const uint64_t *targets, unsigned s
 }
 
 // An ordinary interrupt whose handler takes calls from a queue of its CPU's.
-INLINE void flush_by_call(struct machine *m, const uint64_t *targets, unsigned self, const struct range *range, bool by_word,
-                          unsigned words)
+INLINE void flush_by_call(struct machine *m, const uint64_t *targets, unsigned self, const struct range *range,
+                          bool by_word, unsigned words)
 {
     uint64_t mask[words];
     if (!remote(m, targets, self, mask, words))
@@ -252,7 +261,8 @@ INLINE void flush_by_call(struct machine *m, const uint64_t *targets, unsigned s
         struct call *first = __atomic_load_n(&m->queues[cpu].first, __ATOMIC_RELAXED);
         do
             call->next = first;
-        while (!__atomic_compare_exchange_n(&m->queues[cpu].first, &first, call, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+        while (!__atomic_compare_exchange_n(&m->queues[cpu].first, &first, call, true, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED));
         // Whoever finds the queue filled leaves the interrupt to the one who filled it.
         if (!first) {
             interrupted[cpu / 64] |= 1ULL << cpu % 64;
@@ -267,30 +277,30 @@ INLINE void flush_by_call(struct machine *m, const uint64_t *targets, unsigned s
     });
 }
 
-#define EXPORT(words)                                                                                                  \
-    void rar_bench_c_bitmap_bits_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)   \
-    {                                                                                                                  \
-        flush_by_slot(m, t, self, r, false, false, words);                                                             \
-    }                                                                                                                  \
-    void rar_bench_c_bitmap_words_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)  \
-    {                                                                                                                  \
-        flush_by_slot(m, t, self, r, false, true, words);                                                              \
-    }                                                                                                                  \
-    void rar_bench_c_locks_bits_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)    \
-    {                                                                                                                  \
-        flush_by_slot(m, t, self, r, true, false, words);                                                              \
-    }                                                                                                                  \
-    void rar_bench_c_locks_words_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)   \
-    {                                                                                                                  \
-        flush_by_slot(m, t, self, r, true, true, words);                                                               \
-    }                                                                                                                  \
-    void rar_bench_c_calls_bits_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)    \
-    {                                                                                                                  \
-        flush_by_call(m, t, self, r, false, words);                                                                    \
-    }                                                                                                                  \
-    void rar_bench_c_calls_words_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)   \
-    {                                                                                                                  \
-        flush_by_call(m, t, self, r, true, words);                                                                     \
+#define EXPORT(words)                                                                                                 \
+    void rar_bench_c_bitmap_bits_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)  \
+    {                                                                                                                 \
+        flush_by_slot(m, t, self, r, false, false, words);                                                            \
+    }                                                                                                                 \
+    void rar_bench_c_bitmap_words_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r) \
+    {                                                                                                                 \
+        flush_by_slot(m, t, self, r, false, true, words);                                                             \
+    }                                                                                                                 \
+    void rar_bench_c_locks_bits_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)   \
+    {                                                                                                                 \
+        flush_by_slot(m, t, self, r, true, false, words);                                                             \
+    }                                                                                                                 \
+    void rar_bench_c_locks_words_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)  \
+    {                                                                                                                 \
+        flush_by_slot(m, t, self, r, true, true, words);                                                              \
+    }                                                                                                                 \
+    void rar_bench_c_calls_bits_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)   \
+    {                                                                                                                 \
+        flush_by_call(m, t, self, r, false, words);                                                                   \
+    }                                                                                                                 \
+    void rar_bench_c_calls_words_##words(struct machine *m, const uint64_t *t, unsigned self, const struct range *r)  \
+    {                                                                                                                 \
+        flush_by_call(m, t, self, r, true, words);                                                                    \
     }
 
 EXPORT(1)
