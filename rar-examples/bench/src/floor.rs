@@ -33,8 +33,10 @@ impl<const WORDS: usize> Floor<WORDS> {
     fn flush(&self, space: &[AtomicU64; WORDS], this: u32, pcid: u64, address: u64) {
         fence(Ordering::SeqCst);
         let mut targets = [0; WORDS];
-        for (copy, word) in targets.iter_mut().zip(space) {
+        let mut used = 0_u32;
+        for (number, (copy, word)) in targets.iter_mut().zip(space).enumerate() {
             *copy = word.load(Ordering::Relaxed);
+            used |= u32::from(*copy != 0) << number;
         }
         if let Some(word) = targets.get_mut(this as usize / 64) {
             *word &= !(1 << (this % 64));
@@ -43,14 +45,17 @@ impl<const WORDS: usize> Floor<WORDS> {
         for (word, value) in self.payload.0.iter().zip(words) {
             word.store(value, Ordering::Relaxed);
         }
-        for (word, group) in targets.iter().zip(self.cpus) {
+        let groups = || {
+            in_use(used).filter_map(|number| Some((targets.get(number)?, self.cpus.get(number)?)))
+        };
+        for (word, group) in groups() {
             for_each(*word, group, |cpus| {
                 cpus.iter()
                     .for_each(|cpu| byte(cpu).store(1, Ordering::Release));
             });
         }
         rar_bench_outside_signal(self.world);
-        for (word, group) in targets.iter().zip(self.cpus) {
+        for (word, group) in groups() {
             for_each(*word, group, |cpus| {
                 let answers = || {
                     cpus.iter()
@@ -68,6 +73,18 @@ impl<const WORDS: usize> Floor<WORDS> {
 fn byte(cpu: &Cpu) -> &AtomicU8 {
     let [first, ..] = &cpu.vector;
     first
+}
+
+/// The numbers of the bits that are set.
+#[inline(always)]
+fn in_use(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let number = bits.trailing_zeros();
+        (bits != 0).then(|| {
+            bits &= bits - 1;
+            number as usize
+        })
+    })
 }
 
 /// Calls `what` for the CPUs of the word: 8, 4, 2 or 1 whose bits follow each other.
