@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
-    /// Check everything: layering, format, lints, docs, host tests, oldest Rust, packages, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image
+    /// Check everything: layering, format, lints, docs, host tests, oldest Rust, packages, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image, instructions of a flush
     ///
     /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
     /// `N passed, N failed`, which counts stages, host tests and QEMU test runs. The stage msrv is skipped if the
@@ -132,6 +132,19 @@ Examples:
   cargo xtask questions --markdown docs/questions.md"
     )]
     Questions(PassedOn),
+    /// Count the instructions of a flush with callgrind, beside the usual algorithms in C
+    ///
+    /// Each figure is the call alone: what takes the signal and answers it is not counted. A count depends on the
+    /// compiler and not on the load of this machine.
+    #[command(after_help = "\
+Examples:
+  cargo xtask bench
+  cargo xtask bench --filter flush
+  cargo xtask bench --no-lto
+  cargo xtask bench --check
+  cargo xtask bench --page --html plots.html
+  cargo xtask bench --bless")]
+    Bench(BenchArgs),
     /// Check the kernel's machine code: wrmsr only where allowed, fences before 0x830, no red zone
     #[command(
         after_help = "Examples:\n  cargo xtask disasm\n  cargo xtask disasm --elf path/to/kernel"
@@ -188,6 +201,8 @@ pub(crate) enum Stage {
     Defects,
     Qemu,
     Image,
+    /// Count the instructions of a flush, and compare them with their budgets
+    Bench,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -487,6 +502,31 @@ pub(crate) struct PassedOn {
         value_name = "OPTION"
     )]
     pub(crate) args: Vec<OsString>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchArgs {
+    /// Count only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Compile each crate by itself, as the kernels here, instead of all as one unit
+    #[arg(long, conflicts_with_all = ["check", "bless"])]
+    pub(crate) no_lto: bool,
+    /// Fail if a count exceeds its budget by more than 2 % and by more than 2 instructions
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Make the counts the budgets
+    #[arg(long, conflicts_with_all = ["check", "filter"])]
+    pub(crate) bless: bool,
+    /// Write docs/performance.md, which also has the counts without LTO
+    #[arg(long, conflicts_with_all = ["filter", "no_lto"])]
+    pub(crate) page: bool,
+    /// Write the counts as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write a page with plots of the counts over the targets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 #[derive(Args, Clone, Debug)]

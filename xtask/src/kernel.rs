@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 /// The host's target: one toolchain builds all, and no other target has to be installed. Naming it keeps the flags away
 /// from build scripts.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// The profile in the root manifest.
 const PROFILE: &str = "kernel";
 
 /// A kernel runs where it is linked, and interrupts come while its stack pointer is in use.
-const RUSTFLAGS: [&str; 2] = ["-Crelocation-model=static", "-Cno-redzone=yes"];
+pub(crate) const RUSTFLAGS: [&str; 2] = ["-Crelocation-model=static", "-Cno-redzone=yes"];
 
 /// Returns a cargo call with everything that makes its output a kernel.
 pub(crate) fn freestanding(workspace: &Workspace, target: &Path, subcommand: &str) -> Result<Cmd> {

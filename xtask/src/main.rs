@@ -1,6 +1,7 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
 mod arrows;
+mod bench;
 mod cargo;
 mod cli;
 mod code_rules;
@@ -65,6 +66,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Defects(args) => sim::command("defects", args, shell),
         Subcommands::Questions(args) => sim::command("questions", args, shell),
         Subcommands::Report(args) => report_page::command(args, shell),
+        Subcommands::Bench(args) => bench::command(args, shell),
         Subcommands::Disasm(args) => disasm::command(args, shell),
         Subcommands::Sabotage(args) => sabotage::command(args, shell),
         Subcommands::Ci(args) => stages::ci(args, shell),
@@ -84,5 +86,7 @@ fn setup(args: SetupArgs, shell: Shell) -> Result<()> {
     println!("GRUB for BIOS and UEFI; {}", firmware.code.display());
     let barcodes = setup::barcodes(install, shell)?;
     println!("a reader of QR codes ({})", barcodes.display());
+    let valgrind = setup::valgrind(install, shell)?;
+    println!("callgrind ({})", valgrind.display());
     Ok(())
 }

@@ -197,6 +197,23 @@ pub(crate) fn barcodes(install: Install, shell: Shell) -> Result<PathBuf> {
     find_program(ZBARIMG).ok_or_else(|| missing(&[&BARCODES]).into())
 }
 
+/// Counts instructions.
+const COUNTER: Need = Need {
+    what: VALGRIND,
+    present: || find_program(VALGRIND).is_some(),
+    debian: "valgrind",
+    fedora: "valgrind",
+    arch: "valgrind",
+    brew: "valgrind",
+};
+const VALGRIND: &str = "valgrind";
+
+/// Returns the program that counts instructions.
+pub(crate) fn valgrind(install: Install, shell: Shell) -> Result<PathBuf> {
+    provide(&[COUNTER], install, shell)?;
+    find_program(VALGRIND).ok_or_else(|| missing(&[&COUNTER]).into())
+}
+
 /// Where distributions put the firmware: its code and its empty variables.
 const FIRMWARES: [(&str, &str); 4] = [
     (

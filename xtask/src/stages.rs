@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything, stage by stage.
 
 use crate::arrows;
+use crate::bench;
 use crate::cargo::cargo;
 use crate::cli::{Apic, Backend, BochsArgs, CiArgs, Stage, TestArgs, Thread};
 use crate::command::Shell;
@@ -291,11 +292,18 @@ impl Context {
             Stage::Defects => "broken units and drivers",
             Stage::Qemu => "QEMU",
             Stage::Image => "the boot image",
+            Stage::Bench => "instructions of a flush",
         };
         // These show their own steps.
         let step = (!matches!(
             stage,
-            Stage::Qemu | Stage::Image | Stage::Loom | Stage::Sim | Stage::SimLong | Stage::Defects
+            Stage::Qemu
+                | Stage::Image
+                | Stage::Loom
+                | Stage::Sim
+                | Stage::SimLong
+                | Stage::Defects
+                | Stage::Bench
         ))
         .then(|| Step::new(what, self.shell));
         let done = match stage {
@@ -317,6 +325,7 @@ impl Context {
             Stage::Defects => self.defects(),
             Stage::Qemu => self.qemu(),
             Stage::Image => self.image(),
+            Stage::Bench => bench::check(&self.workspace, self.shell).map(Done::note),
         };
         drop(step);
         let Done {

@@ -1,0 +1,200 @@
+//! What happens besides the ordinary flush, and the parts of it.
+
+use std::hint::black_box;
+
+use rar_payload::{
+    Gather, InvpcidScope, LinearAddressWidth, Operation, PageChunk, PageSize, Payload, Pcid,
+    Request,
+};
+use rar_percpu::fake::pinned;
+use rar_percpu::{CpuId, CpuSet, LifeCycleError};
+use rar_shootdown::{Pending, Policy};
+
+use crate::bed::{Answers, Bed, Bench, NoTlb, Signal};
+use crate::count::Counter;
+use crate::driver::page;
+use crate::{ADDRESS, Size, sizes};
+
+type Flights = Vec<Pending<'static, Bench, (), 1>>;
+
+/// Counts all of them.
+pub(crate) fn count(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    serve(counter)?;
+    slots(counter)?;
+    poll(counter)?;
+    lazy(counter)?;
+    encode(counter);
+    walk(counter);
+    gather(counter);
+    Ok(())
+}
+
+/// All slots but one are taken by flights that are not answered, and the free one is looked at last.
+fn slots(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    let bed = Bed::<1>::new(1, Answers::Microcode, Policy::new())?;
+    bed.set_signal(Signal::Silence);
+    let flights: Flights = (0..63).filter_map(|_| start(&bed)).collect();
+    bed.set_signal(Signal::Outside);
+    let Some(request) = page() else { return Ok(()) };
+    counter.case("flush, 63 of 64 slots taken", || {
+        let (shootdown, cpu, space) = black_box((bed.shootdown, &bed.cpu, bed.space));
+        shootdown.flush(cpu, &[request], space).is_ok()
+    });
+    for flight in flights {
+        // All were answered with the others.
+        if flight.wait(&bed.cpu).is_err() {
+            counter.fail("flush, 63 of 64 slots taken", "a flight did not end");
+        }
+    }
+    Ok(())
+}
+
+/// One look at a target that has not answered.
+fn poll(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    let bed = Bed::<1>::new(1, Answers::Microcode, Policy::new())?;
+    let name = "poll, not answered";
+    bed.set_signal(Signal::Silence);
+    let Some(mut flight) = start(&bed) else {
+        return Ok(());
+    };
+    counter.case(name, || {
+        let (flight, cpu) = black_box((&mut flight, &bed.cpu));
+        flight.poll(cpu).is_pending()
+    });
+    bed.world.answer();
+    if flight.wait(&bed.cpu).is_err() {
+        counter.fail(name, "the flight did not end");
+    }
+    Ok(())
+}
+
+/// A CPU stops using user memory, and uses it again.
+fn lazy(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    let bed = Bed::<1>::new(1, Answers::Microcode, Policy::new())?;
+    let domain = bed.shootdown.domain();
+    let cpu = &bed.cpu;
+    // SAFETY: no user memory exists.
+    let enter = |cpu| unsafe { domain.enter_lazy(cpu) };
+    counter.staged(
+        "lazy, enter",
+        &mut (),
+        |()| {},
+        |()| {
+            enter(black_box(cpu));
+            true
+        },
+        |()| domain.leave_lazy(cpu, &NoTlb).was_lazy,
+    );
+    counter.staged(
+        "lazy, leave",
+        &mut (),
+        |()| enter(cpu),
+        |()| domain.leave_lazy(black_box(cpu), &NoTlb).was_lazy,
+        |()| true,
+    );
+    Ok(())
+}
+
+/// From a request or an operation to the 64 bytes.
+fn encode(counter: &mut Counter) {
+    let Some(request) = page() else { return };
+    let Some(operation) = request.operations().next() else {
+        return;
+    };
+    let mut entry = Payload::from_words([0; 8]);
+    counter.case("encode, of a request", || {
+        let (request, entry) = black_box((&request, &mut entry));
+        if let Some(operation) = request.operations().next() {
+            *entry = operation.encode();
+        }
+        true
+    });
+    counter.case("encode, any operation", || {
+        let (operation, entry) = black_box((&operation, &mut entry));
+        *entry = operation.encode();
+        true
+    });
+    let (Request::Pages { pcid, .. }, Ok(pages)) =
+        (request, PageChunk::page(ADDRESS, PageSize::Size4K))
+    else {
+        return;
+    };
+    counter.case("encode, pages", || {
+        let (pcid, pages, entry) = black_box((pcid, pages, &mut entry));
+        *entry = Operation::Invpcid(InvpcidScope::Pages { pcid, pages }).encode();
+        true
+    });
+}
+
+/// Each member of a set, once.
+fn walk(counter: &mut Counter) {
+    for size in sizes() {
+        match size.words {
+            1 => walk_words::<1>(counter, size),
+            4 => walk_words::<4>(counter, size),
+            _ => walk_words::<16>(counter, size),
+        }
+    }
+}
+
+fn walk_words<const WORDS: usize>(counter: &mut Counter, size: Size) {
+    let Ok(set) = CpuSet::<WORDS>::of((1..=size.targets).map(CpuId::new)) else {
+        return;
+    };
+    let mut sum = 0;
+    counter.case(&format!("walk {size}"), || {
+        for cpu in black_box(&set).iter() {
+            sum = cpu.get() ^ black_box(sum);
+        }
+        true
+    });
+}
+
+/// Eight pages, every other one.
+fn gather(counter: &mut Counter) {
+    let Ok(pcid) = Pcid::new(5) else { return };
+    counter.case("gather, 8 pages apart", || {
+        let mut gather = Gather::<8>::new(pcid, LinearAddressWidth::Bits48);
+        for at in 0..8 {
+            gather.page(ADDRESS + black_box(at) * 0x2000, PageSize::Size4K);
+        }
+        black_box(gather.requests()).len() == 8
+    });
+    counter.case("gather, 8 pages in a row", || {
+        let mut gather = Gather::<8>::new(pcid, LinearAddressWidth::Bits48);
+        for at in 0..8 {
+            gather.page(ADDRESS + black_box(at) * 0x1000, PageSize::Size4K);
+        }
+        black_box(gather.requests()).len() == 1
+    });
+}
+
+/// A CPU that answers in software finds some of its 64 bytes pending.
+fn serve(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    let bed = Bed::<1>::new(1, Answers::Software, Policy::new())?;
+    bed.set_signal(Signal::Silence);
+    let target = pinned(1);
+    for pending in [0, 1, 64] {
+        let mut flights = Flights::new();
+        counter.staged(
+            &format!("serve, {pending} pending"),
+            &mut flights,
+            |flights| flights.extend((0..pending).filter_map(|_| start(&bed))),
+            |_| {
+                let (shootdown, target) = black_box((bed.shootdown, &target));
+                usize::from(shootdown.serve(target).succeeded) == pending
+            },
+            |flights| {
+                flights
+                    .drain(..)
+                    .all(|flight| flight.wait(&bed.cpu).is_ok())
+            },
+        );
+    }
+    Ok(())
+}
+
+fn start(bed: &Bed<1>) -> Option<Pending<'static, Bench, (), 1>> {
+    let request = page()?;
+    Some(bed.shootdown.start(&bed.cpu, &[request], bed.space, ()))
+}
