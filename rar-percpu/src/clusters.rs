@@ -70,23 +70,41 @@ impl<const WORDS: usize> Domain<WORDS> {
         &'s self,
         targets: &'s CpuSet<WORDS>,
     ) -> Option<impl Iterator<Item = ClusterMembers> + 's> {
-        let members = || {
-            targets.members_by_word().flat_map(|(index, word)| {
-                (0..GROUPS_PER_WORD).filter_map(move |part| {
-                    let [low, high, ..] = (word >> (GROUP * part)).to_le_bytes();
-                    let members = NonZeroU16::new(u16::from_le_bytes([low, high]))?;
-                    Some((index * GROUPS_PER_WORD + part, members))
-                })
+        let known = self
+            .groups(targets)
+            .all(|(group, members)| self.cluster(group, members).is_some());
+        known.then(|| {
+            self.groups(targets)
+                .filter_map(|(group, members)| self.cluster(group, members))
+        })
+    }
+
+    /// Returns the groups that have a target, with their members.
+    #[inline]
+    fn groups<'s>(
+        &self,
+        targets: &'s CpuSet<WORDS>,
+    ) -> impl Iterator<Item = (usize, NonZeroU16)> + use<'s, WORDS> {
+        targets.members_by_word().flat_map(|(index, mut word)| {
+            let mut group = index * GROUPS_PER_WORD;
+            core::iter::from_fn(move || {
+                let mut members = None;
+                while word != 0 && members.is_none() {
+                    let [low, high, ..] = word.to_le_bytes();
+                    members = NonZeroU16::new(u16::from_le_bytes([low, high]));
+                    word >>= GROUP;
+                    group += 1;
+                }
+                members.map(|members| (group - 1, members))
             })
-        };
-        let as_cluster = |(group, members)| {
-            let group = self.clusters_known().group(group)?;
-            let cluster = group.load(Ordering::Acquire).checked_sub(1)?;
-            ClusterMembers::from_parts(u16::try_from(cluster).ok()?, members)
-        };
-        members()
-            .all(|part| as_cluster(part).is_some())
-            .then(|| members().filter_map(as_cluster))
+        })
+    }
+
+    #[inline]
+    fn cluster(&self, group: usize, members: NonZeroU16) -> Option<ClusterMembers> {
+        let group = self.clusters_known().group(group)?;
+        let cluster = group.load(Ordering::Acquire).checked_sub(1)?;
+        ClusterMembers::from_parts(u16::try_from(cluster).ok()?, members)
     }
 }
 

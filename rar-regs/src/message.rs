@@ -112,6 +112,7 @@ impl Message {
         }
     }
 
+    #[inline]
     fn cluster(self, members: ClusterMembers) -> Result<X2apicIcr, IcrError> {
         match self {
             Self::Rar => Ok(X2apicIcr::rar_cluster(members)),
@@ -179,14 +180,17 @@ pub(crate) fn send_to_clusters_by_x2apic(
     port: &mut impl X2apicPort,
 ) -> Result<(), SendError> {
     message.check()?;
-    let mut clusters = clusters.into_iter();
-    if let Some(first) = clusters.next() {
-        port.write_fenced(message.cluster(first)?);
-    }
-    for next in clusters {
-        port.write(message.cluster(next)?);
-    }
-    Ok(())
+    let mut sender = X2apicSender {
+        message,
+        port,
+        fence: Fence::Needed,
+        outcome: Ok(()),
+    };
+    // By the iterator's own loop, which is tighter than one around its `next`.
+    clusters
+        .into_iter()
+        .for_each(|members| sender.group(Some(members)));
+    sender.outcome
 }
 
 struct X2apicSender<'a, P> {
@@ -209,6 +213,7 @@ impl<P: X2apicPort> X2apicSender<'_, P> {
         self.command(icr);
     }
 
+    #[inline]
     fn group(&mut self, members: Option<ClusterMembers>) {
         if let Some(members) = members {
             let icr = self.message.cluster(members);
@@ -216,6 +221,7 @@ impl<P: X2apicPort> X2apicSender<'_, P> {
         }
     }
 
+    #[inline]
     fn command(&mut self, icr: Result<X2apicIcr, IcrError>) {
         match icr {
             Err(error) => self.outcome = self.outcome.and(Err(error.into())),
