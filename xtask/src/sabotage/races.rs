@@ -16,7 +16,7 @@ pub(crate) struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub(crate) const RACES: [Race; 27] = [
+pub(crate) const RACES: [Race; 28] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -127,6 +127,11 @@ pub(crate) const RACES: [Race; 27] = [
         "successor of a dead CPU, and the value that drove it",
         "rar-percpu",
         "a_dead_cpus_value_gives_nothing_back",
+    ),
+    race(
+        "words of a set, and a joining CPU",
+        "rar-percpu",
+        "second_word_of_a_set_versus_a_joining_cpu",
     ),
     race(
         "two CPUs, one APIC id",
