@@ -21,6 +21,18 @@ pub(crate) struct Aim<const WORDS: usize> {
     pub(crate) flush_self: bool,
 }
 
+/// How an ordinary flush was begun.
+enum Launched<'s, 'a, const N: usize, const WORDS: usize> {
+    /// The targets are armed and signalled.
+    Entries(Armed<'s, 'a, N, WORDS>),
+    /// No other CPU is a target.
+    Alone,
+    /// The targets are armed, and were not signalled.
+    Unsent(Armed<'s, 'a, N, WORDS>, NotSent),
+    /// Nothing was begun: it is for the general way.
+    NotOrdinary,
+}
+
 impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     /// Flushes and waits, with one operation for each request.
     #[inline(always)]
@@ -31,28 +43,76 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         operations: &[Operation; N],
         aim: &Aim<WORDS>,
     ) -> Result<(), FlushError> {
+        match self.launch(cpu, requests, operations, aim) {
+            Launched::Entries(armed) => match armed.end() {
+                Ok(()) => Ok(()),
+                Err(armed) => self.await_answers(cpu, armed, aim.since),
+            },
+            Launched::Alone => Ok(()),
+            Launched::Unsent(armed, cause) => {
+                let posted = armed.into_posted();
+                Pending::of_entries(self, aim.since, posted, Err(cause), ()).finish(cpu)
+            }
+            Launched::NotOrdinary => self.flush_in_general(cpu, requests, aim),
+        }
+    }
+
+    /// Starts a flush, with one operation for each request; gives `owned` back if the flush is not an ordinary one.
+    #[inline(always)]
+    pub(crate) fn start_at_once<const N: usize, F>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        operations: &[Operation; N],
+        aim: &Aim<WORDS>,
+        owned: F,
+    ) -> Result<Pending<'_, M, F, WORDS>, F> {
+        match self.launch(cpu, requests, operations, aim) {
+            Launched::Entries(armed) => {
+                let posted = armed.into_posted();
+                Ok(Pending::of_entries(self, aim.since, posted, Ok(()), owned))
+            }
+            Launched::Alone => Ok(Pending::of_nobody(self, aim.since, owned)),
+            Launched::Unsent(armed, cause) => {
+                let posted = armed.into_posted();
+                let sent = Err(cause);
+                Ok(Pending::of_entries(self, aim.since, posted, sent, owned))
+            }
+            Launched::NotOrdinary => Err(owned),
+        }
+    }
+
+    /// Arms and signals the targets, then flushes here.
+    #[inline(always)]
+    fn launch<'s, 'a, const N: usize>(
+        &'s self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        operations: &[Operation; N],
+        aim: &'a Aim<WORDS>,
+    ) -> Launched<'s, 'a, N, WORDS> {
         let domain = self.domain();
         let is_ordinary = N <= self.policy().max_operations
             && self.can_drop(requests)
             && domain.takes_entries_only()
             && !self.policy().skips_lazy(requests);
         if !is_ordinary {
-            return self.flush_in_general(cpu, requests, aim);
+            return Launched::NotOrdinary;
         }
         if aim.remote.is_empty() {
             self.flush_self(cpu, aim, operations);
-            return Ok(());
+            return Launched::Alone;
         }
         let Some(armed) = domain.post(cpu, operations, &aim.remote) else {
-            return self.flush_in_general(cpu, requests, aim);
+            return Launched::NotOrdinary;
         };
         let sent = self
             .machine()
             .send(Message::Signal, cpu, domain, &aim.remote);
         self.flush_self(cpu, aim, operations);
-        match armed.end() {
-            Ok(()) => Ok(()),
-            Err(armed) => self.await_answers(cpu, armed, sent, aim.since),
+        match sent {
+            Ok(()) => Launched::Entries(armed),
+            Err(cause) => Launched::Unsent(armed, cause),
         }
     }
 
@@ -74,7 +134,6 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         mut armed: Armed<'_, '_, N, WORDS>,
-        sent: Result<(), NotSent>,
         since: JoinEpoch,
     ) -> Result<(), FlushError> {
         for _ in 0..CLEAN_LOOKS {
@@ -84,7 +143,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
                 Err(open) => armed = open,
             }
         }
-        Pending::of_entries(self, since, armed.into_posted(), sent, ()).finish(cpu)
+        Pending::of_entries(self, since, armed.into_posted(), Ok(()), ()).finish(cpu)
     }
 
     #[inline]

@@ -66,7 +66,18 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
+    /// Returns the flush that has no target but its initiator.
+    #[inline]
+    pub(crate) fn of_nobody(
+        shootdown: &'s Shootdown<M, WORDS>,
+        since: JoinEpoch,
+        owned: F,
+    ) -> Self {
+        Self::new(shootdown, since, Phase::Generation { again: false }, owned)
+    }
+
     /// Returns the flush whose targets were armed with entries and signalled.
+    #[inline]
     pub(crate) fn of_entries(
         shootdown: &'s Shootdown<M, WORDS>,
         since: JoinEpoch,

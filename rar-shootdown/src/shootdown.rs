@@ -114,7 +114,18 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
         let aim = self.aim(cpu, targets);
-        self.start_at(cpu, requests, &aim, owned)
+        let single = match requests {
+            [one] => one.single_operation(),
+            _ => None,
+        };
+        let started = match single {
+            Some(one) => self.start_at_once(cpu, requests, &[one], &aim, owned),
+            None => Err(owned),
+        };
+        match started {
+            Ok(pending) => pending,
+            Err(owned) => self.start_at(cpu, requests, &aim, owned),
+        }
     }
 
     #[inline]
@@ -133,6 +144,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn start_at<F>(
         &self,
         cpu: &PinnedCpu<'_>,
