@@ -82,12 +82,13 @@ impl Slots {
         self.unused.fetch_max(unused, Ordering::AcqRel);
     }
 
-    /// Claims the owner's home slot, if it is free: where there are as many slots as CPUs, no other CPU wants it first.
+    /// Claims the owner's home slot, or the one so far behind it, if that is free: where there are as many slots as CPUs, no
+    /// other CPU wants the home first.
     #[inline]
-    fn claim_home(&self, owner: CpuId) -> Option<Claim> {
-        let home = owner.index() % SlotIndex::COUNT;
+    fn claim_near_home(&self, owner: CpuId, behind: usize) -> Option<Claim> {
+        let index = (owner.index() + behind) % SlotIndex::COUNT;
         let unused = usize::from(self.unused.load(Ordering::Acquire));
-        let slot = SlotIndex::at(home).filter(|_| home + unused < SlotIndex::COUNT)?;
+        let slot = SlotIndex::at(index).filter(|_| index + unused < SlotIndex::COUNT)?;
         self.claim_at(slot, owner)
     }
 
@@ -100,7 +101,7 @@ impl Slots {
     /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
     #[inline]
     pub(crate) fn claim(&self, owner: CpuId) -> Option<Claim> {
-        self.claim_home(owner)
+        self.claim_near_home(owner, 0)
             .or_else(|| self.claim_elsewhere(owner))
     }
 
@@ -109,7 +110,9 @@ impl Slots {
     pub(crate) fn claim_free<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
         let mut claims = [const { Claim(FREE) }; N];
         for index in 0..N {
-            let claim = self.claim(owner);
+            let claim = self
+                .claim_near_home(owner, index)
+                .or_else(|| self.claim_elsewhere(owner));
             match (claim, claims.get_mut(index)) {
                 (Some(claim), Some(place)) => *place = claim,
                 _ => {
