@@ -187,13 +187,29 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         match requests {
             [one] => match one.single_operation() {
                 Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
-                None => self.flush_in_general(cpu, requests, &aim),
+                None => self.flush_two_chunks(cpu, requests, one, &aim),
             },
             [one, two] => match (one.single_operation(), two.single_operation()) {
                 (Some(one), Some(two)) => self.flush_at_once(cpu, requests, &[one, two], &aim),
                 _ => self.flush_in_general(cpu, requests, &aim),
             },
             _ => self.flush_in_general(cpu, requests, &aim),
+        }
+    }
+
+    /// Flushes a range of two chunks at once.
+    #[inline(never)]
+    fn flush_two_chunks(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        request: &Request,
+        aim: &Aim<WORDS>,
+    ) -> Result<(), FlushError> {
+        let mut operations = request.operations();
+        match (operations.next(), operations.next(), operations.next()) {
+            (Some(one), Some(two), None) => self.flush_at_once(cpu, requests, &[one, two], aim),
+            _ => self.flush_in_general(cpu, requests, aim),
         }
     }
 
