@@ -138,7 +138,7 @@ impl<'m> Stage<'m> {
         })
     }
 
-    /// Flushes; what is gone is free afterwards.
+    /// Flushes; what is gone is free afterwards. A flush that fails is started anew and queued, with what is gone.
     fn flush(
         &self,
         cpu: u32,
@@ -147,8 +147,15 @@ impl<'m> Stage<'m> {
         gone: &[u64],
         name: &'static str,
     ) -> bool {
-        let flight = self.start(cpu, requests, targets, gone.to_vec(), name);
-        self.wait(cpu, flight)
+        count(&self.counts.flushes);
+        let flushed = self.shootdown.flush(&pinned(cpu), requests, targets);
+        if flushed.is_err() {
+            count(&self.counts.errors);
+            self.queue(self.start(cpu, requests, targets, gone.to_vec(), name));
+            return false;
+        }
+        self.free(gone, name);
+        true
     }
 
     fn start(
