@@ -37,21 +37,33 @@ struct Current {
     place: NonNull<Place>,
 }
 
-/// Where a coroutine keeps the way back to the scheduler; empty for a thread.
+/// Where a coroutine keeps the way back to the scheduler.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
-    yielder: Cell<Option<NonNull<Yielder<(), ()>>>>,
+    way_back: Cell<WayBack>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum WayBack {
+    /// A thread has none: the system's scheduler lets others run.
+    #[default]
+    Thread,
+    Coroutine(NonNull<Yielder<(), ()>>),
+    /// The coroutine was dropped early. Its destructors make no pause, and take nothing: a handler that waited for another CPU
+    /// would wait for ever.
+    TornDown,
 }
 
 impl Place {
     /// Notes the way back; the coroutine calls it first of all.
     pub(crate) fn set(&self, yielder: &Yielder<(), ()>) {
-        self.yielder.set(Some(NonNull::from(yielder)));
+        self.way_back
+            .set(WayBack::Coroutine(NonNull::from(yielder)));
     }
 
-    /// Forgets it: from now on the coroutine runs on without a pause.
+    /// Takes it away: the coroutine was dropped early, and its destructors run without a pause.
     pub(crate) fn clear(&self) {
-        self.yielder.set(None);
+        self.way_back.set(WayBack::TornDown);
     }
 }
 
@@ -104,7 +116,10 @@ pub(crate) fn cpu() -> Option<u32> {
 /// Lets other CPUs run, then delivers what this CPU can take.
 pub(crate) fn step() {
     yield_now();
-    if let Some(current) = CURRENT.get() {
+    if let Some(current) = CURRENT.get()
+        // SAFETY: `play` borrows the place while this code, which it called, runs.
+        && !matches!(unsafe { current.place.as_ref() }.way_back.get(), WayBack::TornDown)
+    {
         // SAFETY: `play` borrows the boundary while this code, which it called, runs.
         unsafe { current.boundary.as_ref() }.deliver(current.cpu);
     }
@@ -114,11 +129,12 @@ pub(crate) fn step() {
 pub(crate) fn yield_now() {
     let Some(current) = CURRENT.get() else { return };
     // SAFETY: `play` borrows the place while this code, which it called, runs.
-    match unsafe { current.place.as_ref() }.yielder.get() {
+    match unsafe { current.place.as_ref() }.way_back.get() {
         // SAFETY: set by the coroutine that runs this code, which ends after the yielder's last use and clears the place
         // when it is dropped early.
-        Some(yielder) => unsafe { yielder.as_ref() }.suspend(()),
-        None => std::thread::yield_now(),
+        WayBack::Coroutine(yielder) => unsafe { yielder.as_ref() }.suspend(()),
+        WayBack::Thread => std::thread::yield_now(),
+        WayBack::TornDown => {}
     }
 }
 
