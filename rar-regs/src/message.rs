@@ -147,12 +147,7 @@ pub(crate) fn send_by_x2apic(
     port: &mut impl X2apicPort,
 ) -> Result<(), SendError> {
     message.check()?;
-    let mut sender = X2apicSender {
-        message,
-        port,
-        fence: Fence::Needed,
-        outcome: Ok(()),
-    };
+    let mut sender = X2apicSender::new(message, port);
     let mut group: Option<ClusterMembers> = None;
     for id in targets {
         if group.as_mut().is_some_and(|members| members.try_add(id)) {
@@ -180,12 +175,7 @@ pub(crate) fn send_to_clusters_by_x2apic(
     port: &mut impl X2apicPort,
 ) -> Result<(), SendError> {
     message.check()?;
-    let mut sender = X2apicSender {
-        message,
-        port,
-        fence: Fence::Needed,
-        outcome: Ok(()),
-    };
+    let mut sender = X2apicSender::new(message, port);
     // By the iterator's own loop, which is tighter than one around its `next`.
     clusters
         .into_iter()
@@ -207,7 +197,17 @@ enum Fence {
     Done,
 }
 
-impl<P: X2apicPort> X2apicSender<'_, P> {
+impl<'a, P: X2apicPort> X2apicSender<'a, P> {
+    #[inline]
+    fn new(message: Message, port: &'a mut P) -> Self {
+        Self {
+            message,
+            port,
+            fence: Fence::Needed,
+            outcome: Ok(()),
+        }
+    }
+
     fn one(&mut self, id: ApicId) {
         let icr = self.message.x2apic(id);
         self.command(icr);
