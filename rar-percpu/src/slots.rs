@@ -101,7 +101,13 @@ impl Slots {
     /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
     #[inline]
     pub(crate) fn claim(&self, owner: CpuId) -> Option<Claim> {
-        self.claim_near_home(owner, 0)
+        self.claim_behind(owner, 0)
+    }
+
+    /// As [`claim`](Self::claim), with a first look so far behind the home: who owns the home wants others besides.
+    #[inline]
+    fn claim_behind(&self, owner: CpuId, behind: usize) -> Option<Claim> {
+        self.claim_near_home(owner, behind)
             .or_else(|| self.claim_elsewhere(owner))
     }
 
@@ -110,10 +116,7 @@ impl Slots {
     pub(crate) fn claim_free<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
         let mut claims = [const { Claim(FREE) }; N];
         for index in 0..N {
-            let claim = self
-                .claim_near_home(owner, index)
-                .or_else(|| self.claim_elsewhere(owner));
-            match (claim, claims.get_mut(index)) {
+            match (self.claim_behind(owner, index), claims.get_mut(index)) {
                 (Some(claim), Some(place)) => *place = claim,
                 _ => {
                     for claim in claims.iter().take(index) {
