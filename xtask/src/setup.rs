@@ -193,8 +193,7 @@ const ZBARIMG: &str = "zbarimg";
 
 /// Returns the program that reads QR codes from pictures.
 pub(crate) fn barcodes(install: Install, shell: Shell) -> Result<PathBuf> {
-    provide(&[BARCODES], install, shell)?;
-    find_program(ZBARIMG).ok_or_else(|| missing(&[&BARCODES]).into())
+    program(BARCODES, install, shell)
 }
 
 /// Counts instructions.
@@ -210,8 +209,15 @@ const VALGRIND: &str = "valgrind";
 
 /// Returns the program that counts instructions.
 pub(crate) fn valgrind(install: Install, shell: Shell) -> Result<PathBuf> {
-    provide(&[COUNTER], install, shell)?;
-    find_program(VALGRIND).ok_or_else(|| missing(&[&COUNTER]).into())
+    program(COUNTER, install, shell)
+}
+
+/// Provides what is one program, and returns that.
+fn program(need: Need, install: Install, shell: Shell) -> Result<PathBuf> {
+    let needs = [need];
+    provide(&needs, install, shell)?;
+    let [need] = &needs;
+    find_program(need.what).ok_or_else(|| missing(&[need]).into())
 }
 
 /// Where distributions put the firmware: its code and its empty variables.
