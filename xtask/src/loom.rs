@@ -25,11 +25,7 @@ pub(crate) fn command(args: &LoomArgs, shell: Shell) -> Result<()> {
     }
     let filter = args.filter.as_deref();
     let mut count = models(&workspace, filter, shell)?;
-    let mut caught = Vec::new();
-    let mut missed = match filter {
-        None => races::without_mutant(&sabotage::mutants(&workspace)?),
-        Some(_) => Vec::new(),
-    };
+    let (mut caught, mut missed) = (Vec::new(), Vec::new());
     for (mutant, result) in mutants(&workspace, filter, shell)? {
         match result {
             Ok(_) => caught.push(mutant),
@@ -71,8 +67,12 @@ fn list(workspace: &Workspace) -> Result<()> {
     Err(Fault::new(Reason::Failed, missing.join("\n")).into())
 }
 
-/// Runs the models of the workspace; an error shows what loom printed, or which race has no model.
+/// Runs the models of the workspace; an error shows what loom printed, or which race has no model or no mutant.
 pub(crate) fn models(workspace: &Workspace, filter: Option<&str>, shell: Shell) -> Result<Count> {
+    let lacking = races::without_mutant(&sabotage::mutants(workspace)?);
+    if !lacking.is_empty() {
+        return Err(Fault::new(Reason::Failed, lacking.join("\n")).into());
+    }
     let mut count = Count::default();
     let target = models::target(workspace);
     models::forget(workspace, &target)?;
