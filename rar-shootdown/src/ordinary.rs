@@ -23,18 +23,16 @@ pub(crate) struct Aim<const WORDS: usize> {
 
 /// How an ordinary flush was begun.
 enum Launched<'s, 'a, const N: usize, const WORDS: usize> {
-    /// The targets are armed and signalled.
-    Entries(Armed<'s, 'a, N, WORDS>),
+    /// The targets are armed; and whether they were signalled.
+    Entries(Armed<'s, 'a, N, WORDS>, Result<(), NotSent>),
     /// No other CPU is a target.
     Alone,
-    /// The targets are armed, and were not signalled.
-    Unsent(Armed<'s, 'a, N, WORDS>, NotSent),
     /// Nothing was begun: it is for the general way.
     NotOrdinary,
 }
 
 impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
-    /// Flushes and waits, with one operation for each request.
+    /// Flushes and waits, with the operations that the requests take.
     #[inline(always)]
     pub(crate) fn flush_at_once<const N: usize>(
         &self,
@@ -44,20 +42,20 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         aim: &Aim<WORDS>,
     ) -> Result<(), FlushError> {
         match self.launch(cpu, requests, operations, aim) {
-            Launched::Entries(armed) => match armed.end() {
+            Launched::Entries(armed, Ok(())) => match armed.end() {
                 Ok(()) => Ok(()),
                 Err(armed) => self.await_answers(cpu, armed, aim.since),
             },
-            Launched::Alone => Ok(()),
-            Launched::Unsent(armed, cause) => {
+            Launched::Entries(armed, unsent) => {
                 let posted = armed.into_posted();
-                Pending::of_entries(self, aim.since, posted, Err(cause), ()).finish(cpu)
+                Pending::of_entries(self, aim.since, posted, unsent, ()).await_end(cpu)
             }
+            Launched::Alone => Ok(()),
             Launched::NotOrdinary => self.flush_in_general(cpu, requests, aim),
         }
     }
 
-    /// Starts a flush, with one operation for each request; gives `owned` back if the flush is not an ordinary one.
+    /// Starts a flush, with the operations that the requests take; gives `owned` back if the flush is not an ordinary one.
     #[inline(always)]
     pub(crate) fn start_at_once<const N: usize, F>(
         &self,
@@ -68,16 +66,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         owned: F,
     ) -> Result<Pending<'_, M, F, WORDS>, F> {
         match self.launch(cpu, requests, operations, aim) {
-            Launched::Entries(armed) => {
+            Launched::Entries(armed, sent) => {
                 let posted = armed.into_posted();
-                Ok(Pending::of_entries(self, aim.since, posted, Ok(()), owned))
-            }
-            Launched::Alone => Ok(Pending::of_nobody(self, aim.since, owned)),
-            Launched::Unsent(armed, cause) => {
-                let posted = armed.into_posted();
-                let sent = Err(cause);
                 Ok(Pending::of_entries(self, aim.since, posted, sent, owned))
             }
+            Launched::Alone => Ok(Pending::of_nobody(self, aim.since, owned)),
             Launched::NotOrdinary => Err(owned),
         }
     }
@@ -110,10 +103,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             .machine()
             .send(Message::Signal, cpu, domain, &aim.remote);
         self.flush_self(cpu, aim, operations);
-        match sent {
-            Ok(()) => Launched::Entries(armed),
-            Err(cause) => Launched::Unsent(armed, cause),
-        }
+        Launched::Entries(armed, sent)
     }
 
     /// Starts over with what is rare: several entries a request, CPUs that are skipped or take none, no free slot.
@@ -125,7 +115,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         requests: &[Request],
         aim: &Aim<WORDS>,
     ) -> Result<(), FlushError> {
-        self.start_at(cpu, requests, aim, ()).finish(cpu)
+        self.start_at(cpu, requests, aim, ()).await_end(cpu)
     }
 
     #[cold]
@@ -143,7 +133,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
                 Err(open) => armed = open,
             }
         }
-        Pending::of_entries(self, since, armed.into_posted(), Ok(()), ()).finish(cpu)
+        Pending::of_entries(self, since, armed.into_posted(), Ok(()), ()).await_end(cpu)
     }
 
     #[inline]

@@ -47,10 +47,11 @@ pub(crate) enum Phase {
 }
 
 impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
-    pub(crate) fn new(
+    /// Returns the flush that has no target but its initiator.
+    #[inline]
+    pub(crate) fn of_nobody(
         shootdown: &'s Shootdown<M, WORDS>,
         since: JoinEpoch,
-        phase: Phase,
         owned: F,
     ) -> Self {
         Self {
@@ -59,21 +60,11 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             unflushed: CpuSet::new(),
             since,
             ticket: None,
-            phase,
+            phase: Phase::Generation { again: false },
             timer: Timer::default(),
             not_sent: None,
             owned: Some(owned),
         }
-    }
-
-    /// Returns the flush that has no target but its initiator.
-    #[inline]
-    pub(crate) fn of_nobody(
-        shootdown: &'s Shootdown<M, WORDS>,
-        since: JoinEpoch,
-        owned: F,
-    ) -> Self {
-        Self::new(shootdown, since, Phase::Generation { again: false }, owned)
     }
 
     /// Returns the flush whose targets were armed with entries and signalled.
@@ -85,10 +76,9 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         sent: Result<(), NotSent>,
         owned: F,
     ) -> Self {
-        let phase = Phase::Entries { resignalled: false };
-        let mut pending = Self::new(shootdown, since, phase, owned);
+        let mut pending = Self::of_nobody(shootdown, since, owned);
         pending.unflushed = *entries.open();
-        pending.entries = Some(entries);
+        pending.hold(entries);
         if let Err(cause) = sent {
             pending.note_not_sent(Message::Signal, cause);
         }
@@ -102,11 +92,17 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Signals the CPUs that were armed with the entries.
     pub(crate) fn signal(&mut self, cpu: &PinnedCpu<'_>, entries: Posted<'s, WORDS>) {
-        self.unflushed.union_with(entries.open());
-        self.phase = Phase::Entries { resignalled: false };
         let targets = *entries.open();
-        self.entries = Some(entries);
+        self.unflushed.union_with(&targets);
+        self.hold(entries);
         self.send(Message::Signal, cpu, &targets);
+    }
+
+    /// The CPUs that were armed with the entries are among `unflushed`.
+    #[inline]
+    fn hold(&mut self, entries: Posted<'s, WORDS>) {
+        self.phase = Phase::Entries { resignalled: false };
+        self.entries = Some(entries);
     }
 
     /// Asks the CPUs for a full flush, besides what was posted.
@@ -172,27 +168,21 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         reason = "the error gives the flush back, and nothing here allocates"
     )]
     pub fn wait(mut self, cpu: &PinnedCpu<'_>) -> Result<F, WaitError<'s, M, F, WORDS>> {
-        loop {
-            match self.poll(cpu) {
-                Poll::Ready(Ok(())) => {
-                    return self.into_owned().map_err(|pending| WaitError {
-                        error: FlushError::Unsupported,
-                        pending,
-                    });
-                }
-                Poll::Ready(Err(error)) => {
-                    return Err(WaitError {
-                        error,
-                        pending: self,
-                    });
-                }
-                Poll::Pending => self.shootdown.idle(cpu),
-            }
+        match self.await_end(cpu) {
+            Ok(()) => self.into_owned().map_err(|pending| WaitError {
+                error: FlushError::Unsupported,
+                pending,
+            }),
+            Err(error) => Err(WaitError {
+                error,
+                pending: self,
+            }),
         }
     }
 
-    /// Waits where it is, for who gives nothing back.
-    pub(crate) fn finish(mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
+    /// Waits, and keeps what the flush owns.
+    #[inline]
+    pub(crate) fn await_end(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         loop {
             match self.poll(cpu) {
                 Poll::Ready(result) => return result,

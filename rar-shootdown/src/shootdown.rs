@@ -7,7 +7,7 @@ use crate::error::FlushError;
 use crate::event::Event;
 use crate::machine::Machine;
 use crate::ordinary::Aim;
-use crate::pending::{Pending, Phase};
+use crate::pending::Pending;
 use crate::policy::Policy;
 use crate::statistics::{Counters, Statistics, count};
 use crate::targets::TargetSet;
@@ -153,8 +153,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         aim: &Aim<WORDS>,
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
-        let phase = Phase::Generation { again: false };
-        let mut pending = Pending::new(self, aim.since, phase, owned);
+        let mut pending = Pending::of_nobody(self, aim.since, owned);
         if requests.is_empty() {
             return pending;
         }
@@ -187,7 +186,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         match requests {
             [one] => match one.single_operation() {
                 Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
-                None => self.flush_two_chunks(cpu, requests, one, &aim),
+                None => self.flush_two_chunks(cpu, one, &aim),
             },
             [one, two] => match (one.single_operation(), two.single_operation()) {
                 (Some(one), Some(two)) => self.flush_at_once(cpu, requests, &[one, two], &aim),
@@ -202,10 +201,10 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     fn flush_two_chunks(
         &self,
         cpu: &PinnedCpu<'_>,
-        requests: &[Request],
         request: &Request,
         aim: &Aim<WORDS>,
     ) -> Result<(), FlushError> {
+        let requests = core::slice::from_ref(request);
         let mut operations = request.operations();
         match (operations.next(), operations.next(), operations.next()) {
             (Some(one), Some(two), None) => self.flush_at_once(cpu, requests, &[one, two], aim),
