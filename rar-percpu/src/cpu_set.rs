@@ -8,11 +8,12 @@ pub const DEFAULT_WORDS: usize = 16;
 
 /// A set of CPUs numbered 0 to `64 * WORDS - 1`, by value.
 ///
-/// A summary word tells which words hold a member, so that walking a small set among 1,024 CPUs touches few words.
+/// A summary tells which words hold a member, so that walking a small set among 1,024 CPUs touches few words.
 /// `WORDS` is 1 to 64, checked when compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "cpumask")]
 pub struct CpuSet<const WORDS: usize = DEFAULT_WORDS> {
+    /// The words that have a member; 0 where there is one word only, which needs none.
     summary: u64,
     words: [u64; WORDS],
 }
@@ -45,9 +46,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
         let mut index = 0;
         let mut rest: &[u64] = &words;
         while let [word, after @ ..] = rest {
-            if *word != 0 {
-                summary |= 1 << index;
-            }
+            summary = Self::after_gain(summary, index, *word);
             index += 1;
             rest = after;
         }
@@ -85,7 +84,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
             .get_mut(index)
             .ok_or(CpuOutOfRange::new::<WORDS>(cpu))?;
         *word |= bit;
-        self.summary |= 1 << index;
+        self.summary = Self::after_gain(self.summary, index, bit);
         Ok(())
     }
 
@@ -98,9 +97,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
         };
         let was = *word & bit != 0;
         *word &= !bit;
-        if *word == 0 {
-            self.summary &= !(1 << index);
-        }
+        self.summary = Self::after_loss(self.summary, index, *word);
         was
     }
 
@@ -114,7 +111,11 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     /// Returns whether the set has no member.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.summary == 0
+        if WORDS == 1 {
+            matches!(self.words.as_slice(), [0])
+        } else {
+            self.summary == 0
+        }
     }
 
     /// Returns the number of members.
@@ -127,12 +128,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
 
     /// Keeps only the members that `other` has too.
     pub fn intersect_with(&mut self, other: &Self) {
-        for (index, (mine, theirs)) in self.words.iter_mut().zip(&other.words).enumerate() {
-            *mine &= theirs;
-            if *mine == 0 {
-                self.summary &= !(1 << index);
-            }
-        }
+        self.keep(|index| other.word(index));
     }
 
     /// Adds the members of `other`.
@@ -146,12 +142,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     /// Removes the members of `other`.
     #[doc(alias = "difference")]
     pub fn subtract(&mut self, other: &Self) {
-        for (index, (mine, theirs)) in self.words.iter_mut().zip(&other.words).enumerate() {
-            *mine &= !theirs;
-            if *mine == 0 {
-                self.summary &= !(1 << index);
-            }
-        }
+        self.keep(|index| !other.word(index));
     }
 
     /// Removes every member.
@@ -162,7 +153,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     /// Keeps only the members that `keep` accepts, asked in ascending order.
     #[inline]
     pub fn retain(&mut self, mut keep: impl FnMut(CpuId) -> bool) {
-        for index in bits(self.summary) {
+        for index in bits(self.occupied()) {
             let Some(word) = self.words.get_mut(index) else {
                 return;
             };
@@ -170,9 +161,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
             for bit in bits(before) {
                 *word ^= u64::from(!keep(member(index, bit))) << bit;
             }
-            if *word == 0 {
-                self.summary &= !(1 << index);
-            }
+            self.summary = Self::after_loss(self.summary, index, *word);
         }
     }
 
@@ -187,7 +176,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     pub fn iter(&self) -> impl Iterator<Item = CpuId> + '_ {
         Members {
             words: &self.words,
-            summary: self.summary,
+            summary: self.occupied(),
             index: 0,
             word: 0,
         }
@@ -196,13 +185,52 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     /// Returns the words that have a member, with their indexes.
     #[inline]
     pub(crate) fn members_by_word(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        bits(self.occupied()).filter_map(|index| self.words.get(index).map(|word| (index, *word)))
+        bits(self.occupied()).map(|index| (index, self.word(index)))
     }
 
-    /// Returns the summary, or where there is one word only that word, empty or not: no loop is left then.
+    /// Returns the words that may have a member. Where there is one word only it is that one: no loop is left then.
     #[inline]
     fn occupied(&self) -> u64 {
         if WORDS == 1 { 1 } else { self.summary }
+    }
+
+    /// Returns the summary after a word has gained these members.
+    #[inline]
+    const fn after_gain(summary: u64, index: usize, word: u64) -> u64 {
+        match WORDS {
+            1 => 0,
+            _ => summary | ((word != 0) as u64) << index,
+        }
+    }
+
+    /// Returns the summary after a word has lost members and holds these.
+    #[inline]
+    const fn after_loss(summary: u64, index: usize, word: u64) -> u64 {
+        match WORDS {
+            1 => 0,
+            _ => summary & !(((word == 0) as u64) << index),
+        }
+    }
+
+    /// Keeps of each word what is in the mask for its index.
+    #[inline]
+    fn keep(&mut self, mask: impl Fn(usize) -> u64) {
+        let mut summary = self.summary;
+        for index in bits(self.occupied()) {
+            if let Some(word) = self.words.get_mut(index % WORDS) {
+                *word &= mask(index);
+                summary = Self::after_loss(summary, index, *word);
+            }
+        }
+        if WORDS > 1 {
+            self.summary = summary;
+        }
+    }
+
+    // The remainder changes nothing; it tells the compiler the bound.
+    #[inline]
+    fn word(&self, index: usize) -> u64 {
+        self.words.get(index % WORDS).copied().unwrap_or_default()
     }
 }
 
@@ -340,28 +368,41 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
     #[inline]
     pub fn snapshot(&self) -> CpuSet<WORDS> {
         let mut set = CpuSet::new();
+        self.add_to(&mut set);
+        set
+    }
+
+    /// Adds the members to `set`, each word read once.
+    #[inline]
+    pub fn add_to(&self, set: &mut CpuSet<WORDS>) {
         let used = match WORDS {
             1 => 1,
             _ => self.used.load(Ordering::Acquire),
         };
+        let mut summary = set.summary;
         for index in bits(used) {
-            if let (Some(copy), Some(word)) = (set.words.get_mut(index), self.words.get(index)) {
-                *copy = word.load(Ordering::Acquire);
-                set.summary |= u64::from(*copy != 0) << index;
+            let word = self.word(index);
+            if let Some(copy) = set.words.get_mut(index % WORDS) {
+                *copy |= word;
             }
+            summary = CpuSet::<WORDS>::after_gain(summary, index, word);
         }
-        set
+        if WORDS > 1 {
+            set.summary = summary;
+        }
     }
 
     /// Removes from `set` whoever is not a member; reads only the words that `set` has members in.
     #[inline]
     pub(crate) fn intersect(&self, set: &mut CpuSet<WORDS>) {
-        for index in bits(set.occupied()) {
-            if let (Some(mine), Some(word)) = (set.words.get_mut(index), self.words.get(index)) {
-                *mine &= word.load(Ordering::Acquire);
-                set.summary &= !(u64::from(*mine == 0) << index);
-            }
-        }
+        set.keep(|index| self.word(index));
+    }
+
+    #[inline]
+    fn word(&self, index: usize) -> u64 {
+        self.words
+            .get(index % WORDS)
+            .map_or(0, |word| word.load(Ordering::Acquire))
     }
 }
 
@@ -429,26 +470,10 @@ fn next_bit(word: &mut u64) -> Option<usize> {
     })
 }
 
-/// Returns the runs of ones in a word: most sets of many CPUs are one run or two.
-#[inline]
-pub(crate) fn runs(mut word: u64) -> impl Iterator<Item = core::ops::Range<usize>> {
-    core::iter::from_fn(move || {
-        (word != 0).then(|| {
-            let first = word.trailing_zeros();
-            let length = (word >> first).trailing_ones();
-            // The carry goes through the run and into the zero above it.
-            word &= word.wrapping_add(1 << first);
-            first as usize..(first + length) as usize
-        })
-    })
-}
-
 #[cfg(test)]
 #[cfg(not(rar_loom))]
 mod tests {
-    extern crate std;
     use super::*;
-    use std::vec::Vec;
 
     #[test]
     fn intersection_forgets_empty_words() {
@@ -461,23 +486,6 @@ mod tests {
         assert_eq!(a, b);
         a.remove(CpuId::new(70));
         assert!(a.is_empty());
-    }
-
-    #[test]
-    fn runs_are_the_ones_of_a_word() {
-        for word in [
-            0,
-            1,
-            1 << 63,
-            u64::MAX,
-            0b1011_0111,
-            !(1 << 17),
-            u64::MAX << 32,
-        ] {
-            let members: Vec<_> = runs(word).flatten().collect();
-            assert_eq!(members, bits(word).collect::<Vec<_>>(), "{word:#x}");
-        }
-        assert_eq!(runs(0b1011_0111).collect::<Vec<_>>(), [0..3, 4..6, 7..8]);
     }
 
     #[test]

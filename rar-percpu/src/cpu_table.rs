@@ -7,9 +7,12 @@
 use core::ptr::{from_ref, null_mut};
 
 use crate::cpu_id::CpuId;
-use crate::cpu_set::{CpuSet, runs};
+use crate::cpu_set::CpuSet;
 use crate::per_cpu::PerCpu;
 use crate::sync::{AtomicPtr, CPUS_PER_WORD, Ordering, const_unless_loom, shared_array};
+
+/// Eight members in a row, as bits of a word.
+const OCTET: u64 = 0xFF;
 
 /// The memory of each CPU, by number.
 #[derive(Debug)]
@@ -36,20 +39,41 @@ impl<const WORDS: usize> CpuTable<WORDS> {
 
     /// Returns whether the memory of every CPU in the set passes; asks nobody after the first that does not. A CPU without
     /// memory passes.
-    #[inline]
+    // Always: it has a part of the flush on either side.
+    #[inline(always)]
     pub(crate) fn all(
         &self,
         cpus: &CpuSet<WORDS>,
         mut pass: impl FnMut(&'static PerCpu) -> bool,
     ) -> bool {
-        cpus.members_by_word().all(|(index, word)| {
-            let row = self.cpus.get(index).map_or(&[][..], |row| row.as_slice());
-            runs(word).all(|run| {
-                let places = row.get(run.start..run.end.min(row.len()));
-                let mut states = places.unwrap_or_default().iter().filter_map(memory_at);
-                states.all(&mut pass)
-            })
-        })
+        for (index, mut left) in cpus.members_by_word() {
+            let row = self
+                .cpus
+                .get(index % WORDS)
+                .map_or(&[][..], |row| row.as_slice());
+            while left != 0 {
+                let first = left.trailing_zeros() as usize;
+                let places = row.get(first..).unwrap_or_default();
+                // Of eight in a row only the first is searched for.
+                match places.first_chunk::<8>() {
+                    Some(octet) if left >> first & OCTET == OCTET => {
+                        for place in octet {
+                            if !memory_at(place).is_none_or(&mut pass) {
+                                return false;
+                            }
+                        }
+                        left &= !(OCTET << first);
+                    }
+                    _ => {
+                        if !places.first().and_then(memory_at).is_none_or(&mut pass) {
+                            return false;
+                        }
+                        left &= left - 1;
+                    }
+                }
+            }
+        }
+        true
     }
 
     /// Sets a CPU's memory, unless it has some.
@@ -82,4 +106,70 @@ fn memory_at(place: &AtomicPtr<PerCpu>) -> Option<&'static PerCpu> {
     // SAFETY: 1. the pointer is null or was a `&'static PerCpu` in `set`, so it is aligned and points to a `PerCpu` that lives
     // for ever; 2. a `PerCpu` is made of atomics, so shared access is all anybody has.
     unsafe { pointer.as_ref() }
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    /// Returns a table in which every CPU below the limit has memory, but for one, and where the memory lies.
+    fn table(without: usize) -> (CpuTable<2>, Vec<*const PerCpu>) {
+        let table = CpuTable::new();
+        let memory: &'static [PerCpu] = Box::leak((0..128).map(|_| PerCpu::new()).collect());
+        for (number, state) in (0..).zip(memory) {
+            if number as usize != without {
+                assert!(table.set(CpuId::new(number), state));
+            }
+        }
+        (table, memory.iter().map(from_ref).collect())
+    }
+
+    fn asked(table: &CpuTable<2>, cpus: &CpuSet<2>, most: usize) -> Vec<*const PerCpu> {
+        let mut asked = Vec::new();
+        let all = table.all(cpus, |state| {
+            asked.push(from_ref(state));
+            asked.len() < most
+        });
+        assert_eq!(all, asked.len() < most);
+        asked
+    }
+
+    #[test]
+    fn each_member_with_memory_is_asked_once_in_order() {
+        const WITHOUT: usize = 40;
+        let (table, memory) = table(WITHOUT);
+        let words = [
+            0,
+            1,
+            1 << 63,
+            0xFF,
+            0xFF << 56,
+            0x7F,
+            0xFF << 3,
+            0x1_FE01,
+            !(1 << 17),
+            u64::MAX,
+            0x5555_5555_5555_5555,
+        ];
+        for (first, second) in words.into_iter().flat_map(|a| words.map(|b| (a, b))) {
+            let set = CpuSet::from_words([first, second]);
+            let expected: Vec<_> = set
+                .iter()
+                .map(CpuId::index)
+                .filter(|index| *index != WITHOUT)
+                .map(|index| memory[index])
+                .collect();
+            assert_eq!(asked(&table, &set, usize::MAX), expected, "{set:?}");
+            for most in [1, 8, 9, 64]
+                .into_iter()
+                .filter(|most| *most <= expected.len())
+            {
+                assert_eq!(asked(&table, &set, most), expected[..most], "{set:?}");
+            }
+        }
+    }
 }

@@ -100,6 +100,12 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.online.snapshot()
     }
 
+    /// Adds to `set` the CPUs that take part in flushes at this moment.
+    #[inline]
+    pub fn add_online(&self, set: &mut CpuSet<WORDS>) {
+        self.online.add_to(set);
+    }
+
     /// Removes from `set` the CPUs that do not take part in flushes at this moment.
     #[inline]
     pub fn keep_online(&self, set: &mut CpuSet<WORDS>) {

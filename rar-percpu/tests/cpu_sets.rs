@@ -76,7 +76,11 @@ fn run<const WORDS: usize>(steps: &[Step]) -> Result<(), TestCaseError> {
             }
             Step::Union(others) => {
                 let fitting = others.iter().filter(|number| fits(**number));
-                plain.union_with(&set(fitting.clone())?);
+                let added: CpuSet<WORDS> = set(fitting.clone())?;
+                let mut of_both = added;
+                shared.add_to(&mut of_both);
+                plain.union_with(&added);
+                prop_assert_eq!(of_both, plain);
                 expected.extend(fitting);
                 shared = atomic(&expected)?;
             }
