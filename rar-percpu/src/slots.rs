@@ -4,14 +4,13 @@ use crate::cpu_id::CpuId;
 use crate::slot_index::SlotIndex;
 use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
 
-const FREE: u64 = 0;
-const CLAIMED: u64 = 1;
-const POSTED: u64 = 2;
-const QUARANTINED: u64 = 3;
-const KIND: u64 = 3;
 /// The index of the slot, once it was claimed.
-const SLOT_SHIFT: u32 = 2;
-const SLOT: u64 = 0x3F << SLOT_SHIFT;
+const SLOT: u64 = 0x3F;
+const KIND: u64 = 3 << 6;
+const FREE: u64 = 0;
+const CLAIMED: u64 = 1 << 6;
+const POSTED: u64 = 2 << 6;
+const QUARANTINED: u64 = 3 << 6;
 const OWNER_SHIFT: u32 = 8;
 const OWNER: u64 = 0xFFFF << OWNER_SHIFT;
 /// The number of claims stands above the owner.
@@ -55,7 +54,7 @@ pub(crate) struct Claim(u64);
 impl Claim {
     #[inline]
     pub(crate) fn slot(&self) -> SlotIndex {
-        SlotIndex::of_low_bits(self.0 >> SLOT_SHIFT)
+        SlotIndex::of_low_bits(self.0)
     }
 }
 
@@ -84,7 +83,7 @@ impl Slots {
 
     /// Claims the owner's home slot, or the one so far behind it, if that is free: where there are as many slots as CPUs, no
     /// other CPU wants the home first.
-    #[inline]
+    #[inline(always)]
     fn claim_near_home(&self, owner: CpuId, behind: usize) -> Option<Claim> {
         let index = (owner.index() + behind) % SlotIndex::COUNT;
         let unused = usize::from(self.unused.load(Ordering::Acquire));
@@ -101,30 +100,27 @@ impl Slots {
     /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
     #[inline]
     pub(crate) fn claim(&self, owner: CpuId) -> Option<Claim> {
-        self.claim_behind(owner, 0)
-    }
-
-    /// As [`claim`](Self::claim), with a first look so far behind the home: who owns the home wants others besides.
-    #[inline]
-    fn claim_behind(&self, owner: CpuId, behind: usize) -> Option<Claim> {
-        self.claim_near_home(owner, behind)
+        self.claim_near_home(owner, 0)
             .or_else(|| self.claim_elsewhere(owner))
     }
 
-    /// Claims `N` free slots, or none.
+    /// Claims `N` free slots, or none. The first looks are at the home and the slots behind it.
     #[inline]
     pub(crate) fn claim_free<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
         let mut claims = [const { Claim(FREE) }; N];
-        for index in 0..N {
-            match (self.claim_behind(owner, index), claims.get_mut(index)) {
-                (Some(claim), Some(place)) => *place = claim,
-                _ => {
-                    for claim in claims.iter().take(index) {
-                        self.give_back(claim);
+        for (behind, place) in claims.iter_mut().enumerate() {
+            *place = match self.claim_near_home(owner, behind) {
+                Some(claim) => claim,
+                None => match self.claim_elsewhere(owner) {
+                    Some(claim) => claim,
+                    None => {
+                        for claim in claims.iter().take(behind) {
+                            self.give_back(claim);
+                        }
+                        return None;
                     }
-                    return None;
-                }
-            }
+                },
+            };
         }
         Some(claims)
     }
@@ -178,7 +174,7 @@ impl Slots {
             return None;
         }
         let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
-        let index = (slot.get() as u64) << SLOT_SHIFT;
+        let index = slot.get() as u64;
         let count = (found & !(OWNER | SLOT | KIND)).wrapping_add(ONE_CLAIM);
         let word = count | owner | index | CLAIMED;
         // Acquire: the former owner saw every byte final before it let go. Partner: the Release in `give_back`. The number

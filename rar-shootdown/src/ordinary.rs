@@ -13,10 +13,10 @@ use crate::shootdown::Shootdown;
 const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
 
 /// Who is to be flushed, as it was read behind the fence.
-pub(crate) struct Aim<const WORDS: usize> {
+pub(crate) struct Aim<'t, const WORDS: usize> {
     pub(crate) since: JoinEpoch,
     /// The targets that are online, but for the initiator.
-    pub(crate) remote: CpuSet<WORDS>,
+    pub(crate) remote: &'t CpuSet<WORDS>,
     /// Whether the initiator is a target.
     pub(crate) flush_self: bool,
 }
@@ -39,7 +39,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
         operations: &[Operation; N],
-        aim: &Aim<WORDS>,
+        aim: &Aim<'_, WORDS>,
     ) -> Result<(), FlushError> {
         match self.launch(cpu, requests, operations, aim) {
             Launched::Entries(armed, Ok(())) => match armed.end() {
@@ -62,7 +62,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
         operations: &[Operation; N],
-        aim: &Aim<WORDS>,
+        aim: &Aim<'_, WORDS>,
         owned: F,
     ) -> Result<Pending<'_, M, F, WORDS>, F> {
         match self.launch(cpu, requests, operations, aim) {
@@ -82,10 +82,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
         operations: &[Operation; N],
-        aim: &'a Aim<WORDS>,
+        aim: &Aim<'a, WORDS>,
     ) -> Launched<'s, 'a, N, WORDS> {
         let domain = self.domain();
-        let is_ordinary = N <= self.policy().max_operations
+        // One operation goes out whatever the limit.
+        let is_ordinary = (N == 1 || N <= self.policy().max_operations)
             && self.can_drop(requests)
             && domain.takes_entries_only()
             && !self.policy().skips_lazy(requests);
@@ -96,12 +97,12 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             self.flush_self(cpu, aim, operations);
             return Launched::Alone;
         }
-        let Some(armed) = domain.post(cpu, operations, &aim.remote) else {
+        let Some(armed) = domain.post(cpu, operations, aim.remote) else {
             return Launched::NotOrdinary;
         };
         let sent = self
             .machine()
-            .send(Message::Signal, cpu, domain, &aim.remote);
+            .send(Message::Signal, cpu, domain, aim.remote);
         self.flush_self(cpu, aim, operations);
         Launched::Entries(armed, sent)
     }
@@ -113,7 +114,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        aim: &Aim<WORDS>,
+        aim: &Aim<'_, WORDS>,
     ) -> Result<(), FlushError> {
         self.start_at(cpu, requests, aim, ()).await_end(cpu)
     }
@@ -140,7 +141,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     pub(crate) fn flush_self(
         &self,
         cpu: &PinnedCpu<'_>,
-        aim: &Aim<WORDS>,
+        aim: &Aim<'_, WORDS>,
         operations: &[Operation],
     ) {
         if !aim.flush_self {

@@ -1,7 +1,9 @@
 //! The orchestrator: from requests to a signal.
 
 use rar_payload::{Operation, Request};
-use rar_percpu::{Claimed, CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu, Responder, Served};
+use rar_percpu::{
+    Claimed, CpuSet, DEFAULT_WORDS, Domain, JoinEpoch, LocalTlb, PinnedCpu, Responder, Served,
+};
 
 use crate::error::FlushError;
 use crate::event::Event;
@@ -113,7 +115,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets: &(impl TargetSet<WORDS> + ?Sized),
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
-        let aim = self.aim(cpu, targets);
+        // The caller's page-table stores, a full fence, then the look at who is in the set and online.
+        let since = self.domain.begin_flush();
+        let mut remote = CpuSet::new();
+        targets.add_to(&self.domain, &mut remote);
+        let aim = self.aim(cpu, since, &mut remote);
         let single = match requests {
             [one] => one.single_operation(),
             _ => None,
@@ -128,15 +134,19 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
-    #[inline]
-    fn aim(&self, cpu: &PinnedCpu<'_>, targets: &(impl TargetSet<WORDS> + ?Sized)) -> Aim<WORDS> {
+    /// Parts the targets into the initiator and the others that are online. They were read after `since`, and stay where they
+    /// are: a set is too large to be moved about.
+    #[inline(always)]
+    fn aim<'t>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        since: JoinEpoch,
+        remote: &'t mut CpuSet<WORDS>,
+    ) -> Aim<'t, WORDS> {
         let domain = &self.domain;
-        // The caller's page-table stores, a full fence, then the look at who is online and in the set.
-        let since = domain.begin_flush();
-        let mut remote = targets.snapshot(domain);
         // Before it is online itself, a CPU is in no set that could name it.
         let flush_self = remote.remove(cpu.id()) || !domain.is_online(cpu.id());
-        domain.keep_online(&mut remote);
+        domain.keep_online(remote);
         Aim {
             since,
             remote,
@@ -150,7 +160,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        aim: &Aim<WORDS>,
+        aim: &Aim<'_, WORDS>,
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
         let mut pending = Pending::of_nobody(self, aim.since, owned);
@@ -166,7 +176,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             count(&self.counters.collapsed, 1);
         }
         let operations = collapsed.operations.as_slice();
-        self.send(cpu, requests, operations, aim.remote, &mut pending);
+        self.send(cpu, requests, operations, *aim.remote, &mut pending);
         self.flush_self(cpu, aim, operations);
         pending
     }
@@ -182,7 +192,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         requests: &[Request],
         targets: &(impl TargetSet<WORDS> + ?Sized),
     ) -> Result<(), FlushError> {
-        let aim = self.aim(cpu, targets);
+        // The caller's page-table stores, a full fence, then the look at who is in the set and online.
+        let since = self.domain.begin_flush();
+        let mut remote = CpuSet::new();
+        targets.add_to(&self.domain, &mut remote);
+        let aim = self.aim(cpu, since, &mut remote);
         match requests {
             [one] => match one.single_operation() {
                 Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
@@ -202,7 +216,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         request: &Request,
-        aim: &Aim<WORDS>,
+        aim: &Aim<'_, WORDS>,
     ) -> Result<(), FlushError> {
         let requests = core::slice::from_ref(request);
         let mut operations = request.operations();

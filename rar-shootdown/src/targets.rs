@@ -9,11 +9,19 @@ use rar_percpu::{AtomicCpuSet, CpuSet, DEFAULT_WORDS, Domain};
 /// are fine, they flush on their way back.
 ///
 /// The order is: the caller stores to the page table; the library executes a full fence; the library calls
-/// [`snapshot`](Self::snapshot). So an implementation reads its source when called, and hands out no older copy. It may take
+/// [`add_to`](Self::add_to). So an implementation reads its source when called, and hands out no older copy. It may take
 /// a lock of the kernel's, if no CPU waits for a flush with that lock held.
 pub trait TargetSet<const WORDS: usize = DEFAULT_WORDS> {
     /// Reads the set. The initiator itself may be a member: it then flushes itself with ordinary instructions.
     fn snapshot(&self, domain: &Domain<WORDS>) -> CpuSet<WORDS>;
+
+    /// Reads the set as [`snapshot`](Self::snapshot) does, and adds its members to `targets`.
+    ///
+    /// A set of many CPUs is large. An implementation that adds them where they are to be saves the flush a copy.
+    #[inline]
+    fn add_to(&self, domain: &Domain<WORDS>, targets: &mut CpuSet<WORDS>) {
+        targets.union_with(&self.snapshot(domain));
+    }
 }
 
 /// Every CPU that is online, as a flush of kernel memory needs.
@@ -24,11 +32,21 @@ impl<const WORDS: usize> TargetSet<WORDS> for AllOnline {
     fn snapshot(&self, domain: &Domain<WORDS>) -> CpuSet<WORDS> {
         domain.online()
     }
+
+    #[inline]
+    fn add_to(&self, domain: &Domain<WORDS>, targets: &mut CpuSet<WORDS>) {
+        domain.add_online(targets);
+    }
 }
 
 impl<const WORDS: usize> TargetSet<WORDS> for AtomicCpuSet<WORDS> {
     fn snapshot(&self, _: &Domain<WORDS>) -> CpuSet<WORDS> {
         Self::snapshot(self)
+    }
+
+    #[inline]
+    fn add_to(&self, _: &Domain<WORDS>, targets: &mut CpuSet<WORDS>) {
+        Self::add_to(self, targets);
     }
 }
 
@@ -55,5 +73,10 @@ impl<F: Fn(&Domain<WORDS>) -> CpuSet<WORDS>, const WORDS: usize> TargetSet<WORDS
 impl<const WORDS: usize, T: TargetSet<WORDS> + ?Sized> TargetSet<WORDS> for &T {
     fn snapshot(&self, domain: &Domain<WORDS>) -> CpuSet<WORDS> {
         T::snapshot(self, domain)
+    }
+
+    #[inline]
+    fn add_to(&self, domain: &Domain<WORDS>, targets: &mut CpuSet<WORDS>) {
+        T::add_to(self, domain, targets);
     }
 }
