@@ -228,7 +228,24 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         }
     }
 
-    /// Reads the bytes of the CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
+    /// Reads the bytes of the CPUs that had not answered, up to the first that has still not; returns whether every CPU has
+    /// answered with SUCCESS.
+    ///
+    /// For a spin: it reads as few lines as it can. Who else has not answered is for [`look`](Self::look).
+    #[inline]
+    pub fn glance(&mut self) -> bool {
+        let claims = self.claims.as_slice();
+        let is_answered = self
+            .domain
+            .cpus()
+            .all(&self.open, |state| has_succeeded(state, claims));
+        if is_answered {
+            self.open.clear();
+        }
+        is_answered
+    }
+
+    /// Reads the bytes of all CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
     pub fn look(&mut self) -> bool {
         self.look_once();
         // A byte that another's flush has armed anew may have hidden the answer.
@@ -301,15 +318,20 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     }
 
     /// A slot is taken over only after every CPU has answered with SUCCESS. Returns whether one was.
-    #[cold]
     fn forget_slots_taken_over(&mut self) -> bool {
         let slots = self.domain.slots();
-        let before = self.claims.len;
-        self.claims.retain(|claim| slots.is_owned(claim));
-        if self.claims.len == 0 {
-            self.open.clear();
+        let are_owned = self
+            .claims
+            .as_slice()
+            .iter()
+            .all(|claim| slots.is_owned(claim));
+        if !are_owned {
+            self.claims.retain(|claim| slots.is_owned(claim));
+            if self.claims.len == 0 {
+                self.open.clear();
+            }
         }
-        self.claims.len < before
+        !are_owned
     }
 }
 

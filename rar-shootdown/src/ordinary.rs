@@ -5,12 +5,8 @@ use rar_percpu::{Armed, CpuSet, JoinEpoch, LocalTlb, PinnedCpu};
 
 use crate::error::FlushError;
 use crate::machine::{Machine, Message, NotSent};
-use crate::pending::Pending;
+use crate::pending::{CLEAN_LOOKS, Pending};
 use crate::shootdown::Shootdown;
-
-/// How often the targets are looked at before this CPU reads the clock and serves others: a microsecond or two, in which most
-/// units answer.
-const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
 
 /// Who is to be flushed, as it was read behind the fence.
 pub(crate) struct Aim<'t, const WORDS: usize> {
@@ -134,7 +130,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
                 Err(open) => armed = open,
             }
         }
-        Pending::of_entries(self, since, armed.into_posted(), Ok(()), ()).await_end(cpu)
+        Pending::of_entries(self, since, armed.into_posted(), Ok(()), ()).await_late_answers(cpu)
     }
 
     #[inline]

@@ -33,6 +33,10 @@ pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     owned: Option<F>,
 }
 
+/// How often the targets are looked at before this CPU reads the clock and serves others: a microsecond or two, in which most
+/// units answer.
+pub(crate) const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
+
 /// How far a flush has escalated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -181,8 +185,18 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     }
 
     /// Waits, and keeps what the flush owns.
-    #[inline]
     pub(crate) fn await_end(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
+        for _ in 0..CLEAN_LOOKS {
+            if self.glance() {
+                return Ok(());
+            }
+            self.shootdown.machine().relax();
+        }
+        self.await_late_answers(cpu)
+    }
+
+    /// Waits, and serves others between the looks.
+    pub(crate) fn await_late_answers(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         loop {
             match self.poll(cpu) {
                 Poll::Ready(result) => return result,
@@ -220,16 +234,28 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     }
 
     /// Looks at the entries, then at what the others have flushed; returns whether every target has flushed.
+    #[inline]
     fn look(&mut self) -> bool {
+        self.glance() || self.look_closely()
+    }
+
+    /// Looks no further than to the first target that has not answered.
+    #[inline]
+    fn glance(&mut self) -> bool {
+        // The ordinary flush: every target has an entry, and none has ended otherwise.
+        let entries = self.entries.as_mut();
+        let ordinary = entries.filter(|entries| entries.open() == &self.unflushed);
+        let is_done = ordinary.is_some_and(Posted::glance);
+        if is_done {
+            self.unflushed.clear();
+        }
+        is_done
+    }
+
+    fn look_closely(&mut self) -> bool {
         let Some(entries) = &mut self.entries else {
             return self.unflushed.is_empty() && self.phase != Phase::Unsupported;
         };
-        if entries.open() == &self.unflushed {
-            // The ordinary flush: every target has an entry, and none has ended otherwise.
-            let done = entries.look();
-            self.unflushed = *entries.open();
-            return done;
-        }
         let mut answered = *entries.open();
         entries.look();
         answered.subtract(entries.open());

@@ -33,6 +33,8 @@ pub(crate) struct Bench {
     clock: Cell<u64>,
     world: &'static World,
     signal: Cell<extern "C" fn(&World)>,
+    /// How often the driver looks in vain before the targets answer; 0 if the signal decides that.
+    vain_looks: Cell<u32>,
 }
 
 impl<const WORDS: usize> Machine<WORDS> for Bench {
@@ -61,7 +63,15 @@ impl<const WORDS: usize> Machine<WORDS> for Bench {
     }
 
     #[inline(always)]
-    fn relax(&self) {}
+    fn relax(&self) {
+        let left = self.vain_looks.get();
+        if left > 0 {
+            self.vain_looks.set(left - 1);
+            if left == 1 {
+                rar_bench_outside_signal(self.world);
+            }
+        }
+    }
 }
 
 /// Who answers on the targets.
@@ -112,6 +122,7 @@ impl<const WORDS: usize> Bed<WORDS> {
             clock: Cell::new(0),
             world,
             signal: Cell::new(rar_bench_outside_signal),
+            vain_looks: Cell::new(0),
         };
         let shootdown: &'static _ =
             Box::leak(Box::new(Shootdown::<_, WORDS>::new(machine, policy)));
@@ -129,6 +140,11 @@ impl<const WORDS: usize> Bed<WORDS> {
             targets,
             world,
         })
+    }
+
+    /// The targets answer the next flush, which is not to be answered at once, after so many looks.
+    pub(crate) fn answer_after(&self, looks: u32) {
+        self.shootdown.machine().vain_looks.set(looks);
     }
 
     /// Changes how the hardware takes a signal.

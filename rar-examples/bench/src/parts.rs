@@ -65,6 +65,31 @@ fn poll(counter: &mut Counter) -> Result<(), LifeCycleError> {
     if flight.wait(&bed.cpu).is_err() {
         counter.fail(name, "the flight did not end");
     }
+    // The clock stands still, so that no look is the last.
+    let Some(request) = page() else { return Ok(()) };
+    for looks in [1, 17] {
+        counter.staged(
+            &format!("flush, {looks} looks in vain"),
+            &mut (),
+            |()| bed.answer_after(looks),
+            |()| {
+                let (shootdown, cpu, space) = black_box((bed.shootdown, &bed.cpu, bed.space));
+                shootdown.flush(cpu, &[request], space).is_ok()
+            },
+            |()| bed.shootdown.statistics() == rar_shootdown::Statistics::default(),
+        );
+        counter.staged(
+            &format!("start and wait, {looks} looks in vain"),
+            &mut (),
+            |()| bed.answer_after(looks),
+            |()| {
+                let (shootdown, cpu, space) = black_box((bed.shootdown, &bed.cpu, bed.space));
+                let flight = shootdown.start(cpu, &[request], space, ());
+                flight.wait(cpu).is_ok()
+            },
+            |()| bed.shootdown.statistics() == rar_shootdown::Statistics::default(),
+        );
+    }
     Ok(())
 }
 
