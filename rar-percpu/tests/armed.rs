@@ -52,6 +52,23 @@ fn a_refusal_is_no_end() {
 }
 
 #[test]
+fn a_glance_ends_at_the_first_open_byte_and_a_look_learns_them_all() {
+    let (domain, tlb) = machine(64);
+    let targets = set(&[0, 1]);
+    let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
+    let mut posted = armed.into_posted();
+    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
+    assert!(!posted.glance());
+    assert_eq!(posted.open(), &targets, "a glance learns nothing of others");
+    assert!(!posted.look());
+    assert_eq!(posted.open(), &set(&[0]));
+    assert_eq!(domain.serve(&pinned(0), &tlb).succeeded, 1);
+    assert!(posted.glance() && posted.open().is_empty());
+    assert!(posted.settle().is_empty());
+    assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
+}
+
+#[test]
 fn all_slots_or_none() {
     let (domain, tlb) = machine(1);
     let targets = set(&[1]);
