@@ -9,7 +9,7 @@ use crate::cpu_set::CpuSet;
 use crate::domain::Domain;
 use crate::sync::{Ordering, const_unless_loom, shared_array};
 // Of `core` under loom too: it is written when a CPU is registered, and decides only how a message is addressed.
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 const GROUP: usize = 16;
 const GROUPS_PER_WORD: usize = 64 / GROUP;
@@ -24,6 +24,8 @@ const MIXED: u32 = u32::MAX;
 pub(crate) struct Clusters<const WORDS: usize> {
     /// The cluster plus one, [`UNKNOWN`] or [`MIXED`].
     groups: [[AtomicU32; GROUPS_PER_WORD]; WORDS],
+    /// The words of a set in which a group is [`MIXED`].
+    mixed: AtomicU64,
 }
 
 impl<const WORDS: usize> Clusters<WORDS> {
@@ -34,6 +36,7 @@ impl<const WORDS: usize> Clusters<WORDS> {
                 groups: shared_array!(
                     shared_array!(AtomicU32::new(UNKNOWN); GROUPS_PER_WORD); WORDS
                 ),
+                mixed: AtomicU64::new(0),
             }
         }
     }
@@ -47,7 +50,10 @@ impl<const WORDS: usize> Clusters<WORDS> {
         let cluster = u16::try_from(id.get() / 16).ok().filter(|_| follows);
         let said = cluster.map_or(MIXED, |cluster| u32::from(cluster) + 1);
         let first = group.compare_exchange(UNKNOWN, said, Ordering::AcqRel, Ordering::Acquire);
-        if first.is_err_and(|known| known != said) {
+        if said == MIXED || first.is_err_and(|known| known != said) {
+            // Before the CPU is online. Partner: the load in `clusters`, after the set was read.
+            self.mixed
+                .fetch_or(1 << (cpu.index() / 64), Ordering::AcqRel);
             group.store(MIXED, Ordering::Release);
         }
     }
@@ -64,16 +70,15 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// Returns the targets as x2APIC clusters, if the APIC ids of their groups of 16 follow the CPU numbers; `None` if they do
     /// not, and the targets have to be addressed by their ids one by one.
     ///
-    /// It reads no CPU's own memory. Only for CPUs that were online: the APIC ids are those of [`register`](Self::register).
+    /// It reads no CPU's own memory. Only for CPUs that were online: the APIC ids are those of [`register`](Self::register), and
+    /// a CPU that was never registered is in no cluster.
     #[inline]
     pub fn clusters<'s>(
         &'s self,
         targets: &'s CpuSet<WORDS>,
     ) -> Option<impl Iterator<Item = ClusterMembers> + 's> {
-        let known = self
-            .groups(targets)
-            .all(|(group, members)| self.cluster(group, members).is_some());
-        known.then(|| {
+        let mixed = self.clusters_known().mixed.load(Ordering::Acquire);
+        (targets.occupied() & mixed == 0).then(|| {
             self.groups(targets)
                 .filter_map(|(group, members)| self.cluster(group, members))
         })
@@ -153,7 +158,7 @@ mod tests {
         }
         let beyond = domain(&[(0, 0x10_0000)]);
         assert_eq!(clusters(&beyond, &[0]), None);
-        assert_eq!(clusters(&beyond, &[16]), None, "nobody there");
+        assert_eq!(clusters(&beyond, &[64]), Some(Vec::new()), "nobody there");
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
 
     /// Returns the words that may have a member. Where there is one word only it is that one: no loop is left then.
     #[inline]
-    fn occupied(&self) -> u64 {
+    pub(crate) fn occupied(&self) -> u64 {
         if WORDS == 1 { 1 } else { self.summary }
     }
 
