@@ -5,8 +5,11 @@
 
 extern crate std;
 
+use core::ops::Range;
 use core::sync::atomic::{self, Ordering};
 use std::sync::OnceLock;
+
+use crate::domain::Domain;
 
 /// What an access does to a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +37,38 @@ pub fn observe(observer: &'static dyn Observer) -> bool {
     OBSERVER.set(observer).is_ok()
 }
 
+/// Returns the addresses of the owner states of a domain's slots.
+#[must_use]
+pub fn slot_states<const WORDS: usize>(domain: &Domain<WORDS>) -> Range<usize> {
+    addresses_of(domain.slots())
+}
+
+/// Returns the addresses of a domain's sets: who is online, who is registered.
+#[must_use]
+pub fn sets<const WORDS: usize>(domain: &Domain<WORDS>) -> [Range<usize>; 2] {
+    [
+        addresses_of(domain.online_set()),
+        addresses_of(domain.registered_set()),
+    ]
+}
+
+fn addresses_of<T>(object: &T) -> Range<usize> {
+    let start = core::ptr::from_ref(object).addr();
+    start..start + size_of::<T>()
+}
+
 fn before(address: usize, access: Access) {
     if let Some(observer) = OBSERVER.get() {
         observer.before(address, access);
+    }
+}
+
+/// Shows the observer a read of memory that is not atomic: of each line of an object.
+pub fn read<T>(object: &T) {
+    const LINE: usize = 64;
+    let Range { start, end } = addresses_of(object);
+    for line in (start / LINE * LINE..end).step_by(LINE) {
+        before(line.max(start), Access::Read);
     }
 }
 
@@ -68,6 +100,11 @@ macro_rules! observed {
             /// As in `core`.
             pub fn store(&self, value: $value, order: Ordering) {
                 self.shown(Access::Write).store(value, order);
+            }
+
+            /// As in `core`.
+            pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                self.shown(Access::Update).swap(value, order)
             }
 
             /// As in `core`.

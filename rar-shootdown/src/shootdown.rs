@@ -11,7 +11,7 @@ use crate::machine::Machine;
 use crate::ordinary::Aim;
 use crate::pending::Pending;
 use crate::policy::Policy;
-use crate::statistics::{Counters, Statistics, count};
+use crate::statistics::{AtomicU64, Counters, Statistics, count};
 use crate::targets::TargetSet;
 use crate::timer::Timer;
 
@@ -68,6 +68,8 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
     #[must_use]
     #[inline]
     pub fn machine(&self) -> &M {
+        #[cfg(all(rar_observed, not(rar_loom)))]
+        rar_percpu::observed::read(&self.machine);
         &self.machine
     }
 
@@ -75,6 +77,8 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
     #[must_use]
     #[inline]
     pub fn policy(&self) -> &Policy {
+        #[cfg(all(rar_observed, not(rar_loom)))]
+        rar_percpu::observed::read(&self.policy);
         &self.policy
     }
 
@@ -350,7 +354,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     }
 }
 
-fn count_some<const WORDS: usize>(counter: &core::sync::atomic::AtomicU64, cpus: &CpuSet<WORDS>) {
+fn count_some<const WORDS: usize>(counter: &AtomicU64, cpus: &CpuSet<WORDS>) {
     if !cpus.is_empty() {
         count(counter, cpus.len());
     }
@@ -364,5 +368,31 @@ impl<M, const WORDS: usize> core::fmt::Debug for Shootdown<M, WORDS> {
             .field("policy", &self.policy)
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    /// Returns the pairs of lines that an object lies in.
+    fn pairs<T>(object: &T) -> core::ops::RangeInclusive<usize> {
+        let start = core::ptr::from_ref(object).addr();
+        start / 128..=(start + size_of::<T>() - 1) / 128
+    }
+
+    #[test]
+    fn counters_share_no_pair_of_lines_with_what_every_flush_reads() {
+        let shootdown: Shootdown<u64, 1> = Shootdown::new(0, Policy::new());
+        let counters = pairs(&shootdown.counters);
+        for read in [
+            pairs(&shootdown.domain),
+            pairs(&shootdown.policy),
+            pairs(&shootdown.machine),
+        ] {
+            let is_apart = read.end() < counters.start() || counters.end() < read.start();
+            assert!(is_apart, "{read:?} {counters:?}");
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! How often the rare things happened.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+#[cfg(not(all(rar_observed, not(rar_loom))))]
+pub(crate) use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering;
+#[cfg(all(rar_observed, not(rar_loom)))]
+pub(crate) use rar_percpu::observed::AtomicU64;
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// Counts of what is rare in a healthy system, on lines of their own. The ordinary flush counts nothing.
-        #[repr(align(64))]
+        /// Counts of what is rare in a healthy system, on pairs of lines of their own. The ordinary flush counts nothing.
+        #[repr(align(128))]
         #[derive(Debug)]
         pub(crate) struct Counters {
             $(pub(crate) $name: AtomicU64,)*
