@@ -3,6 +3,8 @@
 pub mod defects;
 pub mod history;
 pub mod lab;
+#[cfg(rar_observed)]
+pub mod lines;
 pub mod machine;
 pub mod meter;
 pub mod page_tables;

@@ -117,7 +117,9 @@ impl<'m> DriverMemory<'m> {
     }
 
     fn count_stray(&self, stray: bool) {
-        self.strays.fetch_add(u64::from(stray), Ordering::AcqRel);
+        if stray {
+            self.strays.fetch_add(1, Ordering::AcqRel);
+        }
     }
 }
 

@@ -1,0 +1,167 @@
+//! Each kind of line is counted as what it is, and the figures are those of the design.
+
+use rar_payload::{PageRange, PageSize, Pcid, Request};
+use rar_percpu::CpuId;
+use rar_percpu::fake::pinned;
+use rar_shootdown::{AllOnline, Shootdown};
+
+use super::ground::{SimMachine, measure_range, name_cpus, name_driver};
+use super::{Design, Figures, Point, measure};
+use crate::lab;
+use crate::machine::{Config, Unwatched};
+use crate::meter::{ByKind, Kind};
+use crate::schedule::step;
+
+/// Returns the transfers while CPU 0 does something that CPU 1 has done before, on a machine of two CPUs.
+fn transfers(work: impl Fn(u32, &Shootdown<&SimMachine<'_>>, &SimMachine<'_>)) -> ByKind {
+    let machine = SimMachine::new(&Unwatched, Config::new(2));
+    let shootdown = Shootdown::new(&machine, lab::STEPS);
+    machine.register_cpus(shootdown.domain()).unwrap();
+    {
+        let mut meter = machine.meter();
+        name_driver(&mut meter, &shootdown);
+        name_cpus(&mut meter, &machine);
+    }
+    let turn = std::cell::Cell::new(1);
+    let body = |me: u32| {
+        while turn.get() != me {
+            step();
+        }
+        machine.meter().reset();
+        work(me, &shootdown, &machine);
+        turn.set(0);
+    };
+    machine.run(1, &body, &mut |steps| steps < 1_000_000);
+    machine.meter().by_kind()
+}
+
+#[track_caller]
+fn assert_only(kind: Kind, work: impl Fn(u32, &Shootdown<&SimMachine<'_>>, &SimMachine<'_>)) {
+    let counts = transfers(work);
+    assert!(counts.of(kind) > 0, "{kind:?}: {counts:?}");
+    assert_eq!(counts.of(kind), counts.total(), "{kind:?}: {counts:?}");
+}
+
+#[test]
+fn a_payload_is_a_payload() {
+    assert_only(Kind::Payload, |_, shootdown, _| {
+        for slot in rar_percpu::SlotIndex::all() {
+            let _payload = shootdown.domain().table().load(slot);
+        }
+    });
+}
+
+#[test]
+fn a_vector_is_a_vector() {
+    assert_only(Kind::Vector, |_, _, machine| {
+        assert!(machine.driver().cpus()[1].vector().is_quiet());
+    });
+}
+
+#[test]
+fn the_state_of_slots_is_that() {
+    assert_only(Kind::Slot, |_, shootdown, _| {
+        assert_eq!(shootdown.domain().free_and_quarantined_slots(), (64, 0));
+    });
+}
+
+#[test]
+fn the_apic_id_and_the_responder_are_an_identity() {
+    assert_only(Kind::Identity, |_, _, machine| {
+        assert!(machine.driver().cpus()[1].apic_id().is_some());
+    });
+    assert_only(Kind::Identity, |_, _, machine| {
+        let _nobody = machine.driver().cpus()[1].responder();
+    });
+}
+
+#[test]
+fn a_generation_is_no_identity_though_it_shares_its_line() {
+    assert_only(Kind::Generation, |_, _, machine| {
+        let _none = machine.driver().cpus()[1].generation().newest();
+    });
+}
+
+#[test]
+fn who_is_online_and_who_is_registered_are_sets() {
+    assert_only(Kind::Sets, |_, shootdown, _| {
+        assert!(!shootdown.domain().is_online(CpuId::new(1)));
+        assert_eq!(shootdown.domain().registered().len(), 2);
+    });
+}
+
+#[test]
+fn counters_are_statistics_and_the_policy_is_not() {
+    let range = PageRange::new(0, 1 << 20, PageSize::Size4K).unwrap();
+    let pcid = Pcid::ZERO;
+    let counts = transfers(|me, shootdown, _| {
+        let requests = [Request::Pages { pcid, range }];
+        shootdown.flush(&pinned(me), &requests, &AllOnline).unwrap();
+    });
+    assert_eq!(counts.of(Kind::Statistics), 1, "{counts:?}");
+    assert_only(Kind::Other, |_, shootdown, _| {
+        let (_policy, _machine) = (shootdown.policy(), shootdown.machine());
+    });
+}
+
+#[test]
+fn what_calls_move_is_a_call_a_generation_or_information() {
+    let figures = measure(Design::Calls, Point::new(4, 8));
+    let named = [Kind::Calls, Kind::Generation, Kind::Payload];
+    let sum: u64 = named.iter().map(|kind| figures.transfers.of(*kind)).sum();
+    assert_eq!(sum, figures.transfers.total(), "{figures:?}");
+    assert!(
+        named.iter().all(|kind| figures.of(*kind) > 0.0),
+        "{figures:?}"
+    );
+}
+
+/// The vector: to the initiator, to the target, to be owned there, and back. The entry: once to each target, and to be owned by
+/// its initiator again.
+#[test]
+fn what_the_protocol_demands_can_be_counted_by_hand() {
+    for targets in [1, 8, 63] {
+        let figures = measure(Design::Floor, Point::new(1, targets));
+        let targets = f64::from(targets);
+        assert_eq!(figures.of(Kind::Vector), 4.0 * targets);
+        assert_eq!(figures.of(Kind::Payload), targets + 1.0);
+        assert_eq!(figures.per_flush(), 5.0 * targets + 1.0);
+    }
+}
+
+#[test]
+fn the_same_point_gives_the_same_figures() {
+    let point = Point::new(4, 8);
+    assert_eq!(
+        measure(Design::Driver, point),
+        measure(Design::Driver, point)
+    );
+}
+
+/// Transfers of flushes that each count something: of more pages than the entries of a flush name.
+fn of_large_ranges(in_pairs: bool) -> Figures {
+    let point = Point {
+        in_pairs,
+        ..Point::new(4, 8)
+    };
+    let range = PageRange::new(0x40_0000, 300, PageSize::Size4K).unwrap();
+    let (figures, statistics) = measure_range(Design::Driver, point, range);
+    assert!(
+        statistics.collapsed >= u64::from(figures.flushes),
+        "{statistics:?}"
+    );
+    figures
+}
+
+/// Each flush reads the policy and the machine. A counter beside them would take their line away from all who flush.
+#[test]
+fn a_counter_shares_no_line_with_what_a_flush_reads() {
+    for in_pairs in [false, true] {
+        let figures = of_large_ranges(in_pairs);
+        assert!(figures.of(Kind::Statistics) > 0.5, "{figures:?}");
+        for kind in [Kind::Other, Kind::Sets, Kind::Identity, Kind::Generation] {
+            // What is read only now and then is once read for the first time.
+            assert!(figures.of(kind) < 0.05, "{kind:?} {in_pairs}: {figures:?}");
+        }
+    }
+}
