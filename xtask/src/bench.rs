@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: how many instructions a flush takes, counted by callgrind.
+//! `cargo xtask bench`: how many instructions a flush takes, counted by callgrind, and how many cache lines it moves.
 
 mod budget;
 mod callgrind;
+mod lines;
 mod page;
 mod plot;
 mod table;
@@ -16,6 +17,7 @@ use crate::setup::{self, Install};
 use crate::workspace::Workspace;
 use anyhow::{Context as _, Result, ensure};
 use budget::Budgets;
+use lines::Moved;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,55 +74,85 @@ impl Linking {
     }
 }
 
+/// All figures of a run.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Figures {
+    instructions: Vec<Count>,
+    lines: Vec<Moved>,
+}
+
 /// Runs `cargo xtask bench`.
 pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
     let workspace = Workspace::this()?;
+    let filter = args.filter.as_deref();
     let linking = if args.no_lto {
         Linking::Separate
     } else {
         Linking::Lto
     };
-    let counts = count(&workspace, linking, args.filter.as_deref(), shell)?;
-    print!("{}", table::render(&counts));
+    let mut figures = Figures::default();
+    if !args.lines {
+        figures.instructions = count(&workspace, linking, filter, shell)?;
+        print!("{}", table::render(&figures.instructions));
+    }
+    if !args.no_lto {
+        figures.lines = lines::measure(&workspace, filter, shell)?;
+        print!("{}", lines::render(&figures.lines));
+    }
     if let Some(file) = &args.json {
-        write(file, &serde_json::to_string_pretty(&counts)?)?;
+        write(file, &serde_json::to_string_pretty(&figures)?)?;
     }
     if let Some(file) = &args.html {
-        let title = format!("Instructions of a flush, {}", linking.name());
-        write(file, &plot::render(&title, &counts))?;
+        let title = format!("What a flush takes, {}", linking.name());
+        let page = plot::render(&title, &figures.instructions, &figures.lines);
+        write(file, &page)?;
     }
     if args.page {
-        let separate = count(&workspace, Linking::Separate, None, shell)?;
-        let runs = [(linking, counts.clone()), (Linking::Separate, separate)];
-        let page = page::render(&tools(&workspace, shell)?, &runs);
-        write(&workspace.root.join(PAGE), &page)?;
+        let page = workspace.root.join(PAGE);
+        let text = if args.lines {
+            page::with_lines(&read(&page)?, &figures.lines)
+        } else {
+            let separate = count(&workspace, Linking::Separate, None, shell)?;
+            let counts = figures.instructions.clone();
+            let runs = [(linking, counts), (Linking::Separate, separate)];
+            page::render(&tools(&workspace, shell)?, &runs, &figures.lines)
+        };
+        write(&page, &text)?;
         println!("wrote {PAGE}");
     }
     if args.bless {
-        let budgets = Budgets::new(first_line("rustc", &workspace, shell)?, &counts);
-        write(&workspace.root.join(BUDGETS), &budgets.render()?)?;
-        println!("{} counts are the budgets now: {BUDGETS}", budgets.len());
+        let file = workspace.root.join(BUDGETS);
+        let budgets = if args.lines {
+            Budgets::parse(&read(&file)?)?.with_lines(&figures.lines)
+        } else {
+            let rustc = first_line("rustc", &workspace, shell)?;
+            Budgets::new(rustc, &figures.instructions, &figures.lines)
+        };
+        write(&file, &budgets.render()?)?;
+        println!("{} figures are the budgets now: {BUDGETS}", budgets.len());
     }
     if args.check {
-        println!(
-            "{}",
-            compare(&workspace, args.filter.as_deref(), &counts, shell)?
-        );
+        let counted = !args.lines;
+        println!("{}", compare(&workspace, filter, &figures, counted, shell)?);
     }
     Ok(())
 }
 
 /// Counts every case and compares it with its budget; returns what was compared.
 pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
-    let counts = count(workspace, Linking::Lto, None, shell)?;
-    compare(workspace, None, &counts, shell)
+    let figures = Figures {
+        instructions: count(workspace, Linking::Lto, None, shell)?,
+        lines: lines::measure(workspace, None, shell)?,
+    };
+    compare(workspace, None, &figures, true, shell)
 }
 
-/// Compares the counts with their budgets; returns what was compared.
+/// Compares the figures with their budgets, those of instructions only if they were `counted`; returns what was compared.
 fn compare(
     workspace: &Workspace,
     filter: Option<&str>,
-    counts: &[Count],
+    figures: &Figures,
+    counted: bool,
     shell: Shell,
 ) -> Result<String> {
     let text = fs::read_to_string(workspace.root.join(BUDGETS)).with_context(|| {
@@ -128,17 +160,23 @@ fn compare(
     })?;
     let budgets = Budgets::parse(&text)?;
     let rustc = first_line("rustc", workspace, shell)?;
-    if rustc != budgets.rustc {
-        // Another compiler is no fault of the driver's. The counts are shown all the same.
-        return Ok(format!(
-            "not compared: the budgets are of {}, and this is {rustc}",
-            budgets.rustc
-        ));
-    }
-    let broken = budget::compare(&budgets, counts, filter);
-    if broken.is_empty() {
+    let lines = budget::figures_compared(&figures.lines);
+    let mut told = format!("{lines} figures of lines within their budgets");
+    let mut broken = budget::compare_lines(&budgets, &figures.lines, filter);
+    if counted && rustc == budgets.rustc {
+        let counts = &figures.instructions;
+        broken.extend(budget::compare(&budgets, counts, filter));
         let compared = counts.iter().filter(|count| budget::has_budget(count));
-        return Ok(format!("{} counts within their budgets", compared.count()));
+        told = format!("{} counts and {told}", compared.count());
+    } else if counted {
+        // Another compiler is no fault of the driver's. The counts are shown all the same.
+        told = format!(
+            "{told}; instructions not compared: their budgets are of {}, and this is {rustc}",
+            budgets.rustc
+        );
+    }
+    if broken.is_empty() {
+        return Ok(told);
     }
     Err(Fault::new(Reason::Failed, broken.join("\n")).into())
 }
@@ -211,6 +249,10 @@ fn build(workspace: &Workspace, linking: Linking, shell: Shell) -> Result<PathBu
         program.display()
     );
     Ok(program)
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -132,15 +132,16 @@ Examples:
   cargo xtask questions --markdown docs/questions.md"
     )]
     Questions(PassedOn),
-    /// Count the instructions of a flush with callgrind, beside the usual algorithms in C
+    /// Count the instructions of a flush with callgrind, and the cache lines that it moves, beside the usual algorithms
     ///
-    /// Each figure is the call alone: what takes the signal and answers it is not counted. A count depends on the
-    /// compiler and not on the load of this machine.
+    /// Instructions are of the call alone: what takes the signal and answers it is not counted. A count depends on the
+    /// compiler and not on the load of this machine. Lines are those of all CPUs, counted in the simulator.
     #[command(after_help = "\
 Examples:
   cargo xtask bench
   cargo xtask bench --filter flush
   cargo xtask bench --no-lto
+  cargo xtask bench --lines
   cargo xtask bench --check
   cargo xtask bench --page --html plots.html
   cargo xtask bench --bless")]
@@ -509,22 +510,25 @@ pub(crate) struct BenchArgs {
     /// Count only cases whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// Compile each crate by itself, as the kernels here, instead of all as one unit
-    #[arg(long, conflicts_with_all = ["check", "bless"])]
+    /// Compile each crate by itself, as the kernels here, instead of all as one unit; shows no lines
+    #[arg(long, conflicts_with_all = ["check", "bless", "lines"])]
     pub(crate) no_lto: bool,
-    /// Fail if a count exceeds its budget by more than 2 % and by more than 2 instructions
+    /// Show only the cache lines that move; --page and --bless leave the instructions as they are
+    #[arg(long)]
+    pub(crate) lines: bool,
+    /// Fail if a figure exceeds its budget by more than 2 %, and by more than 2 instructions or 0.02 lines
     #[arg(long)]
     pub(crate) check: bool,
-    /// Make the counts the budgets
+    /// Make the figures the budgets
     #[arg(long, conflicts_with_all = ["check", "filter"])]
     pub(crate) bless: bool,
     /// Write docs/performance.md, which also has the counts without LTO
     #[arg(long, conflicts_with_all = ["filter", "no_lto"])]
     pub(crate) page: bool,
-    /// Write the counts as JSON
+    /// Write the figures as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write a page with plots of the counts over the targets
+    /// Write a page with plots of the figures over the targets
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

@@ -292,7 +292,7 @@ impl Context {
             Stage::Defects => "broken units and drivers",
             Stage::Qemu => "QEMU",
             Stage::Image => "the boot image",
-            Stage::Bench => "instructions of a flush",
+            Stage::Bench => "instructions and lines of a flush",
         };
         // These show their own steps.
         let step = (!matches!(

@@ -1,40 +1,53 @@
 //! What each case may cost.
 
 use super::Count;
+use super::lines::Moved;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// By how much a count may grow: what a change elsewhere in the program can do, by what the compiler inlines.
-const PERCENT: u64 = 2;
+const PERCENT: u32 = 2;
 const INSTRUCTIONS: u64 = 2;
+
+/// By how many transfers a figure of lines may grow besides: the last digit that is kept.
+const TRANSFERS: f64 = 0.02;
 
 /// What starts the names of cases that are no code of this workspace's libraries: they have no budget.
 const OTHERS: [&str; 2] = ["C ", "floor "];
 
-/// Instructions by case.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Instructions by case, and lines by case and by kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Budgets {
     /// The compiler, as it prints its version: another one makes other code.
     pub(super) rustc: String,
     counts: BTreeMap<String, u64>,
+    #[serde(default)]
+    lines: BTreeMap<String, f64>,
 }
 
 impl Budgets {
     /// Returns the counts as budgets.
-    pub(super) fn new(rustc: String, counts: &[Count]) -> Self {
+    pub(super) fn new(rustc: String, counts: &[Count], moved: &[Moved]) -> Self {
         let counts = counts.iter().filter(|count| has_budget(count));
         Self {
             rustc,
             counts: counts
                 .map(|count| (count.case.clone(), count.instructions))
                 .collect(),
+            lines: figures(moved).collect(),
         }
     }
 
-    /// Returns how many cases there are.
+    /// Returns the same with other budgets of lines.
+    pub(super) fn with_lines(self, moved: &[Moved]) -> Self {
+        let lines = figures(moved).collect();
+        Self { lines, ..self }
+    }
+
+    /// Returns how many figures there are.
     pub(super) fn len(&self) -> usize {
-        self.counts.len()
+        self.counts.len() + self.lines.len()
     }
 
     /// Reads budgets.
@@ -47,6 +60,59 @@ impl Budgets {
     pub(super) fn render(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
+}
+
+/// What separates the name of a case from that of a kind.
+const KIND: &str = ": ";
+
+/// Returns the figures of the cases that are the libraries' own: of all kinds together, and of each.
+fn figures(moved: &[Moved]) -> impl Iterator<Item = (String, f64)> {
+    let own = moved.iter().filter(|case| case.design.starts_with("flush"));
+    own.flat_map(|case| {
+        let kinds = case.kinds.iter();
+        let of_kinds = kinds.map(|(kind, figure)| (format!("{}{KIND}{kind}", case.case), *figure));
+        std::iter::once((case.case.clone(), case.transfers)).chain(of_kinds)
+    })
+}
+
+/// Returns what is wrong with the lines, one entry for each figure.
+pub(super) fn compare_lines(
+    budgets: &Budgets,
+    moved: &[Moved],
+    filter: Option<&str>,
+) -> Vec<String> {
+    let mut broken = Vec::new();
+    for (figure, transfers) in figures(moved) {
+        let of_kind = figure.contains(KIND);
+        let budget = budgets.lines.get(&figure).copied();
+        // A kind that did not move has no budget.
+        let Some(budget) = budget.or(of_kind.then_some(0.0)) else {
+            broken.push(format!(
+                "{figure}: no budget (got {transfers}, expected an entry); `cargo xtask bench --bless` adds it"
+            ));
+            continue;
+        };
+        let most = budget * (1.0 + f64::from(PERCENT) / 100.0);
+        if transfers > most && transfers > budget + TRANSFERS {
+            broken.push(format!(
+                "{figure}: more lines move (got {transfers}, expected {budget}); \
+                 make it cheaper, or accept it with `cargo xtask bench --bless`"
+            ));
+        }
+    }
+    let is_measured = |name: &str| moved.iter().any(|case| case.case == name);
+    let is_wanted = |name: &str| filter.is_none_or(|text| name.contains(text));
+    let cases = budgets.lines.keys().filter(|figure| !figure.contains(KIND));
+    let lost = cases.filter(|name| is_wanted(name) && !is_measured(name));
+    broken.extend(lost.map(|name| {
+        format!("{name}: not measured (got nothing, expected transfers); `cargo xtask bench --bless` removes it")
+    }));
+    broken
+}
+
+/// Returns how many figures of lines are compared.
+pub(super) fn figures_compared(moved: &[Moved]) -> usize {
+    figures(moved).count()
 }
 
 /// Returns whether a case is the libraries' own.
@@ -66,7 +132,7 @@ pub(super) fn compare(budgets: &Budgets, counts: &[Count], filter: Option<&str>)
         };
         // Both have to be exceeded: 2 % of a short case is less than one instruction.
         let grown = instructions.saturating_sub(*budget);
-        if grown > INSTRUCTIONS && grown * 100 > budget * PERCENT {
+        if grown > INSTRUCTIONS && grown * 100 > budget * u64::from(PERCENT) {
             broken.push(format!(
                 "{case}: more instructions (got {instructions}, expected {budget}); \
                  make it cheaper, or accept it with `cargo xtask bench --bless`"
@@ -87,6 +153,7 @@ pub(super) fn compare(budgets: &Budgets, counts: &[Count], filter: Option<&str>)
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::tests::moved;
     use super::*;
 
     fn counts(instructions: u64) -> Vec<Count> {
@@ -97,7 +164,7 @@ mod tests {
     }
 
     fn broken(budget: u64, instructions: u64) -> Vec<String> {
-        let budgets = Budgets::new("rustc 1.2.3".to_owned(), &counts(budget));
+        let budgets = Budgets::new("rustc 1.2.3".to_owned(), &counts(budget), &[]);
         let budgets = Budgets::parse(&budgets.render().unwrap()).unwrap();
         compare(&budgets, &counts(instructions), None)
     }
@@ -137,12 +204,46 @@ mod tests {
     }
 
     #[test]
+    fn lines_have_a_budget_for_each_kind() {
+        let cases = [moved("flush", 1, 63), moved("floor", 1, 63)];
+        let budgets = Budgets::default().with_lines(&cases);
+        assert_eq!(budgets.len(), 3, "all, payload, vector: {budgets:?}");
+        let budgets = Budgets::parse(&budgets.render().unwrap()).unwrap();
+        assert_eq!(compare_lines(&budgets, &cases, None), [""; 0]);
+        assert_eq!(compare_lines(&budgets, &[], Some("4 by")), [""; 0]);
+        let start = |moved: &[Moved], start: &str| {
+            let lines = compare_lines(&budgets, moved, None);
+            assert!(
+                lines.iter().any(|line| line.starts_with(start)),
+                "{lines:?}"
+            );
+        };
+        start(&[], "lines, flush, 1 by 63: not measured");
+        start(&[moved("flush", 4, 63)], "lines, flush, 4 by 63: no budget");
+        let mut more = moved("flush", 1, 63);
+        more.kinds = vec![("vector".to_owned(), 258.0), ("identity".to_owned(), 0.5)];
+        more.transfers = 320.0;
+        let lines = compare_lines(&budgets, &[more], None);
+        assert_eq!(
+            lines.len(),
+            2,
+            "316 and 320 differ by less than 2 %: {lines:?}"
+        );
+        assert!(lines[0].starts_with(
+            "lines, flush, 1 by 63: vector: more lines move (got 258, expected 252); "
+        ));
+        assert!(lines[1].starts_with(
+            "lines, flush, 1 by 63: identity: more lines move (got 0.5, expected 0); "
+        ));
+    }
+
+    #[test]
     fn what_is_compared_with_has_no_budget() {
         let floor = [Count {
             case: "floor 1/64".to_owned(),
             instructions: 82,
         }];
-        assert_eq!(Budgets::new(String::new(), &floor).len(), 0);
+        assert_eq!(Budgets::new(String::new(), &floor, &[]).len(), 0);
         assert!(compare(&Budgets::default(), &floor, None).is_empty());
     }
 }

@@ -1,5 +1,6 @@
 //! Counts as a page of the documentation.
 
+use super::lines::{self, Moved};
 use super::table::{Row, Sheet, sheets};
 use super::{Count, Linking};
 use std::fmt::Write as _;
@@ -14,8 +15,9 @@ pub(super) struct Tools {
 const INTRODUCTION: &str = "\
 # Performance
 
-`cargo xtask bench --page` wrote this file. The figures are instructions of the CPU that flushes, counted by callgrind.
-They depend on the compiler, and not on the load or the speed of the machine.
+`cargo xtask bench --page` wrote this file. The figures are instructions of the CPU that flushes, counted by callgrind, and,
+at the end, the [cache lines that a flush moves](#lines-moved). Instructions depend on the compiler, and not on the load or
+the speed of the machine.
 
 A count is not a time. It does not contain cache misses, the cost of a fence, or what the targets do; on a real machine
 these decide how long a flush takes. The count shows what the driver adds to them.
@@ -38,7 +40,7 @@ these decide how long a flush takes. The count shows what the driver adds to the
 ";
 
 /// Returns the page.
-pub(super) fn render(tools: &Tools, runs: &[(Linking, Vec<Count>)]) -> String {
+pub(super) fn render(tools: &Tools, runs: &[(Linking, Vec<Count>)], moved: &[Moved]) -> String {
     let mut page = INTRODUCTION.to_owned();
     let versions = tools.versions.join(", ");
     let _infallible = write!(page, "\nCounted with {versions}.\n");
@@ -56,7 +58,13 @@ pub(super) fn render(tools: &Tools, runs: &[(Linking, Vec<Count>)]) -> String {
             let _infallible = writeln!(page, "| {} | {} |", count.case, count.instructions);
         }
     }
-    page
+    with_lines(&page, moved)
+}
+
+/// Returns a page with another last section: that of the lines.
+pub(super) fn with_lines(page: &str, moved: &[Moved]) -> String {
+    let counts = page.split(lines::HEADING).next().unwrap_or_default();
+    format!("{}\n\n{}", counts.trim_end(), lines::section(moved))
 }
 
 fn markdown(sheet: &Sheet) -> String {
@@ -76,7 +84,7 @@ fn markdown(sheet: &Sheet) -> String {
 fn line(row: &Row) -> String {
     let mut text = format!("| {}", row.what);
     for count in &row.counts {
-        let count = count.map_or_else(String::new, |count| count.to_string());
+        let count = count.map_or_else(String::new, |count| format!("{count:.0}"));
         let _infallible = write!(text, " | {count}");
     }
     let (fixed, slope) = row.line_as_text();
@@ -86,6 +94,7 @@ fn line(row: &Row) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::tests::moved;
     use super::*;
 
     #[test]
@@ -98,14 +107,28 @@ mod tests {
         let tools = Tools {
             versions: vec!["rustc 1.2.3".to_owned()],
         };
-        let page = render(&tools, &[(Linking::Lto, counts.to_vec())]);
+        let page = render(
+            &tools,
+            &[(Linking::Lto, counts.to_vec())],
+            &[moved("flush", 4, 8)],
+        );
         for part in [
             "Counted with rustc 1.2.3.",
             "| targets | 1 | 63 | fixed | per target |\n|---|---:|---:|---:|---:|\n",
             "| flush | 110 | 730 | 100 | 10.0 |",
-            "| encode | 24 |",
+            "| encode | 24 |\n\n## Lines moved\n",
+            "### 4 initiators",
         ] {
             assert!(page.contains(part), "{part}: {page}");
         }
+        let again = with_lines(&page, &[moved("flush", 64, 8)]);
+        assert!(
+            again.contains("| encode | 24 |\n\n## Lines moved\n"),
+            "{again}"
+        );
+        assert!(
+            again.contains("### 64 initiators") && !again.contains("### 4 "),
+            "{again}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Counts over targets as a page of plots. The page is one file and loads nothing.
 
 use super::Count;
+use super::lines::{self, Moved};
 use super::table::{Sheet, sheets};
 use std::fmt::Write as _;
 
@@ -14,6 +15,15 @@ const CURVES: [(&str, &str); 6] = [
     ("C IPI calls, bits", "#dc3220"),
 ];
 
+/// The same for lines.
+const CURVES_OF_LINES: [(&str, &str); 5] = [
+    ("flush", "#005ab5"),
+    ("floor", "#505050"),
+    ("bitmap of slots", "#00825a"),
+    ("lock per slot", "#aa5a00"),
+    ("IPI calls", "#dc3220"),
+];
+
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 400.0;
 /// Room for the labels, left and below.
@@ -25,29 +35,58 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;marg
     span{display:inline-block;margin-right:1.5em}i{display:inline-block;width:1em;height:.7em;margin-right:.4em}";
 
 /// Returns the page.
-pub(super) fn render(title: &str, counts: &[Count]) -> String {
+pub(super) fn render(title: &str, counts: &[Count], moved: &[Moved]) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\n\
-         <h1>{title}</h1>\n<p>Instructions of the initiator for one page, over the number of targets. Both axes are \
-         logarithmic. Lower is better.</p>\n<p>"
+         <h1>{title}</h1>\n"
     );
-    for (name, colour) in CURVES {
+    let (instructions, _) = sheets(counts);
+    let room = |sheet: &Sheet| format!("Room for {} CPUs", sheet.room);
+    let instructions_of = "Instructions of the initiator for one page";
+    part(&mut page, instructions_of, &CURVES, &instructions, room);
+    let initiators = |sheet: &Sheet| format!("Initiators: {}", sheet.room);
+    let lines_of = "Cache lines that move for one page, for each flush";
+    part(
+        &mut page,
+        lines_of,
+        &CURVES_OF_LINES,
+        &lines::sheets(moved),
+        initiators,
+    );
+    page.push_str("</html>\n");
+    page
+}
+
+/// Adds a plot for each sheet, and what the colours mean; nothing if there is no sheet.
+fn part(
+    page: &mut String,
+    what: &str,
+    curves: &[(&str, &str)],
+    sheets: &[Sheet],
+    heading: impl Fn(&Sheet) -> String,
+) {
+    if sheets.is_empty() {
+        return;
+    }
+    let _infallible = write!(
+        page,
+        "<p>{what}, over the number of targets. Both axes are logarithmic. Lower is better.</p>\n<p>"
+    );
+    for (name, colour) in curves {
         let _infallible = write!(
             page,
             "<span><i style=\"background:{colour}\"></i>{name}</span>"
         );
     }
     page.push_str("</p>\n");
-    for sheet in sheets(counts).0 {
+    for sheet in sheets {
         let _infallible = write!(
             page,
-            "<h2>Room for {} CPUs</h2>\n{}\n",
-            sheet.room,
-            svg(&sheet)
+            "<h2>{}</h2>\n{}\n",
+            heading(sheet),
+            svg(sheet, curves)
         );
     }
-    page.push_str("</html>\n");
-    page
 }
 
 /// A logarithmic axis.
@@ -74,17 +113,16 @@ impl Axis {
     }
 }
 
-fn svg(sheet: &Sheet) -> String {
+fn svg(sheet: &Sheet, curves: &[(&str, &str)]) -> String {
     let points = |name: &str| -> Vec<(f64, f64)> {
         let row = sheet.rows.iter().find(|row| row.what == name);
         let counts = row.into_iter().flat_map(|row| &row.counts);
-        let exact = |count: u64| u32::try_from(count).ok().map(f64::from);
         let pairs = sheet.targets.iter().zip(counts);
-        let known =
-            pairs.filter_map(|(targets, count)| Some((f64::from(*targets), exact((*count)?)?)));
+        let known = pairs.filter_map(|(targets, count)| Some((f64::from(*targets), (*count)?)));
         known.filter(|(_, count)| *count > 0.0).collect()
     };
-    let curves = CURVES.map(|(name, colour)| (colour, points(name)));
+    let curves = curves.iter().map(|(name, colour)| (colour, points(name)));
+    let curves: Vec<_> = curves.collect();
     let all: Vec<_> = curves.iter().flat_map(|(_, points)| points).collect();
     let values = all.iter().map(|(_, count)| *count).collect::<Vec<_>>();
     let targets = all.iter().map(|(targets, _)| *targets).collect::<Vec<_>>();
@@ -132,6 +170,7 @@ fn svg(sheet: &Sheet) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::tests::moved;
     use super::*;
 
     #[test]
@@ -145,7 +184,7 @@ mod tests {
             case: case.to_owned(),
             instructions,
         });
-        let page = render("Title", &counts);
+        let page = render("Title", &counts, &[]);
         assert!(page.contains("points=\"70.0,360.0 620.0,20.0\""), "{page}");
         assert!(
             page.contains(">1000</text>") && page.contains(">63</text>"),
@@ -155,13 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_drawn_below() {
+        let moved = [moved("flush", 4, 8), moved("flush", 4, 63)];
+        let page = render("Title", &[], &moved);
+        assert!(page.contains("<h2>Initiators: 4</h2>"), "{page}");
+        assert!(!page.contains("Room for"), "{page}");
+        assert!(page.contains("points=\"70.0,360.0 620.0,20.0\""), "{page}");
+    }
+
+    #[test]
     fn a_page_without_counts_is_no_nonsense() {
         let one = [Count {
             case: "poll 1/64".to_owned(),
             instructions: 9,
         }];
         for counts in [&[][..], &one] {
-            let page = render("Title", counts);
+            let page = render("Title", counts, &[]);
             assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
         }
     }

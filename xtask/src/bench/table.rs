@@ -27,9 +27,9 @@ impl<'c> Sized<'c> {
     }
 }
 
-/// The counts with room for the same number of CPUs.
+/// The counts with room for the same number of CPUs, or the lines of the same number of initiators.
 pub(super) struct Sheet {
-    /// For how many CPUs there is room.
+    /// For how many CPUs there is room, or how many initiators there are.
     pub(super) room: u32,
     /// The numbers of targets.
     pub(super) targets: Vec<u32>,
@@ -42,7 +42,7 @@ pub(super) struct Row {
     /// What is done.
     pub(super) what: String,
     /// The count for each number of targets, where there is one.
-    pub(super) counts: Vec<Option<u64>>,
+    pub(super) counts: Vec<Option<f64>>,
     /// What no target adds, and what each adds: by the counts for the fewest and for the most targets.
     pub(super) line: Option<(f64, f64)>,
 }
@@ -73,7 +73,7 @@ pub(super) fn sheets(counts: &[Count]) -> (Vec<Sheet>, Vec<&Count>) {
         let row = |what: &str| {
             let count = |targets: &u32| {
                 let found = of_room().find(|count| count.what == what && count.targets == *targets);
-                found.map(|count| count.instructions)
+                found.and_then(|count| exact(count.instructions))
             };
             Row {
                 what: what.to_owned(),
@@ -94,11 +94,14 @@ pub(super) fn sheets(counts: &[Count]) -> (Vec<Sheet>, Vec<&Count>) {
     (rooms.into_iter().map(sheet).collect(), others.collect())
 }
 
+fn exact(count: u64) -> Option<f64> {
+    u32::try_from(count).ok().map(f64::from)
+}
+
 /// Returns the straight line through the first and the last point: where it begins, and its slope.
-fn line(points: impl Iterator<Item = (u32, u64)>) -> Option<(f64, f64)> {
-    let exact = |count: u64| u32::try_from(count).ok().map(f64::from);
+fn line(points: impl Iterator<Item = (u32, f64)>) -> Option<(f64, f64)> {
     let points: Vec<_> = points
-        .filter_map(|(targets, count)| Some((f64::from(targets), exact(count)?)))
+        .map(|(targets, count)| (f64::from(targets), count))
         .collect();
     let ((x0, y0), (x1, y1)) = (points.first()?, points.last()?);
     if x1 <= x0 {
@@ -128,7 +131,7 @@ pub(super) fn render(counts: &[Count]) -> String {
             let mut cells = vec![row.what];
             let counts = row.counts.into_iter();
             cells.extend(
-                counts.map(|count| count.map_or_else(String::new, |count| count.to_string())),
+                counts.map(|count| count.map_or_else(String::new, |count| format!("{count:.0}"))),
             );
             cells.extend([fixed, slope]);
             table.add_row(cells);
@@ -175,7 +178,7 @@ mod tests {
         assert_eq!(sheets.len(), 1);
         assert_eq!(sheets[0].targets, [1, 8, 63]);
         assert_eq!(sheets[0].rows[0].line, Some((100.0, 10.0)));
-        assert_eq!(sheets[0].rows[1].counts, [Some(9), None, None]);
+        assert_eq!(sheets[0].rows[1].counts, [Some(9.0), None, None]);
         assert_eq!(sheets[0].rows[1].line, None);
         assert_eq!(others, [&counts[4]]);
         let text = render(&counts);
