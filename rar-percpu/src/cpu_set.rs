@@ -212,6 +212,15 @@ impl<const WORDS: usize> CpuSet<WORDS> {
         }
     }
 
+    /// Keeps the members in words behind this one, and of this one these.
+    pub(crate) fn keep_from(&mut self, index: usize, of_word: u64) {
+        self.keep(|at| match at.cmp(&index) {
+            core::cmp::Ordering::Less => 0,
+            core::cmp::Ordering::Equal => of_word,
+            core::cmp::Ordering::Greater => u64::MAX,
+        });
+    }
+
     /// Keeps of each word what is in the mask for its index.
     #[inline]
     fn keep(&mut self, mask: impl Fn(usize) -> u64) {

@@ -39,13 +39,38 @@ impl<const WORDS: usize> CpuTable<WORDS> {
 
     /// Returns whether the memory of every CPU in the set passes; asks nobody after the first that does not. A CPU without
     /// memory passes.
-    // Always: it has a part of the flush on either side.
     #[inline(always)]
     pub(crate) fn all(
         &self,
         cpus: &CpuSet<WORDS>,
-        mut pass: impl FnMut(&'static PerCpu) -> bool,
+        pass: impl FnMut(&'static PerCpu) -> bool,
     ) -> bool {
+        self.first_in_words(cpus, pass).is_none()
+    }
+
+    /// Removes from the set who passes, up to the first who does not; returns whether nobody is left.
+    #[inline]
+    pub(crate) fn drain(
+        &self,
+        cpus: &mut CpuSet<WORDS>,
+        pass: impl FnMut(&'static PerCpu) -> bool,
+    ) -> bool {
+        let first = self.first_in_words(cpus, pass);
+        match first {
+            Some((index, left)) => cpus.keep_from(index, left),
+            None => cpus.clear(),
+        }
+        first.is_none()
+    }
+
+    /// Asks the members until one does not pass; returns the word that has it, with what is left of that from it on.
+    // Always: it has a part of the flush on either side.
+    #[inline(always)]
+    fn first_in_words(
+        &self,
+        cpus: &CpuSet<WORDS>,
+        mut pass: impl FnMut(&'static PerCpu) -> bool,
+    ) -> Option<(usize, u64)> {
         for (index, mut left) in cpus.members_by_word() {
             let row = self
                 .cpus
@@ -57,23 +82,23 @@ impl<const WORDS: usize> CpuTable<WORDS> {
                 // Of eight in a row only the first is searched for.
                 match places.first_chunk::<8>() {
                     Some(octet) if left >> first & OCTET == OCTET => {
-                        for place in octet {
+                        for (passed, place) in octet.iter().enumerate() {
                             if !memory_at(place).is_none_or(&mut pass) {
-                                return false;
+                                return Some((index, left & u64::MAX << (first + passed)));
                             }
                         }
                         left &= !(OCTET << first);
                     }
                     _ => {
                         if !places.first().and_then(memory_at).is_none_or(&mut pass) {
-                            return false;
+                            return Some((index, left));
                         }
                         left &= left - 1;
                     }
                 }
             }
         }
-        true
+        None
     }
 
     /// Sets a CPU's memory, unless it has some.

@@ -231,18 +231,13 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     /// Reads the bytes of the CPUs that had not answered, up to the first that has still not; returns whether every CPU has
     /// answered with SUCCESS.
     ///
-    /// For a spin: it reads as few lines as it can. Who else has not answered is for [`look`](Self::look).
+    /// For a spin. Others arm the same vectors meanwhile, and each vector that is read then costs a transfer of its line: so
+    /// this reads none again that has answered, and none that need not be read yet.
     #[inline]
-    pub fn glance(&mut self) -> bool {
+    pub fn look_on(&mut self) -> bool {
         let claims = self.claims.as_slice();
-        let is_answered = self
-            .domain
-            .cpus()
-            .all(&self.open, |state| has_succeeded(state, claims));
-        if is_answered {
-            self.open.clear();
-        }
-        is_answered
+        let cpus = self.domain.cpus();
+        cpus.drain(&mut self.open, |state| has_succeeded(state, claims))
     }
 
     /// Reads the bytes of all CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.

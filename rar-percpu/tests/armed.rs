@@ -52,23 +52,6 @@ fn a_refusal_is_no_end() {
 }
 
 #[test]
-fn a_glance_ends_at_the_first_open_byte_and_a_look_learns_them_all() {
-    let (domain, tlb) = machine(64);
-    let targets = set(&[0, 1]);
-    let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
-    let mut posted = armed.into_posted();
-    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
-    assert!(!posted.glance());
-    assert_eq!(posted.open(), &targets, "a glance learns nothing of others");
-    assert!(!posted.look());
-    assert_eq!(posted.open(), &set(&[0]));
-    assert_eq!(domain.serve(&pinned(0), &tlb).succeeded, 1);
-    assert!(posted.glance() && posted.open().is_empty());
-    assert!(posted.settle().is_empty());
-    assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
-}
-
-#[test]
 fn all_slots_or_none() {
     let (domain, tlb) = machine(1);
     let targets = set(&[1]);
@@ -94,4 +77,35 @@ fn a_slot_that_was_let_go_before_the_end_is_taken_over_after_it() {
     );
     assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
     assert!(domain.claim(&pinned(0), 1).is_some());
+}
+
+#[test]
+fn a_look_in_order_ends_with_the_last_answer_whoever_is_first() {
+    for first in [0, 1] {
+        let (domain, tlb) = machine(1);
+        let targets = set(&[0, 1]);
+        let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
+        let mut posted = armed.into_posted();
+        assert!(!posted.look_on());
+        assert_eq!(posted.open(), &targets);
+        assert_eq!(domain.serve(&pinned(first), &tlb).succeeded, 1);
+        assert!(!posted.look_on());
+        assert!(posted.open().contains(CpuId::new(1 - first)));
+        assert_eq!(domain.serve(&pinned(1 - first), &tlb).succeeded, 1);
+        assert!(posted.look_on());
+        assert!(posted.settle().is_empty());
+        assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
+    }
+}
+
+#[test]
+fn a_refusal_is_no_answer_to_a_look_in_order() {
+    let (domain, tlb) = machine(64);
+    let targets = set(&[1, 2]);
+    let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
+    let mut posted = armed.into_posted();
+    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
+    assert_eq!(domain.serve(&pinned(2), &tlb).failed, 1);
+    assert!(!posted.look_on());
+    assert_eq!(posted.open(), &set(&[2]));
 }

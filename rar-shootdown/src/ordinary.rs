@@ -5,7 +5,7 @@ use rar_percpu::{Armed, CpuSet, JoinEpoch, LocalTlb, PinnedCpu};
 
 use crate::error::FlushError;
 use crate::machine::{Machine, Message, NotSent};
-use crate::pending::{CLEAN_LOOKS, Pending};
+use crate::pending::Pending;
 use crate::shootdown::Shootdown;
 
 /// Who is to be flushed, as it was read behind the fence.
@@ -40,12 +40,9 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         match self.launch(cpu, requests, operations, aim) {
             Launched::Entries(armed, Ok(())) => match armed.end() {
                 Ok(()) => Ok(()),
-                Err(armed) => self.await_answers(cpu, armed, aim.since),
+                Err(armed) => self.await_answers(cpu, armed, aim.since, Ok(())),
             },
-            Launched::Entries(armed, unsent) => {
-                let posted = armed.into_posted();
-                Pending::of_entries(self, aim.since, posted, unsent, ()).await_end(cpu)
-            }
+            Launched::Entries(armed, unsent) => self.await_answers(cpu, armed, aim.since, unsent),
             Launched::Alone => Ok(()),
             Launched::NotOrdinary => self.flush_in_general(cpu, requests, aim),
         }
@@ -120,17 +117,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     fn await_answers<const N: usize>(
         &self,
         cpu: &PinnedCpu<'_>,
-        mut armed: Armed<'_, '_, N, WORDS>,
+        armed: Armed<'_, '_, N, WORDS>,
         since: JoinEpoch,
+        sent: Result<(), NotSent>,
     ) -> Result<(), FlushError> {
-        for _ in 0..CLEAN_LOOKS {
-            self.machine().relax();
-            match armed.end() {
-                Ok(()) => return Ok(()),
-                Err(open) => armed = open,
-            }
-        }
-        Pending::of_entries(self, since, armed.into_posted(), Ok(()), ()).await_late_answers(cpu)
+        Pending::of_entries(self, since, armed.into_posted(), sent, ()).await_end(cpu)
     }
 
     #[inline]

@@ -35,7 +35,7 @@ pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
 
 /// How often the targets are looked at before this CPU reads the clock and serves others: a microsecond or two, in which most
 /// units answer.
-pub(crate) const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
+const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
 
 /// How far a flush has escalated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,16 +187,11 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Waits, and keeps what the flush owns.
     pub(crate) fn await_end(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         for _ in 0..CLEAN_LOOKS {
-            if self.glance() {
+            if self.look_on() {
                 return Ok(());
             }
             self.shootdown.machine().relax();
         }
-        self.await_late_answers(cpu)
-    }
-
-    /// Waits, and serves others between the looks.
-    pub(crate) fn await_late_answers(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         loop {
             match self.poll(cpu) {
                 Poll::Ready(result) => return result,
@@ -236,19 +231,18 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Looks at the entries, then at what the others have flushed; returns whether every target has flushed.
     #[inline]
     fn look(&mut self) -> bool {
-        self.glance() || self.look_closely()
+        self.look_on() || self.look_closely()
     }
 
-    /// Looks no further than to the first target that has not answered.
+    /// Looks at the entries of an ordinary flush, whose every target has one, no further than it must.
     #[inline]
-    fn glance(&mut self) -> bool {
-        // The ordinary flush: every target has an entry, and none has ended otherwise.
+    fn look_on(&mut self) -> bool {
         let entries = self.entries.as_mut();
-        let ordinary = entries.filter(|entries| entries.open() == &self.unflushed);
-        let is_done = ordinary.is_some_and(Posted::glance);
-        if is_done {
-            self.unflushed.clear();
-        }
+        let Some(entries) = entries.filter(|entries| entries.open() == &self.unflushed) else {
+            return false;
+        };
+        let is_done = entries.look_on();
+        self.unflushed = *entries.open();
         is_done
     }
 
