@@ -265,10 +265,10 @@ impl<const WORDS: usize> Domain<WORDS> {
     // Which CPUs are flushed how.
 
     /// Keeps those of the targets that are to be flushed by an entry, and returns those that are to be flushed by
-    /// generation. The others are skipped: they find the mark on their way back.
+    /// generation. The others are skipped: they find what they missed on their way back.
     pub fn sort_targets(&self, targets: &mut CpuSet<WORDS>, skippable: Skippable) -> CpuSet<WORDS> {
         let mut by_generation = CpuSet::new();
-        if skippable != Skippable::Lazy && self.takes_entries_only() {
+        if !matches!(skippable, Skippable::Lazy(_)) && self.takes_entries_only() {
             return by_generation;
         }
         targets.retain(|cpu| {

@@ -11,6 +11,9 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// Puts this CPU into lazy TLB mode: flushes of user memory skip it, and [`leave_lazy`](Self::leave_lazy) makes up for
     /// that. For an idle loop or a kernel thread.
     ///
+    /// What it missed is dropped then, and little else: the one address space that the flushes named, or all of them if they
+    /// named several. Global translations stay.
+    ///
     /// What counts as user memory is the kernel's to say; by default nothing does. Flushes of other memory and of freed
     /// page tables are still sent to this CPU, so it must still answer interrupts and signals.
     ///
@@ -64,8 +67,11 @@ impl<const WORDS: usize> Domain<WORDS> {
         Ok(())
     }
 
-    /// Ends lazy TLB mode or a guest: flushes if this CPU was skipped meanwhile, and says what it was. Call it before the CPU
-    /// uses a translation that it did without. Harmless on a CPU that is in neither.
+    /// Ends lazy TLB mode or a guest: flushes what this CPU missed meanwhile, and says what it was. Call it before the CPU
+    /// uses a translation that it did without. Harmless on a CPU that is in neither, and in a handler that interrupts this
+    /// very call.
+    ///
+    /// After a guest it flushes everything: the flushes that skip a guest are of any kind.
     pub fn leave_lazy(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> LeftLazy {
         self.cpu(cpu.id()).map_or(
             LeftLazy {

@@ -20,6 +20,7 @@ mod lazy;
 mod life_cycle_error;
 mod local_tlb;
 mod memory;
+mod missed;
 #[cfg(target_arch = "x86_64")]
 mod native_tlb;
 #[cfg(all(rar_observed, not(rar_loom)))]
@@ -48,6 +49,7 @@ pub use generation::{FlushGeneration, LeftLazy, Service, Skippable, Ticket};
 pub use life_cycle_error::{LifeCycleError, SharedMemory, StepError};
 pub use local_tlb::{LocalTlb, Unsupported};
 pub use memory::{ActionVector, PayloadTable};
+pub use missed::Missed;
 #[cfg(target_arch = "x86_64")]
 pub use native_tlb::NativeTlb;
 pub use online_cpu::OnlineCpu;

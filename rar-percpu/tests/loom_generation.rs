@@ -13,9 +13,10 @@ use core::sync::atomic::AtomicBool;
 
 use loom::sync::atomic::Ordering;
 use loom::thread;
-use models::{World, explore};
+use models::{FIRST_SPACE, World, explore};
+use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
-use rar_percpu::{CpuId, CpuSet, Skippable};
+use rar_percpu::{CpuId, CpuSet, Missed, Skippable};
 
 /// Two initiators draw tickets and raise the target's number, in either order. Whoever finds its ticket completed finds what
 /// it stored before flushed; nobody's request is lost.
@@ -95,7 +96,8 @@ fn request_versus_leaving_lazy_mode() {
             "a request was lost"
         );
         let mut kept = targets;
-        let _by_generation = world.domain.sort_targets(&mut kept, Skippable::Lazy);
+        let skippable = Skippable::Lazy(Missed::AnySpace);
+        let _by_generation = world.domain.sort_targets(&mut kept, skippable);
         assert!(
             !kept.is_empty(),
             "a CPU that is not lazy any more is skipped"
@@ -103,6 +105,87 @@ fn request_versus_leaving_lazy_mode() {
     });
     assert!(
         BEFORE.load(Ordering::Relaxed) && AFTER.load(Ordering::Relaxed),
+        "never did the CPU leave the mode at that moment"
+    );
+}
+
+/// A world with one CPU, which is in lazy TLB mode.
+fn lazy_world() -> World {
+    let world = World::new(1);
+    core::mem::forget(world.bring_online(0));
+    // SAFETY: nothing here uses a translation.
+    unsafe { world.domain.enter_lazy(&pinned(0)) };
+    world
+}
+
+/// Changes the page of a space; returns whether the lazy CPU was skipped for it.
+fn change(world: World, space: u16) -> bool {
+    world.tlb.tables[usize::from(space)].store(1, Ordering::Relaxed);
+    let mut targets = CpuSet::of([CpuId::new(0)]).unwrap();
+    let missed = Missed::Space(Pcid::new(FIRST_SPACE + space).unwrap());
+    let by_generation = world
+        .domain
+        .sort_targets(&mut targets, Skippable::Lazy(missed));
+    assert!(by_generation.is_empty());
+    targets.is_empty()
+}
+
+/// Two initiators skip a lazy CPU for different spaces while it leaves the mode: whatever it was skipped for it drops.
+#[test]
+fn two_spaces_missed_versus_leaving_lazy_mode() {
+    static BOTH: AtomicBool = AtomicBool::new(false);
+    static ONE: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let world = lazy_world();
+        let initiators = [0, 1].map(|space| thread::spawn(move || change(world, space)));
+        let left = world.domain.leave_lazy(&pinned(0), world.tlb);
+        let skipped = initiators.map(|initiator| initiator.join().unwrap());
+        assert_eq!(left.flushed, skipped.contains(&true));
+        for (space, skipped) in skipped.into_iter().enumerate() {
+            assert!(!skipped || world.cached(0, space), "a miss was lost");
+        }
+        match skipped {
+            [true, true] => BOTH.store(true, Ordering::Relaxed),
+            [false, false] => {}
+            _ => ONE.store(true, Ordering::Relaxed),
+        }
+    });
+    assert!(
+        BOTH.load(Ordering::Relaxed) && ONE.load(Ordering::Relaxed),
+        "never did the CPU leave the mode at that moment"
+    );
+}
+
+/// One initiator skips a lazy CPU while another requests a full flush of it, and it leaves the mode: neither is lost.
+#[test]
+fn a_space_missed_versus_a_request() {
+    static SKIPPED: AtomicBool = AtomicBool::new(false);
+    static LEFT: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let world = lazy_world();
+        let target = CpuId::new(0);
+        let targets = CpuSet::of([target]).unwrap();
+        let skips = thread::spawn(move || change(world, 0));
+        let requests = thread::spawn(move || world.domain.request_full_flush(&targets));
+        let left = world.domain.leave_lazy(&pinned(0), world.tlb);
+        let skipped = skips.join().unwrap();
+        let ticket = requests.join().unwrap();
+        assert!(left.was_lazy);
+        assert!(!skipped || world.cached(0, 0), "a miss was lost");
+        let _served = world.serve(0);
+        assert!(
+            world.domain.is_flushed(target, ticket),
+            "a request was lost"
+        );
+        assert!(
+            !change(world, 1),
+            "a CPU that is not lazy any more is skipped"
+        );
+        let reached = if skipped { &SKIPPED } else { &LEFT };
+        reached.store(true, Ordering::Relaxed);
+    });
+    assert!(
+        SKIPPED.load(Ordering::Relaxed) && LEFT.load(Ordering::Relaxed),
         "never did the CPU leave the mode at that moment"
     );
 }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use rar_payload::Request;
-use rar_percpu::Skippable;
+use rar_percpu::{Missed, Skippable};
 
 /// How long to wait, when many small operations become one large one, and what lazy CPUs may go without.
 ///
@@ -111,7 +111,7 @@ impl Policy {
         if !requests.iter().all(Request::may_skip_guests) {
             Skippable::Never
         } else if self.skips_lazy(requests) {
-            Skippable::Lazy
+            Skippable::Lazy(missed_by(requests))
         } else {
             Skippable::InGuest
         }
@@ -122,6 +122,16 @@ impl Policy {
     pub(crate) fn skips_lazy(&self, requests: &[Request]) -> bool {
         self.lazy != LazySkip::Nothing && requests.iter().all(|request| self.lazy.skips(request))
     }
+}
+
+/// Returns what a CPU misses that is skipped for all of the requests.
+fn missed_by(requests: &[Request]) -> Missed {
+    let missed = |request: &Request| match *request {
+        Request::Pages { pcid, .. } | Request::AddressSpace { pcid } => Missed::Space(pcid),
+        _ => Missed::Anything,
+    };
+    let all = requests.iter().map(missed).reduce(Missed::and);
+    all.unwrap_or(Missed::Anything)
 }
 
 impl Default for Policy {

@@ -11,7 +11,8 @@ use rar_payload::{
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{
-    ActionByte, ApicId, AtomicCpuSet, CpuId, CpuSet, PerCpu, Skippable, SlotIndex, SoftwareCpu,
+    ActionByte, ApicId, AtomicCpuSet, CpuId, CpuSet, Missed, PerCpu, Skippable, SlotIndex,
+    SoftwareCpu,
 };
 use rar_shootdown::fake::{FakeMachine, Hearing};
 use rar_shootdown::{
@@ -493,7 +494,24 @@ fn lazy_cpus_are_skipped_where_that_is_safe() {
             left.was_lazy && left.flushed,
             "it was left alone, and makes up for it"
         );
-        assert_eq!(tlb.full_flushes(cpu(2)), full + 1);
+        let operation = Operation::Invpcid(InvpcidScope::Context { pcid: pcid() });
+        assert_eq!(
+            tlb.last_operation(cpu(2)),
+            Some(operation),
+            "it missed this one space"
+        );
+        assert_eq!(tlb.full_flushes(cpu(2)), full);
+
+        // Of two spaces, as of both halves of a process under page-table isolation: every space, and no global page.
+        let other = Pcid::new(pcid().get() | 0x800).unwrap();
+        // SAFETY: a host; the CPU uses no translation.
+        unsafe { domain.enter_lazy(&pinned(2)) };
+        let pair = [pcid(), other].map(|pcid| Request::AddressSpace { pcid });
+        shootdown.flush(&pinned(0), &pair, &AllOnline).unwrap();
+        assert!(domain.leave_lazy(&pinned(2), tlb).flushed);
+        let operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Exclude));
+        assert_eq!(tlb.last_operation(cpu(2)), Some(operation));
+        assert_eq!(tlb.full_flushes(cpu(2)), full);
     });
 }
 
@@ -733,7 +751,11 @@ fn a_closer_look_is_skipped_while_no_cpu_is_an_exception() {
     on_machine(64, |shootdown, _online| {
         let mut targets = shootdown.domain().online();
         let all = targets;
-        for skippable in [Skippable::Never, Skippable::InGuest, Skippable::Lazy] {
+        for skippable in [
+            Skippable::Never,
+            Skippable::InGuest,
+            Skippable::Lazy(Missed::AnySpace),
+        ] {
             let by_generation = shootdown.domain().sort_targets(&mut targets, skippable);
             assert!(by_generation.is_empty());
             assert_eq!(targets, all);

@@ -18,6 +18,9 @@ pub(crate) const CPUS: usize = 4;
 /// The PCID that no TLB here can flush.
 pub(crate) const REFUSED: u16 = 9;
 
+/// The PCID of the first space that has a page; the others' follow.
+pub(crate) const FIRST_SPACE: u16 = 5;
+
 /// How many spaces have a page.
 pub(crate) const SPACES: usize = 2;
 
@@ -44,6 +47,10 @@ unsafe impl LocalTlb for Tlb {
             return Err(Unsupported);
         }
         self.flushed[cpu.id().index()].fetch_or(1 << pcid.get(), Ordering::Relaxed);
+        let space = pcid.get().checked_sub(FIRST_SPACE).map(usize::from);
+        if let Some(space) = space.filter(|space| *space < SPACES) {
+            self.refill(cpu, space);
+        }
         let handler = self.interrupt[cpu.id().index()].lock().unwrap().take();
         if let Some(handler) = handler {
             handler();
@@ -52,10 +59,16 @@ unsafe impl LocalTlb for Tlb {
     }
 
     fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
-        for (table, cached) in self.tables.iter().zip(&self.cached[cpu.id().index()]) {
-            // One CPU reads nothing older than before.
-            cached.fetch_max(table.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        (0..SPACES).for_each(|space| self.refill(cpu, space));
+    }
+}
+
+impl Tlb {
+    /// Reads the entry of the space's page again, which is as good as dropping it.
+    fn refill(&self, cpu: &PinnedCpu<'_>, space: usize) {
+        let entry = self.tables[space].load(Ordering::Relaxed);
+        // One CPU reads nothing older than before.
+        self.cached[cpu.id().index()][space].fetch_max(entry, Ordering::Relaxed);
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub(crate) const RACES: [Race; 28] = [
+pub(crate) const RACES: [Race; 30] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -81,6 +81,16 @@ pub(crate) const RACES: [Race; 28] = [
         "request, and a CPU that leaves lazy mode",
         "rar-percpu",
         "request_versus_leaving_lazy_mode",
+    ),
+    race(
+        "spaces missed by a CPU that leaves lazy mode",
+        "rar-percpu",
+        "two_spaces_missed_versus_leaving_lazy_mode",
+    ),
+    race(
+        "space missed by a CPU, and a request",
+        "rar-percpu",
+        "a_space_missed_versus_a_request",
     ),
     race(
         "fallback generation, and hardware",

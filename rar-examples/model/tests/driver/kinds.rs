@@ -233,8 +233,32 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
                 .unwrap();
             assert_eq!(rig.board.stale(3), []);
             assert_eq!(rig.board.stale(2).len(), 2, "not disturbed");
+            // Of the space that it missed nothing is left, and all else is.
+            let mut kept = rig.board.tlbs.contents(2);
+            kept.retain(|held| held.tag() != TAGS[0]);
+            assert!(kept.iter().any(|held| held.tag() == TAGS[1]));
+            assert!(kept.iter().any(|held| held.tag() == Tag::Global));
             assert!(domain.leave_lazy(&lazy, &rig.board.tlbs).flushed);
             assert_eq!(rig.board.stale(2), []);
+            assert_eq!(rig.board.tlbs.contents(2), kept);
+
+            // Of two spaces: of every one, and no global translation.
+            kept.retain(|held| held.tag() == Tag::Global);
+            enter_lazy(domain, &lazy);
+            make_stale(rig, |held| {
+                is_page(held, TAGS[0], 1, 2) || is_page(held, TAGS[1], 1, 1)
+            });
+            let other = Request::Pages {
+                pcid: pcid(OTHER),
+                range: range(1, 1),
+            };
+            for request in [pages(1, 2), other] {
+                rig.shootdown
+                    .flush(&pinned(0), &[request], &members(&ALL))
+                    .unwrap();
+            }
+            assert!(domain.leave_lazy(&lazy, &rig.board.tlbs).flushed);
+            assert_eq!(rig.board.tlbs.contents(2), kept);
 
             // Freed tables skip no CPU.
             enter_lazy(domain, &lazy);
