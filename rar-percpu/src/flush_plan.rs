@@ -27,6 +27,8 @@ pub(crate) enum InvpcidType {
 pub(crate) trait Instructions {
     /// Whether the CPU has `INVPCID`.
     fn has_invpcid(&self) -> bool;
+    /// Whether `INVLPG` drops global translations while PCIDs are on, too.
+    fn invlpg_drops_globals(&self) -> bool;
     fn cr3(&self) -> u64;
     fn cr4(&self) -> u64;
     /// Writes back what CR3 holds: bit 63, which would keep the PCID's entries, is clear.
@@ -55,7 +57,7 @@ pub(crate) fn flush(
         Operation::Invpg {
             scope: InvpgScope::Pages(pages),
             ..
-        } if !this.pcids_on() => {
+        } if !this.pcids_on() || instructions.invlpg_drops_globals() => {
             addresses(pages).for_each(|address| instructions.invlpg(address));
         }
         Operation::Invpg {
@@ -182,6 +184,8 @@ mod tests {
         cr4: Cell<u64>,
         /// `INVLPG` spares global entries while PCIDs are on, as on some parts before their fix.
         spares_globals: bool,
+        /// Somebody has promised that it does not.
+        is_known_to_drop_globals: bool,
         entries: RefCell<Vec<Entry>>,
         done: RefCell<Vec<Done>>,
         faults: Cell<u32>,
@@ -210,6 +214,10 @@ mod tests {
     impl Instructions for Model {
         fn has_invpcid(&self) -> bool {
             self.has_invpcid
+        }
+
+        fn invlpg_drops_globals(&self) -> bool {
+            self.is_known_to_drop_globals
         }
 
         fn cr3(&self) -> u64 {
@@ -283,14 +291,16 @@ mod tests {
         }
     }
 
-    /// Every CPU that there can be: PCIDE, INVPCID, LA57, PGE, and the fault of INVLPG.
+    /// Every CPU that there can be: PCIDE, INVPCID, LA57, PGE, the fault of INVLPG, and the promise that it is not there.
     fn models() -> impl Iterator<Item = Model> {
-        (0..32_u32).map(|bits| {
+        let kinds = (0..64_u32).filter(|bits| bits & 48 != 48);
+        kinds.map(|bits| {
             let bit = |number: u32, flag: u64| if bits & 1 << number == 0 { 0 } else { flag };
             Model {
                 has_invpcid: bits & 1 != 0,
                 cr4: Cell::new(0x620 | bit(1, CR4_PCIDE) | bit(2, CR4_LA57) | bit(3, CR4_PGE)),
                 spares_globals: bits & 16 != 0,
+                is_known_to_drop_globals: bits & 32 != 0,
                 entries: RefCell::default(),
                 done: RefCell::default(),
                 faults: Cell::new(0),

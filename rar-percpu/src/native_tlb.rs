@@ -16,10 +16,12 @@ use crate::local_tlb::{LocalTlb, Unsupported};
 /// Where no instruction is exact, more is flushed: without PCIDs (`CR4.PCIDE` = 0) whatever names
 /// a PCID acts on the one space there is; with PCIDs but without `INVPCID`, another PCID than the current one costs a full
 /// flush. On parts where `INVLPG` may spare global entries while PCIDs are on (Alder Lake and Raptor Lake before their
-/// microcode fix), no global entry is left to `INVLPG`.
+/// microcode fix), no global entry is left to `INVLPG`; on others neither, unless
+/// [`with_invlpg_dropping_globals`](Self::with_invlpg_dropping_globals) says so.
 #[derive(Clone, Copy, Debug)]
 pub struct NativeTlb {
     invpcid: bool,
+    invlpg_drops_globals: bool,
 }
 
 impl NativeTlb {
@@ -35,6 +37,21 @@ impl NativeTlb {
         let features = Features::new().get_extended_feature_info();
         Self {
             invpcid: features.is_some_and(|features| features.has_invpcid()),
+            invlpg_drops_globals: false,
+        }
+    }
+
+    /// Returns the TLB of CPUs whose `INVLPG` has no such fault: pages that are mapped global go by address.
+    ///
+    /// # Safety
+    ///
+    /// 1. On all CPUs that use the value `INVLPG` drops global translations while PCIDs are on: none is an Alder Lake or Raptor
+    ///    Lake part without the fix, which the vendor's specification update names.
+    #[must_use]
+    pub const unsafe fn with_invlpg_dropping_globals(self) -> Self {
+        Self {
+            invlpg_drops_globals: true,
+            ..self
         }
     }
 }
@@ -44,7 +61,7 @@ impl NativeTlb {
 //    the current space, which drops the address's entries of the current PCID and global ones, and the paging-structure caches of that PCID
 //    (SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches", documented); a CR3 write with bit 63 clear for the
 //    current PCID or, without PCIDs, all but globals; and the full flush. INVLPG with PCIDs on is used only for non-global entries
-//    of the current PCID, or followed by the full flush.
+//    of the current PCID, or where `with_invlpg_dropping_globals` was promised, or followed by the full flush.
 // 2. INVPCID type 2, or a change of CR4.PGE, drops every entry of every PCID with globals.
 // 3. All of these are serializing, so that later walks read the page tables as stored before.
 // 4. No state is kept between instructions but what is read and written back (duty 3 of `new`).
@@ -63,6 +80,11 @@ impl Instructions for NativeTlb {
     #[inline]
     fn has_invpcid(&self) -> bool {
         self.invpcid
+    }
+
+    #[inline]
+    fn invlpg_drops_globals(&self) -> bool {
+        self.invlpg_drops_globals
     }
 
     #[inline]

@@ -6,6 +6,7 @@ mod error;
 mod event;
 #[cfg(feature = "fake")]
 pub mod fake;
+mod global_flush;
 mod machine;
 mod ordinary;
 mod pending;
@@ -20,6 +21,7 @@ mod x86_machine;
 
 pub use error::{FlushError, WaitError};
 pub use event::Event;
+pub use global_flush::{GlobalFlush, InvpgDropsGlobals};
 pub use machine::{Instant, Machine, Message, NotSent};
 pub use pending::Pending;
 pub use policy::{LazySkip, Policy};

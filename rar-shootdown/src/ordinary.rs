@@ -82,6 +82,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         let is_ordinary = (N == 1 || N <= self.policy().max_operations)
             && self.can_drop(requests)
             && domain.takes_entries_only()
+            && !self.policy().has_by_address(requests)
             && !self.policy().skips_lazy(requests);
         if !is_ordinary {
             return Launched::NotOrdinary;

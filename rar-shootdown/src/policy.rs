@@ -5,6 +5,8 @@ use core::time::Duration;
 use rar_payload::Request;
 use rar_percpu::{Missed, Skippable};
 
+use crate::global_flush::GlobalFlush;
+
 /// How long to wait, when many small operations become one large one, and what lazy CPUs may go without.
 ///
 /// The times are bounds against hanging, not latencies to expect.
@@ -30,6 +32,8 @@ pub struct Policy {
     pub max_operations: usize,
     /// What a CPU in lazy TLB mode may go without until it leaves the mode.
     pub lazy: LazySkip,
+    /// How ranges that are mapped global are flushed.
+    pub global_pages: GlobalFlush,
 }
 
 /// Which requests skip a CPU in lazy TLB mode. What is user memory is the kernel's to say.
@@ -93,7 +97,7 @@ impl Policy {
     pub const MAX_OPERATIONS: usize = 4;
 
     /// Returns the default: 10 ms for an answer with a second signal after 5 ms, 100 ms for the fallback, 1 ms for a slot, all
-    /// [`Policy::MAX_OPERATIONS`], and no CPU is skipped for being lazy.
+    /// [`Policy::MAX_OPERATIONS`], no CPU is skipped for being lazy, and global pages go with everything.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -103,6 +107,7 @@ impl Policy {
             resignal_after: Some(Duration::from_millis(5)),
             max_operations: Self::MAX_OPERATIONS,
             lazy: LazySkip::Nothing,
+            global_pages: GlobalFlush::Everything,
         }
     }
 

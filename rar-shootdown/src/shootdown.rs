@@ -7,6 +7,7 @@ use rar_percpu::{
 
 use crate::error::FlushError;
 use crate::event::Event;
+use crate::global_flush::ByAddress;
 use crate::machine::Machine;
 use crate::ordinary::Aim;
 use crate::pending::Pending;
@@ -175,11 +176,17 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             pending.set_unsupported();
             return pending;
         }
-        let collapsed = Request::collapse(requests, self.policy.max_operations);
-        if !collapsed.exact {
-            count(&self.counters.collapsed, 1);
-        }
-        let operations = collapsed.operations.as_slice();
+        let (by_address, collapsed);
+        let operations = if let Some(exact) = ByAddress::new(&self.policy, requests) {
+            by_address = exact;
+            by_address.as_slice()
+        } else {
+            collapsed = Request::collapse(requests, self.policy.max_operations);
+            if !collapsed.exact {
+                count(&self.counters.collapsed, 1);
+            }
+            collapsed.operations.as_slice()
+        };
         self.send(cpu, requests, operations, *aim.remote, &mut pending);
         self.flush_self(cpu, aim, operations);
         pending

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rar_payload::{
-    Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
+    Globals, InvpcidScope, InvpgScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{
@@ -16,7 +16,8 @@ use rar_percpu::{
 };
 use rar_shootdown::fake::{FakeMachine, Hearing};
 use rar_shootdown::{
-    AllOnline, FlushError, LazySkip, Machine, Message, Pending, Policy, Shootdown, TargetFn,
+    AllOnline, FlushError, GlobalFlush, InvpgDropsGlobals, LazySkip, Machine, Message, Pending,
+    Policy, Shootdown, Statistics, TargetFn,
 };
 
 const CPUS: usize = 4;
@@ -513,6 +514,48 @@ fn lazy_cpus_are_skipped_where_that_is_safe() {
         assert_eq!(tlb.last_operation(cpu(2)), Some(operation));
         assert_eq!(tlb.full_flushes(cpu(2)), full);
     });
+}
+
+#[test]
+fn global_pages_go_by_address_only_where_that_was_promised_and_they_fit() {
+    let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
+    for (is_promised, pages, expected) in [
+        (false, 1, None),
+        (true, 1, Some(1)),
+        (true, 63, Some(1)),
+        (true, 64, Some(2)),
+        (true, 252, Some(4)),
+        (true, 253, None),
+    ] {
+        let mut policy = policy(4);
+        if is_promised {
+            // SAFETY: a host; the targets' TLBs are logs.
+            let promise = unsafe { InvpgDropsGlobals::new() };
+            policy.global_pages = GlobalFlush::ByAddress(promise);
+        }
+        let shootdown = Fake::new(FakeMachine::new(), policy);
+        let _online = [0, 1].map(|number| bring_online(&shootdown, number));
+        let range = PageRange::new(0xFFFF_8000_0000_0000, pages, PageSize::Size4K).unwrap();
+        let request = Request::GlobalPages { range };
+        shootdown.flush(&pinned(0), &[request], &AllOnline).unwrap();
+        let pending = shootdown.start(&pinned(0), &[request], &AllOnline, ());
+        pending.wait(&pinned(0)).unwrap();
+        let tlb = tlb(&shootdown);
+        for number in [0, 1] {
+            assert_eq!(tlb.operations(cpu(number)), 2 * expected.unwrap_or(1));
+            let last = tlb.last_operation(cpu(number)).unwrap();
+            match last {
+                Operation::Invpg {
+                    cr3: None,
+                    scope: InvpgScope::Pages(chunk),
+                } => {
+                    assert!(expected.is_some() && chunk.last() == range.last());
+                }
+                _ => assert!(expected.is_none() && last == everything),
+            }
+        }
+        assert_eq!(shootdown.statistics(), Statistics::default());
+    }
 }
 
 #[test]

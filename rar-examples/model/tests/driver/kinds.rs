@@ -2,10 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use rar_model::{PageSize, Tag, Translation};
+use rar_model::{Knobs, PageSize, Tag, Translation};
 use rar_payload::{Globals, PageRange, Request, TableOwner};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Domain, PinnedCpu};
+use rar_shootdown::{GlobalFlush, InvpgDropsGlobals};
 
 use crate::driver_machine::{Addressing, Config, PCID, Rig, pcid_of, run};
 use crate::scene::{
@@ -13,6 +14,8 @@ use crate::scene::{
 };
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
+/// All but the initiator of [`judge`], whose own instruction may take more.
+const OTHERS: [u32; 3] = [0, 2, 3];
 
 type Is = fn(&Translation) -> bool;
 
@@ -217,6 +220,53 @@ fn a_cluster_takes_one_command_however_many_operations() {
             assert_eq!(rig.board.commands.load(Ordering::Acquire), commands);
         });
     }
+}
+
+/// A machine whose kernel says that INVPG drops global translations by address, and a change of two global pages flushed there.
+fn flush_two_global_pages(knobs: Knobs, judge: impl Fn(&Rig<'_, 48>)) {
+    let mut config = Config::new(knobs);
+    #[expect(unsafe_code, reason = "the kernel's promise of InvpgDropsGlobals::new")]
+    // SAFETY: 1. does not hold of every unit here. No memory of the host depends on a translation of the board.
+    let promise = unsafe { InvpgDropsGlobals::new() };
+    config.policy.global_pages = GlobalFlush::ByAddress(promise);
+    run::<48>(config, |rig, _units| {
+        map(rig, 12, PageSize::Size4K);
+        judge(rig);
+        let (_, quarantined) = rig.board.domain().free_and_quarantined_slots();
+        assert_eq!(quarantined, 0);
+    });
+}
+
+#[test]
+fn global_pages_go_by_address_where_the_kernel_says_that_units_do_so() {
+    let is_global = |held: &Translation| is_page(held, Tag::Global, 2, 2);
+    // INVLPG of the space that runs drops its page there, too.
+    let goes = move |held: &Translation| is_global(held) || is_page(held, TAGS[0], 2, 2);
+    let request = Request::GlobalPages { range: range(2, 2) };
+    flush_two_global_pages(Knobs::DEFAULT, |rig| {
+        judge(rig, &[request], &OTHERS, is_global, goes);
+    });
+    // With another request, each is exact.
+    flush_two_global_pages(Knobs::DEFAULT, |rig| {
+        let both = [request, pages(5, 1)];
+        let five = |held: &Translation| is_page(held, TAGS[0], 5, 1);
+        judge(
+            rig,
+            &both,
+            &OTHERS,
+            |held| is_global(held) || five(held),
+            |held| goes(held) || five(held),
+        );
+    });
+    // What the promise is for: this unit spares them, and nobody notices.
+    flush_two_global_pages(Knobs::SPARING, |rig| {
+        make_stale(rig, is_global);
+        rig.shootdown
+            .flush(&pinned(1), &[request], &members(&ALL))
+            .unwrap();
+        assert_eq!(rig.board.stale(1), [], "by its own instruction");
+        assert_eq!(rig.board.stale(2).len(), 2);
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@
 )]
 
 use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages};
-use rar_payload::{InvpcidScope, InvpgScope, Operation};
+use rar_payload::{InvpcidScope, InvpgScope, Operation, PageChunk};
 use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 
 use super::Machine;
@@ -13,16 +13,12 @@ use crate::schedule::step;
 
 /// Returns what the instructions of a CPU with INVPCID do for an operation, never less than it names.
 ///
-/// INVPG has no exact counterpart while PCIDs are on, nor a comparison of CR3: more goes, as in the driver's own `NativeTlb`.
+/// INVPG is INVLPG, which drops global translations here. There is no comparison of CR3: more goes, as in the driver's own
+/// `NativeTlb`.
 fn by_instructions(operation: &Operation) -> Option<Invalidation> {
     Some(match *operation {
         Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
-            let pages = Pages {
-                start: pages.start(),
-                size: size(pages.size()),
-                count: pages.page_count(),
-            };
-            Invalidation::invpcid(pcid.get(), pages)
+            Invalidation::invpcid(pcid.get(), in_words_of_the_model(pages))
         }
         Operation::Invpcid(InvpcidScope::Context { pcid }) => {
             Invalidation::everything(Contexts::Pcid(pcid.get()), Globals::Exclude)
@@ -36,11 +32,19 @@ fn by_instructions(operation: &Operation) -> Option<Invalidation> {
             rar_payload::Globals::Exclude => Globals::Exclude,
         }),
         Operation::Invpg {
-            scope: InvpgScope::Pages(_),
+            scope: InvpgScope::Pages(pages),
             ..
-        } => everything(Globals::Include),
+        } => Invalidation::invlpg(in_words_of_the_model(pages)),
         _ => return None,
     })
+}
+
+fn in_words_of_the_model(pages: PageChunk) -> Pages {
+    Pages {
+        start: pages.start(),
+        size: size(pages.size()),
+        count: pages.page_count(),
+    }
 }
 
 fn everything(globals: Globals) -> Invalidation {
