@@ -5,6 +5,7 @@ pub mod history;
 pub mod lab;
 #[cfg(rar_observed)]
 pub mod lines;
+pub mod loss;
 pub mod machine;
 pub mod meter;
 pub mod page_tables;

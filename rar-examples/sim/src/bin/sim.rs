@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rar_model::Knobs;
 use rar_sim::history::{Campaign, Episode, Finding, History, Scheduler, Summary, problem};
+use rar_sim::loss;
 use rar_sim::machine::{Addressing, Backend};
 use serde::Serialize;
 
@@ -48,6 +49,9 @@ struct Args {
     /// Runs the history of this file, which a failing run has written.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
+    /// Shows how many TLB entries each change of page tables loses needlessly, beside other policies, and runs no history.
+    #[arg(long, exclusive = true)]
+    loss: bool,
     /// Writes the summary as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -91,6 +95,10 @@ fn run(args: &Args) -> Result<ExitCode> {
             "--addressing xapic reaches 192 CPUs, since their APIC ids must be below 255; --cpus is {}: take physical or cluster",
             args.cpus
         );
+    }
+    if args.loss {
+        print!("{}", loss::table().map_err(Error::msg)?);
+        return Ok(ExitCode::SUCCESS);
     }
     match &args.replay {
         Some(file) => replay(args, file),

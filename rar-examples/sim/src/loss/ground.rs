@@ -1,0 +1,46 @@
+//! What every CPU caches before a change.
+
+use rar_model::{PageSize, Pcids, Tag, TlbModel, Translation};
+
+/// The space that all CPUs run.
+pub(super) const SPACE: u16 = 5;
+/// Its half for user code, where a kernel isolates its page tables.
+pub(super) const USER_HALF: u16 = SPACE | 0x800;
+/// Another space, which ran before.
+const OTHER: u16 = 6;
+
+/// Where user memory begins.
+pub(super) const USER: u64 = 0x40_0000;
+/// Where a range of the kernel begins that is mapped anew now and then.
+pub(super) const KERNEL: u64 = 0xFFFF_C900_0000_0000;
+
+/// Room in each TLB, about as in a second-level TLB; more than is cached, so that none makes room for another.
+pub(super) const TLB: usize = 1536;
+
+/// The TLB of one CPU.
+pub(super) type Caches = TlbModel<TLB>;
+
+/// Which pages are cached: tag, address of the first, number.
+const CACHED: [(Tag, u64, u64); 4] = [
+    (Tag::Pcid(SPACE), USER, 640),
+    (Tag::Pcid(USER_HALF), USER, 128),
+    (Tag::Pcid(OTHER), USER, 256),
+    (Tag::Global, KERNEL, 256),
+];
+
+/// Returns what every CPU caches.
+pub(super) fn translations() -> Vec<Translation> {
+    let pages = |(tag, start, count)| (0..count).map(move |page| (tag, start + (page << 12)));
+    let all = CACHED.into_iter().flat_map(pages).zip(1..);
+    all.map(|((tag, address), frame)| Translation::new(address, frame << 12, PageSize::Size4K, tag))
+        .collect()
+}
+
+/// Returns the TLB of a CPU that runs the space and caches all of it.
+pub(super) fn caches() -> Box<Caches> {
+    let mut caches = Box::new(Caches::new(u64::from(SPACE), Pcids::Enabled));
+    for translation in translations() {
+        caches.fill(translation);
+    }
+    caches
+}

@@ -1,0 +1,94 @@
+//! TLB entries that are lost needlessly: how many a change of page tables costs besides those that it names.
+//!
+//! Every CPU caches the same before: much of a space, some of its pages under the PCID of the user half, some of another space,
+//! and global pages of the kernel. After the change and its flush, whatever is gone and was not named is lost. Structure caches
+//! are not counted. Nothing is left to chance, so the same workload always loses the same.
+
+mod driver;
+mod ground;
+mod policies;
+mod table;
+mod workload;
+
+pub use policies::Policy;
+pub use table::table;
+pub use workload::{LastCpu, Memory, Workload};
+
+use rar_model::Translation;
+
+/// How many CPUs there are. All run the space; in workloads with an idle CPU the last one does not use it meanwhile.
+pub const CPUS: u32 = 4;
+
+/// The CPU that is idle in workloads with one.
+const IDLE: u32 = CPUS - 1;
+
+/// What a change has cost all CPUs together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Cached translations that the change names. They must be gone.
+    pub named: u64,
+    /// Cached translations that are gone although the change does not name them.
+    pub needless: u64,
+    /// How often the idle CPU was disturbed.
+    pub disturbed: u64,
+}
+
+/// Lets every CPU cache the same, makes the change and flushes by the policy.
+///
+/// # Errors
+///
+/// A sentence, if the machine cannot be brought up, the flush fails, or a translation that the change names is left.
+pub fn measure(policy: Policy, workload: &Workload) -> Result<Loss, String> {
+    judge(workload, policy.run(workload)?)
+}
+
+fn judge(workload: &Workload, after: After) -> Result<Loss, String> {
+    let before = ground::translations();
+    let named = before.iter().filter(|held| workload.names(held)).count();
+    let mut needless = 0;
+    for left in after.contents {
+        if left.iter().any(|held| workload.names(held)) {
+            return Err(format!("{}: what it names is still there", workload.name));
+        }
+        needless += before.len() - named - left.len();
+    }
+    Ok(Loss {
+        named: named as u64 * u64::from(CPUS),
+        needless: needless as u64,
+        disturbed: after.disturbed,
+    })
+}
+
+/// What is left after a flush.
+struct After {
+    /// What each CPU still caches.
+    contents: Vec<Vec<Translation>>,
+    disturbed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_translation_that_the_change_names_and_that_is_left_is_no_loss_but_an_error() {
+        for workload in Workload::all() {
+            let mut contents = vec![Vec::new(); CPUS as usize];
+            let nothing = After {
+                contents: contents.clone(),
+                disturbed: 0,
+            };
+            let before = ground::translations().len() as u64 * u64::from(CPUS);
+            let all = judge(&workload, nothing).unwrap();
+            assert_eq!(all.named + all.needless, before);
+            let named = |held: &Translation| workload.names(held);
+            let left = ground::translations().into_iter().find(named).unwrap();
+            contents[1].push(left);
+            let under = After {
+                contents,
+                disturbed: 0,
+            };
+            assert!(judge(&workload, under).is_err(), "{}", workload.name);
+        }
+    }
+}
