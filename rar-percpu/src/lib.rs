@@ -37,6 +37,7 @@ mod slot_index;
 mod slots;
 mod software_cpu;
 mod sync;
+mod together;
 mod vector_scan;
 
 pub use action::{ActionByte, ActionState, UnknownAction};

@@ -9,6 +9,7 @@ use crate::local_tlb::LocalTlb;
 use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
 use crate::sync::{Ordering, fence};
+use crate::together::Together;
 use crate::vector_scan::holds_anything;
 
 /// What one call of [`Domain::serve`] did.
@@ -33,6 +34,9 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// The handler of the RAR software interrupt and of the fallback interrupt calls it, and so does everything that spins.
     /// It may be nested: an entry is taken by compare-exchange before its payload is read, and ended by compare-exchange, so
     /// no entry is carried out twice or reported by someone who does not own it.
+    ///
+    /// What is pending is taken first, then carried out. Entries that cost more one by one than one flush of their address space,
+    /// or of all of them, are answered by that flush together: in a storm of flushes a CPU is not held by each of 64.
     pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
         let mut served = Served::default();
         let Some(state) = self.cpu(cpu.id()) else {
@@ -63,10 +67,14 @@ impl<const WORDS: usize> Domain<WORDS> {
         tlb: &(impl LocalTlb + ?Sized),
         served: &mut Served,
     ) {
+        let mut taken = 0_u64;
         for slot in SlotIndex::all() {
-            if !state.vector().take(slot) {
-                continue;
-            }
+            taken |= u64::from(state.vector().take(slot)) << slot.get();
+        }
+        if taken.count_ones() > 1 {
+            taken &= !self.serve_together(cpu, state, tlb, taken, served);
+        }
+        for slot in slots_of(taken) {
             let result = Operation::decode(&self.table().load(slot))
                 .map(|operation| tlb.flush(cpu, &operation));
             let outcome = if matches!(result, Ok(Ok(()))) {
@@ -79,6 +87,35 @@ impl<const WORDS: usize> Domain<WORDS> {
             let taken = ActionByte(ActionByte::TAKEN);
             state.vector().finish(slot, taken, outcome);
         }
+    }
+
+    /// Answers entries by one flush if that is cheaper, and returns their slots. All of them were taken before the flush begins,
+    /// so that it sees the page tables of each: one that is armed later waits for the next call.
+    #[inline(never)]
+    fn serve_together(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        state: &PerCpu,
+        tlb: &(impl LocalTlb + ?Sized),
+        taken: u64,
+        served: &mut Served,
+    ) -> u64 {
+        let mut together = Together::default();
+        for slot in slots_of(taken) {
+            if let Ok(operation) = Operation::decode(&self.table().load(slot)) {
+                together.add(slot, &operation);
+            }
+        }
+        let Some((needed, slots)) = together.cheaper() else {
+            return 0;
+        };
+        needed.flush(cpu, tlb);
+        for slot in slots_of(slots) {
+            served.succeeded += 1;
+            let taken = ActionByte(ActionByte::TAKEN);
+            state.vector().finish(slot, taken, ActionState::Success);
+        }
+        slots
     }
 
     /// Ends every entry that is open in a CPU's vector. Only while no unit and no handler responds for the CPU, and only
@@ -131,4 +168,14 @@ impl<const WORDS: usize> Domain<WORDS> {
             self.end_entry(state, slot);
         }
     }
+}
+
+/// The slots whose bits are set, in ascending order.
+fn slots_of(bits: u64) -> impl Iterator<Item = SlotIndex> {
+    let mut left = bits;
+    core::iter::from_fn(move || {
+        let slot = (left != 0).then(|| SlotIndex::of_low_bits(left.trailing_zeros().into()));
+        left &= left.wrapping_sub(1);
+        slot
+    })
 }

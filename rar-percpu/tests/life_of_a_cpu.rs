@@ -2,7 +2,9 @@
 #![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use rar_payload::{Globals, InvpcidScope, Operation, Payload, Pcid};
+use rar_payload::{
+    Globals, InvpcidScope, Operation, PageChunk, PageRange, PageSize, Payload, Pcid,
+};
 use rar_percpu::fake::{FakeAddresses, FakeTlb, pinned};
 use rar_percpu::{
     ActionByte, ActionState, Answer, ApicId, CpuGuard, CpuId, CpuSet, Domain, LifeCycleError,
@@ -407,6 +409,44 @@ fn an_entry_that_cannot_be_decoded_is_refused() {
         state.vector().load(slot(2)).state(),
         Ok(ActionState::Failure)
     );
+}
+
+#[test]
+fn many_entries_for_one_space_cost_one_flush_of_it_and_few_are_exact() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let [state] = registered(&domain);
+    let cpu = pinned(0);
+    let _online = software(&domain, &cpu, &tlb);
+    let pcid = Pcid::new(5).unwrap();
+    let range = PageRange::new(0x40_0000, 11, PageSize::Size4K).unwrap();
+    let pages = PageChunk::new(range).unwrap();
+    let pages = Operation::Invpcid(InvpcidScope::Pages { pcid, pages });
+    let space = Operation::Invpcid(InvpcidScope::Context { pcid });
+    let full = tlb.full_flushes(cpu.id());
+    // One more than 33 pages is dearer than the space.
+    for (entries, flushes, last) in [(3, 3, pages), (4, 1, space), (63, 1, space)] {
+        for index in 0..entries {
+            store(&domain, index, &pages.encode());
+            arm(state, index);
+        }
+        // What no flush answers is refused, whatever the others are.
+        store(&domain, 63, &NO_KNOWN_TYPE);
+        arm(state, 63);
+        let before = tlb.operations(cpu.id());
+        let served = domain.serve(&cpu, &tlb);
+        assert_eq!((served.succeeded, served.failed), (entries, 1));
+        assert_eq!(tlb.operations(cpu.id()) - before, flushes);
+        assert_eq!(tlb.last_operation(cpu.id()), Some(last));
+        for index in 0..64 {
+            let expected = match index {
+                63 => ActionState::Failure,
+                _ => ActionState::Success,
+            };
+            let state = state.vector().load(slot(index)).state();
+            assert_eq!(state, Ok(expected), "slot {index} of {entries}");
+        }
+    }
+    assert_eq!(tlb.full_flushes(cpu.id()), full);
 }
 
 #[test]

@@ -109,15 +109,6 @@ fn request_versus_leaving_lazy_mode() {
     );
 }
 
-/// A world with one CPU, which is in lazy TLB mode.
-fn lazy_world() -> World {
-    let world = World::new(1);
-    core::mem::forget(world.bring_online(0));
-    // SAFETY: nothing here uses a translation.
-    unsafe { world.domain.enter_lazy(&pinned(0)) };
-    world
-}
-
 /// Changes the page of a space; returns whether the lazy CPU was skipped for it.
 fn change(world: World, space: u16) -> bool {
     world.tlb.tables[usize::from(space)].store(1, Ordering::Relaxed);
@@ -136,7 +127,7 @@ fn two_spaces_missed_versus_leaving_lazy_mode() {
     static BOTH: AtomicBool = AtomicBool::new(false);
     static ONE: AtomicBool = AtomicBool::new(false);
     explore(None, || {
-        let world = lazy_world();
+        let world = World::with_a_lazy_cpu();
         let initiators = [0, 1].map(|space| thread::spawn(move || change(world, space)));
         let left = world.domain.leave_lazy(&pinned(0), world.tlb);
         let skipped = initiators.map(|initiator| initiator.join().unwrap());
@@ -162,7 +153,7 @@ fn a_space_missed_versus_a_request() {
     static SKIPPED: AtomicBool = AtomicBool::new(false);
     static LEFT: AtomicBool = AtomicBool::new(false);
     explore(None, || {
-        let world = lazy_world();
+        let world = World::with_a_lazy_cpu();
         let target = CpuId::new(0);
         let targets = CpuSet::of([target]).unwrap();
         let skips = thread::spawn(move || change(world, 0));

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
 use models::{World, explore};
+use rar_payload::{Globals, InvpcidScope, Operation};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Posted, SoftwareCpu};
 
@@ -145,5 +146,49 @@ fn offline_and_online_inside_a_responder() {
     assert!(
         ARMED_AGAIN.load(Ordering::Relaxed),
         "never was the slot armed again"
+    );
+}
+
+/// Two entries are answered by one flush, and a handler that interrupts the responder responds, too. The flush answers what was
+/// taken before it began: an entry that its initiator armed in one of the slots meanwhile waits for its own.
+#[test]
+fn one_flush_for_many_versus_an_entry_armed_anew() {
+    static TOGETHER: AtomicBool = AtomicBool::new(false);
+    static ARMED_AGAIN: AtomicBool = AtomicBool::new(false);
+    explore(3, || {
+        let world = World::new(2);
+        core::mem::forget(world.bring_online(TARGET));
+        let send = move |space: usize| {
+            world.tlb.tables[space].store(1, loom::sync::atomic::Ordering::Relaxed);
+            let all = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Exclude));
+            world.post_operation(1, all, &[TARGET]).unwrap()
+        };
+        let mut many = [send(0), send(0)];
+        let outer = thread::spawn(move || world.serve(TARGET).succeeded);
+        let nested = thread::spawn(move || world.serve(TARGET).succeeded);
+        let mut next = None;
+        if many.iter_mut().all(succeeds_soon) {
+            assert!(
+                world.cached(TARGET, 0),
+                "an entry was answered by a flush before it"
+            );
+            drop(many);
+            next = Some(send(1));
+            ARMED_AGAIN.store(true, Ordering::Relaxed);
+        }
+        let answered = [outer, nested].map(|responder| responder.join().unwrap());
+        if answered.contains(&2) {
+            TOGETHER.store(true, Ordering::Relaxed);
+        }
+        if next.is_some_and(|mut next| next.look()) {
+            assert!(
+                world.cached(TARGET, 1),
+                "an entry was answered by a flush before it"
+            );
+        }
+    });
+    assert!(
+        TOGETHER.load(Ordering::Relaxed) && ARMED_AGAIN.load(Ordering::Relaxed),
+        "never was a slot armed again at that moment"
     );
 }

@@ -40,8 +40,13 @@ type Handler = Box<dyn FnOnce() + Send>;
 // SAFETY: a flush here is an update of its flag.
 unsafe impl LocalTlb for Tlb {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
-        let Operation::Invpcid(InvpcidScope::Context { pcid }) = operation else {
-            return Err(Unsupported);
+        let pcid = match operation {
+            Operation::Invpcid(InvpcidScope::Context { pcid }) => pcid,
+            Operation::Invpcid(InvpcidScope::AllContexts(_)) => {
+                self.flush_everything(cpu);
+                return Ok(());
+            }
+            _ => return Err(Unsupported),
         };
         if pcid.get() == REFUSED {
             return Err(Unsupported);
@@ -94,6 +99,15 @@ impl World {
         }
     }
 
+    /// One CPU, which is in lazy TLB mode.
+    pub(crate) fn with_a_lazy_cpu() -> Self {
+        let world = Self::new(1);
+        core::mem::forget(world.bring_online(0));
+        // SAFETY: nothing here uses a translation.
+        unsafe { world.domain.enter_lazy(&pinned(0)) };
+        world
+    }
+
     /// Brings a CPU online that answers in software.
     pub(crate) fn bring_online(self, cpu: u32) -> SoftwareCpu<'static, 1> {
         let memory = keep(PerCpu::new());
@@ -108,6 +122,16 @@ impl World {
         let operation = Operation::Invpcid(InvpcidScope::Context {
             pcid: Pcid::new(pcid).unwrap(),
         });
+        self.post_operation(me, operation, targets)
+    }
+
+    /// Posts any operation; `None` without a slot.
+    pub(crate) fn post_operation(
+        self,
+        me: u32,
+        operation: Operation,
+        targets: &[u32],
+    ) -> Option<Posted<'static, 1>> {
         let targets = CpuSet::of(targets.iter().copied().map(CpuId::new)).unwrap();
         let claimed = self.domain.claim(&pinned(me), 1)?;
         Some(claimed.post(&[operation], &targets).unwrap())

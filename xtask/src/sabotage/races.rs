@@ -16,7 +16,7 @@ pub(crate) struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub(crate) const RACES: [Race; 30] = [
+pub(crate) const RACES: [Race; 31] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -98,6 +98,11 @@ pub(crate) const RACES: [Race; 30] = [
         "fallback_generation_and_hardware_both_answer",
     ),
     race("nested responders", "rar-percpu", "nested_responders"),
+    race(
+        "one flush for many entries, and one armed anew",
+        "rar-percpu",
+        "one_flush_for_many_versus_an_entry_armed_anew",
+    ),
     race(
         "responder, and a handler that goes offline and online",
         "rar-percpu",

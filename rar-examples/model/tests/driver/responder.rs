@@ -138,7 +138,12 @@ proptest! {
         prop_assert_eq!([&unit, &software].map(|side| [side.succeeded, side.failed]), answers);
         let mut left = filled_in(&filled);
         left.retain(|held| !dropped.iter().any(|entry| entry.drops_in_software(held)));
-        prop_assert_eq!(software.cached, left);
+        if dropped.len() < 2 {
+            prop_assert_eq!(software.cached, left);
+        } else {
+            // Several may be answered by one flush, which takes more and never less.
+            prop_assert!(software.cached.iter().all(|held| left.contains(held)));
+        }
     }
 }
 

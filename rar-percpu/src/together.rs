@@ -1,0 +1,128 @@
+//! Entries that are answered together: one flush for all of them, where that is cheaper than each by itself.
+
+use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation};
+
+use crate::missed::Missed;
+use crate::slot_index::SlotIndex;
+
+/// What the flush of a whole address space costs, in pages one by one: as much as 33, the ceiling of Linux.
+const SPACE: u32 = 33;
+
+/// The flush of every address space: as much as that of four, since each has to load again what it lost.
+const EVERY_SPACE: u32 = 4 * SPACE;
+
+/// Entries that ask for flushes of address spaces, as the responder has taken them.
+///
+/// However many are pending for one address space, they cost no more than one flush of it. Entries for several address spaces
+/// cost no more than one flush of all: together they stay exact while they are few.
+#[derive(Debug, Default)]
+pub(crate) struct Together {
+    slots: u64,
+    /// What one flush would have to drop.
+    needed: Option<Missed>,
+    /// What they cost one by one, in pages.
+    cost: u32,
+}
+
+impl Together {
+    /// Adds an entry; one that no flush of address spaces answers is left out.
+    pub(crate) fn add(&mut self, slot: SlotIndex, operation: &Operation) {
+        let (needed, cost) = match *operation {
+            Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
+                (Missed::Space(pcid), pages.page_count().into())
+            }
+            Operation::Invpcid(InvpcidScope::Context { pcid }) => (Missed::Space(pcid), SPACE),
+            Operation::Invpg {
+                scope: InvpgScope::Pages(pages),
+                ..
+            } => (Missed::Anything, pages.page_count().into()),
+            Operation::Invpcid(InvpcidScope::AllContexts(globals))
+            | Operation::Invpg {
+                scope: InvpgScope::All(globals),
+                ..
+            } => match globals {
+                Globals::Include => (Missed::Anything, EVERY_SPACE),
+                Globals::Exclude => (Missed::AnySpace, EVERY_SPACE),
+            },
+            // Guests' translations, or no flush at all.
+            _ => return,
+        };
+        self.slots |= 1 << slot.get();
+        self.needed = Some(self.needed.map_or(needed, |others| others.and(needed)));
+        self.cost = self.cost.saturating_add(cost);
+    }
+
+    /// Returns the one flush that is cheaper than several entries one by one, and the slots that it answers. What a single entry
+    /// asks for is carried out as it is.
+    pub(crate) fn cheaper(&self) -> Option<(Missed, u64)> {
+        let needed = self.needed?;
+        let cost = match needed {
+            Missed::Space(_) => SPACE,
+            Missed::AnySpace | Missed::Anything => EVERY_SPACE,
+        };
+        (self.slots.count_ones() > 1 && self.cost > cost).then_some((needed, self.slots))
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use rar_payload::{PageChunk, PageRange, PageSize, Pcid};
+
+    use super::*;
+
+    fn pages(pcid: u16, count: u64) -> Operation {
+        let range = PageRange::new(0x1000, count, PageSize::Size4K).unwrap();
+        Operation::Invpcid(InvpcidScope::Pages {
+            pcid: Pcid::new(pcid).unwrap(),
+            pages: PageChunk::new(range).unwrap(),
+        })
+    }
+
+    fn context(pcid: u16) -> Operation {
+        let pcid = Pcid::new(pcid).unwrap();
+        Operation::Invpcid(InvpcidScope::Context { pcid })
+    }
+
+    fn all(globals: Globals) -> Operation {
+        Operation::Invpcid(InvpcidScope::AllContexts(globals))
+    }
+
+    fn needed(operations: &[Operation]) -> Option<Missed> {
+        let mut together = Together::default();
+        for (operation, slot) in operations.iter().zip(SlotIndex::all()) {
+            together.add(slot, operation);
+        }
+        let (needed, slots) = together.cheaper()?;
+        assert_eq!(slots, (1 << operations.len()) - 1);
+        Some(needed)
+    }
+
+    #[test]
+    fn entries_go_together_where_they_cost_more_than_one_flush() {
+        let five = Some(Missed::Space(Pcid::new(5).unwrap()));
+        for (operations, expected) in [
+            (&[pages(5, 63)] as &[_], None),
+            (&[pages(5, 16), pages(5, 17)], None),
+            (&[pages(5, 17), pages(5, 17)], five),
+            (&[context(5), pages(5, 1)], five),
+            // Two address spaces are not worth all the others.
+            (&[context(5), context(6)], None),
+            (&[pages(5, 63), pages(0x805, 63)], None),
+            (
+                &[pages(5, 63), pages(6, 63), pages(7, 7)],
+                Some(Missed::AnySpace),
+            ),
+            (
+                &[all(Globals::Exclude), pages(5, 1)],
+                Some(Missed::AnySpace),
+            ),
+            (
+                &[all(Globals::Include), pages(5, 1)],
+                Some(Missed::Anything),
+            ),
+        ] {
+            assert_eq!(needed(operations), expected, "{operations:?}");
+        }
+    }
+}
