@@ -1,4 +1,9 @@
 //! Entries that are answered together: one flush for all of them, where that is cheaper than each by itself.
+//!
+//! Only where software answers. A RAR unit carries out each entry by itself, and no initiator can spare it that: another's
+//! entry may have been begun before one's own page-table stores, so that its answer says nothing about them, and only its owner
+//! may take a pending byte back. To look for others' entries would move the target's vector once more per target. What a unit can
+//! be held by is bounded instead: 64 entries, each of at most 63 pages. `cargo xtask sim --loss` counts both.
 
 use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation};
 

@@ -1,7 +1,9 @@
 //! TLB entries lost needlessly, against other policies.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use rar_sim::loss::storm::{self, Storm};
 use rar_sim::loss::{CPUS, Loss, Memory, Policy, Workload, measure};
+use rar_sim::machine::Backend;
 
 /// The losses by this driver as it is, by it with global pages by address, by Linux, by the published series.
 fn losses(workload: &Workload) -> [Loss; 4] {
@@ -72,4 +74,30 @@ fn the_others_lose_what_they_are_known_to_lose_and_the_same_each_time() {
     assert_eq!(linux, plain);
     assert_eq!((series.needless, series.disturbed), (0, 1));
     assert_eq!(idle, of("one CPU idle, may be skipped: unmap 8 pages"));
+}
+
+#[test]
+fn a_storm_costs_a_cpu_that_answers_in_software_no_more_than_one_flush() {
+    // As much as 33 pages go one by one, as exact as they came.
+    let few = storm::measure(Backend::Software, 3).unwrap();
+    let exact = Storm {
+        pages: 3 * storm::PAGES,
+        whole: 0,
+        needless: 0,
+    };
+    assert_eq!(few, exact);
+    for initiators in [4, 16, 63] {
+        let pages = u64::from(initiators) * storm::PAGES;
+        let by_software = storm::measure(Backend::Software, initiators).unwrap();
+        let one_flush = Storm {
+            pages: 0,
+            whole: 1,
+            // The rest of the one space, and no more.
+            needless: 640 - pages,
+        };
+        assert_eq!(by_software, one_flush);
+        // A control: a unit carries them out one by one.
+        let by_unit = storm::measure(Backend::Hardware, initiators).unwrap();
+        assert_eq!((by_unit.pages, by_unit.needless), (pages, 0));
+    }
 }

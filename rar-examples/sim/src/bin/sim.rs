@@ -49,7 +49,8 @@ struct Args {
     /// Runs the history of this file, which a failing run has written.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Shows how many TLB entries each change of page tables loses needlessly, beside other policies, and runs no history.
+    /// Shows how many TLB entries each change of page tables loses needlessly, beside other policies, and what a storm of flushes costs
+    /// its target; runs no history.
     #[arg(long, exclusive = true)]
     loss: bool,
     /// Writes the summary as JSON.
@@ -97,7 +98,10 @@ fn run(args: &Args) -> Result<ExitCode> {
         );
     }
     if args.loss {
-        print!("{}", loss::table().map_err(Error::msg)?);
+        let tables = [loss::table(), loss::storm::table()];
+        for table in tables {
+            println!("{}", table.map_err(Error::msg)?);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     match &args.replay {

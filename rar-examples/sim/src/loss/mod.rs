@@ -7,6 +7,7 @@
 mod driver;
 mod ground;
 mod policies;
+pub mod storm;
 mod table;
 mod workload;
 
