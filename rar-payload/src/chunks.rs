@@ -16,6 +16,7 @@ pub struct Chunks {
 }
 
 impl Chunks {
+    #[inline]
     pub(crate) const fn new(range: PageRange) -> Self {
         Self {
             start: range.start(),
@@ -28,16 +29,17 @@ impl Chunks {
 impl Iterator for Chunks {
     type Item = PageChunk;
 
+    #[inline]
     fn next(&mut self) -> Option<PageChunk> {
         if self.pages == 0 {
             return None;
         }
-        let chunk = PageChunk::front(PageRange::from_parts(self.start, self.pages, self.size));
-        let taken = u64::from(chunk.page_count());
+        let taken = self.pages.min(PageChunk::MAX_PAGES.into());
+        let chunk = PageRange::from_parts(self.start, taken, self.size);
         self.pages -= taken;
         // Past the top of the address space only when nothing is left.
         self.start = self.start.wrapping_add(taken << self.size.shift());
-        Some(chunk)
+        Some(PageChunk::of_short(chunk))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

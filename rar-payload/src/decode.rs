@@ -22,6 +22,7 @@ impl Operation {
     ///
     /// [`DecodeError`] names the first field found wrong and its value. The type is looked at
     /// first, then the reserved bits, then the subtype and its fields.
+    #[inline]
     pub fn decode(payload: &Payload) -> Result<Self, DecodeError> {
         let decoder = Decoder(payload);
         match payload.payload_type() {
@@ -68,6 +69,7 @@ impl Decoder<'_> {
         Ok(Operation::Invpg { cr3, scope })
     }
 
+    #[inline]
     fn invpcid(&self) -> Result<Operation, DecodeError> {
         self.reserved()?;
         let scope = match self.0.subtype() {
@@ -131,6 +133,7 @@ impl Decoder<'_> {
         Ok(Operation::Invvpid(scope))
     }
 
+    #[inline]
     fn reserved(&self) -> Result<(), DecodeError> {
         for field in [Field::ReservedLow, Field::ReservedHigh, Field::ReservedWord] {
             let value = self.0.field(field);
@@ -165,6 +168,7 @@ impl Decoder<'_> {
         self.all(globals)
     }
 
+    #[inline]
     fn pages(&self) -> Result<PageChunk, DecodeError> {
         let code = self.0.page_size_code();
         let size = PageSize::from_code(code).ok_or(DecodeError::UndefinedPageSize { code })?;
@@ -172,14 +176,15 @@ impl Decoder<'_> {
         if pages == 0 {
             return Err(DecodeError::NoPages);
         }
-        // The count field cannot hold more than fits a chunk.
+        const CONTROL: u64 = Field::PageSize.mask() | Field::PageCount.mask();
+        let [control, ..] = self.0.words();
         PageRange::with_width(
             self.0.address(),
             u64::from(pages),
             size,
             LinearAddressWidth::Bits57,
         )
-        .map(PageChunk::front)
+        .map(|range| PageChunk::of_entry(range, control & CONTROL))
         .map_err(DecodeError::InvalidRange)
     }
 

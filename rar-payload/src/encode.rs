@@ -13,6 +13,16 @@ impl Operation {
     #[must_use]
     #[inline]
     pub const fn encode(&self) -> Payload {
+        let Fields {
+            control,
+            operand,
+            address,
+        } = self.fields();
+        Payload([control, 0, operand, address, 0, 0, 0, 0])
+    }
+
+    #[inline]
+    const fn fields(&self) -> Fields {
         let payload_type = self.payload_type();
         match *self {
             Self::Invpg { cr3, scope } => {
@@ -49,7 +59,7 @@ impl Operation {
                 }
             },
             #[cfg(feature = "unverified")]
-            Self::MsrWrite(write) => write.encode(),
+            Self::MsrWrite(write) => write.fields(),
         }
     }
 }
@@ -61,6 +71,7 @@ impl From<Operation> for Payload {
 }
 
 /// Returns the subtype for everything, the same number in INVPG and INVPCID.
+#[inline]
 const fn all(globals: Globals) -> u64 {
     match globals {
         Globals::Include => 2,
@@ -68,17 +79,30 @@ const fn all(globals: Globals) -> u64 {
     }
 }
 
+/// The quadwords of an entry that are not zero: 0, 2 and 3.
+pub(crate) struct Fields {
+    pub(crate) control: u64,
+    pub(crate) operand: u64,
+    pub(crate) address: u64,
+}
+
 /// Returns an entry that names no page.
-const fn plain(payload_type: u8, subtype: u64, operand: u64) -> Payload {
-    let control = Field::PayloadType.shifted(payload_type as u64) | Field::Subtype.shifted(subtype);
-    Payload([control, 0, operand, 0, 0, 0, 0, 0])
+#[inline]
+const fn plain(payload_type: u8, subtype: u64, operand: u64) -> Fields {
+    Fields {
+        control: Field::PayloadType.shifted(payload_type as u64) | Field::Subtype.shifted(subtype),
+        operand,
+        address: 0,
+    }
 }
 
 /// Returns an entry that names pages.
-const fn ranged(payload_type: u8, subtype: u64, operand: u64, pages: PageChunk) -> Payload {
-    let control = Field::PayloadType.shifted(payload_type as u64)
-        | Field::Subtype.shifted(subtype)
-        | Field::PageSize.shifted(pages.size().code() as u64)
-        | Field::PageCount.shifted(pages.page_count() as u64);
-    Payload([control, 0, operand, pages.start(), 0, 0, 0, 0])
+#[inline]
+const fn ranged(payload_type: u8, subtype: u64, operand: u64, pages: PageChunk) -> Fields {
+    let Fields { control, .. } = plain(payload_type, subtype, operand);
+    Fields {
+        control: control | pages.control(),
+        operand,
+        address: pages.start(),
+    }
 }

@@ -51,6 +51,7 @@ impl Field {
     ];
 
     /// The table: quadword, lowest bit, first bit above.
+    #[inline]
     const fn place(self) -> (usize, usize, usize) {
         match self {
             Self::ForSoftware => (0, 0, 8),
@@ -81,15 +82,24 @@ impl Field {
 
     /// Returns the field's bits as a mask over its quadword.
     #[must_use]
+    #[inline]
     pub const fn mask(self) -> u64 {
         let (_, low, end) = self.place();
         (u64::MAX >> (64 - (end - low))) << low
     }
 
     /// Returns `value` moved to the field's place; bits that do not fit are cut.
+    #[inline]
     pub(crate) const fn shifted(self, value: u64) -> u64 {
         let (_, low, _) = self.place();
         (value << low) & self.mask()
+    }
+
+    /// Returns the field's value in its quadword, moved down to bit 0.
+    #[inline]
+    pub(crate) const fn value(self, word: u64) -> u64 {
+        let (_, low, _) = self.place();
+        (word & self.mask()) >> low
     }
 
     /// Returns the field's name in words.

@@ -43,6 +43,7 @@ impl LinearAddressWidth {
 
     /// Returns the width in bits.
     #[must_use]
+    #[inline]
     pub const fn bits(self) -> u32 {
         match self {
             Self::Bits48 => 48,
@@ -52,6 +53,7 @@ impl LinearAddressWidth {
 
     /// Returns whether `address` is canonical at this width.
     #[must_use]
+    #[inline]
     pub const fn is_canonical(self, address: u64) -> bool {
         let unused = 64 - self.bits();
         ((address << unused) as i64 >> unused) as u64 == address

@@ -1,5 +1,6 @@
 //! An MSR write on other processors. Feature `unverified`.
 
+use crate::encode::Fields;
 use crate::{DecodeError, Field, Payload};
 use bit_field::BitField;
 
@@ -80,10 +81,13 @@ impl MsrWrite {
         self.value
     }
 
-    pub(crate) const fn encode(&self) -> Payload {
-        let control = Field::PayloadType.shifted(Self::TYPE as u64)
-            | ((self.msr as u64) << Self::NUMBER.start);
-        Payload([control, 0, self.value, 0, 0, 0, 0, 0])
+    pub(crate) const fn fields(&self) -> Fields {
+        Fields {
+            control: Field::PayloadType.shifted(Self::TYPE as u64)
+                | ((self.msr as u64) << Self::NUMBER.start),
+            operand: self.value,
+            address: 0,
+        }
     }
 }
 

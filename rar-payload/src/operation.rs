@@ -92,6 +92,7 @@ impl Operation {
     /// Returns the payload type: the number in the entry's type field, and the bit in
     /// `MSR_RAR_INFO` that says the processor knows it.
     #[must_use]
+    #[inline]
     pub const fn payload_type(&self) -> u8 {
         match self {
             Self::Invpg { cr3: Some(_), .. } => 0,

@@ -25,12 +25,14 @@ impl OperationList {
 
     /// Returns the operations.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[Operation] {
         self.operations.get(..self.length).unwrap_or_default()
     }
 
     /// Returns the number of operations.
     #[must_use]
+    #[inline]
     pub const fn len(&self) -> usize {
         self.length
     }
@@ -43,6 +45,7 @@ impl OperationList {
 
     /// Adds an operation and returns whether there was room for it.
     #[must_use = "an operation that was not added is never executed"]
+    #[inline]
     pub(crate) fn push(&mut self, operation: Operation) -> bool {
         let Some(place) = self.operations.get_mut(self.length) else {
             return false;

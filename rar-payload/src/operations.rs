@@ -29,10 +29,12 @@ enum Source {
 }
 
 impl Operations {
+    #[inline]
     pub(crate) const fn single(operation: Operation) -> Self {
         Self(Source::Single(Some(operation)))
     }
 
+    #[inline]
     pub(crate) const fn pages(pcid: Pcid, range: PageRange) -> Self {
         Self(Source::Pages {
             pcid,
@@ -52,6 +54,7 @@ impl Operations {
 impl Iterator for Operations {
     type Item = Operation;
 
+    #[inline]
     fn next(&mut self) -> Option<Operation> {
         match &mut self.0 {
             Source::Single(operation) => operation.take(),

@@ -1,6 +1,6 @@
 //! As many pages as one entry can name.
 
-use crate::{LinearAddressWidth, PageRange, PageSize, RangeError};
+use crate::{Field, LinearAddressWidth, PageRange, PageSize, RangeError};
 use core::fmt;
 
 /// A page range that fits one entry: 1 to 63 pages.
@@ -8,11 +8,12 @@ use core::fmt;
 /// The field is 6 bits wide and all public code treats it as a plain count (Intel's own Linux
 /// branch of 2019, Linux RFC v4). What 0 means with an address range is unknown, and no code
 /// encodes 64, so neither can be expressed here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PageChunk {
     start: u64,
-    pages: u8,
+    /// The number of pages and their size, as they stand in the upper half of quadword 0: an entry
+    /// is written more often than a chunk is made.
+    control: u32,
     size: PageSize,
 }
 
@@ -31,7 +32,7 @@ impl PageChunk {
                 pages: range.page_count(),
             });
         }
-        Ok(Self::front(range))
+        Ok(Self::of_short(range))
     }
 
     /// Returns the one page that holds `address`, judged by 48-bit addresses. The address may lie
@@ -56,40 +57,55 @@ impl PageChunk {
         width: LinearAddressWidth,
     ) -> Result<Self, RangeError> {
         match PageRange::page_with_width(address, size, width) {
-            Ok(range) => Ok(Self::front(range)),
+            Ok(range) => Ok(Self::of_short(range)),
             Err(error) => Err(error),
         }
     }
 
-    /// Returns the first pages of `range`, as many as fit.
-    pub(crate) const fn front(range: PageRange) -> Self {
-        let pages = if range.page_count() > Self::MAX_PAGES as u64 {
-            Self::MAX_PAGES
-        } else {
-            let [pages, ..] = range.page_count().to_le_bytes();
-            pages
-        };
+    /// Returns the chunk that holds all of `range`, of which the caller knows that it fits.
+    #[inline]
+    pub(crate) const fn of_short(range: PageRange) -> Self {
+        const SIZE: u32 = Field::PageSize.mask().trailing_zeros();
+        const COUNT: u32 = Field::PageCount.mask().trailing_zeros();
+        let control = (range.page_count() << (COUNT - SIZE) | range.size().code() as u64) << SIZE;
+        Self::of_entry(range, control)
+    }
+
+    /// Returns the chunk that holds all of `range`, whose number and size of pages stand in the
+    /// quadword 0 that was given.
+    #[inline]
+    pub(crate) const fn of_entry(range: PageRange, control: u64) -> Self {
         Self {
             start: range.start(),
-            pages,
+            control: (control >> 32) as u32,
             size: range.size(),
         }
     }
 
+    /// Returns the number of pages and their size, as they stand in quadword 0.
+    #[inline]
+    pub(crate) const fn control(&self) -> u64 {
+        (self.control as u64) << 32
+    }
+
     /// Returns the address of the first page.
     #[must_use]
+    #[inline]
     pub const fn start(&self) -> u64 {
         self.start
     }
 
     /// Returns the number of pages, 1 to 63.
     #[must_use]
+    #[inline]
     pub const fn page_count(&self) -> u8 {
-        self.pages
+        let [pages, ..] = Field::PageCount.value(self.control()).to_le_bytes();
+        pages
     }
 
     /// Returns the page size.
     #[must_use]
+    #[inline]
     pub const fn size(&self) -> PageSize {
         self.size
     }
@@ -102,8 +118,32 @@ impl PageChunk {
 
     /// Returns the same pages as a range.
     #[must_use]
+    #[inline]
     pub const fn range(&self) -> PageRange {
-        PageRange::from_parts(self.start, self.pages as u64, self.size)
+        PageRange::from_parts(self.start, self.page_count() as u64, self.size)
+    }
+}
+
+impl fmt::Debug for PageChunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageChunk")
+            .field("start", &self.start)
+            .field("pages", &self.page_count())
+            .field("size", &self.size)
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for PageChunk {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "PageChunk {{ start: {}, pages: {}, size: {} }}",
+            self.start,
+            self.page_count(),
+            self.size
+        );
     }
 }
 

@@ -31,6 +31,7 @@ impl Pcid {
 
     /// Returns the number, 0 to 4095.
     #[must_use]
+    #[inline]
     pub const fn get(self) -> u16 {
         self.0
     }

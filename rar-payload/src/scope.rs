@@ -34,6 +34,7 @@ pub(crate) enum Scope {
 }
 
 impl Space {
+    #[inline]
     pub(crate) const fn kind(self) -> Kind {
         match self {
             Self::Pcid(_) => Kind::Pcid,
@@ -45,6 +46,7 @@ impl Space {
     }
 
     /// Returns the operation on the whole space.
+    #[inline]
     pub(crate) const fn operation(self) -> Operation {
         match self {
             Self::Pcid(pcid) => Operation::Invpcid(InvpcidScope::Context { pcid }),
@@ -57,6 +59,7 @@ impl Space {
 
     /// Returns the operation on some pages of the space. For an extended page table, which has no
     /// such operation, that is the one on the whole space.
+    #[inline]
     pub(crate) const fn pages(self, pages: PageChunk) -> Operation {
         match self {
             Self::Pcid(pcid) => Operation::Invpcid(InvpcidScope::Pages { pcid, pages }),
@@ -75,6 +78,7 @@ impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Pcid, Self::Ept, Self::Vpid];
 
     /// Returns the operation on every space of the kind.
+    #[inline]
     pub(crate) const fn operation(self, globals: Globals) -> Operation {
         match self {
             Self::Pcid => Operation::Invpcid(InvpcidScope::AllContexts(globals)),
@@ -87,6 +91,7 @@ impl Kind {
 }
 
 impl Scope {
+    #[inline]
     pub(crate) const fn of(request: &Request) -> Self {
         match *request {
             Request::Pages { pcid, range } => Self::Pages(Space::Pcid(pcid), range),
@@ -111,6 +116,7 @@ impl Scope {
         }
     }
 
+    #[inline]
     pub(crate) const fn kind(self) -> Kind {
         match self {
             Self::Pages(space, _) | Self::Space(space) => space.kind(),
@@ -119,6 +125,7 @@ impl Scope {
     }
 
     /// Returns the single operation that covers the scope: a whole space or every space.
+    #[inline]
     pub(crate) const fn widened(self) -> Operation {
         match self {
             Self::Pages(space, _) | Self::Space(space) => space.operation(),
@@ -143,6 +150,7 @@ impl Request {
     /// # Ok::<(), rar_payload::RangeError>(())
     /// ```
     #[must_use]
+    #[inline]
     pub const fn widened(&self) -> Operation {
         Scope::of(self).widened()
     }
