@@ -1,8 +1,8 @@
-//! Requests that need too many operations, collapsed step by step until they fit.
+//! Requests that need too many operations, or dear ones, collapsed step by step.
 
 use crate::page_run::PageRuns;
 use crate::scope::{Kind, Scope, Space};
-use crate::{Globals, Operation, OperationList, Request};
+use crate::{CostModel, Globals, Operation, OperationList, Request};
 
 /// The operations that several requests were collapsed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -13,21 +13,25 @@ pub struct Collapsed {
     pub operations: OperationList,
     /// Whether no request was widened: the operations reach nothing that the requests do not name.
     pub exact: bool,
+    /// Whether a request was widened since the limit left no room for its operations.
+    pub crowded: bool,
 }
 
 impl Request {
-    /// Returns the most precise operations that cover all of `requests` and are at most `limit`.
+    /// Returns the cheapest operations that cover all of `requests` and are at most `limit`.
     ///
-    /// Nothing that a request names is ever left out. The result is the first of these steps that
-    /// fits:
+    /// Nothing that a request names is ever left out. The steps:
     ///
-    /// 1. The operations of each request, in order.
+    /// 1. The operations of each request, in order, if they fit and their pages together are cheap
+    ///    enough for one address space. Nothing else is done then.
     /// 2. Ranges of one address space and page size that overlap or touch become one range; what
     ///    repeats another request, or is covered by the request for the whole address space or for
     ///    everything, is dropped.
-    /// 3. The address space that needs the most operations is flushed as a whole, then the next
-    ///    one, until the rest fits.
-    /// 4. All address spaces are flushed; with global translations only if a request names them.
+    /// 3. Each address space whose pages cost more than it does as a whole is flushed as a whole
+    ///    ([`CostModel`]). If the operations do not fit, so is the one that needs the most, then
+    ///    the next one, until they do.
+    /// 4. If there are more address spaces than fit, all are flushed; with global translations only
+    ///    if a request names them.
     ///
     /// An empty slice gives an empty list. A `limit` of 0 counts as 1, one above
     /// [`OperationList::MAX`] counts as `MAX`.
@@ -36,66 +40,76 @@ impl Request {
     /// kinds of their own, with the same steps: no operation covers two kinds, so a `limit` below
     /// the number of kinds in `requests` counts as that number.
     ///
-    /// The cost is linear in the number of requests while step 1 fits, and quadratic at worst
-    /// after that: [`Gather`](crate::Gather) merges ranges as they come.
+    /// The work is linear in the number of requests, in whatever order they come: at most 12 passes
+    /// over them for each address space that stays, two for each range of it up to one too many.
+    /// [`Gather`](crate::Gather) merges ranges as they come.
     ///
     /// # Examples
     ///
     /// ```
-    /// use rar_payload::{InvpcidScope, Operation, PageRange, PageSize, Pcid, Request};
+    /// use rar_payload::{CostModel, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request};
     ///
     /// // Page-table isolation: the same 130 pages under two PCIDs, 3 operations each.
     /// let range = PageRange::new(0x40_0000, 130, PageSize::Size4K)?;
     /// let [kernel, user] = [Pcid::new(5)?, Pcid::new(0x805)?];
     /// let requests = [kernel, user].map(|pcid| Request::Pages { pcid, range });
     ///
-    /// let collapsed = Request::collapse(&requests, 4);
+    /// let collapsed = Request::collapse(&requests, 4, &CostModel::new());
     /// let context = |pcid| Operation::Invpcid(InvpcidScope::Context { pcid });
-    /// assert_eq!(collapsed.operations.len(), 4); // a context and three chunks
-    /// assert!(!collapsed.exact);
-    ///
-    /// let collapsed = Request::collapse(&requests, 2);
     /// assert_eq!(collapsed.operations.as_slice(), [context(kernel), context(user)]);
+    /// assert!(!collapsed.exact && !collapsed.crowded);
+    ///
+    /// let collapsed = Request::collapse(&requests, 4, &CostModel::EXACT);
+    /// assert_eq!(collapsed.operations.len(), 4); // a context and three chunks
+    /// assert!(collapsed.crowded);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn collapse(requests: &[Self], limit: usize) -> Collapsed {
+    pub fn collapse(requests: &[Self], limit: usize, costs: &CostModel) -> Collapsed {
         let limit = limit.clamp(1, OperationList::MAX);
-        match precise(requests, limit) {
+        match precise(requests, limit, costs) {
             Some(operations) => Collapsed {
                 operations,
                 exact: true,
+                crowded: false,
             },
-            None => merged_or_widened(requests, limit),
+            None => merged_or_widened(requests, limit, costs),
         }
     }
 }
 
-/// Step 1, or `None` if it does not fit.
-fn precise(requests: &[Request], limit: usize) -> Option<OperationList> {
+/// Step 1, or `None` if it does not fit or may be too dear.
+fn precise(requests: &[Request], limit: usize, costs: &CostModel) -> Option<OperationList> {
     let mut list = OperationList::EMPTY;
-    for operation in requests.iter().flat_map(Request::operations) {
-        if list.len() == limit || !list.push(operation) {
-            return None;
+    let mut pages = 0;
+    for request in requests {
+        for operation in request.operations() {
+            if list.len() == limit || !list.push(operation) {
+                return None;
+            }
+        }
+        if let Scope::Pages(_, range) = Scope::of(request) {
+            // It fits, so it is short.
+            pages += range.page_count();
         }
     }
-    Some(list)
+    costs.keeps(list.len() as u64, pages).then_some(list)
 }
 
 /// Steps 2 to 4.
 ///
 /// Each space that stays takes at least one operation, so whether step 4 is needed is decided
 /// first. What is left has at most `limit` spaces, and step 3 ends when each is flushed as a whole.
-fn merged_or_widened(requests: &[Request], limit: usize) -> Collapsed {
+fn merged_or_widened(requests: &[Request], limit: usize, costs: &CostModel) -> Collapsed {
     let mut kinds = Kind::ALL.map(|kind| Tally::new(kind, requests));
     let limit = limit.max(kinds.iter().filter(|tally| tally.fewest() > 0).count());
-    let mut exact = true;
+    let mut crowded = false;
     while kinds.iter().map(Tally::fewest).sum::<usize>() > limit {
         let Some(most) = kinds.iter_mut().max_by_key(|tally| tally.fewest()) else {
             break;
         };
         most.take_every();
-        exact = false;
+        crowded = true;
     }
 
     let every = kinds.iter().filter_map(Tally::every_operation);
@@ -103,35 +117,35 @@ fn merged_or_widened(requests: &[Request], limit: usize) -> Collapsed {
     let mut parts = [None; OperationList::MAX];
     let spaces = kinds.iter().flat_map(Tally::spaces);
     for (part, space) in parts.iter_mut().zip(spaces) {
-        *part = Some(Part::new(requests, space, limit));
+        *part = Some(Part::new(requests, space, limit, costs));
     }
+    let is_dear = parts.iter().flatten().any(|part| part.is_dear);
     let total = |parts: &[Option<Part>]| {
-        parts
-            .iter()
-            .flatten()
-            .map(|part| part.operations)
-            .sum::<u64>()
+        let needed = parts.iter().flatten().map(|part| part.needed);
+        needed.sum::<usize>()
     };
-    while total(&parts) > room as u64 {
+    while total(&parts) > room {
         // Of those that need the same number the one that was named first.
         let parts = parts.iter_mut().flatten().rev();
-        let Some(most) = parts.max_by_key(|part| part.operations) else {
+        let Some(most) = parts.max_by_key(|part| part.needed) else {
             break;
         };
-        most.widen();
-        exact = false;
+        *most = Part::whole(most.space);
+        crowded = true;
     }
 
     let mut operations = OperationList::EMPTY;
-    let parts = parts
-        .iter()
-        .flatten()
-        .flat_map(|part| part.operations(requests));
-    for operation in every.chain(parts) {
+    let parts = parts.iter().flatten();
+    let parts = parts.flat_map(|part| part.operations.as_slice());
+    for operation in every.chain(parts.copied()) {
         // The steps above left no more than fit.
         let _pushed = operations.push(operation);
     }
-    Collapsed { operations, exact }
+    Collapsed {
+        operations,
+        exact: !crowded && !is_dear,
+        crowded,
+    }
 }
 
 /// What the requests of one kind name: every space, or some.
@@ -199,60 +213,57 @@ impl Tally {
 #[derive(Clone, Copy)]
 struct Part {
     space: Space,
-    /// How many operations it takes. 1 if it is flushed as a whole; otherwise no more than one above
-    /// the limit is counted.
-    operations: u64,
-    reach: Reach,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Pages,
-    Whole,
+    operations: OperationList,
+    /// How many operations it takes; no more than one above the limit is counted.
+    needed: usize,
+    /// Whether it is flushed as a whole since its pages cost more.
+    is_dear: bool,
 }
 
 impl Part {
-    fn new(requests: &[Request], space: Space, limit: usize) -> Self {
-        let whole = requests
-            .iter()
-            .any(|request| Scope::of(request) == Scope::Space(space));
-        if whole {
-            return Self {
-                space,
-                operations: 1,
-                reach: Reach::Whole,
-            };
+    fn new(requests: &[Request], space: Space, limit: usize, costs: &CostModel) -> Self {
+        let mut scopes = requests.iter().map(Scope::of);
+        if scopes.any(|scope| scope == Scope::Space(space)) {
+            return Self::whole(space);
         }
-        let limit = limit as u64;
-        let mut operations = 0;
+        let mut operations = OperationList::EMPTY;
+        let (mut needed, mut pages) = (0, 0);
         for run in PageRuns::new(requests, space) {
-            operations += run.chunk_count();
-            if operations > limit {
+            let chunks = run.chunks();
+            needed += chunks.len();
+            pages += run.page_count();
+            if !costs.keeps(needed as u64, pages) {
+                return Self {
+                    is_dear: true,
+                    ..Self::whole(space)
+                };
+            }
+            if needed > limit {
                 // It cannot stay as it is, whatever the number.
-                operations = limit + 1;
+                needed = limit + 1;
                 break;
+            }
+            for chunk in chunks {
+                // The limit is no larger than the list.
+                let _pushed = operations.push(space.pages(chunk));
             }
         }
         Self {
             space,
             operations,
-            reach: Reach::Pages,
+            needed,
+            is_dear: false,
         }
     }
 
-    /// Step 3.
-    fn widen(&mut self) {
-        self.operations = 1;
-        self.reach = Reach::Whole;
-    }
-
-    fn operations<'a>(&self, requests: &'a [Request]) -> impl Iterator<Item = Operation> + use<'a> {
-        let Self { space, reach, .. } = *self;
-        let whole = (reach == Reach::Whole).then(|| space.operation());
-        let pages = (reach == Reach::Pages).then(|| PageRuns::new(requests, space));
-        let chunks = pages.into_iter().flatten().flat_map(|run| run.chunks());
-        whole
-            .into_iter()
-            .chain(chunks.map(move |chunk| space.pages(chunk)))
+    fn whole(space: Space) -> Self {
+        let mut operations = OperationList::EMPTY;
+        let _pushed = operations.push(space.operation());
+        Self {
+            space,
+            operations,
+            needed: 1,
+            is_dear: false,
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 mod chunks;
 mod collapse;
+mod cost_model;
 mod cr3;
 mod decode;
 mod decode_error;
@@ -35,6 +36,7 @@ mod virtualization;
 
 pub use chunks::Chunks;
 pub use collapse::Collapsed;
+pub use cost_model::CostModel;
 pub use cr3::{Cr3, Cr3Error};
 pub use decode_error::DecodeError;
 pub use gather::Gather;

@@ -188,21 +188,34 @@ impl PageRange {
     /// # Errors
     ///
     /// As [`page`](Self::page).
+    #[inline]
     pub const fn page_with_width(
         address: u64,
         size: PageSize,
         width: LinearAddressWidth,
     ) -> Result<Self, RangeError> {
-        Self::covering_with_width(address, 1, size, width)
+        if !width.is_canonical(address) {
+            return Err(RangeError::NonCanonical { address, width });
+        }
+        // Both halves begin and end with a page of any size, so the whole page is canonical.
+        Ok(Self::from_parts(size.align_down(address), 1, size))
     }
 
     /// Returns a part of a range that was judged before.
+    #[inline]
     pub(crate) const fn from_parts(start: u64, pages: u64, size: PageSize) -> Self {
         Self { start, pages, size }
     }
 
+    /// Returns the range with so many more pages behind it, which were judged before.
+    #[inline]
+    pub(crate) const fn extended(&self, pages: u64) -> Self {
+        Self::from_parts(self.start, self.pages + pages, self.size)
+    }
+
     /// Returns the numbers of the first page and of the page after the last one: addresses divided
     /// by the page size, so that the end of the address space is a number like any other.
+    #[inline]
     pub(crate) const fn page_numbers(&self) -> (u64, u64) {
         let first = self.start >> self.size.shift();
         (first, first + self.pages)
@@ -210,30 +223,35 @@ impl PageRange {
 
     /// Returns the range from page number `first` up to and without `end`, both taken from ranges
     /// that were judged before and between which there is no hole.
+    #[inline]
     pub(crate) const fn from_page_numbers(first: u64, end: u64, size: PageSize) -> Self {
         Self::from_parts(first << size.shift(), end - first, size)
     }
 
     /// Returns the address of the first page.
     #[must_use]
+    #[inline]
     pub const fn start(&self) -> u64 {
         self.start
     }
 
     /// Returns the number of pages, at least 1.
     #[must_use]
+    #[inline]
     pub const fn page_count(&self) -> u64 {
         self.pages
     }
 
     /// Returns the page size.
     #[must_use]
+    #[inline]
     pub const fn size(&self) -> PageSize {
         self.size
     }
 
     /// Returns the address of the last page.
     #[must_use]
+    #[inline]
     pub const fn last(&self) -> u64 {
         self.start + ((self.pages - 1) << self.size.shift())
     }
@@ -254,6 +272,7 @@ impl PageRange {
 
     /// Returns how many pieces [`chunks`](Self::chunks) gives.
     #[must_use]
+    #[inline]
     pub const fn chunk_count(&self) -> u64 {
         self.pages.div_ceil(PageChunk::MAX_PAGES as u64)
     }

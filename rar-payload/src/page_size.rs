@@ -24,12 +24,14 @@ impl PageSize {
 
     /// Returns the size in bytes.
     #[must_use]
+    #[inline]
     pub const fn bytes(self) -> u64 {
         1 << self.shift()
     }
 
     /// Returns the base-2 logarithm of the size in bytes.
     #[must_use]
+    #[inline]
     pub const fn shift(self) -> u32 {
         match self {
             Self::Size4K => 12,
@@ -40,6 +42,7 @@ impl PageSize {
 
     /// Returns the code that stands in the page size field.
     #[must_use]
+    #[inline]
     pub const fn code(self) -> u8 {
         match self {
             Self::Size4K => 0,
@@ -79,16 +82,8 @@ impl PageSize {
         }
     }
 
-    /// Returns the next larger size.
-    pub(crate) const fn next_larger(self) -> Option<Self> {
-        match self {
-            Self::Size4K => Some(Self::Size2M),
-            Self::Size2M => Some(Self::Size1G),
-            Self::Size1G => None,
-        }
-    }
-
     /// Returns the address of the page that holds `address`.
+    #[inline]
     pub(crate) const fn align_down(self, address: u64) -> u64 {
         address & !(self.bytes() - 1)
     }

@@ -1,8 +1,9 @@
 //! What a kernel means.
 
+use crate::scope::Scope;
+use crate::{CostModel, Globals, InvpcidScope, Operation, Operations, PageChunk, PageRange, Pcid};
 #[cfg(feature = "unverified")]
 use crate::{Eptp, InvvpidScope, Vpid};
-use crate::{Globals, InvpcidScope, Operation, Operations, PageChunk, PageRange, Pcid};
 
 /// What a kernel wants to be gone from the TLBs, before it is cut to the size of the hardware.
 ///
@@ -109,6 +110,7 @@ impl Request {
     /// one. The number has no bound except the size of the range: check the length, and take
     /// [`widened`](Self::widened) or [`collapse`](Self::collapse) where it is too long.
     #[must_use]
+    #[inline]
     pub const fn operations(&self) -> Operations {
         match *self {
             Self::Pages { pcid, range } => Operations::pages(pcid, range),
@@ -118,21 +120,52 @@ impl Request {
         }
     }
 
-    /// Returns the operation that satisfies the request precisely, if one is enough.
+    /// Returns the operation that is the cheapest way to satisfy the request: the precise one, or
+    /// that of the whole address space where its pages cost more. `None` if several operations are
+    /// cheaper: [`operations`](Self::operations).
     #[must_use]
     #[inline]
-    pub const fn single_operation(&self) -> Option<Operation> {
+    pub const fn cheapest_operation(&self, costs: &CostModel) -> Option<Operation> {
         match *self {
-            Self::Pages { pcid, range } => match PageChunk::new(range) {
-                Ok(pages) => Some(Operation::Invpcid(InvpcidScope::Pages { pcid, pages })),
-                Err(_) => None,
-            },
+            Self::Pages { pcid, range } => {
+                if costs.keeps_in_one(range.page_count()) {
+                    let pages = PageChunk::of_short(range);
+                    Some(Operation::Invpcid(InvpcidScope::Pages { pcid, pages }))
+                } else if is_kept_in_chunks(range, costs) {
+                    None
+                } else {
+                    Some(self.widened())
+                }
+            }
             #[cfg(feature = "unverified")]
-            Self::VpidPages { vpid, range } => match PageChunk::new(range) {
-                Ok(pages) => Some(Operation::Invvpid(InvvpidScope::Pages { vpid, pages })),
-                Err(_) => None,
-            },
+            Self::VpidPages { vpid, range } => {
+                if costs.keeps_in_one(range.page_count()) {
+                    let pages = PageChunk::of_short(range);
+                    Some(Operation::Invvpid(InvvpidScope::Pages { vpid, pages }))
+                } else if is_kept_in_chunks(range, costs) {
+                    None
+                } else {
+                    Some(self.widened())
+                }
+            }
             _ => Some(self.widened()),
+        }
+    }
+
+    /// Returns the [cheapest operation](Self::cheapest_operation) of each of two requests; `None`
+    /// if two are not the cheapest way to satisfy both.
+    #[must_use]
+    #[inline(always)]
+    pub fn cheapest_pair(one: &Self, two: &Self, costs: &CostModel) -> Option<[Operation; 2]> {
+        let first = one.cheapest_operation(costs)?;
+        let second = two.cheapest_operation(costs)?;
+        match (Scope::of(one), Scope::of(two)) {
+            (Scope::Pages(space, pages), Scope::Pages(of, more)) if space == of => {
+                // Each is one chunk, or too dear alone.
+                let pages = pages.page_count().saturating_add(more.page_count());
+                costs.keeps(2, pages).then_some([first, second])
+            }
+            _ => Some([first, second]),
         }
     }
 
@@ -166,4 +199,11 @@ impl Request {
                 | Self::Everything { .. }
         )
     }
+}
+
+/// Whether several entries of pages cost no more than the whole address space.
+#[cold]
+#[inline(never)]
+const fn is_kept_in_chunks(range: PageRange, costs: &CostModel) -> bool {
+    costs.keeps(range.chunk_count(), range.page_count())
 }

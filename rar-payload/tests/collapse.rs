@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rar_payload::{
-    Globals, InvpcidScope, Operation, OperationList, PageRange, PageSize, Pcid, Request, TableOwner,
+    CostModel, Globals, InvpcidScope, Operation, OperationList, PageRange, PageSize, Pcid, Request,
+    TableOwner,
 };
 
 const KERNEL_HALF: u64 = 0xFFFF_8000_0000_0000;
@@ -37,9 +38,10 @@ const fn all(globals: Globals) -> Operation {
 
 #[track_caller]
 fn assert_collapses(requests: &[Request], limit: usize, expected: &[Operation], exact: bool) {
-    let collapsed = Request::collapse(requests, limit);
+    let collapsed = Request::collapse(requests, limit, &CostModel::EXACT);
     assert_eq!(collapsed.operations.as_slice(), expected, "{requests:?}");
     assert_eq!(collapsed.exact, exact, "{requests:?}");
+    assert_eq!(collapsed.crowded, !exact, "{requests:?}");
 }
 
 fn operations(requests: &[Request]) -> Vec<Operation> {
@@ -159,9 +161,72 @@ fn the_space_with_the_most_operations_is_widened_first() {
     assert_collapses(&requests, 3, &expected, false);
 }
 
+/// 36 pages in one entry, 33 in four.
+#[test]
+fn pages_that_cost_more_than_their_space_are_not_flushed_one_by_one() {
+    let collapse = |requests: &[Request]| Request::collapse(requests, 4, &CostModel::new());
+    for (requests, is_exact) in [
+        (&[pages(1, 0, 36)] as &[Request], true),
+        (&[pages(1, 0, 37)], false),
+        (&[pages(1, 0, 1_000)], false),
+        (
+            &[
+                pages(1, 0, 30),
+                pages(1, 40, 1),
+                pages(1, 42, 1),
+                pages(1, 44, 1),
+            ],
+            true,
+        ),
+        (
+            &[
+                pages(1, 0, 31),
+                pages(1, 40, 1),
+                pages(1, 42, 1),
+                pages(1, 44, 1),
+            ],
+            false,
+        ),
+        (
+            &[pages_of(1, 0, 30, PageSize::Size2M), pages(1, 0, 5)],
+            true,
+        ),
+        (
+            &[pages_of(1, 0, 31, PageSize::Size2M), pages(1, 0, 5)],
+            false,
+        ),
+        // Each page counts once.
+        (&[pages(1, 0, 36), pages(1, 0, 36), pages(1, 4, 20)], true),
+    ] {
+        let collapsed = collapse(requests);
+        assert_eq!(collapsed.exact, is_exact, "{requests:?}");
+        assert!(!collapsed.crowded, "{requests:?}");
+        let is_whole = collapsed.operations.as_slice() == [context(pcid(1))];
+        assert_eq!(is_whole, !is_exact, "{requests:?}");
+    }
+    // Each space by itself: one is dear, the other is not, and together they are.
+    let requests = [pages(5, 0, 37), pages(0x805, 0, 36)];
+    let expected = [context(pcid(5)), operations(&requests[1..])[0]];
+    assert_eq!(collapse(&requests).operations.as_slice(), expected);
+    let requests = [pages(5, 0, 36), pages(0x805, 0, 36)];
+    let collapsed = collapse(&requests);
+    assert_eq!(collapsed.operations.as_slice(), operations(&requests));
+    assert!(collapsed.exact);
+    // What is too dear needs no room.
+    let requests = [
+        pages(1, 0, 100),
+        pages(2, 0, 1),
+        pages(2, 2, 1),
+        pages(2, 4, 1),
+    ];
+    let collapsed = collapse(&requests);
+    assert_eq!(collapsed.operations.len(), 4);
+    assert!(!collapsed.exact && !collapsed.crowded);
+}
+
 #[test]
 fn a_list_shows_its_operations_in_each_way() {
-    let list = Request::collapse(&[pages(1, 0, 64)], 4).operations;
+    let list = Request::collapse(&[pages(1, 0, 64)], 4, &CostModel::EXACT).operations;
     assert_eq!((list.len(), list.is_empty()), (2, false));
     assert_eq!(list.as_ref(), list.as_slice());
     assert!(list.into_iter().eq(list.as_slice()));
@@ -232,7 +297,7 @@ mod virtualization {
             EVERY_EPT,
             vpid(1).widened(),
         ];
-        let collapsed = Request::collapse(&requests, 3);
+        let collapsed = Request::collapse(&requests, 3, &CostModel::EXACT);
         assert_eq!(collapsed.operations.len(), 3);
         for operation in expected {
             assert!(collapsed.operations.as_slice().contains(&operation));
@@ -358,7 +423,8 @@ proptest! {
     /// The result is the first step that fits: one step back there would be too many operations.
     #[test]
     fn no_step_is_taken_too_many(requests in prop::collection::vec(request(), 0..=12), limit in 1..=4usize) {
-        let collapsed = Request::collapse(&requests, limit);
+        let collapsed = Request::collapse(&requests, limit, &CostModel::EXACT);
+        prop_assert_eq!(collapsed.crowded, !collapsed.exact);
         let list = collapsed.operations.as_slice();
         prop_assert!(list.len() <= limit);
 
@@ -390,5 +456,44 @@ proptest! {
         prop_assert_eq!(contexts, expected);
         prop_assert_eq!(list.len(), entries);
         prop_assert_eq!(collapsed.exact, expected == 0);
+    }
+
+    /// A space is flushed page by page exactly if that is cheap enough; if there is room.
+    #[test]
+    fn each_space_is_flushed_the_cheaper_way(
+        requests in prop::collection::vec(request(), 0..=12), limit in 1..=4usize,
+        (entry, page, space) in (0..400u32, 0..200u32, 0..12_000u32),
+    ) {
+        let costs = CostModel::new().with_entry(entry).with_page(page).with_space(space);
+        let collapsed = Request::collapse(&requests, limit, &costs);
+        let list = collapsed.operations.as_slice();
+        prop_assert!(list.len() <= limit);
+        let named = Named::new(&requests);
+        if list == operations(&requests) || named.every.is_some() {
+            prop_assert!(collapsed.exact && !collapsed.crowded);
+            return Ok(());
+        }
+        let is_dear = |space: &Space| {
+            let pages: usize = space.pages.values().map(BTreeSet::len).sum();
+            !space.whole && !costs.keeps(space.entries() as u64, pages as u64)
+        };
+        if named.spaces.values().any(|space| space.entries() > limit) {
+            // Its costs may not have been counted to the end.
+            prop_assert!(!collapsed.exact);
+            return Ok(());
+        }
+        prop_assert_eq!(collapsed.exact, !collapsed.crowded && !named.spaces.values().any(is_dear));
+        let fewest = named.spaces.values().map(|space| {
+            if is_dear(space) { 1 } else { space.entries() }
+        });
+        prop_assert_eq!(collapsed.crowded, fewest.sum::<usize>() > limit);
+        for (number, space) in &named.spaces {
+            let flushed_whole = list.contains(&context(pcid(*number)));
+            if is_dear(space) {
+                prop_assert!(flushed_whole || list == [all(Globals::Exclude)]);
+            } else if !collapsed.crowded {
+                prop_assert_eq!(flushed_whole, space.whole);
+            }
+        }
     }
 }

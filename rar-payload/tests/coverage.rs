@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use rar_payload::{
-    Globals, InvpcidScope, LinearAddressWidth, Operation, PageRange, PageSize, Pcid, Request,
-    TableOwner,
+    CostModel, Globals, InvpcidScope, LinearAddressWidth, Operation, PageRange, PageSize, Pcid,
+    Request, TableOwner,
 };
 
 /// A translation that some TLB may hold: one page, of an address space or global (`None`).
@@ -197,6 +197,15 @@ fn witnesses(asked: &Asked, anywhere: u64) -> Vec<Cached> {
     all
 }
 
+/// Models by which all pages are cheap, none are, or some.
+fn costs() -> impl Strategy<Value = CostModel> {
+    let any = (0..400u32, 0..200u32, 0..20_000u32).prop_map(|(entry, page, space)| {
+        let costs = CostModel::new();
+        costs.with_entry(entry).with_page(page).with_space(space)
+    });
+    prop_oneof![Just(CostModel::EXACT), Just(CostModel::new()), any]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
@@ -223,21 +232,36 @@ proptest! {
     /// However few operations are allowed, they drop all that each request wants.
     #[test]
     fn widened_and_collapsed_requests_drop_all_that_is_wanted(
-        all in prop::collection::vec(asked(), 1..=12), limit in 0..=5usize, anywhere: u64,
+        all in prop::collection::vec(asked(), 1..=12), limit in 0..=5usize, costs in costs(), anywhere: u64,
     ) {
         let requests: Vec<Request> = all.iter().map(Asked::request).collect();
-        let collapsed = Request::collapse(&requests, limit);
+        let collapsed = Request::collapse(&requests, limit, &costs);
+        prop_assert!(collapsed.exact || collapsed.crowded || costs != CostModel::EXACT);
         prop_assert!((1..=limit.clamp(1, 4)).contains(&collapsed.operations.len()));
         let dropped = |cached: &Cached| collapsed.operations.into_iter().any(|operation| drops(operation, cached));
         for (asked, request) in all.iter().zip(&requests) {
             for cached in witnesses(asked, anywhere) {
                 if asked.wants(&cached) {
                     prop_assert!(drops(&request.widened(), &cached), "{:?} spares {:x?}", request.widened(), cached);
+                    if let Some(cheapest) = request.cheapest_operation(&costs) {
+                        prop_assert!(drops(&cheapest, &cached), "{:?} spares {:x?}", cheapest, cached);
+                    }
                     prop_assert!(dropped(&cached), "{:?} spares {:x?}", collapsed, cached);
                 } else if collapsed.exact {
                     let global = |asked: &Asked| asked.kind == Kind::GlobalPages;
                     let wanted = all.iter().any(|asked| global(asked) || asked.wants(&cached));
                     prop_assert!(wanted || !dropped(&cached), "{:?} drops {:x?}", collapsed, cached);
+                }
+            }
+        }
+        let pair = match requests.as_slice() {
+            [one, two, ..] => Request::cheapest_pair(one, two, &costs),
+            _ => None,
+        };
+        if let Some(pair) = pair {
+            for (asked, cheapest) in all.iter().zip(&pair) {
+                for cached in witnesses(asked, anywhere) {
+                    prop_assert!(drops(cheapest, &cached) || !asked.wants(&cached));
                 }
             }
         }
@@ -273,7 +297,7 @@ proptest! {
 #[test]
 fn nothing_is_collapsed_to_nothing() {
     for limit in 0..=5 {
-        let collapsed = Request::collapse(&[], limit);
+        let collapsed = Request::collapse(&[], limit, &CostModel::new());
         assert!(collapsed.operations.is_empty() && collapsed.exact);
     }
 }

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use rar_payload::{Gather, LinearAddressWidth, PageRange, PageSize, Pcid, Request, TableOwner};
+use rar_payload::{
+    CostModel, Gather, LinearAddressWidth, PageRange, PageSize, Pcid, Request, TableOwner,
+};
 
 const WIDTH: LinearAddressWidth = LinearAddressWidth::Bits48;
 
@@ -88,7 +90,7 @@ fn the_two_closest_ranges_merge_when_there_is_no_place() {
 #[test]
 fn a_wide_gap_is_never_filled() {
     for (far, merged) in [(74, true), (75, false)] {
-        let mut gather = gather::<1>().with_max_pages(u64::MAX);
+        let mut gather = Gather::<1>::with_costs(pcid(), WIDTH, CostModel::EXACT);
         gather.page(10 << 12, PageSize::Size4K);
         gather.page(far << 12, PageSize::Size4K);
         let filled = gather.requests() == [pages(10, far - 9)];
@@ -97,12 +99,12 @@ fn a_wide_gap_is_never_filled() {
 }
 
 #[test]
-fn above_the_threshold_the_whole_space_is_flushed() {
+fn what_costs_more_than_the_whole_space_is_flushed_as_such() {
     let mut gather = gather::<4>();
-    gather.range(PageRange::new(0, 33, PageSize::Size4K).unwrap());
-    assert_eq!(gather.requests(), [pages(0, 33)]);
-    gather.range(PageRange::new(0, 33, PageSize::Size4K).unwrap());
-    assert_eq!(gather.requests(), [pages(0, 33)]);
+    for _ in 0..2 {
+        gather.range(PageRange::new(0, 36, PageSize::Size4K).unwrap());
+        assert_eq!(gather.requests(), [pages(0, 36)]);
+    }
     gather.page(0x5000_0000, PageSize::Size4K);
     assert_eq!(gather.requests(), space());
     gather.page(0, PageSize::Size4K);
@@ -110,9 +112,34 @@ fn above_the_threshold_the_whole_space_is_flushed() {
 
     gather.clear();
     assert!(gather.is_empty() && gather.requests().is_empty());
-    let mut gather = gather.with_max_pages(1 << 40);
+    // After it, as at first: 33 pages in four ranges, and not one more.
+    for page in (0..30).chain([40, 42, 44]) {
+        gather.page(page << 12, PageSize::Size4K);
+    }
+    assert_eq!(gather.requests().len(), 4);
+    gather.page(45 << 12, PageSize::Size4K);
+    assert_eq!(gather.requests(), space());
+
+    let mut gather = Gather::<4>::with_costs(pcid(), WIDTH, CostModel::EXACT);
     gather.range(PageRange::new(0, 1 << 35, PageSize::Size4K).unwrap());
     assert_eq!(gather.requests(), [pages(0, 1 << 35)]);
+}
+
+/// The short way for pages in a row must see what lies in front of them.
+#[test]
+fn a_row_that_reaches_another_range_merges_with_it() {
+    let mut gather = gathered::<4>(&[8, 4, 20, 5, 6]);
+    assert_eq!(gather.requests(), [pages(8, 1), pages(20, 1), pages(4, 3)]);
+    gather.page(7 << 12, PageSize::Size4K);
+    assert_eq!(gather.requests(), [pages(20, 1), pages(4, 5)]);
+    gather.range(PageRange::new(9 << 12, 12, PageSize::Size4K).unwrap());
+    assert_eq!(gather.requests(), [pages(4, 17)]);
+    // The number of the next page, but of large pages.
+    gather.page(21 << 21, PageSize::Size2M);
+    assert_eq!(gather.requests().len(), 2);
+    gather.clear();
+    gather.page(21 << 12, PageSize::Size4K);
+    assert_eq!(gather.requests(), [pages(21, 1)]);
 }
 
 #[test]
@@ -166,7 +193,7 @@ fn the_last_page_is_a_page_like_any_other() {
 
 #[test]
 fn a_constant_can_hold_one() {
-    const EMPTY: Gather<4> = Gather::new(Pcid::ZERO, WIDTH).with_max_pages(8);
+    const EMPTY: Gather<4> = Gather::with_costs(Pcid::ZERO, WIDTH, CostModel::with_ceiling(8));
     assert!(EMPTY.is_empty());
 }
 
@@ -200,14 +227,23 @@ fn runs(pages: &BTreeSet<(PageSize, u64)>) -> usize {
     starts.count()
 }
 
+fn costs() -> impl Strategy<Value = CostModel> {
+    let any = (0..400u32, 0..200u32, 0..20_000u32).prop_map(|(entry, page, space)| {
+        let costs = CostModel::new();
+        costs.with_entry(entry).with_page(page).with_space(space)
+    });
+    let ceiling = prop::sample::select(vec![33, 63, 1000]).prop_map(CostModel::with_ceiling);
+    prop_oneof![ceiling, Just(CostModel::EXACT), Just(CostModel::new()), any]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn everything_gathered_is_covered_and_nothing_else_unless_it_overflows(
-        ranges in prop::collection::vec(range(), 1..24), max_pages in prop::sample::select(vec![33u64, 63, 1000, u64::MAX]),
+        ranges in prop::collection::vec(range(), 1..24), costs in costs(),
     ) {
-        let mut gather = gather::<6>().with_max_pages(max_pages);
+        let mut gather = Gather::<6>::with_costs(pcid(), WIDTH, costs);
         let mut oracle = BTreeSet::new();
         let mut overflowed = false;
         for range in &ranges {
@@ -217,7 +253,8 @@ proptest! {
                 gather.range(*range);
             }
             oracle.extend(numbers(range));
-            overflowed |= runs(&oracle) > 6 || oracle.len() as u64 > max_pages;
+            let keeps = |pages| costs.keeps(runs(pages) as u64, pages.len() as u64);
+            overflowed |= runs(&oracle) > 6 || !keeps(&oracle);
 
             let requests = gather.requests();
             prop_assert!(!gather.is_empty() && (1..=6).contains(&requests.len()));
@@ -236,7 +273,7 @@ proptest! {
                 }
             }
             prop_assert!(covered.is_superset(&oracle));
-            prop_assert!(covered.len() as u64 <= max_pages);
+            prop_assert!(keeps(&covered));
             prop_assert_eq!(runs(&covered), requests.len(), "ranges touch");
             if !overflowed {
                 prop_assert_eq!(&covered, &oracle);

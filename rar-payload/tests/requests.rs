@@ -1,7 +1,7 @@
 //! What requests are cut to and rounded up to.
 
 use rar_payload::{
-    Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
+    CostModel, Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
 };
 
 type Error = Box<dyn std::error::Error>;
@@ -36,7 +36,7 @@ fn requests() -> Result<Vec<Request>, Error> {
 }
 
 #[test]
-fn a_single_operation_is_the_only_one() -> Result<(), Error> {
+fn the_cheapest_operation_is_the_only_one_or_that_of_the_space() -> Result<(), Error> {
     let range = |pages| PageRange::new(0x1000, pages, PageSize::Size4K);
     let pages = |range| Request::Pages {
         pcid: Pcid::ZERO,
@@ -47,10 +47,53 @@ fn a_single_operation_is_the_only_one() -> Result<(), Error> {
     for request in requests()?.iter().chain(&more) {
         let mut operations = request.operations();
         let only = operations.next().filter(|_| operations.next().is_none());
-        assert_eq!(request.single_operation(), only, "{request:?}");
+        let exact = request.cheapest_operation(&CostModel::EXACT);
+        assert_eq!(exact, only, "{request:?}");
         singles += usize::from(only.is_some());
+        // One page is never too dear here, two entries always are.
+        let cheap = request.cheapest_operation(&CostModel::new().with_entry(4_000));
+        let pages = match request {
+            Request::Pages { range, .. } => range.page_count(),
+            _ => 0,
+        };
+        let expected = only.filter(|_| pages <= 36).or(Some(request.widened()));
+        assert_eq!(cheap, expected, "{request:?}");
     }
     assert_eq!(singles, 4 + 6 + 2, "control: some need two");
+    Ok(())
+}
+
+/// Two of one address space are judged together, two of two address spaces apart.
+#[test]
+fn the_pages_of_a_pair_add_up_in_one_address_space() -> Result<(), Error> {
+    let costs = CostModel::new(); // 35 pages in two entries, 36 in one
+    let pages = |number, start, count| -> Result<Request, Error> {
+        let pcid = Pcid::new(number)?;
+        let range = PageRange::new(start, count, PageSize::Size4K)?;
+        Ok(Request::Pages { pcid, range })
+    };
+    let (twenty, other) = (pages(1, 0x1000, 20)?, pages(2, 0x1000, 36)?);
+    let few = pages(1, 0x10_0000, 15)?;
+    let many = pages(1, 0x10_0000, 16)?;
+    let both = |one: &Request, two: &Request| {
+        Some([one, two].map(|request| request.operations().next().unwrap()))
+    };
+    let pair = |one, two| Request::cheapest_pair(one, two, &costs);
+    assert_eq!(pair(&twenty, &few), both(&twenty, &few));
+    assert_eq!(pair(&twenty, &other), both(&twenty, &other));
+    assert_eq!(pair(&twenty, &many), None);
+    let collapsed = Request::collapse(&[twenty, many], 4, &costs);
+    assert_eq!(collapsed.operations.as_slice(), [twenty.widened()]);
+    let dear = pages(2, 0x1000, 37)?;
+    let widened = both(&twenty, &twenty).map(|[first, _]| [first, dear.widened()]);
+    assert_eq!(pair(&twenty, &dear), widened);
+    assert_eq!(pair(&dear, &dear), None);
+    let space = Request::AddressSpace {
+        pcid: Pcid::new(1)?,
+    };
+    assert_eq!(pair(&twenty, &space), both(&twenty, &space));
+    let long = pages(1, 0x1000, 64)?;
+    assert_eq!(Request::cheapest_pair(&few, &long, &CostModel::EXACT), None);
     Ok(())
 }
 
@@ -81,7 +124,7 @@ fn one_operation_flushes_no_more_than_it_has_to() -> Result<(), Error> {
         ),
     ] {
         // Only what cannot be said precisely is widened: a single page is one operation as it is.
-        let collapsed = Request::collapse(requests, 1);
+        let collapsed = Request::collapse(requests, 1, &CostModel::EXACT);
         assert_eq!(collapsed.operations.as_slice(), [expected], "{requests:?}");
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use rar_payload::Request;
+use rar_payload::{CostModel, Request};
 use rar_percpu::{Missed, Skippable};
 
 use crate::global_flush::GlobalFlush;
@@ -30,6 +30,8 @@ pub struct Policy {
     /// How many operations may go out under one signal, 1 to [`Policy::MAX_OPERATIONS`]. More become fewer that cover
     /// them, step by step.
     pub max_operations: usize,
+    /// When to flush a whole address space although its pages fit the entries: it is cheaper.
+    pub costs: CostModel,
     /// What a CPU in lazy TLB mode may go without until it leaves the mode.
     pub lazy: LazySkip,
     /// How ranges that are mapped global are flushed.
@@ -97,7 +99,8 @@ impl Policy {
     pub const MAX_OPERATIONS: usize = 4;
 
     /// Returns the default: 10 ms for an answer with a second signal after 5 ms, 100 ms for the fallback, 1 ms for a slot, all
-    /// [`Policy::MAX_OPERATIONS`], no CPU is skipped for being lazy, and global pages go with everything.
+    /// [`Policy::MAX_OPERATIONS`], the costs of [`CostModel::new`], no CPU is skipped for being lazy, and global pages go with
+    /// everything.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -106,6 +109,7 @@ impl Policy {
             slot_timeout: Duration::from_millis(1),
             resignal_after: Some(Duration::from_millis(5)),
             max_operations: Self::MAX_OPERATIONS,
+            costs: CostModel::new(),
             lazy: LazySkip::Nothing,
             global_pages: GlobalFlush::Everything,
         }

@@ -126,7 +126,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets.add_to(&self.domain, &mut remote);
         let aim = self.aim(cpu, since, &mut remote);
         let single = match requests {
-            [one] => one.single_operation(),
+            [one] => one.cheapest_operation(&self.policy.costs),
             _ => None,
         };
         let started = match single {
@@ -176,13 +176,18 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             pending.set_unsupported();
             return pending;
         }
+        let Policy {
+            max_operations,
+            costs,
+            ..
+        } = &self.policy;
         let (by_address, collapsed);
         let operations = if let Some(exact) = ByAddress::new(&self.policy, requests) {
             by_address = exact;
             by_address.as_slice()
         } else {
-            collapsed = Request::collapse(requests, self.policy.max_operations);
-            if !collapsed.exact {
+            collapsed = Request::collapse(requests, *max_operations, costs);
+            if collapsed.crowded {
                 count(&self.counters.collapsed, 1);
             }
             collapsed.operations.as_slice()
@@ -209,13 +214,13 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets.add_to(&self.domain, &mut remote);
         let aim = self.aim(cpu, since, &mut remote);
         match requests {
-            [one] => match one.single_operation() {
+            [one] => match one.cheapest_operation(&self.policy.costs) {
                 Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
                 None => self.flush_two_chunks(cpu, one, &aim),
             },
-            [one, two] => match (one.single_operation(), two.single_operation()) {
-                (Some(one), Some(two)) => self.flush_at_once(cpu, requests, &[one, two], &aim),
-                _ => self.flush_in_general(cpu, requests, &aim),
+            [one, two] => match Request::cheapest_pair(one, two, &self.policy.costs) {
+                Some(pair) => self.flush_at_once(cpu, requests, &pair, &aim),
+                None => self.flush_in_general(cpu, requests, &aim),
             },
             _ => self.flush_in_general(cpu, requests, &aim),
         }
@@ -295,7 +300,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
                     let fewer;
                     let operations = if claimed.len() < operations.len() {
                         count(&self.counters.collapsed, 1);
-                        fewer = Request::collapse(requests, claimed.len()).operations;
+                        let costs = &self.policy.costs;
+                        fewer = Request::collapse(requests, claimed.len(), costs).operations;
                         fewer.as_slice()
                     } else {
                         operations

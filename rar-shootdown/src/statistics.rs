@@ -53,7 +53,8 @@ counters! {
     slotless,
     /// CPUs that were flushed by generation from the start: demoted, or in a guest.
     by_generation,
-    /// Flushes whose operations became fewer that cover them, by the policy or for want of slots.
+    /// Flushes that became larger than was asked for, for want of entries: more than `Policy::max_operations`, or than free
+    /// slots. One that `Policy::costs` makes larger is not counted.
     collapsed,
     /// Messages that the machine did not send.
     unsent,

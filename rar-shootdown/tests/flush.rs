@@ -7,7 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use rar_payload::{
-    Globals, InvpcidScope, InvpgScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
+    CostModel, Globals, InvpcidScope, InvpgScope, Operation, PageRange, PageSize, Pcid, Request,
+    TableOwner,
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{
@@ -24,7 +25,7 @@ const CPUS: usize = 4;
 
 type Fake = Shootdown<FakeMachine<CPUS>, 1>;
 
-/// A policy whose times are a hundred looks at the fake's clock.
+/// A policy whose times are a hundred looks at the fake's clock, and by which ranges take the entries that they need.
 fn policy(max_operations: usize) -> Policy {
     let mut policy = Policy::new();
     policy.answer_timeout = Duration::from_nanos(100);
@@ -32,6 +33,7 @@ fn policy(max_operations: usize) -> Policy {
     policy.slot_timeout = Duration::from_nanos(10);
     policy.resignal_after = None;
     policy.max_operations = max_operations;
+    policy.costs = CostModel::EXACT;
     policy.lazy = LazySkip::LOWER_HALF;
     policy
 }

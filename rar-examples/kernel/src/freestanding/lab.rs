@@ -14,7 +14,7 @@ use core::fmt;
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use core::time::Duration;
 
-use rar_payload::Pcid;
+use rar_payload::{CostModel, Pcid};
 use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
@@ -96,7 +96,8 @@ const HEARS_FALLBACK: u8 = 2;
 /// Bounds against hanging, for virtual CPUs: one may not run for a while, which would show as a fallback here.
 ///
 /// No second signal is sent: it would make up for a lost one, and a lost signal is what tests must find. Lazy CPUs are skipped for all of the
-/// lower half: of what this kernel maps there, only the pages under test ever change.
+/// lower half: of what this kernel maps there, only the pages under test ever change. Ranges take the entries that they need: tests
+/// look at what was not asked for.
 fn policy(deadline: Duration) -> Policy {
     let mut policy = Policy::new();
     policy.answer_timeout = deadline;
@@ -104,6 +105,7 @@ fn policy(deadline: Duration) -> Policy {
     policy.slot_timeout = deadline;
     policy.resignal_after = None;
     policy.lazy = LazySkip::LOWER_HALF;
+    policy.costs = CostModel::EXACT;
     policy
 }
 

@@ -21,6 +21,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rar_model::Knobs;
+use rar_payload::CostModel;
 use rar_percpu::fake::pinned;
 use rar_percpu::{ApicId, Configured, CpuId, Detected, Enabled, LifeCycleError, RarCpu, StepError};
 use rar_regs::{Detection, InterruptPolicy, RarSupport};
@@ -48,6 +49,8 @@ const fn policy(answer: Duration, fallback: Duration, slot: Duration) -> Policy 
     policy.slot_timeout = slot;
     policy.resignal_after = None;
     policy.lazy = LazySkip::LOWER_HALF;
+    // Tests count the entries that ranges take.
+    policy.costs = CostModel::EXACT;
     policy
 }
 
