@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use rar_payload::{PageRange, PageSize, Pcid, Request};
+use rar_payload::{CostModel, PageRange, PageSize, Pcid, Request};
 use rar_percpu::{LifeCycleError, SlotIndex};
 use rar_shootdown::{AllOnline, Policy};
 
@@ -103,7 +103,10 @@ fn requests<const WORDS: usize>(counter: &mut Counter, size: Size) -> Result<(),
     if !kinds.iter().any(|(kind, ..)| counter.wants(&name(kind))) && !counter.wants(&kernel) {
         return Ok(());
     }
-    let bed = Bed::<WORDS>::new(size.targets, Answers::Microcode, Policy::new())?;
+    let mut policy = Policy::new();
+    // Entries are what is counted.
+    policy.costs = CostModel::EXACT;
+    let bed = Bed::<WORDS>::new(size.targets, Answers::Microcode, policy)?;
     let Bed {
         shootdown,
         cpu,

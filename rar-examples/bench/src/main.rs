@@ -7,6 +7,7 @@ mod count;
 mod driver;
 mod floor;
 mod parts;
+mod unmap;
 mod world;
 
 use std::fmt;
@@ -73,10 +74,12 @@ fn run() -> Result<(), String> {
     for size in sizes() {
         driver::count(&mut counter, size).map_err(|error| error.to_string())?;
         driver::count_requests(&mut counter, size).map_err(|error| error.to_string())?;
+        unmap::count_flushes(&mut counter, size).map_err(|error| error.to_string())?;
         apic::count(&mut counter, size).map_err(|error| error.to_string())?;
         floor::count(&mut counter, size);
         baselines::count(&mut counter, size);
     }
     parts::count(&mut counter).map_err(|error| error.to_string())?;
+    unmap::count(&mut counter);
     counter.finish()
 }

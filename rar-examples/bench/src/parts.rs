@@ -1,10 +1,10 @@
 //! What happens besides the ordinary flush, and the parts of it.
 
+use std::array::from_fn;
 use std::hint::black_box;
 
 use rar_payload::{
-    Gather, InvpcidScope, LinearAddressWidth, Operation, PageChunk, PageSize, Payload, Pcid,
-    Request,
+    CostModel, InvpcidScope, Operation, PageChunk, PageSize, Payload, Pcid, Request, TableOwner,
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, LifeCycleError};
@@ -25,7 +25,6 @@ pub(crate) fn count(counter: &mut Counter) -> Result<(), LifeCycleError> {
     lazy(counter)?;
     encode(counter);
     walk(counter);
-    gather(counter);
     Ok(())
 }
 
@@ -120,33 +119,38 @@ fn lazy(counter: &mut Counter) -> Result<(), LifeCycleError> {
     Ok(())
 }
 
-/// From a request or an operation to the 64 bytes.
+/// From a request or an operation to the 64 bytes, 64 times.
 fn encode(counter: &mut Counter) {
-    let Some(request) = page() else { return };
-    let Some(operation) = request.operations().next() else {
+    let (Some(range), Ok(pages)) = (page(), PageChunk::page(ADDRESS, PageSize::Size4K)) else {
         return;
     };
-    let mut entry = Payload::from_words([0; 8]);
-    counter.case("encode, of a request", || {
-        let (request, entry) = black_box((&request, &mut entry));
-        if let Some(operation) = request.operations().next() {
-            *entry = operation.encode();
+    let (pcid, costs) = (Pcid::MAX, black_box(CostModel::new()));
+    let requests = from_fn(|at| match at % 4 {
+        0 => Request::AddressSpace { pcid },
+        1 => Request::TablesFreed(TableOwner::Kernel),
+        _ => range,
+    });
+    let operations = requests.map(|request| {
+        let operation: Option<Operation> = request.operations().next();
+        operation.unwrap_or(request.widened())
+    });
+    encode_all(counter, "ranges", [(pcid, pages); 64], |&(pcid, pages)| {
+        Operation::Invpcid(InvpcidScope::Pages { pcid, pages }).encode()
+    });
+    encode_all(counter, "operations", operations, Operation::encode);
+    encode_all(counter, "requests", requests, |request| {
+        let operation = request.cheapest_operation(&costs);
+        operation.map_or(Payload::EMPTY, |operation| operation.encode())
+    });
+}
+
+fn encode_all<T>(counter: &mut Counter, what: &str, all: [T; 64], encode: impl Fn(&T) -> Payload) {
+    let mut entries = [Payload::EMPTY; 64];
+    counter.case(&format!("encode, 64 {what}"), || {
+        let (all, entries) = black_box((&all, &mut entries));
+        for (entry, one) in entries.iter_mut().zip(all) {
+            *entry = encode(one);
         }
-        true
-    });
-    counter.case("encode, any operation", || {
-        let (operation, entry) = black_box((&operation, &mut entry));
-        *entry = operation.encode();
-        true
-    });
-    let (Request::Pages { pcid, .. }, Ok(pages)) =
-        (request, PageChunk::page(ADDRESS, PageSize::Size4K))
-    else {
-        return;
-    };
-    counter.case("encode, pages", || {
-        let (pcid, pages, entry) = black_box((pcid, pages, &mut entry));
-        *entry = Operation::Invpcid(InvpcidScope::Pages { pcid, pages }).encode();
         true
     });
 }
@@ -172,25 +176,6 @@ fn walk_words<const WORDS: usize>(counter: &mut Counter, size: Size) {
             sum = cpu.get() ^ black_box(sum);
         }
         true
-    });
-}
-
-/// Eight pages, every other one.
-fn gather(counter: &mut Counter) {
-    let Ok(pcid) = Pcid::new(5) else { return };
-    counter.case("gather, 8 pages apart", || {
-        let mut gather = Gather::<8>::new(pcid, LinearAddressWidth::Bits48);
-        for at in 0..8 {
-            gather.page(ADDRESS + black_box(at) * 0x2000, PageSize::Size4K);
-        }
-        black_box(gather.requests()).len() == 8
-    });
-    counter.case("gather, 8 pages in a row", || {
-        let mut gather = Gather::<8>::new(pcid, LinearAddressWidth::Bits48);
-        for at in 0..8 {
-            gather.page(ADDRESS + black_box(at) * 0x1000, PageSize::Size4K);
-        }
-        black_box(gather.requests()).len() == 1
     });
 }
 

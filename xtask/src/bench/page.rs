@@ -28,6 +28,9 @@ these decide how long a flush takes. The count shows what the driver adds to the
 - Targets have RAR and answer before the first look. The initiator is in the target set, and its own flush costs nothing.
 - **flush** is one page of one PCID on all targets. **start and wait** does the same by two calls, **start** is the first of
   them, and **poll** is one look at targets that have answered.
+- **unmap** gathers pages and flushes what they became: 4 ranges, 100 pages that cost more than their address space, or
+  pages and their table. **gather** is the first half of it.
+- **collapse** makes operations of requests of a page each, in no order. **encode, 64** makes 64 entries, in a loop.
 - **floor** is written by hand for one initiator that owns its slot: one fence, one look at the target set, one entry, one
   byte stored and one read for each target. **floor of the sender** is one pair of fences and one store for each cluster of
   16 CPUs.
