@@ -42,7 +42,7 @@ shared and invalid lines. The same tree gives the same figures, whatever the com
 - **bitmap of slots**, **lock per slot** and **IPI calls** are the designs of the instruction counts. A call has a line of its
   own for each pair of CPUs, and a queue for each target.
 - **flush, lazy CPUs skipped** reads the generation of each target, too; nobody is lazy.
-- Figures of several initiators depend on who meets whom where. Two designs with the same lines differ by up to 3 % by
+- Figures of several initiators depend on who meets whom where. Two designs with the same lines differ by up to 5 % by
   chance.
 - **128 by 127**: more initiators than slots, so that half of them wait for one. **one home**: CPU 0 and CPU 64, whose first slot is the same. **pairs**: caches fetch both lines of 128 bytes.
 ";
