@@ -50,18 +50,19 @@ impl CostModel {
     /// The model by which only a lack of entries makes a flush larger than was asked for.
     pub const EXACT: Self = Self::from_costs(0, 0, 0);
 
-    /// Returns the default: 33 pages are flushed one by one in up to four entries, 36 in one.
+    /// Returns the default: 63 pages are flushed one by one in one entry, 60 in four.
     ///
     /// - A page costs 100 ns, an `INVLPG` as Linux measured it (the comment at its
     ///   `tlb_single_page_flush_ceiling`).
     /// - An entry costs 100 ns as well: a guess, about two lines moved between cores.
-    /// - A space costs 3,600 ns: as much as 33 pages and three more entries. Linux stops at 33
-    ///   pages, which cover 95 % of its flushes. It stands for some 300 translations, at 10 ns for a
-    ///   walk whose tables are cached (a guess). A program that uses few pages loses less, one that
-    ///   fills a second-level TLB of 2,000 loses 20,000 ns.
+    /// - A space costs 6,300 ns: as much as the 63 pages that one entry names, all of which the
+    ///   published Linux series flushes one by one. Linux stops at 33 for interrupts, which cover
+    ///   95 % of its flushes. It stands for some 600 translations, at 10 ns for a walk whose tables
+    ///   are cached (a guess). A program that uses few pages loses less, one that fills a
+    ///   second-level TLB of 2,000 loses 20,000 ns.
     #[must_use]
     pub const fn new() -> Self {
-        Self::from_costs(100, 100, 3_600)
+        Self::from_costs(100, 100, 6_300)
     }
 
     /// Returns the model that flushes up to this number of pages one by one, in however many
@@ -144,12 +145,12 @@ mod tests {
     use crate::PageChunk;
 
     #[test]
-    fn the_default_keeps_33_pages_in_any_entries_and_36_in_one() {
+    fn the_default_keeps_63_pages_in_one_entry_and_60_in_four() {
         let costs = CostModel::new();
         for entries in 0..=4 {
-            assert!((1..=33).all(|pages| costs.keeps(entries, pages)));
+            assert!((1..=60).all(|pages| costs.keeps(entries, pages)));
         }
-        assert!(costs.keeps(1, 36) && !costs.keeps(1, 37) && !costs.keeps(4, 34));
+        assert!(costs.keeps(1, 63) && !costs.keeps(1, 64) && !costs.keeps(4, 61));
         assert_eq!(CostModel::default(), costs);
     }
 

@@ -164,7 +164,8 @@ fn the_space_with_the_most_operations_is_widened_first() {
 /// 36 pages in one entry, 33 in four.
 #[test]
 fn pages_that_cost_more_than_their_space_are_not_flushed_one_by_one() {
-    let collapse = |requests: &[Request]| Request::collapse(requests, 4, &CostModel::new());
+    let collapse =
+        |requests: &[Request]| Request::collapse(requests, 4, &CostModel::new().with_space(3_600));
     for (requests, is_exact) in [
         (&[pages(1, 0, 36)] as &[Request], true),
         (&[pages(1, 0, 37)], false),

@@ -15,8 +15,9 @@ fn pcid() -> Pcid {
     Pcid::new(7).unwrap()
 }
 
+/// Keeps 36 pages in one range, 33 in four.
 fn gather<const N: usize>() -> Gather<N> {
-    Gather::new(pcid(), WIDTH)
+    Gather::with_costs(pcid(), WIDTH, CostModel::new().with_space(3_600))
 }
 
 fn pages(start: u64, count: u64) -> Request {

@@ -51,7 +51,8 @@ fn the_cheapest_operation_is_the_only_one_or_that_of_the_space() -> Result<(), E
         assert_eq!(exact, only, "{request:?}");
         singles += usize::from(only.is_some());
         // One page is never too dear here, two entries always are.
-        let cheap = request.cheapest_operation(&CostModel::new().with_entry(4_000));
+        let cheap =
+            request.cheapest_operation(&CostModel::new().with_space(3_600).with_entry(4_000));
         let pages = match request {
             Request::Pages { range, .. } => range.page_count(),
             _ => 0,
@@ -66,7 +67,7 @@ fn the_cheapest_operation_is_the_only_one_or_that_of_the_space() -> Result<(), E
 /// Two of one address space are judged together, two of two address spaces apart.
 #[test]
 fn the_pages_of_a_pair_add_up_in_one_address_space() -> Result<(), Error> {
-    let costs = CostModel::new(); // 35 pages in two entries, 36 in one
+    let costs = CostModel::new().with_space(3_600); // 35 pages in two entries, 36 in one
     let pages = |number, start, count| -> Result<Request, Error> {
         let pcid = Pcid::new(number)?;
         let range = PageRange::new(start, count, PageSize::Size4K)?;
