@@ -10,8 +10,9 @@ use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation};
 use crate::missed::Missed;
 use crate::slot_index::SlotIndex;
 
-/// What the flush of a whole address space costs, in pages one by one: as much as 33, the ceiling of Linux.
-const SPACE: u32 = 33;
+/// What the flush of a whole address space costs, in pages one by one: as many as one entry names, as initiators reckon
+/// ([`CostModel::new`](rar_payload::CostModel::new)).
+const SPACE: u32 = rar_payload::PageChunk::MAX_PAGES as u32;
 
 /// The flush of every address space: as much as that of four, since each has to load again what it lost.
 const EVERY_SPACE: u32 = 4 * SPACE;
@@ -108,14 +109,14 @@ mod tests {
         let five = Some(Missed::Space(Pcid::new(5).unwrap()));
         for (operations, expected) in [
             (&[pages(5, 63)] as &[_], None),
-            (&[pages(5, 16), pages(5, 17)], None),
-            (&[pages(5, 17), pages(5, 17)], five),
+            (&[pages(5, 31), pages(5, 32)], None),
+            (&[pages(5, 32), pages(5, 32)], five),
             (&[context(5), pages(5, 1)], five),
             // Two address spaces are not worth all the others.
             (&[context(5), context(6)], None),
             (&[pages(5, 63), pages(0x805, 63)], None),
             (
-                &[pages(5, 63), pages(6, 63), pages(7, 7)],
+                &[1, 2, 3, 4, 5].map(|pcid| pages(pcid, 51)),
                 Some(Missed::AnySpace),
             ),
             (
