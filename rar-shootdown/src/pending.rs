@@ -186,11 +186,16 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Waits, and keeps what the flush owns.
     pub(crate) fn await_end(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
-        for _ in 0..CLEAN_LOOKS {
-            if self.look_on() {
-                return Ok(());
+        let machine = self.shootdown.machine();
+        if let Some(entries) = self.ordinary_entries() {
+            for _ in 0..CLEAN_LOOKS {
+                if entries.look_on() {
+                    self.unflushed.clear();
+                    return Ok(());
+                }
+                machine.relax();
             }
-            self.shootdown.machine().relax();
+            self.unflushed = *entries.open();
         }
         loop {
             match self.poll(cpu) {
@@ -234,16 +239,21 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         self.look_on() || self.look_closely()
     }
 
-    /// Looks at the entries of an ordinary flush, whose every target has one, no further than it must.
     #[inline]
     fn look_on(&mut self) -> bool {
-        let entries = self.entries.as_mut();
-        let Some(entries) = entries.filter(|entries| entries.open() == &self.unflushed) else {
+        let Some(entries) = self.ordinary_entries() else {
             return false;
         };
         let is_done = entries.look_on();
         self.unflushed = *entries.open();
         is_done
+    }
+
+    /// Returns the entries if every target that is left has them, and none has ended otherwise.
+    #[inline]
+    fn ordinary_entries(&mut self) -> Option<&mut Posted<'s, WORDS>> {
+        let entries = self.entries.as_mut();
+        entries.filter(|entries| entries.open() == &self.unflushed)
     }
 
     fn look_closely(&mut self) -> bool {
