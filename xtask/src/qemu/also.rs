@@ -128,6 +128,7 @@ pub(crate) const fn also(defect: Defect) -> Also {
         // What uses the upper slots.
         Defect::HalfTable => Only(&[
             "more-requests-than-slots",
+            "one-slot-for-all",
             "signal-unheard",
             "target-silent",
             "unit-slots-at-once",

@@ -1,6 +1,7 @@
 //! What a history runs under: ample slots and patience, few slots, or hard times.
 
 use rar_model::{Faults, Knobs};
+use rar_payload::CostModel;
 use rar_regs::InterruptPolicy;
 use rar_shootdown::{LazySkip, Policy};
 
@@ -52,6 +53,8 @@ impl Conditions {
             // A handler that has interrupted a responder may want the very slot whose entry that has taken: it waits less for a slot
             // than others for its answer.
             narrow.policy.slot_timeout = steps(PATIENCE / 10);
+            // Flushes of more operations than there are slots.
+            narrow.policy.costs = CostModel::EXACT;
             narrow
         } else if kind < NARROW + ROUGH && episode.scheduler == Scheduler::Deterministic {
             plain.rough(episode.backend, &mut dice)
