@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use rar_model::Translation;
-use rar_payload::{Operation, PageRange, PageSize, Pcid, Request};
+use rar_payload::{CostModel, Operation, PageRange, PageSize, Pcid, Request};
 use rar_percpu::fake::pinned;
 use rar_percpu::observed::{AtomicU64, sets, slot_states};
 use rar_percpu::{AtomicCpuSet, CpuId, Domain};
@@ -208,7 +208,10 @@ fn insert(space: &Space, cpu: u32) {
 
 /// Returns the operation that flushes what the first entry of a range does.
 fn operation(requests: &[Request]) -> Operation {
-    match Request::collapse(requests, 1).operations.as_slice() {
+    match Request::collapse(requests, 1, &CostModel::EXACT)
+        .operations
+        .as_slice()
+    {
         [operation, ..] => *operation,
         [] => unreachable!("a request takes an operation"),
     }
