@@ -235,6 +235,19 @@ fn a_set_is_made_of_words_when_compiled() {
 }
 
 #[test]
+fn sets_that_differ_in_one_member_are_not_equal() {
+    let set = CpuSet::<4>::from_words([1, 0, 1 << 63, 0]);
+    for cpu in 0..256 {
+        let mut other = set;
+        if !other.remove(CpuId::new(cpu)) {
+            assert_eq!(other.insert(CpuId::new(cpu)), Ok(()));
+        }
+        assert_ne!(other, set, "{cpu}");
+    }
+    assert_eq!(set, CpuSet::from_words(*set.words()));
+}
+
+#[test]
 fn the_first_cpu_beyond_each_capacity_is_refused_and_changes_nothing() {
     fn refused<const WORDS: usize>() {
         let capacity = WORDS * 64;
