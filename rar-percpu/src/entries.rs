@@ -56,9 +56,10 @@ impl SlotSet {
         self.0 == 0
     }
 
-    /// Returns the slots in ascending order.
+    /// Returns the slots in ascending order. Looks no further than to the last of them.
     pub fn iter(self) -> impl Iterator<Item = SlotIndex> {
-        SlotIndex::all().filter(move |slot| self.0 & 1 << slot.get() != 0)
+        let end = u64::BITS - self.0.leading_zeros();
+        SlotIndex::first(end as usize).filter(move |slot| self.0 & 1 << slot.get() != 0)
     }
 }
 
@@ -333,5 +334,25 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
 impl<const WORDS: usize> Drop for Posted<'_, WORDS> {
     fn drop(&mut self) {
         self.let_go();
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_slots_names_each_once_in_order() {
+        for slots in [&[][..], &[0], &[63], &[0, 5, 6, 62, 63]] {
+            let bits = slots.iter().fold(0, |bits, slot| bits | 1 << slot);
+            assert!(
+                SlotSet(bits)
+                    .iter()
+                    .map(SlotIndex::get)
+                    .eq(slots.iter().copied())
+            );
+        }
+        assert_eq!(SlotSet(u64::MAX).iter().count(), SlotIndex::COUNT);
     }
 }
