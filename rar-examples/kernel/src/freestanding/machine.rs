@@ -75,6 +75,9 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
             _ => self.witness.interrupts(),
         }
         match message {
+            Message::Signal | Message::SecondSignal if self.support.is_none() => {
+                send_fixed(domain, targets, vector::SOFTWARE_SIGNAL)
+            }
             Message::Signal | Message::SecondSignal => {
                 let by_microcode = |cpu| responder(domain, cpu) == Responder::Microcode;
                 let (mut units, mut handlers) = (*targets, *targets);
@@ -136,7 +139,8 @@ fn send_requests<const WORDS: usize>(
     apic::send_requests(ids).map_err(|error| not_sent(&error, named.get()))
 }
 
-fn send_fixed<const WORDS: usize>(
+/// Sends an ordinary interrupt to each target.
+pub(super) fn send_fixed<const WORDS: usize>(
     domain: &Domain<WORDS>,
     targets: &CpuSet<WORDS>,
     vector: u8,
