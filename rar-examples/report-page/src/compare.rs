@@ -125,7 +125,10 @@ fn describe(measurement: &Measurement<'_>) -> String {
         ..
     } = measurement;
     let (backend, method) = (measurement.backend.name(), measurement.method.name());
-    let pages = text::pages(measurement.pages);
+    let pages = match measurement.method.flushes() {
+        true => text::pages(measurement.pages),
+        false => "nothing".to_owned(),
+    };
     format!("{backend} {method}, {targets} targets, {pages}, {state}, {initiators} at once")
 }
 

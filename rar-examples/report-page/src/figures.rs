@@ -46,7 +46,11 @@ type Members<'r, 'a> = Vec<&'r Measurement<'a>>;
 pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
     let all = || {
         let measurements = report.measurements.iter();
-        measurements.filter(|each| each.method != Method::Clock)
+        measurements.filter(|each| each.method.flushes())
+    };
+    let bare = |state| {
+        let measurements = report.measurements.iter();
+        measurements.filter(move |each| each.method == Method::BareIpi && each.state == state)
     };
     let alone = || all().filter(|each| each.initiators == 1 && each.targets > 0);
     let mut figures = Vec::new();
@@ -54,11 +58,12 @@ pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
     let by_targets = grouped(alone(), |each| (each.state, each.pages));
     let sweeps = by_targets.iter().map(|(_, group)| distinct(group, targets));
     let widest = sweeps.max().unwrap_or(0).max(2);
-    for ((state, pages), group) in &by_targets {
+    for ((state, pages), mut group) in by_targets {
         // Of some numbers of pages only few and many targets are measured: they stand in the plots over pages.
-        if distinct(group, targets) == widest {
-            let common = format!("{}, targets {state}", text::pages(*pages));
-            figures.push(figure(report, common, "targets", group, targets));
+        if distinct(&group, targets) == widest {
+            group.extend(bare(state));
+            let common = format!("{}, targets {state}", text::pages(pages));
+            figures.push(figure(report, common, "targets", &group, targets));
         }
     }
 
@@ -173,7 +178,7 @@ fn figure(
 
 fn name(backend: Backend, method: Method) -> String {
     match method {
-        Method::Invlpg | Method::Full | Method::Cr3 | Method::Clock => {
+        Method::Invlpg | Method::Full | Method::Cr3 | Method::Clock | Method::BareExit => {
             format!("local {}", method.name())
         }
         _ => format!("{} {}", backend.name(), method.name()),
@@ -188,7 +193,8 @@ const fn colour(backend: Backend, method: Method) -> usize {
         (Method::Rar, _) => 3,
         (Method::Invlpg, _) => 4,
         (Method::Full, _) => 5,
-        (Method::Cr3 | Method::Clock, _) => 6,
+        (Method::Cr3 | Method::Clock | Method::BareExit, _) => 6,
+        (Method::BareIpi, _) => 7,
     }
 }
 
@@ -246,6 +252,9 @@ mod tests {
             ipi(4, 0, 1),
             ipi(4, 1, 2),
             ipi(4, 1, 5),
+            measured(Method::BareIpi, 1, 0, 1),
+            measured(Method::BareIpi, 4, 0, 1),
+            measured(Method::BareExit, 0, 0, 1),
         ];
         let figures = of(&all);
         assert_eq!(
@@ -269,12 +278,13 @@ mod tests {
             .map(|each| each.p50)
             .collect();
         assert_eq!(medians, [21.0, 22.0, 24.0]);
-        let names: Vec<_> = figures[1]
-            .curves
-            .iter()
-            .map(|each| each.name.as_str())
-            .collect();
-        assert_eq!(names, ["software ipi", "local invlpg", "local cr3"]);
+        let names = |figure: usize| {
+            let curves = figures[figure].curves.iter();
+            curves.map(|each| each.name.as_str()).collect::<Vec<_>>()
+        };
+        // Beside the flushes of a page, what none of them can be faster than.
+        assert_eq!(names(0), ["software ipi", "software bare-ipi"]);
+        assert_eq!(names(1), ["software ipi", "local invlpg", "local cr3"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use rar_report::Histogram;
 use std::ops::Range;
 
-const COLOURS: [RGBColor; 7] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(0, 130, 90),
@@ -15,6 +15,7 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(170, 90, 0),
     RGBColor(80, 80, 80),
     RGBColor(0, 140, 170),
+    RGBColor(200, 60, 140),
 ];
 
 /// How many labels the axis of times has room for.

@@ -3,7 +3,7 @@
 use crate::histogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-/// By what means a flush was made.
+/// By what means a flush was made, or what flushes are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
@@ -21,6 +21,10 @@ pub enum Method {
     Cr3,
     /// No flush: what the clock itself takes.
     Clock,
+    /// No flush: an ordinary interrupt and its answer.
+    BareIpi,
+    /// No flush: the way into whoever plays RAR units, and back.
+    BareExit,
 }
 
 impl Method {
@@ -35,7 +39,15 @@ impl Method {
             Self::Full => "full",
             Self::Cr3 => "cr3",
             Self::Clock => "clock",
+            Self::BareIpi => "bare-ipi",
+            Self::BareExit => "bare-exit",
         }
+    }
+
+    /// Returns whether it flushes anything.
+    #[must_use]
+    pub const fn flushes(self) -> bool {
+        !matches!(self, Self::Clock | Self::BareIpi | Self::BareExit)
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rar_payload::{CostModel, Pcid};
 use rar_percpu::fake::pinned;
-use rar_percpu::{CpuId, PinnedCpu};
+use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_regs::{Detection, RarSupport};
 use rar_shootdown::{Instant, LazySkip, Machine as _, Policy, Shootdown};
 use rar_suite::{
@@ -414,6 +414,17 @@ impl<'m> Lab for SimLab<'m> {
 
     fn send_nmi(&self, cpu: CpuId) {
         self.machine().interrupt(cpu.get(), Vector::Nmi);
+    }
+
+    fn send_bare_ipi(&self, targets: &CpuSet) -> bool {
+        for cpu in targets.iter() {
+            self.machine().interrupt(cpu.get(), Vector::Bare);
+        }
+        true
+    }
+
+    fn bare_ipis(&self, cpu: CpuId) -> &AtomicU64 {
+        &self.machine().cpu(cpu.get()).bare_ipis
     }
 
     fn interrupt_self(&self) {

@@ -1,9 +1,10 @@
 //! The machine boundary: what a test asks of the machine it runs on.
 
 use core::fmt;
+use core::sync::atomic::AtomicU64;
 
 use rar_payload::Pcid;
-use rar_percpu::{CpuId, PinnedCpu};
+use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine, Shootdown};
 
 use crate::record::Record;
@@ -278,6 +279,23 @@ pub trait Lab: Sync {
 
     /// Sends such an interrupt; nothing happens where there is none.
     fn send_nmi(&self, _cpu: CpuId) {}
+
+    /// Sends an ordinary interrupt that asks for nothing to each of these CPUs: by the code that sends the signal to CPUs that answer in
+    /// software, and to a handler behind the same entry, which counts it and does no more. Returns whether all were sent.
+    fn send_bare_ipi(&self, targets: &CpuSet) -> bool;
+
+    /// Returns where a CPU counts those interrupts; nobody else writes there but between two of them. Each CPU has a cache line of its own.
+    fn bare_ipis(&self, cpu: CpuId) -> &AtomicU64;
+
+    /// Returns whether software that has this machine's processors beneath it plays the RAR units, and an instruction calls it.
+    fn has_bare_exit(&self) -> bool {
+        false
+    }
+
+    /// Executes such an instruction: the way to that software and back, with next to nothing done there. Returns whether there is one.
+    fn bare_exit(&self) -> bool {
+        false
+    }
 
     /// Interrupts this CPU itself; the handler calls [`crate::Suite::on_interrupt`], and this returns after it has.
     fn interrupt_self(&self);

@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use rar_percpu::CpuId;
 use rar_shootdown::Statistics;
 
-use self::flush::{flush, watched};
+use self::flush::{flush, others, watched};
 use self::headline::Headline;
 use self::points::{Means, Point, points};
 pub use self::samples::MOST_SAMPLES;
@@ -54,6 +54,8 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
         cpus: t.lab.cpus(),
         units: t.lab.units().is_some(),
         nmi: t.lab.has_nmi(),
+        ipi: t.lab.has_interrupts(),
+        exit: t.lab.has_bare_exit(),
     };
     let mut headline = Headline::new();
     for (point, number) in points(means).zip(0..) {
@@ -62,7 +64,7 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
         let before = Before {
             statistics: t.lab.shootdown().statistics(),
             sent: t.lab.witness().sent(),
-            entries: executed(t),
+            answers: answers(t, &point),
         };
         t.step(Who::All, || match point.role_of(t.me) {
             Role::Initiator => initiate(t, &point, &before),
@@ -70,8 +72,8 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
             Role::Bystander => {}
         });
         t.step(Who::All, || {
-            // The clock alone may flush nothing.
-            if point.role_of(t.me) != Role::Bystander && point.method != Method::Clock {
+            // What is no flush may flush nothing.
+            if point.role_of(t.me) != Role::Bystander && point.method.flushes() {
                 for page in 0..watched(point.pages) {
                     t.expect(Flushed, Page::Small(page), new_value(page));
                 }
@@ -93,7 +95,7 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
 struct Before {
     statistics: Statistics,
     sent: Sent,
-    entries: Option<u64>,
+    answers: Option<u64>,
 }
 
 /// What a CPU does at a point.
@@ -139,6 +141,9 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
         for word in [READY, SATED, ENDED, FLUSHES] {
             t.word(word).store(0, Release);
         }
+        for cpu in others(point.targets).iter() {
+            t.lab.bare_ipis(cpu).store(0, Release);
+        }
         for page in 0..pages {
             t.lab.store_frame(old_frame(page), 0, old_value(page));
             t.lab.store_frame(new_frame(page), 0, new_value(page));
@@ -177,13 +182,14 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     let limit = POINT_MILLISECONDS * t.lab.ticks_per_millisecond();
     let has_time = || t.lab.ticks().saturating_sub(started) <= limit;
     let goes_on = || !t.suite.failure.is_set();
+    let others = others(point.targets);
     let (mut timed, mut flushes) = (0, 0);
     while timed < share && (timed == 0 || has_time()) && goes_on() {
         if point.state == State::Halted {
             let_sleep(t);
         }
         let begin = t.lab.ticks();
-        let ended = flush(t, point, &t.suite.chosen);
+        let ended = flush(t, point, &others, flushes);
         let end = t.lab.ticks();
         flushes += 1;
         if !ended {
@@ -197,8 +203,9 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     // The others are still counting on the disturbance.
     let all = u64::from(point.contenders);
     while t.word(SATED).load(Acquire) < all && has_time() && goes_on() {
+        let ended = flush(t, point, &others, flushes);
         flushes += 1;
-        if !flush(t, point, &t.suite.chosen) {
+        if !ended {
             t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
         }
     }
@@ -209,7 +216,7 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
         (1..=point.targets).for_each(|cpu| t.lab.wake(CpuId::new(cpu)));
     }
     t.wait_until("the other initiators", || has_ended(t, point));
-    assert_entries(t, point, before, flushes);
+    assert_answers(t, point, before, flushes);
 }
 
 fn be_flushed<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
@@ -227,7 +234,7 @@ fn be_flushed<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
         t.wait_until("the flushes", || has_ended(t, point));
     }
     t.lab.enable_interrupts();
-    assert_entries(t, point, before, 0);
+    assert_answers(t, point, before, 0);
 }
 
 fn has_ended<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
@@ -243,16 +250,22 @@ fn let_sleep<L: Lab>(t: &Trial<'_, L>) {
     }
 }
 
-/// How many entries this CPU's unit has executed, where it keeps a record.
-fn executed<L: Lab>(t: &Trial<'_, L>) -> Option<u64> {
-    let units = t.lab.units()?;
-    units.can(Ability::Record).then(|| units.executed().entries)
+/// How often this CPU has answered by this method, where somebody counts: the record of its unit, or the handler of bare interrupts.
+fn answers<L: Lab>(t: &Trial<'_, L>, point: &Point) -> Option<u64> {
+    match point.method {
+        Method::Rar => {
+            let units = t.lab.units()?;
+            units.can(Ability::Record).then(|| units.executed().entries)
+        }
+        Method::BareIpi => Some(t.lab.bare_ipis(CpuId::new(t.me)).load(Acquire)),
+        _ => None,
+    }
 }
 
-/// Where there is a record: this CPU's unit executed one entry for each flush but those of the CPU itself.
-fn assert_entries<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own: u64) {
-    let spoiled = point.method != Method::Rar || spoiled(t, before) > 0;
-    if let (Some(before), Some(after)) = (before.entries, executed(t).filter(|_| !spoiled)) {
+/// Where somebody counts: this CPU answered once for each flush but those of the CPU itself.
+fn assert_answers<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own: u64) {
+    let spoiled = spoiled(t, before) > 0;
+    if let (Some(before), Some(after)) = (before.answers, answers(t, point).filter(|_| !spoiled)) {
         let flushes = t.word(FLUSHES).load(Acquire);
         t.assert(Once, Place::Number(t.me), flushes - own, after - before);
     }

@@ -47,8 +47,9 @@ impl fmt::Display for Measurement {
             let ticks = u128::from(ticks) * 1_000_000;
             ticks / u128::from(self.ticks_per_millisecond.max(1))
         };
-        write!(f, "{:6} ", self.method.name())?;
+        write!(f, "{:9} ", self.method.name())?;
         match self.pages {
+            _ if !self.method.flushes() => f.write_str("nothing")?,
             0 => f.write_str("everything")?,
             1 => f.write_str("    1 page")?,
             pages => write!(f, "{pages:4} pages")?,
@@ -68,9 +69,9 @@ impl fmt::Display for Measurement {
     }
 }
 
-/// By what means a flush is made.
+/// By what means a flush is made, or what flushes are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// By the driver, and the targets' RAR units.
     Rar,
@@ -86,6 +87,10 @@ pub enum Method {
     Full,
     /// On the CPU itself: a write of CR3.
     Cr3,
+    /// No flush: an ordinary interrupt and its answer, sent as the signal of [`Ipi`](Self::Ipi) and taken by the same entry.
+    BareIpi,
+    /// No flush: the way into whoever plays RAR units, and back.
+    BareExit,
 }
 
 impl Method {
@@ -100,7 +105,15 @@ impl Method {
             Self::Invlpg => "invlpg",
             Self::Full => "full",
             Self::Cr3 => "cr3",
+            Self::BareIpi => "bare-ipi",
+            Self::BareExit => "bare-exit",
         }
+    }
+
+    /// Returns whether it flushes anything.
+    #[must_use]
+    pub const fn flushes(self) -> bool {
+        !matches!(self, Self::Clock | Self::BareIpi | Self::BareExit)
     }
 }
 

@@ -278,6 +278,8 @@ fn latency(measurement: &Measurement) -> Option<Latency<'static>> {
             Means::Invlpg => Method::Invlpg,
             Means::Full => Method::Full,
             Means::Cr3 => Method::Cr3,
+            Means::BareIpi => Method::BareIpi,
+            Means::BareExit => Method::BareExit,
         },
         targets: measurement.targets,
         pages: measurement.pages,

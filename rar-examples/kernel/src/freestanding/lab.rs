@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering};
 use core::time::Duration;
 
 use rar_payload::{CostModel, Pcid};
-use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
+use rar_percpu::{CpuId, CpuSet, Domain, PerCpu, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
 use rar_suite::{
@@ -31,6 +31,7 @@ use self::user::UserPages;
 use self::warm_up::WarmUp;
 use super::frames;
 use super::frames::Place;
+use super::machine::send_fixed;
 use super::paging::{self, MapError};
 use super::{
     Kernel, KernelMachine, Once, apic, clock, irq, kernel, lost, percpu, probe,
@@ -69,8 +70,9 @@ pub struct KernelLab {
     cpus: &'static [CpuNotes],
 }
 
-/// What the laboratory knows of one CPU.
+/// What the laboratory knows of one CPU: on a line of its own, since others wait for what stands here.
 #[derive(Debug)]
+#[repr(align(64))]
 struct CpuNotes {
     /// Which of the interrupts it pretends not to hear.
     hearing: AtomicU8,
@@ -78,6 +80,8 @@ struct CpuNotes {
     own: AtomicU64,
     /// How many entries its unit had executed when it flushed everything last.
     executed: AtomicU64,
+    /// How many interrupts it has handled that ask for nothing.
+    bare_ipis: AtomicU64,
 }
 
 impl CpuNotes {
@@ -86,6 +90,7 @@ impl CpuNotes {
             hearing: AtomicU8::new(HEARS_SIGNAL | HEARS_FALLBACK),
             own: AtomicU64::new(0),
             executed: AtomicU64::new(0),
+            bare_ipis: AtomicU64::new(0),
         }
     }
 }
@@ -192,6 +197,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     set_interrupt_handler(vector::SOFTWARE_SIGNAL, |_| on_signal());
     set_interrupt_handler(vector::FALLBACK, |_| on_fallback());
     set_interrupt_handler(vector::OWN, |_| on_own_interrupt());
+    set_interrupt_handler(vector::BARE, |_| on_bare_ipi());
     Ok(lab)
 }
 
@@ -263,6 +269,13 @@ fn on_own_interrupt() {
     if let Some(lab) = current() {
         lab.suite.on_interrupt(lab);
         lab.own(percpu::this().id()).fetch_add(1, Ordering::Release);
+    }
+}
+
+fn on_bare_ipi() {
+    if let Some(lab) = current() {
+        let count = &lab.notes(percpu::this().id()).bare_ipis;
+        count.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -542,6 +555,23 @@ impl Lab for KernelLab {
     fn send_nmi(&self, cpu: CpuId) {
         // One that is not sent shows as one that is not answered.
         let _ = smp::apic_id(cpu.get()).map(apic::send_nmi);
+    }
+
+    fn send_bare_ipi(&self, targets: &CpuSet) -> bool {
+        send_fixed(self.domain(), targets, vector::BARE).is_ok()
+    }
+
+    fn bare_ipis(&self, cpu: CpuId) -> &AtomicU64 {
+        &self.notes(cpu).bare_ipis
+    }
+
+    fn has_bare_exit(&self) -> bool {
+        self.backend() == "vrar"
+    }
+
+    fn bare_exit(&self) -> bool {
+        instructions::call_the_shim();
+        true
     }
 
     fn interrupt_self(&self) {

@@ -93,7 +93,7 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                         td { (measurement.backend.name()) }
                         td { (measurement.method.name()) }
                         td.number { (measurement.targets) }
-                        td { (text::pages(measurement.pages)) }
+                        td { @if measurement.method.flushes() { (text::pages(measurement.pages)) } @else { "nothing" } }
                         td { (measurement.state) }
                         td.number { (measurement.initiators) }
                         td.number { (measurement.samples) }

@@ -28,6 +28,8 @@ pub enum Vector {
     Own = 8,
     /// Asks for a flush generation, and comes also while interrupts are disabled.
     Nmi = 16,
+    /// Asks for nothing; the CPU counts it.
+    Bare = 32,
 }
 
 /// One CPU of a [`Machine`](super::Machine).
@@ -48,6 +50,8 @@ pub struct Cpu<const TLB: usize> {
     dead: AtomicBool,
     record: Mutex<VecDeque<Execution>>,
     executed: AtomicU64,
+    /// How many interrupts it has taken that ask for nothing.
+    pub(crate) bare_ipis: AtomicU64,
     /// How often an access to a register raised #GP(0).
     pub(crate) faults: AtomicU32,
 }
@@ -66,6 +70,7 @@ impl<const TLB: usize> Cpu<TLB> {
             dead: AtomicBool::new(false),
             record: Mutex::new(VecDeque::new()),
             executed: AtomicU64::new(0),
+            bare_ipis: AtomicU64::new(0),
             faults: AtomicU32::new(0),
         }
     }

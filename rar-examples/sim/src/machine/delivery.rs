@@ -104,6 +104,9 @@ impl<const TLB: usize> Machine<'_, TLB> {
         if is(Vector::Own) {
             self.watch.own_interrupt(cpu);
         }
+        if is(Vector::Bare) {
+            me.bare_ipis.fetch_add(1, Ordering::AcqRel);
+        }
         if guest {
             me.set_guest(true);
         }

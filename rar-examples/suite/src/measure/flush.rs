@@ -1,9 +1,9 @@
-//! One flush, by each method.
+//! One flush, by each method, or what stands in its place for comparison.
 
 use core::sync::atomic::{Ordering, fence};
 
 use rar_payload::{Globals, Request};
-use rar_percpu::{AtomicCpuSet, CpuId, CpuSet, LocalTlb as _};
+use rar_percpu::{CpuId, CpuSet, LocalTlb as _};
 use rar_shootdown::Machine as _;
 
 use super::points::{EVERYTHING, Point};
@@ -11,8 +11,10 @@ use crate::lab::{Lab, Page, Space};
 use crate::measurement::Method;
 use crate::trial::{Trial, milliseconds_between};
 
-/// How many milliseconds a target may take to answer an NMI.
-const NMI_MILLISECONDS: u64 = 250;
+/// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does not send.
+const ANSWER_MILLISECONDS: u64 = 250;
+/// How often the initiator looks for an answer before it asks the clock, too.
+const LOOKS: u32 = 1_000;
 
 /// How many of the pages under test a flush of this kind names or, if it names none, is watched by.
 pub(super) fn watched(pages: u32) -> u16 {
@@ -22,11 +24,23 @@ pub(super) fn watched(pages: u32) -> u16 {
     }
 }
 
-/// Flushes once; returns whether it ended well.
-pub(super) fn flush<L: Lab>(t: &Trial<'_, L>, point: &Point, targets: &AtomicCpuSet) -> bool {
+/// Returns CPU 1 to `targets`.
+pub(super) fn others(targets: u32) -> CpuSet {
+    let mut set = CpuSet::new();
+    for cpu in 1..=targets {
+        // The suite runs on fewer CPUs than a set can name.
+        let _fits = set.insert(CpuId::new(cpu));
+    }
+    set
+}
+
+/// Flushes once, for the first time if `round` is 0; returns whether it ended well. `others` are the targets, beside the initiator.
+pub(super) fn flush<L: Lab>(t: &Trial<'_, L>, point: &Point, others: &CpuSet, round: u64) -> bool {
     match point.method {
-        Method::Rar | Method::Ipi => by_driver(t, point, targets),
-        Method::Nmi => by_nmi(t, point.targets),
+        Method::Rar | Method::Ipi => by_driver(t, point),
+        Method::Nmi => by_nmi(t, others),
+        Method::BareIpi => bare_ipi(t, others, round),
+        Method::BareExit => t.lab.bare_exit(),
         Method::Clock => true,
         Method::Invlpg => {
             (0..watched(point.pages)).for_each(|page| t.lab.invlpg(Page::Small(page)));
@@ -44,7 +58,7 @@ pub(super) fn flush<L: Lab>(t: &Trial<'_, L>, point: &Point, targets: &AtomicCpu
     }
 }
 
-fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point, targets: &AtomicCpuSet) -> bool {
+fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
     let request = match point.pages {
         EVERYTHING => Request::Everything {
             globals: Globals::Include,
@@ -52,34 +66,48 @@ fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point, targets: &AtomicCpuSet) ->
         pages => t.pages(0, watched(pages)),
     };
     let cpu = t.lab.pin();
+    let targets = &t.suite.chosen;
     t.lab.shootdown().flush(&cpu, &[request], targets).is_ok()
 }
 
-/// The same that the driver does when the signal fails, but at once and by NMI: it asks CPU 1 to `targets` by flush generation, flushes
+/// Interrupts the targets, which have counted `round` of these interrupts, and waits until each has counted one more.
+fn bare_ipi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet, round: u64) -> bool {
+    t.lab.send_bare_ipi(targets)
+        && targets.iter().all(|cpu| {
+            let answers = t.lab.bare_ipis(cpu);
+            is_soon(t, || answers.load(Ordering::Acquire) > round)
+        })
+}
+
+/// The same that the driver does when the signal fails, but at once and by NMI: it asks the targets by flush generation, flushes
 /// itself, and waits.
-fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: u32) -> bool {
+fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet) -> bool {
     let shootdown = t.lab.shootdown();
-    let targets = || (1..=targets).map(CpuId::new);
-    let mut set = CpuSet::new();
-    for cpu in targets() {
-        // The suite runs on fewer CPUs than a set can name.
-        let _fits = set.insert(cpu);
-    }
     // The page-table stores before the requests.
     fence(Ordering::SeqCst);
-    let ticket = shootdown.domain().request_full_flush(&set);
-    for cpu in targets() {
+    let ticket = shootdown.domain().request_full_flush(targets);
+    for cpu in targets.iter() {
         t.lab.send_nmi(cpu);
     }
     shootdown.machine().tlb().flush_everything(&t.lab.pin());
-    let started = t.lab.now();
-    for cpu in targets() {
-        while !shootdown.domain().is_flushed(cpu, ticket) {
-            if milliseconds_between(started, t.lab.now()) > NMI_MILLISECONDS {
-                return false;
-            }
-            t.lab.relax();
+    let flushed = |cpu| is_soon(t, || shootdown.domain().is_flushed(cpu, ticket));
+    targets.iter().all(flushed)
+}
+
+/// Waits for an answer; returns whether it came. The clock is part of the wait only after many looks.
+fn is_soon<L: Lab>(t: &Trial<'_, L>, answered: impl Fn() -> bool) -> bool {
+    for _ in 0..LOOKS {
+        if answered() {
+            return true;
         }
+        t.lab.relax();
+    }
+    let started = t.lab.now();
+    while !answered() {
+        if milliseconds_between(started, t.lab.now()) > ANSWER_MILLISECONDS {
+            return false;
+        }
+        t.lab.relax();
     }
     true
 }

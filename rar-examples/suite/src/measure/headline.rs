@@ -7,7 +7,7 @@ use crate::text::Text;
 
 /// What the test itself says: the medians of flushing one page of all CPUs, and of the units of comparison.
 pub(super) struct Headline {
-    text: Text<160>,
+    text: Text<240>,
     points: u32,
     spoiled: u64,
 }
@@ -36,7 +36,7 @@ impl Headline {
         self.spoiled += measurement.spoiled;
         let plain = matches!(state, State::Local | State::Spinning) && contenders == 1;
         let widest = targets + 1 == measurement.cpus;
-        // An NMI asks for everything, and so do two of the local flushes.
+        // An NMI asks for everything, so do two of the local flushes, and what is no flush names no page.
         let one_page = pages == 1 || !matches!(method, Method::Rar | Method::Ipi) && pages == 0;
         if !plain || !one_page || targets > 0 && !widest {
             return;

@@ -27,6 +27,10 @@ pub(crate) struct Means {
     pub(crate) units: bool,
     /// A handler of NMIs serves flush generations.
     pub(crate) nmi: bool,
+    /// A CPU can interrupt another one.
+    pub(crate) ipi: bool,
+    /// Software plays the units, and can be called.
+    pub(crate) exit: bool,
 }
 
 /// Returns all points in the order in which they are measured.
@@ -37,20 +41,23 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
     } else {
         Method::Ipi
     };
-    let nmi = means.nmi.then_some(Method::Nmi);
-    let methods = || [Some(driver), nmi].into_iter().flatten();
-    let by_targets = move |states: fn(Method) -> &'static [State]| {
-        methods().flat_map(move |method| {
-            states(method).iter().flat_map(move |&state| {
-                lengths(method).flat_map(move |pages| {
-                    powers_and(others).map(move |targets| Point {
-                        method,
-                        targets,
-                        pages,
-                        state,
-                        contenders: 1,
-                    })
-                })
+    // What is compared is measured side by side: the load of a host that runs virtual CPUs changes.
+    let remote = [
+        Some((driver, 1)),
+        means.ipi.then_some((Method::BareIpi, EVERYTHING)),
+        Some((driver, EVERYTHING)),
+        means.nmi.then_some((Method::Nmi, EVERYTHING)),
+    ];
+    let by_targets = move |state| {
+        whole_machines_and(others).flat_map(move |targets| {
+            let reaching = remote.into_iter().flatten();
+            let reaching = reaching.filter(move |(method, _)| reaches(*method, state));
+            reaching.map(move |(method, pages)| Point {
+                method,
+                targets,
+                pages,
+                state,
+                contenders: 1,
             })
         })
     };
@@ -73,20 +80,23 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
             contenders,
         });
     // A unit that does not answer while interrupts are disabled ends the measurements, so this comes last.
-    local()
-        .chain(by_targets(awake_or_halted))
+    local(means.exit)
+        .chain(by_targets(State::Spinning))
+        .chain(by_targets(State::Halted))
         .chain(by_pages)
         .chain(contended)
-        .chain(by_targets(masked))
+        .chain(by_targets(State::InterruptsOff))
 }
 
 /// The units of comparison: what a CPU does to itself.
-fn local() -> impl Iterator<Item = Point> {
+fn local(exit: bool) -> impl Iterator<Item = Point> {
     let pages = [1].into_iter().chain(PAGES);
     let by_page = pages.map(|pages| (Method::Invlpg, pages));
     let clock = (Method::Clock, EVERYTHING);
     let at_once = [Method::Full, Method::Cr3].map(|method| (method, EVERYTHING));
+    let exit = exit.then_some((Method::BareExit, EVERYTHING));
     let local = [clock].into_iter().chain(by_page).chain(at_once);
+    let local = local.chain(exit);
     local.map(|(method, pages)| Point {
         method,
         targets: 0,
@@ -96,22 +106,17 @@ fn local() -> impl Iterator<Item = Point> {
     })
 }
 
-fn awake_or_halted(_: Method) -> &'static [State] {
-    &[State::Spinning, State::Halted]
-}
-
 /// An ordinary interrupt does not reach a CPU that has disabled interrupts.
-fn masked(method: Method) -> &'static [State] {
-    match method {
-        Method::Ipi => &[],
-        _ => &[State::InterruptsOff],
-    }
+fn reaches(method: Method, state: State) -> bool {
+    !matches!(method, Method::Ipi | Method::BareIpi) || state != State::InterruptsOff
 }
 
-/// An NMI asks for everything: its handler has no payload.
-fn lengths(method: Method) -> impl Iterator<Item = u32> {
-    let one = (method != Method::Nmi).then_some(1);
-    one.into_iter().chain([EVERYTHING])
+/// 1, 2, and what the other CPUs of machines of 4, 8, 16, ... CPUs are, below a number, then the number.
+fn whole_machines_and(most: u32) -> impl Iterator<Item = u32> {
+    let others = (2..u32::BITS).map(|bit| (1 << bit) - 1);
+    let last = (most > 0).then_some(most);
+    let below = [1, 2].into_iter().chain(others);
+    below.take_while(move |others| *others < most).chain(last)
 }
 
 /// The powers of two below a number, then the number.
@@ -136,7 +141,14 @@ mod tests {
 
     fn all(cpus: u32, units: bool) -> Vec<Point> {
         let nmi = !units;
-        points(Means { cpus, units, nmi }).collect()
+        let means = Means {
+            cpus,
+            units,
+            nmi,
+            ipi: true,
+            exit: units,
+        };
+        points(means).collect()
     }
 
     #[test]
@@ -150,11 +162,52 @@ mod tests {
     }
 
     #[test]
+    fn whole_machines_and_all() {
+        let of = |most| whole_machines_and(most).collect::<Vec<_>>();
+        assert_eq!(of(0), []);
+        assert_eq!(of(1), [1]);
+        assert_eq!(of(3), [1, 2, 3]);
+        assert_eq!(of(7), [1, 2, 3, 7]);
+        assert_eq!(of(14), [1, 2, 3, 7, 14]);
+        assert_eq!(of(1023).len(), 11);
+    }
+
+    #[test]
     fn a_cpu_alone_measures_itself() {
-        for units in [false, true] {
+        for (units, count) in [(false, 8), (true, 9)] {
             assert!(all(1, units).iter().all(|point| point.targets == 0));
-            assert_eq!(all(1, units).len(), 8);
+            assert_eq!(all(1, units).len(), count);
         }
+    }
+
+    #[test]
+    fn each_flush_of_a_page_by_interrupt_has_its_bare_interrupt() {
+        let of = |method, pages| {
+            let points = all(8, false).into_iter();
+            let points = points.filter(move |each| each.method == method && each.pages == pages);
+            let alone = points.filter(|each| each.contenders == 1);
+            alone
+                .map(|each| (each.targets, each.state))
+                .collect::<Vec<_>>()
+        };
+        let bare = of(Method::BareIpi, EVERYTHING);
+        assert_eq!(bare, of(Method::Ipi, 1));
+        for targets in [1, 3, 7] {
+            assert!(bare.contains(&(targets, State::Spinning)), "{targets}");
+        }
+    }
+
+    #[test]
+    fn what_a_machine_cannot_do_is_not_measured() {
+        let none = Means {
+            cpus: 4,
+            units: true,
+            nmi: false,
+            ipi: false,
+            exit: false,
+        };
+        let bare = |point: &Point| matches!(point.method, Method::BareIpi | Method::BareExit);
+        assert!(!points(none).any(|point| bare(&point)));
     }
 
     #[test]
@@ -166,10 +219,10 @@ mod tests {
                     assert!(!points[..number].contains(point), "{point:?}");
                     assert!(point.targets < cpus && point.contenders <= cpus.max(1));
                 }
-                assert!(points.len() <= 120, "{cpus}: {}", points.len());
+                assert!(points.len() <= 130, "{cpus}: {}", points.len());
             }
         }
-        assert_eq!((all(4, true).len(), all(4, false).len()), (36, 39));
+        assert_eq!((all(4, true).len(), all(4, false).len()), (43, 45));
     }
 
     #[test]

@@ -8,6 +8,8 @@ pub const SOFTWARE_SIGNAL: u8 = 0xE1;
 pub const FALLBACK: u8 = 0xE2;
 /// An interrupt that a CPU sends to itself.
 pub const OWN: u8 = 0xE3;
+/// What flushes are compared with: it asks for nothing.
+pub const BARE: u8 = 0xE6;
 /// The timer of the local APIC: a test is not done in time.
 pub const WATCHDOG: u8 = 0xE4;
 /// The end of user mode: an instruction, no interrupt.
