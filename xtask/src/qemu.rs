@@ -7,6 +7,7 @@ pub(crate) mod guest;
 pub(crate) mod judge;
 pub(crate) mod measurements;
 pub(crate) mod plan;
+pub(crate) mod ratios;
 pub(crate) mod records;
 pub(crate) mod told;
 

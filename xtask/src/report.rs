@@ -1,8 +1,10 @@
 //! The table at the end of a run.
 
+use crate::cli::Thread;
 use crate::qemu::judge::{JudgedTest, Verdict};
 use crate::qemu::measurements;
 use crate::qemu::plan::Run;
+use crate::qemu::ratios;
 use crate::qemu::records::Outcome;
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -129,6 +131,13 @@ pub(crate) fn render(reports: &[Report]) -> String {
     let verdicts = reports.iter().map(|report| &report.verdict);
     let measured = verdicts.flat_map(|verdict| &verdict.measurements);
     text.push_str(&measurements::render(measured));
+    // Where host threads race, the medians are those of the host's scheduler.
+    let calm = reports
+        .iter()
+        .filter(|report| report.run.thread == Thread::Single);
+    text.push_str(&ratios::render(
+        calm.map(|report| report.verdict.measurements.as_slice()),
+    ));
     text.push_str(&reasons);
     text
 }

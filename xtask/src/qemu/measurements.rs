@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// The test that measures.
 pub(crate) const MEASUREMENTS: &str = "measurements";
 
+/// What is measured beside flushes, and flushes nothing.
+const NO_FLUSH: [&str; 3] = ["clock", "bare-ipi", "bare-exit"];
+
 /// More initiators than that have no slots for all: some flush by generation, and the guest says so.
 const SLOTS: u32 = 64;
 
@@ -82,7 +85,7 @@ impl Measurement {
         Some(format!("a measurement by {} {what}", self.method))
     }
 
-    fn nanoseconds(&self, ticks: u64) -> String {
+    pub(crate) fn nanoseconds(&self, ticks: u64) -> String {
         let ticks = u128::from(ticks) * 1_000_000;
         (ticks / u128::from(self.ticks_per_millisecond.max(1))).to_string()
     }
@@ -112,6 +115,7 @@ pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) ->
     }
     for each in measurements {
         let pages = match each.pages {
+            0 if NO_FLUSH.contains(&each.method.as_str()) => "none".to_owned(),
             0 => "all".to_owned(),
             pages => pages.to_string(),
         };
@@ -189,5 +193,11 @@ pub(crate) mod tests {
             [&"150", &"350", &"550", &"550", &"0"]
         );
         assert_eq!(render([].iter()), "");
+        let clock = Measurement {
+            method: "clock".to_owned(),
+            ..measurement()
+        };
+        let text = render([clock].iter());
+        assert!(text.contains(" none ") && !text.contains(" all "), "{text}");
     }
 }
