@@ -56,7 +56,14 @@ const LIBRARIES: [&str; 4] = [
 ];
 
 /// The start of the names of functions that they do not call.
-const NOT_CALLED: [&str; 5] = ["core::panicking::", "memcpy", "memmove", "memset", "bcmp"];
+const NOT_CALLED: [&str; 6] = [
+    "core::panicking::",
+    "memcpy",
+    "memmove",
+    "memset",
+    "memcmp",
+    "bcmp",
+];
 
 /// What the rules found.
 #[derive(Debug, Default)]

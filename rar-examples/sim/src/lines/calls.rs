@@ -117,12 +117,12 @@ impl Calls {
     pub(super) fn serve(&self, cpu: u32) {
         let mut next = self.queue(cpu as usize).swap(0, Ordering::AcqRel);
         while let Some(number) = next.checked_sub(1) {
-            let call = self.call(number as usize);
+            let call = self.call(index(number));
             next = call.next.load(Ordering::Relaxed);
             let _function = call.function.load(Ordering::Relaxed);
             let about = call.argument.load(Ordering::Relaxed);
-            let about = about.checked_sub(1).unwrap_or_default();
-            if let Some(information) = self.information.get(about as usize) {
+            let about = about.saturating_sub(1);
+            if let Some(information) = self.information.get(index(about)) {
                 let Information {
                     start,
                     end,
@@ -178,4 +178,9 @@ impl Calls {
             }
         }
     }
+}
+
+/// A number that was an index when it was stored.
+fn index(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
