@@ -465,6 +465,7 @@ mod tests {
         for (callee, is_found) in [
             ("core::panicking::panic_bounds_check", true),
             ("memcpy", true),
+            ("memcmp", true),
             ("core::fmt::write", false),
         ] {
             for (caller, is_library) in [
