@@ -10,7 +10,7 @@ use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
 use crate::sync::{Ordering, fence};
 use crate::together::Together;
-use crate::vector_scan::holds_anything;
+use crate::vector_scan::{holds_anything, slots_in_use};
 
 /// What one call of [`Domain::serve`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         served: &mut Served,
     ) {
         let mut taken = 0_u64;
-        for slot in SlotIndex::all() {
+        for slot in slots_of(slots_in_use(state.vector())) {
             taken |= u64::from(state.vector().take(slot)) << slot.get();
         }
         if taken.count_ones() > 1 {

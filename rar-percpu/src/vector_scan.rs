@@ -1,4 +1,4 @@
-//! Whether an action vector holds anything at all, in eight loads.
+//! Which bytes of an action vector hold anything, in eight loads.
 #![cfg_attr(
     all(target_arch = "x86_64", not(any(rar_loom, rar_observed))),
     expect(
@@ -37,6 +37,46 @@ pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
     any != 0
 }
 
+/// Returns the slots whose byte was not SUCCESS when it was read: bit `n` for slot `n`. It says as much of what is armed during
+/// the scan as [`holds_anything`].
+#[cfg(all(target_arch = "x86_64", not(any(rar_loom, rar_observed))))]
+pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
+    let mut slots = 0;
+    for index in 0..8_u64 {
+        let word: u64;
+        // SAFETY: 1. to 3. as in `holds_anything`; the index is below 8.
+        unsafe {
+            core::arch::asm!(
+                "mov {word}, [{line} + 8 * {index}]",
+                line = in(reg) vector,
+                index = in(reg) index,
+                word = out(reg) word,
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+        slots |= nonzero_bytes(word) << (8 * index);
+    }
+    slots
+}
+
+/// Returns bit `n` for each byte `n` that is not zero.
+#[cfg(any(test, all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
+const fn nonzero_bytes(word: u64) -> u64 {
+    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    // The top bit of each byte that is not zero, then these eight bits side by side at the upper end.
+    let top = (((word & LOW) + LOW) | word) & !LOW;
+    (top >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// Returns the slots whose byte was not SUCCESS when it was read; under loom all, since each load costs time.
+#[cfg(not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
+pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
+    use crate::slot_index::SlotIndex;
+    let in_use = |slot: &SlotIndex| cfg!(rar_loom) || vector.load(*slot).0 != 0;
+    let slots = SlotIndex::all().filter(in_use);
+    slots.fold(0, |slots, slot| slots | 1 << slot.get())
+}
+
 /// Returns whether a byte of the vector was not SUCCESS when it was read; under loom "maybe", since each load costs time.
 #[cfg(not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
 pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
@@ -57,11 +97,23 @@ mod tests {
         for slot in SlotIndex::all() {
             vector.arm(slot);
             assert!(holds_anything(&vector), "{slot}");
+            assert_eq!(slots_in_use(&vector), 1 << slot.get());
             assert!(vector.take(slot));
             let taken = vector.load(slot);
             assert!(holds_anything(&vector), "{slot} is taken");
             vector.finish(slot, taken, crate::action::ActionState::Success);
             assert!(!holds_anything(&vector), "{slot}");
+            assert_eq!(slots_in_use(&vector), 0);
+        }
+    }
+
+    #[test]
+    fn each_byte_that_is_not_zero_has_its_bit() {
+        for mask in 0..256_u64 {
+            for byte in [1, 2, 0x7F, 0x80, 0xFF] {
+                let bytes = core::array::from_fn(|at| if mask & 1 << at == 0 { 0 } else { byte });
+                assert_eq!(nonzero_bytes(u64::from_le_bytes(bytes)), mask, "{byte:#x}");
+            }
         }
     }
 }
