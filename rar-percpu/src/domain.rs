@@ -284,6 +284,16 @@ impl<const WORDS: usize> Domain<WORDS> {
         by_generation
     }
 
+    /// Returns whether one of the CPUs is in lazy TLB mode at this moment.
+    ///
+    /// It spares an initiator to sort the targets where nobody is. A CPU that enters the mode meanwhile is flushed as any
+    /// other, which is always right.
+    #[must_use]
+    #[inline]
+    pub fn has_lazy(&self, cpus: &CpuSet<WORDS>) -> bool {
+        !self.cpus.all(cpus, |state| !state.generation().is_lazy())
+    }
+
     /// Returns whether every CPU that may not be skipped is flushed by an entry: none is demoted, and none ever ran a guest.
     #[must_use]
     #[inline]

@@ -98,6 +98,12 @@ impl FlushGeneration {
         self.completed.load(Ordering::Acquire) >= ticket.0
     }
 
+    /// Returns whether the CPU is in lazy TLB mode at this moment: a hint, since it may enter the mode or leave it meanwhile.
+    #[inline]
+    pub(crate) fn is_lazy(&self) -> bool {
+        self.requested.load(Ordering::Relaxed) & LAZY != 0
+    }
+
     /// Returns whether initiators arm the CPU's vector no more, because its RAR unit fell silent.
     #[must_use]
     pub fn is_demoted(&self) -> bool {

@@ -83,7 +83,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             && self.can_drop(requests)
             && domain.takes_entries_only()
             && !self.policy().has_by_address(requests)
-            && !self.policy().skips_lazy(requests);
+            && !(self.policy().skips_lazy(requests) && domain.has_lazy(aim.remote));
         if !is_ordinary {
             return Launched::NotOrdinary;
         }

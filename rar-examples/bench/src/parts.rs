@@ -8,7 +8,7 @@ use rar_payload::{
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, LifeCycleError};
-use rar_shootdown::{Pending, Policy};
+use rar_shootdown::{LazySkip, Pending, Policy};
 
 use crate::bed::{Answers, Bed, Bench, NoTlb, Signal};
 use crate::count::Counter;
@@ -22,6 +22,7 @@ pub(crate) fn count(counter: &mut Counter) -> Result<(), LifeCycleError> {
     serve(counter)?;
     slots(counter)?;
     poll(counter)?;
+    lazy_policy(counter)?;
     lazy(counter)?;
     encode(counter);
     walk(counter);
@@ -87,6 +88,24 @@ fn poll(counter: &mut Counter) -> Result<(), LifeCycleError> {
                 flight.wait(cpu).is_ok()
             },
             |()| bed.shootdown.statistics() == rar_shootdown::Statistics::default(),
+        );
+    }
+    Ok(())
+}
+
+/// Lazy CPUs may be skipped, and nobody is lazy.
+fn lazy_policy(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    let mut policy = Policy::new();
+    policy.lazy = LazySkip::LOWER_HALF;
+    let Some(request) = page() else { return Ok(()) };
+    for targets in [1, 63] {
+        let bed = Bed::<1>::new(targets, Answers::Microcode, policy)?;
+        counter.case(
+            &format!("flush, lazy CPUs skipped, {targets} targets"),
+            || {
+                let (shootdown, cpu, space) = black_box((bed.shootdown, &bed.cpu, bed.space));
+                shootdown.flush(cpu, &[request], space).is_ok()
+            },
         );
     }
     Ok(())
