@@ -35,7 +35,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// It may be nested: an entry is taken by compare-exchange before its payload is read, and ended by compare-exchange, so
     /// no entry is carried out twice or reported by someone who does not own it.
     ///
-    /// What is pending is taken first, then carried out. Entries that cost more one by one than one flush of their address space,
+    /// What is pending is taken first, then carried out. Many entries that cost more one by one than one flush of their address space,
     /// or of all of them, are answered by that flush together: in a storm of flushes a CPU is not held by each of 64.
     pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
         let mut served = Served::default();

@@ -10,17 +10,19 @@ use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation};
 use crate::missed::Missed;
 use crate::slot_index::SlotIndex;
 
-/// What the flush of a whole address space costs, in pages one by one: as many as one entry names, as initiators reckon
-/// ([`CostModel::new`](rar_payload::CostModel::new)).
-const SPACE: u32 = rar_payload::PageChunk::MAX_PAGES as u32;
+/// What the flush of a whole address space costs, in pages one by one: as much as 33, the ceiling of Linux.
+const SPACE: u32 = 33;
 
 /// The flush of every address space: as much as that of four, since each has to load again what it lost.
 const EVERY_SPACE: u32 = 4 * SPACE;
 
+/// So many entries may be those of one flush, whose initiator has weighed them; a loom model has two slots in all.
+const FEW: u32 = if cfg!(rar_loom) { 1 } else { 4 };
+
 /// Entries that ask for flushes of address spaces, as the responder has taken them.
 ///
-/// However many are pending for one address space, they cost no more than one flush of it. Entries for several address spaces
-/// cost no more than one flush of all: together they stay exact while they are few.
+/// However many are pending for one address space, they cost no more than one flush of it, or than the few entries of one
+/// flush. Entries for several address spaces cost no more than one flush of all.
 #[derive(Debug, Default)]
 pub(crate) struct Together {
     slots: u64,
@@ -58,15 +60,15 @@ impl Together {
         self.cost = self.cost.saturating_add(cost);
     }
 
-    /// Returns the one flush that is cheaper than several entries one by one, and the slots that it answers. What a single entry
-    /// asks for is carried out as it is.
+    /// Returns the one flush that is cheaper than many entries one by one, and the slots that it answers. What few ask for is
+    /// carried out as it is.
     pub(crate) fn cheaper(&self) -> Option<(Missed, u64)> {
         let needed = self.needed?;
         let cost = match needed {
             Missed::Space(_) => SPACE,
             Missed::AnySpace | Missed::Anything => EVERY_SPACE,
         };
-        (self.slots.count_ones() > 1 && self.cost > cost).then_some((needed, self.slots))
+        (self.slots.count_ones() > FEW && self.cost > cost).then_some((needed, self.slots))
     }
 }
 
@@ -108,23 +110,60 @@ mod tests {
     fn entries_go_together_where_they_cost_more_than_one_flush() {
         let five = Some(Missed::Space(Pcid::new(5).unwrap()));
         for (operations, expected) in [
-            (&[pages(5, 63)] as &[_], None),
-            (&[pages(5, 31), pages(5, 32)], None),
-            (&[pages(5, 32), pages(5, 32)], five),
-            (&[context(5), pages(5, 1)], five),
-            // Two address spaces are not worth all the others.
-            (&[context(5), context(6)], None),
-            (&[pages(5, 63), pages(0x805, 63)], None),
+            // As many as one flush may have are carried out as they are.
+            (&[pages(5, 63); 4] as &[_], None),
+            (&[all(Globals::Include); 4], None),
+            (&[pages(5, 6); 5], None),
+            (&[pages(5, 7); 5], five),
             (
-                &[1, 2, 3, 4, 5].map(|pcid| pages(pcid, 51)),
+                &[
+                    context(5),
+                    pages(5, 1),
+                    pages(5, 1),
+                    pages(5, 1),
+                    pages(5, 1),
+                ],
+                five,
+            ),
+            // Several address spaces are not worth all the others, while they are few.
+            (
+                &[
+                    context(5),
+                    context(6),
+                    context(7),
+                    pages(6, 16),
+                    pages(5, 17),
+                ],
+                None,
+            ),
+            (
+                &[
+                    context(5),
+                    context(6),
+                    context(7),
+                    pages(6, 17),
+                    pages(5, 17),
+                ],
                 Some(Missed::AnySpace),
             ),
             (
-                &[all(Globals::Exclude), pages(5, 1)],
+                &[
+                    all(Globals::Exclude),
+                    pages(5, 1),
+                    pages(5, 1),
+                    pages(5, 1),
+                    pages(5, 1),
+                ],
                 Some(Missed::AnySpace),
             ),
             (
-                &[all(Globals::Include), pages(5, 1)],
+                &[
+                    all(Globals::Include),
+                    pages(5, 1),
+                    pages(5, 1),
+                    pages(5, 1),
+                    pages(5, 1),
+                ],
                 Some(Missed::Anything),
             ),
         ] {

@@ -418,13 +418,13 @@ fn many_entries_for_one_space_cost_one_flush_of_it_and_few_are_exact() {
     let cpu = pinned(0);
     let _online = software(&domain, &cpu, &tlb);
     let pcid = Pcid::new(5).unwrap();
-    let range = PageRange::new(0x40_0000, 21, PageSize::Size4K).unwrap();
+    let range = PageRange::new(0x40_0000, 11, PageSize::Size4K).unwrap();
     let pages = PageChunk::new(range).unwrap();
     let pages = Operation::Invpcid(InvpcidScope::Pages { pcid, pages });
     let space = Operation::Invpcid(InvpcidScope::Context { pcid });
     let full = tlb.full_flushes(cpu.id());
-    // One more than 63 pages is dearer than the space.
-    for (entries, flushes, last) in [(3, 3, pages), (4, 1, space), (63, 1, space)] {
+    // Four may be those of one flush. Of more, 34 pages are dearer than the space.
+    for (entries, flushes, last) in [(4, 4, pages), (5, 1, space), (63, 1, space)] {
         for index in 0..entries {
             store(&domain, index, &pages.encode());
             arm(state, index);

@@ -138,10 +138,10 @@ proptest! {
         prop_assert_eq!([&unit, &software].map(|side| [side.succeeded, side.failed]), answers);
         let mut left = filled_in(&filled);
         left.retain(|held| !dropped.iter().any(|entry| entry.drops_in_software(held)));
-        if dropped.len() < 2 {
+        if dropped.len() <= 4 {
             prop_assert_eq!(software.cached, left);
         } else {
-            // Several may be answered by one flush, which takes more and never less.
+            // Many may be answered by one flush, which takes more and never less.
             prop_assert!(software.cached.iter().all(|held| left.contains(held)));
         }
     }
