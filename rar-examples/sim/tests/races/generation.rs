@@ -135,7 +135,7 @@ fn fallback_generation_and_hardware_both_answer() {
     let (mut microcode_first, mut generation_first) = (0, 0);
     let totals = race(
         |seed| {
-            let delay = 20 + (seed % 40) as u8;
+            let delay = 40 + (seed % 80) as u8;
             let late = Faults {
                 delay,
                 ..Faults::NONE

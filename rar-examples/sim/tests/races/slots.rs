@@ -47,7 +47,7 @@ fn late_answer_versus_quarantine() {
     let late = |_| Episode {
         knobs: Knobs {
             faults: Faults {
-                delay: 150,
+                delay: 250,
                 ..Faults::NONE
             },
             ..Knobs::DEFAULT
