@@ -7,7 +7,7 @@ use crate::cpu_id::CpuId;
 use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::domain::Domain;
 use crate::per_cpu::PerCpu;
-use crate::slot_index::SlotIndex;
+use crate::slot_index::{SlotIndex, slots_of};
 use crate::slots::Claim;
 
 /// One or more slots of a domain's payload table that this value owns, and that hold no entry yet.
@@ -56,10 +56,9 @@ impl SlotSet {
         self.0 == 0
     }
 
-    /// Returns the slots in ascending order. Looks no further than to the last of them.
+    /// Returns the slots in ascending order.
     pub fn iter(self) -> impl Iterator<Item = SlotIndex> {
-        let end = u64::BITS - self.0.leading_zeros();
-        SlotIndex::first(end as usize).filter(move |slot| self.0 & 1 << slot.get() != 0)
+        slots_of(self.0)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cpu_id::PinnedCpu;
 use crate::domain::Domain;
 use crate::local_tlb::LocalTlb;
 use crate::per_cpu::{PerCpu, Responder};
-use crate::slot_index::SlotIndex;
+use crate::slot_index::{SlotIndex, slots_of};
 use crate::sync::{Ordering, fence};
 use crate::together::Together;
 use crate::vector_scan::{holds_anything, slots_in_use};
@@ -164,18 +164,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         fence(Ordering::SeqCst);
         tlb.flush_everything(cpu);
         state.generation().serve(cpu, tlb);
-        for slot in SlotIndex::all().filter(|slot| open & 1 << slot.get() != 0) {
+        for slot in slots_of(open) {
             self.end_entry(state, slot);
         }
     }
-}
-
-/// The slots whose bits are set, in ascending order.
-fn slots_of(bits: u64) -> impl Iterator<Item = SlotIndex> {
-    let mut left = bits;
-    core::iter::from_fn(move || {
-        let slot = (left != 0).then(|| SlotIndex::of_low_bits(left.trailing_zeros().into()));
-        left &= left.wrapping_sub(1);
-        slot
-    })
 }

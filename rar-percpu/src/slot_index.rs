@@ -56,6 +56,16 @@ impl SlotIndex {
     }
 }
 
+/// Returns the slots whose bits are set, in ascending order.
+pub(crate) fn slots_of(bits: u64) -> impl Iterator<Item = SlotIndex> {
+    let mut left = bits;
+    core::iter::from_fn(move || {
+        let slot = (left != 0).then(|| SlotIndex::of_low_bits(left.trailing_zeros().into()));
+        left &= left.wrapping_sub(1);
+        slot
+    })
+}
+
 impl core::fmt::Display for SlotIndex {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         self.0.fmt(f)
