@@ -1,11 +1,11 @@
 //! The layering: which crate may know which, how much a crate may pull in, and what may lie at the top.
 
-use crate::cargo::cargo;
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
-use crate::workspace::{FREESTANDING, LIBRARIES, Workspace};
 use anyhow::{Context as _, Result};
 use cargo_metadata::{DependencyKind, Package};
+use rar_harness::cargo::cargo;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::Verbosity;
+use rar_harness::workspace::{FREESTANDING, LIBRARIES, Workspace};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -60,7 +60,7 @@ const TOP: [&str; 24] = [
 ];
 
 /// Checks every arrow; returns what was checked.
-pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
+pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let packages = workspace.packages();
     let members: BTreeSet<_> = packages
         .iter()
@@ -84,7 +84,7 @@ pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
                 "--format",
                 "{p}",
             ])
-            .require(shell)?;
+            .require(verbosity)?;
         let below = dependencies(&tree.stdout);
         notes.push(format!("{name} pulls in {}", below.len()));
         if below.len() > MOST_DEPENDENCIES {
@@ -104,7 +104,7 @@ pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
             .args(["--package", name, "--edges", "normal"])
             .args(["--prefix", "none", "--format", "{p}|{f}|"])
             .args(feature.iter().flat_map(|feature| ["--features", feature]))
-            .require(shell)?;
+            .require(verbosity)?;
         let forged = crates_with_feature(&tree.stdout, FORGING);
         violations.extend(forged.iter().map(|below| {
             format!("{name} is built with the feature `{FORGING}` of {below}, which is for tests")

@@ -7,17 +7,17 @@ mod page;
 mod plot;
 mod table;
 
-use crate::cargo::{cargo, with_rustflags};
 use crate::cli::BenchArgs;
-use crate::command::{Cmd, Shell, utf8};
-use crate::fault::{Fault, Reason};
-use crate::kernel;
-use crate::progress::Step;
 use crate::setup::{self, Install};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result, ensure};
 use budget::Budgets;
 use lines::Moved;
+use rar_harness::cargo::{cargo, with_rustflags};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::kernel;
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::progress::Step;
+use rar_harness::workspace::Workspace;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ struct Figures {
 }
 
 /// Runs `cargo xtask bench`.
-pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let filter = args.filter.as_deref();
     let linking = if args.no_lto {
@@ -92,11 +92,11 @@ pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
     };
     let mut figures = Figures::default();
     if !args.lines {
-        figures.instructions = count(&workspace, linking, filter, shell)?;
+        figures.instructions = count(&workspace, linking, filter, verbosity)?;
         print!("{}", table::render(&figures.instructions));
     }
     if !args.no_lto {
-        figures.lines = lines::measure(&workspace, filter, shell)?;
+        figures.lines = lines::measure(&workspace, filter, verbosity)?;
         print!("{}", lines::render(&figures.lines));
     }
     if let Some(file) = &args.json {
@@ -112,10 +112,10 @@ pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
         let text = if args.lines {
             page::with_lines(&read(&page)?, &figures.lines)
         } else {
-            let separate = count(&workspace, Linking::Separate, None, shell)?;
+            let separate = count(&workspace, Linking::Separate, None, verbosity)?;
             let counts = figures.instructions.clone();
             let runs = [(linking, counts), (Linking::Separate, separate)];
-            page::render(&tools(&workspace, shell)?, &runs, &figures.lines)
+            page::render(&tools(&workspace, verbosity)?, &runs, &figures.lines)
         };
         write(&page, &text)?;
         println!("wrote {PAGE}");
@@ -125,7 +125,7 @@ pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
         let budgets = if args.lines {
             Budgets::parse(&read(&file)?)?.with_lines(&figures.lines)
         } else {
-            let rustc = first_line("rustc", &workspace, shell)?;
+            let rustc = first_line("rustc", &workspace, verbosity)?;
             Budgets::new(rustc, &figures.instructions, &figures.lines)
         };
         write(&file, &budgets.render()?)?;
@@ -133,18 +133,21 @@ pub(crate) fn command(args: &BenchArgs, shell: Shell) -> Result<()> {
     }
     if args.check {
         let counted = !args.lines;
-        println!("{}", compare(&workspace, filter, &figures, counted, shell)?);
+        println!(
+            "{}",
+            compare(&workspace, filter, &figures, counted, verbosity)?
+        );
     }
     Ok(())
 }
 
 /// Counts every case and compares it with its budget; returns what was compared.
-pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
+pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let figures = Figures {
-        instructions: count(workspace, Linking::Lto, None, shell)?,
-        lines: lines::measure(workspace, None, shell)?,
+        instructions: count(workspace, Linking::Lto, None, verbosity)?,
+        lines: lines::measure(workspace, None, verbosity)?,
     };
-    compare(workspace, None, &figures, true, shell)
+    compare(workspace, None, &figures, true, verbosity)
 }
 
 /// Compares the figures with their budgets, those of instructions only if they were `counted`; returns what was compared.
@@ -153,13 +156,13 @@ fn compare(
     filter: Option<&str>,
     figures: &Figures,
     counted: bool,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<String> {
     let text = fs::read_to_string(workspace.root.join(BUDGETS)).with_context(|| {
         format!("cannot read {BUDGETS}; `cargo xtask bench --bless` makes it anew")
     })?;
     let budgets = Budgets::parse(&text)?;
-    let rustc = first_line("rustc", workspace, shell)?;
+    let rustc = first_line("rustc", workspace, verbosity)?;
     let lines = budget::figures_compared(&figures.lines);
     let mut told = format!("{lines} figures of lines within their budgets");
     let mut broken = budget::compare_lines(&budgets, &figures.lines, filter);
@@ -186,11 +189,14 @@ fn count(
     workspace: &Workspace,
     linking: Linking,
     filter: Option<&str>,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Count>> {
-    let valgrind = setup::valgrind(Install::Allowed, shell)?;
-    let step = Step::new(&format!("building the bench, {}", linking.name()), shell);
-    let program = build(workspace, linking, shell)?;
+    let valgrind = setup::valgrind(Install::Allowed, verbosity)?;
+    let step = Step::new(
+        &format!("building the bench, {}", linking.name()),
+        verbosity,
+    );
+    let program = build(workspace, linking, verbosity)?;
     step.say("counting instructions");
     let folder = tempfile::tempdir().context("no place for callgrind's output")?;
     let output = folder.path().join("callgrind.out");
@@ -202,7 +208,7 @@ fn count(
         .arg(utf8(&program)?)
         .args(filter)
         .env("GLIBC_TUNABLES", GLIBC)
-        .require(shell)?;
+        .require(verbosity)?;
     let dumps = fs::read_to_string(&output)
         .with_context(|| format!("callgrind left no {}", output.display()))?;
     step.finish();
@@ -210,20 +216,20 @@ fn count(
 }
 
 /// Returns the versions of the programs on which the counts depend.
-fn tools(workspace: &Workspace, shell: Shell) -> Result<page::Tools> {
+fn tools(workspace: &Workspace, verbosity: Verbosity) -> Result<page::Tools> {
     let programs = ["rustc", "cc", "valgrind"];
-    let versions = programs.map(|program| first_line(program, workspace, shell));
+    let versions = programs.map(|program| first_line(program, workspace, verbosity));
     Ok(page::Tools {
         versions: versions.into_iter().collect::<Result<_>>()?,
     })
 }
 
 /// Returns the first line that a program prints about its version.
-fn first_line(program: &str, workspace: &Workspace, shell: Shell) -> Result<String> {
+fn first_line(program: &str, workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let captured = Cmd::new(program)
         .arg("--version")
         .dir(&workspace.root)
-        .require(shell)?;
+        .require(verbosity)?;
     Ok(captured
         .stdout
         .lines()
@@ -232,13 +238,13 @@ fn first_line(program: &str, workspace: &Workspace, shell: Shell) -> Result<Stri
         .to_owned())
 }
 
-fn build(workspace: &Workspace, linking: Linking, shell: Shell) -> Result<PathBuf> {
+fn build(workspace: &Workspace, linking: Linking, verbosity: Verbosity) -> Result<PathBuf> {
     workspace.package(PACKAGE)?;
     let target = workspace.target.join("bench");
     let cmd = cargo(&workspace.root, &target, "build")?
         .args(["--package", PACKAGE, "--target", kernel::TARGET])
         .args(["--profile", linking.profile()]);
-    with_rustflags(cmd, &kernel::RUSTFLAGS).require(shell)?;
+    with_rustflags(cmd, &kernel::RUSTFLAGS).require(verbosity)?;
     let program = target
         .join(kernel::TARGET)
         .join(linking.profile())

@@ -1,8 +1,9 @@
 //! The command line.
 
-use crate::fault::EXIT_CODES;
 use crate::image::machines;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rar_harness::exit_code::EXIT_CODES;
+use rar_harness::parallel::Cores;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -318,6 +319,16 @@ pub(crate) enum Thread {
     Single,
     /// One host thread for each CPU: real concurrency, slow
     Multi,
+}
+
+impl Thread {
+    /// Returns how many of the host's cores a guest with such threads keeps busy.
+    pub(crate) const fn cores(self) -> Cores {
+        match self {
+            Self::Single => Cores::One,
+            Self::Multi => Cores::All,
+        }
+    }
 }
 
 impl fmt::Display for Thread {

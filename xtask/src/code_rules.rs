@@ -1,10 +1,10 @@
 //! Rules that a kernel's machine code must keep, since no compiler checks them.
 
-use crate::elf::Function;
 use iced_x86::{
     Code, Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
     Register,
 };
+use rar_harness::elf::Function;
 
 /// The function that sends an interrupt through the x2APIC.
 const SENDER: &str = "rar_regs_send_x2apic";

@@ -1,12 +1,12 @@
 //! The stage of `cargo xtask defects`: every known defect against every test, on the simulated machine.
 
-use crate::command::{Cmd, Shell, utf8};
-use crate::fault::{Fault, Reason};
-use crate::progress::Step;
-use crate::report::Count;
 use crate::sim;
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::progress::Step;
+use rar_harness::text::Count;
+use rar_harness::workspace::Workspace;
 use serde::Deserialize;
 
 /// The page about the catalogue, which the runs have to bear out.
@@ -26,15 +26,18 @@ struct Summary {
 }
 
 /// Runs the catalogue; returns how many defects are caught, and what went wrong.
-pub(crate) fn stage(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
-    let program = sim::build(workspace, "defects", shell)?;
+pub(crate) fn stage(
+    workspace: &Workspace,
+    verbosity: Verbosity,
+) -> Result<(Count, Option<anyhow::Error>)> {
+    let program = sim::build(workspace, "defects", verbosity)?;
     let folder = tempfile::tempdir().context("no place for a report")?;
     let json = folder.path().join("defects.json");
-    let step = Step::new("every defect against every test", shell);
+    let step = Step::new("every defect against every test", verbosity);
     let captured = Cmd::new(utf8(&program)?)
         .args(["--check", PAGE, "--json", utf8(&json)?])
         .dir(&workspace.root)
-        .capture(shell)?;
+        .capture(verbosity)?;
     step.finish();
     let failure = (!captured.status.success())
         .then(|| Fault::new(Reason::Failed, captured.both.trim_end().to_owned()).into());

@@ -2,29 +2,34 @@
 
 use crate::cli::DisasmArgs;
 use crate::code_rules;
-use crate::command::Shell;
-use crate::elf;
-use crate::fault::{Fault, Reason};
-use crate::kernel;
-use crate::workspace::Workspace;
 use anyhow::Result;
+use rar_harness::elf;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::kernel;
+use rar_harness::process::Verbosity;
+use rar_harness::workspace::Workspace;
 use std::path::Path;
 
 /// Runs `cargo xtask disasm`.
-pub(crate) fn command(args: &DisasmArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &DisasmArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(elf) = &args.elf {
         println!("{}", check(elf)?);
         return Ok(());
     }
-    println!("{}", kernels(&Workspace::this()?, shell)?);
+    println!("{}", kernels(&Workspace::this()?, verbosity)?);
     Ok(())
 }
 
 /// Builds and checks every kernel; returns what was checked.
-pub(crate) fn kernels(workspace: &Workspace, shell: Shell) -> Result<String> {
+pub(crate) fn kernels(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let mut notes = Vec::new();
     for package in workspace.kernels() {
-        let elf = kernel::build(workspace, &kernel::target(workspace), &package.name, shell)?;
+        let elf = kernel::build(
+            workspace,
+            &kernel::target(workspace),
+            &package.name,
+            verbosity,
+        )?;
         notes.push(check(&elf)?);
     }
     Ok(notes.join("; "))

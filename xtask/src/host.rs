@@ -1,14 +1,17 @@
 //! Tests that run on the host.
 
-use crate::cargo::cargo;
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
-use crate::report::Count;
-use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::Result;
+use rar_harness::cargo::cargo;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::Verbosity;
+use rar_harness::text::Count;
+use rar_harness::workspace::{LIBRARIES, Workspace};
 
 /// Runs all host tests, the libraries' with their features too; returns the count and what went wrong.
-pub(crate) fn tests(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
+pub(crate) fn tests(
+    workspace: &Workspace,
+    verbosity: Verbosity,
+) -> Result<(Count, Option<anyhow::Error>)> {
     let mut count = Count::default();
     let mut failure = String::new();
     let libraries: Vec<_> = LIBRARIES
@@ -30,9 +33,9 @@ pub(crate) fn tests(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
         let captured = cargo(&workspace.root, &workspace.target, "test")?
             .arg("--no-fail-fast")
             .args(args.iter().copied())
-            .capture(shell)?;
+            .capture(verbosity)?;
         count.add(self::count(&captured.stdout));
-        if !captured.status.success() && !shell.verbose {
+        if !captured.status.success() && !verbosity.is_verbose() {
             failure.push_str(&captured.both);
         } else if !captured.status.success() {
             failure.push_str(&format!("cargo test {} failed\n", args.join(" ")));

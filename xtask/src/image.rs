@@ -16,16 +16,16 @@ use self::grub::Menu;
 use self::machine::Files;
 use self::qmp::{Photographer, Seen};
 use crate::cli::{Boot, ImageArgs, MachineArgs};
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
-use crate::kernel;
-use crate::progress::Step;
 use crate::qemu;
 use crate::qemu::guest::{self, Finished};
 use crate::qemu::judge::{Ending, PASSED};
 use crate::setup::{self, Firmware, Install, Qemu};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::kernel;
+use rar_harness::process::Verbosity;
+use rar_harness::progress::Step;
+use rar_harness::workspace::Workspace;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::Path;
@@ -36,32 +36,32 @@ use tempfile::TempDir;
 pub(crate) const KERNEL: &str = "rar-validate";
 
 /// Runs `cargo xtask image`.
-pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(defect) = &args.defect {
-        return defects::command(defect, shell);
+        return defects::command(defect, verbosity);
     }
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {
-        return on_machines(&args.machines, shell);
+        return on_machines(&args.machines, verbosity);
     }
-    setup::boot_loader(Install::Allowed, shell)?;
+    setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = match args.run {
-        Some(_) => Some(qemu::emulator(args.machine.qemu.as_deref(), shell)?),
+        Some(_) => Some(qemu::emulator(args.machine.qemu.as_deref(), verbosity)?),
         None => None,
     };
     let menu = match &args.options {
         Some(options) => Menu::Only(options.clone()),
         None => Menu::Whole,
     };
-    let elf = build_kernel(&workspace, shell)?;
+    let elf = build_kernel(&workspace, verbosity)?;
     let output = args
         .output
         .clone()
         .unwrap_or_else(|| workspace.target.join("rar-validate.iso"));
-    grub::iso(&elf, &menu, &output, shell)?;
+    grub::iso(&elf, &menu, &output, verbosity)?;
     describe(&output)?;
     if let Some(folder) = &args.netboot {
-        grub::network_tree(&elf, &menu, folder, shell)?;
+        grub::network_tree(&elf, &menu, folder, verbosity)?;
         println!(
             "{}: a network tree; see docs/validating.md",
             folder.display()
@@ -69,16 +69,16 @@ pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
     }
     if let Some((boot, emulator)) = args.run.zip(emulator) {
         // Its console is what a person wants to see.
-        let shell = Shell { verbose: true };
+        let verbosity = Verbosity::Verbose;
         let network = tempfile::Builder::new().prefix("rar-netboot-").tempdir();
         let network = network.context("cannot create a folder for temporary files")?;
         let mut image = output;
         if machine::by_network(boot) {
-            setup::network_boot(Install::Allowed, shell)?;
+            setup::network_boot(Install::Allowed, verbosity)?;
             image = network.path().join("tree");
-            grub::network_tree(&elf, &menu, &image, shell)?;
+            grub::network_tree(&elf, &menu, &image, verbosity)?;
         }
-        let (finished, seen) = watch(boot, &args.machine, &emulator, &image, shell)?;
+        let (finished, seen) = watch(boot, &args.machine, &emulator, &image, verbosity)?;
         if let Some(folder) = &args.machine.screenshots {
             keep_texts(&seen, folder)?;
         }
@@ -88,20 +88,23 @@ pub(crate) fn command(args: &ImageArgs, shell: Shell) -> Result<()> {
 }
 
 /// Boots the image on the machines of these names.
-pub(crate) fn on_machines(names: &[String], shell: Shell) -> Result<()> {
-    setup::boot_loader(Install::Allowed, shell)?;
-    let emulator = qemu::emulator(None, shell)?;
-    let elf = build_kernel(&Workspace::this()?, shell)?;
+pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
+    setup::boot_loader(Install::Allowed, verbosity)?;
+    let emulator = qemu::emulator(None, verbosity)?;
+    let elf = build_kernel(&Workspace::this()?, verbosity)?;
     let machines = machines::chosen(names);
-    let (count, failure) = machine_boots::boot_all(&machines, &elf, &emulator, shell)?;
+    let (count, failure) = machine_boots::boot_all(&machines, &elf, &emulator, verbosity)?;
     println!("{}", count.line());
     failure.map_or(Ok(()), Err)
 }
 
 /// Builds the kernel of the image.
-pub(crate) fn build_kernel(workspace: &Workspace, shell: Shell) -> Result<std::path::PathBuf> {
-    let step = Step::new("building the kernel of the image", shell);
-    let elf = kernel::build(workspace, &kernel::target(workspace), KERNEL, shell)?;
+pub(crate) fn build_kernel(
+    workspace: &Workspace,
+    verbosity: Verbosity,
+) -> Result<std::path::PathBuf> {
+    let step = Step::new("building the kernel of the image", verbosity);
+    let elf = kernel::build(workspace, &kernel::target(workspace), KERNEL, verbosity)?;
     step.finish();
     Ok(elf)
 }
@@ -151,9 +154,9 @@ pub(crate) fn run(
     machine: &MachineArgs,
     emulator: &Qemu,
     image: &Path,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Finished> {
-    watch(boot, machine, emulator, image, shell).map(|(finished, _)| finished)
+    watch(boot, machine, emulator, image, verbosity).map(|(finished, _)| finished)
 }
 
 /// Boots an image to its end or its deadline, and looks at its screen if somebody wants to know.
@@ -162,12 +165,12 @@ pub(crate) fn watch(
     machine: &MachineArgs,
     emulator: &Qemu,
     image: &Path,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<(Finished, Seen)> {
     let files = tempfile::Builder::new().prefix("rar-boot-").tempdir();
     let files = files.context("cannot create a folder for temporary files")?;
     let firmware = if machine::by_uefi(boot) {
-        Some(own_firmware(&files, shell)?)
+        Some(own_firmware(&files, verbosity)?)
     } else {
         None
     };
@@ -188,7 +191,7 @@ pub(crate) fn watch(
         false => None,
     };
     let limit = Duration::from_secs(machine.timeout);
-    let finished = guest::run(&cmd, limit, shell, |_| {})?;
+    let finished = guest::run(&cmd, limit, verbosity, |_| {})?;
     let seen = match photographer {
         Some(photographer) => photographer.finish()?,
         None => Seen::default(),
@@ -197,8 +200,8 @@ pub(crate) fn watch(
 }
 
 /// Returns the firmware with variables of its own, since a guest writes to them.
-fn own_firmware(files: &TempDir, shell: Shell) -> Result<Firmware> {
-    let found = setup::firmware(Install::Allowed, shell)?;
+fn own_firmware(files: &TempDir, verbosity: Verbosity) -> Result<Firmware> {
+    let found = setup::firmware(Install::Allowed, verbosity)?;
     let variables = files.path().join("variables.fd");
     fs::copy(&found.variables, &variables)
         .with_context(|| format!("cannot copy {}", found.variables.display()))?;

@@ -1,32 +1,32 @@
 //! loom: explores every interleaving of small models, then checks that models of broken code fail.
 
 use crate::cli::LoomArgs;
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
 use crate::host;
-use crate::lanes;
-use crate::progress::Step;
-use crate::report::Count;
 use crate::sabotage::models;
 use crate::sabotage::patch::{Kind, Sabotage};
 use crate::sabotage::races::{self, RACES};
 use crate::sabotage::{self, Catch, Unchanged};
-use crate::workspace::Workspace;
 use anyhow::Result;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::parallel;
+use rar_harness::process::Verbosity;
+use rar_harness::progress::Step;
+use rar_harness::text::Count;
+use rar_harness::workspace::Workspace;
 
 /// The crates with models.
 const PACKAGES: [&str; 2] = ["rar-percpu", "rar-shootdown"];
 
 /// Runs `cargo xtask loom`.
-pub(crate) fn command(args: &LoomArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &LoomArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     if args.list {
         return list(&workspace);
     }
     let filter = args.filter.as_deref();
-    let mut count = models(&workspace, filter, shell)?;
+    let mut count = models(&workspace, filter, verbosity)?;
     let (mut caught, mut missed) = (Vec::new(), Vec::new());
-    for (mutant, result) in mutants(&workspace, filter, shell)? {
+    for (mutant, result) in mutants(&workspace, filter, verbosity)? {
         match result {
             Ok(_) => caught.push(mutant),
             Err(error) => missed.push(format!("mutant {}: {error:#}", mutant.name)),
@@ -68,7 +68,11 @@ fn list(workspace: &Workspace) -> Result<()> {
 }
 
 /// Runs the models of the workspace; an error shows what loom printed, or which race has no model or no mutant.
-pub(crate) fn models(workspace: &Workspace, filter: Option<&str>, shell: Shell) -> Result<Count> {
+pub(crate) fn models(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    verbosity: Verbosity,
+) -> Result<Count> {
     let lacking = races::without_mutant(&sabotage::mutants(workspace)?);
     if !lacking.is_empty() {
         return Err(Fault::new(Reason::Failed, lacking.join("\n")).into());
@@ -77,11 +81,11 @@ pub(crate) fn models(workspace: &Workspace, filter: Option<&str>, shell: Shell) 
     let target = models::target(workspace);
     models::forget(workspace, &target)?;
     for package in PACKAGES {
-        let step = Step::new(&format!("loom models of {package}"), shell);
+        let step = Step::new(&format!("loom models of {package}"), verbosity);
         let cmd = models::tests(workspace, &target, package, None)?
             .arg("--")
             .args(filter);
-        let captured = cmd.require(shell)?;
+        let captured = cmd.require(verbosity)?;
         let lost = RACES
             .iter()
             .find(|race| race.package == package && !race.passed(&captured.stdout));
@@ -106,7 +110,7 @@ pub(crate) fn models(workspace: &Workspace, filter: Option<&str>, shell: Shell) 
 pub(crate) fn mutants(
     workspace: &Workspace,
     filter: Option<&str>,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<(Sabotage, Result<Vec<Catch>>)>> {
     let chosen = |mutant: &Sabotage| match &mutant.kind {
         Kind::Loom { test, .. } => filter.is_none_or(|filter| test.contains(filter)),
@@ -114,9 +118,9 @@ pub(crate) fn mutants(
     };
     let mut mutants = sabotage::mutants(workspace)?;
     mutants.retain(chosen);
-    let results = lanes::each(&mutants, lanes::cores(), |lane, mutant| {
-        let step = Step::new(&format!("mutant {}", mutant.name), shell);
-        let caught = sabotage::catch_by_loom(workspace, mutant, Unchanged::Passed, lane, shell);
+    let results = parallel::each(&mutants, parallel::cores(), |lane, mutant| {
+        let step = Step::new(&format!("mutant {}", mutant.name), verbosity);
+        let caught = sabotage::catch_by_loom(workspace, mutant, Unchanged::Passed, lane, verbosity);
         step.finish();
         sabotage::missed_or_failed(caught)
     })?;

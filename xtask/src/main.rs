@@ -2,41 +2,32 @@
 
 mod arrows;
 mod bench;
-mod cargo;
 mod cli;
 mod code_rules;
-mod command;
 mod defects;
 mod defmt;
 mod disasm;
-mod elf;
 mod example;
-mod fault;
 mod host;
 mod image;
-mod interrupt;
-mod kernel;
-mod lanes;
 mod loom;
 mod minimal;
 mod msrv;
 mod old_rust;
 mod outside;
 mod packages;
-mod progress;
 mod qemu;
-mod report;
 mod report_page;
 mod sabotage;
 mod setup;
 mod sim;
 mod stages;
-mod workspace;
 
 use anyhow::Result;
 use clap::Parser as _;
 use cli::{Cli, SetupArgs, Subcommands};
-use command::Shell;
+use rar_harness::process::Verbosity;
+use rar_harness::{exit_code, interrupt};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -44,49 +35,50 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            fault::reason_of(&error).into()
+            exit_code::reason_of(&error).into()
         }
     }
 }
 
 fn run(cli: &Cli) -> Result<()> {
     interrupt::install()?;
-    let shell = Shell {
-        verbose: cli.verbose,
+    let verbosity = match cli.verbose {
+        true => Verbosity::Verbose,
+        false => Verbosity::Normal,
     };
     match &cli.command {
-        Subcommands::Test(args) => stages::command(args, shell),
-        Subcommands::Qemu(args) => qemu::command(args, shell),
-        Subcommands::Minimal(args) => minimal::command(args, shell),
-        Subcommands::Image(args) => image::command(args, shell),
-        Subcommands::Bochs(args) => image::bochs::command(args, shell),
-        Subcommands::Setup(args) => setup(*args, shell),
-        Subcommands::Loom(args) => loom::command(args, shell),
-        Subcommands::Sim(args) => sim::command("sim", args, shell),
-        Subcommands::Defects(args) => sim::command("defects", args, shell),
-        Subcommands::Questions(args) => sim::command("questions", args, shell),
-        Subcommands::Report(args) => report_page::command(args, shell),
-        Subcommands::Bench(args) => bench::command(args, shell),
-        Subcommands::Disasm(args) => disasm::command(args, shell),
-        Subcommands::Sabotage(args) => sabotage::command(args, shell),
-        Subcommands::Ci(args) => stages::ci(args, shell),
+        Subcommands::Test(args) => stages::command(args, verbosity),
+        Subcommands::Qemu(args) => qemu::command(args, verbosity),
+        Subcommands::Minimal(args) => minimal::command(args, verbosity),
+        Subcommands::Image(args) => image::command(args, verbosity),
+        Subcommands::Bochs(args) => image::bochs::command(args, verbosity),
+        Subcommands::Setup(args) => setup(*args, verbosity),
+        Subcommands::Loom(args) => loom::command(args, verbosity),
+        Subcommands::Sim(args) => sim::command("sim", args, verbosity),
+        Subcommands::Defects(args) => sim::command("defects", args, verbosity),
+        Subcommands::Questions(args) => sim::command("questions", args, verbosity),
+        Subcommands::Report(args) => report_page::command(args, verbosity),
+        Subcommands::Bench(args) => bench::command(args, verbosity),
+        Subcommands::Disasm(args) => disasm::command(args, verbosity),
+        Subcommands::Sabotage(args) => sabotage::command(args, verbosity),
+        Subcommands::Ci(args) => stages::ci(args, verbosity),
     }
 }
 
-fn setup(args: SetupArgs, shell: Shell) -> Result<()> {
+fn setup(args: SetupArgs, verbosity: Verbosity) -> Result<()> {
     let install = if args.check {
         setup::Install::Never
     } else {
         setup::Install::Allowed
     };
-    let qemu = setup::qemu(None, install, shell)?;
+    let qemu = setup::qemu(None, install, verbosity)?;
     println!("{} ({})", qemu.version, qemu.path.display());
-    setup::boot_loader(install, shell)?;
-    let firmware = setup::firmware(install, shell)?;
+    setup::boot_loader(install, verbosity)?;
+    let firmware = setup::firmware(install, verbosity)?;
     println!("GRUB for BIOS and UEFI; {}", firmware.code.display());
-    let barcodes = setup::barcodes(install, shell)?;
+    let barcodes = setup::barcodes(install, verbosity)?;
     println!("a reader of QR codes ({})", barcodes.display());
-    let valgrind = setup::valgrind(install, shell)?;
+    let valgrind = setup::valgrind(install, verbosity)?;
     println!("callgrind ({})", valgrind.display());
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! `cargo xtask minimal`: the kernel of the porting guide, on both backends; and whether the guide still quotes it.
 
 use crate::cli::{MinimalArgs, Thread};
-use crate::command::{Shell, utf8};
-use crate::fault::{Fault, Reason};
-use crate::kernel;
-use crate::progress::Step;
 use crate::qemu;
 use crate::qemu::guest;
 use crate::qemu::judge::{Ending, PASSED};
 use crate::setup::Qemu;
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::kernel;
+use rar_harness::process::{Verbosity, utf8};
+use rar_harness::progress::Step;
+use rar_harness::workspace::Workspace;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -37,26 +37,30 @@ const MUST_SAY: [&str; 3] = [
 ];
 
 /// Runs `cargo xtask minimal`.
-pub(crate) fn command(args: &MinimalArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &MinimalArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
-    for line in boot(&workspace, &qemu, shell)? {
+    let qemu = qemu::emulator(args.qemu.as_deref(), verbosity)?;
+    for line in boot(&workspace, &qemu, verbosity)? {
         println!("{line}");
     }
     Ok(())
 }
 
 /// Boots the kernel on two CPUs, on each backend, and returns what it said.
-pub(crate) fn boot(workspace: &Workspace, qemu: &Qemu, shell: Shell) -> Result<Vec<String>> {
-    let step = Step::new("the kernel of the porting guide", shell);
-    let kernel = kernel::build(workspace, &kernel::target(workspace), PACKAGE, shell)?;
+pub(crate) fn boot(
+    workspace: &Workspace,
+    qemu: &Qemu,
+    verbosity: Verbosity,
+) -> Result<Vec<String>> {
+    let step = Step::new("the kernel of the porting guide", verbosity);
+    let kernel = kernel::build(workspace, &kernel::target(workspace), PACKAGE, verbosity)?;
     let mut said = Vec::new();
     for backend in ["software", "vrar"] {
         let cmd = guest::bare(&qemu.path, "q35", "max", Thread::Single)?
             .args(["-m", "512M", "-smp", "2", "-serial", "stdio"])
             .args(["-kernel", utf8(&kernel)?])
             .args(["-append", &format!("backend={backend}")]);
-        let finished = guest::run(&cmd, LIMIT, shell, |_| {})?;
+        let finished = guest::run(&cmd, LIMIT, verbosity, |_| {})?;
         let lines = &finished.transcript.lines;
         let missing = MUST_SAY
             .iter()

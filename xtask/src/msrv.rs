@@ -1,12 +1,12 @@
 //! Builds and tests the library crates with the oldest Rust that their manifests promise, and builds them for other architectures.
 
-use crate::command::{Captured, Cmd, Shell};
-use crate::fault::{Fault, Reason};
 use crate::host;
 use crate::old_rust::{self, OldRust};
-use crate::report::Count;
-use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::{Context as _, Result, ensure};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Captured, Cmd, Verbosity};
+use rar_harness::text::Count;
+use rar_harness::workspace::{LIBRARIES, Workspace};
 
 /// Each is built on its own: what a feature brings must not be what makes the others compile.
 const FEATURES: [&[&str]; 3] = [&["--no-default-features"], &[], &["--all-features"]];
@@ -19,15 +19,15 @@ const TEXT_TESTS: [&str; 3] = [
 ];
 
 /// Builds the libraries for this machine and for each other target that is found; returns what was built.
-pub(crate) fn builds(workspace: &Workspace, shell: Shell) -> Result<String> {
-    let (version, rust) = oldest(workspace, shell)?;
+pub(crate) fn builds(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
+    let (version, rust) = oldest(workspace, verbosity)?;
     let others = rust.targets.iter().map(Some);
     for target in others.chain([None]) {
         for features in FEATURES {
             libraries(workspace, &rust, "build")?
                 .args(features.iter().copied())
                 .args(target.map(|target| format!("--target={target}")))
-                .require(shell)?;
+                .require(verbosity)?;
         }
     }
     let others = match &*rust.targets.join(", ") {
@@ -41,12 +41,12 @@ pub(crate) fn builds(workspace: &Workspace, shell: Shell) -> Result<String> {
 /// Tests the libraries; returns the count of tests, what was done, and what went wrong.
 pub(crate) fn tests(
     workspace: &Workspace,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<(Count, String, Option<anyhow::Error>)> {
-    let (version, rust) = oldest(workspace, shell)?;
-    let run = run_tests(workspace, &rust, shell)?;
+    let (version, rust) = oldest(workspace, verbosity)?;
+    let run = run_tests(workspace, &rust, verbosity)?;
     let failure = (!run.status.success()).then(|| {
-        let what = if shell.verbose {
+        let what = if verbosity.is_verbose() {
             format!("tests fail with Rust {version}")
         } else {
             run.both.trim_end().to_owned()
@@ -58,9 +58,9 @@ pub(crate) fn tests(
 }
 
 /// Returns the version that the libraries promise, and a toolchain of it.
-fn oldest(workspace: &Workspace, shell: Shell) -> Result<(String, OldRust)> {
+fn oldest(workspace: &Workspace, verbosity: Verbosity) -> Result<(String, OldRust)> {
     let version = promised(workspace)?;
-    let rust = old_rust::provide(workspace, &version, shell)?;
+    let rust = old_rust::provide(workspace, &version, verbosity)?;
     Ok((version, rust))
 }
 
@@ -80,14 +80,14 @@ fn promised(workspace: &Workspace) -> Result<String> {
     Ok(version.clone())
 }
 
-fn run_tests(workspace: &Workspace, rust: &OldRust, shell: Shell) -> Result<Captured> {
+fn run_tests(workspace: &Workspace, rust: &OldRust, verbosity: Verbosity) -> Result<Captured> {
     let features = features_under_test(workspace)?;
     let captured = libraries(workspace, rust, "test")?
         .args(["--no-fail-fast", "--lib", "--tests", "--features"])
         .arg(features.join(","))
         .arg("--")
         .args(TEXT_TESTS.iter().flat_map(|name| ["--skip", name]))
-        .capture(shell)?;
+        .capture(verbosity)?;
     let ran = host::count(&captured.stdout).passed > 0;
     ensure!(
         ran || !captured.status.success(),

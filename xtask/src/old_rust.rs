@@ -2,11 +2,11 @@
 //!
 //! The toolchain of rustup is used if it is there. Otherwise Debian's packages are unpacked into the target folder.
 
-use crate::cargo::call;
-use crate::command::{Cmd, Shell, find_program, utf8};
-use crate::fault::{Fault, Reason, reason_of};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result, bail, ensure};
+use rar_harness::cargo::call;
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::process::{Cmd, Verbosity, find_program, utf8};
+use rar_harness::workspace::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -53,12 +53,12 @@ impl OldRust {
     }
 
     /// Checks that both programs start and have this version.
-    fn check(&self, version: &str, shell: Shell) -> Result<()> {
+    fn check(&self, version: &str, verbosity: Verbosity) -> Result<()> {
         for name in ["rustc", "cargo"] {
             let first = Cmd::new(utf8(&self.programs.join(name))?)
                 .arg("--version")
                 .env("LD_LIBRARY_PATH", &*self.libraries)
-                .require(shell)?
+                .require(verbosity)?
                 .stdout;
             ensure!(
                 first.starts_with(&format!("{name} {version}.")),
@@ -71,16 +71,20 @@ impl OldRust {
 }
 
 /// Returns the toolchain of this version, e.g. `1.85`.
-pub(crate) fn provide(workspace: &Workspace, version: &str, shell: Shell) -> Result<OldRust> {
-    if let Some(found) = of_rustup(version, shell) {
+pub(crate) fn provide(
+    workspace: &Workspace,
+    version: &str,
+    verbosity: Verbosity,
+) -> Result<OldRust> {
+    if let Some(found) = of_rustup(version, verbosity) {
         return Ok(found);
     }
     let folder = workspace.target.join("old-rust").join(version);
-    if let Ok(found) = of_folder(&folder, version, shell) {
+    if let Ok(found) = of_folder(&folder, version, verbosity) {
         return Ok(found);
     }
-    unpack(&folder, version, shell)
-        .and_then(|()| of_folder(&folder, version, shell))
+    unpack(&folder, version, verbosity)
+        .and_then(|()| of_folder(&folder, version, verbosity))
         .map_err(|error| missing(version, error))
 }
 
@@ -96,11 +100,11 @@ fn missing(version: &str, error: Error) -> Error {
 }
 
 /// Returns the toolchain if rustup has it.
-fn of_rustup(version: &str, shell: Shell) -> Option<OldRust> {
+fn of_rustup(version: &str, verbosity: Verbosity) -> Option<OldRust> {
     let rustup = |args: &[&str]| {
         let captured = Cmd::new("rustup")
             .args(args.iter().copied())
-            .capture(shell)
+            .capture(verbosity)
             .ok()?;
         captured.status.success().then_some(captured.stdout)
     };
@@ -121,12 +125,12 @@ fn of_rustup(version: &str, shell: Shell) -> Option<OldRust> {
             .map(ToOwned::to_owned)
             .collect(),
     };
-    found.check(version, shell).ok()?;
+    found.check(version, verbosity).ok()?;
     Some(found)
 }
 
 /// Returns the toolchain if it was unpacked into this folder.
-fn of_folder(folder: &Path, version: &str, shell: Shell) -> Result<OldRust> {
+fn of_folder(folder: &Path, version: &str, verbosity: Verbosity) -> Result<OldRust> {
     let targets = OTHERS.map(|(_, target)| target).into_iter();
     let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"];
     let libraries = libraries.map(|path| folder.join(path).display().to_string());
@@ -138,7 +142,7 @@ fn of_folder(folder: &Path, version: &str, shell: Shell) -> Result<OldRust> {
             .map(ToOwned::to_owned)
             .collect(),
     };
-    found.check(version, shell)?;
+    found.check(version, verbosity)?;
     Ok(found)
 }
 
@@ -147,7 +151,7 @@ fn libraries_of(folder: &Path, target: &str) -> PathBuf {
 }
 
 /// Unpacks Debian's packages into this folder, which appears whole or not at all.
-fn unpack(folder: &Path, version: &str, shell: Shell) -> Result<()> {
+fn unpack(folder: &Path, version: &str, verbosity: Verbosity) -> Result<()> {
     for program in ["apt-get", "apt-cache", "dpkg"] {
         ensure!(
             find_program(program).is_some(),
@@ -156,7 +160,7 @@ fn unpack(folder: &Path, version: &str, shell: Shell) -> Result<()> {
     }
     let host = Cmd::new("dpkg")
         .arg("--print-architecture")
-        .require(shell)?
+        .require(verbosity)?
         .stdout;
     ensure!(
         host.trim() == "amd64",
@@ -168,12 +172,12 @@ fn unpack(folder: &Path, version: &str, shell: Shell) -> Result<()> {
     let work = tempfile::tempdir_in(above).context("cannot make a folder for packages")?;
     let apt = Apt::new(work.path())?;
     // One index that a mirror lacks does not matter if the packages are found.
-    apt.get().arg("update").capture(shell)?;
-    let mut packages = apt.packages(version, shell)?;
+    apt.get().arg("update").capture(verbosity)?;
+    let mut packages = apt.packages(version, verbosity)?;
     for (architecture, _) in OTHERS {
         let [_, library, _] = &packages.names;
         let foreign = format!("{library}:{architecture}");
-        if let Some(version) = apt.version(&foreign, version, shell)? {
+        if let Some(version) = apt.version(&foreign, version, verbosity)? {
             packages.all.push(format!("{foreign}={version}"));
         }
     }
@@ -184,7 +188,7 @@ fn unpack(folder: &Path, version: &str, shell: Shell) -> Result<()> {
         .arg("download")
         .args(packages.all)
         .dir(&downloaded)
-        .require(shell)?;
+        .require(verbosity)?;
     for entry in downloaded.read_dir().context("cannot list the packages")? {
         let package = entry.context("cannot list the packages")?.path();
         let name = package.display().to_string();
@@ -192,10 +196,10 @@ fn unpack(folder: &Path, version: &str, shell: Shell) -> Result<()> {
             .iter()
             .find(|(architecture, _)| name.ends_with(&format!("_{architecture}.deb")));
         match other {
-            None => extract(&package, &unpacked, shell)?,
+            None => extract(&package, &unpacked, verbosity)?,
             Some((architecture, target)) => {
                 let aside = work.path().join(architecture);
-                extract(&package, &aside, shell)?;
+                extract(&package, &aside, verbosity)?;
                 keep_core(
                     &libraries_of(&aside, target),
                     &libraries_of(&unpacked, target),
@@ -210,10 +214,10 @@ fn unpack(folder: &Path, version: &str, shell: Shell) -> Result<()> {
     fs::rename(&unpacked, folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
-fn extract(package: &Path, folder: &Path, shell: Shell) -> Result<()> {
+fn extract(package: &Path, folder: &Path, verbosity: Verbosity) -> Result<()> {
     Cmd::new("dpkg")
         .args(["-x", utf8(package)?, utf8(folder)?])
-        .require(shell)?;
+        .require(verbosity)?;
     Ok(())
 }
 
@@ -282,20 +286,20 @@ impl Apt {
     }
 
     /// Returns the package's version that belongs to this version of Rust, if there is one.
-    fn version(&self, package: &str, rust: &str, shell: Shell) -> Result<Option<String>> {
+    fn version(&self, package: &str, rust: &str, verbosity: Verbosity) -> Result<Option<String>> {
         let known = Cmd::new("apt-cache")
             .args(["-c", &*self.config, "madison", package])
-            .capture(shell)?
+            .capture(verbosity)?
             .stdout;
         Ok(version_of(&known, rust))
     }
 
     /// Returns the packages of this version of Rust.
-    fn packages(&self, rust: &str, shell: Shell) -> Result<Packages> {
+    fn packages(&self, rust: &str, verbosity: Verbosity) -> Result<Packages> {
         for names in PACKAGES {
             let mut all = Vec::new();
             for name in names {
-                let version = self.version(name, rust, shell)?;
+                let version = self.version(name, rust, verbosity)?;
                 all.extend(version.map(|version| format!("{name}={version}")));
             }
             if all.len() < names.len() {
@@ -305,7 +309,7 @@ impl Apt {
                 .get()
                 .args(["-s", "-y", "--no-install-recommends", "install"])
                 .args(all.clone())
-                .require(shell)?
+                .require(verbosity)?
                 .stdout;
             all.extend(lacking(&plan).filter(|found| {
                 let (name, _) = found.split_once('=').unwrap_or_default();

@@ -1,25 +1,25 @@
 //! Shows that a library crate can be picked alone: a crate outside the workspace depends on it and on nothing else.
 
 use crate::arrows::{LIGHT, MOST_DEPENDENCIES, dependencies, relatives};
-use crate::cargo::cargo;
-use crate::command::{Shell, utf8};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result, ensure};
+use rar_harness::cargo::cargo;
+use rar_harness::process::{Verbosity, utf8};
+use rar_harness::workspace::Workspace;
 use std::fs;
 use std::path::Path;
 
 /// Builds the outside crates; returns what was seen.
-pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
+pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let mut notes = Vec::new();
     for name in LIGHT {
         let root = workspace.target.join("outside").join(name);
         write(workspace, &root, name)
             .with_context(|| format!("cannot write {}", root.display()))?;
         let target = workspace.target.join("outside/target");
-        cargo(&root, &target, "build")?.require(shell)?;
+        cargo(&root, &target, "build")?.require(verbosity)?;
         let tree = cargo(&root, &target, "tree")?
             .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
-            .require(shell)?;
+            .require(verbosity)?;
         let mut below = dependencies(&tree.stdout);
         ensure!(
             below.remove(name),

@@ -1,14 +1,14 @@
 //! The four packages as they would be published: what they hold, that they build, and that their tests pass without this repository.
 
-use crate::cargo::cargo;
-use crate::command::{Shell, utf8};
-use crate::fault::{Fault, Reason};
 use crate::host;
 use crate::msrv::features_under_test;
-use crate::report::Count;
-use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::{Context as _, Result};
 use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag};
+use rar_harness::cargo::cargo;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Verbosity, utf8};
+use rar_harness::text::Count;
+use rar_harness::workspace::{LIBRARIES, Workspace};
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,8 +30,8 @@ const PROFILE: &str = "[profile.dev]\ndebug = \"line-tables-only\"\n\n\
     [profile.dev.build-override]\ndebug = false\n";
 
 /// Packs the four crates, checks what is inside, and builds them from their packages; returns what was seen.
-pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
-    let root = unpacked(workspace, shell)?;
+pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
+    let root = unpacked(workspace, verbosity)?;
     let mut wrong = Vec::new();
     for name in LIBRARIES {
         let folder = root.join(name);
@@ -52,7 +52,7 @@ pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
         cargo(&root, &workspace.target, "build")?
             .arg("--workspace")
             .args(features.iter().copied())
-            .require(shell)?;
+            .require(verbosity)?;
     }
     Ok(format!(
         "{} packages hold what they must and build",
@@ -61,16 +61,19 @@ pub(crate) fn check(workspace: &Workspace, shell: Shell) -> Result<String> {
 }
 
 /// Runs the tests that are in the packages; returns the count and what went wrong.
-pub(crate) fn tests(workspace: &Workspace, shell: Shell) -> Result<(Count, Option<anyhow::Error>)> {
-    let root = unpacked(workspace, shell)?;
+pub(crate) fn tests(
+    workspace: &Workspace,
+    verbosity: Verbosity,
+) -> Result<(Count, Option<anyhow::Error>)> {
+    let root = unpacked(workspace, verbosity)?;
     let captured = cargo(&root, &workspace.target, "test")?
         .args(["--workspace", "--no-fail-fast", "--features"])
         .arg(features_under_test(workspace)?.join(","))
         // These look for the other crates where the repository has them, and compare paths in messages of the compiler.
         .args(["--", "--skip", "forged::"])
-        .capture(shell)?;
+        .capture(verbosity)?;
     let failure = (!captured.status.success()).then(|| {
-        let what = if shell.verbose {
+        let what = if verbosity.is_verbose() {
             "tests of the packages fail"
         } else {
             captured.both.trim_end()
@@ -81,16 +84,16 @@ pub(crate) fn tests(workspace: &Workspace, shell: Shell) -> Result<(Count, Optio
 }
 
 /// Packs the crates and unpacks them into a workspace of their own; returns its folder.
-fn unpacked(workspace: &Workspace, shell: Shell) -> Result<PathBuf> {
+fn unpacked(workspace: &Workspace, verbosity: Verbosity) -> Result<PathBuf> {
     let above = workspace.target.join("packages");
     // In one call, since they need each other; of a changed checkout, too.
     let pack = cargo(&workspace.root, &above, "package")?
         .args(["--no-verify", "--allow-dirty"])
         .args(LIBRARIES.iter().flat_map(|name| ["--package", name]));
     // The index of the registry is asked only if what is on this machine is not enough.
-    let offline = pack.clone().arg("--offline").capture(shell)?;
+    let offline = pack.clone().arg("--offline").capture(verbosity)?;
     if !offline.status.success() {
-        pack.require(shell)?;
+        pack.require(verbosity)?;
     }
     let root = above.join("unpacked");
     let mut manifest =
@@ -100,7 +103,7 @@ fn unpacked(workspace: &Workspace, shell: Shell) -> Result<PathBuf> {
         manifest.push_str(&format!("{name} = {{ path = \"{name}\" }}\n"));
         let version = &workspace.package(name)?.version;
         let package = above.join(format!("package/{name}-{version}.crate"));
-        unpack(&package, &root.join(name), shell)?;
+        unpack(&package, &root.join(name), verbosity)?;
     }
     let write = || {
         fs::write(root.join("Cargo.toml"), manifest)?;
@@ -112,7 +115,7 @@ fn unpacked(workspace: &Workspace, shell: Shell) -> Result<PathBuf> {
 }
 
 /// Unpacks the package unless that was done. The files in a package are all equally old, so cargo would not see that one changed.
-fn unpack(package: &Path, folder: &Path, shell: Shell) -> Result<()> {
+fn unpack(package: &Path, folder: &Path, verbosity: Verbosity) -> Result<()> {
     let done = folder.with_extension("crate");
     let new = fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
     if fs::read(&done).is_ok_and(|old| old == new) {
@@ -123,10 +126,10 @@ fn unpack(package: &Path, folder: &Path, shell: Shell) -> Result<()> {
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    crate::command::Cmd::new("tar")
+    rar_harness::process::Cmd::new("tar")
         .args(["-xzmf", utf8(package)?, "--strip-components=1", "-C"])
         .arg(utf8(folder)?)
-        .require(shell)?;
+        .require(verbosity)?;
     fs::write(&done, new).with_context(|| format!("cannot write {}", done.display()))
 }
 

@@ -7,27 +7,31 @@ pub(crate) mod guest;
 pub(crate) mod judge;
 pub(crate) mod measurements;
 pub(crate) mod plan;
+mod progress;
 pub(crate) mod ratios;
 pub(crate) mod records;
+pub(crate) mod table;
 pub(crate) mod told;
 
 use self::guest::Finished;
 use self::judge::{Ending, judge};
 use self::measurements::Measurement;
 use self::plan::Run;
+use self::progress::GuestProgress;
 use self::records::{JsonLine, Record};
+use self::table::Report;
 use crate::cli::QemuArgs;
-use crate::command::{Shell, utf8};
 use crate::defmt;
-use crate::fault::{Fault, Reason};
-use crate::kernel;
-use crate::lanes;
-use crate::progress::{self, GuestProgress, Step};
-use crate::report::{self, Report};
 use crate::sabotage;
 use crate::setup::{self, Install, Qemu};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::kernel;
+use rar_harness::parallel;
+use rar_harness::process::{Verbosity, utf8};
+use rar_harness::progress::{Step, line};
+use rar_harness::text::tail;
+use rar_harness::workspace::Workspace;
 use serde::Serialize;
 use std::fs;
 use std::io::Write as _;
@@ -41,45 +45,45 @@ pub(crate) const TEST_KERNEL: &str = "rar-smp-test";
 const TAIL: usize = 30;
 
 /// Runs `cargo xtask qemu`.
-pub(crate) fn command(args: &QemuArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     if let Some(name) = &args.sabotage {
-        return sabotage::one(&workspace, name, args, shell);
+        return sabotage::one(&workspace, name, args, verbosity);
     }
-    let qemu = emulator(args.qemu.as_deref(), shell)?;
+    let qemu = emulator(args.qemu.as_deref(), verbosity)?;
     // Made before the runs, so that a file that cannot be written is known at once.
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     let logs = Logs::new(args, &workspace)?;
-    let kernel = build(&workspace, &kernel::target(&workspace), shell)?;
+    let kernel = build(&workspace, &kernel::target(&workspace), verbosity)?;
     if let Some(defect) = &args.defect {
-        return defects::command(defect, args, &qemu, &kernel, shell);
+        return defects::command(defect, args, &qemu, &kernel, verbosity);
     }
     if args.deterministic {
         println!(
             "replay mode: instructions are counted, so every repeat is the same; this is no measurement"
         );
     }
-    let reports = run_all(&qemu, &kernel, &plan::runs(args), &logs, shell)?;
-    print!("{}", report::render(&reports));
+    let reports = run_all(&qemu, &kernel, &plan::runs(args), &logs, verbosity)?;
+    print!("{}", table::render(&reports));
     if let Some(json) = json {
         json.write(&reports)?;
     }
     logs.announce();
-    println!("{}", report::count(&reports).line());
+    println!("{}", table::count(&reports).line());
     verdict(&reports)
 }
 
 /// Finds or installs the emulator and says which one it is.
-pub(crate) fn emulator(named: Option<&Path>, shell: Shell) -> Result<Qemu> {
-    let qemu = setup::qemu(named, Install::Allowed, shell)?;
+pub(crate) fn emulator(named: Option<&Path>, verbosity: Verbosity) -> Result<Qemu> {
+    let qemu = setup::qemu(named, Install::Allowed, verbosity)?;
     println!("{} ({})", qemu.version, qemu.path.display());
     Ok(qemu)
 }
 
 /// Builds the test kernel.
-pub(crate) fn build(workspace: &Workspace, target: &Path, shell: Shell) -> Result<PathBuf> {
-    let step = Step::new("building the test kernel", shell);
-    let kernel = kernel::build(workspace, target, TEST_KERNEL, shell)?;
+pub(crate) fn build(workspace: &Workspace, target: &Path, verbosity: Verbosity) -> Result<PathBuf> {
+    let step = Step::new("building the test kernel", verbosity);
+    let kernel = kernel::build(workspace, target, TEST_KERNEL, verbosity)?;
     step.finish();
     Ok(kernel)
 }
@@ -90,16 +94,16 @@ pub(crate) fn run_all(
     kernel: &Path,
     runs: &[Run],
     logs: &Logs,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Report>> {
     let elf = fs::read(kernel).with_context(|| format!("cannot read {}", kernel.display()))?;
     let numbered: Vec<_> = runs.iter().enumerate().collect();
-    let judged = lanes::by_thread(
+    let judged = parallel::by_cores(
         &numbered,
-        |(_, run)| run.thread,
+        |(_, run)| run.thread.cores(),
         |&(number, run)| {
             let base = logs.dir().join(format!("{number}-{}", run.label()));
-            run_one(qemu, kernel, &elf, run, &base, shell)
+            run_one(qemu, kernel, &elf, run, &base, verbosity)
         },
     )?;
     Ok(judged.into_iter().flatten().collect())
@@ -112,13 +116,13 @@ fn run_one(
     elf: &[u8],
     run: &Run,
     base: &Path,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Report>> {
     let cores = cores();
     let frames = base.with_extension("defmt.bin");
     let cmd = run.qemu(&qemu.path, kernel, &frames, cores)?;
-    let mut progress = GuestProgress::new(run.label(), shell);
-    let finished = guest::run(&cmd, run.deadline(cores), shell, |record| {
+    let mut progress = GuestProgress::new(run.label(), verbosity);
+    let finished = guest::run(&cmd, run.deadline(cores), verbosity, |record| {
         progress.record(record)
     })?;
     let took = progress.finish();
@@ -140,7 +144,7 @@ fn run_one(
         said.push('\n');
         said.push_str(ends(&finished, &events, died).trim_end());
     }
-    progress::line(&said);
+    line(&said);
     Ok(judged)
 }
 
@@ -150,18 +154,18 @@ pub(crate) fn run_quietly(
     kernel: &Path,
     run: &Run,
     logs: &Logs,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Report>> {
     let frames = logs.dir().join("defmt.bin");
     let cmd = run.qemu(&qemu.path, kernel, &frames, cores())?;
-    let progress = Step::new(&run.label(), shell);
-    let finished = guest::run(&cmd, run.deadline(cores()), shell, |_| {})?;
+    let progress = Step::new(&run.label(), verbosity);
+    let finished = guest::run(&cmd, run.deadline(cores()), verbosity, |_| {})?;
     progress.finish();
     Ok(judge_turns(run, &finished))
 }
 
 fn cores() -> u32 {
-    u32::try_from(lanes::cores()).unwrap_or(u32::MAX)
+    u32::try_from(parallel::cores()).unwrap_or(u32::MAX)
 }
 
 /// Judges each backend's part of a boot as if it had been alone.
@@ -250,10 +254,10 @@ fn ends(finished: &Finished, events: &str, died: bool) -> String {
         .iter()
         .map(String::as_str)
         .filter(|line| died || !line.starts_with("@ "));
-    let mut ends = report::tail("console", console, TAIL);
-    ends.push_str(&report::tail("defmt", events.lines(), TAIL));
+    let mut ends = tail("console", console, TAIL);
+    ends.push_str(&tail("defmt", events.lines(), TAIL));
     if !finished.stderr.trim().is_empty() {
-        let own = report::tail("QEMU's own messages", finished.stderr.lines(), TAIL);
+        let own = tail("QEMU's own messages", finished.stderr.lines(), TAIL);
         ends.push_str(&own);
     }
     ends
@@ -396,8 +400,8 @@ mod tests {
 
     use self::records::tests::{START, TEST, second};
     use crate::cli::{Cli, Subcommands};
-    use crate::command::Cmd;
     use clap::Parser as _;
+    use rar_harness::process::Cmd;
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
 
@@ -409,7 +413,7 @@ mod tests {
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
         Cmd::new("sh")
             .args(["-c", write, utf8(&path).unwrap(), script])
-            .require(Shell::QUIET)
+            .require(Verbosity::Normal)
             .unwrap();
         let args = [
             "xtask",
@@ -439,7 +443,7 @@ mod tests {
         let kernel = std::env::current_exe().unwrap();
         let logs = Logs::Kept(dir.path().to_owned());
         (
-            run_all(&qemu, &kernel, &plan::runs(&args), &logs, Shell::QUIET),
+            run_all(&qemu, &kernel, &plan::runs(&args), &logs, Verbosity::Normal),
             dir,
         )
     }
@@ -454,7 +458,7 @@ mod tests {
         let (reports, dir) = run_script(&format!("{}\nexit 33", honest()), &["--test", "one-page"]);
         let reports = reports.unwrap();
         verdict(&reports).unwrap();
-        assert_eq!(report::count(&reports).line(), "2 passed, 0 failed");
+        assert_eq!(table::count(&reports).line(), "2 passed, 0 failed");
         let out = dir.path().join("out.json");
         JsonFile::create(&out).unwrap().write(&reports).unwrap();
         let json = fs::read_to_string(out).unwrap();
@@ -479,7 +483,7 @@ mod tests {
             let (reports, _dir) =
                 run_script(&format!("{}\n{end}", honest()), &["--test", "one-page"]);
             let error = verdict(&reports.unwrap()).unwrap_err();
-            assert_eq!(crate::fault::reason_of(&error), reason, "{end}");
+            assert_eq!(rar_harness::exit_code::reason_of(&error), reason, "{end}");
         }
     }
 
@@ -490,7 +494,7 @@ mod tests {
         let (reports, _dir) = run_script(&format!("{}\n{vrar}\nexit 33", honest()), &late);
         let reports = reports.unwrap();
         verdict(&reports).unwrap();
-        assert_eq!(report::count(&reports).line(), "4 passed, 0 failed");
+        assert_eq!(table::count(&reports).line(), "4 passed, 0 failed");
 
         let bad = honest()
             .replacen(
@@ -547,7 +551,7 @@ mod tests {
         );
         let (reports, _dir) = run_script(&script, &["--test", "no-such"]);
         let error = reports.unwrap_err();
-        assert_eq!(crate::fault::reason_of(&error), Reason::Usage);
+        assert_eq!(rar_harness::exit_code::reason_of(&error), Reason::Usage);
         assert!(error.to_string().contains("one-page, storm"), "{error}");
     }
 

@@ -8,21 +8,22 @@ pub(crate) mod races;
 
 use self::patch::{Kind, Sabotage};
 use crate::cli::{Apic, Backend, QemuArgs, SabotageArgs, Thread};
-use crate::command::Shell;
-use crate::fault::{Fault, Reason, reason_of};
-use crate::kernel;
-use crate::lanes;
 use crate::loom;
-use crate::progress::Step;
 use crate::qemu::judge::JudgedTest;
 use crate::qemu::plan::{self, Run, Tests};
 use crate::qemu::records::Outcome;
+use crate::qemu::table::Report;
 use crate::qemu::{self, Logs};
-use crate::report::{Report, table};
 use crate::setup::Qemu;
 use crate::sim;
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::kernel;
+use rar_harness::parallel;
+use rar_harness::process::Verbosity;
+use rar_harness::progress::Step;
+use rar_harness::text::table;
+use rar_harness::workspace::Workspace;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -32,22 +33,35 @@ use std::time::Duration;
 const VOLUME: u32 = 200;
 
 /// Runs `cargo xtask qemu --sabotage NAME`: an error in every case, since a changed workspace never passes.
-pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: Shell) -> Result<()> {
+pub(crate) fn one(
+    workspace: &Workspace,
+    name: &str,
+    args: &QemuArgs,
+    verbosity: Verbosity,
+) -> Result<()> {
     let sabotage = find(workspace, name)?;
     println!("{}: {}", sabotage.name, sabotage.why);
     let caught = match &sabotage.kind {
-        Kind::Loom { .. } => {
-            catch_by_loom(workspace, &sabotage, Unchanged::Unknown, FIRST_LANE, shell)?
-        }
-        Kind::Sim { .. } => {
-            catch_by_sim(workspace, &sabotage, Unchanged::Unknown, FIRST_LANE, shell)?
-        }
+        Kind::Loom { .. } => catch_by_loom(
+            workspace,
+            &sabotage,
+            Unchanged::Unknown,
+            FIRST_LANE,
+            verbosity,
+        )?,
+        Kind::Sim { .. } => catch_by_sim(
+            workspace,
+            &sabotage,
+            Unchanged::Unknown,
+            FIRST_LANE,
+            verbosity,
+        )?,
         Kind::Qemu {
             backend, caught_by, ..
         } => {
             let runs = runs(args, *backend, caught_by)?;
-            let qemu = qemu::emulator(args.qemu.as_deref(), shell)?;
-            catch_by_qemu(workspace, &sabotage, &qemu, &runs, shell)?
+            let qemu = qemu::emulator(args.qemu.as_deref(), verbosity)?;
+            catch_by_qemu(workspace, &sabotage, &qemu, &runs, verbosity)?
         }
     };
     println!("{}", lines(&caught));
@@ -59,17 +73,21 @@ pub(crate) fn one(workspace: &Workspace, name: &str, args: &QemuArgs, shell: She
 }
 
 /// Runs `cargo xtask sabotage`.
-pub(crate) fn command(args: &SabotageArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &SabotageArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     if args.list {
         list(&workspace)
     } else {
-        all(&workspace, None, shell)
+        all(&workspace, None, verbosity)
     }
 }
 
 /// Runs every patch; succeeds only if every one is caught.
-pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell) -> Result<()> {
+pub(crate) fn all(
+    workspace: &Workspace,
+    named_qemu: Option<&Path>,
+    verbosity: Verbosity,
+) -> Result<()> {
     let sabotages = load_all(workspace)?;
     if sabotages.is_empty() {
         let message = format!(
@@ -97,17 +115,17 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
         Ok(())
     };
     // The models first, once for all of their mutants.
-    loom::models(workspace, None, shell)?;
-    for (mutant, caught) in loom::mutants(workspace, None, shell)? {
+    loom::models(workspace, None, verbosity)?;
+    for (mutant, caught) in loom::mutants(workspace, None, verbosity)? {
         add(&mutant, caught)?;
     }
     // So the races.
     let is_sim = |sabotage: &&Sabotage| matches!(sabotage.kind, Kind::Sim { .. });
     let on_sim: Vec<_> = sabotages.iter().filter(is_sim).collect();
-    sim::all_must_pass(workspace, shell)?;
-    let results = lanes::each(&on_sim, lanes::cores(), |lane, sabotage| {
-        let step = Step::new(&format!("mutant {}", sabotage.name), shell);
-        let caught = catch_by_sim(workspace, sabotage, Unchanged::Passed, lane, shell);
+    sim::all_must_pass(workspace, verbosity)?;
+    let results = parallel::each(&on_sim, parallel::cores(), |lane, sabotage| {
+        let step = Step::new(&format!("mutant {}", sabotage.name), verbosity);
+        let caught = catch_by_sim(workspace, sabotage, Unchanged::Passed, lane, verbosity);
         step.finish();
         missed_or_failed(caught)
     })?;
@@ -121,11 +139,11 @@ pub(crate) fn all(workspace: &Workspace, named_qemu: Option<&Path>, shell: Shell
                 backend, caught_by, ..
             } => {
                 if emulator.is_none() {
-                    emulator = Some(qemu::emulator(named_qemu, shell)?);
+                    emulator = Some(qemu::emulator(named_qemu, verbosity)?);
                 }
                 let qemu = emulator.as_ref().context("no emulator")?;
                 let runs = [run(4, *backend, caught_by)];
-                catch_by_qemu(workspace, sabotage, qemu, &runs, shell)
+                catch_by_qemu(workspace, sabotage, qemu, &runs, verbosity)
             }
         };
         add(sabotage, caught)?;
@@ -190,7 +208,7 @@ pub(crate) fn catch_by_loom(
     sabotage: &Sabotage,
     unchanged: Unchanged,
     lane: usize,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Catch>> {
     let Kind::Loom {
         package,
@@ -205,7 +223,7 @@ pub(crate) fn catch_by_loom(
         .into());
     };
     if unchanged == Unchanged::Unknown {
-        models::must_pass(workspace, package, test, shell).map_err(shows_nothing)?;
+        models::must_pass(workspace, package, test, verbosity).map_err(shows_nothing)?;
     }
     let copy = changed_copy(workspace, sabotage)?;
     models::must_fail(
@@ -214,7 +232,7 @@ pub(crate) fn catch_by_loom(
         package,
         test,
         message,
-        shell,
+        verbosity,
     )?;
     Ok(vec![Catch {
         test: test.clone(),
@@ -228,7 +246,7 @@ fn catch_by_sim(
     sabotage: &Sabotage,
     unchanged: Unchanged,
     lane: usize,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Catch>> {
     let Kind::Sim { test, message } = &sabotage.kind else {
         return Err(Fault::new(
@@ -238,10 +256,10 @@ fn catch_by_sim(
         .into());
     };
     if unchanged == Unchanged::Unknown {
-        sim::must_pass(workspace, test, shell).map_err(shows_nothing)?;
+        sim::must_pass(workspace, test, verbosity).map_err(shows_nothing)?;
     }
     let copy = changed_copy(workspace, sabotage)?;
-    sim::must_fail(workspace, &copy, lane, test, message, shell)?;
+    sim::must_fail(workspace, &copy, lane, test, message, verbosity)?;
     Ok(vec![Catch {
         test: test.to_owned(),
         why: message.to_owned(),
@@ -262,7 +280,7 @@ fn catch_by_qemu(
     sabotage: &Sabotage,
     qemu: &Qemu,
     runs: &[Run],
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Catch>> {
     let Kind::Qemu {
         caught_by,
@@ -277,19 +295,20 @@ fn catch_by_qemu(
         .into());
     };
     println!("{}: the unchanged workspace first", sabotage.name);
-    let honest = qemu::build(workspace, &kernel::target(workspace), shell)
-        .and_then(|kernel| qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, shell))
+    let honest = qemu::build(workspace, &kernel::target(workspace), verbosity)
+        .and_then(|kernel| qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, verbosity))
         .and_then(|reports| qemu::verdict(&reports).map(|()| reports))
         .map_err(shows_nothing)?;
     println!("{}: now the changed copy", sabotage.name);
     let copy = changed_copy(workspace, sabotage)?;
-    let kernel =
-        qemu::build(&copy, &workspace.target.join("sabotage-build"), shell).map_err(|error| {
+    let kernel = qemu::build(&copy, &workspace.target.join("sabotage-build"), verbosity).map_err(
+        |error| {
             not_caught(&format!(
                 "the changed workspace does not build, which proves nothing\n{error:#}"
             ))
-        })?;
-    let changed = qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, shell)?;
+        },
+    )?;
+    let changed = qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, verbosity)?;
     judge(caught_by, messages, &honest, &changed).map_err(|why| not_caught(&why).into())
 }
 

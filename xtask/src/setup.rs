@@ -1,8 +1,8 @@
 //! Finds what this machine must have, and installs what is missing where it may.
 
-use crate::command::{Cmd, Shell, find_program, is_executable};
-use crate::fault::{Fault, Reason};
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Cmd, Verbosity, find_program, is_executable};
 use std::path::{Path, PathBuf};
 
 /// The emulator.
@@ -105,8 +105,8 @@ pub(crate) fn bochs_files() -> Option<Bochs> {
 }
 
 /// Returns Bochs.
-pub(crate) fn bochs(install: Install, shell: Shell) -> Result<Bochs> {
-    provide(&[BOCHS], install, shell)?;
+pub(crate) fn bochs(install: Install, verbosity: Verbosity) -> Result<Bochs> {
+    provide(&[BOCHS], install, verbosity)?;
     bochs_files().ok_or_else(|| missing(&[&BOCHS]).into())
 }
 
@@ -176,8 +176,8 @@ const NETWORK_ROMS: [&str; 3] = [
 ];
 
 /// Provides what boots a guest from the network.
-pub(crate) fn network_boot(install: Install, shell: Shell) -> Result<()> {
-    provide(&[NETWORK_BOOT], install, shell)
+pub(crate) fn network_boot(install: Install, verbosity: Verbosity) -> Result<()> {
+    provide(&[NETWORK_BOOT], install, verbosity)
 }
 
 /// Reads QR codes from pictures: the second decoder.
@@ -192,8 +192,8 @@ const BARCODES: Need = Need {
 const ZBARIMG: &str = "zbarimg";
 
 /// Returns the program that reads QR codes from pictures.
-pub(crate) fn barcodes(install: Install, shell: Shell) -> Result<PathBuf> {
-    program(BARCODES, install, shell)
+pub(crate) fn barcodes(install: Install, verbosity: Verbosity) -> Result<PathBuf> {
+    program(BARCODES, install, verbosity)
 }
 
 /// Counts instructions.
@@ -208,14 +208,14 @@ const COUNTER: Need = Need {
 const VALGRIND: &str = "valgrind";
 
 /// Returns the program that counts instructions.
-pub(crate) fn valgrind(install: Install, shell: Shell) -> Result<PathBuf> {
-    program(COUNTER, install, shell)
+pub(crate) fn valgrind(install: Install, verbosity: Verbosity) -> Result<PathBuf> {
+    program(COUNTER, install, verbosity)
 }
 
 /// Provides what is one program, and returns that.
-fn program(need: Need, install: Install, shell: Shell) -> Result<PathBuf> {
+fn program(need: Need, install: Install, verbosity: Verbosity) -> Result<PathBuf> {
     let needs = [need];
-    provide(&needs, install, shell)?;
+    provide(&needs, install, verbosity)?;
     let [need] = &needs;
     find_program(need.what).ok_or_else(|| missing(&[need]).into())
 }
@@ -265,13 +265,13 @@ pub(crate) fn grub(name: &str) -> Option<PathBuf> {
 }
 
 /// Provides what builds a boot image.
-pub(crate) fn boot_loader(install: Install, shell: Shell) -> Result<()> {
-    provide(&BOOT_LOADER, install, shell)
+pub(crate) fn boot_loader(install: Install, verbosity: Verbosity) -> Result<()> {
+    provide(&BOOT_LOADER, install, verbosity)
 }
 
 /// Returns the UEFI firmware for the emulator.
-pub(crate) fn firmware(install: Install, shell: Shell) -> Result<Firmware> {
-    provide(&[FIRMWARE], install, shell)?;
+pub(crate) fn firmware(install: Install, verbosity: Verbosity) -> Result<Firmware> {
+    provide(&[FIRMWARE], install, verbosity)?;
     find_firmware().ok_or_else(|| missing(&[&FIRMWARE]).into())
 }
 
@@ -294,12 +294,12 @@ pub(crate) enum Install {
 }
 
 /// Returns an emulator: the one named, else the one in PATH, else one installed now.
-pub(crate) fn qemu(named: Option<&Path>, install: Install, shell: Shell) -> Result<Qemu> {
+pub(crate) fn qemu(named: Option<&Path>, install: Install, verbosity: Verbosity) -> Result<Qemu> {
     let path = match (named, find_program(QEMU)) {
         (Some(path), _) => path.to_owned(),
         (None, Some(path)) => path,
         (None, None) => {
-            provide(&[EMULATOR], install, shell)?;
+            provide(&[EMULATOR], install, verbosity)?;
             find_program(QEMU).ok_or_else(|| missing(&[&EMULATOR]))?
         }
     };
@@ -315,13 +315,13 @@ pub(crate) fn qemu(named: Option<&Path>, install: Install, shell: Shell) -> Resu
         );
         return Err(Fault::new(Reason::Environment, message).into());
     }
-    let version = version(&path, shell)?;
+    let version = version(&path, verbosity)?;
     Ok(Qemu { path, version })
 }
 
-fn version(path: &Path, shell: Shell) -> Result<String> {
-    let program = crate::command::utf8(path)?;
-    let captured = Cmd::new(program).arg("--version").capture(shell)?;
+fn version(path: &Path, verbosity: Verbosity) -> Result<String> {
+    let program = rar_harness::process::utf8(path)?;
+    let captured = Cmd::new(program).arg("--version").capture(verbosity)?;
     let first = captured
         .stdout
         .lines()
@@ -338,13 +338,13 @@ fn version(path: &Path, shell: Shell) -> Result<String> {
 }
 
 /// Installs what of this is missing, where that needs no question.
-fn provide(needs: &[Need], install: Install, shell: Shell) -> Result<()> {
+fn provide(needs: &[Need], install: Install, verbosity: Verbosity) -> Result<()> {
     let lacking = || -> Vec<_> { needs.iter().filter(|need| !(need.present)()).collect() };
     let missed = lacking();
     if missed.is_empty() {
         return Ok(());
     }
-    let sudo = match privilege(shell) {
+    let sudo = match privilege(verbosity) {
         Some(sudo) if install == Install::Allowed && find_program("apt-get").is_some() => sudo,
         _ => return Err(missing(&missed).into()),
     };
@@ -359,16 +359,16 @@ fn provide(needs: &[Need], install: Install, shell: Shell) -> Result<()> {
     );
     if !lists_present() {
         apt(sudo, &["update"])
-            .require(shell)
+            .require(verbosity)
             .context("apt-get update failed")?;
     }
     let install = [&["install", "-y", "--no-install-recommends"], &packages[..]].concat();
-    if !apt(sudo, &install).capture(shell)?.status.success() {
+    if !apt(sudo, &install).capture(verbosity)?.status.success() {
         // Stale lists name versions that the mirror no longer has.
         apt(sudo, &["update"])
-            .require(shell)
+            .require(verbosity)
             .context("apt-get update failed")?;
-        apt(sudo, &install).require(shell).map_err(|error| {
+        apt(sudo, &install).require(verbosity).map_err(|error| {
             let message = format!("{}\n{error:#}", missing(&missed).message);
             Fault::new(Reason::Environment, message)
         })?;
@@ -391,15 +391,15 @@ enum Privilege {
     Sudo,
 }
 
-fn privilege(shell: Shell) -> Option<Privilege> {
+fn privilege(verbosity: Verbosity) -> Option<Privilege> {
     let root = Cmd::new("id")
         .arg("-u")
-        .capture(shell)
+        .capture(verbosity)
         .is_ok_and(|id| id.stdout.trim() == "0");
     if root {
         return Some(Privilege::Root);
     }
-    let sudo = Cmd::new("sudo").args(["-n", "true"]).capture(shell);
+    let sudo = Cmd::new("sudo").args(["-n", "true"]).capture(verbosity);
     sudo.is_ok_and(|captured| captured.status.success())
         .then_some(Privilege::Sudo)
 }
@@ -458,17 +458,27 @@ mod tests {
         let error = qemu(
             Some(Path::new("/no/such/qemu")),
             Install::Never,
-            Shell::QUIET,
+            Verbosity::Normal,
         )
         .unwrap_err();
         assert!(error.to_string().contains("/no/such/qemu"), "{error}");
-        let error = qemu(Some(Path::new("/etc/passwd")), Install::Never, Shell::QUIET).unwrap_err();
+        let error = qemu(
+            Some(Path::new("/etc/passwd")),
+            Install::Never,
+            Verbosity::Normal,
+        )
+        .unwrap_err();
         assert!(error.to_string().contains("is not a program"), "{error}");
     }
 
     #[test]
     fn a_named_qemu_must_answer_like_one() {
-        let error = qemu(Some(Path::new("/bin/true")), Install::Never, Shell::QUIET).unwrap_err();
+        let error = qemu(
+            Some(Path::new("/bin/true")),
+            Install::Never,
+            Verbosity::Normal,
+        )
+        .unwrap_err();
         assert!(
             error.to_string().contains("does not answer like QEMU"),
             "{error}"

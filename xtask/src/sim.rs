@@ -1,16 +1,16 @@
 //! `cargo xtask sim` and the stage of it: random histories on the simulated machine.
 
-use crate::cargo::{cargo, with_rustflags};
 use crate::cli::PassedOn;
-use crate::command::{Cmd, Shell, utf8};
-use crate::fault::{Fault, Reason};
 use crate::host;
-use crate::lanes;
-use crate::progress::Step;
-use crate::report::Count;
 use crate::sabotage::mutant;
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::cargo::{cargo, with_rustflags};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::parallel;
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::progress::Step;
+use rar_harness::text::Count;
+use rar_harness::workspace::Workspace;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,9 +40,9 @@ pub(crate) const MANY_STEPS: u32 = 3_000_000;
 const THREADS: &str = "--cpus 4 --steps 20000 --threads";
 
 /// Replaces this process by a program of the simulator, with the arguments as they were given.
-pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()> {
+pub(crate) fn command(program: &str, args: &PassedOn, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    let program = build(&workspace, program, shell)?;
+    let program = build(&workspace, program, verbosity)?;
     let error = Command::new(&program)
         .args(&args.args)
         .current_dir(&workspace.root)
@@ -54,15 +54,15 @@ pub(crate) fn command(program: &str, args: &PassedOn, shell: Shell) -> Result<()
 pub(crate) fn stage(
     workspace: &Workspace,
     steps: u32,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<(Count, Option<anyhow::Error>)> {
-    let sim = build(workspace, "sim", shell)?;
+    let sim = build(workspace, "sim", verbosity)?;
     let run = |_, line: &&str| {
         let line = format!("{line} --steps {steps}");
-        history(workspace, &sim, &line, shell)
+        history(workspace, &sim, &line, verbosity)
     };
-    let mut results = lanes::each(&STAGE, lanes::cores(), run)?;
-    results.push(history(workspace, &sim, THREADS, shell)?);
+    let mut results = parallel::each(&STAGE, parallel::cores(), run)?;
+    results.push(history(workspace, &sim, THREADS, verbosity)?);
     let mut count = Count::default();
     let mut failure = String::new();
     for failed in results {
@@ -70,10 +70,10 @@ pub(crate) fn stage(
         count.failed += usize::from(failed.is_some());
         failure.push_str(&failed.unwrap_or_default());
     }
-    let step = Step::new("races on the simulator", shell);
+    let step = Step::new("races on the simulator", verbosity);
     let races = observed(workspace, "test")?
         .args(["--release", "--package", "rar-sim"])
-        .capture(shell)?;
+        .capture(verbosity)?;
     step.finish();
     count.add(host::count(&races.stdout));
     if !races.status.success() {
@@ -85,30 +85,35 @@ pub(crate) fn stage(
 }
 
 /// Runs one history; returns how to repeat it and what it printed if it failed.
-fn history(workspace: &Workspace, sim: &Path, line: &str, shell: Shell) -> Result<Option<String>> {
-    let step = Step::new(&format!("sim {line}"), shell);
+fn history(
+    workspace: &Workspace,
+    sim: &Path,
+    line: &str,
+    verbosity: Verbosity,
+) -> Result<Option<String>> {
+    let step = Step::new(&format!("sim {line}"), verbosity);
     let name: String = line.split(' ').collect::<Vec<_>>().concat();
     let failed = workspace.target.join(format!("sim-failure{name}.json"));
     let captured = Cmd::new(utf8(sim)?)
         .args(line.split(' '))
         .args(["--failure", utf8(&failed)?])
         .dir(&workspace.root)
-        .capture(shell)?;
+        .capture(verbosity)?;
     step.finish();
     let again = || format!("cargo xtask sim {line}\n{}", captured.both);
     Ok((!captured.status.success()).then(again))
 }
 
 /// Checks that a race passes in this workspace.
-pub(crate) fn must_pass(workspace: &Workspace, test: &str, shell: Shell) -> Result<()> {
+pub(crate) fn must_pass(workspace: &Workspace, test: &str, verbosity: Verbosity) -> Result<()> {
     let races = races(workspace, workspace, 0)?;
-    mutant::must_pass(races.args(["--", "--exact", test]), test, shell)
+    mutant::must_pass(races.args(["--", "--exact", test]), test, verbosity)
 }
 
 /// Checks that all races pass in this workspace.
-pub(crate) fn all_must_pass(workspace: &Workspace, shell: Shell) -> Result<()> {
-    let step = Step::new("races on the simulator", shell);
-    races(workspace, workspace, 0)?.require(shell)?;
+pub(crate) fn all_must_pass(workspace: &Workspace, verbosity: Verbosity) -> Result<()> {
+    let step = Step::new("races on the simulator", verbosity);
+    races(workspace, workspace, 0)?.require(verbosity)?;
     step.finish();
     Ok(())
 }
@@ -120,9 +125,9 @@ pub(crate) fn must_fail(
     lane: usize,
     test: &str,
     message: &str,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<()> {
-    mutant::must_fail(races(workspace, copy, lane)?, test, message, shell)
+    mutant::must_fail(races(workspace, copy, lane)?, test, message, verbosity)
 }
 
 /// Returns the call that builds and runs the races of a copy of the workspace, or of itself, from scratch and in a folder where
@@ -136,11 +141,11 @@ fn races(workspace: &Workspace, copy: &Workspace, lane: usize) -> Result<Cmd> {
 }
 
 /// Builds a program of the simulator and returns where it is.
-pub(crate) fn build(workspace: &Workspace, program: &str, shell: Shell) -> Result<PathBuf> {
-    let step = Step::new("building the simulator", shell);
+pub(crate) fn build(workspace: &Workspace, program: &str, verbosity: Verbosity) -> Result<PathBuf> {
+    let step = Step::new("building the simulator", verbosity);
     observed(workspace, "build")?
         .args(["--release", "--package", "rar-sim", "--bin", program])
-        .require(shell)?;
+        .require(verbosity)?;
     step.finish();
     Ok(target(workspace).join("release").join(program))
 }

@@ -2,36 +2,37 @@
 
 use crate::arrows;
 use crate::bench;
-use crate::cargo::cargo;
 use crate::cli::{Apic, Backend, BochsArgs, CiArgs, Stage, TestArgs, Thread};
-use crate::command::Shell;
 use crate::defects;
 use crate::disasm;
 use crate::example;
-use crate::fault::{Fault, Reason, reason_of};
 use crate::host;
 use crate::image;
 use crate::image::bochs;
 use crate::image::boots;
 use crate::image::defects as image_defects;
 use crate::image::machines;
-use crate::kernel;
 use crate::loom;
 use crate::minimal;
 use crate::msrv;
 use crate::outside;
 use crate::packages;
-use crate::progress::Step;
 use crate::qemu::defects as qemu_defects;
 use crate::qemu::plan::{Run, Tests};
+use crate::qemu::table;
 use crate::qemu::{self, Logs};
-use crate::report::{self, Count, table};
 use crate::sabotage;
 use crate::setup::{self, Qemu};
 use crate::sim;
-use crate::workspace::{LIBRARIES, Workspace};
 use anyhow::{Context as _, Error, Result};
 use clap::ValueEnum as _;
+use rar_harness::cargo::cargo;
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::kernel;
+use rar_harness::process::Verbosity;
+use rar_harness::progress::Step;
+use rar_harness::text::{self, Count};
+use rar_harness::workspace::{LIBRARIES, Workspace};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -54,33 +55,33 @@ const LONG: [Stage; 3] = [Stage::MsrvTests, Stage::PackageTests, Stage::SimLong]
 const TAIL: usize = 60;
 
 /// Runs `cargo xtask ci`.
-pub(crate) fn ci(args: &CiArgs, shell: Shell) -> Result<()> {
+pub(crate) fn ci(args: &CiArgs, verbosity: Verbosity) -> Result<()> {
     command(
         &TestArgs {
             stages: Vec::new(),
             qemu: None,
             complete: true,
         },
-        shell,
+        verbosity,
     )?;
     if args.full {
-        full(shell)?;
+        full(verbosity)?;
     }
     Ok(())
 }
 
 /// Runs what takes long, all of it even if a part fails.
-fn full(shell: Shell) -> Result<()> {
+fn full(verbosity: Verbosity) -> Result<()> {
     let long = || {
         let args = TestArgs {
             stages: LONG.to_vec(),
             qemu: None,
             complete: true,
         };
-        command(&args, shell)
+        command(&args, verbosity)
     };
     let bochs = || match setup::bochs_files() {
-        Some(_) => bochs::command(&BochsArgs::default(), shell),
+        Some(_) => bochs::command(&BochsArgs::default(), verbosity),
         None => {
             println!("Bochs is not installed: the suite did not run there");
             Ok(())
@@ -99,12 +100,15 @@ fn full(shell: Shell) -> Result<()> {
     part("long stages", long())?;
     part(
         "image --machines all",
-        image::on_machines(&[machines::ALL.to_owned()], shell),
+        image::on_machines(&[machines::ALL.to_owned()], verbosity),
     )?;
-    part("sabotage", sabotage::all(&Workspace::this()?, None, shell))?;
+    part(
+        "sabotage",
+        sabotage::all(&Workspace::this()?, None, verbosity),
+    )?;
     part(
         "image --defect all",
-        image_defects::command(qemu_defects::ALL, shell),
+        image_defects::command(qemu_defects::ALL, verbosity),
     )?;
     part("bochs", bochs())?;
     if failed.is_empty() {
@@ -118,7 +122,7 @@ fn full(shell: Shell) -> Result<()> {
 }
 
 /// Runs `cargo xtask test`.
-pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &TestArgs, verbosity: Verbosity) -> Result<()> {
     let begin = Instant::now();
     let mut chosen = Stage::value_variants().to_vec();
     // Those not named are what everybody runs.
@@ -131,12 +135,12 @@ pub(crate) fn command(args: &TestArgs, shell: Shell) -> Result<()> {
     let qemu = chosen
         .iter()
         .any(|stage| matches!(stage, Stage::Qemu | Stage::Image))
-        .then(|| qemu::emulator(args.qemu.as_deref(), shell))
+        .then(|| qemu::emulator(args.qemu.as_deref(), verbosity))
         .transpose()?;
     let context = Context {
         workspace: Workspace::this()?,
         qemu,
-        shell,
+        verbosity,
     };
     let mut ended = Vec::new();
     for stage in chosen {
@@ -207,7 +211,7 @@ fn show(workspace: &Workspace, stage: &str, why: &str) -> Result<()> {
     if why.lines().count() > TAIL {
         eprint!(
             "{}",
-            report::tail(&format!("{stage} FAILED"), why.lines(), TAIL)
+            text::tail(&format!("{stage} FAILED"), why.lines(), TAIL)
         );
         eprintln!("all of it is in {}", log.display());
     } else {
@@ -267,7 +271,7 @@ struct Context {
     workspace: Workspace,
     /// Found if the stage that needs it is to run.
     qemu: Option<Qemu>,
-    shell: Shell,
+    verbosity: Verbosity,
 }
 
 impl Context {
@@ -305,27 +309,27 @@ impl Context {
                 | Stage::Defects
                 | Stage::Bench
         ))
-        .then(|| Step::new(what, self.shell));
+        .then(|| Step::new(what, self.verbosity));
         let done = match stage {
-            Stage::Arrows => arrows::check(&self.workspace, self.shell).map(Done::note),
+            Stage::Arrows => arrows::check(&self.workspace, self.verbosity).map(Done::note),
             Stage::Format => self.format(),
             Stage::Clippy => self.clippy(),
             Stage::Docs => self.docs(),
             Stage::Host => self.host(),
-            Stage::Outside => outside::check(&self.workspace, self.shell).map(Done::note),
-            Stage::Msrv => msrv::builds(&self.workspace, self.shell).map(Done::note),
+            Stage::Outside => outside::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::Msrv => msrv::builds(&self.workspace, self.verbosity).map(Done::note),
             Stage::MsrvTests => self.msrv_tests(),
-            Stage::Package => packages::check(&self.workspace, self.shell).map(Done::note),
+            Stage::Package => packages::check(&self.workspace, self.verbosity).map(Done::note),
             Stage::PackageTests => self.package_tests(),
             Stage::Kernels => self.kernels(),
-            Stage::Disasm => disasm::kernels(&self.workspace, self.shell).map(Done::note),
+            Stage::Disasm => disasm::kernels(&self.workspace, self.verbosity).map(Done::note),
             Stage::Loom => self.loom(),
             Stage::Sim => self.sim(sim::STEPS),
             Stage::SimLong => self.sim(sim::MANY_STEPS),
             Stage::Defects => self.defects(),
             Stage::Qemu => self.qemu(),
             Stage::Image => self.image(),
-            Stage::Bench => bench::check(&self.workspace, self.shell).map(Done::note),
+            Stage::Bench => bench::check(&self.workspace, self.verbosity).map(Done::note),
         };
         drop(step);
         let Done {
@@ -349,7 +353,7 @@ impl Context {
     fn format(&self) -> Result<Done> {
         cargo(&self.workspace.root, &self.workspace.target, "fmt")?
             .args(["--all", "--", "--check", "-l"])
-            .require(self.shell)?;
+            .require(self.verbosity)?;
         Ok(Done::default())
     }
 
@@ -365,7 +369,7 @@ impl Context {
             cargo(&self.workspace.root, &self.workspace.target, "clippy")?
                 .args(args.iter().copied())
                 .args(["--all-targets", "--", "-D", "warnings"])
-                .require(self.shell)?;
+                .require(self.verbosity)?;
         }
         sim::observed(&self.workspace, "clippy")?
             .args([
@@ -376,7 +380,7 @@ impl Context {
                 "-D",
                 "warnings",
             ])
-            .require(self.shell)?;
+            .require(self.verbosity)?;
         let kernels = self.workspace.freestanding();
         if !kernels.is_empty() {
             kernel::freestanding(&self.workspace, &kernel::target(&self.workspace), "clippy")?
@@ -386,7 +390,7 @@ impl Context {
                         .flat_map(|package| ["--package", package.name.as_str()]),
                 )
                 .args(["--", "-D", "warnings"])
-                .require(self.shell)?;
+                .require(self.verbosity)?;
         }
         Ok(Done::note(format!(
             "workspace, 2 feature sets, observed, {} freestanding crates",
@@ -399,7 +403,7 @@ impl Context {
         cargo(&self.workspace.root, &self.workspace.target, "doc")?
             .args(["--workspace", "--no-deps"])
             .env("RUSTDOCFLAGS", "-D warnings")
-            .require(self.shell)?;
+            .require(self.verbosity)?;
         let dead = packages::links_without_page(&self.workspace)?;
         if !dead.is_empty() {
             return Err(Fault::new(Reason::Failed, dead.join("\n")).into());
@@ -408,7 +412,7 @@ impl Context {
     }
 
     fn host(&self) -> Result<Done> {
-        let (tests, failure) = host::tests(&self.workspace, self.shell)?;
+        let (tests, failure) = host::tests(&self.workspace, self.verbosity)?;
         Ok(Done {
             tests,
             note: "unit, property, documentation tests; each feature".to_owned(),
@@ -417,7 +421,7 @@ impl Context {
     }
 
     fn msrv_tests(&self) -> Result<Done> {
-        let (tests, note, failure) = msrv::tests(&self.workspace, self.shell)?;
+        let (tests, note, failure) = msrv::tests(&self.workspace, self.verbosity)?;
         Ok(Done {
             tests,
             note,
@@ -426,7 +430,7 @@ impl Context {
     }
 
     fn package_tests(&self) -> Result<Done> {
-        let (tests, failure) = packages::tests(&self.workspace, self.shell)?;
+        let (tests, failure) = packages::tests(&self.workspace, self.verbosity)?;
         Ok(Done {
             tests,
             note: "from the packages alone".to_owned(),
@@ -438,7 +442,7 @@ impl Context {
         let target = kernel::target(&self.workspace);
         let mut names = Vec::new();
         for package in self.workspace.kernels() {
-            kernel::build(&self.workspace, &target, &package.name, self.shell)?;
+            kernel::build(&self.workspace, &target, &package.name, self.verbosity)?;
             names.push(package.name.to_string());
         }
         if names.is_empty() {
@@ -452,7 +456,7 @@ impl Context {
     }
 
     fn loom(&self) -> Result<Done> {
-        let tests = loom::models(&self.workspace, None, self.shell)?;
+        let tests = loom::models(&self.workspace, None, self.verbosity)?;
         let note = format!(
             "{} models; their mutants: `cargo xtask loom`, `cargo xtask ci --full`",
             tests.passed
@@ -465,7 +469,7 @@ impl Context {
     }
 
     fn sim(&self, steps: u32) -> Result<Done> {
-        let (tests, failure) = sim::stage(&self.workspace, steps, self.shell)?;
+        let (tests, failure) = sim::stage(&self.workspace, steps, self.verbosity)?;
         Ok(Done {
             tests,
             note: format!("random histories of {steps} steps, backends model and software"),
@@ -474,7 +478,7 @@ impl Context {
     }
 
     fn defects(&self) -> Result<Done> {
-        let (tests, failure) = defects::stage(&self.workspace, self.shell)?;
+        let (tests, failure) = defects::stage(&self.workspace, self.verbosity)?;
         Ok(Done {
             tests,
             note: "each defect caught, what can be survived survived; docs/defects.md".to_owned(),
@@ -484,7 +488,7 @@ impl Context {
 
     fn image(&self) -> Result<Done> {
         let qemu = self.qemu.as_ref().context("no emulator")?;
-        let (tests, failure) = boots::stage(&self.workspace, qemu, self.shell)?;
+        let (tests, failure) = boots::stage(&self.workspace, qemu, self.verbosity)?;
         Ok(Done {
             tests,
             note: "on machines of the catalogue, and with a CPU that stops".to_owned(),
@@ -497,7 +501,7 @@ impl Context {
         let kernel = qemu::build(
             &self.workspace,
             &kernel::target(&self.workspace),
-            self.shell,
+            self.verbosity,
         )?;
         let run = |backend, cpus, thread, tests, flushes| Run {
             cpus,
@@ -543,10 +547,10 @@ impl Context {
                 LATE_VOLUME,
             )
         });
-        let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.shell)?;
-        print!("{}", report::render(&reports));
-        let example = example::check(&self.workspace, qemu, self.shell);
-        let minimal = minimal::boot(&self.workspace, qemu, self.shell).map(drop);
+        let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.verbosity)?;
+        print!("{}", table::render(&reports));
+        let example = example::check(&self.workspace, qemu, self.verbosity);
+        let minimal = minimal::boot(&self.workspace, qemu, self.verbosity).map(drop);
         let names = BACKENDS.map(|(backend, _)| backend.to_string());
         let note = format!(
             "{} boots, backends {}, the shim in another workspace, the kernel of the porting guide",
@@ -554,7 +558,7 @@ impl Context {
             names.join(" and ")
         );
         Ok(Done {
-            tests: report::count(&reports),
+            tests: table::count(&reports),
             note,
             failure: qemu::verdict(&reports).and(example).and(minimal).err(),
         })
@@ -562,7 +566,7 @@ impl Context {
 }
 
 fn render(ended: &[StageEnd], time: Duration) -> String {
-    let mut table = table(&["stage", "result", "tests", "time", "what"]);
+    let mut table = text::table(&["stage", "result", "tests", "time", "what"]);
     for end in ended {
         let result = match (&end.failure, &end.skipped) {
             (Some(_), _) => "FAILED",

@@ -1,8 +1,8 @@
 //! What callgrind left: one part between two calls of the mark.
 
 use super::Count;
-use crate::fault::{Fault, Reason};
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
 
 /// The function at whose calls a part ends.
 pub(super) const MARK: &str = "rar_bench_mark";

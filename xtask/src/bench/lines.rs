@@ -1,12 +1,13 @@
 //! How many cache lines a flush moves: measured on the simulated machine, shown beside the instructions.
 
 use super::table::{Row, Sheet};
-use crate::command::{Cmd, Shell, utf8};
-use crate::progress::Step;
-use crate::workspace::Workspace;
-use crate::{report, sim};
+use crate::sim;
 use anyhow::{Context as _, Result};
 use comfy_table::CellAlignment;
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::progress::Step;
+use rar_harness::text;
+use rar_harness::workspace::Workspace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -67,14 +68,14 @@ pub(crate) struct Moved {
 pub(super) fn measure(
     workspace: &Workspace,
     filter: Option<&str>,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<Vec<Moved>> {
-    let program = sim::build(workspace, PROGRAM, shell)?;
-    let step = Step::new("counting the lines that move", shell);
+    let program = sim::build(workspace, PROGRAM, verbosity)?;
+    let step = Step::new("counting the lines that move", verbosity);
     let captured = Cmd::new(utf8(&program)?)
         .args(filter)
         .dir(&workspace.root)
-        .require(shell)?;
+        .require(verbosity)?;
     step.finish();
     serde_json::from_str(&captured.stdout)
         .with_context(|| format!("the output of {PROGRAM} cannot be read"))
@@ -229,7 +230,7 @@ pub(super) fn render(moved: &[Moved]) -> String {
     } in texts(moved)
     {
         let header: Vec<_> = header.iter().map(String::as_str).collect();
-        let mut table = report::table(&header);
+        let mut table = text::table(&header);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }

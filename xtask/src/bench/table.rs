@@ -1,8 +1,8 @@
 //! Counts as tables.
 
 use super::Count;
-use crate::report;
 use comfy_table::CellAlignment;
+use rar_harness::text;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -122,7 +122,7 @@ pub(super) fn render(counts: &[Count]) -> String {
         header.extend(sheet.targets.iter().map(u32::to_string));
         header.extend(["fixed".to_owned(), "per target".to_owned()]);
         let header: Vec<_> = header.iter().map(String::as_str).collect();
-        let mut table = report::table(&header);
+        let mut table = text::table(&header);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -142,7 +142,7 @@ pub(super) fn render(counts: &[Count]) -> String {
         );
     }
     if !others.is_empty() {
-        let mut table = report::table(&["instructions", "count"]);
+        let mut table = text::table(&["instructions", "count"]);
         if let Some(column) = table.column_mut(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -1,8 +1,6 @@
 //! The boot image in Bochs, which plays Intel processors with features that QEMU's TCG lacks: PCIDs, INVPCID, VMX.
 
 use crate::cli::{Backend, BochsArgs};
-use crate::command::{Cmd, Shell, utf8};
-use crate::fault::{Fault, Reason};
 use crate::image::grub::{self, Menu};
 use crate::image::{self, kernel_verdict};
 use crate::qemu::doubt::SPARING;
@@ -11,8 +9,10 @@ use crate::qemu::judge::Ending;
 use crate::qemu::plan::{BEYOND_QEMU, Run};
 use crate::qemu::records::{Outcome, Record};
 use crate::setup::{self, Bochs, Install};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::workspace::Workspace;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -23,11 +23,11 @@ const FLUSHES: u32 = 50;
 const PCIDS: &str = "; PCIDs on; ";
 
 /// Runs `cargo xtask bochs`.
-pub(crate) fn command(args: &BochsArgs, shell: Shell) -> Result<()> {
+pub(crate) fn command(args: &BochsArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    setup::boot_loader(Install::Allowed, shell)?;
-    let bochs = setup::bochs(Install::Allowed, shell)?;
-    let elf = image::build_kernel(&workspace, shell)?;
+    setup::boot_loader(Install::Allowed, verbosity)?;
+    let bochs = setup::bochs(Install::Allowed, verbosity)?;
+    let elf = image::build_kernel(&workspace, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-bochs-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let iso = folder.path().join("image.iso");
@@ -35,10 +35,10 @@ pub(crate) fn command(args: &BochsArgs, shell: Shell) -> Result<()> {
     let options = format!(
         "run=quick backends=software initiators=1 flushes={FLUSHES} deadline=20 page-seconds=0 end=debug-exit"
     );
-    grub::iso(&elf, &Menu::Only(options), &iso, shell)?;
+    grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
     let begin = Instant::now();
     let cmd = bochs_command(&bochs, args, folder.path(), &iso)?;
-    let finished = guest::run(&cmd, Duration::from_secs(args.timeout), shell, |_| {})?;
+    let finished = guest::run(&cmd, Duration::from_secs(args.timeout), verbosity, |_| {})?;
     match judge(args, &finished) {
         Ok(count) => {
             let seconds = begin.elapsed().as_secs_f64();

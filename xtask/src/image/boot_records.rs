@@ -4,7 +4,7 @@ use crate::image::boot_report::Wanted;
 use crate::qemu::judge::{Ending, PASSED, judge};
 use crate::qemu::measurements::Measurement;
 use crate::qemu::records::{Outcome, Record, TestRecord, Transcript};
-use crate::report::Count;
+use rar_harness::text::Count;
 use rar_report::{Outcome as Told, TestResult};
 use rar_report_page::Report;
 use std::collections::{BTreeMap, BTreeSet};

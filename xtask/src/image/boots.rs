@@ -1,8 +1,6 @@
 //! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end early.
 
 use crate::cli::{Boot, MachineArgs, Thread};
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
 use crate::image::boot_report::serial_report;
 use crate::image::defects;
 use crate::image::grub::{self, Menu};
@@ -11,10 +9,12 @@ use crate::image::machines::{CATALOGUE, When};
 use crate::image::{self, kernel_verdict};
 use crate::qemu::guest::Finished;
 use crate::qemu::judge::{Ending, PASSED};
-use crate::report::Count;
 use crate::setup::{self, Install, Qemu};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::Verbosity;
+use rar_harness::text::Count;
+use rar_harness::workspace::Workspace;
 use rar_report::{EndReason, Event, EventKind};
 use rar_report_page::Report;
 use std::time::Instant;
@@ -57,10 +57,10 @@ fn cases() -> [Case; 2] {
 pub(crate) fn stage(
     workspace: &Workspace,
     emulator: &Qemu,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<(Count, Option<Error>)> {
-    setup::boot_loader(Install::Allowed, shell)?;
-    let elf = image::build_kernel(workspace, shell)?;
+    setup::boot_loader(Install::Allowed, verbosity)?;
+    let elf = image::build_kernel(workspace, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-boots-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let mut total = Count::default();
@@ -69,9 +69,9 @@ pub(crate) fn stage(
         let begin = Instant::now();
         let iso = folder.path().join("image.iso");
         let options = format!("{} page-seconds=0 end=debug-exit", case.options);
-        grub::iso(&elf, &Menu::Only(options), &iso, shell)?;
+        grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
         let machine = MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS);
-        let finished = image::run(case.boot, &machine, emulator, &iso, shell)?;
+        let finished = image::run(case.boot, &machine, emulator, &iso, verbosity)?;
         let word = match (case.check)(&case, &finished) {
             Ok(count) => {
                 total.add(count);
@@ -93,10 +93,10 @@ pub(crate) fn stage(
     }
     let mut machines = CATALOGUE.to_vec();
     machines.retain(|odd| odd.when == When::Test);
-    let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, shell)?;
+    let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, verbosity)?;
     total.add(count);
     wrong.extend(failure.map(|error| error.to_string()));
-    let (count, failure) = defects::stage(&elf, emulator, shell)?;
+    let (count, failure) = defects::stage(&elf, emulator, verbosity)?;
     total.add(count);
     wrong.extend(failure.map(|error| error.to_string()));
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());

@@ -1,22 +1,22 @@
 //! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
 
 use crate::cli::{Backend as Asked, Boot, MachineArgs, Thread};
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
 use crate::image;
 use crate::image::boot_report::serial_report;
 use crate::image::grub::{self, Menu};
-use crate::lanes;
-use crate::progress;
 use crate::qemu;
 use crate::qemu::defects as qemu_defects;
 use crate::qemu::plan::Run;
 use crate::qemu::records::Outcome;
 use crate::qemu::told::{self, Seen};
-use crate::report::{Count, table};
 use crate::setup::{self, Install, Qemu};
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Error, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::parallel;
+use rar_harness::process::Verbosity;
+use rar_harness::progress;
+use rar_harness::text::{Count, table};
+use rar_harness::workspace::Workspace;
 use rar_model::Defect;
 use rar_report::{Backend, EndReason, EventKind, Outcome as Says};
 use rar_report_page::{Report, Verdict};
@@ -58,10 +58,10 @@ struct Row {
 }
 
 /// Boots the image with the defect asked for, or with each, and once for each way of running with none. Fails unless each report is right.
-pub(crate) fn command(asked: &str, shell: Shell) -> Result<()> {
-    setup::boot_loader(Install::Allowed, shell)?;
-    let emulator = qemu::emulator(None, shell)?;
-    let elf = image::build_kernel(&Workspace::this()?, shell)?;
+pub(crate) fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
+    setup::boot_loader(Install::Allowed, verbosity)?;
+    let emulator = qemu::emulator(None, verbosity)?;
+    let elf = image::build_kernel(&Workspace::this()?, verbosity)?;
     let defects = qemu_defects::chosen(asked).map(|defect| (Some(defect), told::thread(defect)));
     let none = [(None, Thread::Single), (None, Thread::Multi)];
     let cases: Vec<_> = none
@@ -73,32 +73,36 @@ pub(crate) fn command(asked: &str, shell: Shell) -> Result<()> {
             tests: told::tests(thread).to_vec(),
         })
         .collect();
-    let (count, failure) = boot_all(&cases, &elf, &emulator, shell)?;
+    let (count, failure) = boot_all(&cases, &elf, &emulator, verbosity)?;
     println!("{}", count.line());
     failure.map_or(Ok(()), Err)
 }
 
 /// Boots the image with the representatives, each with the test that tells of it and one that it leaves whole.
-pub(crate) fn stage(elf: &Path, emulator: &Qemu, shell: Shell) -> Result<(Count, Option<Error>)> {
+pub(crate) fn stage(
+    elf: &Path,
+    emulator: &Qemu,
+    verbosity: Verbosity,
+) -> Result<(Count, Option<Error>)> {
     let cases = REPRESENTATIVES.map(|(defect, whole)| Case {
         defect: Some(defect),
         thread: told::thread(defect),
         tests: told::teller(defect).into_iter().chain([whole]).collect(),
     });
-    boot_all(&cases, elf, emulator, shell)
+    boot_all(&cases, elf, emulator, verbosity)
 }
 
 fn boot_all(
     cases: &[Case],
     elf: &Path,
     emulator: &Qemu,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<(Count, Option<Error>)> {
-    let rows = lanes::by_thread(
+    let rows = parallel::by_cores(
         cases,
-        |case| case.thread,
+        |case| case.thread.cores(),
         |case| {
-            let row = boot(case, elf, emulator, shell)?;
+            let row = boot(case, elf, emulator, verbosity)?;
             let seconds = row.took.as_secs_f64();
             progress::line(&format!("{}: {} in {seconds:.1} s", row.name, row.word()));
             Ok(row)
@@ -153,14 +157,14 @@ impl Case {
     }
 }
 
-fn boot(case: &Case, elf: &Path, emulator: &Qemu, shell: Shell) -> Result<Row> {
+fn boot(case: &Case, elf: &Path, emulator: &Qemu, verbosity: Verbosity) -> Result<Row> {
     let begin = Instant::now();
     let folder = tempfile::Builder::new().prefix("rar-defect-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let iso = folder.path().join("image.iso");
-    grub::iso(elf, &Menu::Only(case.options()), &iso, shell)?;
+    grub::iso(elf, &Menu::Only(case.options()), &iso, verbosity)?;
     let machine = MachineArgs::usual(CPUS, case.thread, TIMEOUT_SECONDS);
-    let finished = image::run(Boot::Bios, &machine, emulator, &iso, shell)?;
+    let finished = image::run(Boot::Bios, &machine, emulator, &iso, verbosity)?;
     let bytes = serial_report(&finished.transcript);
     let name = match (case.defect, case.thread) {
         (Some(defect), _) => defect.name(),

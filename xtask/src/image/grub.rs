@@ -1,9 +1,9 @@
 //! GRUB's side of the boot image: the menu, the ISO file and the network tree.
 
-use crate::command::{Cmd, Shell, utf8};
-use crate::fault::{Fault, Reason};
 use crate::setup;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Cmd, Verbosity, utf8};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -105,7 +105,7 @@ fn program(name: &str) -> Result<Cmd> {
 }
 
 /// Writes an ISO file that boots from a CD and from a stick, by BIOS and by UEFI. It appears whole or not at all.
-pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, shell: Shell) -> Result<()> {
+pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
     let files = stage(kernel, menu)?;
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -127,7 +127,7 @@ pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, shell: Shell) -> Re
         .args(["--fonts=", "--locales=", "--themes="])
         .arg(format!("--install-modules={MODULES}"))
         .arg(utf8(files.path())?)
-        .require(shell)?;
+        .require(verbosity)?;
     readable(made.path()).with_context(cannot)?;
     made.persist(output)
         .map_err(|error| error.error)
@@ -136,7 +136,12 @@ pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, shell: Shell) -> Re
 }
 
 /// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not at all.
-pub(crate) fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, shell: Shell) -> Result<()> {
+pub(crate) fn network_tree(
+    kernel: &Path,
+    menu: &Menu,
+    folder: &Path,
+    verbosity: Verbosity,
+) -> Result<()> {
     if folder.exists() {
         let message = format!(
             "--netboot {} exists; name a folder that does not",
@@ -162,7 +167,7 @@ pub(crate) fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, shell: She
         .arg(format!("--net-directory={}", utf8(tree.path())?))
         .args(["--subdir=boot/grub", "--fonts=", "--locales=", "--themes="])
         .arg(format!("--install-modules={MODULES}"))
-        .require(shell)?;
+        .require(verbosity)?;
     // GRUB's own programs read their menu beside them, under the names that mknetdir has built into them.
     put(tree.path(), kernel, menu)?;
     fs::set_permissions(

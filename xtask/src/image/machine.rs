@@ -1,11 +1,11 @@
 //! The machine that boots an image in QEMU.
 
 use crate::cli::{Boot, MachineArgs};
-use crate::command::{Cmd, utf8};
 use crate::qemu::guest;
 use crate::qemu::plan::escape;
 use crate::setup::Firmware;
 use anyhow::Result;
+use rar_harness::process::{Cmd, utf8};
 use std::path::Path;
 
 /// Files of one boot.

@@ -1,7 +1,5 @@
 //! Boots the image on machines of the catalogue, and judges what each shows.
 
-use crate::command::Shell;
-use crate::fault::{Fault, Reason, reason_of};
 use crate::image::boot_records::by_records;
 use crate::image::boot_report::{faults, open, serial_report};
 use crate::image::grub::{self, Menu};
@@ -9,13 +7,15 @@ use crate::image::machine;
 use crate::image::machines::{Odd, ToldTo};
 use crate::image::photos;
 use crate::image::{self, kernel_verdict};
-use crate::lanes;
-use crate::progress;
 use crate::qemu::guest::Finished;
 use crate::qemu::judge::{Ending, PANICKED, PASSED};
-use crate::report::{Count, table, tail};
 use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::parallel;
+use rar_harness::process::Verbosity;
+use rar_harness::progress;
+use rar_harness::text::{Count, table, tail};
 use rar_report::Outcome;
 use rar_report_page::Report;
 use std::collections::BTreeMap;
@@ -41,31 +41,31 @@ pub(crate) fn boot_all(
     machines: &[Odd],
     elf: &Path,
     emulator: &Qemu,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<(Count, Option<Error>)> {
     let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let mut images: BTreeMap<String, PathBuf> = BTreeMap::new();
     // Installed once, not by two boots at a time.
     if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
-        setup::firmware(Install::Allowed, shell)?;
+        setup::firmware(Install::Allowed, verbosity)?;
     }
     if machines.iter().any(|odd| odd.told == ToldTo::Both) {
-        setup::barcodes(Install::Allowed, shell)?;
+        setup::barcodes(Install::Allowed, verbosity)?;
     }
     for machine in machines {
         let options = machine.options();
         if !images.contains_key(&options) {
             let image = folder.path().join(format!("{}.iso", images.len()));
-            grub::iso(elf, &Menu::Only(options.clone()), &image, shell)?;
+            grub::iso(elf, &Menu::Only(options.clone()), &image, verbosity)?;
             images.insert(options, image);
         }
     }
-    let rows = lanes::each(machines, lanes::cores(), |_, machine| {
+    let rows = parallel::each(machines, parallel::cores(), |_, machine| {
         let image = images.get(&machine.options());
         let image = image.context("an image that was made")?;
         let begin = Instant::now();
-        let result = boot(machine, image, emulator, shell)?;
+        let result = boot(machine, image, emulator, verbosity)?;
         let row = Row {
             machine: *machine,
             result,
@@ -125,8 +125,13 @@ fn render(rows: &[Row]) -> String {
 }
 
 /// Makes one boot and judges it.
-fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result<Count, String>> {
-    let (finished, seen) = image::watch(odd.boot, &odd.machine(), emulator, image, shell)?;
+fn boot(
+    odd: &Odd,
+    image: &Path,
+    emulator: &Qemu,
+    verbosity: Verbosity,
+) -> Result<Result<Count, String>> {
+    let (finished, seen) = image::watch(odd.boot, &odd.machine(), emulator, image, verbosity)?;
     let judged = match odd.told {
         ToldTo::ExitCode => exit_code(&finished),
         ToldTo::Serial => serial(odd, &finished),
@@ -135,7 +140,7 @@ fn boot(odd: &Odd, image: &Path, emulator: &Qemu, shell: Shell) -> Result<Result
             screen(odd, finished.ending, &codes)
         }
         ToldTo::Both => match serial(odd, &finished) {
-            Ok(mut count) => match photos::check(&finished.transcript, &seen.pages, shell) {
+            Ok(mut count) => match photos::check(&finished.transcript, &seen.pages, verbosity) {
                 Ok(photos) => {
                     count.add(photos);
                     Ok(count)

@@ -1,14 +1,14 @@
 //! The pages of a report, photographed in several ways and read by two decoders: what people do who have nothing but a screen.
 
-use crate::command::{Cmd, Shell, utf8};
 use crate::image::boot_report::{open, serial_report};
 use crate::image::qmp::Page;
-use crate::interrupt;
 use crate::qemu::records::Transcript;
-use crate::report::Count;
 use crate::setup::{self, Install};
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use rar_camera::{Picture, SHOTS, read_codes};
+use rar_harness::interrupt;
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::text::Count;
 use rar_report::PartHead;
 use std::fs;
 use std::path::Path;
@@ -48,11 +48,15 @@ impl Blot {
 type Texts = [(&'static str, Vec<String>); 2];
 
 /// Compares the report on the screen with the one of the serial line, byte for byte.
-pub(crate) fn check(transcript: &Transcript, pages: &[Page], shell: Shell) -> Result<Count> {
-    let program = setup::barcodes(Install::Allowed, shell)?;
+pub(crate) fn check(
+    transcript: &Transcript,
+    pages: &[Page],
+    verbosity: Verbosity,
+) -> Result<Count> {
+    let program = setup::barcodes(Install::Allowed, verbosity)?;
     judge(transcript, pages, |photos| {
         let rqrr = photos.iter().flat_map(read_codes).collect();
-        let zbarimg = zbarimg(&program, photos, shell)?;
+        let zbarimg = zbarimg(&program, photos, verbosity)?;
         Ok([("rqrr", rqrr), ("zbarimg", zbarimg)])
     })
 }
@@ -115,7 +119,7 @@ fn refused(texts: &[String], part: PartHead) -> Result<()> {
 }
 
 /// Returns what the program zbarimg reads.
-fn zbarimg(program: &Path, photos: &[Picture], shell: Shell) -> Result<Vec<String>> {
+fn zbarimg(program: &Path, photos: &[Picture], verbosity: Verbosity) -> Result<Vec<String>> {
     let folder = tempfile::Builder::new().prefix("rar-photos-").tempdir();
     let folder = folder.context("cannot create a folder for photos")?;
     let mut cmd = Cmd::new(utf8(program)?);
@@ -126,7 +130,7 @@ fn zbarimg(program: &Path, photos: &[Picture], shell: Shell) -> Result<Vec<Strin
             .with_context(|| format!("cannot write {}", path.display()))?;
         cmd = cmd.arg(utf8(&path)?);
     }
-    let captured = cmd.capture(shell)?;
+    let captured = cmd.capture(verbosity)?;
     ensure!(
         matches!(captured.status.code(), Some(0 | NO_CODE)),
         "zbarimg fails: {}",

@@ -1,8 +1,8 @@
 //! Pictures of a guest's screen, taken through QEMU's machine protocol, and the codes on them.
 
-use crate::command::utf8;
 use anyhow::{Context as _, Result, bail};
 use rar_camera::{Picture, read_codes};
+use rar_harness::process::utf8;
 use rar_report::PartHead;
 use serde_json::{Value, json};
 use std::fs;

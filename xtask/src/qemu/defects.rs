@@ -1,14 +1,14 @@
 //! `cargo xtask qemu --defect`: a broken RAR unit on every CPU of the test kernel, and which test tells of it.
 
 use crate::cli::{Apic, Backend, QemuArgs, Thread};
-use crate::command::Shell;
-use crate::fault::{Fault, Reason};
 use crate::qemu::plan::{Run, Tests};
 use crate::qemu::told::{self, Seen};
 use crate::qemu::{self, Logs};
-use crate::report::table;
 use crate::setup::Qemu;
 use anyhow::Result;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::Verbosity;
+use rar_harness::text::table;
 use rar_model::Defect;
 use std::path::Path;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(crate) fn command(
     args: &QemuArgs,
     qemu: &Qemu,
     kernel: &Path,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<()> {
     let mut rows = table(&[
         "defect",
@@ -56,12 +56,12 @@ pub(crate) fn command(
     ]);
     let mut wrong = Vec::new();
     for thread in [Thread::Single, Thread::Multi] {
-        let seen = seen(&run(None, thread, args), qemu, kernel, shell)?;
+        let seen = seen(&run(None, thread, args), qemu, kernel, verbosity)?;
         wrong.extend(seen.and_then(|seen| told::judge_control(&seen)).err());
     }
     for defect in chosen(asked) {
         let run = run(Some(defect), told::thread(defect), args);
-        let seen = seen(&run, qemu, kernel, shell)?;
+        let seen = seen(&run, qemu, kernel, verbosity)?;
         let first = |of_units| {
             let tests = seen.iter().flat_map(|seen| told::violated(seen));
             let mut names = tests.map(|one| one.test.as_str());
@@ -109,8 +109,13 @@ fn run(defect: Option<Defect>, thread: Thread, args: &QemuArgs) -> Run {
 }
 
 /// Returns what every run of every test came to, or what was wrong with the boot as a whole.
-fn seen(run: &Run, qemu: &Qemu, kernel: &Path, shell: Shell) -> Result<Result<Vec<Seen>, String>> {
-    let reports = qemu::run_quietly(qemu, kernel, run, &Logs::temporary()?, shell)?;
+fn seen(
+    run: &Run,
+    qemu: &Qemu,
+    kernel: &Path,
+    verbosity: Verbosity,
+) -> Result<Result<Vec<Seen>, String>> {
+    let reports = qemu::run_quietly(qemu, kernel, run, &Logs::temporary()?, verbosity)?;
     let faults = reports.iter().flat_map(|report| &report.verdict.faults);
     let faults: Vec<_> = faults.map(String::as_str).collect();
     if !faults.is_empty() {

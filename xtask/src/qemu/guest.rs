@@ -1,11 +1,11 @@
 //! Runs QEMU to its end or its deadline, and reads its console meanwhile.
 
 use crate::cli::Thread;
-use crate::command::{Cmd, Shell, utf8};
-use crate::interrupt;
 use crate::qemu::judge::Ending;
 use crate::qemu::records::{Line, Record, Transcript};
 use anyhow::{Context as _, Result, bail};
+use rar_harness::interrupt;
+use rar_harness::process::{Cmd, Verbosity, utf8};
 use std::io::{BufRead as _, BufReader, Read};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -46,10 +46,10 @@ pub(crate) struct Finished {
 pub(crate) fn run(
     qemu: &Cmd,
     limit: Duration,
-    shell: Shell,
+    verbosity: Verbosity,
     mut watch: impl FnMut(&Record),
 ) -> Result<Finished> {
-    let mut running = qemu.spawn(shell)?;
+    let mut running = qemu.spawn(verbosity)?;
     let stdout = running.0.stdout.take().context("QEMU has no output")?;
     let stderr = running
         .0
@@ -65,7 +65,7 @@ pub(crate) fn run(
 
     let mut transcript = Transcript::default();
     let mut take = |line: Line, transcript: &mut Transcript| {
-        if shell.verbose {
+        if verbosity.is_verbose() {
             eprintln!("{}", line.text);
         }
         if let Some(record) = transcript.push(line) {
@@ -144,7 +144,7 @@ mod tests {
         run(
             &Cmd::new("sh").args(["-c", script]),
             limit,
-            Shell::QUIET,
+            Verbosity::Normal,
             |_| {},
         )
         .unwrap()

@@ -1,7 +1,7 @@
 //! How long flushes took, as a guest says it: whether its numbers can be, and the table of them.
 
-use crate::report::table;
 use comfy_table::CellAlignment;
+use rar_harness::text::table;
 use serde::{Deserialize, Serialize};
 
 /// The test that measures.

@@ -1,10 +1,10 @@
 //! Which runs a command makes, and the QEMU command line of each.
 
 use crate::cli::{Apic, Backend, QemuArgs, Thread};
-use crate::command::{Cmd, utf8};
 use crate::qemu::guest;
 use crate::qemu::judge::Expectation;
 use anyhow::Result;
+use rar_harness::process::{Cmd, utf8};
 use std::path::Path;
 use std::time::Duration;
 

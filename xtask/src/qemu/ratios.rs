@@ -1,8 +1,8 @@
 //! How many bare round trips a flush takes: a number that says more of the driver than of the machine.
 
 use crate::qemu::measurements::Measurement;
-use crate::report::table;
 use comfy_table::CellAlignment;
+use rar_harness::text::table;
 
 /// At how many targets: all other CPUs of machines of 2, 4 and 8.
 const TARGETS: [u32; 3] = [1, 3, 7];

@@ -1,11 +1,11 @@
 //! The loom models of a workspace: how they are built, run and judged.
 
-use crate::cargo::{cargo, with_rustflags};
-use crate::command::{Cmd, Shell};
-use crate::fault::{Fault, Reason};
 use crate::sabotage::mutant;
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::cargo::{cargo, with_rustflags};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Cmd, Verbosity};
+use rar_harness::workspace::Workspace;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,12 +20,12 @@ pub(crate) fn must_pass(
     workspace: &Workspace,
     package: &str,
     test: &str,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<()> {
     let target = target(workspace);
     forget(workspace, &target)?;
     let run = tests(workspace, &target, package, Some(test))?.args(["--", "--exact", test]);
-    mutant::must_pass(run, test, shell)
+    mutant::must_pass(run, test, verbosity)
 }
 
 /// Checks that a model fails in this changed workspace by its own assertion.
@@ -35,12 +35,12 @@ pub(crate) fn must_fail(
     package: &str,
     test: &str,
     message: &str,
-    shell: Shell,
+    verbosity: Verbosity,
 ) -> Result<()> {
     forget(workspace, target)?;
     let tests = tests(workspace, target, package, Some(test))
         .map_err(|error| mutant::not_caught(&format!("{error:#}")))?;
-    mutant::must_fail(tests, test, message, shell)
+    mutant::must_fail(tests, test, message, verbosity)
 }
 
 /// Returns the target folder of models and mutants, so that what lies below them is built once.

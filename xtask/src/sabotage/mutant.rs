@@ -1,10 +1,10 @@
 //! Mutants: broken code that one named test must notice, by its own assertion.
 
-use crate::command::{Cmd, Shell};
-use crate::fault::{Fault, Reason};
 use crate::host;
-use crate::workspace::Workspace;
 use anyhow::{Context as _, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::{Cmd, Verbosity};
+use rar_harness::workspace::Workspace;
 use std::fs;
 use std::path::Path;
 
@@ -15,8 +15,8 @@ const GAVE_UP: [&str; 2] = [
 ];
 
 /// Checks that this call of cargo runs the one test and that it passes.
-pub(crate) fn must_pass(run: Cmd, test: &str, shell: Shell) -> Result<()> {
-    let run = run.require(shell)?;
+pub(crate) fn must_pass(run: Cmd, test: &str, verbosity: Verbosity) -> Result<()> {
+    let run = run.require(verbosity)?;
     if host::count(&run.stdout).passed != 1 {
         return Err(Fault::new(Reason::Failed, format!("there is no test {test}")).into());
     }
@@ -24,8 +24,8 @@ pub(crate) fn must_pass(run: Cmd, test: &str, shell: Shell) -> Result<()> {
 }
 
 /// Checks that the tests of a changed workspace, which this call of cargo builds, fail in this one by its own assertion.
-pub(crate) fn must_fail(tests: Cmd, test: &str, message: &str, shell: Shell) -> Result<()> {
-    let build = tests.clone().arg("--no-run").capture(shell)?;
+pub(crate) fn must_fail(tests: Cmd, test: &str, message: &str, verbosity: Verbosity) -> Result<()> {
+    let build = tests.clone().arg("--no-run").capture(verbosity)?;
     if !build.status.success() {
         return Err(not_caught(&format!(
             "the changed workspace does not build\n{}",
@@ -33,7 +33,7 @@ pub(crate) fn must_fail(tests: Cmd, test: &str, message: &str, shell: Shell) -> 
         ))
         .into());
     }
-    let run = tests.args(["--", "--exact", test]).capture(shell)?;
+    let run = tests.args(["--", "--exact", test]).capture(verbosity)?;
     judge(&run.both, run.status.success(), test, message).map_err(|why| {
         let lines: Vec<_> = run.both.lines().collect();
         let shown = lines

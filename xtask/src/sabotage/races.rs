@@ -1,8 +1,8 @@
 //! The races of the protocol, each with its loom model and the mutants that the model catches.
 
-use crate::report::table;
 use crate::sabotage::patch::{Kind, Sabotage};
 use comfy_table::Table;
+use rar_harness::text::table;
 
 /// A race that must have a model and a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,8 @@ use crate::qemu::measurements;
 use crate::qemu::plan::Run;
 use crate::qemu::ratios;
 use crate::qemu::records::Outcome;
-use comfy_table::{CellAlignment, Table, presets};
-
-/// The longest line of a log that is shown, in characters.
-const WIDEST: usize = 240;
+use comfy_table::CellAlignment;
+use rar_harness::text::{Count, table};
 
 /// A run with its verdict.
 #[derive(Debug)]
@@ -18,41 +16,6 @@ pub(crate) struct Report {
     pub(crate) run: Run,
     /// How it went.
     pub(crate) verdict: Verdict,
-}
-
-/// Passed, failed, skipped and observed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Count {
-    /// What passed.
-    pub(crate) passed: usize,
-    /// What failed.
-    pub(crate) failed: usize,
-    /// What did not apply.
-    pub(crate) skipped: usize,
-    /// What was only looked at.
-    pub(crate) observed: usize,
-}
-
-impl Count {
-    /// Adds another count to this one.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-        self.observed += other.observed;
-    }
-
-    /// Returns the summary line.
-    pub(crate) fn line(self) -> String {
-        let mut line = format!("{} passed, {} failed", self.passed, self.failed);
-        if self.observed > 0 {
-            line.push_str(&format!(", {} observed", self.observed));
-        }
-        if self.skipped > 0 {
-            line.push_str(&format!(", {} skipped", self.skipped));
-        }
-        line
-    }
 }
 
 /// Returns the count over all test records; each fault of a run as a whole counts as one failure.
@@ -67,15 +30,6 @@ pub(crate) fn count(reports: &[Report]) -> Count {
         });
     }
     count
-}
-
-/// Returns a table in the house's form.
-pub(crate) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::UTF8_BORDERS_ONLY)
-        .set_header(header.to_vec());
-    table
 }
 
 /// Returns the table of all runs, one row per test and run, and below it why tests failed.
@@ -221,22 +175,6 @@ fn rows(tests: &[JudgedTest]) -> Vec<Row<'_>> {
     rows
 }
 
-/// Returns the last lines of a log under a title, each cut where it would fill the screen.
-pub(crate) fn tail<'a>(
-    title: &str,
-    lines: impl DoubleEndedIterator<Item = &'a str>,
-    last: usize,
-) -> String {
-    let mut kept: Vec<_> = lines.rev().take(last).collect();
-    kept.reverse();
-    let mut text = format!("--- {title}, last {} lines\n", kept.len());
-    for line in kept {
-        let cut: String = line.chars().take(WIDEST).collect();
-        text.push_str(&format!("    {cut}\n"));
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,13 +281,5 @@ mod tests {
         )];
         assert_eq!(count(&reports).line(), "1 passed, 1 failed");
         assert!(render(&reports).contains("no end record"));
-    }
-
-    #[test]
-    fn a_tail_is_bounded() {
-        assert_eq!(
-            tail("console", ["a", "b", "c"].into_iter(), 2),
-            "--- console, last 2 lines\n    b\n    c\n"
-        );
     }
 }

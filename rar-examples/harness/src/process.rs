@@ -1,6 +1,7 @@
-//! External commands: built as data, printed with `-v` so that they can be pasted into a shell, then run.
+//! External commands: built as data, printed with `-v` so that they can be pasted into a shell,
+//! then run.
 
-use crate::fault::{Fault, Reason};
+use crate::exit_code::{Fault, Reason};
 use crate::interrupt;
 use anyhow::{Context as _, Result};
 use std::ffi::OsStr;
@@ -11,22 +12,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How much is shown.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shell {
-    /// Print each external command and what it prints.
-    pub(crate) verbose: bool,
+/// How much of external commands is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Only a live line or the name of each step.
+    Normal,
+    /// Each external command, and everything it prints.
+    Verbose,
 }
 
-impl Shell {
-    /// Shows nothing.
-    #[cfg(test)]
-    pub(crate) const QUIET: Self = Self { verbose: false };
+impl Verbosity {
+    /// Returns whether commands and their output are shown.
+    #[must_use]
+    pub const fn is_verbose(self) -> bool {
+        matches!(self, Self::Verbose)
+    }
 }
 
 /// An external command as data.
 #[derive(Clone, Debug)]
-pub(crate) struct Cmd {
+pub struct Cmd {
     program: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
@@ -36,7 +41,7 @@ pub(crate) struct Cmd {
 
 impl Cmd {
     /// Returns a command without arguments.
-    pub(crate) fn new(program: impl Into<String>) -> Self {
+    pub fn new(program: impl Into<String>) -> Self {
         Self {
             program: program.into(),
             args: Vec::new(),
@@ -47,13 +52,13 @@ impl Cmd {
     }
 
     /// Adds one argument.
-    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
     }
 
     /// Adds several arguments.
-    pub(crate) fn args<I>(mut self, args: I) -> Self
+    pub fn args<I>(mut self, args: I) -> Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -63,25 +68,25 @@ impl Cmd {
     }
 
     /// Sets an environment variable.
-    pub(crate) fn env(mut self, key: &str, value: impl Into<String>) -> Self {
+    pub fn env(mut self, key: &str, value: impl Into<String>) -> Self {
         self.env.push((key.to_owned(), value.into()));
         self
     }
 
     /// Removes an environment variable.
-    pub(crate) fn unset(mut self, key: &str) -> Self {
+    pub fn unset(mut self, key: &str) -> Self {
         self.unset.push(key.to_owned());
         self
     }
 
     /// Sets the working directory.
-    pub(crate) fn dir(mut self, dir: &Path) -> Self {
+    pub fn dir(mut self, dir: &Path) -> Self {
         self.dir = Some(dir.to_owned());
         self
     }
 
     /// Returns the command as a line for a shell.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         let mut words = Vec::new();
         if !self.env.is_empty() || !self.unset.is_empty() {
             words.push("env".to_owned());
@@ -102,8 +107,12 @@ impl Cmd {
     }
 
     /// Starts the command with no input and both outputs piped.
-    pub(crate) fn spawn(&self, shell: Shell) -> Result<Running> {
-        if shell.verbose {
+    ///
+    /// # Errors
+    ///
+    /// The program cannot be started.
+    pub fn spawn(&self, verbosity: Verbosity) -> Result<Running> {
+        if verbosity.is_verbose() {
             eprintln!("$ {}", self.line());
         }
         let mut command = Command::new(&self.program);
@@ -126,19 +135,23 @@ impl Cmd {
     }
 
     /// Runs the command to its end and returns everything it printed.
-    pub(crate) fn capture(&self, shell: Shell) -> Result<Captured> {
-        let mut running = self.spawn(shell)?;
+    ///
+    /// # Errors
+    ///
+    /// The program cannot be started, or the user interrupted it.
+    pub fn capture(&self, verbosity: Verbosity) -> Result<Captured> {
+        let mut running = self.spawn(verbosity)?;
         let all = Arc::new(Mutex::new(String::new()));
         let out = running
             .0
             .stdout
             .take()
-            .map(|pipe| collect(pipe, shell, Arc::clone(&all)));
+            .map(|pipe| collect(pipe, verbosity, Arc::clone(&all)));
         let err = running
             .0
             .stderr
             .take()
-            .map(|pipe| collect(pipe, shell, Arc::clone(&all)));
+            .map(|pipe| collect(pipe, verbosity, Arc::clone(&all)));
         let status = running.wait()?;
         let stdout = out
             .and_then(|reader| reader.join().ok())
@@ -152,13 +165,18 @@ impl Cmd {
         })
     }
 
-    /// Runs the command and turns any end but success into an error that shows the command and what it printed.
-    pub(crate) fn require(&self, shell: Shell) -> Result<Captured> {
-        let captured = self.capture(shell)?;
+    /// Runs the command to its end and returns everything it printed, if it succeeded.
+    ///
+    /// # Errors
+    ///
+    /// As [`capture`](Self::capture); or the command did not succeed: the error shows the command
+    /// and what it printed.
+    pub fn require(&self, verbosity: Verbosity) -> Result<Captured> {
+        let captured = self.capture(verbosity)?;
         if captured.status.success() {
             return Ok(captured);
         }
-        let shown = if shell.verbose {
+        let shown = if verbosity.is_verbose() {
             String::new()
         } else {
             format!("\n{}", captured.both.trim_end())
@@ -170,18 +188,18 @@ impl Cmd {
 
 /// What a command printed, and how it ended.
 #[derive(Debug)]
-pub(crate) struct Captured {
+pub struct Captured {
     /// How it ended.
-    pub(crate) status: ExitStatus,
+    pub status: ExitStatus,
     /// Standard output alone.
-    pub(crate) stdout: String,
+    pub stdout: String,
     /// Both outputs in the order in which they came.
-    pub(crate) both: String,
+    pub both: String,
 }
 
 /// A child that does not outlive its guard.
 #[derive(Debug)]
-pub(crate) struct Running(pub(crate) Child);
+pub struct Running(pub Child);
 
 impl Running {
     /// Waits for the end; Ctrl-C is an error, and dropping the guard then ends the child.
@@ -205,7 +223,7 @@ impl Drop for Running {
 }
 
 /// Returns how a command ended, in words.
-pub(crate) fn describe(status: ExitStatus) -> String {
+pub fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
@@ -215,7 +233,7 @@ pub(crate) fn describe(status: ExitStatus) -> String {
 }
 
 /// Returns the first program of that name in PATH.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
@@ -223,14 +241,18 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 }
 
 /// Returns whether `file` is a file that may be executed.
-pub(crate) fn is_executable(file: &Path) -> bool {
+pub fn is_executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     file.metadata()
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// Returns a path as text, or an error that names it.
-pub(crate) fn utf8(path: &(impl AsRef<OsStr> + ?Sized)) -> Result<&str> {
+/// Returns a path as text.
+///
+/// # Errors
+///
+/// The path is not UTF-8: the error names it.
+pub fn utf8(path: &(impl AsRef<OsStr> + ?Sized)) -> Result<&str> {
     let path = path.as_ref();
     path.to_str().with_context(|| {
         format!(
@@ -255,7 +277,7 @@ fn quote(word: &str) -> String {
 
 fn collect(
     pipe: impl Read + Send + 'static,
-    shell: Shell,
+    verbosity: Verbosity,
     all: Arc<Mutex<String>>,
 ) -> thread::JoinHandle<String> {
     thread::spawn(move || {
@@ -267,7 +289,7 @@ fn collect(
             .is_ok_and(|length| length > 0)
         {
             let text = String::from_utf8_lossy(&line);
-            if shell.verbose {
+            if verbosity.is_verbose() {
                 eprint!("{text}");
             }
             own.push_str(&text);
@@ -305,7 +327,7 @@ mod tests {
     fn failure_shows_the_command_and_its_output() {
         let error = Cmd::new("sh")
             .args(["-c", "echo out; echo err >&2; exit 3"])
-            .require(Shell::QUIET)
+            .require(Verbosity::Normal)
             .unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("exit code 3: sh -c"), "{text}");
@@ -316,7 +338,7 @@ mod tests {
     fn death_by_a_signal_is_not_success() {
         let error = Cmd::new("sh")
             .args(["-c", "kill -9 $$"])
-            .require(Shell::QUIET)
+            .require(Verbosity::Normal)
             .unwrap_err();
         assert!(
             error.to_string().starts_with("killed by signal 9"),
@@ -327,7 +349,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let error = Cmd::new("no-such-program-here")
-            .capture(Shell::QUIET)
+            .capture(Verbosity::Normal)
             .unwrap_err();
         assert!(error.to_string().contains("no-such-program-here"));
         assert!(find_program("no-such-program-here").is_none());
@@ -338,7 +360,7 @@ mod tests {
     fn outputs_are_kept_apart_and_together() {
         let captured = Cmd::new("sh")
             .args(["-c", "echo out; echo err >&2"])
-            .capture(Shell::QUIET)
+            .capture(Verbosity::Normal)
             .unwrap();
         assert_eq!(captured.stdout, "out\n");
         assert!(captured.both.contains("out\n") && captured.both.contains("err\n"));

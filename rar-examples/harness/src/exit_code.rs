@@ -4,19 +4,19 @@ use std::fmt;
 use std::process::ExitCode;
 
 /// The exit codes, as `--help` lists them.
-pub(crate) const EXIT_CODES: &str = "\
+pub const EXIT_CODES: &str = "\
 Exit codes:
   0  everything passed
   1  a test or stage failed, a kernel did not build, or a sabotage was caught
   2  wrong usage
-  3  something this machine must have is missing (run `cargo xtask setup`), or a file could not be used
+  3  a program is missing (run `cargo xtask setup`), or a file could not be used
   4  the guest hung, panicked or died
   5  a sabotage was NOT caught
   130  interrupted by Ctrl-C";
 
 /// The reason a command did not succeed, each with its exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Reason {
+pub enum Reason {
     /// A test or stage failed.
     Failed,
     /// An option has a value that cannot be used.
@@ -33,7 +33,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// Returns the number that the process exits with.
-    pub(crate) const fn code(self) -> u8 {
+    pub const fn code(self) -> u8 {
         match self {
             Self::Failed => 1,
             Self::Usage => 2,
@@ -53,16 +53,16 @@ impl From<Reason> for ExitCode {
 
 /// An error that chooses its exit code; any other error is [`Reason::Environment`].
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// Decides the exit code.
-    pub(crate) reason: Reason,
+    pub reason: Reason,
     /// One sentence with the value and the remedy.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Fault {
     /// Returns an error of that reason with that sentence.
-    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -79,7 +79,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {}
 
 /// Returns the reason that `error` carries.
-pub(crate) fn reason_of(error: &anyhow::Error) -> Reason {
+pub fn reason_of(error: &anyhow::Error) -> Reason {
     error
         .downcast_ref::<Fault>()
         .map_or(Reason::Environment, |fault| fault.reason)

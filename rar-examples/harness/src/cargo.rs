@@ -1,10 +1,11 @@
 //! Calls of cargo.
 
-use crate::command::{Cmd, utf8};
+use crate::process::{Cmd, utf8};
 use anyhow::Result;
 use std::path::Path;
 
-/// Flags and places of output are chosen here alone: those from outside would drop or change them in silence.
+/// Flags and places of output are chosen here alone: those from outside would drop or change them
+/// in silence.
 const VARIABLES: [&str; 8] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -17,13 +18,21 @@ const VARIABLES: [&str; 8] = [
 ];
 
 /// Returns `cargo SUBCOMMAND` in the workspace at `root` with that target folder.
-pub(crate) fn cargo(root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
+///
+/// # Errors
+///
+/// The target folder is not UTF-8.
+pub fn cargo(root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     call(&program, root, target, subcommand)
 }
 
 /// As [`cargo`], with this program.
-pub(crate) fn call(program: &str, root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
+///
+/// # Errors
+///
+/// The target folder is not UTF-8.
+pub fn call(program: &str, root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
     let mut cmd = Cmd::new(program)
         .arg(subcommand)
         .dir(root)
@@ -45,7 +54,7 @@ fn changes_output(variable: &str) -> bool {
 }
 
 /// Returns `cmd` with exactly these rustc flags for what is built for the target.
-pub(crate) fn with_rustflags(cmd: Cmd, flags: &[&str]) -> Cmd {
+pub fn with_rustflags(cmd: Cmd, flags: &[&str]) -> Cmd {
     cmd.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
 }
 

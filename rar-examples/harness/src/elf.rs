@@ -7,19 +7,23 @@ use std::path::Path;
 
 /// The bytes from one symbol to the next.
 #[derive(Clone, Debug)]
-pub(crate) struct Function {
+pub struct Function {
     /// The symbol as people write it, without a hash.
-    pub(crate) name: String,
+    pub name: String,
     /// Where it is linked.
-    pub(crate) address: u64,
+    pub address: u64,
     /// Its bytes, and the padding behind it.
-    pub(crate) code: Vec<u8>,
+    pub code: Vec<u8>,
     /// A label in hand-written assembly: perhaps not 64-bit code.
-    pub(crate) label: bool,
+    pub label: bool,
 }
 
 /// Returns all code of an ELF file.
-pub(crate) fn functions(path: &Path) -> Result<Vec<Function>> {
+///
+/// # Errors
+///
+/// The file cannot be read, is not an ELF file, or has no code.
+pub fn functions(path: &Path) -> Result<Vec<Function>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let file = object::File::parse(bytes.as_slice())
         .with_context(|| format!("{} is no ELF file", path.display()))?;

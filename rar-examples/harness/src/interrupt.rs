@@ -1,19 +1,28 @@
-//! Ctrl-C and SIGTERM: noted here, obeyed by every wait, so that guards end children and remove unfinished files.
+//! Ctrl-C and SIGTERM: noted here, obeyed by every wait, so that guards end children and remove
+//! unfinished files.
 
-use crate::fault::{Fault, Reason};
+use crate::exit_code::{Fault, Reason};
 use anyhow::{Context as _, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
 /// Installs the handler; called once, at the start.
-pub(crate) fn install() -> Result<()> {
+///
+/// # Errors
+///
+/// A handler is installed already.
+pub fn install() -> Result<()> {
     // A lone flag that guards no other data: Relaxed is enough.
     ctrlc::set_handler(|| REQUESTED.store(true, Ordering::Relaxed)).context("cannot handle Ctrl-C")
 }
 
-/// Returns an error once the user asked xtask to stop.
-pub(crate) fn check() -> Result<()> {
+/// Fails once the user asked for an end.
+///
+/// # Errors
+///
+/// Ctrl-C or SIGTERM came.
+pub fn check() -> Result<()> {
     if REQUESTED.load(Ordering::Relaxed) {
         return Err(Fault::new(
             Reason::Interrupted,

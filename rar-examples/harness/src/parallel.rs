@@ -1,6 +1,5 @@
 //! Work that keeps one core busy each, done on all cores at once.
 
-use crate::cli::Thread;
 use crate::interrupt;
 use anyhow::Result;
 use std::num::NonZero;
@@ -9,13 +8,20 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Returns how many cores there are.
-pub(crate) fn cores() -> usize {
+pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Does `work` for each item, up to `lanes` at a time, begun in their order; returns the results in that order. `work` hears in which lane
-/// it is: a lane does one thing at a time. After an error nothing more is begun, and the first in order is returned.
-pub(crate) fn each<T: Sync, R: Send>(
+/// Calls `work` for each item on up to `lanes` threads and returns the results in the order of the
+/// items.
+///
+/// Items are begun in their order. `work` gets the number of its lane: a lane does one thing at a
+/// time.
+///
+/// # Errors
+///
+/// The first error in the order of the items; no item is begun after an error.
+pub fn each<T: Sync, R: Send>(
     items: &[T],
     lanes: usize,
     work: impl Fn(usize, &T) -> Result<R> + Sync,
@@ -47,20 +53,32 @@ pub(crate) fn each<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// As [`each`] with a lane for each core, for machines: one whose CPUs take turns keeps one core busy; one with threads wants them all, and
-/// runs alone, after the others.
-pub(crate) fn by_thread<T: Sync, R: Send>(
+/// How many cores an item keeps busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// One.
+    One,
+    /// All of them: it runs alone.
+    All,
+}
+
+/// As [`each`] with a lane for each core; items that want all cores run alone, after the others.
+///
+/// # Errors
+///
+/// As [`each`].
+pub fn by_cores<T: Sync, R: Send>(
     items: &[T],
-    thread: impl Fn(&T) -> Thread,
+    wants: impl Fn(&T) -> Cores,
     work: impl Fn(&T) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
-    let (turns, threads): (Vec<_>, Vec<_>) = items
+    let (shared, alone): (Vec<_>, Vec<_>) = items
         .iter()
         .enumerate()
-        .partition(|(_, item)| thread(item) == Thread::Single);
+        .partition(|(_, item)| wants(item) == Cores::One);
     let one = |_, &(number, item): &(usize, &T)| Ok((number, work(item)?));
-    let mut done = each(&turns, cores(), one)?;
-    done.extend(each(&threads, 1, one)?);
+    let mut done = each(&shared, cores(), one)?;
+    done.extend(each(&alone, 1, one)?);
     done.sort_by_key(|&(number, _)| number);
     Ok(done.into_iter().map(|(_, result)| result).collect())
 }
@@ -85,22 +103,22 @@ mod tests {
     }
 
     #[test]
-    fn machines_with_threads_run_last_and_results_keep_their_order() {
+    fn items_that_want_all_cores_run_last_and_results_keep_their_order() {
         let begun = Mutex::new(Vec::new());
-        let items = [Thread::Multi, Thread::Single, Thread::Multi, Thread::Single];
+        let items = [Cores::All, Cores::One, Cores::All, Cores::One];
         let numbered: Vec<_> = items.into_iter().zip(0..).collect();
-        let results = by_thread(
+        let results = by_cores(
             &numbered,
-            |(thread, _)| *thread,
-            |&(thread, number)| {
-                begun.lock().unwrap().push(thread);
+            |(cores, _)| *cores,
+            |&(cores, number)| {
+                begun.lock().unwrap().push(cores);
                 Ok(number)
             },
         );
         assert_eq!(results.unwrap(), [0, 1, 2, 3]);
         let begun = begun.into_inner().unwrap();
-        assert_eq!(begun[..2], [Thread::Single; 2]);
-        assert_eq!(begun[2..], [Thread::Multi; 2]);
+        assert_eq!(begun[..2], [Cores::One; 2]);
+        assert_eq!(begun[2..], [Cores::All; 2]);
     }
 
     #[test]

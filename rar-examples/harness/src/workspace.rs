@@ -5,51 +5,63 @@ use cargo_metadata::{Metadata, MetadataCommand, Package};
 use std::path::{Path, PathBuf};
 
 /// The four crates that are published.
-pub(crate) const LIBRARIES: [&str; 4] = ["rar-regs", "rar-payload", "rar-percpu", "rar-shootdown"];
+pub const LIBRARIES: [&str; 4] = ["rar-regs", "rar-payload", "rar-percpu", "rar-shootdown"];
 
 /// The feature that turns a package into (a part of) a kernel.
-pub(crate) const FREESTANDING: &str = "freestanding";
+pub const FREESTANDING: &str = "freestanding";
 
 /// A workspace: this one, or a changed copy of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Workspace {
+pub struct Workspace {
     /// The folder with the root manifest.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
     /// The target folder of host builds; other builds have folders inside it.
-    pub(crate) target: PathBuf,
+    pub target: PathBuf,
     metadata: Metadata,
 }
 
 impl Workspace {
-    /// Returns the workspace that xtask runs for.
-    pub(crate) fn this() -> Result<Self> {
+    /// Returns the workspace of the package that cargo runs.
+    ///
+    /// # Errors
+    ///
+    /// cargo cannot read the workspace.
+    pub fn this() -> Result<Self> {
         // Two checkouts may share a target folder, so the place of the build may be the other one.
-        let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
             .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-        Self::at(xtask.parent().context("xtask lies in no workspace")?)
+        Self::at(&package)
     }
 
-    /// Returns the workspace at `root`.
-    pub(crate) fn at(root: &Path) -> Result<Self> {
+    /// Returns the workspace that holds the package or workspace in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// cargo cannot read the workspace.
+    pub fn at(folder: &Path) -> Result<Self> {
         let metadata = MetadataCommand::new()
-            .manifest_path(root.join("Cargo.toml"))
+            .manifest_path(folder.join("Cargo.toml"))
             .no_deps()
             .exec()
-            .with_context(|| format!("cargo cannot read the workspace at {}", root.display()))?;
+            .with_context(|| format!("cargo cannot read the workspace at {}", folder.display()))?;
         Ok(Self {
-            root: root.to_owned(),
+            root: metadata.workspace_root.clone().into(),
             target: metadata.target_directory.clone().into(),
             metadata,
         })
     }
 
     /// Returns the packages of the workspace.
-    pub(crate) fn packages(&self) -> Vec<&Package> {
+    pub fn packages(&self) -> Vec<&Package> {
         self.metadata.workspace_packages()
     }
 
     /// Returns the package of that name.
-    pub(crate) fn package(&self, name: &str) -> Result<&Package> {
+    ///
+    /// # Errors
+    ///
+    /// The workspace has no such package.
+    pub fn package(&self, name: &str) -> Result<&Package> {
         self.packages()
             .into_iter()
             .find(|package| package.name.as_str() == name)
@@ -57,7 +69,7 @@ impl Workspace {
     }
 
     /// Returns the packages that make up kernels: those with the feature `freestanding`.
-    pub(crate) fn freestanding(&self) -> Vec<&Package> {
+    pub fn freestanding(&self) -> Vec<&Package> {
         self.packages()
             .into_iter()
             .filter(|package| package.features.contains_key(FREESTANDING))
@@ -65,7 +77,7 @@ impl Workspace {
     }
 
     /// Returns the kernels: freestanding packages with a program.
-    pub(crate) fn kernels(&self) -> Vec<&Package> {
+    pub fn kernels(&self) -> Vec<&Package> {
         self.freestanding()
             .into_iter()
             .filter(|package| package.targets.iter().any(|t| t.is_bin()))
@@ -73,7 +85,7 @@ impl Workspace {
     }
 
     /// Returns the folder of the sabotage patches.
-    pub(crate) fn sabotage(&self) -> PathBuf {
+    pub fn sabotage(&self) -> PathBuf {
         self.root.join("rar-examples/sabotage")
     }
 }
