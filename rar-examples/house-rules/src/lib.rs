@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod circles;
+mod exceptions;
+mod files;
+mod findings;
+mod imports;
+mod links;
+mod modules;
+mod size;
+mod words;
+
+pub use circles::circles;
+pub use files::{SourceFile, SourceTree};
+pub use findings::Findings;
+pub use links::links;
+pub use size::size;
+pub use words::words;
+
+use anyhow::Result;
+
+/// Checks all rules on a tree of files.
+///
+/// # Errors
+///
+/// A source file that is not valid Rust.
+pub fn check(tree: &SourceTree) -> Result<Findings> {
+    let mut all = Findings::default();
+    let mut summaries = Vec::new();
+    for found in [size(tree), words(tree), links(tree), circles(tree)?] {
+        all.violations.extend(found.violations);
+        summaries.push(found.summary);
+    }
+    all.summary = summaries.join("; ");
+    Ok(all)
+}
