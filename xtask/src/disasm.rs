@@ -1,13 +1,13 @@
 //! Disassembles the kernels and checks the rules of their machine code.
 
 use crate::cli::DisasmArgs;
-use crate::code_rules;
 use anyhow::Result;
 use rar_harness::elf;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::kernel;
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
+use rar_house_rules::machine_code;
 use std::path::Path;
 
 /// Runs `cargo xtask disasm`.
@@ -38,7 +38,7 @@ pub(crate) fn kernels(workspace: &Workspace, verbosity: Verbosity) -> Result<Str
 /// Checks one ELF file; returns what was checked.
 fn check(path: &Path) -> Result<String> {
     let functions = elf::functions(path)?;
-    let findings = code_rules::check(&functions);
+    let findings = machine_code::check(&functions);
     let name = path.file_name().unwrap_or_default().display();
     if findings.violations.is_empty() {
         return Ok(format!(

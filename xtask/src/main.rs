@@ -1,9 +1,7 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
-mod arrows;
 mod bench;
 mod cli;
-mod code_rules;
 mod defects;
 mod defmt;
 mod disasm;
@@ -14,7 +12,6 @@ mod loom;
 mod minimal;
 mod msrv;
 mod old_rust;
-mod outside;
 mod packages;
 mod qemu;
 mod report_page;

@@ -1,6 +1,5 @@
 //! `cargo xtask test`: everything, stage by stage.
 
-use crate::arrows;
 use crate::bench;
 use crate::cli::{Apic, Backend, BochsArgs, CiArgs, Stage, TestArgs, Thread};
 use crate::defects;
@@ -15,7 +14,6 @@ use crate::image::machines;
 use crate::loom;
 use crate::minimal;
 use crate::msrv;
-use crate::outside;
 use crate::packages;
 use crate::qemu::defects as qemu_defects;
 use crate::qemu::plan::{Run, Tests};
@@ -33,6 +31,7 @@ use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
 use rar_harness::text::{self, Count};
 use rar_harness::workspace::{LIBRARIES, Workspace};
+use rar_house_rules::{layering, standalone};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -311,12 +310,12 @@ impl Context {
         ))
         .then(|| Step::new(what, self.verbosity));
         let done = match stage {
-            Stage::Arrows => arrows::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::Arrows => layering::check(&self.workspace, self.verbosity).map(Done::note),
             Stage::Format => self.format(),
             Stage::Clippy => self.clippy(),
             Stage::Docs => self.docs(),
             Stage::Host => self.host(),
-            Stage::Outside => outside::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::Outside => standalone::check(&self.workspace, self.verbosity).map(Done::note),
             Stage::Msrv => msrv::builds(&self.workspace, self.verbosity).map(Done::note),
             Stage::MsrvTests => self.msrv_tests(),
             Stage::Package => packages::check(&self.workspace, self.verbosity).map(Done::note),

@@ -6,9 +6,12 @@ mod exceptions;
 mod files;
 mod findings;
 mod imports;
+pub mod layering;
 mod links;
+pub mod machine_code;
 mod modules;
 mod size;
+pub mod standalone;
 mod words;
 
 pub use circles::circles;

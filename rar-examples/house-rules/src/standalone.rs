@@ -1,21 +1,28 @@
-//! Shows that a library crate can be picked alone: a crate outside the workspace depends on it and on nothing else.
+//! A library crate can be used alone: a crate outside the workspace depends on it and on nothing
+//! else.
 
-use crate::arrows::{LIGHT, MOST_DEPENDENCIES, dependencies, relatives};
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context as _, Result, ensure};
 use rar_harness::cargo::cargo;
 use rar_harness::process::{Verbosity, utf8};
 use rar_harness::workspace::Workspace;
-use std::fs;
-use std::path::Path;
 
-/// Builds the outside crates; returns what was seen.
-pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
+use crate::layering::{LIGHT, MOST_DEPENDENCIES, dependencies, relatives};
+
+/// Builds the crates outside the workspace; returns what was seen.
+///
+/// # Errors
+///
+/// A crate that does not build, or that brings more than it may.
+pub fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let mut notes = Vec::new();
     for name in LIGHT {
-        let root = workspace.target.join("outside").join(name);
+        let root = workspace.target.join("standalone").join(name);
         write(workspace, &root, name)
             .with_context(|| format!("cannot write {}", root.display()))?;
-        let target = workspace.target.join("outside/target");
+        let target = workspace.target.join("standalone/target");
         cargo(&root, &target, "build")?.require(verbosity)?;
         let tree = cargo(&root, &target, "tree")?
             .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
@@ -23,7 +30,7 @@ pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<Strin
         let mut below = dependencies(&tree.stdout);
         ensure!(
             below.remove(name),
-            "the outside crate does not depend on {name}"
+            "the crate outside the workspace does not depend on {name}"
         );
         let relatives = relatives(&below, name);
         ensure!(
@@ -42,15 +49,17 @@ pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<Strin
 fn write(workspace: &Workspace, root: &Path, name: &str) -> Result<()> {
     let path = workspace.root.join(name);
     let manifest = format!(
-        "[package]\nname = \"outside-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+        "[package]\nname = \"standalone-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [lib]\ncrate-type = [\"staticlib\"]\n\n\
          [dependencies]\n{name} = {{ path = {path:?} }}\n\n\
          [profile.dev]\npanic = \"abort\"\n\n[workspace]\n",
         path = utf8(&path)?
     );
-    // A panic handler of its own: if anything below linked std, there would be two and the build would fail.
+    // A panic handler of its own: if anything below linked std, there would be two and the build
+    // would fail.
     let source = format!(
-        "#![no_std]\npub use {};\n\n#[panic_handler]\nfn halt(_: &core::panic::PanicInfo<'_>) -> ! {{\n    loop {{}}\n}}\n",
+        "#![no_std]\npub use {};\n\n#[panic_handler]\n\
+         fn halt(_: &core::panic::PanicInfo<'_>) -> ! {{\n    loop {{}}\n}}\n",
         name.replace('-', "_")
     );
     fs::create_dir_all(root.join("src"))?;

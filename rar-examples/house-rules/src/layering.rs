@@ -1,4 +1,8 @@
-//! The layering: which crate may know which, how much a crate may pull in, and what may lie at the top.
+//! The layering: which crate may know which, how much a crate may pull in, and what may lie at the
+//! top.
+
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use cargo_metadata::{DependencyKind, Package};
@@ -6,11 +10,9 @@ use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::{FREESTANDING, LIBRARIES, Workspace};
-use std::collections::BTreeSet;
-use std::path::Path;
 
-/// What each crate may know of this workspace. The RAR unit in software has its own decoder, so that a mistake in
-/// `rar-payload` cannot hide in both.
+/// What each crate may know of this workspace. The RAR unit in software has its own decoder, so
+/// that a mistake in `rar-payload` cannot hide in both.
 const ARROWS: [(&str, &[&str]); 7] = [
     ("rar-regs", &[]),
     ("rar-payload", &[]),
@@ -28,7 +30,8 @@ const MEETING_POINT: &str = "rar-model";
 pub(crate) const LIGHT: [&str; 2] = ["rar-payload", "rar-regs"];
 pub(crate) const MOST_DEPENDENCIES: usize = 5;
 
-/// The feature of stand-ins for tests, which forge what unsafe contracts protect. No kernel may have it.
+/// The feature of stand-ins for tests, which forge what unsafe contracts protect. No kernel may
+/// have it.
 const FORGING: &str = "fake";
 
 /// What may lie at the top: the entries of the layout, then the usual files.
@@ -60,7 +63,12 @@ const TOP: [&str; 24] = [
 ];
 
 /// Checks every arrow; returns what was checked.
-pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
+///
+/// # Errors
+///
+/// A crate that knows what it must not, brings too much, or an entry that does not belong at the
+/// top.
+pub fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let packages = workspace.packages();
     let members: BTreeSet<_> = packages
         .iter()
@@ -173,7 +181,8 @@ pub(crate) fn dependencies(tree: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the crates that are built with a feature, of a `cargo tree --prefix none --format {p}|{f}|`.
+/// Returns the crates that are built with a feature, of a
+/// `cargo tree --prefix none --format {p}|{f}|`.
 fn crates_with_feature<'t>(tree: &'t str, feature: &str) -> BTreeSet<&'t str> {
     let has_it = |line: &&str| {
         let features = line.split('|').nth(1).unwrap_or_default();
@@ -204,12 +213,13 @@ mod tests {
             .iter()
             .map(|(name, kind)| {
                 json!({ "name": name, "source": null, "req": "*", "kind": kind, "optional": true,
-                    "uses_default_features": true, "features": [], "target": null, "rename": null, "registry": null })
+                    "uses_default_features": true, "features": [], "target": null,
+                    "rename": null, "registry": null })
             })
             .collect();
         serde_json::from_value(json!({
-            "name": name, "version": "0.1.0", "id": "x", "dependencies": dependencies, "targets": [],
-            "features": {}, "manifest_path": "/Cargo.toml", "edition": "2024",
+            "name": name, "version": "0.1.0", "id": "x", "dependencies": dependencies,
+            "targets": [], "features": {}, "manifest_path": "/Cargo.toml", "edition": "2024",
         }))
         .unwrap()
     }
@@ -265,7 +275,8 @@ mod tests {
     #[test]
     fn a_feature_is_found_by_its_whole_name() {
         let tree = "rar-sim v0.1.0 (/x)||\nrar-percpu v0.1.0 (/y)|defmt,fake|\n\
-                    rar-percpu v0.1.0 (/y)|defmt,fake| (*)\nrar-regs v0.1.0 (/fake)|faker|\nx86 v0.52.0|default|\n";
+                    rar-percpu v0.1.0 (/y)|defmt,fake| (*)\n\
+                    rar-regs v0.1.0 (/fake)|faker|\nx86 v0.52.0|default|\n";
         let found = crates_with_feature(tree, FORGING);
         assert_eq!(found, BTreeSet::from(["rar-percpu"]));
     }
