@@ -1,28 +1,26 @@
-//! `cargo xtask bench`: how many instructions a flush takes, counted by callgrind, and how many cache lines it moves.
-
-mod budget;
-mod callgrind;
-mod lines;
-mod page;
-mod plot;
-mod table;
+//! `cargo xtask bench`: how many instructions a flush takes, counted by callgrind, and how many
+//! cache lines it moves.
 
 use crate::cli::BenchArgs;
 use crate::setup::{self, Install};
+use crate::sim;
 use anyhow::{Context as _, Result, ensure};
-use budget::Budgets;
-use lines::Moved;
+use rar_bench_report::budget::{self, Budgets};
+use rar_bench_report::figures::{Count, Figures, Linking, Moved};
+use rar_bench_report::{callgrind, lines, page, plot, table};
 use rar_harness::cargo::{cargo, with_rustflags};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::kernel;
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
-use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const PACKAGE: &str = "rar-bench";
+
+/// The program of the simulator that counts lines.
+const LINES: &str = "lines";
 
 /// Where counts are kept, from the root of the workspace.
 const BUDGETS: &str = "rar-examples/bench/budgets.json";
@@ -32,54 +30,6 @@ const PAGE: &str = "docs/performance.md";
 
 /// Which of its copiers glibc takes: the same on every machine, whatever the CPU offers.
 const GLIBC: &str = "glibc.cpu.hwcaps=-AVX2,-AVX2_Usable,-AVX,-AVX_Fast_Unaligned_Load,-ERMS,-FSRM";
-
-/// A case and its count.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Count {
-    /// What was counted.
-    case: String,
-    /// Instructions per call, of the call alone.
-    instructions: u64,
-}
-
-/// How the crates are compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Linking {
-    /// All crates as one unit.
-    Lto,
-    /// Each crate by itself, as the kernels of this workspace.
-    Separate,
-}
-
-impl Linking {
-    const fn profile(self) -> &'static str {
-        match self {
-            Self::Lto => "bench-lto",
-            Self::Separate => "kernel",
-        }
-    }
-
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Lto => "All crates as one unit (fat LTO)",
-            Self::Separate => "Each crate by itself (no LTO)",
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Lto => "fat LTO",
-            Self::Separate => "no LTO",
-        }
-    }
-}
-
-/// All figures of a run.
-#[derive(Clone, Debug, Default, Serialize)]
-struct Figures {
-    instructions: Vec<Count>,
-    lines: Vec<Moved>,
-}
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
@@ -96,7 +46,7 @@ pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
         print!("{}", table::render(&figures.instructions));
     }
     if !args.no_lto {
-        figures.lines = lines::measure(&workspace, filter, verbosity)?;
+        figures.lines = measure_lines(&workspace, filter, verbosity)?;
         print!("{}", lines::render(&figures.lines));
     }
     if let Some(file) = &args.json {
@@ -129,7 +79,7 @@ pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
             Budgets::new(rustc, &figures.instructions, &figures.lines)
         };
         write(&file, &budgets.render()?)?;
-        println!("{} figures are the budgets now: {BUDGETS}", budgets.len());
+        println!("{} figures are the budgets now: {BUDGETS}", budgets.count());
     }
     if args.check {
         let counted = !args.lines;
@@ -145,12 +95,13 @@ pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
 pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let figures = Figures {
         instructions: count(workspace, Linking::Lto, None, verbosity)?,
-        lines: lines::measure(workspace, None, verbosity)?,
+        lines: measure_lines(workspace, None, verbosity)?,
     };
     compare(workspace, None, &figures, true, verbosity)
 }
 
-/// Compares the figures with their budgets, those of instructions only if they were `counted`; returns what was compared.
+/// Compares the figures with their budgets, those of instructions only if they were `counted`;
+/// returns what was compared.
 fn compare(
     workspace: &Workspace,
     filter: Option<&str>,
@@ -213,6 +164,23 @@ fn count(
         .with_context(|| format!("callgrind left no {}", output.display()))?;
     step.finish();
     callgrind::counts(&captured.stdout, &dumps)
+}
+
+/// Builds the program of the simulator that counts lines, and runs it.
+fn measure_lines(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    verbosity: Verbosity,
+) -> Result<Vec<Moved>> {
+    let program = sim::build(workspace, LINES, verbosity)?;
+    let step = Step::new("counting the lines that move", verbosity);
+    let captured = Cmd::new(utf8(&program)?)
+        .args(filter)
+        .dir(&workspace.root)
+        .require(verbosity)?;
+    step.finish();
+    serde_json::from_str(&captured.stdout)
+        .with_context(|| format!("{LINES}: its output cannot be read"))
 }
 
 /// Returns the versions of the programs on which the counts depend.

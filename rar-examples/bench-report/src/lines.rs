@@ -1,88 +1,26 @@
-//! How many cache lines a flush moves: measured on the simulated machine, shown beside the instructions.
+//! How many cache lines a flush moves: measured on the simulated machine, shown beside the
+//! instructions.
 
-use super::table::{Row, Sheet};
-use crate::sim;
-use anyhow::{Context as _, Result};
+use crate::figures::Moved;
+use crate::table::{Row, Sheet};
 use comfy_table::CellAlignment;
-use rar_harness::process::{Cmd, Verbosity, utf8};
-use rar_harness::progress::Step;
 use rar_harness::text;
-use rar_harness::workspace::Workspace;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// The program of the simulator that measures.
-const PROGRAM: &str = "lines";
-
 /// What starts the name of each case.
-pub(super) const START: &str = "lines, ";
+pub const START: &str = "lines, ";
 
 /// The heading of the section, which is the last one of the page.
-pub(super) const HEADING: &str = "## Lines moved";
+pub const HEADING: &str = "## Lines moved";
 
 /// For how many targets the kinds are shown.
 const SHOWN_BY_KIND: u32 = 63;
 
-const INTRODUCTION: &str = "
-`cargo xtask bench --lines` shows these figures. They are transfers of cache lines for each flush of one page, counted in the
-simulator: the driver's own code and RAR units run on as many CPUs as it takes, each with a cache that knows modified,
-shared and invalid lines. The same tree gives the same figures, whatever the compiler and the machine.
-
-- **Counted**: a read by a cache without a copy, and a write by a cache that is not the only one with a copy. Where it has a
-  copy already no data moves, but the others have to give theirs up. A line that is polled moves when it has changed.
-- **Not counted**: page tables, the stack, the interrupt itself. Caches are as large as they need to be.
-- Initiators are the CPUs from 0 on. Each flushes that many *other* CPUs, without a pause. Where there are as many CPUs as
-  an initiator and its targets, they are threads of one process; otherwise each flushes the CPUs behind it, in a ring.
-- **floor** is the bound that the protocol sets: each initiator has a slot for ever, and nobody looks at anything else. A
-  single initiator moves each target's vector four times (to the initiator that arms it, to the unit that reads it,
-  to be owned there when the unit answers, back to the initiator that polls it), the entry once to each target, and once
-  to be written again: 5 a target, and 1. A unit that fetched the vector to own it at once would save one of them, in
-  every row but the last. Several initiators can need less than the floor of one: a unit that finds two bytes pending
-  fetches the line once.
-- **bitmap of slots**, **lock per slot** and **IPI calls** are the designs of the instruction counts. A call has a line of its
-  own for each pair of CPUs, and a queue for each target.
-- **flush, lazy CPUs skipped** reads the generation of each target, too; nobody is lazy.
-- Figures of several initiators depend on who meets whom where. Two designs with the same lines differ by up to 5 % by
-  chance.
-- **128 by 127**: more initiators than slots, so that half of them wait for one. **one home**: CPU 0 and CPU 64, whose first slot is the same. **pairs**: caches fetch both lines of 128 bytes.
-";
-
-/// One case, as the program prints it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Moved {
-    /// Its name.
-    pub(super) case: String,
-    pub(super) design: String,
-    initiators: u32,
-    targets: u32,
-    /// Whether the case is not of the grid.
-    special: bool,
-    /// Transfers for each flush.
-    pub(super) transfers: f64,
-    /// The same by what the lines hold, without those that do not move.
-    pub(super) kinds: Vec<(String, f64)>,
-}
-
-/// Builds the program and runs it.
-pub(super) fn measure(
-    workspace: &Workspace,
-    filter: Option<&str>,
-    verbosity: Verbosity,
-) -> Result<Vec<Moved>> {
-    let program = sim::build(workspace, PROGRAM, verbosity)?;
-    let step = Step::new("counting the lines that move", verbosity);
-    let captured = Cmd::new(utf8(&program)?)
-        .args(filter)
-        .dir(&workspace.root)
-        .require(verbosity)?;
-    step.finish();
-    serde_json::from_str(&captured.stdout)
-        .with_context(|| format!("the output of {PROGRAM} cannot be read"))
-}
+const INTRODUCTION: &str = include_str!("lines.md");
 
 /// Returns a sheet for each number of initiators.
-pub(super) fn sheets(moved: &[Moved]) -> Vec<Sheet> {
+pub fn sheets(moved: &[Moved]) -> Vec<Sheet> {
     let grid = || moved.iter().filter(|case| !case.special);
     let initiators: BTreeSet<_> = grid().map(|case| case.initiators).collect();
     let sheet = |initiators| {
@@ -153,7 +91,7 @@ fn texts(moved: &[Moved]) -> Vec<Text> {
     texts
 }
 
-/// Returns so many initiators as words.
+/// Returns the number of initiators as words.
 fn of(initiators: u32) -> String {
     match initiators {
         1 => "One initiator".to_owned(),
@@ -221,7 +159,7 @@ fn amount(transfers: f64) -> String {
 }
 
 /// Returns the cases as tables for a terminal.
-pub(super) fn render(moved: &[Moved]) -> String {
+pub fn render(moved: &[Moved]) -> String {
     let mut text = String::new();
     for Text {
         title,
@@ -241,7 +179,7 @@ pub(super) fn render(moved: &[Moved]) -> String {
 }
 
 /// Returns the section of the page.
-pub(super) fn section(moved: &[Moved]) -> String {
+pub fn section(moved: &[Moved]) -> String {
     let mut page = format!("{HEADING}\n{INTRODUCTION}");
     for text in texts(moved) {
         let _infallible = write!(
@@ -259,23 +197,9 @@ pub(super) fn section(moved: &[Moved]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    pub(in super::super) fn moved(design: &str, initiators: u32, targets: u32) -> Moved {
-        Moved {
-            case: format!("{START}{design}, {initiators} by {targets}"),
-            design: design.to_owned(),
-            initiators,
-            targets,
-            special: false,
-            transfers: f64::from(5 * targets + 1),
-            kinds: vec![
-                ("payload".to_owned(), f64::from(targets + 1)),
-                ("vector".to_owned(), f64::from(4 * targets)),
-            ],
-        }
-    }
+    use crate::figures::tests::moved;
 
     #[test]
     fn a_section_has_a_table_for_each_number_of_initiators_and_one_by_kind() {
@@ -294,9 +218,11 @@ pub(super) mod tests {
         let page = section(&cases);
         for part in [
             "## Lines moved\n",
-            "### One initiator\n\n| targets | 8 | 63 |\n|---|---:|---:|\n| flush | 41.0 | 316 |\n| floor |  | 316 |\n",
+            "### One initiator\n\n| targets | 8 | 63 |\n|---|---:|---:|\n\
+             | flush | 41.0 | 316 |\n| floor |  | 316 |\n",
             "### 4 initiators\n\n| targets | 8 |\n",
-            "hold\n\n| transfers | payload | vector | all |\n|---|---:|---:|---:|\n| flush | 64.0 | 252 | 316 |\n",
+            "hold\n\n| transfers | payload | vector | all |\n|---|---:|---:|---:|\n\
+             | flush | 64.0 | 252 | 316 |\n",
             "| flush, 2 by 255, one home | 2.2 | 1276 |\n",
         ] {
             assert!(page.contains(part), "{part}: {page}");

@@ -1,8 +1,9 @@
 //! Counts over targets as a page of plots. The page is one file and loads nothing.
 
-use super::Count;
-use super::lines::{self, Moved};
-use super::table::{Sheet, sheets};
+use crate::figures::Count;
+use crate::figures::Moved;
+use crate::lines;
+use crate::table::{Sheet, sheets};
 use std::fmt::Write as _;
 
 /// The rows that are drawn, each with its colour: those that flush the same.
@@ -30,14 +31,17 @@ const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 70.0;
 const BELOW: f64 = 40.0;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em}\
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:50em;\
+    margin:2em auto;padding:0 1em}\
     svg{width:100%;height:auto}text{font:13px system-ui,sans-serif}.grid{stroke:#ddd}\
-    span{display:inline-block;margin-right:1.5em}i{display:inline-block;width:1em;height:.7em;margin-right:.4em}";
+    span{display:inline-block;margin-right:1.5em}\
+    i{display:inline-block;width:1em;height:.7em;margin-right:.4em}";
 
 /// Returns the page.
-pub(super) fn render(title: &str, counts: &[Count], moved: &[Moved]) -> String {
+pub fn render(title: &str, counts: &[Count], moved: &[Moved]) -> String {
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title><style>{STYLE}</style>\n\
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
+         <title>{title}</title><style>{STYLE}</style>\n\
          <h1>{title}</h1>\n"
     );
     let (instructions, _) = sheets(counts);
@@ -70,7 +74,8 @@ fn part(
     }
     let _infallible = write!(
         page,
-        "<p>{what}, over the number of targets. Both axes are logarithmic. Lower is better.</p>\n<p>"
+        "<p>{what}, over the number of targets. Both axes are logarithmic. \
+         Lower is better.</p>\n<p>"
     );
     for (name, colour) in curves {
         let _infallible = write!(
@@ -170,8 +175,8 @@ fn svg(sheet: &Sheet, curves: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::tests::moved;
     use super::*;
+    use crate::figures::tests::moved;
 
     #[test]
     fn a_curve_has_a_point_for_each_count() {

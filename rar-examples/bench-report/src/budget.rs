@@ -1,26 +1,28 @@
 //! What each case may cost.
 
-use super::Count;
-use super::lines::Moved;
+use crate::figures::Count;
+use crate::figures::Moved;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// By how much a count may grow: what a change elsewhere in the program can do, by what the compiler inlines.
+/// By how much a count may grow: what a change elsewhere in the program can do, by what the
+/// compiler inlines.
 const PERCENT: u32 = 2;
 const INSTRUCTIONS: u64 = 2;
 
 /// By how many transfers a figure of lines may grow besides: the last digit that is kept.
 const TRANSFERS: f64 = 0.02;
 
-/// What starts the names of cases that are no code of this workspace's libraries: they have no budget.
+/// What starts the names of cases that are no code of this workspace's libraries: they have no
+/// budget.
 const OTHERS: [&str; 2] = ["C ", "floor "];
 
 /// Instructions by case, and lines by case and by kind.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Budgets {
+pub struct Budgets {
     /// The compiler, as it prints its version: another one makes other code.
-    pub(super) rustc: String,
+    pub rustc: String,
     counts: BTreeMap<String, u64>,
     #[serde(default)]
     lines: BTreeMap<String, f64>,
@@ -28,7 +30,7 @@ pub(super) struct Budgets {
 
 impl Budgets {
     /// Returns the counts as budgets.
-    pub(super) fn new(rustc: String, counts: &[Count], moved: &[Moved]) -> Self {
+    pub fn new(rustc: String, counts: &[Count], moved: &[Moved]) -> Self {
         let counts = counts.iter().filter(|count| has_budget(count));
         Self {
             rustc,
@@ -40,24 +42,32 @@ impl Budgets {
     }
 
     /// Returns the same with other budgets of lines.
-    pub(super) fn with_lines(self, moved: &[Moved]) -> Self {
+    pub fn with_lines(self, moved: &[Moved]) -> Self {
         let lines = figures(moved).collect();
         Self { lines, ..self }
     }
 
     /// Returns how many figures there are.
-    pub(super) fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.counts.len() + self.lines.len()
     }
 
     /// Reads budgets.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The text is not a file of budgets.
+    pub fn parse(text: &str) -> Result<Self> {
         serde_json::from_str(text)
             .context("the budgets cannot be read; `cargo xtask bench --bless` makes them anew")
     }
 
     /// Returns the budgets as a file, one line for each case.
-    pub(super) fn render(&self) -> Result<String> {
+    ///
+    /// # Errors
+    ///
+    /// A figure that JSON cannot hold.
+    pub fn render(&self) -> Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 }
@@ -65,7 +75,8 @@ impl Budgets {
 /// What separates the name of a case from that of a kind.
 const KIND: &str = ": ";
 
-/// Returns the figures of the cases that are the libraries' own: of all kinds together, and of each.
+/// Returns the figures of the cases that are the libraries' own: of all kinds together, and of
+/// each.
 fn figures(moved: &[Moved]) -> impl Iterator<Item = (String, f64)> {
     let own = moved.iter().filter(|case| case.design.starts_with("flush"));
     own.flat_map(|case| {
@@ -76,11 +87,7 @@ fn figures(moved: &[Moved]) -> impl Iterator<Item = (String, f64)> {
 }
 
 /// Returns what is wrong with the lines, one entry for each figure.
-pub(super) fn compare_lines(
-    budgets: &Budgets,
-    moved: &[Moved],
-    filter: Option<&str>,
-) -> Vec<String> {
+pub fn compare_lines(budgets: &Budgets, moved: &[Moved], filter: Option<&str>) -> Vec<String> {
     let mut broken = Vec::new();
     for (figure, transfers) in figures(moved) {
         let of_kind = figure.contains(KIND);
@@ -88,7 +95,8 @@ pub(super) fn compare_lines(
         // A kind that did not move has no budget.
         let Some(budget) = budget.or(of_kind.then_some(0.0)) else {
             broken.push(format!(
-                "{figure}: no budget (got {transfers}, expected an entry); `cargo xtask bench --bless` adds it"
+                "{figure}: no budget (got {transfers}, expected an entry); \
+                 `cargo xtask bench --bless` adds it"
             ));
             continue;
         };
@@ -105,28 +113,32 @@ pub(super) fn compare_lines(
     let cases = budgets.lines.keys().filter(|figure| !figure.contains(KIND));
     let lost = cases.filter(|name| is_wanted(name) && !is_measured(name));
     broken.extend(lost.map(|name| {
-        format!("{name}: not measured (got nothing, expected transfers); `cargo xtask bench --bless` removes it")
+        format!(
+            "{name}: not measured (got nothing, expected transfers); \
+         `cargo xtask bench --bless` removes it"
+        )
     }));
     broken
 }
 
 /// Returns how many figures of lines are compared.
-pub(super) fn figures_compared(moved: &[Moved]) -> usize {
+pub fn figures_compared(moved: &[Moved]) -> usize {
     figures(moved).count()
 }
 
 /// Returns whether a case is the libraries' own.
-pub(super) fn has_budget(count: &Count) -> bool {
+pub fn has_budget(count: &Count) -> bool {
     !OTHERS.iter().any(|start| count.case.starts_with(start))
 }
 
 /// Returns what is wrong, one line for each case.
-pub(super) fn compare(budgets: &Budgets, counts: &[Count], filter: Option<&str>) -> Vec<String> {
+pub fn compare(budgets: &Budgets, counts: &[Count], filter: Option<&str>) -> Vec<String> {
     let mut broken = Vec::new();
     for Count { case, instructions } in counts.iter().filter(|count| has_budget(count)) {
         let Some(budget) = budgets.counts.get(case) else {
             broken.push(format!(
-                "{case}: no budget (got {instructions}, expected an entry); `cargo xtask bench --bless` adds it"
+                "{case}: no budget (got {instructions}, expected an entry); \
+                 `cargo xtask bench --bless` adds it"
             ));
             continue;
         };
@@ -146,15 +158,18 @@ pub(super) fn compare(budgets: &Budgets, counts: &[Count], filter: Option<&str>)
         .keys()
         .filter(|case| is_wanted(case) && !is_counted(case));
     broken.extend(lost.map(|case| {
-        format!("{case}: not counted (got nothing, expected a count); `cargo xtask bench --bless` removes it")
+        format!(
+            "{case}: not counted (got nothing, expected a count); \
+         `cargo xtask bench --bless` removes it"
+        )
     }));
     broken
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::tests::moved;
     use super::*;
+    use crate::figures::tests::moved;
 
     fn counts(instructions: u64) -> Vec<Count> {
         vec![Count {
@@ -207,7 +222,7 @@ mod tests {
     fn lines_have_a_budget_for_each_kind() {
         let cases = [moved("flush", 1, 63), moved("floor", 1, 63)];
         let budgets = Budgets::default().with_lines(&cases);
-        assert_eq!(budgets.len(), 3, "all, payload, vector: {budgets:?}");
+        assert_eq!(budgets.count(), 3, "all, payload, vector: {budgets:?}");
         let budgets = Budgets::parse(&budgets.render().unwrap()).unwrap();
         assert_eq!(compare_lines(&budgets, &cases, None), [""; 0]);
         assert_eq!(compare_lines(&budgets, &[], Some("4 by")), [""; 0]);
@@ -243,7 +258,7 @@ mod tests {
             case: "floor 1/64".to_owned(),
             instructions: 82,
         }];
-        assert_eq!(Budgets::new(String::new(), &floor, &[]).len(), 0);
+        assert_eq!(Budgets::new(String::new(), &floor, &[]).count(), 0);
         assert!(compare(&Budgets::default(), &floor, None).is_empty());
     }
 }

@@ -1,14 +1,15 @@
 //! What callgrind left: one part between two calls of the mark.
 
-use super::Count;
+use crate::figures::Count;
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 
 /// The function at whose calls a part ends.
-pub(super) const MARK: &str = "rar_bench_mark";
+pub const MARK: &str = "rar_bench_mark";
 
-/// Entering the first starts counting, entering one of the others stops it, and leaving undoes either.
-pub(super) const TOGGLES: [&str; 2] = ["rar_bench_measured", "rar_bench_outside*"];
+/// Entering the first starts counting, entering one of the others stops it, and leaving undoes
+/// either.
+pub const TOGGLES: [&str; 2] = ["rar_bench_measured", "rar_bench_outside*"];
 
 /// Each case has three parts: its preparation, N iterations, and three times as many.
 const PARTS: usize = 3;
@@ -17,7 +18,11 @@ const PARTS: usize = 3;
 const NOTHING: &str = "nothing";
 
 /// Returns the counts, from the program's list of cases and callgrind's parts in the same order.
-pub(super) fn counts(list: &str, dumps: &str) -> Result<Vec<Count>> {
+///
+/// # Errors
+///
+/// A list or parts that cannot be read, or parts that do not fit the list.
+pub fn counts(list: &str, dumps: &str) -> Result<Vec<Count>> {
     let totals = totals(dumps)?;
     let cases: Vec<_> = list.lines().map(case).collect::<Result<_>>()?;
     // The last part is what follows the last mark.
@@ -89,7 +94,8 @@ mod tests {
     fn dumps(totals: &[u64]) -> String {
         let part = |(number, total): (usize, &u64)| {
             format!(
-                "part: {number}\nevents: Ir\nsummary: {total}\nfn=(1) main\n1 2\ntotals: {total}\n\n"
+                "part: {number}\nevents: Ir\nsummary: {total}\nfn=(1) main\n1 2\n\
+                 totals: {total}\n\n"
             )
         };
         totals.iter().enumerate().map(part).collect()

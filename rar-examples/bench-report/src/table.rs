@@ -1,6 +1,6 @@
 //! Counts as tables.
 
-use super::Count;
+use crate::figures::Count;
 use comfy_table::CellAlignment;
 use rar_harness::text;
 use std::collections::BTreeSet;
@@ -28,28 +28,29 @@ impl<'c> Sized<'c> {
 }
 
 /// The counts with room for the same number of CPUs, or the lines of the same number of initiators.
-pub(super) struct Sheet {
+pub struct Sheet {
     /// For how many CPUs there is room, or how many initiators there are.
-    pub(super) room: u32,
+    pub room: u32,
     /// The numbers of targets.
-    pub(super) targets: Vec<u32>,
+    pub targets: Vec<u32>,
     /// The rows.
-    pub(super) rows: Vec<Row>,
+    pub rows: Vec<Row>,
 }
 
 /// One row of a [`Sheet`].
-pub(super) struct Row {
+pub struct Row {
     /// What is done.
-    pub(super) what: String,
+    pub what: String,
     /// The count for each number of targets, where there is one.
-    pub(super) counts: Vec<Option<f64>>,
-    /// What no target adds, and what each adds: by the counts for the fewest and for the most targets.
-    pub(super) line: Option<(f64, f64)>,
+    pub counts: Vec<Option<f64>>,
+    /// What no target adds, and what each adds: by the counts for the fewest and for the most
+    /// targets.
+    pub line: Option<(f64, f64)>,
 }
 
 impl Row {
     /// Returns what is fixed and what each target adds, as text; empty if that is unknown.
-    pub(super) fn line_as_text(&self) -> (String, String) {
+    pub fn line_as_text(&self) -> (String, String) {
         self.line.map_or_else(Default::default, |(fixed, slope)| {
             (format!("{fixed:.0}"), format!("{slope:.1}"))
         })
@@ -57,7 +58,7 @@ impl Row {
 }
 
 /// Returns a sheet for each room, and the counts that have no number of targets.
-pub(super) fn sheets(counts: &[Count]) -> (Vec<Sheet>, Vec<&Count>) {
+pub fn sheets(counts: &[Count]) -> (Vec<Sheet>, Vec<&Count>) {
     let sized: Vec<_> = counts.iter().filter_map(Sized::of).collect();
     let others = counts.iter().filter(|count| Sized::of(count).is_none());
     let rooms: BTreeSet<_> = sized.iter().map(|count| count.room).collect();
@@ -112,7 +113,7 @@ fn line(points: impl Iterator<Item = (u32, f64)>) -> Option<(f64, f64)> {
 }
 
 /// Returns all counts as tables for a terminal.
-pub(super) fn render(counts: &[Count]) -> String {
+pub fn render(counts: &[Count]) -> String {
     let (sheets, others) = sheets(counts);
     let mut text = String::new();
     for sheet in sheets {
@@ -138,7 +139,8 @@ pub(super) fn render(counts: &[Count]) -> String {
         }
         let _infallible = writeln!(
             text,
-            "{table}\nfixed and per target: the straight line through the counts for {fewest} and {most} targets\n"
+            "{table}\nfixed and per target: the straight line through the \
+             counts for {fewest} and {most} targets\n"
         );
     }
     if !others.is_empty() {
