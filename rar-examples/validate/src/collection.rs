@@ -16,8 +16,8 @@ const MOST_MEASUREMENTS: usize = 320;
 /// Room for what happened beside the tests.
 const MOST_EVENTS: usize = 64;
 
-/// Room for a reason or an observation.
-type Why = Words<160>;
+/// Room for a reason, or for the longest observation that the suite writes.
+type Why = Words<480>;
 
 /// One test on one backend, all its initiators together: the worst that was seen counts.
 #[derive(Clone, Copy, Debug)]
