@@ -63,7 +63,13 @@ pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
         if distinct(&group, targets) == widest {
             group.extend(bare(state));
             let common = format!("{}, targets {state}", text::pages(pages));
-            figures.push(figure(report, common, "targets", &group, targets));
+            figures.push(figure(
+                report,
+                common,
+                "targets: CPUs that are flushed",
+                &group,
+                targets,
+            ));
         }
     }
 
@@ -74,7 +80,7 @@ pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
         if distinct(&group, pages) > 2 {
             group.extend(local());
             let common = format!("{}, {state}", text::targets(targets));
-            figures.push(figure(report, common, "pages", &group, pages));
+            figures.push(figure(report, common, "pages of one flush", &group, pages));
         }
     }
 
@@ -85,7 +91,13 @@ pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
         if distinct(&group, initiators) > 1 {
             let (pages, targets) = (text::pages(pages), text::targets(targets));
             let common = format!("{pages} of {targets} each, {state}");
-            figures.push(figure(report, common, "CPUs at once", &group, initiators));
+            figures.push(figure(
+                report,
+                common,
+                "CPUs that flush at once",
+                &group,
+                initiators,
+            ));
         }
     }
     figures
@@ -194,7 +206,8 @@ const fn colour(backend: Backend, method: Method) -> usize {
         (Method::Invlpg, _) => 4,
         (Method::Full, _) => 5,
         (Method::Cr3 | Method::Clock | Method::BareExit, _) => 6,
-        (Method::BareIpi, _) => 7,
+        (Method::BareIpi, Backend::Software) => 7,
+        (Method::BareIpi, _) => 8,
     }
 }
 
@@ -260,9 +273,12 @@ mod tests {
         assert_eq!(
             axes(&figures),
             [
-                ("1 page, targets spinning", "targets"),
-                ("4 targets, spinning", "pages"),
-                ("1 page of 4 targets each, spinning", "CPUs at once"),
+                ("1 page, targets spinning", "targets: CPUs that are flushed"),
+                ("4 targets, spinning", "pages of one flush"),
+                (
+                    "1 page of 4 targets each, spinning",
+                    "CPUs that flush at once"
+                ),
             ]
         );
         let places = |figure: usize| {

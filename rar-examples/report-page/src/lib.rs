@@ -4,6 +4,8 @@
 mod assemble;
 mod compare;
 mod figures;
+mod findings;
+mod groups;
 pub mod html;
 mod output;
 mod plot;

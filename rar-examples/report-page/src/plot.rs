@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use rar_report::Histogram;
 use std::ops::Range;
 
-const COLOURS: [RGBColor; 8] = [
+const COLOURS: [RGBColor; 9] = [
     RGBColor(0, 90, 181),
     RGBColor(220, 50, 32),
     RGBColor(0, 130, 90),
@@ -16,6 +16,7 @@ const COLOURS: [RGBColor; 8] = [
     RGBColor(80, 80, 80),
     RGBColor(0, 140, 170),
     RGBColor(200, 60, 140),
+    RGBColor(120, 120, 0),
 ];
 
 /// How many labels the axis of times has room for.
@@ -27,10 +28,16 @@ fn colour(number: usize) -> RGBColor {
     COLOURS.get(number).copied().unwrap_or(BLACK)
 }
 
-/// Returns a colour as a style sheet names it.
-pub(crate) fn css(number: usize) -> String {
-    let RGBColor(red, green, blue) = colour(number);
-    format!("#{red:02x}{green:02x}{blue:02x}")
+/// Returns the rules that colour plots as the page does, in the light and in the dark: they overrule what the plots say themselves.
+pub(crate) fn style() -> String {
+    let rule = |(number, RGBColor(red, green, blue)): (usize, &RGBColor)| {
+        let written = format!("#{red:02X}{green:02X}{blue:02X}");
+        let named = format!("var(--c{number})");
+        format!(
+            "svg [stroke=\"{written}\"] {{ stroke: {named}; }} svg [fill=\"{written}\"] {{ fill: {named}; }}\n"
+        )
+    };
+    COLOURS.iter().enumerate().map(rule).collect()
 }
 
 /// Median and 99th percentile of each curve; both axes are logarithmic. `None` if there is nothing to draw.
@@ -66,8 +73,8 @@ impl Unit {
 
     const fn axis(self) -> &'static str {
         match self {
-            Self::Nanoseconds => "latency",
-            Self::Ticks => "ticks",
+            Self::Nanoseconds => "time of one flush",
+            Self::Ticks => "ticks of one flush",
         }
     }
 }
@@ -104,11 +111,11 @@ fn draw_curves(svg: &mut String, figure: &Figure, unit: Unit) -> Result<(), Erro
         places.clone().fold(f64::INFINITY, f64::min) / 1.1,
         places.clone().fold(1.0, f64::max) * 1.1,
     );
-    let area = SVGBackend::with_string(svg, (640, 320)).into_drawing_area();
+    let area = SVGBackend::with_string(svg, (560, 340)).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
         .margin(10)
-        .x_label_area_size(40)
-        .y_label_area_size(72)
+        .x_label_area_size(48)
+        .y_label_area_size(84)
         .build_cartesian_2d(
             (left..right).log_scale().with_key_points(places.collect()),
             (least..most)
@@ -124,9 +131,10 @@ fn draw_curves(svg: &mut String, figure: &Figure, unit: Unit) -> Result<(), Erro
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .label_style(("sans-serif", 14))
+        .label_style(("sans-serif", 16))
         .x_labels(figure.places.len())
         .y_labels(2 * MOST_LABELS)
+        .axis_desc_style(("sans-serif", 17))
         .x_desc(figure.axis)
         .y_desc(unit.axis())
         .x_label_formatter(&place)

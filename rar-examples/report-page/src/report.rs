@@ -58,6 +58,19 @@ pub struct Counts {
     pub not_run: usize,
 }
 
+impl Counts {
+    /// Counts one test.
+    pub(crate) fn add(&mut self, outcome: &Outcome<'_>) {
+        let counter = match outcome {
+            Outcome::Holds => &mut self.holds,
+            Outcome::Violated { .. } => &mut self.violated,
+            Outcome::Observed(_) => &mut self.observed,
+            Outcome::NotRun(_) => &mut self.not_run,
+        };
+        *counter += 1;
+    }
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -177,13 +190,7 @@ impl<'a> Report<'a> {
         let mut counts: BTreeMap<_, Counts> = BTreeMap::new();
         for result in &self.results {
             let counts = counts.entry(result.backend).or_default();
-            let counter = match result.outcome {
-                Outcome::Holds => &mut counts.holds,
-                Outcome::Violated { .. } => &mut counts.violated,
-                Outcome::Observed(_) => &mut counts.observed,
-                Outcome::NotRun(_) => &mut counts.not_run,
-            };
-            *counter += 1;
+            counts.add(&result.outcome);
         }
         counts
     }

@@ -100,3 +100,11 @@ pub(crate) fn targets(targets: u32) -> String {
         more => format!("{more} targets"),
     }
 }
+
+/// Returns a number of tests.
+pub(crate) fn tests(tests: usize) -> String {
+    match tests {
+        1 => "1 test".to_owned(),
+        more => format!("{more} tests"),
+    }
+}

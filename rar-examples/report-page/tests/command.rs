@@ -118,7 +118,7 @@ fn a_serial_log_becomes_a_page_and_json() {
     assert!(ran.out.contains("report C0FFEE42: Intel(R) Xeon(R) Platinum 8480+ (0x6/0x8f/8), microcode 0x2b000590: VIOLATED"), "{}", ran.out);
     let page = read(&dir, "out.html");
     for text in [
-        "Verdict: VIOLATED",
+        r#"<p class="word">VIOLATED</p>"#,
         "IA32_CORE_CAPABILITIES (0xcf)",
         "0x7b",
         "violated: CPU",
@@ -158,6 +158,11 @@ fn page_and_json_say_what_open_questions_come_to() {
         (Backend::Hardware, "unit-stores", stale),
         (Backend::Vrar, "unit-stores", Outcome::Holds),
         (Backend::Vrar, "unit-guest", Outcome::NotRun("no guests")),
+        (
+            Backend::Vrar,
+            "unit-failure-causes",
+            Outcome::Observed("bit 16 F; 2M at 4K F"),
+        ),
     ] {
         writer.push(&Record::Result(TestResult {
             backend,
@@ -178,7 +183,10 @@ fn page_and_json_say_what_open_questions_come_to() {
     let page = read(&dir, "out.html");
     for text in [
         "Open questions",
-        "<strong>Not so: </strong>RAR cannot be used to free memory.",
+        "No</span><span class=\"tally\">2, a test was violated: read what did not hold</span>",
+        "<strong>It follows: </strong>RAR cannot be used to free memory.",
+        "reserved bit 16 of quadword 0:</span> <span class=\"what\">FAILURE, nothing flushed",
+        "2M stride at an address aligned to 4K:",
         "violated: stale (initiator CPU 1)",
         "not run: no guests",
         "not testable: the suite programs no device",
@@ -281,7 +289,7 @@ fn a_page_escapes_what_a_report_says() {
     assert_eq!(
         page.matches("&lt;script&gt;alert('x')&lt;/script&gt;&quot;&amp;")
             .count(),
-        2
+        3
     );
 }
 
@@ -350,10 +358,10 @@ fn many_logs_are_sorted_by_machine_and_microcode() {
         0
     );
     let page = read(&dir, "fleet.html");
-    assert!(page.contains("RAR reports of 3 runs"));
+    assert!(page.contains("RAR validation reports of 3 runs"));
     assert!(page.contains("rowspan=\"2\">0x7<") && page.contains("rowspan=\"1\">0x8<"));
     assert!(page.contains("one-page (hardware)"));
-    assert_eq!(page.matches("<details").count(), 3);
+    assert_eq!(page.matches("<details class=\"report\"").count(), 3);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub fn comparison(before: &Report<'_>, after: &Report<'_>, comparison: &Comparis
         &title,
         &html! {
             h1 { (title) }
-            table {
+            div.scroll { table {
                 thead { tr { th {} th { "machine" } th { "microcode" } th { "verdict" } th { "found in" } } }
                 tbody {
                     @for (which, report) in [("before", before), ("after", after)] {
@@ -30,7 +30,7 @@ pub fn comparison(before: &Report<'_>, after: &Report<'_>, comparison: &Comparis
                         }
                     }
                 }
-            }
+            } }
             @for report in [before, after] {
                 @for problem in &report.problems { p.problem { (report.id()) ": " (problem) } }
             }
@@ -51,14 +51,14 @@ fn changes(changes: &[Change]) -> Markup {
         @if changes.is_empty() {
             p { "Nothing differs." }
         } @else {
-            table {
+            div.scroll { table {
                 thead { tr { th { "what" } th { "before" } th { "after" } } }
                 tbody {
                     @for change in changes {
                         tr { td { (change.what) } td.value { (value(&change.before)) } td.value { (value(&change.after)) } }
                     }
                 }
-            }
+            } }
         }
     }
 }
@@ -69,24 +69,28 @@ fn latencies(comparison: &Comparison) -> Markup {
             p { (comparison.unmatched) " measurements are in one report only." }
         }
         @if !comparison.latencies.is_empty() {
-            table {
-                thead { tr { th { "measurement" } th { "unit" } th { "p50 before" } th { "p50 after" } th { "p99 before" } th { "p99 after" } th { "p50 after/before" } } }
+            div.scroll { table {
+                thead {
+                    tr {
+                        th { "measurement" }
+                        th { "unit" }
+                        @for name in ["p50 before", "p50 after", "p99 before", "p99 after", "p50 after/before"] {
+                            th.number { (name) }
+                        }
+                    }
+                }
                 tbody { @for latency in &comparison.latencies { (row(latency)) } }
-            }
+            } }
         }
     }
 }
 
 fn row(latency: &Latency) -> Markup {
-    let class = latency.ratio.and_then(|ratio| {
-        if ratio > 1.0 + NOTABLE {
-            Some("violated")
-        } else if ratio < 1.0 - NOTABLE {
-            Some("holds")
-        } else {
-            None
-        }
-    });
+    let class = match latency.ratio {
+        Some(ratio) if ratio > 1.0 + NOTABLE => "violated",
+        Some(ratio) if ratio < 1.0 - NOTABLE => "holds",
+        _ => "same",
+    };
     html! {
         tr {
             td { (latency.what) }
@@ -94,7 +98,7 @@ fn row(latency: &Latency) -> Markup {
             @for number in [latency.p50.0, latency.p50.1, latency.p99.0, latency.p99.1] {
                 td.number { (format!("{number:.0}")) }
             }
-            td.number class=[class] { (latency.ratio.map_or_else(|| "none".to_owned(), |ratio| format!("{ratio:.2}"))) }
+            td.number.(class) { (latency.ratio.map_or_else(|| "none".to_owned(), |ratio| format!("{ratio:.2}"))) }
         }
     }
 }

@@ -21,27 +21,33 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
         .filter_map(|figure| Some((figure.clone(), plot::curves(figure, unit)?)))
         .collect();
     html! {
-        h3 { "Latency" }
-        @if !figures.is_empty() {
-            p { "Lines are medians; the faint ones are what 99 of 100 flushes do not exceed. Both axes are logarithmic." }
+        @if figures.is_empty() {
+            p { "Too few points for a plot." }
+        } @else {
+            p {
+                "Each plot shows how long one flush took. Thick lines are medians; 99 of 100 flushes did not take "
+                "longer than the faint line above. Both axes are logarithmic."
+            }
             div.figures {
                 @for (figure, svg) in &figures {
                     figure {
-                        figcaption { (figure.common) (legend(figure)) }
+                        figcaption { (figure.common) div.legend { (legend(figure)) } }
                         (PreEscaped(svg))
                     }
                 }
             }
         }
-        (table(report, unit))
+        details {
+            summary { "All measurements" span.tally { (report.measurements.len()) } }
+            div.inside { (table(report, unit)) }
+        }
     }
 }
 
 fn legend(figure: &Figure) -> Markup {
     html! {
         @for curve in &figure.curves {
-            " "
-            span.key style={ "--key: " (plot::css(curve.colour)) } { (curve.name) }
+            span.key style={ "--key: var(--c" (curve.colour) ")" } { (curve.name) }
         }
     }
 }
@@ -78,13 +84,15 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
         @if spoiled {
             p { "Where a number stands under " i { "spoiled" } ", something else than the method took part so often: fallbacks, second signals, flushes without a slot." }
         }
-        table.latency {
+        div.scroll { table.latency {
             thead {
                 tr {
-                    @for name in ["backend", "method", "targets", "pages", "targets are", "at once", "samples", "min", "p50", "p99", "max", "histogram"] {
-                        th { (name) }
-                    }
-                    @if spoiled { th { "spoiled" } }
+                    @for name in ["backend", "method"] { th { (name) } }
+                    th.number { "targets" }
+                    @for name in ["pages", "targets are"] { th { (name) } }
+                    @for name in ["at once", "samples", "min", "p50", "p99", "max"] { th.number { (name) } }
+                    th { "histogram, from " (edge(buckets.start)) " to " (edge(buckets.end)) }
+                    @if spoiled { th.number { "spoiled" } }
                 }
             }
             tbody {
@@ -107,7 +115,7 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                     }
                 }
             }
-        }
+        } }
     }
 }
 
@@ -146,7 +154,10 @@ mod tests {
     fn what_was_spoiled_is_told_of_its_row_alone() {
         assert!(!page([0, 0]).contains("spoiled"));
         let page = page([0, 7]);
-        assert!(page.contains("<th>spoiled</th>"), "{page}");
+        assert!(
+            page.contains(r#"<th class="number">spoiled</th>"#),
+            "{page}"
+        );
         assert!(page.contains(r#"<td class="number">0</td></tr>"#), "{page}");
         assert!(
             page.contains(r#"<td class="number violated">7</td></tr>"#),

@@ -58,10 +58,8 @@ pub(crate) fn facts(report: &Report<'_>) -> Vec<(String, String)> {
 
 pub(super) fn table(report: &Report<'_>) -> Markup {
     html! {
-        table {
-            @for (name, value) in facts(report) {
-                tr { th { (name) } td.value { (value) } }
-            }
+        dl {
+            @for (name, value) in facts(report) { dt { (name) } dd.value { (value) } }
         }
     }
 }
@@ -72,7 +70,7 @@ pub(super) fn registers(report: &Report<'_>) -> Markup {
         return html! { p { "No register of RAR was read." } };
     };
     html! {
-        table {
+        div.scroll { table {
             thead {
                 tr {
                     th { "register" }
@@ -100,7 +98,7 @@ pub(super) fn registers(report: &Report<'_>) -> Markup {
                     }
                 }
             }
-        }
+        } }
         @if report.registers.len() > 1 {
             p.problem { "CPUs differ in these registers." }
         }

@@ -1,36 +1,62 @@
 //! The open questions: what this machine answers, and what that means.
 
-use crate::questions::{Answer, Means, Question, letters};
+use maud::{Markup, html};
+use rar_report::{Backend, Outcome};
+
+use super::observation::observation;
+use crate::questions::{Answer, Means, Question};
 use crate::report::Report;
 use crate::text;
-use maud::{Markup, html};
-use rar_report::Backend;
+
+/// The groups of questions, in the order of the page; no test can ask those of `None`.
+const GROUPS: [(Option<Means>, &str, &str, &str); 5] = [
+    (
+        Some(Means::NotSo),
+        "No",
+        "violated",
+        "a test was violated: read what did not hold",
+    ),
+    (Some(Means::So), "Yes", "holds", "each test that ran holds"),
+    (
+        Some(Means::AsObserved),
+        "Observed",
+        "observed",
+        "to be judged by what was seen",
+    ),
+    (
+        Some(Means::NotRun),
+        "Not asked",
+        "not-run",
+        "no test could run",
+    ),
+    (None, "Not testable", "not-run", "no test can ask"),
+];
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
-    let answered = |means| {
+    let groups = GROUPS.map(|(means, ..)| {
         let questions = report.questions.iter();
-        questions.filter(|one| one.means() == means).count()
-    };
+        questions
+            .filter(|question| group(question) == means)
+            .collect::<Vec<_>>()
+    });
+    let shown: Vec<_> = groups.iter().flatten().copied().collect();
     html! {
-        h3 { "Open questions" }
         p {
-            "What no public source settles about RAR, and what was seen here: "
-            (answered(Means::So)) " are so, " (answered(Means::NotSo)) " are not, "
-            (answered(Means::AsObserved)) " are to be judged by what was observed, "
-            (answered(Means::NotRun)) " were not asked."
+            "No public source settles these questions about RAR. Each answer comes from tests that "
+            "ran here; \u{201c}observed\u{201d} leaves the judgement to the reader."
             @if report.counts().contains_key(&Backend::Vrar) {
                 " What " (Backend::Vrar.name()) " answers is about this project's own units, not about the processor."
             }
         }
-        p { (letters()) }
-        table {
-            thead { tr { th { "question" } th { "what was seen here" } th { "what it means" } } }
-            tbody {
-                @for question in &report.questions {
-                    tr {
-                        td { code { (question.id) } " " (question.asks) }
-                        td { (seen(question)) }
-                        td { (meaning(question)) }
+        @for ((means, name, class, reason), questions) in GROUPS.into_iter().zip(&groups) {
+            @if !questions.is_empty() {
+                details open[matches!(means, Some(Means::NotSo | Means::AsObserved | Means::So))] {
+                    summary {
+                        span.badge.(class) { (name) }
+                        span.tally { (questions.len()) ", " (reason) }
+                    }
+                    div.inside.questions {
+                        @for question in questions { (one(report, question, &shown)) }
                     }
                 }
             }
@@ -38,48 +64,100 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
 }
 
-fn seen(question: &Question<'_>) -> Markup {
+/// Returns the group of a question: what it comes to, `None` if no test asks it.
+fn group(question: &Question<'_>) -> Option<Means> {
+    question.not_testable.is_none().then(|| question.means())
+}
+
+/// One question; `shown` are all, in the order of the page.
+fn one(report: &Report<'_>, question: &Question<'_>, shown: &[&Question<'_>]) -> Markup {
     html! {
-        @if let Some(why) = question.not_testable {
-            span.not-run { "not testable: " (why) }
-        } @else if question.answers.is_empty() {
-            span.not-run { "no result" }
-        }
-        @for answer in &question.answers {
-            div { strong { (answer.backend.name()) } (tests(answer)) }
+        div.question id=(place(report, question.id)) {
+            p.asks {
+                (question.asks) code.id { (question.id) }
+            }
+            @if let Some(why) = question.not_testable {
+                p.muted { "not testable: " (marked(why)) }
+            } @else if question.answers.is_empty() {
+                p.muted { "no result" }
+            }
+            @for answer in &question.answers { (said(report, question, answer, shown)) }
+            (meaning(question))
         }
     }
 }
 
-fn tests(answer: &Answer<'_>) -> Markup {
+/// Returns where a question stands on a page that may have several reports.
+fn place(report: &Report<'_>, id: &str) -> String {
+    format!("question-{id}-{}", report.id())
+}
+
+/// What one backend says.
+fn said(
+    report: &Report<'_>,
+    question: &Question<'_>,
+    answer: &Answer<'_>,
+    shown: &[&Question<'_>],
+) -> Markup {
     html! {
-        @for asked in &answer.tests {
-            div {
-                code { (asked.test) } ": "
+        p.said {
+            (answer.backend.name()) ": "
+            @for (place, asked) in answer.tests.iter().enumerate() {
+                @if place > 0 { ", " }
+                code { (asked.test) } " "
                 @match &asked.outcome {
-                    Some(outcome) => span class=(text::class(outcome)) { (text::outcome(outcome)) },
+                    Some(Outcome::Observed(_)) => {
+                        span.observed { "observed" }
+                        @let before = first_with(asked.test, shown);
+                        @if before != question.id {
+                            ", see " a href={ "#" (self::place(report, before)) } { code { (before) } }
+                        }
+                    }
+                    Some(seen) => span.(text::class(seen)) { (text::outcome(seen)) },
                     None => span.not-run { "no result" },
                 }
+            }
+        }
+        @for asked in &answer.tests {
+            @if first_with(asked.test, shown) == question.id {
+                @if let Some(Outcome::Observed(seen)) = asked.outcome { (observation(asked.test, seen)) }
             }
         }
     }
 }
 
+/// Returns the first question on the page that a test answers: its observation is written there only.
+fn first_with(test: &str, shown: &[&Question<'_>]) -> &'static str {
+    let asks = |question: &&&Question<'_>| {
+        let mut tests = question.answers.iter().flat_map(|answer| &answer.tests);
+        tests.any(|asked| asked.test == test)
+    };
+    shown.iter().find(asks).map_or("", |question| question.id)
+}
+
 fn meaning(question: &Question<'_>) -> Markup {
     let Question { if_so, if_not, .. } = question;
-    let first = question.answers.first().map(|answer| answer.backend);
-    let whose = match first {
+    let first = question.answers.first();
+    let whose = match first.map(|answer| answer.backend) {
         Some(Backend::Hardware) | None => String::new(),
         Some(other) => format!(" ({})", other.name()),
     };
     html! {
         @match question.means() {
-            Means::So => { strong { "So" (whose) ": " } (if_so) "." }
-            Means::NotSo => { strong { "Not so" (whose) ": " } (if_not) "." }
+            Means::So => { p.means { strong { "It follows" (whose) ": " } (marked(if_so)) "." } }
+            Means::NotSo => { p.means { strong { "It follows" (whose) ": " } (marked(if_not)) "." } }
             Means::AsObserved | Means::NotRun => {
-                div { "If so: " (if_so) "." }
-                div { "If not: " (if_not) "." }
+                p.means { "If yes: " (marked(if_so)) "." br; "If no: " (marked(if_not)) "." }
             }
+        }
+    }
+}
+
+/// Returns text in which code stands between backticks.
+fn marked(text: &str) -> Markup {
+    html! {
+        @for (place, piece) in text.split('`').enumerate() {
+            @if place % 2 == 0 { (piece) } @else { code { (piece) } }
         }
     }
 }

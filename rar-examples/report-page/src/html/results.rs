@@ -1,11 +1,14 @@
-//! The tests: a row for each, a column for each backend.
+//! The tests: groups that fold, a row for each test, a column for each backend.
 
-use crate::report::Report;
-use crate::text;
 use maud::{Markup, html};
 use rar_report::{Backend, Outcome, TestResult};
 
-pub(super) fn table(report: &Report<'_>) -> Markup {
+use super::observation::observation;
+use crate::groups::{Group, grouped};
+use crate::report::{Counts, Report};
+use crate::text;
+
+pub(super) fn section(report: &Report<'_>) -> Markup {
     let backends: Vec<_> = report.counts().into_keys().collect();
     if backends.is_empty() {
         return html! { p { "No test ran." } };
@@ -16,19 +19,63 @@ pub(super) fn table(report: &Report<'_>) -> Markup {
         .filter(|test| differs(report, &backends, test))
         .count();
     html! {
-        @if differing > 0 {
-            p { (differing) " tests end differently on different backends; they are marked." }
+        p {
+            "A group opens to its tests; one in which a test was violated is open."
+            @match differing {
+                0 => {}
+                1 => " 1 test ends differently on different backends; it is marked.",
+                more => { " " (more) " tests end differently on different backends; they are marked." }
+            }
         }
-        table {
-            thead { tr { th { "test" } @for backend in &backends { th { (backend.name()) } } } }
-            tbody {
-                @for test in tests {
-                    tr class=[differs(report, &backends, test).then_some("differs")] {
-                        td { code { (test) } }
-                        @for backend in &backends { (cell(report.result(*backend, test))) }
+        @for group in grouped(&tests) { (one_group(report, &backends, &group)) }
+    }
+}
+
+fn one_group(report: &Report<'_>, backends: &[Backend], group: &Group<'_>) -> Markup {
+    let results = group.tests.iter().flat_map(|test| {
+        let backends = backends.iter();
+        backends.filter_map(|backend| report.result(*backend, test))
+    });
+    let mut counts = Counts::default();
+    results.for_each(|result| counts.add(&result.outcome));
+    html! {
+        details open[counts.violated > 0] {
+            summary { (group.title) span.tally { (tally(&counts)) } }
+            div.inside {
+                table.tests {
+                    thead { tr { th { "test" } @for backend in backends { th { (backend.name()) } } } }
+                    tbody {
+                        @for test in &group.tests {
+                            tr {
+                                td {
+                                    code { (test) }
+                                    @if differs(report, backends, test) {
+                                        " " span.badge.observed { "differs" }
+                                    }
+                                }
+                                @for backend in backends { (cell(*backend, report.result(*backend, test))) }
+                            }
+                        }
                     }
                 }
             }
+        }
+    }
+}
+
+/// The counts that are not zero.
+fn tally(counts: &Counts) -> Markup {
+    let parts = [
+        (counts.violated, "violated", "violated"),
+        (counts.holds, "holds", "hold"),
+        (counts.observed, "observed", "observed"),
+        (counts.not_run, "not-run", "not run"),
+    ];
+    let shown: Vec<_> = parts.into_iter().filter(|(count, ..)| *count > 0).collect();
+    html! {
+        @for (place, (count, class, name)) in shown.iter().enumerate() {
+            @if place > 0 { ", " }
+            span.(class) { (count) " " (name) }
         }
     }
 }
@@ -41,6 +88,8 @@ fn differs(report: &Report<'_>, backends: &[Backend], test: &str) -> bool {
         .filter(|result| !matches!(result.outcome, Outcome::NotRun(_)))
         .map(|result| match result.outcome {
             Outcome::Violated { .. } => "violated".to_owned(),
+            // Latencies always differ.
+            Outcome::Observed(_) if test == "measurements" => "observed".to_owned(),
             other => text::outcome(&other),
         });
     let Some(first) = ran.next() else {
@@ -49,19 +98,26 @@ fn differs(report: &Report<'_>, backends: &[Backend], test: &str) -> bool {
     ran.any(|other| other != first)
 }
 
-fn cell(result: Option<&TestResult<'_>>) -> Markup {
+fn cell(backend: Backend, result: Option<&TestResult<'_>>) -> Markup {
     let Some(result) = result else {
-        return html! { td.not-run { "no result" } };
+        return html! { td.not-run data-of=(backend.name()) { "no result" } };
     };
     let TestResult {
+        name,
         initiators,
         fallbacks,
         resignals,
         ..
     } = result;
     html! {
-        td class=(text::class(&result.outcome)) title=(format!("{initiators} initiators")) {
-            (text::outcome(&result.outcome))
+        td data-of=(backend.name()) title=(format!("{initiators} initiators")) {
+            @match &result.outcome {
+                Outcome::Observed(seen) => {
+                    span.observed { "observed" }
+                    (observation(name, seen))
+                }
+                other => span.(text::class(other)) { (text::outcome(other)) },
+            }
             @if *fallbacks > 0 { ", " (fallbacks) " fallbacks" }
             @if *resignals > 0 { ", " (resignals) " signals sent again" }
         }

@@ -1,17 +1,24 @@
-//! What is to be read first: verdicts, problems, events.
+//! What is to be read first: the verdict, what went wrong, the counts of each backend.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use rar_report::{Backend, Event, EventKind, Outcome};
 
 use super::Broken;
-use crate::report::{Report, Verdict};
+use crate::report::{Counts, Report, Verdict};
 use crate::text;
-use maud::{Markup, html};
-use rar_report::{EventKind, Outcome};
-use std::collections::BTreeMap;
+
+/// How many violated tests of one assertion are shown at once; more are folded.
+const MOST_OPEN: usize = 5;
 
 /// Reports that cannot be read.
 pub(super) fn broken(broken: &[Broken]) -> Markup {
     html! {
         @for Broken { id, sources, problem } in broken {
-            p.problem { "Report " code { (format!("{id:08X}")) } " (" (sources.join(", ")) "): " (problem) }
+            p.problem {
+                "Report " code { (format!("{id:08X}")) } " (" (sources.join(", ")) "): " (problem)
+            }
         }
     }
 }
@@ -21,23 +28,38 @@ pub(super) fn fleet(kinds: &BTreeMap<(String, String), Vec<&Report<'_>>>) -> Mar
     if kinds.values().map(Vec::len).sum::<usize>() < 2 {
         return html! {};
     }
+    let columns = [
+        "machine",
+        "microcode",
+        "report",
+        "verdict",
+        "tests",
+        "violated",
+        "found in",
+    ];
     html! {
         h2 { "Machines" }
-        table {
-            thead { tr { th { "machine" } th { "microcode" } th { "report" } th { "verdict" } th { "tests" } th { "violated" } th { "found in" } } }
-            tbody {
-                @for ((name, microcode), reports) in kinds {
-                    @for (row, report) in reports.iter().enumerate() {
-                        tr {
-                            @if row == 0 {
-                                td rowspan=(reports.len()) { (name) }
-                                td.value rowspan=(reports.len()) { (microcode) }
+        div.scroll {
+            table {
+                thead { tr { @for column in columns { th { (column) } } } }
+                tbody {
+                    @for ((name, microcode), reports) in kinds {
+                        @for (row, report) in reports.iter().enumerate() {
+                            tr {
+                                @if row == 0 {
+                                    td rowspan=(reports.len()) { (name) }
+                                    td.value rowspan=(reports.len()) { (microcode) }
+                                }
+                                td { a href={ "#report-" (report.id()) } { (report.id()) } }
+                                td { span.badge.(class(report.verdict())) { (report.verdict()) } }
+                                td {
+                                    @for (backend, counts) in report.counts() {
+                                        div { (backend.name()) ": " (counts) }
+                                    }
+                                }
+                                td.violated { (violated_names(report).join(", ")) }
+                                td { (report.sources.join(", ")) }
                             }
-                            td { a href={ "#report-" (report.id()) } { (report.id()) } }
-                            td class=(class(report.verdict())) { (report.verdict()) }
-                            td { (counts(report)) }
-                            td { (violated(report).join(", ")) }
-                            td { (report.sources.join(", ")) }
                         }
                     }
                 }
@@ -48,49 +70,143 @@ pub(super) fn fleet(kinds: &BTreeMap<(String, String), Vec<&Report<'_>>>) -> Mar
 
 /// The beginning of one report.
 pub(super) fn one(report: &Report<'_>) -> Markup {
+    let verdict = report.verdict();
     html! {
-        p.verdict class=(class(report.verdict())) { "Verdict: " (report.verdict()) }
-        (counts(report))
-        @let violated = violated(report);
-        @if !violated.is_empty() {
-            p.violated { "Violated: " (violated.join(", ")) }
-        }
-        @if let Some(end) = report.end {
-            p { "End of the run: " (text::end(end.reason)) "." }
+        p.machine-line { (machine_line(report)) }
+        div.verdict.(class(verdict)) {
+            p.word { (word(verdict)) }
+            p { (meaning(report)) }
+            p { strong { (whose_units(report)) } }
+            @if let Some(end) = report.end {
+                p { "End of the run: " (text::end(end.reason)) "." }
+            }
         }
         @for problem in &report.problems {
             p.problem { (problem) }
         }
-        @if !report.events.is_empty() {
-            ul {
-                @for event in &report.events {
-                    li {
-                        strong { (text::event(event.kind)) }
-                        @if let Some(cpu) = event.cpu {
-                            @if event.kind == EventKind::CpuMissing { ", APIC id " } @else { ", CPU " }
-                            (cpu)
-                        }
-                        @if let Some(backend) = event.backend { ", backend " (backend.name()) }
-                        @if !event.test.is_empty() { ", test " code { (event.test) } }
-                        @if !event.text.is_empty() { ": " (event.text) }
-                    }
+        div.backends {
+            @for (backend, counts) in report.counts() {
+                div.backend {
+                    strong { (backend.name()) }
+                    (bar(&counts))
+                    div.counts { (counts) }
+                }
+            }
+        }
+        (violated(report))
+        (events(report))
+    }
+}
+
+/// The machine in one line.
+fn machine_line(report: &Report<'_>) -> String {
+    let (name, microcode) = report.kind();
+    let mut line = format!("{name}, microcode {microcode}");
+    if let Some(machine) = &report.machine {
+        line += &match (machine.cpus_online, machine.cpus_found) {
+            (1, 1) => ", 1 CPU".to_owned(),
+            (online, found) if online == found => format!(", {found} CPUs"),
+            (online, found) => format!(", {online} of {found} CPUs online"),
+        };
+        line += &format!(", {}", text::firmware(machine.firmware));
+    }
+    line
+}
+
+const fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Violated => "VIOLATED",
+        Verdict::Incomplete => "INCOMPLETE",
+        Verdict::Holds => "Everything that ran holds",
+        Verdict::NothingRan => "Nothing ran",
+    }
+}
+
+/// What the verdict says, in a sentence.
+fn meaning(report: &Report<'_>) -> String {
+    match report.verdict() {
+        Verdict::Violated => match violated_names(report).len() {
+            1 => "1 test found an assertion that does not hold; it is listed below.".to_owned(),
+            more => format!(
+                "{more} tests found an assertion that does not hold; they are listed below."
+            ),
+        },
+        Verdict::Incomplete => "No assertion failed, but the run or the report is not complete: \
+            do not take it for a pass."
+            .to_owned(),
+        Verdict::Holds => {
+            let total = |count: fn(&Counts) -> usize| report.counts().values().map(count).sum();
+            format!(
+                "No assertion failed: {} held, {} observed what no source settles, {} could not run.",
+                text::tests(total(|counts| counts.holds)),
+                total(|counts| counts.observed),
+                total(|counts| counts.not_run)
+            )
+        }
+        Verdict::NothingRan => "No test gave a result.".to_owned(),
+    }
+}
+
+/// Whether the processor's own units were tested: all else says nothing about silicon.
+fn whose_units(report: &Report<'_>) -> &'static str {
+    let counts = report.counts();
+    if counts.contains_key(&Backend::Hardware) {
+        "The RAR units of this processor were tested (backend hardware)."
+    } else if counts.contains_key(&Backend::Vrar) {
+        "No RAR unit of the processor was tested. The backend vrar is this project's own unit, in software."
+    } else {
+        "No RAR unit was tested."
+    }
+}
+
+/// Counts as a bar.
+pub(super) fn bar(counts: &Counts) -> Markup {
+    let parts = [
+        ("holds", counts.holds),
+        ("violated", counts.violated),
+        ("observed", counts.observed),
+        ("not-run", counts.not_run),
+    ];
+    html! {
+        div.bar title=(counts) {
+            @for (class, count) in parts {
+                @if count > 0 { span.(class) style={ "flex: " (count) } {} }
+            }
+        }
+    }
+}
+
+/// The tests that were violated. Those in which the same assertion did not hold stand together.
+fn violated(report: &Report<'_>) -> Markup {
+    let mut groups = Vec::<((Backend, &str), Vec<(&str, String)>)>::new();
+    for result in &report.results {
+        if let Outcome::Violated { initiator, why } = result.outcome {
+            let (assertion, place) = why.split_once(": ").unwrap_or((why, ""));
+            let test = (result.name, format!("{place} (initiator CPU {initiator})"));
+            let key = (result.backend, assertion);
+            match groups.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, tests)) => tests.push(test),
+                None => groups.push((key, vec![test])),
+            }
+        }
+    }
+    html! {
+        @if !groups.is_empty() { h3 { "What was violated" } }
+        @for ((backend, assertion), tests) in &groups {
+            details.violation open[tests.len() <= MOST_OPEN] {
+                summary {
+                    (assertion)
+                    span.tally { (backend.name()) ", " (text::tests(tests.len())) }
+                }
+                ul.inside.happened {
+                    @for (test, place) in tests { li { code { (test) } " " (place) } }
                 }
             }
         }
     }
 }
 
-/// The counts of each backend, one line each.
-fn counts(report: &Report<'_>) -> Markup {
-    html! {
-        @for (backend, counts) in report.counts() {
-            div { strong { (backend.name()) } ": " (counts) }
-        }
-    }
-}
-
-/// The tests that were violated, each with its backend.
-fn violated(report: &Report<'_>) -> Vec<String> {
+fn violated_names(report: &Report<'_>) -> Vec<String> {
     report
         .results
         .iter()
@@ -99,7 +215,41 @@ fn violated(report: &Report<'_>) -> Vec<String> {
         .collect()
 }
 
-const fn class(verdict: Verdict) -> &'static str {
+/// What happened beside the tests.
+fn events(report: &Report<'_>) -> Markup {
+    html! {
+        @if !report.events.is_empty() {
+            h3 { "What happened beside the tests" }
+            ul.happened {
+                @for event in &report.events {
+                    li.grave[is_grave(event)] { (one_event(event)) }
+                }
+            }
+        }
+    }
+}
+
+const fn is_grave(event: &Event<'_>) -> bool {
+    matches!(
+        event.kind,
+        EventKind::CpuMissing | EventKind::CpuSilent | EventKind::Hung | EventKind::Exception
+    )
+}
+
+fn one_event(event: &Event<'_>) -> Markup {
+    html! {
+        strong { (text::event(event.kind)) }
+        @if let Some(cpu) = event.cpu {
+            @if event.kind == EventKind::CpuMissing { ", APIC id " } @else { ", CPU " }
+            (cpu)
+        }
+        @if let Some(backend) = event.backend { ", backend " (backend.name()) }
+        @if !event.test.is_empty() { ", test " code { (event.test) } }
+        @if !event.text.is_empty() { ": " (event.text) }
+    }
+}
+
+pub(super) const fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Violated => "violated",
         Verdict::Holds => "holds",
