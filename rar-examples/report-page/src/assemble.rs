@@ -10,7 +10,7 @@ use std::fmt;
 /// No report is longer: a header that says so is not to be believed.
 const MOST: usize = 64 << 20;
 
-/// One report of which at least a part was found.
+/// A report; at least one of its parts was found.
 #[derive(Clone, Debug)]
 pub struct Assembled {
     /// The report's id.
@@ -68,7 +68,8 @@ impl fmt::Display for Problem {
             }
             Self::Conflict(number) => write!(
                 f,
-                "part {number} was found with different contents: two runs have the same id, give their logs one at a time"
+                "part {number} was found with different contents: two runs have the same id; \
+                 give their logs one at a time"
             ),
             Self::Unseal(error) => write!(f, "{error}"),
             Self::Length(length) => write!(
@@ -147,12 +148,14 @@ impl Sealed {
     }
 }
 
-/// Returns all reports, each once: if it came cut in several ways, in one that is whole if there is such.
+/// Returns all reports, each once: if it came cut in several ways, in one that is whole if there is
+/// such.
 #[must_use]
 pub fn assemble(sealed: &Sealed) -> Vec<Assembled> {
     let mut reports: BTreeMap<u32, Assembled> = BTreeMap::new();
     for ((id, count), cut) in &sealed.cuts {
-        // A damaged number may name a report that does not exist; nothing can be said of it unless a part is whole.
+        // A damaged number may name a report that does not exist; nothing can be said of it unless
+        // a part is whole.
         let only_damaged = cut.parts.is_empty();
         let report = cut.report(*id, *count);
         match reports.get(id) {

@@ -180,9 +180,7 @@ fn facts(report: &Report<'_>) -> Named {
     let mut facts = crate::html::machine_facts(report);
     for registers in &report.registers {
         let cpu = registers.first_cpu;
-        let leaf = registers
-            .cpuid_7_edx
-            .map_or_else(|| "no such leaf".to_owned(), |edx| format!("{edx:#x}"));
+        let leaf = text::cpuid_7_edx(registers);
         facts.push((format!("CPU {cpu} CPUID.7.0:EDX"), leaf));
         for (number, name, read) in registers.all() {
             facts.push((

@@ -42,7 +42,8 @@ pub(crate) struct Point {
 
 type Members<'r, 'a> = Vec<&'r Measurement<'a>>;
 
-/// Returns the plots of a report: those over targets, then those over pages, then those over initiators.
+/// Returns the plots of a report: those over targets, then those over pages, then those over
+/// initiators.
 pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
     let all = || {
         let measurements = report.measurements.iter();
@@ -59,7 +60,8 @@ pub(crate) fn figures(report: &Report<'_>) -> Vec<Figure> {
     let sweeps = by_targets.iter().map(|(_, group)| distinct(group, targets));
     let widest = sweeps.max().unwrap_or(0).max(2);
     for ((state, pages), mut group) in by_targets {
-        // Of some numbers of pages only few and many targets are measured: they stand in the plots over pages.
+        // Of some numbers of pages only few and many targets are measured: they stand in the plots
+        // over pages.
         if distinct(&group, targets) == widest {
             group.extend(bare(state));
             let common = format!("{}, targets {state}", text::pages(pages));

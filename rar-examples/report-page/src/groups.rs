@@ -118,7 +118,8 @@ pub(crate) fn grouped<'a>(tests: &[&'a str]) -> Vec<Group<'a>> {
         tests: Vec::new(),
     });
     for test in tests {
-        // A name that begins another one, `unit-registers`, must not hide it: the longest beginning counts.
+        // A name that begins another one, `unit-registers`, must not hide it: the longest beginning
+        // counts.
         let fits = |begins: &&[&str]| {
             let fitting = begins.iter().filter(|begin| test.starts_with(**begin));
             fitting.map(|begin| begin.len() + 1).max().unwrap_or(0)

@@ -9,13 +9,14 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Reads reports of validation runs from serial logs and from the texts of scanned QR codes, and makes pages of them.
+/// Reads reports of validation runs from serial logs and from the texts of scanned QR codes, and
+/// makes pages of them.
 ///
-/// Parts may come in any order, several times, from several files, with anything around them. With many reports the page sorts them by
-/// machine and microcode.
+/// Parts may come in any order, several times, from several files, with anything around them. With
+/// many reports the page sorts them by machine and microcode.
 ///
-/// Exit codes: 0 every report is whole, 1 parts are missing or damaged, or there is no report, 2 wrong usage, 3 a file that cannot be
-/// read or written.
+/// Exit codes: 0 every report is whole, 1 parts are missing or damaged, or there is no report, 2
+/// wrong usage, 3 a file that cannot be read or written.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask report", bin_name = "cargo xtask report")]
 struct Args {
@@ -35,7 +36,8 @@ struct Args {
     /// Compares two reports; `FILE#ID` chooses one of a file that has several.
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"])]
     compare: Option<Vec<String>>,
-    /// Shows a report that lacks parts up to the first that is missing, and does not fail because of it.
+    /// Shows a report that lacks parts up to the first that is missing, and does not fail because
+    /// of it.
     #[arg(long)]
     partial: bool,
 }
@@ -183,7 +185,10 @@ fn read(input: &str, sealed: &mut Sealed) -> Result<()> {
             .context("cannot read the standard input")?;
     } else {
         bytes = std::fs::read(input).with_context(|| {
-            format!("cannot read {input}: give a serial log, a file of scanned texts, or a text that starts with RAR1:")
+            format!(
+                "cannot read {input}: give a serial log, a file of scanned texts, \
+                 or a text that starts with RAR1:"
+            )
         })?;
     }
     let scan = scan(&String::from_utf8_lossy(&bytes));
@@ -226,7 +231,8 @@ fn compare(args: &Args, before: &str, after: &str) -> Result<bool> {
     };
     let comparison = Comparison::of(before, after);
     println!(
-        "{} to {}: {} outcomes differ, {} are the same; {} facts of the machine differ; {} measurements compared, {} unmatched",
+        "{} to {}: {} outcomes differ, {} are the same; {} facts of the machine differ; \
+         {} measurements compared, {} unmatched",
         before.id(),
         after.id(),
         comparison.outcomes.len(),

@@ -28,19 +28,22 @@ fn colour(number: usize) -> RGBColor {
     COLOURS.get(number).copied().unwrap_or(BLACK)
 }
 
-/// Returns the rules that colour plots as the page does, in the light and in the dark: they overrule what the plots say themselves.
+/// Returns the rules that colour plots as the page does, in the light and in the dark: they
+/// overrule what the plots say themselves.
 pub(crate) fn style() -> String {
     let rule = |(number, RGBColor(red, green, blue)): (usize, &RGBColor)| {
         let written = format!("#{red:02X}{green:02X}{blue:02X}");
         let named = format!("var(--c{number})");
         format!(
-            "svg [stroke=\"{written}\"] {{ stroke: {named}; }} svg [fill=\"{written}\"] {{ fill: {named}; }}\n"
+            "svg [stroke=\"{written}\"] {{ stroke: {named}; }}\n\
+             svg [fill=\"{written}\"] {{ fill: {named}; }}\n"
         )
     };
     COLOURS.iter().enumerate().map(rule).collect()
 }
 
-/// Median and 99th percentile of each curve; both axes are logarithmic. `None` if there is nothing to draw.
+/// Median and 99th percentile of each curve; both axes are logarithmic. `None` if there is nothing
+/// to draw.
 pub(crate) fn curves(figure: &Figure, unit: Unit) -> Option<String> {
     let mut svg = String::new();
     draw_curves(&mut svg, figure, unit).ok()?;
@@ -79,7 +82,8 @@ impl Unit {
     }
 }
 
-/// Returns where an axis from `least` to `most` has labels: 1, 2 and 5 of each power of ten, or fewer if those are too many.
+/// Returns where an axis from `least` to `most` has labels: 1, 2 and 5 of each power of ten, or
+/// fewer if those are too many.
 fn round_values(least: f64, most: f64) -> Vec<f64> {
     let choose = |steps: &[f64]| -> Vec<f64> {
         let powers = (0..=18).map(|power| 10_f64.powi(power));
@@ -151,8 +155,8 @@ fn draw_curves(svg: &mut String, figure: &Figure, unit: Unit) -> Result<(), Erro
     Ok(())
 }
 
-/// A histogram, one bar for each power of two; its height is the logarithm of the count, so that rare long flushes are seen. All histograms
-/// with the same `buckets` have the same axis.
+/// A histogram, one bar for each power of two; its height is the logarithm of the count, so that
+/// rare long flushes are seen. All histograms with the same `buckets` have the same axis.
 pub(crate) fn histogram(histogram: &Histogram, buckets: &Range<u32>) -> Option<String> {
     let most = histogram.buckets().map(|(_, count)| count).max()?;
     let mut svg = String::new();

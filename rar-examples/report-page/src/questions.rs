@@ -4,7 +4,8 @@ use crate::report::Report;
 use rar_report::{Backend, Outcome};
 use serde::Serialize;
 
-/// The questions with their tests. `cargo xtask test` keeps the page as the catalogue of tests has them.
+/// The questions with their tests. `cargo xtask test` keeps the page as the catalogue of tests has
+/// them.
 const PAGE: &str = include_str!("../../../docs/questions.md");
 
 /// One open question, and what this report answers.
@@ -40,7 +41,7 @@ pub struct Answer<'a> {
 pub struct Asked<'a> {
     /// The test.
     pub test: &'static str,
-    /// How it ended; `None` if the report does not tell.
+    /// How it ended; `None` if the report has no result.
     pub outcome: Option<Outcome<'a>>,
 }
 

@@ -145,7 +145,8 @@ impl<'a> Report<'a> {
                 others,
             } = left_out;
             report.problems.push(format!(
-                "the machine had no room for {results} tests, {measurements} measurements, {events} events and {others} other records"
+                "the machine had no room for {results} tests, {measurements} measurements, \
+                 {events} events and {others} other records"
             ));
         }
         report
@@ -158,7 +159,8 @@ impl<'a> Report<'a> {
             .map_or_else(|| "unknown".to_owned(), |head| format!("{:08X}", head.id))
     }
 
-    /// Returns what the processor is called, and its microcode: reports of the same kind of machine have the same.
+    /// Returns what the processor is called, and its microcode: reports of the same kind of machine
+    /// have the same.
     #[must_use]
     pub fn kind(&self) -> (String, String) {
         let Some(machine) = &self.machine else {

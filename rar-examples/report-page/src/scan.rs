@@ -8,7 +8,7 @@ const LONGEST: usize = 2048;
 /// A part that was found whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Which part of which report.
+    /// The number of the part, and the id of its report.
     pub head: PartHead,
     /// Its bytes.
     pub data: Vec<u8>,
@@ -27,8 +27,8 @@ pub struct Scan {
 
 /// Finds all parts in a text.
 ///
-/// Capitals do not matter, nor do line ends within a part, backslashes, or spaces that are not to be broken: terminals and messengers
-/// leave such things behind.
+/// Capitals do not matter, nor do line ends within a part, backslashes, or spaces that are not to
+/// be broken: terminals and messengers leave such things behind.
 #[must_use]
 pub fn scan(text: &str) -> Scan {
     let mut scan = Scan::default();
@@ -57,7 +57,8 @@ pub fn scan(text: &str) -> Scan {
     scan
 }
 
-/// Returns the part that starts with `text`, wherever it ends: at the first checksum that fits. Its data start at `data`.
+/// Returns the part that starts with `text`, wherever it ends: at the first checksum that fits. Its
+/// data start at `data`.
 fn whole(text: &str, data: usize) -> Option<Found> {
     let mut room = [0; LONGEST];
     let ends = text

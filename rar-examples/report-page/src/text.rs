@@ -1,6 +1,8 @@
 //! Values as people read them.
 
-use rar_report::{ApicMode, EndReason, EventKind, Firmware, Outcome, RegisterRead, TscSource};
+use rar_report::{
+    ApicMode, EndReason, EventKind, Firmware, Outcome, RegisterRead, Registers, TscSource,
+};
 
 /// Returns an outcome as one line.
 pub(crate) fn outcome(outcome: &Outcome<'_>) -> String {
@@ -31,6 +33,12 @@ pub(crate) fn register(read: RegisterRead) -> String {
         RegisterRead::GeneralProtection => "#GP".to_owned(),
         RegisterRead::Value(value) => format!("{value:#x}"),
     }
+}
+
+/// Returns EDX of CPUID leaf 7.
+pub(crate) fn cpuid_7_edx(registers: &Registers) -> String {
+    let edx = registers.cpuid_7_edx;
+    edx.map_or_else(|| "no such leaf".to_owned(), |edx| format!("{edx:#x}"))
 }
 
 pub(crate) const fn apic(mode: ApicMode) -> &'static str {

@@ -115,7 +115,9 @@ fn a_serial_log_becomes_a_page_and_json() {
         &["serial.log", "--html", "out.html", "--json", "out.json"],
     );
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
-    assert!(ran.out.contains("report C0FFEE42: Intel(R) Xeon(R) Platinum 8480+ (0x6/0x8f/8), microcode 0x2b000590: VIOLATED"), "{}", ran.out);
+    let line = "report C0FFEE42: Intel(R) Xeon(R) Platinum 8480+ (0x6/0x8f/8), \
+        microcode 0x2b000590: VIOLATED";
+    assert!(ran.out.contains(line), "{}", ran.out);
     let page = read(&dir, "out.html");
     for text in [
         r#"<p class="word">VIOLATED</p>"#,
@@ -238,7 +240,8 @@ fn missing_and_damaged_parts_are_named() {
     let ran = run(dir.path(), &["serial.log", "--html", "out.html"]);
     assert_eq!(ran.code, 1);
     let named = format!(
-        "report C0FFEE42 (serial.log): parts 3 and 7 of {count} are missing (7 found damaged): scan them again"
+        "report C0FFEE42 (serial.log): parts 3 and 7 of {count} are missing (7 found damaged): \
+         scan them again"
     );
     assert!(ran.err.contains(&named), "{}", ran.err);
     assert!(read(&dir, "out.html").contains("parts 3 and 7 of"));
@@ -309,7 +312,9 @@ fn two_revisions_are_compared() {
     write(&dir, "new.log", &two.join("\n"));
     let ran = run(dir.path(), &["--compare", "old.log", "new.log"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("new.log has several reports, 0000000B, 0000000C: choose one, for example new.log#0000000B"), "{}", ran.err);
+    let choice = "new.log has several reports, 0000000B, 0000000C: choose one, \
+        for example new.log#0000000B";
+    assert!(ran.err.contains(choice), "{}", ran.err);
     let ran = run(
         dir.path(),
         &[
@@ -323,7 +328,9 @@ fn two_revisions_are_compared() {
         ],
     );
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.out.contains("1 outcomes differ, 1 are the same; 1 facts of the machine differ; 3 measurements compared, 0 unmatched"), "{}", ran.out);
+    let counts = "1 outcomes differ, 1 are the same; 1 facts of the machine differ; \
+        3 measurements compared, 0 unmatched";
+    assert!(ran.out.contains(counts), "{}", ran.out);
     let json: serde_json::Value = serde_json::from_str(&read(&dir, "d.json")).unwrap();
     assert_eq!(json["outcomes"][0]["what"], "hardware one-page");
     assert_eq!(json["outcomes"][0]["after"], "observed: 4 of 9");

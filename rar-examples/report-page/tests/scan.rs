@@ -37,7 +37,10 @@ fn assembled(text: &str) -> Vec<rar_report_page::Assembled> {
 
 proptest! {
     #[test]
-    fn two_mixed_reports_come_apart(order in Just((0..200_usize).collect::<Vec<_>>()).prop_shuffle(), noise in vec("[a-z0-9 {}\"\n]{0,30}", 5)) {
+    fn two_mixed_reports_come_apart(
+        order in Just((0..200_usize).collect::<Vec<_>>()).prop_shuffle(),
+        noise in vec("[a-z0-9 {}\"\n]{0,30}", 5),
+    ) {
         let (first, mut texts) = report(1, 5);
         let (second, others) = report(2, 6);
         texts.extend(others);

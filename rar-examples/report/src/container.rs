@@ -14,7 +14,8 @@ const HEATSHRINK: u8 = 1;
 const WINDOW: u8 = 11;
 const LOOKAHEAD: u8 = 6;
 
-/// How many bytes lie before the compressed ones: version, method, length and CRC-32 of what was compressed, little-endian.
+/// How many bytes lie before the compressed ones: version, method, length and CRC-32 of what was
+/// compressed, little-endian.
 pub const CONTAINER_HEADER: usize = 10;
 
 /// There is no room for a sealed report.
@@ -42,7 +43,7 @@ impl core::error::Error for SealError {}
 pub enum UnsealError {
     /// Shorter than its header.
     Short(usize),
-    /// The container has a version that this crate does not know.
+    /// The container has a version that this crate cannot read.
     Version(u8),
     /// The method of compression is unknown.
     Method(u8),
@@ -78,22 +79,26 @@ impl fmt::Display for UnsealError {
             ),
             Self::Version(version) => write!(
                 f,
-                "the container has version {version}, this program reads {VERSION}: take a newer one"
+                "the container has version {version}, this program reads {VERSION}: \
+                 take a newer one"
             ),
             Self::Method(method) => write!(
                 f,
-                "the method of compression is {method}, this program knows {STORED} and {HEATSHRINK}: take a newer one"
+                "the method of compression is {method}, this program reads {STORED} and \
+                 {HEATSHRINK}: take a newer one"
             ),
             Self::Room { given, needed } => {
                 write!(f, "a buffer of {given} bytes is given, {needed} are needed")
             }
             Self::Length { expected, found } => write!(
                 f,
-                "the report has {found} bytes and should have {expected}: its parts do not belong together"
+                "the report has {found} bytes and should have {expected}: \
+                 its parts do not belong together"
             ),
             Self::Crc { expected, found } => write!(
                 f,
-                "the report has CRC-32 {found:08X} and should have {expected:08X}: its parts do not belong together"
+                "the report has CRC-32 {found:08X} and should have {expected:08X}: \
+                 its parts do not belong together"
             ),
         }
     }
@@ -147,7 +152,8 @@ impl Header {
         Ok((header, content))
     }
 
-    /// Returns how long a buffer must be to open the report: the decompressor asks for one byte more than it writes.
+    /// Returns how long a buffer must be to open the report: the decompressor asks for one byte
+    /// more than it writes.
     #[must_use]
     pub fn room(&self) -> usize {
         usize::try_from(self.length).map_or(usize::MAX, |length| length.saturating_add(1))
@@ -158,7 +164,8 @@ impl Header {
 ///
 /// # Errors
 ///
-/// [`SealError`] if `sealed` is too short; as long as `report` and [`CONTAINER_HEADER`] together always suffices.
+/// [`SealError`] if `sealed` is too short; as long as `report` and [`CONTAINER_HEADER`] together
+/// always suffices.
 pub fn seal<'b>(report: &[u8], sealed: &'b mut [u8]) -> Result<&'b [u8], SealError> {
     let enough = report.len().saturating_add(CONTAINER_HEADER);
     let error = SealError { enough };
@@ -186,7 +193,8 @@ pub fn seal<'b>(report: &[u8], sealed: &'b mut [u8]) -> Result<&'b [u8], SealErr
     sealed.get(..CONTAINER_HEADER + used).ok_or(error)
 }
 
-/// Decompresses a sealed report into `buffer`, which has [`Header::room`], and returns its records' bytes.
+/// Decompresses a sealed report into `buffer`, which has [`Header::room`], and returns its records'
+/// bytes.
 ///
 /// # Errors
 ///
@@ -211,7 +219,8 @@ pub fn open<'b>(sealed: &[u8], buffer: &'b mut [u8]) -> Result<&'b [u8], UnsealE
     Ok(report)
 }
 
-/// Decompresses as much of a report as the first bytes of its sealed form give; nothing tells whether they are right.
+/// Decompresses the part of a report that the first bytes of its sealed form hold. The result is
+/// not checked: the checksum covers the whole.
 ///
 /// # Errors
 ///

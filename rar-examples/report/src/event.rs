@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Something that is no result, and that a reader has to know.
+/// Something that happened beside the tests and that matters to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event<'a> {
     /// What happened.
@@ -27,7 +27,7 @@ pub enum EventKind {
     CpuSilent,
     /// A test did not end by its deadline.
     Hung,
-    /// A CPU took an exception that nobody expected.
+    /// A CPU took an unexpected exception.
     Exception,
     /// An option was unknown or unusable, and ignored.
     OptionIgnored,

@@ -1,4 +1,4 @@
-//! How often a latency was of which size.
+//! Counts of latencies by size.
 
 use core::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// How many buckets there are: one for each bit of a number of ticks.
 const BUCKETS: usize = 64;
 
-/// Counts by powers of two: bucket `n` counts what is at least 2^n and less than 2^(n+1); zero counts as one.
+/// Counts by powers of two: bucket `n` counts what is at least 2^n and less than 2^(n+1); zero
+/// counts as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Histogram {
     counts: [u32; BUCKETS],

@@ -35,5 +35,6 @@ pub use writer::Writer;
 
 /// The version of the records that this crate writes, and the newest that it reads.
 ///
-/// It grows only when a tool of before could misread a report: new kinds of records do not count, since an older tool skips them.
+/// It grows only when a tool of before could misread a report: new kinds of records do not count,
+/// since an older tool skips them.
 pub const FORMAT: u16 = 1;

@@ -23,7 +23,7 @@ pub enum Method {
     Clock,
     /// No flush: an ordinary interrupt and its answer.
     BareIpi,
-    /// No flush: the way into whoever plays RAR units, and back.
+    /// No flush: an exit to the software that provides the RAR units, and the return.
     BareExit,
 }
 
@@ -78,7 +78,7 @@ pub struct Measurement<'a> {
     pub max: u64,
     /// All of them by powers of two.
     pub histogram: Histogram,
-    /// How often something else took part: fallbacks, second signals, flushes without a slot. The numbers are those of the method alone only if
-    /// it is 0.
+    /// The number of fallbacks, second signals and flushes without a slot. Unless it is 0, the
+    /// numbers are not those of the method by itself.
     pub spoiled: u64,
 }

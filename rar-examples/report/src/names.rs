@@ -3,12 +3,15 @@
 use crate::wire::{Frame, Frames, MeasurementBody, ResultBody, kind};
 use serde::{Deserialize, Serialize};
 
-/// A name in a record. Names are numbered by the order in which they first come up, those of tests and of target states together.
+/// A name in a record. Names are numbered by the order in which they first come up, those of tests
+/// and of target states together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Name<'a> {
-    /// A name that came up before: its number, less that of the name which follows the last one that was used.
+    /// A name that came up before: its number, less that of the name which follows the last one
+    /// that was used.
     ///
-    /// A list of tests that comes up in the same order a second time is then all zeros, which compress to nothing.
+    /// A list of tests that comes up in the same order a second time is then all zeros, which
+    /// compress to nothing.
     Known(i32),
     /// A name that has the next number.
     New(&'a str),
@@ -30,7 +33,8 @@ impl Cursor {
         }
     }
 
-    /// Returns the text of a name of a record that lies in `bytes`; `None` if nothing there has its number.
+    /// Returns the text of a name of a record that lies in `bytes`; `None` if nothing there has its
+    /// number.
     pub(crate) fn text<'a>(self, bytes: &'a [u8], name: Name<'a>) -> Option<&'a str> {
         match name {
             Name::New(text) => Some(text),

@@ -39,7 +39,8 @@ impl fmt::Display for TooLong {
         let Self { length, most } = self;
         write!(
             f,
-            "a report of {length} bytes does not fit in {MAX_PARTS} codes, which hold {most}: take larger codes"
+            "a report of {length} bytes does not fit in {MAX_PARTS} codes, which hold {most}: \
+             take larger codes"
         )
     }
 }
@@ -47,7 +48,8 @@ impl fmt::Display for TooLong {
 impl core::error::Error for TooLong {}
 
 impl<'a> Parts<'a> {
-    /// Cuts a sealed report into parts that fit in codes of that size. `id` is the one that the report's head has.
+    /// Cuts a sealed report into parts that fit in codes of that size. `id` is the one that the
+    /// report's head has.
     ///
     /// # Errors
     ///
@@ -103,7 +105,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Which part of which report.
+/// The number of the part, and the id of its report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartHead {
     /// The report.
@@ -172,7 +174,8 @@ pub struct SerialLine<'a>(pub Part<'a>);
 
 impl fmt::Display for SerialLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Nothing in a part has to be escaped in JSON: its alphabet has neither quotes nor backslashes.
+        // Nothing in a part has to be escaped in JSON: its alphabet has neither quotes nor
+        // backslashes.
         let PartHead { number, count, .. } = self.0.head;
         write!(
             f,
@@ -186,11 +189,11 @@ impl fmt::Display for SerialLine<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PartError {
-    /// It does not begin with [`MARK`], an id, and a number of so many.
+    /// It does not begin with [`MARK`], an id, and the number of the part out of all parts.
     Head,
     /// The checksum does not fit the text.
     Crc(PartHead),
-    /// The data are no base45, though the checksum fits; or there is no room for them.
+    /// The data are not base45, though the checksum fits; or there is no room for them.
     Data(PartHead),
 }
 
@@ -203,12 +206,14 @@ impl fmt::Display for PartError {
             ),
             Self::Crc(PartHead { id, number, count }) => write!(
                 f,
-                "part {number} of {count} of report {id:08X} is damaged, its checksum does not fit: scan it again"
+                "part {number} of {count} of report {id:08X} is damaged, its checksum does not fit: \
+                 scan it again"
             ),
             Self::Data(PartHead { id, number, count }) => {
                 write!(
                     f,
-                    "the data of part {number} of {count} of report {id:08X} are no base45, or too long"
+                    "the data of part {number} of {count} of report {id:08X} are not base45, \
+                     or too long"
                 )
             }
         }
@@ -236,7 +241,8 @@ pub fn read_part<'b>(text: &str, out: &'b mut [u8]) -> Result<(PartHead, &'b [u8
 }
 
 impl PartHead {
-    /// Returns the head of a part and the text that follows the colon after it; `None` if the text has no such head.
+    /// Returns the head of a part and the text that follows the colon after it; `None` if the text
+    /// has no such head.
     #[must_use]
     pub fn read(text: &str) -> Option<(Self, &str)> {
         let (id, rest) = text.strip_prefix(MARK)?.split_once(':')?;

@@ -112,13 +112,15 @@ impl<'b> Code<'b> {
         Ok(Self { code })
     }
 
-    /// Returns how many modules a side has, without the quiet zone: four light modules on each side belong around it.
+    /// Returns how many modules a side has, without the quiet zone: four light modules on each side
+    /// belong around it.
     #[must_use]
     pub fn size(&self) -> u32 {
         self.code.size().unsigned_abs()
     }
 
-    /// Returns whether a module is dark; `x` goes right, `y` goes down. Everything outside is light.
+    /// Returns whether a module is dark; `x` goes right, `y` goes down. Everything outside is
+    /// light.
     #[must_use]
     pub fn is_dark(&self, x: u32, y: u32) -> bool {
         match (i32::try_from(x), i32::try_from(y)) {

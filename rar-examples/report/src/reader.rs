@@ -19,7 +19,7 @@ pub struct Records<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// A kind that this version does not know; the records after it can be read.
+    /// A kind that this version cannot read; the records after it can be read.
     UnknownKind(u8),
     /// A body that is none of its kind; the records after it can be read.
     Body {
@@ -40,7 +40,7 @@ impl fmt::Display for ReadError {
         match self {
             Self::UnknownKind(kind) => write!(
                 f,
-                "a record has kind {kind}, which this version does not know: a newer one reads it"
+                "a record has kind {kind}, which this version cannot read: take a newer one"
             ),
             Self::Body { kind, at } => {
                 write!(f, "the record of kind {kind} at byte {at} cannot be read")

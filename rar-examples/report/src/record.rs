@@ -33,7 +33,7 @@ pub enum Record<'a> {
 pub struct Head<'a> {
     /// The version of the records, see [`FORMAT`](crate::FORMAT).
     pub format: u16,
-    /// What tells this report from others: a new one for each run.
+    /// The number of the run: each run has another.
     pub id: u32,
     /// The version of the program that wrote it.
     pub project: &'a str,

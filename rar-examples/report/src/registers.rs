@@ -1,8 +1,9 @@
-//! The registers that tell of RAR, as they were read.
+//! The registers of RAR, as they were read.
 
 use serde::{Deserialize, Serialize};
 
-/// What one or more CPUs with consecutive numbers have in the registers that tell of RAR, before anything was written.
+/// What one or more CPUs with consecutive numbers have in the registers of RAR, before
+/// anything was written.
 ///
 /// CPU 0 has a record in every report; another CPU has one only if it differs from CPU 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

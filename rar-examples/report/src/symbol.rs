@@ -2,7 +2,8 @@
 
 use qrcodegen_no_heap::Version;
 
-/// How many alphanumeric characters a code of each version holds at level M (ISO/IEC 18004, table 7), from version 5.
+/// How many alphanumeric characters a code of each version holds at level M (ISO/IEC 18004, table
+/// 7), from version 5.
 const CAPACITY: [usize; 21] = [
     122, 154, 178, 221, 262, 311, 366, 419, 483, 528, 600, 656, 734, 816, 909, 970, 1035, 1134,
     1248, 1326, 1451,
@@ -19,8 +20,9 @@ impl Symbol {
     pub const MIN: u8 = 5;
     /// The greatest version, past which a photo of a screen is seldom read.
     pub const MAX: u8 = 25;
-    /// Version 13, 69 modules: with the quiet zone ten pixels a module on a screen of 800 rows. Larger ones are read from photos less
-    /// surely, at the same error correction: simple decoders lose the fourth corner, which they look for from the other three.
+    /// Version 13, 69 modules: with the quiet zone ten pixels a module on a screen of 800 rows.
+    /// Larger ones are read from photos less surely, at the same error correction: simple decoders
+    /// lose the fourth corner, which they look for from the other three.
     pub const DEFAULT: Self = Self { version: 13 };
 
     /// Returns that version; `None` if it is not one from [`MIN`](Self::MIN) to [`MAX`](Self::MAX).

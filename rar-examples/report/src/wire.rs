@@ -6,7 +6,8 @@ use crate::names::Name;
 use crate::outcome::{Backend, Outcome};
 use serde::{Deserialize, Serialize};
 
-/// The kinds of records. A number keeps its meaning for ever; what needs another body gets another number.
+/// The kinds of records. A number never changes its meaning; a record with another body gets another
+/// number.
 pub(crate) mod kind {
     pub(crate) const HEAD: u8 = 0;
     pub(crate) const MACHINE: u8 = 1;
@@ -30,9 +31,10 @@ pub(crate) struct ResultBody<'a> {
     pub(crate) resignals: u64,
 }
 
-/// The body of a measurement's record. Each latency but the first is what it adds to the one before, so that it is short.
+/// The body of a measurement's record. Each latency after the first is stored as the
+/// difference from the one before, so that it is short.
 ///
-/// Behind it stands how often the measurement was spoiled, unless that is 0.
+/// The count `spoiled` follows the body, unless it is 0.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct MeasurementBody<'a> {
     pub(crate) backend: Backend,

@@ -16,7 +16,8 @@ const END: usize = 1 + LENGTH + 1 + 4 * 5;
 
 /// Writes records into a buffer of the caller.
 ///
-/// What does not fit is left out whole and counted; the count is the last record. Room for that one is kept from the start.
+/// What does not fit is left out whole and counted; the count is the last record. Room for that one
+/// is kept from the start.
 #[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut [u8],
@@ -26,7 +27,8 @@ pub struct Writer<'b> {
 }
 
 impl<'b> Writer<'b> {
-    /// Starts a report. `id` tells it from all others, `project` is the version of the program that writes it.
+    /// Starts a report. Each run takes another `id`; `project` is the version of the program that
+    /// writes the report.
     pub fn new(buffer: &'b mut [u8], id: u32, project: &str) -> Self {
         let mut writer = Self {
             buffer,
@@ -58,7 +60,8 @@ impl<'b> Writer<'b> {
         self.left_out
     }
 
-    /// Returns the records so far, without an end: what a watchdog can still show of a run that hangs.
+    /// Returns the records so far, without an end: what a watchdog can still show of a run that
+    /// hangs.
     #[must_use]
     pub fn so_far(&self) -> &[u8] {
         self.buffer.get(..self.length).unwrap_or_default()
@@ -68,7 +71,8 @@ impl<'b> Writer<'b> {
     #[must_use]
     pub fn finish(mut self, reason: EndReason) -> &'b [u8] {
         let end = Record::End(reason, self.left_out);
-        // There is room, unless the buffer is too small for anything; a reader then says that the end is missing.
+        // There is room, unless the buffer is too small for anything; a reader then says that the
+        // end is missing.
         let _kept = self.try_push(&end, self.buffer.len());
         self.buffer.get(..self.length).unwrap_or_default()
     }

@@ -98,7 +98,10 @@ proptest! {
     }
 
     #[test]
-    fn heatshrink_of_any_bytes_is_opened_or_refused(bytes in vec(any::<u8>(), 0..200), length in 0..3000_u32) {
+    fn heatshrink_of_any_bytes_is_opened_or_refused(
+        bytes in vec(any::<u8>(), 0..200),
+        length in 0..3000_u32,
+    ) {
         let mut sealed = vec![1, 1];
         sealed.extend(length.to_le_bytes());
         sealed.extend([0; 4]);
@@ -287,7 +290,8 @@ fn the_format_does_not_change() {
     );
 }
 
-/// What is behind the histogram came later: nothing stands for 0, and a reader that knows less passes over it.
+/// The count behind the histogram is newer than the format: its absence means 0, and an older
+/// reader skips it.
 #[test]
 fn what_spoiled_a_measurement_stands_behind_it() {
     let mut histogram = rar_report::Histogram::new();

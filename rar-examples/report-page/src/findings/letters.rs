@@ -22,7 +22,8 @@ fn one(letter: &str) -> Option<&'static str> {
     letters.next().is_none().then(|| answer(only)).flatten()
 }
 
-/// `type 0 SFSSFFFF`, `types 6 to 15 FFFFFFFFFF`, `type 5 F`: one finding for each different answer.
+/// `type 0 SFSSFFFF`, `types 6 to 15 FFFFFFFFFF`, `type 5 F`: one finding for each different
+/// answer.
 pub(super) fn types(piece: &str) -> Option<Vec<Finding>> {
     let (subject, letters) = piece.rsplit_once(' ')?;
     let first = match subject.strip_prefix("types ") {

@@ -28,7 +28,8 @@ impl Finding {
     }
 }
 
-/// Returns what an observation of a test says. Text of a form that is not known here stays as it is.
+/// Returns what an observation of a test says. Text of a form that is not known here stays as it
+/// is.
 pub(crate) fn findings(test: &str, observation: &str) -> Vec<Finding> {
     observation
         .split("; ")

@@ -5,6 +5,15 @@ use crate::compare::{Change, Comparison, Latency};
 use crate::report::Report;
 use maud::{Markup, html};
 
+/// The columns of numbers.
+const NUMBERS: [&str; 5] = [
+    "p50 before",
+    "p50 after",
+    "p99 before",
+    "p99 after",
+    "p50 after/before",
+];
+
 /// A median that changed by more than this part is marked.
 const NOTABLE: f64 = 0.1;
 
@@ -17,7 +26,14 @@ pub fn comparison(before: &Report<'_>, after: &Report<'_>, comparison: &Comparis
         &html! {
             h1 { (title) }
             div.scroll { table {
-                thead { tr { th {} th { "machine" } th { "microcode" } th { "verdict" } th { "found in" } } }
+                thead {
+                    tr {
+                        th {}
+                        @for name in ["machine", "microcode", "verdict", "found in"] {
+                            th { (name) }
+                        }
+                    }
+                }
                 tbody {
                     @for (which, report) in [("before", before), ("after", after)] {
                         @let (name, microcode) = report.kind();
@@ -55,7 +71,11 @@ fn changes(changes: &[Change]) -> Markup {
                 thead { tr { th { "what" } th { "before" } th { "after" } } }
                 tbody {
                     @for change in changes {
-                        tr { td { (change.what) } td.value { (value(&change.before)) } td.value { (value(&change.after)) } }
+                        tr {
+                            td { (change.what) }
+                            td.value { (value(&change.before)) }
+                            td.value { (value(&change.after)) }
+                        }
                     }
                 }
             } }
@@ -74,9 +94,7 @@ fn latencies(comparison: &Comparison) -> Markup {
                     tr {
                         th { "measurement" }
                         th { "unit" }
-                        @for name in ["p50 before", "p50 after", "p99 before", "p99 after", "p50 after/before"] {
-                            th.number { (name) }
-                        }
+                        @for name in NUMBERS { th.number { (name) } }
                     }
                 }
                 tbody { @for latency in &comparison.latencies { (row(latency)) } }
@@ -86,6 +104,10 @@ fn latencies(comparison: &Comparison) -> Markup {
 }
 
 fn row(latency: &Latency) -> Markup {
+    let ratio = match latency.ratio {
+        Some(ratio) => format!("{ratio:.2}"),
+        None => "none".to_owned(),
+    };
     let class = match latency.ratio {
         Some(ratio) if ratio > 1.0 + NOTABLE => "violated",
         Some(ratio) if ratio < 1.0 - NOTABLE => "holds",
@@ -98,7 +120,7 @@ fn row(latency: &Latency) -> Markup {
             @for number in [latency.p50.0, latency.p50.1, latency.p99.0, latency.p99.1] {
                 td.number { (format!("{number:.0}")) }
             }
-            td.number.(class) { (latency.ratio.map_or_else(|| "none".to_owned(), |ratio| format!("{ratio:.2}"))) }
+            td.number.(class) { (ratio) }
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::plot::{self, Unit};
 use crate::report::Report;
 use crate::text;
 use maud::{Markup, PreEscaped, html};
+use rar_report::Measurement;
 use std::ops::Range;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
@@ -25,8 +26,8 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             p { "Too few points for a plot." }
         } @else {
             p {
-                "Each plot shows how long one flush took. Thick lines are medians; 99 of 100 flushes did not take "
-                "longer than the faint line above. Both axes are logarithmic."
+                "Each plot shows how long one flush took. Thick lines are medians; 99 of 100 "
+                "flushes did not take longer than the faint line above. Both axes are logarithmic."
             }
             div.figures {
                 @for (figure, svg) in &figures {
@@ -74,15 +75,21 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
     };
     html! {
         @match unit {
-            Unit::Nanoseconds => p { "In nanoseconds; ticks of the time stamp counter are in the title of each number, and the JSON file." }
+            Unit::Nanoseconds => p {
+                "In nanoseconds. The title of each number and the JSON file have ticks of the time "
+                "stamp counter."
+            }
             Unit::Ticks => p { "In ticks of the time stamp counter, whose rate is not known." }
         }
         p {
-            "A histogram has a bar for each power of two of ticks, from " (edge(buckets.start)) " to " (edge(buckets.end))
-            " in every row, as high as the logarithm of its count."
+            "A histogram has a bar for each power of two of ticks, from "
+            (edge(buckets.start)) " to " (edge(buckets.end)) " in every row. The height of a bar is the logarithm of its count."
         }
         @if spoiled {
-            p { "Where a number stands under " i { "spoiled" } ", something else than the method took part so often: fallbacks, second signals, flushes without a slot." }
+            p {
+                i { "spoiled" } " counts fallbacks, second signals and flushes without a slot: "
+                "such a row does not measure its method alone."
+            }
         }
         div.scroll { table.latency {
             thead {
@@ -90,7 +97,9 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                     @for name in ["backend", "method"] { th { (name) } }
                     th.number { "targets" }
                     @for name in ["pages", "targets are"] { th { (name) } }
-                    @for name in ["at once", "samples", "min", "p50", "p99", "max"] { th.number { (name) } }
+                    @for name in ["at once", "samples", "min", "p50", "p99", "max"] {
+                        th.number { (name) }
+                    }
                     th { "histogram, from " (edge(buckets.start)) " to " (edge(buckets.end)) }
                     @if spoiled { th.number { "spoiled" } }
                 }
@@ -101,14 +110,22 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                         td { (measurement.backend.name()) }
                         td { (measurement.method.name()) }
                         td.number { (measurement.targets) }
-                        td { @if measurement.method.flushes() { (text::pages(measurement.pages)) } @else { "nothing" } }
+                        td {
+                            @if measurement.method.flushes() { (text::pages(measurement.pages)) }
+                            @else { "nothing" }
+                        }
                         td { (measurement.state) }
                         td.number { (measurement.initiators) }
                         td.number { (measurement.samples) }
-                        @for ticks in [measurement.min, measurement.p50, measurement.p99, measurement.max] {
+                        @let Measurement { min, p50, p99, max, .. } = *measurement;
+                        @for ticks in [min, p50, p99, max] {
                             td.number title={ (ticks) " ticks" } { (value(ticks)) }
                         }
-                        td { @if let Some(svg) = plot::histogram(&measurement.histogram, &buckets) { (PreEscaped(svg)) } }
+                        td {
+                            @if let Some(svg) = plot::histogram(&measurement.histogram, &buckets) {
+                                (PreEscaped(svg))
+                            }
+                        }
                         @if spoiled {
                             td.number.violated[measurement.spoiled > 0] { (measurement.spoiled) }
                         }
@@ -122,7 +139,7 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rar_report::{Backend, Histogram, Measurement, Method};
+    use rar_report::{Backend, Histogram, Method};
 
     fn page(spoiled: [u64; 2]) -> String {
         let mut histogram = Histogram::new();

@@ -75,8 +75,9 @@ pub(super) fn registers(report: &Report<'_>) -> Markup {
                 tr {
                     th { "register" }
                     @for registers in &report.registers {
-                        @let last = registers.first_cpu.saturating_add(registers.cpus.saturating_sub(1));
-                        th { "CPU " (registers.first_cpu) @if last > registers.first_cpu { " to " (last) } }
+                        @let first = registers.first_cpu;
+                        @let last = first.saturating_add(registers.cpus.saturating_sub(1));
+                        th { "CPU " (first) @if last > first { " to " (last) } }
                     }
                 }
             }
@@ -84,7 +85,7 @@ pub(super) fn registers(report: &Report<'_>) -> Markup {
                 tr {
                     th { "CPUID.7.0:EDX" }
                     @for registers in &report.registers {
-                        td.value { (registers.cpuid_7_edx.map_or_else(|| "no such leaf".to_owned(), |edx| format!("{edx:#x}"))) }
+                        td.value { (text::cpuid_7_edx(registers)) }
                     }
                 }
                 @for (row, (number, name, _)) in first.all().into_iter().enumerate() {

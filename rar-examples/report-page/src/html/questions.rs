@@ -45,7 +45,8 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             "No public source settles these questions about RAR. Each answer comes from tests that "
             "ran here; \u{201c}observed\u{201d} leaves the judgement to the reader."
             @if report.counts().contains_key(&Backend::Vrar) {
-                " What " (Backend::Vrar.name()) " answers is about this project's own units, not about the processor."
+                " Answers of the backend " (Backend::Vrar.name())
+                " are about this project's own units, not about the processor."
             }
         }
         @for ((means, name, class, reason), questions) in GROUPS.into_iter().zip(&groups) {
@@ -64,7 +65,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
     }
 }
 
-/// Returns the group of a question: what it comes to, `None` if no test asks it.
+/// Returns the answer by which a question is grouped; `None` if no test can ask it.
 fn group(question: &Question<'_>) -> Option<Means> {
     question.not_testable.is_none().then(|| question.means())
 }
@@ -72,7 +73,7 @@ fn group(question: &Question<'_>) -> Option<Means> {
 /// One question; `shown` are all, in the order of the page.
 fn one(report: &Report<'_>, question: &Question<'_>, shown: &[&Question<'_>]) -> Markup {
     html! {
-        div.question id=(place(report, question.id)) {
+        div.question id=(anchor(report, question.id)) {
             p.asks {
                 (question.asks) code.id { (question.id) }
             }
@@ -88,7 +89,7 @@ fn one(report: &Report<'_>, question: &Question<'_>, shown: &[&Question<'_>]) ->
 }
 
 /// Returns where a question stands on a page that may have several reports.
-fn place(report: &Report<'_>, id: &str) -> String {
+fn anchor(report: &Report<'_>, id: &str) -> String {
     format!("question-{id}-{}", report.id())
 }
 
@@ -110,7 +111,8 @@ fn said(
                         span.observed { "observed" }
                         @let before = first_with(asked.test, shown);
                         @if before != question.id {
-                            ", see " a href={ "#" (self::place(report, before)) } { code { (before) } }
+                            ", see "
+                            a href={ "#" (anchor(report, before)) } { code { (before) } }
                         }
                     }
                     Some(seen) => span.(text::class(seen)) { (text::outcome(seen)) },
@@ -120,13 +122,16 @@ fn said(
         }
         @for asked in &answer.tests {
             @if first_with(asked.test, shown) == question.id {
-                @if let Some(Outcome::Observed(seen)) = asked.outcome { (observation(asked.test, seen)) }
+                @if let Some(Outcome::Observed(seen)) = asked.outcome {
+                    (observation(asked.test, seen))
+                }
             }
         }
     }
 }
 
-/// Returns the first question on the page that a test answers: its observation is written there only.
+/// Returns the first question on the page that a test answers: its observation is written there
+/// only.
 fn first_with(test: &str, shown: &[&Question<'_>]) -> &'static str {
     let asks = |question: &&&Question<'_>| {
         let mut tests = question.answers.iter().flat_map(|answer| &answer.tests);
@@ -142,10 +147,13 @@ fn meaning(question: &Question<'_>) -> Markup {
         Some(Backend::Hardware) | None => String::new(),
         Some(other) => format!(" ({})", other.name()),
     };
+    let follows = |what| {
+        html! { p.means { strong { "It follows" (whose) ": " } (marked(what)) "." } }
+    };
     html! {
         @match question.means() {
-            Means::So => { p.means { strong { "It follows" (whose) ": " } (marked(if_so)) "." } }
-            Means::NotSo => { p.means { strong { "It follows" (whose) ": " } (marked(if_not)) "." } }
+            Means::So => (follows(if_so)),
+            Means::NotSo => (follows(if_not)),
             Means::AsObserved | Means::NotRun => {
                 p.means { "If yes: " (marked(if_so)) "." br; "If no: " (marked(if_not)) "." }
             }

@@ -24,7 +24,9 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
             @match differing {
                 0 => {}
                 1 => " 1 test ends differently on different backends; it is marked.",
-                more => { " " (more) " tests end differently on different backends; they are marked." }
+                more => {
+                    " " (more) " tests end differently on different backends; they are marked."
+                }
             }
         }
         @for group in grouped(&tests) { (one_group(report, &backends, &group)) }
@@ -43,7 +45,12 @@ fn one_group(report: &Report<'_>, backends: &[Backend], group: &Group<'_>) -> Ma
             summary { (group.title) span.tally { (tally(&counts)) } }
             div.inside {
                 table.tests {
-                    thead { tr { th { "test" } @for backend in backends { th { (backend.name()) } } } }
+                    thead {
+                        tr {
+                            th { "test" }
+                            @for backend in backends { th { (backend.name()) } }
+                        }
+                    }
                     tbody {
                         @for test in &group.tests {
                             tr {
@@ -53,7 +60,9 @@ fn one_group(report: &Report<'_>, backends: &[Backend], group: &Group<'_>) -> Ma
                                         " " span.badge.observed { "differs" }
                                     }
                                 }
-                                @for backend in backends { (cell(*backend, report.result(*backend, test))) }
+                                @for backend in backends {
+                                    (cell(*backend, report.result(*backend, test)))
+                                }
                             }
                         }
                     }
@@ -80,7 +89,8 @@ fn tally(counts: &Counts) -> Markup {
     }
 }
 
-/// Returns whether backends that ran a test saw different things. A test that one cannot run says nothing about the others.
+/// Returns whether backends that ran a test saw different things. A test that one cannot run says
+/// nothing about the others.
 fn differs(report: &Report<'_>, backends: &[Backend], test: &str) -> bool {
     let mut ran = backends
         .iter()

@@ -137,7 +137,8 @@ fn meaning(report: &Report<'_>) -> String {
         Verdict::Holds => {
             let total = |count: fn(&Counts) -> usize| report.counts().values().map(count).sum();
             format!(
-                "No assertion failed: {} held, {} observed what no source settles, {} could not run.",
+                "No assertion failed: {} held, {} observed what no source settles, \
+                 {} could not run.",
                 text::tests(total(|counts| counts.holds)),
                 total(|counts| counts.observed),
                 total(|counts| counts.not_run)
@@ -153,7 +154,8 @@ fn whose_units(report: &Report<'_>) -> &'static str {
     if counts.contains_key(&Backend::Hardware) {
         "The RAR units of this processor were tested (backend hardware)."
     } else if counts.contains_key(&Backend::Vrar) {
-        "No RAR unit of the processor was tested. The backend vrar is this project's own unit, in software."
+        "No RAR unit of the processor was tested. The backend vrar is this project's own unit, \
+         in software."
     } else {
         "No RAR unit was tested."
     }
