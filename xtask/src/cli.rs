@@ -1,9 +1,11 @@
 //! The command line.
 
 use crate::image::machines;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rar_harness::exit_code::EXIT_CODES;
 use rar_harness::parallel::Cores;
+use rar_vocabulary::Backend;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -221,7 +223,7 @@ pub(crate) struct QemuArgs {
           value_parser = clap::value_parser!(u32).range(1..=255))]
     pub(crate) cpus: Vec<u32>,
     /// What executes remote flushes [default: vrar; for a sabotage what its patch names]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = backend())]
     pub(crate) backend: Option<Backend>,
     /// Run backend software first, then launch the shim on the running CPUs, in one boot
     #[arg(long, conflicts_with_all = ["backend", "sabotage"])]
@@ -285,22 +287,13 @@ fn test_name(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-/// What executes remote flushes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Backend {
-    /// A RAR unit for each CPU, by the shim that makes the kernel its guest
-    Vrar,
-    /// The responder in software, on an ordinary IPI
-    Software,
-}
-
-impl fmt::Display for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Vrar => "vrar",
-            Self::Software => "software",
-        })
-    }
+/// Returns a parser of the backends that QEMU can have.
+fn backend() -> impl TypedValueParser<Value = Backend> {
+    let vrar = "A RAR unit for each CPU, by the shim that makes the kernel its guest";
+    let software = "The responder in software, on an ordinary IPI";
+    let values = [(Backend::Vrar, vrar), (Backend::Software, software)];
+    let values = values.map(|(backend, help)| PossibleValue::new(backend.name()).help(help));
+    PossibleValuesParser::new(values).try_map(|name| name.parse())
 }
 
 /// How the kernel drives its local APIC.

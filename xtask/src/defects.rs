@@ -5,8 +5,8 @@ use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
-use rar_harness::text::Count;
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::Counts;
 use serde::Deserialize;
 
 /// The page about the catalogue, which the runs have to bear out.
@@ -29,7 +29,7 @@ struct Summary {
 pub(crate) fn stage(
     workspace: &Workspace,
     verbosity: Verbosity,
-) -> Result<(Count, Option<anyhow::Error>)> {
+) -> Result<(Counts, Option<anyhow::Error>)> {
     let program = sim::build(workspace, "defects", verbosity)?;
     let folder = tempfile::tempdir().context("no place for a report")?;
     let json = folder.path().join("defects.json");
@@ -43,15 +43,10 @@ pub(crate) fn stage(
         .then(|| Fault::new(Reason::Failed, captured.both.trim_end().to_owned()).into());
     let text = match (std::fs::read_to_string(&json), &failure) {
         // A command that ended before it had a report says why itself.
-        (Err(_), Some(_)) => return Ok((Count::default(), failure)),
+        (Err(_), Some(_)) => return Ok((Counts::NONE, failure)),
         (text, _) => text.context("the command wrote no report")?,
     };
     let Report { summary } = serde_json::from_str(&text).context("the report is not readable")?;
-    let count = Count {
-        passed: summary.caught,
-        failed: summary.uncaught + summary.not_survived,
-        skipped: 0,
-        observed: 0,
-    };
+    let count = Counts::of(summary.caught, summary.uncaught + summary.not_survived);
     Ok((count, failure))
 }

@@ -4,15 +4,15 @@ use anyhow::Result;
 use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
-use rar_harness::text::Count;
 use rar_harness::workspace::{LIBRARIES, Workspace};
+use rar_vocabulary::Counts;
 
 /// Runs all host tests, the libraries' with their features too; returns the count and what went wrong.
 pub(crate) fn tests(
     workspace: &Workspace,
     verbosity: Verbosity,
-) -> Result<(Count, Option<anyhow::Error>)> {
-    let mut count = Count::default();
+) -> Result<(Counts, Option<anyhow::Error>)> {
+    let mut count = Counts::NONE;
     let mut failure = String::new();
     let libraries: Vec<_> = LIBRARIES
         .iter()
@@ -34,7 +34,7 @@ pub(crate) fn tests(
             .arg("--no-fail-fast")
             .args(args.iter().copied())
             .capture(verbosity)?;
-        count.add(self::count(&captured.stdout));
+        count += self::count(&captured.stdout);
         if !captured.status.success() && !verbosity.is_verbose() {
             failure.push_str(&captured.both);
         } else if !captured.status.success() {
@@ -47,8 +47,8 @@ pub(crate) fn tests(
 }
 
 /// Adds up the results of all test programs in the output of `cargo test`.
-pub(crate) fn count(output: &str) -> Count {
-    let mut count = Count::default();
+pub(crate) fn count(output: &str) -> Counts {
+    let mut count = Counts::NONE;
     for line in output
         .lines()
         .filter_map(|line| line.strip_prefix("test result: "))
@@ -84,13 +84,13 @@ mod tests {
             test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.10s\n";
         assert_eq!(
             count(output),
-            Count {
+            Counts {
                 passed: 5,
                 failed: 1,
                 skipped: 1,
                 observed: 0,
             }
         );
-        assert_eq!(count("nothing"), Count::default());
+        assert_eq!(count("nothing"), Counts::NONE);
     }
 }

@@ -94,7 +94,7 @@ pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> 
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
     let machines = machines::chosen(names);
     let (count, failure) = machine_boots::boot_all(&machines, &elf, &emulator, verbosity)?;
-    println!("{}", count.line());
+    println!("{count}");
     failure.map_or(Ok(()), Err)
 }
 

@@ -11,8 +11,8 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::parallel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
-use rar_harness::text::Count;
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::Counts;
 
 /// The crates with models.
 const PACKAGES: [&str; 2] = ["rar-percpu", "rar-shootdown"];
@@ -38,13 +38,8 @@ pub(crate) fn command(args: &LoomArgs, verbosity: Verbosity) -> Result<()> {
     for why in &missed {
         println!("{why}");
     }
-    count.add(Count {
-        passed: caught.len(),
-        failed: missed.len(),
-        skipped: 0,
-        observed: 0,
-    });
-    println!("{}", count.line());
+    count += Counts::of(caught.len(), missed.len());
+    println!("{count}");
     if missed.is_empty() {
         return Ok(());
     }
@@ -72,12 +67,12 @@ pub(crate) fn models(
     workspace: &Workspace,
     filter: Option<&str>,
     verbosity: Verbosity,
-) -> Result<Count> {
+) -> Result<Counts> {
     let lacking = races::without_mutant(&sabotage::mutants(workspace)?);
     if !lacking.is_empty() {
         return Err(Fault::new(Reason::Failed, lacking.join("\n")).into());
     }
-    let mut count = Count::default();
+    let mut count = Counts::NONE;
     let target = models::target(workspace);
     models::forget(workspace, &target)?;
     for package in PACKAGES {
@@ -92,7 +87,7 @@ pub(crate) fn models(
         if let (Some(race), None) = (lost, filter) {
             return Err(Fault::new(Reason::Failed, race.without_model()).into());
         }
-        count.add(host::count(&captured.stdout));
+        count += host::count(&captured.stdout);
         step.finish();
     }
     if count.passed == 0 {

@@ -5,8 +5,8 @@ use crate::old_rust::{self, OldRust};
 use anyhow::{Context as _, Result, ensure};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Captured, Cmd, Verbosity};
-use rar_harness::text::Count;
 use rar_harness::workspace::{LIBRARIES, Workspace};
+use rar_vocabulary::Counts;
 
 /// Each is built on its own: what a feature brings must not be what makes the others compile.
 const FEATURES: [&[&str]; 3] = [&["--no-default-features"], &[], &["--all-features"]];
@@ -42,7 +42,7 @@ pub(crate) fn builds(workspace: &Workspace, verbosity: Verbosity) -> Result<Stri
 pub(crate) fn tests(
     workspace: &Workspace,
     verbosity: Verbosity,
-) -> Result<(Count, String, Option<anyhow::Error>)> {
+) -> Result<(Counts, String, Option<anyhow::Error>)> {
     let (version, rust) = oldest(workspace, verbosity)?;
     let run = run_tests(workspace, &rust, verbosity)?;
     let failure = (!run.status.success()).then(|| {

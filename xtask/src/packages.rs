@@ -7,8 +7,8 @@ use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag};
 use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Verbosity, utf8};
-use rar_harness::text::Count;
 use rar_harness::workspace::{LIBRARIES, Workspace};
+use rar_vocabulary::Counts;
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<Strin
 pub(crate) fn tests(
     workspace: &Workspace,
     verbosity: Verbosity,
-) -> Result<(Count, Option<anyhow::Error>)> {
+) -> Result<(Counts, Option<anyhow::Error>)> {
     let root = unpacked(workspace, verbosity)?;
     let captured = cargo(&root, &workspace.target, "test")?
         .args(["--workspace", "--no-fail-fast", "--features"])

@@ -15,7 +15,6 @@ pub(crate) mod told;
 
 use self::guest::Finished;
 use self::judge::{Ending, judge};
-use self::measurements::Measurement;
 use self::plan::Run;
 use self::progress::GuestProgress;
 use self::records::{JsonLine, Record};
@@ -32,6 +31,7 @@ use rar_harness::process::{Verbosity, utf8};
 use rar_harness::progress::{Step, line};
 use rar_harness::text::tail;
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::Measurement;
 use serde::Serialize;
 use std::fs;
 use std::io::Write as _;
@@ -69,7 +69,7 @@ pub(crate) fn command(args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
         json.write(&reports)?;
     }
     logs.announce();
-    println!("{}", table::count(&reports).line());
+    println!("{}", table::count(&reports));
     verdict(&reports)
 }
 
@@ -373,8 +373,8 @@ impl JsonFile {
                 text.push('\n');
             }
             for fault in &verdict.faults {
-                let line = JsonLine::fault(&run.backend.to_string(), run.cpus, &thread, fault)
-                    .with_context(cannot)?;
+                let line =
+                    JsonLine::fault(run.backend, run.cpus, &thread, fault).with_context(cannot)?;
                 text.push_str(&line);
                 text.push('\n');
             }
@@ -458,7 +458,7 @@ mod tests {
         let (reports, dir) = run_script(&format!("{}\nexit 33", honest()), &["--test", "one-page"]);
         let reports = reports.unwrap();
         verdict(&reports).unwrap();
-        assert_eq!(table::count(&reports).line(), "2 passed, 0 failed");
+        assert_eq!(table::count(&reports).to_string(), "2 passed, 0 failed");
         let out = dir.path().join("out.json");
         JsonFile::create(&out).unwrap().write(&reports).unwrap();
         let json = fs::read_to_string(out).unwrap();
@@ -494,7 +494,7 @@ mod tests {
         let (reports, _dir) = run_script(&format!("{}\n{vrar}\nexit 33", honest()), &late);
         let reports = reports.unwrap();
         verdict(&reports).unwrap();
-        assert_eq!(table::count(&reports).line(), "4 passed, 0 failed");
+        assert_eq!(table::count(&reports).to_string(), "4 passed, 0 failed");
 
         let bad = honest()
             .replacen(

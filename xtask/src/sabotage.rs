@@ -7,11 +7,10 @@ pub(crate) mod patch;
 pub(crate) mod races;
 
 use self::patch::{Kind, Sabotage};
-use crate::cli::{Apic, Backend, QemuArgs, SabotageArgs, Thread};
+use crate::cli::{Apic, QemuArgs, SabotageArgs, Thread};
 use crate::loom;
 use crate::qemu::judge::JudgedTest;
 use crate::qemu::plan::{self, Run, Tests};
-use crate::qemu::records::Outcome;
 use crate::qemu::table::Report;
 use crate::qemu::{self, Logs};
 use crate::setup::Qemu;
@@ -24,6 +23,7 @@ use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
 use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::{Backend, Outcome};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -521,7 +521,7 @@ mod tests {
             record: TestRecord {
                 name: (*name).to_owned(),
                 question: None,
-                backend: "software".to_owned(),
+                backend: Backend::Software,
                 cpus: 4,
                 initiator: 0,
                 flushes: 1,

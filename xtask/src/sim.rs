@@ -9,8 +9,8 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::parallel;
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
-use rar_harness::text::Count;
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::Counts;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -55,7 +55,7 @@ pub(crate) fn stage(
     workspace: &Workspace,
     steps: u32,
     verbosity: Verbosity,
-) -> Result<(Count, Option<anyhow::Error>)> {
+) -> Result<(Counts, Option<anyhow::Error>)> {
     let sim = build(workspace, "sim", verbosity)?;
     let run = |_, line: &&str| {
         let line = format!("{line} --steps {steps}");
@@ -63,7 +63,7 @@ pub(crate) fn stage(
     };
     let mut results = parallel::each(&STAGE, parallel::cores(), run)?;
     results.push(history(workspace, &sim, THREADS, verbosity)?);
-    let mut count = Count::default();
+    let mut count = Counts::NONE;
     let mut failure = String::new();
     for failed in results {
         count.passed += usize::from(failed.is_none());
@@ -75,7 +75,7 @@ pub(crate) fn stage(
         .args(["--release", "--package", "rar-sim"])
         .capture(verbosity)?;
     step.finish();
-    count.add(host::count(&races.stdout));
+    count += host::count(&races.stdout);
     if !races.status.success() {
         failure.push_str(&races.both);
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything, stage by stage.
 
 use crate::bench;
-use crate::cli::{Apic, Backend, BochsArgs, CiArgs, Stage, TestArgs, Thread};
+use crate::cli::{Apic, BochsArgs, CiArgs, Stage, TestArgs, Thread};
 use crate::defects;
 use crate::disasm;
 use crate::example;
@@ -29,9 +29,11 @@ use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::kernel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
-use rar_harness::text::{self, Count};
+use rar_harness::text;
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_house_rules::{layering, standalone};
+use rar_vocabulary::Backend;
+use rar_vocabulary::Counts;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -163,7 +165,7 @@ pub(crate) fn command(args: &TestArgs, verbosity: Verbosity) -> Result<()> {
     println!("{}", render(&ended, begin.elapsed()));
     let total = total(&ended);
     println!("counted: {} stages and the tests in them", ended.len());
-    println!("{}", total.line());
+    println!("{total}");
     if total.failed == 0 {
         return Ok(());
     }
@@ -222,7 +224,7 @@ fn show(workspace: &Workspace, stage: &str, why: &str) -> Result<()> {
 /// A stage that ended.
 struct StageEnd {
     stage: Stage,
-    tests: Count,
+    tests: Counts,
     note: String,
     time: Duration,
     failure: Option<Error>,
@@ -252,7 +254,7 @@ impl StageEnd {
 /// What a stage that came to its end reports.
 #[derive(Default)]
 struct Done {
-    tests: Count,
+    tests: Counts,
     note: String,
     failure: Option<Error>,
 }
@@ -572,10 +574,10 @@ fn render(ended: &[StageEnd], time: Duration) -> String {
             (None, Some(_)) => "skipped",
             (None, None) => "passed",
         };
-        let tests = if end.tests == Count::default() {
+        let tests = if end.tests == Counts::NONE {
             String::new()
         } else {
-            end.tests.line()
+            end.tests.to_string()
         };
         table.add_row([
             end.name(),
@@ -600,18 +602,18 @@ fn seconds(time: Duration) -> String {
 }
 
 /// Each stage counts as one, and so does each test in it.
-fn total(ended: &[StageEnd]) -> Count {
-    let mut total = Count::default();
+fn total(ended: &[StageEnd]) -> Counts {
+    let mut total = Counts::NONE;
     for end in ended {
         let failed = usize::from(end.failure.is_some());
         let skipped = usize::from(end.skipped.is_some());
-        total.add(Count {
+        total += Counts {
             passed: 1 - failed - skipped,
             failed,
             skipped,
             observed: 0,
-        });
-        total.add(end.tests);
+        };
+        total += end.tests;
     }
     total
 }
@@ -623,7 +625,7 @@ mod tests {
     fn end(stage: Stage, failure: Option<&str>, passed: usize) -> StageEnd {
         StageEnd {
             stage,
-            tests: Count {
+            tests: Counts {
                 passed,
                 failed: 0,
                 skipped: 0,
@@ -653,7 +655,7 @@ mod tests {
         }
         let mut end = end(Stage::Msrv, None, 0);
         end.skipped = Some("why".to_owned());
-        assert_eq!(total(&[end]).line(), "0 passed, 0 failed, 1 skipped");
+        assert_eq!(total(&[end]).to_string(), "0 passed, 0 failed, 1 skipped");
     }
 
     #[test]
@@ -681,7 +683,7 @@ mod tests {
             end(Stage::Host, None, 40),
             end(Stage::Clippy, Some("a lint"), 0),
         ];
-        assert_eq!(total(&ended).line(), "41 passed, 1 failed");
+        assert_eq!(total(&ended).to_string(), "41 passed, 1 failed");
         let text = render(&ended, Duration::from_secs(3));
         assert!(
             text.contains("host") && text.contains("1.5 s") && text.contains("FAILED"),

@@ -5,42 +5,6 @@ use comfy_table::{Table, presets};
 /// The longest line of a log that is shown, in characters.
 const WIDEST: usize = 240;
 
-/// Passed, failed, skipped and observed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// What passed.
-    pub passed: usize,
-    /// What failed.
-    pub failed: usize,
-    /// What did not apply.
-    pub skipped: usize,
-    /// What was only looked at.
-    pub observed: usize,
-}
-
-impl Count {
-    /// Adds another count to this one.
-    pub fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-        self.observed += other.observed;
-    }
-
-    /// Returns the summary line.
-    #[must_use]
-    pub fn line(self) -> String {
-        let mut line = format!("{} passed, {} failed", self.passed, self.failed);
-        if self.observed > 0 {
-            line.push_str(&format!(", {} observed", self.observed));
-        }
-        if self.skipped > 0 {
-            line.push_str(&format!(", {} skipped", self.skipped));
-        }
-        line
-    }
-}
-
 /// Returns a table in the house's form.
 #[must_use]
 pub fn table(header: &[&str]) -> Table {

@@ -13,14 +13,15 @@ use rar_harness::workspace::{FREESTANDING, LIBRARIES, Workspace};
 
 /// What each crate may know of this workspace. The RAR unit in software has its own decoder, so
 /// that a mistake in `rar-payload` cannot hide in both.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("rar-regs", &[]),
     ("rar-payload", &[]),
     ("rar-percpu", &["rar-regs", "rar-payload"]),
     ("rar-shootdown", &["rar-regs", "rar-payload", "rar-percpu"]),
     ("rar-model", &[]),
     ("rar-vrar", &["rar-model"]),
-    ("rar-report", &[]),
+    ("rar-vocabulary", &[]),
+    ("rar-report", &["rar-vocabulary"]),
 ];
 
 /// The crate whose tests may know all others: they drive the driver against the model.

@@ -1,95 +1,52 @@
-//! Counts of latencies by size.
+//! Histograms as bytes: the first bucket that counted something, then the counts up to the last.
 
 use core::fmt;
+use rar_vocabulary::{BUCKETS, Histogram};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeTuple as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
-/// How many buckets there are: one for each bit of a number of ticks.
-const BUCKETS: usize = 64;
-
-/// Counts by powers of two: bucket `n` counts what is at least 2^n and less than 2^(n+1); zero
-/// counts as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Histogram {
-    counts: [u32; BUCKETS],
+/// Returns the counts from the first that is not zero to the last, and the bucket of the first.
+fn run(histogram: &Histogram) -> (usize, &[u32]) {
+    let counts = histogram.counts();
+    let first = counts.iter().position(|count| *count > 0).unwrap_or(0);
+    let end = counts
+        .iter()
+        .rposition(|count| *count > 0)
+        .map_or(first, |last| last + 1);
+    (first, counts.get(first..end).unwrap_or_default())
 }
 
-impl Default for Histogram {
-    fn default() -> Self {
-        Self::new()
-    }
+pub(crate) fn serialize<S: Serializer>(
+    histogram: &Histogram,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut pair = serializer.serialize_tuple(2)?;
+    let (first, run) = run(histogram);
+    pair.serialize_element(&u8::try_from(first).unwrap_or(u8::MAX))?;
+    pair.serialize_element(run)?;
+    pair.end()
 }
 
-impl Histogram {
-    /// Returns a histogram that has counted nothing.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            counts: [0; BUCKETS],
-        }
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Histogram, D::Error> {
+    let (first, FromZero(counts)) = <(u8, FromZero)>::deserialize(deserializer)?;
+    if usize::from(first) > BUCKETS {
+        return Err(D::Error::custom("a histogram has at most 64 buckets"));
     }
-
-    /// Counts one sample; a bucket that is full stays so.
-    pub fn record(&mut self, ticks: u64) {
-        self.add(ticks.max(1).ilog2(), 1);
-    }
-
-    /// Counts `count` samples in a bucket; a bucket that does not exist counts nothing.
-    pub fn add(&mut self, bucket: u32, count: u32) {
-        if let Some(counted) = self.counts.get_mut(bucket as usize) {
-            *counted = counted.saturating_add(count);
-        }
-    }
-
-    /// Returns the buckets that have counted something, each with its count.
-    pub fn buckets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        (0..).zip(self.counts).filter(|(_, count)| *count > 0)
-    }
-
-    /// Returns how many samples were counted.
-    #[must_use]
-    pub fn samples(&self) -> u64 {
-        self.counts.iter().map(|count| u64::from(*count)).sum()
-    }
-
-    /// Returns the counts from the first that is not zero to the last, and the bucket of the first.
-    fn run(&self) -> (usize, &[u32]) {
-        let first = self.counts.iter().position(|count| *count > 0).unwrap_or(0);
-        let end = self
-            .counts
-            .iter()
-            .rposition(|count| *count > 0)
-            .map_or(first, |last| last + 1);
-        (first, self.counts.get(first..end).unwrap_or_default())
-    }
-}
-
-impl Serialize for Histogram {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut pair = serializer.serialize_tuple(2)?;
-        let (first, run) = self.run();
-        pair.serialize_element(&u8::try_from(first).unwrap_or(u8::MAX))?;
-        pair.serialize_element(run)?;
-        pair.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Histogram {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (first, mut histogram) = <(u8, FromZero)>::deserialize(deserializer)?;
-        let first = usize::from(first);
-        let used = histogram.0.run();
-        if first + used.0 + used.1.len() > BUCKETS {
+    let mut histogram = Histogram::new();
+    for (bucket, count) in (u32::from(first)..).zip(counts) {
+        if count > 0 && bucket as usize >= BUCKETS {
             return Err(D::Error::custom("a histogram has at most 64 buckets"));
         }
-        histogram.0.counts.rotate_right(first % BUCKETS);
-        Ok(histogram.0)
+        histogram.add(bucket, count);
     }
+    Ok(histogram)
 }
 
-/// A histogram whose first bucket is bucket 0.
-struct FromZero(Histogram);
+/// Counts whose first is that of bucket 0.
+struct FromZero([u32; BUCKETS]);
 
 impl<'de> Deserialize<'de> for FromZero {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -102,14 +59,14 @@ impl<'de> Deserialize<'de> for FromZero {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut counts: A) -> Result<FromZero, A::Error> {
-                let mut histogram = Histogram::new();
-                let mut buckets = histogram.counts.iter_mut();
+                let mut all = [0; BUCKETS];
+                let mut buckets = all.iter_mut();
                 while let Some(count) = counts.next_element()? {
                     *buckets
                         .next()
                         .ok_or_else(|| A::Error::custom("more than 64 counts"))? = count;
                 }
-                Ok(FromZero(histogram))
+                Ok(FromZero(all))
             }
         }
         deserializer.deserialize_seq(Run)
@@ -119,17 +76,10 @@ impl<'de> Deserialize<'de> for FromZero {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Serialize;
 
-    #[test]
-    fn a_sample_counts_in_the_bucket_of_its_highest_bit() {
-        let mut histogram = Histogram::new();
-        for ticks in [0, 1, 2, 3, 4, 1023, 1024, u64::MAX] {
-            histogram.record(ticks);
-        }
-        let found = histogram.buckets();
-        assert!(found.eq([(0, 2), (1, 2), (2, 1), (9, 1), (10, 1), (63, 1)]));
-        assert_eq!(histogram.samples(), 8);
-    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Wire(#[serde(with = "super")] Histogram);
 
     #[test]
     fn only_the_used_run_is_written() {
@@ -137,18 +87,21 @@ mod tests {
         histogram.add(10, 3);
         histogram.add(12, 200);
         let mut buffer = [0; 16];
-        let bytes = postcard::to_slice(&histogram, &mut buffer).unwrap();
-        assert_eq!(bytes, [10, 3, 3, 0, 0xC8, 1]);
-        assert_eq!(postcard::from_bytes::<Histogram>(bytes).unwrap(), histogram);
+        let bytes = postcard::to_slice(&Wire(histogram), &mut buffer).unwrap();
+        assert_eq!(bytes, [10, 3, 3, 0, 0xc8, 1]);
+        assert_eq!(
+            postcard::from_bytes::<Wire>(bytes).unwrap(),
+            Wire(histogram)
+        );
     }
 
     #[test]
     fn a_run_past_the_last_bucket_is_refused() {
-        assert!(postcard::from_bytes::<Histogram>(&[63, 1, 5]).is_ok());
-        assert!(postcard::from_bytes::<Histogram>(&[64, 1, 5]).is_err());
-        assert!(postcard::from_bytes::<Histogram>(&[63, 2, 5, 5]).is_err());
+        assert!(postcard::from_bytes::<Wire>(&[63, 1, 5]).is_ok());
+        assert!(postcard::from_bytes::<Wire>(&[64, 1, 5]).is_err());
+        assert!(postcard::from_bytes::<Wire>(&[63, 2, 5, 5]).is_err());
         let mut many = [1; 67];
         many[..2].copy_from_slice(&[0, 65]);
-        assert!(postcard::from_bytes::<Histogram>(&many).is_err());
+        assert!(postcard::from_bytes::<Wire>(&many).is_err());
     }
 }

@@ -22,11 +22,11 @@ mod writer;
 
 pub use container::{CONTAINER_HEADER, Header, SealError, UnsealError, open, open_prefix, seal};
 pub use event::{EndReason, Event, EventKind};
-pub use histogram::Histogram;
 pub use machine::{ApicMode, Firmware, Machine, TscSource};
-pub use measurement::{Measurement, Method};
-pub use outcome::{Backend, Outcome, TestResult};
+pub use measurement::Measurement;
+pub use outcome::{Outcome, TestResult};
 pub use part::{MARK, MAX_PARTS, Part, PartError, PartHead, Parts, SerialLine, TooLong, read_part};
+pub use rar_vocabulary::{Backend, Histogram, Method};
 pub use reader::{ReadError, Records};
 pub use record::{Fact, Head, LeftOut, Record};
 pub use registers::{RegisterRead, Registers};

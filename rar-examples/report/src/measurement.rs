@@ -1,61 +1,13 @@
 //! How long flushes took.
 
-use crate::histogram::Histogram;
-use serde::{Deserialize, Serialize};
-
-/// By what means a flush was made, or what flushes are compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// A Remote Action Request.
-    Rar,
-    /// An ordinary interrupt.
-    Ipi,
-    /// A non-maskable interrupt.
-    Nmi,
-    /// INVLPG on the CPU itself, the unit of comparison.
-    Invlpg,
-    /// Everything on the CPU itself, globals included.
-    Full,
-    /// A write of CR3 on the CPU itself.
-    Cr3,
-    /// No flush: what the clock itself takes.
-    Clock,
-    /// No flush: an ordinary interrupt and its answer.
-    BareIpi,
-    /// No flush: an exit to the software that provides the RAR units, and the return.
-    BareExit,
-}
-
-impl Method {
-    /// Returns the name that tables use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rar => "rar",
-            Self::Ipi => "ipi",
-            Self::Nmi => "nmi",
-            Self::Invlpg => "invlpg",
-            Self::Full => "full",
-            Self::Cr3 => "cr3",
-            Self::Clock => "clock",
-            Self::BareIpi => "bare-ipi",
-            Self::BareExit => "bare-exit",
-        }
-    }
-
-    /// Returns whether it flushes anything.
-    #[must_use]
-    pub const fn flushes(self) -> bool {
-        !matches!(self, Self::Clock | Self::BareIpi | Self::BareExit)
-    }
-}
+use rar_vocabulary::{Backend, Histogram, Method};
+use serde::Serialize;
 
 /// The latency of one kind of flush, in ticks of the time stamp counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Measurement<'a> {
     /// Who answered.
-    pub backend: crate::Backend,
+    pub backend: Backend,
     /// By what means.
     pub method: Method,
     /// How many remote CPUs were flushed; 0 for a local flush.
@@ -77,8 +29,9 @@ pub struct Measurement<'a> {
     /// The longest.
     pub max: u64,
     /// All of them by powers of two.
+    #[serde(with = "crate::histogram")]
     pub histogram: Histogram,
-    /// The number of fallbacks, second signals and flushes without a slot. Unless it is 0, the
-    /// numbers are not those of the method by itself.
+    /// How often something else took part: fallbacks, second signals, flushes without a slot. The
+    /// numbers are those of the method alone only if it is 0.
     pub spoiled: u64,
 }

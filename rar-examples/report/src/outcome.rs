@@ -1,30 +1,7 @@
 //! What became of a test.
 
+use rar_vocabulary::Backend;
 use serde::{Deserialize, Serialize};
-
-/// Who answers remote requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Backend {
-    /// The RAR unit of the processor.
-    Hardware,
-    /// The RAR unit that the SVM shim gives each CPU.
-    Vrar,
-    /// The handler of an ordinary interrupt.
-    Software,
-}
-
-impl Backend {
-    /// Returns the name that command lines use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hardware => "hardware",
-            Self::Vrar => "vrar",
-            Self::Software => "software",
-        }
-    }
-}
 
 /// How a test ended on one backend, over all its initiators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

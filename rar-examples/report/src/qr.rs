@@ -4,6 +4,7 @@ use crate::part::Part;
 use crate::symbol::Symbol;
 use core::fmt::{self, Write as _};
 use qrcodegen_no_heap::{QrCode, QrCodeEcc, Version};
+use rar_vocabulary::Text;
 
 const TEXT: usize = 1451;
 const MODULES: usize = Version::new(Symbol::MAX).buffer_len();
@@ -11,7 +12,8 @@ const MODULES: usize = Version::new(Symbol::MAX).buffer_len();
 /// The memory that making a code takes; one is enough for all codes, one after the other.
 #[derive(Debug)]
 pub struct Buffers {
-    text: Text,
+    /// The text of a part.
+    text: Text<TEXT>,
     temporary: [u8; MODULES],
     modules: [u8; MODULES],
 }
@@ -27,36 +29,10 @@ impl Buffers {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            text: Text {
-                bytes: [0; TEXT],
-                length: 0,
-            },
+            text: Text::new(),
             temporary: [0; MODULES],
             modules: [0; MODULES],
         }
-    }
-}
-
-/// The text of a part, in memory.
-#[derive(Debug)]
-struct Text {
-    bytes: [u8; TEXT],
-    length: usize,
-}
-
-impl Text {
-    fn as_str(&self) -> Option<&str> {
-        core::str::from_utf8(self.bytes.get(..self.length)?).ok()
-    }
-}
-
-impl fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
     }
 }
 
@@ -95,11 +71,11 @@ impl<'b> Code<'b> {
             temporary,
             modules,
         } = buffers;
-        text.length = 0;
+        text.clear();
         write!(text, "{part}").map_err(|_| DoesNotFit)?;
         let version = part.symbol().qr();
         let code = QrCode::encode_text(
-            text.as_str().ok_or(DoesNotFit)?,
+            text.as_str(),
             temporary,
             modules,
             QrCodeEcc::Medium,

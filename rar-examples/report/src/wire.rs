@@ -1,13 +1,12 @@
 //! How one record lies among the bytes: kind, length, body.
 
-use crate::histogram::Histogram;
-use crate::measurement::Method;
 use crate::names::Name;
-use crate::outcome::{Backend, Outcome};
+use crate::outcome::Outcome;
+use rar_vocabulary::{Backend, Histogram, Method};
 use serde::{Deserialize, Serialize};
 
-/// The kinds of records. A number never changes its meaning; a record with another body gets another
-/// number.
+/// The kinds of records. A number never changes its meaning; a record with another body gets
+/// another number.
 pub(crate) mod kind {
     pub(crate) const HEAD: u8 = 0;
     pub(crate) const MACHINE: u8 = 1;
@@ -49,6 +48,7 @@ pub(crate) struct MeasurementBody<'a> {
     pub(crate) to_p50: u64,
     pub(crate) to_p99: u64,
     pub(crate) to_max: u64,
+    #[serde(with = "crate::histogram")]
     pub(crate) histogram: Histogram,
 }
 

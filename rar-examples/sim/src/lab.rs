@@ -275,10 +275,10 @@ impl<'m> Lab for SimLab<'m> {
         self.machine().cpus()
     }
 
-    fn backend(&self) -> &'static str {
+    fn backend(&self) -> rar_suite::Backend {
         match self.machine().backend() {
-            Backend::Hardware => "model",
-            Backend::Software => "software",
+            Backend::Hardware => rar_suite::Backend::Model,
+            Backend::Software => rar_suite::Backend::Software,
         }
     }
 

@@ -6,6 +6,7 @@ use core::sync::atomic::AtomicU64;
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine, Shootdown};
+use rar_vocabulary::Backend;
 
 use crate::record::Record;
 use crate::units::Units;
@@ -165,7 +166,7 @@ pub trait Lab: Sync {
     fn cpus(&self) -> u32;
 
     /// Returns the name of what makes action bytes final: `hardware`, `vrar`, `model` or `software`.
-    fn backend(&self) -> &'static str;
+    fn backend(&self) -> Backend;
 
     /// Returns the proof of being on this CPU.
     fn pin(&self) -> PinnedCpu<'_>;

@@ -10,13 +10,11 @@ mod catalogue;
 mod failure;
 mod lab;
 mod measure;
-mod measurement;
 pub mod questions;
 mod raw;
 mod record;
 mod suite;
 mod tests;
-mod text;
 mod trial;
 mod units;
 mod witness;
@@ -27,11 +25,13 @@ pub use lab::{
     Page, PageFault, Reach, Space, StoreKind, UserMode,
 };
 pub use measure::{MEASUREMENTS, MOST_SAMPLES};
-pub use measurement::{BUCKETS, Histogram, Measurement, Method, State};
-pub use record::{Control, MAX_CPUS, Outcome, Record};
-pub use suite::{BY_OTHER_MEANS, List, Options, Suite, Summary};
+pub use rar_vocabulary::{
+    BUCKETS, Backend, Counts, Histogram, Measurement, Method, Outcome, State, payload_hash,
+};
+pub use record::{Control, MAX_CPUS, Record};
+pub use suite::{BY_OTHER_MEANS, List, Options, Suite};
 pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
-    OddCommand, Register, Units, payload_hash,
+    OddCommand, Register, Units,
 };
 pub use witness::{Sent, Witness};

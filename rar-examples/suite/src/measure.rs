@@ -21,13 +21,13 @@ pub(crate) use self::samples::Samples;
 use crate::failure::Assertion::{FlushEnds, Flushed, Mapped, Measured, Once};
 use crate::failure::Place;
 use crate::lab::{Lab, Page};
-use crate::measurement::{Measurement, Method, State};
 use crate::raw;
 use crate::record::Record;
 use crate::suite::rare;
 use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 use crate::units::Ability;
 use crate::witness::Sent;
+use rar_vocabulary::{Measurement, Method, State};
 
 /// The name of the test that measures. It runs only if it is asked for, by name or by [`Options::measure`](crate::Options::measure).
 pub const MEASUREMENTS: &str = "measurements";

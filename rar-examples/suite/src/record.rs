@@ -1,8 +1,7 @@
 //! What a test reports.
 
+use rar_vocabulary::{Measurement, Outcome};
 use serde::Serialize;
-
-use crate::measurement::Measurement;
 
 /// How many CPUs a suite can run on.
 pub const MAX_CPUS: usize = 1024;
@@ -98,18 +97,4 @@ pub struct Control {
     pub stale: u64,
     /// What it is to see after the flush.
     pub new: u64,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// Every assertion held, and every control was seen.
-    Pass,
-    /// An assertion did not hold.
-    Fail,
-    /// The machine has too few CPUs for the test, or lacks what it needs; or no control was seen, so that nothing was shown.
-    Skipped,
-    /// Every assertion held, and what was seen is no matter of right and wrong: no source says what is to be seen.
-    Observed,
 }

@@ -5,13 +5,13 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use rar_percpu::AtomicCpuSet;
 use rar_shootdown::Statistics;
+use rar_vocabulary::{Counts, Outcome, Text};
 
 use crate::catalogue::{Rounds, Test, catalogue};
 use crate::failure::FirstFailure;
 use crate::lab::{Lab, Offences, Space};
 use crate::measure::{MEASUREMENTS, MOST_SAMPLES, Samples};
-use crate::record::{Control, MAX_CPUS, Outcome, Record};
-use crate::text::Text;
+use crate::record::{Control, MAX_CPUS, Record};
 use crate::trial::Trial;
 use crate::witness::Sent;
 
@@ -55,19 +55,6 @@ pub enum List {
     All,
     /// The short list for CPUs that truly run at once.
     Race,
-}
-
-/// How a suite ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Runs that passed.
-    pub passed: u32,
-    /// Runs that failed.
-    pub failed: u32,
-    /// Runs that this machine cannot make.
-    pub skipped: u32,
-    /// Runs that ended with an observation.
-    pub observed: u32,
 }
 
 /// What the CPUs of a suite share. One value, for example in a `static`.
@@ -141,13 +128,13 @@ impl Suite {
         }
     }
 
-    /// Runs the chosen tests, each for every initiator; every CPU calls it once, and all return the same summary.
+    /// Runs the chosen tests, each for every initiator; every CPU calls it once, and all return the same counts.
     ///
     /// The CPUs go through each test in step: every step of it is for some of them, and a barrier ends it. Each test passes if
     /// its assertions hold, its positive control was seen, and, but for the tests about them, no fallback and no second
     /// signal was needed. A test whose control was not seen has shown nothing and begins again, a few times; in the end it counts as
     /// skipped. A test that asks what no source answers ends with an observation in place of a pass.
-    pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Summary {
+    pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Counts {
         let chosen = || {
             catalogue::<L>()
                 .into_iter()
@@ -161,7 +148,7 @@ impl Suite {
             let runs: u32 = chosen().map(|test| test.rounds.count(initiators)).sum();
             let tests = u32::try_from(tests).unwrap_or(u32::MAX);
             lab.emit(&Record::Start {
-                backend: lab.backend(),
+                backend: lab.backend().name(),
                 cpus: lab.cpus(),
                 tests,
                 runs,
@@ -180,19 +167,10 @@ impl Suite {
                 }
             }
         }
-        let summary = Summary {
-            passed: self.passed.load(Ordering::Acquire),
-            failed: self.failed.load(Ordering::Acquire),
-            skipped: self.skipped.load(Ordering::Acquire),
-            observed: self.observed.load(Ordering::Acquire),
-        };
+        let load = |counter: &AtomicU32| counter.load(Ordering::Acquire);
+        let (passed, failed) = (load(&self.passed), load(&self.failed));
+        let (skipped, observed) = (load(&self.skipped), load(&self.observed));
         if me == 0 {
-            let Summary {
-                passed,
-                failed,
-                skipped,
-                observed,
-            } = summary;
             lab.emit(&Record::End {
                 passed,
                 failed,
@@ -200,7 +178,12 @@ impl Suite {
                 observed,
             });
         }
-        summary
+        Counts {
+            passed: passed as usize,
+            failed: failed as usize,
+            skipped: skipped as usize,
+            observed: observed as usize,
+        }
     }
 
     /// Returns the names of all tests in the order in which they run.
@@ -382,7 +365,7 @@ impl Suite {
         lab.emit(&Record::Test {
             name: test.name,
             question: test.question,
-            backend: lab.backend(),
+            backend: lab.backend().name(),
             cpus: lab.cpus(),
             initiator: trial.initiator,
             flushes: self.flushes.swap(0, Ordering::AcqRel),

@@ -102,7 +102,7 @@ pub enum LongString {
 pub struct Executed {
     /// How many entries.
     pub entries: u64,
-    /// [`payload_hash`] of the last one, as the unit read it.
+    /// [`payload_hash`](rar_vocabulary::payload_hash) of the last one, as the unit read it.
     pub last: u64,
     /// The same of that entry as it was when a signal announced it, where the machine keeps it.
     pub announced: Option<u64>,
@@ -190,30 +190,4 @@ pub struct Addresses {
     pub table: u64,
     /// The action vector of this CPU.
     pub vector: u64,
-}
-
-/// Returns a number that tells payloads apart, of quadwords 0 to 3: FNV-1a.
-#[must_use]
-pub fn payload_hash(words: [u64; 4]) -> u64 {
-    let bytes = words.into_iter().flat_map(u64::to_le_bytes);
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::payload_hash;
-
-    #[test]
-    fn the_hash_sees_every_byte() {
-        let plain = payload_hash([0; 4]);
-        for word in 0..4 {
-            for bit in 0..64 {
-                let mut words = [0; 4];
-                words[word] = 1 << bit;
-                assert_ne!(payload_hash(words), plain, "word {word} bit {bit}");
-            }
-        }
-    }
 }

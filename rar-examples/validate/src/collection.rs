@@ -1,10 +1,9 @@
 //! What goes into the report, kept as it comes: one result for each test and backend, and what else happened.
 
 use rar_report::{
-    Backend, Event, EventKind, Histogram, Measurement as Latency, Method, Outcome, Record as Entry,
-    TestResult, Writer,
+    Backend, Event, EventKind, Measurement as Latency, Outcome, Record as Entry, TestResult, Writer,
 };
-use rar_suite::{Measurement, Method as Means, Outcome as Seen, Record};
+use rar_suite::{Measurement, Outcome as Seen, Record};
 
 use crate::tally::Name;
 use crate::words::Words;
@@ -73,12 +72,6 @@ const fn rank(outcome: Option<Seen>) -> u8 {
     }
 }
 
-fn by_name(name: &str) -> Option<Backend> {
-    [Backend::Hardware, Backend::Vrar, Backend::Software]
-        .into_iter()
-        .find(|backend| backend.name() == name)
-}
-
 impl Collection {
     /// Nothing yet.
     #[must_use]
@@ -110,7 +103,7 @@ impl Collection {
     /// Takes in a record of the suite.
     pub fn add(&mut self, record: &Record<'_>) {
         match *record {
-            Record::Start { backend, .. } => self.backend = by_name(backend),
+            Record::Start { backend, .. } => self.backend = backend.parse().ok(),
             // What happens now happens between two backends.
             Record::End { .. } => self.backend = None,
             Record::Test {
@@ -231,9 +224,7 @@ impl Collection {
             }));
         }
         for measurement in self.measurements.iter().flatten() {
-            if let Some(latency) = latency(measurement) {
-                writer.push(&Entry::Measurement(latency));
-            }
+            writer.push(&Entry::Measurement(latency(measurement)));
         }
         for (backend, happening) in self.events.iter().take(self.event_count) {
             if let Some(happening) = happening {
@@ -262,25 +253,11 @@ impl Collection {
     }
 }
 
-/// Returns a measurement in the words of reports; nothing for a backend that they do not know.
-fn latency(measurement: &Measurement) -> Option<Latency<'static>> {
-    let mut histogram = Histogram::new();
-    for (bucket, count) in measurement.histogram.buckets() {
-        histogram.add(bucket, count);
-    }
-    Some(Latency {
-        backend: by_name(measurement.backend)?,
-        method: match measurement.method {
-            Means::Rar => Method::Rar,
-            Means::Ipi => Method::Ipi,
-            Means::Nmi => Method::Nmi,
-            Means::Clock => Method::Clock,
-            Means::Invlpg => Method::Invlpg,
-            Means::Full => Method::Full,
-            Means::Cr3 => Method::Cr3,
-            Means::BareIpi => Method::BareIpi,
-            Means::BareExit => Method::BareExit,
-        },
+/// Returns a measurement in the words of reports.
+fn latency(measurement: &Measurement) -> Latency<'static> {
+    Latency {
+        backend: measurement.backend,
+        method: measurement.method,
         targets: measurement.targets,
         pages: measurement.pages,
         state: measurement.state.name(),
@@ -290,9 +267,9 @@ fn latency(measurement: &Measurement) -> Option<Latency<'static>> {
         p50: measurement.p50,
         p99: measurement.p99,
         max: measurement.max,
-        histogram,
+        histogram: measurement.histogram,
         spoiled: measurement.spoiled,
-    })
+    }
 }
 
 impl Default for Collection {
@@ -304,7 +281,7 @@ impl Default for Collection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rar_report::{EndReason, Records};
+    use rar_report::{EndReason, Histogram, Method, Records};
 
     fn start(backend: &'static str) -> Record<'static> {
         Record::Start {
@@ -406,13 +383,13 @@ mod tests {
     }
 
     fn measurement(targets: u32) -> Measurement {
-        let mut histogram = rar_suite::Histogram::EMPTY;
+        let mut histogram = Histogram::new();
         for ticks in [300, 700, 800] {
             histogram.record(ticks);
         }
         Measurement {
-            method: Means::Rar,
-            backend: "vrar",
+            method: Method::Rar,
+            backend: Backend::Vrar,
             cpus: 4,
             targets,
             pages: 63,

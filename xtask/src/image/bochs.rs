@@ -1,18 +1,19 @@
 //! The boot image in Bochs, which plays Intel processors with features that QEMU's TCG lacks: PCIDs, INVPCID, VMX.
 
-use crate::cli::{Backend, BochsArgs};
+use crate::cli::BochsArgs;
 use crate::image::grub::{self, Menu};
 use crate::image::{self, kernel_verdict};
 use crate::qemu::doubt::SPARING;
 use crate::qemu::guest::{self, Finished};
 use crate::qemu::judge::Ending;
 use crate::qemu::plan::{BEYOND_QEMU, Run};
-use crate::qemu::records::{Outcome, Record};
+use crate::qemu::records::Record;
 use crate::setup::{self, Bochs, Install};
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::{Backend, Outcome};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -2,11 +2,10 @@
 
 use crate::image::boot_report::Wanted;
 use crate::qemu::judge::{Ending, PASSED, judge};
-use crate::qemu::measurements::Measurement;
-use crate::qemu::records::{Outcome, Record, TestRecord, Transcript};
-use rar_harness::text::Count;
-use rar_report::{Outcome as Told, TestResult};
+use crate::qemu::records::{Record, TestRecord, Transcript};
+use rar_report::{Measurement as Latency, Outcome as Told, TestResult};
 use rar_report_page::Report;
+use rar_vocabulary::{Backend, Counts, Measurement, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Judges the records of the serial line as strictly as those of the test kernel, and the report by them; returns what they count.
@@ -14,7 +13,7 @@ pub(crate) fn by_records(
     wanted: &Wanted<'_>,
     report: &Report<'_>,
     transcript: &Transcript,
-) -> Result<Count, Vec<String>> {
+) -> Result<Counts, Vec<String>> {
     let sections = sections(transcript);
     if sections.len() != wanted.ran.len() {
         return Err(vec![format!(
@@ -23,7 +22,7 @@ pub(crate) fn by_records(
             wanted.ran.len()
         )]);
     }
-    let mut count = Count::default();
+    let mut count = Counts::NONE;
     let mut wrong = Vec::new();
     for (section, expected) in sections.iter().zip(&wanted.ran) {
         // How the machine ends is judged elsewhere.
@@ -33,19 +32,19 @@ pub(crate) fn by_records(
         let failed = failed.map(|test| format!("{}: {}", test.record.name, test.why));
         let faults = verdict.faults.iter().cloned().chain(failed);
         wrong.extend(faults.map(|fault| format!("records of {}: {fault}", expected.backend)));
-        wrong.extend(differences(&expected.backend, section, report));
-        if !same_numbers(&expected.backend, &verdict.measurements, report) {
-            let backend = &expected.backend;
+        wrong.extend(differences(expected.backend, section, report));
+        if !same_numbers(expected.backend, &verdict.measurements, report) {
+            let backend = expected.backend;
             wrong.push(format!(
                 "measurements on {backend}: report and records differ"
             ));
         }
-        count.add(Count {
+        count += Counts {
             passed: verdict.count(Outcome::Pass),
             failed: 0,
             skipped: verdict.count(Outcome::Skipped),
             observed: verdict.count(Outcome::Observed),
-        });
+        };
     }
     if wrong.is_empty() {
         Ok(count)
@@ -55,10 +54,10 @@ pub(crate) fn by_records(
 }
 
 /// Returns where the report's results and the records differ.
-fn differences(name: &str, section: &Transcript, report: &Report<'_>) -> Vec<String> {
+fn differences(backend: Backend, section: &Transcript, report: &Report<'_>) -> Vec<String> {
     let results = report.results.iter();
     let results: BTreeMap<_, _> = results
-        .filter(|result| result.backend.name() == name)
+        .filter(|result| result.backend == backend)
         .map(|result| (result.name, result))
         .collect();
     let mut records: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -76,43 +75,34 @@ fn differences(name: &str, section: &Transcript, report: &Report<'_>) -> Vec<Str
     };
     let differing = names.into_iter().filter(differ);
     differing
-        .map(|test| format!("{test} on {name}: report and records differ"))
+        .map(|test| format!("{test} on {backend}: report and records differ"))
         .collect()
 }
 
-/// Returns whether the report has the measurements of the records: all of them, in their order, with their numbers.
-fn same_numbers(name: &str, records: &[Measurement], report: &Report<'_>) -> bool {
+/// Returns whether the report has the measurements of the records: all of them, in their order, with their numbers. The report says the
+/// machine's CPUs and clock once for all.
+fn same_numbers(backend: Backend, records: &[Measurement], report: &Report<'_>) -> bool {
     let told = report.measurements.iter();
-    let told = told
-        .filter(|each| each.backend.name() == name)
-        .map(|each| Measurement {
-            method: each.method.name().to_owned(),
-            backend: name.to_owned(),
-            targets: each.targets,
-            pages: each.pages,
-            state: each.state.to_owned(),
-            contenders: each.initiators,
-            samples: each.samples,
-            min: each.min,
-            p50: each.p50,
-            p99: each.p99,
-            max: each.max,
-            histogram: each
-                .histogram
-                .buckets()
-                .map(|(bucket, count)| (bucket, u64::from(count)))
-                .collect(),
-            spoiled: each.spoiled,
-            // The report says these once, of the machine.
-            cpus: 0,
-            ticks_per_millisecond: 0,
-        });
-    let recorded = records.iter().map(|each| Measurement {
-        cpus: 0,
-        ticks_per_millisecond: 0,
-        ..each.clone()
-    });
-    told.eq(recorded)
+    let told = told.filter(|each| each.backend == backend);
+    let same = |(told, record): (&Latency<'_>, &Measurement)| {
+        *told
+            == Latency {
+                backend: record.backend,
+                method: record.method,
+                targets: record.targets,
+                pages: record.pages,
+                state: record.state.name(),
+                initiators: record.contenders,
+                samples: u64::from(record.samples),
+                min: record.min,
+                p50: record.p50,
+                p99: record.p99,
+                max: record.max,
+                histogram: record.histogram,
+                spoiled: record.spoiled,
+            }
+    };
+    told.clone().count() == records.len() && told.zip(records).all(same)
 }
 
 /// Returns whether a result says what the records of all its initiators say together: the worst counts.
@@ -168,14 +158,13 @@ fn sections(whole: &Transcript) -> Vec<Transcript> {
 mod tests {
     use super::*;
     use crate::image::boot_report::tests::transcript;
-    use rar_report::Backend;
 
     #[test]
     fn a_result_is_what_all_records_say_together() {
         let record = |initiator, outcome, why: &str| TestRecord {
             name: "storm".to_owned(),
             question: None,
-            backend: "software".to_owned(),
+            backend: Backend::Software,
             cpus: 2,
             initiator,
             flushes: 1,
@@ -214,7 +203,7 @@ mod tests {
     #[test]
     fn every_number_of_a_measurement_is_compared() {
         use crate::qemu::measurements::tests::measurement;
-        use rar_report::{Histogram, Measurement as Latency, Method};
+        use rar_report::{Histogram, Method};
         let mut histogram = Histogram::new();
         [8, 9, 10]
             .iter()
@@ -239,7 +228,7 @@ mod tests {
                 measurements: told.to_vec(),
                 ..Report::default()
             };
-            same_numbers("software", &[measurement()], &report)
+            same_numbers(Backend::Software, &[measurement()], &report)
         };
         let vrar = Latency {
             backend: Backend::Vrar,

@@ -99,7 +99,7 @@ pub(crate) fn faults(wanted: &Wanted<'_>, report: &Report<'_>) -> Vec<String> {
             ));
         }
         let ran = wanted.ran.iter();
-        let ran = ran.filter(|expected| expected.backend == name.name());
+        let ran = ran.filter(|expected| expected.backend == name);
         if ran.count() == 0 && report.counts().contains_key(&name) {
             faults.push(format!("{} ran", name.name()));
         }
@@ -160,7 +160,7 @@ fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>
     let results: BTreeMap<_, _> = report
         .results
         .iter()
-        .filter(|result| result.backend.name() == expected.backend)
+        .filter(|result| result.backend == expected.backend)
         .map(|result| (result.name, result.outcome))
         .collect();
     let measured = expected.measures.then_some(MEASUREMENTS);
@@ -193,7 +193,6 @@ fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::cli::Backend as Asked;
     use crate::qemu::plan::Run;
     use crate::qemu::records::Line;
     use rar_report::{
@@ -259,7 +258,7 @@ pub(crate) mod tests {
             greatest_id: 5,
             memory: 64,
             firmware: Firmware::Uefi,
-            ran: vec![Run::functional(Asked::Software, 2, 300, 1).expectation()],
+            ran: vec![Run::functional(Backend::Software, 2, 300, 1).expectation()],
             notes: &["a note"],
             refused: vec![(Backend::Hardware, "no RAR"), (Backend::Vrar, "no SVM")],
         }
@@ -297,7 +296,7 @@ pub(crate) mod tests {
                 text: "also a note",
             }),
         ];
-        let list = Run::functional(Asked::Software, 2, 300, 1)
+        let list = Run::functional(Backend::Software, 2, 300, 1)
             .expectation()
             .list;
         entries.extend(list.iter().map(|name| result("software", name)));

@@ -13,10 +13,10 @@ use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
-use rar_harness::text::Count;
 use rar_harness::workspace::Workspace;
 use rar_report::{EndReason, Event, EventKind};
 use rar_report_page::Report;
+use rar_vocabulary::Counts;
 use std::time::Instant;
 
 const TIMEOUT_SECONDS: u64 = 240;
@@ -28,7 +28,7 @@ struct Case {
     cpus: u32,
     /// What the kernel is told beside how it ends.
     options: String,
-    check: fn(&Case, &Finished) -> Result<Count, String>,
+    check: fn(&Case, &Finished) -> Result<Counts, String>,
 }
 
 fn cases() -> [Case; 2] {
@@ -58,12 +58,12 @@ pub(crate) fn stage(
     workspace: &Workspace,
     emulator: &Qemu,
     verbosity: Verbosity,
-) -> Result<(Count, Option<Error>)> {
+) -> Result<(Counts, Option<Error>)> {
     setup::boot_loader(Install::Allowed, verbosity)?;
     let elf = image::build_kernel(workspace, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-boots-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
-    let mut total = Count::default();
+    let mut total = Counts::NONE;
     let mut wrong = Vec::new();
     for case in cases() {
         let begin = Instant::now();
@@ -74,7 +74,7 @@ pub(crate) fn stage(
         let finished = image::run(case.boot, &machine, emulator, &iso, verbosity)?;
         let word = match (case.check)(&case, &finished) {
             Ok(count) => {
-                total.add(count);
+                total += count;
                 "passed"
             }
             Err(why) => {
@@ -94,17 +94,17 @@ pub(crate) fn stage(
     let mut machines = CATALOGUE.to_vec();
     machines.retain(|odd| odd.when == When::Test);
     let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, verbosity)?;
-    total.add(count);
+    total += count;
     wrong.extend(failure.map(|error| error.to_string()));
     let (count, failure) = defects::stage(&elf, emulator, verbosity)?;
-    total.add(count);
+    total += count;
     wrong.extend(failure.map(|error| error.to_string()));
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
     Ok((total, failure))
 }
 
 /// The run ended early, and told by whom, and what it knew.
-fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
+fn names_the_lost(_: &Case, finished: &Finished) -> Result<Counts, String> {
     let said = |text: &str| {
         let mut lines = finished.transcript.lines.iter();
         match lines.any(|line| line.contains(text)) {
@@ -125,7 +125,7 @@ fn names_the_lost(_: &Case, finished: &Finished) -> Result<Count, String> {
 }
 
 /// The watchdog ended the run, and the report says in which test.
-fn names_the_test(_: &Case, finished: &Finished) -> Result<Count, String> {
+fn names_the_test(_: &Case, finished: &Finished) -> Result<Counts, String> {
     let ended = "the run ended in test storm".to_owned();
     if !finished.transcript.lines.contains(&ended) {
         return Err(format!("it does not say `{ended}`"));
@@ -139,7 +139,7 @@ fn names_the_test(_: &Case, finished: &Finished) -> Result<Count, String> {
 struct Happened(EventKind, Option<u32>, &'static str, &'static str);
 
 /// The report of a run that ended early says so, and what happened.
-fn incomplete(finished: &Finished, reason: EndReason, told: &[Happened]) -> Result<Count, String> {
+fn incomplete(finished: &Finished, reason: EndReason, told: &[Happened]) -> Result<Counts, String> {
     whole_report(finished, reason, told)?;
     if kernel_verdict(finished) != Some("INCOMPLETE") {
         return Err("the kernel's verdict is not INCOMPLETE".to_owned());
@@ -147,9 +147,9 @@ fn incomplete(finished: &Finished, reason: EndReason, told: &[Happened]) -> Resu
     if finished.ending == Ending::Exited(PASSED) {
         return Err("the kernel says by its exit code that all passed".to_owned());
     }
-    Ok(Count {
+    Ok(Counts {
         passed: 1,
-        ..Count::default()
+        ..Counts::NONE
     })
 }
 

@@ -1,13 +1,12 @@
 //! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
 
-use crate::cli::{Backend as Asked, Boot, MachineArgs, Thread};
+use crate::cli::{Boot, MachineArgs, Thread};
 use crate::image;
 use crate::image::boot_report::serial_report;
 use crate::image::grub::{self, Menu};
 use crate::qemu;
 use crate::qemu::defects as qemu_defects;
 use crate::qemu::plan::Run;
-use crate::qemu::records::Outcome;
 use crate::qemu::told::{self, Seen};
 use crate::setup::{self, Install, Qemu};
 use anyhow::{Context as _, Error, Result};
@@ -15,11 +14,12 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::parallel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress;
-use rar_harness::text::{Count, table};
+use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
 use rar_model::Defect;
 use rar_report::{Backend, EndReason, EventKind, Outcome as Says};
 use rar_report_page::{Report, Verdict};
+use rar_vocabulary::{Counts, Outcome};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -74,7 +74,7 @@ pub(crate) fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
         })
         .collect();
     let (count, failure) = boot_all(&cases, &elf, &emulator, verbosity)?;
-    println!("{}", count.line());
+    println!("{count}");
     failure.map_or(Ok(()), Err)
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn stage(
     elf: &Path,
     emulator: &Qemu,
     verbosity: Verbosity,
-) -> Result<(Count, Option<Error>)> {
+) -> Result<(Counts, Option<Error>)> {
     let cases = REPRESENTATIVES.map(|(defect, whole)| Case {
         defect: Some(defect),
         thread: told::thread(defect),
@@ -97,7 +97,7 @@ fn boot_all(
     elf: &Path,
     emulator: &Qemu,
     verbosity: Verbosity,
-) -> Result<(Count, Option<Error>)> {
+) -> Result<(Counts, Option<Error>)> {
     let rows = parallel::by_cores(
         cases,
         |case| case.thread.cores(),
@@ -118,10 +118,10 @@ fn boot_all(
         Some(format!("{}: {why}", row.name))
     });
     let wrong: Vec<_> = wrong.collect();
-    let count = Count {
+    let count = Counts {
         passed: rows.len() - wrong.len(),
         failed: wrong.len(),
-        ..Count::default()
+        ..Counts::NONE
     };
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
     Ok((count, failure))
@@ -192,7 +192,7 @@ fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<Strin
         false => Verdict::Violated,
     };
     let ended = report.end.map(|end| end.reason);
-    let list = Run::functional(Asked::Vrar, CPUS, FLUSHES, 1)
+    let list = Run::functional(Backend::Vrar, CPUS, FLUSHES, 1)
         .expectation()
         .list;
     let asked = if case.tests.is_empty() {

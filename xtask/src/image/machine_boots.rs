@@ -15,9 +15,10 @@ use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::parallel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress;
-use rar_harness::text::{Count, table, tail};
+use rar_harness::text::{table, tail};
 use rar_report::Outcome;
 use rar_report_page::Report;
+use rar_vocabulary::Counts;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -32,7 +33,7 @@ const TAIL: usize = 12;
 /// What one boot came to.
 struct Row {
     machine: Odd,
-    result: Result<Count, String>,
+    result: Result<Counts, String>,
     time: Duration,
 }
 
@@ -42,7 +43,7 @@ pub(crate) fn boot_all(
     elf: &Path,
     emulator: &Qemu,
     verbosity: Verbosity,
-) -> Result<(Count, Option<Error>)> {
+) -> Result<(Counts, Option<Error>)> {
     let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let mut images: BTreeMap<String, PathBuf> = BTreeMap::new();
@@ -80,14 +81,14 @@ pub(crate) fn boot_all(
         Ok(row)
     })?;
     println!("{}", render(&rows));
-    let mut count = Count::default();
+    let mut count = Counts::NONE;
     let mut wrong = Vec::new();
     for Row {
         machine, result, ..
     } in &rows
     {
         match result {
-            Ok(more) => count.add(*more),
+            Ok(more) => count += *more,
             Err(why) => {
                 count.failed += 1;
                 wrong.push(format!("{} ({}): {why}", machine.name, machine.about));
@@ -102,7 +103,7 @@ impl Row {
     fn word(&self) -> String {
         let seconds = self.time.as_secs_f64();
         match &self.result {
-            Ok(count) => format!("passed in {seconds:.1} s, {}", count.line()),
+            Ok(count) => format!("passed in {seconds:.1} s, {count}"),
             Err(_) => format!("FAILED in {seconds:.1} s"),
         }
     }
@@ -130,7 +131,7 @@ fn boot(
     image: &Path,
     emulator: &Qemu,
     verbosity: Verbosity,
-) -> Result<Result<Count, String>> {
+) -> Result<Result<Counts, String>> {
     let (finished, seen) = image::watch(odd.boot, &odd.machine(), emulator, image, verbosity)?;
     let judged = match odd.told {
         ToldTo::ExitCode => exit_code(&finished),
@@ -142,7 +143,7 @@ fn boot(
         ToldTo::Both => match serial(odd, &finished) {
             Ok(mut count) => match photos::check(&finished.transcript, &seen.pages, verbosity) {
                 Ok(photos) => {
-                    count.add(photos);
+                    count += photos;
                     Ok(count)
                 }
                 Err(error) if reason_of(&error) == Reason::Interrupted => return Err(error),
@@ -160,11 +161,11 @@ fn boot(
 }
 
 /// The kernel's verdict is all that can be heard. A crash at any place ends QEMU with another code, or not at all.
-fn exit_code(finished: &Finished) -> Result<Count, String> {
+fn exit_code(finished: &Finished) -> Result<Counts, String> {
     match finished.ending {
-        Ending::Exited(PASSED) => Ok(Count {
+        Ending::Exited(PASSED) => Ok(Counts {
             passed: 1,
-            ..Count::default()
+            ..Counts::NONE
         }),
         _ => Err(format!(
             "the exit device was not told that all held ({PASSED})"
@@ -173,12 +174,12 @@ fn exit_code(finished: &Finished) -> Result<Count, String> {
 }
 
 /// The kernel cannot start, and says why.
-fn refused(why: &str, finished: &Finished) -> Result<Count, String> {
+fn refused(why: &str, finished: &Finished) -> Result<Counts, String> {
     match finished.transcript.lines.last() {
         Some(line) if line.trim() == why && finished.ending == Ending::Exited(PANICKED) => {
-            Ok(Count {
+            Ok(Counts {
                 skipped: 1,
-                ..Count::default()
+                ..Counts::NONE
             })
         }
         line => Err(format!("the last line is {line:?}, not `{why}`")),
@@ -186,7 +187,7 @@ fn refused(why: &str, finished: &Finished) -> Result<Count, String> {
 }
 
 /// The serial line has records and report, and then the machine is reset.
-fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
+fn serial(odd: &Odd, finished: &Finished) -> Result<Counts, String> {
     let lines = &finished.transcript.lines;
     if finished.ending != RESET || lines.last().is_none_or(|line| line != FAREWELL) {
         return Err("the kernel did not reset the machine".to_owned());
@@ -211,20 +212,20 @@ fn serial(odd: &Odd, finished: &Finished) -> Result<Count, String> {
     let count = by_records(&wanted, &report, &finished.transcript);
     let count = count.unwrap_or_else(|more| {
         wrong.extend(more);
-        Count::default()
+        Counts::NONE
     });
     none(wrong).map(|()| count)
 }
 
 /// The screen has the report, and then the machine is reset. A machine that crashed shows none.
-fn screen(odd: &Odd, ending: Ending, codes: &[&str]) -> Result<Count, String> {
+fn screen(odd: &Odd, ending: Ending, codes: &[&str]) -> Result<Counts, String> {
     let bytes = open(&codes.join("\n"))?;
     if ending != RESET {
         return Err("the kernel did not reset the machine after its report".to_owned());
     }
     let report = Report::read(&bytes, &[]);
     none(faults(&odd.wanted(), &report))?;
-    let mut count = Count::default();
+    let mut count = Counts::NONE;
     for result in &report.results {
         match result.outcome {
             Outcome::Holds => count.passed += 1,

@@ -1,11 +1,11 @@
 //! The machines that the image is booted on: what is odd about each, and what it has to show there.
 
-use crate::cli::{Backend, Boot, MachineArgs, Thread};
+use crate::cli::{Boot, MachineArgs, Thread};
 use crate::image::boot_report::Wanted;
 use crate::image::machine;
 use crate::qemu::plan::Run;
 use clap::builder::PossibleValuesParser;
-use rar_report::{Backend as Named, Firmware};
+use rar_report::{Backend, Firmware};
 
 /// Every machine, by this word on the command line.
 pub(crate) const ALL: &str = "all";
@@ -442,10 +442,10 @@ impl Odd {
         };
         let mut ran = vec![run(Backend::Software)];
         // QEMU's processors have no RAR.
-        let mut refused = vec![(Named::Hardware, "no RAR: CPUID leaf 0x7")];
+        let mut refused = vec![(Backend::Hardware, "no RAR: CPUID leaf 0x7")];
         match self.no_shim {
             None => ran.push(run(Backend::Vrar)),
-            Some(words) => refused.push((Named::Vrar, words)),
+            Some(words) => refused.push((Backend::Vrar, words)),
         }
         Wanted {
             cpus: self.cpus,

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Error, Result, bail, ensure};
 use rar_camera::{Picture, SHOTS, read_codes};
 use rar_harness::interrupt;
 use rar_harness::process::{Cmd, Verbosity, utf8};
-use rar_harness::text::Count;
 use rar_report::PartHead;
+use rar_vocabulary::Counts;
 use std::fs;
 use std::path::Path;
 
@@ -52,7 +52,7 @@ pub(crate) fn check(
     transcript: &Transcript,
     pages: &[Page],
     verbosity: Verbosity,
-) -> Result<Count> {
+) -> Result<Counts> {
     let program = setup::barcodes(Install::Allowed, verbosity)?;
     judge(transcript, pages, |photos| {
         let rqrr = photos.iter().flat_map(read_codes).collect();
@@ -65,11 +65,11 @@ fn judge(
     transcript: &Transcript,
     pages: &[Page],
     read: impl Fn(&[Picture]) -> Result<Texts>,
-) -> Result<Count> {
+) -> Result<Counts> {
     let serial = serial_report(transcript).map_err(Error::msg)?;
     let first = pages.first().context("no page with a code was seen")?;
     let (head, _) = PartHead::read(&first.text).context("a page without a part")?;
-    let mut count = Count::default();
+    let mut count = Counts::NONE;
     for shot in SHOTS {
         interrupt::check()?;
         let photos: Vec<_> = pages.iter().map(|page| shot.take(&page.picture)).collect();
@@ -178,7 +178,7 @@ mod tests {
         lines: &[String],
         serial: &[String],
         reads: impl Fn(usize) -> usize,
-    ) -> Result<Count> {
+    ) -> Result<Counts> {
         let pages = pages(lines);
         let texts: Vec<_> = pages.iter().map(|page| page.text.clone()).collect();
         let photographed = std::cell::Cell::new(0);

@@ -1,6 +1,6 @@
 //! `cargo xtask qemu --defect`: a broken RAR unit on every CPU of the test kernel, and which test tells of it.
 
-use crate::cli::{Apic, Backend, QemuArgs, Thread};
+use crate::cli::{Apic, QemuArgs, Thread};
 use crate::qemu::plan::{Run, Tests};
 use crate::qemu::told::{self, Seen};
 use crate::qemu::{self, Logs};
@@ -10,6 +10,7 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
 use rar_harness::text::table;
 use rar_model::Defect;
+use rar_vocabulary::Backend;
 use std::path::Path;
 use std::time::Duration;
 

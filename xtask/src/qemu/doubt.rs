@@ -2,7 +2,8 @@
 
 use crate::qemu::judge::Expectation;
 use crate::qemu::measurements::MEASUREMENTS;
-use crate::qemu::records::{Outcome, TestRecord};
+use crate::qemu::records::TestRecord;
+use rar_vocabulary::Outcome;
 
 /// A record lists the controls of so many CPUs, which keeps its line short.
 const LISTED_CPUS: u32 = 64;

@@ -1,8 +1,9 @@
 //! Judges one run of a guest: what it said and how it ended, strictly.
 
 use crate::qemu::doubt::{all_initiate, doubt};
-use crate::qemu::measurements::{MEASUREMENTS, Measurement};
-use crate::qemu::records::{Outcome, Record, TestRecord, Transcript};
+use crate::qemu::measurements::{self, MEASUREMENTS};
+use crate::qemu::records::{Record, TestRecord, Transcript};
+use rar_vocabulary::{Backend, Measurement, Outcome};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Ending {
 #[derive(Clone, Debug)]
 pub(crate) struct Expectation {
     /// The backend asked for.
-    pub(crate) backend: String,
+    pub(crate) backend: Backend,
     /// CPUs of the machine.
     pub(crate) cpus: u32,
     /// The tests asked for; all of a list if empty.
@@ -102,7 +103,7 @@ pub(crate) fn judge(expected: &Expectation, transcript: &Transcript, ending: End
         })
         .collect();
     let measurements = transcript.records.iter().filter_map(|record| match record {
-        Record::Measurement(measurement) => Some(measurement.clone()),
+        Record::Measurement(measurement) => Some(*measurement),
         _ => None,
     });
     let mut verdict = Verdict {
@@ -312,7 +313,7 @@ fn judge_measurements(expected: &Expectation, verdict: &mut Verdict) {
     let Expectation { backend, cpus, .. } = expected;
     let faults = verdict.measurements.iter();
     let mut faults: Vec<_> = faults
-        .filter_map(|each| each.fault(backend, *cpus))
+        .filter_map(|each| measurements::fault(each, *backend, *cpus))
         .collect();
     let wanted = expected.measures || expected.tests.iter().any(|name| name == MEASUREMENTS);
     let has = |remote: bool| {
@@ -385,7 +386,7 @@ mod tests {
 
     fn expected() -> Expectation {
         Expectation {
-            backend: "software".to_owned(),
+            backend: Backend::Software,
             cpus: 2,
             tests: Vec::new(),
             required: Vec::new(),

@@ -2,93 +2,58 @@
 
 use comfy_table::CellAlignment;
 use rar_harness::text::table;
-use serde::{Deserialize, Serialize};
+use rar_vocabulary::{Backend, Measurement};
 
 /// The test that measures.
 pub(crate) const MEASUREMENTS: &str = "measurements";
 
-/// What is measured beside flushes, and flushes nothing.
-const NO_FLUSH: [&str; 3] = ["clock", "bare-ipi", "bare-exit"];
-
 /// More initiators than that have no slots for all: some flush by generation, and the guest says so.
 const SLOTS: u32 = 64;
 
-/// One point; times in ticks of the guest's counter.
-#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
-pub(crate) struct Measurement {
-    /// By what means.
-    pub(crate) method: String,
-    /// What executed remote flushes.
-    pub(crate) backend: String,
-    /// CPUs of the machine.
-    pub(crate) cpus: u32,
-    /// How many other CPUs were flushed.
-    pub(crate) targets: u32,
-    /// How many pages; 0 for everything.
-    pub(crate) pages: u32,
-    /// What the targets did.
-    pub(crate) state: String,
-    /// How many CPUs initiated at the same time.
-    pub(crate) contenders: u32,
-    /// How many flushes were timed.
-    pub(crate) samples: u64,
-    /// Ticks of a millisecond.
-    pub(crate) ticks_per_millisecond: u64,
-    /// The shortest.
-    pub(crate) min: u64,
-    /// The median.
-    pub(crate) p50: u64,
-    /// What 99 of 100 do not exceed.
-    pub(crate) p99: u64,
-    /// The longest.
-    pub(crate) max: u64,
-    /// Buckets by powers of two, each with its count.
-    pub(crate) histogram: Vec<(u32, u64)>,
-    /// How often something else than the method took part.
-    pub(crate) spoiled: u64,
-}
-
-impl Measurement {
-    /// Returns what is wrong with it, if anything is: times are no matter of right and wrong.
-    pub(crate) fn fault(&self, backend: &str, cpus: u32) -> Option<String> {
-        let Self {
-            min, p50, p99, max, ..
-        } = *self;
-        let counted: u64 = self.histogram.iter().map(|(_, count)| count).sum();
-        let inside = |bucket: u32, ticks: u64| bucket == ticks.max(1).ilog2();
-        let ends = match (self.histogram.first(), self.histogram.last()) {
-            (Some((first, _)), Some((last, _))) => inside(*first, min) && inside(*last, max),
-            _ => false,
-        };
-        let what = if self.samples == 0 {
-            "has no samples".to_owned()
-        } else if ![min, p50, p99, max].is_sorted() {
-            format!("is not in order: {min}, {p50}, {p99}, {max}")
-        } else if counted != self.samples {
-            format!("counts {counted} of {} samples by size", self.samples)
-        } else if !ends {
-            format!("has {min} or {max} ticks in a bucket of another size")
-        } else if self.backend != backend || self.cpus != cpus {
-            format!("is of backend {} on {} CPUs", self.backend, self.cpus)
-        } else if self.targets >= cpus || !(1..=cpus).contains(&self.contenders) {
-            let Self {
-                targets,
-                contenders,
-                ..
-            } = self;
-            format!("names {targets} targets and {contenders} initiators of {cpus} CPUs")
-        } else if self.spoiled > 0 && self.contenders <= SLOTS {
-            format!("was spoiled {} times", self.spoiled)
-        } else {
-            return None;
-        };
-        Some(format!("a measurement by {} {what}", self.method))
-    }
-
-    pub(crate) fn nanoseconds(&self, ticks: u64) -> String {
-        let ticks = u128::from(ticks) * 1_000_000;
-        (ticks / u128::from(self.ticks_per_millisecond.max(1))).to_string()
-    }
+/// Returns what is wrong with a measurement: its numbers must fit together, however large they are.
+pub(crate) fn fault(measurement: &Measurement, backend: Backend, cpus: u32) -> Option<String> {
+    let Measurement {
+        min, p50, p99, max, ..
+    } = *measurement;
+    let counted = measurement.histogram.samples();
+    let inside = |bucket: u32, ticks: u64| bucket == ticks.max(1).ilog2();
+    let mut buckets = measurement.histogram.buckets().map(|(bucket, _)| bucket);
+    let ends = match (buckets.next(), buckets.last()) {
+        (Some(first), last) => inside(first, min) && inside(last.unwrap_or(first), max),
+        _ => false,
+    };
+    let what = if measurement.samples == 0 {
+        "has no samples".to_owned()
+    } else if ![min, p50, p99, max].is_sorted() {
+        format!("is not in order: {min}, {p50}, {p99}, {max}")
+    } else if counted != u64::from(measurement.samples) {
+        format!(
+            "counts {counted} of {} samples by size",
+            measurement.samples
+        )
+    } else if !ends {
+        format!("has {min} or {max} ticks in a bucket of another size")
+    } else if measurement.backend != backend || measurement.cpus != cpus {
+        format!(
+            "is of backend {} on {} CPUs",
+            measurement.backend, measurement.cpus
+        )
+    } else if measurement.targets >= cpus || !(1..=cpus).contains(&measurement.contenders) {
+        let Measurement {
+            targets,
+            contenders,
+            ..
+        } = measurement;
+        format!("names {targets} targets and {contenders} initiators of {cpus} CPUs")
+    } else if measurement.spoiled > 0 && measurement.contenders <= SLOTS {
+        format!("was spoiled {} times", measurement.spoiled)
+    } else {
+        return None;
+    };
+    Some(format!(
+        "a measurement by {} {what}",
+        measurement.method.name()
+    ))
 }
 
 /// Returns a table of all of them, in nanoseconds; nothing if there are none.
@@ -115,23 +80,23 @@ pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) ->
     }
     for each in measurements {
         let pages = match each.pages {
-            0 if NO_FLUSH.contains(&each.method.as_str()) => "none".to_owned(),
+            0 if !each.method.flushes() => "none".to_owned(),
             0 => "all".to_owned(),
             pages => pages.to_string(),
         };
         table.add_row([
-            each.method.clone(),
-            each.backend.clone(),
+            each.method.name().to_owned(),
+            each.backend.to_string(),
             each.cpus.to_string(),
             each.targets.to_string(),
             pages,
-            each.state.clone(),
+            each.state.name().to_owned(),
             each.contenders.to_string(),
             each.samples.to_string(),
-            each.nanoseconds(each.min),
-            each.nanoseconds(each.p50),
-            each.nanoseconds(each.p99),
-            each.nanoseconds(each.max),
+            each.nanoseconds(each.min).to_string(),
+            each.nanoseconds(each.p50).to_string(),
+            each.nanoseconds(each.p99).to_string(),
+            each.nanoseconds(each.max).to_string(),
             each.spoiled.to_string(),
         ]);
     }
@@ -146,6 +111,7 @@ pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) ->
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use rar_vocabulary::Method;
 
     pub(crate) const MEASUREMENT: &str = r#"@ {"type":"measurement","method":"ipi","backend":"software","cpus":2,"targets":1,"pages":0,"state":"spinning","contenders":1,"samples":3,"ticks_per_millisecond":2000000,"min":300,"p50":700,"p99":1100,"max":1100,"histogram":[[8,1],[9,1],[10,1]],"spoiled":0}"#;
 
@@ -158,7 +124,7 @@ pub(crate) mod tests {
         let fault = |change: fn(&mut Measurement)| {
             let mut measurement = measurement();
             change(&mut measurement);
-            measurement.fault("software", 2)
+            super::fault(&measurement, Backend::Software, 2)
         };
         assert_eq!(fault(|_| {}), None);
         type Change = fn(&mut Measurement);
@@ -170,7 +136,7 @@ pub(crate) mod tests {
             (|each| each.p99 = 1101, "not in order"),
             (|each| each.max = 2048, "another size"),
             (|each| each.min = 255, "another size"),
-            (|each| each.backend = "vrar".to_owned(), "backend vrar"),
+            (|each| each.backend = Backend::Vrar, "backend vrar"),
             (|each| each.targets = 2, "2 targets"),
             (|each| each.contenders = 0, "0 initiators"),
             (|each| each.spoiled = 1, "spoiled 1"),
@@ -194,7 +160,7 @@ pub(crate) mod tests {
         );
         assert_eq!(render([].iter()), "");
         let clock = Measurement {
-            method: "clock".to_owned(),
+            method: Method::Clock,
             ..measurement()
         };
         let text = render([clock].iter());

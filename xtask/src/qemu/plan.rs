@@ -1,10 +1,11 @@
 //! Which runs a command makes, and the QEMU command line of each.
 
-use crate::cli::{Apic, Backend, QemuArgs, Thread};
+use crate::cli::{Apic, QemuArgs, Thread};
 use crate::qemu::guest;
 use crate::qemu::judge::Expectation;
 use anyhow::Result;
 use rar_harness::process::{Cmd, utf8};
+use rar_vocabulary::Backend;
 use std::path::Path;
 use std::time::Duration;
 
@@ -157,6 +158,7 @@ fn may_skip(backend: Backend, apic: Apic, cpus: u32, test: &str) -> bool {
     let beyond = match backend {
         Backend::Software => of_units,
         Backend::Vrar => BEYOND_VRAR.contains(&test),
+        Backend::Hardware | Backend::Model => false,
     };
     let unnamed = apic == Apic::Xapic && BEYOND_XAPIC.contains(&test);
     beyond || test == BEYOND_QEMU || unnamed || cpus < least_cpus(test)
@@ -311,7 +313,7 @@ impl Run {
             .filter(|test| !may_skip(self.backend, self.apic, self.cpus, test));
         Expectation {
             required: required.collect(),
-            backend: self.backend.to_string(),
+            backend: self.backend,
             cpus: self.cpus,
             tests,
             list,

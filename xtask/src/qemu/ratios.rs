@@ -1,14 +1,17 @@
 //! How many bare round trips a flush takes: a number that says more of the driver than of the machine.
 
-use crate::qemu::measurements::Measurement;
 use comfy_table::CellAlignment;
 use rar_harness::text::table;
+use rar_vocabulary::{Measurement, Method, State};
 
 /// At how many targets: all other CPUs of machines of 2, 4 and 8.
 const TARGETS: [u32; 3] = [1, 3, 7];
 
 /// What each flush is compared with.
-const BARE: [(&str, &str); 2] = [("ipi", "bare-ipi"), ("rar", "bare-exit")];
+const BARE: [(Method, Method); 2] = [
+    (Method::Ipi, Method::BareIpi),
+    (Method::Rar, Method::BareExit),
+];
 
 /// What a flush by an ordinary interrupt should not exceed at one target.
 const GOAL: f64 = 1.3;
@@ -28,14 +31,14 @@ impl Ratio<'_> {
 
     /// Returns what the ratio should not exceed, where something is asked of it.
     fn goal(self) -> Option<f64> {
-        (self.flush.method == "ipi" && self.flush.targets == 1).then_some(GOAL)
+        (self.flush.method == Method::Ipi && self.flush.targets == 1).then_some(GOAL)
     }
 }
 
 /// Returns the ratios of the measurements of one run.
 fn ratios(run: &[Measurement]) -> impl Iterator<Item = Ratio<'_>> {
     let flushes = run.iter().filter(|each| {
-        let plain = each.state == "spinning" && each.contenders == 1 && each.pages == 1;
+        let plain = each.state == State::Spinning && each.contenders == 1 && each.pages == 1;
         plain && TARGETS.contains(&each.targets)
     });
     flushes.filter_map(|flush| {
@@ -71,13 +74,13 @@ pub(crate) fn render<'a>(runs: impl Iterator<Item = &'a [Measurement]>) -> Strin
         let Ratio { flush, bare } = ratio;
         let goal = ratio.goal().map(|goal| format!("at most {goal}"));
         table.add_row([
-            flush.method.clone(),
-            bare.method.clone(),
-            flush.backend.clone(),
+            flush.method.name().to_owned(),
+            bare.method.name().to_owned(),
+            flush.backend.to_string(),
             flush.cpus.to_string(),
             flush.targets.to_string(),
-            flush.nanoseconds(flush.p50),
-            bare.nanoseconds(bare.p50),
+            flush.nanoseconds(flush.p50).to_string(),
+            bare.nanoseconds(bare.p50).to_string(),
             format!("{:.2}", ratio.value()),
             goal.unwrap_or_default(),
         ]);
@@ -93,13 +96,17 @@ mod tests {
     use super::*;
     use crate::qemu::measurements::tests::measurement;
 
-    fn measured(method: &str, targets: u32, pages: u32, p50: u64) -> Measurement {
+    fn measured(method: Method, targets: u32, pages: u32, p50: u64) -> Measurement {
         Measurement {
-            method: method.to_owned(),
+            method,
             targets,
             pages,
             p50,
-            state: if targets == 0 { "local" } else { "spinning" }.to_owned(),
+            state: if targets == 0 {
+                State::Local
+            } else {
+                State::Spinning
+            },
             ..measurement()
         }
     }
@@ -121,15 +128,15 @@ mod tests {
     #[test]
     fn each_flush_is_compared_with_the_bare_interrupt_of_as_many_targets() {
         let run = [
-            measured("clock", 0, 0, 100),
-            measured("ipi", 1, 1, 5_000),
-            measured("bare-ipi", 1, 0, 4_000),
-            measured("ipi", 1, 0, 9_000),
-            measured("ipi", 2, 1, 6_000),
-            measured("bare-ipi", 2, 0, 4_500),
-            measured("ipi", 3, 1, 12_000),
-            measured("bare-ipi", 3, 0, 6_000),
-            measured("ipi", 7, 1, 20_000),
+            measured(Method::Clock, 0, 0, 100),
+            measured(Method::Ipi, 1, 1, 5_000),
+            measured(Method::BareIpi, 1, 0, 4_000),
+            measured(Method::Ipi, 1, 0, 9_000),
+            measured(Method::Ipi, 2, 1, 6_000),
+            measured(Method::BareIpi, 2, 0, 4_500),
+            measured(Method::Ipi, 3, 1, 12_000),
+            measured(Method::BareIpi, 3, 0, 6_000),
+            measured(Method::Ipi, 7, 1, 20_000),
         ];
         // Two ticks are a nanosecond. Seven targets have no bare interrupt here.
         let expected = [
@@ -141,14 +148,14 @@ mod tests {
 
     #[test]
     fn other_states_and_several_initiators_are_no_part_of_it() {
-        let mut halted = measured("ipi", 1, 1, 1);
-        "halted".clone_into(&mut halted.state);
-        let mut contended = measured("ipi", 1, 1, 2);
+        let mut halted = measured(Method::Ipi, 1, 1, 1);
+        halted.state = State::Halted;
+        let mut contended = measured(Method::Ipi, 1, 1, 2);
         contended.contenders = 2;
-        let mut woken = measured("bare-ipi", 1, 0, 3);
-        "halted".clone_into(&mut woken.state);
-        let bare = measured("bare-ipi", 1, 0, 1_000);
-        let flush = measured("ipi", 1, 1, 3_000);
+        let mut woken = measured(Method::BareIpi, 1, 0, 3);
+        woken.state = State::Halted;
+        let bare = measured(Method::BareIpi, 1, 0, 1_000);
+        let flush = measured(Method::Ipi, 1, 1, 3_000);
         let run = [halted, contended, woken, bare, flush];
         assert_eq!(
             rows(&run),
@@ -159,16 +166,19 @@ mod tests {
     #[test]
     fn a_flush_by_units_is_compared_with_the_bare_exit() {
         let run = [
-            measured("bare-exit", 0, 0, 2_000),
-            measured("rar", 1, 1, 9_000),
-            measured("bare-ipi", 1, 0, 8_000),
+            measured(Method::BareExit, 0, 0, 2_000),
+            measured(Method::Rar, 1, 1, 9_000),
+            measured(Method::BareIpi, 1, 0, 8_000),
         ];
         assert_eq!(rows(&run), ["rar bare-exit software 2 1 4500 1000 4.50"]);
     }
 
     #[test]
     fn no_ratio_is_taken_across_runs() {
-        let (flush, bare) = (measured("ipi", 1, 1, 1), measured("bare-ipi", 1, 0, 1));
+        let (flush, bare) = (
+            measured(Method::Ipi, 1, 1, 1),
+            measured(Method::BareIpi, 1, 0, 1),
+        );
         assert_eq!(render([&[flush][..], &[bare]].into_iter()), "");
     }
 }

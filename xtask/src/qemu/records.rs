@@ -1,6 +1,6 @@
 //! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
 
-use crate::qemu::measurements::Measurement;
+use rar_vocabulary::{Backend, Measurement, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(crate) enum Record {
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub(crate) struct Start {
     /// What executes remote flushes.
-    pub(crate) backend: String,
+    pub(crate) backend: Backend,
     /// CPUs that run.
     pub(crate) cpus: u32,
     /// CPUs that the firmware listed, if the guest says.
@@ -55,7 +55,7 @@ pub(crate) struct TestRecord {
     /// The open question that it answers, by its id.
     pub(crate) question: Option<String>,
     /// What executed remote flushes.
-    pub(crate) backend: String,
+    pub(crate) backend: Backend,
     /// CPUs that ran.
     pub(crate) cpus: u32,
     /// The CPU that flushed.
@@ -83,20 +83,6 @@ pub(crate) struct Control {
     pub(crate) stale: u64,
     /// The value it has to see after the flush.
     pub(crate) new: u64,
-}
-
-/// How a test ended.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
-    /// Every assertion held.
-    Pass,
-    /// An assertion failed.
-    Fail,
-    /// The machine cannot run it.
-    Skipped,
-    /// Every assertion held, and what was seen is neither right nor wrong.
-    Observed,
 }
 
 /// Which test begins.
@@ -228,7 +214,7 @@ impl Transcript {
                 format!("{} (initiator {}) again", again.name, again.initiator)
             }
             Some(Record::Measurement(measurement)) => {
-                format!("the measurement after one by {}", measurement.method)
+                format!("the measurement after one by {}", measurement.method.name())
             }
             Some(Record::Test(test)) => format!(
                 "the test after {} (initiator {})",
@@ -261,7 +247,7 @@ fn parse(line: &Line) -> Option<Result<Record, String>> {
 pub(crate) struct JsonLine<'a> {
     name: &'a str,
     question: Option<&'a str>,
-    backend: &'a str,
+    backend: Backend,
     cpus: u32,
     thread: &'a str,
     initiator: u32,
@@ -303,7 +289,7 @@ impl<'a> JsonLine<'a> {
         Self {
             name: &record.name,
             question: record.question.as_deref(),
-            backend: &record.backend,
+            backend: record.backend,
             cpus: record.cpus,
             thread,
             initiator: record.initiator,
@@ -319,7 +305,7 @@ impl<'a> JsonLine<'a> {
     /// Returns the text of a line that says what is wrong with a run as a whole, so that no reader takes the other
     /// lines for a complete run.
     pub(crate) fn fault(
-        backend: &str,
+        backend: Backend,
         cpus: u32,
         thread: &str,
         why: &str,

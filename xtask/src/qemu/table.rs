@@ -5,9 +5,9 @@ use crate::qemu::judge::{JudgedTest, Verdict};
 use crate::qemu::measurements;
 use crate::qemu::plan::Run;
 use crate::qemu::ratios;
-use crate::qemu::records::Outcome;
 use comfy_table::CellAlignment;
-use rar_harness::text::{Count, table};
+use rar_harness::text::table;
+use rar_vocabulary::{Counts, Outcome};
 
 /// A run with its verdict.
 #[derive(Debug)]
@@ -19,15 +19,15 @@ pub(crate) struct Report {
 }
 
 /// Returns the count over all test records; each fault of a run as a whole counts as one failure.
-pub(crate) fn count(reports: &[Report]) -> Count {
-    let mut count = Count::default();
+pub(crate) fn count(reports: &[Report]) -> Counts {
+    let mut count = Counts::NONE;
     for Report { verdict, .. } in reports {
-        count.add(Count {
+        count += Counts {
             passed: verdict.count(Outcome::Pass),
             failed: verdict.count(Outcome::Fail) + verdict.faults.len(),
             skipped: verdict.count(Outcome::Skipped),
             observed: verdict.count(Outcome::Observed),
-        });
+        };
     }
     count
 }
@@ -178,15 +178,16 @@ fn rows(tests: &[JudgedTest]) -> Vec<Row<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Apic, Backend, Thread};
+    use crate::cli::{Apic, Thread};
     use crate::qemu::plan::Tests;
     use crate::qemu::records::TestRecord;
+    use rar_vocabulary::Backend;
 
     fn judged(name: &str, initiator: u32, outcome: Outcome) -> JudgedTest {
         let record = TestRecord {
             name: name.to_owned(),
             question: None,
-            backend: "software".to_owned(),
+            backend: Backend::Software,
             cpus: 2,
             initiator,
             flushes: 10,
@@ -268,7 +269,7 @@ mod tests {
             "{text}"
         );
         assert_eq!(
-            count(&reports).line(),
+            count(&reports).to_string(),
             "3 passed, 1 failed, 2 observed, 1 skipped"
         );
     }
@@ -279,7 +280,7 @@ mod tests {
             vec![judged("one-page", 0, Outcome::Pass)],
             vec!["no end record".to_owned()],
         )];
-        assert_eq!(count(&reports).line(), "1 passed, 1 failed");
+        assert_eq!(count(&reports).to_string(), "1 passed, 1 failed");
         assert!(render(&reports).contains("no end record"));
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::cli::Thread;
 use crate::qemu::also::{Also, also};
-use crate::qemu::records::Outcome;
 use rar_model::Defect;
+use rar_vocabulary::Outcome;
 use std::collections::BTreeSet;
 
 /// What QEMU shows of a defect.

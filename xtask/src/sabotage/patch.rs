@@ -1,7 +1,7 @@
 //! Sabotage patches: a header that says what they break and who must notice, then a unified diff.
 
-use crate::cli::Backend;
 use anyhow::{Context as _, Result, bail, ensure};
+use rar_vocabulary::Backend;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path};

@@ -19,8 +19,8 @@ use rar_percpu::{CpuId, CpuSet, Domain, PerCpu, PinnedCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{Instant, LazySkip, Policy, Shootdown};
 use rar_suite::{
-    Asked, Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page, PageFault, Register,
-    Space, StoreKind, Suite, Summary, Units, UserMode, Witness,
+    Asked, Backend, Counts, Frame, Guest, Hearing, Lab, Mapping, Offences, Options, Page,
+    PageFault, Register, Space, StoreKind, Suite, Units, UserMode, Witness,
 };
 use rar_vrar::{Cpu, Record};
 
@@ -55,7 +55,7 @@ static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
 #[derive(Debug)]
 pub struct KernelLab {
     suite: &'static Suite,
-    summary: Once<Summary>,
+    summary: Once<Counts>,
     shootdown: &'static Shootdown<KernelMachine>,
     /// The memory that the CPUs register with.
     states: &'static [PerCpu],
@@ -322,7 +322,7 @@ impl KernelLab {
     }
 
     /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the same summary.
-    pub fn run(&self, options: &Options<'_>) -> Summary {
+    pub fn run(&self, options: &Options<'_>) -> Counts {
         self.join();
         let summary = self.suite.run(self, options);
         let _first = self.summary.set(summary);
@@ -332,7 +332,7 @@ impl KernelLab {
 
     /// Returns how the suite ended, once it has.
     #[must_use]
-    pub fn summary(&self) -> Option<Summary> {
+    pub fn summary(&self) -> Option<Counts> {
         self.summary.get().copied()
     }
 
@@ -396,11 +396,11 @@ impl Lab for KernelLab {
         smp::cpus().map_or(1, smp::Cpus::online)
     }
 
-    fn backend(&self) -> &'static str {
+    fn backend(&self) -> Backend {
         match self.shootdown.machine().support() {
-            None => "software",
-            Some(_) if unit::is_shim() => "vrar",
-            Some(_) => "hardware",
+            None => Backend::Software,
+            Some(_) if unit::is_shim() => Backend::Vrar,
+            Some(_) => Backend::Hardware,
         }
     }
 
@@ -566,7 +566,7 @@ impl Lab for KernelLab {
     }
 
     fn has_bare_exit(&self) -> bool {
-        self.backend() == "vrar"
+        self.backend() == Backend::Vrar
     }
 
     fn bare_exit(&self) -> bool {

@@ -8,8 +8,8 @@ use rar_shootdown::Machine as _;
 
 use super::points::{EVERYTHING, Point};
 use crate::lab::{Lab, Page, Space};
-use crate::measurement::Method;
 use crate::trial::{Trial, milliseconds_between};
+use rar_vocabulary::Method;
 
 /// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does not send.
 const ANSWER_MILLISECONDS: u64 = 250;

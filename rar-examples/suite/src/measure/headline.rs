@@ -2,8 +2,7 @@
 
 use core::fmt::{self, Write as _};
 
-use crate::measurement::{Measurement, Method, State};
-use crate::text::Text;
+use rar_vocabulary::{Measurement, Method, State, Text};
 
 /// What the test itself says: the medians of flushing one page of all CPUs, and of the units of comparison.
 pub(super) struct Headline {

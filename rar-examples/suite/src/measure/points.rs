@@ -1,7 +1,7 @@
 //! Which points are measured: lines through one middle, not every combination, so that a machine of hundreds needs hardly more than one of
 //! four.
 
-use crate::measurement::{Method, State};
+use rar_vocabulary::{Method, State};
 
 /// Everything, as a number of pages.
 pub(crate) const EVERYTHING: u32 = 0;

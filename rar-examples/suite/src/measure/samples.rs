@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::measurement::Histogram;
+use rar_vocabulary::Histogram;
 
 /// How many samples a point has at most: at least one for each CPU.
 pub const MOST_SAMPLES: u32 = 2048;
@@ -57,7 +57,7 @@ impl Samples {
     pub(crate) fn distribution(&self) -> Option<Distribution> {
         let (min, max) = (self.values().min()?, self.values().max()?);
         let samples = u32::try_from(self.values().count()).ok()?;
-        let mut histogram = Histogram::EMPTY;
+        let mut histogram = Histogram::new();
         self.values().for_each(|value| histogram.record(value));
         Some(Distribution {
             samples,

@@ -46,7 +46,7 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
 /// The targets have interrupts disabled when the flush starts. In software it ends once they enable them; a RAR unit told
 /// to ignore IF ends it at once. Either is shown by the order of events.
 pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
-    let in_software = t.lab.backend() == "software";
+    let in_software = t.lab.backend() == rar_vocabulary::Backend::Software;
     map_and_touch(t, 0, 4, Reach::Space);
     remap_and_control(t, 0, 4, Reach::Space);
     t.step(Who::All, || {

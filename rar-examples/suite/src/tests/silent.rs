@@ -15,7 +15,7 @@ use crate::trial::{Trial, Who};
 /// unit is silent is armed no more, until the unit is programmed anew.
 pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
     // The handler of an interrupt answers entries and generations alike, so that a CPU without a unit is never demoted.
-    let by_unit = u64::from(t.lab.backend() != "software");
+    let by_unit = u64::from(t.lab.backend() != rar_vocabulary::Backend::Software);
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
     hear(t, Hearing::FallbackOnly);

@@ -10,7 +10,7 @@ use crate::lab::{Lab, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who};
-use crate::units::payload_hash;
+use rar_vocabulary::payload_hash;
 
 /// Where the pages of all entries begin: nothing is mapped there, and 63 pages of 1 GiB fit behind it.
 const START: u64 = 0x1234_4000_0000;

@@ -13,7 +13,7 @@ use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, SERVING, is_end, without_driver,
 };
 use crate::trial::{Trial, Who, new_value, old_value};
-use crate::units::payload_hash;
+use rar_vocabulary::payload_hash;
 
 /// One entry; its byte is PENDING until it is SUCCESS.
 ///

@@ -11,7 +11,8 @@ use crate::lab::{Lab, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, GO, SERVING};
 use crate::trial::{Trial, Who};
-use crate::units::{ENABLE, Register, payload_hash};
+use crate::units::{ENABLE, Register};
+use rar_vocabulary::payload_hash;
 
 /// The unit of the CPU after the initiator heeds interrupts, which are off there: it holds the signal. The fallback ends the flush,
 /// and the driver makes others. Until the unit has read the entry, none of them may write it.

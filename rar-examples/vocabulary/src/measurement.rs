@@ -1,16 +1,18 @@
-//! What a measurement reports.
+//! How long flushes took.
 
 use core::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::{Backend, Histogram};
 
 /// How long one kind of flush took, in ticks of the machine's counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurement {
     /// By what means.
     pub method: Method,
-    /// What makes action bytes final.
-    pub backend: &'static str,
+    /// What executed remote flushes.
+    pub backend: Backend,
     /// How many CPUs the machine has.
     pub cpus: u32,
     /// How many other CPUs were flushed; 0 for a local flush.
@@ -35,18 +37,24 @@ pub struct Measurement {
     pub max: u64,
     /// All of them, by powers of two.
     pub histogram: Histogram,
-    /// How often something else than the signal took part: fallbacks, second signals, flushes without a slot, FAILURE bytes, errors. The
-    /// numbers are those of the method alone only if it is 0.
+    /// How often something else than the signal took part: fallbacks, second signals, flushes
+    /// without a slot, FAILURE bytes, errors. The numbers are those of the method alone only if it
+    /// is 0.
     pub spoiled: u64,
+}
+
+impl Measurement {
+    /// Returns a number of ticks in nanoseconds.
+    #[must_use]
+    pub fn nanoseconds(&self, ticks: u64) -> u128 {
+        let ticks = u128::from(ticks) * 1_000_000;
+        ticks / u128::from(self.ticks_per_millisecond.max(1))
+    }
 }
 
 /// One line, for people who watch.
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanoseconds = |ticks: u64| {
-            let ticks = u128::from(ticks) * 1_000_000;
-            ticks / u128::from(self.ticks_per_millisecond.max(1))
-        };
         write!(f, "{:9} ", self.method.name())?;
         match self.pages {
             _ if !self.method.flushes() => f.write_str("nothing")?,
@@ -60,7 +68,7 @@ impl fmt::Display for Measurement {
         if self.contenders > 1 {
             write!(f, ", {} at once", self.contenders)?;
         }
-        let (p50, p99) = (nanoseconds(self.p50), nanoseconds(self.p99));
+        let (p50, p99) = (self.nanoseconds(self.p50), self.nanoseconds(self.p99));
         write!(f, ": p50 {p50} ns, p99 {p99} ns")?;
         match self.spoiled {
             0 => Ok(()),
@@ -70,7 +78,9 @@ impl fmt::Display for Measurement {
 }
 
 /// By what means a flush is made, or what flushes are compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+///
+/// The order is that of the numbers in the bytes of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// By the driver, and the targets' RAR units.
@@ -79,22 +89,23 @@ pub enum Method {
     Ipi,
     /// By flush generation and a non-maskable interrupt.
     Nmi,
-    /// No flush: what the clock itself takes, which is part of every other number.
-    Clock,
-    /// On the CPU itself: INVLPG.
+    /// On the CPU itself: INVLPG, the unit of comparison.
     Invlpg,
     /// On the CPU itself: everything, globals included.
     Full,
     /// On the CPU itself: a write of CR3.
     Cr3,
-    /// No flush: an ordinary interrupt and its answer, sent as the signal of [`Ipi`](Self::Ipi) and taken by the same entry.
+    /// No flush: what the clock itself takes, which is part of every other number.
+    Clock,
+    /// No flush: an ordinary interrupt and its answer, sent as the signal of [`Ipi`](Self::Ipi) and
+    /// taken by the same entry.
     BareIpi,
-    /// No flush: the way into whoever plays RAR units, and back.
+    /// No flush: the way into the hypervisor or shim that provides RAR units, and back.
     BareExit,
 }
 
 impl Method {
-    /// Returns the name, as records show it.
+    /// Returns the name, as records and tables show it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -118,7 +129,7 @@ impl Method {
 }
 
 /// What targets do while they are flushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// There are none.
@@ -141,44 +152,5 @@ impl State {
             Self::Halted => "halted",
             Self::InterruptsOff => "interrupts-off",
         }
-    }
-}
-
-/// How many buckets a [`Histogram`] has: one for each bit of a number of ticks.
-pub const BUCKETS: usize = 64;
-
-/// Counts by powers of two: bucket `n` counts what is at least 2^n and less than 2^(n+1); zero counts as one.
-///
-/// A record shows a pair for each bucket that has counted something: bucket and count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Histogram(pub [u32; BUCKETS]);
-
-impl Histogram {
-    /// Counted nothing.
-    pub const EMPTY: Self = Self([0; BUCKETS]);
-
-    /// Counts one sample.
-    pub fn record(&mut self, ticks: u64) {
-        let bucket = ticks.max(1).ilog2() as usize;
-        if let Some(count) = self.0.get_mut(bucket) {
-            *count = count.saturating_add(1);
-        }
-    }
-
-    /// Returns the buckets that have counted something, each with its count.
-    pub fn buckets(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
-        (0..).zip(self.0).filter(|(_, count)| *count > 0)
-    }
-
-    /// Returns how many samples were counted.
-    #[must_use]
-    pub fn samples(&self) -> u64 {
-        self.0.iter().map(|count| u64::from(*count)).sum()
-    }
-}
-
-impl Serialize for Histogram {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.buckets())
     }
 }

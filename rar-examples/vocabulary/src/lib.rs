@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod backend;
+mod counts;
+mod histogram;
+mod measurement;
+mod outcome;
+mod payload_hash;
+mod text;
+mod verdict;
+
+pub use backend::{Backend, UnknownBackend};
+pub use counts::Counts;
+pub use histogram::{BUCKETS, Histogram};
+pub use measurement::{Measurement, Method, State};
+pub use outcome::Outcome;
+pub use payload_hash::payload_hash;
+pub use text::Text;
+pub use verdict::{UnknownVerdict, Verdict};
