@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::image::machines;
+use crate::questions::QuestionsArgs;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rar_harness::exit_code::EXIT_CODES;
@@ -126,15 +127,14 @@ Examples:
   cargo xtask report --compare old.log new.log --html diff.html"
     )]
     Report(PassedOn),
-    /// Show what the public sources leave open and which test asks it of a machine (`--help` shows its options)
-    #[command(
-        disable_help_flag = true,
-        after_help = "\
+    /// Show what the public sources leave open, and which test asks it of a machine
+    #[command(after_help = "\
 Examples:
   cargo xtask questions
-  cargo xtask questions --markdown docs/questions.md"
-    )]
-    Questions(PassedOn),
+  cargo xtask questions --markdown docs/questions.md
+
+Exit code 1: a question has no test, or an id of a test no question.")]
+    Questions(QuestionsArgs),
     /// Count the instructions of a flush with callgrind, and the cache lines that it moves, beside the usual algorithms
     ///
     /// Instructions are of the call alone: what takes the signal and answers it is not counted. A count depends on the
@@ -277,14 +277,16 @@ pub(crate) struct QemuArgs {
     pub(crate) sabotage: Option<String>,
 }
 
-/// Returns the name if it can stand on the kernel's command line.
+/// Returns the name if the suite has a test of it.
 fn test_name(name: &str) -> Result<String, String> {
-    let plain =
-        |character: char| character.is_ascii_alphanumeric() || character == '-' || character == '_';
-    if name.is_empty() || !name.chars().all(plain) {
-        return Err("a test name has letters, digits and dashes".to_owned());
+    if rar_suite::test_named(name).is_some() {
+        return Ok(name.to_owned());
     }
-    Ok(name.to_owned())
+    let names: Vec<_> = rar_suite::TESTS.iter().map(|test| test.name).collect();
+    Err(format!(
+        "no test has this name; the tests are: {}",
+        names.join(", ")
+    ))
 }
 
 /// Returns a parser of the backends that QEMU can have.
@@ -606,5 +608,13 @@ mod tests {
         ] {
             assert_eq!(qemu(args).unwrap_err().exit_code(), 2, "{args:?}");
         }
+    }
+
+    #[test]
+    fn an_unknown_test_is_a_usage_error_that_lists_the_names() {
+        let error = qemu(&["--test", "no-such"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        assert!(text.contains("one-page, pages-2"), "{text}");
     }
 }

@@ -14,6 +14,7 @@ mod msrv;
 mod old_rust;
 mod packages;
 mod qemu;
+mod questions;
 mod report_page;
 mod sabotage;
 mod setup;
@@ -53,7 +54,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Loom(args) => loom::command(args, verbosity),
         Subcommands::Sim(args) => sim::command("sim", args, verbosity),
         Subcommands::Defects(args) => sim::command("defects", args, verbosity),
-        Subcommands::Questions(args) => sim::command("questions", args, verbosity),
+        Subcommands::Questions(args) => questions::command(args),
         Subcommands::Report(args) => report_page::command(args, verbosity),
         Subcommands::Bench(args) => bench::command(args, verbosity),
         Subcommands::Disasm(args) => disasm::command(args, verbosity),

@@ -10,6 +10,7 @@ pub(crate) mod plan;
 mod progress;
 pub(crate) mod ratios;
 pub(crate) mod records;
+pub(crate) mod requirements;
 pub(crate) mod table;
 pub(crate) mod told;
 
@@ -17,7 +18,7 @@ use self::guest::Finished;
 use self::judge::{Ending, judge};
 use self::plan::Run;
 use self::progress::GuestProgress;
-use self::records::{JsonLine, Record};
+use self::records::JsonLine;
 use self::table::Report;
 use crate::cli::QemuArgs;
 use crate::defmt;
@@ -134,7 +135,6 @@ fn run_one(
     )?;
     write_log(&base.with_extension("defmt.log"), &events)?;
     write_log(&base.with_extension("command.sh"), &cmd.line())?;
-    known_tests(run, &finished)?;
     let judged = judge_turns(run, &finished);
     let passed = judged.iter().all(|report| report.verdict.passed());
     let word = if passed { "passed" } else { "FAILED" };
@@ -210,39 +210,6 @@ pub(crate) fn verdict(reports: &[Report]) -> Result<()> {
         )
     };
     Err(Fault::new(reason, words).into())
-}
-
-/// A guest that lacks a test asked for announces fewer tests, and has no record of that one at its end.
-fn known_tests(run: &Run, finished: &Finished) -> Result<()> {
-    let asked = run.expectation().tests;
-    let records = &finished.transcript.records;
-    let fewer = records
-        .iter()
-        .any(|record| matches!(record, Record::Start(start) if start.tests < asked.len()));
-    let ended = records
-        .iter()
-        .any(|record| matches!(record, Record::End(_)));
-    let ran = |name: &String| {
-        records
-            .iter()
-            .any(|record| matches!(record, Record::Test(test) if test.name == *name))
-    };
-    let unknown: Vec<_> = asked.into_iter().filter(|name| !ran(name)).collect();
-    if !fewer || !ended || unknown.is_empty() {
-        return Ok(());
-    }
-    let unknown = unknown.join(", ");
-    // Before its end the kernel prints the names that it knows.
-    let names = finished
-        .transcript
-        .lines
-        .iter()
-        .find_map(|line| line.strip_prefix("tests: "));
-    let message = match names {
-        Some(names) => format!("there is no test {unknown}; the tests are: {names}"),
-        None => format!("there is no test {unknown}; run without --test to see all"),
-    };
-    Err(Fault::new(Reason::Usage, message).into())
 }
 
 /// Returns the ends of the logs.
@@ -538,21 +505,6 @@ mod tests {
                 .any(|line| line.contains("panicked") && line.contains("\"fail\"")),
             "{json}"
         );
-    }
-
-    #[test]
-    fn an_unknown_test_is_a_usage_error_that_lists_the_names() {
-        let start = START
-            .replace("\"tests\":1", "\"tests\":0")
-            .replace("\"runs\":2", "\"runs\":0");
-        let script = format!(
-            "echo 'tests: one-page, storm'; echo '{start}'; echo '{}'; exit 35",
-            END.replace('2', "0")
-        );
-        let (reports, _dir) = run_script(&script, &["--test", "no-such"]);
-        let error = reports.unwrap_err();
-        assert_eq!(rar_harness::exit_code::reason_of(&error), Reason::Usage);
-        assert!(error.to_string().contains("one-page, storm"), "{error}");
     }
 
     #[test]

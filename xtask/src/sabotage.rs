@@ -10,7 +10,7 @@ use self::patch::{Kind, Sabotage};
 use crate::cli::{Apic, QemuArgs, SabotageArgs, Thread};
 use crate::loom;
 use crate::qemu::judge::JudgedTest;
-use crate::qemu::plan::{self, Run, Tests};
+use crate::qemu::plan::{Run, Tests};
 use crate::qemu::table::Report;
 use crate::qemu::{self, Logs};
 use crate::setup::Qemu;
@@ -380,7 +380,7 @@ fn names(tests: &[&JudgedTest]) -> String {
 /// Returns the runs that the options ask for, each of which has the CPUs that the tests need.
 fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Result<Vec<Run>> {
     for test in tests {
-        let (least, few) = (plan::least_cpus(test), args.cpus.iter().min());
+        let (least, few) = (least_cpus(test), args.cpus.iter().min());
         if let Some(few) = few.filter(|few| **few < least) {
             let message =
                 format!("--cpus {few} is too few: {test}, which must notice, needs {least} CPUs");
@@ -399,6 +399,11 @@ fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Result<Vec<Run>>
         .iter()
         .map(|&cpus| with(run(cpus, backend, tests)))
         .collect())
+}
+
+/// Returns how many CPUs a test needs.
+fn least_cpus(test: &str) -> u32 {
+    rar_suite::test_named(test).map_or(1, |test| test.least_cpus)
 }
 
 /// Returns a run of just the tests that must notice: with broken flushes others may wait very long.

@@ -2,11 +2,8 @@
 
 use crate::report::Report;
 use rar_report::{Backend, Outcome};
+use rar_suite::questions;
 use serde::Serialize;
-
-/// The questions with their tests. `cargo xtask test` keeps the page as the catalogue of tests has
-/// them.
-const PAGE: &str = include_str!("../../../docs/questions.md");
 
 /// One open question, and what this report answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,7 +65,25 @@ impl<'a> Question<'a> {
             .partition(|backend| *backend == Backend::Software);
         // A machine without units says at least why nothing was asked.
         let backends = if units.is_empty() { software } else { units };
-        rows().map(|row| row.answered(report, &backends)).collect()
+        let all = questions::QUESTIONS.iter();
+        all.map(|question| Self::of(question, report, &backends))
+            .collect()
+    }
+
+    fn of(question: &questions::Question, report: &Report<'a>, backends: &[Backend]) -> Self {
+        let not_testable = question.not_testable();
+        let tests: Vec<_> = question.tests().collect();
+        let backends = backends.iter().filter(|_| not_testable.is_none());
+        Self {
+            id: question.id,
+            asks: question.asks,
+            not_testable,
+            if_so: question.yes,
+            if_not: question.no,
+            answers: backends
+                .map(|backend| Answer::of(report, *backend, &tests))
+                .collect(),
+        }
     }
 
     /// Returns what the first backend answers: hardware, where there is any.
@@ -119,62 +134,10 @@ impl Means {
     }
 }
 
-/// One row of the page.
-#[derive(Clone, Debug)]
-struct Row {
-    id: &'static str,
-    asks: &'static str,
-    by: &'static str,
-    if_so: &'static str,
-    if_not: &'static str,
-}
-
-impl Row {
-    fn read(line: &'static str) -> Option<Self> {
-        let cells = line.strip_prefix("| ")?.strip_suffix(" |")?;
-        let cells: Vec<_> = cells.split(" | ").collect();
-        let &[id, asks, _, by, if_so, if_not] = cells.as_slice() else {
-            return None;
-        };
-        (id != "id").then_some(Self {
-            id,
-            asks,
-            by,
-            if_so,
-            if_not,
-        })
-    }
-
-    fn answered<'a>(&self, report: &Report<'a>, backends: &[Backend]) -> Question<'a> {
-        let not_testable = self.by.strip_prefix("not testable: ");
-        // Names stand between backticks.
-        let names: Vec<_> = match not_testable {
-            Some(_) => Vec::new(),
-            None => self.by.split('`').skip(1).step_by(2).collect(),
-        };
-        let backends = backends.iter().filter(|_| not_testable.is_none());
-        Question {
-            id: self.id,
-            asks: self.asks,
-            not_testable,
-            if_so: self.if_so,
-            if_not: self.if_not,
-            answers: backends
-                .map(|backend| Answer::of(report, *backend, &names))
-                .collect(),
-        }
-    }
-}
-
-fn rows() -> impl Iterator<Item = Row> {
-    PAGE.lines().filter_map(Row::read)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rar_report::TestResult;
-    use rar_suite::questions::{Asked as AskedBy, QUESTIONS};
 
     fn report(results: &[(Backend, &'static str, Outcome<'static>)]) -> Vec<Question<'static>> {
         let results = results.iter().map(|&(backend, name, outcome)| TestResult {
@@ -196,24 +159,17 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_read_to_the_last_cell() {
-        let read = report(&[(Backend::Vrar, "one-page", Outcome::Holds)]);
-        assert_eq!(read.len(), QUESTIONS.len());
-        for (read, row) in read.iter().zip(QUESTIONS) {
-            assert_eq!((read.id, read.asks), (row.id, row.asks));
-            assert_eq!((read.if_so, read.if_not), (row.yes, row.no));
-            let why = match row.by {
-                AskedBy::NotTestable(why) => Some(why),
-                AskedBy::Tests | AskedBy::With(_) => None,
-            };
-            assert_eq!(read.not_testable, why, "{}", row.id);
-            let asked = read.answers.iter().any(|answer| !answer.tests.is_empty());
-            assert_eq!(asked, why.is_none(), "{}", row.id);
+    fn every_question_is_asked_or_says_why_not() {
+        let all = report(&[(Backend::Vrar, "one-page", Outcome::Holds)]);
+        assert_eq!(all.len(), questions::QUESTIONS.len());
+        for question in all {
+            let asked = question
+                .answers
+                .iter()
+                .any(|answer| !answer.tests.is_empty());
+            assert_eq!(asked, question.not_testable.is_none(), "{}", question.id);
         }
     }
-
-    #[test]
-    fn the_page_says_what_the_letters_mean() {}
 
     #[test]
     fn the_worst_outcome_decides_and_what_did_not_run_says_nothing() {

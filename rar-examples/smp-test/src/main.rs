@@ -9,7 +9,7 @@ use core::fmt;
 
 use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp, unit};
 use rar_percpu::CpuId;
-use rar_suite::Suite;
+use rar_suite::TESTS;
 
 use crate::options::{Backend, RunOptions};
 
@@ -100,7 +100,7 @@ impl fmt::Display for Obstacle {
 
 /// Prints the names of all tests if one that was asked for is none of them.
 fn name_tests_if_unknown(options: &RunOptions<'_>) {
-    let names = Suite::test_names::<KernelLab>;
+    let names = || TESTS.iter().map(|test| test.name);
     let mut asked = options
         .suite
         .test

@@ -14,11 +14,13 @@ pub mod questions;
 mod raw;
 mod record;
 mod suite;
+mod test_info;
 mod tests;
 mod trial;
 mod units;
 mod witness;
 
+pub use catalogue::{TESTS, test_named};
 pub use failure::tells_of_stale_use;
 pub use lab::{
     Access, Asked, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES,
@@ -30,6 +32,7 @@ pub use rar_vocabulary::{
 };
 pub use record::{Control, MAX_CPUS, Record};
 pub use suite::{BY_OTHER_MEANS, List, Options, Suite};
+pub use test_info::{Detects, Rounds, TestInfo, UnitNeeds};
 pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, Register, Units,

@@ -4,8 +4,7 @@ mod rows;
 
 use core::fmt;
 
-use crate::catalogue::catalogue;
-use crate::lab::Lab;
+use crate::catalogue::TESTS;
 
 /// One question, by the number of the section that raises it in the collection of facts from which the model was written.
 #[derive(Clone, Copy, Debug)]
@@ -35,29 +34,54 @@ pub enum Asked {
     NotTestable(&'static str),
 }
 
+impl Question {
+    /// Returns the tests that ask it, by their own id or by that of the question they stand for.
+    pub fn tests(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let id = match self.by {
+            Asked::Tests | Asked::NotTestable(_) => self.id,
+            Asked::With(other) => other,
+        };
+        tests_of(id)
+    }
+
+    /// Returns why no test asks it, if none does.
+    #[must_use]
+    pub const fn not_testable(&self) -> Option<&'static str> {
+        match self.by {
+            Asked::NotTestable(why) => Some(why),
+            Asked::Tests | Asked::With(_) => None,
+        }
+    }
+}
+
+/// What the letters mean by which some tests answer.
+pub const LETTERS: &str = "\
+Tests that try entries answer by letters: `S` SUCCESS with the flush, `F` FAILURE without it, `s` SUCCESS without a flush, `f` FAILURE with
+one, `P` the byte stays PENDING, `?` CPUs differ or the byte is something else.";
+
 /// All questions, in the order of the facts.
 pub const QUESTIONS: &[Question] = rows::ROWS;
 
 /// Returns the tests that carry an id.
-pub fn tests_of<L: Lab>(id: &str) -> impl Iterator<Item = &'static str> {
-    catalogue::<L>()
-        .into_iter()
+pub fn tests_of(id: &str) -> impl Iterator<Item = &'static str> {
+    TESTS
+        .iter()
         .filter(move |test| test.question == Some(id))
         .map(|test| test.name)
 }
 
-/// Returns what is wrong with ids, one after the other: of a test without a row, of a row without a test.
-pub fn problems<L: Lab>() -> impl Iterator<Item = &'static str> {
+/// Returns the ids of tests without a row, and of rows without a test.
+pub fn problems() -> impl Iterator<Item = &'static str> {
     let has_row = |id: &str| QUESTIONS.iter().any(|question| question.id == id);
-    let without_row = catalogue::<L>()
-        .into_iter()
+    let without_row = TESTS
+        .iter()
         .filter_map(|test| test.question)
         .filter(move |id| !has_row(id));
     let without_test = QUESTIONS.iter().filter(|question| {
-        let asked = tests_of::<L>(question.id).next().is_some();
+        let asked = tests_of(question.id).next().is_some();
         match question.by {
             Asked::Tests => !asked,
-            Asked::With(other) => asked || tests_of::<L>(other).next().is_none(),
+            Asked::With(other) => asked || tests_of(other).next().is_none(),
             Asked::NotTestable(_) => asked,
         }
     });
@@ -69,16 +93,16 @@ pub fn problems<L: Lab>() -> impl Iterator<Item = &'static str> {
 /// # Errors
 ///
 /// As the writer.
-pub fn write_page<L: Lab>(page: &mut impl fmt::Write) -> fmt::Result {
-    page.write_str(
+pub fn write_page(page: &mut impl fmt::Write) -> fmt::Result {
+    write!(
+        page,
         "# Open questions
 
 What no public source settles about RAR, and what asks it of a machine. The first number is the section of the facts from which the
 model was written; 9 is its list of open questions. A test ends as `pass` (it holds), `fail` (it does not), `observed` (what was seen is
 neither right nor wrong), or `skipped` (not run, with the reason). Its record carries the id of the question.
 
-Tests that try entries answer by letters: `S` SUCCESS with the flush, `F` FAILURE without it, `s` SUCCESS without a flush, `f` FAILURE with
-one, `P` the byte stays PENDING, `?` CPUs differ or the byte is something else.
+{LETTERS}
 
 This page is written by `cargo xtask questions --markdown docs/questions.md`; `cargo xtask test` checks it.
 
@@ -97,9 +121,9 @@ This page is written by `cargo xtask questions --markdown docs/questions.md`; `c
         } = question;
         write!(page, "| {id} | {asks} | {source} | ")?;
         match by {
-            Asked::Tests => write_tests::<L>(page, id)?,
+            Asked::Tests => write_tests(page, question)?,
             Asked::With(other) => {
-                write_tests::<L>(page, other)?;
+                write_tests(page, question)?;
                 write!(page, " (as {other})")?;
             }
             Asked::NotTestable(why) => write!(page, "not testable: {why}")?,
@@ -109,8 +133,8 @@ This page is written by `cargo xtask questions --markdown docs/questions.md`; `c
     Ok(())
 }
 
-fn write_tests<L: Lab>(page: &mut impl fmt::Write, id: &str) -> fmt::Result {
-    for (number, name) in tests_of::<L>(id).enumerate() {
+fn write_tests(page: &mut impl fmt::Write, question: &Question) -> fmt::Result {
+    for (number, name) in question.tests().enumerate() {
         let comma = if number == 0 { "" } else { ", " };
         write!(page, "{comma}`{name}`")?;
     }

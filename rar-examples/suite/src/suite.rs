@@ -7,11 +7,12 @@ use rar_percpu::AtomicCpuSet;
 use rar_shootdown::Statistics;
 use rar_vocabulary::{Counts, Outcome, Text};
 
-use crate::catalogue::{Rounds, Test, catalogue};
+use crate::catalogue::{Test, catalogue};
 use crate::failure::FirstFailure;
 use crate::lab::{Lab, Offences, Space};
 use crate::measure::{MEASUREMENTS, MOST_SAMPLES, Samples};
 use crate::record::{Control, MAX_CPUS, Record};
+use crate::test_info::{Rounds, TestInfo};
 use crate::trial::Trial;
 use crate::witness::Sent;
 
@@ -135,11 +136,7 @@ impl Suite {
     /// signal was needed. A test whose control was not seen has shown nothing and begins again, a few times; in the end it counts as
     /// skipped. A test that asks what no source answers ends with an observation in place of a pass.
     pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Counts {
-        let chosen = || {
-            catalogue::<L>()
-                .into_iter()
-                .filter(|test| options.chooses(test))
-        };
+        let chosen = || catalogue::<L>().filter(|test| options.chooses(test));
         let me = lab.pin().id().get();
         let mut phase = 0;
         let initiators = options.initiators_of(lab.cpus());
@@ -184,19 +181,6 @@ impl Suite {
             skipped: skipped as usize,
             observed: observed as usize,
         }
-    }
-
-    /// Returns the names of all tests in the order in which they run.
-    pub fn test_names<L: Lab>() -> impl Iterator<Item = &'static str> {
-        catalogue::<L>().into_iter().map(|test| test.name)
-    }
-
-    /// Returns the names of the tests below the driver, which use RAR units in its place.
-    pub fn unit_test_names<L: Lab>() -> impl Iterator<Item = &'static str> {
-        catalogue::<L>()
-            .into_iter()
-            .filter(|test| test.units.is_some())
-            .map(|test| test.name)
     }
 
     /// The handler of the self-interrupt calls it on the interrupted CPU.
@@ -481,7 +465,7 @@ impl Options<'_> {
         self.initiators.map_or(cpus, |most| most.clamp(1, cpus))
     }
 
-    fn chooses<L: Lab>(&self, test: &Test<L>) -> bool {
+    fn chooses(&self, test: &TestInfo) -> bool {
         let names = |names: &str| names.split(',').any(|name| name == test.name);
         if test.name == MEASUREMENTS {
             return self.measure.is_some() || self.test.is_some_and(names);

@@ -3,11 +3,11 @@
 use crate::cli::BochsArgs;
 use crate::image::grub::{self, Menu};
 use crate::image::{self, kernel_verdict};
-use crate::qemu::doubt::SPARING;
 use crate::qemu::guest::{self, Finished};
 use crate::qemu::judge::Ending;
-use crate::qemu::plan::{BEYOND_QEMU, Run};
+use crate::qemu::plan::Run;
 use crate::qemu::records::Record;
+use crate::qemu::requirements::{beyond_tcg, functional};
 use crate::setup::{self, Bochs, Install};
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
@@ -115,7 +115,11 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
     }
     let run = Run::functional(Backend::Software, args.cpus, FLUSHES, 1);
     let mut count = 0;
-    for name in run.expectation().required.into_iter().chain([BEYOND_QEMU]) {
+    // Bochs has VMX.
+    let required = run.expectation().required;
+    let must_run = functional().filter(|test| beyond_tcg(test) || required.contains(&test.name));
+    for test in must_run {
+        let name = test.name;
         let of_test = |record: &Record| match record {
             Record::Test(test) if test.name == name => Some(test.outcome),
             _ => None,
@@ -127,7 +131,7 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
         }
         for outcome in outcomes {
             // Its INVPCID drops more than it names; and what guests use is an open question.
-            let open = SPARING.contains(&name) || name == BEYOND_QEMU;
+            let open = test.spares || beyond_tcg(test);
             if outcome != Outcome::Pass && !(open && outcome == Outcome::Observed) {
                 return Err(format!("{name}: {outcome:?}"));
             }
@@ -153,7 +157,7 @@ mod tests {
         transcript.push(line(format!("GenuineIntel; PCIDs {pcids}; 511 MiB of RAM")));
         let run = Run::functional(Backend::Software, 4, FLUSHES, 1);
         let required = run.expectation().required;
-        for name in required.into_iter().chain([BEYOND_QEMU]) {
+        for name in required.into_iter().chain(["target-in-guest"]) {
             let named = test.replace("one-page", name);
             transcript.push(line(named.replace("\"pass\"", &format!("\"{outcome}\""))));
         }

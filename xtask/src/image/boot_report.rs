@@ -1,10 +1,10 @@
 //! The report of a boot of the image, read as its readers read it, and judged by itself.
 
 use crate::qemu::judge::Expectation;
-use crate::qemu::measurements::MEASUREMENTS;
 use crate::qemu::records::Transcript;
 use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
 use rar_report_page::{Report, Sealed, Verdict, assemble, scan};
+use rar_suite::MEASUREMENTS;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a report has to say.

@@ -196,7 +196,7 @@ fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<Strin
         .expectation()
         .list;
     let asked = if case.tests.is_empty() {
-        list
+        list.as_slice()
     } else {
         case.tests.as_slice()
     };

@@ -1,81 +1,61 @@
-//! Which tests a broken RAR unit breaks beside the one that tells of it.
+//! Which tests a broken RAR unit may break beside the one that must detect it.
 
 use rar_model::Defect;
+use rar_suite::{Detects, TestInfo};
 
 /// Which tests may be violated beside the one that has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Also {
-    /// All but what these lists have: hardly anything of a unit works any more.
-    AllBut(&'static [&'static [&'static str]]),
+pub(crate) enum Collateral {
+    /// Those that detect units without an answer, except these.
+    NoAnswer(&'static [&'static str]),
+    /// Those that detect answers without a flush, except these.
+    NoFlush(&'static [&'static str]),
     /// These.
     Only(&'static [&'static str]),
 }
 
-/// What asks nothing of the unit of another CPU, or only observes what it does.
-const UNTOUCHED: &[&str] = &[
-    "subset-of-targets",
-    "deferred-is-spared",
-    "unit-types",
-    "unit-page-counts",
-    "unit-cr3-bits",
-];
+impl Collateral {
+    /// Returns whether a test may be violated.
+    pub(crate) fn includes(self, test: &TestInfo) -> bool {
+        match self {
+            Self::NoAnswer(except) => {
+                test.detects != Detects::Nothing && !except.contains(&test.name)
+            }
+            Self::NoFlush(except) => {
+                test.detects == Detects::NoFlush && !except.contains(&test.name)
+            }
+            Self::Only(tests) => tests.contains(&test.name),
+        }
+    }
 
-/// What does not ask the record; a load does not tell, since each service empties TCG's TLB.
-const UNASKED: &[&str] = &[
-    "subset-of-targets",
-    "writer-plain",
-    "writer-non-temporal",
-    "deferred-is-spared",
-    "deferred-not-for-tables",
-    "targets-change",
-    "more-requests-than-slots",
-    "one-slot-for-all",
-    "signal-unheard",
-    "target-silent",
-    "storm-interrupts-off",
-    "storm",
-    "unit-types",
-    "unit-page-counts",
-    "unit-cr3-bits",
-    "unit-signals-meet",
-    "unit-stores",
-    "unit-registers-lost",
-    "unit-combinations",
-    "unit-storm",
-];
+    /// Returns the tests that are named.
+    #[cfg(test)]
+    pub(crate) fn named(self) -> &'static [&'static str] {
+        let (Self::NoAnswer(tests) | Self::NoFlush(tests) | Self::Only(tests)) = self;
+        tests
+    }
+}
 
-/// Returns what else a defect breaks on two CPUs.
-pub(crate) const fn also(defect: Defect) -> Also {
-    use Also::{AllBut, Only};
+/// Returns what else a defect may break on two CPUs.
+pub(crate) const fn collateral(defect: Defect) -> Collateral {
+    use Collateral::{NoAnswer, NoFlush, Only};
     match defect {
         Defect::NeverAnswers
         | Defect::PayloadIndexOff
         | Defect::VectorBaseOff
         | Defect::FailureAlways
         | Defect::FailureSometimes
-        | Defect::SignalLost => AllBut(&[UNTOUCHED]),
-        // What names no PCID is flushed.
-        Defect::PcidOneLess => AllBut(&[&[
+        | Defect::SignalLost => NoAnswer(&[]),
+        // An entry that names no PCID is executed.
+        Defect::PcidOneLess => NoAnswer(&["everything", "global-page", "unit-invpg"]),
+        Defect::SuccessWithoutFlush => NoFlush(&[]),
+        // An entry that names no pages, or more than are looked at, is executed.
+        Defect::OnePageTooFew => NoFlush(&[
+            "pages-500",
+            "address-space",
             "everything",
             "global-page",
-            "subset-of-targets",
-            "deferred-is-spared",
-            "unit-invpg",
-            "unit-types",
-            "unit-page-counts",
-            "unit-cr3-bits",
-        ]]),
-        Defect::SuccessWithoutFlush => AllBut(&[UNASKED]),
-        // The same, and what names no pages, or more than are looked at.
-        Defect::OnePageTooFew => AllBut(&[
-            UNASKED,
-            &[
-                "pages-500",
-                "address-space",
-                "everything",
-                "global-page",
-                "freed-table",
-            ],
+            "freed-table",
         ]),
         // What counts the pages of an entry, or looks at their neighbours.
         Defect::OnePageTooMany => Only(&[

@@ -1,8 +1,9 @@
 //! Judges one run of a guest: what it said and how it ended, strictly.
 
-use crate::qemu::doubt::{all_initiate, doubt};
-use crate::qemu::measurements::{self, MEASUREMENTS};
+use crate::qemu::doubt::{doubt, runs_once};
+use crate::qemu::measurements;
 use crate::qemu::records::{Record, TestRecord, Transcript};
+use rar_suite::MEASUREMENTS;
 use rar_vocabulary::{Backend, Measurement, Outcome};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(crate) struct Expectation {
     /// The tests asked for; all of a list if empty.
     pub(crate) tests: Vec<String>,
     /// The tests of the list asked for; none if tests were asked for by name.
-    pub(crate) list: &'static [&'static str],
+    pub(crate) list: Vec<&'static str>,
     /// The tests that this machine has no reason to skip.
     pub(crate) required: Vec<&'static str>,
     /// Flushes per CPU in the storm.
@@ -235,7 +236,7 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
     let mut faults = Vec::new();
     for (name, ran) in &mut initiators {
         ran.sort_unstable();
-        let rounds = if all_initiate(name) {
+        let rounds = if runs_once(name) {
             1
         } else {
             initiators_of(expected)
@@ -378,9 +379,9 @@ fn judge_ending(transcript: &Transcript, ending: Ending, verdict: &mut Verdict) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::doubt::WITH_FALLBACK;
     use crate::qemu::measurements::tests::MEASUREMENT;
     use crate::qemu::records::tests::{START, TEST, complete, second};
+    use rar_suite::TESTS;
 
     const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
 
@@ -390,7 +391,7 @@ mod tests {
             cpus: 2,
             tests: Vec::new(),
             required: Vec::new(),
-            list: &["one-page"],
+            list: vec!["one-page"],
             flushes: 3,
             initiators: None,
             measures: false,
@@ -631,7 +632,8 @@ mod tests {
                     }
                 ),
             );
-            for name in WITH_FALLBACK {
+            let falls_back = TESTS.iter().filter(|test| test.falls_back);
+            for name in falls_back.map(|test| test.name) {
                 assert_doubt(&helped.replace("one-page", name), "");
             }
         }
@@ -640,7 +642,7 @@ mod tests {
     #[test]
     fn a_list_lacks_no_test_and_no_initiator() {
         let longer = Expectation {
-            list: &["one-page", "storm"],
+            list: vec!["one-page", "storm"],
             ..expected()
         };
         let passed = Ending::Exited(PASSED);

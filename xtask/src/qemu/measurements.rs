@@ -4,9 +4,6 @@ use comfy_table::CellAlignment;
 use rar_harness::text::table;
 use rar_vocabulary::{Backend, Measurement};
 
-/// The test that measures.
-pub(crate) const MEASUREMENTS: &str = "measurements";
-
 /// More initiators than that have no slots for all: some flush by generation, and the guest says so.
 const SLOTS: u32 = 64;
 

@@ -3,8 +3,10 @@
 use crate::cli::{Apic, QemuArgs, Thread};
 use crate::qemu::guest;
 use crate::qemu::judge::Expectation;
+use crate::qemu::requirements::{self, Machine};
 use anyhow::Result;
 use rar_harness::process::{Cmd, utf8};
+use rar_suite::TestInfo;
 use rar_vocabulary::Backend;
 use std::path::Path;
 use std::time::Duration;
@@ -20,168 +22,6 @@ const BASE_SECONDS: u64 = 60;
 
 /// How long a target may take to answer a signal while it has a core of the host for itself: the kernel's own default.
 const ANSWER_MILLISECONDS: u32 = 250;
-
-/// What the guest runs with `list=functional`: a guest that lost one of them has not passed.
-pub(crate) const FUNCTIONAL: &[&str] = &[
-    "one-page",
-    "pages-2",
-    "pages-33",
-    "pages-62",
-    "pages-63",
-    "pages-64",
-    "pages-500",
-    "address-space",
-    "everything",
-    "global-page",
-    "several-requests",
-    "large-page",
-    "freed-table",
-    "neighbours-1",
-    "neighbours-4",
-    "neighbours-64",
-    "subset-of-targets",
-    "two-spaces",
-    "revoke-write",
-    "writer-plain",
-    "writer-non-temporal",
-    "target-halted",
-    "target-interrupts-off",
-    "target-takes-nmi",
-    "target-in-user-mode",
-    "target-in-guest",
-    "deferred-is-spared",
-    "deferred-not-for-tables",
-    "flush-from-interrupt",
-    "targets-change",
-    "more-requests-than-slots",
-    "one-slot-for-all",
-    "signal-unheard",
-    "target-silent",
-    "storm-interrupts-off",
-    "storm",
-    "unit-registers",
-    "unit-control-bits",
-    "unit-base-bits",
-    "unit-enumeration",
-    "unit-reserved-bits",
-    "unit-rebase",
-    "unit-one-entry",
-    "unit-slots-in-turn",
-    "unit-slots-at-once",
-    "unit-scan-order",
-    "unit-armed-within-scan",
-    "unit-executed-once",
-    "unit-pages-1",
-    "unit-pages-62",
-    "unit-pages-63",
-    "unit-small-stride",
-    "unit-large-stride",
-    "unit-subtypes",
-    "unit-invpg",
-    "unit-structures",
-    "unit-other-space",
-    "unit-types",
-    "unit-types-risky",
-    "unit-page-counts",
-    "unit-failure-causes",
-    "unit-cr3-bits",
-    "unit-signals-itself",
-    "unit-itself-again",
-    "unit-byte-values",
-    "unit-signals-again",
-    "unit-halt-woken",
-    "unit-mwait",
-    "unit-strings",
-    "unit-halted",
-    "unit-interrupts-off",
-    "unit-nmi-handler",
-    "unit-interrupts-heeded",
-    "unit-signals-merge",
-    "unit-signals-meet",
-    "unit-unsignalled",
-    "unit-prompt",
-    "unit-disabled",
-    "unit-disabled-pending",
-    "unit-init-registers",
-    "unit-init-signal",
-    "unit-guest",
-    "unit-stores",
-    "unit-one-disabled",
-    "unit-foreign-signal",
-    "unit-physical",
-    "unit-cluster",
-    "unit-odd-commands",
-    "unit-registers-lost",
-    "unit-serves-late",
-    "unit-combinations",
-    "unit-storm",
-];
-
-/// What needs two CPUs, beside the tests of units.
-const OF_TWO: [&str; 15] = [
-    "subset-of-targets",
-    "two-spaces",
-    "writer-plain",
-    "writer-non-temporal",
-    "target-halted",
-    "target-interrupts-off",
-    "target-takes-nmi",
-    "target-in-user-mode",
-    "deferred-is-spared",
-    "deferred-not-for-tables",
-    "targets-change",
-    "more-requests-than-slots",
-    "one-slot-for-all",
-    "signal-unheard",
-    "target-silent",
-];
-
-/// What needs three CPUs.
-const OF_THREE: [&str; 2] = ["unit-foreign-signal", "unit-serves-late"];
-
-/// What QEMU cannot do: TCG has no VMX.
-pub(crate) const BEYOND_QEMU: &str = "target-in-guest";
-
-/// What QEMU and the shim cannot do: there are no PCIDs, the shim has no guest of a guest, and it holds back no NMI while another is
-/// being handled.
-const BEYOND_VRAR: [&str; 3] = ["unit-other-space", "unit-guest", "target-takes-nmi"];
-
-/// What an xAPIC cannot do: it has no name for a cluster.
-const BEYOND_XAPIC: [&str; 2] = ["unit-cluster", "unit-odd-commands"];
-
-/// What runs only when asked for.
-const RISKY: [&str; 2] = ["unit-types-risky", "unit-odd-commands"];
-
-/// Returns whether a machine may skip a test.
-fn may_skip(backend: Backend, apic: Apic, cpus: u32, test: &str) -> bool {
-    let of_units = test.starts_with("unit-");
-    let beyond = match backend {
-        Backend::Software => of_units,
-        Backend::Vrar => BEYOND_VRAR.contains(&test),
-        Backend::Hardware | Backend::Model => false,
-    };
-    let unnamed = apic == Apic::Xapic && BEYOND_XAPIC.contains(&test);
-    beyond || test == BEYOND_QEMU || unnamed || cpus < least_cpus(test)
-}
-
-/// Returns how many CPUs a test needs.
-pub(crate) fn least_cpus(test: &str) -> u32 {
-    match test {
-        test if OF_THREE.contains(&test) => 3,
-        test if test.starts_with("unit-") || OF_TWO.contains(&test) => 2,
-        _ => 1,
-    }
-}
-
-/// What the guest runs with `list=race`.
-const RACE: [&str; 6] = [
-    "one-page",
-    "neighbours-4",
-    "target-halted",
-    "target-interrupts-off",
-    "flush-from-interrupt",
-    "storm",
-];
 
 /// The tests of one boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -301,18 +141,21 @@ impl Run {
 
     /// Returns what the verdict compares the run with.
     pub(crate) fn expectation(&self) -> Expectation {
-        let (tests, list): (_, &[_]) = match &self.tests {
-            Tests::Functional => (Vec::new(), FUNCTIONAL),
-            Tests::Race => (Vec::new(), &RACE),
-            Tests::Named(names) => (names.clone(), &[]),
+        let (tests, list) = match &self.tests {
+            Tests::Functional => (Vec::new(), names(requirements::functional())),
+            Tests::Race => (Vec::new(), names(requirements::race())),
+            Tests::Named(names) => (names.clone(), Vec::new()),
         };
-        let required = FUNCTIONAL
-            .iter()
-            .copied()
-            .filter(|test| self.risky || !RISKY.contains(test))
-            .filter(|test| !may_skip(self.backend, self.apic, self.cpus, test));
+        let machine = Machine {
+            backend: self.backend,
+            apic: self.apic,
+            cpus: self.cpus,
+        };
+        let required = requirements::functional()
+            .filter(|test| self.risky || test.risk.is_none())
+            .filter(|test| !machine.lacks(test));
         Expectation {
-            required: required.collect(),
+            required: names(required),
             backend: self.backend,
             cpus: self.cpus,
             tests,
@@ -449,6 +292,10 @@ impl Run {
     }
 }
 
+fn names(tests: impl Iterator<Item = &'static TestInfo>) -> Vec<&'static str> {
+    tests.map(|test| test.name).collect()
+}
+
 /// QEMU splits option values at commas; a doubled comma is a comma.
 pub(crate) fn escape(value: &str) -> String {
     value.replace(',', ",,")
@@ -513,24 +360,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_machine_lacks_may_be_skipped() {
+    fn risky_tests_are_required_only_when_asked_for() {
         let required = |args: &[&str]| plan(args).first().unwrap().expectation().required;
-        let vrar = required(&[]);
-        assert_eq!(
-            vrar.len(),
-            FUNCTIONAL.len() - 1 - BEYOND_VRAR.len() - RISKY.len()
-        );
-        let risky = required(&["--risky"]);
-        assert_eq!(risky.len(), vrar.len() + RISKY.len());
-        assert!(vrar.contains(&"unit-foreign-signal") && !vrar.contains(&BEYOND_QEMU));
-        let two = required(&["--cpus", "2"]);
-        assert!(two.contains(&"unit-storm") && !two.contains(&"unit-foreign-signal"));
-        let one = required(&["--cpus", "1"]);
-        assert!(one.contains(&"one-page") && !one.contains(&"unit-storm"));
-        assert!(!one.contains(&"two-spaces"));
-        let software = required(&["--backend", "software"]);
-        assert!(software.contains(&"two-spaces"));
-        assert!(!software.iter().any(|test| test.starts_with("unit-")));
+        let (usual, risky) = (required(&[]), required(&["--risky"]));
+        let more = risky.iter().filter(|test| !usual.contains(test));
+        assert_eq!(more.count(), 2);
+        assert!(usual.contains(&"unit-foreign-signal") && !usual.contains(&"target-in-guest"));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Which test tells of which broken RAR unit in QEMU.
 
 use crate::cli::Thread;
-use crate::qemu::also::{Also, also};
+use crate::qemu::also::collateral;
 use rar_model::Defect;
+use rar_suite::test_named;
 use rar_vocabulary::Outcome;
 use std::collections::BTreeSet;
 
@@ -136,11 +137,10 @@ pub(crate) fn judge(defect: Defect, seen: &[Seen]) -> Result<String, String> {
         return Err(format!("there should be {verdict}, and is not"));
     }
     let right = |test: &str| matches!(told(defect), Told::Violated(right) if right == test);
-    let expected = |test: &str| match also(defect) {
-        Also::AllBut(whole) => !whole.iter().any(|list| list.contains(&test)),
-        Also::Only(others) => others.contains(&test) || right(test),
+    let may_fail = |test: &str| {
+        test_named(test).is_some_and(|test| collateral(defect).includes(test)) || right(test)
     };
-    let stray: Vec<_> = tests.into_iter().filter(|test| !expected(test)).collect();
+    let stray: Vec<_> = tests.into_iter().filter(|test| !may_fail(test)).collect();
     match stray.is_empty() {
         true => Ok(verdict),
         false => Err(format!("nobody expects violated: {}", stray.join(", "))),
@@ -160,7 +160,7 @@ fn observes(seen: &[Seen], test: &str, words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::plan::FUNCTIONAL;
+    use crate::qemu::also::Collateral;
 
     fn seen(test: &str, outcome: Outcome, why: &str) -> Seen {
         Seen {
@@ -173,13 +173,10 @@ mod tests {
     #[test]
     fn every_name_is_that_of_a_test() {
         for defect in Defect::ALL {
-            let others = match also(*defect) {
-                Also::AllBut(lists) => lists.concat(),
-                Also::Only(list) => list.to_vec(),
-            };
+            let others = collateral(*defect).named().iter().copied();
             let names = teller(*defect).into_iter().chain(others);
             for name in names.chain(tests(thread(*defect)).iter().copied()) {
-                assert!(FUNCTIONAL.contains(&name), "{defect}: {name}");
+                assert!(test_named(name).is_some(), "{defect}: {name}");
             }
         }
     }
@@ -196,7 +193,7 @@ mod tests {
     fn where_nothing_is_violated_nothing_may_be() {
         for defect in Defect::ALL {
             if !matches!(told(*defect), Told::Violated(_)) {
-                assert_eq!(also(*defect), Also::Only(&[]), "{defect}");
+                assert_eq!(collateral(*defect), Collateral::Only(&[]), "{defect}");
             }
         }
     }

@@ -4,12 +4,12 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rar_suite::{BY_OTHER_MEANS, MEASUREMENTS, Options, Outcome, Suite, tells_of_stale_use};
+use rar_suite::{BY_OTHER_MEANS, MEASUREMENTS, Options, Outcome, TESTS, tells_of_stale_use};
 use serde::Serialize;
 
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
-use crate::lab::{self, BEYOND, BY_NMI, SimLab, SuiteRun, Transcript};
+use crate::lab::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
 use crate::machine::Config;
 
 /// A test that takes more steps has hung.
@@ -70,13 +70,13 @@ impl Test {
     /// Returns all tests in the order in which they run.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let of_units: Vec<_> = Suite::unit_test_names::<SimLab<'_>>().collect();
         // The measurements ask of a machine nothing that the tests do not.
-        Suite::test_names::<SimLab<'_>>()
-            .filter(|name| ![MEASUREMENTS, BEYOND, BY_NMI].contains(name))
-            .map(|name| Self {
-                name,
-                below_driver: of_units.contains(&name),
+        TESTS
+            .iter()
+            .filter(|test| ![MEASUREMENTS, BEYOND, BY_NMI].contains(&test.name))
+            .map(|test| Self {
+                name: test.name,
+                below_driver: test.units.is_some(),
             })
             .collect()
     }

@@ -1,11 +1,10 @@
 //! The page of open questions.
 
-use rar_sim::lab::SimLab;
 use rar_suite::questions::{Asked, QUESTIONS, problems, tests_of, write_page};
 
 #[test]
 fn every_question_has_its_test_and_every_id_its_question() {
-    let problems: Vec<_> = problems::<SimLab<'_>>().collect();
+    let problems: Vec<_> = problems().collect();
     assert!(problems.is_empty(), "{problems:?}");
 }
 
@@ -29,7 +28,7 @@ fn every_open_question_of_the_list_has_a_row() {
 #[test]
 fn nothing_that_is_asked_is_called_not_testable() {
     for question in QUESTIONS {
-        let asked = tests_of::<SimLab<'_>>(question.id).count();
+        let asked = tests_of(question.id).count();
         assert_eq!(asked > 0, question.by == Asked::Tests, "{}", question.id);
     }
 }
@@ -37,7 +36,7 @@ fn nothing_that_is_asked_is_called_not_testable() {
 #[test]
 fn the_page_is_up_to_date() {
     let mut page = String::new();
-    write_page::<SimLab<'_>>(&mut page).unwrap();
+    write_page(&mut page).unwrap();
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/questions.md");
     let found = std::fs::read_to_string(file).unwrap();
     assert!(

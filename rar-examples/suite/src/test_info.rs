@@ -1,0 +1,239 @@
+//! What a row of the table of tests says of its test.
+
+use core::fmt;
+
+use crate::lab::Lab;
+use crate::suite::Options;
+use crate::units::Ability;
+
+/// What is known of a test without running it.
+#[derive(Clone, Copy, Debug)]
+pub struct TestInfo {
+    /// Its name, as command lines and records use it.
+    pub name: &'static str,
+    /// It needs at least that many CPUs.
+    pub least_cpus: u32,
+    /// It has pages or words for at most that many CPUs.
+    pub most_cpus: u32,
+    /// How often it runs.
+    pub rounds: Rounds,
+    /// What it uses of RAR units instead of the driver, if it does.
+    pub units: Option<UnitNeeds>,
+    /// It needs CPUs that interrupt themselves.
+    pub interrupts: bool,
+    /// It needs [`Lab::has_nmi`].
+    pub nmi: bool,
+    /// It needs [`UserMode`](crate::UserMode).
+    pub user: bool,
+    /// It needs [`Guest`](crate::Guest).
+    pub guest: bool,
+    /// It is in the short list for CPUs that truly run at once.
+    pub race: bool,
+    /// Why it makes the rare happen and asserts about it itself; otherwise no counter of the rare may
+    /// move.
+    pub rare: Option<&'static str>,
+    /// It keeps a target from answering, so that fallbacks and second signals are expected.
+    pub falls_back: bool,
+    /// It asks what a flush leaves alone. Where single-page instructions are exact, as in QEMU, it must
+    /// pass: an observation is not enough.
+    pub spares: bool,
+    /// What it detects where every service of a unit empties the TLB, as in QEMU.
+    pub detects: Detects,
+    /// The open question that it answers, by the id of its row in `docs/questions.md`.
+    pub question: Option<&'static str>,
+    /// What may come of it on a real machine; such a test is run only when asked for.
+    pub risk: Option<&'static str>,
+}
+
+/// What a test needs of RAR units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitNeeds {
+    /// Nothing but that they are there.
+    Plain,
+    /// An ability that not every machine has.
+    Able(Ability),
+}
+
+/// How often a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rounds {
+    /// Once for each CPU as initiator.
+    EachInitiator,
+    /// Once: all CPUs initiate, or it does not matter which one does.
+    Once,
+}
+
+/// Which broken units make a test fail where every service of a unit empties the TLB, as in QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detects {
+    /// Units that do not answer, and units that answer without a flush.
+    NoFlush,
+    /// Units that do not answer. The test does not read the unit's own record, and its loads see a
+    /// flush in any case.
+    NoAnswer,
+    /// Neither: the test uses no unit of another CPU, or only observes what it does.
+    Nothing,
+}
+
+impl TestInfo {
+    /// Returns the row of a test of the driver.
+    pub(crate) const fn of_driver(name: &'static str) -> Self {
+        Self {
+            name,
+            least_cpus: 1,
+            most_cpus: u32::MAX,
+            rounds: Rounds::EachInitiator,
+            units: None,
+            interrupts: false,
+            nmi: false,
+            user: false,
+            guest: false,
+            race: false,
+            rare: None,
+            falls_back: false,
+            spares: false,
+            detects: Detects::NoFlush,
+            question: None,
+            risk: None,
+        }
+    }
+
+    /// Returns the row of a test below the driver. It has a target: it needs two CPUs.
+    pub(crate) const fn of_units(name: &'static str) -> Self {
+        let mut info = Self::of_driver(name);
+        info.units = Some(UnitNeeds::Plain);
+        info.least_cpus = 2;
+        info
+    }
+
+    /// It needs at least `least_cpus` CPUs.
+    pub(crate) const fn on(mut self, least_cpus: u32) -> Self {
+        self.least_cpus = least_cpus;
+        self
+    }
+
+    /// It has room for at most `most_cpus` CPUs.
+    pub(crate) const fn up_to(mut self, most_cpus: u32) -> Self {
+        self.most_cpus = most_cpus;
+        self
+    }
+
+    /// It runs once, not for each initiator.
+    pub(crate) const fn once(mut self) -> Self {
+        self.rounds = Rounds::Once;
+        self
+    }
+
+    /// It needs an ability of the units.
+    pub(crate) const fn needs(mut self, ability: Ability) -> Self {
+        self.units = Some(UnitNeeds::Able(ability));
+        self
+    }
+
+    /// CPUs interrupt themselves in it.
+    pub(crate) const fn interrupted(mut self) -> Self {
+        self.interrupts = true;
+        self
+    }
+
+    /// The driver sends NMIs in it.
+    pub(crate) const fn by_nmi(mut self) -> Self {
+        self.nmi = true;
+        self
+    }
+
+    /// Targets are in user mode.
+    pub(crate) const fn in_user_mode(mut self) -> Self {
+        self.user = true;
+        self
+    }
+
+    /// Targets run a guest.
+    pub(crate) const fn in_guest(mut self) -> Self {
+        self.guest = true;
+        self
+    }
+
+    /// It is in the short list of races.
+    pub(crate) const fn race(mut self) -> Self {
+        self.race = true;
+        self
+    }
+
+    /// It makes the rare happen, for this reason, but no fallback.
+    pub(crate) const fn rare(mut self, why: &'static str) -> Self {
+        self.rare = Some(why);
+        self
+    }
+
+    /// It makes the rare happen, for this reason, fallbacks and second signals included.
+    pub(crate) const fn falls_back(mut self, why: &'static str) -> Self {
+        self.rare = Some(why);
+        self.falls_back = true;
+        self
+    }
+
+    /// It asks what a flush leaves alone.
+    pub(crate) const fn spares(mut self) -> Self {
+        self.spares = true;
+        self
+    }
+
+    /// It detects less than others.
+    pub(crate) const fn detects(mut self, detects: Detects) -> Self {
+        self.detects = detects;
+        self
+    }
+
+    /// It may harm a real machine in this way.
+    pub(crate) const fn risky(mut self, risk: &'static str) -> Self {
+        self.risk = Some(risk);
+        self
+    }
+
+    /// It answers the open question of this id.
+    pub(crate) const fn answers(mut self, question: &'static str) -> Self {
+        self.question = Some(question);
+        self
+    }
+
+    /// Writes why the test is not run: the machine lacks something, or the options leave it out.
+    /// Writes nothing if it is to be run.
+    pub(crate) fn write_obstacle<L: Lab>(
+        &self,
+        lab: &L,
+        options: &Options<'_>,
+        why: &mut impl fmt::Write,
+    ) -> fmt::Result {
+        if let Some(risk) = self.risk.filter(|_| !options.risky) {
+            return write!(why, "risky, and not asked for: {risk}");
+        }
+        if !(self.least_cpus..=self.most_cpus).contains(&lab.cpus()) {
+            return match self.most_cpus {
+                u32::MAX => write!(why, "needs {} CPUs", self.least_cpus),
+                most => write!(why, "needs {} to {most} CPUs", self.least_cpus),
+            };
+        }
+        if self.interrupts && !lab.has_interrupts() {
+            return why.write_str("the machine lacks: a local APIC, to interrupt itself");
+        }
+        if self.nmi && !lab.has_nmi() {
+            return why.write_str("the machine offers the driver no NMIs");
+        }
+        if self.user && lab.user_mode().is_none() {
+            return why.write_str("the machine has no user mode");
+        }
+        if let Err(reason) = lab.guest().map(|_| ())
+            && self.guest
+        {
+            return why.write_str(reason);
+        }
+        match (self.units, lab.units()) {
+            (Some(_), None) => why.write_str("the machine lends no RAR units to tests"),
+            (Some(UnitNeeds::Able(ability)), Some(units)) if !units.can(ability) => {
+                write!(why, "the machine lacks: {}", ability.name())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Which tests a machine must run, by the table of the suite.
+
+use crate::cli::Apic;
+use rar_suite::{Ability, MEASUREMENTS, TESTS, TestInfo, UnitNeeds};
+use rar_vocabulary::Backend;
+
+/// Returns the tests of the list `functional`: all but the measurements.
+pub(crate) fn functional() -> impl Iterator<Item = &'static TestInfo> {
+    TESTS.iter().filter(|test| test.name != MEASUREMENTS)
+}
+
+/// Returns the tests of the list `race`.
+pub(crate) fn race() -> impl Iterator<Item = &'static TestInfo> {
+    TESTS.iter().filter(|test| test.race)
+}
+
+/// A machine that QEMU plays.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Machine {
+    /// What executes remote flushes.
+    pub(crate) backend: Backend,
+    /// How the kernel drives its local APIC.
+    pub(crate) apic: Apic,
+    /// How many CPUs it has.
+    pub(crate) cpus: u32,
+}
+
+impl Machine {
+    /// Returns whether the machine lacks something that a test needs, so that it may skip the test.
+    pub(crate) fn lacks(self, test: &TestInfo) -> bool {
+        let of_backend = match self.backend {
+            Backend::Software => test.units.is_some(),
+            Backend::Vrar => beyond_the_shim(test),
+            Backend::Hardware | Backend::Model => false,
+        };
+        let of_apic = self.apic == Apic::Xapic && beyond_xapic(test);
+        of_backend || of_apic || beyond_tcg(test) || self.cpus < test.least_cpus
+    }
+}
+
+/// TCG has no VMX.
+pub(crate) fn beyond_tcg(test: &TestInfo) -> bool {
+    test.guest
+}
+
+/// Under the shim there are no PCIDs and no guest of a guest, and it holds back no NMI while another
+/// one is being handled.
+fn beyond_the_shim(test: &TestInfo) -> bool {
+    let able = |ability| test.units == Some(UnitNeeds::Able(ability));
+    test.nmi || able(Ability::Pcids) || able(Ability::Guest)
+}
+
+/// An xAPIC has no name for a cluster.
+fn beyond_xapic(test: &TestInfo) -> bool {
+    let able = |ability| test.units == Some(UnitNeeds::Able(ability));
+    able(Ability::Clusters) || able(Ability::OddCommands)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn skipped(backend: Backend, apic: Apic, cpus: u32) -> BTreeSet<&'static str> {
+        let machine = Machine {
+            backend,
+            apic,
+            cpus,
+        };
+        let skipped = functional().filter(|test| machine.lacks(test));
+        skipped.map(|test| test.name).collect()
+    }
+
+    #[test]
+    fn only_what_a_machine_lacks_may_be_skipped() {
+        let vrar = skipped(Backend::Vrar, Apic::X2apic, 4);
+        let beyond = [
+            "target-in-guest",
+            "target-takes-nmi",
+            "unit-guest",
+            "unit-other-space",
+        ];
+        assert_eq!(vrar, BTreeSet::from(beyond));
+        let xapic = skipped(Backend::Vrar, Apic::Xapic, 4);
+        let unnamed = &xapic - &vrar;
+        assert_eq!(
+            unnamed,
+            BTreeSet::from(["unit-cluster", "unit-odd-commands"])
+        );
+        let two = &skipped(Backend::Vrar, Apic::X2apic, 2) - &vrar;
+        assert_eq!(
+            two,
+            BTreeSet::from(["unit-foreign-signal", "unit-serves-late"])
+        );
+        let one = skipped(Backend::Vrar, Apic::X2apic, 1);
+        assert!(!one.contains("one-page") && one.contains("unit-storm"));
+        assert!(one.contains("two-spaces"));
+        let software = skipped(Backend::Software, Apic::X2apic, 4);
+        assert!(!software.contains("two-spaces"));
+        let units = functional().filter(|test| test.name.starts_with("unit-"));
+        assert!(units.into_iter().all(|test| software.contains(test.name)));
+        assert!(!software.contains("target-takes-nmi") && software.contains("target-in-guest"));
+    }
+
+    #[test]
+    fn the_race_list_is_short() {
+        let race: Vec<_> = race().map(|test| test.name).collect();
+        assert!(race.contains(&"storm") && race.len() < 10, "{race:?}");
+    }
+}
