@@ -21,10 +21,11 @@ pub struct Armed<'d, 't, const N: usize, const WORDS: usize> {
 }
 
 impl<const WORDS: usize> Domain<WORDS> {
-    /// Writes `N` entries into free slots and arms the targets; `None`, with nothing written, if fewer slots are free.
+    /// Writes `N` entries into free slots near this CPU and arms the targets; `None`, with nothing written, if fewer of them
+    /// are free.
     ///
-    /// The first slot is the home of this CPU if that is free. Waiting for slots, and taking over those that serve nobody
-    /// any more, is for [`claim`](Self::claim). The caller signals the targets next.
+    /// The first slot is the home of this CPU if that is free. Waiting for slots, looking further, and taking over those that
+    /// serve no flush any more, is for [`claim`](Self::claim). The caller signals the targets next.
     // Always: it is one half of a function that has the other half behind the signal.
     #[inline(always)]
     pub fn post<'d, 't, const N: usize>(
@@ -33,7 +34,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         operations: &[Operation; N],
         targets: &'t CpuSet<WORDS>,
     ) -> Option<Armed<'d, 't, N, WORDS>> {
-        let mut claims = self.slots().claim_free(cpu.id())?;
+        let mut claims = self.slots().claim_several(cpu.id())?;
         self.write_and_arm(&mut claims, operations, targets);
         Some(Armed {
             domain: self,

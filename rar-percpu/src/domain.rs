@@ -9,7 +9,7 @@ use crate::generation::{FlushGeneration, Service, Skippable, Ticket};
 use crate::memory::PayloadTable;
 use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::SlotIndex;
-use crate::slots::{Bytes, Claim, Slots};
+use crate::slots::{Bytes, Claim, HomeSlot, Slots};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom, fence};
 
 /// The CPUs that share one payload table: the table, who owns its slots, who is online, and where each CPU's memory is.
@@ -175,10 +175,56 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// quarantine whose late bytes have become final.
     #[must_use]
     pub fn claim(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
-        Claimed::new(self, cpu.id(), count)
+        let owner = cpu.id();
+        if let Some(state) = self.cpu(owner) {
+            // Before the claim, for a handler that comes right behind it.
+            state.note_far_slots();
+        }
+        Claimed::new(self, owner, count, |owner| {
+            let free = self.slots.claim_anywhere(owner);
+            free.or_else(|| self.take_over(owner))
+        })
     }
 
-    /// Returns whether flushes that were started on a CPU hold slots: then waiting for another could wait for itself.
+    /// Claims up to `count` of the free slots that are near this CPU; `None` if none of them is free.
+    ///
+    /// Where CPUs wait for slots, this disturbs the others least: it reads few states, and no action vector.
+    #[must_use]
+    pub fn claim_near(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
+        Claimed::new(self, cpu.id(), count, |owner| self.slots.claim_near(owner))
+    }
+
+    /// Returns what the slot is that this CPU tries first: one read, for a spin.
+    #[must_use]
+    pub fn home_slot(&self, cpu: &PinnedCpu<'_>) -> HomeSlot {
+        self.slots.home(cpu.id())
+    }
+
+    /// Returns whether flushes that were started on this CPU hold slots: then waiting for another could wait for itself.
+    ///
+    /// As [`holds_slots`](Self::holds_slots), which looks at every slot. This looks at those that are near, unless the CPU has
+    /// claimed others.
+    #[must_use]
+    pub fn must_not_wait_for_slot(&self, cpu: &PinnedCpu<'_>) -> bool {
+        let owner = cpu.id();
+        if self.slots.are_near_held_by(owner) {
+            return true;
+        }
+        let Some(state) = self.cpu(owner) else {
+            return self.slots.are_held_by(owner);
+        };
+        // Forgotten before the look: what a handler claims during it is noted anew.
+        if !state.forget_far_slots() {
+            return false;
+        }
+        let holds_slots = self.slots.are_held_by(owner);
+        if holds_slots {
+            state.note_far_slots();
+        }
+        holds_slots
+    }
+
+    /// Returns whether flushes that were started on a CPU hold slots.
     #[must_use]
     pub fn holds_slots(&self, cpu: CpuId) -> bool {
         self.slots.are_held_by(cpu)
@@ -211,10 +257,6 @@ impl<const WORDS: usize> Domain<WORDS> {
     #[inline]
     pub(crate) fn slots(&self) -> &Slots {
         &self.slots
-    }
-
-    pub(crate) fn claim_slot(&self, home: CpuId) -> Option<Claim> {
-        self.slots.claim(home).or_else(|| self.take_over(home))
     }
 
     #[cold]

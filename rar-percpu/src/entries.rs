@@ -144,11 +144,16 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
     /// The largest number of slots that one value owns.
     pub const MAX: usize = MAX;
 
-    /// Claims up to `count` slots; `None` if there is none.
-    pub(crate) fn new(domain: &'d Domain<WORDS>, home: CpuId, count: usize) -> Option<Self> {
+    /// Owns up to `count` slots, each claimed by `claim`; `None` if that gives none.
+    pub(crate) fn new(
+        domain: &'d Domain<WORDS>,
+        owner: CpuId,
+        count: usize,
+        claim: impl Fn(CpuId) -> Option<Claim>,
+    ) -> Option<Self> {
         let mut claims = Claims::default();
         for _ in 0..count.clamp(1, MAX) {
-            let Some(claim) = domain.claim_slot(home) else {
+            let Some(claim) = claim(owner) else {
                 break;
             };
             claims.push(claim);

@@ -61,4 +61,5 @@ pub use rar_regs::ApicId;
 pub use register_error::RegisterError;
 pub use responder::Served;
 pub use slot_index::SlotIndex;
+pub use slots::HomeSlot;
 pub use software_cpu::SoftwareCpu;

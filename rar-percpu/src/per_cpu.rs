@@ -53,6 +53,8 @@ struct State {
     owner: AtomicU64,
     /// Whether a CPU is registered with the memory.
     in_use: AtomicU32,
+    /// Whether the CPU may own slots that are not near it, for that CPU alone.
+    far_slots: AtomicU32,
 }
 
 /// Which of the lives of a CPU's number a value belongs to: a CPU that was declared dead begins another one.
@@ -72,6 +74,7 @@ impl PerCpu {
                     apic_id: AtomicU32::new(0),
                     owner: AtomicU64::new(0),
                     in_use: AtomicU32::new(0),
+                    far_slots: AtomicU32::new(0),
                 },
             }
         }
@@ -180,6 +183,19 @@ impl PerCpu {
         let word = self.state.life.load(Ordering::Acquire);
         let next = (word & !RESPONDER).wrapping_add(ONE_LIFE);
         self.state.life.store(next, Ordering::Release);
+    }
+
+    /// Notes that the CPU may own slots that are not near it. Only that CPU calls it.
+    pub(crate) fn note_far_slots(&self) {
+        // AcqRel: not reordered with the claims behind it, since an interrupt handler on the same CPU may come in between.
+        self.state.far_slots.swap(1, Ordering::AcqRel);
+    }
+
+    /// Forgets it, and returns whether it was noted. Only that CPU calls it.
+    pub(crate) fn forget_far_slots(&self) -> bool {
+        // AcqRel: not reordered with the look behind it, as above.
+        let noted = &self.state.far_slots;
+        noted.load(Ordering::Relaxed) != 0 && noted.swap(0, Ordering::AcqRel) != 0
     }
 
     fn exchange_life(&self, from: u32, to: u32) -> bool {

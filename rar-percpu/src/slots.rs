@@ -16,6 +16,11 @@ const OWNER: u64 = 0xFFFF << OWNER_SHIFT;
 /// The number of claims stands above the owner.
 const ONE_CLAIM: u64 = 1 << 24;
 
+/// Which slots a CPU tries before it waits, counted from its home: as many as one flush owns, and some that are apart, which are
+/// free unless slots are scarce. Each look at a slot in use moves a line of another CPU that flushes, so that a CPU looks at all
+/// of them only after it has waited.
+const NEAR: [usize; 6] = [0, 1, 2, 3, 16, 40];
+
 /// The owner states of all slots.
 ///
 /// ```text
@@ -84,34 +89,33 @@ impl Slots {
     /// Claims the owner's home slot, or the one so far behind it, if that is free: where there are as many slots as CPUs, no
     /// other CPU wants the home first.
     #[inline(always)]
-    fn claim_near_home(&self, owner: CpuId, behind: usize) -> Option<Claim> {
+    fn claim_at_home(&self, owner: CpuId, behind: usize) -> Option<Claim> {
         let index = (owner.index() + behind) % SlotIndex::COUNT;
         let unused = usize::from(self.unused.load(Ordering::Acquire));
         let slot = SlotIndex::at(index).filter(|_| index + unused < SlotIndex::COUNT)?;
         self.claim_at(slot, owner)
     }
 
+    /// Claims a free slot that is near the owner.
     #[cold]
-    fn claim_elsewhere(&self, owner: CpuId) -> Option<Claim> {
+    pub(crate) fn claim_near(&self, owner: CpuId) -> Option<Claim> {
+        self.near(owner).find_map(|slot| self.claim_at(slot, owner))
+    }
+
+    /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
+    pub(crate) fn claim_anywhere(&self, owner: CpuId) -> Option<Claim> {
         self.starting_at(owner.index())
             .find_map(|slot| self.claim_at(slot, owner))
     }
 
-    /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
+    /// Claims `N` free slots near the owner, or none. The first looks are at the home and the slots behind it.
     #[inline]
-    pub(crate) fn claim(&self, owner: CpuId) -> Option<Claim> {
-        self.claim_near_home(owner, 0)
-            .or_else(|| self.claim_elsewhere(owner))
-    }
-
-    /// Claims `N` free slots, or none. The first looks are at the home and the slots behind it.
-    #[inline]
-    pub(crate) fn claim_free<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
+    pub(crate) fn claim_several<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
         let mut claims = [const { Claim(FREE) }; N];
         for (behind, place) in claims.iter_mut().enumerate() {
-            *place = match self.claim_near_home(owner, behind) {
+            *place = match self.claim_at_home(owner, behind) {
                 Some(claim) => claim,
-                None => match self.claim_elsewhere(owner) {
+                None => match self.claim_near(owner) {
                     Some(claim) => claim,
                     None => {
                         for claim in claims.iter().take(behind) {
@@ -222,13 +226,30 @@ impl Slots {
         );
     }
 
+    /// Returns what the slot is that the owner tries first.
+    pub(crate) fn home(&self, owner: CpuId) -> HomeSlot {
+        let home = self.near(owner).next();
+        match home.map(|slot| self.state(slot).load(Ordering::Relaxed) & KIND) {
+            Some(FREE) => HomeSlot::Free,
+            Some(CLAIMED | POSTED) => HomeSlot::InFlight,
+            _ => HomeSlot::Lost,
+        }
+    }
+
     /// Returns whether flights of a CPU hold slots.
     pub(crate) fn are_held_by(&self, owner: CpuId) -> bool {
+        SlotIndex::first(self.usable()).any(|slot| self.is_held(slot, owner))
+    }
+
+    /// Returns whether flights of a CPU hold slots that are near it.
+    pub(crate) fn are_near_held_by(&self, owner: CpuId) -> bool {
+        self.near(owner).any(|slot| self.is_held(slot, owner))
+    }
+
+    fn is_held(&self, slot: SlotIndex, owner: CpuId) -> bool {
         let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
-        SlotIndex::first(self.usable()).any(|slot| {
-            let word = self.state(slot).load(Ordering::Relaxed);
-            word & OWNER == owner && matches!(word & KIND, CLAIMED | POSTED)
-        })
+        let word = self.state(slot).load(Ordering::Relaxed);
+        word & OWNER == owner && matches!(word & KIND, CLAIMED | POSTED)
     }
 
     /// Sets apart what a dead CPU had claimed and not posted yet: it will not.
@@ -258,6 +279,12 @@ impl Slots {
             .count()
     }
 
+    fn near(&self, owner: CpuId) -> impl Iterator<Item = SlotIndex> + use<> {
+        let usable = self.usable();
+        let places = NEAR.into_iter().take(usable);
+        places.filter_map(move |apart| SlotIndex::at((owner.index() + apart).checked_rem(usable)?))
+    }
+
     fn starting_at(&self, home: usize) -> impl Iterator<Item = SlotIndex> + use<> {
         let usable = self.usable();
         let start = home.checked_rem(usable).unwrap_or(0);
@@ -274,6 +301,19 @@ impl Slots {
         )]
         &self.states[slot.get()].0
     }
+}
+
+/// The slot that a CPU tries first, as a CPU that waits for one sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum HomeSlot {
+    /// It is free at this moment.
+    Free,
+    /// A flush uses it, and gives it back at its end.
+    InFlight,
+    /// It is in quarantine, or there is none: waiting for it may be in vain.
+    Lost,
 }
 
 /// What the bytes of a slot say, those of all CPUs together.
@@ -301,14 +341,14 @@ mod tests {
         for home in [0_u16, 1, 63, 64, 1023] {
             let slots = Slots::new();
             let mut claims: Vec<_> = (0..64)
-                .map(|_| slots.claim(owner(home.into())).unwrap())
+                .map(|_| slots.claim_anywhere(owner(home.into())).unwrap())
                 .collect();
             claims.sort_by_key(|claim| claim.slot());
             claims.dedup_by_key(|claim| claim.slot());
             assert_eq!(claims.len(), 64);
-            assert!(slots.claim(owner(home.into())).is_none());
+            assert!(slots.claim_anywhere(owner(home.into())).is_none());
             slots.give_back(&claims[usize::from(home) % 64]);
-            let again = slots.claim(owner(u32::from(home) + 1)).unwrap();
+            let again = slots.claim_anywhere(owner(u32::from(home) + 1)).unwrap();
             assert_eq!(again.slot(), claims[usize::from(home) % 64].slot());
         }
     }
@@ -317,9 +357,9 @@ mod tests {
     fn several_slots_are_claimed_or_none() {
         let slots = Slots::new();
         slots.limit(3);
-        let two = slots.claim_free::<2>(owner(1)).unwrap();
+        let two = slots.claim_several::<2>(owner(1)).unwrap();
         assert_eq!(two.each_ref().map(|claim| claim.slot().get()), [1, 2]);
-        assert!(slots.claim_free::<2>(owner(1)).is_none());
+        assert!(slots.claim_several::<2>(owner(1)).is_none());
         assert_eq!(slots.free(), 1);
     }
 
@@ -332,23 +372,23 @@ mod tests {
         for _ in 0..3 {
             assert!(
                 slots
-                    .claim(owner(5))
+                    .claim_anywhere(owner(5))
                     .is_some_and(|claim| claim.slot().get() < 3)
             );
         }
-        assert!(slots.claim(owner(5)).is_none());
+        assert!(slots.claim_anywhere(owner(5)).is_none());
         slots.limit(0);
-        assert!(slots.claim(owner(7)).is_none());
+        assert!(slots.claim_anywhere(owner(7)).is_none());
     }
 
     #[test]
     fn quarantine_ends_when_every_byte_is_final_and_not_before() {
         let slots = Slots::new();
         slots.limit(1);
-        let mut claim = slots.claim(owner(0)).unwrap();
+        let mut claim = slots.claim_anywhere(owner(0)).unwrap();
         slots.post(&mut claim);
         slots.quarantine(&claim);
-        assert!(slots.claim(owner(1)).is_none());
+        assert!(slots.claim_anywhere(owner(1)).is_none());
         assert!(slots.take_over(0, owner(1), |_| Bytes::Open).is_none());
         assert_eq!((slots.quarantined(), slots.free()), (1, 0));
         assert!(slots.take_over(0, owner(1), |_| Bytes::Final).is_some());
@@ -358,7 +398,7 @@ mod tests {
     fn a_posted_slot_is_taken_over_only_when_it_succeeded_and_its_owner_notices() {
         let slots = Slots::new();
         slots.limit(1);
-        let mut claim = slots.claim(owner(0)).unwrap();
+        let mut claim = slots.claim_anywhere(owner(0)).unwrap();
         assert!(
             slots.take_over(0, owner(1), |_| Bytes::Succeeded).is_none(),
             "not armed yet"

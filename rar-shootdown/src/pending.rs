@@ -35,7 +35,7 @@ pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
 
 /// How often the targets are looked at before this CPU reads the clock and serves others: a microsecond or two, in which most
 /// units answer.
-const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
+pub(crate) const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
 
 /// How far a flush has escalated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
