@@ -93,6 +93,7 @@ impl FlushGeneration {
 
     /// Returns whether the CPU has done a full flush that began after the request.
     #[must_use]
+    #[inline]
     pub fn is_completed(&self, ticket: Ticket) -> bool {
         // Acquire: the flush is before the number. Partner: the Release in `serve`.
         self.completed.load(Ordering::Acquire) >= ticket.0
@@ -108,6 +109,13 @@ impl FlushGeneration {
     #[must_use]
     pub fn is_demoted(&self) -> bool {
         self.requested.load(Ordering::Acquire) & DEMOTED != 0
+    }
+
+    /// Returns whether [`serve`](Self::serve) has something to do, or the CPU may be armed again.
+    #[inline]
+    pub(crate) fn is_asked(&self) -> bool {
+        let word = self.requested.load(Ordering::Acquire);
+        !self.is_completed(Ticket(word >> NUMBER_SHIFT)) || word & (DEMOTED | DISTRUSTED) == DEMOTED
     }
 
     /// Returns whether the CPU may be armed again as soon as its vector is quiet.

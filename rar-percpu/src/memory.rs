@@ -49,6 +49,16 @@ impl PayloadTable {
         }
     }
 
+    /// Reads what a unit reads of one entry; its other half is for software, and zero in what is returned.
+    #[inline]
+    pub(crate) fn load_for_unit(&self, slot: SlotIndex) -> Payload {
+        let mut words = [0; 8];
+        for (value, word) in words.iter_mut().zip(&self.entry(slot).words).take(4) {
+            *value = word.load(Ordering::Relaxed);
+        }
+        Payload::from_words(words)
+    }
+
     /// Reads one entry, as a target does after it has taken the byte.
     #[must_use]
     pub fn load(&self, slot: SlotIndex) -> Payload {

@@ -6,6 +6,7 @@ use crate::action::{ActionByte, ActionState};
 use crate::cpu_id::PinnedCpu;
 use crate::domain::Domain;
 use crate::local_tlb::LocalTlb;
+use crate::missed::Missed;
 use crate::per_cpu::{PerCpu, Responder};
 use crate::slot_index::{SlotIndex, slots_of};
 use crate::sync::{Ordering, fence};
@@ -27,6 +28,13 @@ pub struct Served {
     pub promoted: bool,
 }
 
+/// Returns whether there is anything to do for a CPU. What is asked during the look comes with a signal of its own.
+#[inline]
+fn is_asked(state: &PerCpu) -> bool {
+    state.responder() == Responder::Software && holds_anything(state.vector())
+        || state.generation().is_asked()
+}
+
 impl<const WORDS: usize> Domain<WORDS> {
     /// Carries out in software what this CPU was asked for: its flush generation on every CPU, its action vector only where
     /// [`Responder::Software`] runs.
@@ -37,12 +45,23 @@ impl<const WORDS: usize> Domain<WORDS> {
     ///
     /// What is pending is taken first, then carried out. Many entries that cost more one by one than one flush of their address space,
     /// or of all of them, are answered by that flush together: in a storm of flushes a CPU is not held by each of 64.
+    #[inline]
     pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
+        match self.cpu(cpu.id()) {
+            Some(state) if is_asked(state) => self.serve_what_is_asked(cpu, state, tlb),
+            _ => Served::default(),
+        }
+    }
+
+    #[inline(never)]
+    fn serve_what_is_asked(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        state: &PerCpu,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> Served {
         let mut served = Served::default();
-        let Some(state) = self.cpu(cpu.id()) else {
-            return served;
-        };
-        if state.responder() == Responder::Software && holds_anything(state.vector()) {
+        if state.responder() == Responder::Software {
             self.serve_entries(cpu, state, tlb, &mut served);
         }
         served.generation = state.generation().serve(cpu, tlb);
@@ -59,7 +78,8 @@ impl<const WORDS: usize> Domain<WORDS> {
             .is_some_and(|state| state.generation().serve(cpu, tlb))
     }
 
-    #[inline(never)]
+    /// Takes what is pending, then carries it out: each entry by itself, or many of them by one flush if that is cheaper. All were
+    /// taken before that flush begins, so that it sees the page tables of each: one that is armed later waits for the next call.
     fn serve_entries(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -71,51 +91,38 @@ impl<const WORDS: usize> Domain<WORDS> {
         for slot in slots_of(slots_in_use(state.vector())) {
             taken |= u64::from(state.vector().take(slot)) << slot.get();
         }
-        if taken.count_ones() > 1 {
-            taken &= !self.serve_together(cpu, state, tlb, taken, served);
+        let mut flushed = 0;
+        if let Some((needed, slots)) = self.cheaper(taken) {
+            needed.flush(cpu, tlb);
+            flushed = slots;
         }
         for slot in slots_of(taken) {
-            let result = Operation::decode(&self.table().load(slot))
-                .map(|operation| tlb.flush(cpu, &operation));
-            let outcome = if matches!(result, Ok(Ok(()))) {
-                served.succeeded += 1;
-                ActionState::Success
-            } else {
-                served.failed += 1;
-                ActionState::Failure
+            let is_flushed = flushed & 1 << slot.get() != 0;
+            let outcome = match Operation::decode(&self.table().load_for_unit(slot)) {
+                Ok(operation) if is_flushed || tlb.flush(cpu, &operation).is_ok() => {
+                    served.succeeded += 1;
+                    ActionState::Success
+                }
+                _ => {
+                    served.failed += 1;
+                    ActionState::Failure
+                }
             };
             let taken = ActionByte(ActionByte::TAKEN);
             state.vector().finish(slot, taken, outcome);
         }
     }
 
-    /// Answers entries by one flush if that is cheaper, and returns their slots. All of them were taken before the flush begins,
-    /// so that it sees the page tables of each: one that is armed later waits for the next call.
-    #[inline(never)]
-    fn serve_together(
-        &self,
-        cpu: &PinnedCpu<'_>,
-        state: &PerCpu,
-        tlb: &(impl LocalTlb + ?Sized),
-        taken: u64,
-        served: &mut Served,
-    ) -> u64 {
+    /// Returns the one flush that is cheaper than the entries one by one, if there is one, and the slots that it answers.
+    fn cheaper(&self, taken: u64) -> Option<(Missed, u64)> {
+        if !Together::may_be_cheaper(taken) {
+            return None;
+        }
         let mut together = Together::default();
         for slot in slots_of(taken) {
-            if let Ok(operation) = Operation::decode(&self.table().load(slot)) {
-                together.add(slot, &operation);
-            }
+            together.add(slot, &self.table().load_for_unit(slot));
         }
-        let Some((needed, slots)) = together.cheaper() else {
-            return 0;
-        };
-        needed.flush(cpu, tlb);
-        for slot in slots_of(slots) {
-            served.succeeded += 1;
-            let taken = ActionByte(ActionByte::TAKEN);
-            state.vector().finish(slot, taken, ActionState::Success);
-        }
-        slots
+        together.cheaper()
     }
 
     /// Ends every entry that is open in a CPU's vector. Only while no unit and no handler responds for the CPU, and only
@@ -137,7 +144,7 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// What a full flush is worth to an entry: success to those that ask for a flush of this kind, failure to any other.
     fn answer_of_a_full_flush(&self, slot: SlotIndex) -> ActionState {
-        match Operation::decode(&self.table().load(slot)) {
+        match Operation::decode(&self.table().load_for_unit(slot)) {
             Ok(Operation::Invpg { .. } | Operation::Invpcid(_)) => ActionState::Success,
             _ => ActionState::Failure,
         }

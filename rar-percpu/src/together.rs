@@ -5,7 +5,7 @@
 //! may take a pending byte back. To look for others' entries would move the target's vector once more per target. What a unit can
 //! be held by is bounded instead: 64 entries, each of at most 63 pages. `cargo xtask sim --loss` counts both.
 
-use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation};
+use rar_payload::{Payload, Pcid};
 
 use crate::missed::Missed;
 use crate::slot_index::SlotIndex;
@@ -18,6 +18,15 @@ const EVERY_SPACE: u32 = 4 * SPACE;
 
 /// So many entries may be those of one flush, whose initiator has weighed them; a loom model has two slots in all.
 const FEW: u32 = if cfg!(rar_loom) { 1 } else { 4 };
+
+// Types and subtypes of entries.
+const INVPG_BY_CR3: u8 = 0;
+const INVPG: u8 = 1;
+const INVPCID: u8 = 2;
+const PAGES: u8 = 0;
+const CONTEXT: u8 = 1;
+const ALL: u8 = 2;
+const ALL_BUT_GLOBALS: u8 = 3;
 
 /// Entries that ask for flushes of address spaces, as the responder has taken them.
 ///
@@ -33,25 +42,23 @@ pub(crate) struct Together {
 }
 
 impl Together {
+    /// Returns whether so many entries may be cheaper together: what few ask for is carried out as it is.
+    pub(crate) fn may_be_cheaper(taken: u64) -> bool {
+        // Counting all bits takes longer where the CPU's instruction for it is not compiled in.
+        (0..FEW).fold(taken, |left, _| left & left.wrapping_sub(1)) != 0
+    }
+
     /// Adds an entry; one that no flush of address spaces answers is left out.
-    pub(crate) fn add(&mut self, slot: SlotIndex, operation: &Operation) {
-        let (needed, cost) = match *operation {
-            Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
-                (Missed::Space(pcid), pages.page_count().into())
-            }
-            Operation::Invpcid(InvpcidScope::Context { pcid }) => (Missed::Space(pcid), SPACE),
-            Operation::Invpg {
-                scope: InvpgScope::Pages(pages),
-                ..
-            } => (Missed::Anything, pages.page_count().into()),
-            Operation::Invpcid(InvpcidScope::AllContexts(globals))
-            | Operation::Invpg {
-                scope: InvpgScope::All(globals),
-                ..
-            } => match globals {
-                Globals::Include => (Missed::Anything, EVERY_SPACE),
-                Globals::Exclude => (Missed::AnySpace, EVERY_SPACE),
-            },
+    ///
+    /// The entry is weighed and not judged: it is decoded once, when it is answered, and FAILURE if it asks for nothing legal.
+    pub(crate) fn add(&mut self, slot: SlotIndex, entry: &Payload) {
+        let pages = u32::from(entry.page_count());
+        let (needed, cost) = match (entry.payload_type(), entry.subtype()) {
+            (INVPCID, PAGES) => (space(entry), pages),
+            (INVPCID, CONTEXT) => (space(entry), SPACE),
+            (INVPG_BY_CR3 | INVPG, PAGES) => (Missed::Anything, pages),
+            (INVPCID | INVPG_BY_CR3 | INVPG, ALL) => (Missed::Anything, EVERY_SPACE),
+            (INVPCID | INVPG_BY_CR3 | INVPG, ALL_BUT_GLOBALS) => (Missed::AnySpace, EVERY_SPACE),
             // Guests' translations, or no flush at all.
             _ => return,
         };
@@ -60,31 +67,46 @@ impl Together {
         self.cost = self.cost.saturating_add(cost);
     }
 
-    /// Returns the one flush that is cheaper than many entries one by one, and the slots that it answers. What few ask for is
-    /// carried out as it is.
+    /// Returns the one flush that is cheaper than many entries one by one, and the slots that it answers.
     pub(crate) fn cheaper(&self) -> Option<(Missed, u64)> {
         let needed = self.needed?;
         let cost = match needed {
             Missed::Space(_) => SPACE,
             Missed::AnySpace | Missed::Anything => EVERY_SPACE,
         };
-        (self.slots.count_ones() > FEW && self.cost > cost).then_some((needed, self.slots))
+        (Self::may_be_cheaper(self.slots) && self.cost > cost).then_some((needed, self.slots))
     }
+}
+
+/// Returns the address space that an entry names; one that names none legal covers nothing less.
+fn space(entry: &Payload) -> Missed {
+    let pcid = u16::try_from(entry.operand()).ok().map(Pcid::new);
+    pcid.and_then(Result::ok)
+        .map_or(Missed::AnySpace, Missed::Space)
 }
 
 #[cfg(test)]
 #[cfg(not(rar_loom))]
 mod tests {
-    use rar_payload::{PageChunk, PageRange, PageSize, Pcid};
+    use rar_payload::{
+        Globals, InvpcidScope, InvpgScope, Operation, PageChunk, PageRange, PageSize,
+    };
 
     use super::*;
 
+    fn chunk(pages: u64) -> PageChunk {
+        PageChunk::new(PageRange::new(0x1000, pages, PageSize::Size4K).unwrap()).unwrap()
+    }
+
     fn pages(pcid: u16, count: u64) -> Operation {
-        let range = PageRange::new(0x1000, count, PageSize::Size4K).unwrap();
         Operation::Invpcid(InvpcidScope::Pages {
             pcid: Pcid::new(pcid).unwrap(),
-            pages: PageChunk::new(range).unwrap(),
+            pages: chunk(count),
         })
+    }
+
+    fn invpg(scope: InvpgScope) -> Operation {
+        Operation::Invpg { cr3: None, scope }
     }
 
     fn context(pcid: u16) -> Operation {
@@ -99,7 +121,7 @@ mod tests {
     fn needed(operations: &[Operation]) -> Option<Missed> {
         let mut together = Together::default();
         for (operation, slot) in operations.iter().zip(SlotIndex::all()) {
-            together.add(slot, operation);
+            together.add(slot, &operation.encode());
         }
         let (needed, slots) = together.cheaper()?;
         assert_eq!(slots, (1 << operations.len()) - 1);
@@ -155,6 +177,19 @@ mod tests {
                     pages(5, 1),
                 ],
                 Some(Missed::AnySpace),
+            ),
+            (
+                &[invpg(InvpgScope::All(Globals::Include)); 5],
+                Some(Missed::Anything),
+            ),
+            (
+                &[invpg(InvpgScope::All(Globals::Exclude)); 5],
+                Some(Missed::AnySpace),
+            ),
+            (&[invpg(InvpgScope::Pages(chunk(26))); 5], None),
+            (
+                &[invpg(InvpgScope::Pages(chunk(27))); 5],
+                Some(Missed::Anything),
             ),
             (
                 &[

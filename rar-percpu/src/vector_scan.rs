@@ -54,7 +54,10 @@ pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
                 options(nostack, preserves_flags, readonly),
             );
         }
-        slots |= nonzero_bytes(word) << (8 * index);
+        // Most words are zero.
+        if word != 0 {
+            slots |= nonzero_bytes(word) << (8 * index);
+        }
     }
     slots
 }
