@@ -24,7 +24,7 @@ use rar_suite::{
 
 use self::user::Spin;
 use crate::defects::DriverDefect;
-use crate::machine::{Backend, Config, Cpu, Machine, Member, Registers, STEP, Vector, lock, steps};
+use crate::machine::{Backend, Cpu, Machine, MachineConfig, Member, STEP, Vector, lock, steps};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
 
@@ -71,12 +71,12 @@ pub type SimShootdown<'m> = Shootdown<&'m Boundary<'m>>;
 
 /// Returns the configuration of a machine for the suite, of honest units with IGNORE_IF.
 #[must_use]
-pub fn config(cpus: u32) -> Config {
-    Config {
+pub fn config(cpus: u32) -> MachineConfig {
+    MachineConfig {
         // A non-temporal store leaves when the next one comes: tests count stores.
         buffered: 1,
         nmi: true,
-        ..Config::new(cpus)
+        ..MachineConfig::new(cpus)
     }
 }
 
@@ -170,9 +170,7 @@ impl<'m> SimLab<'m> {
         if !self.boundary.has(DriverDefect::UnsynchronisedMaximum) {
             return self.support;
         }
-        Detection::new()
-            .detect(&Registers(self.machine().cpu(cpu)))
-            .ok()
+        Detection::new().detect(&self.machine().registers(cpu)).ok()
     }
 
     fn in_use(&self, space: Space) -> &AtomicU64 {

@@ -3,12 +3,12 @@
 use rar_model::Knobs;
 use rar_sim::defects::DriverDefect;
 use rar_sim::lab::{self, Ended, SuiteRun, Transcript};
-use rar_sim::machine::{Backend, Config};
+use rar_sim::machine::{Backend, MachineConfig};
 use rar_suite::{MEASUREMENTS, Measurement, Method, Options, Outcome, State};
 
 const SAMPLES: u32 = 12;
 
-fn run(config: Config, defect: Option<DriverDefect>, test: &str) -> Transcript {
+fn run(config: MachineConfig, defect: Option<DriverDefect>, test: &str) -> Transcript {
     let run = SuiteRun {
         config,
         defect,
@@ -36,7 +36,7 @@ fn the_test(transcript: &Transcript) -> &Ended {
 }
 
 fn measured(backend: Backend, cpus: u32) -> Vec<Measurement> {
-    let config = Config {
+    let config = MachineConfig {
         backend,
         ..lab::config(cpus)
     };
@@ -140,17 +140,17 @@ fn a_measurement_beside_a_test_that_was_named() {
 }
 
 #[track_caller]
-fn assert_refused(config: Config, defect: Option<DriverDefect>, why: &str) {
+fn assert_refused(config: MachineConfig, defect: Option<DriverDefect>, why: &str) {
     let transcript = run(config, defect, MEASUREMENTS);
     let test = the_test(&transcript);
     assert_eq!(test.outcome, Outcome::Fail, "{}", test.why);
     assert!(test.why.starts_with(why), "{}", test.why);
 }
 
-fn with(change: fn(&mut Knobs)) -> Config {
+fn with(change: fn(&mut Knobs)) -> MachineConfig {
     let mut knobs = Knobs::DEFAULT;
     change(&mut knobs);
-    Config {
+    MachineConfig {
         knobs: vec![knobs],
         ..lab::config(3)
     }
@@ -168,7 +168,7 @@ fn what_does_not_flush_is_not_measured() {
 /// A unit that never answers: the fallback does the work, and the numbers say that they are not the unit's.
 #[test]
 fn what_the_fallback_did_is_called_spoiled() {
-    let without_nmis = Config {
+    let without_nmis = MachineConfig {
         nmi: false,
         ..with(|knobs| knobs.faults.mute = u64::MAX)
     };

@@ -4,19 +4,19 @@ use rar_model::{
     Acked, Cr3Mismatch, Defect, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
 };
 use rar_sim::lab::{self, SuiteRun, Transcript};
-use rar_sim::machine::{Config, OddCommands};
+use rar_sim::machine::{MachineConfig, OddCommands};
 use rar_suite::{Options, Outcome};
 
 /// Runs a test on two CPUs with units of these knobs, with CPU 0 as initiator.
 fn run(name: &str, knobs: &[Knobs]) -> Transcript {
-    let config = Config {
+    let config = MachineConfig {
         knobs: knobs.to_vec(),
         ..lab::config(2)
     };
     run_on(name, config)
 }
 
-fn run_on(name: &str, config: Config) -> Transcript {
+fn run_on(name: &str, config: MachineConfig) -> Transcript {
     let run = SuiteRun {
         config,
         defect: None,
@@ -330,7 +330,7 @@ fn long_instructions() {
 #[test]
 fn commands_that_no_driver_sends() {
     let odd = |odd_commands| {
-        let config = Config {
+        let config = MachineConfig {
             odd_commands,
             ..lab::config(2)
         };

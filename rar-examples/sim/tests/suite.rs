@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rar_sim::lab::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
-use rar_sim::machine::{Backend, Config};
+use rar_sim::machine::{Backend, MachineConfig};
 use rar_suite::{Options, Outcome, TESTS};
 
 const ALL: Options<'_> = Options {
@@ -14,7 +14,7 @@ const ALL: Options<'_> = Options {
     ..Options::ALL
 };
 
-fn run(config: Config) -> Transcript {
+fn run(config: MachineConfig) -> Transcript {
     let run = SuiteRun {
         config,
         defect: None,
@@ -61,7 +61,7 @@ fn hardware_passes_every_test() {
 
 #[test]
 fn software_skips_the_tests_of_units() {
-    let transcript = run(Config {
+    let transcript = run(MachineConfig {
         backend: Backend::Software,
         ..lab::config(4)
     });

@@ -6,7 +6,7 @@ use rar_model::{Defect as UnitDefect, Knobs};
 
 use super::DriverDefect;
 use crate::lab;
-use crate::machine::Config;
+use crate::machine::MachineConfig;
 
 /// How many CPUs the broken machines have.
 pub const CPUS: u32 = 4;
@@ -56,7 +56,7 @@ impl Defect {
 
     /// Returns the machine on which it shows.
     #[must_use]
-    pub fn machine(self) -> Config {
+    pub fn machine(self) -> MachineConfig {
         let knobs = match self {
             Self::Unit(defect) => {
                 let mut knobs = Knobs::DEFAULT;
@@ -65,7 +65,7 @@ impl Defect {
             }
             Self::Driver(defect) => defect.units(),
         };
-        Config {
+        MachineConfig {
             knobs,
             ..lab::config(CPUS)
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
 use crate::lab::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
-use crate::machine::Config;
+use crate::machine::MachineConfig;
 
 /// A test that takes more steps has hung.
 const MOST_STEPS: u64 = 20_000_000;
@@ -86,7 +86,7 @@ impl Test {
     pub fn run(self, defect: Option<Defect>, seed: u64) -> Cell {
         let config = defect.map_or_else(|| lab::config(CPUS), Defect::machine);
         let run = SuiteRun {
-            config: Config { seed, ..config },
+            config: MachineConfig { seed, ..config },
             defect: defect.and_then(Defect::of_driver),
             seed,
             options: Options {

@@ -12,7 +12,7 @@ use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
 use super::paths::Paths;
 use super::world::World;
-use crate::machine::{Addressing, Backend, Clock, Config, Machine, Memory};
+use crate::machine::{Addressing, Backend, Clock, Machine, MachineConfig, Memory};
 use crate::schedule::End;
 
 use std::ops::ControlFlow;
@@ -273,8 +273,8 @@ impl Episode {
         conditions
     }
 
-    fn config(&self, seed: u64, conditions: &Conditions) -> Config {
-        Config {
+    fn config(&self, seed: u64, conditions: &Conditions) -> MachineConfig {
+        MachineConfig {
             backend: self.backend,
             knobs: conditions.knobs.clone(),
             addressing: self.addressing,
@@ -286,7 +286,7 @@ impl Episode {
             },
             seed,
             speculation: self.speculation,
-            ..Config::new(self.cpus)
+            ..MachineConfig::new(self.cpus)
         }
     }
 }

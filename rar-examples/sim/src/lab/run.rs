@@ -10,14 +10,14 @@ use rar_suite::{Measurement, Options, Outcome, Record, Suite};
 
 use super::{Boundary, GivenUp, STEPS, SimLab};
 use crate::defects::DriverDefect;
-use crate::machine::{Config, Machine, Unwatched, lock};
+use crate::machine::{Machine, MachineConfig, Unwatched, lock};
 use crate::schedule::End;
 
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct SuiteRun<'a> {
     /// The machine.
-    pub config: Config,
+    pub config: MachineConfig,
     /// What is wrong with the driver.
     pub defect: Option<DriverDefect>,
     /// The order in which CPUs run.

@@ -13,7 +13,7 @@ use super::calls::Calls;
 use super::slots::{self, Apart, Owners};
 use super::{Design, Figures, Point};
 use crate::lab;
-use crate::machine::{Addressing, Config, Machine, Stored, Watch};
+use crate::machine::{Addressing, Machine, MachineConfig, Stored, Watch};
 use crate::meter::{ByKind, Kind, Meter, addresses_of};
 use crate::schedule::{End, step};
 
@@ -113,10 +113,10 @@ pub(super) fn measure_range(
                 .for_each(|target| insert(space, target));
         }
     }
-    let config = Config {
+    let config = MachineConfig {
         addressing: Addressing::Cluster,
         grain: if initiators > 1 { GRAIN } else { 0 },
-        ..Config::new(cpus)
+        ..MachineConfig::new(cpus)
     };
     let machine = SimMachine::new(&handlers, config);
     let shootdown = Shootdown::new(&machine, policy(design));

@@ -8,13 +8,13 @@ use rar_shootdown::{AllOnline, Shootdown};
 use super::ground::{SimMachine, measure_range, name_cpus, name_driver};
 use super::{Design, Figures, Point, measure};
 use crate::lab;
-use crate::machine::{Config, Unwatched};
+use crate::machine::{MachineConfig, Unwatched};
 use crate::meter::{ByKind, Kind};
 use crate::schedule::step;
 
 /// Returns the transfers while CPU 0 does something that CPU 1 has done before, on a machine of two CPUs.
 fn transfers(work: impl Fn(u32, &Shootdown<&SimMachine<'_>>, &SimMachine<'_>)) -> ByKind {
-    let machine = SimMachine::new(&Unwatched, Config::new(2));
+    let machine = SimMachine::new(&Unwatched, MachineConfig::new(2));
     let shootdown = Shootdown::new(&machine, lab::STEPS);
     machine.register_cpus(shootdown.domain()).unwrap();
     {

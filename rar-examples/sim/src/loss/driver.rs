@@ -11,7 +11,7 @@ use rar_shootdown::{AllOnline, GlobalFlush, LazySkip, Machine as _, Policy, Shoo
 use super::ground::{SPACE, TLB, translations};
 use super::workload::{LastCpu, Workload};
 use super::{After, CPUS, IDLE};
-use crate::machine::{Config, Machine, Unwatched, lock};
+use crate::machine::{Machine, MachineConfig, Unwatched, lock};
 use crate::schedule::End;
 
 /// A run that is longer has hung.
@@ -31,7 +31,7 @@ struct Stage<'s> {
 }
 
 pub(super) fn run(workload: &Workload, global_pages: GlobalFlush) -> Result<After, String> {
-    let machine: Machine<'_, TLB> = Machine::new(&Unwatched, Config::new(CPUS));
+    let machine: Machine<'_, TLB> = Machine::new(&Unwatched, MachineConfig::new(CPUS));
     let mut policy = Policy::new();
     policy.global_pages = global_pages;
     if workload.last_cpu == LastCpu::MayBeSkipped {

@@ -12,7 +12,7 @@ use rar_shootdown::{Machine as _, Shootdown};
 
 use super::ground::{SPACE, TLB, USER, translations};
 use crate::lab::STEPS;
-use crate::machine::{Backend, Config, Machine, Unwatched, Vector, lock};
+use crate::machine::{Backend, Machine, MachineConfig, Unwatched, Vector, lock};
 use crate::schedule::End;
 
 /// How many pages each flush names; no two name the same.
@@ -38,9 +38,9 @@ pub struct Storm {
 ///
 /// A sentence, if the machine cannot be brought up, or a flush fails.
 pub fn measure(backend: Backend, initiators: u32) -> Result<Storm, String> {
-    let config = Config {
+    let config = MachineConfig {
         backend,
-        ..Config::new(initiators + 1)
+        ..MachineConfig::new(initiators + 1)
     };
     let machine: Machine<'_, TLB> = Machine::new(&Unwatched, config);
     let shootdown = Shootdown::new(&machine, STEPS);

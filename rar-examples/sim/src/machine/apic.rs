@@ -39,15 +39,6 @@ pub(super) const fn id(cpu: u32) -> u32 {
     cpu / PER_CLUSTER * 16 + cpu % PER_CLUSTER
 }
 
-/// Returns the CPU of an APIC id, if there is one.
-const fn cpu(id: u32) -> Option<u32> {
-    if id % 16 < PER_CLUSTER {
-        Some(id / 16 * PER_CLUSTER + id % 16)
-    } else {
-        None
-    }
-}
-
 impl<const TLB: usize> Machine<'_, TLB> {
     /// Sends interrupt commands with delivery mode 011b.
     pub(crate) fn send_rar<const WORDS: usize>(
@@ -61,7 +52,10 @@ impl<const TLB: usize> Machine<'_, TLB> {
             .filter_map(|target| self.domain().cpu(target)?.apic_id());
         match addressing {
             Addressing::Xapic => ids.for_each(|id| match XapicIcr::rar(id) {
-                Ok(icr) => self.accept(sender, icr.low(), [Some(icr.high() >> 24)]),
+                Ok(icr) => {
+                    assert_eq!(icr.high() & 0x00ff_ffff, 0, "only a destination");
+                    self.accept(sender, icr.low(), [Some(icr.high() >> 24)]);
+                }
                 Err(error) => unreachable!("{error}"),
             }),
             Addressing::Physical => ids.for_each(|id| match X2apicIcr::rar(id) {
@@ -123,12 +117,14 @@ impl<const TLB: usize> Machine<'_, TLB> {
             "mode 011b, vector 0, edge, level 0, no shorthand"
         );
         step();
-        for target in ids.into_iter().flatten() {
-            let found = cpu(target).filter(|cpu| *cpu < self.cpus());
-            let Some(found) = found else {
-                unreachable!("a command to APIC id {target}, which no CPU has");
+        self.commands.fetch_add(1, Ordering::Relaxed);
+        let mut addressed = ids.into_iter().flatten().peekable();
+        assert!(addressed.peek().is_some(), "a command to no CPU: {low:#x}");
+        for id in addressed {
+            let Some(target) = self.by_apic_id.get(&id) else {
+                unreachable!("a command to APIC id {id}, which no CPU has");
             };
-            self.signal_unit(sender, found);
+            self.signal_unit(sender, *target);
         }
     }
 
@@ -139,8 +135,15 @@ impl<const TLB: usize> Machine<'_, TLB> {
             Sender::Another
         };
         let signalled = self.cpu(target).with_unit(|unit| unit.signal_from(sender));
-        if signalled == Signalled::Dropped {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        match signalled {
+            Signalled::Latched => {}
+            Signalled::Merged => {
+                self.merged.fetch_add(1, Ordering::Relaxed);
+            }
+            Signalled::Dropped => {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
         }
+        self.reaches(target);
     }
 }

@@ -9,7 +9,7 @@ use rar_model::{Activity, Execution, Knobs, RarUnit};
 use super::lock;
 use super::mmu::{Caches, Mmu};
 
-/// How many entries a CPU's record keeps.
+/// How many entries each record of a CPU keeps.
 const MOST_RECORDS: usize = 4096;
 
 /// The one guest of a CPU.
@@ -54,6 +54,8 @@ pub struct Cpu<const TLB: usize> {
     pub(crate) bare_ipis: AtomicU64,
     /// How often an access to a register raised #GP(0).
     pub(crate) faults: AtomicU32,
+    /// The last register writes that did not fault.
+    writes: Mutex<VecDeque<(u32, u64)>>,
 }
 
 impl<const TLB: usize> Cpu<TLB> {
@@ -72,12 +74,19 @@ impl<const TLB: usize> Cpu<TLB> {
             executed: AtomicU64::new(0),
             bare_ipis: AtomicU64::new(0),
             faults: AtomicU32::new(0),
+            writes: Mutex::new(VecDeque::new()),
         }
     }
 
     /// Does something with the RAR unit.
     pub fn with_unit<R>(&self, body: impl FnOnce(&RarUnit) -> R) -> R {
         body(&self.unit.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces the decisions of the unit.
+    pub fn set_knobs(&self, knobs: Knobs) {
+        let mut unit = self.unit.write().unwrap_or_else(PoisonError::into_inner);
+        unit.set_knobs(knobs);
     }
 
     /// Replaces the unit by one after power-on.
@@ -167,16 +176,35 @@ impl<const TLB: usize> Cpu<TLB> {
     }
 
     pub(crate) fn note(&self, execution: Execution) {
-        let mut record = lock(&self.record);
-        if record.len() == MOST_RECORDS {
-            record.pop_front();
-        }
-        record.push_back(execution);
+        push_last(&mut lock(&self.record), execution);
         self.executed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Returns the register writes that did not fault, each with its register: the last few thousand.
+    #[must_use]
+    pub fn writes(&self) -> Vec<(u32, u64)> {
+        lock(&self.writes).iter().copied().collect()
+    }
+
+    pub(crate) fn note_write(&self, msr: u32, value: u64) {
+        push_last(&mut lock(&self.writes), (msr, value));
+    }
+
+    /// Returns how often an access to a register raised #GP(0).
+    #[must_use]
+    pub fn faults(&self) -> u32 {
+        self.faults.load(Ordering::Acquire)
     }
 
     /// Does something with the TLB.
     pub fn with_tlb<R>(&self, body: impl FnOnce(&mut Caches<TLB>) -> R) -> R {
         body(&mut lock(&self.mmu).tlb)
     }
+}
+
+fn push_last<T>(record: &mut VecDeque<T>, newest: T) {
+    if record.len() == MOST_RECORDS {
+        record.pop_front();
+    }
+    record.push_back(newest);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use rar_model::{InterruptFlag, Invalidation, PhysicalMemory, Refused, Tlb};
+use rar_model::{InterruptFlag, Invalidation, PhysicalMemory, Refused, Serviced, Tlb};
 use rar_percpu::fake::pinned;
 
 use super::{Cpu, Machine, Vector};
@@ -11,16 +11,7 @@ use crate::schedule::{Boundary, yield_now};
 
 impl<const TLB: usize> Boundary for Machine<'_, TLB> {
     fn deliver(&self, cpu: u32) {
-        let me = self.cpu(cpu);
-        if me.in_microcode.load(Ordering::Acquire) || me.is_dead() {
-            return;
-        }
-        self.serve_unit(cpu, me);
-        self.act_unasked(cpu);
-        self.take_nmi(cpu, me);
-        if me.interrupts_on() && me.interrupt_waits() {
-            self.take_interrupts(cpu, me);
-        }
+        let _served = self.end_instruction(cpu);
     }
 
     #[cfg(rar_observed)]
@@ -42,13 +33,30 @@ impl<const TLB: usize> Machine<'_, TLB> {
     /// Lets a moment pass on a halted CPU: its unit may answer, nothing else happens.
     pub(super) fn sleep(&self, cpu: u32) {
         yield_now();
-        self.serve_unit(cpu, self.cpu(cpu));
+        let _served = self.serve_unit(cpu, self.cpu(cpu));
     }
 
-    fn serve_unit(&self, cpu: u32, me: &Cpu<TLB>) {
+    /// Lets a CPU reach the end of an instruction: its unit answers, then it takes the interrupts that wait.
+    ///
+    /// Returns what the unit did. The scheduler calls it; tests that run no CPU call it themselves.
+    pub fn end_instruction(&self, cpu: u32) -> Serviced {
+        let me = self.cpu(cpu);
+        if me.in_microcode.load(Ordering::Acquire) || me.is_dead() {
+            return Serviced::Idle;
+        }
+        let served = self.serve_unit(cpu, me);
+        self.act_unasked(cpu);
+        self.take_nmi(cpu, me);
+        if me.interrupts_on() && me.interrupt_waits() {
+            self.take_interrupts(cpu, me);
+        }
+        served
+    }
+
+    fn serve_unit(&self, cpu: u32, me: &Cpu<TLB>) -> Serviced {
         me.with_unit(|unit| {
             if !unit.pending() {
-                return;
+                return Serviced::Idle;
             }
             let flag = if me.interrupts_on() {
                 InterruptFlag::Set
@@ -58,10 +66,11 @@ impl<const TLB: usize> Machine<'_, TLB> {
             me.in_microcode.store(true, Ordering::Release);
             let bus = Bus { machine: self, cpu };
             let mut tlb = UnitTlb { machine: self, cpu };
-            let _served =
+            let served =
                 unit.service_recorded(flag, &bus, &mut tlb, &mut |execution| me.note(execution));
             me.in_microcode.store(false, Ordering::Release);
-        });
+            served
+        })
     }
 
     /// Its handler takes no interrupt. It may have interrupted any other handler, or itself.
@@ -171,6 +180,7 @@ impl<const TLB: usize> Tlb for UnitTlb<'_, '_, TLB> {
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
         yield_now();
+        self.machine.watch.invalidates(self.cpu);
         self.machine.invalidate(self.cpu, invalidation)
     }
 

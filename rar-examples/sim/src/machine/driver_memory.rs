@@ -10,9 +10,9 @@ use rar_payload::Payload;
 use rar_percpu::{ActionVector, CpuId, Domain, PayloadTable, PerCpu, PhysicalAddressOf, SlotIndex};
 
 /// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
-const TABLE: u64 = (1 << 46) - 0x1000;
-/// Where the per-CPU memory is said to lie; a line that is no page, so that only 64 bytes of alignment can be relied on.
-const PER_CPU: u64 = 0x2_0000_0fc0;
+pub const PAYLOAD_TABLE: u64 = (1 << 46) - 0x1000;
+/// Where the memory of CPU 0 is said to lie, which begins with its action vector; a line that is no page, so that only 64 bytes of alignment can be relied on.
+pub const ACTION_VECTORS: u64 = 0x2_0000_0fc0;
 
 /// The driver's memory under made-up physical addresses.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl<'m> DriverMemory<'m> {
     /// Returns the quadwords of an entry that units read, past the driver's accessors.
     #[must_use]
     pub fn payload(&self, slot: usize) -> [u64; 4] {
-        let entry = TABLE + (slot * size_of::<Payload>()) as u64;
+        let entry = PAYLOAD_TABLE + (slot * size_of::<Payload>()) as u64;
         [0, 8, 16, 24].map(|offset| {
             let word = self.find_payload_word(entry + offset);
             word.map_or(0, |word| word.load(Ordering::Relaxed))
@@ -79,7 +79,7 @@ impl<'m> DriverMemory<'m> {
     }
 
     fn find_action_byte(&self, address: u64) -> Option<&'m AtomicU8> {
-        let offset = usize::try_from(address.checked_sub(PER_CPU)?).ok()?;
+        let offset = usize::try_from(address.checked_sub(ACTION_VECTORS)?).ok()?;
         let cpu = self.cpus.get(offset / size_of::<PerCpu>())?;
         bytes(cpu.vector()).get(offset % size_of::<PerCpu>())
     }
@@ -92,7 +92,7 @@ impl<'m> DriverMemory<'m> {
     }
 
     fn find_payload_word(&self, address: u64) -> Option<&'m AtomicU64> {
-        let offset = usize::try_from(address.checked_sub(TABLE)?).ok()?;
+        let offset = usize::try_from(address.checked_sub(PAYLOAD_TABLE)?).ok()?;
         if offset >= size_of::<PayloadTable>() || !offset.is_multiple_of(8) {
             return None;
         }
@@ -103,17 +103,18 @@ impl<'m> DriverMemory<'m> {
         Some(unsafe { &*word })
     }
 
-    /// Returns the words that hold quadwords 0 to 3 of an entry, for who meddles with the driver: no access to them is a step.
+    /// Returns the words that hold quadwords 0 to 3 of an entry, for tests that meddle with the driver: no access to them is a step.
     pub(crate) fn entry(&self, slot: SlotIndex) -> Option<[&'m AtomicU64; 4]> {
-        let start = TABLE + (size_of::<[u64; 8]>() * slot.get()) as u64;
+        let start = PAYLOAD_TABLE + (size_of::<[u64; 8]>() * slot.get()) as u64;
         let word = |offset| self.find_payload_word(start + offset);
         Some([word(0)?, word(8)?, word(16)?, word(24)?])
     }
 
     /// Returns the action byte of a CPU, as [`entry`](Self::entry).
-    pub(crate) fn byte(&self, cpu: CpuId, slot: SlotIndex) -> Option<&'m AtomicU8> {
+    #[must_use]
+    pub fn byte(&self, cpu: CpuId, slot: SlotIndex) -> Option<&'m AtomicU8> {
         let offset = size_of::<PerCpu>() * cpu.index() + slot.get();
-        self.find_action_byte(PER_CPU + offset as u64)
+        self.find_action_byte(ACTION_VECTORS + offset as u64)
     }
 
     fn count_stray(&self, stray: bool) {
@@ -135,11 +136,15 @@ unsafe impl PhysicalAddressOf for DriverMemory<'_> {
     fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
         let pieces = [
             (
-                TABLE,
+                PAYLOAD_TABLE,
                 std::ptr::from_ref(self.table).addr(),
                 size_of::<PayloadTable>(),
             ),
-            (PER_CPU, self.cpus.as_ptr().addr(), size_of_val(self.cpus)),
+            (
+                ACTION_VECTORS,
+                self.cpus.as_ptr().addr(),
+                size_of_val(self.cpus),
+            ),
         ];
         pieces.into_iter().find_map(|(physical, start, length)| {
             let offset = virtual_address.addr().checked_sub(start)?;

@@ -31,6 +31,8 @@ pub enum Clock {
     Steps,
     /// The time of the host, for CPUs that are threads.
     Time,
+    /// How often it was read, each a nanosecond, for tests that run no CPU.
+    Readings,
 }
 
 /// How long a step of the scheduler takes.
@@ -86,7 +88,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     pub fn detect(&self) -> Result<Option<RarSupport>, SupportError> {
         match self.config.backend {
             Backend::Software => Ok(None),
-            Backend::Hardware => Detection::new().detect(&Registers(self.cpu(0))).map(Some),
+            Backend::Hardware => Detection::new().detect(&self.registers(0)).map(Some),
         }
     }
 
@@ -104,7 +106,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         let Some(support) = support else {
             return SoftwareCpu::bring_online(self.domain(), &me, self).map(Member::Software);
         };
-        let detected = RarCpu::detect(self.domain(), &me, support, Registers(self.cpu(cpu)))?;
+        let detected = RarCpu::detect(self.domain(), &me, support, self.registers(cpu))?;
         let configured = detected.configure(&me, self.driver())?;
         #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::bring_online")]
         // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors by borrowing them.
@@ -184,6 +186,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     pub fn interrupt(&self, target: u32, vector: Vector) {
         step();
         self.cpu(target).interrupt(vector);
+        self.reaches(target);
     }
 
     /// Has the kernel of a CPU ignore an interrupt from now on; a RAR unit whose signal is ignored holds it.
@@ -252,11 +255,14 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
                 STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
             }
             Clock::Time => self.started.elapsed(),
+            Clock::Readings => Duration::from_nanos(self.steps.fetch_add(1, Ordering::Relaxed)),
         };
         Instant::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
     }
 
     fn relax(&self) {
         step();
+        self.serve_polled();
+        self.watch.spins();
     }
 }

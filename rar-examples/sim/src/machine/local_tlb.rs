@@ -11,11 +11,19 @@ use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 use super::Machine;
 use crate::schedule::step;
 
+/// What a CPU's `INVLPG` does to global translations while PCIDs are on, and so what the driver's own flush of an INVPG may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invlpg {
+    /// It drops them. INVPG becomes `INVLPG`.
+    DropsGlobals,
+    /// It may spare them. INVPG becomes a flush of everything.
+    MaySpareGlobals,
+}
+
 /// Returns what the instructions of a CPU with INVPCID do for an operation, never less than it names.
 ///
-/// INVPG is INVLPG, which drops global translations here. There is no comparison of CR3: more goes, as in the driver's own
-/// `NativeTlb`.
-fn by_instructions(operation: &Operation) -> Option<Invalidation> {
+/// No instruction compares CR3: more goes, as in the driver's own `NativeTlb`.
+fn by_instructions(operation: &Operation, invlpg: Invlpg) -> Option<Invalidation> {
     Some(match *operation {
         Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
             Invalidation::invpcid(pcid.get(), in_words_of_the_model(pages))
@@ -34,7 +42,10 @@ fn by_instructions(operation: &Operation) -> Option<Invalidation> {
         Operation::Invpg {
             scope: InvpgScope::Pages(pages),
             ..
-        } => Invalidation::invlpg(in_words_of_the_model(pages)),
+        } => match invlpg {
+            Invlpg::DropsGlobals => Invalidation::invlpg(in_words_of_the_model(pages)),
+            Invlpg::MaySpareGlobals => everything(Globals::Include),
+        },
         _ => return None,
     })
 }
@@ -89,7 +100,8 @@ impl<const TLB: usize> Machine<'_, TLB> {
 unsafe impl<const TLB: usize> LocalTlb for Machine<'_, TLB> {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         self.witness.flushes(cpu.id(), operation);
-        self.perform(cpu, by_instructions(operation).ok_or(Unsupported)?)
+        let invalidation = by_instructions(operation, self.config.invlpg);
+        self.perform(cpu, invalidation.ok_or(Unsupported)?)
     }
 
     fn flush_everything(&self, cpu: &PinnedCpu<'_>) {

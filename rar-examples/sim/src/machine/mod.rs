@@ -9,17 +9,21 @@ mod local_tlb;
 mod memory;
 mod mmu;
 mod registers;
+mod service;
 mod watch;
 
 pub use apic::{Addressing, OddCommands};
 pub use cpu::{Cpu, Vector};
-pub use driver_memory::DriverMemory;
+pub use driver_memory::{ACTION_VECTORS, DriverMemory, PAYLOAD_TABLE};
 pub use kernel::{Backend, Clock, Member, STEP, steps};
+pub use local_tlb::Invlpg;
 pub use memory::Memory;
 pub use mmu::{Caches, PageFault, Stored};
 pub use registers::Registers;
+pub use service::Service;
 pub use watch::{Unwatched, Watch};
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -34,19 +38,25 @@ use crate::schedule::{End, run, run_threads};
 
 /// What a machine is made of.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub struct MachineConfig {
     /// How many CPUs there are.
     pub cpus: u32,
     /// Who answers signals.
     pub backend: Backend,
     /// The decisions of the RAR units; CPU *i* has member *i* modulo the length.
     pub knobs: Vec<Knobs>,
+    /// Returns the APIC id of a CPU.
+    pub apic_id: fn(u32) -> u32,
     /// How a signal addresses its targets.
     pub addressing: Addressing,
     /// What the units make of commands that no driver sends.
     pub odd_commands: OddCommands,
     /// Whether the units answer while interrupts are disabled.
     pub interrupts: rar_regs::InterruptPolicy,
+    /// When the units answer.
+    pub service: Service,
+    /// What the CPU's own `INVLPG` drops.
+    pub invlpg: Invlpg,
     /// Whether the driver may send NMIs.
     pub nmi: bool,
     /// What the clock counts.
@@ -62,7 +72,7 @@ pub struct Config {
     pub speculation: u8,
 }
 
-impl Config {
+impl MachineConfig {
     /// Returns a machine of honest units with IGNORE_IF, signalled one by one by x2APIC.
     #[must_use]
     pub fn new(cpus: u32) -> Self {
@@ -70,9 +80,12 @@ impl Config {
             cpus,
             backend: Backend::Hardware,
             knobs: vec![Knobs::DEFAULT],
+            apic_id: apic::id,
             addressing: Addressing::Physical,
             odd_commands: OddCommands::Dropped,
             interrupts: rar_regs::InterruptPolicy::IgnoreIf,
+            service: Service::Boundary,
+            invlpg: Invlpg::DropsGlobals,
             nmi: false,
             clock: Clock::Steps,
             seed: 1,
@@ -95,13 +108,19 @@ pub struct Machine<'m, const TLB: usize> {
     /// The rest: page tables and data.
     pub memory: Memory,
     pub(crate) cpus: Vec<Cpu<TLB>>,
-    pub(crate) config: Config,
+    /// The CPU of each APIC id.
+    by_apic_id: HashMap<u32, u32>,
+    pub(crate) config: MachineConfig,
     pub(crate) watch: &'m dyn Watch,
     pub(crate) meter: Mutex<Meter>,
     /// What the machine decides by itself.
     choice: Mutex<Rng>,
-    /// Signals that some unit lost.
+    /// Interrupt commands with delivery mode 011b.
+    commands: AtomicU64,
+    /// Signals that a unit lost.
     dropped: AtomicU64,
+    /// Signals that met an earlier one.
+    merged: AtomicU64,
     /// CPUs that a handler found to be answered by their unit again.
     promoted: AtomicU64,
     steps: AtomicU64,
@@ -113,28 +132,32 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     /// Returns a machine after power-on, which `watch` sees the accesses of. It runs no driver before
     /// [`register_cpus`](Self::register_cpus).
     #[must_use]
-    pub fn new(watch: &'m dyn Watch, config: Config) -> Self {
+    pub fn new(watch: &'m dyn Watch, config: MachineConfig) -> Self {
         Self::with_memory(watch, config, Memory::default())
     }
 
     /// Returns the same, with page tables in memory already.
     #[must_use]
-    pub fn with_memory(watch: &'m dyn Watch, config: Config, memory: Memory) -> Self {
+    pub fn with_memory(watch: &'m dyn Watch, config: MachineConfig, memory: Memory) -> Self {
         #[cfg(rar_observed)]
         crate::schedule::install();
         let knobs = config.knobs.iter().cycle();
-        let cpus = (0..config.cpus)
+        let cpus: Vec<_> = (0..config.cpus)
             .zip(knobs)
-            .map(|(cpu, knobs)| Cpu::new(*knobs, apic::id(cpu)))
+            .map(|(cpu, knobs)| Cpu::new(*knobs, (config.apic_id)(cpu)))
             .collect();
+        let by_apic_id = cpus.iter().map(|cpu| cpu.apic_id).zip(0..).collect();
         Self {
             driver: OnceLock::new(),
             memory,
             cpus,
+            by_apic_id,
             watch,
             meter: Mutex::new(Meter::default()),
             choice: Mutex::new(Rng::with_seed(config.seed)),
+            commands: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            merged: AtomicU64::new(0),
             promoted: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             started: Instant::now(),
@@ -194,7 +217,17 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         self.config.addressing
     }
 
-    /// Returns how many signals some unit lost.
+    /// Returns how many commands with delivery mode 011b the driver wrote.
+    pub fn commands(&self) -> u64 {
+        self.commands.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many signals met one that a unit had not served yet.
+    pub fn merged_signals(&self) -> u64 {
+        self.merged.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many signals a unit lost.
     pub fn dropped_signals(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

@@ -8,12 +8,24 @@ use std::sync::atomic::Ordering;
 
 use rar_regs::{Cpuid, CpuidResult, MsrAccess, MsrFault, MsrOperation};
 
-use super::Cpu;
+use super::{Cpu, Machine};
 use crate::schedule::step;
 
 /// The registers of one CPU: a Sapphire Rapids whose RAR registers are those of its unit.
 #[derive(Clone, Copy, Debug)]
-pub struct Registers<'c, const TLB: usize>(pub(crate) &'c Cpu<TLB>);
+pub struct Registers<'c, const TLB: usize>(&'c Cpu<TLB>);
+
+impl<const TLB: usize> Machine<'_, TLB> {
+    /// Returns the registers of a CPU.
+    ///
+    /// # Panics
+    ///
+    /// If the machine has no such CPU.
+    #[must_use]
+    pub fn registers(&self, cpu: u32) -> Registers<'_, TLB> {
+        Registers(self.cpu(cpu))
+    }
+}
 
 impl<const TLB: usize> Registers<'_, TLB> {
     fn fault(&self, msr: u32, access: MsrOperation) -> MsrFault {
@@ -36,7 +48,9 @@ unsafe impl<const TLB: usize> MsrAccess for Registers<'_, TLB> {
     unsafe fn write(&self, msr: u32, value: u64) -> Result<(), MsrFault> {
         step();
         let written = self.0.with_unit(|unit| unit.write_msr(msr, value));
-        written.map_err(|_| self.fault(msr, MsrOperation::Write))
+        written.map_err(|_| self.fault(msr, MsrOperation::Write))?;
+        self.0.note_write(msr, value);
+        Ok(())
     }
 }
 

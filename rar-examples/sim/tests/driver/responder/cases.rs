@@ -6,11 +6,11 @@ use rar_model::{
     PageSize, Scan, ScanOrder, TableSize, Tag, Translation, ZeroPages,
 };
 
-use crate::driver_machine::PCID;
+use crate::rig::PCID;
 
 /// How many translations a CPU holds.
 pub(crate) const PLACES: usize = 32;
-/// CR3 of CPU 0 on every board.
+/// CR3 of the CPU.
 pub(crate) const CR3: u64 = 1 << 20 | PCID as u64;
 
 /// Addresses of few pages of every size, about every edge: what is cached and what is named shall meet.

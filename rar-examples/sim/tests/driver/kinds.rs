@@ -1,14 +1,14 @@
 //! Every kind of request, on every honest unit, behind every kind of interrupt command.
 
-use std::sync::atomic::Ordering;
-
 use rar_model::{Knobs, PageSize, Tag, Translation};
 use rar_payload::{Globals, PageRange, Request, TableOwner};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Domain, PinnedCpu};
 use rar_shootdown::{GlobalFlush, InvpgDropsGlobals};
+use rar_sim::machine::Addressing;
 
-use crate::driver_machine::{Addressing, Config, PCID, Rig, pcid_of, run};
+use crate::page_tables::pcid_of;
+use crate::rig::{PCID, Rig, Setup, run};
 use crate::scene::{
     BASE, OTHER, TAGS, is_page, judge, machines, make_stale, map, members, pages, pcid, range,
 };
@@ -110,8 +110,8 @@ const CASES: [Case; 10] = [
 
 #[test]
 fn each_kind_flushes_what_it_must_and_leaves_the_rest() {
-    for config in machines() {
-        run::<48>(config, |rig, _units| {
+    for setup in machines() {
+        run::<48>(setup, |rig, _units| {
             map(rig, 12, PageSize::Size4K);
             for (requests, meant, goes) in CASES {
                 for targets in [&ALL[..], &[1], &[0, 3], &[1, 2]] {
@@ -124,17 +124,16 @@ fn each_kind_flushes_what_it_must_and_leaves_the_rest() {
 
 #[test]
 fn large_pages_go_by_their_own_stride() {
-    for config in machines() {
+    for setup in machines() {
         for (size, ours) in [
             (PageSize::Size2M, rar_payload::PageSize::Size2M),
             (PageSize::Size1G, rar_payload::PageSize::Size1G),
         ] {
-            run::<48>(config, |rig, _units| {
+            run::<48>(setup.clone(), |rig, _units| {
                 let start = BASE + size.bytes() * 2;
                 for page in 0..8 {
                     for tag in TAGS {
-                        rig.board
-                            .tables
+                        rig.tables
                             .map(tag, size.start_of(BASE) + page * size.bytes(), size);
                     }
                 }
@@ -158,9 +157,9 @@ fn a_stride_smaller_than_the_leaf_is_not_enough_on_a_sparing_unit() {
         (rar_model::Knobs::DEFAULT, 0),
         (rar_model::Knobs::SPARING, 1),
     ] {
-        run::<48>(Config::new(knobs), |rig, _units| {
+        run::<48>(Setup::new(knobs), |rig, _units| {
             let linear = BASE + 0x20_0000;
-            rig.board.tables.map(TAGS[0], linear, PageSize::Size2M);
+            rig.tables.map(TAGS[0], linear, PageSize::Size2M);
             make_stale(rig, |_| true);
             let range = PageRange::new(linear, 2, rar_payload::PageSize::Size4K).unwrap();
             let request = Request::Pages {
@@ -170,25 +169,25 @@ fn a_stride_smaller_than_the_leaf_is_not_enough_on_a_sparing_unit() {
             rig.shootdown
                 .flush(&pinned(0), &[request], &members(&ALL))
                 .unwrap();
-            assert_eq!(rig.board.stale(3).len(), left);
+            assert_eq!(rig.stale(3).len(), left);
             // Where leaves are mixed, the whole space.
             let whole = Request::AddressSpace { pcid: pcid(PCID) };
             rig.shootdown
                 .flush(&pinned(0), &[whole], &members(&ALL))
                 .unwrap();
-            assert_eq!(rig.board.stale(3), []);
+            assert_eq!(rig.stale(3), []);
         });
     }
 }
 
 #[test]
 fn a_flush_of_itself_alone_sends_no_command() {
-    for config in machines() {
-        run::<48>(config, |rig, _units| {
+    for setup in machines() {
+        run::<48>(setup, |rig, _units| {
             map(rig, 3, PageSize::Size4K);
             let hit = |held: &Translation| is_page(held, TAGS[0], 1, 1);
             judge(rig, &[pages(1, 1)], &[1], hit, hit);
-            assert_eq!(rig.board.commands.load(Ordering::Acquire), 0);
+            assert_eq!(rig.machine.commands(), 0);
         });
     }
 }
@@ -201,12 +200,9 @@ fn a_cluster_takes_one_command_however_many_operations() {
         // Ids 0, 3 | 0x11, 0x1f | 0x20, 0x21 | 0x43; CPU 1 is the initiator.
         (Addressing::Cluster, 4),
     ] {
-        let config = Config {
-            cpus: 8,
-            addressing,
-            ..Config::new(rar_model::Knobs::DEFAULT)
-        };
-        run::<48>(config, |rig, _units| {
+        let mut setup = Setup::new(Knobs::DEFAULT).cpus(8);
+        setup.machine.addressing = addressing;
+        run::<48>(setup, |rig, _units| {
             map(rig, 12, PageSize::Size4K);
             let hit =
                 |held: &Translation| is_page(held, TAGS[0], 0, 1) || is_page(held, TAGS[0], 5, 2);
@@ -217,22 +213,22 @@ fn a_cluster_takes_one_command_however_many_operations() {
                 hit,
                 hit,
             );
-            assert_eq!(rig.board.commands.load(Ordering::Acquire), commands);
+            assert_eq!(rig.machine.commands(), commands);
         });
     }
 }
 
 /// A machine whose kernel says that INVPG drops global translations by address, and a change of two global pages flushed there.
 fn flush_two_global_pages(knobs: Knobs, judge: impl Fn(&Rig<'_, 48>)) {
-    let mut config = Config::new(knobs);
+    let mut setup = Setup::new(knobs);
     #[expect(unsafe_code, reason = "the kernel's promise of InvpgDropsGlobals::new")]
-    // SAFETY: 1. does not hold of every unit here. No memory of the host depends on a translation of the board.
+    // SAFETY: 1. does not hold of every unit here. No memory of the host depends on a simulated translation.
     let promise = unsafe { InvpgDropsGlobals::new() };
-    config.policy.global_pages = GlobalFlush::ByAddress(promise);
-    run::<48>(config, |rig, _units| {
+    setup.policy.global_pages = GlobalFlush::ByAddress(promise);
+    run::<48>(setup, |rig, _units| {
         map(rig, 12, PageSize::Size4K);
         judge(rig);
-        let (_, quarantined) = rig.board.domain().free_and_quarantined_slots();
+        let (_, quarantined) = rig.machine.domain().free_and_quarantined_slots();
         assert_eq!(quarantined, 0);
     });
 }
@@ -264,33 +260,33 @@ fn global_pages_go_by_address_where_the_kernel_says_that_units_do_so() {
         rig.shootdown
             .flush(&pinned(1), &[request], &members(&ALL))
             .unwrap();
-        assert_eq!(rig.board.stale(1), [], "by its own instruction");
-        assert_eq!(rig.board.stale(2).len(), 2);
+        assert_eq!(rig.stale(1), [], "by its own instruction");
+        assert_eq!(rig.stale(2).len(), 2);
     });
 }
 
 #[test]
 fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
     run::<48>(
-        Config::new(rar_model::Knobs::SPARING),
+        Setup::new(rar_model::Knobs::SPARING),
         |rig: &Rig<'_, 48>, _units| {
             map(rig, 4, PageSize::Size4K);
-            let (domain, lazy) = (rig.board.domain(), pinned(2));
+            let (domain, lazy) = (rig.machine.domain(), pinned(2));
             enter_lazy(domain, &lazy);
             make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
             rig.shootdown
                 .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
                 .unwrap();
-            assert_eq!(rig.board.stale(3), []);
-            assert_eq!(rig.board.stale(2).len(), 2, "not disturbed");
+            assert_eq!(rig.stale(3), []);
+            assert_eq!(rig.stale(2).len(), 2, "not disturbed");
             // Of the space that it missed nothing is left, and all else is.
-            let mut kept = rig.board.tlbs.contents(2);
+            let mut kept = rig.contents(2);
             kept.retain(|held| held.tag() != TAGS[0]);
             assert!(kept.iter().any(|held| held.tag() == TAGS[1]));
             assert!(kept.iter().any(|held| held.tag() == Tag::Global));
-            assert!(domain.leave_lazy(&lazy, &rig.board.tlbs).flushed);
-            assert_eq!(rig.board.stale(2), []);
-            assert_eq!(rig.board.tlbs.contents(2), kept);
+            assert!(domain.leave_lazy(&lazy, rig.machine).flushed);
+            assert_eq!(rig.stale(2), []);
+            assert_eq!(rig.contents(2), kept);
 
             // Of two spaces: of every one, and no global translation.
             kept.retain(|held| held.tag() == Tag::Global);
@@ -307,8 +303,8 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
                     .flush(&pinned(0), &[request], &members(&ALL))
                     .unwrap();
             }
-            assert!(domain.leave_lazy(&lazy, &rig.board.tlbs).flushed);
-            assert_eq!(rig.board.tlbs.contents(2), kept);
+            assert!(domain.leave_lazy(&lazy, rig.machine).flushed);
+            assert_eq!(rig.contents(2), kept);
 
             // Freed tables skip no CPU.
             enter_lazy(domain, &lazy);
@@ -317,14 +313,14 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
             rig.shootdown
                 .flush(&pinned(0), &[freed], &members(&ALL))
                 .unwrap();
-            assert_eq!(rig.board.stale(2), []);
+            assert_eq!(rig.stale(2), []);
         },
     );
 }
 
-fn enter_lazy(domain: &Domain<1>, cpu: &PinnedCpu<'_>) {
+fn enter_lazy(domain: &Domain, cpu: &PinnedCpu<'_>) {
     #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_lazy")]
-    // SAFETY: 1. No memory of the host depends on a translation of the board.
+    // SAFETY: 1. No memory of the host depends on a simulated translation.
     unsafe {
         domain.enter_lazy(cpu);
     }

@@ -5,9 +5,6 @@
     reason = "helpers of tests"
 )]
 
-#[path = "../driver_machine/mod.rs"]
-mod driver_machine;
-
 mod bring_up;
 mod decode;
 mod faults;
@@ -15,7 +12,9 @@ mod interrupts;
 mod kinds;
 mod offline;
 mod page_counts;
+mod page_tables;
 mod responder;
+mod rig;
 mod scene;
 mod slots;
 mod threads;

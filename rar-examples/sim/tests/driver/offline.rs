@@ -2,17 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use rar_model::{CONTROL, Knobs, PENDING, PageSize, PhysicalMemory, Signals};
+use rar_model::{CONTROL, Knobs, PENDING, PageSize, RarUnit, Signals};
 use rar_percpu::fake::pinned;
-use rar_percpu::{Enabled, PerCpu};
+use rar_percpu::{CpuId, Enabled, SlotIndex};
+use rar_sim::machine::Service;
 
-use crate::driver_machine::{
-    Config, PER_CPU, Rig, Service, Unit, disable, enable, run, run_in_trouble,
-};
+use crate::rig::{Rig, Setup, Unit, disable, enable, run, run_in_trouble};
 use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
-const LEAVER: usize = 3;
+const LEAVER: u32 = 3;
 const REGISTERS: [u32; 3] = [0xed, 0xee, 0xef];
 
 fn stale_pages<const TLB: usize>(rig: &Rig<'_, TLB>) {
@@ -27,33 +26,40 @@ fn flush<const TLB: usize>(rig: &Rig<'_, TLB>) {
 
 fn assert_nothing_stale<const TLB: usize>(rig: &Rig<'_, TLB>) {
     for cpu in 0..4 {
-        assert_eq!(rig.board.stale(cpu), [], "CPU {cpu}");
+        assert_eq!(rig.stale(cpu), [], "CPU {cpu}");
     }
 }
 
-fn registers<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: usize) -> [u64; 3] {
-    let unit = rig.board.processors[cpu].unit.read().unwrap();
-    REGISTERS.map(|msr| unit.read_msr(msr).unwrap())
+fn registers<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: u32) -> [u64; 3] {
+    let cpu = rig.machine.cpu(cpu);
+    cpu.with_unit(|unit| REGISTERS.map(|msr| unit.read_msr(msr).unwrap()))
+}
+
+/// Arms the byte of slot 0 for a CPU, as an initiator that was held up does.
+fn arm_late<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: u32) {
+    let slot = SlotIndex::new(0).unwrap();
+    let byte = rig.machine.driver().byte(CpuId::new(cpu), slot).unwrap();
+    byte.store(PENDING, Ordering::Release);
 }
 
 /// Takes a CPU down, cuts its power, and brings it up again.
 fn sleep<'r, const TLB: usize>(
     rig: &Rig<'r, TLB>,
-    unit: Unit<'r, Enabled>,
-    cpu: usize,
-) -> Unit<'r, Enabled> {
-    let number = pinned(u32::try_from(cpu).unwrap());
-    let detected = disable(rig.board, unit, number.id().get()).unwrap();
-    rig.board.power_cycle(cpu);
+    unit: Unit<'r, Enabled, TLB>,
+    cpu: u32,
+) -> Unit<'r, Enabled, TLB> {
+    let number = pinned(cpu);
+    let detected = disable(rig.machine, unit, cpu).unwrap();
+    rig.machine.cpu(cpu).power_cycle();
     assert_eq!(registers(rig, cpu), [0; 3]);
-    let configured = detected.configure(&number, rig.board.memory()).unwrap();
-    enable(rig.board, configured, cpu, rig.interrupts).unwrap()
+    let configured = detected.configure(&number, rig.machine.driver()).unwrap();
+    enable(rig, configured, cpu).unwrap()
 }
 
 #[test]
 fn a_cpu_that_lost_all_registers_comes_back_like_new() {
     for knobs in honest_units() {
-        run::<16>(Config::new(knobs), |rig, mut units| {
+        run::<16>(Setup::new(knobs), |rig, mut units| {
             map(rig, 4, PageSize::Size4K);
             let before = registers(rig, LEAVER);
             for _ in 0..3 {
@@ -63,11 +69,7 @@ fn a_cpu_that_lost_all_registers_comes_back_like_new() {
                 let unit = units.pop().unwrap();
                 stale_pages(rig);
                 units.push(sleep(rig, unit, LEAVER));
-                assert_eq!(
-                    rig.board.tlbs.contents(LEAVER),
-                    [],
-                    "it comes up with nothing"
-                );
+                assert_eq!(rig.contents(LEAVER), [], "it comes up with nothing");
                 assert_eq!(registers(rig, LEAVER), before);
             }
         });
@@ -76,10 +78,10 @@ fn a_cpu_that_lost_all_registers_comes_back_like_new() {
 
 #[test]
 fn a_suspended_machine_comes_back_whole() {
-    run::<16>(Config::new(Knobs::SPARING), |rig, units| {
+    run::<16>(Setup::new(Knobs::SPARING), |rig, units| {
         map(rig, 4, PageSize::Size4K);
         let mut back = Vec::new();
-        for (cpu, unit) in units.into_iter().enumerate() {
+        for (cpu, unit) in (0..).zip(units) {
             back.push(sleep(rig, unit, cpu));
         }
         stale_pages(rig);
@@ -90,17 +92,19 @@ fn a_suspended_machine_comes_back_whole() {
 
 #[test]
 fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
-    run::<16>(Config::new(Knobs::DEFAULT), |rig, mut units| {
+    run::<16>(Setup::new(Knobs::DEFAULT), |rig, mut units| {
         map(rig, 4, PageSize::Size4K);
-        let detected = disable(rig.board, units.pop().unwrap(), 3).unwrap();
+        let detected = disable(rig.machine, units.pop().unwrap(), 3).unwrap();
         stale_pages(rig);
-        let commands = rig.board.commands.load(Ordering::Acquire);
+        let commands = rig.machine.commands();
         flush(rig);
-        assert_eq!(rig.board.commands.load(Ordering::Acquire), commands + 2);
-        assert!((0..3).all(|cpu| rig.board.stale(cpu).is_empty()));
-        assert_eq!(rig.board.stale(LEAVER).len(), 2, "nobody flushed it");
-        let configured = detected.configure(&pinned(3), rig.board.memory()).unwrap();
-        let _unit = enable(rig.board, configured, LEAVER, rig.interrupts).unwrap();
+        assert_eq!(rig.machine.commands(), commands + 2);
+        assert!((0..3).all(|cpu| rig.stale(cpu).is_empty()));
+        assert_eq!(rig.stale(LEAVER).len(), 2, "nobody flushed it");
+        let configured = detected
+            .configure(&pinned(3), rig.machine.driver())
+            .unwrap();
+        let _unit = enable(rig, configured, LEAVER).unwrap();
         assert_nothing_stale(rig);
     });
 }
@@ -110,11 +114,11 @@ fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
 fn a_cpu_that_leaves_while_targeted_holds_nobody_up() {
     for at_disable in [Signals::Drop, Signals::Hold] {
         for knobs in honest_units() {
-            let config = Config::new(Knobs {
+            let config = Setup::new(Knobs {
                 at_disable,
                 ..knobs
             })
-            .served(Service::Manual);
+            .served(Service::Boundary);
             run::<16>(config, |rig, mut units| {
                 map(rig, 4, PageSize::Size4K);
                 stale_pages(rig);
@@ -123,20 +127,14 @@ fn a_cpu_that_leaves_while_targeted_holds_nobody_up() {
                     .shootdown
                     .start(&initiator, &[pages(1, 2)], &targets, ());
                 let unit = units.pop().unwrap();
-                let _down = disable(rig.board, unit, 3).unwrap();
+                let _down = disable(rig.machine, unit, 3).unwrap();
                 for cpu in [1, 2] {
-                    assert_eq!(rig.board.stale(cpu).len(), 2, "control");
-                    let _served = rig.board.step(cpu);
+                    assert_eq!(rig.stale(cpu).len(), 2, "control");
+                    let _served = rig.machine.end_instruction(cpu);
                 }
                 pending.wait(&pinned(0)).unwrap();
                 assert_nothing_stale(rig);
-                assert!(
-                    rig.board.processors[LEAVER]
-                        .record
-                        .lock()
-                        .unwrap()
-                        .is_empty()
-                );
+                assert!(rig.machine.cpu(LEAVER).record().is_empty());
             });
         }
     }
@@ -146,7 +144,7 @@ fn a_cpu_that_leaves_while_targeted_holds_nobody_up() {
 fn a_cpu_that_left_and_came_back_while_targeted_has_flushed() {
     for knobs in honest_units() {
         run::<16>(
-            Config::new(knobs).served(Service::Manual),
+            Setup::new(knobs).served(Service::Boundary),
             |rig, mut units| {
                 map(rig, 4, PageSize::Size4K);
                 stale_pages(rig);
@@ -154,11 +152,11 @@ fn a_cpu_that_left_and_came_back_while_targeted_has_flushed() {
                 let pending = rig
                     .shootdown
                     .start(&initiator, &[pages(1, 2)], &targets, ());
-                assert_eq!(rig.board.stale(LEAVER).len(), 2, "control");
+                assert_eq!(rig.stale(LEAVER).len(), 2, "control");
                 let unit = units.pop().unwrap();
                 let _back = sleep(rig, unit, LEAVER);
                 pending.wait(&pinned(0)).unwrap();
-                assert_eq!(rig.board.stale(LEAVER), []);
+                assert_eq!(rig.stale(LEAVER), []);
             },
         );
     }
@@ -168,7 +166,7 @@ fn a_cpu_that_left_and_came_back_while_targeted_has_flushed() {
 #[test]
 fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
     run_in_trouble::<16>(
-        Config::new(Knobs::DEFAULT).served(Service::Manual),
+        Setup::new(Knobs::DEFAULT).served(Service::Boundary),
         |rig, mut units| {
             map(rig, 4, PageSize::Size4K);
             stale_pages(rig);
@@ -176,11 +174,10 @@ fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
             let pending = rig
                 .shootdown
                 .start(&initiator, &[pages(1, 2)], &targets, ());
-            let detected = disable(rig.board, units.pop().unwrap(), 3).unwrap();
-            let byte = PER_CPU + (LEAVER * size_of::<PerCpu>()) as u64;
-            rig.board.memory().store_u8(byte, PENDING);
+            let detected = disable(rig.machine, units.pop().unwrap(), 3).unwrap();
+            arm_late(rig, LEAVER);
             assert_eq!(
-                rig.board.processors[LEAVER].unit.read().unwrap().signal(),
+                rig.machine.cpu(LEAVER).with_unit(RarUnit::signal),
                 rar_model::Signalled::Dropped
             );
             pending.wait(&pinned(0)).unwrap();
@@ -188,12 +185,14 @@ fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
                 expected.quarantined = 1;
             }));
             assert_eq!(rig.reclaim_slots(), 0);
-            let configured = detected.configure(&pinned(3), rig.board.memory()).unwrap();
-            let _unit = enable(rig.board, configured, LEAVER, rig.interrupts).unwrap();
+            let configured = detected
+                .configure(&pinned(3), rig.machine.driver())
+                .unwrap();
+            let _unit = enable(rig, configured, LEAVER).unwrap();
             assert_eq!(rig.reclaim_slots(), 1);
-            assert_eq!(rig.board.stale(0), []);
-            assert_eq!(rig.board.stale(LEAVER), []);
-            assert_eq!(rig.board.stale(1).len(), 2, "no target");
+            assert_eq!(rig.stale(0), []);
+            assert_eq!(rig.stale(LEAVER), []);
+            assert_eq!(rig.stale(1).len(), 2, "no target");
         },
     );
 }
@@ -202,7 +201,7 @@ fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
 #[test]
 fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
     run_in_trouble::<16>(
-        Config::new(Knobs::SPARING).served(Service::Manual),
+        Setup::new(Knobs::SPARING).served(Service::Boundary),
         |rig, mut units| {
             map(rig, 4, PageSize::Size4K);
             stale_pages(rig);
@@ -210,19 +209,18 @@ fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
             let pending = rig
                 .shootdown
                 .start(&initiator, &[pages(1, 2)], &targets, ());
-            assert_eq!(rig.board.stale(LEAVER).len(), 2, "control");
+            assert_eq!(rig.stale(LEAVER).len(), 2, "control");
             let unit = units.pop().unwrap();
             let _back = sleep(rig, unit, LEAVER);
-            let byte = PER_CPU + (LEAVER * size_of::<PerCpu>()) as u64;
-            rig.board.memory().store_u8(byte, PENDING);
+            arm_late(rig, LEAVER);
             pending.wait(&pinned(0)).unwrap();
-            assert_eq!(rig.board.stale(LEAVER), []);
+            assert_eq!(rig.stale(LEAVER), []);
             rig.assert_statistics(statistics(|expected| {
                 expected.quarantined = 1;
             }));
             // The next signal, whoever sends it, ends the entry.
-            rig.board.processors[LEAVER].unit.read().unwrap().signal();
-            let _served = rig.board.step(LEAVER);
+            rig.machine.cpu(LEAVER).with_unit(RarUnit::signal);
+            let _served = rig.machine.end_instruction(LEAVER);
             assert_eq!(rig.reclaim_slots(), 1);
         },
     );
@@ -232,14 +230,14 @@ fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
 #[test]
 fn a_signal_dropped_by_a_disabled_unit_falls_back() {
     for knobs in honest_units() {
-        run_in_trouble::<16>(Config::new(knobs), |rig, mut units| {
+        run_in_trouble::<16>(Setup::new(knobs), |rig, mut units| {
             map(rig, 4, PageSize::Size4K);
             stale_pages(rig);
-            let broken = &rig.board.processors[LEAVER];
-            broken.unit.read().unwrap().write_msr(CONTROL, 0).unwrap();
+            let broken = rig.machine.cpu(LEAVER);
+            broken.with_unit(|unit| unit.write_msr(CONTROL, 0).unwrap());
             flush(rig);
             assert_nothing_stale(rig);
-            assert_eq!(rig.board.dropped.load(Ordering::Acquire), 1);
+            assert_eq!(rig.machine.dropped_signals(), 1);
             let mut expected = statistics(|expected| {
                 expected.fallbacks = 1;
                 expected.quarantined = 1;
@@ -256,7 +254,7 @@ fn a_signal_dropped_by_a_disabled_unit_falls_back() {
             stale_pages(rig);
             flush(rig);
             assert_nothing_stale(rig);
-            assert_eq!(rig.board.tlbs.contents(LEAVER).len(), 10, "by its unit");
+            assert_eq!(rig.contents(LEAVER).len(), 10, "by its unit");
             rig.assert_statistics(expected);
         });
     }

@@ -4,7 +4,7 @@ use rar_model::{Knobs, PageSize, Translation};
 use rar_payload::{PageRange, Request};
 use rar_percpu::fake::pinned;
 
-use crate::driver_machine::{Config, PCID, run, run_in_trouble};
+use crate::rig::{PCID, Setup, run, run_in_trouble};
 use crate::scene::{
     TAGS, honest_units, is_page, judge, make_stale, map, members, pages, pcid, statistics,
 };
@@ -12,36 +12,30 @@ use crate::scene::{
 #[test]
 fn ranges_of_every_length_are_exact_to_the_page() {
     for knobs in honest_units() {
-        run::<640>(
-            Config {
-                cpus: 3,
-                ..Config::new(knobs)
-            },
-            |rig, _units| {
-                map(rig, 204, PageSize::Size4K);
-                for (count, entries) in [
-                    (1, 1),
-                    (2, 1),
-                    (63, 1),
-                    (64, 2),
-                    (126, 2),
-                    (127, 3),
-                    (200, 4),
-                ] {
-                    let hit = |held: &Translation| is_page(held, TAGS[0], 2, count);
-                    rig.board.processors[0].record.lock().unwrap().clear();
-                    judge(rig, &[pages(2, count)], &[0, 1], hit, hit);
-                    let executed = rig.board.processors[0].record.lock().unwrap().len();
-                    assert_eq!(executed, entries, "{count} pages");
-                }
-            },
-        );
+        run::<640>(Setup::new(knobs).cpus(3), |rig, _units| {
+            map(rig, 204, PageSize::Size4K);
+            for (count, entries) in [
+                (1, 1),
+                (2, 1),
+                (63, 1),
+                (64, 2),
+                (126, 2),
+                (127, 3),
+                (200, 4),
+            ] {
+                let hit = |held: &Translation| is_page(held, TAGS[0], 2, count);
+                let before = rig.machine.cpu(0).executed();
+                judge(rig, &[pages(2, count)], &[0, 1], hit, hit);
+                let executed = rig.machine.cpu(0).executed() - before;
+                assert_eq!(executed, entries, "{count} pages");
+            }
+        });
     }
 }
 
 #[test]
 fn a_range_too_long_for_one_flush_takes_the_space_and_says_so() {
-    run_in_trouble::<1024>(Config::new(Knobs::SPARING), |rig, _units| {
+    run_in_trouble::<1024>(Setup::new(Knobs::SPARING), |rig, _units| {
         map(rig, 255, PageSize::Size4K);
         judge(
             rig,
@@ -65,9 +59,9 @@ fn the_last_pages_below_and_above_the_hole_and_of_the_address_space() {
             0xffff_ffff_ffff_e000,
             0,
         ] {
-            run::<16>(Config::new(knobs), |rig, _units| {
+            run::<16>(Setup::new(knobs), |rig, _units| {
                 for page in [start, start + 0x1000] {
-                    rig.board.tables.map(TAGS[0], page, PageSize::Size4K);
+                    rig.tables.map(TAGS[0], page, PageSize::Size4K);
                 }
                 make_stale(rig, |_| true);
                 let range = PageRange::new(start, 2, rar_payload::PageSize::Size4K).unwrap();
@@ -79,7 +73,7 @@ fn the_last_pages_below_and_above_the_hole_and_of_the_address_space() {
                     .flush(&pinned(0), &[request], &members(&[0, 1, 2, 3]))
                     .unwrap();
                 for cpu in 0..4 {
-                    assert_eq!(rig.board.stale(cpu), [], "CPU {cpu}");
+                    assert_eq!(rig.stale(cpu), [], "CPU {cpu}");
                 }
             });
         }

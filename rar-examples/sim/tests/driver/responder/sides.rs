@@ -1,6 +1,6 @@
 //! The two sides: the same entries, bytes and translations on a CPU with a unit and on one without.
 
-use std::sync::atomic::AtomicU8;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use rar_model::{
     Execution, InterruptFlag, Invalidation, Knobs, Pcids, PhysicalMemory, RarUnit, Refused,
@@ -8,10 +8,10 @@ use rar_model::{
 };
 use rar_payload::Payload;
 use rar_percpu::fake::pinned;
-use rar_percpu::{ApicId, CpuId, Domain, SlotIndex, SoftwareCpu};
+use rar_percpu::{CpuId, Domain, SlotIndex};
+use rar_sim::machine::{Backend, Invlpg, Machine, MachineConfig, Unwatched};
 
 use super::cases::{CR3, PLACES};
-use crate::driver_machine::{Board, Config, PER_CPU};
 
 /// Where the unit finds its table; its vector is right behind.
 const TABLE: u64 = 0x1000;
@@ -92,12 +92,16 @@ pub(crate) fn by_unit(
 /// Lets the software responder answer.
 pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
     let domain = Domain::new();
-    let board = Board::<PLACES>::new(&Config::new(Knobs::DEFAULT), &[Knobs::DEFAULT]);
-    board.attach(&domain);
-    domain
-        .register(CpuId::new(0), ApicId::new(0), &board.memory().cpus()[0])
-        .unwrap();
-    let _online = SoftwareCpu::bring_online(&domain, &pinned(0), &board.tlbs).unwrap();
+    let config = MachineConfig {
+        backend: Backend::Software,
+        invlpg: Invlpg::MaySpareGlobals,
+        ..MachineConfig::new(1)
+    };
+    let machine = Machine::<PLACES>::new(&Unwatched, config);
+    machine.register_cpus(&domain).unwrap();
+    machine.load_cr3(0, CR3);
+    let _online = machine.join(0, None).unwrap();
+    let (memory, cpu) = (machine.driver(), machine.cpu(0));
     for ((words, byte), index) in entries.iter().zip(0..) {
         let (slot, payload) = (SlotIndex::new(index).unwrap(), Payload::from_words(*words));
         #[expect(unsafe_code, reason = "any 64 bytes go into a table")]
@@ -105,22 +109,21 @@ pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
         unsafe {
             domain.table().store_payload(slot, &payload);
         }
-        board.memory().store_u8(PER_CPU + u64::from(index), *byte);
+        let place = memory.byte(CpuId::new(0), slot).unwrap();
+        place.store(*byte, Ordering::Release);
     }
     for translation in filled {
-        board.tlbs.of(0).lock().unwrap().fill(*translation);
+        cpu.with_tlb(|tlb| tlb.fill(*translation));
     }
-    let served = domain.serve(&pinned(0), &board.tlbs);
+    let served = domain.serve(&pinned(0), &machine);
     assert!(!served.generation);
     let after = After {
-        bytes: (0..64)
-            .map(|index| board.memory().load_u8(PER_CPU + index))
-            .collect(),
-        cached: board.tlbs.of(0).lock().unwrap().iter().collect(),
+        bytes: memory.actions(0).to_vec(),
+        cached: cpu.with_tlb(|tlb| tlb.iter().collect()),
         succeeded: usize::from(served.succeeded),
         failed: usize::from(served.failed),
     };
-    assert_eq!(board.memory().strays(), 0);
+    assert_eq!(memory.strays(), 0);
     after
 }
 

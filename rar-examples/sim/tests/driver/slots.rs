@@ -1,15 +1,14 @@
 //! Many flushes in flight.
 
-use std::sync::atomic::Ordering;
-
 use rar_model::{Knobs, PageSize, Pass, Serviced, TableSize, Wake};
 use rar_percpu::fake::pinned;
+use rar_sim::machine::{Machine, Service};
 
-use crate::driver_machine::{Board, Config, Service, run, run_in_trouble};
+use crate::rig::{Setup, run, run_in_trouble};
 use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
 
-fn scanned<const TLB: usize>(board: &Board<'_, TLB>, cpu: usize) -> Pass {
-    match board.step(cpu) {
+fn scanned<const TLB: usize>(machine: &Machine<'_, TLB>, cpu: u32) -> Pass {
+    match machine.end_instruction(cpu) {
         Serviced::Scanned(pass) => pass,
         other => unreachable!("not scanned: {other:?}"),
     }
@@ -18,11 +17,8 @@ fn scanned<const TLB: usize>(board: &Board<'_, TLB>, cpu: usize) -> Pass {
 #[test]
 fn all_64_slots_in_flight_are_served_by_one_scan() {
     for knobs in honest_units() {
-        let config = Config {
-            cpus: 3,
-            ..Config::new(knobs).served(Service::Manual)
-        };
-        run::<256>(config, |rig, _units| {
+        let setup = Setup::new(knobs).cpus(3).served(Service::Boundary);
+        run::<256>(setup, |rig, _units| {
             map(rig, 66, PageSize::Size4K);
             make_stale(rig, |held| is_page(held, TAGS[0], 1, 64));
             let (initiator, targets) = (pinned(0), members(&[0, 1, 2]));
@@ -32,11 +28,11 @@ fn all_64_slots_in_flight_are_served_by_one_scan() {
                         .start(&initiator, &[pages(page, 1)], &targets, page)
                 })
                 .collect();
-            assert_eq!(rig.board.stale(0), [], "its own TLB at once");
+            assert_eq!(rig.stale(0), [], "its own TLB at once");
             for cpu in [1, 2] {
-                assert_eq!(rig.board.stale(cpu).len(), 64, "control");
+                assert_eq!(rig.stale(cpu).len(), 64, "control");
                 assert_eq!(
-                    scanned(rig.board, cpu),
+                    scanned(rig.machine, cpu),
                     Pass {
                         succeeded: 64,
                         failed: 0,
@@ -44,23 +40,14 @@ fn all_64_slots_in_flight_are_served_by_one_scan() {
                         wake: Wake::AsBefore
                     }
                 );
-                assert_eq!(rig.board.stale(cpu), []);
-                assert_eq!(
-                    rig.board.tlbs.contents(cpu).len(),
-                    66 * 3 - 64,
-                    "neighbours"
-                );
-                let mut indices: Vec<_> = rig.board.processors[cpu]
-                    .record
-                    .lock()
-                    .unwrap()
-                    .iter()
-                    .map(|e| e.index)
-                    .collect();
+                assert_eq!(rig.stale(cpu), []);
+                assert_eq!(rig.contents(cpu).len(), 66 * 3 - 64, "neighbours");
+                let record = rig.machine.cpu(cpu).record();
+                let mut indices: Vec<_> = record.iter().map(|entry| entry.index).collect();
                 indices.sort_unstable();
                 assert_eq!(indices, (0..64).collect::<Vec<_>>());
             }
-            assert_eq!(rig.board.merged.load(Ordering::Acquire), 2 * 63);
+            assert_eq!(rig.machine.merged_signals(), 2 * 63);
             for (page, pending) in (1..).zip(pending) {
                 assert_eq!(pending.wait(&pinned(0)).unwrap(), page);
             }
@@ -75,29 +62,32 @@ fn one_flush_more_than_slots_goes_by_generation() {
             table: TableSize::new(entries).unwrap(),
             ..Knobs::SPARING
         };
-        run_in_trouble::<256>(Config::new(knobs).served(Service::Manual), |rig, _units| {
-            map(rig, 70, PageSize::Size4K);
-            let count = u64::from(entries) + 1;
-            make_stale(rig, |held| is_page(held, TAGS[0], 0, count));
-            let (initiator, targets) = (pinned(3), members(&[0, 1, 2, 3]));
-            let pending: Vec<_> = (0..count)
-                .map(|page| {
-                    rig.shootdown
-                        .start(&initiator, &[pages(page, 1)], &targets, ())
-                })
-                .collect();
-            for cpu in 0..3 {
-                assert_eq!(rig.board.stale(cpu).len() as u64, count, "control");
-                assert_eq!(scanned(rig.board, cpu).succeeded, u32::from(entries));
-                assert_eq!(rig.board.stale(cpu), []);
-            }
-            pending
-                .into_iter()
-                .for_each(|pending| pending.wait(&initiator).unwrap());
-            rig.assert_statistics(statistics(|expected| {
-                expected.slotless = 1;
-            }));
-        });
+        run_in_trouble::<256>(
+            Setup::new(knobs).served(Service::Boundary),
+            |rig, _units| {
+                map(rig, 70, PageSize::Size4K);
+                let count = u64::from(entries) + 1;
+                make_stale(rig, |held| is_page(held, TAGS[0], 0, count));
+                let (initiator, targets) = (pinned(3), members(&[0, 1, 2, 3]));
+                let pending: Vec<_> = (0..count)
+                    .map(|page| {
+                        rig.shootdown
+                            .start(&initiator, &[pages(page, 1)], &targets, ())
+                    })
+                    .collect();
+                for cpu in 0..3 {
+                    assert_eq!(rig.stale(cpu).len() as u64, count, "control");
+                    assert_eq!(scanned(rig.machine, cpu).succeeded, u32::from(entries));
+                    assert_eq!(rig.stale(cpu), []);
+                }
+                pending
+                    .into_iter()
+                    .for_each(|pending| pending.wait(&initiator).unwrap());
+                rig.assert_statistics(statistics(|expected| {
+                    expected.slotless = 1;
+                }));
+            },
+        );
     }
 }
 
@@ -108,7 +98,7 @@ fn slots_are_used_again_and_again() {
             table: TableSize::new(3).unwrap(),
             ..knobs
         };
-        run::<64>(Config::new(small), |rig, _units| {
+        run::<64>(Setup::new(small), |rig, _units| {
             map(rig, 5, PageSize::Size4K);
             for (round, initiator) in (0..40).zip((0..4).cycle()) {
                 let page = round % 5;
@@ -120,7 +110,7 @@ fn slots_are_used_again_and_again() {
                         &members(&[0, 1, 2, 3]),
                     )
                     .unwrap();
-                assert!((0..4).all(|cpu| rig.board.stale(cpu).is_empty()));
+                assert!((0..4).all(|cpu| rig.stale(cpu).is_empty()));
             }
         });
     }

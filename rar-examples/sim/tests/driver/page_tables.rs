@@ -11,7 +11,7 @@ const FRAME_SHIFT: u32 = 30;
 
 /// The page tables of all spaces; kernel pages are [`Tag::Global`].
 ///
-/// Nothing is unmapped: a changed mapping is a stale one for whoever still caches it.
+/// Nothing is unmapped: a changed mapping is a stale one for every CPU that still caches it.
 #[derive(Debug, Default)]
 pub(crate) struct PageTables {
     leaves: RwLock<BTreeMap<Key, Leaf>>,
@@ -42,7 +42,7 @@ impl PageTables {
         let leaves = self.leaves.read().unwrap();
         let frame = &leaves[&key(tag, linear)].frame;
         let next = frame.load(Ordering::Relaxed) + 1;
-        // Relaxed: what orders it before the targets' next walk is the driver's business.
+        // Relaxed: what orders it before the targets' next walk is up to the driver.
         frame.store(next, Ordering::Relaxed);
         next
     }
@@ -97,5 +97,19 @@ fn key(tag: Tag, linear: u64) -> Key {
     match tag {
         Tag::Pcid(pcid) => (Some(pcid), linear),
         Tag::Global => (None, linear),
+    }
+}
+
+/// Puts translations in a fixed order.
+pub(crate) fn sorted(mut held: Vec<Translation>) -> Vec<Translation> {
+    held.sort_by_key(|one| (one.linear(), one.size(), pcid_of(one)));
+    held
+}
+
+/// The PCID of a translation, `None` for a global one.
+pub(crate) fn pcid_of(translation: &Translation) -> Option<u16> {
+    match translation.tag() {
+        Tag::Pcid(pcid) => Some(pcid),
+        Tag::Global => None,
     }
 }

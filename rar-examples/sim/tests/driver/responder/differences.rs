@@ -10,7 +10,7 @@ use rar_model::{
 };
 
 use super::cases::CR3;
-use crate::driver_machine::PCID;
+use crate::rig::PCID;
 
 /// The model's strict reading of an entry, of any type and with 57-bit addresses.
 const STRICT: Knobs = Knobs {

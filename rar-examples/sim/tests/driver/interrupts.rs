@@ -1,11 +1,12 @@
 //! Targets that run with interrupts off.
 
-use rar_model::{InterruptFlag, Knobs, PageSize};
+use rar_model::{Knobs, PageSize};
 use rar_percpu::fake::pinned;
 use rar_regs::InterruptPolicy;
 use rar_shootdown::FlushError;
+use rar_sim::machine::Service;
 
-use crate::driver_machine::{Config, Rig, Service, run, run_in_trouble};
+use crate::rig::{Rig, Setup, run, run_in_trouble};
 use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
@@ -14,7 +15,7 @@ fn prepare<const TLB: usize>(rig: &Rig<'_, TLB>) {
     map(rig, 4, PageSize::Size4K);
     make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
     for cpu in 1..4 {
-        rig.board.set_interrupts(cpu, InterruptFlag::Clear);
+        rig.set_interrupts(cpu, false);
     }
 }
 
@@ -22,18 +23,14 @@ fn prepare<const TLB: usize>(rig: &Rig<'_, TLB>) {
 fn under_ignore_if_they_are_flushed_all_the_same() {
     for knobs in honest_units() {
         for service in [Service::Prompt, Service::Polled] {
-            run::<16>(Config::new(knobs).served(service), |rig, _units| {
+            run::<16>(Setup::new(knobs).served(service), |rig, _units| {
                 prepare(rig);
                 rig.shootdown
                     .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
                     .unwrap();
                 for cpu in 0..4 {
-                    assert_eq!(rig.board.stale(cpu), [], "CPU {cpu}");
-                    assert_eq!(
-                        rig.board.tlbs.contents(cpu).len(),
-                        10,
-                        "only what was asked"
-                    );
+                    assert_eq!(rig.stale(cpu), [], "CPU {cpu}");
+                    assert_eq!(rig.contents(cpu).len(), 10, "only what was asked");
                 }
             });
         }
@@ -43,20 +40,17 @@ fn under_ignore_if_they_are_flushed_all_the_same() {
 #[test]
 fn otherwise_they_are_flushed_once_interrupts_are_on() {
     for knobs in honest_units() {
-        let config = Config {
-            interrupts: InterruptPolicy::RespectIf,
-            ..Config::new(knobs)
-        };
-        run::<16>(config, |rig, _units| {
+        let setup = Setup::new(knobs).interrupts(InterruptPolicy::RespectIf);
+        run::<16>(setup, |rig, _units| {
             prepare(rig);
             let (initiator, targets) = (pinned(0), members(&ALL));
             let pending = rig
                 .shootdown
                 .start(&initiator, &[pages(1, 2)], &targets, ());
             for cpu in 1..4 {
-                assert_eq!(rig.board.stale(cpu).len(), 2, "control: held on CPU {cpu}");
-                rig.board.set_interrupts(cpu, InterruptFlag::Set);
-                assert_eq!(rig.board.stale(cpu), []);
+                assert_eq!(rig.stale(cpu).len(), 2, "control: held on CPU {cpu}");
+                rig.set_interrupts(cpu, true);
+                assert_eq!(rig.stale(cpu), []);
             }
             pending.wait(&pinned(0)).unwrap();
         });
@@ -65,11 +59,8 @@ fn otherwise_they_are_flushed_once_interrupts_are_on() {
 
 #[test]
 fn a_target_that_never_turns_them_on_is_an_error_and_keeps_what_the_flush_owns() {
-    let config = Config {
-        interrupts: InterruptPolicy::RespectIf,
-        ..Config::new(Knobs::DEFAULT)
-    };
-    run_in_trouble::<16>(config, |rig, _units| {
+    let setup = Setup::new(Knobs::DEFAULT).interrupts(InterruptPolicy::RespectIf);
+    run_in_trouble::<16>(setup, |rig, _units| {
         prepare(rig);
         let (initiator, targets) = (pinned(0), members(&[0, 2]));
         let late = rig
@@ -87,12 +78,12 @@ fn a_target_that_never_turns_them_on_is_an_error_and_keeps_what_the_flush_owns()
         };
         assert_eq!((cpu.get(), count), (2, 1));
         assert_eq!(entry.map(|(slot, byte)| (slot.get(), byte.0)), Some((0, 1)));
-        assert_eq!(rig.board.stale(2).len(), 2, "control");
+        assert_eq!(rig.stale(2).len(), 2, "control");
         assert_eq!(rig.reclaim_slots(), 0);
 
-        rig.board.set_interrupts(2, InterruptFlag::Set);
+        rig.set_interrupts(2, true);
         assert_eq!(late.pending.wait(&pinned(0)).unwrap(), "the frames");
-        assert_eq!(rig.board.stale(2), []);
+        assert_eq!(rig.stale(2), []);
         assert_eq!(rig.reclaim_slots(), 1);
         rig.assert_statistics(statistics(|expected| {
             // The interrupt that it held off was enough.

@@ -14,8 +14,6 @@ use proptest::prelude::*;
 use rar_model::{Action, Globals, Knobs, LinearWidth, PageSize, Pages};
 use rar_payload::{InvpcidScope, InvpgScope, Operation, PageChunk, Payload};
 
-use crate::driver_machine::size;
-
 /// The model's default unit on a CPU with 57-bit addresses.
 const WIDE: Knobs = Knobs {
     linear: LinearWidth::Bits57,
@@ -51,6 +49,14 @@ fn pages(chunk: PageChunk) -> Pages {
         start: chunk.start(),
         size: size(chunk.size()),
         count: chunk.page_count(),
+    }
+}
+
+fn size(size: rar_payload::PageSize) -> PageSize {
+    match size {
+        rar_payload::PageSize::Size4K => PageSize::Size4K,
+        rar_payload::PageSize::Size2M => PageSize::Size2M,
+        rar_payload::PageSize::Size1G => PageSize::Size1G,
     }
 }
 

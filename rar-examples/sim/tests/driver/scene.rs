@@ -5,8 +5,9 @@ use rar_payload::{PageRange, Pcid, Request};
 use rar_percpu::fake::pinned;
 use rar_percpu::{AtomicCpuSet, CpuId};
 use rar_shootdown::Statistics;
+use rar_sim::machine::Addressing;
 
-use crate::driver_machine::{Addressing, Config, PCID, Rig};
+use crate::rig::{PCID, Rig, Setup};
 
 /// Where the pages begin: user addresses, since an INVPCID by address must spare a global page even there.
 pub(crate) const BASE: u64 = 0x40_0000;
@@ -35,14 +36,16 @@ pub(crate) fn honest_units() -> Vec<Knobs> {
 }
 
 /// Every honest unit behind every kind of interrupt command.
-pub(crate) fn machines() -> Vec<Config> {
-    let with = |knobs, addressing| Config {
-        addressing,
-        ..Config::new(knobs)
+pub(crate) fn machines() -> Vec<Setup> {
+    let with = |knobs, addressing| {
+        let mut setup = Setup::new(knobs);
+        setup.machine.addressing = addressing;
+        setup
     };
+    let addressings = [Addressing::Xapic, Addressing::Physical, Addressing::Cluster];
     honest_units()
         .into_iter()
-        .flat_map(|knobs| Addressing::ALL.map(|addressing| with(knobs, addressing)))
+        .flat_map(|knobs| addressings.map(|addressing| with(knobs, addressing)))
         .collect()
 }
 
@@ -50,7 +53,7 @@ pub(crate) fn machines() -> Vec<Config> {
 pub(crate) fn map<const TLB: usize>(rig: &Rig<'_, TLB>, count: u64, size: PageSize) {
     for page in 0..count {
         for tag in TAGS {
-            rig.board.tables.map(tag, BASE + page * size.bytes(), size);
+            rig.tables.map(tag, BASE + page * size.bytes(), size);
         }
     }
 }
@@ -80,7 +83,7 @@ pub(crate) fn statistics(change: impl FnOnce(&mut Statistics)) -> Statistics {
 }
 
 /// A set with these members.
-pub(crate) fn members(cpus: &[u32]) -> AtomicCpuSet<1> {
+pub(crate) fn members(cpus: &[u32]) -> AtomicCpuSet {
     let set = AtomicCpuSet::new();
     for cpu in cpus {
         set.insert(CpuId::new(*cpu)).unwrap();
@@ -99,16 +102,15 @@ pub(crate) fn make_stale<const TLB: usize>(
     rig: &Rig<'_, TLB>,
     meant: impl Fn(&Translation) -> bool,
 ) {
-    let board = rig.board;
-    board.warm();
-    let old: Vec<_> = board.tables.leaves().into_iter().filter(meant).collect();
+    rig.warm();
+    let old: Vec<_> = rig.tables.leaves().into_iter().filter(meant).collect();
     for leaf in &old {
-        board.tables.remap(leaf.tag(), leaf.linear());
+        rig.tables.remap(leaf.tag(), leaf.linear());
     }
     assert!(!old.is_empty());
-    for cpu in 0..board.processors.len() {
+    for cpu in rig.cpus() {
         assert_eq!(
-            board.stale(cpu).len(),
+            rig.stale(cpu).len(),
             old.len(),
             "control: CPU {cpu} must still use the old mappings"
         );
@@ -125,27 +127,21 @@ pub(crate) fn judge<const TLB: usize>(
     goes: impl Fn(&Translation) -> bool,
 ) {
     make_stale(rig, meant);
-    let board = rig.board;
-    let cpus = 0..board.processors.len();
-    let before: Vec<_> = cpus.clone().map(|cpu| board.tlbs.contents(cpu)).collect();
+    let before: Vec<_> = rig.cpus().map(|cpu| rig.contents(cpu)).collect();
     let statistics = rig.shootdown.statistics();
 
     rig.shootdown
         .flush(&pinned(1), requests, &members(targets))
         .unwrap();
 
-    for (cpu, mut expected) in cpus.zip(before) {
-        let is_target = targets.iter().any(|target| *target as usize == cpu);
+    for (cpu, mut expected) in rig.cpus().zip(before) {
+        let is_target = targets.contains(&cpu);
         if is_target {
             expected.retain(|held| !goes(held));
         }
+        assert_eq!(rig.contents(cpu), expected, "CPU {cpu}: {requests:?}");
         assert_eq!(
-            board.tlbs.contents(cpu),
-            expected,
-            "CPU {cpu}: {requests:?}"
-        );
-        assert_eq!(
-            board.stale(cpu).is_empty(),
+            rig.stale(cpu).is_empty(),
             is_target,
             "CPU {cpu}: {requests:?}"
         );
