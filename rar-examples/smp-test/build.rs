@@ -1,19 +1,9 @@
-//! Link arguments of the kernel; the two scripts are found on the search paths of `rar-kernel` and `defmt`.
+//! Link arguments of the kernel, as the build script of `rar-kernel` hands them on; none without its feature `freestanding`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    if std::env::var_os("CARGO_FEATURE_FREESTANDING").is_some() {
-        for argument in [
-            "-nostartfiles",
-            "-nostdlib",
-            "-static",
-            "-no-pie",
-            "-Wl,-n",
-            "-Wl,--build-id=none",
-            "-Tkernel.x",
-            "-Tdefmt.x",
-        ] {
-            println!("cargo::rustc-link-arg-bins={argument}");
-        }
+    let arguments = std::env::var("DEP_RAR_KERNEL_LINK_ARGUMENTS").unwrap_or_default();
+    for argument in arguments.split_whitespace() {
+        println!("cargo::rustc-link-arg-bins={argument}");
     }
 }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{Ordering, fence};
 
 use rar_kernel::frames;
-use rar_kernel::paging::{self, AddressSpace, MapError, PageSize};
+use rar_kernel::paging::{self, AddressSpace, MapError, PageScope, PageSize, Permission};
 use rar_shootdown::rar_payload::{self, PageRange, Pcid, Request};
 use rar_shootdown::rar_percpu::{AtomicCpuSet, CpuOutOfRange, PinnedCpu};
 use rar_shootdown::{Pending, X86Machine};
@@ -65,7 +65,9 @@ impl Space {
     /// Maps a page to a frame, and returns the frame that it led to. Others may still use that one until a flush has ended.
     pub(crate) fn map(&self, address: u64, frame: Frame) -> Result<Option<Unmapped>, MapError> {
         let entry = self.tables.entry(address, PageSize::Size4K)?;
-        let old = entry.swap(paging::leaf(frame.0, true, false, false), Ordering::AcqRel);
+        let (permission, scope) = (Permission::Write, PageScope::OneSpace);
+        let leaf = paging::leaf(frame.0, permission, scope, PageSize::Size4K);
+        let old = entry.swap(leaf, Ordering::AcqRel);
         Ok((old & 1 != 0).then_some(Unmapped {
             address,
             frame: Frame(old & 0x000F_FFFF_FFFF_F000),

@@ -2,58 +2,30 @@
 #![no_std]
 #![no_main]
 
-mod options;
 mod shim_check;
 
 use core::fmt;
 
-use rar_kernel::{ExitCode, KernelLab, Once, apic, clock, exit, lab, println, smp, unit};
-use rar_percpu::CpuId;
-use rar_suite::TESTS;
+use rar_kernel::{Cpus, ExitCode, LocalApic, apic, exit, kernel, println, smp};
+use rar_kernel_lab::options::{OptionError, UsualAmounts, read};
+use rar_kernel_lab::shim::{Defect, is_shim};
+use rar_kernel_lab::{RUN_ORDER, RunError, RunOptions, prepare, run_backend};
+use rar_suite::{Backend, TESTS};
 
-use crate::options::{Backend, RunOptions};
+rar_kernel::entry!(main, rar_kernel_lab::shim::arrive);
 
-rar_kernel::entry!(main);
-
-/// How long CPUs may take to return from the suite after the first has.
-const LAST_CPU_MILLISECONDS: u64 = 10_000;
-
-static OPTIONS: Once<RunOptions<'static>> = Once::new();
+/// What is run if the command line does not say: all of it, without measurements.
+const USUAL: UsualAmounts = UsualAmounts {
+    flushes: 20_000,
+    initiators: None,
+    samples: None,
+};
 
 fn main() -> ! {
-    let Some(kernel) = rar_kernel::kernel() else {
-        println!("the kernel did not start");
-        exit(ExitCode::Failure)
-    };
-    let cpus = smp::cpus().map_or(1, smp::Cpus::online);
-    let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
-    println!("smp-test: {cpus} CPUs, {mode}, {}", kernel.clock());
-    println!("{}", kernel.facts());
-    let options = match RunOptions::read(kernel.command_line()) {
-        Ok(options) => options,
-        Err(error) => {
-            println!("{error}");
-            exit(ExitCode::Failure)
-        }
-    };
-    name_tests_if_unknown(&options);
-    let Some(options) = OPTIONS.set(options) else {
-        println!("two CPUs run the main function");
-        exit(ExitCode::Failure)
-    };
-    let mut passed = true;
-    for backend in options.backends() {
-        passed &= run_backend(backend, options).unwrap_or_else(|why| {
-            println!("{why}");
-            exit(ExitCode::Failure)
-        });
-    }
-    if unit::is_shim()
-        && let Err(why) = shim_check::check()
-    {
-        println!("shim: {why}");
-        exit(ExitCode::Failure)
-    }
+    let passed = run().unwrap_or_else(|why| {
+        println!("{why}");
+        false
+    });
     exit(if passed {
         ExitCode::Success
     } else {
@@ -61,39 +33,64 @@ fn main() -> ! {
     })
 }
 
-/// Runs the suite in a laboratory of its own, and returns whether all of it passed.
-fn run_backend(backend: Backend, options: &RunOptions<'_>) -> Result<bool, Obstacle> {
-    let support = match backend {
-        Backend::Software => None,
-        Backend::Vrar => {
-            unit::launch_everywhere(options.apic, options.defect).map_err(Obstacle::Shim)?;
-            Some(unit::detect(unit::ModelCheck::Listed).map_err(Obstacle::NoRar)?)
-        }
+/// Runs every backend that the command line names; returns whether all of it passed.
+fn run() -> Result<bool, Obstacle> {
+    let kernel = kernel().ok_or(Obstacle::NoKernel)?;
+    let cpus = smp::cpus().map_or(1, Cpus::online);
+    let mode = apic::get().map_or("no APIC", LocalApic::mode);
+    println!("smp-test: {cpus} CPUs, {mode}, {}", kernel.clock());
+    println!("{}", kernel.info());
+    let mut options = RunOptions {
+        backends: Some(Backend::Software.name()),
+        ..RunOptions::DEFAULT
     };
-    let lab = lab::start(options.deadline, support).map_err(Obstacle::NoLab)?;
-    smp::run_on_all(run);
-    if !clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
-        return Err(Obstacle::NotBack);
+    let mut error = None;
+    read(kernel.command_line(), &mut options, |found| match found {
+        OptionError::Unknown { .. } => println!("{found}"),
+        _ => error = Some(found),
+    });
+    if let Some(error) = error {
+        return Err(Obstacle::Option(error));
     }
-    let summary = lab.summary().unwrap_or_default();
-    Ok(summary.failed == 0 && summary.passed + summary.observed > 0)
+    if let Some(name) = options
+        .defect
+        .filter(|name| Defect::by_name(name).is_none())
+    {
+        return Err(Obstacle::NoDefect(name));
+    }
+    name_tests_if_unknown(&options);
+    prepare(&options);
+    let mut passed = true;
+    for backend in RUN_ORDER.into_iter().filter(|each| options.wants(*each)) {
+        let summary = run_backend(backend, &options, &USUAL).map_err(Obstacle::Run)?;
+        passed &= summary.failed == 0 && summary.passed + summary.observed > 0;
+    }
+    if is_shim() {
+        shim_check::check().map_err(Obstacle::Shim)?;
+    }
+    Ok(passed)
 }
 
-/// Why a backend cannot have its turn.
+/// Why the run did not come to its end.
 enum Obstacle {
-    Shim(unit::LaterError),
-    NoRar(unit::SupportError),
-    NoLab(lab::StartError),
-    NotBack,
+    NoKernel,
+    Option(OptionError<'static>),
+    NoDefect(&'static str),
+    Run(RunError),
+    Shim(&'static str),
 }
 
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shim(error) => write!(f, "no shim: {error}"),
-            Self::NoRar(error) => write!(f, "no RAR: {error}"),
-            Self::NoLab(error) => write!(f, "no laboratory: {error}"),
-            Self::NotBack => f.write_str("a CPU did not return from the suite"),
+            Self::NoKernel => f.write_str("the kernel did not start"),
+            Self::Option(error) => error.fmt(f),
+            Self::NoDefect(name) => write!(
+                f,
+                "option defect={name} is no defect; `cargo xtask defects --list` shows the names"
+            ),
+            Self::Run(error) => error.fmt(f),
+            Self::Shim(why) => write!(f, "shim: {why}"),
         }
     }
 }
@@ -101,11 +98,7 @@ impl fmt::Display for Obstacle {
 /// Prints the names of all tests if one that was asked for is none of them.
 fn name_tests_if_unknown(options: &RunOptions<'_>) {
     let names = || TESTS.iter().map(|test| test.name);
-    let mut asked = options
-        .suite
-        .test
-        .into_iter()
-        .flat_map(|list| list.split(','));
+    let mut asked = options.test.into_iter().flat_map(|list| list.split(','));
     if asked.any(|asked| !names().any(|name| name == asked)) {
         println!("tests: {}", List(names));
     }
@@ -120,11 +113,5 @@ impl<I: Iterator<Item = &'static str>, N: Fn() -> I> fmt::Display for List<N> {
             let comma = if number == 0 { "" } else { ", " };
             write!(f, "{comma}{name}")
         })
-    }
-}
-
-fn run(_: CpuId) {
-    if let (Some(lab), Some(options)) = (lab::current(), OPTIONS.get()) {
-        lab.run(&options.suite);
     }
 }

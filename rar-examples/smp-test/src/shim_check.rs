@@ -1,6 +1,7 @@
 //! What the shim owes a kernel besides RAR units: a second launch is refused, and a CPU that dies is reported and can be started again.
 
-use rar_kernel::{clock, irq, println, smp, unit};
+use rar_kernel::{clock, irq, println, smp};
+use rar_kernel_lab::shim::{self, LaunchError};
 use rar_percpu::CpuId;
 
 /// How long a CPU may take to die.
@@ -10,11 +11,11 @@ const SHUTDOWN: u64 = 0x7F;
 
 /// Makes the checks and says what failed; the last CPU is lost on the way, so nothing else can follow.
 pub(crate) fn check() -> Result<(), &'static str> {
-    if !unit::registers_survive() {
+    if !shim::registers_survive() {
         return Err("a stay in the shim changed a register");
     }
-    match unit::try_launch() {
-        Some(Err(unit::LaunchError::AlreadyLaunched)) => {}
+    match shim::try_launch() {
+        Some(Err(LaunchError::AlreadyLaunched)) => {}
         _ => return Err("a second launch is not refused as one"),
     }
     let last = smp::cpus().map_or(1, smp::Cpus::online) - 1;
@@ -22,7 +23,7 @@ pub(crate) fn check() -> Result<(), &'static str> {
         return Ok(());
     };
     smp::run_on_all(die_if_last);
-    let gone = || unit::gone(id.get());
+    let gone = || shim::gone(id.get());
     if !clock::wait_until(MILLISECONDS, || gone().is_some()) {
         return Err("a triple fault was not reported");
     }

@@ -2,10 +2,10 @@
 
 use rar_kernel::exit::leave_emulator;
 use rar_kernel::keyboard::{self, Key};
-use rar_kernel::lost::{Cause, Lost};
 use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
+use rar_kernel_lab::abort::{Cause, Lost};
 use rar_report::{EndReason, EventKind};
-use rar_validate::{End, Options, Verdict};
+use rar_validate::{End, ImageOptions, Verdict};
 
 use crate::OPTIONS;
 use crate::pages::Pages;
@@ -17,7 +17,7 @@ const ROUNDS: u32 = 3;
 const LOOK_MICROSECONDS: u64 = 10_000;
 
 /// Shows what was found, then ends as the options say.
-pub(crate) fn finish(options: &Options<'_>, reason: EndReason) -> ! {
+pub(crate) fn finish(options: &ImageOptions<'_>, reason: EndReason) -> ! {
     let verdict = progress::tally().verdict();
     let pages = Pages::new(reason);
     pages.print();
@@ -69,7 +69,7 @@ pub(crate) fn give_up(lost: &Lost<'_>) -> ! {
 }
 
 /// Shows the pages in turn until somebody has had enough, or nobody comes.
-fn turn_pages(pages: &Pages, options: &Options<'_>) {
+fn turn_pages(pages: &Pages, options: &ImageOptions<'_>) {
     let mut page = 0;
     let mut shown = 0;
     let mut paused = false;

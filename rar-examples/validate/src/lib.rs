@@ -3,12 +3,12 @@
 
 mod caption;
 mod collection;
-mod options;
+mod image_options;
 mod tally;
 mod words;
 
 pub use caption::Caption;
 pub use collection::{Collection, Happening};
-pub use options::{Backend, Complaint, End, LEGAL, Options, Run, Stop};
+pub use image_options::{End, ImageOptions, Run};
 pub use tally::{Counts, Finished, Name, Part, Tally, Verdict};
 pub use words::Words;

@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, apic, smp, unit};
+use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, apic, smp};
+use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
 use rar_report::{ApicMode, Machine, Record, RegisterRead, Registers, TscSource, Writer};
 use rar_suite::MAX_CPUS;
@@ -10,11 +11,11 @@ use rar_validate::Words;
 use x86::cpuid;
 
 /// What each CPU says of RAR, before any shim.
-static SEEN: SpinLock<[Option<unit::Enumeration>; MAX_CPUS]> = SpinLock::new([None; MAX_CPUS]);
+static SEEN: SpinLock<[Option<Enumeration>; MAX_CPUS]> = SpinLock::new([None; MAX_CPUS]);
 
 /// Asks the CPU that calls it.
 pub(crate) fn ask(cpu: CpuId) {
-    let answer = unit::enumerate();
+    let answer = enumerate();
     if let Some(place) = SEEN.lock().get_mut(cpu.index()) {
         *place = Some(answer);
     }
@@ -42,7 +43,7 @@ pub(crate) fn enumerations(mut each: impl FnMut(Registers)) {
     each(registers(first_cpu, cpus, &same));
 }
 
-fn registers(first_cpu: u32, cpus: u32, answer: &unit::Enumeration) -> Registers {
+fn registers(first_cpu: u32, cpus: u32, answer: &Enumeration) -> Registers {
     let read =
         |value: Option<u64>| value.map_or(RegisterRead::GeneralProtection, RegisterRead::Value);
     let [control, action_vector_base, payload_table_base, info] = answer.registers.map(read);
@@ -86,42 +87,42 @@ impl fmt::Display for Line {
 
 /// Writes machine and registers.
 pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
-    let facts = kernel.facts();
-    let vendor = Words::<12>::of(format_args!("{}", facts.signature.vendor));
+    let info = kernel.info();
+    let vendor = Words::<12>::of(format_args!("{}", info.signature.vendor));
     let hypervisor = hypervisor();
     let cpus = smp::cpus();
     writer.push(&Record::Machine(Machine {
         vendor: vendor.as_str(),
-        brand: facts.brand(),
-        family: u32::from(facts.signature.family),
-        model: u32::from(facts.signature.model),
-        stepping: u32::from(facts.signature.stepping),
-        microcode: facts.microcode,
+        brand: info.brand(),
+        family: u32::from(info.signature.family),
+        model: u32::from(info.signature.model),
+        stepping: u32::from(info.signature.stepping),
+        microcode: info.microcode,
         cpus_found: cpus.map_or(1, |cpus| u32::try_from(cpus.expected()).unwrap_or(u32::MAX)),
         cpus_online: cpus.map_or(1, smp::Cpus::online),
-        apic: match (apic::get(), facts.firmware_apic) {
+        apic: match (apic::get(), info.firmware_apic) {
             (None, _) => ApicMode::None,
             (Some(_), FirmwareApic::X2apic) => ApicMode::X2apicByFirmware,
             (Some(apic::LocalApic::X2apic), _) => ApicMode::X2apic,
             (Some(apic::LocalApic::Xapic { .. }), _) => ApicMode::Xapic,
         },
         max_apic_id: smp::all().map(|cpu| cpu.apic_id().get()).max().unwrap_or(0),
-        tsc_hz: facts.clock.frequency,
-        tsc_source: match facts.clock.source {
+        tsc_hz: info.clock.frequency,
+        tsc_source: match info.clock.source {
             ClockSource::Cpuid15 => TscSource::CpuidCrystal,
             ClockSource::Cpuid16 => TscSource::CpuidBase,
             ClockSource::Pit => TscSource::Pit,
             ClockSource::PmTimer => TscSource::AcpiTimer,
             ClockSource::Guess => TscSource::Unknown,
         },
-        memory: facts.usable_ram,
+        memory: info.usable_ram,
         firmware: match kernel.firmware() {
             Firmware::Unknown => rar_report::Firmware::Unknown,
             Firmware::Bios => rar_report::Firmware::Bios,
             Firmware::Uefi => rar_report::Firmware::Uefi,
         },
         loader: kernel.loader(),
-        hypervisor: facts.hypervisor.then_some(hypervisor.as_str()),
+        hypervisor: info.hypervisor.then_some(hypervisor.as_str()),
         options: kernel.command_line().as_str(),
     }));
     enumerations(|registers| writer.push(&Record::Registers(registers)));

@@ -2,20 +2,17 @@
 #![no_std]
 #![no_main]
 
-mod backends;
 mod ending;
 mod machine;
 mod pages;
 mod progress;
 mod report;
 
-use rar_kernel::{
-    ExitCode, Once, apic, clock, console, exit, lost, println, screen, smp, unit, watchdog,
-};
+use rar_kernel::{ExitCode, Once, apic, clock, console, exit, println, screen, smp};
+use rar_kernel_lab::shim::Defect;
+use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
 use rar_report::{EndReason, EventKind};
-use rar_validate::{Backend, Options};
-
-use crate::backends::Outcome;
+use rar_validate::ImageOptions;
 
 rar_kernel::entry!(main);
 
@@ -23,7 +20,7 @@ rar_kernel::entry!(main);
 const ENUMERATION_MILLISECONDS: u64 = 10_000;
 
 /// For a run that ends on another CPU, in the middle.
-static OPTIONS: Once<Options<'static>> = Once::new();
+static OPTIONS: Once<ImageOptions<'static>> = Once::new();
 
 fn main() -> ! {
     let Some(kernel) = rar_kernel::kernel() else {
@@ -31,7 +28,7 @@ fn main() -> ! {
         exit(ExitCode::Failure)
     };
     let line = kernel.command_line();
-    let options = Options::read(line, |_| {});
+    let options = ImageOptions::read(line, |_| {});
     if !options.serial {
         console::leave_serial();
     }
@@ -41,26 +38,22 @@ fn main() -> ! {
     println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
     println!("options: {}", line.as_str());
     // Read again, so that what is told reaches the outputs that were asked for.
-    let _same = Options::read(line, |complaint| {
-        progress::happened(
-            EventKind::OptionIgnored,
-            None,
-            "",
-            format_args!("{complaint}"),
-        );
+    let _same = ImageOptions::read(line, |error| {
+        progress::happened(EventKind::OptionIgnored, None, "", format_args!("{error}"));
     });
     if let Some(name) = options
+        .suite
         .defect
-        .filter(|name| unit::Defect::by_name(name).is_none())
+        .filter(|name| Defect::by_name(name).is_none())
     {
         let text = format_args!(
-            "option defect={name} makes no sense, and the units stay whole; `cargo xtask defects --list` shows the names"
+            "option defect={name} is no defect, and the units stay whole; `cargo xtask defects --list` shows the names"
         );
         progress::happened(EventKind::OptionIgnored, None, "", text);
     }
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
-    println!("{}", kernel.facts());
+    println!("{}", kernel.info());
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
     // Told on the console already.
     if let Some(why) = kernel.no_cpu_list() {
@@ -79,18 +72,9 @@ fn main() -> ! {
         None => println!("screen: none"),
     }
 
-    lost::set_ending(ending::give_up);
-    watchdog::set(options.patience, options.test_seconds);
-    if let Some(stop) = options.stop {
-        println!(
-            "fault injection: CPU {} stops in test {}",
-            stop.cpu, stop.test
-        );
-        lost::inject(lost::Stop {
-            cpu: stop.cpu,
-            test: stop.test,
-        });
-    }
+    abort::set_ending(ending::give_up);
+    listen(progress::on_record);
+    prepare(&options.suite);
     let _first = OPTIONS.set(options);
     smp::run_on_all(machine::ask);
     if !clock::wait_until(ENUMERATION_MILLISECONDS, smp::everyone_done) {
@@ -98,27 +82,27 @@ fn main() -> ! {
     }
     machine::enumerations(|same| println!("{}", machine::Line(same)));
     let mut reason = EndReason::Complete;
-    for backend in Backend::ALL {
+    for backend in RUN_ORDER {
         if !options.wants(backend) {
             continue;
         }
-        match backends::run(backend, &options) {
-            Outcome::Ran => {}
-            Outcome::NotRun(why) => {
-                let text = format_args!("{} not run: {}", backend.name(), why.as_str());
+        let usual = options.usual(cpus);
+        let Err(why) = run_backend(backend, &options.suite, &usual) else {
+            continue;
+        };
+        match why.consequence() {
+            Consequence::Next => {
+                let text = format_args!("{backend} not run: {why}");
                 progress::happened(EventKind::BackendUnavailable, None, "", text);
             }
-            Outcome::Refused(why) => {
-                let text = format_args!(
-                    "{} not run, though the machine announces RAR: {}",
-                    backend.name(),
-                    why.as_str()
-                );
+            Consequence::Doubt => {
+                let text =
+                    format_args!("{backend} not run, though the machine announces RAR: {why}");
                 progress::happened(EventKind::BackendUnavailable, None, "", text);
                 progress::refuse();
             }
-            Outcome::Stuck(why) => {
-                let text = format_args!("{} ended the run: {why}", backend.name());
+            Consequence::End => {
+                let text = format_args!("{backend} ended the run: {why}");
                 progress::happened(EventKind::Hung, None, "", text);
                 reason = EndReason::Hung;
                 break;

@@ -191,7 +191,7 @@ impl Run {
     /// Returns the kernel's command line, for a host with that many cores.
     pub(crate) fn kernel_command_line(&self, cores: u32) -> String {
         let tests = match &self.tests {
-            Tests::Functional => "list=functional".to_owned(),
+            Tests::Functional => "list=all".to_owned(),
             Tests::Race => "list=race".to_owned(),
             Tests::Named(names) => format!("test={}", names.join(",")),
         };
@@ -199,7 +199,7 @@ impl Run {
             .before
             .map_or(String::new(), |before| format!("{before},"));
         let (flushes, backend) = (self.flushes, self.backend);
-        let mut line = format!("{tests} flushes={flushes} backend={before}{backend}");
+        let mut line = format!("{tests} flushes={flushes} backends={before}{backend}");
         if self.apic == Apic::Xapic {
             line.push_str(" apic=xapic");
         }
@@ -207,7 +207,7 @@ impl Run {
             line.push_str(&format!(" initiators={most}"));
         }
         if self.risky {
-            line.push_str(" risky");
+            line.push_str(" risky=on");
         }
         if let Some(samples) = self.measure {
             line.push_str(&format!(" measure={samples}"));
@@ -352,7 +352,7 @@ mod tests {
         let late = late.first().unwrap();
         assert_eq!(late.label(), "software-then-vrar-4cpus-single-functional");
         let line = late.kernel_command_line(2);
-        assert!(line.ends_with(" backend=software,vrar"), "{line}");
+        assert!(line.ends_with(" backends=software,vrar"), "{line}");
         let turns: Vec<_> = late.turns().iter().map(|turn| turn.backend).collect();
         assert_eq!(turns, [Backend::Software, Backend::Vrar]);
         let alone = plan(&[]);
@@ -377,14 +377,14 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "list=functional flushes=20000 backend=vrar",
-                "list=race flushes=100 backend=vrar deadline=500"
+                "list=all flushes=20000 backends=vrar",
+                "list=race flushes=100 backends=vrar deadline=500"
             ]
         );
         let one = plan(&["--test", "one-page", "--flushes", "3"]);
         assert_eq!(
             one.first().unwrap().kernel_command_line(2),
-            "test=one-page flushes=3 backend=vrar"
+            "test=one-page flushes=3 backends=vrar"
         );
         let two = plan(&["--test", "one-page,storm"]);
         assert!(

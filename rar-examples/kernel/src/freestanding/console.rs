@@ -114,7 +114,7 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
 }
 
 /// Frees the console from a CPU that will never run again.
-pub(crate) fn seize() {
+pub fn seize() {
     OWNER.store(percpu::this().number() + 1, Ordering::Relaxed);
 }
 

@@ -1,8 +1,8 @@
 //! Free physical memory below 4 GiB, handed out and never taken back.
 
-use super::SpinLock;
-use super::address::word;
-use super::boot::Limits;
+use super::image::Image;
+use super::int::word;
+use super::spin::SpinLock;
 use crate::{FreeRanges, MemoryMap};
 
 /// Bytes of a page and of a frame.
@@ -17,7 +17,7 @@ static FREE: SpinLock<FreeRanges> = SpinLock::new(FreeRanges::empty());
 
 /// Takes over the free memory of the map, but for the kernel itself and page 0.
 pub(crate) fn start(map: &MemoryMap) {
-    let image = Limits::image();
+    let image = Image::range();
     *FREE.lock() = map.free(&[(0, PAGE), image]);
 }
 
@@ -68,14 +68,15 @@ pub enum Place {
     Aside,
 }
 
-/// Puts a value where it stays for ever; `None` when memory is exhausted.
+/// Puts a value where it stays; `None` when memory is exhausted.
 #[must_use]
-pub fn place<T: 'static>(value: T) -> Option<&'static T> {
-    place_in(Place::Any, value)
+pub fn alloc_static<T: 'static>(value: T) -> Option<&'static T> {
+    alloc_static_in(Place::Any, value)
 }
 
-/// As [`place`], in a certain place.
-pub(crate) fn place_in<T: 'static>(place: Place, value: T) -> Option<&'static T> {
+/// As [`alloc_static`], in a certain place.
+#[must_use]
+pub fn alloc_static_in<T: 'static>(place: Place, value: T) -> Option<&'static T> {
     let memory: *mut T = room(place, 1)?;
     // SAFETY: room for one value that nobody else has.
     unsafe { memory.write(value) };
@@ -83,14 +84,18 @@ pub(crate) fn place_in<T: 'static>(place: Place, value: T) -> Option<&'static T>
     Some(unsafe { &*memory })
 }
 
-/// Puts `count` values in a row where they stay for ever; `None` when memory is exhausted.
+/// Puts `count` values in a row where they stay; `None` when memory is exhausted.
 #[must_use]
-pub fn place_each<T: 'static>(count: usize, make: impl FnMut() -> T) -> Option<&'static [T]> {
-    place_each_in(Place::Any, count, make)
+pub fn alloc_static_each<T: 'static>(
+    count: usize,
+    make: impl FnMut() -> T,
+) -> Option<&'static [T]> {
+    alloc_static_each_in(Place::Any, count, make)
 }
 
-/// As [`place_each`], in a certain place.
-pub(crate) fn place_each_in<T: 'static>(
+/// As [`alloc_static_each`], in a certain place.
+#[must_use]
+pub fn alloc_static_each_in<T: 'static>(
     place: Place,
     count: usize,
     mut make: impl FnMut() -> T,

@@ -1,10 +1,13 @@
 //! The defmt logger: a ring for each CPU, drained by one CPU at a time into QEMU's debug port.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+pub(crate) mod writer;
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::percpu::{self, PerCpu};
 use super::port::Port;
-use super::{clock, irq, smp};
+use super::smp::cpu_table;
+use super::{clock, irq};
 
 const DEBUG_PORT: u16 = 0xE9;
 
@@ -21,53 +24,6 @@ fn port() -> Port {
 /// Looks for the debug console: it answers with its own number.
 pub(crate) fn start() {
     PRESENT.store(port().read8() == 0xE9, Ordering::Relaxed);
-}
-
-/// What one CPU needs to write frames: owned by it, shared only through the ring.
-#[derive(Debug)]
-pub(crate) struct Writer {
-    pub(crate) ring: crate::FrameRing<16384>,
-    /// Frames open on this CPU; one beyond the first came from a handler that cut into another frame.
-    depth: AtomicU32,
-    interrupts: AtomicBool,
-    encoder: Encoder,
-}
-
-#[derive(Debug)]
-struct Encoder(core::cell::UnsafeCell<EncoderState>);
-
-struct EncoderState(defmt::Encoder);
-
-impl core::fmt::Debug for EncoderState {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("EncoderState")
-    }
-}
-
-// SAFETY: only the CPU that owns the writer touches the encoder, with interrupts disabled, and `depth` keeps NMI and
-// exception handlers that cut in away from it.
-unsafe impl Sync for Encoder {}
-
-impl Writer {
-    pub(crate) const fn new() -> Self {
-        Self {
-            ring: crate::FrameRing::new(),
-            depth: AtomicU32::new(0),
-            interrupts: AtomicBool::new(false),
-            encoder: Encoder(core::cell::UnsafeCell::new(EncoderState(
-                defmt::Encoder::new(),
-            ))),
-        }
-    }
-
-    fn with_encoder(&self, f: impl FnOnce(&mut defmt::Encoder)) {
-        // SAFETY: the owning CPU, interrupts disabled, outermost frame (`is_outermost`): no other reference exists.
-        f(unsafe { &mut (*self.encoder.0.get()).0 });
-    }
-
-    fn is_outermost(&self) -> bool {
-        self.depth.load(Ordering::Relaxed) == 1
-    }
 }
 
 #[defmt::global_logger]
@@ -124,13 +80,13 @@ unsafe impl defmt::Logger for Logger {
 }
 
 /// Writes out what every CPU has logged, unless another CPU is doing so.
-pub(crate) fn drain() {
+pub fn drain() {
     let _irq = irq::Disabled::new();
     if DRAINING.swap(true, Ordering::Acquire) {
         return;
     }
     let present = PRESENT.load(Ordering::Relaxed);
-    for cpu in smp::all() {
+    for cpu in cpu_table::all() {
         cpu.log().ring.drain(|byte| {
             if present {
                 port().write8(byte);
@@ -141,14 +97,14 @@ pub(crate) fn drain() {
 }
 
 /// As [`drain`], though the CPU that was draining will never run again.
-pub(crate) fn drain_after_panic() {
+pub fn drain_after_panic() {
     DRAINING.store(false, Ordering::Relaxed);
     drain();
 }
 
 /// Returns how many frames were lost on all CPUs together.
 pub(crate) fn dropped() -> usize {
-    smp::all()
+    cpu_table::all()
         .map(|cpu: &PerCpu| cpu.log().ring.dropped())
         .sum()
 }

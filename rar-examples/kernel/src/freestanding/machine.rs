@@ -2,36 +2,39 @@
 
 use core::cell::Cell;
 
-use rar_payload::Operation;
-use rar_percpu::{CpuId, CpuSet, Domain, LocalTlb, NativeTlb, PinnedCpu, Responder, Unsupported};
+use rar_percpu::{CpuId, CpuSet, Domain, NativeTlb, PinnedCpu, Responder};
 use rar_regs::{ApicId, RarSupport};
 use rar_shootdown::{Instant, Machine, Message, NotSent};
-use rar_suite::Witness;
 
-use super::apic::SendError;
-use super::{apic, clock, unit, vector};
+use super::apic::{self, SendError};
+use super::clock;
+use super::cpu::vector;
+
+/// Whether the kernel above serves flushes in its NMI handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NmiUse {
+    /// A handler [added](crate::add_nmi_handler) to the NMI calls [`Shootdown::serve`](rar_shootdown::Shootdown::serve).
+    Serves,
+    /// No NMI is sent.
+    Unused,
+}
 
 /// The machine of a shootdown.
 #[derive(Debug)]
 pub struct KernelMachine {
     tlb: NativeTlb,
     support: Option<RarSupport>,
-    /// Apart, since it is large: this value is moved over the stack.
-    witness: &'static Witness,
+    nmi: NmiUse,
 }
 
 impl KernelMachine {
     /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR units.
     #[must_use]
-    pub fn new(support: Option<RarSupport>, witness: &'static Witness) -> Self {
-        // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change only
-        // when a CPU starts and in `Lab::enter`, never in a handler.
+    pub fn new(support: Option<RarSupport>, nmi: NmiUse) -> Self {
+        // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change
+        // only when a CPU starts and when it enters a space, never in a handler.
         let tlb = unsafe { NativeTlb::new() };
-        Self {
-            tlb,
-            support,
-            witness,
-        }
+        Self { tlb, support, nmi }
     }
 
     /// Returns the proof that the CPUs have RAR units, if they are used.
@@ -40,27 +43,18 @@ impl KernelMachine {
         self.support
     }
 
-    /// Returns what the driver has asked of this machine.
-    #[must_use]
-    pub fn witness(&self) -> &Witness {
-        self.witness
-    }
-
     /// Returns whether a CPU can be sent NMIs whose handler serves.
-    ///
-    /// A processor holds the next NMI back until the handler of one has ended, so that the handler's stack is used once. The
-    /// shim does not: there two senders could have one handler cut into the other, on the same stack.
     #[must_use]
     pub fn has_nmi(&self) -> bool {
-        !unit::is_shim() && apic::get().is_some()
+        self.nmi == NmiUse::Serves && apic::get().is_some()
     }
 }
 
 impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
-    type Tlb = Self;
+    type Tlb = NativeTlb;
 
-    fn tlb(&self) -> &Self {
-        self
+    fn tlb(&self) -> &NativeTlb {
+        &self.tlb
     }
 
     fn send(
@@ -70,10 +64,6 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
         domain: &Domain<WORDS>,
         targets: &CpuSet<WORDS>,
     ) -> Result<(), NotSent> {
-        match message {
-            Message::Signal | Message::SecondSignal => self.witness.signals(),
-            _ => self.witness.interrupts(),
-        }
         match message {
             Message::Signal | Message::SecondSignal if self.support.is_none() => {
                 send_fixed(domain, targets, vector::SOFTWARE_SIGNAL)
@@ -89,26 +79,13 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
             }
             Message::Interrupt => send_fixed(domain, targets, vector::FALLBACK),
             Message::Nmi if self.has_nmi() => send_each(domain, targets, apic::send_nmi),
-            // NMIs under the shim, and whatever a later version adds.
+            // NMIs that no handler serves, and whatever a later version adds.
             _ => Err(NotSent::Unsupported),
         }
     }
 
     fn now(&self) -> Instant {
         Instant::from_nanos(clock::nanoseconds())
-    }
-}
-
-// SAFETY: 1. to 4. As `NativeTlb` promises; counting is one atomic addition.
-unsafe impl LocalTlb for KernelMachine {
-    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
-        self.witness.flushes(cpu.id(), operation);
-        self.tlb.flush(cpu, operation)
-    }
-
-    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
-        self.witness.flushes_everything(cpu.id());
-        self.tlb.flush_everything(cpu);
     }
 }
 
@@ -140,7 +117,11 @@ fn send_requests<const WORDS: usize>(
 }
 
 /// Sends an ordinary interrupt to each target.
-pub(super) fn send_fixed<const WORDS: usize>(
+///
+/// # Errors
+///
+/// The first error of [`apic::send_fixed`]; the other targets get theirs.
+pub fn send_fixed<const WORDS: usize>(
     domain: &Domain<WORDS>,
     targets: &CpuSet<WORDS>,
     vector: u8,

@@ -1,46 +1,31 @@
-//! Work for the handler of non-maskable interrupts.
+//! Handlers of non-maskable interrupts.
 
-use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{apic, clock, percpu};
-use crate::CpuList;
+use super::atomic_fn::{AtomicFn, FunctionPointer};
 
-/// How long an NMI may take to come, in milliseconds.
-const COMING_MILLISECONDS: u64 = 1_000;
+/// A handler: it may have interrupted anything, takes no lock, and ends.
+pub type NmiHandler = fn();
 
-/// Null, or what the next NMI of a CPU is to do; written and read by that CPU alone.
-static WORK: [AtomicPtr<Work<'_>>; CpuList::CAPACITY] =
-    [const { AtomicPtr::new(null_mut()) }; CpuList::CAPACITY];
+// SAFETY: a function pointer.
+unsafe impl FunctionPointer for NmiHandler {}
 
-type Work<'w> = &'w dyn Fn();
+/// Room for handlers.
+const MAX_HANDLERS: usize = 4;
 
-fn of_this_cpu() -> Option<&'static AtomicPtr<Work<'static>>> {
-    WORK.get(percpu::this().id().index())
+static HANDLERS: [AtomicFn<NmiHandler>; MAX_HANDLERS] = [const { AtomicFn::new() }; MAX_HANDLERS];
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// Adds a function that every NMI on every CPU calls, after the ones added before; returns whether there was room.
+#[must_use = "a handler without room is not called"]
+pub fn add_nmi_handler(handler: NmiHandler) -> bool {
+    let place = HANDLERS.get(COUNT.fetch_add(1, Ordering::Relaxed));
+    place.inspect(|place| place.set(handler)).is_some()
 }
 
-/// Sends an NMI to this CPU, whose handler calls `work`, and returns whether it did. What it calls takes no locks, prints nothing, and ends.
-pub(super) fn run(work: &dyn Fn()) -> bool {
-    let Some(place) = of_this_cpu() else {
-        return false;
-    };
-    place.store((&raw const work).cast_mut().cast(), Ordering::Release);
-    // A message that cannot be sent is one that does not come.
-    let _ = apic::send_nmi(percpu::this().apic_id());
-    let done = clock::wait_until(COMING_MILLISECONDS, || {
-        place.load(Ordering::Acquire).is_null()
-    });
-    // An NMI that comes later finds nothing of this stack.
-    place.store(null_mut(), Ordering::Release);
-    done
-}
-
-/// Does what this CPU wants done. Called from the handler.
-pub(super) fn work() {
-    let Some(place) = of_this_cpu() else { return };
-    // SAFETY: null, or stored by `run` on this CPU, which waits below this handler with the closure on its stack.
-    if let Some(work) = unsafe { place.load(Ordering::Acquire).as_ref() } {
-        work();
-        place.store(null_mut(), Ordering::Release);
+/// Calls the handlers.
+pub(crate) fn handle() {
+    for handler in HANDLERS.iter().filter_map(AtomicFn::get) {
+        handler();
     }
 }

@@ -1,48 +1,14 @@
 //! Page tables: the kernel's identity map and spaces that share it.
 
+mod address_space;
 mod entry;
-mod kernel_map;
+pub(crate) mod kernel_map;
+mod map_error;
 
-pub use entry::{Cache, Permission, USER, leaf};
-pub use kernel_map::{AddressSpace, PageSize, PageTable, enter_kernel_space};
-pub(crate) use kernel_map::{
-    KERNEL, build, kernel_entry, map_alias, map_device, map_read_only, map_screen, map_stack,
-    map_trampoline, map_user,
+pub use address_space::{AddressSpace, PageSize, PageTable};
+pub use entry::{Cache, PageScope, Permission, USER};
+pub(crate) use kernel_map::{KERNEL, build, map_read_only, map_screen, map_trampoline};
+pub use kernel_map::{
+    enter_kernel_space, kernel_entry, leaf, map_alias, map_device, map_stack, map_user,
 };
-
-/// Why a page was not mapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-#[non_exhaustive]
-pub enum MapError {
-    /// No frame is left for a page table.
-    OutOfFrames,
-    /// The address is beyond what four levels, or the identity map, can reach.
-    OutOfReach {
-        /// The address.
-        address: u64,
-    },
-    /// A larger page is mapped around the address already.
-    LargePage {
-        /// The address.
-        address: u64,
-    },
-    /// The kernel's own page tables are not built yet.
-    TooEarly,
-}
-
-impl core::fmt::Display for MapError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::OutOfFrames => {
-                f.write_str("no frame is left for a page table: give the machine more memory")
-            }
-            Self::OutOfReach { address } => {
-                write!(f, "{address:#x} is beyond the reach of the page tables")
-            }
-            Self::LargePage { address } => write!(f, "a larger page is mapped around {address:#x}"),
-            Self::TooEarly => f.write_str("the page tables are not built yet"),
-        }
-    }
-}
-
-impl core::error::Error for MapError {}
+pub use map_error::MapError;

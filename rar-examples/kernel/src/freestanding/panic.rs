@@ -4,14 +4,29 @@ use core::fmt;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::atomic_fn::{AtomicFn, FunctionPointer};
+use super::cpu::trap_frame::TrapFrame;
 use super::exit::{ExitCode, end};
-use super::{TrapFrame, apic, console, irq, log, lost, percpu, screen, smp};
+use super::smp::cpu_table;
+use super::{apic, console, irq, log, percpu, screen};
 use crate::println;
 
 const NOBODY: u32 = 0;
 
 /// Number of the CPU that panicked first, plus one.
 static PANICKED: AtomicU32 = AtomicU32::new(NOBODY);
+static HOOK: AtomicFn<PanicHook> = AtomicFn::new();
+
+/// What ends the machine after the message of a panic. The other CPUs still run: the hook stops them.
+pub type PanicHook = fn(fmt::Arguments<'_>) -> !;
+
+// SAFETY: a function pointer.
+unsafe impl FunctionPointer for PanicHook {}
+
+/// Names the function that ends the machine after a panic. Without one all CPUs halt.
+pub fn set_panic_hook(hook: PanicHook) {
+    HOOK.set(hook);
+}
 
 #[panic_handler]
 fn on_panic(info: &PanicInfo<'_>) -> ! {
@@ -31,8 +46,8 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
         }
         irq::halt_forever();
     }
-    // Whoever makes a report of what is known asks the others itself, to tell which of them answer.
-    let others = smp::all().filter(|_| !lost::is_expected());
+    let hook = HOOK.get();
+    let others = cpu_table::all().filter(|_| hook.is_none());
     for cpu in others.filter(|cpu| cpu.is_ready() && cpu.number() + 1 != me) {
         // Nothing can be done about a CPU that the message does not reach.
         let _ = apic::send_nmi(cpu.apic_id());
@@ -57,9 +72,8 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
         println!("{frame}");
     }
     log::drain_after_panic();
-    if lost::is_expected() {
-        let why = format_args!("panic on CPU {}: {what}", me - 1);
-        lost::give_up(lost::Cause::Panic, why);
+    if let Some(hook) = hook {
+        hook(format_args!("panic on CPU {}: {what}", me - 1));
     }
     end(ExitCode::Panic)
 }
@@ -67,7 +81,7 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
 /// Stops this CPU if another one panicked. Called from the NMI handler.
 pub(crate) fn freeze_if_wanted() {
     let panicked = PANICKED.load(Ordering::Acquire);
-    if panicked != NOBODY && panicked != percpu::this().number() + 1 {
+    if HOOK.get().is_none() && panicked != NOBODY && panicked != percpu::this().number() + 1 {
         irq::halt_forever();
     }
 }

@@ -8,8 +8,9 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use rar_percpu::{CpuId, PinnedCpu};
 use rar_regs::ApicId;
 
-use super::cpu::Tables;
-use super::log::Writer;
+use super::cpu::msr::write_msr;
+use super::cpu::tables::Tables;
+use super::log::writer::Writer;
 
 /// The memory of one CPU. The first field is its own address: GS:0 leads here.
 #[repr(C)]
@@ -104,7 +105,8 @@ impl PerCpu {
         &self.log
     }
 
-    pub(crate) fn locks(&self) -> &AtomicU32 {
+    /// Returns how many kernel locks the CPU holds.
+    pub fn locks(&self) -> &AtomicU32 {
         &self.locks
     }
 
@@ -124,7 +126,7 @@ impl PerCpu {
 /// The memory was named and belongs to the CPU that runs this.
 pub(crate) unsafe fn enter(cpu: &'static PerCpu) {
     // SAFETY: ring 0, IA32_GS_BASE exists on every 64-bit CPU, and nothing else of this kernel uses GS.
-    unsafe { super::cpu::write_msr(x86::msr::IA32_GS_BASE, from_ref(cpu).addr() as u64) };
+    unsafe { write_msr(x86::msr::IA32_GS_BASE, from_ref(cpu).addr() as u64) };
 }
 
 /// Returns the memory of the CPU that runs this.

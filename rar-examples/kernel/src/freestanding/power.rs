@@ -2,9 +2,10 @@
 
 use core::arch::x86_64::__cpuid;
 
+use super::int::word;
+use super::once::Once;
 use super::port::Port;
-use super::{Once, clock, irq, paging};
-use crate::freestanding::address::word;
+use super::{clock, irq, paging};
 use crate::{Place, ResetRegister, println, read_pm1_control, read_reset_register};
 
 /// How long a machine may take to obey.

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use self::pixels::Pixels;
 use self::vga::Cells;
 use super::irq::Disabled;
+use super::paging::MapError;
 use crate::{Display, Page, TextGrid};
 
 /// What is there to write on.
@@ -54,20 +55,14 @@ fn with<R>(action: impl FnOnce(&mut Screen) -> R) -> Option<R> {
 }
 
 /// Frees the screen from a CPU that will never run again.
-pub(crate) fn seize() {
+pub fn seize() {
     SCREEN.taken.store(false, Ordering::Release);
 }
 
 /// Takes the screen that the loader left on, else VGA text if it answers. Called once the kernel's own page tables are loaded.
-pub(crate) fn start(display: Option<Display>) {
+pub(crate) fn start(display: Option<Display>) -> Result<(), MapError> {
     let device = match display {
-        Some(Display::Pixels(framebuffer)) => match Pixels::map(framebuffer) {
-            Ok(pixels) => Device::Pixels(pixels),
-            Err(error) => {
-                crate::println!("no screen: {error}");
-                Device::None
-            }
-        },
+        Some(Display::Pixels(framebuffer)) => Device::Pixels(Pixels::map(framebuffer)?),
         Some(Display::Text {
             address,
             pitch,
@@ -89,6 +84,7 @@ pub(crate) fn start(display: Option<Display>) {
         }
         screen.refresh();
     });
+    Ok(())
 }
 
 /// Turns the screen off for the rest of the run.

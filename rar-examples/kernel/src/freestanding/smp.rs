@@ -1,90 +1,12 @@
 //! All CPUs: starting them, and giving them work.
 
-mod jobs;
-mod reset;
-mod starter;
+pub(crate) mod cpu_table;
+pub(crate) mod jobs;
+pub(crate) mod reset;
+pub(crate) mod starter;
 mod trampoline;
 
-pub(crate) use jobs::idle;
+pub use cpu_table::{Cpus, all, apic_id, cpus};
 pub use jobs::{done, everyone_done, run_on_all};
-pub(crate) use reset::{help, reset};
+pub use reset::{help, reset};
 pub use starter::restart;
-pub(crate) use starter::start;
-
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-
-use rar_regs::ApicId;
-
-use super::Once;
-use super::percpu::PerCpu;
-use crate::CpuList;
-
-static ALL: [AtomicPtr<PerCpu>; CpuList::CAPACITY] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; CpuList::CAPACITY];
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-static CPUS: Once<Cpus> = Once::new();
-
-/// Who came up.
-#[derive(Debug)]
-pub struct Cpus {
-    expected: usize,
-    missing: CpuList,
-}
-
-impl Cpus {
-    /// Returns how many CPUs run: they are number 0 to this minus one.
-    #[must_use]
-    pub fn online(&self) -> u32 {
-        u32::try_from(COUNT.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
-    }
-
-    /// Returns how many CPUs firmware listed.
-    #[must_use]
-    pub fn expected(&self) -> usize {
-        self.expected
-    }
-
-    /// Returns the APIC ids of listed CPUs that did not come up.
-    #[must_use]
-    pub fn missing(&self) -> &[u32] {
-        self.missing.ids()
-    }
-}
-
-/// Returns who came up, once every CPU was tried.
-#[must_use]
-pub fn cpus() -> Option<&'static Cpus> {
-    CPUS.get()
-}
-
-/// Adds a CPU that runs; CPUs come one at a time, in the order of their numbers.
-pub(crate) fn add(cpu: &'static PerCpu) {
-    let count = COUNT.load(Ordering::Relaxed);
-    if let Some(place) = ALL.get(count) {
-        place.store(core::ptr::from_ref(cpu).cast_mut(), Ordering::Relaxed);
-        // Release pairs with the Acquire in `all`.
-        COUNT.store(count + 1, Ordering::Release);
-    }
-}
-
-/// Returns every CPU that runs.
-pub fn all() -> impl Iterator<Item = &'static PerCpu> {
-    let count = COUNT.load(Ordering::Acquire);
-    ALL.iter().take(count).filter_map(running)
-}
-
-fn running(place: &AtomicPtr<PerCpu>) -> Option<&'static PerCpu> {
-    // SAFETY: null, or stored by `add` from a 'static reference, before the count that covers it.
-    unsafe { place.load(Ordering::Relaxed).as_ref() }
-}
-
-/// Returns the APIC id of a CPU by its number.
-#[must_use]
-pub fn apic_id(number: u32) -> Option<ApicId> {
-    let count = COUNT.load(Ordering::Acquire);
-    let number = usize::try_from(number).ok()?;
-    ALL.get(..count)?
-        .get(number)
-        .and_then(running)
-        .map(PerCpu::apic_id)
-}

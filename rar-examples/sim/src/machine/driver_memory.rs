@@ -110,7 +110,7 @@ impl<'m> DriverMemory<'m> {
         Some([word(0)?, word(8)?, word(16)?, word(24)?])
     }
 
-    /// Returns the action byte of a CPU, as [`entry`](Self::entry).
+    /// Returns the action byte of a CPU at a slot.
     #[must_use]
     pub fn byte(&self, cpu: CpuId, slot: SlotIndex) -> Option<&'m AtomicU8> {
         let offset = size_of::<PerCpu>() * cpu.index() + slot.get();

@@ -95,7 +95,7 @@ pub unsafe fn store_non_temporal(address: u64, value: u64) -> Result<(), PageFau
 /// # Safety
 ///
 /// Reading the register has no side effect.
-pub(crate) unsafe fn read_register(register: u32) -> Option<u64> {
+pub unsafe fn read_register(register: u32) -> Option<u64> {
     let mut value = 0;
     // SAFETY: a fault lands in the table of fixups; the pointer is a local.
     let status = unsafe { rar_kernel_probe_read_register(register, &raw mut value) };
@@ -107,7 +107,7 @@ pub(crate) unsafe fn read_register(register: u32) -> Option<u64> {
 /// # Safety
 ///
 /// If the register takes the value, what it changes keeps memory as Rust sees it.
-pub(crate) unsafe fn write_register(register: u32, value: u64) -> Option<()> {
+pub unsafe fn write_register(register: u32, value: u64) -> Option<()> {
     super::msr::refuse_unlisted(register);
     // SAFETY: a fault lands in the table of fixups; the effect is the caller's.
     let status = unsafe { rar_kernel_probe_write_register(register, value) };

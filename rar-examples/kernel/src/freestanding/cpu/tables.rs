@@ -9,9 +9,8 @@ use x86::segmentation::{SegmentSelector, load_cs, load_ds, load_es, load_ss};
 use x86::task::load_tr;
 
 use super::vector;
-use crate::freestanding::address::low32;
+use crate::freestanding::int::low32;
 use crate::freestanding::once::Once;
-use crate::freestanding::paging::{MapError, map_stack};
 
 const CODE: u64 = 0x00AF_9B00_0000_FFFF;
 const DATA: u64 = 0x00CF_9300_0000_FFFF;
@@ -24,33 +23,6 @@ const TSS_SELECTOR: SegmentSelector = SegmentSelector::new(3, Ring::Ring0);
 /// The descriptor of the TSS takes two entries.
 pub(super) const USER_DATA_SELECTOR: SegmentSelector = SegmentSelector::new(5, Ring::Ring3);
 pub(super) const USER_CODE_SELECTOR: SegmentSelector = SegmentSelector::new(6, Ring::Ring3);
-
-/// Tops of the four stacks that traps switch to.
-///
-/// Every vector has one: the switch happens before the first push, so that the red zone of prebuilt code below RSP survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IstStacks {
-    /// Exceptions.
-    pub(crate) exception: u64,
-    /// Non-maskable interrupts, and nothing else: they come at any moment.
-    pub(crate) nmi: u64,
-    /// Double faults and machine checks: they come while another stack is broken or in use.
-    pub(crate) abort: u64,
-    /// Interrupts: handlers do not enable interrupts, so one stack never nests.
-    pub(crate) interrupt: u64,
-}
-
-impl IstStacks {
-    /// Makes the stacks of one CPU, each with an unmapped page below it.
-    pub(crate) fn new() -> Result<Self, MapError> {
-        Ok(Self {
-            exception: map_stack(4)?,
-            nmi: map_stack(4)?,
-            abort: map_stack(2)?,
-            interrupt: map_stack(8)?,
-        })
-    }
-}
 
 const IST_EXCEPTION: u64 = 1;
 const IST_NMI: u64 = 2;
@@ -93,11 +65,10 @@ impl Tables {
     /// # Safety
     ///
     /// 1. The tables belong to this CPU, are in use nowhere, and it takes no interrupt meanwhile.
-    /// 2. The stacks are memory of their own, used by nothing else.
-    pub(crate) unsafe fn load(&'static self, stacks: IstStacks) {
+    /// 2. The stacks are memory of their own, used by nothing else: their tops, in the order of the interrupt stack table.
+    pub(crate) unsafe fn load(&'static self, tops: [u64; 4]) {
         // SAFETY: nobody uses the tables (1).
         let memory = unsafe { &mut *self.0.get() };
-        let tops = [stacks.exception, stacks.nmi, stacks.abort, stacks.interrupt];
         for (pair, top) in memory.tss.iter_mut().skip(TSS_IST).step_by(2).zip(tops) {
             *pair = low32(top);
         }

@@ -1,72 +1,14 @@
 //! What happens when a vector is taken.
 
 use core::arch::global_asm;
-use core::fmt;
 use core::sync::atomic::Ordering;
 
-use super::{handlers, probe, user, vector};
-use crate::freestanding::{apic, lab, lost, nmi, panic, percpu, pic};
+use super::trap_frame::TrapFrame;
+use super::{interrupt_handlers, probe, user_mode, vector};
+use crate::freestanding::int::word;
+use crate::freestanding::{apic, nmi, panic, percpu, pic};
 
 global_asm!(include_str!("trap.s"), options(att_syntax));
-
-/// The registers of the interrupted code, as `trap.s` saves them.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-#[expect(missing_docs, reason = "the fields are the registers of their names")]
-pub struct TrapFrame {
-    pub r15: u64,
-    pub r14: u64,
-    pub r13: u64,
-    pub r12: u64,
-    pub r11: u64,
-    pub r10: u64,
-    pub r9: u64,
-    pub r8: u64,
-    pub rdi: u64,
-    pub rsi: u64,
-    pub rbp: u64,
-    pub rbx: u64,
-    pub rdx: u64,
-    pub rcx: u64,
-    pub rax: u64,
-    pub vector: u64,
-    pub error_code: u64,
-    pub rip: u64,
-    pub cs: u64,
-    pub rflags: u64,
-    pub rsp: u64,
-    pub ss: u64,
-}
-
-impl fmt::Display for TrapFrame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "  rip {:016x}  rsp {:016x}  rflags {:08x}  cs {:02x}  ss {:02x}",
-            self.rip, self.rsp, self.rflags, self.cs, self.ss
-        )?;
-        writeln!(
-            f,
-            "  rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}",
-            self.rax, self.rbx, self.rcx, self.rdx
-        )?;
-        writeln!(
-            f,
-            "  rsi {:016x}  rdi {:016x}  rbp {:016x}  r8  {:016x}",
-            self.rsi, self.rdi, self.rbp, self.r8
-        )?;
-        writeln!(
-            f,
-            "  r9  {:016x}  r10 {:016x}  r11 {:016x}  r12 {:016x}",
-            self.r9, self.r10, self.r11, self.r12
-        )?;
-        write!(
-            f,
-            "  r13 {:016x}  r14 {:016x}  r15 {:016x}",
-            self.r13, self.r14, self.r15
-        )
-    }
-}
 
 const fn name(vector: u8) -> &'static str {
     match vector {
@@ -106,10 +48,10 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     match number {
         NMI => on_nmi(),
         // What user mode does wrong ends it; a double fault and a machine check are not its doing.
-        0..32 if user::is_user(frame) && !matches!(number, DOUBLE_FAULT | MACHINE_CHECK) => {
-            user::end(frame, u64::MAX)
+        0..32 if user_mode::is_user(frame) && !matches!(number, DOUBLE_FAULT | MACHINE_CHECK) => {
+            user_mode::end(frame, u64::MAX)
         }
-        vector::USER_END => user::end(frame, frame.rax),
+        vector::USER_END => user_mode::end(frame, frame.rax),
         GENERAL_PROTECTION | PAGE_FAULT if let Some(landing) = probe::landing(frame.rip) => {
             frame.rip = landing
         }
@@ -132,7 +74,7 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
         // A masked line of the legacy controllers still has spurious interrupts; they want no acknowledgement.
         pic::FIRST_VECTOR..0x30 | vector::SPURIOUS => {}
         _ => {
-            handlers::call(number, frame);
+            interrupt_handlers::call(number, frame);
             apic::end_of_interrupt();
         }
     }
@@ -144,8 +86,7 @@ const RAR_REGISTERS: core::ops::RangeInclusive<u64> = 0xED..=0xEF;
 
 /// Whether the fault is a write that a RAR register refuses. It is skipped: whoever wrote reads the register back.
 fn is_rar_write(frame: &TrapFrame) -> bool {
-    let code: *const [u8; 2] =
-        core::ptr::with_exposed_provenance(crate::freestanding::address::word(frame.rip));
+    let code: *const [u8; 2] = core::ptr::with_exposed_provenance(word(frame.rip));
     // SAFETY: the processor has just fetched the instruction there, and code is readable.
     RAR_REGISTERS.contains(&(frame.rcx & 0xFFFF_FFFF)) && unsafe { code.read() } == WRMSR
 }
@@ -153,9 +94,7 @@ fn is_rar_write(frame: &TrapFrame) -> bool {
 fn on_nmi() {
     let depth = percpu::this().nmi_depth();
     depth.fetch_add(1, Ordering::Relaxed);
-    lost::answer_if_asked();
     panic::freeze_if_wanted();
-    lab::on_nmi();
-    nmi::work();
+    nmi::handle();
     depth.fetch_sub(1, Ordering::Relaxed);
 }

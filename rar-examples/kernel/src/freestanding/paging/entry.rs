@@ -40,6 +40,15 @@ pub enum Cache {
     Combining,
 }
 
+/// Which address spaces a translation serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageScope {
+    /// The space whose PCID it was cached with.
+    OneSpace,
+    /// Every space: it stays when CR3 is loaded.
+    Global,
+}
+
 /// The bits of a leaf that every mapping of this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Offered {
@@ -68,21 +77,6 @@ impl Offered {
         }
         bits
     }
-}
-
-/// Returns the entry of a page under test: RAM, not executable where the machine has that.
-#[must_use]
-pub fn leaf(frame: u64, writable: bool, global: bool, large: bool) -> u64 {
-    let no_execute = super::KERNEL
-        .get()
-        .is_some_and(|kernel| kernel.offered().no_execute);
-    let permission = if writable {
-        Permission::Write
-    } else {
-        Permission::Read
-    };
-    let bits = Offered { no_execute, global }.leaf(frame, permission, Cache::WriteBack);
-    if large { bits | LARGE } else { bits }
 }
 
 /// The entry that leads to a table. It forbids nothing: the leaves say what a page is for.

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::glyph;
-use crate::freestanding::address::word;
+use crate::freestanding::int::word;
 use crate::freestanding::paging::{self, MapError};
 use crate::{CAPTION_COLUMNS, CAPTION_ROWS, Cell, Framebuffer, Page, place};
 

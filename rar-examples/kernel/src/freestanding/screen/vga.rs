@@ -1,6 +1,6 @@
 //! VGA text: two bytes for each cell.
 
-use crate::freestanding::address::word;
+use crate::freestanding::int::word;
 use crate::freestanding::paging;
 use crate::freestanding::port::Port;
 use crate::{Cell, Display};

@@ -1,14 +1,19 @@
 //! Work for every CPU at once.
 
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_percpu::CpuId;
 
-use super::all;
-use crate::freestanding::percpu::PerCpu;
-use crate::freestanding::{apic, irq, log, percpu, vector};
+use super::cpu_table::all;
+use crate::freestanding::atomic_fn::{AtomicFn, FunctionPointer};
+use crate::freestanding::cpu::vector;
+use crate::freestanding::percpu::{self, PerCpu};
+use crate::freestanding::{apic, irq, log};
 
-static JOB: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+// SAFETY: a function pointer.
+unsafe impl FunctionPointer for fn(CpuId) {}
+
+static JOB: AtomicFn<fn(CpuId)> = AtomicFn::new();
 /// Jobs given out so far.
 static JOBS: AtomicU64 = AtomicU64::new(0);
 
@@ -16,7 +21,7 @@ static JOBS: AtomicU64 = AtomicU64::new(0);
 ///
 /// Give out the next job only when [`everyone_done`] says so.
 pub fn run_on_all(job: fn(CpuId)) {
-    JOB.store(job as *mut (), Ordering::Relaxed);
+    JOB.set(job);
     // Release pairs with the Acquire in `next_job`.
     let number = JOBS.fetch_add(1, Ordering::Release) + 1;
     let me = percpu::this();
@@ -45,9 +50,7 @@ fn next_job(done: u64) -> Option<fn(CpuId)> {
     if JOBS.load(Ordering::Acquire) == done {
         return None;
     }
-    let job = JOB.load(Ordering::Relaxed);
-    // SAFETY: a job was given out, so the pointer is a function of this type, stored by `run_on_all`.
-    Some(unsafe { core::mem::transmute::<*mut (), fn(CpuId)>(job) })
+    JOB.get()
 }
 
 /// What a CPU does for ever: halt, wake, work.

@@ -3,10 +3,10 @@
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use super::all;
+use super::cpu_table::all;
 use super::starter;
-use crate::freestanding::boot::kernel;
-use crate::freestanding::cpu::load_idt;
+use crate::freestanding::cpu::tables::load_idt;
+use crate::freestanding::kernel::kernel;
 use crate::freestanding::percpu::{self, PerCpu};
 use crate::freestanding::{apic, clock, irq};
 use crate::println;
@@ -36,7 +36,7 @@ static ROOT: AtomicU64 = AtomicU64::new(0);
 /// Resets this CPU by INIT; returns when it runs again, as it was before but for what INIT does to its local APIC and its RAR unit.
 ///
 /// Another CPU must call [`help`] meanwhile.
-pub(crate) fn reset() {
+pub fn reset() {
     while ASKING
         .compare_exchange(NOBODY, BUSY, Ordering::Acquire, Ordering::Relaxed)
         .is_err()
@@ -61,7 +61,7 @@ extern "C" fn wait_for_init() -> ! {
 }
 
 /// Resets and starts the CPU that asks for it, if there is one. For CPUs that wait for others.
-pub(crate) fn help() {
+pub fn help() {
     let asking = ASKING.load(Ordering::Relaxed);
     if [NOBODY, BUSY, BACK].contains(&asking) {
         return;

@@ -2,12 +2,16 @@
 
 use rar_regs::ApicId;
 
+use super::cpu_table::{CPUS, Cpus, add, all};
+use super::jobs::idle;
 use super::trampoline::Trampoline;
-use super::{CPUS, Cpus, add};
 use crate::freestanding::apic::{self, SendError};
-use crate::freestanding::boot::{become_ready, kernel};
+use crate::freestanding::arrival::{self, Arrival};
+use crate::freestanding::bring_up::become_ready;
+use crate::freestanding::kernel::kernel;
+use crate::freestanding::once::Once;
 use crate::freestanding::percpu::{self, PerCpu};
-use crate::freestanding::{Once, clock, frames, paging, unit};
+use crate::freestanding::{clock, frames, paging};
 use crate::{CpuList, println};
 
 const STACK_PAGES: u64 = 32;
@@ -80,7 +84,7 @@ pub(crate) fn start(mut listed: CpuList) {
 ///
 /// Says why it does not come.
 pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
-    let number = u32::try_from(super::all().count()).map_err(|_| "too many CPUs")?;
+    let number = u32::try_from(all().count()).map_err(|_| "too many CPUs")?;
     let trampoline = TRAMPOLINE.get().ok_or(NO_PAGE)?;
     init(id)?;
     let cpu = start_one(trampoline, id.get(), number, &mut None)?;
@@ -178,7 +182,7 @@ fn wake(trampoline: &Trampoline, id: ApicId) -> Result<(), SendError> {
 }
 
 fn new_place(number: u32) -> Result<Place, &'static str> {
-    let cpu = frames::place(PerCpu::new()).ok_or("no memory")?;
+    let cpu = frames::alloc_static(PerCpu::new()).ok_or("no memory")?;
     // SAFETY: no CPU uses it yet.
     unsafe { cpu.name(number) };
     let stack = paging::map_stack(STACK_PAGES).map_err(|_| "no memory for its stack")?;
@@ -189,10 +193,10 @@ fn new_place(number: u32) -> Result<Place, &'static str> {
 extern "C" fn on_new_cpu(cpu: &'static PerCpu) -> ! {
     // SAFETY: named by the starter, for this CPU.
     unsafe { percpu::enter(cpu) };
-    unit::launch();
+    arrival::announce(Arrival::Later);
     if let Some(kernel) = kernel() {
         // SAFETY: this CPU's memory, entered, interrupts still disabled.
         unsafe { become_ready(cpu, kernel) };
     }
-    super::idle()
+    idle()
 }

@@ -4,8 +4,8 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::freestanding::address::{low32, word};
-use crate::freestanding::cpu::Control;
+use crate::freestanding::cpu::control::Control;
+use crate::freestanding::int::{low32, word};
 use crate::freestanding::paging::{self, MapError};
 use crate::freestanding::percpu::PerCpu;
 

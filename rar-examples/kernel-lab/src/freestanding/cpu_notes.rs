@@ -1,0 +1,57 @@
+//! What the laboratory keeps about one CPU.
+
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use rar_suite::Hearing;
+
+/// An interrupt that a CPU may pretend not to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Heard {
+    /// The signal.
+    Signal = 1 << 0,
+    /// The fallback.
+    Fallback = 1 << 1,
+}
+
+const BOTH: u8 = Heard::Signal as u8 | Heard::Fallback as u8;
+
+/// What the laboratory keeps about one CPU: on a line of its own, since others wait for what is here.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct CpuNotes {
+    /// Which interrupts the CPU serves.
+    hearing: AtomicU8,
+    /// How often its self-interrupt was handled.
+    pub(crate) own: AtomicU64,
+    /// How many entries its unit had executed when it flushed everything last.
+    pub(crate) executed: AtomicU64,
+    /// How many interrupts it has handled that ask for nothing.
+    pub(crate) bare_ipis: AtomicU64,
+}
+
+impl CpuNotes {
+    pub(crate) const fn new() -> Self {
+        Self {
+            hearing: AtomicU8::new(BOTH),
+            own: AtomicU64::new(0),
+            executed: AtomicU64::new(0),
+            bare_ipis: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns whether the CPU serves this interrupt.
+    pub(crate) fn hears(&self, kind: Heard) -> bool {
+        self.hearing.load(Ordering::Acquire) & kind as u8 != 0
+    }
+
+    /// Sets which interrupts the CPU serves.
+    pub(crate) fn set_hearing(&self, hearing: Hearing) {
+        let kinds = match hearing {
+            Hearing::Both => BOTH,
+            Hearing::FallbackOnly => Heard::Fallback as u8,
+            Hearing::None => 0,
+        };
+        self.hearing.store(kinds, Ordering::Release);
+    }
+}

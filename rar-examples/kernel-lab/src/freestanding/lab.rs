@@ -1,0 +1,127 @@
+//! The laboratory of one backend.
+
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use rar_kernel::{Once, paging, percpu, probe};
+use rar_percpu::{CpuId, Domain, PerCpu};
+use rar_shootdown::Shootdown;
+use rar_suite::{Counts, Hearing, Lab as _, Options, Register, Space, Suite};
+
+use super::abort::{self, Cause};
+use super::cpu_notes::{CpuNotes, Heard};
+use super::lab_machine::LabMachine;
+use super::members::Members;
+use super::membership;
+use super::test_frames::TestFrames;
+use super::test_space::TestSpace;
+use super::user_pages::UserPages;
+use super::warm_up::WarmUp;
+
+/// The laboratory whose turn it is: interrupts are for it.
+static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The laboratory of one backend: two address spaces, frames, and the shootdown under test.
+#[derive(Debug)]
+pub struct KernelLab {
+    pub(crate) suite: &'static Suite,
+    pub(crate) summary: Once<Counts>,
+    pub(crate) shootdown: &'static Shootdown<LabMachine>,
+    /// The memory that the CPUs register with.
+    pub(crate) states: &'static [PerCpu],
+    pub(crate) members: Members,
+    pub(crate) first: TestSpace,
+    pub(crate) second: TestSpace,
+    pub(crate) frames: &'static TestFrames,
+    pub(crate) user: &'static UserPages,
+    /// See [`Lab::spares_neighbours`].
+    pub(crate) spares_neighbours: bool,
+    pub(crate) warm_up: &'static WarmUp,
+    pub(crate) cpus: &'static [CpuNotes],
+}
+
+/// Returns the laboratory that was started last.
+#[must_use]
+pub fn current() -> Option<&'static KernelLab> {
+    // SAFETY: null, or stored by `make_current` from a 'static reference.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+impl KernelLab {
+    /// Makes this the laboratory that interrupts are for.
+    pub(crate) fn make_current(&'static self) {
+        CURRENT.store(core::ptr::from_ref(self).cast_mut(), Ordering::Release);
+    }
+
+    pub(crate) fn notes(&self, cpu: CpuId) -> &CpuNotes {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "CPUs are numbered below MAX_CPUS: the starter stops there"
+        )]
+        &self.cpus[cpu.index()]
+    }
+
+    pub(crate) fn domain(&self) -> &'static Domain {
+        self.shootdown.domain()
+    }
+
+    /// Serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
+    pub(crate) fn serve_as_heard(&self) {
+        let cpu = percpu::pin();
+        let notes = self.notes(cpu.id());
+        if notes.hears(Heard::Signal) {
+            let _served = self.shootdown.serve(&cpu);
+        } else if notes.hears(Heard::Fallback) {
+            let tlb = self.shootdown.machine();
+            self.domain().serve_generation(&cpu, tlb);
+        }
+    }
+
+    /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the same summary.
+    pub fn run(&self, options: &Options<'_>) -> Counts {
+        self.join();
+        let summary = self.suite.run(self, options);
+        let _first = self.summary.set(summary);
+        self.leave();
+        summary
+    }
+
+    /// Returns how the suite ended, once it has.
+    #[must_use]
+    pub fn summary(&self) -> Option<Counts> {
+        self.summary.get().copied()
+    }
+
+    /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it runs the suite.
+    pub fn join(&self) {
+        let cpu = percpu::this();
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "CPUs are numbered below MAX_CPUS: the starter stops there"
+        )]
+        let memory = &self.states[cpu.id().index()];
+        if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id(), memory) {
+            abort::give_up(Cause::Hung, format_args!("{error}"));
+        }
+        self.come_online();
+    }
+
+    /// Takes this CPU offline for good: its unit is disabled, and it is back in the kernel's space.
+    pub fn leave(&self) {
+        self.set_hearing(Hearing::Both);
+        membership::leave(self);
+        if self.shootdown.machine().support().is_some() {
+            // A test that failed may have left the unit enabled behind the driver's back.
+            // SAFETY: a disabled unit touches no memory.
+            let _refused = unsafe { probe::write_register(Register::Control as u32, 0) };
+        }
+        paging::enter_kernel_space();
+        self.flush_own_tlb();
+    }
+
+    pub(crate) fn space(&self, space: Space) -> &TestSpace {
+        match space {
+            Space::First => &self.first,
+            Space::Second => &self.second,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Who is online in the domain.
+
+use rar_kernel::{irq, percpu, println};
+use rar_percpu::{
+    Enabled, LifeCycleError, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex, SoftwareCpu,
+};
+use rar_regs::{InterruptPolicy, NativeCpu, RarSupport};
+
+use super::abort::{self, Cause};
+use super::lab::KernelLab;
+use super::lab_machine::LabMachine;
+use super::members::Member;
+
+/// Table and vectors lie in frames, which are mapped one to one.
+struct Identity;
+
+// SAFETY: frames are contiguous RAM, mapped one to one, write-back, for ever.
+unsafe impl PhysicalAddressOf for Identity {
+    fn physical_address_of(&self, virtual_address: *const (), _: usize) -> Option<u64> {
+        Some(virtual_address.addr() as u64)
+    }
+}
+
+/// The driver's TLB, which counts what it does.
+fn tlb(lab: &KernelLab) -> &'static LabMachine {
+    lab.shootdown.machine()
+}
+
+pub(crate) fn join(lab: &KernelLab) {
+    let cpu = percpu::pin();
+    let machine = tlb(lab);
+    let in_software =
+        || SoftwareCpu::bring_online(lab.domain(), &cpu, tlb(lab)).map(Member::Software);
+    let joined = match machine.support() {
+        None => in_software(),
+        Some(support) => enable(lab, &cpu, support)
+            .map(Member::Unit)
+            .or_else(|error| {
+                // Every test will tell: the handler of the signal does nothing where units answer, and only the fallback flushes this CPU.
+                println!("CPU {} goes on without RAR: {error}", cpu.id());
+                in_software()
+            }),
+    };
+    match joined {
+        Ok(member) => *lab.members.mine().lock() = Some(member),
+        Err(error) => give_up(format_args!(
+            "CPU {} does not come online: {error}",
+            cpu.id()
+        )),
+    }
+}
+
+fn enable(
+    lab: &KernelLab,
+    cpu: &PinnedCpu<'_>,
+    support: RarSupport,
+) -> Result<RarCpu<'static, NativeCpu, Enabled>, LifeCycleError> {
+    leave_something_behind(lab, cpu);
+    // SAFETY: 1. All of this kernel runs in ring 0. 2. `support` was detected on this machine, and `detect` checks this CPU.
+    let registers = unsafe { NativeCpu::new() };
+    let unit = RarCpu::detect(lab.domain(), cpu, support, registers)?.configure(cpu, &Identity)?;
+    // SAFETY: 1. Nothing resets the CPU in between. 2. Table and vectors are never given back. 3. No code of this kernel keeps translations by
+    // disabling interrupts.
+    unsafe { unit.bring_online(cpu, InterruptPolicy::IgnoreIf, tlb(lab)) }
+}
+
+/// Firmware or an earlier kernel may have left anything in the memory of a CPU that is offline.
+fn leave_something_behind(lab: &KernelLab, cpu: &PinnedCpu<'_>) {
+    if let Some(state) = lab.domain().cpu(cpu.id()) {
+        for slot in SlotIndex::all() {
+            // SAFETY: 1. This CPU is offline: a flush that names it takes it for gone, whatever its bytes say, and each byte is ended before it is
+            // online again.
+            unsafe { state.vector().arm_unowned(slot) };
+        }
+    }
+}
+
+pub(crate) fn leave(lab: &KernelLab) {
+    let cpu = percpu::pin();
+    let member = lab.members.mine().lock().take();
+    let _irq = irq::Disabled::new();
+    let error = match member {
+        None => None,
+        // SAFETY: 1. Interrupts are disabled here; page tables of this kernel are never freed. 2. What this CPU uses afterwards never changes, nor is it
+        // freed; but for pages under test, which lead to frames of the tests whatever translation is used.
+        Some(Member::Software(member)) => unsafe { member.take_offline(&cpu, tlb(lab)) }
+            .err()
+            .map(|stayed| stayed.cause),
+        // SAFETY: as above.
+        Some(Member::Unit(unit)) => unsafe { unit.take_offline(&cpu, tlb(lab)) }
+            .err()
+            .map(|stayed| stayed.cause),
+    };
+    if let Some(error) = error {
+        give_up(format_args!("CPU {} stays online: {error}", cpu.id()));
+    }
+}
+
+/// Interrupts are disabled meanwhile, so that no handler finds the vector quiet and has it armed again before the unit is enabled.
+pub(crate) fn verify(lab: &KernelLab) {
+    let cpu = percpu::pin();
+    if let Some(Member::Unit(unit)) = &*lab.members.mine().lock()
+        && let Err(error) = unit.verify(&cpu, tlb(lab))
+    {
+        give_up(format_args!(
+            "the unit of CPU {} is lost: {error}",
+            cpu.id()
+        ));
+    }
+}
+
+fn give_up(why: core::fmt::Arguments<'_>) -> ! {
+    abort::give_up(Cause::Hung, why)
+}

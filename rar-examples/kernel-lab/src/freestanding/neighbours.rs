@@ -1,0 +1,56 @@
+//! Whether this processor's own instruction leaves alone what it does not name.
+
+use core::sync::atomic::Ordering;
+
+use rar_kernel::{paging, probe};
+use rar_suite::{Access, Frame, Mapping, PAGES, Page, Reach};
+
+use super::instructions;
+use super::test_frames::TestFrames;
+use super::test_space::{TestSpace, address};
+
+const OLD: u64 = 1;
+const NEW: u64 = 2;
+/// One pair of pages in so many: elsewhere something else may have taken the place in a direct-mapped table.
+const STEP: usize = 32;
+
+/// Returns whether a page stays in the TLB of this CPU when the one before it is flushed, by the laboratory's own instruction and not by the
+/// driver's TLB. Nobody else uses the space yet, and the CPU is in the kernel's space afterwards.
+pub(crate) fn spared(space: &TestSpace, frames: &TestFrames) -> bool {
+    frames.word(Frame::Small(0), 0).store(OLD, Ordering::SeqCst);
+    frames.word(Frame::Small(1), 0).store(NEW, Ordering::SeqCst);
+    space.enter();
+    let spared = (0..PAGES)
+        .step_by(STEP)
+        .any(|page| try_pair(space, frames, [page, page + 1]) == Some(OLD));
+    paging::enter_kernel_space();
+    instructions::flush_everything();
+    spared
+}
+
+/// Flushes the first page of a pair; returns what the second reads, whose entry has changed since it was cached.
+fn try_pair(space: &TestSpace, frames: &TestFrames, pages: [u16; 2]) -> Option<u64> {
+    let [flushed, kept] = pages.map(Page::Small);
+    let map = |page, frame| {
+        let mapping = Mapping {
+            frame: Frame::Small(frame),
+            access: Access::Write,
+            reach: Reach::Space,
+        };
+        let leaf = frames.leaf(Some(mapping));
+        space.entry(page).store(leaf, Ordering::SeqCst);
+    };
+    // SAFETY: addresses of the test region, which lead to frames of the tests.
+    let load = |page| unsafe { probe::load(address(page)) }.ok();
+    for page in [flushed, kept] {
+        map(page, 0);
+        load(page)?;
+    }
+    map(kept, 1);
+    instructions::flush_page(address(flushed), space.pcid());
+    let found = load(kept);
+    for page in [flushed, kept] {
+        space.entry(page).store(0, Ordering::SeqCst);
+    }
+    found
+}

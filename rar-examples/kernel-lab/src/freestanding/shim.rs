@@ -1,0 +1,156 @@
+//! The shim of this machine: made once, launched on every CPU.
+
+use core::ptr::NonNull;
+
+use rar_kernel::frames::{self, PAGE};
+use rar_kernel::int::word;
+use rar_kernel::paging::{self, MapError};
+use rar_kernel::{Arrival, CommandLine, Once, percpu, println};
+use rar_suite::Offences;
+use rar_vrar::{ApicPage, Config, Cpu, CpuMemory, Knobs, Offence, Record, Shim};
+pub use rar_vrar::{Defect, LaunchError};
+
+pub(crate) static SHIM: Once<Shim> = Once::new();
+
+/// What each CPU does first in a kernel that may begin under the shim: [`entry!`](rar_kernel::entry) names it.
+///
+/// The CPU becomes a guest of the shim if `vrar` is the first backend that the command line asks for. With a backend that
+/// comes before, the kernel begins on the bare machine and [launches the shim later](super::late_launch).
+///
+/// # Panics
+///
+/// Without memory for the shim.
+pub fn arrive(arrival: Arrival<'_>) {
+    match arrival {
+        Arrival::First {
+            command_line,
+            local_apic,
+            x2apic_wanted,
+        } => {
+            if is_first_backend(command_line) {
+                start(command_line, local_apic, x2apic_wanted);
+            }
+        }
+        Arrival::Later => launch(),
+    }
+}
+
+fn is_first_backend(line: &CommandLine) -> bool {
+    let backends = line.get("backends").unwrap_or_default();
+    backends.split(',').next() == Some("vrar")
+}
+
+/// Makes this CPU the first guest of the shim. A kernel that stays in xAPIC mode has its registers trapped.
+#[expect(clippy::panic, reason = "there is no backend to fall back to")]
+fn start(line: &CommandLine, local_apic: u64, x2apic_wanted: bool) {
+    let page = if x2apic_wanted {
+        ApicPage::Open
+    } else {
+        ApicPage::Trapped
+    };
+    // The main function reports an unknown name.
+    let defect = line.get("defect").and_then(Defect::by_name);
+    if let Err(error) = make(local_apic, page, defect) {
+        panic!("the shim cannot start: {error}");
+    }
+    launch();
+}
+
+/// Makes the shim. `apic` is the physical address of the local APICs; `defect` breaks every unit.
+pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<(), MapError> {
+    paging::map_device(apic, PAGE)?;
+    let registers = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
+        .ok_or(MapError::OutOfReach { address: apic })?;
+    let mut knobs = Knobs::DEFAULT;
+    if let Some(defect) = defect {
+        defect.apply(&mut knobs);
+    }
+    // SAFETY: RAM is mapped one to one by page tables that stay for ever, and so is the APIC since just now. Nothing in this kernel
+    // writes to memory that is not its own.
+    let shim = unsafe {
+        Shim::new(Config {
+            page,
+            knobs,
+            ..Config::new(0, registers)
+        })
+    };
+    let _first = SHIM.set(shim);
+    Ok(())
+}
+
+/// Launches the CPU that calls it, if there is a shim. Without it the CPU goes on as it is, and detection tells.
+fn launch() {
+    match try_launch() {
+        None | Some(Ok(()) | Err(LaunchError::AlreadyLaunched)) => {}
+        Some(Err(error)) => println!("no shim on CPU {}: {error}", percpu::this().number()),
+    }
+}
+
+/// Launches the CPU that calls it and says what came of it; `None` without a shim, or without memory for it.
+pub fn try_launch() -> Option<Result<(), LaunchError>> {
+    let shim = SHIM.get()?;
+    let memory = new_memory()?;
+    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `make`: CPUs start in the kernel's
+    // space. 3. No device of this kernel has a vector at all.
+    Some(unsafe { shim.launch(memory) })
+}
+
+/// Returns what the shim knows of a CPU, where there is a shim.
+#[must_use]
+pub(crate) fn of(apic_id: u32) -> Option<&'static Cpu> {
+    SHIM.get()?.cpu(apic_id)
+}
+
+/// Returns what the shim's units had to see from the drivers of all CPUs.
+#[must_use]
+pub fn offences() -> Offences {
+    let cpus = || SHIM.get().into_iter().flat_map(Shim::cpus);
+    let each = |kind| cpus().map(move |(_, cpu)| cpu.record().offences(kind));
+    let gone = cpus().filter(|(_, cpu)| cpu.gone().is_some()).count() as u64;
+    Offence::ALL
+        .into_iter()
+        .map(|kind| (each(kind).sum(), kind.text()))
+        .chain([(gone, "a CPU is gone")])
+        .fold(Offences::default(), |all, (count, what)| Offences {
+            count: all.count + count,
+            what: if count > 0 { what } else { all.what },
+        })
+}
+
+core::arch::global_asm!(include_str!("registers.s"), options(att_syntax));
+
+unsafe extern "C" {
+    fn rar_lab_registers_survive() -> u64;
+}
+
+/// Returns whether a register access that the shim answers leaves every other register as it was: general, SSE, flags.
+#[must_use]
+pub fn registers_survive() -> bool {
+    // SAFETY: ring 0 and register 0xCF exists under the shim; the assembly keeps to the calling convention. Interrupts are enabled as they
+    // were: kernels call it with interrupts on.
+    unsafe { rar_lab_registers_survive() == 0 }
+}
+
+/// Returns the exit code by which the shim lost a CPU, if it did.
+#[must_use]
+pub fn gone(apic_id: u32) -> Option<u64> {
+    of(apic_id)?.gone()
+}
+
+/// Returns whether the units are the shim's.
+#[must_use]
+pub fn is_shim() -> bool {
+    SHIM.get().is_some_and(|shim| shim.cpus().next().is_some())
+}
+
+/// A function of its own: a frame for this much memory, aligned to pages, must not become part of a function that mostly
+/// returns early (LLVM then forgets to set the frame up).
+#[inline(never)]
+fn new_memory() -> Option<&'static CpuMemory> {
+    frames::alloc_static(CpuMemory::new())
+}
+
+/// What the shim's unit of this CPU has executed, where there is a shim.
+pub(crate) fn record() -> Option<&'static Record> {
+    of(percpu::this().apic_id().get()).map(Cpu::record)
+}

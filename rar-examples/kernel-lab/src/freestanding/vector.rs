@@ -1,0 +1,6 @@
+//! The interrupt vectors of the laboratory, besides those of the kernel.
+
+/// An interrupt that a CPU sends to itself.
+pub(crate) const OWN: u8 = 0xe3;
+/// What flushes are compared with: it asks for nothing.
+pub(crate) const BARE: u8 = 0xe6;

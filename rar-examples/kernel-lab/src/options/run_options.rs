@@ -1,0 +1,231 @@
+//! The options of every kernel of the laboratory: what the suite runs, and how patiently.
+
+use rar_suite::{Backend, List, Options};
+
+use super::backend::are_backends;
+use super::guest_apic::GuestApic;
+use super::language::{Word, Words, not_empty, positive, switch};
+
+/// Milliseconds. A host that is busy may not run a virtual CPU for a good part of it.
+const DEADLINE: u64 = 250;
+const PATIENCE: u64 = 20;
+
+const WORDS: &[Word] = &[
+    ("backends", "a list of hardware, software, vrar"),
+    (
+        "models",
+        "listed, any: which processors may have RAR if they say so",
+    ),
+    ("test", "a list of tests"),
+    ("list", "all, race"),
+    ("defect", "a defect of the catalogue, for vrar"),
+    ("apic", "x2apic, xapic"),
+    ("deadline", "milliseconds, from 1"),
+    ("flushes", "flushes of each CPU in a storm, from 1"),
+    (
+        "initiators",
+        "how many CPUs initiate each test, from 1, or all",
+    ),
+    (
+        "measure",
+        "how many flushes of each kind are timed, from 1, or off",
+    ),
+    ("risky", "on, off: tests that may hang the machine"),
+    ("patience", "seconds, from 1"),
+    ("test-seconds", "seconds, from 0"),
+    ("stop", "CPU@TEST, a fault to be injected"),
+];
+
+/// What the suite runs, and how patiently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunOptions<'a> {
+    /// The backends; all that the machine has if none is named.
+    pub backends: Option<&'a str>,
+    /// Which processors may have RAR.
+    pub models: Models,
+    /// Only these tests.
+    pub test: Option<&'a str>,
+    /// Which list of tests.
+    pub list: List,
+    /// The defect of the shim's units.
+    pub defect: Option<&'a str>,
+    /// How the kernel drives its local APIC under a shim that is launched late.
+    pub apic: GuestApic,
+    /// How many milliseconds a target may take to answer the signal.
+    pub deadline: u64,
+    /// How many flushes each CPU makes in a storm.
+    pub flushes: Amount<u64>,
+    /// How many CPUs initiate each test; the others never do.
+    pub initiators: Amount<u32>,
+    /// How many flushes of each kind are timed.
+    pub measure: Amount<u32>,
+    /// Whether tests that may hang the machine run, too.
+    pub risky: bool,
+    /// How many seconds a CPU may take to reach a barrier.
+    pub patience: u64,
+    /// How many seconds a run of a test may take; 0 sets no bound.
+    pub test_seconds: u64,
+    /// The CPU that is to stop.
+    pub stop: Option<Stop<'a>>,
+}
+
+/// An amount that the command line may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount<N> {
+    /// Not set: as much as is usual in this kernel.
+    Usual,
+    /// This much.
+    Of(N),
+    /// `all` or `off`: no limit to the CPUs that initiate, or no flush that is timed.
+    Unbounded,
+}
+
+/// The amounts that are usual in a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsualAmounts {
+    /// Flushes of each CPU in a storm.
+    pub flushes: u64,
+    /// CPUs that initiate each test; all if `None`.
+    pub initiators: Option<u32>,
+    /// Flushes of each kind that are timed, unless the command line names tests.
+    pub samples: Option<u32>,
+}
+
+/// Which processors may have RAR if they say so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Models {
+    /// Those that a source lists.
+    Listed,
+    /// Any.
+    Any,
+}
+
+/// A fault to be injected: the CPU stops at its first load from a page under test in the test of that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop<'a> {
+    /// The CPU.
+    pub cpu: u32,
+    /// The test in which it does.
+    pub test: &'a str,
+}
+
+impl<'a> RunOptions<'a> {
+    /// The options, each with the values it takes.
+    pub const WORDS: &'static [Word] = WORDS;
+
+    /// What runs without any option: everything.
+    pub const DEFAULT: Self = Self {
+        backends: None,
+        models: Models::Listed,
+        test: None,
+        list: List::All,
+        defect: None,
+        apic: GuestApic::X2apic,
+        deadline: DEADLINE,
+        flushes: Amount::Usual,
+        initiators: Amount::Usual,
+        measure: Amount::Usual,
+        risky: false,
+        patience: PATIENCE,
+        test_seconds: 0,
+        stop: None,
+    };
+
+    /// Returns whether a backend is to run where the machine has it: those that are named, or all.
+    #[must_use]
+    pub fn wants(&self, backend: Backend) -> bool {
+        self.backends
+            .is_none_or(|list| list.split(',').any(|name| name == backend.name()))
+    }
+
+    /// Returns what the suite runs.
+    #[must_use]
+    pub fn suite(&self, usual: &UsualAmounts) -> Options<'a> {
+        Options {
+            test: self.test,
+            list: self.list,
+            storm_flushes: match self.flushes {
+                Amount::Of(number) => number,
+                Amount::Usual | Amount::Unbounded => usual.flushes,
+            },
+            initiators: match self.initiators {
+                Amount::Usual => usual.initiators,
+                Amount::Of(number) => Some(number),
+                Amount::Unbounded => None,
+            },
+            risky: self.risky,
+            measure: match self.measure {
+                // A run of named tests has no others.
+                Amount::Usual => usual.samples.filter(|_| self.test.is_none()),
+                Amount::Of(number) => Some(number),
+                Amount::Unbounded => None,
+            },
+        }
+    }
+}
+
+impl<'a> Words<'a> for RunOptions<'a> {
+    const LEGAL: &'static [&'static [Word]] = &[WORDS];
+
+    fn set(&mut self, key: &str, value: &'a str) -> Option<()> {
+        match key {
+            "backends" => {
+                self.backends = Some(value).filter(|list| are_backends(list)).map(Some)?
+            }
+            "models" => {
+                self.models = match value {
+                    "listed" => Models::Listed,
+                    "any" => Models::Any,
+                    _ => return None,
+                }
+            }
+            "test" => self.test = Some(not_empty(value)?),
+            "list" => {
+                self.list = match value {
+                    "all" => List::All,
+                    "race" => List::Race,
+                    _ => return None,
+                }
+            }
+            "defect" => self.defect = Some(not_empty(value)?),
+            "apic" => {
+                self.apic = match value {
+                    "x2apic" => GuestApic::X2apic,
+                    "xapic" => GuestApic::Xapic,
+                    _ => return None,
+                }
+            }
+            _ => return self.set_number(key, value),
+        }
+        Some(())
+    }
+}
+
+impl<'a> RunOptions<'a> {
+    fn set_number(&mut self, key: &str, value: &'a str) -> Option<()> {
+        let number = || positive(value).and_then(|number| u32::try_from(number).ok());
+        match key {
+            "deadline" => self.deadline = positive(value)?,
+            "flushes" => self.flushes = Amount::Of(positive(value)?),
+            "initiators" if value == "all" => self.initiators = Amount::Unbounded,
+            "initiators" => self.initiators = Amount::Of(number()?),
+            "measure" if value == "off" => self.measure = Amount::Unbounded,
+            "measure" => self.measure = Amount::Of(number()?),
+            "risky" => self.risky = switch(value)?,
+            "patience" => self.patience = positive(value)?,
+            "test-seconds" => self.test_seconds = value.parse().ok()?,
+            "stop" => {
+                let (cpu, test) = value.split_once('@')?;
+                self.stop = Some(Stop {
+                    cpu: cpu.parse().ok()?,
+                    test: not_empty(test)?,
+                });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

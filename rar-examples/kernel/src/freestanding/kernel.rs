@@ -1,0 +1,105 @@
+//! What is known about the machine after the start.
+
+use core::fmt;
+
+use super::cpu::control::Control;
+use super::machine_info::MachineInfo;
+use super::once::Once;
+use crate::{AcpiError, BootInfo, Clock, CommandLine, Firmware};
+
+pub(super) static KERNEL: Once<Kernel> = Once::new();
+
+/// Returns what is known about the machine, once CPUs were started.
+#[must_use]
+pub fn kernel() -> Option<&'static Kernel> {
+    KERNEL.get()
+}
+
+/// What is known about the machine after the start.
+#[derive(Debug)]
+pub struct Kernel {
+    pub(super) boot: BootInfo,
+    pub(super) info: MachineInfo,
+    pub(super) control: Control,
+    pub(super) local_apic: u64,
+    pub(super) no_list: Option<NoCpuList>,
+}
+
+/// Why the kernel finds no other CPUs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoCpuList {
+    /// The boot loader did not name the ACPI tables.
+    NoTables,
+    /// The table that lists them cannot be used.
+    Broken(AcpiError),
+}
+
+impl fmt::Display for NoCpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one CPU only: ")?;
+        match self {
+            Self::NoTables => f.write_str("the boot loader did not name the ACPI tables"),
+            Self::Broken(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Kernel {
+    /// Returns the command line.
+    #[must_use]
+    pub fn command_line(&self) -> &CommandLine {
+        &self.boot.command_line
+    }
+
+    /// Returns what started the boot loader.
+    #[must_use]
+    pub fn firmware(&self) -> Firmware {
+        self.boot.firmware
+    }
+
+    /// Returns what the boot loader calls itself.
+    #[must_use]
+    pub fn loader(&self) -> &str {
+        self.boot.loader.as_str()
+    }
+
+    /// Returns why the kernel finds no other CPUs, where firmware does not list them.
+    #[must_use]
+    pub fn no_cpu_list(&self) -> Option<NoCpuList> {
+        self.no_list
+    }
+
+    /// Returns the time stamp counter's rate.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.info.clock
+    }
+
+    /// Returns what the machine is.
+    #[must_use]
+    pub fn info(&self) -> &MachineInfo {
+        &self.info
+    }
+
+    /// Returns whether `CR4.PCIDE` is set on every CPU.
+    #[must_use]
+    pub fn has_pcid(&self) -> bool {
+        self.control.pcid
+    }
+
+    /// Returns whether entries may be global.
+    #[must_use]
+    pub fn has_global_pages(&self) -> bool {
+        self.control.global_pages
+    }
+
+    /// Returns the physical address of the local APICs.
+    #[must_use]
+    pub fn local_apic(&self) -> u64 {
+        self.local_apic
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        self.control
+    }
+}
