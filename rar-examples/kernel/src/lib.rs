@@ -6,6 +6,7 @@ mod boot_info;
 mod command_line;
 mod cpu_model;
 mod frame_ring;
+mod little_endian;
 mod memory_map;
 mod msr_list;
 mod page;

@@ -1,7 +1,7 @@
 //! What a kernel reads in the FADT: the power management timer, the reset register, the register that turns the machine off
 //! (ACPI 6.5, "Fixed ACPI Description Table", "Power Management Timer", "Reset Register", "PM1 Control Registers").
 
-use crate::boot_info::{number, number32};
+use crate::little_endian::{number, number32};
 
 /// The power management timer: a counter of at least 24 bits at 3.579545 MHz behind an I/O port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The CPUs of the machine (ACPI 6.5, "Multiple APIC Description Table").
 
-use crate::boot_info::{number, number32};
+use crate::little_endian::{number, number32};
 
 /// The physical address of the local APIC after reset (SDM vol. 3, "Local APIC Status and Location").
 pub const LOCAL_APIC_DEFAULT: u64 = 0xFEE0_0000;

@@ -1,7 +1,7 @@
 //! From the root pointer to a table by signature (ACPI 6.5, "Root System Description Pointer" and "System Description
 //! Table Header").
 
-use crate::boot_info::{number, number32};
+use crate::little_endian::{number, number32};
 use crate::{PhysicalMemory, Rsdp};
 
 /// Why a table was not found.

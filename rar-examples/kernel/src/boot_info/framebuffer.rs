@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::number;
+use crate::little_endian::number;
 
 /// A screen to write on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

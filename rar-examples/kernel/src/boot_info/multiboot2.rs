@@ -1,7 +1,10 @@
 //! The tag list of a multiboot2 loader (Multiboot2 specification 2.0, "Boot information format").
+//!
+//! The crate `multiboot2` reads it too, but panics on a malformed tag; here that is an error.
 
 use super::framebuffer::read_framebuffer;
-use super::{BootInfo, BootInfoError, Firmware, Rsdp, number, number32};
+use super::info::{BootInfo, BootInfoError, Firmware, Rsdp};
+use crate::little_endian::{number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
 const HEADER_LENGTH: u64 = 8;

@@ -1,6 +1,7 @@
 //! The start information of the PVH boot protocol (Xen public header `arch-x86/hvm/start_info.h`, as used by QEMU).
 
-use super::{BootInfo, BootInfoError, Rsdp, number, number32};
+use super::info::{BootInfo, BootInfoError, Rsdp};
+use crate::little_endian::{number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
 /// The number at the start of the PVH start information.

@@ -1,0 +1,88 @@
+//! What either protocol says.
+
+use super::framebuffer::Display;
+use crate::{CommandLine, MemoryMap};
+
+/// Where the root pointer of the ACPI tables was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rsdp {
+    /// The loader names its physical address.
+    At(u64),
+    /// The loader hands over a copy; unused bytes are zero.
+    Copy([u8; 36]),
+}
+
+/// What started the boot loader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// The loader does not say.
+    Unknown,
+    /// A BIOS.
+    Bios,
+    /// A UEFI firmware.
+    Uefi,
+}
+
+/// The loader's information, copied so that its memory may be reused.
+#[derive(Clone, Debug)]
+pub struct BootInfo {
+    /// The command line, cut at [`CommandLine::CAPACITY`] bytes.
+    pub command_line: CommandLine,
+    /// The memory map.
+    pub memory: MemoryMap,
+    /// The root of the ACPI tables, when the loader knows it.
+    pub rsdp: Option<Rsdp>,
+    /// What the loader left on, when it says.
+    pub display: Option<Display>,
+    /// What started the loader.
+    pub firmware: Firmware,
+    /// What the loader calls itself; empty if it does not say.
+    pub loader: CommandLine,
+}
+
+impl BootInfo {
+    /// Information of a loader that said nothing.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            command_line: CommandLine::empty(),
+            memory: MemoryMap::empty(),
+            rsdp: None,
+            display: None,
+            firmware: Firmware::Unknown,
+            loader: CommandLine::empty(),
+        }
+    }
+}
+
+/// Why the loader's information was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BootInfoError {
+    /// The number in EAX, or at the start of the PVH structure, belongs to no protocol known here.
+    UnknownProtocol(u32),
+    /// A structure does not lie in readable memory, or says a size it cannot have.
+    Malformed {
+        /// What was being read.
+        what: &'static str,
+        /// Its physical address.
+        address: u64,
+    },
+    /// There is no memory map.
+    NoMemoryMap,
+}
+
+impl core::fmt::Display for BootInfoError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match *self {
+            Self::UnknownProtocol(magic) => write!(
+                f,
+                "boot magic {magic:#x} is neither multiboot2 nor PVH: start the kernel with GRUB's multiboot2 or qemu -kernel"
+            ),
+            Self::Malformed { what, address } => write!(f, "{what} at {address:#x} is malformed"),
+            Self::NoMemoryMap => write!(f, "the boot loader gave no memory map"),
+        }
+    }
+}
+
+impl core::error::Error for BootInfoError {}
