@@ -3,8 +3,8 @@
 //! The host acknowledges every interrupt of the machine at once, so that a guest in a service routine does not keep the
 //! shim's own interrupts out; what the guest sees of them is here. Timers and local vector table are the machine's own.
 
-use crate::apic_page::LogicalAddress;
-use crate::apic_registers::{Effect, Refused};
+use crate::logical_address::LogicalAddress;
+use crate::register_effect::{Refused, RegisterEffect};
 use crate::vectors::Vectors;
 
 /// How the guest reaches its APIC.
@@ -158,16 +158,16 @@ impl Apic {
     }
 
     /// Ends the service of the highest vector.
-    pub(crate) fn end(&mut self) -> Effect {
+    pub(crate) fn end(&mut self) -> RegisterEffect {
         let Some(vector) = self.in_service.highest() else {
-            return Effect::Nothing;
+            return RegisterEffect::Nothing;
         };
         self.in_service.remove(vector);
         if self.level.contains(vector) {
             self.level.remove(vector);
-            return Effect::Ended(vector);
+            return RegisterEffect::Ended(vector);
         }
-        Effect::Nothing
+        RegisterEffect::Nothing
     }
 
     /// Returns the logical address of an x2APIC: cluster in 31:16, member in 15:0.
@@ -198,7 +198,7 @@ mod tests {
     use core::cell::Cell;
 
     use super::*;
-    use crate::apic_registers::Registers;
+    use crate::register_effect::Registers;
 
     /// One register of the machine.
     struct Machine(Cell<u32>);
@@ -267,8 +267,14 @@ mod tests {
         apic.accept(0x51);
         assert_eq!(apic.read(0x80A, &machine()), Ok(0x50));
         assert_eq!(apic.read(0x812, &machine()), Ok(1 << 5 | 1 << 17));
-        assert_eq!(apic.write(0x80B, 0, &machine()), Ok(Effect::Nothing));
-        assert_eq!(apic.write(0x80B, 0, &machine()), Ok(Effect::Nothing));
+        assert_eq!(
+            apic.write(0x80B, 0, &machine()),
+            Ok(RegisterEffect::Nothing)
+        );
+        assert_eq!(
+            apic.write(0x80B, 0, &machine()),
+            Ok(RegisterEffect::Nothing)
+        );
         assert_eq!(apic.next(), Some(0x41));
     }
 
@@ -277,7 +283,10 @@ mod tests {
         let mut apic = x2apic(0);
         apic.take(0x60, true);
         apic.accept(0x60);
-        assert_eq!(apic.write(0x80B, 0, &machine()), Ok(Effect::Ended(0x60)));
+        assert_eq!(
+            apic.write(0x80B, 0, &machine()),
+            Ok(RegisterEffect::Ended(0x60))
+        );
         apic.take_external(0x20);
         apic.accept(0x20);
         assert_eq!((apic.next(), apic.in_service.highest()), (None, None));

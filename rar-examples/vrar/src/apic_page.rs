@@ -1,9 +1,9 @@
 //! The guest's APIC in xAPIC mode: a page of registers.
 
 use crate::apic::Apic;
-use crate::apic_registers::{Effect, Registers};
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
+use crate::register_effect::{RegisterEffect, Registers};
 
 const ID: u32 = 0x20;
 const END_OF_INTERRUPT: u32 = 0xB0;
@@ -13,31 +13,6 @@ const ERROR_STATUS: u32 = 0x280;
 const COMMAND: u32 = 0x300;
 const COMMAND_HIGH: u32 = 0x310;
 const SELF_INTERRUPT: u32 = 0x3F0;
-
-/// By what logical address an xAPIC is reached: 8 bits, flat or cluster by cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogicalAddress {
-    pub(crate) destination: u32,
-    pub(crate) format: u32,
-}
-
-impl LogicalAddress {
-    pub(crate) const RESET: Self = Self {
-        destination: 0,
-        format: u32::MAX,
-    };
-
-    /// Returns whether a message with this destination is for the APIC (SDM vol. 3, "Logical Destination Mode").
-    pub(crate) fn is_named_by(self, destination: u8) -> bool {
-        let own = self.destination >> 24;
-        let wanted = u32::from(destination);
-        let members = own & wanted & 0xF != 0;
-        match self.format >> 28 {
-            0xF => own & wanted != 0,
-            _ => (own >> 4 == wanted >> 4 || wanted >> 4 == 0xF) && members,
-        }
-    }
-}
 
 impl Apic {
     /// Reads a register of the page. What does not exist reads zero.
@@ -57,7 +32,12 @@ impl Apic {
     }
 
     /// Writes a register of the page. What does not exist, or refuses the value, stays as it is.
-    pub(crate) fn write_page(&mut self, offset: u32, value: u32, real: &impl Registers) -> Effect {
+    pub(crate) fn write_page(
+        &mut self,
+        offset: u32,
+        value: u32,
+        real: &impl Registers,
+    ) -> RegisterEffect {
         let (low, high) = words(self.command());
         let offset = offset & 0xFF0;
         match offset {
@@ -66,22 +46,22 @@ impl Apic {
             COMMAND_HIGH => self.set_command(u64::from(value) << 32 | u64::from(low)),
             COMMAND => {
                 self.set_command(u64::from(high) << 32 | u64::from(value));
-                return Effect::Command(Command::from_xapic(high, value));
+                return RegisterEffect::Command(Command::from_xapic(high, value));
             }
             SELF_INTERRUPT => {}
             // Any value will do, where an x2APIC wants zero.
             END_OF_INTERRUPT | ERROR_STATUS => {
                 return self
                     .write_register(X2APIC_FIRST + offset / 16, 0, real)
-                    .unwrap_or(Effect::Nothing);
+                    .unwrap_or(RegisterEffect::Nothing);
             }
             _ => {
                 return self
                     .write_register(X2APIC_FIRST + offset / 16, u64::from(value), real)
-                    .unwrap_or(Effect::Nothing);
+                    .unwrap_or(RegisterEffect::Nothing);
             }
         }
-        Effect::Nothing
+        RegisterEffect::Nothing
     }
 }
 
@@ -114,9 +94,9 @@ mod tests {
         assert_eq!(apic.read_page(0x20, &Nothing), 3 << 24);
         assert_eq!(
             apic.write_page(0x310, 0x0900_0000, &Nothing),
-            Effect::Nothing
+            RegisterEffect::Nothing
         );
-        let Effect::Command(command) = apic.write_page(0x300, 0x300, &Nothing) else {
+        let RegisterEffect::Command(command) = apic.write_page(0x300, 0x300, &Nothing) else {
             panic!()
         };
         assert_eq!(

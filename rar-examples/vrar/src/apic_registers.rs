@@ -3,28 +3,7 @@
 use crate::apic::{Apic, ApicMode};
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
-
-/// A register access that raises #GP(0).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refused;
-
-/// What a register write asks of the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Nothing,
-    /// The service of this vector has ended.
-    Ended(u8),
-    /// An interrupt command is sent.
-    Command(Command),
-    /// An interrupt to the CPU itself.
-    SelfInterrupt(u8),
-}
-
-/// The registers that stay the machine's own.
-pub(crate) trait Registers {
-    fn read(&self, offset: u32) -> u32;
-    fn write(&self, offset: u32, value: u32);
-}
+use crate::register_effect::{Refused, RegisterEffect, Registers};
 
 /// Register numbers: the offset in the page, divided by 16.
 mod register {
@@ -96,7 +75,7 @@ impl Apic {
         msr: u32,
         value: u64,
         real: &impl Registers,
-    ) -> Result<Effect, Refused> {
+    ) -> Result<RegisterEffect, Refused> {
         if self.mode() != ApicMode::X2apic {
             return Err(Refused);
         }
@@ -109,12 +88,12 @@ impl Apic {
         msr: u32,
         value: u64,
         real: &impl Registers,
-    ) -> Result<Effect, Refused> {
+    ) -> Result<RegisterEffect, Refused> {
         let number = msr.wrapping_sub(X2APIC_FIRST);
         if number == register::COMMAND {
             let command = Command::from_x2apic(value).ok_or(Refused)?;
             self.set_command(value);
-            return Ok(Effect::Command(command));
+            return Ok(RegisterEffect::Command(command));
         }
         let value = u32::try_from(value).map_err(|_| Refused)?;
         match number {
@@ -122,13 +101,13 @@ impl Apic {
             register::END_OF_INTERRUPT if value == 0 => return Ok(self.end()),
             register::SPURIOUS if value & !0x13FF == 0 => self.spurious = value,
             register::ERROR_STATUS if value == 0 => {}
-            register::SELF_INTERRUPT => return Ok(Effect::SelfInterrupt(byte(value)?)),
+            register::SELF_INTERRUPT => return Ok(RegisterEffect::SelfInterrupt(byte(value)?)),
             register::LOCAL_FIRST..=register::LOCAL_LAST
             | register::INITIAL_COUNT
             | register::DIVIDE => real.write(number << 4, value),
             _ => return Err(Refused),
         }
-        Ok(Effect::Nothing)
+        Ok(RegisterEffect::Nothing)
     }
 }
 
@@ -179,13 +158,13 @@ mod tests {
         let command = Command::from_x2apic(icr).unwrap();
         assert_eq!(
             apic.write(0x830, icr, &machine),
-            Ok(Effect::Command(command))
+            Ok(RegisterEffect::Command(command))
         );
         assert_eq!(apic.read(0x830, &machine), Ok(icr));
         assert_eq!(apic.write(0x830, 1 << 12, &machine), Err(Refused));
         assert_eq!(
             apic.write(0x83F, 0x41, &machine),
-            Ok(Effect::SelfInterrupt(0x41))
+            Ok(RegisterEffect::SelfInterrupt(0x41))
         );
         for (msr, value) in [
             (0x802, 1),

@@ -2,7 +2,6 @@
 
 use rar_model::Activity;
 
-use crate::command::Command;
 use crate::unit::Service;
 use crate::vcpu::{State, Vcpu};
 use crate::vectors::Vectors;
@@ -135,12 +134,5 @@ impl Vcpu<'_> {
         } else {
             self.vmcb.intercept_1 &= !intercept_1::VINTR;
         }
-    }
-
-    /// Sends what the guest has written to its interrupt command register.
-    pub(crate) fn send(&mut self, command: &Command) {
-        self.own
-            .shim
-            .send(self.own.real, self.cpu, self.own.apic.id(), command);
     }
 }

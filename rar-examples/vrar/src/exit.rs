@@ -1,5 +1,6 @@
 //! Why the guest was left, and what is done about it.
 
+use crate::bits::low;
 use crate::cpuid;
 use crate::native;
 use crate::vcpu::{State, Vcpu};
@@ -78,10 +79,4 @@ impl Vcpu<'_> {
         self.world.rdx = u64::from(seen.edx);
         self.vmcb.skip(2);
     }
-}
-
-/// Returns the low half of a register.
-pub(crate) fn low(value: u64) -> u32 {
-    let [a, b, c, d, ..] = value.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
 }

@@ -5,7 +5,7 @@ use rar_model::{Knobs, RarUnit};
 
 use crate::apic::Apic;
 use crate::config::ApicPage;
-use crate::cpu::CpuMemory;
+use crate::cpu_memory::CpuMemory;
 use crate::cpuid::{self, Leaf};
 use crate::error::LaunchError;
 use crate::idt;
@@ -15,7 +15,7 @@ use crate::permissions::{APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HS
 use crate::real_apic::{self, RealApic};
 use crate::shim::Shim;
 use crate::unit::ASID;
-use crate::vcpu::{Own, State};
+use crate::vcpu::{State, VcpuState};
 use crate::vmcb::{FLUSH_ALL, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control};
 use crate::world;
 
@@ -64,11 +64,11 @@ impl Shim {
         // SAFETY: the mode is this CPU's, and the shim keeps it; the promise to `Shim::new`.
         let real = unsafe { RealApic::new(self.config().apic, apic_base) };
         let id = real.id();
-        if !self.add(id, memory) {
+        if !self.add(id, memory.shared()) {
             memory.give_back();
             return Err(LaunchError::ApicId(id));
         }
-        let own = Own {
+        let own = VcpuState {
             shim: self,
             apic: guest_apic(real, id, apic_base),
             real,

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::apic_page::LogicalAddress;
+use crate::logical_address::LogicalAddress;
 
 /// Set in `startup` beside the page number.
 const STARTED: u32 = 1 << 8;

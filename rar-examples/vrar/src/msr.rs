@@ -2,10 +2,10 @@
 
 use rar_model::{ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, INFO, PENDING, PhysicalMemory};
 
-use crate::apic_registers::{Effect, Refused};
-use crate::exit::low;
+use crate::bits::low;
 use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
 use crate::record::Offence;
+use crate::register_effect::{Refused, RegisterEffect};
 use crate::vcpu::Vcpu;
 use crate::vmcb::event;
 
@@ -91,12 +91,12 @@ impl Vcpu<'_> {
     }
 
     /// Does what the write of an APIC register asks for.
-    pub(crate) fn carry_out(&mut self, effect: Effect) {
+    pub(crate) fn carry_out(&mut self, effect: RegisterEffect) {
         match effect {
-            Effect::Nothing => {}
-            Effect::Ended(_) => self.own.real.end_of_interrupt(),
-            Effect::Command(command) => self.send(&command),
-            Effect::SelfInterrupt(vector) => self.cpu.mailbox.post_vector(vector),
+            RegisterEffect::Nothing => {}
+            RegisterEffect::Ended(_) => self.own.real.end_of_interrupt(),
+            RegisterEffect::Command(command) => self.send(&command),
+            RegisterEffect::SelfInterrupt(vector) => self.cpu.mailbox.post_vector(vector),
         }
     }
 

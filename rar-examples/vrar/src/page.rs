@@ -1,7 +1,7 @@
 //! The guest's accesses to the page of its APIC, where nested paging has taken it away.
 
 use crate::access::{Access, decode};
-use crate::exit::low;
+use crate::bits::low;
 use crate::vcpu::Vcpu;
 
 /// The longest instruction.

@@ -3,7 +3,7 @@
 
 use core::ptr::NonNull;
 
-use crate::exit::low;
+use crate::bits::low;
 use crate::native;
 use crate::permissions::X2APIC_FIRST;
 
@@ -21,7 +21,7 @@ const BASE_X2APIC: u64 = 1 << 10;
 /// Delivery status in the low word of the interrupt command.
 const BUSY: u32 = 1 << 12;
 /// Looks at a busy APIC. It is busy for a microsecond; a dead one must not stop the host.
-const LOOKS: u32 = 100_000;
+const MAX_POLLS: u32 = 100_000;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// The real spurious vector. The guest has one of its own.
 pub(crate) const SPURIOUS_VECTOR: u8 = 0xFF;
@@ -117,7 +117,7 @@ impl RealApic {
             unsafe { native::send_x2apic(u64::from(destination) << 32 | u64::from(low)) };
             return;
         }
-        for _ in 0..LOOKS {
+        for _ in 0..MAX_POLLS {
             if self.read(ICR_LOW) & BUSY == 0 {
                 break;
             }
@@ -128,7 +128,7 @@ impl RealApic {
     }
 }
 
-impl crate::apic_registers::Registers for RealApic {
+impl crate::register_effect::Registers for RealApic {
     fn read(&self, offset: u32) -> u32 {
         (*self).read(offset)
     }

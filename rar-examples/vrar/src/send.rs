@@ -7,12 +7,14 @@ use crate::cpu::Cpu;
 use crate::real_apic::RealApic;
 use crate::record::Offence;
 use crate::shim::Shim;
+use crate::vcpu::Vcpu;
 
 /// The low word of the machine's command: level asserted.
 const ASSERT: u32 = 1 << 14;
-/// How long a sender waits for the targets of a request to take it up, in looks with a PAUSE between: about as long as all CPUs of a small
-/// machine need to have their turn. Longer waits would only cost, when two CPUs wait for each other.
-const LOOKS: u32 = 16;
+/// Polls, with a PAUSE between, of the targets of a request until they take it up: about as long as
+/// all CPUs of a small machine need to have their turn. A longer wait only costs when two CPUs wait
+/// for each other.
+const TAKE_UP_POLLS: u32 = 16;
 
 impl Shim {
     /// Sends a command of the guest of `sender`.
@@ -64,7 +66,7 @@ impl Shim {
             if id == own_id || !aims_at(command.destination, id, own_id, cpu) {
                 continue;
             }
-            for _ in 0..LOOKS {
+            for _ in 0..TAKE_UP_POLLS {
                 if !cpu.unit().is_some_and(RarUnit::pending) {
                     break;
                 }
@@ -84,6 +86,15 @@ impl Shim {
             Mode::Smi | Mode::Reserved => return false,
         }
         true
+    }
+}
+
+impl Vcpu<'_> {
+    /// Sends what the guest has written to its interrupt command register.
+    pub(crate) fn send(&mut self, command: &Command) {
+        self.own
+            .shim
+            .send(self.own.real, self.cpu, self.own.apic.id(), command);
     }
 }
 

@@ -1,10 +1,10 @@
 //! What the CPUs of the shim share.
-#![expect(unsafe_code, reason = "finds the memory of other CPUs")]
+#![expect(unsafe_code, reason = "finds other CPUs")]
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::config::Config;
-use crate::cpu::{Cpu, CpuMemory};
+use crate::cpu::Cpu;
 use crate::direct_map::DirectMap;
 use crate::nested::NestedTables;
 
@@ -18,7 +18,7 @@ pub struct Shim {
     map: DirectMap,
     nested: NestedTables,
     /// In the order of their launches.
-    cpus: [AtomicPtr<CpuMemory>; CPUS],
+    cpus: [AtomicPtr<Cpu>; CPUS],
 }
 
 impl Shim {
@@ -44,20 +44,20 @@ impl Shim {
     /// Returns the CPU with this APIC id; `None` if it was not launched.
     #[must_use]
     pub fn cpu(&self, apic_id: u32) -> Option<&'static Cpu> {
-        self.memories()
-            .find(|memory| memory.apic_id() == apic_id)?
-            .cpu()
+        let (_, cpu) = self.cpus().find(|(id, _)| *id == apic_id)?;
+        Some(cpu)
     }
 
     /// Returns every launched CPU with its APIC id.
     pub fn cpus(&self) -> impl Iterator<Item = (u32, &'static Cpu)> {
-        self.memories()
-            .filter_map(|memory| Some((memory.apic_id(), memory.cpu()?)))
+        self.all()
+            .filter(|cpu| cpu.unit().is_some())
+            .map(|cpu| (cpu.apic_id(), cpu))
     }
 
-    /// Returns the memory of every CPU that has come so far: they fill the places without gaps.
-    fn memories(&self) -> impl Iterator<Item = &'static CpuMemory> {
-        self.cpus.iter().map_while(memory)
+    /// Returns every CPU that has come so far: they fill the places without gaps.
+    fn all(&self) -> impl Iterator<Item = &'static Cpu> {
+        self.cpus.iter().map_while(cpu)
     }
 
     pub(crate) const fn config(&self) -> &Config {
@@ -72,19 +72,19 @@ impl Shim {
         &self.nested
     }
 
-    /// Makes a CPU known to the others; returns whether its id was free, and a place.
-    pub(crate) fn add(&self, apic_id: u32, memory: &'static CpuMemory) -> bool {
-        if self.memories().any(|memory| memory.apic_id() == apic_id) {
+    /// Adds a CPU; returns whether its id was free, and a place.
+    pub(crate) fn add(&self, apic_id: u32, cpu: &'static Cpu) -> bool {
+        if self.all().any(|cpu| cpu.apic_id() == apic_id) {
             return false;
         }
-        memory.set_apic_id(apic_id);
+        cpu.set_apic_id(apic_id);
+        let cpu = core::ptr::from_ref(cpu).cast_mut();
         self.cpus.iter().any(|place| {
-            let memory = core::ptr::from_ref(memory).cast_mut();
-            // Release pairs with the Acquire in `memory`.
+            // Release pairs with the Acquire in `cpu`.
             place
                 .compare_exchange(
                     core::ptr::null_mut(),
-                    memory,
+                    cpu,
                     Ordering::AcqRel,
                     Ordering::Relaxed,
                 )
@@ -93,7 +93,7 @@ impl Shim {
     }
 }
 
-fn memory(place: &AtomicPtr<CpuMemory>) -> Option<&'static CpuMemory> {
+fn cpu(place: &AtomicPtr<Cpu>) -> Option<&'static Cpu> {
     // SAFETY: null, or stored by `add` from a 'static reference.
     unsafe { place.load(Ordering::Acquire).as_ref() }
 }

@@ -1,7 +1,6 @@
 //! The RAR unit of a CPU: who signals it, when it is served, and what it flushes.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rar_model::{
     ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, PAYLOAD_TABLE_BASE, PENDING,
@@ -15,60 +14,10 @@ use crate::record::hash;
 use crate::vcpu::Vcpu;
 use crate::vmcb::FLUSH_ALL;
 
-/// Entries of a table.
-const ENTRIES: usize = 64;
-/// Looks at a lock whose holder hashes or scans one vector.
-const LOOKS: u32 = 100_000_000;
 /// CR4.PCIDE.
 const CR4_PCIDE: u64 = 1 << 17;
 /// The guest's address space identifier.
 pub(crate) const ASID: u32 = 1;
-
-/// What the payloads of a CPU looked like when it was signalled.
-///
-/// The lock keeps scans apart from looks: what a look finds pending is executed by a later scan, and after a scan nothing
-/// is announced. So a hash is never compared with that of another use of the entry.
-#[derive(Debug)]
-pub(crate) struct Announcements {
-    locked: AtomicBool,
-    announced: AtomicU64,
-    hashes: [AtomicU64; ENTRIES],
-}
-
-impl Announcements {
-    pub(crate) const fn new() -> Self {
-        Self {
-            locked: AtomicBool::new(false),
-            announced: AtomicU64::new(0),
-            hashes: [const { AtomicU64::new(0) }; ENTRIES],
-        }
-    }
-
-    fn with<T>(&self, action: impl FnOnce() -> T) -> T {
-        for _ in 0..LOOKS {
-            if !self.locked.swap(true, Ordering::Acquire) {
-                break;
-            }
-            core::hint::spin_loop();
-        }
-        let result = action();
-        self.locked.store(false, Ordering::Release);
-        result
-    }
-
-    fn announce(&self, index: u8, hash: u64) {
-        if let Some(place) = self.hashes.get(usize::from(index)) {
-            place.store(hash, Ordering::Relaxed);
-            self.announced.fetch_or(1 << index, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self, index: u8) -> Option<u64> {
-        let announced = self.announced.load(Ordering::Relaxed) >> index & 1 != 0;
-        let place = self.hashes.get(usize::from(index)).filter(|_| announced)?;
-        Some(place.load(Ordering::Relaxed))
-    }
-}
 
 impl Cpu {
     /// Returns the memory that the unit follows.
@@ -89,7 +38,7 @@ impl Cpu {
             self.record().drop_request();
             return false;
         };
-        self.announcements.with(|| self.announce(map));
+        self.signalled_payloads.with(|| self.note_payloads(map));
         if unit.signal_from(sender) == Signalled::Dropped {
             self.record().drop_request();
             return false;
@@ -97,7 +46,7 @@ impl Cpu {
         true
     }
 
-    fn announce(&self, map: DirectMap) {
+    fn note_payloads(&self, map: DirectMap) {
         let Some(unit) = self.unit() else { return };
         let (Ok(vector), Ok(table)) = (
             unit.read_msr(ACTION_VECTOR_BASE),
@@ -110,7 +59,7 @@ impl Cpu {
             if memory.load_u8(vector + u64::from(index)) == PENDING {
                 let entry = table + 64 * u64::from(index);
                 let words = [0, 8, 16, 24].map(|offset| memory.load_u64(entry + offset));
-                self.announcements.announce(index, hash(words));
+                self.signalled_payloads.note(index, hash(words));
             }
         }
     }
@@ -148,11 +97,11 @@ impl Vcpu<'_> {
             flush_all: false,
             invalidated: &invalidated,
         };
-        let announcements = &self.cpu.announcements;
+        let signalled = &self.cpu.signalled_payloads;
         let (record, cr3) = (self.cpu.record(), self.vmcb.cr3);
-        let serviced = announcements.with(|| {
+        let serviced = signalled.with(|| {
             let mut keep = |execution: rar_model::Execution| {
-                let announced = announcements.get(execution.index);
+                let announced = signalled.get(execution.index);
                 let hash = hash(execution.words);
                 record.keep(&execution, invalidated.take(), cr3, announced, hash);
             };
@@ -160,7 +109,7 @@ impl Vcpu<'_> {
                 .unit
                 .service_recorded(interrupts, &memory, &mut tlb, &mut keep);
             if matches!(serviced, Serviced::Scanned(_)) {
-                announcements.announced.store(0, Ordering::Relaxed);
+                signalled.clear();
             }
             serviced
         });

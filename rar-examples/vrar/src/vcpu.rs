@@ -1,4 +1,8 @@
 //! One CPU as its host sees it.
+//!
+//! Other files add what it does: `entry.rs` prepares the next stay in the guest, `exit.rs` handles
+//! the end of one, `msr.rs` and `page.rs` its accesses to registers, `start.rs` INIT and start-up,
+//! `unit.rs` the RAR unit, `send.rs` the interrupts that it sends.
 
 use rar_model::RarUnit;
 
@@ -11,7 +15,7 @@ use crate::world::World;
 
 /// What the host of a CPU keeps to itself.
 #[derive(Debug)]
-pub(crate) struct Own {
+pub(crate) struct VcpuState {
     pub(crate) shim: &'static Shim,
     pub(crate) apic: Apic,
     pub(crate) real: RealApic,
@@ -40,7 +44,7 @@ pub(crate) enum State {
 pub(crate) struct Vcpu<'a> {
     pub(crate) vmcb: &'a mut Vmcb,
     pub(crate) world: &'a mut World,
-    pub(crate) own: &'a mut Own,
+    pub(crate) own: &'a mut VcpuState,
     pub(crate) cpu: &'a Cpu,
     pub(crate) unit: &'a RarUnit,
 }

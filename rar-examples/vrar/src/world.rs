@@ -4,7 +4,6 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use crate::cpu::CpuMemory;
 use crate::vmcb::Vmcb;
 
 global_asm!(
@@ -80,10 +79,10 @@ unsafe extern "C" {
 ///
 /// # Safety
 ///
-/// 1. `vmcb` is filled in but for RSP, RIP and RFLAGS, and `world` names it and its [`CpuMemory`].
+/// 1. `vmcb` is filled in except RSP, RIP and RFLAGS, and `world` names it and its [`CpuMemory`](crate::CpuMemory).
 /// 2. EFER.SVME is set, VM_HSAVE_PA names a page of this CPU, and the IDT loaded has the [`stubs`] with IST 0.
 /// 3. Interrupts are disabled; `stack` is the 16-byte aligned top of a stack that nothing else uses.
-/// 4. All of that stays for ever.
+/// 4. All of that stays forever.
 pub(crate) unsafe fn enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8) {
     // SAFETY: the caller's promises are what the assembly needs; it keeps to the C calling convention.
     unsafe { rar_vrar_enter(world, vmcb, stack) }
@@ -104,40 +103,4 @@ pub(crate) fn halt(world: &mut World) {
 /// Returns the address of the entry point of vector 0; the others follow, 16 bytes each.
 pub(crate) fn stubs() -> u64 {
     (&raw const rar_vrar_stubs).addr() as u64
-}
-
-/// # Safety
-///
-/// The world is one that [`enter`] was called with.
-unsafe fn memory_of(world: *const World) -> &'static CpuMemory {
-    // SAFETY: the caller's promise.
-    let memory = unsafe { (*world).memory };
-    // SAFETY: `enter` was promised that the world names the memory of its CPU, which lives for ever.
-    unsafe { &*memory.cast() }
-}
-
-/// Called by the assembly after each exit, with GIF clear.
-#[unsafe(no_mangle)]
-extern "C" fn rar_vrar_on_exit(world: *mut World) {
-    // SAFETY: the assembly passes on what `enter` was called with.
-    let memory = unsafe { memory_of(world) };
-    // SAFETY: on this CPU, in the host, once: the assembly is the only caller.
-    if let Some(mut vcpu) = unsafe { memory.vcpu() } {
-        vcpu.on_exit();
-    }
-}
-
-/// Called by the assembly when the host itself faults: the CPU is gone, and nobody is told anything wrong.
-#[unsafe(no_mangle)]
-extern "C" fn rar_vrar_on_mistake(world: *mut World, vector: u64, _stack: u64) -> ! {
-    // SAFETY: as in `rar_vrar_on_exit`; only the shared part of the CPU is used.
-    let memory = unsafe { memory_of(world) };
-    if let Some(cpu) = memory.cpu() {
-        cpu.note_gone(crate::cpu::HOST_FAULT | vector);
-    }
-    loop {
-        // With GIF clear nothing wakes it.
-        // SAFETY: ends this CPU.
-        unsafe { x86::halt() };
-    }
 }
