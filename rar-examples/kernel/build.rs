@@ -1,6 +1,7 @@
 //! Hands the linker script, and the link arguments of a kernel, to the kernels built on this crate.
 
-/// What makes a freestanding file of a program for the host. `kernel.x` lies here, `defmt.x` on the search path of `defmt`.
+/// What makes a freestanding file of a program for the host. `kernel.x` lies here, `defmt.x` on the
+/// search path of `defmt`.
 const LINK_ARGUMENTS: [&str; 8] = [
     "-nostartfiles",
     "-nostdlib",

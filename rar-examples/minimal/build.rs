@@ -1,4 +1,5 @@
-//! Link arguments of the kernel, as the build script of `rar-kernel` hands them on; none without its feature `freestanding`.
+//! Link arguments of the kernel, as the build script of `rar-kernel` hands them on; none without
+//! its feature `freestanding`.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

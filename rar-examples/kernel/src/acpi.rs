@@ -1,4 +1,5 @@
-//! The few ACPI tables a kernel needs to find its CPUs: RSDP, RSDT or XSDT, MADT, and FADT for timer and reset.
+//! The few ACPI tables a kernel needs to find its CPUs: RSDP, RSDT or XSDT, MADT, and FADT for
+//! timer and reset.
 
 mod fadt;
 mod madt;

@@ -12,7 +12,8 @@ pub use pvh::{PVH_MAGIC, read_pvh};
 
 use crate::PhysicalMemory;
 
-/// The number a multiboot2 loader leaves in EAX (Multiboot2 specification 2.0, "I386 machine state").
+/// The number a multiboot2 loader leaves in EAX (Multiboot2 specification 2.0, "I386 machine
+/// state").
 pub const MULTIBOOT2_MAGIC: u32 = 0x36D7_6289;
 
 /// Reads the information of either protocol.

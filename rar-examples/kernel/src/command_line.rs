@@ -61,7 +61,8 @@ impl CommandLine {
         }
     }
 
-    /// Returns the words in order, each split at its first `=`; a word without one has an empty value.
+    /// Returns the words in order, each split at its first `=`; a word without one has an empty
+    /// value.
     pub fn words(&self) -> impl Iterator<Item = (&str, &str)> {
         self.as_str()
             .split_ascii_whitespace()
@@ -76,7 +77,8 @@ impl CommandLine {
             .last()
     }
 
-    /// Returns the last value given for `key` as a number, decimal or with `0x`; `None` when absent or not a number.
+    /// Returns the last value given for `key` as a number, decimal or with `0x`; `None` when absent
+    /// or not a number.
     #[must_use]
     pub fn number(&self, key: &str) -> Option<u64> {
         let value = self.get(key)?;

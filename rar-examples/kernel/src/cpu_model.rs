@@ -23,9 +23,11 @@ pub const fn model_name(family: u16, model: u8) -> Option<&'static str> {
     })
 }
 
-/// Returns whether INVLPG of this Intel part may keep global translations while PCIDs are on: Alder and Raptor Lake, before the microcode that mends it.
+/// Returns whether INVLPG of this Intel part may keep global translations while PCIDs are on: Alder
+/// and Raptor Lake, before the microcode that mends it.
 ///
-/// The revisions are those of Linux, which raised its first ones. No revision is known for Raptor Lake S; an unknown revision counts as an old one.
+/// The revisions are those of Linux, which raised its first ones. No revision is known for Raptor
+/// Lake S; an unknown revision counts as an old one.
 #[must_use]
 pub fn keeps_globals(family: u16, model: u8, microcode: Option<u32>) -> bool {
     if family != FAMILY {
@@ -42,7 +44,8 @@ pub fn keeps_globals(family: u16, model: u8, microcode: Option<u32>) -> bool {
     microcode.is_none_or(|revision| revision < mended)
 }
 
-/// Returns the microcode revision in register 0x8B: Intel has it in the upper half, AMD in the lower one. Zero says nothing.
+/// Returns the microcode revision in register 0x8B: Intel has it in the upper half, AMD in the
+/// lower one. Zero says nothing.
 #[must_use]
 pub fn revision(intel: bool, register: u64) -> Option<u32> {
     let half = if intel {

@@ -4,8 +4,8 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// A byte ring whose reader sees whole frames only.
 ///
-/// One writer, one reader at a time. A frame that does not fit is dropped as a whole and counted, so that the bytes that
-/// come out always decode.
+/// One writer, one reader at a time. A frame that does not fit is dropped as a whole and counted,
+/// so that the bytes that come out always decode.
 #[derive(Debug)]
 pub struct FrameRing<const N: usize> {
     bytes: [AtomicU8; N],
@@ -44,7 +44,8 @@ impl<const N: usize> FrameRing<N> {
     /// Adds bytes to the open frame. The writer only.
     pub fn write(&self, bytes: &[u8]) {
         let open = self.open.load(Ordering::Relaxed);
-        // Acquire pairs with the Release in `drain`: the reader is done with the bytes that are overwritten here.
+        // Acquire pairs with the Release in `drain`: the reader is done with the bytes that are
+        // overwritten here.
         let used = open.wrapping_sub(self.read.load(Ordering::Acquire));
         if bytes.len() > N.saturating_sub(used) {
             self.overflowed.store(1, Ordering::Relaxed);
@@ -64,7 +65,8 @@ impl<const N: usize> FrameRing<N> {
     /// Ends the open frame: shown to the reader, or dropped when it did not fit. The writer only.
     pub fn commit(&self) {
         if self.overflowed.load(Ordering::Relaxed) == 0 {
-            // Release pairs with the Acquire in `drain`: the bytes of the frame come before its end.
+            // Release pairs with the Acquire in `drain`: the bytes of the frame come before its
+            // end.
             self.committed
                 .store(self.open.load(Ordering::Relaxed), Ordering::Release);
         } else {

@@ -15,7 +15,8 @@ pub enum MemoryKind {
 }
 
 impl MemoryKind {
-    /// Returns the kind of an address range type (ACPI 6.5, "Address Range Types"; PVH and multiboot2 use the same numbers).
+    /// Returns the kind of an address range type (ACPI 6.5, "Address Range Types"; PVH and
+    /// multiboot2 use the same numbers).
     #[must_use]
     pub const fn from_e820(kind: u32) -> Self {
         match kind {
@@ -70,7 +71,8 @@ impl MemoryMap {
         }
     }
 
-    /// Adds a region; an empty one is left out, one beyond the capacity of 256 is counted as dropped.
+    /// Adds a region; an empty one is left out, one beyond the capacity of 256 is counted as
+    /// dropped.
     pub fn push(&mut self, region: Region) {
         if region.start >= region.end {
             return;
@@ -149,7 +151,8 @@ impl FreeRanges {
         self.ranges.get(..self.count).unwrap_or(&[])
     }
 
-    /// Takes `pages` pages in a row, aligned to `alignment` bytes (a power of two, at least a page), between `floor` and `limit`.
+    /// Takes `pages` pages in a row, aligned to `alignment` bytes (a power of two, at least a
+    /// page), between `floor` and `limit`.
     ///
     /// The lowest place that fits is taken; what its alignment skips stays free.
     #[must_use]

@@ -1,4 +1,4 @@
-//! The model-specific registers that this kernel writes: no other one, whoever asks.
+//! The model-specific registers that this kernel writes. A write of any other one panics.
 
 /// Registers in a row, and why they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,8 @@ mod tests {
 
     #[test]
     fn what_could_harm_a_machine_is_not_in_the_list() {
-        // Microcode update, SMM base, power limits, turbo ratios, PAT, an MTRR, and what lies beside the listed ones.
+        // Microcode update, SMM base, power limits, turbo ratios, PAT, an MTRR, and what lies
+        // beside the listed ones.
         for msr in [
             0x79,
             0x9E,

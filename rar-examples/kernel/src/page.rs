@@ -15,7 +15,8 @@ pub trait Page {
     /// Returns whether a module is dark.
     fn is_dark(&self, x: u32, y: u32) -> bool;
 
-    /// Writes the text beside the square: at most [`CAPTION_ROWS`] lines of [`CAPTION_COLUMNS`] characters.
+    /// Writes the text beside the square: at most [`CAPTION_ROWS`] lines of [`CAPTION_COLUMNS`]
+    /// characters.
     ///
     /// # Errors
     ///
@@ -41,7 +42,8 @@ pub struct Placement {
 /// Empty modules around a QR code (ISO/IEC 18004: four).
 const QUIET: u32 = 4;
 
-/// Places a square as large as possible with its quiet zone: the text goes to its right on a wide screen, or below it on a high one.
+/// Places a square as large as possible with its quiet zone: the text goes to its right on a wide
+/// screen, or below it on a high one.
 ///
 /// Returns `None` where a module would have less than two pixels on a side, which no camera reads.
 #[must_use]

@@ -4,6 +4,7 @@
 ///
 /// The kernel implements it over its identity map, tests over a buffer.
 pub trait PhysicalMemory {
-    /// Returns `length` bytes at the physical `address`, or nothing where there is no memory to read.
+    /// Returns `length` bytes at the physical `address`, or nothing where there is no memory to
+    /// read.
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]>;
 }

@@ -13,21 +13,24 @@ pub struct Cell {
 
 /// A screen of characters that scrolls.
 ///
-/// It remembers what was drawn, so that scrolling draws only what differs: the memory of a screen is slow.
+/// It remembers what was drawn, so that scrolling draws only what differs: the memory of a screen
+/// is slow.
 #[derive(Debug)]
 pub struct TextGrid {
     columns: usize,
     rows: usize,
     row: usize,
     column: usize,
-    /// The next character goes into a new row. The row is made when it comes, so that the last row is of use.
+    /// The next character goes into a new row. The row is made when it comes, so that the last row
+    /// is of use.
     turned: bool,
     wanted: [[u8; Self::MOST_COLUMNS]; Self::MOST_ROWS],
     drawn: [[u8; Self::MOST_COLUMNS]; Self::MOST_ROWS],
 }
 
 const BLANK: u8 = b' ';
-/// A full screen goes up by this share of it at once: drawing it anew for every line would take longer than the tests.
+/// A full screen goes up by this share of it at once: drawing it anew for every line would take
+/// longer than the tests.
 const SCROLLED_SHARE: usize = 8;
 /// What no cell shows: it differs from all that is wanted.
 const UNKNOWN: u8 = 0;
@@ -71,7 +74,8 @@ impl TextGrid {
         self.drawn = [[UNKNOWN; Self::MOST_COLUMNS]; Self::MOST_ROWS];
     }
 
-    /// Adds a character. A line feed ends the row, long lines go on in the next one, and what is not printable ASCII shows as `?`.
+    /// Adds a character. A line feed ends the row, long lines go on in the next one, and what is
+    /// not printable ASCII shows as `?`.
     pub fn put(&mut self, character: char) {
         if self.columns == 0 || self.rows == 0 {
             return;

@@ -3,7 +3,8 @@
 /// Slower than any processor with a time stamp counter of this kind: what is below is no rate.
 const LEAST: u64 = 100_000_000;
 
-/// Returns the ticks in a second by leaf 0x15: EBX / EAX times the crystal's frequency in ECX (SDM vol. 2, "CPUID").
+/// Returns the ticks in a second by leaf 0x15: EBX / EAX times the crystal's frequency in ECX (SDM
+/// vol. 2, "CPUID").
 ///
 /// `None` where the leaf leaves any of them out, as many processors do with the crystal.
 #[must_use]
@@ -15,7 +16,8 @@ pub fn rate_of_leaf_15(eax: u32, ebx: u32, ecx: u32) -> Option<u64> {
         .filter(|rate| *rate >= LEAST)
 }
 
-/// Returns the ticks in a second by leaf 0x16: the base frequency in MHz in EAX, bits 15:0. Rounded, so measure where that can be done.
+/// Returns the ticks in a second by leaf 0x16: the base frequency in MHz in EAX, bits 15:0.
+/// Rounded, so measure where that can be done.
 #[must_use]
 pub fn rate_of_leaf_16(eax: u32) -> Option<u64> {
     Some(u64::from(eax & 0xFFFF) * 1_000_000).filter(|rate| *rate >= LEAST)

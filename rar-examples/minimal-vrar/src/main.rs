@@ -1,4 +1,5 @@
-//! The smallest kernel that flushes, unchanged: `backends=vrar` makes each CPU a guest of the shim, which has RAR units.
+//! The smallest kernel that flushes, unchanged: `backends=vrar` makes each CPU a guest of the shim,
+//! which has RAR units.
 #![no_std]
 #![no_main]
 

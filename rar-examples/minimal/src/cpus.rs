@@ -9,7 +9,8 @@ use rar_shootdown::rar_regs::{Detection, InterruptPolicy, NativeCpu, RarSupport,
 use crate::guard::Pinned;
 use crate::shootdown::KernelShootdown;
 
-/// What microcode and others share of each CPU. All zero, so it could lie in the kernel's own per-CPU blocks as well.
+/// What microcode and others share of each CPU. All zero, so it could lie in the kernel's own
+/// per-CPU blocks as well.
 static MEMORY: [PerCpu; 64] = [const { PerCpu::new() }; 64];
 
 type Online = OnlineCpu<'static, NativeCpu, 1>;
@@ -17,10 +18,11 @@ type Online = OnlineCpu<'static, NativeCpu, 1>;
 /// The value that drives each CPU, kept for the day it goes offline.
 static ONLINE: [SpinLock<Option<Online>>; 64] = [const { SpinLock::new(None) }; 64];
 
-/// Whether this machine has RAR: asked once, on the boot CPU. Every other CPU is checked against the answer.
+/// Whether this machine has RAR: asked once, on the boot CPU. Every other CPU is checked against
+/// the answer.
 static SUPPORT: Once<Option<RarSupport>> = Once::new();
 
-/// Looks for RAR, and says why software will have to do if there is none.
+/// Looks for RAR; the error says why software answers instead.
 pub(crate) fn detect() -> Result<u8, SupportError> {
     // SAFETY: 1. Ring 0. 2. The proof is used on this machine only.
     let cpu = unsafe { NativeCpu::new() };
@@ -58,8 +60,8 @@ fn enable(
     let unit = RarCpu::detect(shootdown.domain(), cpu, support, registers)?;
     let unit = unit.configure(cpu, &OneToOne)?;
     let (policy, tlb) = (InterruptPolicy::IgnoreIf, shootdown.tlb());
-    // SAFETY: 1. Nothing resets the CPU in between. 2. Domain and memory are never given back. 3. No code of this kernel
-    // keeps translations by disabling interrupts.
+    // SAFETY: 1. Nothing resets the CPU in between. 2. Domain and memory are never given back. 3.
+    // No code of this kernel keeps translations by disabling interrupts.
     Ok(unsafe { unit.bring_online(cpu, policy, tlb) }?.into())
 }
 

@@ -25,7 +25,8 @@ impl Pinned {
     }
 }
 
-// SAFETY: 1. Interrupts are disabled while a value lives, this kernel moves no code otherwise, and the type is not `Send`.
+// SAFETY: 1. Interrupts are disabled while a value lives, this kernel moves no code otherwise, and
+// the type is not `Send`.
 // 2. The number was read after that.
 unsafe impl CpuGuard for Pinned {
     fn cpu(&self) -> CpuId {

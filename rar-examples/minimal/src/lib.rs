@@ -90,7 +90,8 @@ fn remap_and_flush() -> Result<(), &'static str> {
     // The other CPUs flush at this moment; this one could go on with other work.
     match pending.wait(&pinned.cpu()) {
         Ok(frame) => println!("frame {:#x} freed", frame.free()),
-        // The frame stays with the flush, and leaks with it: some CPU may still use it. Wait again, or stop that CPU.
+        // The frame stays with the flush, and leaks with it: some CPU may still use it. Wait again,
+        // or stop that CPU.
         Err(late) => println!("{late}"),
     }
     STEP.store(4, Ordering::Release);

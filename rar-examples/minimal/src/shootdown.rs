@@ -15,7 +15,8 @@ pub(crate) type KernelShootdown = Shootdown<X86Machine, 1>;
 
 static SHOOTDOWN: Once<KernelShootdown> = Once::new();
 
-/// The vector of the ordinary interrupt: the signal where software answers, the fallback where microcode does.
+/// The vector of the ordinary interrupt: the signal where software answers, the fallback where
+/// microcode does.
 const VECTOR: u8 = 0xE8;
 
 /// Returns the orchestrator.
@@ -23,20 +24,23 @@ pub(crate) fn get() -> Option<&'static KernelShootdown> {
     SHOOTDOWN.get()
 }
 
-/// Makes the orchestrator, once, on the boot CPU, after the clock was calibrated and before any CPU comes online.
+/// Makes the orchestrator, once, on the boot CPU, after the clock was calibrated and before any CPU
+/// comes online.
 pub(crate) fn start() -> Result<(), &'static str> {
     let khz = NonZero::new(clock::ticks_per_millisecond()).ok_or("the TSC has no frequency")?;
     let clock = TscClock::from_khz(khz);
-    // SAFETY: 1. This kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. No handler changes CR3 or CR4.
+    // SAFETY: 1. This kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. No
+    // handler changes CR3 or CR4.
     let tlb = unsafe { NativeTlb::new() };
     // SAFETY: 1. Ring 0. 2. No `RarSupport` is used with it here.
     let registers = unsafe { NativeCpu::new() };
     // In xAPIC mode this kernel has mapped the registers one to one.
     let page = |address: u64| NonNull::new(with_exposed_provenance_mut(address as usize));
-    // SAFETY: 1. Ring 0, and every CPU has a local APIC. 2. As said. 3. This kernel changes no APIC's mode from here on.
+    // SAFETY: 1. Ring 0, and every CPU has a local APIC. 2. As said. 3. This kernel changes no
+    // APIC's mode from here on.
     let apic = unsafe { LocalApic::detect(&registers, page) }.map_err(|_| "no local APIC")?;
-    // SAFETY: 1. As above, on every CPU; the NMI handler sends nothing. 2. `serve` is the handler of the vector, and the kernel ends the
-    // interrupt. 3. The NMI handler is another.
+    // SAFETY: 1. As above, on every CPU; the NMI handler sends nothing. 2. `serve` is the handler
+    // of the vector, and the kernel ends the interrupt. 3. The NMI handler is another.
     let machine = unsafe { X86Machine::new(apic, tlb, clock, VECTOR, NmiHandler::Other) };
     set_interrupt_handler(VECTOR, |_| serve());
     SHOOTDOWN.set(Shootdown::new(machine, Policy::new()));

@@ -16,7 +16,7 @@ pub(crate) struct Space {
     cpus: AtomicCpuSet<1>,
 }
 
-/// A frame of memory. Whoever has it may free it.
+/// A frame of memory. Its owner may free it.
 #[derive(Debug)]
 pub(crate) struct Frame(u64);
 
@@ -25,12 +25,13 @@ impl Frame {
     pub(crate) fn with(number: u64) -> Option<Self> {
         let frame = frames::take(1, 4096)?;
         let word = core::ptr::with_exposed_provenance_mut::<u64>(frame as usize);
-        // SAFETY: the frame is mapped one to one, and nobody else's.
+        // SAFETY: the frame is mapped one to one, and has no other user.
         unsafe { word.write_volatile(number) };
         Some(Self(frame))
     }
 
-    /// Gives the frame back. This kernel only counts; another would have to be sure that no CPU reaches it any more.
+    /// Gives the frame back. This kernel only counts; another would have to be sure that no CPU
+    /// reaches it any more.
     pub(crate) fn free(self) -> u64 {
         self.0
     }
@@ -57,12 +58,14 @@ impl Space {
     /// Switches this CPU away: CR3 first, then out of the set.
     pub(crate) fn leave(&self, cpu: &PinnedCpu<'_>) {
         paging::enter_kernel_space();
-        // SAFETY: 1. PCIDs are off here, so the load of CR3 has flushed what was cached of the space; nothing in it is global.
+        // SAFETY: 1. PCIDs are off here, so the load of CR3 has flushed what was cached of the
+        // space; nothing in it is global.
         // 2. The CPU caches it again only after `enter`.
         unsafe { self.cpus.remove(cpu.id()) };
     }
 
-    /// Maps a page to a frame, and returns the frame that it led to. Others may still use that one until a flush has ended.
+    /// Maps a page to a frame, and returns the frame that it led to. Others may still use that one
+    /// until a flush has ended.
     pub(crate) fn map(&self, address: u64, frame: Frame) -> Result<Option<Unmapped>, MapError> {
         let entry = self.tables.entry(address, PageSize::Size4K)?;
         let (permission, scope) = (Permission::Write, PageScope::OneSpace);
@@ -74,7 +77,8 @@ impl Space {
         }))
     }
 
-    /// Starts the flush of a page that was unmapped. The flush owns the frame: it comes back only when no CPU can reach it.
+    /// Starts the flush of a page that was unmapped. The flush owns the frame: it comes back only
+    /// when no CPU can reach it.
     pub(crate) fn flush<'s>(
         &self,
         shootdown: &'s KernelShootdown,

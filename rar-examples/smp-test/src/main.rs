@@ -1,4 +1,5 @@
-//! The multicore test kernel: boots every CPU, runs the shootdown suite on all of them, and exits with the verdict.
+//! The multicore test kernel: boots every CPU, runs the shootdown suite on all of them, and exits
+//! with the verdict.
 #![no_std]
 #![no_main]
 
@@ -95,7 +96,7 @@ impl fmt::Display for Obstacle {
     }
 }
 
-/// Prints the names of all tests if one that was asked for is none of them.
+/// Prints the names of all tests if one that was asked for does not exist.
 fn name_tests_if_unknown(options: &RunOptions<'_>) {
     let names = || TESTS.iter().map(|test| test.name);
     let mut asked = options.test.into_iter().flat_map(|list| list.split(','));

@@ -1,4 +1,5 @@
-//! What the shim owes a kernel besides RAR units: a second launch is refused, and a CPU that dies is reported and can be started again.
+//! What the shim owes a kernel besides RAR units: a second launch is refused, and a CPU that dies
+//! is reported and can be started again.
 
 use rar_kernel::{clock, irq, println, smp};
 use rar_kernel_lab::shim::{self, LaunchError};
@@ -9,7 +10,8 @@ const MILLISECONDS: u64 = 10_000;
 /// The exit code of a shutdown, which ends a triple fault.
 const SHUTDOWN: u64 = 0x7F;
 
-/// Makes the checks and says what failed; the last CPU is lost on the way, so nothing else can follow.
+/// Makes the checks and says what failed; the last CPU is lost on the way, so nothing else can
+/// follow.
 pub(crate) fn check() -> Result<(), &'static str> {
     if !shim::registers_survive() {
         return Err("a stay in the shim changed a register");
@@ -39,7 +41,8 @@ pub(crate) fn check() -> Result<(), &'static str> {
         return Err("a CPU that was started again is still reported as gone");
     }
     println!(
-        "shim: registers survive it, a second launch was refused, CPU {last} died alone and was started again"
+        "shim: registers survive it, a second launch was refused, \
+         CPU {last} died alone and was started again"
     );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The text beside a code: which one it is, and what the run came to, for whom a photo of it is all there is.
+//! The text beside a code: which one it is, and what the run came to, for whom a photo of it is all
+//! there is.
 
 use core::fmt;
 

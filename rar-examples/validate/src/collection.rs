@@ -1,4 +1,5 @@
-//! What goes into the report, kept as it comes: one result for each test and backend, and what else happened.
+//! What goes into the report, kept as it comes: one result for each test and backend, and what else
+//! happened.
 
 use rar_report::{
     Backend, Event, EventKind, Measurement as Latency, Outcome, Record as Entry, TestResult, Writer,

@@ -68,7 +68,7 @@ pub(crate) fn give_up(lost: &Lost<'_>) -> ! {
     }
 }
 
-/// Shows the pages in turn until somebody has had enough, or nobody comes.
+/// Shows the pages in turn until a key ends it, or every page was shown several times.
 fn turn_pages(pages: &Pages, options: &ImageOptions<'_>) {
     let mut page = 0;
     let mut shown = 0;

@@ -1,4 +1,5 @@
-//! What the command line asks for. Nothing on it can stop a run: an invalid value is reported, and the default is used.
+//! What the command line asks for. Nothing on it can stop a run: an invalid value is reported, and
+//! the default is used.
 
 use rar_kernel::CommandLine;
 use rar_kernel_lab::options::switch;
@@ -90,7 +91,8 @@ impl<'a> ImageOptions<'a> {
 
     /// Returns how much this kind of run makes on a machine with that many CPUs.
     ///
-    /// Each flush of a storm costs every other CPU a service: more than eight CPUs make as many flushes together as eight.
+    /// Each flush of a storm costs every other CPU a service: more than eight CPUs make as many
+    /// flushes together as eight.
     #[must_use]
     pub fn usual(&self, cpus: u32) -> UsualAmounts {
         let (flushes, initiators, samples) = match self.run {
@@ -179,9 +181,10 @@ mod tests {
 
     #[test]
     fn every_option_is_taken() {
-        let text = "run=quick backends=vrar,software models=any test=a,b defect=lost deadline=9 flushes=3 page-seconds=0 \
-                    serial=off initiators=all measure=7 risky=on patience=5 test-seconds=6 screen=off end=halt stop=2@storm \
-                    list=all apic=x2apic";
+        let text = "run=quick backends=vrar,software models=any test=a,b defect=lost \
+                    deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
+                    risky=on patience=5 test-seconds=6 screen=off end=halt \
+                    stop=2@storm list=all apic=x2apic";
         let line = line(text);
         let options = ImageOptions::read(&line, |error| panic!("{error}"));
         let expected = ImageOptions {

@@ -47,7 +47,8 @@ fn main() -> ! {
         .filter(|name| Defect::by_name(name).is_none())
     {
         let text = format_args!(
-            "option defect={name} is no defect, and the units stay whole; `cargo xtask defects --list` shows the names"
+            "option defect={name} is no defect, and the units stay whole; \
+             `cargo xtask defects --list` shows the names"
         );
         progress::happened(EventKind::OptionIgnored, None, "", text);
     }

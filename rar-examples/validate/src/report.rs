@@ -62,7 +62,8 @@ impl Report {
         }
     }
 
-    /// Fills the screen with one of its codes, counted from 1, and what was found; returns whether the screen has pixels for that.
+    /// Fills the screen with one of its codes, counted from 1, and what was found; returns whether
+    /// the screen has pixels for that.
     pub(crate) fn show(&self, number: u32, tally: &Tally) -> bool {
         let Some(parts) = self.parts() else {
             return false;

@@ -154,7 +154,8 @@ impl Tally {
         }
     }
 
-    /// The driver refuses RAR units that the machine announces: the other backends do not stand for them.
+    /// The driver refuses RAR units that the machine announces: the other backends do not stand for
+    /// them.
     pub fn refuse(&mut self) {
         self.refused = true;
     }

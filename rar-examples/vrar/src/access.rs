@@ -11,8 +11,9 @@ pub(crate) enum Access {
     StoreImmediate { value: u32 },
 }
 
-/// Returns the access and the length of the instruction; `None` for anything but a MOV of 32 bits in 64-bit code, which is
-/// how xAPIC registers are to be accessed (SDM vol. 3, "Local APIC Register Address Map").
+/// Returns the access and the length of the instruction; `None` for anything but a MOV of 32 bits
+/// in 64-bit code, which is how xAPIC registers are to be accessed (SDM vol. 3, "Local APIC
+/// Register Address Map").
 pub(crate) fn decode(code: &[u8]) -> Option<(Access, u64)> {
     let instruction = InstDecoder::default().decode_slice(code).ok()?;
     if instruction.opcode() != Opcode::MOV {

@@ -1,7 +1,8 @@
 //! The local APIC that the guest sees: priorities, what is requested and what is in service.
 //!
-//! The host acknowledges every interrupt of the machine at once, so that a guest in a service routine does not keep the
-//! shim's own interrupts out; what the guest sees of them is here. Timers and local vector table are the machine's own.
+//! The host acknowledges every interrupt of the machine at once, so that a guest in a service
+//! routine does not keep the shim's own interrupts out; what the guest sees of them is here. Timers
+//! and local vector table are the machine's own.
 
 use crate::logical_address::LogicalAddress;
 use crate::register_effect::{Refused, RegisterEffect};
@@ -79,7 +80,8 @@ impl Apic {
         self.base
     }
 
-    /// Writes IA32_APIC_BASE (SDM vol. 3, "x2APIC State Transitions"). The address and the boot flag cannot be changed here.
+    /// Writes IA32_APIC_BASE (SDM vol. 3, "x2APIC State Transitions"). The address and the boot
+    /// flag cannot be changed here.
     pub(crate) fn write_base(&mut self, value: u64) -> Result<(), Refused> {
         let mode = BASE_ENABLE | BASE_X2APIC;
         let (old, new) = (self.base & mode, value & mode);
@@ -104,7 +106,8 @@ impl Apic {
         }
     }
 
-    /// Requests an interrupt that the machine's APIC took, and keeps whether it is still to be acknowledged there.
+    /// Requests an interrupt that the machine's APIC took, and keeps whether it is still to be
+    /// acknowledged there.
     pub(crate) fn take(&mut self, vector: u8, level: bool) {
         if level {
             self.level.insert(vector);
@@ -140,7 +143,8 @@ impl Apic {
         })
     }
 
-    /// Returns whether another vector can be taken once this one was, before the guest ends anything.
+    /// Returns whether another vector can be taken once this one was, before the guest ends
+    /// anything.
     pub(crate) fn waits_behind(&self, vector: u8) -> bool {
         let mut after = self.clone();
         after.accept(vector);

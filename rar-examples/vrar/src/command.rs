@@ -37,7 +37,8 @@ pub(crate) struct Command {
     pub(crate) mode: Mode,
     pub(crate) vector: u8,
     pub(crate) destination: Destination,
-    /// Level-triggered without assertion: only INIT has it, and it does nothing on any processor of today.
+    /// Level-triggered without assertion: only INIT has it, and it does nothing on any processor of
+    /// today.
     pub(crate) deasserted: bool,
     /// Bits 15:14: level and trigger mode.
     pub(crate) trigger: u8,
@@ -99,8 +100,8 @@ impl Command {
         }
     }
 
-    /// Returns whether a remote action request is written as every known driver writes it: vector 0, edge, no shorthand. What
-    /// a processor does with any other is unknown.
+    /// Returns whether a remote action request is written as every known driver writes it: vector
+    /// 0, edge, no shorthand. What a processor does with any other is unknown.
     pub(crate) fn is_known_request(&self) -> bool {
         let named = matches!(
             self.destination,
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_nobody_knows() {
+    fn requests_that_no_source_describes() {
         for low in [0x3E0, 0x4300, 0x8300, 0x4_0300, 0x8_0300, 0xC_0300] {
             assert!(
                 !Command::from_x2apic(low).unwrap().is_known_request(),

@@ -7,12 +7,14 @@ use rar_model::Knobs;
 /// What the kernel tells the shim; the same for every CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Physical address `p` is mapped at `p + direct_map`, in the page tables loaded at the launch, for ever.
+    /// Physical address `p` is mapped at `p + direct_map`, in the page tables loaded at the launch,
+    /// forever.
     pub direct_map: u64,
-    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch, for ever. Not used where a launch finds
-    /// the APIC in x2APIC mode.
+    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch,
+    /// forever. Not used where a launch finds the APIC in x2APIC mode.
     pub apic: NonNull<u32>,
-    /// The vector by which the shim calls another CPU out of its guest. No device may use it; guests may send it as they like.
+    /// The vector by which the shim calls another CPU out of its guest. No device may use it;
+    /// guests may send it as they like.
     pub kick_vector: u8,
     /// CPUID leaf 1, EAX: the model that the guest sees. The vendor is Intel.
     pub signature: u32,
@@ -27,7 +29,8 @@ pub struct Config {
 pub enum ApicPage {
     /// Nothing: for a guest that goes to x2APIC mode before it sends anything, or is in it.
     Open,
-    /// Nested paging takes it away, and the shim does what the guest's MOVs to it ask for. Everything is slower.
+    /// Nested paging takes it away, and the shim does what the guest's MOVs to it ask for.
+    /// Everything is slower.
     Trapped,
 }
 

@@ -69,7 +69,8 @@ impl Cpu {
         &self.record
     }
 
-    /// Lets the CPU lose every request from now on, or hear them again: for tests of what a driver does then.
+    /// Lets the CPU lose every request from now on, or hear them again: for tests of what a driver
+    /// does then.
     pub fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::Release);
     }
@@ -78,7 +79,8 @@ impl Cpu {
         self.deaf.load(Ordering::Acquire)
     }
 
-    /// Returns why the guest of this CPU is gone: the exit code (0x7F: a triple fault), or `None` while it lives.
+    /// Returns why the guest of this CPU is gone: the exit code (0x7F: a triple fault), or `None`
+    /// while it lives.
     #[must_use]
     pub fn gone(&self) -> Option<u64> {
         self.gone.load(Ordering::Acquire).checked_sub(1)

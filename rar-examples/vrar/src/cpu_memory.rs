@@ -14,7 +14,8 @@ use crate::world::World;
 
 const STACK: usize = 32 << 10;
 
-/// The shim's memory for one CPU, for example in a static array. It is the shim's forever once a CPU is launched with it.
+/// The shim's memory for one CPU, for example in a static array. It is the shim's forever once a
+/// CPU is launched with it.
 #[repr(C, align(4096))]
 pub struct CpuMemory {
     vmcb: UnsafeCell<Vmcb>,
@@ -27,7 +28,8 @@ pub struct CpuMemory {
     cpu: Cpu,
 }
 
-// SAFETY: everything except `cpu` and `taken` belongs to the one CPU that won `taken`; those are made to be shared.
+// SAFETY: everything except `cpu` and `taken` belongs to the one CPU that won `taken`; those are
+// made to be shared.
 unsafe impl Sync for CpuMemory {}
 // SAFETY: the raw pointer in `world` is the address of this very memory, set at the launch.
 unsafe impl Send for CpuMemory {}
@@ -112,7 +114,8 @@ impl CpuMemory {
     ///
     /// # Safety
     ///
-    /// The host of this CPU calls it, outside its guest, and lets go of the result before it calls again.
+    /// The host of this CPU calls it, outside its guest, and lets go of the result before it calls
+    /// again.
     pub(crate) unsafe fn vcpu(&self) -> Option<Vcpu<'_>> {
         // SAFETY: the caller's promise: nothing else refers to the parts that belong to this CPU.
         let own = unsafe { &mut *self.own.get() }.as_mut()?;

@@ -1,4 +1,5 @@
-//! Physical memory through the kernel's direct map, and the way back by the page tables that are loaded.
+//! Physical memory through the kernel's direct map, and the way back by the page tables that are
+//! loaded.
 #![expect(unsafe_code, reason = "reads and writes physical memory")]
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -21,7 +22,8 @@ pub(crate) struct DirectMap {
 impl DirectMap {
     /// # Safety
     ///
-    /// Every address that [`physical`](Self::physical) finds mapped in the direct map is memory at that place, for ever.
+    /// Every address that [`physical`](Self::physical) finds mapped in the direct map is memory at
+    /// that place, forever.
     pub(crate) const unsafe fn new(offset: u64) -> Self {
         Self { offset }
     }
@@ -31,7 +33,8 @@ impl DirectMap {
         core::ptr::with_exposed_provenance(usize::try_from(address).unwrap_or(0))
     }
 
-    /// Returns the physical address of a virtual one in the page tables that are loaded; `None` if it is not mapped.
+    /// Returns the physical address of a virtual one in the page tables that are loaded; `None` if
+    /// it is not mapped.
     pub(crate) fn physical(self, address: u64) -> Option<u64> {
         // SAFETY: ring 0; reading control registers has no effect.
         let cr3 = unsafe { x86::controlregs::cr3() };

@@ -16,7 +16,7 @@ const SIZES: [PageSize; 3] = [PageSize::Size4K, PageSize::Size2M, PageSize::Size
 const REACHES: [PageReach; 3] = [PageReach::Covering, PageReach::SameSize, PageReach::Span];
 
 impl Effect {
-    /// Returns the effect; `None` if it is none on the translations of this kind of guest.
+    /// Returns the effect; `None` if the translations of this kind of guest stay.
     pub(crate) fn of(invalidation: Invalidation) -> Option<Self> {
         match invalidation {
             Invalidation::Pages {
@@ -56,7 +56,8 @@ impl Effect {
         }
     }
 
-    /// Returns three bytes and an address from which [`decode`](Self::decode) makes the effect again.
+    /// Returns three bytes and an address from which [`decode`](Self::decode) makes the effect
+    /// again.
     pub(crate) fn encode(effect: Option<Self>) -> ([u8; 3], u64) {
         let Some(Self { pages, globals }) = effect else {
             return ([0; 3], 0);

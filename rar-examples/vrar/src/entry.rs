@@ -102,10 +102,11 @@ impl Vcpu<'_> {
         self.own.real.send(self.own.real.id(), kick);
     }
 
-    /// Chooses the event of the entry and offers an interrupt; `window` wants the guest left when it enables interrupts.
+    /// Chooses the event of the entry and offers an interrupt; `window` wants the guest left when
+    /// it enables interrupts.
     ///
-    /// An interrupt is never the event of an entry: QEMU (7.2, also 10.0) delivers that a second time if its main loop is called
-    /// before the guest's next exception.
+    /// An interrupt is never the event of an entry: QEMU (7.2, also 10.0) delivers that a second
+    /// time if its main loop is called before the guest's next exception.
     fn deliver(&mut self, window: bool) {
         self.vmcb.event = core::mem::take(&mut self.own.event);
         if self.own.nmi {

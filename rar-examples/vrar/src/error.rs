@@ -16,7 +16,8 @@ pub enum LaunchError {
     MemoryTaken,
     /// Another CPU has this APIC id, or there are more CPUs than the shim has places.
     ApicId(u32),
-    /// The local APIC is disabled, or it is in x2APIC mode and the configuration wants its page trapped.
+    /// The local APIC is disabled, or it is in x2APIC mode and the configuration wants its page
+    /// trapped.
     ApicMode,
     /// The configuration wants nested paging, and the CPU has none, or none with pages of 1 GiB.
     NoNestedPaging,

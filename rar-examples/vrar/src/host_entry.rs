@@ -26,7 +26,8 @@ extern "C" fn rar_vrar_on_exit(world: *mut World) {
     }
 }
 
-/// Called by the assembly when the host itself faults: the CPU is gone, and its guest sees no wrong answer.
+/// Called by the assembly when the host itself faults: the CPU is gone, and its guest sees no wrong
+/// answer.
 #[unsafe(no_mangle)]
 extern "C" fn rar_vrar_on_mistake(world: *mut World, vector: u64, _stack: u64) -> ! {
     // SAFETY: as in `rar_vrar_on_exit`; only the shared part of the CPU is used.

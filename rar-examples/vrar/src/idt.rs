@@ -1,7 +1,7 @@
 //! The host's interrupt descriptor table.
 
-/// Returns the gates: every vector leads to its stub, on the stack in use (VMRUN keeps the guest's task register, so that no
-/// stack of a task state segment is the host's).
+/// Returns the gates: every vector leads to its stub, on the stack in use (VMRUN keeps the guest's
+/// task register, so that no stack of a task state segment is the host's).
 pub(crate) fn gates(stubs: u64, code_selector: u16) -> [[u64; 2]; 256] {
     let mut gates = [[0; 2]; 256];
     for (gate, vector) in gates.iter_mut().zip(0_u64..) {

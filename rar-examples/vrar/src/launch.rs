@@ -36,10 +36,11 @@ struct Places {
 }
 
 impl Shim {
-    /// Makes the CPU that calls it a guest of the shim: it goes on behind this call, in the same page tables and the same memory, with
-    /// a RAR unit.
+    /// Makes the CPU that calls it a guest of the shim: it goes on behind this call, in the same
+    /// page tables and the same memory, with a RAR unit.
     ///
-    /// Interrupts stay as they are. Call it once on each CPU, before it asks CPUID whether there is RAR.
+    /// Interrupts stay as they are. Call it once on each CPU, before it asks CPUID whether there is
+    /// RAR.
     ///
     /// # Errors
     ///
@@ -47,7 +48,7 @@ impl Shim {
     ///
     /// # Safety
     ///
-    /// 1. Ring 0, 64-bit mode, CR4.OSFXSR set; the GDT and its code segment in use stay for ever.
+    /// 1. Ring 0, 64-bit mode, CR4.OSFXSR set; the GDT and its code segment in use stay forever.
     /// 2. The promises to [`Shim::new`] hold for the page tables that are loaded.
     /// 3. No device uses the kick vector of the configuration.
     pub unsafe fn launch(&'static self, memory: &'static CpuMemory) -> Result<(), LaunchError> {
@@ -215,7 +216,7 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     // SAFETY: as the VMCB.
     let gates = unsafe { &mut *memory.gates() };
     *gates = idt::gates(world::stubs(), vmcb.cs.selector);
-    // SAFETY: filled in just now, and the memory stays for ever.
+    // SAFETY: filled in just now, and the memory stays forever.
     unsafe { native::load_idt(gates) };
     // SAFETY: 1. to 4. as made above; interrupts are disabled by the caller.
     unsafe { world::enter(world, vmcb, memory.stack_top()) };

@@ -13,7 +13,8 @@ impl LogicalAddress {
         format: u32::MAX,
     };
 
-    /// Returns whether a message with this destination is for the APIC (SDM vol. 3, "Logical Destination Mode").
+    /// Returns whether a message with this destination is for the APIC (SDM vol. 3, "Logical
+    /// Destination Mode").
     pub(crate) fn is_named_by(self, destination: u8) -> bool {
         let own = self.destination >> 24;
         let wanted = u32::from(destination);

@@ -56,7 +56,8 @@ impl Mailbox {
         self.nmi.store(true, Ordering::Release);
     }
 
-    /// A start-up message from before is forgotten; one that comes after it counts, also if the CPU has not looked meanwhile.
+    /// A start-up message from before is forgotten; one that comes after it counts, also if the CPU
+    /// has not looked meanwhile.
     pub(crate) fn post_init(&self) {
         self.startup.store(0, Ordering::Release);
         self.init.store(true, Ordering::Release);
@@ -67,12 +68,12 @@ impl Mailbox {
             .store(STARTED | u32::from(page), Ordering::Release);
     }
 
-    /// Returns whether the CPU must be called: nobody has since it looked last.
+    /// Returns whether the CPU must be called: no CPU has since it looked last.
     pub(crate) fn call(&self) -> bool {
         !self.called.swap(true, Ordering::AcqRel)
     }
 
-    /// The CPU is about to look: whoever posts from now on calls it again.
+    /// The CPU is about to look: a CPU that posts from now on calls it again.
     pub(crate) fn look(&self) {
         self.called.swap(false, Ordering::AcqRel);
     }

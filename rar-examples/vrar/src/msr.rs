@@ -68,7 +68,8 @@ impl Vcpu<'_> {
         Ok(())
     }
 
-    /// An entry that is pending when RAR is enabled is nobody's: it would be executed at the first signal.
+    /// An entry that is pending when RAR is enabled has no owner: it would be executed at the first
+    /// signal.
     fn look_at_vector(&self) {
         let Ok(vector) = self.unit.read_msr(ACTION_VECTOR_BASE) else {
             return;

@@ -33,7 +33,8 @@ pub(crate) unsafe fn read_msr(register: u32) -> u64 {
 
 /// # Safety
 ///
-/// Ring 0, the register exists, the value is legal, and what it changes keeps memory as Rust sees it.
+/// Ring 0, the register exists, the value is legal, and what it changes keeps memory as Rust sees
+/// it.
 pub(crate) unsafe fn write_msr(register: u32, value: u64) {
     // SAFETY: the caller's promise.
     unsafe { rar_vrar_write_msr(register, value) }
@@ -53,17 +54,23 @@ pub(crate) unsafe fn send_x2apic(command: u64) {
 pub(crate) fn invalidate_page(address: u64, asid: u32) {
     // SAFETY: called in the host, where EFER.SVME is set; dropping a translation changes no memory.
     unsafe {
-        asm!("invlpga rax, ecx", in("rax") address, in("ecx") asid, options(nostack, preserves_flags))
-    };
+        asm!(
+            "invlpga rax, ecx",
+            in("rax") address,
+            in("ecx") asid,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
-/// Loads what VMRUN leaves from the VMCB at this physical address: FS, GS, TR, LDTR and the registers of system calls.
+/// Loads what VMRUN leaves from the VMCB at this physical address: FS, GS, TR, LDTR and the
+/// registers of system calls.
 pub(crate) fn load_rest(vmcb: u64) {
     // SAFETY: called in the host, which uses none of these, with the address of its own VMCB.
     unsafe { asm!("vmload rax", in("rax") vmcb, options(nostack, preserves_flags, readonly)) };
 }
 
-/// Fills in the guest's registers as they are on this CPU, but for RSP, RIP and RFLAGS.
+/// Fills in the guest's registers as they are on this CPU, except RSP, RIP and RFLAGS.
 ///
 /// # Safety
 ///
@@ -119,7 +126,7 @@ fn flat(selector: u16, attributes: u16) -> Segment {
 ///
 /// # Safety
 ///
-/// The gates lead to handlers, and the table stays for ever.
+/// The gates lead to handlers, and the table stays forever.
 pub(crate) unsafe fn load_idt(gates: &'static [[u64; 2]; 256]) {
     // SAFETY: the caller's promise.
     unsafe { x86::dtables::lidt(&DescriptorTablePointer::new(gates)) };

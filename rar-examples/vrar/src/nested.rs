@@ -1,4 +1,4 @@
-//! The nested page tables: all memory one to one, but for the page of the local APIC.
+//! The nested page tables: all memory one to one, except the page of the local APIC.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +12,8 @@ const LARGE: u64 = 1 << 7;
 
 type Table = [AtomicU64; ENTRIES];
 
-/// Four tables: the top, its first entry in pages of 1 GiB, and the APIC's surroundings in smaller ones.
+/// Four tables: the top, its first entry in pages of 1 GiB, and the APIC's surroundings in smaller
+/// ones.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub(crate) struct NestedTables {
@@ -36,7 +37,8 @@ impl NestedTables {
             .map(|table| core::ptr::from_ref(table).addr())
     }
 
-    /// Fills the tables in; every CPU does, with the same values. `physical` are the tables' own addresses.
+    /// Fills the tables in; every CPU does, with the same values. `physical` are the tables' own
+    /// addresses.
     pub(crate) fn fill(&self, physical: [u64; TABLES], apic: u64) {
         let [top, gibibytes, large, small] = &self.tables;
         let [_, gibibytes_at, large_at, small_at] = physical;

@@ -10,7 +10,8 @@ pub(crate) const EFER: u32 = 0xC000_0080;
 pub(crate) const VM_CR: u32 = 0xC001_0114;
 pub(crate) const VM_HSAVE_PA: u32 = 0xC001_0117;
 
-/// The map of two bits for each register, read and write: 1 leaves the guest. Registers outside its ranges always do.
+/// The map of two bits for each register, read and write: 1 leaves the guest. Registers outside its
+/// ranges always do.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub(crate) struct Permissions([u8; 0x2000]);

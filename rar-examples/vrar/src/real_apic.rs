@@ -1,4 +1,5 @@
-//! The machine's own local APIC, in the mode in which the launch found it. The host drives it; the guest sees [`crate::apic`].
+//! The machine's own local APIC, in the mode in which the launch found it. The host drives it; the
+//! guest sees [`crate::apic`].
 #![expect(unsafe_code, reason = "device registers")]
 
 use core::ptr::NonNull;
@@ -48,8 +49,8 @@ fn register(page: NonNull<u32>, offset: u32) -> *mut u32 {
 impl RealApic {
     /// # Safety
     ///
-    /// The APIC of every CPU that uses it is in the mode of the base register given. In xAPIC mode its page is mapped there, uncached, in
-    /// the host's page tables of every CPU.
+    /// The APIC of every CPU that uses it is in the mode of the base register given. In xAPIC mode
+    /// its page is mapped there, uncached, in the host's page tables of every CPU.
     pub(crate) const unsafe fn new(page: NonNull<u32>, base: u64) -> Self {
         if base & BASE_X2APIC == 0 {
             Self::Page(page)
@@ -69,10 +70,11 @@ impl RealApic {
 
     pub(crate) fn write(self, offset: u32, value: u32) {
         match self {
-            // SAFETY: inside the page. What it sends goes to guests of the shim, or where the guest of this CPU told.
+            // SAFETY: inside the page. What it sends goes to guests of the shim, or where the guest
+            // of this CPU told.
             Self::Page(page) => unsafe { register(page, offset).write_volatile(value) },
-            // SAFETY: a register that every x2APIC has. A reserved bit that the guest sets in its local vector table ends this CPU by the fault
-            // that the guest would have had.
+            // SAFETY: a register that every x2APIC has. A reserved bit that the guest sets in its
+            // local vector table ends this CPU by the fault that the guest would have had.
             Self::Registers => unsafe {
                 native::write_msr(X2APIC_FIRST + offset / 16, u64::from(value));
             },
@@ -113,7 +115,8 @@ impl RealApic {
     /// Sends an interrupt command to one APIC. A busy APIC is waited for, within bounds.
     pub(crate) fn send(self, destination: u32, low: u32) {
         if matches!(self, Self::Registers) {
-            // SAFETY: ring 0 and x2APIC mode. What it sends goes to guests of the shim, or where the guest of this CPU told.
+            // SAFETY: ring 0 and x2APIC mode. What it sends goes to guests of the shim, or where
+            // the guest of this CPU told.
             unsafe { native::send_x2apic(u64::from(destination) << 32 | u64::from(low)) };
             return;
         }

@@ -52,8 +52,8 @@ pub struct Executed {
     pub verdict: Verdict,
     /// CR3 of the CPU at that moment.
     pub cr3: u64,
-    /// Hash of the payload when a signal announced it; `None` if the entry was armed after the last signal's look, which
-    /// is legal.
+    /// Hash of the payload when a signal announced it; `None` if the entry was armed after the last
+    /// signal's look, which is legal.
     pub announced: Option<u64>,
     /// Hash (FNV-1a of the 32 bytes) of the payload when it was executed.
     pub hash: u64,
@@ -80,8 +80,8 @@ impl Executed {
         Action::decode(self.words, &lenient).ok()
     }
 
-    /// Returns whether the unit took a translation of these addresses, global or not, out of the TLB for the entry, in whichever address
-    /// space.
+    /// Returns whether the unit took a translation of these addresses, global or not, out of the
+    /// TLB for the entry, in whichever address space.
     #[must_use]
     pub fn drops(&self, held: &Range<u64>, global: bool) -> bool {
         self.effect.is_some_and(|effect| effect.drops(held, global))
@@ -91,7 +91,8 @@ impl Executed {
 /// What a driver must never do; each kind is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offence {
-    /// A request with a vector, a shorthand, the broadcast or a level: nobody knows what a processor makes of it.
+    /// A request with a vector, a shorthand, the broadcast or a level: no source says what a
+    /// processor does then.
     UnknownRequest,
     /// An entry that ended in FAILURE.
     RefusedEntry,

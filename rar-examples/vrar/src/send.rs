@@ -1,4 +1,5 @@
-//! Interrupt commands: to guests of the shim by message and call, to all others by the machine's APIC.
+//! Interrupt commands: to guests of the shim by message and call, to all others by the machine's
+//! APIC.
 
 use rar_model::{RarUnit, Sender};
 
@@ -60,7 +61,8 @@ impl Shim {
         }
     }
 
-    /// Lets the targets serve a request before its sender goes on, as fast hardware does: a sender that arms too late is found out.
+    /// Lets the targets serve a request before its sender goes on, as fast hardware does: a sender
+    /// that arms too late is found out.
     fn let_take_up(&self, command: &Command, own_id: u32) {
         for (id, cpu) in self.cpus() {
             if id == own_id || !aims_at(command.destination, id, own_id, cpu) {

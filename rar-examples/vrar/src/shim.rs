@@ -26,10 +26,12 @@ impl Shim {
     ///
     /// # Safety
     ///
-    /// 1. The direct map and the mapping of the local APIC are as [`Config`] says, in the page tables that each CPU has loaded when
-    ///    it is launched. Those page tables are the host's for ever: they are never freed, and what they map of the kernel's
-    ///    code, of its statics, of RAM and of the APIC never changes.
-    /// 2. Physical memory is not the shim's to protect: the guest may write anywhere, also to the shim. The kernel does not.
+    /// 1. The direct map and the mapping of the local APIC are as [`Config`] says, in the page
+    ///    tables that each CPU has loaded when it is launched. Those page tables are the host's
+    ///    forever: they are never freed, and what they map of the kernel's code, of its statics, of
+    ///    RAM and of the APIC never changes.
+    /// 2. Physical memory is not the shim's to protect: the guest may write anywhere, also to the
+    ///    shim. The kernel does not.
     #[must_use]
     pub const unsafe fn new(config: Config) -> Self {
         Self {

@@ -9,8 +9,8 @@ const MAX_POLLS: u32 = 100_000_000;
 /// What the payloads of a CPU looked like when it was signalled.
 ///
 /// The lock keeps scans apart from looks: what a look finds pending is executed by a later scan,
-/// and after a scan no payload is signalled. So a hash is never compared with that of another use of
-/// the entry.
+/// and after a scan no payload is signalled. So a hash is never compared with that of another use
+/// of the entry.
 #[derive(Debug)]
 pub(crate) struct SignalledPayloads {
     locked: AtomicBool,

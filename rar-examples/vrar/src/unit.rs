@@ -154,7 +154,8 @@ impl Tlb for GuestTlb<'_> {
                 ..
             } if !self.pcids => return Err(Refused::PcidsDisabled { pcid }),
             Invalidation::Ept(_) | Invalidation::Vpid(_) => return Err(Refused::NotInVmxRoot),
-            // INVLPGA knows one address space identifier, not PCIDs, and leaves larger strides to a full flush.
+            // INVLPGA knows one address space identifier, not PCIDs, and leaves larger strides to a
+            // full flush.
             Invalidation::Pages { pages, .. } if !self.pcids && pages.size == PageSize::Size4K => {
                 pages
                     .addresses()

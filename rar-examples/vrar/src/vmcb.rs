@@ -139,7 +139,8 @@ pub(crate) mod event {
     /// #GP(0).
     pub(crate) const GENERAL_PROTECTION: u64 = VALID | EXCEPTION | HAS_ERROR_CODE | 13;
 
-    /// Returns what must be delivered again: all but a software interrupt, whose instruction is executed again.
+    /// Returns what must be delivered again: all but a software interrupt, whose instruction is
+    /// executed again.
     pub(crate) const fn interrupted(event: u64) -> u64 {
         if event & VALID != 0 && event & KIND != SOFTWARE {
             event

@@ -30,11 +30,13 @@ global_asm!(
     VMCB_RIP = const offset_of!(Vmcb, rip),
 );
 
-/// What the assembly saves and restores around a stay in the host. RAX, RSP, RIP and RFLAGS are in the [`Vmcb`].
+/// What the assembly saves and restores around a stay in the host. RAX, RSP, RIP and RFLAGS are in
+/// the [`Vmcb`].
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct World {
-    /// FXSAVE. The upper halves of wider registers stay in the processor: nothing in the host touches them.
+    /// FXSAVE. The upper halves of wider registers stay in the processor: nothing in the host
+    /// touches them.
     fx: [u8; 512],
     /// Physical address of the VMCB.
     pub(crate) vmcb: u64,
@@ -79,12 +81,16 @@ unsafe extern "C" {
 ///
 /// # Safety
 ///
-/// 1. `vmcb` is filled in except RSP, RIP and RFLAGS, and `world` names it and its [`CpuMemory`](crate::CpuMemory).
-/// 2. EFER.SVME is set, VM_HSAVE_PA names a page of this CPU, and the IDT loaded has the [`stubs`] with IST 0.
-/// 3. Interrupts are disabled; `stack` is the 16-byte aligned top of a stack that nothing else uses.
+/// 1. `vmcb` is filled in except RSP, RIP and RFLAGS, and `world` names it and its
+///    [`CpuMemory`](crate::CpuMemory).
+/// 2. EFER.SVME is set, VM_HSAVE_PA names a page of this CPU, and the IDT loaded has the [`stubs`]
+///    with IST 0.
+/// 3. Interrupts are disabled; `stack` is the 16-byte aligned top of a stack that nothing else
+///    uses.
 /// 4. All of that stays forever.
 pub(crate) unsafe fn enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8) {
-    // SAFETY: the caller's promises are what the assembly needs; it keeps to the C calling convention.
+    // SAFETY: the caller's promises are what the assembly needs; it keeps to the C calling
+    // convention.
     unsafe { rar_vrar_enter(world, vmcb, stack) }
 }
 

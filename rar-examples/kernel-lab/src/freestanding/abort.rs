@@ -1,5 +1,5 @@
-//! The end of a run that cannot go on, since a CPU stopped answering or panicked: all others are stopped, and one makes a report of what
-//! is known.
+//! The end of a run that cannot go on, since a CPU stopped answering or panicked: all others are
+//! stopped, and one makes a report of what is known.
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,13 +12,14 @@ use rar_kernel::{
 
 use super::fault_injection::is_stopped;
 
-const NOBODY: u32 = 0;
-/// How long CPUs may take to answer an NMI, and between two of them: a CPU in the middle of a lock finishes that first.
+const NO_CPU: u32 = 0;
+/// How long CPUs may take to answer an NMI, and between two of them: a CPU in the middle of a lock
+/// finishes that first.
 const ANSWER_MILLISECONDS: u64 = 1_000;
 const AGAIN_MILLISECONDS: u64 = 20;
 
 /// Number of the CPU that gave up first, plus one.
-static FIRST: AtomicU32 = AtomicU32::new(NOBODY);
+static FIRST: AtomicU32 = AtomicU32::new(NO_CPU);
 /// The CPUs that answered after that.
 static ANSWERED: [AtomicBool; CpuList::CAPACITY] =
     [const { AtomicBool::new(false) }; CpuList::CAPACITY];
@@ -27,7 +28,8 @@ static ENDING: Once<Ending> = Once::new();
 static STACK: Once<u64> = Once::new();
 const STACK_PAGES: u64 = 32;
 
-/// What makes the report; it runs on the CPU that gave up, on a stack of its own, and no other CPU runs any more.
+/// What makes the report; it runs on the CPU that gave up, on a stack of its own, and no other CPU
+/// runs any more.
 pub type Ending = fn(&Lost<'_>) -> !;
 
 /// Why a run ended, and who did not answer.
@@ -46,7 +48,7 @@ pub struct Lost<'a> {
 pub enum Cause {
     /// A CPU waited in vain, or a test did not end.
     Hung,
-    /// A CPU panicked, or took an exception that nobody expects.
+    /// A CPU panicked, or took an unexpected exception.
     Panic,
 }
 
@@ -60,7 +62,8 @@ impl Lost<'_> {
     }
 }
 
-/// Names the function that ends a run which cannot go on. Without one, or without memory for its stack, the machine ends at once.
+/// Names the function that ends a run which cannot go on. Without one, or without memory for its
+/// stack, the machine ends at once.
 pub fn set_ending(ending: Ending) {
     if let Ok(top) = paging::map_stack(STACK_PAGES)
         && STACK.set(top).is_some()
@@ -90,13 +93,13 @@ pub(crate) fn give_up(cause: Cause, why: fmt::Arguments<'_>) -> ! {
         println!("GIVING UP on CPU {me}: {why}");
         exit(ExitCode::Failure)
     }
-    let first = FIRST.compare_exchange(NOBODY, me + 1, Ordering::AcqRel, Ordering::Acquire);
+    let first = FIRST.compare_exchange(NO_CPU, me + 1, Ordering::AcqRel, Ordering::Acquire);
     if first.is_err() {
         answer(me);
         irq::halt_forever();
     }
     stop_others(me);
-    // Whoever printed or drew has been stopped in the middle.
+    // A CPU that printed or drew was stopped in the middle.
     console::seize();
     screen::seize();
     log::drain_after_panic();
@@ -109,8 +112,9 @@ pub(crate) fn give_up(cause: Cause, why: fmt::Arguments<'_>) -> ! {
     let Some(&top) = STACK.get() else {
         exit(ExitCode::Failure)
     };
-    // SAFETY: only the first CPU comes here, once, so the stack is nobody else's, and it is mapped on every CPU; what this stack holds stays,
-    // since nothing returns to it. The call leaves the stack pointer as the calling convention wants it.
+    // SAFETY: only the first CPU comes here, once, so the stack has no other user, and it is mapped
+    // on every CPU; what this stack holds stays, since nothing returns to it. The call leaves the
+    // stack pointer as the calling convention wants it.
     unsafe {
         core::arch::asm!(
             "mov rsp, {top}",
@@ -153,7 +157,7 @@ fn stop_others(me: u32) {
 /// Stops this CPU if another one has given up. Called from the NMI handler.
 fn answer_if_asked() {
     let (first, me) = (FIRST.load(Ordering::Acquire), percpu::this());
-    let wanted = first != NOBODY && first != me.number() + 1;
+    let wanted = first != NO_CPU && first != me.number() + 1;
     if wanted && !is_stopped(me.number()) && me.locks().load(Ordering::Relaxed) == 0 {
         answer(me.number());
         irq::halt_forever();

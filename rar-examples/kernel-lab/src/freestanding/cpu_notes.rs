@@ -16,7 +16,8 @@ pub(crate) enum Heard {
 
 const BOTH: u8 = Heard::Signal as u8 | Heard::Fallback as u8;
 
-/// What the laboratory keeps about one CPU: on a line of its own, since others wait for what is here.
+/// What the laboratory keeps about one CPU: on a line of its own, since others wait for what is
+/// here.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct CpuNotes {

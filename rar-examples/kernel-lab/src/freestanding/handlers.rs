@@ -38,7 +38,8 @@ fn on_fallback() {
     }
 }
 
-/// The last resort, and what one measurement sends; it may have interrupted anything, and what it calls may be nested in itself.
+/// The last resort, and what one measurement sends; it may have interrupted anything, and what it
+/// calls may be nested in itself.
 fn on_nmi() {
     if let Some(lab) = current() {
         lab.serve_as_heard();

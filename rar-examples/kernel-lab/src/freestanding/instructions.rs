@@ -1,7 +1,7 @@
 //! The laboratory's own flushes, by the bare instructions.
 //!
-//! The driver's TLB is under test. What judges it, and what readies a CPU for a test, must not go through it: a driver that flushes too
-//! much or too little would change the yardstick too.
+//! The driver's TLB is under test. What judges it, and what readies a CPU for a test, must not go
+//! through it: a driver that flushes too much or too little would change the yardstick too.
 
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
@@ -18,7 +18,8 @@ const PCIDS: u64 = 1 << 17;
 const ADDRESS: u64 = 0;
 const ALL_WITH_GLOBALS: u64 = 2;
 
-/// Flushes one page of the space in use, whose PCID this is: by INVPCID where PCIDs are on, else by INVLPG.
+/// Flushes one page of the space in use, whose PCID this is: by INVPCID where PCIDs are on, else by
+/// INVLPG.
 pub(crate) fn flush_page(address: u64, pcid: Pcid) {
     if cr4() & PCIDS != 0 && has_invpcid() {
         invpcid(ADDRESS, pcid, address);
@@ -34,15 +35,18 @@ pub(crate) fn flush_everything() {
     }
     let before = cr4();
     for value in [before ^ GLOBAL_PAGES, before] {
-        // Not `nomem`: no access may move across a flush. `nostack`, `preserves_flags`: touches neither.
-        // SAFETY: ring 0; either change of CR4.PGE drops everything, and the second one leaves CR4 as it was. Handlers do not write CR4.
+        // Not `nomem`: no access may move across a flush. `nostack`, `preserves_flags`: touches
+        // neither.
+        // SAFETY: ring 0; either change of CR4.PGE drops everything, and the second one leaves CR4
+        // as it was. Handlers do not write CR4.
         unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack, preserves_flags)) }
     }
 }
 
 /// INVLPG of one page.
 pub(crate) fn invlpg(address: u64) {
-    // Not `nomem`: no access of the page may move across. `nostack`, `preserves_flags`: touches neither.
+    // Not `nomem`: no access of the page may move across. `nostack`, `preserves_flags`: touches
+    // neither.
     // SAFETY: ring 0; dropping a translation changes no memory.
     unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) }
 }
@@ -50,18 +54,26 @@ pub(crate) fn invlpg(address: u64) {
 /// Only where CPUID reports the instruction.
 fn invpcid(kind: u64, pcid: Pcid, address: u64) {
     let descriptor = [u64::from(pcid.get()), address];
-    // Not `nomem`: the instruction reads the descriptor, and no access may move across. `preserves_flags`: it touches none.
-    // SAFETY: ring 0, and the callers have asked CPUID. The descriptor's reserved bits are zero; the PCID is below 4,096 by its type, and zero
-    // where PCIDs are off; the addresses of the test region are canonical.
+    // Not `nomem`: the instruction reads the descriptor, and no access may move across.
+    // `preserves_flags`: it touches none.
+    // SAFETY: ring 0, and the callers have asked CPUID. The descriptor's reserved bits are zero;
+    // the PCID is below 4,096 by its type, and zero where PCIDs are off; the addresses of the test
+    // region are canonical.
     unsafe {
-        asm!("invpcid {}, [{}]", in(reg) kind, in(reg) &raw const descriptor, options(nostack, preserves_flags));
+        asm!(
+            "invpcid {}, [{}]",
+            in(reg) kind,
+            in(reg) &raw const descriptor,
+            options(nostack, preserves_flags),
+        );
     }
 }
 
 /// Executes CPUID, which the shim has every guest leave for.
 pub(crate) fn call_the_shim() {
-    // Not folded away, unlike the intrinsic whose result nobody reads.
-    // SAFETY: every 64-bit CPU has the instruction and its leaf 0. RBX, which the compiler keeps for itself, is put back.
+    // Not folded away, unlike the intrinsic whose result is not used.
+    // SAFETY: every 64-bit CPU has the instruction and its leaf 0. RBX, which the compiler keeps
+    // for itself, is put back.
     unsafe {
         asm!(
             "mov {kept}, rbx",

@@ -64,7 +64,8 @@ impl KernelLab {
         self.shootdown.domain()
     }
 
-    /// Serves everything, but on a CPU that pretends not to hear the signal: there the action vector stays as it is.
+    /// Serves everything, but on a CPU that pretends not to hear the signal: there the action
+    /// vector stays as it is.
     pub(crate) fn serve_as_heard(&self) {
         let cpu = percpu::pin();
         let notes = self.notes(cpu.id());
@@ -76,7 +77,8 @@ impl KernelLab {
         }
     }
 
-    /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the same summary.
+    /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the
+    /// same summary.
     pub fn run(&self, options: &Options<'_>) -> Counts {
         self.join();
         let summary = self.suite.run(self, options);
@@ -91,7 +93,8 @@ impl KernelLab {
         self.summary.get().copied()
     }
 
-    /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it runs the suite.
+    /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it
+    /// runs the suite.
     pub fn join(&self) {
         let cpu = percpu::this();
         #[expect(

@@ -1,4 +1,5 @@
-//! The machine of a shootdown under test: the kernel's own, which counts what the driver asks of it.
+//! The machine of a shootdown under test: the kernel's own, which counts what the driver asks of
+//! it.
 
 use rar_kernel::KernelMachine;
 use rar_kernel::machine::NmiUse;
@@ -19,10 +20,12 @@ pub struct LabMachine {
 }
 
 impl LabMachine {
-    /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR units.
+    /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR
+    /// units.
     ///
-    /// A processor holds the next NMI back until the handler of one has ended, so that the handler's stack is used once.
-    /// The shim does not: there two senders could have one handler cut into the other, on the same stack.
+    /// A processor holds the next NMI back until the handler of one has ended, so that the
+    /// handler's stack is used once. The shim does not: there two senders could have one handler
+    /// cut into the other, on the same stack.
     pub(crate) fn new(support: Option<RarSupport>, witness: &'static Witness) -> Self {
         let nmi = if shim::is_shim() {
             NmiUse::Unused

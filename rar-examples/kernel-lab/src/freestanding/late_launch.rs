@@ -1,4 +1,5 @@
-//! The late launch: CPUs that have long been running become guests of the shim, all of them together.
+//! The late launch: CPUs that have long been running become guests of the shim, all of them
+//! together.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -70,12 +71,14 @@ struct Launch {
 
 static LAUNCH: Once<Launch> = Once::new();
 
-/// Makes every CPU a guest of the shim; where they are already, nothing happens. Called by CPU 0 while the others have no work and are offline in
-/// every domain. `defect` breaks every unit, so that tests of tests have something to find.
+/// Makes every CPU a guest of the shim; where they are already, nothing happens. Called by CPU 0
+/// while the others have no work and are offline in every domain. `defect` breaks every unit, so
+/// that tests of tests have something to find.
 ///
 /// # Errors
 ///
-/// [`LateLaunchError`]. After [`LateLaunchError::Refused`] and [`LateLaunchError::Memory`] all CPUs go on as they were.
+/// [`LateLaunchError`]. After [`LateLaunchError::Refused`] and [`LateLaunchError::Memory`] all CPUs
+/// go on as they were.
 pub fn launch_everywhere(wanted: GuestApic, defect: Option<Defect>) -> Result<(), LateLaunchError> {
     if shim::is_shim() {
         return Ok(());
@@ -140,11 +143,13 @@ fn take_part(cpu: CpuId) {
     if !launch.meet(1) || launch.refused.get().is_some() {
         return;
     }
-    // Until all CPUs drive their APICs in the new way, nobody takes an interrupt, and so nobody sends or acknowledges one.
+    // Until all CPUs drive their APICs in the new way, no CPU takes an interrupt, and so none sends
+    // or acknowledges one.
     let _disabled = Disabled::new();
     let launched = match launch.memory.get(cpu.index()) {
-        // SAFETY: 1. ring 0 with SSE enabled, and this CPU's descriptor tables stay. 2. As promised in `shim::make`: this CPU is in the kernel's
-        // space, as it is whenever it waits for work. 3. No device of this kernel has a vector at all.
+        // SAFETY: 1. ring 0 with SSE enabled, and this CPU's descriptor tables stay. 2. As promised
+        // in `shim::make`: this CPU is in the kernel's space, as it is whenever it waits for work.
+        // 3. No device of this kernel has a vector at all.
         Some(memory) => unsafe { shim.launch(memory) },
         None => Err(LaunchError::MemoryTaken),
     };

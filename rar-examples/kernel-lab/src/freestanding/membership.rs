@@ -14,7 +14,7 @@ use super::members::Member;
 /// Table and vectors lie in frames, which are mapped one to one.
 struct Identity;
 
-// SAFETY: frames are contiguous RAM, mapped one to one, write-back, for ever.
+// SAFETY: frames are contiguous RAM, mapped one to one, write-back, forever.
 unsafe impl PhysicalAddressOf for Identity {
     fn physical_address_of(&self, virtual_address: *const (), _: usize) -> Option<u64> {
         Some(virtual_address.addr() as u64)
@@ -36,7 +36,8 @@ pub(crate) fn join(lab: &KernelLab) {
         Some(support) => enable(lab, &cpu, support)
             .map(Member::Unit)
             .or_else(|error| {
-                // Every test will tell: the handler of the signal does nothing where units answer, and only the fallback flushes this CPU.
+                // Every test will tell: the handler of the signal does nothing where units answer,
+                // and only the fallback flushes this CPU.
                 println!("CPU {} goes on without RAR: {error}", cpu.id());
                 in_software()
             }),
@@ -56,11 +57,12 @@ fn enable(
     support: RarSupport,
 ) -> Result<RarCpu<'static, NativeCpu, Enabled>, LifeCycleError> {
     leave_something_behind(lab, cpu);
-    // SAFETY: 1. All of this kernel runs in ring 0. 2. `support` was detected on this machine, and `detect` checks this CPU.
+    // SAFETY: 1. All of this kernel runs in ring 0. 2. `support` was detected on this machine, and
+    // `detect` checks this CPU.
     let registers = unsafe { NativeCpu::new() };
     let unit = RarCpu::detect(lab.domain(), cpu, support, registers)?.configure(cpu, &Identity)?;
-    // SAFETY: 1. Nothing resets the CPU in between. 2. Table and vectors are never given back. 3. No code of this kernel keeps translations by
-    // disabling interrupts.
+    // SAFETY: 1. Nothing resets the CPU in between. 2. Table and vectors are never given back. 3.
+    // No code of this kernel keeps translations by disabling interrupts.
     unsafe { unit.bring_online(cpu, InterruptPolicy::IgnoreIf, tlb(lab)) }
 }
 
@@ -68,8 +70,8 @@ fn enable(
 fn leave_something_behind(lab: &KernelLab, cpu: &PinnedCpu<'_>) {
     if let Some(state) = lab.domain().cpu(cpu.id()) {
         for slot in SlotIndex::all() {
-            // SAFETY: 1. This CPU is offline: a flush that names it takes it for gone, whatever its bytes say, and each byte is ended before it is
-            // online again.
+            // SAFETY: 1. This CPU is offline: a flush that names it takes it for gone, whatever its
+            // bytes say, and each byte is ended before it is online again.
             unsafe { state.vector().arm_unowned(slot) };
         }
     }
@@ -81,8 +83,9 @@ pub(crate) fn leave(lab: &KernelLab) {
     let _irq = irq::Disabled::new();
     let error = match member {
         None => None,
-        // SAFETY: 1. Interrupts are disabled here; page tables of this kernel are never freed. 2. What this CPU uses afterwards never changes, nor is it
-        // freed; but for pages under test, which lead to frames of the tests whatever translation is used.
+        // SAFETY: 1. Interrupts are disabled here; page tables of this kernel are never freed. 2.
+        // What this CPU uses afterwards never changes, nor is it freed; except pages under test,
+        // which lead to frames of the tests whatever translation is used.
         Some(Member::Software(member)) => unsafe { member.take_offline(&cpu, tlb(lab)) }
             .err()
             .map(|stayed| stayed.cause),
@@ -96,7 +99,8 @@ pub(crate) fn leave(lab: &KernelLab) {
     }
 }
 
-/// Interrupts are disabled meanwhile, so that no handler finds the vector quiet and has it armed again before the unit is enabled.
+/// Interrupts are disabled meanwhile, so that no handler finds the vector quiet and has it armed
+/// again before the unit is enabled.
 pub(crate) fn verify(lab: &KernelLab) {
     let cpu = percpu::pin();
     if let Some(Member::Unit(unit)) = &*lab.members.mine().lock()

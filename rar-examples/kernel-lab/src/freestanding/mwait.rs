@@ -20,12 +20,13 @@ pub(crate) fn mwait_states() -> u32 {
     }
 }
 
-/// Enables interrupts and waits until one comes, or for a reason of the CPU's own. Only where there is MWAIT.
+/// Enables interrupts and waits until one comes, or for a reason of the CPU's own. Only where there
+/// is MWAIT.
 pub(crate) fn mwait(hint: u32) {
-    // Nobody writes to it.
+    // No code writes to it.
     let watched = AtomicU64::new(0);
-    // SAFETY: ring 0, and CPUID reports the instructions. MONITOR takes an address, no extensions and no hints; no interrupt comes between STI
-    // and MWAIT. Handlers preserve every register.
+    // SAFETY: ring 0, and CPUID reports the instructions. MONITOR takes an address, no extensions
+    // and no hints; no interrupt comes between STI and MWAIT. Handlers preserve every register.
     unsafe {
         asm!(
             "monitor",

@@ -11,11 +11,13 @@ use super::test_space::{TestSpace, address};
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;
-/// One pair of pages in so many: elsewhere something else may have taken the place in a direct-mapped table.
+/// Every 32nd pair of pages is tried: one pair may share its place in a direct-mapped table with
+/// something else.
 const STEP: usize = 32;
 
-/// Returns whether a page stays in the TLB of this CPU when the one before it is flushed, by the laboratory's own instruction and not by the
-/// driver's TLB. Nobody else uses the space yet, and the CPU is in the kernel's space afterwards.
+/// Returns whether a page stays in the TLB of this CPU when the one before it is flushed, by the
+/// laboratory's own instruction and not by the driver's TLB. No other CPU uses the space yet, and
+/// the CPU is in the kernel's space afterwards.
 pub(crate) fn spared(space: &TestSpace, frames: &TestFrames) -> bool {
     frames.word(Frame::Small(0), 0).store(OLD, Ordering::SeqCst);
     frames.word(Frame::Small(1), 0).store(NEW, Ordering::SeqCst);
@@ -28,7 +30,8 @@ pub(crate) fn spared(space: &TestSpace, frames: &TestFrames) -> bool {
     spared
 }
 
-/// Flushes the first page of a pair; returns what the second reads, whose entry has changed since it was cached.
+/// Flushes the first page of a pair; returns what the second reads, whose entry has changed since
+/// it was cached.
 fn try_pair(space: &TestSpace, frames: &TestFrames, pages: [u16; 2]) -> Option<u64> {
     let [flushed, kept] = pages.map(Page::Small);
     let map = |page, frame| {

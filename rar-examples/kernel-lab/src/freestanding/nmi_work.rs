@@ -18,7 +18,8 @@ fn of_this_cpu() -> Option<&'static AtomicPtr<Work<'static>>> {
     WORK.get(percpu::this().id().index())
 }
 
-/// Sends an NMI to this CPU, whose handler calls `work`, and returns whether it did. What it calls takes no locks, prints nothing, and ends.
+/// Sends an NMI to this CPU, whose handler calls `work`, and returns whether it did. What it calls
+/// takes no locks, prints nothing, and ends.
 pub(crate) fn run(work: &dyn Fn()) -> bool {
     let Some(place) = of_this_cpu() else {
         return false;
@@ -37,7 +38,8 @@ pub(crate) fn run(work: &dyn Fn()) -> bool {
 /// Does what this CPU wants done. Called from the handler.
 pub(crate) fn work() {
     let Some(place) = of_this_cpu() else { return };
-    // SAFETY: null, or stored by `run` on this CPU, which waits below this handler with the closure on its stack.
+    // SAFETY: null, or stored by `run` on this CPU, which waits below this handler with the closure
+    // on its stack.
     if let Some(work) = unsafe { place.load(Ordering::Acquire).as_ref() } {
         work();
         place.store(null_mut(), Ordering::Release);

@@ -125,7 +125,8 @@ impl Lab for KernelLab {
     fn store(&self, page: Page, word: u16, value: u64, kind: StoreKind) -> Result<(), PageFault> {
         let address = address(page) + 8 * u64::from(word);
         match kind {
-            // SAFETY: an aligned address of the test region, which leads only to frames that tests own.
+            // SAFETY: an aligned address of the test region, which leads only to frames that tests
+            // own.
             StoreKind::Plain => unsafe { probe::store(address, value) },
             // SAFETY: as above.
             StoreKind::NonTemporal => unsafe { probe::store_non_temporal(address, value) },
@@ -149,10 +150,12 @@ impl Lab for KernelLab {
         instructions::invlpg(address(page));
     }
 
-    /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that sends it.
+    /// Under the shim every service empties QEMU's TLB, and so does every signal on the CPU that
+    /// sends it.
     fn asked_to_flush(&self, page: Page) -> Option<Asked> {
         self.shootdown.machine().support()?;
-        // A CPU alone signals nobody; but beside the large pages of nested tables INVLPG takes too much.
+        // A single CPU sends no signal. Where nested tables have large pages, INVLPG flushes more
+        // than the page.
         let alone = self.cpus() == 1 && matches!(apic::get(), Some(apic::LocalApic::X2apic));
         let record = record().filter(|_| !alone)?;
         let since = self

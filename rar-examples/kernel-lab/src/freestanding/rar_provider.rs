@@ -6,7 +6,8 @@ use rar_kernel::probe;
 use rar_regs::{Detection, MsrFault, MsrOperation, NativeCpu, RarSupport};
 pub use rar_regs::{ModelCheck, SupportError};
 
-/// Finds out whether this CPU has a RAR unit, if its model counts as one that may. Later CPUs are checked against the answer.
+/// Finds out whether this CPU has a RAR unit, if its model counts as one that may. Later CPUs are
+/// checked against the answer.
 ///
 /// # Errors
 ///
@@ -41,7 +42,8 @@ pub struct Enumeration {
 }
 
 impl Enumeration {
-    /// Returns whether the registers announce RAR: bit 30 of EDX, bit 1 of IA32_CORE_CAPABILITIES, and an IA32_RAR_INFO that can be read.
+    /// Returns whether the registers announce RAR: bit 30 of EDX, bit 1 of IA32_CORE_CAPABILITIES,
+    /// and an IA32_RAR_INFO that can be read.
     #[must_use]
     pub fn announces_rar(&self) -> bool {
         let [.., info] = self.registers;
@@ -55,7 +57,8 @@ impl Enumeration {
 /// Reads what this CPU says of RAR, whether detection would believe it or not.
 #[must_use]
 pub fn enumerate() -> Enumeration {
-    // SAFETY: reading the register has no side effect, and where it does not exist the #GP is caught.
+    // SAFETY: reading the register has no side effect, and where it does not exist the #GP is
+    // caught.
     let read = |register| unsafe { probe::read_register(register) };
     let leaves = __cpuid(0).eax;
     Enumeration {

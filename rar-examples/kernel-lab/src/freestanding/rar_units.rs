@@ -1,4 +1,4 @@
-//! The RAR units of this machine, as tests use them in place of the driver.
+//! The RAR units of this machine, as tests use them instead of the driver.
 
 use core::arch::x86_64::__cpuid;
 
@@ -25,8 +25,9 @@ impl Units for KernelLab {
     }
 
     fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection> {
-        // SAFETY: units are enabled with no bases but those of `addresses`, memory that only units and atomics touch. The driver's own
-        // enabling, of a CPU that is online, has promised the same.
+        // SAFETY: units are enabled with no bases but those of `addresses`, memory that only units
+        // and atomics touch. The driver's own enabling, of a CPU that is online, has promised the
+        // same.
         unsafe { probe::write_register(register as u32, value) }.ok_or(GeneralProtection)
     }
 
@@ -43,7 +44,8 @@ impl Units for KernelLab {
     }
 
     fn store_entry(&self, slot: SlotIndex, words: [u64; 8]) {
-        // SAFETY: 1. Tests use slots while no flush is in flight. 2. They name no register but one that this kernel does not use.
+        // SAFETY: 1. Tests use slots while no flush is in flight. 2. They name no register but one
+        // that this kernel does not use.
         unsafe {
             self.domain()
                 .table()
@@ -84,8 +86,9 @@ impl Units for KernelLab {
     }
 
     fn patience(&self) -> u32 {
-        // A virtual CPU whose turn has come has the shim's call pending and leaves its guest at the next block of code; with a
-        // thread of the host for each CPU, the sender may be suspended between its request and the call.
+        // A virtual CPU whose turn has come has the shim's call pending and leaves its guest at the
+        // next block of code; with a thread of the host for each CPU, the sender may be suspended
+        // between its request and the call.
         100_000
     }
 
@@ -116,7 +119,8 @@ impl Units for KernelLab {
         let icr = smp::apic_id(to).map(|id| odd_request(command, id));
         match icr {
             None => {}
-            // SAFETY: ring 0 and x2APIC mode (`Ability::OddCommands`); a RAR unit takes the message or drops it.
+            // SAFETY: ring 0 and x2APIC mode (`Ability::OddCommands`); a RAR unit takes the message
+            // or drops it.
             Some(Ok(icr)) => unsafe { send_x2apic(icr) },
             Some(Err(error)) => self.give_up(format_args!("{command:?}: {error}")),
         }

@@ -70,7 +70,8 @@ impl fmt::Display for RunError {
             Self::Shim(error) => write!(f, "no shim: {error}"),
             Self::UnlistedModel(signature) => write!(
                 f,
-                "{signature} sets the RAR bit, but no source lists it; the option models=any tries it"
+                "{signature} sets the RAR bit, but no source lists it; \
+                 the option models=any tries it"
             ),
             Self::NoRar(error) | Self::Refused(error) => error.fmt(f),
             Self::Lab(error) => write!(f, "no laboratory: {error}"),
@@ -97,7 +98,8 @@ pub fn prepare(options: &RunOptions<'static>) {
 ///
 /// # Errors
 ///
-/// [`RunError`] says why the suite did not run to its end, and [what can follow](RunError::consequence).
+/// [`RunError`] says why the suite did not run to its end, and [what can
+/// follow](RunError::consequence).
 pub fn run_backend(
     backend: Backend,
     options: &RunOptions<'static>,

@@ -12,10 +12,12 @@ pub use rar_vrar::{Defect, LaunchError};
 
 pub(crate) static SHIM: Once<Shim> = Once::new();
 
-/// What each CPU does first in a kernel that may begin under the shim: [`entry!`](rar_kernel::entry) names it.
+/// What each CPU does first in a kernel that may begin under the shim:
+/// [`entry!`](rar_kernel::entry) names it.
 ///
-/// The CPU becomes a guest of the shim if `vrar` is the first backend that the command line asks for. With a backend that
-/// comes before, the kernel begins on the bare machine and [launches the shim later](super::late_launch).
+/// The CPU becomes a guest of the shim if `vrar` is the first backend that the command line asks
+/// for. With a backend that comes before, the kernel begins on the bare machine and [launches the
+/// shim later](super::late_launch).
 ///
 /// # Panics
 ///
@@ -40,7 +42,8 @@ fn is_first_backend(line: &CommandLine) -> bool {
     backends.split(',').next() == Some("vrar")
 }
 
-/// Makes this CPU the first guest of the shim. A kernel that stays in xAPIC mode has its registers trapped.
+/// Makes this CPU the first guest of the shim. A kernel that stays in xAPIC mode has its registers
+/// trapped.
 #[expect(clippy::panic, reason = "there is no backend to fall back to")]
 fn start(line: &CommandLine, local_apic: u64, x2apic_wanted: bool) {
     let page = if x2apic_wanted {
@@ -65,8 +68,8 @@ pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<
     if let Some(defect) = defect {
         defect.apply(&mut knobs);
     }
-    // SAFETY: RAM is mapped one to one by page tables that stay for ever, and so is the APIC since just now. Nothing in this kernel
-    // writes to memory that is not its own.
+    // SAFETY: RAM is mapped one to one by page tables that stay forever, and so is the APIC since
+    // just now. Nothing in this kernel writes to memory that is not its own.
     let shim = unsafe {
         Shim::new(Config {
             page,
@@ -78,7 +81,8 @@ pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<
     Ok(())
 }
 
-/// Launches the CPU that calls it, if there is a shim. Without it the CPU goes on as it is, and detection tells.
+/// Launches the CPU that calls it, if there is a shim. Without it the CPU goes on as it is, and
+/// detection tells.
 fn launch() {
     match try_launch() {
         None | Some(Ok(()) | Err(LaunchError::AlreadyLaunched)) => {}
@@ -86,12 +90,13 @@ fn launch() {
     }
 }
 
-/// Launches the CPU that calls it and says what came of it; `None` without a shim, or without memory for it.
+/// Launches the CPU that calls it and says what came of it; `None` without a shim, or without
+/// memory for it.
 pub fn try_launch() -> Option<Result<(), LaunchError>> {
     let shim = SHIM.get()?;
     let memory = new_memory()?;
-    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in `make`: CPUs start in the kernel's
-    // space. 3. No device of this kernel has a vector at all.
+    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in
+    // `make`: CPUs start in the kernel's space. 3. No device of this kernel has a vector at all.
     Some(unsafe { shim.launch(memory) })
 }
 
@@ -123,11 +128,12 @@ unsafe extern "C" {
     fn rar_lab_registers_survive() -> u64;
 }
 
-/// Returns whether a register access that the shim answers leaves every other register as it was: general, SSE, flags.
+/// Returns whether a register access that the shim answers leaves every other register as it was:
+/// general, SSE, flags.
 #[must_use]
 pub fn registers_survive() -> bool {
-    // SAFETY: ring 0 and register 0xCF exists under the shim; the assembly keeps to the calling convention. Interrupts are enabled as they
-    // were: kernels call it with interrupts on.
+    // SAFETY: ring 0 and register 0xCF exists under the shim; the assembly keeps to the calling
+    // convention. Interrupts are enabled as they were: kernels call it with interrupts on.
     unsafe { rar_lab_registers_survive() == 0 }
 }
 
@@ -143,8 +149,8 @@ pub fn is_shim() -> bool {
     SHIM.get().is_some_and(|shim| shim.cpus().next().is_some())
 }
 
-/// A function of its own: a frame for this much memory, aligned to pages, must not become part of a function that mostly
-/// returns early (LLVM then forgets to set the frame up).
+/// A function of its own: a frame for this much memory, aligned to pages, must not become part of a
+/// function that mostly returns early (LLVM then forgets to set the frame up).
 #[inline(never)]
 fn new_memory() -> Option<&'static CpuMemory> {
     frames::alloc_static(CpuMemory::new())

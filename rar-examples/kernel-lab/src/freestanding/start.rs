@@ -26,11 +26,13 @@ use super::{handlers, neighbours};
 static FRAMES: Once<TestFrames> = Once::new();
 static USER: Once<UserPages> = Once::new();
 static WARM_UP: Once<WarmUp> = Once::new();
-/// Bounds against hanging, for virtual CPUs: one may not run for a while, which would show as a fallback here.
+/// Bounds against hanging, for virtual CPUs: one may not run for a while, which would show as a
+/// fallback here.
 ///
-/// No second signal is sent: it would make up for a lost one, and a lost signal is what tests must find. Lazy CPUs are skipped for all of the
-/// lower half: of what this kernel maps there, only the pages under test ever change. Ranges take the entries that they need: tests
-/// look at what was not asked for.
+/// No second signal is sent: it would make up for a lost one, and a lost signal is what tests must
+/// find. Lazy CPUs are skipped for all of the lower half: of what this kernel maps there, only the
+/// pages under test ever change. Ranges take the entries that they need: tests look at what was not
+/// asked for.
 fn policy(deadline: Duration) -> Policy {
     let mut policy = Policy::new();
     policy.answer_timeout = deadline;
@@ -74,10 +76,12 @@ impl From<MapError> for StartError {
     }
 }
 
-/// Makes a laboratory with table, vectors and suite of its own, and turns the interrupt handlers to it. Called by CPU 0, when every CPU has
+/// Makes a laboratory with table, vectors and suite of its own, and turns the interrupt handlers to
+/// it. Called by CPU 0, when every CPU has
 /// [left](KernelLab::leave) the one before.
 ///
-/// `deadline` is how many milliseconds a target may take to answer the signal; the fallback gets twice that.
+/// `deadline` is how many milliseconds a target may take to answer the signal; the fallback gets
+/// twice that.
 ///
 /// With `support` CPUs answer by their RAR units, otherwise in software.
 ///
@@ -122,7 +126,8 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
     Ok(lab)
 }
 
-/// A function of its own, so that what it moves over the stack is gone when it returns: 90 KiB of the 128.
+/// A function of its own, so that what it moves over the stack is gone when it returns: 90 KiB of
+/// the 128.
 #[inline(never)]
 fn new_suite() -> Option<&'static Suite> {
     frames::alloc_static_in(Place::Aside, Suite::new())

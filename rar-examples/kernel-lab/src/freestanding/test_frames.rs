@@ -9,12 +9,14 @@ use rar_kernel::paging::{MapError, PageScope, PageSize, Permission, USER, leaf, 
 use rar_kernel::{Kernel, kernel};
 use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, LongString, Mapping, Reach};
 
-/// Where tests reach the small frames without going through a page under test. QEMU keeps translations in a direct-mapped table, so
-/// the aliases have other low page numbers (0x400 on) than the pages under test (0 on), which they would evict.
+/// Where tests reach the small frames without going through a page under test. QEMU keeps
+/// translations in a direct-mapped table, so the aliases have other low page numbers (0x400 on)
+/// than the pages under test (0 on), which they would evict.
 const ALIAS: u64 = 0xFFFF_8040_0040_0000;
 const LARGE_LENGTH: u64 = 1 << 21;
 
-/// The frames that tests own: the small ones reached through aliases, the large ones through the identity map.
+/// The frames that tests own: the small ones reached through aliases, the large ones through the
+/// identity map.
 #[derive(Debug)]
 pub(crate) struct TestFrames {
     small: u64,
@@ -44,8 +46,8 @@ impl TestFrames {
     pub(crate) fn run_string(&self, string: LongString) {
         let [from, to] = [0, 1].map(|number| self.physical(Frame::Large(number)));
         match string {
-            // SAFETY: frames of these tests, mapped one to one for ever and 2 MiB long; no other test uses them at the same time. The
-            // direction flag is clear, as the ABI has it.
+            // SAFETY: frames of these tests, mapped one to one forever and 2 MiB long; no other
+            // test uses them at the same time. The direction flag is clear, as the ABI has it.
             LongString::Move => unsafe {
                 asm!(
                     "rep movsb",
@@ -83,8 +85,9 @@ impl TestFrames {
         };
         let word: *const AtomicU64 =
             core::ptr::with_exposed_provenance(word(start + 8 * u64::from(number) % PAGE));
-        // SAFETY: memory taken from the free frames and never given back, aligned, mapped for ever; Rust reaches it only as atomics, and the
-        // stores of tests through the region are single instructions of 8 bytes.
+        // SAFETY: memory taken from the free frames and never given back, aligned, mapped forever;
+        // Rust reaches it only as atomics, and the stores of tests through the region are single
+        // instructions of 8 bytes.
         unsafe { &*word }
     }
 

@@ -8,8 +8,8 @@ use rar_kernel::paging::{AddressSpace, MapError, PageSize, PageTable};
 use rar_payload::Pcid;
 use rar_suite::{PAGES, Page};
 
-/// Small pages only, in a top entry of its own. QEMU's INVLPG empties a power-of-two block that covers all large pages in use; those
-/// lie below 1 TiB, this far above.
+/// Small pages only, in a top entry of its own. QEMU's INVLPG empties a power-of-two block that
+/// covers all large pages in use; those lie below 1 TiB, this far above.
 const SMALL_PAGES: u64 = 0x4000_0000_0000;
 /// The large page, in the top entry behind the identity map.
 const LARGE_PAGE: u64 = 0x0080_0000_0000;
@@ -108,13 +108,15 @@ impl TestSpace {
 
     /// Loads CR3 of this CPU, and keeps what is cached of the PCID. Only where PCIDs are on.
     pub(crate) fn enter_keeping(&self) {
-        // SAFETY: the space shares all of the kernel's mappings, and what is cached of pages under test is for the tests to judge.
+        // SAFETY: the space shares all of the kernel's mappings, and what is cached of pages under
+        // test is for the tests to judge.
         unsafe { x86::controlregs::cr3_write(self.cr3() | KEEP_TRANSLATIONS) };
     }
 
     /// Loads CR3 of this CPU.
     pub(crate) fn enter(&self) {
-        // SAFETY: the space shares all of the kernel's mappings; bit 63 is clear, so that the PCID's old entries go.
+        // SAFETY: the space shares all of the kernel's mappings; bit 63 is clear, so that the
+        // PCID's old entries go.
         unsafe { x86::controlregs::cr3_write(self.cr3()) };
     }
 }

@@ -14,7 +14,8 @@ pub type Listener = fn(&Record<'_>);
 
 static LISTENER: Once<Listener> = Once::new();
 
-/// Names the function that sees every record as well, on the CPU that emits it and one at a time. The first one stays.
+/// Names the function that sees every record as well, on the CPU that emits it and one at a time.
+/// The first one stays.
 pub fn listen(listener: Listener) {
     let _first = LISTENER.set(listener);
 }

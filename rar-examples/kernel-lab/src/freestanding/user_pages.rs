@@ -22,8 +22,9 @@ unsafe extern "C" {
     static rar_lab_user_loop_end: [u8; 0];
 }
 
-/// Pages of user mode, in a top entry of their own, with page numbers that end in 0xC0 to 0xD0: QEMU keeps translations in a direct-mapped table, of
-/// 256 entries at first, and the test's page ends in 0.
+/// Pages of user mode, in a top entry of their own, with page numbers that end in 0xC0 to 0xD0:
+/// QEMU keeps translations in a direct-mapped table, of 256 entries at first, and the test's page
+/// ends in 0.
 const CODE: u64 = 0x6000_000C_0000;
 const NOTES: u64 = CODE + PAGE;
 /// Each CPU has a cache line.
@@ -50,7 +51,8 @@ pub(crate) struct UserPages {
 }
 
 impl UserPages {
-    /// Maps the pages of user mode; before the spaces, which share what the kernel's space has by then.
+    /// Maps the pages of user mode; before the spaces, which share what the kernel's space has by
+    /// then.
     pub(crate) fn new() -> Result<Self, MapError> {
         let take = |pages| frames::take(pages, PAGE).ok_or(MapError::OutOfFrames);
         let code: *mut u8 = core::ptr::with_exposed_provenance_mut(word(take(1)?));
@@ -63,13 +65,15 @@ impl UserPages {
             map_user(NOTES + page * PAGE, notes + page * PAGE, Permission::Write)?;
         }
         let notes: *const [Notes; MAX_CPUS] = core::ptr::with_exposed_provenance(word(notes));
-        // SAFETY: cleared frames of our own, never given back, as long and as aligned as the array; user mode and Rust use the words as atomics.
+        // SAFETY: cleared frames of our own, never given back, as long and as aligned as the array;
+        // user mode and Rust use the words as atomics.
         let notes = unsafe { &*notes };
         Ok(Self { notes })
     }
 
-    /// Loads the page at `address` in user mode, again and again, until it does not hold `value`, the loop is to end, or
-    /// the time stamp counter reaches `deadline`; returns what the last load found. Called on the CPU that it names.
+    /// Loads the page at `address` in user mode, again and again, until it does not hold `value`,
+    /// the loop is to end, or the time stamp counter reaches `deadline`; returns what the last load
+    /// found. Called on the CPU that it names.
     pub(crate) fn spin(&self, cpu: CpuId, address: u64, value: u64, deadline: u64) -> u64 {
         let notes = self.of(cpu);
         notes.ending.store(0, Ordering::Release);
@@ -80,9 +84,10 @@ impl UserPages {
             r8: deadline,
             r10: value,
         };
-        // SAFETY: 1. The page of the loop was filled in when it was mapped, and has no other writable mapping in use; the
-        // loop keeps R12 and ends at the deadline. 2. It writes the notes of this CPU. 3. Only the pages mapped here, and
-        // frames that tests own, are of user mode.
+        // SAFETY: 1. The page of the loop was filled in when it was mapped, and has no other
+        // writable mapping in use; the loop keeps R12 and ends at the deadline. 2. It writes the
+        // notes of this CPU. 3. Only the pages mapped here, and frames that tests own, are of user
+        // mode.
         let found = unsafe { user_mode::run(registers) };
         notes.rounds.store(0, Ordering::Release);
         found
@@ -113,6 +118,7 @@ fn user_loop() -> &'static [u8] {
     let length = (&raw const rar_lab_user_loop_end)
         .addr()
         .saturating_sub(start.addr());
-    // SAFETY: `user_loop.s` has the second symbol behind the first in one section, which is read-only.
+    // SAFETY: `user_loop.s` has the second symbol behind the first in one section, which is
+    // read-only.
     unsafe { core::slice::from_raw_parts(start.cast(), length) }
 }

@@ -1,6 +1,8 @@
-//! Guests by VMX: one that is the host itself, with the same page tables and a tag of its own, for as long as a closure runs.
+//! Guests by VMX: one that is the host itself, with the same page tables and a tag of its own, for
+//! as long as a closure runs.
 //!
-//! No register of the processor's configuration is written: a machine whose firmware has not allowed VMX runs no guest.
+//! No register of the processor's configuration is written: a machine whose firmware has not
+//! allowed VMX runs no guest.
 
 mod capabilities;
 mod state;
@@ -100,7 +102,7 @@ pub(crate) fn run(until: &dyn Fn() -> bool) -> Result<(), GuestError> {
     // Nothing but the guest's own exits may come between what follows.
     let _off = irq::Disabled::new();
     set_vmx(true);
-    // SAFETY: CR4 allows it, and the page has the revision in it and nobody else's.
+    // SAFETY: CR4 allows it, and the page has the revision in it and no other use.
     let mut result = unsafe { vmxon(memory.operation) }.map_err(GuestError::from);
     if result.is_ok() {
         result = in_operation(controls, memory, until);
@@ -129,8 +131,8 @@ fn in_operation(
     // SAFETY: the VMCS is current.
     unsafe { state::write(controls, VPID, &host, ways) }?;
     forget_tag();
-    // SAFETY: the guest is this kernel itself, on a stack of its own, and comes back by VMCALL; whatever else ends it comes back too. Interrupts
-    // are disabled.
+    // SAFETY: the guest is this kernel itself, on a stack of its own, and comes back by VMCALL;
+    // whatever else ends it comes back too. Interrupts are disabled.
     let reason = unsafe { rar_lab_vmx_enter((&raw const until).cast()) };
     // An exit leaves the tables' limits at their largest.
     // SAFETY: the table that was loaded before.
@@ -213,7 +215,8 @@ fn set_vmx(on: bool) {
 /// Drops the translations of guests that ran before.
 fn forget_tag() {
     let descriptor = [u64::from(VPID), 0];
-    // SAFETY: VMX operation, and the processor has INVVPID in this type. Dropping translations changes no memory.
+    // SAFETY: VMX operation, and the processor has INVVPID in this type. Dropping translations
+    // changes no memory.
     unsafe {
         asm!("invvpid {}, [{}]", in(reg) ONE_TAG, in(reg) &raw const descriptor, options(nostack));
     }

@@ -1,8 +1,10 @@
-//! Keeping QEMU's table of translations large, so that what a test has touched stays in it until it is flushed.
+//! Keeping QEMU's table of translations large, so that what a test has touched stays in it until it
+//! is flushed.
 //!
-//! TCG keeps translations in a direct-mapped table for each CPU that begins with 256 entries. At a full flush it doubles when more than 70% were
-//! used, and shrinks when less than 30% were used for 100 ms (QEMU 7.2, accel/tcg/cputlb.c). In a small table 500 pages evict
-//! one another, and the positive controls of the tests fail.
+//! TCG keeps translations in a direct-mapped table for each CPU that begins with 256 entries. At a
+//! full flush it doubles when more than 70% were used, and shrinks when less than 30% were used for
+//! 100 ms (QEMU 7.2, accel/tcg/cputlb.c). In a small table 500 pages evict one another, and the
+//! positive controls of the tests fail.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +19,8 @@ use super::test_frames::TestFrames;
 const CANARIES: u64 = 0xFFFF_8040_00C0_0000;
 const OLD: u64 = 1;
 const NEW: u64 = 2;
-/// Enough to grow from the smallest table; on a machine whose table does not grow the loop ends here.
+/// Enough to grow from the smallest table; on a machine whose table does not grow the loop ends
+/// here.
 const MAXIMUM_ROUNDS: usize = 8;
 /// Well below the 100 ms after which the table may shrink.
 const INTERVAL_MILLISECONDS: u64 = 5;
@@ -56,8 +59,9 @@ impl WarmUp {
 
     /// Empties the table of this CPU by `flush`, and makes it large if that was not done just now.
     ///
-    /// The flush that makes it large is the last one: it begins QEMU's time anew without anything used, and another one after
-    /// 100 ms, which are soon over on a busy host, would make the table small again.
+    /// The flush that makes it large is the last one: it begins QEMU's time anew without anything
+    /// used, and another one after 100 ms, which are soon over on a busy host, would make the table
+    /// small again.
     pub(crate) fn empty(&self, flush: impl Fn()) {
         let number = percpu::this().number();
         let Some(last) = self.last.get(percpu::this().id().index()) else {
@@ -79,7 +83,8 @@ impl WarmUp {
         last.store(clock::now(), Ordering::Relaxed);
     }
 
-    /// Returns whether a translation is still cached after loads from all pages: its entry has changed, its value has not.
+    /// Returns whether a translation is still cached after loads from all pages: its entry has
+    /// changed, its value has not.
     fn canary_survives(&self, number: u32, pages: impl Iterator<Item = u64>) -> bool {
         let address = CANARIES + u64::from(number) * PAGE;
         let Ok(entry) = kernel_entry(address) else {

@@ -1,6 +1,8 @@
-//! A bound on each run of a test: the timer of the initiator's local APIC ends a run that nobody else ends.
+//! A bound on each run of a test: the timer of the initiator's local APIC ends a run that does not
+//! end otherwise.
 //!
-//! A CPU that waits in vain for others gives up by itself; the timer is for a run in which everybody is busy for ever, or halted.
+//! A CPU that waits in vain for others gives up by itself. The timer is for a run in which all CPUs
+//! are busy forever, or halted.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -21,7 +23,8 @@ static RATE: AtomicU32 = AtomicU32::new(0);
 /// When the run that goes on has to be done, by the time stamp counter.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Sets how many seconds a CPU may take to come to a barrier, and how many a run of a test may take in all. Called by one CPU before a suite.
+/// Sets how many seconds a CPU may take to come to a barrier, and how many a run of a test may take
+/// in all. Called by one CPU before a suite.
 pub fn set(patience: u64, limit: u64) {
     PATIENCE.store(patience, Ordering::Relaxed);
     if limit == 0 {

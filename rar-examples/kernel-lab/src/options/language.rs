@@ -16,8 +16,8 @@ pub trait Words<'a> {
     fn set(&mut self, key: &str, value: &'a str) -> Option<()>;
 }
 
-/// Reads the command line into options; `report` gets each word that they do not take. Of an option given twice the last
-/// one counts.
+/// Reads the command line into options; `report` gets each word that they do not take. Of an option
+/// given twice the last one counts.
 pub fn read<'a, W: Words<'a>>(
     line: &'a CommandLine,
     options: &mut W,

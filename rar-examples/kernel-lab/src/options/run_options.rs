@@ -100,7 +100,8 @@ pub enum Models {
     Any,
 }
 
-/// A fault to be injected: the CPU stops at its first load from a page under test in the test of that name.
+/// A fault to be injected: the CPU stops at its first load from a page under test in the test of
+/// that name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stop<'a> {
     /// The CPU.

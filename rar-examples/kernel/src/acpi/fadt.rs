@@ -1,5 +1,6 @@
-//! What a kernel reads in the FADT: the power management timer, the reset register, the register that turns the machine off
-//! (ACPI 6.5, "Fixed ACPI Description Table", "Power Management Timer", "Reset Register", "PM1 Control Registers").
+//! What a kernel reads in the FADT: the power management timer, the reset register, the register
+//! that turns the machine off (ACPI 6.5, "Fixed ACPI Description Table", "Power Management Timer",
+//! "Reset Register", "PM1 Control Registers").
 
 use crate::little_endian::{number, number32};
 
@@ -17,7 +18,8 @@ impl PmTimer {
     pub const MASK: u32 = 0x00FF_FFFF;
 }
 
-/// Returns the timer that a FADT (the whole table, header included) names, if it has one in I/O space.
+/// Returns the timer that a FADT (the whole table, header included) names, if it has one in I/O
+/// space.
 #[must_use]
 pub fn read_pm_timer(table: &[u8]) -> Option<PmTimer> {
     let port = u16::try_from(number32(table, 76)?).ok()?;
@@ -59,7 +61,8 @@ const SPACE_MEMORY: u8 = 0;
 const SPACE_PORTS: u8 = 1;
 const SPACE_PCI: u8 = 2;
 
-/// Returns the reset register that a FADT (the whole table, header included) names, if it says that there is one.
+/// Returns the reset register that a FADT (the whole table, header included) names, if it says that
+/// there is one.
 #[must_use]
 pub fn read_reset_register(table: &[u8]) -> Option<ResetRegister> {
     if number32(table, 112)? & RESET_SUPPORTED == 0 {
@@ -84,7 +87,8 @@ pub fn read_reset_register(table: &[u8]) -> Option<ResetRegister> {
     (address != 0).then_some(ResetRegister { place, value })
 }
 
-/// Returns the I/O port of the first power management control register, which puts a machine to sleep.
+/// Returns the I/O port of the first power management control register, which puts a machine to
+/// sleep.
 #[must_use]
 pub fn read_pm1_control(table: &[u8]) -> Option<u16> {
     u16::try_from(number32(table, 64)?)

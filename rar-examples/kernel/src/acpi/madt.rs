@@ -2,7 +2,8 @@
 
 use crate::little_endian::{number, number32};
 
-/// The physical address of the local APIC after reset (SDM vol. 3, "Local APIC Status and Location").
+/// The physical address of the local APIC after reset (SDM vol. 3, "Local APIC Status and
+/// Location").
 pub const LOCAL_APIC_DEFAULT: u64 = 0xFEE0_0000;
 
 const HEADER_LENGTH: usize = 44;
@@ -95,8 +96,8 @@ impl CpuList {
 
 /// Reads the CPUs out of a MADT (the whole table, header included).
 ///
-/// Entries with a wrong length end the reading: nothing behind them can be trusted. CPUs that are only "online capable" are
-/// empty sockets and left out.
+/// Entries with a wrong length end the reading: nothing behind them can be trusted. CPUs that are
+/// only "online capable" are empty sockets and left out.
 pub fn read_madt(table: &[u8], cpus: &mut CpuList) {
     if let Some(address) = number(table, 36, 4).filter(|address| *address != 0) {
         cpus.local_apic = address;

@@ -1,5 +1,5 @@
-//! From the root pointer to a table by signature (ACPI 6.5, "Root System Description Pointer" and "System Description
-//! Table Header").
+//! From the root pointer to a table by signature (ACPI 6.5, "Root System Description Pointer" and
+//! "System Description Table Header").
 
 use crate::little_endian::{number, number32};
 use crate::{PhysicalMemory, Rsdp};
@@ -58,12 +58,13 @@ fn table(address: u64, memory: &impl PhysicalMemory) -> Result<&[u8], AcpiError>
 
 /// Returns the table with `signature`, header included.
 ///
-/// The XSDT is used where there is one, else the RSDT. Tables of other signatures are not checked, so that one broken table
-/// does not hide the others.
+/// The XSDT is used where there is one, else the RSDT. Tables of other signatures are not checked,
+/// so that one broken table does not hide the others.
 ///
 /// # Errors
 ///
-/// Fails on a broken root pointer, a broken table list, a broken table with this signature, or when there is none.
+/// Fails on a broken root pointer, a broken table list, a broken or missing table with this
+/// signature.
 pub fn find_table<'m>(
     rsdp: &Rsdp,
     signature: [u8; 4],

@@ -122,7 +122,8 @@ const KIND_TEXT: u64 = 2;
 /// No screen has more pixels in a row or a column.
 const MOST_PIXELS: u32 = 1 << 14;
 
-/// Reads the tag behind its header; `None` for a screen that nothing here can write on: a palette, 16 bits a pixel, or nonsense.
+/// Reads the tag behind its header; `None` for a screen that nothing here can write on: a palette,
+/// 16 bits a pixel, or nonsense.
 #[must_use]
 pub fn read_framebuffer(body: &[u8]) -> Option<Display> {
     let address = number(body, 0, 8)?;

@@ -77,7 +77,8 @@ impl core::fmt::Display for BootInfoError {
         match *self {
             Self::UnknownProtocol(magic) => write!(
                 f,
-                "boot magic {magic:#x} is neither multiboot2 nor PVH: start the kernel with GRUB's multiboot2 or qemu -kernel"
+                "boot magic {magic:#x} is neither multiboot2 nor PVH: \
+                 start the kernel with GRUB's multiboot2 or qemu -kernel"
             ),
             Self::Malformed { what, address } => write!(f, "{what} at {address:#x} is malformed"),
             Self::NoMemoryMap => write!(f, "the boot loader gave no memory map"),

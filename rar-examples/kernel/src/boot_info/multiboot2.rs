@@ -16,7 +16,8 @@ const TAG_COMMAND_LINE: u32 = 1;
 const TAG_LOADER: u32 = 2;
 const TAG_MEMORY_MAP: u32 = 6;
 const TAG_FRAMEBUFFER: u32 = 8;
-/// The tags that only a UEFI firmware causes: its system table, its memory map, its services, the image handle.
+/// The tags that only a UEFI firmware causes: its system table, its memory map, its services, the
+/// image handle.
 const TAGS_UEFI: [u32; 6] = [11, 12, 17, 18, 19, 20];
 const TAG_ACPI_OLD: u32 = 14;
 const TAG_ACPI_NEW: u32 = 15;

@@ -1,4 +1,5 @@
-//! The start information of the PVH boot protocol (Xen public header `arch-x86/hvm/start_info.h`, as used by QEMU).
+//! The start information of the PVH boot protocol (Xen public header `arch-x86/hvm/start_info.h`,
+//! as used by QEMU).
 
 use super::info::{BootInfo, BootInfoError, Rsdp};
 use crate::little_endian::{number, number32};

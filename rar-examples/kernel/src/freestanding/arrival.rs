@@ -25,8 +25,8 @@ pub enum Arrival<'a> {
     Later,
 }
 
-/// Names the function that the boot CPU runs once all CPUs are up, `fn() -> !`, and possibly what each CPU does on its
-/// arrival, `fn(Arrival<'_>)`: before it asks CPUID for anything.
+/// Names the function that the boot CPU runs once all CPUs are up, `fn() -> !`, and possibly what
+/// each CPU does on its arrival, `fn(Arrival<'_>)`: before it asks CPUID for anything.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -35,7 +35,8 @@ macro_rules! entry {
     ($main:path, $arrive:expr) => {
         const _: () = {
             /// The name that the boot code calls.
-            // SAFETY: the one definition of this symbol in the kernel; the next line checks the signature.
+            // SAFETY: the one definition of this symbol in the kernel; the next line checks the
+            // signature.
             #[unsafe(no_mangle)]
             extern "Rust" fn rar_kernel_main() -> ! {
                 let main: fn() -> ! = $main;
@@ -43,7 +44,8 @@ macro_rules! entry {
             }
 
             /// The name that each CPU calls on its arrival.
-            // SAFETY: the one definition of this symbol in the kernel; the next line checks the signature.
+            // SAFETY: the one definition of this symbol in the kernel; the next line checks the
+            // signature.
             #[unsafe(no_mangle)]
             extern "Rust" fn rar_kernel_arrive(arrival: $crate::Arrival<'_>) {
                 let arrive: fn($crate::Arrival<'_>) = $arrive;

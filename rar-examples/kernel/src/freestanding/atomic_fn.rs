@@ -28,7 +28,8 @@ impl<F: FunctionPointer> AtomicFn<F> {
         }
     }
 
-    /// Names the function. What this CPU wrote before is visible to a CPU that [gets](Self::get) it.
+    /// Names the function. What this CPU wrote before is visible to a CPU that [gets](Self::get)
+    /// it.
     pub(crate) fn set(&self, function: F) {
         // SAFETY: a function pointer is as large as a pointer, and each is a valid pointer.
         let pointer = unsafe { core::mem::transmute_copy::<F, *mut ()>(&function) };

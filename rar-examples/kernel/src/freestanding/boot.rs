@@ -39,7 +39,8 @@ extern "C" fn rar_kernel_start(magic: u32, information: u32) -> ! {
     arrival::main()
 }
 
-/// Everything up to the last CPU. What cannot go on panics: the machine is unusable then, and the panic says why.
+/// Everything up to the last CPU. What cannot go on panics: the machine is unusable then, and the
+/// panic says why.
 #[expect(
     clippy::panic,
     reason = "before there is a kernel, an error can only be told"
@@ -64,7 +65,8 @@ fn start(magic: u32, information: u64) {
     let Some(space) = paging::KERNEL.get() else {
         panic!("there is no kernel space")
     };
-    // SAFETY: ring 0; the tables map all that the boot tables mapped and the kernel uses: image, stack, RAM.
+    // SAFETY: ring 0; the tables map all that the boot tables mapped and the kernel uses: image,
+    // stack, RAM.
     unsafe { x86::controlregs::cr3_write(space.space().root()) };
     // SAFETY: this CPU's own memory; it runs on the boot stack with interrupts disabled.
     unsafe { take_traps(&BOOT_CPU) };

@@ -6,7 +6,8 @@ use super::kernel::Kernel;
 use super::percpu::PerCpu;
 use super::{apic, irq};
 
-/// Makes the CPU that runs this answer traps and interrupts: descriptor tables, control registers, APIC.
+/// Makes the CPU that runs this answer traps and interrupts: descriptor tables, control registers,
+/// APIC.
 ///
 /// # Safety
 ///
@@ -39,7 +40,8 @@ pub(super) unsafe fn take_traps(cpu: &'static PerCpu) {
 ///
 /// As for [`become_ready`], after [`take_traps`].
 pub(super) unsafe fn answer(cpu: &'static PerCpu, kernel: &Kernel) {
-    // Loading a segment register does not touch the GS base unless it is GS itself, which nobody loads.
+    // Loading a segment register does not touch the GS base unless it is GS itself, which is never
+    // loaded.
     kernel.control().set();
     if let Some(apic) = apic::get() {
         apic.start();

@@ -14,7 +14,8 @@ const PM_TICKS: u32 = 35_795;
 /// Ticks before a timer is taken for missing: more than 10 ms on anything, and below 2 s.
 const POLL_TICKS: u64 = 1_000_000_000;
 const MEASUREMENTS: usize = 3;
-/// Ticks in a second, as good as any guess, where nothing tells: deadlines come out wrong by a small factor.
+/// Ticks in a second, as good as any guess, where nothing tells: deadlines come out wrong by a
+/// small factor.
 const GUESS: u64 = 3_000_000_000;
 
 static FREQUENCY: AtomicU64 = AtomicU64::new(GUESS);
@@ -76,7 +77,8 @@ pub fn now() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Returns the time stamp counter for a measurement: every instruction before it has completed, and none after it has begun.
+/// Returns the time stamp counter for a measurement: every instruction before it has completed, and
+/// none after it has begun.
 ///
 /// A store before it may still wait in the CPU's buffer (SDM vol. 2, "LFENCE").
 #[must_use]
@@ -93,7 +95,8 @@ pub fn microseconds() -> u64 {
     now() / (FREQUENCY.load(Ordering::Relaxed) / 1_000_000).max(1)
 }
 
-/// Returns the nanoseconds since the counter was zero: one multiplication, since waits read it again and again.
+/// Returns the nanoseconds since the counter was zero: one multiplication, since waits read it
+/// again and again.
 #[must_use]
 pub fn nanoseconds() -> u64 {
     let product = u128::from(now()) * u128::from(TICK.load(Ordering::Relaxed));
@@ -166,7 +169,8 @@ fn cpuid_16() -> Option<u64> {
     rate_of_leaf_16(__cpuid_count(0x16, 0).eax)
 }
 
-/// Measures a few times and takes the lowest rate: a pause of the host between two looks makes a rate too high, never too low.
+/// Measures a few times and takes the lowest rate: a pause of the host between two looks makes a
+/// rate too high, never too low.
 fn lowest(measure: impl Fn() -> Option<u64>) -> Option<u64> {
     (0..MEASUREMENTS).filter_map(|_| measure()).min()
 }

@@ -7,22 +7,24 @@ use super::port::Port;
 use super::{percpu, screen};
 
 const COM1: u16 = 0x3F8;
-const NOBODY: u32 = 0;
-/// Looks at the lock before a line is printed without it: a broken line is better than a silent machine.
+const NO_CPU: u32 = 0;
+/// Looks at the lock before a line is printed without it: a broken line is better than a silent
+/// machine.
 const LOCK_BOUND: u32 = 50_000_000;
 /// Looks at the transmitter before a byte is given up; a byte takes 87 us at 115,200 baud.
 const TRANSMIT_BOUND: u32 = 100_000;
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
 /// Number of the CPU that prints, plus one.
-static OWNER: AtomicU32 = AtomicU32::new(NOBODY);
+static OWNER: AtomicU32 = AtomicU32::new(NO_CPU);
 
 fn register(offset: u16) -> Port {
     // SAFETY: the registers of the first serial port do not touch memory.
     unsafe { Port::new(COM1 + offset) }
 }
 
-/// Looks for a serial port by its loopback mode and sets it to 115,200 baud, 8 data bits, no parity.
+/// Looks for a serial port by its loopback mode and sets it to 115,200 baud, 8 data bits, no
+/// parity.
 pub(crate) fn start() {
     register(1).write8(0x00);
     register(3).write8(0x80);
@@ -60,8 +62,8 @@ fn transmit(byte: u8) {
 
 /// Prints one line. Use [`println!`](crate::println).
 ///
-/// Interrupts stay as they are, so that a CPU that prints goes on answering others; a handler that prints in the middle of
-/// a line breaks it.
+/// Interrupts stay as they are, so that a CPU that prints goes on answering others; a handler that
+/// prints in the middle of a line breaks it.
 pub fn print_line(text: fmt::Arguments<'_>) {
     print(text, Where::Everywhere);
 }
@@ -96,7 +98,7 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
         owned = (0..LOCK_BOUND).any(|_| {
             core::hint::spin_loop();
             OWNER
-                .compare_exchange_weak(NOBODY, me, Ordering::Acquire, Ordering::Relaxed)
+                .compare_exchange_weak(NO_CPU, me, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
         });
     }
@@ -109,7 +111,7 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
         screen::print_line(text);
     }
     if owned {
-        OWNER.store(NOBODY, Ordering::Release);
+        OWNER.store(NO_CPU, Ordering::Release);
     }
 }
 

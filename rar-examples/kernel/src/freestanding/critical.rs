@@ -6,18 +6,19 @@ use critical_section::RawRestoreState;
 
 use super::{irq, percpu, spin};
 
-const NOBODY: u32 = 0;
+const NO_CPU: u32 = 0;
 const WAS_ENABLED: RawRestoreState = 1;
 const NESTED: RawRestoreState = 2;
 
 /// Number of the owning CPU plus one.
-static OWNER: AtomicU32 = AtomicU32::new(NOBODY);
+static OWNER: AtomicU32 = AtomicU32::new(NO_CPU);
 
 struct KernelSection;
 critical_section::set_impl!(KernelSection);
 
-// SAFETY: `acquire` returns with interrupts disabled and this CPU as the owner, so no other CPU and no handler of this one
-// is inside; the outermost `release` gives both back. Acquire and Release on OWNER order what is done inside.
+// SAFETY: `acquire` returns with interrupts disabled and this CPU as the owner, so no other CPU and
+// no handler of this one is inside; the outermost `release` gives both back. Acquire and Release on
+// OWNER order what is done inside.
 unsafe impl critical_section::Impl for KernelSection {
     #[expect(
         clippy::panic,
@@ -32,7 +33,7 @@ unsafe impl critical_section::Impl for KernelSection {
         }
         for _ in 0..spin::BOUND {
             if OWNER
-                .compare_exchange_weak(NOBODY, me, Ordering::Acquire, Ordering::Relaxed)
+                .compare_exchange_weak(NO_CPU, me, Ordering::Acquire, Ordering::Relaxed)
                 .is_ok()
             {
                 return enabled;
@@ -47,7 +48,7 @@ unsafe impl critical_section::Impl for KernelSection {
 
     unsafe fn release(state: RawRestoreState) {
         if state & NESTED == 0 {
-            OWNER.store(NOBODY, Ordering::Release);
+            OWNER.store(NO_CPU, Ordering::Release);
         }
         if state & WAS_ENABLED != 0 {
             irq::enable();

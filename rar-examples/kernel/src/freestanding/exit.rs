@@ -24,11 +24,12 @@ pub fn exit(code: ExitCode) -> ! {
     end(code)
 }
 
-/// As [`exit`], where somebody has said that the machine is an emulator: Bochs ends by a port that may be anything elsewhere.
+/// As [`exit`], where somebody has said that the machine is an emulator: Bochs ends by a port that
+/// may be anything elsewhere.
 pub fn leave_emulator(code: ExitCode) -> ! {
     log::drain();
     tell_qemu(code);
-    // SAFETY: nobody asks for this but on an emulator, of which only Bochs has a device there.
+    // SAFETY: only asked for on an emulator, where the port is Bochs' own or unused.
     let device = unsafe { Port::new(BOCHS_SHUTDOWN) };
     for letter in *b"Shutdown" {
         device.write8(letter);
@@ -46,7 +47,7 @@ pub(crate) fn end(code: ExitCode) -> ! {
 }
 
 fn tell_qemu(code: ExitCode) {
-    // SAFETY: QEMU's exit device, or a port that nobody answers.
+    // SAFETY: QEMU's exit device, or a port without a device.
     let device = unsafe { Port::new(0xF4) };
     device.write32(u32::from(code as u8));
 }

@@ -7,26 +7,30 @@ use crate::{FreeRanges, MemoryMap};
 
 /// Bytes of a page and of a frame.
 pub const PAGE: u64 = 4096;
-/// Trampolines and page tables must lie below; it is also the end of the map that the boot code makes.
+/// Trampolines and page tables must lie below; it is also the end of the map that the boot code
+/// makes.
 const LIMIT: u64 = 1 << 32;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
-/// Where the kernel's image begins. Page tables above it have other low page numbers than the pages under test.
+/// Where the kernel's image begins. Page tables above it have other low page numbers than the pages
+/// under test.
 const FLOOR: u64 = 2 << 20;
 
 static FREE: SpinLock<FreeRanges> = SpinLock::new(FreeRanges::empty());
 
-/// Takes over the free memory of the map, but for the kernel itself and page 0.
+/// Takes over the free memory of the map, except the kernel itself and page 0.
 pub(crate) fn start(map: &MemoryMap) {
     let image = Image::range();
     *FREE.lock() = map.free(&[(0, PAGE), image]);
 }
 
-/// Takes a page below 1 MiB, where a starting CPU can run. The highest part is the firmware's; the lowest free page is taken.
+/// Takes a page below 1 MiB, where a starting CPU can run. The highest part is the firmware's; the
+/// lowest free page is taken.
 pub(crate) fn take_low_page() -> Option<u64> {
     FREE.lock().take(1, PAGE, PAGE, FIRST_MEBIBYTE)
 }
 
-/// Takes `pages` zeroed frames in a row, aligned to `alignment` bytes, between 2 MiB and 4 GiB; returns the physical address.
+/// Takes `pages` zeroed frames in a row, aligned to `alignment` bytes, between 2 MiB and 4 GiB;
+/// returns the physical address.
 ///
 /// Returns `None` when memory is exhausted.
 #[must_use]
@@ -63,8 +67,9 @@ pub(crate) fn left() -> u64 {
 pub enum Place {
     /// Anywhere.
     Any,
-    /// In the upper half of a row of 1,024 pages, if there is room: the pages under test have the places of the lower half in QEMU's
-    /// direct-mapped table of translations, and what a test uses all the time would evict them.
+    /// In the upper half of a row of 1,024 pages, if there is room: the pages under test have the
+    /// places of the lower half in QEMU's direct-mapped table of translations, and what a test uses
+    /// all the time would evict them.
     Aside,
 }
 
@@ -78,7 +83,7 @@ pub fn alloc_static<T: 'static>(value: T) -> Option<&'static T> {
 #[must_use]
 pub fn alloc_static_in<T: 'static>(place: Place, value: T) -> Option<&'static T> {
     let memory: *mut T = room(place, 1)?;
-    // SAFETY: room for one value that nobody else has.
+    // SAFETY: room for one value, without another user.
     unsafe { memory.write(value) };
     // SAFETY: written just now, and never given back.
     Some(unsafe { &*memory })
@@ -102,7 +107,7 @@ pub fn alloc_static_each_in<T: 'static>(
 ) -> Option<&'static [T]> {
     let memory: *mut T = room(place, count)?;
     for number in 0..count {
-        // SAFETY: room for `count` values that nobody else has.
+        // SAFETY: room for `count` values, without another user.
         unsafe { memory.wrapping_add(number).write(make()) };
     }
     // SAFETY: all written just now, and never given back.

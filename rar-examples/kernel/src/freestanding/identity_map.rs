@@ -15,7 +15,8 @@ impl PhysicalMemory for BootMap {
         address
             .checked_add(length as u64)
             .filter(|end| address != 0 && *end <= BOOT_MAP_END)?;
-        // SAFETY: mapped, and read while the loader's information and the firmware's tables are nobody's to write.
+        // SAFETY: mapped, and read while the loader's information and the firmware's tables are not
+        // written.
         Some(unsafe { slice(address, length) })
     }
 }
@@ -27,7 +28,7 @@ pub(crate) struct KernelMap;
 impl PhysicalMemory for KernelMap {
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
         paging::map_read_only(address, length as u64).ok()?;
-        // SAFETY: mapped just now; tables of the firmware are nobody's to write.
+        // SAFETY: mapped just now; tables of the firmware are not written.
         Some(unsafe { slice(address, length) })
     }
 }

@@ -15,19 +15,22 @@ pub fn enabled() -> bool {
 
 /// Disables interrupts. Memory accesses stay on their side of it.
 pub fn disable() {
-    // SAFETY: ring 0. Not `nomem`: the compiler must not move accesses out of the section that follows.
+    // SAFETY: ring 0. Not `nomem`: the compiler must not move accesses out of the section that
+    // follows.
     unsafe { asm!("cli", options(nostack)) };
 }
 
 /// Enables interrupts. Memory accesses stay on their side of it.
 pub fn enable() {
-    // SAFETY: ring 0, and every vector has a handler from the start of a CPU on. Not `nomem`, as above.
+    // SAFETY: ring 0, and every vector has a handler from the start of a CPU on. Not `nomem`, as
+    // above.
     unsafe { asm!("sti", options(nostack)) };
 }
 
 /// Enables interrupts and halts until one came; returns with interrupts enabled.
 ///
-/// An interrupt that is already pending is taken at the halt: `STI` holds it back for exactly one instruction (SDM vol. 2, "STI").
+/// An interrupt that is already pending is taken at the halt: `STI` holds it back for exactly one
+/// instruction (SDM vol. 2, "STI").
 pub fn enable_and_halt() {
     // SAFETY: ring 0; as `enable`.
     unsafe { asm!("sti", "hlt", options(nostack)) };
@@ -42,7 +45,8 @@ pub fn halt_forever() -> ! {
     }
 }
 
-/// Ends the CPU that calls it by a triple fault: it shuts down, and on a machine without a shim all others with it.
+/// Ends the CPU that calls it by a triple fault: it shuts down, and on a machine without a shim all
+/// others with it.
 pub fn triple_fault() -> ! {
     let nothing = x86::dtables::DescriptorTablePointer::<u64> {
         limit: 0,
@@ -50,7 +54,7 @@ pub fn triple_fault() -> ! {
     };
     // SAFETY: no exception or interrupt can be delivered from here on, which is what is wanted.
     unsafe { x86::dtables::lidt(&nothing) };
-    // SAFETY: raises #UD, which nobody handles.
+    // SAFETY: raises #UD, which cannot be handled.
     unsafe { asm!("ud2", options(noreturn)) }
 }
 

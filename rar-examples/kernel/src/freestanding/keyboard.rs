@@ -1,4 +1,5 @@
-//! A PS/2 keyboard, asked now and then. Firmware often shows a USB keyboard as one; where nothing answers there are no keys.
+//! A PS/2 keyboard, asked now and then. Firmware often shows a USB keyboard as one; where nothing
+//! answers there are no keys.
 
 use super::port::Port;
 
@@ -19,8 +20,8 @@ const OUTPUT_FULL: u8 = 1 << 0;
 /// The byte comes from a mouse.
 const FROM_MOUSE: u8 = 1 << 5;
 /// What a port reads where there is no controller.
-const NOBODY: u8 = 0xFF;
-/// A controller holds few bytes; one that never ends is none.
+const ABSENT: u8 = 0xFF;
+/// A controller holds few bytes; a source that never ends is not a controller.
 const MOST_BYTES: usize = 64;
 
 /// Returns the key that was pressed since the last call, if one was.
@@ -30,7 +31,7 @@ pub fn pressed() -> Option<Key> {
     let [data, status] = unsafe { Port::several([0x60, 0x64]) };
     for _ in 0..MOST_BYTES {
         let state = status.read8();
-        if state == NOBODY || state & OUTPUT_FULL == 0 {
+        if state == ABSENT || state & OUTPUT_FULL == 0 {
             return None;
         }
         let byte = data.read8();
@@ -43,7 +44,8 @@ pub fn pressed() -> Option<Key> {
     None
 }
 
-/// Codes of set 1, which the controller makes of what keyboards send; releases and prefixes mean nothing.
+/// Codes of set 1, which the controller makes of what keyboards send; releases and prefixes mean
+/// nothing.
 const fn meaning(code: u8) -> Option<Key> {
     match code {
         0x39 | 0x1C | 0x4D => Some(Key::Next),

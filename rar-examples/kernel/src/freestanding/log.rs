@@ -17,7 +17,7 @@ static DRAINING: AtomicBool = AtomicBool::new(false);
 defmt::timestamp!("{=u64:us}", clock::microseconds());
 
 fn port() -> Port {
-    // SAFETY: QEMU's debug console only takes bytes; elsewhere nobody answers.
+    // SAFETY: QEMU's debug console only takes bytes; elsewhere the port has no device.
     unsafe { Port::new(DEBUG_PORT) }
 }
 
@@ -29,8 +29,9 @@ pub(crate) fn start() {
 #[defmt::global_logger]
 struct Logger;
 
-// SAFETY: a frame is written by one CPU into its own ring, with interrupts disabled from `acquire` to `release`, so no other
-// frame can begin in between, except from an NMI or exception handler, whose frames are dropped.
+// SAFETY: a frame is written by one CPU into its own ring, with interrupts disabled from `acquire`
+// to `release`, so no other frame can begin in between, except from an NMI or exception handler,
+// whose frames are dropped.
 unsafe impl defmt::Logger for Logger {
     fn acquire() {
         let enabled = irq::enabled();

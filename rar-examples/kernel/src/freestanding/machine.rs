@@ -1,4 +1,5 @@
-//! What the shootdown needs of this kernel: signals to RAR units, or ordinary interrupts where there are none.
+//! What the shootdown needs of this kernel: signals to RAR units, or ordinary interrupts where
+//! there are none.
 
 use core::cell::Cell;
 
@@ -13,7 +14,8 @@ use super::cpu::vector;
 /// Whether the kernel above serves flushes in its NMI handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NmiUse {
-    /// A handler [added](crate::add_nmi_handler) to the NMI calls [`Shootdown::serve`](rar_shootdown::Shootdown::serve).
+    /// A handler [added](crate::add_nmi_handler) to the NMI calls
+    /// [`Shootdown::serve`](rar_shootdown::Shootdown::serve).
     Serves,
     /// No NMI is sent.
     Unused,
@@ -28,11 +30,13 @@ pub struct KernelMachine {
 }
 
 impl KernelMachine {
-    /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR units.
+    /// Returns the machine that this kernel runs on; with `support`, its CPUs answer by their RAR
+    /// units.
     #[must_use]
     pub fn new(support: Option<RarSupport>, nmi: NmiUse) -> Self {
-        // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same. 3. CR3 and CR4 change
-        // only when a CPU starts and when it enters a space, never in a handler.
+        // SAFETY: 1. All of this kernel runs in ring 0. 2. The CPUs of one machine offer the same.
+        // 3. CR3 and CR4 change only when a CPU starts and when it enters a space, never in a
+        // handler.
         let tlb = unsafe { NativeTlb::new() };
         Self { tlb, support, nmi }
     }

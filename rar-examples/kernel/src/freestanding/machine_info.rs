@@ -23,7 +23,8 @@ pub enum Pcids {
     On,
     /// The processor has none.
     Absent,
-    /// They are off, since with them INVLPG of this part and microcode may keep global translations.
+    /// They are off, since with them INVLPG of this part and microcode may keep global
+    /// translations.
     Erratum,
 }
 
@@ -51,7 +52,8 @@ pub struct MachineInfo {
     pub hypervisor: bool,
     /// MAXPHYADDR.
     pub physical_address_bits: u8,
-    /// Width of linear addresses: 57 where five levels of paging could be had. The kernel uses four.
+    /// Width of linear addresses: 57 where five levels of paging could be had. The kernel uses
+    /// four.
     pub linear_address_bits: u8,
     /// The time stamp counter runs at one rate whatever the CPU does.
     pub invariant_tsc: bool,
@@ -137,7 +139,8 @@ impl Early {
     }
 }
 
-/// Reads the revision where the vendor is one that has the register. CPUID leaf 1 has the processor put it there.
+/// Reads the revision where the vendor is one that has the register. CPUID leaf 1 has the processor
+/// put it there.
 fn microcode(vendor: Vendor) -> Option<u32> {
     let intel = vendor == Vendor::INTEL;
     if !intel && vendor != Vendor::new(*b"AuthenticAMD") {

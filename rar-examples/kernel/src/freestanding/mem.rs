@@ -1,7 +1,7 @@
 //! The memory functions that compiled code calls and that the host target leaves to its C library.
 //!
-//! Written in string instructions and byte loops of volatile accesses: in plain loops the compiler would recognise the very
-//! functions and call them again.
+//! Written in string instructions and byte loops of volatile accesses: in plain loops the compiler
+//! would recognise the very functions and call them again.
 
 use core::arch::asm;
 use core::ffi::c_int;
@@ -32,10 +32,12 @@ pub(crate) unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, length: usi
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, length: usize) -> *mut u8 {
     if to.addr().wrapping_sub(from.addr()) >= length {
-        // SAFETY: the destination does not begin inside the source, so that copying upwards overwrites nothing unread.
+        // SAFETY: the destination does not begin inside the source, so that copying upwards
+        // overwrites nothing unread.
         return unsafe { memcpy(to, from, length) };
     }
-    // SAFETY: the caller owns both regions; copied downwards, and DF is cleared again as the ABI wants it.
+    // SAFETY: the caller owns both regions; copied downwards, and DF is cleared again as the ABI
+    // wants it.
     unsafe {
         asm!(
             "std", "rep movsb", "cld",
@@ -96,6 +98,7 @@ pub(crate) unsafe extern "C" fn bcmp(left: *const u8, right: *const u8, length: 
     unsafe { memcmp(left, right, length) }
 }
 
-/// Named by the prebuilt `core`, which is compiled to unwind; this kernel aborts, so nothing calls it.
+/// Named by the prebuilt `core`, which is compiled to unwind; this kernel aborts, so nothing calls
+/// it.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn rust_eh_personality() {}

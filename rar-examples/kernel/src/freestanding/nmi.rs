@@ -16,7 +16,8 @@ const MAX_HANDLERS: usize = 4;
 static HANDLERS: [AtomicFn<NmiHandler>; MAX_HANDLERS] = [const { AtomicFn::new() }; MAX_HANDLERS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Adds a function that every NMI on every CPU calls, after the ones added before; returns whether there was room.
+/// Adds a function that every NMI on every CPU calls, after the ones added before; returns whether
+/// there was room.
 #[must_use = "a handler without room is not called"]
 pub fn add_nmi_handler(handler: NmiHandler) -> bool {
     let place = HANDLERS.get(COUNT.fetch_add(1, Ordering::Relaxed));

@@ -15,8 +15,8 @@ pub struct Once<T> {
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-// SAFETY: the value is written by the one winner of EMPTY -> BUSY and only read after SET, so sharing the cell shares `&T`
-// (hence `Sync`) and lets any CPU supply the value (hence `Send`).
+// SAFETY: the value is written by the one winner of EMPTY -> BUSY and only read after SET, so
+// sharing the cell shares `&T` (hence `Sync`) and lets any CPU supply the value (hence `Send`).
 unsafe impl<T: Send + Sync> Sync for Once<T> {}
 
 impl<T> Once<T> {
@@ -39,7 +39,7 @@ impl<T> Once<T> {
             .compare_exchange(EMPTY, BUSY, Ordering::Relaxed, Ordering::Acquire)
             .is_ok()
         {
-            // SAFETY: only the winner of the exchange gets here, once, and nobody reads before SET.
+            // SAFETY: only the winner of the exchange gets here, once, and no CPU reads before SET.
             unsafe { (*self.value.get()).write(value) };
             self.state.store(SET, Ordering::Release);
         }

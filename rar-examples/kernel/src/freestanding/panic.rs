@@ -11,13 +11,14 @@ use super::smp::cpu_table;
 use super::{apic, console, irq, log, percpu, screen};
 use crate::println;
 
-const NOBODY: u32 = 0;
+const NO_CPU: u32 = 0;
 
 /// Number of the CPU that panicked first, plus one.
-static PANICKED: AtomicU32 = AtomicU32::new(NOBODY);
+static PANICKED: AtomicU32 = AtomicU32::new(NO_CPU);
 static HOOK: AtomicFn<PanicHook> = AtomicFn::new();
 
-/// What ends the machine after the message of a panic. The other CPUs still run: the hook stops them.
+/// What ends the machine after the message of a panic. The other CPUs still run: the hook stops
+/// them.
 pub type PanicHook = fn(fmt::Arguments<'_>) -> !;
 
 // SAFETY: a function pointer.
@@ -36,11 +37,12 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
     }
 }
 
-/// Freezes the other CPUs, tells what happened, and ends the machine. A second panic on the way ends it at once.
+/// Freezes the other CPUs, tells what happened, and ends the machine. A second panic on the way
+/// ends it at once.
 pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
     irq::disable();
     let me = percpu::this().number() + 1;
-    if let Err(first) = PANICKED.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
+    if let Err(first) = PANICKED.compare_exchange(NO_CPU, me, Ordering::AcqRel, Ordering::Acquire) {
         if first == me {
             end(ExitCode::Panic);
         }
@@ -81,7 +83,7 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
 /// Stops this CPU if another one panicked. Called from the NMI handler.
 pub(crate) fn freeze_if_wanted() {
     let panicked = PANICKED.load(Ordering::Acquire);
-    if HOOK.get().is_none() && panicked != NOBODY && panicked != percpu::this().number() + 1 {
+    if HOOK.get().is_none() && panicked != NO_CPU && panicked != percpu::this().number() + 1 {
         irq::halt_forever();
     }
 }

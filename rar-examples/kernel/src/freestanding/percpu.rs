@@ -30,7 +30,8 @@ pub struct PerCpu {
     log: Writer,
 }
 
-// SAFETY: `this` is written before the CPU starts and only read later; every other field is atomic or keeps its own rule.
+// SAFETY: `this` is written before the CPU starts and only read later; every other field is atomic
+// or keeps its own rule.
 unsafe impl Sync for PerCpu {}
 
 impl PerCpu {
@@ -55,7 +56,7 @@ impl PerCpu {
     ///
     /// No CPU uses this memory yet.
     pub(crate) unsafe fn name(&'static self, number: u32) {
-        // SAFETY: nobody else uses the memory yet.
+        // SAFETY: no CPU uses the memory yet.
         unsafe { self.this.get().write(from_ref(self)) };
         self.number.store(number, Ordering::Relaxed);
     }
@@ -125,7 +126,8 @@ impl PerCpu {
 ///
 /// The memory was named and belongs to the CPU that runs this.
 pub(crate) unsafe fn enter(cpu: &'static PerCpu) {
-    // SAFETY: ring 0, IA32_GS_BASE exists on every 64-bit CPU, and nothing else of this kernel uses GS.
+    // SAFETY: ring 0, IA32_GS_BASE exists on every 64-bit CPU, and nothing else of this kernel uses
+    // GS.
     unsafe { write_msr(x86::msr::IA32_GS_BASE, from_ref(cpu).addr() as u64) };
 }
 
@@ -133,8 +135,8 @@ pub(crate) unsafe fn enter(cpu: &'static PerCpu) {
 #[must_use]
 pub fn this() -> &'static PerCpu {
     let this: *const PerCpu;
-    // SAFETY: every CPU enters its memory before any other Rust code, and its first field is its own address. Not `pure`: the
-    // answer depends on the CPU.
+    // SAFETY: every CPU enters its memory before any other Rust code, and its first field is its
+    // own address. Not `pure`: the answer depends on the CPU.
     unsafe { asm!("mov {}, gs:[0]", out(reg) this, options(nostack, preserves_flags, readonly)) };
     // SAFETY: the memory of a CPU is never given back, and everything in it is shared soundly.
     unsafe { &*this }
@@ -143,6 +145,7 @@ pub fn this() -> &'static PerCpu {
 /// Returns the proof of being on this CPU: this kernel never moves code between CPUs.
 #[must_use]
 pub fn pin() -> PinnedCpu<'static> {
-    // SAFETY: 1. `this` belongs to the CPU that runs. 2. There is no scheduler: code stays on its CPU for ever, and the proof cannot be sent.
+    // SAFETY: 1. `this` belongs to the CPU that runs. 2. There is no scheduler: code stays on its
+    // CPU, and the proof cannot be sent.
     unsafe { PinnedCpu::new(this().id()) }
 }

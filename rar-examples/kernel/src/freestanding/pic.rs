@@ -2,7 +2,8 @@
 
 use super::port::Port;
 
-/// Lines 0 to 15 are moved here, out of the way of exceptions: a spurious one can come even when all are masked.
+/// Lines 0 to 15 are moved here, out of the way of exceptions: a spurious one can come even when
+/// all are masked.
 pub(crate) const FIRST_VECTOR: u8 = 0x20;
 
 /// Moves both controllers to vectors 0x20 to 0x2F and masks every line.

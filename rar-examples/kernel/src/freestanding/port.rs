@@ -9,7 +9,8 @@ impl Port {
     ///
     /// # Safety
     ///
-    /// Neither reading nor writing the device behind the port, whatever the value, changes memory that Rust owns.
+    /// Neither reading nor writing the device behind the port, whatever the value, changes memory
+    /// that Rust owns.
     pub(crate) const unsafe fn new(number: u16) -> Self {
         Self(number)
     }

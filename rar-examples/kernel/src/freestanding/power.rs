@@ -28,7 +28,8 @@ pub(crate) fn learn(table: &[u8]) {
     });
 }
 
-/// Resets the machine: by the register that the FADT names, else as chipsets have long done it, else by a triple fault.
+/// Resets the machine: by the register that the FADT names, else as chipsets have long done it,
+/// else by a triple fault.
 pub fn reboot() -> ! {
     irq::disable();
     let named = REGISTERS.get().and_then(|registers| registers.reset);
@@ -37,7 +38,7 @@ pub fn reboot() -> ! {
         wait();
     }
     // The reset control register of Intel's chipsets: arm, then a full reset.
-    // SAFETY: resets the machine, or nobody answers; no memory changes.
+    // SAFETY: resets the machine, or has no effect; no memory changes.
     let control = unsafe { Port::new(0xCF9) };
     control.write8(0x02);
     control.write8(0x06);
@@ -86,11 +87,12 @@ fn write_reset(ResetRegister { place, value }: ResetRegister) {
     }
 }
 
-/// The sleep type that turns QEMU's machines off, with the bit that makes it so (ACPI 6.5, "PM1 Control Registers Fixed Hardware Feature
-/// Control Bits").
+/// The sleep type that turns QEMU's machines off, with the bit that makes it so (ACPI 6.5, "PM1
+/// Control Registers Fixed Hardware Feature Control Bits").
 const QEMU_OFF: u16 = 1 << 13;
 
-/// Turns the machine off where that takes no interpreter: which value does it stands in AML, and only QEMU's is known. Returns elsewhere.
+/// Turns the machine off where that takes no interpreter: which value does it stands in AML, and
+/// only QEMU's is known. Returns elsewhere.
 pub fn off() {
     let port = REGISTERS.get().and_then(|registers| registers.pm1_control);
     match port.filter(|_| is_qemu()) {

@@ -1,4 +1,5 @@
-//! The screen: text on pixels or on VGA text cells, and full-screen pages of modules. Without one nothing happens.
+//! The screen: text on pixels or on VGA text cells, and full-screen pages of modules. Without one
+//! nothing happens.
 
 mod glyph;
 mod pixels;
@@ -33,7 +34,8 @@ static SCREEN: Lock = Lock {
     }),
 };
 
-/// A lock that is never waited for: who finds it taken leaves the screen alone, since a CPU may die while it draws.
+/// A lock that is never waited for: who finds it taken leaves the screen alone, since a CPU may die
+/// while it draws.
 struct Lock {
     taken: AtomicBool,
     screen: core::cell::UnsafeCell<Screen>,
@@ -48,7 +50,8 @@ fn with<R>(action: impl FnOnce(&mut Screen) -> R) -> Option<R> {
         .taken
         .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed)
         .ok()?;
-    // SAFETY: the exchange makes this the only user, and the handlers that could cut in draw nothing while it is taken.
+    // SAFETY: the exchange makes this the only user, and the handlers that could cut in draw
+    // nothing while it is taken.
     let result = action(unsafe { &mut *SCREEN.screen.get() });
     SCREEN.taken.store(false, Ordering::Release);
     Some(result)
@@ -59,7 +62,8 @@ pub fn seize() {
     SCREEN.taken.store(false, Ordering::Release);
 }
 
-/// Takes the screen that the loader left on, else VGA text if it answers. Called once the kernel's own page tables are loaded.
+/// Takes the screen that the loader left on, else VGA text if it answers. Called once the kernel's
+/// own page tables are loaded.
 pub(crate) fn start(display: Option<Display>) -> Result<(), MapError> {
     let device = match display {
         Some(Display::Pixels(framebuffer)) => Device::Pixels(Pixels::map(framebuffer)?),
@@ -124,7 +128,8 @@ pub fn print_line(text: fmt::Arguments<'_>) {
     });
 }
 
-/// Fills the screen with a page; returns whether it could: only pixels can show modules. Text that is printed later replaces it.
+/// Fills the screen with a page; returns whether it could: only pixels can show modules. Text that
+/// is printed later replaces it.
 pub fn show_page(page: &dyn Page) -> bool {
     with(|screen| match &screen.device {
         Device::Pixels(pixels) => {

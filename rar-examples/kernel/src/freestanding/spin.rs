@@ -8,7 +8,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::irq::Disabled;
 use super::percpu;
 
-/// Looks at a lock before its holder is taken for dead. Seconds, on anything; no holder needs a millisecond.
+/// Looks at a lock before its holder is taken for dead. Seconds, on anything; no holder needs a
+/// millisecond.
 pub(crate) const BOUND: u32 = 500_000_000;
 
 /// A lock held with interrupts disabled, for short sections without flushes.
@@ -17,7 +18,8 @@ pub struct SpinLock<T> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached only through a guard, and one guard exists at a time; it moves between CPUs (`Send`).
+// SAFETY: the value is reached only through a guard, and one guard exists at a time; it moves
+// between CPUs (`Send`).
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 impl<T> SpinLock<T> {

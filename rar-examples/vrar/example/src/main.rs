@@ -22,19 +22,21 @@ static SHIM: Shim = {
         page: ApicPage::Trapped,
         ..Config::new(0, APIC)
     };
-    // SAFETY: this kernel maps RAM and the APIC one to one, for ever.
+    // SAFETY: this kernel maps RAM and the APIC one to one, forever.
     unsafe { Shim::new(config) }
 };
 static MEMORY: CpuMemory = CpuMemory::new();
 
-// What a RAR unit shares with the kernel: room for 64 CPUs, and the memory of the one that there is.
+// What a RAR unit shares with the kernel: room for 64 CPUs, and the memory of the one that there
+// is.
 static DOMAIN: Domain<1> = Domain::new();
 static STATE: PerCpu = PerCpu::new();
 
 /// This kernel's memory is mapped one to one.
 struct OneToOne;
 
-// SAFETY: a static is contiguous write-back memory whose physical address is the virtual one, for ever.
+// SAFETY: a static is contiguous write-back memory whose physical address is the virtual one,
+// forever.
 unsafe impl PhysicalAddressOf for OneToOne {
     fn physical_address_of(&self, virtual_address: *const (), _: usize) -> Option<u64> {
         Some(virtual_address.addr() as u64)
@@ -56,7 +58,8 @@ fn try_it() -> Result<(), &'static str> {
     // SAFETY: ring 0, 64-bit mode, SSE on; no device has an interrupt.
     unsafe { SHIM.launch(&MEMORY) }.map_err(|_| "the shim does not launch")?;
 
-    // Everything below is what a kernel does on a processor with RAR, with an orchestrator of its own.
+    // Everything below is what a kernel does on a processor with RAR, with an orchestrator of its
+    // own.
     let me = rar_kernel::percpu::this();
     let cpu = rar_kernel::percpu::pin();
     // SAFETY: ring 0.
@@ -70,7 +73,8 @@ fn try_it() -> Result<(), &'static str> {
     let unit = RarCpu::detect(&DOMAIN, &cpu, support, registers)
         .and_then(|unit| unit.configure(&cpu, &OneToOne))
         .map_err(|_| "a register refuses its value")?;
-    // SAFETY: nothing resets the CPU, statics stay where they are, and nothing here relies on disabled interrupts.
+    // SAFETY: nothing resets the CPU, statics stay where they are, and nothing here relies on
+    // disabled interrupts.
     let _unit = unsafe { unit.bring_online(&cpu, InterruptPolicy::IgnoreIf, &tlb) }
         .map_err(|_| "RAR is not enabled")?;
 

@@ -15,13 +15,15 @@ const EXIT: u32 = 0x483;
 const ENTRY: u32 = 0x484;
 const SECONDARY: u32 = 0x48B;
 const EPT_VPID: u32 = 0x48C;
-/// In [`BASIC`]: the four controls have registers that tell which of the bits that are 1 by default may be 0.
+/// In [`BASIC`]: the four controls have registers that tell which of the bits that are 1 by default
+/// may be 0.
 const TRUE_CONTROLS: u64 = 1 << 55;
 const TRUE_OFFSET: u32 = 0x48D - PIN;
 /// In [`EPT_VPID`]: INVVPID, and its type for all that one tag holds.
 const INVVPID: u64 = 1 << 32 | 1 << 41;
 
-/// Of the controls: interrupts and NMIs leave the guest, there are secondary controls, both sides run 64-bit code.
+/// Of the controls: interrupts and NMIs leave the guest, there are secondary controls, both sides
+/// run 64-bit code.
 const PIN_WANTED: u64 = 1 << 0 | 1 << 3;
 const PRIMARY_WANTED: u64 = 1 << 31;
 const VPID_WANTED: u64 = 1 << 5;
@@ -38,7 +40,8 @@ pub(super) struct Controls {
 }
 
 fn read(register: u32) -> Option<u64> {
-    // SAFETY: reading the register has no side effect, and where it does not exist the #GP is caught.
+    // SAFETY: reading the register has no side effect, and where it does not exist the #GP is
+    // caught.
     unsafe { probe::read_register(register) }
 }
 

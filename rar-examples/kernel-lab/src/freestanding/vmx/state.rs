@@ -1,5 +1,5 @@
-//! What the VMCS holds: a guest that is the host itself, but for its stack and where it begins (SDM vol. 3, "Virtual Machine Control
-//! Structures").
+//! What the VMCS holds: a guest that is the host itself, except its stack and where it begins (SDM
+//! vol. 3, "Virtual Machine Control Structures").
 
 use x86::bits64::vmx::vmwrite;
 use x86::dtables::DescriptorTablePointer;
@@ -8,7 +8,8 @@ use x86::vmx::vmcs::{control, guest, host};
 
 use super::capabilities::Controls;
 
-/// Present, accessed and usable: 64-bit code, data, and a busy 64-bit TSS; and a segment that is not usable.
+/// Present, accessed and usable: 64-bit code, data, and a busy 64-bit TSS; and a segment that is
+/// not usable.
 const CODE_RIGHTS: u64 = 0xA09B;
 const DATA_RIGHTS: u64 = 0xC093;
 const TSS_RIGHTS: u64 = 0x008B;
@@ -45,7 +46,8 @@ impl Host {
     fn task_base(&self) -> u64 {
         let index = usize::from(self.task >> 3);
         let descriptor = self.gdt.base.wrapping_add(index).cast::<[u64; 2]>();
-        // SAFETY: the GDT is loaded, mapped for ever, and has the two entries of the descriptor in TR.
+        // SAFETY: the GDT is loaded, mapped forever, and has the two entries of the descriptor in
+        // TR.
         let [low, high] = unsafe { descriptor.read() };
         low >> 16 & 0x00FF_FFFF | (low >> 56) << 24 | high << 32
     }

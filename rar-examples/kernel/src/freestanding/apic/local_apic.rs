@@ -56,7 +56,7 @@ pub enum LocalApic {
 #[derive(Clone, Copy, Debug)]
 pub struct XapicRegisters(NonNull<AtomicU32>);
 
-// SAFETY: the page is mapped for ever and each CPU reaches its own registers through it.
+// SAFETY: the page is mapped forever and each CPU reaches its own registers through it.
 unsafe impl Sync for XapicRegisters {}
 // SAFETY: as above.
 unsafe impl Send for XapicRegisters {}
@@ -65,7 +65,8 @@ impl XapicRegisters {
     fn at(&self, offset: u32) -> &AtomicU32 {
         // SAFETY: offsets of this module stay inside the page.
         let register = unsafe { self.0.byte_add(offset as usize) };
-        // SAFETY: the page is mapped for ever; 32-bit loads and stores are how its registers are accessed.
+        // SAFETY: the page is mapped forever; 32-bit loads and stores are how its registers are
+        // accessed.
         unsafe { register.as_ref() }
     }
 }
@@ -83,7 +84,8 @@ pub fn get() -> Option<&'static LocalApic> {
     XAPIC.get()
 }
 
-/// The whole machine drives its APICs by registers from here on: every CPU calls [`LocalApic::start`] before it takes or sends an interrupt.
+/// The whole machine drives its APICs by registers from here on: every CPU calls
+/// [`LocalApic::start`] before it takes or sends an interrupt.
 pub fn go_to_x2apic() {
     IN_X2APIC_MODE.store(true, Ordering::Release);
 }
@@ -93,7 +95,8 @@ fn has_apic() -> bool {
     __cpuid(1).edx & 1 << 9 != 0
 }
 
-/// Chooses the mode for the whole machine and maps the registers: x2APIC where firmware left it on or CPUID offers it.
+/// Chooses the mode for the whole machine and maps the registers: x2APIC where firmware left it on
+/// or CPUID offers it.
 pub(crate) fn choose(x2apic_offered: bool, physical: u64) -> Result<(), MapError> {
     if !has_apic() {
         println!("no local APIC: a single CPU, without a watchdog");
@@ -110,7 +113,7 @@ pub(crate) fn choose(x2apic_offered: bool, physical: u64) -> Result<(), MapError
     let page = NonNull::new(page).ok_or(MapError::OutOfReach { address: physical })?;
     let _first = XAPIC.set(LocalApic::Xapic {
         registers: XapicRegisters(page.cast()),
-        // SAFETY: the page of xAPIC registers, mapped uncached for ever.
+        // SAFETY: the page of xAPIC registers, mapped uncached forever.
         sender: unsafe { XapicMmio::new(page) },
     });
     Ok(())
@@ -136,13 +139,15 @@ impl LocalApic {
 
     fn write(&self, offset: u32, value: u32) {
         match self {
-            // SAFETY: as above; this module writes values that are legal in either mode and do not touch memory.
+            // SAFETY: as above; this module writes values that are legal in either mode and do not
+            // touch memory.
             Self::X2apic => unsafe { write_msr(X2APIC_FIRST_MSR + offset / 16, u64::from(value)) },
             Self::Xapic { registers, .. } => registers.at(offset).store(value, Ordering::Release),
         }
     }
 
-    /// Enables this CPU's APIC in the machine's mode, with nothing but interprocessor interrupts let through.
+    /// Enables this CPU's APIC in the machine's mode, with nothing but interprocessor interrupts
+    /// let through.
     pub fn start(&self) {
         // SAFETY: see `choose`.
         let base = unsafe { read_msr(x86::msr::IA32_APIC_BASE) };

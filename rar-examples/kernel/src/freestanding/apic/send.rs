@@ -60,7 +60,8 @@ impl LocalApic {
                     Command::Init => X2apicIcr::init(to)?,
                     Command::Startup(page) => X2apicIcr::startup(to, page)?,
                 };
-                // SAFETY: ring 0 and x2APIC mode; every vector sent has a handler, and INIT and start-up go to CPUs that run nothing.
+                // SAFETY: ring 0 and x2APIC mode; every vector sent has a handler, and INIT and
+                // start-up go to CPUs that run nothing.
                 unsafe { send_x2apic(icr) };
             }
             Self::Xapic { sender, .. } => {
@@ -79,7 +80,8 @@ impl LocalApic {
 }
 
 impl LocalApic {
-    /// Sends a remote action request to each CPU of the list, in as few commands as there are runs of one cluster.
+    /// Sends a remote action request to each CPU of the list, in as few commands as there are runs
+    /// of one cluster.
     fn send_requests(
         &self,
         targets: impl Iterator<Item = ApicId>,
@@ -116,7 +118,8 @@ impl LocalApic {
         for id in targets {
             match self {
                 Self::X2apic => send_request(X2apicIcr::rar(id)?),
-                // SAFETY: ring 0, no NMI handler sends while a flush is made, and a RAR unit takes the message or drops it.
+                // SAFETY: ring 0, no NMI handler sends while a flush is made, and a RAR unit takes
+                // the message or drops it.
                 Self::Xapic { sender, .. } => unsafe { sender.send(XapicIcr::rar(id)?)? },
             }
         }

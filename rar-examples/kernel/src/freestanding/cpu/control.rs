@@ -76,7 +76,8 @@ impl Control {
     pub(crate) fn set_efer(self) {
         // SAFETY: EFER exists on every 64-bit CPU.
         let before = unsafe { read_msr(x86::msr::IA32_EFER) };
-        // SAFETY: adds only bits that CPUID offers; no table in use has a no-execute bit yet or they have it already.
+        // SAFETY: adds only bits that CPUID offers; no table in use has a no-execute bit yet or
+        // they have it already.
         unsafe { write_msr(x86::msr::IA32_EFER, before | self.efer()) };
     }
 
@@ -90,7 +91,8 @@ impl Control {
         cr4.set(Cr4::CR4_ENABLE_SMAP, self.smap);
         // SAFETY: the bits that the kernel's own code runs with already.
         unsafe { x86::controlregs::cr0_write(Self::cr0()) };
-        // SAFETY: each optional bit is offered by CPUID; there are no user pages that SMEP or SMAP could concern.
+        // SAFETY: each optional bit is offered by CPUID; there are no user pages that SMEP or SMAP
+        // could concern.
         unsafe { x86::controlregs::cr4_write(cr4) };
     }
 }

@@ -11,8 +11,8 @@ unsafe impl FunctionPointer for InterruptHandler {}
 
 static HANDLERS: [AtomicFn<InterruptHandler>; 256] = [const { AtomicFn::new() }; 256];
 
-/// Sets the handler of a vector, for every CPU. The interrupt is acknowledged after the handler returns; an interrupt
-/// without a handler is only acknowledged.
+/// Sets the handler of a vector, for every CPU. The interrupt is acknowledged after the handler
+/// returns; an interrupt without a handler is only acknowledged.
 ///
 /// Vectors below 0x30 and the spurious one do not come here.
 pub fn set_interrupt_handler(vector: u8, handler: InterruptHandler) {

@@ -5,7 +5,8 @@ use crate::freestanding::paging::kernel_map::map_stack;
 
 /// Tops of the four stacks that traps switch to.
 ///
-/// Every vector has one: the switch happens before the first push, so that the red zone of prebuilt code below RSP survives.
+/// Every vector has one: the switch happens before the first push, so that the red zone of prebuilt
+/// code below RSP survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IstStacks {
     /// Exceptions.

@@ -13,7 +13,8 @@ fn cpu() -> NativeCpu {
 ///
 /// The register exists on this CPU.
 pub(crate) unsafe fn read_msr(msr: u32) -> u64 {
-    // SAFETY: the register exists. A native access does not return faults: they arrive as exceptions.
+    // SAFETY: the register exists. A native access does not return faults: they arrive as
+    // exceptions.
     unsafe { cpu().read(msr) }.unwrap_or_default()
 }
 
@@ -21,10 +22,12 @@ pub(crate) unsafe fn read_msr(msr: u32) -> u64 {
 ///
 /// # Safety
 ///
-/// The register exists on this CPU, the value is legal, and what it changes keeps memory as Rust sees it.
+/// The register exists on this CPU, the value is legal, and what it changes keeps memory as Rust
+/// sees it.
 pub(crate) unsafe fn write_msr(msr: u32, value: u64) {
     refuse_unlisted(msr);
-    // SAFETY: as the caller promises. A native access does not return faults: they arrive as exceptions.
+    // SAFETY: as the caller promises. A native access does not return faults: they arrive as
+    // exceptions.
     let _ = unsafe { cpu().write(msr, value) };
 }
 

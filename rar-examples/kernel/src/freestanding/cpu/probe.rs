@@ -68,7 +68,8 @@ pub unsafe fn load(address: u64) -> Result<u64, PageFault> {
 ///
 /// # Safety
 ///
-/// The address is aligned, and whatever memory it leads to, now or through a stale translation, is not Rust's.
+/// The address is aligned, and whatever memory it leads to, now or through a stale translation, is
+/// not Rust's.
 pub unsafe fn store(address: u64, value: u64) -> Result<(), PageFault> {
     // SAFETY: a fault lands in the table of fixups; the memory is the caller's.
     let status = unsafe { rar_kernel_probe_store(address, value) };
@@ -114,12 +115,14 @@ pub unsafe fn write_register(register: u32, value: u64) -> Option<()> {
     (status == 0).then_some(())
 }
 
-/// Returns where to go on after a fault of the instruction at this address, if it is one that may fault.
+/// Returns where to go on after a fault of the instruction at this address, if it is one that may
+/// fault.
 pub(super) fn landing(instruction: u64) -> Option<u64> {
     let start = (&raw const rar_kernel_fixups_start).cast::<Fixup>();
     let end = (&raw const rar_kernel_fixups_end).addr();
     let count = end.saturating_sub(start.addr()) / size_of::<Fixup>();
-    // SAFETY: the linker script puts the two symbols around the entries that `trap.s` makes, 8-byte aligned, read-only.
+    // SAFETY: the linker script puts the two symbols around the entries that `trap.s` makes, 8-byte
+    // aligned, read-only.
     let fixups = unsafe { core::slice::from_raw_parts(start, count) };
     fixups
         .iter()

@@ -49,7 +49,8 @@ struct Memory {
     tss: [u32; TSS_WORDS],
 }
 
-// SAFETY: written once, by the CPU it belongs to, before it takes interrupts; afterwards only the processor reads it.
+// SAFETY: written once, by the CPU it belongs to, before it takes interrupts; afterwards only the
+// processor reads it.
 unsafe impl Sync for Tables {}
 
 impl Tables {
@@ -65,9 +66,10 @@ impl Tables {
     /// # Safety
     ///
     /// 1. The tables belong to this CPU, are in use nowhere, and it takes no interrupt meanwhile.
-    /// 2. The stacks are memory of their own, used by nothing else: their tops, in the order of the interrupt stack table.
+    /// 2. The stacks are memory of their own, used by nothing else: their tops, in the order of the
+    ///    interrupt stack table.
     pub(crate) unsafe fn load(&'static self, tops: [u64; 4]) {
-        // SAFETY: nobody uses the tables (1).
+        // SAFETY: no other code uses the tables (1).
         let memory = unsafe { &mut *self.0.get() };
         for (pair, top) in memory.tss.iter_mut().skip(TSS_IST).step_by(2).zip(tops) {
             *pair = low32(top);
@@ -94,7 +96,7 @@ impl Tables {
     ///
     /// They are filled in, belong to this CPU, and it takes no interrupt meanwhile.
     pub(crate) unsafe fn load_again(&'static self) {
-        // SAFETY: nobody else uses the tables.
+        // SAFETY: no other code uses the tables.
         let memory = unsafe { &mut *self.0.get() };
         if let Some(low) = memory.gdt.get_mut(3) {
             // What was loaded before is busy, and a busy TSS cannot be loaded.
@@ -141,7 +143,8 @@ fn build() -> [[u64; 2]; 256] {
         } else {
             0
         };
-        // Present, type 14: an interrupt gate, which disables interrupts (SDM vol. 3, "64-Bit Mode IDT").
+        // Present, type 14: an interrupt gate, which disables interrupts (SDM vol. 3, "64-Bit Mode
+        // IDT").
         let low = entry & 0xFFFF
             | u64::from(CODE_SELECTOR.bits()) << 16
             | ist(number) << 32
@@ -160,7 +163,8 @@ pub(crate) fn load_idt() {
         None => IDT.set(build()),
     };
     if let Some(idt) = idt {
-        // SAFETY: 256 gates, each to a stub that saves and restores everything, on a stack of the loaded TSS; it stays for ever.
+        // SAFETY: 256 gates, each to a stub that saves and restores everything, on a stack of the
+        // loaded TSS; it stays forever.
         unsafe { lidt(&DescriptorTablePointer::new(idt)) };
     }
 }

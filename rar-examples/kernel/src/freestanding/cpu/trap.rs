@@ -71,7 +71,8 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
                 Some(frame),
             )
         }
-        // A masked line of the legacy controllers still has spurious interrupts; they want no acknowledgement.
+        // A masked line of the legacy controllers still has spurious interrupts; they want no
+        // acknowledgement.
         pic::FIRST_VECTOR..0x30 | vector::SPURIOUS => {}
         _ => {
             interrupt_handlers::call(number, frame);
@@ -84,7 +85,8 @@ const WRMSR: [u8; 2] = [0x0F, 0x30];
 /// `IA32_RAR_CTRL` to `IA32_RAR_PAYLOAD_BASE`.
 const RAR_REGISTERS: core::ops::RangeInclusive<u64> = 0xED..=0xEF;
 
-/// Whether the fault is a write that a RAR register refuses. It is skipped: whoever wrote reads the register back.
+/// Whether the fault is a write that a RAR register refuses. It is skipped: the writer reads the
+/// register back.
 fn is_rar_write(frame: &TrapFrame) -> bool {
     let code: *const [u8; 2] = core::ptr::with_exposed_provenance(word(frame.rip));
     // SAFETY: the processor has just fetched the instruction there, and code is readable.

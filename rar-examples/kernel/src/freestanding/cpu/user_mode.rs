@@ -22,7 +22,8 @@ unsafe extern "C" {
 /// The bit that is always set; interrupts stay disabled until the kernel's own flags are back.
 const RFLAGS: u64 = 1 << 1;
 
-/// What user mode begins with: RCX is zero, and every other register holds something of the kernel's.
+/// What user mode begins with: RCX is zero, and every other register holds something of the
+/// kernel's.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the fields are the registers of their names")]
 pub struct UserRegisters {
@@ -33,7 +34,8 @@ pub struct UserRegisters {
     pub r10: u64,
 }
 
-/// Runs code in user mode on this CPU until it executes `INT` of [`vector::USER_END`](super::vector::USER_END).
+/// Runs code in user mode on this CPU until it executes `INT` of
+/// [`vector::USER_END`](super::vector::USER_END).
 ///
 /// Returns the RAX of that moment, or `u64::MAX` after a fault.
 ///
@@ -41,7 +43,8 @@ pub struct UserRegisters {
 ///
 /// 1. User mode can execute what RIP leads to; the code keeps R12, uses no stack, and ends.
 /// 2. What the code writes to is memory that only atomics use.
-/// 3. No system register makes user mode more than it is: other pages that it may touch are none of Rust's.
+/// 3. No system register makes user mode more than it is: other pages that it may touch are none of
+///    Rust's.
 pub unsafe fn run(registers: UserRegisters) -> u64 {
     let UserRegisters {
         rip,
@@ -50,8 +53,9 @@ pub unsafe fn run(registers: UserRegisters) -> u64 {
         r8,
         r10,
     } = registers;
-    // SAFETY: the code keeps to what the caller promises, and every way out of it comes back as the calling convention
-    // wants: by `end`, which every fault of user mode leads to. Interrupts have stacks of their own.
+    // SAFETY: the code keeps to what the caller promises, and every way out of it comes back as the
+    // calling convention wants: by `end`, which every fault of user mode leads to. Interrupts have
+    // stacks of their own.
     unsafe { rar_kernel_enter_user(rdi, rsi, r10, r8, rip) }
 }
 

@@ -9,7 +9,8 @@ use crate::FrameRing;
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) ring: FrameRing<16384>,
-    /// Frames open on this CPU; one beyond the first came from a handler that cut into another frame.
+    /// Frames open on this CPU; one beyond the first came from a handler that cut into another
+    /// frame.
     pub(super) depth: AtomicU32,
     pub(super) interrupts: AtomicBool,
     encoder: Encoder,
@@ -26,8 +27,8 @@ impl core::fmt::Debug for EncoderState {
     }
 }
 
-// SAFETY: only the CPU that owns the writer touches the encoder, with interrupts disabled, and `depth` keeps NMI and
-// exception handlers that cut in away from it.
+// SAFETY: only the CPU that owns the writer touches the encoder, with interrupts disabled, and
+// `depth` keeps NMI and exception handlers that cut in away from it.
 unsafe impl Sync for Encoder {}
 
 impl Writer {
@@ -41,7 +42,8 @@ impl Writer {
     }
 
     pub(super) fn with_encoder(&self, f: impl FnOnce(&mut defmt::Encoder)) {
-        // SAFETY: the owning CPU, interrupts disabled, outermost frame (`is_outermost`): no other reference exists.
+        // SAFETY: the owning CPU, interrupts disabled, outermost frame (`is_outermost`): no other
+        // reference exists.
         f(unsafe { &mut (*self.encoder.0.get()).0 });
     }
 

@@ -65,7 +65,8 @@ impl PageTable {
 /// The frame holds a page table of this kernel, below 4 GiB.
 unsafe fn table(frame: u64) -> &'static Table {
     let table: *const Table = core::ptr::with_exposed_provenance(word(frame));
-    // SAFETY: page tables are never freed, lie in the identity map and are only accessed as atomics.
+    // SAFETY: page tables are never freed, lie in the identity map and are only accessed as
+    // atomics.
     unsafe { &*table }
 }
 
@@ -109,7 +110,8 @@ impl AddressSpace {
         unsafe { x86::controlregs::cr3_write(self.root) };
     }
 
-    /// Returns the entry that maps the page of this size at `address`, making tables on the way. The entry itself is not changed.
+    /// Returns the entry that maps the page of this size at `address`, making tables on the way.
+    /// The entry itself is not changed.
     ///
     /// # Errors
     ///
@@ -138,7 +140,8 @@ impl AddressSpace {
         Ok(entry(at, address, last))
     }
 
-    /// Returns the last table on the way to a 4 KiB page, and the entry that leads to it: a store to that swaps the table.
+    /// Returns the last table on the way to a 4 KiB page, and the entry that leads to it: a store
+    /// to that swaps the table.
     ///
     /// # Errors
     ///
@@ -150,7 +153,8 @@ impl AddressSpace {
         Ok((PageTable { frame }, directory))
     }
 
-    /// Maps whole pages one to one: 2 MiB where both ends allow, else 4 KiB. What is mapped already stays.
+    /// Maps whole pages one to one: 2 MiB where both ends allow, else 4 KiB. What is mapped already
+    /// stays.
     pub(super) fn map_identity(self, start: u64, end: u64, bits: u64) -> Result<(), MapError> {
         let mut at = start;
         while at < end {

@@ -6,7 +6,8 @@ pub(super) const WRITABLE: u64 = 1 << 1;
 pub const USER: u64 = 1 << 2;
 const WRITE_THROUGH: u64 = 1 << 3;
 const CACHE_DISABLE: u64 = 1 << 4;
-/// Accessed and dirty are set from the start: the processor then has no reason to write to an entry.
+/// Accessed and dirty are set from the start: the processor then has no reason to write to an
+/// entry.
 const ACCESSED: u64 = 1 << 5;
 const DIRTY: u64 = 1 << 6;
 pub(super) const LARGE: u64 = 1 << 7;
@@ -71,7 +72,8 @@ impl Offered {
         if matches!(cache, Cache::Uncached) {
             bits |= CACHE_DISABLE | WRITE_THROUGH;
         }
-        // UC- in the page attribute table after reset: the one type that leaves the choice to the MTRRs (SDM vol. 3, "Page Attribute Table").
+        // UC- in the page attribute table after reset: the one type that leaves the choice to the
+        // MTRRs (SDM vol. 3, "Page Attribute Table").
         if matches!(cache, Cache::Combining) {
             bits |= CACHE_DISABLE;
         }

@@ -17,8 +17,9 @@ const TOP_SPAN: u64 = 1 << 39;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
 /// Stacks of CPUs, 4 KiB pages with holes between; in a top entry of its own.
 const STACKS: u64 = 0xFFFF_8000_0030_0000;
-/// Stacks lie in the last quarter of each row of pages. QEMU keeps translations in a direct-mapped table, with a place for each page of a
-/// row or more, and there no page under test has the place of one of a stack.
+/// Stacks lie in the last quarter of each row of pages. QEMU keeps translations in a direct-mapped
+/// table, with a place for each page of a row or more, and there no page under test has the place
+/// of one of a stack.
 const STACK_ROW: u64 = 1024 * PAGE;
 
 /// The screen, in a top entry of its own: it may lie beyond what the identity map reaches.
@@ -38,14 +39,14 @@ impl KernelSpace {
     }
 }
 
-/// The space that CPUs start in, and that all others share but for what is under test.
+/// The space that CPUs start in, and that all others share, except what is under test.
 pub(crate) static KERNEL: Once<KernelSpace> = Once::new();
 
 impl AddressSpace {
     /// Makes a space that shares everything with the kernel's space.
     ///
-    /// The sharing is by entries of the top table, so what is mapped later under a top entry that the kernel's space has
-    /// today is shared too.
+    /// The sharing is by entries of the top table, so what is mapped later under a top entry that
+    /// the kernel's space has today is shared too.
     ///
     /// # Errors
     ///
@@ -56,8 +57,8 @@ impl AddressSpace {
     }
 }
 
-/// Builds the kernel's space: its image by permission, then all RAM of the map below 512 GiB, but neither page 0 nor the
-/// page below the boot stack.
+/// Builds the kernel's space: its image by permission, then all RAM of the map below 512 GiB, but
+/// neither page 0 nor the page below the boot stack.
 pub(crate) fn build(map: &MemoryMap, no_execute: bool, global: bool) -> Result<(), MapError> {
     let space = AddressSpace::empty()?;
     let offered = Offered { no_execute, global };
@@ -151,7 +152,8 @@ pub fn map_device(address: u64, length: u64) -> Result<(), MapError> {
     map_identity(address, length, Permission::Write, Cache::Uncached)
 }
 
-/// Maps the memory of the screen, wherever it lies, for stores that may be combined; returns the address of its first byte. Called once.
+/// Maps the memory of the screen, wherever it lies, for stores that may be combined; returns the
+/// address of its first byte. Called once.
 pub(crate) fn map_screen(address: u64, length: u64) -> Result<u64, MapError> {
     let out_of_reach = MapError::OutOfReach { address };
     let kernel = KERNEL.get().ok_or(MapError::TooEarly)?;
@@ -220,7 +222,8 @@ pub fn map_user(address: u64, frame: u64, permission: Permission) -> Result<(), 
     Ok(())
 }
 
-/// Makes the page where CPUs start executable. It is RAM below 1 MiB, so it has a 4 KiB entry; no CPU fetched from it yet.
+/// Makes the page where CPUs start executable. It is RAM below 1 MiB, so it has a 4 KiB entry; no
+/// CPU fetched from it yet.
 pub(crate) fn map_trampoline(page: u64) -> Result<(), MapError> {
     let kernel = KERNEL.get().ok_or(MapError::TooEarly)?;
     let _change = kernel.change.lock();

@@ -22,7 +22,8 @@ pub(super) struct Pixels {
     zoom: u32,
 }
 
-// SAFETY: the memory is mapped on every CPU for ever, and the lock of the screen lets one CPU write at a time.
+// SAFETY: the memory is mapped on every CPU forever, and the lock of the screen lets one CPU write
+// at a time.
 unsafe impl Send for Pixels {}
 
 impl Pixels {
@@ -66,11 +67,12 @@ impl Pixels {
         let Some(offset) = self.screen.offset(x, y) else {
             return;
         };
-        // SAFETY: `offset` lies inside the screen, all of which is mapped.
+        // SAFETY: `offset` lies inside the screen, which is mapped whole.
         let at = unsafe { self.base.add(word(offset)) };
         let [blue, green, red, _] = pixel.to_le_bytes();
         if self.screen.bytes == 4 {
-            // SAFETY: as above; a pixel of four bytes ends inside the row, and x86 knows no misaligned store here.
+            // SAFETY: as above; a pixel of four bytes ends inside the row, and x86 knows no
+            // misaligned store here.
             unsafe { at.cast::<[u8; 4]>().write_volatile(pixel.to_le_bytes()) };
         } else {
             // SAFETY: as above, with three bytes.

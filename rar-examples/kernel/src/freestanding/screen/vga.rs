@@ -9,7 +9,8 @@ use crate::{Cell, Display};
 const STANDARD: u64 = 0xB_8000;
 const COLUMNS: u32 = 80;
 const ROWS: u32 = 25;
-/// The registers of a colour VGA that number and hold others, among them the low byte of the cursor's place (IBM VGA, "CRT Controller").
+/// The registers of a colour VGA that number and hold others, among them the low byte of the
+/// cursor's place (IBM VGA, "CRT Controller").
 const CONTROLLER: [u16; 2] = [0x3D4, 0x3D5];
 const CURSOR_LOW: u8 = 0x0F;
 /// Light grey on black.
@@ -25,7 +26,8 @@ pub(super) struct Cells {
     rows: usize,
 }
 
-// SAFETY: the memory is mapped on every CPU for ever, and the lock of the screen lets one CPU write at a time.
+// SAFETY: the memory is mapped on every CPU forever, and the lock of the screen lets one CPU write
+// at a time.
 unsafe impl Send for Cells {}
 
 /// Returns whether a VGA keeps the place of a cursor.
@@ -67,7 +69,7 @@ impl Cells {
     /// Without a VGA loads return ones, unless memory lies there.
     fn answers(&self) -> bool {
         [0x0741_u16, 0x0742].into_iter().all(|value| {
-            // SAFETY: the first cell, mapped, and memory of nobody.
+            // SAFETY: the first cell, mapped, and not Rust's memory.
             unsafe { self.base.write_volatile(value) };
             // SAFETY: as above.
             unsafe { self.base.read_volatile() == value }
@@ -86,7 +88,7 @@ impl Cells {
     /// Draws one character.
     pub(super) fn draw(&self, cell: Cell) {
         if cell.row < self.rows && cell.column < self.columns {
-            // SAFETY: a cell of the screen, all of which is mapped.
+            // SAFETY: a cell of the screen, which is mapped whole.
             let at = unsafe { self.base.add(cell.row * self.stride + cell.column) };
             let value = u16::from_le_bytes([cell.character, COLOURS]);
             // SAFETY: as above.

@@ -17,7 +17,8 @@ static JOB: AtomicFn<fn(CpuId)> = AtomicFn::new();
 /// Jobs given out so far.
 static JOBS: AtomicU64 = AtomicU64::new(0);
 
-/// Runs a function on every CPU, this one included, and returns when it is done *here*. Called by CPU 0.
+/// Runs a function on every CPU, this one included, and returns when it is done *here*. Called by
+/// CPU 0.
 ///
 /// Give out the next job only when [`everyone_done`] says so.
 pub fn run_on_all(job: fn(CpuId)) {
@@ -53,7 +54,7 @@ fn next_job(done: u64) -> Option<fn(CpuId)> {
     JOB.get()
 }
 
-/// What a CPU does for ever: halt, wake, work.
+/// What a CPU does from then on: halt, wake, work.
 pub(crate) fn idle() -> ! {
     let me = percpu::this();
     loop {
@@ -66,7 +67,8 @@ pub(crate) fn idle() -> ! {
                 job(me.id());
                 me.jobs_done().store(done + 1, Ordering::Release);
             }
-            // The check and the halt are one step: an interrupt that comes in between ends the halt.
+            // The check and the halt are one step: an interrupt that comes in between ends the
+            // halt.
             None => irq::enable_and_halt(),
         }
     }

@@ -1,4 +1,5 @@
-//! INIT for a CPU that goes on afterwards: it asks, another one resets and starts it, and it finds its way back to its own stack.
+//! INIT for a CPU that goes on afterwards: it asks, another one resets and starts it, and it finds
+//! its way back to its own stack.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -18,8 +19,8 @@ unsafe extern "C" {
     fn rar_kernel_resume(stack: u64) -> !;
 }
 
-/// What [`ASKING`] says when nobody is to be reset.
-const NOBODY: u32 = 0;
+/// What [`ASKING`] says when no CPU is to be reset.
+const NO_CPU: u32 = 0;
 /// A CPU prepares, or is being reset.
 const BUSY: u32 = u32::MAX;
 /// The CPU is back, and who helped it has not seen it yet.
@@ -28,25 +29,26 @@ const BACK: u32 = u32::MAX - 1;
 const BACK_MILLISECONDS: u64 = 10_000;
 
 /// The number, plus one, of the CPU that waits for INIT.
-static ASKING: AtomicU32 = AtomicU32::new(NOBODY);
+static ASKING: AtomicU32 = AtomicU32::new(NO_CPU);
 /// Where the CPU's registers are, and its page tables.
 static STACK: AtomicU64 = AtomicU64::new(0);
 static ROOT: AtomicU64 = AtomicU64::new(0);
 
-/// Resets this CPU by INIT; returns when it runs again, as it was before but for what INIT does to its local APIC and its RAR unit.
+/// Resets this CPU by INIT; returns when it runs again, as it was before, except what INIT does to
+/// its local APIC and its RAR unit.
 ///
 /// Another CPU must call [`help`] meanwhile.
 pub fn reset() {
     while ASKING
-        .compare_exchange(NOBODY, BUSY, Ordering::Acquire, Ordering::Relaxed)
+        .compare_exchange(NO_CPU, BUSY, Ordering::Acquire, Ordering::Relaxed)
         .is_err()
     {
         core::hint::spin_loop();
     }
     // SAFETY: CR3 is readable in ring 0.
     ROOT.store(unsafe { x86::controlregs::cr3() }, Ordering::Relaxed);
-    // SAFETY: the place is this CPU's while it holds `ASKING`; `on_reset` returns here, on this stack, and everything that a call
-    // must keep is kept on it.
+    // SAFETY: the place is this CPU's while it holds `ASKING`; `on_reset` returns here, on this
+    // stack, and everything that a call must keep is kept on it.
     unsafe { rar_kernel_suspend(STACK.as_ptr(), wait_for_init) };
     ASKING.store(BACK, Ordering::Release);
 }
@@ -63,7 +65,7 @@ extern "C" fn wait_for_init() -> ! {
 /// Resets and starts the CPU that asks for it, if there is one. For CPUs that wait for others.
 pub fn help() {
     let asking = ASKING.load(Ordering::Relaxed);
-    if [NOBODY, BUSY, BACK].contains(&asking) {
+    if [NO_CPU, BUSY, BACK].contains(&asking) {
         return;
     }
     let number = asking - 1;
@@ -78,9 +80,10 @@ pub fn help() {
     };
     let back = || ASKING.load(Ordering::Acquire) == BACK;
     match starter::start_again(cpu, STACK.load(Ordering::Relaxed), on_reset) {
-        // The next CPU may ask when neither this one nor that one looks at the statics and the trampoline any more.
+        // The next CPU may ask when neither this one nor that one looks at the statics and the
+        // trampoline any more.
         Ok(()) if clock::wait_until(BACK_MILLISECONDS, back) => {
-            ASKING.store(NOBODY, Ordering::Release);
+            ASKING.store(NO_CPU, Ordering::Release);
         }
         // The test that waits for it tells the rest.
         Ok(()) => println!("CPU {number} does not come back from INIT"),
@@ -88,7 +91,8 @@ pub fn help() {
     }
 }
 
-/// The first Rust code of a CPU after its reset, below what [`rar_kernel_suspend`] left on its own stack.
+/// The first Rust code of a CPU after its reset, below what [`rar_kernel_suspend`] left on its own
+/// stack.
 extern "C" fn on_reset(cpu: &'static PerCpu) -> ! {
     // SAFETY: the memory of this CPU, as before.
     unsafe { percpu::enter(cpu) };

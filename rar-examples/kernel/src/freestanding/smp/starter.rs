@@ -27,7 +27,8 @@ const NO_PAGE: &str = "there is no free page below 1 MiB";
 
 static TRAMPOLINE: Once<Trampoline> = Once::new();
 
-/// Starts every CPU of the list but this one. Those that do not come are reported, and the run goes on without them.
+/// Starts every CPU of the list but this one. Those that do not come are reported, and the run goes
+/// on without them.
 pub(crate) fn start(mut listed: CpuList) {
     listed.put_first(percpu::this().apic_id().get());
     let mut missing = CpuList::empty();
@@ -92,7 +93,7 @@ pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
     Ok(cpu)
 }
 
-/// Resets a CPU and lets it call `function` below `stack`. Nobody starts another one meanwhile.
+/// Resets a CPU and lets it call `function` below `stack`. No other CPU is started meanwhile.
 pub(super) fn start_again(
     cpu: &'static PerCpu,
     stack: u64,
@@ -115,7 +116,8 @@ fn make_trampoline() -> Option<&'static Trampoline> {
 /// Memory and stack of a CPU.
 type Place = (&'static PerCpu, u64);
 
-/// Starts a CPU that has got its INIT. What a CPU that never came would have had is left in `spare` for the next one.
+/// Starts a CPU that has got its INIT. What a CPU that never came would have had is left in `spare`
+/// for the next one.
 fn start_one(
     trampoline: &Trampoline,
     id: u32,

@@ -55,13 +55,14 @@ impl Trampoline {
     ///
     /// # Safety
     ///
-    /// The page is free RAM below 1 MiB, mapped one to one, and stays the trampoline's for ever.
+    /// The page is free RAM below 1 MiB, mapped one to one, and stays the trampoline's forever.
     pub(super) unsafe fn new(page: u64, control: Control, root: u64) -> Result<Self, MapError> {
         paging::map_trampoline(page)?;
         let source = &raw const rar_kernel_trampoline;
         let length = (&raw const rar_kernel_trampoline_end).addr() - source.addr();
         let target: *mut u8 = core::ptr::with_exposed_provenance_mut(word(page));
-        // SAFETY: the code fits in a page (its offsets are 16 bits of real mode), and the page is ours.
+        // SAFETY: the code fits in a page (its offsets are 16 bits of real mode), and the page is
+        // ours.
         unsafe { target.copy_from_nonoverlapping(source, length) };
         let trampoline = Self { page };
         let base = low32(page);
@@ -77,7 +78,7 @@ impl Trampoline {
             .cast();
         // SAFETY: inside the page; the field is not aligned.
         let offset = unsafe { gdt_base.read_unaligned() };
-        // SAFETY: as above; nobody else looks at the page yet.
+        // SAFETY: as above; no other CPU uses the page yet.
         unsafe { gdt_base.write_unaligned(offset + base) };
         mailbox
             .cr0
@@ -98,7 +99,8 @@ impl Trampoline {
     fn mailbox(&self) -> &Mailbox {
         let page: *const u8 = core::ptr::with_exposed_provenance(word(self.page));
         let mailbox = page.wrapping_add(Self::mailbox_offset()).cast::<Mailbox>();
-        // SAFETY: the mailbox lies in the page, 16-byte aligned by the assembly; what changes in it is atomic.
+        // SAFETY: the mailbox lies in the page, 16-byte aligned by the assembly; what changes in it
+        // is atomic.
         unsafe { &*mailbox }
     }
 
@@ -135,7 +137,7 @@ impl Trampoline {
         self.mailbox().state.load(Ordering::Acquire) == CLAIMED
     }
 
-    /// Closes the mailbox; returns whether nobody came in. From then on nobody does.
+    /// Closes the mailbox; returns whether no CPU came in. From then on none can.
     pub(super) fn disarm(&self) -> bool {
         self.mailbox()
             .state
