@@ -37,8 +37,9 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 fn every_option_is_taken() {
-    let text = "backends=vrar,software models=any test=a,b list=race defect=lost apic=xapic \
-                deadline=9 flushes=3 initiators=all measure=7 risky=on patience=5 test-seconds=6 stop=2@storm";
+    let text = "backends=vrar,software models=any test=a,b list=race defect=lost \
+                apic=xapic deadline=9 flushes=3 initiators=all measure=7 risky=on patience=5 \
+                test-seconds=6 stop=2@storm";
     let expected = RunOptions {
         backends: Some("vrar,software"),
         models: Models::Any,
