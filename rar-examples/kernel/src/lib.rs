@@ -11,6 +11,7 @@ mod memory_map;
 mod msr_list;
 mod page;
 mod physical_memory;
+mod sheet;
 #[cfg(test)]
 mod test_memory;
 mod text_grid;
@@ -31,7 +32,8 @@ pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};
 pub use page::{CAPTION_COLUMNS, CAPTION_ROWS, Page, Placement, place};
 pub use physical_memory::PhysicalMemory;
-pub use text_grid::{Cell, TextGrid};
+pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow};
+pub use text_grid::{Cell, Ink, TextGrid};
 
 pub use tsc::{rate_of_leaf_15, rate_of_leaf_16};
 

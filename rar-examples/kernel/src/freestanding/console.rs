@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::port::Port;
 use super::{percpu, screen};
+use crate::Ink;
 
 const COM1: u16 = 0x3F8;
 const NO_CPU: u32 = 0;
@@ -65,7 +66,22 @@ fn transmit(byte: u8) {
 /// Interrupts stay as they are, so that a CPU that prints goes on answering others; a handler that
 /// prints in the middle of a line breaks it.
 pub fn print_line(text: fmt::Arguments<'_>) {
-    print(text, Where::Everywhere);
+    print(text, Where::Everywhere(Ink::Plain));
+}
+
+/// Prints one line with a meaning, which a screen shows as a colour.
+pub fn print_line_in(ink: Ink, text: fmt::Arguments<'_>) {
+    print(text, Where::Everywhere(ink));
+}
+
+/// Prints one line on the screen only.
+pub fn print_screen_line(ink: Ink, text: fmt::Arguments<'_>) {
+    print(text, Where::Screen(ink));
+}
+
+/// Replaces a row of the screen's header.
+pub fn print_header(row: usize, ink: Ink, text: fmt::Arguments<'_>) {
+    print(text, Where::Header(row, ink));
 }
 
 /// Prints one line that no person reads: on the serial port only.
@@ -84,10 +100,12 @@ pub fn has_serial() -> bool {
     PRESENT.load(Ordering::Relaxed)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Where {
-    Everywhere,
+    Everywhere(Ink),
     Serial,
+    Screen(Ink),
+    Header(usize, Ink),
 }
 
 fn print(text: fmt::Arguments<'_>, place: Where) {
@@ -102,13 +120,15 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
                 .is_ok()
         });
     }
-    if serial {
+    if serial && matches!(place, Where::Everywhere(_) | Where::Serial) {
         // A serial port cannot fail, and there is nowhere to say it if formatting does.
         let _ = Serial.write_fmt(text);
         let _ = Serial.write_str("\n");
     }
-    if place == Where::Everywhere {
-        screen::print_line(text);
+    match place {
+        Where::Everywhere(ink) | Where::Screen(ink) => screen::print_line(ink, text),
+        Where::Header(row, ink) => screen::write_header(row, ink, text),
+        Where::Serial => {}
     }
     if owned {
         OWNER.store(NO_CPU, Ordering::Release);

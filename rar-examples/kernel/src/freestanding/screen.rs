@@ -12,7 +12,7 @@ use self::pixels::Pixels;
 use self::vga::Cells;
 use super::irq::Disabled;
 use super::paging::MapError;
-use crate::{Display, Page, TextGrid};
+use crate::{Bar, COUNT_COLUMNS, Display, Ink, LABEL_COLUMNS, Page, Sheet, SheetRow, TextGrid};
 
 /// What is there to write on.
 enum Device {
@@ -119,11 +119,47 @@ pub fn clear() {
 }
 
 /// Writes one line on the screen alone.
-pub fn print_line(text: fmt::Arguments<'_>) {
+pub fn print_line(ink: Ink, text: fmt::Arguments<'_>) {
     let _done = with(|screen| {
-        // There is nowhere to say it if formatting fails.
-        let _ = screen.write_fmt(text);
-        let _ = screen.write_char('\n');
+        screen.write_line(ink, text);
+        screen.refresh();
+    });
+}
+
+/// Makes the topmost rows a header that does not scroll.
+pub fn set_header(rows: usize) {
+    let _done = with(|screen| screen.grid.set_header(rows));
+}
+
+/// Replaces a row of the header.
+pub fn write_header(row: usize, ink: Ink, text: fmt::Arguments<'_>) {
+    let _done = with(|screen| {
+        screen.grid.write_header(row, ink, text);
+        screen.refresh();
+    });
+}
+
+/// Returns how many characters a row of text has.
+#[must_use]
+pub fn columns() -> usize {
+    with(|screen| screen.grid.columns()).unwrap_or(0)
+}
+
+/// Fills the screen with a sheet: large on pixels, as lines of text on cells.
+pub fn show_sheet(sheet: &dyn Sheet) {
+    let _done = with(|screen| {
+        screen.grid.clear();
+        if let Device::Pixels(pixels) = &screen.device {
+            pixels.show_sheet(sheet);
+            screen.grid.forget();
+            return;
+        }
+        let columns = u32::try_from(screen.grid.columns()).unwrap_or(0);
+        sheet.rows(&mut |row| match row {
+            SheetRow::Title(ink, text) | SheetRow::Line(ink, text) => screen.write_line(ink, text),
+            SheetRow::Bar(bar) => screen.write_bar(bar, columns),
+            SheetRow::Gap => screen.write_line(Ink::Plain, format_args!("")),
+        });
         screen.refresh();
     });
 }
@@ -143,6 +179,25 @@ pub fn show_page(page: &dyn Page) -> bool {
 }
 
 impl Screen {
+    fn write_line(&mut self, ink: Ink, text: fmt::Arguments<'_>) {
+        self.grid.set_ink(ink);
+        // There is nowhere to report it if formatting fails.
+        let _ = self.write_fmt(text);
+        let _ = self.write_char('\n');
+        self.grid.set_ink(Ink::Plain);
+    }
+
+    fn write_bar(&mut self, bar: Bar<'_>, columns: u32) {
+        let (label, count) = (LABEL_COLUMNS as usize, COUNT_COLUMNS as usize - 1);
+        let room = columns.saturating_sub(LABEL_COLUMNS + COUNT_COLUMNS);
+        let length = bar.length(room) as usize;
+        let text = (bar.label, bar.count);
+        self.write_line(
+            bar.ink,
+            format_args!("{:label$}{:count$} {:#<length$}", text.0, text.1, ""),
+        );
+    }
+
     fn refresh(&mut self) {
         match &self.device {
             Device::None => {}

@@ -5,14 +5,32 @@ use core::fmt::{self, Write};
 use super::glyph;
 use crate::freestanding::int::word;
 use crate::freestanding::paging::{self, MapError};
-use crate::{CAPTION_COLUMNS, CAPTION_ROWS, Cell, Framebuffer, Page, place};
+use crate::{
+    Bar, CAPTION_COLUMNS, CAPTION_ROWS, COUNT_COLUMNS, Cell, Framebuffer, Ink, LABEL_COLUMNS, Page,
+    Sheet, SheetLayout, SheetRow, place,
+};
 
-const PAPER: [u8; 3] = [0x10, 0x14, 0x20];
-const INK: [u8; 3] = [0xE8, 0xE8, 0xE0];
-const WHITE: [u8; 3] = [0xFF; 3];
-const BLACK: [u8; 3] = [0; 3];
+type Colour = [u8; 3];
+
+const PAPER: Colour = [0x10, 0x14, 0x20];
+const HEAD_PAPER: Colour = [0x20, 0x3c, 0x68];
+const WHITE: Colour = [0xff; 3];
+const BLACK: Colour = [0; 3];
 /// A screen with more pixels in a row shows larger characters.
 const PIXELS_FOR_TWICE: u32 = 2400;
+
+/// Returns the colours of an ink and of its ground. The contrast is 4.5 at least, except for
+/// [`Ink::Faint`]; red and green differ in brightness, too.
+const fn colours(ink: Ink) -> (Colour, Colour) {
+    match ink {
+        Ink::Plain => ([0xe8, 0xe8, 0xe0], PAPER),
+        Ink::Faint => ([0x80, 0x88, 0x98], PAPER),
+        Ink::Good => ([0x78, 0xd0, 0x90], PAPER),
+        Ink::Bad => ([0xff, 0x80, 0x70], PAPER),
+        Ink::Note => ([0xf0, 0xc8, 0x60], PAPER),
+        Ink::Head => ([0xff, 0xff, 0xff], HEAD_PAPER),
+    }
+}
 
 /// A framebuffer.
 pub(super) struct Pixels {
@@ -80,7 +98,7 @@ impl Pixels {
         }
     }
 
-    fn fill(&self, left: u32, top: u32, width: u32, height: u32, colour: [u8; 3]) {
+    fn fill(&self, left: u32, top: u32, width: u32, height: u32, colour: Colour) {
         let pixel = self.screen.pixel(colour);
         for y in top..top + height {
             for x in left..left + width {
@@ -89,15 +107,15 @@ impl Pixels {
         }
     }
 
-    fn glyph(&self, character: char, left: u32, top: u32, ink: [u8; 3], paper: [u8; 3]) {
+    fn glyph(&self, character: char, at: Spot, (ink, paper): (Colour, Colour)) {
         let mut rows = glyph::rows(character);
         for y in 0..glyph::HEIGHT {
             let row = rows.next().unwrap_or_default();
             for x in 0..glyph::WIDTH {
                 let brightness = row.get(x as usize).copied().unwrap_or(0);
                 let colour = mix(ink, paper, brightness);
-                let (left, top) = (left + x * self.zoom, top + y * self.zoom);
-                self.fill(left, top, self.zoom, self.zoom, colour);
+                let (left, top) = (at.left + x * at.zoom, at.top + y * at.zoom);
+                self.fill(left, top, at.zoom, at.zoom, colour);
             }
         }
     }
@@ -110,8 +128,60 @@ impl Pixels {
                 .unwrap_or(u32::MAX)
                 .saturating_mul(size)
         };
-        let (left, top) = (at(cell.column, width), at(cell.row, height));
-        self.glyph(char::from(cell.character), left, top, INK, PAPER);
+        let spot = Spot {
+            left: at(cell.column, width),
+            top: at(cell.row, height),
+            zoom: self.zoom,
+        };
+        self.glyph(char::from(cell.character), spot, colours(cell.ink));
+    }
+
+    /// Fills the screen with a sheet.
+    pub(super) fn show_sheet(&self, sheet: &dyn Sheet) {
+        self.clear();
+        let character = (glyph::WIDTH, glyph::HEIGHT);
+        let (width, height) = (self.screen.width, self.screen.height);
+        let layout = SheetLayout::new(sheet, (width, height), character);
+        let margin = character.0 * layout.text;
+        let mut top = character.1 * layout.text;
+        sheet.rows(&mut |row| {
+            let zoom = match row {
+                SheetRow::Title(..) => layout.title,
+                _ => layout.text,
+            };
+            let spot = Spot {
+                left: margin,
+                top,
+                zoom,
+            };
+            top += character.1 * zoom;
+            if top > height {
+                return;
+            }
+            // A pen cannot fail.
+            let _ = match row {
+                SheetRow::Title(ink, text) | SheetRow::Line(ink, text) => {
+                    Pen::new(self, spot, colours(ink)).write_fmt(text)
+                }
+                SheetRow::Bar(bar) => self.bar(bar, spot),
+                SheetRow::Gap => Ok(()),
+            };
+        });
+    }
+
+    /// Draws a label, a count, and a bar.
+    fn bar(&self, bar: Bar<'_>, at: Spot) -> fmt::Result {
+        let (label, count) = (LABEL_COLUMNS as usize, COUNT_COLUMNS as usize - 1);
+        let mut pen = Pen::new(self, at, colours(bar.ink));
+        write!(pen, "{:label$}{:count$} ", bar.label, bar.count)?;
+        let right = self.screen.width.saturating_sub(at.left);
+        let room = right.saturating_sub(pen.at.left);
+        // Lines of text are less high than their rows, and so is the bar.
+        let slack = glyph::HEIGHT * at.zoom / 6;
+        let height = glyph::HEIGHT * at.zoom - 2 * slack;
+        let (ink, _) = colours(bar.ink);
+        self.fill(pen.at.left, at.top + slack, bar.length(room), height, ink);
+        Ok(())
     }
 
     /// Fills the screen with a page; returns whether its modules are large enough to be read.
@@ -134,20 +204,29 @@ impl Pixels {
                 }
             }
         }
-        let mut pen = Pen {
-            pixels: self,
-            margin: at.text_left,
+        let spot = Spot {
             left: at.text_left,
             top: at.text_top,
+            zoom: self.zoom,
         };
+        let mut pen = Pen::new(self, spot, (BLACK, WHITE));
         // A pen cannot fail.
         let _ = page.caption(&mut pen);
         true
     }
 }
 
+/// Where a character goes.
+#[derive(Clone, Copy)]
+struct Spot {
+    left: u32,
+    top: u32,
+    /// Pixels of the screen for one of the font, on each side.
+    zoom: u32,
+}
+
 /// Returns the colour between two: 255 is all ink.
-fn mix(ink: [u8; 3], paper: [u8; 3], brightness: u8) -> [u8; 3] {
+fn mix(ink: Colour, paper: Colour, brightness: u8) -> Colour {
     let mut mixed = paper;
     for (mixed, ink) in mixed.iter_mut().zip(ink) {
         let (share, rest) = (u32::from(brightness), u32::from(u8::MAX - brightness));
@@ -157,24 +236,34 @@ fn mix(ink: [u8; 3], paper: [u8; 3], brightness: u8) -> [u8; 3] {
     mixed
 }
 
-/// Writes dark text on a page.
+/// Writes text on a page.
 struct Pen<'p> {
     pixels: &'p Pixels,
     margin: u32,
-    left: u32,
-    top: u32,
+    at: Spot,
+    colours: (Colour, Colour),
+}
+
+impl<'p> Pen<'p> {
+    fn new(pixels: &'p Pixels, at: Spot, colours: (Colour, Colour)) -> Self {
+        Self {
+            pixels,
+            margin: at.left,
+            at,
+            colours,
+        }
+    }
 }
 
 impl Write for Pen<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let (width, height) = self.pixels.character();
         for character in text.chars() {
             if character == '\n' {
-                (self.left, self.top) = (self.margin, self.top + height);
+                self.at.left = self.margin;
+                self.at.top += glyph::HEIGHT * self.at.zoom;
             } else {
-                self.pixels
-                    .glyph(character, self.left, self.top, BLACK, WHITE);
-                self.left += width;
+                self.pixels.glyph(character, self.at, self.colours);
+                self.at.left += glyph::WIDTH * self.at.zoom;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use crate::freestanding::int::word;
 use crate::freestanding::paging;
 use crate::freestanding::port::Port;
-use crate::{Cell, Display};
+use crate::{Cell, Display, Ink};
 
 /// Where the text of a colour VGA lies (IBM VGA, mode 3).
 const STANDARD: u64 = 0xB_8000;
@@ -13,8 +13,18 @@ const ROWS: u32 = 25;
 /// cursor's place (IBM VGA, "CRT Controller").
 const CONTROLLER: [u16; 2] = [0x3D4, 0x3D5];
 const CURSOR_LOW: u8 = 0x0F;
-/// Light grey on black.
-const COLOURS: u8 = 0x07;
+
+/// Returns the attribute of an ink (IBM VGA, text attributes): the ground in the high digit.
+const fn attribute(ink: Ink) -> u8 {
+    match ink {
+        Ink::Plain => 0x07,
+        Ink::Faint => 0x08,
+        Ink::Good => 0x0a,
+        Ink::Bad => 0x0c,
+        Ink::Note => 0x0e,
+        Ink::Head => 0x1f,
+    }
+}
 
 /// Cells of a VGA in text mode.
 pub(super) struct Cells {
@@ -90,7 +100,7 @@ impl Cells {
         if cell.row < self.rows && cell.column < self.columns {
             // SAFETY: a cell of the screen, which is mapped whole.
             let at = unsafe { self.base.add(cell.row * self.stride + cell.column) };
-            let value = u16::from_le_bytes([cell.character, COLOURS]);
+            let value = u16::from_le_bytes([cell.character, attribute(cell.ink)]);
             // SAFETY: as above.
             unsafe { at.write_volatile(value) };
         }
