@@ -20,14 +20,15 @@ use crate::units::Ability;
 /// Makes [`TESTS`] and the functions of its rows.
 ///
 /// A row is `NAME => FUNCTION, PROPERTY(VALUE), ...;`, whose properties are the methods of
-/// [`TestInfo`]. The name of each group is the method that a row begins with.
+/// [`TestInfo`]. Above the rows of a group stand the method that each of them begins with and the
+/// name of the group.
 macro_rules! catalogue {
-    ($($group:ident {
+    ($($method:ident $group:literal {
         $($name:expr => $run:path $(, $property:ident($($value:expr)?))*;)*
     })*) => {
         /// All tests, in the order in which they run.
         pub const TESTS: &[TestInfo] = &[$($(
-            TestInfo::$group($name)$(.$property($($value)?))*,
+            TestInfo::$method($group, $name)$(.$property($($value)?))*,
         )*)*];
 
         fn functions<L: Lab>() -> [fn(&Trial<'_, L>); TESTS.len()] {
@@ -37,7 +38,7 @@ macro_rules! catalogue {
 }
 
 catalogue! {
-    of_driver {
+    of_driver "pages" {
         "one-page" => remap::one_page, race();
         "pages-2" => remap::pages::<L, 2>;
         "pages-33" => remap::pages::<L, 33>;
@@ -45,21 +46,29 @@ catalogue! {
         "pages-63" => remap::pages::<L, 63>;
         "pages-64" => remap::pages::<L, 64>;
         "pages-500" => remap::pages::<L, 500>;
+    }
+    of_driver "spaces and globals" {
         "address-space" => remap::address_space;
         "everything" => remap::everything;
         "global-page" => remap::global_page;
         "several-requests" => remap::several_requests, spares();
         "large-page" => large_page::large_page;
         "freed-table" => tables::freed_table;
+    }
+    of_driver "precision" {
         "neighbours-1" => precision::neighbours::<L, 1>, spares();
         "neighbours-4" => precision::neighbours::<L, 4>, race(), spares();
         "neighbours-64" => precision::neighbours::<L, 64>, spares();
         "subset-of-targets" => precision::subset, on(2), detects(Detects::Nothing);
+    }
+    of_driver "spaces and rights" {
         "two-spaces" => spaces::two_spaces, on(2);
         "revoke-write" => revoke::revoke_write;
         "writer-plain" => writers::plain, up_to(512), on(2), detects(Detects::NoAnswer);
         "writer-non-temporal" => writers::non_temporal, up_to(512), on(2),
             detects(Detects::NoAnswer);
+    }
+    of_driver "states of a target" {
         "target-halted" => interrupts::halted, on(2), race();
         "target-interrupts-off" => interrupts::off, on(2), race();
         "target-takes-nmi" => interrupts::off_for_good, on(2), by_nmi(),
@@ -68,34 +77,44 @@ catalogue! {
         "target-in-guest" => guest::target, on(2), in_guest(), answers("6-guest");
         "deferred-is-spared" => deferred::is_spared, on(2), detects(Detects::Nothing);
         "deferred-not-for-tables" => deferred::not_for_tables, on(2), detects(Detects::NoAnswer);
+    }
+    of_driver "concurrency" {
         "flush-from-interrupt" => nested::from_interrupt, interrupted(), race();
         "targets-change" => membership::targets_change, on(2), detects(Detects::NoAnswer);
         "more-requests-than-slots" => slots::more_requests, on(2),
             rare("flushes beyond the last slot go by generation"), detects(Detects::NoAnswer);
         "one-slot-for-all" => slots::one_slot_for_all, up_to(slots::ONE_SLOT_CPUS), on(2),
             rare("who finds no slot in time goes by generation"), detects(Detects::NoAnswer);
+    }
+    of_driver "silent targets" {
         "signal-unheard" => silent::signal_unheard, on(2),
             falls_back("the fallback is what is tested"), detects(Detects::NoAnswer);
         "target-silent" => silent::target_silent, on(2),
             falls_back("fallback, error and quarantine are what is tested"),
             detects(Detects::NoAnswer);
+    }
+    of_driver "storms" {
         "storm-interrupts-off" => storm::interrupts_off, up_to(512), once(),
             detects(Detects::NoAnswer);
         "storm" => storm::storm, up_to(512), once(), race(), detects(Detects::NoAnswer);
     }
-    of_units {
+    of_units "registers of units" {
         "unit-registers" => registers::legal, answers("1-enumeration");
         "unit-control-bits" => registers::control_bits, answers("2-reserved-bits");
         "unit-base-bits" => registers::base_bits, answers("2-reserved-bits");
         "unit-enumeration" => enumeration::everywhere, answers("1-enumeration");
         "unit-reserved-bits" => reserved::bits, answers("2-reserved-bits");
         "unit-rebase" => reserved::rebase, answers("2-rebase");
+    }
+    of_units "entries and slots" {
         "unit-one-entry" => entries::one, answers("9.8");
         "unit-slots-in-turn" => entries::in_turn;
         "unit-slots-at-once" => entries::at_once;
         "unit-scan-order" => order::scan, answers("6-scan-order");
         "unit-armed-within-scan" => rescan::armed_within, answers("6-rescan");
         "unit-executed-once" => entries::once, needs(Ability::Record);
+    }
+    of_units "pages by units" {
         "unit-pages-1" => pages::exactly::<L, 1>;
         "unit-pages-62" => pages::exactly::<L, 62>;
         "unit-pages-63" => pages::exactly::<L, 63>;
@@ -105,6 +124,8 @@ catalogue! {
         "unit-invpg" => pages::invpg, answers("3.5-invpg");
         "unit-structures" => pages::structures, answers("3.4-structures");
         "unit-other-space" => unit::spaces::other_space, needs(Ability::Pcids);
+    }
+    of_units "meanings of entries" {
         "unit-types" => meanings::types, once(), answers("3.2-types"), detects(Detects::Nothing);
         "unit-types-risky" => meanings::risky_types, once(), answers("9.2"),
             risky("entries may write a register or flush what guests use");
@@ -112,10 +133,14 @@ catalogue! {
         "unit-failure-causes" => meanings::causes, once(), answers("9.4");
         "unit-cr3-bits" => meanings::cr3_bits, once(), answers("3.5-cr3-bits"),
             detects(Detects::Nothing);
+    }
+    of_units "signals" {
         "unit-signals-itself" => itself::signals_itself, answers("9.5");
         "unit-itself-again" => itself::again, answers("9.5");
         "unit-byte-values" => again::values, answers("9.8");
         "unit-signals-again" => again::signals, answers("9.7");
+    }
+    of_units "idle and interrupts" {
         "unit-halt-woken" => idle::halted, answers("6-halt");
         "unit-mwait" => idle::mwait, needs(Ability::Mwait), answers("6-mwait");
         "unit-strings" => strings::within, once(), answers("6-strings");
@@ -123,31 +148,43 @@ catalogue! {
         "unit-interrupts-off" => unit::interrupts::off, answers("5-no-handler");
         "unit-nmi-handler" => nmi::within, needs(Ability::NonMaskable), answers("6-nmi");
         "unit-interrupts-heeded" => unit::interrupts::heeded;
+    }
+    of_units "delivery" {
         "unit-signals-merge" => unit::interrupts::merged, answers("5-merge");
         "unit-signals-meet" => delivery::meet, answers("6-latch-clear"), detects(Detects::NoAnswer);
         "unit-unsignalled" => delivery::unsignalled;
         "unit-prompt" => delivery::prompt;
+    }
+    of_units "disable and INIT" {
         "unit-disabled" => disabled::drops, answers("2-disabled");
         "unit-disabled-pending" => disabled::with_pending, answers("9.10");
         "unit-init-registers" => reset::registers, needs(Ability::Reset), answers("6-init");
         "unit-init-signal" => reset::signal, needs(Ability::Reset), answers("6-init-latch");
+    }
+    of_units "guests and stores" {
         "unit-guest" => unit::guest::runs, needs(Ability::Guest), answers("6-guest");
         "unit-stores" => stores::drained, up_to(512), answers("6-status-last"),
             detects(Detects::NoAnswer);
         "unit-one-disabled" => disabled::one, up_to(256), answers("2-disabled");
+    }
+    of_units "destinations" {
         "unit-foreign-signal" => foreign::signal, on(3);
         "unit-physical" => destinations::physical;
         "unit-cluster" => destinations::cluster, needs(Ability::Clusters);
         "unit-odd-commands" => commands::odd, needs(Ability::OddCommands), answers("9.11"),
             risky("a command may raise an error, an interrupt, or worse");
+    }
+    of_units "lost and late" {
         "unit-registers-lost" => lost::registers, detects(Detects::NoAnswer);
         "unit-serves-late" => late::serves, on(3), needs(Ability::Record),
             falls_back("a unit that answers after the deadline is what is tested");
+    }
+    of_units "many entries" {
         "unit-combinations" => combinations::all, needs(Ability::Record), once(),
             detects(Detects::NoAnswer);
         "unit-storm" => unit::storm::all_slots, once(), detects(Detects::NoAnswer);
     }
-    of_driver {
+    of_driver "measurements" {
         MEASUREMENTS => measure::run, once(),
             rare("each point says how often something else took part"), answers("8-numbers");
     }

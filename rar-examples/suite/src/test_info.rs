@@ -11,6 +11,8 @@ use crate::units::Ability;
 pub struct TestInfo {
     /// Its name, as command lines and records use it.
     pub name: &'static str,
+    /// Its group: the heading above its row.
+    pub group: &'static str,
     /// It needs at least that many CPUs.
     pub least_cpus: u32,
     /// It has pages or words for at most that many CPUs.
@@ -77,9 +79,10 @@ pub enum Detects {
 
 impl TestInfo {
     /// Returns the row of a test of the driver.
-    pub(crate) const fn of_driver(name: &'static str) -> Self {
+    pub(crate) const fn of_driver(group: &'static str, name: &'static str) -> Self {
         Self {
             name,
+            group,
             least_cpus: 1,
             most_cpus: u32::MAX,
             rounds: Rounds::EachInitiator,
@@ -99,8 +102,8 @@ impl TestInfo {
     }
 
     /// Returns the row of a test below the driver. It has a target: it needs two CPUs.
-    pub(crate) const fn of_units(name: &'static str) -> Self {
-        let mut info = Self::of_driver(name);
+    pub(crate) const fn of_units(group: &'static str, name: &'static str) -> Self {
+        let mut info = Self::of_driver(group, name);
         info.units = Some(UnitNeeds::Plain);
         info.least_cpus = 2;
         info
