@@ -54,6 +54,12 @@ fn main() -> ! {
     }
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
+    let title = format_args!(
+        " rar-validate {}   {}   {cpus} CPUs, {mode}",
+        env!("CARGO_PKG_VERSION"),
+        kernel.info().brand()
+    );
+    progress::begin(title);
     println!("{}", kernel.info());
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
     // Told on the console already.

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use rar_kernel::{Display, console, screen};
+use rar_kernel::{Display, console, screen, smp};
 use rar_report::EndReason;
-use rar_validate::Tally;
+use rar_validate::{Full, Summary, Tally};
 
 use crate::progress;
 use crate::report::Report;
@@ -32,14 +32,13 @@ impl Pages {
         1 + if self.pixels { self.report.codes() } else { 0 }
     }
 
-    /// Prints the report on the serial port, and the summary everywhere.
+    /// Prints the report and the summary on the serial port.
     pub(crate) fn print(&self) {
         self.report.print();
-        self.lines(console::print_line);
+        self.lines(console::print_serial_line);
     }
 
     fn lines(&self, line: fn(fmt::Arguments<'_>)) {
-        let codes = self.report.codes();
         line(format_args!(""));
         line(format_args!("report {:08X}", self.report.id()));
         for part in self.tally.parts() {
@@ -47,24 +46,40 @@ impl Pages {
             line(format_args!(
                 "{:9} {}{ended}",
                 part.backend.as_str(),
-                part.counts
+                Full(&part.counts)
             ));
         }
         line(format_args!("verdict: {}", self.tally.verdict()));
+        self.with_next(|next| line(next));
+    }
+
+    /// Hands over what follows the summary, and where the report is.
+    fn with_next(&self, say: impl FnOnce(fmt::Arguments<'_>)) {
+        let codes = self.report.codes();
         if codes == 0 {
-            line(format_args!("the report does not fit in its memory"));
-        } else if self.pixels {
-            line(format_args!("the report follows as {codes} QR codes"));
-        } else {
-            let screen = match screen::display() {
-                Some(_) => "this screen has no pixels for QR codes",
-                None => "there is no screen for QR codes",
-            };
-            let rest = match console::has_serial() {
-                true => "the report is on the serial port only",
-                false => "there is no serial port, so this summary is all that can be told",
-            };
-            line(format_args!("{screen}: {rest}"));
+            return say(format_args!("the report does not fit in its memory"));
+        }
+        if self.pixels {
+            return say(format_args!("the report follows as {codes} QR codes"));
+        }
+        let screen = match screen::display() {
+            Some(_) => "this screen has no pixels for QR codes",
+            None => "there is no screen for QR codes",
+        };
+        let rest = match console::has_serial() {
+            true => "the report is on the serial port only",
+            false => "there is no serial port, so this summary is all that remains",
+        };
+        say(format_args!("{screen}: {rest}"));
+    }
+
+    /// Hands over what a person who reads the summary does next.
+    fn with_next_step(&self, say: impl FnOnce(fmt::Arguments<'_>)) {
+        match (self.pixels, self.report.codes()) {
+            (true, codes @ 1..) => say(format_args!(
+                "Next: photograph the {codes} QR codes. Space turns the page."
+            )),
+            _ => self.with_next(say),
         }
     }
 
@@ -73,7 +88,15 @@ impl Pages {
         if page > 0 && self.report.show(page, &self.tally) {
             return;
         }
-        screen::clear();
-        self.lines(screen::print_line);
+        let kernel = rar_kernel::kernel();
+        self.with_next_step(|next| {
+            screen::show_sheet(&Summary {
+                tally: &self.tally,
+                processor: kernel.map_or("", |kernel| kernel.info().brand()),
+                cpus: smp::cpus().map_or(1, smp::Cpus::online),
+                report: self.report.id(),
+                next,
+            });
+        });
     }
 }

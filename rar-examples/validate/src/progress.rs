@@ -1,21 +1,37 @@
 //! What the suite reports, taken in as it comes: one line for each test, one for each violation.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
-use rar_kernel::{SpinLock, println};
+use rar_kernel::{Ink, SpinLock, console, println, screen};
 use rar_report::{EventKind, Writer};
-use rar_suite::{Outcome, Record};
-use rar_validate::{Collection, Happening, Name, Tally, Words};
+use rar_suite::{Outcome, Record, test_named};
+use rar_validate::{
+    Collection, Fold, Folded, Happening, Name, ProgressBar, Short, Tally, Words, ink_of,
+};
+
+/// The machine, the run, its counts; and a row that is free.
+const HEADER_ROWS: usize = 4;
+/// The bar has this share of the header's columns.
+const BAR_SHARE: usize = 3;
+/// Room for the counts of all backends.
+const COUNTS: usize = 200;
 
 static TALLY: SpinLock<Tally> = SpinLock::new(Tally::new());
+static FOLD: SpinLock<Fold> = SpinLock::new(Fold::new());
 static COLLECTION: SpinLock<Collection> = SpinLock::new(Collection::new());
 
 /// Takes in a record. Called on the CPU that emits it.
+///
+/// The serial port gets a line for each test; the screen gets one for each group, and what was
+/// violated or observed.
 pub(crate) fn on_record(record: &Record<'_>) {
     COLLECTION.lock().add(record);
     let finished = TALLY.lock().add(record);
     if let Some(finished) = finished {
-        println!("{finished}");
+        console::print_serial_line(format_args!("{finished}"));
+        let group = test_named(finished.name.as_str()).map_or("", |test| test.group);
+        let folded = FOLD.lock().add(group, &finished);
+        show_group(folded);
     }
     match *record {
         Record::Start {
@@ -23,24 +39,86 @@ pub(crate) fn on_record(record: &Record<'_>) {
             cpus,
             tests,
             ..
-        } => println!("backend {backend}: {tests} tests on {cpus} CPUs"),
+        } => {
+            println!("backend {backend}: {tests} tests on {cpus} CPUs");
+        }
         Record::Test {
             name,
             initiator,
             outcome: Outcome::Fail,
             why,
             ..
-        } => println!("VIOLATED {name}, CPU {initiator} initiates: {why}"),
-        Record::Measurement(measurement) => println!("{measurement}"),
+        } => {
+            let text = format_args!("VIOLATED {name}, CPU {initiator} initiates: {why}");
+            console::print_serial_line(text);
+            console::print_screen_line(Ink::Bad, format_args!("  ! {text}"));
+        }
+        Record::Measurement(measurement) => {
+            console::print_serial_line(format_args!("{measurement}"));
+        }
         Record::Test {
             name,
             initiator: 0,
             outcome: Outcome::Observed,
             why,
             ..
-        } => println!("{name} observed: {why}"),
+        } => {
+            console::print_serial_line(format_args!("{name} observed: {why}"));
+            console::print_screen_line(Ink::Note, format_args!("  ? {name}: {why}"));
+        }
+        Record::End { .. } => {
+            let folded = FOLD.lock().end();
+            show_group(folded);
+        }
         _ => {}
     }
+    header();
+}
+
+fn show_group(folded: Option<Folded>) {
+    if let Some(folded) = folded {
+        console::print_screen_line(folded.ink(), format_args!("{folded}"));
+    }
+}
+
+/// Gives the screen its header.
+pub(crate) fn begin(title: fmt::Arguments<'_>) {
+    screen::set_header(HEADER_ROWS);
+    console::print_header(0, Ink::Head, title);
+    header();
+}
+
+/// Brings the header up to date: what runs, how far it has come, and what was found.
+fn header() {
+    let tally = tally();
+    let Some(part) = tally.parts().last() else {
+        return;
+    };
+    let done = u32::try_from(part.counts.total()).unwrap_or(u32::MAX);
+    let test = tally.running();
+    let bar = ProgressBar {
+        done,
+        of: part.runs,
+        columns: screen::columns() / BAR_SHARE,
+    };
+    let (backend, of) = (part.backend.as_str(), part.runs);
+    let text = format_args!(" {backend:9} {bar} {done} of {of}  {test}");
+    console::print_header(1, Ink::Head, text);
+    let mut counts = Words::<COUNTS>::EMPTY;
+    for part in tally.parts() {
+        // Text that has no room is cut.
+        let _cut = write!(
+            counts,
+            " {}: {}  ",
+            part.backend.as_str(),
+            Short(&part.counts)
+        );
+    }
+    console::print_header(
+        2,
+        ink_of(&tally.counts()),
+        format_args!("{}", counts.as_str()),
+    );
 }
 
 /// Returns what was seen so far.
@@ -55,7 +133,7 @@ pub(crate) fn refuse() {
 
 /// Tells on every output, and in the report, of something beside the tests.
 pub(crate) fn happened(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
-    println!("{text}");
+    console::print_line_in(Ink::Note, text);
     keep(kind, cpu, test, text);
 }
 

@@ -2,54 +2,14 @@
 
 use core::fmt;
 
-use rar_suite::{Outcome, Record};
+use rar_suite::{Counts, Record};
 
+use crate::answers::Answers;
+use crate::wording::Short;
 use crate::words::Words;
 
 /// Room for the name of a test or a backend.
 pub type Name = Words<40>;
-
-/// How many runs ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Every assertion held.
-    pub passed: u32,
-    /// An assertion did not hold.
-    pub failed: u32,
-    /// They asked what no source answers, and saw what the machine does.
-    pub observed: u32,
-    /// The machine cannot make them.
-    pub skipped: u32,
-}
-
-impl Counts {
-    const NONE: Self = Self {
-        passed: 0,
-        failed: 0,
-        observed: 0,
-        skipped: 0,
-    };
-
-    fn add(&mut self, outcome: Outcome) {
-        let counter = match outcome {
-            Outcome::Pass => &mut self.passed,
-            Outcome::Fail => &mut self.failed,
-            Outcome::Observed => &mut self.observed,
-            Outcome::Skipped => &mut self.skipped,
-        };
-        *counter += 1;
-    }
-}
-
-impl fmt::Display for Counts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} hold, {} violated, {} observed, {} not run",
-            self.passed, self.failed, self.observed, self.skipped
-        )
-    }
-}
 
 /// What a run shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +40,8 @@ impl fmt::Display for Verdict {
 pub struct Part {
     /// The backend.
     pub backend: Name,
+    /// How many runs it begins with.
+    pub runs: u32,
     /// Its counts.
     pub counts: Counts,
     /// Whether its suite came to its end.
@@ -99,23 +61,10 @@ pub struct Finished {
 
 impl fmt::Display for Finished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Counts {
-            passed,
-            failed,
-            observed,
-            skipped,
-        } = self.counts;
-        write!(f, "{:28}", self.name.as_str())?;
-        for (count, word) in [
-            (passed, "hold"),
-            (failed, "VIOLATED"),
-            (observed, "observed"),
-            (skipped, "not run"),
-            (self.points, "points measured"),
-        ] {
-            if count > 0 {
-                write!(f, " {count} {word}")?;
-            }
+        write!(f, "{:28} ", self.name.as_str())?;
+        write!(f, "{}", Short(&self.counts))?;
+        if self.points > 0 {
+            write!(f, " {} points measured", self.points)?;
         }
         Ok(())
     }
@@ -132,6 +81,7 @@ pub struct Tally {
     current: Finished,
     /// Whether a backend that is there was refused.
     refused: bool,
+    answers: Answers,
 }
 
 impl Tally {
@@ -141,6 +91,7 @@ impl Tally {
         Self {
             parts: [Part {
                 backend: Name::EMPTY,
+                runs: 0,
                 counts: Counts::NONE,
                 ended: false,
             }; PARTS],
@@ -151,6 +102,7 @@ impl Tally {
                 points: 0,
             },
             refused: false,
+            answers: Answers::new(),
         }
     }
 
@@ -162,9 +114,11 @@ impl Tally {
 
     /// Takes in a record; returns the test that it shows to be finished.
     pub fn add(&mut self, record: &Record<'_>) -> Option<Finished> {
-        if let Record::Start { backend, .. } = *record {
+        self.answers.add(record);
+        if let Record::Start { backend, runs, .. } = *record {
             let part = self.parts.get_mut(self.count)?;
             part.backend = Name::new(backend);
+            part.runs = runs;
             self.count += 1;
             return None;
         }
@@ -204,6 +158,12 @@ impl Tally {
         (before.name != Name::EMPTY).then_some(before)
     }
 
+    /// Returns the answers to the first questions.
+    #[must_use]
+    pub const fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
     /// Returns the test that runs, empty between two.
     #[must_use]
     pub fn running(&self) -> &str {
@@ -214,6 +174,14 @@ impl Tally {
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         self.parts.get(..self.count).unwrap_or_default()
+    }
+
+    /// Returns the counts of all backends together.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut all = Counts::NONE;
+        self.parts().iter().for_each(|part| all += part.counts);
+        all
     }
 
     /// Returns what the whole run shows.
@@ -244,6 +212,8 @@ impl Default for Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wording::Full;
+    use rar_suite::Outcome;
 
     const START: Record<'_> = Record::Start {
         backend: "software",
@@ -355,7 +325,7 @@ mod tests {
         };
         assert_eq!(first.backend.as_str(), "software");
         assert_eq!(
-            first.counts.to_string(),
+            Full(&first.counts).to_string(),
             "1 hold, 0 violated, 0 observed, 1 not run"
         );
         assert_eq!(second.counts, Counts::default());

@@ -1,0 +1,257 @@
+//! What the screen shows of a run: one line for each group of tests.
+
+use core::fmt;
+
+use rar_kernel::Ink;
+use rar_suite::Counts;
+
+use crate::{Finished, Name, Short};
+
+/// The group of tests that did not run.
+const NOT_RUN: &str = "not run";
+
+/// A group of tests that ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Folded {
+    /// The group.
+    pub group: Name,
+    /// How the runs of its tests ended.
+    pub counts: Counts,
+    /// How many tests it has.
+    pub tests: u32,
+    /// How many points its tests measured.
+    pub points: u32,
+}
+
+impl Folded {
+    /// Returns the colour of the line.
+    #[must_use]
+    pub fn ink(&self) -> Ink {
+        ink_of(&self.counts)
+    }
+}
+
+impl fmt::Display for Folded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tests = if self.tests == 1 { "test" } else { "tests" };
+        write!(
+            f,
+            "{} {:24}{:3} {tests:5}  ",
+            mark_of(&self.counts),
+            self.group.as_str(),
+            self.tests
+        )?;
+        write!(f, "{}", Short(&self.counts))?;
+        if self.points > 0 {
+            write!(f, " {} points measured", self.points)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the tests of a group together as they end.
+#[derive(Clone, Copy, Debug)]
+pub struct Fold {
+    open: Option<Folded>,
+}
+
+impl Fold {
+    /// Nothing yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { open: None }
+    }
+
+    /// Takes in a test that ended; returns the group before it if the test begins another one.
+    ///
+    /// Tests of which no run was possible are one group, whatever group they belong to.
+    pub fn add(&mut self, group: &str, test: &Finished) -> Option<Folded> {
+        let group = Name::new(match ink_of(&test.counts) {
+            Ink::Faint if test.points == 0 => NOT_RUN,
+            _ => group,
+        });
+        let ended = match self.open {
+            Some(open) if open.group == group => None,
+            _ => self.end(),
+        };
+        let open = self.open.get_or_insert(Folded {
+            group,
+            counts: Counts::NONE,
+            tests: 0,
+            points: 0,
+        });
+        open.counts += test.counts;
+        open.tests += 1;
+        open.points += test.points;
+        ended
+    }
+
+    /// Ends the group that is open.
+    pub fn end(&mut self) -> Option<Folded> {
+        self.open.take()
+    }
+}
+
+impl Default for Fold {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Returns the colour of counts: the worst of them decides.
+#[must_use]
+pub fn ink_of(counts: &Counts) -> Ink {
+    match counts {
+        Counts { failed: 1.., .. } => Ink::Bad,
+        Counts { observed: 1.., .. } => Ink::Note,
+        Counts { passed: 1.., .. } => Ink::Good,
+        _ => Ink::Faint,
+    }
+}
+
+/// Returns the mark of counts, for a screen of one colour.
+#[must_use]
+pub fn mark_of(counts: &Counts) -> char {
+    match ink_of(counts) {
+        Ink::Bad => '!',
+        Ink::Note => '?',
+        Ink::Good => '+',
+        _ => '-',
+    }
+}
+
+/// How far a run has come, as a bar of characters.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgressBar {
+    /// Runs that ended.
+    pub done: u32,
+    /// All runs.
+    pub of: u32,
+    /// How many characters the bar has between its brackets.
+    pub columns: usize,
+}
+
+impl fmt::Display for ProgressBar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share =
+            |room: u64| room * u64::from(self.done.min(self.of)) / u64::from(self.of.max(1));
+        let full = usize::try_from(share(self.columns as u64)).unwrap_or(0);
+        write!(
+            f,
+            "[{:#<full$}{:.<empty$}]",
+            "",
+            "",
+            empty = self.columns - full
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(name: &str, counts: Counts) -> Finished {
+        Finished {
+            name: Name::new(name),
+            counts,
+            points: 0,
+        }
+    }
+
+    const HOLDS: Counts = Counts {
+        passed: 4,
+        ..Counts::NONE
+    };
+
+    #[test]
+    fn a_group_ends_with_the_first_test_of_another() {
+        let mut fold = Fold::new();
+        assert_eq!(fold.add("pages", &ended("one-page", HOLDS)), None);
+        assert_eq!(fold.add("pages", &ended("pages-2", HOLDS)), None);
+        let folded = fold.add("storms", &ended("storm", HOLDS)).unwrap();
+        assert_eq!((folded.tests, folded.counts.passed), (2, 8));
+        assert_eq!(
+            folded.to_string(),
+            "+ pages                     2 tests  8 hold"
+        );
+        assert_eq!(fold.end().unwrap().group.as_str(), "storms");
+        assert_eq!(fold.end(), None);
+    }
+
+    #[test]
+    fn tests_that_did_not_run_are_one_group() {
+        let skipped = Counts {
+            skipped: 1,
+            ..Counts::NONE
+        };
+        let mut fold = Fold::new();
+        assert_eq!(fold.add("pages", &ended("pages-2", HOLDS)), None);
+        assert!(fold.add("storms", &ended("storm", skipped)).is_some());
+        assert_eq!(fold.add("signals", &ended("unit-prompt", skipped)), None);
+        let folded = fold.end().unwrap();
+        assert_eq!((folded.tests, folded.group.as_str()), (2, "not run"));
+    }
+
+    #[test]
+    fn the_worst_outcome_decides_and_is_in_the_text() {
+        let mut fold = Fold::new();
+        for (counts, ink, start) in [
+            (
+                Counts {
+                    skipped: 1,
+                    ..Counts::NONE
+                },
+                Ink::Faint,
+                "- ",
+            ),
+            (
+                Counts {
+                    passed: 1,
+                    skipped: 1,
+                    ..Counts::NONE
+                },
+                Ink::Good,
+                "+ ",
+            ),
+            (
+                Counts {
+                    passed: 1,
+                    observed: 1,
+                    ..Counts::NONE
+                },
+                Ink::Note,
+                "? ",
+            ),
+            (
+                Counts {
+                    failed: 1,
+                    observed: 1,
+                    ..Counts::NONE
+                },
+                Ink::Bad,
+                "! ",
+            ),
+        ] {
+            fold.add("group", &ended("test", counts));
+            let folded = fold.end().unwrap();
+            assert_eq!(folded.ink(), ink);
+            assert!(folded.to_string().starts_with(start), "{folded}");
+        }
+    }
+
+    #[test]
+    fn a_bar_is_full_at_the_end_only() {
+        let bar = |done, of| {
+            ProgressBar {
+                done,
+                of,
+                columns: 4,
+            }
+            .to_string()
+        };
+        assert_eq!(bar(0, 100), "[....]");
+        assert_eq!(bar(99, 100), "[###.]");
+        assert_eq!(bar(100, 100), "[####]");
+        assert_eq!(bar(5, 0), "[....]");
+    }
+}
