@@ -1,4 +1,5 @@
-//! A page that can be read from across a room: one title, lines and bars, as large as the screen allows.
+//! A page that can be read from across a room: one title, lines and bars, as large as the screen
+//! allows.
 
 use core::fmt::{self, Write};
 

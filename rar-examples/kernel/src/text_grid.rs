@@ -1,6 +1,10 @@
 //! A screen of characters: what it shows, and which cells must be drawn again.
 
+mod header_pen;
+
 use core::fmt;
+
+use header_pen::HeaderPen;
 
 /// What a character means. The screen gives each meaning a colour.
 ///
@@ -44,8 +48,8 @@ struct Glyph {
 
 /// A screen of characters: a header that stays, and below it text that scrolls.
 ///
-/// The grid remembers what was drawn, so that scrolling draws only the cells that differ: the memory
-/// of a screen is slow.
+/// The grid remembers what was drawn, so that scrolling draws only the cells that differ: the
+/// memory of a screen is slow.
 #[derive(Debug)]
 pub struct TextGrid {
     columns: usize,
@@ -54,8 +58,8 @@ pub struct TextGrid {
     header: usize,
     row: usize,
     column: usize,
-    /// The next character goes into a new row. The row is made when the character comes, so that the
-    /// last row is of use.
+    /// The next character goes into a new row. The row is made when the character comes, so that
+    /// the last row is of use.
     turned: bool,
     ink: Ink,
     wanted: [[Glyph; Self::MOST_COLUMNS]; Self::MOST_ROWS],
@@ -159,7 +163,7 @@ impl TextGrid {
         let Some(cells) = cells else {
             return;
         };
-        let mut pen = HeaderPen { cells, ink, at: 0 };
+        let mut pen = HeaderPen::new(cells, ink);
         // A pen cannot fail.
         let _ = fmt::Write::write_fmt(&mut pen, text);
         pen.finish();
@@ -239,38 +243,6 @@ fn shown(character: char) -> u8 {
         .ok()
         .filter(|byte| (b' '..0x7f).contains(byte))
         .unwrap_or(b'?')
-}
-
-/// Writes one row of the header.
-struct HeaderPen<'r> {
-    cells: &'r mut [Glyph],
-    ink: Ink,
-    at: usize,
-}
-
-impl HeaderPen<'_> {
-    /// Blanks the rest of the row.
-    fn finish(self) {
-        let ink = self.ink;
-        for cell in self.cells.iter_mut().skip(self.at) {
-            *cell = Glyph { ink, ..BLANK };
-        }
-    }
-}
-
-impl fmt::Write for HeaderPen<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if let Some(cell) = self.cells.get_mut(self.at) {
-                *cell = Glyph {
-                    character: shown(character),
-                    ink: self.ink,
-                };
-                self.at += 1;
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -31,13 +31,13 @@ pub struct TestInfo {
     pub guest: bool,
     /// It is in the short list for CPUs that truly run at once.
     pub race: bool,
-    /// Why it makes the rare happen and asserts about it itself; otherwise no counter of the rare may
-    /// move.
+    /// Why it makes the rare happen and asserts about it itself; otherwise no counter of the rare
+    /// may move.
     pub rare: Option<&'static str>,
     /// It keeps a target from answering, so that fallbacks and second signals are expected.
     pub falls_back: bool,
-    /// It asks what a flush leaves alone. Where single-page instructions are exact, as in QEMU, it must
-    /// pass: an observation is not enough.
+    /// It asks what a flush leaves alone. Where single-page instructions are exact, as in QEMU, it
+    /// must pass: an observation is not enough.
     pub spares: bool,
     /// What it detects where every service of a unit empties the TLB, as in QEMU.
     pub detects: Detects,

@@ -5,7 +5,7 @@ use core::fmt;
 use rar_kernel::Ink;
 use rar_suite::Counts;
 
-use crate::{Finished, Name, Short};
+use crate::{Finished, Name, Short, ink_of, mark_of};
 
 /// The group of tests that did not run.
 const NOT_RUN: &str = "not run";
@@ -64,7 +64,7 @@ impl Fold {
 
     /// Takes in a test that ended; returns the group before it if the test begins another one.
     ///
-    /// Tests of which no run was possible are one group, whatever group they belong to.
+    /// Tests that could not run are one group, whatever group they belong to.
     pub fn add(&mut self, group: &str, test: &Finished) -> Option<Folded> {
         let group = Name::new(match ink_of(&test.counts) {
             Ink::Faint if test.points == 0 => NOT_RUN,
@@ -95,28 +95,6 @@ impl Fold {
 impl Default for Fold {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Returns the colour of counts: the worst of them decides.
-#[must_use]
-pub fn ink_of(counts: &Counts) -> Ink {
-    match counts {
-        Counts { failed: 1.., .. } => Ink::Bad,
-        Counts { observed: 1.., .. } => Ink::Note,
-        Counts { passed: 1.., .. } => Ink::Good,
-        _ => Ink::Faint,
-    }
-}
-
-/// Returns the mark of counts, for a screen of one colour.
-#[must_use]
-pub fn mark_of(counts: &Counts) -> char {
-    match ink_of(counts) {
-        Ink::Bad => '!',
-        Ink::Note => '?',
-        Ink::Good => '+',
-        _ => '-',
     }
 }
 

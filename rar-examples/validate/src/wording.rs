@@ -1,7 +1,8 @@
-//! Counts in the words of a report: tests hold, or are violated.
+//! Counts in the words and colours of a report: tests hold, or are violated.
 
 use core::fmt;
 
+use rar_kernel::Ink;
 use rar_suite::Counts;
 
 /// All counts.
@@ -39,6 +40,28 @@ impl fmt::Display for Short<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns the colour of counts: the worst of them decides.
+#[must_use]
+pub fn ink_of(counts: &Counts) -> Ink {
+    match counts {
+        Counts { failed: 1.., .. } => Ink::Bad,
+        Counts { observed: 1.., .. } => Ink::Note,
+        Counts { passed: 1.., .. } => Ink::Good,
+        _ => Ink::Faint,
+    }
+}
+
+/// Returns the mark of counts, for a screen of one colour.
+#[must_use]
+pub fn mark_of(counts: &Counts) -> char {
+    match ink_of(counts) {
+        Ink::Bad => '!',
+        Ink::Note => '?',
+        Ink::Good => '+',
+        _ => '-',
     }
 }
 
