@@ -3,7 +3,8 @@
 use core::ops::Deref;
 
 use crate::lab::Lab;
-use crate::measure::{self, MEASUREMENTS};
+use crate::measure;
+use crate::options::MEASUREMENTS;
 use crate::test_info::{Detects, TestInfo};
 use crate::tests::unit::{
     again, combinations, commands, delivery, destinations, disabled, entries, enumeration, foreign,

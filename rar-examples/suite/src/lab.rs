@@ -9,6 +9,7 @@ use rar_shootdown::{Instant, Machine, Shootdown};
 use rar_vocabulary::Backend;
 
 use crate::record::Record;
+use crate::space::Space;
 use crate::units::Units;
 use crate::witness::Witness;
 
@@ -18,15 +19,6 @@ pub const PAGES: u16 = 512;
 pub const FRAMES: u16 = 2048;
 /// How many 2 MiB frames the tests own.
 pub const LARGE_FRAMES: u8 = 2;
-
-/// One of two address spaces. Both have the test region at the same addresses and share everything else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Space {
-    /// The space that every CPU runs in between tests.
-    First,
-    /// The other one.
-    Second,
-}
 
 /// A page under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,32 +6,45 @@
 #[doc = include_str!("../../../README.md")]
 struct TheExamplesOfTheReadme;
 
+mod assertions;
 mod catalogue;
+mod controls;
 mod failure;
+mod judge;
 mod lab;
 mod measure;
+mod options;
+mod other_means;
 pub mod questions;
 mod raw;
 mod record;
+mod requests;
+mod samples;
+mod shared;
+mod space;
 mod suite;
 mod test_info;
 mod tests;
 mod trial;
 mod units;
+mod why;
 mod witness;
 
 pub use catalogue::{TESTS, test_named};
 pub use failure::tells_of_stale_use;
+pub use judge::BY_OTHER_MEANS;
 pub use lab::{
     Access, Asked, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES,
-    Page, PageFault, Reach, Space, StoreKind, UserMode,
+    Page, PageFault, Reach, StoreKind, UserMode,
 };
-pub use measure::{MEASUREMENTS, MOST_SAMPLES};
+pub use options::{List, MEASUREMENTS, Options};
 pub use rar_vocabulary::{
     BUCKETS, Backend, Counts, Histogram, Measurement, Method, Outcome, State, payload_hash,
 };
 pub use record::{Control, MAX_CPUS, Record};
-pub use suite::{BY_OTHER_MEANS, List, Options, Suite};
+pub use samples::MOST_SAMPLES;
+pub use space::Space;
+pub use suite::Suite;
 pub use test_info::{Detects, Rounds, TestInfo, UnitNeeds};
 pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,

@@ -6,7 +6,6 @@
 mod flush;
 mod headline;
 mod points;
-mod samples;
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -16,21 +15,16 @@ use rar_shootdown::Statistics;
 use self::flush::{flush, others, watched};
 use self::headline::Headline;
 use self::points::{Means, Point, points};
-pub use self::samples::MOST_SAMPLES;
-pub(crate) use self::samples::Samples;
 use crate::failure::Assertion::{FlushEnds, Flushed, Mapped, Measured, Once};
 use crate::failure::Place;
 use crate::lab::{Lab, Page};
+use crate::other_means::counters;
 use crate::raw;
 use crate::record::Record;
-use crate::suite::rare;
 use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 use crate::units::Ability;
 use crate::witness::Sent;
 use rar_vocabulary::{Measurement, Method, State};
-
-/// The name of the test that measures. It runs only if it is asked for, by name or by [`Options::measure`](crate::Options::measure).
-pub const MEASUREMENTS: &str = "measurements";
 
 /// How long a point may take; it then has the samples that it has, one of each initiator at least.
 const POINT_MILLISECONDS: u64 = 1_000;
@@ -86,7 +80,7 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
             }
         });
     }
-    if t.is_initiator() && !t.suite.failure.is_set() {
+    if t.is_initiator() && !t.shared.failure.is_set() {
         t.observe(format_args!("{headline}"));
     }
 }
@@ -131,13 +125,13 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
     t.step(Who::All, || {
         if is_flushed {
             // The suite runs on fewer CPUs than a set can name.
-            let _fits = t.suite.chosen.insert(me);
+            let _fits = t.shared.chosen.insert(me);
         } else {
-            raw::remove(&t.suite.chosen, me);
+            raw::remove(&t.shared.chosen, me);
         }
     });
     t.step(Who::Initiator, || {
-        t.suite.samples.clear();
+        t.shared.samples.clear();
         for word in [READY, SATED, ENDED, FLUSHES] {
             t.word(word).store(0, Release);
         }
@@ -175,13 +169,13 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
 fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     t.word(READY).fetch_add(1, AcqRel);
     t.wait_until("the targets", || {
-        t.word(READY).load(Acquire) >= point.participants() || t.suite.failure.is_set()
+        t.word(READY).load(Acquire) >= point.participants() || t.shared.failure.is_set()
     });
     let share = (t.samples / point.contenders).max(1);
     let started = t.lab.ticks();
     let limit = POINT_MILLISECONDS * t.lab.ticks_per_millisecond();
     let has_time = || t.lab.ticks().saturating_sub(started) <= limit;
-    let goes_on = || !t.suite.failure.is_set();
+    let goes_on = || !t.shared.failure.is_set();
     let others = others(point.targets);
     let (mut timed, mut flushes) = (0, 0);
     while timed < share && (timed == 0 || has_time()) && goes_on() {
@@ -196,7 +190,7 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
             t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
             break;
         }
-        t.suite.samples.add(end.saturating_sub(begin));
+        t.shared.samples.add(end.saturating_sub(begin));
         timed += 1;
     }
     t.word(SATED).fetch_add(1, AcqRel);
@@ -209,7 +203,7 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
             t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
         }
     }
-    t.suite.flushes.fetch_add(flushes, AcqRel);
+    t.shared.flushes.fetch_add(flushes, AcqRel);
     t.word(FLUSHES).fetch_add(flushes, AcqRel);
     t.word(ENDED).fetch_add(1, AcqRel);
     if point.state == State::Halted {
@@ -273,7 +267,12 @@ fn assert_answers<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own:
 
 /// How often something else than the signal took part since then.
 fn spoiled<L: Lab>(t: &Trial<'_, L>, before: &Before) -> u64 {
-    let of = |statistics| rare(statistics).iter().map(|(_, count)| count).sum::<u64>();
+    let of = |statistics| {
+        counters(statistics)
+            .iter()
+            .map(|(_, count)| count)
+            .sum::<u64>()
+    };
     let counted = of(&t.lab.shootdown().statistics()).abs_diff(of(&before.statistics));
     // The machine sees what the driver does not count.
     counted.max(t.lab.witness().sent().since(before.sent).interrupts)
@@ -286,7 +285,7 @@ fn sum_up<L: Lab>(
     number: u32,
     before: &Before,
 ) -> Option<Measurement> {
-    let Some(sum) = t.suite.samples.distribution() else {
+    let Some(sum) = t.shared.samples.distribution() else {
         t.fail(Measured, Place::Number(number), 1, 0);
         return None;
     };

@@ -3,7 +3,8 @@
 use core::fmt;
 
 use crate::lab::Lab;
-use crate::suite::Options;
+use crate::options::{List, Options};
+use crate::trial::Subject;
 use crate::units::Ability;
 
 /// What is known of a test without running it.
@@ -75,6 +76,16 @@ pub enum Detects {
     NoAnswer,
     /// Neither: the test uses no unit of another CPU, or only observes what it does.
     Nothing,
+}
+
+impl Rounds {
+    /// Returns how many runs `initiators` initiators make.
+    pub(crate) fn count(self, initiators: u32) -> u32 {
+        match self {
+            Self::EachInitiator => initiators,
+            Self::Once => 1,
+        }
+    }
 }
 
 impl TestInfo {
@@ -198,6 +209,19 @@ impl TestInfo {
     pub(crate) const fn answers(mut self, question: &'static str) -> Self {
         self.question = Some(question);
         self
+    }
+
+    /// Returns the shortest list that the test is in.
+    pub(crate) const fn list(&self) -> List {
+        if self.race { List::Race } else { List::All }
+    }
+
+    /// Returns what the test acts on.
+    pub(crate) const fn subject(&self) -> Subject {
+        match self.units {
+            None => Subject::Driver,
+            Some(_) => Subject::Units,
+        }
     }
 
     /// Writes why the test is not run: the machine lacks something, or the options leave it out.

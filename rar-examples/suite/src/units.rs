@@ -2,7 +2,7 @@
 
 use rar_percpu::{CpuSet, SlotIndex};
 
-use crate::lab::Space;
+use crate::space::Space;
 
 /// Bit 31 of [`Register::Control`].
 pub const ENABLE: u64 = 1 << 31;

@@ -7,7 +7,8 @@ use rar_percpu::{CpuId, CpuSet, LocalTlb as _};
 use rar_shootdown::Machine as _;
 
 use super::points::{EVERYTHING, Point};
-use crate::lab::{Lab, Page, Space};
+use crate::lab::{Lab, Page};
+use crate::space::Space;
 use crate::trial::{Trial, milliseconds_between};
 use rar_vocabulary::Method;
 
@@ -66,7 +67,7 @@ fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
         pages => t.pages(0, watched(pages)),
     };
     let cpu = t.lab.pin();
-    let targets = &t.suite.chosen;
+    let targets = &t.shared.chosen;
     t.lab.shootdown().flush(&cpu, &[request], targets).is_ok()
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
     t.step(Who::All, || t.expect(Mapped, PAGE, old_value(0)));
     t.step(Who::All, || {
         if t.is_initiator() {
-            let failed = || t.suite.failure.is_set();
+            let failed = || t.shared.failure.is_set();
             let reached = |word, count| t.word(word).load(Acquire) >= count || failed();
             t.wait_until("the guests", || reached(CACHED, others));
             t.map(PAGE, new_frame(0));
@@ -105,7 +105,7 @@ fn stay<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) {
             }
             State::Cached if is_set(CHANGED) => {
                 let found = load();
-                t.suite.control(t.me, found, new_value(0));
+                t.shared.controls.take(t.me, found, new_value(0));
                 t.assert(Control, at, old_value(0), found);
                 state.set(State::Shown);
                 t.word(SHOWN).fetch_add(1, AcqRel);
@@ -120,7 +120,7 @@ fn stay<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) {
             }
             State::Cached | State::Shown => {}
         }
-        t.suite.failure.is_set()
+        t.shared.failure.is_set()
     });
     if !ended {
         t.fail(GuestEnds, Place::Number(t.me), 1, 0);

@@ -32,7 +32,7 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
         } else {
             t.lab.disable_interrupts();
             t.word(READY).fetch_add(1, AcqRel);
-            while t.word(ENDED).load(Acquire) == 0 && !t.suite.failure.is_set() {
+            while t.word(ENDED).load(Acquire) == 0 && !t.shared.failure.is_set() {
                 // Interrupts are off between the look and the halt, so that no wake-up falls in between.
                 t.lab.halt();
                 t.lab.disable_interrupts();
@@ -78,7 +78,7 @@ pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
             t.lab.disable_interrupts();
             t.word(READY).fetch_add(1, AcqRel);
             t.wait_until("the flush", || {
-                t.word(ENDED).load(Acquire) != 0 || t.suite.failure.is_set()
+                t.word(ENDED).load(Acquire) != 0 || t.shared.failure.is_set()
             });
             // Still without interrupts: what was flushed was flushed by the NMI.
             t.expect(Flushed, Page::Small(0), new_value(0));
@@ -91,11 +91,11 @@ pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
 fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
     await_ready(t);
     let cpu = t.lab.pin();
-    t.suite.flushes.fetch_add(1, AcqRel);
+    t.shared.flushes.fetch_add(1, AcqRel);
     let pending = t
         .lab
         .shootdown()
-        .start(&cpu, &[t.pages(0, 4)], &t.suite.first, ());
+        .start(&cpu, &[t.pages(0, 4)], &t.shared.first, ());
     t.word(STARTED).store(1, Release);
     if pending.wait(&cpu).is_err() {
         t.fail(FlushEnds, Place::Number(0), 0, 1);
@@ -104,7 +104,7 @@ fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
     t.word(ENDED).store(1, Release);
     t.wait_until("the targets' enabling", || {
         (0..t.lab.cpus()).all(|cpu| {
-            cpu == t.me || t.published(cpu).load(Acquire) != 0 || t.suite.failure.is_set()
+            cpu == t.me || t.published(cpu).load(Acquire) != 0 || t.shared.failure.is_set()
         })
     });
     for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
@@ -120,7 +120,7 @@ fn stay_off<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
     t.word(READY).fetch_add(1, AcqRel);
     let go_on = if in_software { STARTED } else { ENDED };
     t.wait_until("the flush", || {
-        t.word(go_on).load(Acquire) != 0 || t.suite.failure.is_set()
+        t.word(go_on).load(Acquire) != 0 || t.shared.failure.is_set()
     });
     if in_software {
         // The signal is on its way or here, and cannot have been served.
@@ -134,7 +134,7 @@ fn stay_off<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
 fn await_ready<L: Lab>(t: &Trial<'_, L>) {
     let all = u64::from(t.lab.cpus()) - 1;
     t.wait_until("the targets", || {
-        t.word(READY).load(Acquire) == all || t.suite.failure.is_set()
+        t.word(READY).load(Acquire) == all || t.shared.failure.is_set()
     });
 }
 

@@ -3,7 +3,8 @@
 use rar_payload::{PageSize, Request};
 
 use crate::failure::Assertion::Mapped;
-use crate::lab::{Frame, Lab, Page, Space};
+use crate::lab::{Frame, Lab, Page};
+use crate::space::Space;
 use crate::trial::{Trial, Who};
 
 const OLD: u64 = 0x2a11;

@@ -4,7 +4,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::failure::Assertion::{Flushed, Order};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, Page, Reach, Space};
+use crate::lab::{Frame, Lab, Page, Reach};
+use crate::space::Space;
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who};
 
@@ -49,7 +50,7 @@ fn advance<L: Lab>(t: &Trial<'_, L>) {
         t.word(EXPECTED).store(value, Release);
         // Some CPUs shall come or go between two flushes.
         t.lab.relax();
-        if t.suite.failure.is_set() {
+        if t.shared.failure.is_set() {
             break;
         }
     }
@@ -62,7 +63,7 @@ fn come_and_go<L: Lab>(t: &Trial<'_, L>) {
         t.word(EXPECTED).load(Acquire) != 0 || t.word(ENDED).load(Acquire) != 0
     });
     let mut turn = t.me;
-    while t.word(ENDED).load(Acquire) == 0 && !t.suite.failure.is_set() {
+    while t.word(ENDED).load(Acquire) == 0 && !t.shared.failure.is_set() {
         // A member for a while: some flushes must find this CPU in the space and online.
         for _ in 0..turn % 5 {
             look(t);

@@ -6,12 +6,13 @@ use rar_payload::{PageRange, PageSize, Request};
 
 use crate::failure::Assertion::{FlushEnds, Order};
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Reach, Space};
-use crate::suite::Suite;
+use crate::lab::{Lab, Page, Reach};
+use crate::shared::Shared;
+use crate::space::Space;
 use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who};
 
-/// Values of [`Suite::errand`].
+/// Values of [`Shared::errand`].
 const NOTHING: u8 = 0;
 const FLUSH_PAGE_1: u8 = 1;
 const DONE: u8 = 2;
@@ -21,15 +22,15 @@ pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, 2, Reach::Space);
     remap_and_control(t, 0, 2, Reach::Space);
     t.step(Who::Initiator, || {
-        t.suite.flushes.fetch_add(2, AcqRel);
+        t.shared.flushes.fetch_add(2, AcqRel);
         let cpu = t.lab.pin();
         let outer = t
             .lab
             .shootdown()
-            .start(&cpu, &[t.pages(0, 1)], &t.suite.first, ());
-        t.suite.errand.store(FLUSH_PAGE_1, Release);
+            .start(&cpu, &[t.pages(0, 1)], &t.shared.first, ());
+        t.shared.errand.store(FLUSH_PAGE_1, Release);
         t.lab.interrupt_self();
-        let errand = t.suite.errand.swap(NOTHING, AcqRel);
+        let errand = t.shared.errand.swap(NOTHING, AcqRel);
         t.assert(Order, Place::Number(1), u64::from(DONE), u64::from(errand));
         if outer.wait(&cpu).is_err() {
             t.fail(FlushEnds, Place::Number(0), 0, 1);
@@ -39,8 +40,8 @@ pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// The handler's part.
-pub(crate) fn on_interrupt<L: Lab>(suite: &Suite, lab: &L) {
-    if suite.errand.load(Acquire) != FLUSH_PAGE_1 {
+pub(crate) fn on_interrupt<L: Lab>(shared: &Shared, lab: &L) {
+    if shared.errand.load(Acquire) != FLUSH_PAGE_1 {
         return;
     }
     let cpu = lab.pin();
@@ -51,10 +52,10 @@ pub(crate) fn on_interrupt<L: Lab>(suite: &Suite, lab: &L) {
                 range,
             };
             lab.shootdown()
-                .flush(&cpu, &[request], &suite.first)
+                .flush(&cpu, &[request], &shared.first)
                 .is_ok()
         });
-    suite
+    shared
         .errand
         .store(if flushed { DONE } else { FAILED }, Release);
 }

@@ -31,13 +31,13 @@ pub(crate) fn subset<L: Lab>(t: &Trial<'_, L>) {
     let chosen = t.distance().is_multiple_of(2);
     t.step(Who::All, || {
         if chosen {
-            let _fits = t.suite.chosen.insert(CpuId::new(t.me));
+            let _fits = t.shared.chosen.insert(CpuId::new(t.me));
         }
     });
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
     t.step(Who::Initiator, || {
-        t.flush_on(t.pages(0, 1), &t.suite.chosen)
+        t.flush_on(t.pages(0, 1), &t.shared.chosen)
     });
     t.step(Who::All, || {
         if chosen {

@@ -42,7 +42,7 @@ pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, second + EACH, Reach::Space);
     remap_and_control(t, 0, second + EACH, Reach::Space);
     t.step(Who::Initiator, || {
-        t.flush_all(&[t.pages(0, EACH), t.pages(second, EACH)], &t.suite.first)
+        t.flush_all(&[t.pages(0, EACH), t.pages(second, EACH)], &t.shared.first)
     });
     t.step(Who::All, || {
         for page in EACH..second {

@@ -17,7 +17,7 @@ pub(crate) fn revoke_write<L: Lab>(t: &Trial<'_, L>) {
     });
     t.step(Who::All, || {
         let stale = writable(t);
-        t.suite.control(t.me, stale, 0);
+        t.shared.controls.take(t.me, stale, 0);
         t.assert(Control, Place::At(PAGE), 1, stale);
     });
     t.step(Who::Initiator, || t.flush(t.pages(2, 1)));

@@ -64,11 +64,11 @@ pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
     let cpu = t.lab.pin();
     let mut failed = None;
     t.step(Who::Initiator, || {
-        t.suite.flushes.fetch_add(1, AcqRel);
+        t.shared.flushes.fetch_add(1, AcqRel);
         let pending =
             t.lab
                 .shootdown()
-                .start(&cpu, &[t.pages(0, 1)], &t.suite.first, Owned(&dropped));
+                .start(&cpu, &[t.pages(0, 1)], &t.shared.first, Owned(&dropped));
         match pending.wait(&cpu) {
             Ok(_) => t.fail(FlushFails, Place::Number(silent(t)), 1, 0),
             Err(late) => {

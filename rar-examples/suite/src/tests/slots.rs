@@ -73,7 +73,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
         let mut start = |place: &mut Option<_>| {
             *place = pages
                 .next()
-                .map(|page| shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ()));
+                .map(|page| shootdown.start(&cpu, &[t.pages(page, 1)], &t.shared.first, ()));
         };
         first_ones.iter_mut().for_each(&mut start);
         for flush in first_ones.iter_mut().flatten() {
@@ -86,7 +86,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
         let (free, _) = shootdown.domain().free_and_quarantined_slots();
         t.assert(Counter, Place::Number(3), 0, free as u64);
         others.iter_mut().for_each(start);
-        t.suite.flushes.fetch_add(u64::from(count), AcqRel);
+        t.shared.flushes.fetch_add(u64::from(count), AcqRel);
         for (pending, number) in pending.iter_mut().filter_map(Option::take).zip(0..) {
             if pending.wait(&cpu).is_err() {
                 t.fail(FlushEnds, Place::Number(number), 0, 1);
@@ -156,12 +156,12 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
     let all_but_one = t.lab.entries().saturating_sub(1);
     claim(t, &mut held, all_but_one);
-    let flush = shootdown.start(&cpu, &[t.pages(page, 1)], &t.suite.first, ());
-    t.suite.flushes.fetch_add(1, AcqRel);
+    let flush = shootdown.start(&cpu, &[t.pages(page, 1)], &t.shared.first, ());
+    t.shared.flushes.fetch_add(1, AcqRel);
     t.word(READY).store(1, Release);
     let others = u64::from(t.lab.cpus()) - 1;
     t.wait_until("the others' flushes", || {
-        t.word(DONE).load(Acquire) == others || t.suite.failure.is_set()
+        t.word(DONE).load(Acquire) == others || t.shared.failure.is_set()
     });
     if flush.wait(&cpu).is_err() {
         t.fail(FlushEnds, Place::Number(0), 0, 1);
@@ -182,7 +182,7 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
 
 fn share_one<L: Lab>(t: &Trial<'_, L>) {
     t.wait_until("the holder", || {
-        t.word(READY).load(Acquire) == 1 || t.suite.failure.is_set()
+        t.word(READY).load(Acquire) == 1 || t.shared.failure.is_set()
     });
     for value in 1..=FLUSHES {
         t.map(own_page(t.me), advance(t, value));

@@ -3,7 +3,8 @@
 use rar_payload::{PageSize, Request};
 
 use crate::failure::Assertion::Mapped;
-use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach, Space};
+use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach};
+use crate::space::Space;
 use crate::trial::{Trial, Who};
 
 /// The page of these tests, mapped otherwise in each space.
@@ -49,7 +50,7 @@ fn flush<L: Lab>(t: &Trial<'_, L>, space: Space) {
                     pcid: t.lab.pcid(space),
                     range,
                 },
-                t.suite.set(space),
+                t.shared.set(space),
             );
         }
     });

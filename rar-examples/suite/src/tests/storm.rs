@@ -56,7 +56,7 @@ fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
             for step in 1..=LOOKS.min(t.lab.cpus()) {
                 look(t, (t.me + step) % t.lab.cpus());
             }
-            if t.suite.failure.is_set() {
+            if t.shared.failure.is_set() {
                 break;
             }
             if t.me == 0 && value % PROGRESS == 0 {
@@ -78,7 +78,7 @@ fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
         t.wait_until("the end of the storm", || {
             let _served = t.lab.shootdown().serve(&cpu);
             // Once something has failed, some CPUs do not even begin.
-            t.word(0).load(Acquire) == all || t.suite.failure.is_set()
+            t.word(0).load(Acquire) == all || t.shared.failure.is_set()
         });
     });
     t.step(Who::All, || {

@@ -2,7 +2,8 @@
 
 use rar_payload::{Request, TableOwner};
 
-use crate::lab::{Access, Lab, Mapping, Reach, Space};
+use crate::lab::{Access, Lab, Mapping, Reach};
+use crate::space::Space;
 use crate::tests::remap::{expect_flushed, map_and_touch};
 use crate::trial::{Trial, Who, new_frame, new_value, old_value};
 

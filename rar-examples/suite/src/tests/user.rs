@@ -42,7 +42,7 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
     });
     t.step(Who::All, || {
         let found = load_once(user);
-        t.suite.control(t.me, found, new_value(0));
+        t.shared.controls.take(t.me, found, new_value(0));
         t.assert(Control, at, old_value(0), found);
     });
     t.step(Who::All, || {
@@ -78,7 +78,7 @@ fn flush_under_loads<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode) {
             t.fail_control(cpu, Place::Number(cpu), old_value(0), new_value(0));
         }
     }
-    if t.suite.failure.is_set() {
+    if t.shared.failure.is_set() {
         return looping().for_each(|cpu| user.leave(CpuId::new(cpu)));
     }
     t.flush(t.pages(0, 1));
@@ -100,7 +100,7 @@ fn await_rounds<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode, cpu: u32, rounds:
     let made = || user.rounds(CpuId::new(cpu));
     let enough = made() + rounds;
     t.wait_until("a loop in user mode", || {
-        made() >= enough || is_over(t, cpu) || t.suite.failure.is_set()
+        made() >= enough || is_over(t, cpu) || t.shared.failure.is_set()
     });
 }
 

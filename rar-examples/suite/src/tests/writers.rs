@@ -61,7 +61,7 @@ fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
         for cpu in others(t) {
             let before = t.published(cpu).load(Acquire);
             t.wait_until("the writers", || {
-                t.published(cpu).load(Acquire) >= before + rounds || t.suite.failure.is_set()
+                t.published(cpu).load(Acquire) >= before + rounds || t.shared.failure.is_set()
             });
         }
     };
@@ -74,16 +74,16 @@ fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
         let published = t.published(cpu).load(Acquire);
         // At least one whole store of this writer comes after the change of the entry.
         t.wait_until("a writer", || {
-            t.published(cpu).load(Acquire) >= published + 2 || t.suite.failure.is_set()
+            t.published(cpu).load(Acquire) >= published + 2 || t.shared.failure.is_set()
         });
         let stale = old(cpu);
         // How many stores reached the old frame though the entry led elsewhere; none may after the flush.
-        t.suite.control(cpu, stale.saturating_sub(before), 0);
+        t.shared.controls.take(cpu, stale.saturating_sub(before), 0);
         if stale <= before {
             t.fail_control(cpu, Place::Number(cpu), before + 1, stale);
         }
     }
-    if t.suite.failure.is_set() {
+    if t.shared.failure.is_set() {
         // What waits returns at once now, and shows nothing.
         return t.word(STOP).store(1, Release);
     }

@@ -7,8 +7,9 @@ use rar_percpu::{ActionState, CpuId, CpuSet, SlotIndex};
 
 use crate::failure::Assertion::{Answered, Named, Register as RegisterHolds, Untouched};
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Space};
+use crate::lab::{Lab, Page};
 use crate::raw;
+use crate::space::Space;
 use crate::trial::{Trial, Who, milliseconds_between};
 use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
 
@@ -80,7 +81,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         operation: Operation,
         cpus: impl Iterator<Item = u32>,
     ) {
-        self.t.suite.flushes.fetch_add(1, AcqRel);
+        self.t.shared.flushes.fetch_add(1, AcqRel);
         self.units.store_entry(slot, operation.encode().words());
         self.arm(slot, cpus);
     }
@@ -92,7 +93,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         words: [u64; 8],
         cpus: impl Iterator<Item = u32>,
     ) {
-        self.t.suite.flushes.fetch_add(1, AcqRel);
+        self.t.shared.flushes.fetch_add(1, AcqRel);
         self.units.store_entry(slot, words);
         self.arm(slot, cpus);
     }
@@ -162,7 +163,7 @@ impl<L: Lab> Bench<'_, '_, L> {
     pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
         let started = self.t.lab.now();
         let is_late = || milliseconds_between(started, self.t.lab.now()) >= milliseconds;
-        let failed = || self.t.suite.failure.is_set();
+        let failed = || self.t.shared.failure.is_set();
         while !done() && !failed() && !is_late() {
             self.t.lab.relax();
         }
@@ -176,7 +177,7 @@ impl<L: Lab> Bench<'_, '_, L> {
     /// Waits until so many CPUs have announced the moment, or the test has failed.
     pub(crate) fn await_moment(&self, moment: usize, cpus: u32) {
         self.t.wait_until("a moment of the test", || {
-            self.t.word(moment).load(Acquire) >= u64::from(cpus) || self.t.suite.failure.is_set()
+            self.t.word(moment).load(Acquire) >= u64::from(cpus) || self.t.shared.failure.is_set()
         });
     }
 

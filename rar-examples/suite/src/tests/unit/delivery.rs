@@ -107,7 +107,7 @@ fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
                 found,
             );
         }
-        if t.suite.failure.is_set() {
+        if t.shared.failure.is_set() {
             return;
         }
     }
@@ -131,7 +131,7 @@ pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
                 }
             } else {
                 t.wait_until("the signal", || {
-                    t.published(t.me).load(Acquire) != 0 || t.suite.failure.is_set()
+                    t.published(t.me).load(Acquire) != 0 || t.shared.failure.is_set()
                 });
                 let patience = u64::from(bench.units.patience());
                 let mut rounds = 0;

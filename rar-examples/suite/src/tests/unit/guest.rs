@@ -29,7 +29,7 @@ pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
                     if !entered.replace(true) {
                         bench.announce(READY);
                     }
-                    t.word(GO).load(Acquire) != 0 || t.suite.failure.is_set()
+                    t.word(GO).load(Acquire) != 0 || t.shared.failure.is_set()
                 });
                 if !ended {
                     t.fail(GuestEnds, Place::Number(t.me), 1, 0);

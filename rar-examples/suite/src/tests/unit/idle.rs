@@ -75,7 +75,7 @@ fn flush_asleep<L: Lab>(
             bench.program(SERVING);
             t.lab.disable_interrupts();
             bench.announce(READY);
-            while t.word(GO).load(Acquire) == 0 && !t.suite.failure.is_set() {
+            while t.word(GO).load(Acquire) == 0 && !t.shared.failure.is_set() {
                 sleep();
                 t.lab.disable_interrupts();
                 t.published(t.me).fetch_add(1, Release);

@@ -15,7 +15,7 @@ use crate::units::ENABLE;
 /// *Observed*: documents list the states in which RAR is inhibited, and HLT is not among them.
 pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
     serve_without_software(t, |_| {
-        while t.word(GO).load(Acquire) == 0 && !t.suite.failure.is_set() {
+        while t.word(GO).load(Acquire) == 0 && !t.shared.failure.is_set() {
             t.lab.halt();
             t.lab.disable_interrupts();
         }

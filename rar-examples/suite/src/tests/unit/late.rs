@@ -35,9 +35,9 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
             t.flush(t.pages(0, 1));
             for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != late) {
                 // The suite runs on fewer CPUs than a set can name.
-                let _fits = t.suite.chosen.insert(CpuId::new(cpu));
+                let _fits = t.shared.chosen.insert(CpuId::new(cpu));
             }
-            t.flush_on(t.pages(1, 1), &t.suite.chosen);
+            t.flush_on(t.pages(1, 1), &t.shared.chosen);
             bench.announce(GO);
         } else if is_late {
             answer_fallbacks(t);

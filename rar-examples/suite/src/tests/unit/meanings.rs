@@ -7,10 +7,10 @@ use rar_percpu::ActionState;
 use crate::failure::Assertion::Answered;
 use crate::failure::Place;
 use crate::lab::{Lab, Page};
-use crate::suite::Why;
 use crate::tests::unit::bench::{Bench, without_driver};
 use crate::tests::unit::probe::{Fields, Tried, attempt};
 use crate::trial::Trial;
+use crate::why::Why;
 
 const INVPG: u8 = 0;
 const INVPG_ANY_CR3: u8 = 1;

@@ -3,7 +3,8 @@
 use rar_payload::{InvpcidScope, Operation, PageSize};
 
 use crate::failure::Assertion::{Control, Flushed, Mapped, Precise};
-use crate::lab::{Lab, Space};
+use crate::lab::Lab;
+use crate::space::Space;
 use crate::tests::spaces::{PAGE, frame, map, value};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who};

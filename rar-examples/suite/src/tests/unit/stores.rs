@@ -45,7 +45,7 @@ pub(crate) fn drained<L: Lab>(t: &Trial<'_, L>) {
 
 fn write_until_told<L: Lab>(t: &Trial<'_, L>) {
     let mut count = 0;
-    while t.word(STOP).load(Acquire) == 0 && !t.suite.failure.is_set() {
+    while t.word(STOP).load(Acquire) == 0 && !t.shared.failure.is_set() {
         count += 1;
         let kind = StoreKind::NonTemporal;
         if t.lab.store(PAGE, word_of(t.me), count, kind).is_err() {
@@ -71,7 +71,7 @@ fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
         if round == 0 {
             control(bench, old);
             // What waits returns at once after a failure, and shows nothing.
-            if t.suite.failure.is_set() {
+            if t.shared.failure.is_set() {
                 return;
             }
         }
@@ -87,7 +87,7 @@ fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
             let [at_success, now] = [KEPT, old].map(|frame| t.lab.load_frame(frame, word_of(cpu)));
             t.assert(Frozen, Place::Number(cpu), at_success, now);
         }
-        if t.suite.failure.is_set() {
+        if t.shared.failure.is_set() {
             return;
         }
     }
@@ -105,7 +105,7 @@ fn control<L: Lab>(bench: &Bench<'_, '_, L>, old: Frame) {
     await_stores(bench);
     for cpu in bench.others() {
         let [before, stale] = [KEPT, old].map(|frame| t.lab.load_frame(frame, word_of(cpu)));
-        t.suite.control(cpu, stale.saturating_sub(before), 0);
+        t.shared.controls.take(cpu, stale.saturating_sub(before), 0);
         if stale <= before {
             t.fail(Control, Place::Number(cpu), before + 1, stale);
         }
@@ -118,7 +118,7 @@ fn await_stores<L: Lab>(bench: &Bench<'_, '_, L>) {
     for cpu in bench.others() {
         let before = t.published(cpu).load(Acquire);
         t.wait_until("the writers", || {
-            t.published(cpu).load(Acquire) >= before + STORES || t.suite.failure.is_set()
+            t.published(cpu).load(Acquire) >= before + STORES || t.shared.failure.is_set()
         });
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
             for turn in 0..ROUNDS * slots_of(bench, t.me).count() as u64 {
                 flush_next(bench, turn);
                 look_at_neighbour(bench);
-                if t.suite.failure.is_set() {
+                if t.shared.failure.is_set() {
                     return;
                 }
             }

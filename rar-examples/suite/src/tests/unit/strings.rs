@@ -39,7 +39,7 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
                     ));
                     bench.announce(GO);
                 } else if t.me == target {
-                    while t.word(GO).load(Acquire) == 0 && !t.suite.failure.is_set() {
+                    while t.word(GO).load(Acquire) == 0 && !t.shared.failure.is_set() {
                         // Odd while it runs.
                         t.published(t.me).fetch_add(1, Release);
                         bench.units.run_string(string);

@@ -1,0 +1,136 @@
+//! How a run of a test ended.
+
+use core::fmt::Write;
+use core::sync::atomic::Ordering;
+
+use rar_shootdown::Statistics;
+use rar_vocabulary::Outcome;
+
+use crate::catalogue::Test;
+use crate::lab::{Lab, Offences};
+use crate::other_means::{COUNTERS, counters};
+use crate::record::Record;
+use crate::trial::Trial;
+use crate::why::Why;
+use crate::witness::Sent;
+
+/// How the reason of a failure begins when all assertions of the test held, but a flush needed other means than the signal.
+pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
+
+/// What a run is compared with.
+pub(crate) struct Before {
+    statistics: Statistics,
+    sent: Sent,
+    offences: Offences,
+}
+
+impl Before {
+    pub(crate) fn take<L: Lab>(lab: &L) -> Self {
+        Self {
+            statistics: lab.shootdown().statistics(),
+            sent: lab.witness().sent(),
+            offences: lab.offences(),
+        }
+    }
+}
+
+/// Emits the record of a run. `obstacle` says why the run did not take place, if it did not.
+pub(crate) fn judge<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, obstacle: Why, before: &Before) {
+    let (lab, shared) = (trial.lab, trial.shared);
+    let after = lab.shootdown().statistics();
+    let offences = lab.offences();
+    let others = other_means(trial, test, before);
+    let controls = shared.controls.list();
+
+    let mut why = obstacle;
+    let observation = trial.take_observation();
+    let outcome = if !why.as_str().is_empty() {
+        Outcome::Skipped
+    } else if shared.failure.is_set() {
+        let _ = write!(why, "{}", shared.failure);
+        Outcome::Fail
+    } else if let Some(cpu) = controls.missing(trial.initiator, lab.cpus()) {
+        let _ = write!(why, "CPU {cpu} took no positive control");
+        Outcome::Fail
+    // A test below the driver may ask anything of units.
+    } else if test.units.is_none() && offences.count != before.offences.count {
+        let _ = write!(
+            why,
+            "the driver asks of a RAR unit only what it must bear: {}",
+            offences.what
+        );
+        Outcome::Fail
+    } else if took_part(&others) {
+        let _ = write!(why, "{BY_OTHER_MEANS}:");
+        for (name, count) in others.iter().filter(|(_, count)| *count > 0) {
+            let _ = write!(why, " {count} {name},");
+        }
+        Outcome::Fail
+    } else if !observation.as_str().is_empty() {
+        why = observation;
+        Outcome::Observed
+    } else {
+        Outcome::Pass
+    };
+    let counter = match outcome {
+        Outcome::Pass => &shared.passed,
+        Outcome::Fail => &shared.failed,
+        Outcome::Skipped => &shared.skipped,
+        Outcome::Observed => &shared.observed,
+    };
+    counter.fetch_add(1, Ordering::AcqRel);
+    let before = &before.statistics;
+    lab.emit(&Record::Test {
+        name: test.name,
+        question: test.question,
+        backend: lab.backend().name(),
+        cpus: lab.cpus(),
+        initiator: trial.initiator,
+        flushes: shared.flushes.swap(0, Ordering::AcqRel),
+        controls: controls.as_slice(),
+        fallbacks: after.fallbacks.abs_diff(before.fallbacks),
+        resignals: after.resignals.abs_diff(before.resignals),
+        outcome,
+        why: why.as_str(),
+    });
+    shared.failure.clear();
+}
+
+/// Returns whether nothing but the signal path worked since then, and the driver violated no protocol of the units.
+pub(crate) fn is_clean<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, before: &Before) -> bool {
+    !took_part(&other_means(trial, test, before))
+        && (test.units.is_some() || trial.lab.offences().count == before.offences.count)
+}
+
+/// Returns how often a flush took anything but one signal since then: what the driver counts, and what the machine saw, since a
+/// driver may forget to count. All zero for a test that expects it.
+fn other_means<L: Lab>(
+    trial: &Trial<'_, L>,
+    test: &Test<L>,
+    before: &Before,
+) -> [(&'static str, u64); COUNTERS + 2] {
+    let sent = trial.lab.witness().sent().since(before.sent);
+    // A test below the driver sends any number of signals.
+    let flushes = match test.units {
+        Some(_) => u64::MAX,
+        None => trial.shared.flushes.load(Ordering::Acquire),
+    };
+    let counted = counters(&trial.lab.shootdown().statistics());
+    let mut counted = counted.into_iter().zip(counters(&before.statistics));
+    core::array::from_fn(|number| {
+        let (name, count) = match (counted.next(), number) {
+            (Some(((name, after), (_, before))), _) => (name, after.abs_diff(before)),
+            (None, COUNTERS) => ("ordinary interrupts seen by the machine", sent.interrupts),
+            (None, _) => (
+                "signals more than flushes",
+                sent.signals.saturating_sub(flushes),
+            ),
+        };
+        (name, if test.rare.is_some() { 0 } else { count })
+    })
+}
+
+/// Returns whether anything was counted.
+fn took_part(others: &[(&str, u64)]) -> bool {
+    others.iter().any(|(_, count)| *count > 0)
+}
