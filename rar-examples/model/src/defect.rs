@@ -6,35 +6,17 @@ use core::str::FromStr;
 use crate::{CountedPages, Knobs, LatchClear, MsrsAtInit, PageReach, Scan, ServedEntries};
 use crate::{Sleep, UsedPcid};
 
-/// Declares the enum and one row of data for each variant, so that no list of them can be incomplete.
+/// Declares the enum, and the change of the knobs that is each defect.
 macro_rules! defects {
     ($($variant:ident $name:literal $description:literal $change:expr;)*) => {
-        /// One way in which a RAR unit can be broken. Each is a setting of [`Knobs`] with a stable name.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Defect {
-            $(#[doc = $description] $variant,)*
+        crate::named_enum! {
+            /// One way in which a RAR unit can be broken. Each is a setting of [`Knobs`] with a stable name.
+            pub enum Defect {
+                $($variant $name $description;)*
+            }
         }
 
         impl Defect {
-            /// All of them, in the order of the catalogue.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Returns the name, in lower case and hyphens.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// Returns what a broken unit does, in one sentence.
-            #[must_use]
-            pub const fn describe(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $description,)*
-                }
-            }
-
             /// Breaks a unit of these knobs; other defects and decisions stay.
             pub fn apply(self, knobs: &mut Knobs) {
                 let change: fn(&mut Knobs) = match self {

@@ -4,6 +4,7 @@
 
 mod action;
 mod cache;
+mod cpu_state;
 mod decode;
 mod defect;
 mod distort;
@@ -14,11 +15,14 @@ mod knobs;
 mod latch;
 mod memory;
 mod msr;
+mod named_enum;
 mod nth;
 mod pages;
+mod pcids;
 mod policy;
 mod record;
 mod recording_tlb;
+mod refused;
 mod region;
 mod resolve;
 mod scan;
@@ -31,6 +35,7 @@ mod translation;
 mod unit;
 
 pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
+pub use cpu_state::{Activity, InterruptFlag};
 pub use defect::{Defect, UnknownDefect};
 pub use faults::{CountedPages, Faults, ServedEntries, UsedPcid};
 pub use illegal::Illegal;
@@ -43,18 +48,20 @@ pub use msr::{
     PAYLOAD_TABLE_BASE,
 };
 pub use pages::{PageSize, Pages};
+pub use pcids::Pcids;
 pub use policy::{
     Acked, Cr3Mismatch, LatchClear, LinearWidth, MsrsAtInit, Offence, PageReach, Rebase, Scan,
     ScanOrder, Signals, Sleep, TableSize, ZeroPages,
 };
 pub use record::{Execution, NoRecord, Outcome, Recorder, Ring};
 pub use recording_tlb::{Asked, RecordingTlb};
+pub use refused::Refused;
 pub use serviced::{HeldBy, Pass, Serviced, Signalled, Wake};
 pub use structure::{Level, StructureEntry};
-pub use tlb::{Refused, Tlb};
-pub use tlb_model::{Pcids, TlbModel};
+pub use tlb::Tlb;
+pub use tlb_model::TlbModel;
 pub use translation::{Tag, Translation};
-pub use unit::{Activity, InterruptFlag, RarUnit};
+pub use unit::RarUnit;
 
 /// Action byte: the entry is done; the unit writes it.
 pub const SUCCESS: u8 = 0x00;

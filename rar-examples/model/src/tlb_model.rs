@@ -1,17 +1,10 @@
 //! A TLB with PCIDs, VPIDs, global pages and three page sizes, and the paging-structure caches beside it.
 
 use crate::cache::Cache;
-use crate::{Contexts, Globals, Invalidation, PageSize, Pages, Refused};
-use crate::{StructureEntry, Tlb, Translation};
-
-/// CR4.PCIDE.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Pcids {
-    /// CR4.PCIDE is 1: CR3 11:0 is the current PCID.
-    Enabled,
-    /// CR4.PCIDE is 0: the current PCID is 0.
-    Disabled,
-}
+use crate::{
+    Contexts, Globals, Invalidation, PageSize, Pages, Pcids, Refused, StructureEntry, Tlb,
+    Translation,
+};
 
 const PCID_MASK: u64 = 0xfff;
 const KEEP_TRANSLATIONS: u64 = 1 << 63;

@@ -9,59 +9,30 @@ const COUNT: u64 = 0x3f;
 /// The type INVPCID.
 const INVPCID: u64 = 2;
 
-/// Declares the enum and one row of data for each variant, so that no list of them can be incomplete.
-macro_rules! defects {
-    ($($variant:ident $name:literal $description:literal;)*) => {
-        /// One way in which a driver can be broken; those of the Linux series are named after it.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum DriverDefect {
-            $(#[doc = $description] $variant,)*
-        }
-
-        impl DriverDefect {
-            /// All of them, in the order of the catalogue.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// Returns the name, in lower case and hyphens.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)*
-                }
-            }
-
-            /// Returns what a broken driver does, in one sentence.
-            #[must_use]
-            pub const fn describe(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $description,)*
-                }
-            }
-        }
-    };
-}
-
-defects! {
-    SixSlots "driver-six-slots"
-        "Six of the slots are used, however many the units report (Linux RFC v3).";
-    OnePageTooMany "driver-one-page-too-many"
-        "A ranged entry names one page too many (Linux RFC v1 to v4).";
-    OnePageTooFew "driver-one-page-too-few"
-        "A ranged entry names one page too few.";
-    OnePageLate "driver-one-page-late"
-        "A ranged entry begins one page late.";
-    StalePageCount "driver-stale-page-count"
-        "An entry without a range carries the page count of an earlier one (Linux RFC v4).";
-    UnsynchronisedMaximum "driver-unsynchronised-maximum"
-        "CPUs with smaller tables go unnoticed, and the size of the first is used (Linux RFC v3).";
-    PcidOfTheSender "driver-pcid-of-the-sender"
-        "An entry names the space by the sender's own PCID for it (Intel's branch of 2019).";
-    SignalBeforeArm "driver-signal-before-arm"
-        "The signal leaves before the bytes are armed: the scan that it causes is over by then.";
-    LastTargetNotSignalled "driver-last-target-not-signalled"
-        "The last target is armed and not signalled.";
-    OwnTlbKept "driver-own-tlb-kept"
-        "The initiator does not flush its own TLB (suspected of Linux RFC v4).";
+rar_model::named_enum! {
+    /// One way in which a driver can be broken; those of the Linux series are named after it.
+    pub enum DriverDefect {
+        SixSlots "driver-six-slots"
+            "Six of the slots are used, however many the units report (Linux RFC v3).";
+        OnePageTooMany "driver-one-page-too-many"
+            "A ranged entry names one page too many (Linux RFC v1 to v4).";
+        OnePageTooFew "driver-one-page-too-few"
+            "A ranged entry names one page too few.";
+        OnePageLate "driver-one-page-late"
+            "A ranged entry begins one page late.";
+        StalePageCount "driver-stale-page-count"
+            "An entry without a range carries the page count of an earlier one (Linux RFC v4).";
+        UnsynchronisedMaximum "driver-unsynchronised-maximum"
+            "CPUs with smaller tables go unnoticed, and the size of the first is used (Linux RFC v3).";
+        PcidOfTheSender "driver-pcid-of-the-sender"
+            "An entry names the space by the sender's own PCID for it (Intel's branch of 2019).";
+        SignalBeforeArm "driver-signal-before-arm"
+            "The signal leaves before the bytes are armed: the scan that it causes is over by then.";
+        LastTargetNotSignalled "driver-last-target-not-signalled"
+            "The last target is armed and not signalled.";
+        OwnTlbKept "driver-own-tlb-kept"
+            "The initiator does not flush its own TLB (suspected of Linux RFC v4).";
+    }
 }
 
 impl DriverDefect {

@@ -6,11 +6,14 @@ use rar_percpu::{Domain, SlotIndex};
 use rar_shootdown::{Shootdown, Statistics};
 use rar_suite::Sent;
 
-use super::actor::{Actor, Counts, SimShootdown, Stage, TLB, on_own_interrupt};
 use super::conditions::Conditions;
+use super::counts::Counts;
+use super::cpu_task::Actor;
 use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
 use super::paths::Paths;
+use super::remap::on_own_interrupt;
+use super::stage::{SimShootdown, Stage, TLB};
 use super::world::World;
 use crate::machine::{Addressing, Backend, Clock, Machine, MachineConfig, Memory};
 use crate::schedule::End;

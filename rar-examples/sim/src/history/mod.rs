@@ -1,17 +1,19 @@
 //! Random histories of a kernel, and the oracle that judges every access of them.
 
-mod actor;
 mod campaign;
 mod conditions;
+mod counts;
+mod cpu_task;
 mod episode;
 mod layout;
 mod op;
 mod oracle;
 mod paths;
+mod remap;
+mod stage;
 mod try_lock;
 mod world;
 
-pub use actor::{SimShootdown, TLB};
 pub use campaign::{Campaign, Finding, Problem, Summary, problem};
 pub use conditions::Conditions;
 pub use episode::{Ending, Episode, Fallbacks, Look, Scheduler};
@@ -19,3 +21,4 @@ pub use layout::Slot;
 pub use op::{History, Op, Reset};
 pub use oracle::{Deed, Tally, Violation};
 pub use paths::Paths;
+pub use stage::{SimShootdown, TLB};

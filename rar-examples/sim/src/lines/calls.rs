@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use rar_percpu::observed::{AtomicU32, AtomicU64, fence};
 use rar_percpu::{CpuId, CpuSet};
 
-use super::ground::{Ground, Space};
-use super::slots::Apart;
+use super::ground::{Apart, Ground, Space};
 use crate::machine::Vector;
 use crate::meter::{Kind, Meter};
 use crate::schedule::step;

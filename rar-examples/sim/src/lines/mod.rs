@@ -13,13 +13,15 @@
 //! | [`Floor`](Design::Floor) | nobody: each initiator has a slot for ever | its RAR unit answers |
 
 mod calls;
+mod gate;
 mod ground;
+mod run;
 mod slots;
 
 #[cfg(test)]
 mod tests;
 
-pub use ground::measure;
+pub use run::measure;
 
 use std::fmt;
 

@@ -12,16 +12,11 @@ use rar_percpu::observed::{AtomicU64, fence};
 use rar_percpu::{ActionByte, ActionState, CpuId, CpuSet, SlotIndex};
 use rar_shootdown::{Machine as _, Message};
 
-use super::ground::{Ground, SimMachine};
+use super::ground::{Apart, Ground, SimMachine};
 use crate::meter::{Kind, Meter};
 use crate::schedule::step;
 
 const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
-
-/// Something on a pair of lines of its own.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(super) struct Apart<T>(pub(super) T);
 
 /// Who owns the slots.
 #[derive(Debug)]

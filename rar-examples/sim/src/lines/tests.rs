@@ -5,7 +5,8 @@ use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
 use rar_shootdown::{AllOnline, Shootdown};
 
-use super::ground::{SimMachine, measure_range, name_cpus, name_driver};
+use super::ground::SimMachine;
+use super::run::{measure_range, name_cpus, name_driver};
 use super::{Design, Figures, Point, measure};
 use crate::lab;
 use crate::machine::{MachineConfig, Unwatched};

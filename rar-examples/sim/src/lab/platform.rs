@@ -1,0 +1,263 @@
+//! What the suite asks of its machine, done by the simulated one.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rar_payload::Pcid;
+use rar_percpu::fake::pinned;
+use rar_percpu::{CpuId, CpuSet, PinnedCpu};
+use rar_shootdown::{Instant, Machine as _};
+use rar_suite::{
+    Frame, Hearing, Lab, Mapping, Page, PageFault, Record, Register, Space, StoreKind, Units,
+    UserMode, Witness,
+};
+
+use super::layout::{LARGE, REGION, leaf, physical, tables};
+use super::{Boundary, GivenUp, SimLab, SimShootdown};
+use crate::machine::{Backend, Member, STEP, Vector, lock};
+use crate::page_tables::{Entry, slot};
+use crate::schedule;
+
+/// How many entries the table has where no unit limits them.
+const SOFTWARE_ENTRIES: usize = 64;
+
+/// Ticks of a machine whose clock counts steps.
+const TICKS_PER_MILLISECOND: u64 = 10;
+
+impl<'m> Lab for SimLab<'m> {
+    type Machine = &'m Boundary<'m>;
+
+    fn shootdown(&self) -> &SimShootdown<'m> {
+        self.shootdown
+    }
+
+    fn witness(&self) -> &Witness {
+        self.machine().witness()
+    }
+
+    fn entries(&self) -> usize {
+        if self.machine().backend() == Backend::Software {
+            return SOFTWARE_ENTRIES;
+        }
+        let info = self
+            .cpu()
+            .with_unit(|unit| unit.read_msr(Register::Info as u32));
+        // 37:32 is the highest index.
+        info.map_or(SOFTWARE_ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
+    }
+
+    fn cpus(&self) -> u32 {
+        self.machine().cpus()
+    }
+
+    fn backend(&self) -> rar_suite::Backend {
+        match self.machine().backend() {
+            Backend::Hardware => rar_suite::Backend::Model,
+            Backend::Software => rar_suite::Backend::Software,
+        }
+    }
+
+    fn pin(&self) -> PinnedCpu<'_> {
+        pinned(self.me())
+    }
+
+    fn now(&self) -> Instant {
+        self.machine().now()
+    }
+
+    fn ticks(&self) -> u64 {
+        self.now().as_nanos() / u64::from(STEP.subsec_nanos())
+    }
+
+    fn ticks_per_millisecond(&self) -> u64 {
+        TICKS_PER_MILLISECOND
+    }
+
+    fn relax(&self) {
+        self.machine().relax();
+    }
+
+    fn address(&self, page: Page) -> u64 {
+        match page {
+            Page::Small(number) => REGION + (u64::from(number) << 12),
+            Page::Large => LARGE,
+        }
+    }
+
+    fn pcid(&self, space: Space) -> Pcid {
+        let number = match space {
+            Space::First => 1,
+            Space::Second => 2,
+        };
+        Pcid::new(number).unwrap_or(Pcid::ZERO)
+    }
+
+    fn store_frame(&self, frame: Frame, word: u16, value: u64) {
+        self.machine()
+            .memory
+            .store(physical(frame) + 8 * u64::from(word), value);
+    }
+
+    fn load_frame(&self, frame: Frame, word: u16) -> u64 {
+        self.machine()
+            .memory
+            .load(physical(frame) + 8 * u64::from(word))
+    }
+
+    fn map(&self, space: Space, page: Page, mapping: Option<Mapping>) {
+        schedule::step();
+        let [_, _, _, large, ..] = tables(space);
+        let entry = match page {
+            Page::Small(_) => slot(self.table(space, false), self.address(page), 12),
+            Page::Large => slot(large, LARGE, 21),
+        };
+        self.machine().memory.store(entry, leaf(mapping));
+        let left = self.forgets.load(Ordering::SeqCst);
+        if left > 0 {
+            self.forgets.store(left - 1, Ordering::SeqCst);
+            self.flush_own_tlb();
+        }
+    }
+
+    fn map_in_spare(&self, space: Space, page: u16, mapping: Option<Mapping>) {
+        schedule::step();
+        let address = self.address(Page::Small(page));
+        let entry = slot(self.table(space, true), address, 12);
+        self.machine().memory.store(entry, leaf(mapping));
+    }
+
+    fn swap_tables(&self, space: Space) {
+        schedule::step();
+        let [_, _, small, ..] = tables(space);
+        let spare = Entry::table(self.table(space, true));
+        self.machine()
+            .memory
+            .store(slot(small, REGION, 21), spare.0);
+        self.in_use(space).fetch_xor(1, Ordering::SeqCst);
+    }
+
+    fn load(&self, page: Page, word: u16) -> Result<u64, PageFault> {
+        let loaded = self.machine().load(self.me(), self.linear(page, word));
+        loaded.map_err(|_| PageFault)
+    }
+
+    fn store(&self, page: Page, word: u16, value: u64, kind: StoreKind) -> Result<(), PageFault> {
+        let me = self.me();
+        let stored = self.machine().store(me, self.linear(page, word), value);
+        if kind == StoreKind::Plain {
+            // Tests publish how far they are by atomics of the host, which plain stores may not fall behind.
+            schedule::step();
+            self.machine().drain_stores(me);
+        }
+        stored.map_err(|_| PageFault)
+    }
+
+    fn enter(&self, space: Space) {
+        let [root, ..] = tables(space);
+        self.machine()
+            .load_cr3(self.me(), root | u64::from(self.pcid(space).get()));
+    }
+
+    fn flush_own_tlb(&self) {
+        self.machine().empty_tlb(&self.pin());
+    }
+
+    fn invlpg(&self, page: Page) {
+        self.machine().invlpg(&self.pin(), self.address(page));
+    }
+
+    fn disable_interrupts(&self) {
+        self.cpu().set_interrupts(false);
+    }
+
+    fn enable_interrupts(&self) {
+        self.cpu().set_interrupts(true);
+        schedule::step();
+    }
+
+    fn halt(&self) {
+        self.machine().halt(self.me());
+    }
+
+    fn wake(&self, cpu: CpuId) {
+        self.machine().interrupt(cpu.get(), Vector::Wake);
+    }
+
+    fn has_nmi(&self) -> bool {
+        self.machine().backend() == Backend::Software
+    }
+
+    fn send_nmi(&self, cpu: CpuId) {
+        self.machine().interrupt(cpu.get(), Vector::Nmi);
+    }
+
+    fn send_bare_ipi(&self, targets: &CpuSet) -> bool {
+        for cpu in targets.iter() {
+            self.machine().interrupt(cpu.get(), Vector::Bare);
+        }
+        true
+    }
+
+    fn bare_ipis(&self, cpu: CpuId) -> &AtomicU64 {
+        &self.machine().cpu(cpu.get()).bare_ipis
+    }
+
+    fn interrupt_self(&self) {
+        let cpu = self.cpu();
+        let before = cpu.set_interrupts(false);
+        self.suite.on_interrupt(self);
+        cpu.set_interrupts(before);
+        schedule::step();
+    }
+
+    fn set_hearing(&self, hearing: Hearing) {
+        let deaf_to: &[Vector] = match hearing {
+            Hearing::Both => &[],
+            Hearing::FallbackOnly => &[Vector::Signal],
+            Hearing::None => &[Vector::Signal, Vector::Fallback, Vector::Nmi],
+        };
+        self.machine().set_deaf_to(self.me(), deaf_to);
+    }
+
+    fn go_offline(&self) {
+        let me = self.me();
+        let member = lock(self.member(me)).take();
+        if let Some(Err(error)) = member.map(|member| self.machine().leave(me, member)) {
+            self.give_up(format_args!("CPU {me} stays online: {error}"));
+        }
+    }
+
+    fn come_online(&self) {
+        let me = self.me();
+        match self.machine().join(me, self.support_seen_by(me)) {
+            Ok(member) => *lock(self.member(me)) = Some(member),
+            Err(error) => self.give_up(format_args!("CPU {me} does not come online: {error}")),
+        }
+    }
+
+    fn verify_unit(&self) {
+        let me = self.me();
+        if let Some(Member::Microcode(unit)) = &*lock(self.member(me))
+            && let Err(error) = unit.verify(&self.pin(), self.boundary)
+        {
+            self.give_up(format_args!("CPU {me} cannot verify its unit: {error}"));
+        }
+    }
+
+    fn user_mode(&self) -> Option<&dyn UserMode> {
+        Some(self)
+    }
+
+    fn units(&self) -> Option<&dyn Units> {
+        (self.machine().backend() == Backend::Hardware).then_some(self)
+    }
+
+    fn emit(&self, record: &Record<'_>) {
+        (self.emit)(record);
+    }
+
+    fn give_up(&self, why: fmt::Arguments<'_>) -> ! {
+        // Unwinds this CPU and ends the run, which catches it. No panic: nothing is wrong with the program.
+        std::panic::resume_unwind(Box::new(GivenUp(why.to_string())))
+    }
+}

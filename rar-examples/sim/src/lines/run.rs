@@ -1,0 +1,223 @@
+//! The run of one design at one point.
+
+use std::cell::Cell;
+
+use rar_payload::{CostModel, Operation, PageRange, PageSize, Pcid, Request};
+use rar_percpu::fake::pinned;
+use rar_percpu::observed::{sets, slot_states};
+use rar_percpu::{CpuId, Domain};
+use rar_shootdown::{LazySkip, Policy, Shootdown, Statistics};
+
+use super::calls::Calls;
+use super::gate::Gate;
+use super::ground::{Ground, SimMachine, Space};
+use super::slots::{self, Owners};
+use super::{Design, Figures, Point};
+use crate::lab;
+use crate::machine::{Addressing, Machine, MachineConfig, Watch};
+use crate::meter::{ByKind, Kind, Meter, addresses_of};
+use crate::schedule::{End, step};
+
+/// How often, of 256 accesses, another CPU runs before one. A single initiator meets no other.
+const GRAIN: u8 = 16;
+
+/// A run that takes more steps has hung.
+const MOST_STEPS: u64 = 2_000_000_000;
+
+/// The handlers of the designs that interrupt.
+struct Handlers<'c>(&'c Calls);
+
+impl Watch for Handlers<'_> {
+    fn own_interrupt(&self, cpu: u32) {
+        self.0.serve(cpu);
+    }
+}
+
+/// Runs one design at one point: flushes of one page of a user space.
+///
+/// # Panics
+///
+/// If a flush fails or needs help, or if the run hangs.
+#[must_use]
+pub fn measure(design: Design, point: Point) -> Figures {
+    let page = PageRange::new(0x40_0000, 1, PageSize::Size4K);
+    match page {
+        Ok(range) => measure_range(design, point, range).0,
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+/// Runs one design at one point; returns what the driver counted as well. Only the driver flushes more pages than an entry holds.
+pub(super) fn measure_range(
+    design: Design,
+    point: Point,
+    range: PageRange,
+) -> (Figures, Statistics) {
+    let (initiators, cpus) = (point.initiators, point.cpus());
+    let calls = match design {
+        Design::Calls => Calls::new(initiators, cpus),
+        _ => Calls::new(0, 0),
+    };
+    let handlers = Handlers(&calls);
+    let owners = match design {
+        Design::Bitmap => Owners::bitmap(),
+        Design::Locks => Owners::locks(),
+        _ => Owners::Initiators,
+    };
+    let spaces: Vec<Space> = (0..cpus).map(|_| Space::default()).collect();
+    let everybody = Space::default();
+    for cpu in 0..cpus {
+        insert(&everybody, cpu);
+        if let Some(space) = spaces.get(cpu as usize) {
+            point
+                .targets_of(cpu)
+                .for_each(|target| insert(space, target));
+        }
+    }
+    let config = MachineConfig {
+        addressing: Addressing::Cluster,
+        grain: if initiators > 1 { GRAIN } else { 0 },
+        ..MachineConfig::new(cpus)
+    };
+    let machine = SimMachine::new(&handlers, config);
+    let shootdown = Shootdown::new(&machine, policy(design));
+    if let Err(error) = machine.register_cpus(shootdown.domain()) {
+        unreachable!("{error}");
+    }
+    let support = match machine.detect() {
+        Ok(support) => support,
+        Err(error) => unreachable!("{error}"),
+    };
+    {
+        let mut meter = machine.meter();
+        if point.in_pairs {
+            meter.fetch_pairs();
+        }
+        name_driver(&mut meter, &shootdown);
+        name_cpus(&mut meter, &machine);
+        for space in spaces.iter().chain([&everybody]) {
+            meter.name_object(&space.targets, Kind::Sets);
+            meter.name_object(&space.generation, Kind::Generation);
+        }
+        owners.name_in(&mut meter);
+        calls.name_in(&mut meter);
+    }
+    let ground = Ground {
+        machine: &machine,
+        spaces: &spaces,
+        shared: point.is_one_space().then_some(&everybody),
+    };
+    let pcid = Pcid::ZERO;
+    let requests = [Request::Pages { pcid, range }];
+    let operation = operation(&requests);
+    let flush = |me: u32| match design {
+        Design::Driver | Design::Sparing => {
+            let targets = &ground.space(me).targets;
+            if let Err(error) = shootdown.flush(&pinned(me), &requests, targets) {
+                unreachable!("{error:?}");
+            }
+        }
+        Design::Bitmap | Design::Locks | Design::Floor => {
+            slots::flush(&ground, &owners, me, &operation);
+        }
+        Design::Calls => calls.flush(&ground, me, me / point.apart),
+    };
+    let [joined, warm, ended] = [cpus, initiators, initiators].map(Gate::new);
+    let transfers = Cell::new(ByKind::default());
+    let body = |me: u32| {
+        if let Err(error) = machine.join(me, support) {
+            unreachable!("{error}");
+        }
+        joined.pass(|| ());
+        if point.is_initiator(me) {
+            flush(me);
+            warm.pass(|| machine.meter().reset());
+            point.begin_out_of_step(me);
+            (0..point.flushes()).for_each(|_| flush(me));
+            ended.pass(|| transfers.set(machine.meter().by_kind()));
+        }
+        while !ended.is_open() {
+            step();
+        }
+    };
+    let end = machine.run(1, &body, &mut |steps| steps < MOST_STEPS);
+    let statistics = shootdown.statistics();
+    if !matches!(end, End::Complete(_)) {
+        unreachable!("{design:?} {point:?}: no end ({end:?}, {statistics:?})");
+    }
+    let figures = Figures {
+        flushes: initiators * point.flushes(),
+        transfers: transfers.get(),
+    };
+    (figures, statistics)
+}
+
+fn policy(design: Design) -> Policy {
+    let mut policy = lab::STEPS;
+    policy.lazy = match design {
+        Design::Sparing => LazySkip::LOWER_HALF,
+        _ => LazySkip::Nothing,
+    };
+    policy
+}
+
+fn insert(space: &Space, cpu: u32) {
+    if let Err(error) = space.targets.insert(CpuId::new(cpu)) {
+        unreachable!("{error}");
+    }
+}
+
+/// Returns the operation that flushes what the first entry of a range does.
+fn operation(requests: &[Request]) -> Operation {
+    match Request::collapse(requests, 1, &CostModel::EXACT)
+        .operations
+        .as_slice()
+    {
+        [operation, ..] => *operation,
+        [] => unreachable!("a request takes an operation"),
+    }
+}
+
+/// Names what one driver has. What has no name of its own is what nobody writes while CPUs flush.
+pub(super) fn name_driver<M>(meter: &mut Meter, shootdown: &Shootdown<M>) {
+    let domain: &Domain = shootdown.domain();
+    meter.name_object(domain.table(), Kind::Payload);
+    meter.name(slot_states(domain), Kind::Slot);
+    for set in sets(domain) {
+        meter.name(set, Kind::Sets);
+    }
+    // The rest of it is the counters.
+    let mut others = [
+        addresses_of(domain),
+        addresses_of(shootdown.policy()),
+        addresses_of(shootdown.machine()),
+    ];
+    others.sort_by_key(|range| range.start);
+    let all = addresses_of(shootdown);
+    let mut start = all.start;
+    for other in others {
+        meter.name(start..other.start, Kind::Statistics);
+        start = other.end;
+    }
+    meter.name(start..all.end, Kind::Statistics);
+}
+
+/// Names the memory of all CPUs: a vector, and a state that begins with the generation.
+pub(super) fn name_cpus<const TLB: usize>(meter: &mut Meter, machine: &Machine<'_, TLB>) {
+    for cpu in machine.driver().cpus() {
+        let (all, generation) = (addresses_of(cpu), addresses_of(cpu.generation()));
+        meter.name_object(cpu.vector(), Kind::Vector);
+        meter.name(generation.clone(), Kind::Generation);
+        meter.name(generation.end..all.end, Kind::Identity);
+    }
+}
+
+impl Point {
+    /// Lets the moments pass that set an initiator off from the others: each begins at another place of the others' flushes.
+    fn begin_out_of_step(self, cpu: u32) {
+        // About how often a CPU is suspended in a flush.
+        let flush = 8 + self.targets / 4;
+        let delay = cpu / self.apart * flush / self.initiators;
+        (0..delay).for_each(|_| step());
+    }
+}
