@@ -25,14 +25,16 @@ impl<L: Lab> Trial<'_, L> {
         }
     }
 
-    /// From the beginning of this step on, nothing that the driver does may take away what this CPU caches, until the control.
+    /// From the start of this step until the control, the driver must not evict what this CPU
+    /// caches.
     pub(crate) fn note_cached(&self) {
         if let Some(cached) = self.shared.cached.get(self.me as usize) {
             cached.store(self.flushes.get(), Ordering::Release);
         }
     }
 
-    /// The control was not seen on a CPU. A TLB may drop what it likes, but the driver may not: that is no excuse.
+    /// Fails the control of a CPU. A TLB may evict at any time, which excuses the missing control;
+    /// a flush by the driver does not.
     pub(crate) fn fail_control(&self, cpu: u32, place: Place, expected: u64, found: u64) {
         let cached = self.shared.cached.get(cpu as usize);
         let cached = cached.map_or(0, |cached| cached.load(Ordering::Acquire));
@@ -44,7 +46,7 @@ impl<L: Lab> Trial<'_, L> {
         self.fail(assertion, place, expected, found);
     }
 
-    /// Something has taken away what this CPU had cached: asserts that it was not the driver.
+    /// Asserts that the driver did not evict what this CPU had cached.
     pub(crate) fn blame_driver(&self, page: Page) {
         let cached = self.shared.cached.get(self.me as usize);
         let cached = cached.map_or(0, |cached| cached.load(Ordering::Acquire));
@@ -56,9 +58,10 @@ impl<L: Lab> Trial<'_, L> {
         self.lab.witness().whole_flushes_of(CpuId::new(self.me))
     }
 
-    /// Ends the test with an observation in place of a verdict, if no assertion fails; more of them stand one after the other.
+    /// Ends the test with an observation instead of a verdict, if no assertion fails. Several
+    /// observations are joined.
     ///
-    /// The initiator's word counts: what another CPU sees it has to publish.
+    /// Only the initiator's observations count: another CPU publishes what it sees.
     pub(crate) fn observe(&self, what: fmt::Arguments<'_>) {
         let mut text = self.take_observation();
         let between = if text.as_str().is_empty() { "" } else { "; " };
@@ -71,15 +74,16 @@ impl<L: Lab> Trial<'_, L> {
         self.observation.replace(Why::new())
     }
 
-    /// Loads a page, asserts its value.
+    /// Loads a page and asserts its value.
     pub(crate) fn expect(&self, assertion: Assertion, page: Page, value: u64) {
         // A fault reads as no value that a test uses.
         let found = self.lab.load(page, 0).unwrap_or(u64::MAX);
         self.assert(assertion, Place::At(page), value, found);
     }
 
-    /// Asserts that a page was left alone: its old translation is still used, or no record of a flush names it. And the driver has not emptied
-    /// this CPU's TLB since the control, which no load may show where more leaves it than that.
+    /// Asserts that a page was not flushed: its old translation is still used, or no record of a
+    /// flush names it. Also asserts that the driver has not emptied this CPU's TLB since the
+    /// control, since on a TLB that evicts more no load may show that.
     pub(crate) fn expect_kept(&self, page: Page, value: u64) {
         if let Some(before) = self.whole.get() {
             let at = Place::At(page);
@@ -96,7 +100,8 @@ impl<L: Lab> Trial<'_, L> {
         }
     }
 
-    /// As [`expect_kept`](Self::expect_kept) on a CPU that has just flushed other pages; an observation where instructions take more than those.
+    /// As [`expect_kept`](Self::expect_kept), on a CPU that has just flushed other pages. An
+    /// observation where the instruction flushes more than those.
     pub(crate) fn expect_spared(&self, page: Page, value: u64) {
         if self.lab.spares_neighbours() || self.lab.asked_to_flush(page).is_some() {
             return self.expect_kept(page, value);
@@ -106,12 +111,14 @@ impl<L: Lab> Trial<'_, L> {
         self.observation.set(seen);
         if is_first {
             self.observe(format_args!(
-                "this processor's own instruction drops more than the page it names: what is spared cannot be seen"
+                "this processor's own instruction drops more than the page it names: \
+                 what is spared cannot be seen"
             ));
         }
     }
 
-    /// Asserts that a page was flushed on this CPU by its unit: its new translation is used, and a record names it.
+    /// Asserts that a page was flushed on this CPU by its unit: its new translation is used, and a
+    /// record names it.
     pub(crate) fn expect_gone(&self, page: Page, value: u64) {
         self.expect(Assertion::Flushed, page, value);
         self.expect_asked(page);
@@ -135,8 +142,9 @@ impl<L: Lab> Trial<'_, L> {
         self.expect_signalled(page);
     }
 
-    /// Asserts that the signal flushed a page on this CPU, where a record can tell. The initiator flushes by an instruction; and if the machine
-    /// saw a flush made by other means, the run says so at its end.
+    /// Asserts that the signal flushed a page on this CPU, where a record shows it. The initiator
+    /// flushes by an instruction. If the machine saw a flush by other means, the end of the run
+    /// reports it.
     pub(crate) fn expect_signalled(&self, page: Page) {
         let sent = self.lab.witness().sent().since(self.sent.get());
         if !self.is_initiator() && sent.interrupts == 0 {
@@ -144,7 +152,8 @@ impl<L: Lab> Trial<'_, L> {
         }
     }
 
-    /// The positive control: this CPU must still read the old value though the entry leads to the new one.
+    /// The positive control: this CPU must still read the old value though the entry leads to the
+    /// new one.
     pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
         self.whole.set(Some(self.whole_flushes()));
         let found = self.lab.load(page, 0).unwrap_or(u64::MAX);

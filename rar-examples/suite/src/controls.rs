@@ -84,7 +84,8 @@ impl Listed {
         self.controls.get(..self.count).unwrap_or_default()
     }
 
-    /// Returns the first CPU that took no control although it should have: every CPU except the initiator, or the only one.
+    /// Returns the first CPU that took no control although it should have: every CPU except the
+    /// initiator, or the only one.
     pub(crate) fn missing(&self, initiator: u32, cpus: u32) -> Option<u32> {
         let listed = u32::try_from(MAX_LISTED).unwrap_or(u32::MAX);
         (0..cpus.min(listed))

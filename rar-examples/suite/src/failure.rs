@@ -10,13 +10,14 @@ use crate::lab::Page;
 pub(crate) enum Assertion {
     /// Before its entry is changed, a page reads what it is mapped to.
     Mapped,
-    /// The positive control: after the entry was changed and before the flush, the old translation is still used.
+    /// The positive control: after the entry was changed and before the flush, the old translation
+    /// is still used.
     Control,
     /// After the flush the new translation is used.
     Flushed,
-    /// What was not flushed is still served from the TLB.
+    /// A page that was not flushed is still served from the TLB.
     Precise,
-    /// The driver flushes nothing that nobody has asked for, as its machine sees it.
+    /// The driver makes no flush that was not requested, as its machine counts.
     Unasked,
     /// After the flush no store reaches the old frame.
     Frozen,
@@ -24,7 +25,7 @@ pub(crate) enum Assertion {
     FlushEnds,
     /// The flush returned an error that names the silent CPU.
     FlushFails,
-    /// What the flush owns was not dropped before its end.
+    /// The value that the flush owns was not dropped before its end.
     StillOwned,
     /// The pages under test can be named in a request.
     Named,
@@ -32,29 +33,29 @@ pub(crate) enum Assertion {
     Order,
     /// A counter of the shootdown has the asserted value.
     Counter,
-    /// The machine was asked for as many signals and interrupts as expected.
+    /// The driver asked the machine for the expected numbers of signals and interrupts.
     Sent,
     /// A register of a RAR unit takes a legal value and keeps it.
     Register,
     /// A write that is not legal raises #GP.
     Refused,
-    /// A RAR unit ends an entry with SUCCESS, in time, and by no other value.
+    /// A RAR unit ends an entry with SUCCESS, in time, and with no other value.
     Answered,
     /// A RAR unit leaves an entry PENDING.
     Untouched,
-    /// A RAR unit executes what was written, once.
+    /// A RAR unit executes the entry as written, once.
     Once,
-    /// A RAR unit finds an entry as it was when the signal for it came.
+    /// A RAR unit finds an entry as it was when its signal arrived.
     AsAnnounced,
     /// A RAR unit serves a signal before its CPU has executed many instructions.
     Prompt,
     /// A register says the same on every CPU.
     Alike,
-    /// The numbers of a measurement are there, and in order.
+    /// The numbers of a measurement exist and are ordered.
     Measured,
     /// A guest runs to its end.
     GuestEnds,
-    /// An NMI that a CPU sends to itself comes.
+    /// An NMI that a CPU sends to itself arrives.
     Arrived,
 }
 
@@ -124,12 +125,14 @@ const ALL: &[(Assertion, &str)] = &[
     ),
 ];
 
-/// Nothing was shown: the stale translation was not there to be flushed, or the processor did not do what the test is built on.
+/// Nothing was shown: no stale translation existed to be flushed, or the processor did not do what
+/// the test assumes.
 const IDLE: [Assertion; 3] = [Assertion::Control, Assertion::GuestEnds, Assertion::Arrived];
-/// Something outlived its flush.
+/// A stale translation outlived its flush.
 const FATAL: [Assertion; 3] = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
 
-/// Returns whether the reason of a failure tells that something outlived its flush: the driver reported an end that was none.
+/// Returns whether the reason of a failure says that a stale use outlived its flush: the driver
+/// reported an end too early.
 #[must_use]
 pub fn tells_of_stale_use(why: &str) -> bool {
     let mut texts = ALL.iter().filter(|(each, _)| FATAL.contains(each));
@@ -140,7 +143,7 @@ pub fn tells_of_stale_use(why: &str) -> bool {
 #[derive(Debug)]
 pub(crate) struct FirstFailure {
     taken: AtomicBool,
-    /// Of any failure, not only the first: not one of those that show nothing.
+    /// Whether any failure, not only the first, is more than a missing control.
     shown: AtomicBool,
     assertion: AtomicU32,
     cpu: AtomicU32,
@@ -154,7 +157,7 @@ pub(crate) struct FirstFailure {
 pub(crate) enum Place {
     /// At a page under test.
     At(Page),
-    /// At a thing with a number: a CPU, a counter, a position.
+    /// At something with a number: a CPU, a counter, a position.
     Number(u32),
 }
 
@@ -180,7 +183,8 @@ impl FirstFailure {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Returns whether a control was not seen, or the like, and no other assertion failed: nothing was shown.
+    /// Returns whether the run showed nothing: a control was not seen, and no other assertion
+    /// failed.
     pub(crate) fn shows_nothing(&self) -> bool {
         self.is_set() && !self.shown.load(Ordering::Relaxed)
     }
@@ -225,7 +229,8 @@ impl Place {
     }
 }
 
-/// One sentence that starts with the assertion. Read it after a barrier that the failing CPU has passed.
+/// One sentence that starts with the assertion. Read it after a barrier that the failing CPU has
+/// passed.
 impl fmt::Display for FirstFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let number = self.assertion.load(Ordering::Relaxed) as usize;

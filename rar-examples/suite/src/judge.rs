@@ -14,7 +14,8 @@ use crate::trial::Trial;
 use crate::why::Why;
 use crate::witness::Sent;
 
-/// How the reason of a failure begins when all assertions of the test held, but a flush needed other means than the signal.
+/// How the reason of a failure begins when all assertions of the test held, but a flush needed
+/// other means than the signal.
 pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
 
 /// What a run is compared with.
@@ -56,7 +57,7 @@ pub(crate) fn judge<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, obstacle: Why,
     } else if test.units.is_none() && offences.count != before.offences.count {
         let _ = write!(
             why,
-            "the driver asks of a RAR unit only what it must bear: {}",
+            "the driver keeps the protocol of RAR units: {}",
             offences.what
         );
         Outcome::Fail
@@ -96,14 +97,15 @@ pub(crate) fn judge<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, obstacle: Why,
     shared.failure.clear();
 }
 
-/// Returns whether nothing but the signal path worked since then, and the driver violated no protocol of the units.
+/// Returns whether nothing but the signal path worked since then, and the driver violated no
+/// protocol of the units.
 pub(crate) fn is_clean<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, before: &Before) -> bool {
     !took_part(&other_means(trial, test, before))
         && (test.units.is_some() || trial.lab.offences().count == before.offences.count)
 }
 
-/// Returns how often a flush took anything but one signal since then: what the driver counts, and what the machine saw, since a
-/// driver may forget to count. All zero for a test that expects it.
+/// Returns how often a flush took anything but one signal since then: what the driver counts, and
+/// what the machine saw, since a driver may forget to count. All zero for a test that expects it.
 fn other_means<L: Lab>(
     trial: &Trial<'_, L>,
     test: &Test<L>,

@@ -23,7 +23,8 @@ pub const LARGE_FRAMES: u8 = 2;
 /// A page under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// 4 KiB, number 0 to [`PAGES`] - 1 of a region that holds 4 KiB mappings only, contiguous in the address space.
+    /// 4 KiB, number 0 to [`PAGES`] - 1 of a region that holds 4 KiB mappings only, contiguous in
+    /// the address space.
     Small(u16),
     /// The one 2 MiB page, far from the region.
     Large,
@@ -41,7 +42,7 @@ pub enum Frame {
 /// What a page-table entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    /// Where the page leads.
+    /// The frame of the page.
     pub frame: Frame,
     /// Whether it may be written.
     pub access: Access,
@@ -56,7 +57,7 @@ pub enum Access {
     Read,
     /// Loads and stores.
     Write,
-    /// Loads and stores by [`UserMode`], and by nobody else.
+    /// Loads and stores by [`UserMode`] only.
     User,
 }
 
@@ -82,31 +83,32 @@ pub enum StoreKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFault;
 
-/// Which messages of the driver this CPU pretends not to hear.
+/// Which messages of the driver this CPU ignores.
 ///
-/// A deaf CPU acknowledges the interrupt and does nothing.
+/// A deaf CPU acknowledges the interrupt and does nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hearing {
-    /// Hears all of them.
+    /// None: this CPU serves all of them.
     Both,
-    /// Does not hear [`Signal`](rar_shootdown::Message::Signal) and `SecondSignal`; hears `Interrupt` and `Nmi`.
+    /// [`Signal`](rar_shootdown::Message::Signal) and `SecondSignal`; this CPU serves `Interrupt`
+    /// and `Nmi`.
     FallbackOnly,
-    /// Hears none, neither signals nor interrupts nor NMIs.
+    /// All of them: signals, interrupts and NMIs.
     None,
 }
 
-/// What the record of a unit says of a page.
+/// Whether the record of a unit names a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// No entry named it.
     No,
     /// An entry named it.
     Yes,
-    /// The record no longer has all entries, and those that it has do not name the page: it proves neither.
+    /// The record has lost entries, and the rest does not name the page: it proves neither.
     Forgotten,
 }
 
-/// What drivers did that no RAR unit need bear.
+/// Protocol violations by drivers, which a RAR unit need not tolerate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offences {
     /// How often.
@@ -115,11 +117,13 @@ pub struct Offences {
     pub what: &'static str,
 }
 
-/// A CPU at the privilege of an application, which is what most targets of a shootdown are.
+/// A CPU at the privilege of an application, as most targets of a shootdown are.
 pub trait UserMode: Sync {
-    /// Loads the first word of a page of [`Access::User`] on this CPU, in user mode and with interrupts enabled, again and again with no pause, no
-    /// access to the APIC and no other instruction that waits. It ends when a load finds anything but `value`, at [`leave`](Self::leave), or after so
-    /// many milliseconds. Returns what the last load found; a fault finds [`u64::MAX`].
+    /// Loads the first word of a page of [`Access::User`] on this CPU, in user mode and with
+    /// interrupts enabled, in a loop without a pause, an access to the APIC or any other
+    /// instruction that waits. The loop ends when a load does not return `value`, at
+    /// [`leave`](Self::leave), or after `milliseconds`. Returns what the last load returned;
+    /// [`u64::MAX`] stands for a fault.
     fn spin(&self, page: Page, value: u64, milliseconds: u64) -> u64;
 
     /// Returns how many loads the spin of a CPU has made; 0 while it makes none.
@@ -129,38 +133,44 @@ pub trait UserMode: Sync {
     fn leave(&self, cpu: CpuId);
 }
 
-/// Guests on this machine's processors, in whose address space the kernel's own code runs.
+/// Guests on this machine's processors. A guest runs the kernel's own code in the kernel's address
+/// space.
 pub trait Guest: Sync {
-    /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes, or `false` if the guest ended
-    /// in another way. Translations that an earlier guest has used are gone. Interrupts leave the guest, are handled, and it goes on.
+    /// Runs a guest with its own tag on this CPU. The guest calls `until` in a loop and ends when
+    /// that returns true. Returns `false` if the guest ended in another way. No translation of an
+    /// earlier guest is left. An interrupt leaves the guest, is handled, and the guest continues.
     fn run(&self, until: &dyn Fn() -> bool) -> bool;
 }
 
-/// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown under test.
+/// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown
+/// under test.
 ///
-/// Every method acts on the CPU that calls it. No method but those whose text says so may flush or evict a translation of a
-/// page under test, and none may take a lock that another CPU can hold while it waits in a test.
+/// Every method acts on the CPU that calls it. A method may flush or evict a translation of a page
+/// under test only if its text says so. No method may take a lock that another CPU can hold while
+/// it waits in a test.
 pub trait Lab: Sync {
     /// The machine of the shootdown under test.
     type Machine: Machine + Sync;
 
-    /// Returns the shootdown under test. Its policy lets lazy CPUs go without flushes of the pages under test and of their
-    /// spaces ([`Policy::lazy`](rar_shootdown::Policy::lazy)).
+    /// Returns the shootdown under test. Its policy skips lazy CPUs in flushes of the pages under
+    /// test and of their spaces ([`Policy::lazy`](rar_shootdown::Policy::lazy)).
     fn shootdown(&self) -> &Shootdown<Self::Machine>;
 
-    /// Returns what the machine of the shootdown has seen of the driver.
+    /// Returns what the machine has counted of the driver.
     fn witness(&self) -> &Witness;
 
-    /// Returns how many entries of the payload table every CPU scans, by the word of the machine and not of the driver.
+    /// Returns how many entries of the payload table every CPU scans, according to the machine, not
+    /// the driver.
     fn entries(&self) -> usize;
 
-    /// Returns the number of CPUs that take part; they are CPU 0 to this number minus one.
+    /// Returns the number of CPUs that take part: CPU 0 to this number minus one.
     fn cpus(&self) -> u32;
 
-    /// Returns the name of what makes action bytes final: `hardware`, `vrar`, `model` or `software`.
+    /// Returns the name of what makes action bytes final: `hardware`, `vrar`, `model` or
+    /// `software`.
     fn backend(&self) -> Backend;
 
-    /// Returns the proof of being on this CPU.
+    /// Returns the proof that the code runs on this CPU.
     fn pin(&self) -> PinnedCpu<'_>;
 
     /// Returns the time.
@@ -169,12 +179,13 @@ pub trait Lab: Sync {
     /// Returns how many ticks of [`ticks`](Self::ticks) a millisecond has.
     fn ticks_per_millisecond(&self) -> u64;
 
-    /// Returns how many seconds a CPU may take to come to a barrier.
+    /// Returns how many seconds a CPU may take to reach a barrier.
     fn patience_seconds(&self) -> u64 {
         20
     }
 
-    /// Returns whether an entry can be global (`CR4.PGE`); elsewhere [`Reach::Global`] means [`Reach::Space`].
+    /// Returns whether an entry can be global (`CR4.PGE`); elsewhere [`Reach::Global`] means
+    /// [`Reach::Space`].
     fn has_global_pages(&self) -> bool {
         true
     }
@@ -184,7 +195,8 @@ pub trait Lab: Sync {
         true
     }
 
-    /// Returns the counter by which flushes are timed. Everything before the call is done, and nothing after it has begun.
+    /// Returns the counter that times flushes. All earlier instructions have finished, and no later
+    /// one has begun.
     fn ticks(&self) -> u64;
 
     /// Lets a moment pass in a spin (`PAUSE`).
@@ -196,20 +208,23 @@ pub trait Lab: Sync {
     /// Returns the PCID of a space ([`Pcid::ZERO`] where PCIDs are off).
     fn pcid(&self, space: Space) -> Pcid;
 
-    /// Stores to a frame through an alias that is never under test. `word` counts 8-byte words from the frame's start.
+    /// Stores to a frame through an alias that is never under test. `word` counts 8-byte words from
+    /// the frame's start.
     fn store_frame(&self, frame: Frame, word: u16, value: u64);
 
     /// Loads from a frame through an alias that is never under test.
     fn load_frame(&self, frame: Frame, word: u16) -> u64;
 
-    /// Stores a page's entry: one aligned 8-byte store to the page table, no flush. `None` makes it not present.
+    /// Stores a page's entry: one aligned 8-byte store to the page table, no flush. `None` makes it
+    /// not present.
     fn map(&self, space: Space, page: Page, mapping: Option<Mapping>);
 
-    /// As [`Self::map`] for a small page, but stores to the spare page table of the space, which is not in use.
+    /// As [`Self::map`] for a small page, but stores to the spare page table of the space, which is
+    /// not in use.
     fn map_in_spare(&self, space: Space, page: u16, mapping: Option<Mapping>);
 
-    /// Makes the spare page table the one in use for the test region's small pages, and the other one the spare: one store to the page
-    /// directory, no flush.
+    /// Exchanges the page table in use for the test region's small pages and the spare one: one
+    /// store to the page directory, no flush.
     fn swap_tables(&self, space: Space);
 
     /// Loads a word of a page under test: one instruction.
@@ -235,20 +250,23 @@ pub trait Lab: Sync {
     /// Flushes one page from this CPU's TLB by `INVLPG`.
     fn invlpg(&self, page: Page);
 
-    /// Returns whether this CPU's unit was asked to flush a page since the last [`Self::flush_own_tlb`], on a machine where more
-    /// leaves the TLB than that, so that a load cannot show what was left alone, and a record tells. `None` where a load shows it.
+    /// Returns whether this CPU's unit was asked to flush a page since the last
+    /// [`Self::flush_own_tlb`]. For machines whose TLB evicts more than that, so that only a record
+    /// shows what was not flushed. `None` where a load shows it.
     fn asked_to_flush(&self, _page: Page) -> Option<Asked> {
         None
     }
 
-    /// Returns whether the instruction by which a CPU flushes one page leaves the page beside it in the TLB. Processors may drop more than they are
-    /// asked to, and then no load can show what a flush has spared. The machine executes the instruction itself to find out: by the driver's
-    /// TLB, which is under test, a driver that flushes everything would look like such a processor.
+    /// Returns whether the instruction that flushes one page leaves its neighbour in the TLB.
+    /// Processors may evict more than requested, and then no load can show what a flush has spared.
+    /// The machine must execute the instruction itself: with the driver's TLB, which is under test,
+    /// a driver that flushes everything would look like such a processor.
     fn spares_neighbours(&self) -> bool {
         true
     }
 
-    /// Returns what the drivers of all CPUs did so far that no RAR unit need bear, where somebody looks.
+    /// Returns the protocol violations of the drivers of all CPUs so far, if the machine detects
+    /// any.
     fn offences(&self) -> Offences {
         Offences::default()
     }
@@ -262,48 +280,54 @@ pub trait Lab: Sync {
     /// Enables interrupts and halts until the next one; returns with interrupts enabled.
     fn halt(&self);
 
-    /// Sends an interrupt that does nothing but end a halt.
+    /// Sends an interrupt that only ends a halt.
     fn wake(&self, cpu: CpuId);
 
-    /// Returns whether there are non-maskable interrupts whose handler serves the flush generation of its CPU.
+    /// Returns whether there are non-maskable interrupts whose handler serves the flush generation
+    /// of its CPU.
     fn has_nmi(&self) -> bool {
         false
     }
 
-    /// Sends such an interrupt; nothing happens where there is none.
+    /// Sends such an interrupt, if the machine has them.
     fn send_nmi(&self, _cpu: CpuId) {}
 
-    /// Sends an ordinary interrupt that asks for nothing to each of these CPUs: by the code that sends the signal to CPUs that answer in
-    /// software, and to a handler behind the same entry, which counts it and does no more. Returns whether all were sent.
+    /// Sends each of these CPUs an ordinary interrupt that only counts. It uses the code that
+    /// signals CPUs without units, and its handler has the same entry. Returns whether all were
+    /// sent.
     fn send_bare_ipi(&self, targets: &CpuSet) -> bool;
 
-    /// Returns where a CPU counts those interrupts; nobody else writes there but between two of them. Each CPU has a cache line of its own.
+    /// Returns where a CPU counts those interrupts. Other writers are allowed only between two of
+    /// them. Each CPU has its own cache line.
     fn bare_ipis(&self, cpu: CpuId) -> &AtomicU64;
 
-    /// Returns whether software that has this machine's processors beneath it plays the RAR units, and an instruction calls it.
+    /// Returns whether a hypervisor plays the RAR units, and an instruction calls it.
     fn has_bare_exit(&self) -> bool {
         false
     }
 
-    /// Executes such an instruction: the way to that software and back, with next to nothing done there. Returns whether there is one.
+    /// Executes that instruction: an exit to the hypervisor and back, with almost no work. Returns
+    /// whether there is one.
     fn bare_exit(&self) -> bool {
         false
     }
 
-    /// Interrupts this CPU itself; the handler calls [`crate::Suite::on_interrupt`], and this returns after it has.
+    /// Interrupts this CPU and returns after the handler, which calls
+    /// [`crate::Suite::on_interrupt`].
     fn interrupt_self(&self);
 
-    /// Sets what this CPU pretends not to hear.
+    /// Sets which messages this CPU ignores.
     fn set_hearing(&self, hearing: Hearing);
 
-    /// Takes this CPU offline in the domain. It goes on running the test.
+    /// Takes this CPU offline in the domain. The CPU continues the test.
     fn go_offline(&self);
 
     /// Brings this CPU online in the domain again.
     fn come_online(&self);
 
-    /// Programs this CPU's RAR unit anew and arms the CPU again, after the driver has demoted it
-    /// ([`RarCpu::verify`](rar_percpu::RarCpu::verify)). Called on a CPU that is online; one that answers in software has nothing to do.
+    /// Reprograms this CPU's RAR unit and lets the driver use it again after a demotion
+    /// ([`RarCpu::verify`](rar_percpu::RarCpu::verify)). Called on an online CPU; does nothing on a
+    /// CPU without a unit.
     fn verify_unit(&self) {
         self.go_offline();
         self.come_online();
@@ -318,19 +342,19 @@ pub trait Lab: Sync {
     ///
     /// # Errors
     ///
-    /// Why it cannot.
+    /// The reason, if the machine runs no guests.
     fn guest(&self) -> Result<&dyn Guest, &'static str> {
         Err("the machine runs no guests")
     }
 
-    /// Returns the machine's RAR units, if it has any that tests may use in place of the driver.
+    /// Returns the machine's RAR units, if tests may use them instead of the driver.
     fn units(&self) -> Option<&dyn Units> {
         None
     }
 
-    /// Hands over a finished test's record. Called on one CPU at a time.
+    /// Emits a record. Called on one CPU at a time.
     fn emit(&self, record: &Record<'_>);
 
-    /// Ends the machine, since a CPU no longer takes part.
+    /// Ends the run, since a CPU no longer takes part.
     fn give_up(&self, why: fmt::Arguments<'_>) -> !;
 }

@@ -1,7 +1,7 @@
 //! How long flushes take.
 //!
-//! Every point is proved before it is believed: the CPUs that it flushes show that they use a stale translation before the timed flushes, and the
-//! new one after them; and where the units of a machine keep a record, each must have executed one entry for each flush.
+//! Every point is proved: its targets use a stale translation before the timed flushes, and the new
+//! one after them. Where the units keep a record, each must have executed one entry for each flush.
 
 mod flush;
 mod headline;
@@ -26,23 +26,24 @@ use crate::units::Ability;
 use crate::witness::Sent;
 use rar_vocabulary::{Measurement, Method, State};
 
-/// How long a point may take; it then has the samples that it has, one of each initiator at least.
+/// How long a point may take. It then ends with the samples taken so far, at least one of each
+/// initiator.
 const POINT_MILLISECONDS: u64 = 1_000;
-/// How long halted targets are left alone between two flushes, so that those that woke up are asleep again.
+/// The pause between two flushes of halted targets, in which they fall asleep again.
 const SLEEP_MICROSECONDS: u64 = 20;
 /// The same where the clock is too coarse for that.
 const SLEEP_MOMENTS: u32 = 32;
 
-/// How many CPUs are where the point wants them.
+/// How many CPUs are in the state that the point measures.
 const READY: usize = 0;
 /// How many initiators have all their samples.
 const SATED: usize = 1;
 /// How many initiators have made their last flush.
 const ENDED: usize = 2;
-/// How many flushes all initiators made, those that were not timed included.
+/// How many flushes all initiators made, including those that were not timed.
 const FLUSHES: usize = 3;
 
-/// Measures every point that this machine has.
+/// Measures every point that this machine supports.
 pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
     let means = Means {
         cpus: t.lab.cpus(),
@@ -54,7 +55,7 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
     let mut headline = Headline::new();
     for (point, number) in points(means).zip(0..) {
         prove_stale(t, &point);
-        // Nobody flushes before everybody is ready, and who is ready has been here.
+        // No CPU flushes before all are ready, and each CPU passes here before it is ready.
         let before = Before {
             statistics: t.lab.shootdown().statistics(),
             sent: t.lab.witness().sent(),
@@ -66,7 +67,7 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
             Role::Bystander => {}
         });
         t.step(Who::All, || {
-            // What is no flush may flush nothing.
+            // A method that is not a flush may flush nothing.
             if point.role_of(t.me) != Role::Bystander && point.method.flushes() {
                 for page in 0..watched(point.pages) {
                     t.expect(Flushed, Page::Small(page), new_value(page));
@@ -118,7 +119,7 @@ impl Point {
     }
 }
 
-/// Everybody who is to be flushed uses translations that are stale, and shows it.
+/// All CPUs to be flushed show that they use stale translations.
 fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
     let (pages, me) = (watched(point.pages), CpuId::new(t.me));
     let is_flushed = point.role_of(t.me) != Role::Bystander;
@@ -194,7 +195,7 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
         timed += 1;
     }
     t.word(SATED).fetch_add(1, AcqRel);
-    // The others are still counting on the disturbance.
+    // The other CPUs still flush.
     let all = u64::from(point.contenders);
     while t.word(SATED).load(Acquire) < all && has_time() && goes_on() {
         let ended = flush(t, point, &others, flushes);
@@ -219,7 +220,7 @@ fn be_flushed<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     }
     t.word(READY).fetch_add(1, AcqRel);
     if point.state == State::Halted {
-        // Interrupts are off between the look and the halt, so that no wake-up falls in between.
+        // Interrupts are off between the check and the halt, so that no wake-up is lost.
         while !has_ended(t, point) {
             t.lab.halt();
             t.lab.disable_interrupts();
@@ -244,7 +245,8 @@ fn let_sleep<L: Lab>(t: &Trial<'_, L>) {
     }
 }
 
-/// How often this CPU has answered by this method, where somebody counts: the record of its unit, or the handler of bare interrupts.
+/// How often this CPU has answered by this method, where the machine counts: in the record of its
+/// unit, or in the handler of bare interrupts.
 fn answers<L: Lab>(t: &Trial<'_, L>, point: &Point) -> Option<u64> {
     match point.method {
         Method::Rar => {
@@ -256,7 +258,7 @@ fn answers<L: Lab>(t: &Trial<'_, L>, point: &Point) -> Option<u64> {
     }
 }
 
-/// Where somebody counts: this CPU answered once for each flush but those of the CPU itself.
+/// Asserts, where the machine counts, that this CPU answered each flush except its own once.
 fn assert_answers<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own: u64) {
     let spoiled = spoiled(t, before) > 0;
     if let (Some(before), Some(after)) = (before.answers, answers(t, point).filter(|_| !spoiled)) {
@@ -265,7 +267,7 @@ fn assert_answers<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own:
     }
 }
 
-/// How often something else than the signal took part since then.
+/// How often a flush used other means than the signal since then.
 fn spoiled<L: Lab>(t: &Trial<'_, L>, before: &Before) -> u64 {
     let of = |statistics| {
         counters(statistics)

@@ -17,12 +17,13 @@ pub struct Options<'a> {
     pub list: List,
     /// How many flushes each CPU makes in a storm.
     pub storm_flushes: u64,
-    /// At most this many CPUs initiate each test: all if `None`. A quick run, or a machine with hundreds of CPUs, needs few.
+    /// At most this many CPUs initiate each test: all if `None`. A quick run, or a machine with
+    /// hundreds of CPUs, needs few.
     pub initiators: Option<u32>,
     /// Whether to run tests that may hang the machine or change its state permanently.
     pub risky: bool,
-    /// How many flushes of each kind to measure, up to [`MOST_SAMPLES`]. `None` measures nothing, except when `test` names the
-    /// measurements: then a few.
+    /// How many flushes of each kind to measure, up to [`MOST_SAMPLES`]. `None` measures nothing,
+    /// except when `test` names the measurements: then a few.
     pub measure: Option<u32>,
 }
 

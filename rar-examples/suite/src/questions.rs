@@ -6,16 +6,16 @@ use core::fmt;
 
 use crate::catalogue::TESTS;
 
-/// One question, by the number of the section that raises it in the collection of facts from which the model was written.
+/// One question. Its number is that of the section of the facts that raises it.
 #[derive(Clone, Copy, Debug)]
 pub struct Question {
     /// The id, as records show it.
     pub id: &'static str,
-    /// The question, to be answered by yes or no where that can be.
+    /// The question, as a yes-or-no question where possible.
     pub asks: &'static str,
-    /// What is known of the answer, and from whom.
+    /// What the sources say about the answer.
     pub source: &'static str,
-    /// Who asks a machine.
+    /// Which tests ask a machine.
     pub by: Asked,
     /// What follows if the answer is yes, or as expected.
     pub yes: &'static str,
@@ -23,7 +23,7 @@ pub struct Question {
     pub no: &'static str,
 }
 
-/// Who asks a machine.
+/// Which tests ask a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// The tests that carry the id.

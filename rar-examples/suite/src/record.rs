@@ -20,7 +20,7 @@ pub enum Record<'a> {
         tests: u32,
         /// How many records of type `test` will follow: tests times initiators.
         runs: u32,
-        /// How many CPUs initiate each test, but for those in which all do.
+        /// How many CPUs initiate each test, except the tests in which all do.
         initiators: u32,
     },
     /// One test begins for one initiator.
@@ -30,7 +30,7 @@ pub enum Record<'a> {
         /// The CPU that initiates the flush.
         initiator: u32,
     },
-    /// A long test goes on.
+    /// A long test continues.
     Progress {
         /// The test.
         name: &'a str,
@@ -39,9 +39,10 @@ pub enum Record<'a> {
         /// Flushes in all.
         total: u64,
     },
-    /// One kind of flush was measured; these come from within a test.
+    /// One kind of flush was measured. These records are emitted within a test.
     Measurement(&'a Measurement),
-    /// A control was not seen, as a TLB may drop what it likes: the test begins again for this initiator.
+    /// A control was not seen, since a TLB may evict at any time. The test is retried for this
+    /// initiator.
     Again {
         /// The test.
         name: &'a str,
@@ -72,7 +73,7 @@ pub enum Record<'a> {
         resignals: u64,
         /// How it ended.
         outcome: Outcome,
-        /// Why it did not pass, in one sentence, or what was observed; empty if it passed.
+        /// Why it did not pass, in one sentence, or the observation; empty if it passed.
         why: &'a str,
     },
     /// The suite ends.
@@ -88,13 +89,13 @@ pub enum Record<'a> {
     },
 }
 
-/// What one target saw of a page after its entry was changed and before it was flushed.
+/// What one target read from a page between the change of its entry and the flush.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Control {
     /// The target.
     pub cpu: u32,
     /// What it read, or the word count it could still write: the stale state.
     pub stale: u64,
-    /// What it is to see after the flush.
+    /// What it must read after the flush.
     pub new: u64,
 }

@@ -20,7 +20,7 @@ impl<L: Lab> Trial<'_, L> {
         }
     }
 
-    /// Some pages as a request names them; that they cannot be named is a failure.
+    /// Returns a range of pages for a request. Fails the test if the pages cannot be named.
     pub(crate) fn range(&self, first: Page, count: u64, size: PageSize) -> Option<PageRange> {
         let range = PageRange::new(self.lab.address(first), count, size).ok();
         if range.is_none() {
@@ -35,7 +35,7 @@ impl<L: Lab> Trial<'_, L> {
         }
     }
 
-    /// Flushes on the CPUs of the first space, and asserts that it ends well.
+    /// Flushes on the CPUs of the first space and asserts success.
     pub(crate) fn flush(&self, request: Request) {
         self.flush_on(request, &self.shared.first);
     }

@@ -1,4 +1,4 @@
-//! Samples in fixed room, and the exact numbers that sum them up.
+//! Samples in fixed memory, and their exact quantiles.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -9,14 +9,14 @@ pub const MOST_SAMPLES: u32 = 2048;
 
 const _: () = assert!(MOST_SAMPLES as usize >= crate::record::MAX_CPUS);
 
-/// Room for the samples of one point; several CPUs may add to it.
+/// Storage for the samples of one point. Several CPUs may add to it.
 #[derive(Debug)]
 pub(crate) struct Samples {
     values: [AtomicU64; MOST_SAMPLES as usize],
     taken: AtomicU32,
 }
 
-/// What samples come to.
+/// The quantiles of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Distribution {
     pub(crate) samples: u32,
@@ -53,7 +53,8 @@ impl Samples {
         kept.map(|value| value.load(Ordering::Relaxed))
     }
 
-    /// Sums the samples up, `None` if there are none. Called after a barrier that those who add have passed.
+    /// Returns the quantiles, `None` without samples. Called after a barrier that all adding CPUs
+    /// have passed.
     pub(crate) fn distribution(&self) -> Option<Distribution> {
         let (min, max) = (self.values().min()?, self.values().max()?);
         let samples = u32::try_from(self.values().count()).ok()?;
@@ -69,8 +70,8 @@ impl Samples {
         })
     }
 
-    /// Returns the smallest sample that at least `percent` of 100 samples do not exceed: what stands there after sorting, found by halving the
-    /// range between the shortest and the longest, since nobody has room for a sorted copy.
+    /// Returns the smallest sample that at least `percent` of 100 samples do not exceed. Found by
+    /// bisecting the range of values, since there is no memory for a sorted copy.
     fn not_exceeded_by(
         &self,
         samples: u32,
@@ -151,7 +152,7 @@ mod tests {
             let sum = of(&values).unwrap();
             let mut sorted = values.clone();
             sorted.sort_unstable();
-            // Rank by the definition: the first at which enough are not longer.
+            // Rank by definition: the first sample that enough others do not exceed.
             let at = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100) - 1];
             prop_assert_eq!(sum.samples as usize, values.len());
             prop_assert_eq!(sum.min, sorted[0]);

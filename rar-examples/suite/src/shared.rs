@@ -10,7 +10,7 @@ use crate::record::MAX_CPUS;
 use crate::samples::Samples;
 use crate::space::Space;
 
-/// How many words tests have to talk to each other.
+/// How many words the CPUs of a test share.
 const WORDS: usize = 8;
 
 #[derive(Debug)]

@@ -14,7 +14,8 @@ use crate::shared::Shared;
 use crate::trial::{Seat, Trial};
 use crate::why::Why;
 
-/// How many attempts a run without a positive control has: a TLB may evict at any time, and a busy host makes QEMU's small.
+/// How many attempts a run without a positive control has: a TLB may evict at any time, and a busy
+/// host makes QEMU's small.
 const ATTEMPTS: u32 = 3;
 
 /// What the CPUs of a suite share. One value, for example in a `static`.
@@ -32,12 +33,14 @@ impl Suite {
         }
     }
 
-    /// Runs the chosen tests, each for every initiator. Every CPU calls it once, and all return the same counts.
+    /// Runs the chosen tests, each for every initiator. Every CPU calls it once, and all return the
+    /// same counts.
     ///
-    /// The CPUs go through each test in step: each step is for some of them, and a barrier ends it. A test passes if its
-    /// assertions hold, its positive control was seen, and, except in the tests about them, no fallback and no second signal was
-    /// needed. A test without a positive control has shown nothing: it is retried, and after a few attempts it counts as
-    /// skipped. A test of a question that no source answers ends with an observation instead of a pass.
+    /// The CPUs go through each test in step: each step is for some of them, and a barrier ends it.
+    /// A test passes if its assertions hold, its positive control was seen, and, except in the
+    /// tests about them, no fallback and no second signal was needed. A test without a positive
+    /// control has shown nothing: it is retried, and after a few attempts it counts as skipped. A
+    /// test of a question that no source answers ends with an observation instead of a pass.
     pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Counts {
         let shared = &self.shared;
         let chosen = || catalogue::<L>().filter(|test| options.choose(test.name, test.list()));

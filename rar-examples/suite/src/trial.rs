@@ -16,14 +16,14 @@ use crate::space::Space;
 use crate::why::Why;
 use crate::witness::Sent;
 
-/// Who takes part in a step.
+/// Which CPUs take part in a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Who {
     /// Every CPU.
     All,
     /// The CPU that initiates the flush of this run.
     Initiator,
-    /// Every CPU but the initiator.
+    /// Every CPU except the initiator.
     Others,
 }
 
@@ -45,7 +45,8 @@ pub(crate) struct Seat {
     pub(crate) initiator: u32,
 }
 
-/// One run of one test, as one CPU sees it: every CPU has its own, and all go through the same steps.
+/// One run of one test, as one CPU sees it: every CPU has its own, and all go through the same
+/// steps.
 pub(crate) struct Trial<'a, L> {
     pub(crate) shared: &'a Shared,
     pub(crate) lab: &'a L,
@@ -66,7 +67,7 @@ pub(crate) struct Trial<'a, L> {
     pub(crate) observation: Cell<Why>,
 }
 
-/// The CPUs that have not come to the barrier before which this one waits.
+/// The CPUs that have not reached the barrier at which this CPU waits.
 struct Behind<'t, 'a, L>(&'t Trial<'a, L>);
 
 impl<L: Lab> fmt::Display for Behind<'_, '_, L> {
@@ -117,7 +118,8 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.lab.set_hearing(Hearing::Both);
         self.lab.enable_interrupts();
         self.enter(Space::First);
-        // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot in quarantine.
+        // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot
+        // in quarantine.
         let (cpu, shootdown) = (self.lab.pin(), self.lab.shootdown());
         let _left = shootdown
             .domain()
@@ -143,7 +145,8 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.barrier();
     }
 
-    /// One step: those named do something, then all CPUs meet. Once an assertion has failed nobody does anything any more.
+    /// One step: the participants execute `action`, then all CPUs meet. After a failed assertion
+    /// all further steps are skipped.
     pub(crate) fn step(&self, who: Who, action: impl FnOnce()) {
         let takes_part = match who {
             Who::All => true,
@@ -157,7 +160,7 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.barrier();
     }
 
-    /// Waits until all CPUs have come here.
+    /// Waits until all CPUs have reached this barrier.
     pub(crate) fn barrier(&self) {
         let phase = self.phase.get() + 1;
         self.phase.set(phase);
@@ -171,7 +174,7 @@ impl<'a, L: Lab> Trial<'a, L> {
         });
     }
 
-    /// Waits for a condition that other CPUs bring about. Ends the machine if they do not.
+    /// Waits for a condition that other CPUs cause. Ends the run on a timeout.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
         let started = self.lab.now();
         let seconds = self.lab.patience_seconds();
@@ -193,7 +196,7 @@ impl<'a, L: Lab> Trial<'a, L> {
         self.me == self.initiator
     }
 
-    /// Whether the driver has given this CPU's unit up and flushes the CPU by generation.
+    /// Whether the driver has demoted this CPU and flushes it by generation.
     pub(crate) fn is_demoted(&self) -> bool {
         let domain = self.lab.shootdown().domain();
         domain
@@ -222,7 +225,7 @@ impl<'a, L: Lab> Trial<'a, L> {
         &self.shared.published[cpu as usize]
     }
 
-    /// This CPU runs in the space from here on, is in its set, and in no other.
+    /// Lets this CPU run in a space. It is then in the set of that space only.
     pub(crate) fn enter(&self, space: Space) {
         let me = CpuId::new(self.me);
         // The suite runs on fewer CPUs than a set can name.
@@ -267,17 +270,17 @@ impl<'a, L: Lab> Trial<'a, L> {
     }
 }
 
-/// How many milliseconds have passed.
+/// Returns the milliseconds between two instants.
 pub(crate) fn milliseconds_between(from: Instant, to: Instant) -> u64 {
     to.as_nanos().saturating_sub(from.as_nanos()) / 1_000_000
 }
 
-/// The value in the frame that a page leads to before a test changes its entry.
+/// Returns the value in the frame of a page before a test changes its entry.
 pub(crate) fn old_value(page: u16) -> u64 {
     0x01d0_0000 + u64::from(page)
 }
 
-/// The value in the frame that a page leads to after a test has changed its entry.
+/// Returns the value in the frame of a page after a test has changed its entry.
 pub(crate) fn new_value(page: u16) -> u64 {
     0x0e30_0000 + u64::from(page)
 }

@@ -1,4 +1,4 @@
-//! The second machine boundary: RAR units that a test uses in place of the driver.
+//! The second machine boundary: RAR units that a test uses instead of the driver.
 
 use rar_percpu::{CpuSet, SlotIndex};
 
@@ -28,7 +28,7 @@ pub enum Register {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GeneralProtection;
 
-/// What not every machine can do with its units.
+/// An ability of the units that not every machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ability {
     /// [`Units::reset`].
@@ -69,14 +69,14 @@ impl Ability {
 pub enum Destination {
     /// One command for each target, by its APIC id.
     Physical,
-    /// One command for each cluster, also if one CPU of it is meant.
+    /// One command for each cluster, even for a single CPU of it.
     Cluster,
 }
 
-/// A command for which no source says what a processor makes of it; all are edge-triggered, with delivery mode 011b.
+/// A command whose effect no source states. All are edge-triggered, with delivery mode 011b.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OddCommand {
-    /// To one CPU, with vector 0xE0, which Linux uses as a token.
+    /// To one CPU, with vector 0xe0, which Linux uses as a token.
     Vector,
     /// To one CPU, with the level bit (14) set.
     Level,
@@ -84,11 +84,11 @@ pub enum OddCommand {
     Own,
     /// By shorthand, to all.
     All,
-    /// By shorthand, to all but the sender.
+    /// By shorthand, to all except the sender.
     Others,
 }
 
-/// An instruction that takes long.
+/// A long-running instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LongString {
     /// REP MOVSB.
@@ -104,15 +104,16 @@ pub struct Executed {
     pub entries: u64,
     /// [`payload_hash`](rar_vocabulary::payload_hash) of the last one, as the unit read it.
     pub last: u64,
-    /// The same of that entry as it was when a signal announced it, where the machine keeps it.
+    /// The same for that entry at the time of its signal, if the machine records it.
     pub announced: Option<u64>,
 }
 
 /// The RAR unit of each CPU. Every method acts on the CPU that calls it.
 ///
-/// A test writes registers and sends signals only while the CPU is offline in the domain, so that no driver uses the unit at the same time; of
-/// one that is online it may change [`IGNORE_IF`] alone. It writes no legal base but zero and those of [`addresses`](Self::addresses), a base only
-/// while the unit is disabled, and enables it with no other than those.
+/// A test writes registers and sends signals only while the CPU is offline in the domain, so that
+/// no driver uses the unit at the same time. On an online CPU it may only change [`IGNORE_IF`]. The
+/// only legal bases it writes are zero and those of [`addresses`](Self::addresses). It writes them
+/// only while the unit is disabled, and enables a unit only with the latter.
 pub trait Units: Sync {
     /// Executes RDMSR.
     ///
@@ -128,11 +129,12 @@ pub trait Units: Sync {
     /// [`GeneralProtection`] if it faults.
     fn write(&self, register: Register, value: u64) -> Result<(), GeneralProtection>;
 
-    /// Returns the physical addresses of the domain's payload table and of this CPU's action vector.
+    /// Returns the physical addresses of the domain's payload table and of this CPU's action
+    /// vector.
     fn addresses(&self) -> Addresses;
 
-    /// Writes any words as an entry of the payload table. A test sends an entry of type 5 only if asked for what is risky, and then with the number
-    /// and a legal value of a register that nobody uses.
+    /// Writes any words as an entry of the payload table. A test sends an entry of type 5 only if
+    /// risky tests are requested, and then with the number and a legal value of an unused register.
     fn store_entry(&self, slot: SlotIndex, words: [u64; 8]);
 
     /// Returns CR3.
@@ -141,49 +143,55 @@ pub trait Units: Sync {
     /// Returns MAXPHYADDR.
     fn physical_address_bits(&self) -> u32;
 
-    /// Sends one RAR signal to each of these CPUs, which may include this one, with the fence that it needs before it.
+    /// Sends one RAR signal to each of these CPUs, which may include this one, after the necessary
+    /// fence.
     fn signal(&self, targets: &CpuSet);
 
     /// As [`signal`](Self::signal), but with commands of this kind.
     fn signal_by(&self, destination: Destination, targets: &CpuSet);
 
-    /// Returns how many rounds of a spin a CPU may make between the moment a signal was sent to it and the end of its service. No
-    /// source names a bound: each machine says what is slow.
+    /// Returns how many spins a CPU may make between a signal to it and the end of the service. No
+    /// source names a bound, so each machine sets its own.
     fn patience(&self) -> u32;
 
     /// Returns whether the machine has an ability.
     fn can(&self, ability: Ability) -> bool;
 
-    /// Resets this CPU by INIT and brings it back to where it was, but for the registers of its unit, which are as INIT leaves them.
+    /// Resets this CPU by INIT and restores its state, except the registers of its unit, which stay
+    /// as INIT leaves them.
     fn reset(&self);
 
-    /// Runs a guest with a tag of its own on this CPU, in which `until` is asked again and again; returns when it says yes, or
-    /// `false` if the guest ended in another way.
+    /// Runs a guest with its own tag on this CPU. The guest calls `until` in a loop and ends when
+    /// that returns true. Returns `false` if the guest ended in another way.
     fn run_guest(&self, until: &dyn Fn() -> bool) -> bool;
 
-    /// Sends a command that no driver sends; `to` matters where no shorthand says who gets it.
+    /// Sends a command that no driver sends. `to` is ignored where a shorthand names the targets.
     fn send_odd(&self, command: OddCommand, to: u32);
 
-    /// Returns how many sub-states each C-state of MWAIT has: CPUID.5:EDX, four bits each from C0 on.
+    /// Returns how many sub-states each C-state of MWAIT has: CPUID.5:EDX, four bits each from C0
+    /// on.
     fn mwait_states(&self) -> u32;
 
-    /// Enables interrupts and waits in MWAIT, with this hint, until something ends it; returns with interrupts enabled.
+    /// Enables interrupts and waits in MWAIT, with this hint, until it ends. Returns with
+    /// interrupts enabled.
     fn mwait(&self, hint: u32);
 
     /// Executes one string instruction over 2 MiB of the large frames.
     fn run_string(&self, string: LongString);
 
-    /// Sends an NMI to this CPU, whose handler runs `work`, which ends by itself and prints nothing; returns after it has, or `false` if no NMI came.
+    /// Sends an NMI to this CPU, whose handler runs `work`. `work` must end by itself and print
+    /// nothing. Returns after the handler, or `false` if no NMI arrived.
     fn run_in_nmi(&self, work: &dyn Fn()) -> bool;
 
-    /// Loads CR3 and keeps what is cached of the space: this CPU runs in it from here on.
+    /// Loads CR3 and keeps the cached translations of the space. This CPU runs in the space from
+    /// here on.
     fn enter_keeping(&self, space: Space);
 
     /// Returns what this CPU's unit has executed.
     fn executed(&self) -> Executed;
 }
 
-/// Where the memory lies that a unit is to follow.
+/// The addresses of the memory that a unit uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// The payload table.

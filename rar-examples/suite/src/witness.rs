@@ -1,4 +1,4 @@
-//! What the driver did, counted at the machine boundary and not by the driver.
+//! What the driver did, counted at the machine boundary, not by the driver.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,14 +9,14 @@ use crate::record::MAX_CPUS;
 
 /// Counts what the driver asks of its machine.
 ///
-/// A test that believes the driver's own statistics lets a driver excuse itself: by a counter that stays where it is, or by a flush
-/// that nobody asked for and that hides the state the test looks for. The machine of a laboratory calls the methods here, once for
+/// A test must not rely on the driver's own statistics: a broken driver may not count, or may hide
+/// the stale state by a flush that was not requested. The machine calls the methods here, once for
 /// each call of the driver.
 #[derive(Debug)]
 pub struct Witness {
     signals: AtomicU64,
     interrupts: AtomicU64,
-    /// For each CPU: its own flushes, by the driver's word.
+    /// For each CPU: its own flushes, as the driver asks for them.
     flushes: [AtomicU64; MAX_CPUS],
     /// Those of them that name no pages.
     whole: [AtomicU64; MAX_CPUS],
@@ -27,7 +27,7 @@ pub struct Witness {
 pub struct Sent {
     /// Calls that signal targets.
     pub signals: u64,
-    /// Calls that interrupt targets by the ordinary way.
+    /// Calls that send targets an ordinary interrupt.
     pub interrupts: u64,
 }
 
@@ -48,7 +48,7 @@ impl Witness {
         self.signals.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The driver interrupts targets by the ordinary way.
+    /// The driver sends targets an ordinary interrupt.
     pub fn interrupts(&self) {
         self.interrupts.fetch_add(1, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use crate::{Backend, Histogram};
 /// How long one kind of flush took, in ticks of the machine's counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// By what means.
+    /// The method.
     pub method: Method,
     /// What executed remote flushes.
     pub backend: Backend,
@@ -23,7 +23,7 @@ pub struct Measurement {
     pub state: State,
     /// How many CPUs initiated at the same time.
     pub contenders: u32,
-    /// How many flushes were timed: fewer than asked for where the time for the point was over.
+    /// How many flushes were timed; fewer than requested if the time for the point ran out.
     pub samples: u32,
     /// How many ticks a millisecond has.
     pub ticks_per_millisecond: u64,
@@ -37,9 +37,8 @@ pub struct Measurement {
     pub max: u64,
     /// All of them, by powers of two.
     pub histogram: Histogram,
-    /// How often something else than the signal took part: fallbacks, second signals, flushes
-    /// without a slot, FAILURE bytes, errors. The numbers are those of the method alone only if it
-    /// is 0.
+    /// How often a flush used other means than the signal: fallbacks, second signals, flushes
+    /// without a slot, FAILURE bytes, errors. The numbers measure the method only if this is 0.
     pub spoiled: u64,
 }
 
@@ -52,7 +51,7 @@ impl Measurement {
     }
 }
 
-/// One line, for people who watch.
+/// One line for a terminal.
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:9} ", self.method.name())?;
@@ -77,7 +76,7 @@ impl fmt::Display for Measurement {
     }
 }
 
-/// By what means a flush is made, or what flushes are compared with.
+/// How a flush is made, or what flushes are compared with.
 ///
 /// The order is that of the numbers in the bytes of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,10 +94,10 @@ pub enum Method {
     Full,
     /// On the CPU itself: a write of CR3.
     Cr3,
-    /// No flush: what the clock itself takes, which is part of every other number.
+    /// No flush: the time of reading the clock, which is part of every other number.
     Clock,
-    /// No flush: an ordinary interrupt and its answer, sent as the signal of [`Ipi`](Self::Ipi) and
-    /// taken by the same entry.
+    /// No flush: an ordinary interrupt and its answer, sent and taken as the signal of
+    /// [`Ipi`](Self::Ipi).
     BareIpi,
     /// No flush: the way into the hypervisor or shim that provides RAR units, and back.
     BareExit,
@@ -136,7 +135,7 @@ pub enum State {
     Local,
     /// They spin, with interrupts enabled.
     Spinning,
-    /// They are in HLT.
+    /// They are halted (HLT).
     Halted,
     /// They spin, with interrupts disabled.
     InterruptsOff,

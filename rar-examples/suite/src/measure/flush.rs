@@ -1,4 +1,4 @@
-//! One flush, by each method, or what stands in its place for comparison.
+//! One flush, by each method, or what it is compared with.
 
 use core::sync::atomic::{Ordering, fence};
 
@@ -12,12 +12,13 @@ use crate::space::Space;
 use crate::trial::{Trial, milliseconds_between};
 use rar_vocabulary::Method;
 
-/// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does not send.
+/// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does
+/// not send.
 const ANSWER_MILLISECONDS: u64 = 250;
-/// How often the initiator looks for an answer before it asks the clock, too.
+/// How many polls the initiator makes before it also reads the clock.
 const LOOKS: u32 = 1_000;
 
-/// How many of the pages under test a flush of this kind names or, if it names none, is watched by.
+/// How many pages under test a flush of this kind names or, if it names none, is checked with.
 pub(super) fn watched(pages: u32) -> u16 {
     match u16::try_from(pages) {
         Ok(pages) if pages > 0 => pages,
@@ -35,7 +36,8 @@ pub(super) fn others(targets: u32) -> CpuSet {
     set
 }
 
-/// Flushes once, for the first time if `round` is 0; returns whether it ended well. `others` are the targets, beside the initiator.
+/// Flushes once; `round` counts from 0. Returns whether the flush succeeded. `others` are the
+/// targets, without the initiator.
 pub(super) fn flush<L: Lab>(t: &Trial<'_, L>, point: &Point, others: &CpuSet, round: u64) -> bool {
     match point.method {
         Method::Rar | Method::Ipi => by_driver(t, point),
@@ -71,7 +73,8 @@ fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
     t.lab.shootdown().flush(&cpu, &[request], targets).is_ok()
 }
 
-/// Interrupts the targets, which have counted `round` of these interrupts, and waits until each has counted one more.
+/// Interrupts the targets, which have counted `round` of these interrupts so far, and waits until
+/// each has counted one more.
 fn bare_ipi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet, round: u64) -> bool {
     t.lab.send_bare_ipi(targets)
         && targets.iter().all(|cpu| {
@@ -80,11 +83,11 @@ fn bare_ipi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet, round: u64) -> bool {
         })
 }
 
-/// The same that the driver does when the signal fails, but at once and by NMI: it asks the targets by flush generation, flushes
-/// itself, and waits.
+/// Does what the driver does when the signal fails, but at once and by NMI: requests a flush
+/// generation of the targets, flushes this CPU, and waits.
 fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet) -> bool {
     let shootdown = t.lab.shootdown();
-    // The page-table stores before the requests.
+    // Orders the page-table stores before the requests.
     fence(Ordering::SeqCst);
     let ticket = shootdown.domain().request_full_flush(targets);
     for cpu in targets.iter() {
@@ -95,7 +98,7 @@ fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet) -> bool {
     targets.iter().all(flushed)
 }
 
-/// Waits for an answer; returns whether it came. The clock is part of the wait only after many looks.
+/// Waits for an answer; returns whether it arrived. Reads the clock only after many polls.
 fn is_soon<L: Lab>(t: &Trial<'_, L>, answered: impl Fn() -> bool) -> bool {
     for _ in 0..LOOKS {
         if answered() {

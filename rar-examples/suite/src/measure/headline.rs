@@ -1,10 +1,11 @@
-//! What all measurements together say in one line.
+//! All measurements in one line.
 
 use core::fmt::{self, Write as _};
 
 use rar_vocabulary::{Measurement, Method, State, Text};
 
-/// What the test itself says: the medians of flushing one page of all CPUs, and of the units of comparison.
+/// The observation of the test: the medians of flushing one page on all CPUs, and of what flushes
+/// are compared with.
 pub(super) struct Headline {
     text: Text<240>,
     points: u32,
@@ -35,7 +36,8 @@ impl Headline {
         self.spoiled += measurement.spoiled;
         let plain = matches!(state, State::Local | State::Spinning) && contenders == 1;
         let widest = targets + 1 == measurement.cpus;
-        // An NMI asks for everything, so do two of the local flushes, and what is no flush names no page.
+        // An NMI and two of the local flushes flush everything, and a method that is not a flush
+        // names no page.
         let one_page = pages == 1 || !matches!(method, Method::Rar | Method::Ipi) && pages == 0;
         if !plain || !one_page || targets > 0 && !widest {
             return;

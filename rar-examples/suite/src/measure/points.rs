@@ -1,5 +1,5 @@
-//! Which points are measured: lines through one middle, not every combination, so that a machine of hundreds needs hardly more than one of
-//! four.
+//! Which points are measured: lines through one centre, not every combination, so that a machine
+//! with hundreds of CPUs needs hardly more than one with four.
 
 use rar_vocabulary::{Method, State};
 
@@ -29,7 +29,7 @@ pub(crate) struct Means {
     pub(crate) nmi: bool,
     /// A CPU can interrupt another one.
     pub(crate) ipi: bool,
-    /// Software plays the units, and can be called.
+    /// A hypervisor plays the units and can be called.
     pub(crate) exit: bool,
 }
 
@@ -41,7 +41,8 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
     } else {
         Method::Ipi
     };
-    // What is compared is measured side by side: the load of a host that runs virtual CPUs changes.
+    // Points to be compared are measured one after the other, since the load of a host of virtual
+    // CPUs changes.
     let remote = [
         Some((driver, 1)),
         means.ipi.then_some((Method::BareIpi, EVERYTHING)),
@@ -79,7 +80,8 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
             state: State::Spinning,
             contenders,
         });
-    // A unit that does not answer while interrupts are disabled ends the measurements, so this comes last.
+    // A unit that does not answer while interrupts are disabled ends the measurements, so this is
+    // last.
     local(means.exit)
         .chain(by_targets(State::Spinning))
         .chain(by_targets(State::Halted))
@@ -88,7 +90,7 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
         .chain(by_targets(State::InterruptsOff))
 }
 
-/// The units of comparison: what a CPU does to itself.
+/// The comparison: flushes of a CPU by itself.
 fn local(exit: bool) -> impl Iterator<Item = Point> {
     let pages = [1].into_iter().chain(PAGES);
     let by_page = pages.map(|pages| (Method::Invlpg, pages));
@@ -111,7 +113,8 @@ fn reaches(method: Method, state: State) -> bool {
     !matches!(method, Method::Ipi | Method::BareIpi) || state != State::InterruptsOff
 }
 
-/// 1, 2, and what the other CPUs of machines of 4, 8, 16, ... CPUs are, below a number, then the number.
+/// 1, 2, then 3, 7, 15, ... (the other CPUs of machines with 4, 8, 16, ... CPUs) below a number,
+/// then the number.
 fn whole_machines_and(most: u32) -> impl Iterator<Item = u32> {
     let others = (2..u32::BITS).map(|bit| (1 << bit) - 1);
     let last = (most > 0).then_some(most);

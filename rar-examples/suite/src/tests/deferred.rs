@@ -1,4 +1,4 @@
-//! A CPU that uses no translation of the space for a while is spared, and flushes on its way back.
+//! A lazy CPU is skipped, and flushes when it leaves the mode.
 
 use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
@@ -13,13 +13,14 @@ pub(crate) fn is_spared<L: Lab>(t: &Trial<'_, L>) {
     t.step(Who::Others, || enter_lazy(t));
     t.step(Who::Initiator, || t.flush(t.pages(0, 2)));
     t.step(Who::Others, || t.expect_kept(Page::Small(0), old_value(0)));
-    // Also when an assertion has failed: the CPU must not stay lazy.
+    // Also after a failed assertion: the CPU must not stay lazy.
     leave_lazy(t);
     t.barrier();
     expect_new(t, 0, 2);
 }
 
-/// A freed page table spares nobody: its memory may be anything by the time the CPU comes back.
+/// A freed page table skips no CPU: its memory may hold anything by the time a lazy CPU uses it
+/// again.
 pub(crate) fn not_for_tables<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, 40, Reach::Space);
     swap_and_control(t, Who::All);

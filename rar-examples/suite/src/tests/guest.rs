@@ -1,4 +1,4 @@
-//! Targets that run a guest with a tag of its own for translations, in the same address space.
+//! Targets that run a guest with its own tag for translations, in the same address space.
 
 use core::cell::Cell;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
@@ -20,9 +20,11 @@ const SHOWN: usize = 2;
 /// Set when the flush has returned.
 const FLUSHED: usize = 3;
 
-/// A flush of the host's translations while the targets run guests: the host must not use them any more.
+/// A flush of the host's translations while the targets run guests: the host must no longer use
+/// them.
 ///
-/// *Observed*: what the guests use then. An instruction flushes the tag it runs under, which is the host's; of a RAR no source says it.
+/// *Observed*: which translations the guests then use. An instruction flushes the tag it runs
+/// under, the host's; no source states it for RAR.
 pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
     // A machine without guests skips the test.
     let Ok(guest) = t.lab.guest() else { return };
@@ -53,7 +55,8 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
         ));
         if forgotten > 0 {
             t.observe(format_args!(
-                "{forgotten} CPUs drop the host's translations when a guest runs: what the flush did there is not shown"
+                "{forgotten} CPUs drop the host's translations when a guest runs: \
+                 what the flush did there is not shown"
             ));
         }
     });
@@ -62,7 +65,8 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Returns, to the initiator, how many CPUs forget the host's translation when a guest runs and nothing is flushed.
+/// Returns, on the initiator, how many CPUs evict the host's translation when a guest runs and
+/// nothing is flushed.
 fn forgotten_by_guests<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) -> usize {
     let is_new = |cpu: &u32| t.published(*cpu).load(Acquire) == new_value(0);
     t.step(Who::Initiator, || t.map(PAGE, new_frame(0)));
@@ -83,7 +87,7 @@ fn forgotten_by_guests<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) -> usize {
     forgotten
 }
 
-/// What a guest does, one state after the other.
+/// The states of a guest, in order.
 #[derive(Clone, Copy)]
 enum State {
     Entered,

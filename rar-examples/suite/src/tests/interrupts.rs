@@ -33,7 +33,7 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
             t.lab.disable_interrupts();
             t.word(READY).fetch_add(1, AcqRel);
             while t.word(ENDED).load(Acquire) == 0 && !t.shared.failure.is_set() {
-                // Interrupts are off between the look and the halt, so that no wake-up falls in between.
+                // Interrupts are off between the check and the halt, so that no wake-up is lost.
                 t.lab.halt();
                 t.lab.disable_interrupts();
             }
@@ -43,8 +43,8 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
     expect_flushed(t, 0, 4);
 }
 
-/// The targets have interrupts disabled when the flush starts. In software it ends once they enable them; a RAR unit told
-/// to ignore IF ends it at once. Either is shown by the order of events.
+/// The targets have interrupts disabled when the flush starts. A software flush ends after they
+/// enable them; a RAR unit with IGNORE_IF ends it at once. The order of events shows which.
 pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
     let in_software = t.lab.backend() == rar_vocabulary::Backend::Software;
     map_and_touch(t, 0, 4, Reach::Space);
@@ -59,7 +59,8 @@ pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
     expect_flushed(t, 0, 4);
 }
 
-/// The targets keep their interrupts disabled until the flush has ended: neither the signal nor the fallback reaches them, but an NMI does.
+/// The targets keep interrupts disabled until the flush has ended: neither the signal nor the
+/// fallback reaches them, only an NMI.
 pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, 4, Reach::Space);
     remap_and_control(t, 0, 4, Reach::Space);
@@ -80,7 +81,7 @@ pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
             t.wait_until("the flush", || {
                 t.word(ENDED).load(Acquire) != 0 || t.shared.failure.is_set()
             });
-            // Still without interrupts: what was flushed was flushed by the NMI.
+            // Interrupts are still disabled, so the NMI made the flush.
             t.expect(Flushed, Page::Small(0), new_value(0));
             t.lab.enable_interrupts();
         }
@@ -123,7 +124,7 @@ fn stay_off<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
         t.word(go_on).load(Acquire) != 0 || t.shared.failure.is_set()
     });
     if in_software {
-        // The signal is on its way or here, and cannot have been served.
+        // The signal is sent and cannot have been served yet.
         let found = t.lab.load(Page::Small(0), 0).unwrap_or(u64::MAX);
         t.assert(Control, Place::At(Page::Small(0)), old_value(0), found);
     }

@@ -1,4 +1,4 @@
-//! CPUs go offline and come back, and leave the space and come back, while flushes are made.
+//! CPUs go offline and online, and leave and enter the space, during flushes.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -11,9 +11,9 @@ use crate::trial::{Trial, Who};
 
 const PAGE: Page = Page::Small(0);
 const FLUSHES: u64 = 200;
-/// Above every value that the page has in the control.
+/// Greater than every value of the page in the control.
 const FIRST: u64 = 1 << 32;
-/// The value that every member of the space must see by now, or a later one.
+/// The oldest value that a member of the space may still read.
 const EXPECTED: usize = 0;
 /// Set when the initiator has made its last flush.
 const ENDED: usize = 1;
@@ -32,23 +32,24 @@ pub(crate) fn targets_change<L: Lab>(t: &Trial<'_, L>) {
     t.step(Who::Initiator, || {
         for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
             if t.published(cpu).load(Acquire) == 0 {
-                // It never went and came back, so nothing was tested on it.
+                // It never left and returned, so nothing was tested on it.
                 t.fail(Order, Place::Number(cpu), 1, 0);
             }
         }
     });
 }
 
-/// What the page reads only grows.
+/// The value of the page only grows.
 fn advance<L: Lab>(t: &Trial<'_, L>) {
     for value in FIRST..FIRST + FLUSHES {
-        // Four frames in turn: who reads through an old translation must not find the newest value there.
+        // Four frames in turn, so that a read through an old translation never returns the newest
+        // value.
         let frame = Frame::Small(800 + u16::try_from(value % 4).unwrap_or(0));
         t.lab.store_frame(frame, 0, value);
         t.map(PAGE, frame);
         t.flush(t.pages(0, 1));
         t.word(EXPECTED).store(value, Release);
-        // Some CPUs shall come or go between two flushes.
+        // Lets some CPUs join or leave between two flushes.
         t.lab.relax();
         if t.shared.failure.is_set() {
             break;
@@ -64,7 +65,7 @@ fn come_and_go<L: Lab>(t: &Trial<'_, L>) {
     });
     let mut turn = t.me;
     while t.word(ENDED).load(Acquire) == 0 && !t.shared.failure.is_set() {
-        // A member for a while: some flushes must find this CPU in the space and online.
+        // Stays a member for a while: some flushes must find this CPU in the space and online.
         for _ in 0..turn % 5 {
             look(t);
             t.lab.relax();

@@ -1,4 +1,5 @@
-//! The tests, one idea a file. Every CPU runs every line; [`Trial::step`](crate::trial::Trial::step) says who acts.
+//! The tests, one idea a file. Every CPU runs every line;
+//! [`Trial::step`](crate::trial::Trial::step) says which CPUs act.
 
 pub(crate) mod deferred;
 pub(crate) mod guest;

@@ -39,7 +39,7 @@ pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
     expect_flushed(t, 0, 2);
 }
 
-/// The handler's part.
+/// The part of the interrupt handler.
 pub(crate) fn on_interrupt<L: Lab>(shared: &Shared, lab: &L) {
     if shared.errand.load(Acquire) != FLUSH_PAGE_1 {
         return;

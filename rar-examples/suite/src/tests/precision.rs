@@ -1,4 +1,4 @@
-//! A flush takes what it names, and leaves the rest.
+//! A flush evicts what it names and keeps the rest.
 
 use rar_percpu::CpuId;
 
@@ -9,7 +9,8 @@ use crate::trial::{Trial, Who, new_value, old_value};
 /// Pages on either side of the flushed range that must still be served from the TLB.
 const MARGIN: u16 = 3;
 
-/// All entries are changed, some are flushed: those give the new frame, their neighbours the old one.
+/// All entries are changed, some are flushed: those read the new frame, their neighbours the old
+/// one.
 pub(crate) fn neighbours<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
     let (first, all) = (MARGIN, COUNT + 2 * MARGIN);
     map_and_touch(t, 0, all, Reach::Space);
@@ -26,7 +27,8 @@ pub(crate) fn neighbours<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
     });
 }
 
-/// Only the CPUs at an even distance from the initiator are targets; the others keep the old translation.
+/// Only the CPUs at an even distance from the initiator are targets; the others keep the old
+/// translation.
 pub(crate) fn subset<L: Lab>(t: &Trial<'_, L>) {
     let chosen = t.distance().is_multiple_of(2);
     t.step(Who::All, || {

@@ -1,4 +1,5 @@
-//! Pages are remapped: who has cached them reads the old frame until the flush, and the new frame after it.
+//! Pages are remapped: a CPU that has cached them reads the old frame until the flush, and the new
+//! frame after it.
 
 use rar_payload::{Globals, PageSize, Request};
 
@@ -34,7 +35,7 @@ pub(crate) fn global_page<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Two ranges apart from each other go out under one signal; what lies between them stays.
+/// Two separate ranges are flushed under one signal; the pages between them stay cached.
 pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
     const EACH: u16 = 100;
     const GAP: u16 = 10;
@@ -69,7 +70,7 @@ pub(crate) fn map_and_touch<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, re
     });
 }
 
-/// Lets the entries lead to the new frames, and has all CPUs show that they still use the old ones.
+/// Points the entries to the new frames, and has all CPUs show that they still use the old ones.
 pub(crate) fn remap_and_control<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, reach: Reach) {
     t.step(Who::Initiator, || {
         for page in first..first + count {
@@ -105,7 +106,7 @@ fn remap<L: Lab>(
     expect_flushed(t, first, count);
 }
 
-/// As [`expect_new`], and what flushed the others was the signal.
+/// As [`expect_new`], and asserts that the signal flushed the other CPUs.
 pub(crate) fn expect_flushed<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16) {
     t.step(Who::All, || {
         for page in first..first + count {

@@ -1,4 +1,4 @@
-//! A target that does not hear the signal, and one that hears nothing.
+//! A target that ignores the signal, and one that ignores everything.
 
 use core::sync::atomic::AtomicBool;
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
@@ -11,10 +11,12 @@ use crate::lab::{Hearing, Lab, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::trial::{Trial, Who};
 
-/// The CPU after the initiator does not hear the signal: the fallback flushes it, and its slot goes into quarantine. A CPU whose
-/// unit is silent is armed no more, until the unit is programmed anew.
+/// The CPU after the initiator ignores the signal: the fallback flushes it, and its slot is
+/// quarantined. The driver arms no more entries for a CPU with a silent unit until the unit is
+/// reprogrammed.
 pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
-    // The handler of an interrupt answers entries and generations alike, so that a CPU without a unit is never demoted.
+    // The handler of an interrupt answers entries and generations alike, so that a CPU without a
+    // unit is never demoted.
     let by_unit = u64::from(t.lab.backend() != rar_vocabulary::Backend::Software);
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
@@ -44,7 +46,7 @@ pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
             );
         }
     });
-    // Also when an assertion has failed: no CPU must stay demoted.
+    // Also after a failed assertion: no CPU must stay demoted.
     if t.is_demoted() {
         t.lab.set_hearing(Hearing::Both);
         t.lab.verify_unit();
@@ -54,8 +56,8 @@ pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
     later_flushes_work(t);
 }
 
-/// The CPU after the initiator hears nothing: the flush fails, names it, and keeps what it owns; waiting again, when the CPU hears,
-/// gives it back.
+/// The CPU after the initiator ignores everything: the flush fails, names the CPU, and keeps its
+/// owned value. A second wait, when the CPU serves again, returns the value.
 pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
@@ -135,7 +137,8 @@ impl Drop for Owned<'_> {
     }
 }
 
-/// A flush by the signal alone, after which the late byte is final, so that the slot leaves quarantine.
+/// A flush by the signal only, after which the late byte is final, so that the slot leaves
+/// quarantine.
 fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
     map_and_touch(t, 4, 1, Reach::Space);
     remap_and_control(t, 4, 1, Reach::Space);
@@ -143,7 +146,7 @@ fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
         let before = t.lab.shootdown().statistics();
         let sent = t.lab.witness().sent();
         t.flush(t.pages(4, 1));
-        // What the driver does not count, the machine sees.
+        // The machine counts what the driver does not.
         let sent = t.lab.witness().sent().since(sent);
         t.assert(Sent, Place::Number(0), 1, sent.signals);
         t.assert(Sent, Place::Number(1), 0, sent.interrupts);

@@ -13,14 +13,14 @@ use crate::trial::{Trial, Who};
 /// More flushes in flight than any table has slots.
 const IN_FLIGHT: u16 = 70;
 
-/// One CPU starts as many flushes as there are slots, and then more, before it waits for any. All slots serve; those of flushes that
-/// every CPU has answered serve again, for others. With no slot to be had a flush goes by generation, and does not wait for one if
-/// its CPU holds some.
+/// One CPU starts more flushes than there are slots before it waits for any. All slots are used,
+/// and slots of answered flushes are used again. Without a free slot a flush goes by generation; it
+/// does not wait for a slot if its CPU holds some.
 pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
     let slots = u16::try_from(t.lab.entries()).unwrap_or(IN_FLIGHT);
     let slots = slots.min(IN_FLIGHT);
     start_then_wait(t, 0, slots, slots, 0);
-    // Nothing of it may crowd out what follows.
+    // The first part must leave no slot occupied.
     t.step(Who::All, || t.lab.flush_own_tlb());
     start_then_wait(t, 100, IN_FLIGHT, slots, 0);
     t.step(Who::All, || t.lab.flush_own_tlb());
@@ -34,13 +34,13 @@ pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// How many flushes find no slot at all.
+/// How many flushes find no slot.
 const FEW: u16 = 6;
 
-/// More values than it takes to own all slots of a table.
+/// Enough values to own all slots of a table.
 const MOST_CLAIMS: usize = 64;
 
-/// Claims so many slots for this CPU, which posts nothing in them.
+/// Claims `count` slots for this CPU and posts nothing in them.
 fn claim<'a, L: Lab>(
     t: &Trial<'a, L>,
     held: &mut [Option<Claimed<'a, DEFAULT_WORDS>>],
@@ -57,8 +57,8 @@ fn claim<'a, L: Lab>(
     t.assert(Counter, Place::Number(5), 0, left as u64);
 }
 
-/// Flushes `count` pages from `first` on, each by itself, all in flight at once. The first `posted` of them are answered before
-/// the others are started; `slotless` of them find no slot.
+/// Flushes `count` pages from `first` on, one flush each, all in flight at once. The first `posted`
+/// of them are answered before the others start; `slotless` of them find no slot.
 fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16, slotless: u64) {
     map_and_touch(t, first, count, Reach::Space);
     remap_and_control(t, first, count, Reach::Space);
@@ -77,12 +77,13 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
         };
         first_ones.iter_mut().for_each(&mut start);
         for flush in first_ones.iter_mut().flatten() {
-            // Bounded: a flush that is not answered falls back, and then fails.
+            // Bounded: an unanswered flush falls back, then fails.
             while flush.poll(&cpu).is_pending() {
                 t.lab.relax();
             }
         }
-        // Answered or owned by the test, no slot is free: from here on they are taken over, or there is none.
+        // No slot is free from here on: each is answered or owned by the test, so a flush takes one
+        // over or finds none.
         let (free, _) = shootdown.domain().free_and_quarantined_slots();
         t.assert(Counter, Place::Number(3), 0, free as u64);
         others.iter_mut().for_each(start);
@@ -97,7 +98,8 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
         t.assert(Counter, Place::Number(0), slotless, found_none);
         let fallbacks = after.fallbacks.abs_diff(before.fallbacks);
         t.assert(Counter, Place::Number(1), 0, fallbacks);
-        // The same by the machine: one signal for each that finds a slot, one interrupt for each that does not.
+        // The machine must count the same: one signal for each flush with a slot, one interrupt for
+        // each without.
         let sent = t.lab.witness().sent().since(sent);
         t.assert(
             Sent,
@@ -105,7 +107,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
             u64::from(count) - slotless,
             sent.signals,
         );
-        // One that is slow to answer may be interrupted again.
+        // A slow flush may be interrupted again.
         let interrupts = match slotless {
             0 => sent.interrupts,
             slotless => sent.interrupts.min(slotless),
@@ -124,7 +126,7 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
 /// Pages and frames of [`one_slot_for_all`], apart from each other for this many CPUs.
 pub(crate) const ONE_SLOT_CPUS: u32 = 150;
 
-/// One CPU holds all slots but one, and the others flush with what is left.
+/// One CPU holds all slots except one, and the others flush with that one.
 pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
     const HELD: u16 = 50;
     map_and_touch(t, HELD, 1, Reach::Space);
@@ -146,7 +148,7 @@ pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
 const READY: usize = 0;
 /// How many CPUs have made their flushes.
 const DONE: usize = 1;
-/// How many flushes a CPU makes that has to share the last slot.
+/// How many flushes each CPU makes with the shared slot.
 const FLUSHES: u64 = 50;
 
 fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
@@ -168,7 +170,7 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     }
     let fallbacks = shootdown.statistics().fallbacks.abs_diff(before.fallbacks);
     t.assert(Counter, Place::Number(1), 0, fallbacks);
-    // The last slot is used. A CPU that has it alone never waits for it, and so never goes without.
+    // The last slot is used. A single flusher never waits for it, so it never flushes without.
     let sent = t.lab.witness().sent().since(sent);
     if others == 1 {
         let flushes = 1 + FLUSHES;
@@ -206,7 +208,7 @@ fn advance<L: Lab>(t: &Trial<'_, L>, value: u64) -> Frame {
     frame
 }
 
-/// What a CPU's page reads must not be older than what the CPU has published.
+/// The value of a CPU's page must not be older than what the CPU has published.
 fn look<L: Lab>(t: &Trial<'_, L>, cpu: u32) {
     if cpu == t.initiator {
         return;

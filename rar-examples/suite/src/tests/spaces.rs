@@ -7,10 +7,11 @@ use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach};
 use crate::space::Space;
 use crate::trial::{Trial, Who};
 
-/// The page of these tests, mapped otherwise in each space.
+/// The page of these tests, mapped differently in each space.
 pub(crate) const PAGE: Page = Page::Small(9);
 
-/// CPUs at an odd distance run in the second space. Each space's page is changed; flushing one space leaves the other.
+/// CPUs at an odd distance run in the second space. The page is changed in both spaces; flushing
+/// one space keeps the translations of the other.
 pub(crate) fn two_spaces<L: Lab>(t: &Trial<'_, L>) {
     let mine = if t.distance().is_multiple_of(2) {
         Space::First

@@ -1,4 +1,4 @@
-//! All CPUs initiate at once, and read each other's pages meanwhile.
+//! All CPUs initiate at once and read each other's pages.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -20,15 +20,15 @@ pub(crate) fn storm<L: Lab>(t: &Trial<'_, L>) {
     rage(t, t.storm_flushes, || {});
 }
 
-/// As the storm, shorter, with interrupts disabled everywhere: who waits serves what the others ask.
+/// A shorter storm with interrupts disabled everywhere: a waiting CPU serves the others' requests.
 pub(crate) fn interrupts_off<L: Lab>(t: &Trial<'_, L>) {
     rage(t, t.storm_flushes.min(500), || t.lab.disable_interrupts());
     t.lab.enable_interrupts();
 }
 
-/// Each CPU owns a page whose value only grows: it writes the next value to the frame not in use, lets the entry lead there,
-/// flushes everyone, and publishes the value. Whoever reads less than was published before the load has used a stale
-/// translation.
+/// Each CPU owns a page whose value only grows: it writes the next value to an unused frame, points
+/// the entry there, flushes all CPUs, and publishes the value. A CPU that reads less than was
+/// published before its load has used a stale translation.
 fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
     t.step(Who::All, || {
         set(t, FIRST);
@@ -71,13 +71,13 @@ fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
                 });
             }
         }
-        // Interrupts may be off here: go on serving until all have ended.
+        // Interrupts may be disabled here: keep serving until all have ended.
         t.word(0).fetch_add(1, AcqRel);
         let all = u64::from(t.lab.cpus());
         let cpu = t.lab.pin();
         t.wait_until("the end of the storm", || {
             let _served = t.lab.shootdown().serve(&cpu);
-            // Once something has failed, some CPUs do not even begin.
+            // After a failure some CPUs do not even begin.
             t.word(0).load(Acquire) == all || t.shared.failure.is_set()
         });
     });
@@ -111,7 +111,8 @@ fn page_of(cpu: u32) -> u16 {
     u16::try_from(cpu).unwrap_or(u16::MAX).min(PAGES - 1)
 }
 
-/// Four frames a page in turn: who reads through the translation before the last must not find the newest value there.
+/// Four frames a page in turn, so that a read through an outdated translation never returns the
+/// newest value.
 fn frame_of(cpu: u32, value: u64) -> Frame {
     let turn = u16::try_from(value % 4).unwrap_or(0);
     Frame::Small(4 * page_of(cpu) + turn)

@@ -1,4 +1,4 @@
-//! A page table is replaced and may then be freed: everything that was reached through it goes.
+//! A page table is replaced and may then be freed: all translations through it are flushed.
 
 use rar_payload::{Request, TableOwner};
 
@@ -16,7 +16,7 @@ pub(crate) fn freed_table<L: Lab>(t: &Trial<'_, L>) {
     expect_flushed(t, 0, COUNT);
 }
 
-/// Lets the directory lead to a table whose entries lead to the new frames; `who` must still use the old ones.
+/// Points the directory to a table with the new frames; `who` must still use the old ones.
 pub(crate) fn swap_and_control<L: Lab>(t: &Trial<'_, L>, who: Who) {
     t.step(Who::Initiator, || {
         for page in 0..COUNT {

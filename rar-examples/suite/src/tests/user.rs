@@ -12,17 +12,19 @@ use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 const PAGE: Page = Page::Small(0);
 /// Set when the flush has returned.
 const FLUSHED: usize = 0;
-/// How many targets are in the loop when the flush comes. An emulator that lets its CPUs take turns gives each of them a whole turn.
+/// How many targets loop during the flush. An emulator that runs its CPUs in turns gives each a
+/// whole turn.
 const LOOPING: u32 = 2;
 /// How many loads of a target must find the old value before the flush.
 const STALE_ROUNDS: u64 = 500;
-/// How many loads a target may have under way when the flush has returned: more than a store buffer holds back of their count.
+/// How many loads of a target may be uncounted when the flush returns: more than the stores of
+/// their count that a store buffer holds.
 const LATE_ROUNDS: u64 = 256;
-/// Ends a loop that nobody ends, long before the CPUs are given up.
+/// Ends an endless loop long before the timeout of a barrier.
 const MILLISECONDS: u64 = 8_000;
 
-/// Every CPU uses the page in user mode only, and some read it all the time: they must go on reading the old frame until the flush, and read the
-/// new one after it.
+/// Every CPU uses the page in user mode only, and some read it in a loop: they must read the old
+/// frame until the flush, and the new one after it.
 pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
     // A machine without user mode skips the test.
     let Some(user) = t.lab.user_mode() else {
@@ -51,7 +53,7 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
         } else if t.distance() <= LOOPING {
             let found = user.spin(PAGE, old_value(0), MILLISECONDS);
             t.published(t.me).store(1, Release);
-            // Without a flush the old value is right.
+            // Without a flush the old value is correct.
             if found != old_value(0) || t.word(FLUSHED).load(Acquire) != 0 {
                 t.assert(Flushed, at, new_value(0), found);
             }
@@ -89,13 +91,13 @@ fn flush_under_loads<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode) {
     }
 }
 
-/// Whether a CPU is as close above the initiator as those that loop.
+/// Whether a CPU is one of those that loop: the nearest above the initiator.
 fn is_looping<L: Lab>(t: &Trial<'_, L>, cpu: u32) -> bool {
     let cpus = t.lab.cpus();
     (1..=LOOPING).contains(&((cpu + cpus - t.initiator) % cpus))
 }
 
-/// Waits until a target has made so many loads from now on, or has ended its loop.
+/// Waits until a target has made `rounds` more loads, or has ended its loop.
 fn await_rounds<L: Lab>(t: &Trial<'_, L>, user: &dyn UserMode, cpu: u32, rounds: u64) {
     let made = || user.rounds(CpuId::new(cpu));
     let enough = made() + rounds;

@@ -1,4 +1,4 @@
-//! The targets write without pause: after the flush no store reaches the old frame any more.
+//! The targets write without a pause: after the flush no store reaches the old frame.
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
@@ -9,7 +9,7 @@ use crate::trial::{Trial, Who, new_frame, old_frame};
 
 const PAGE: Page = Page::Small(1);
 const NUMBER: u16 = 1;
-/// Keeps what the old frame held when the flush ended.
+/// Records the old frame's content at the end of the flush.
 const KEPT: Frame = Frame::Small(900);
 /// Set by the initiator when the writers may stop.
 const STOP: usize = 0;
@@ -41,7 +41,7 @@ fn writers<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
     });
 }
 
-/// Each writer counts up in a word of its own, and publishes how far it has come.
+/// Each writer counts up in its own word and publishes the count.
 fn write_until_told<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
     let mut count = 0;
     t.note_cached();
@@ -72,19 +72,20 @@ fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
     for cpu in others(t) {
         let before = old(cpu);
         let published = t.published(cpu).load(Acquire);
-        // At least one whole store of this writer comes after the change of the entry.
+        // At least one whole store of this writer follows the change of the entry.
         t.wait_until("a writer", || {
             t.published(cpu).load(Acquire) >= published + 2 || t.shared.failure.is_set()
         });
         let stale = old(cpu);
-        // How many stores reached the old frame though the entry led elsewhere; none may after the flush.
+        // How many stores reached the old frame after the change of the entry; none may after the
+        // flush.
         t.shared.controls.take(cpu, stale.saturating_sub(before), 0);
         if stale <= before {
             t.fail_control(cpu, Place::Number(cpu), before + 1, stale);
         }
     }
     if t.shared.failure.is_set() {
-        // What waits returns at once now, and shows nothing.
+        // All waits return at once now and show nothing.
         return t.word(STOP).store(1, Release);
     }
     t.flush(t.pages(NUMBER, 1));

@@ -1,4 +1,4 @@
-//! Signals that nobody needs, and bytes on their way to an end.
+//! Superfluous signals, and the intermediate states of action bytes.
 
 use core::cell::Cell;
 use core::fmt;
@@ -14,8 +14,8 @@ use crate::tests::unit::bench::{
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::Ability;
 
-/// A signal that is sent twice, and one that finds nothing to do, harm nothing: the entry is executed once, its neighbour stays, and the
-/// next entry is served as ever.
+/// A repeated signal, and one without work, do no harm: the entry is executed once, its neighbour
+/// stays cached, and the next entry is served.
 pub(crate) fn signals<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 2, Reach::Space);
@@ -56,9 +56,9 @@ fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
     }
 }
 
-/// *Observed*: every value that a byte is seen to have after it was armed, in many flushes of one target.
+/// *Observed*: every value that a byte takes after it was armed, in many flushes of one target.
 ///
-/// Older code of Intel knew 0x02, between PENDING and the end.
+/// Older Intel code had 0x02 between PENDING and the final value.
 pub(crate) fn values<L: Lab>(t: &Trial<'_, L>) {
     const ROUNDS: u16 = 128;
     without_driver(t, |bench| {

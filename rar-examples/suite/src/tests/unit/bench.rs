@@ -1,4 +1,5 @@
-//! What all tests of units share: the driver lets go of the CPUs, and the test does its work by hand.
+//! What all tests of units share: the CPUs are offline for the driver, and the test does the
+//! driver's work.
 
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
@@ -15,15 +16,15 @@ use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
 
 /// How long a unit may take to answer.
 pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
-/// How long nothing may happen before it counts as never.
+/// How long without an answer counts as never.
 pub(crate) const QUIET_MILLISECONDS: u64 = 20;
 
-/// A moment of a test: the targets are ready.
+/// A point of a test: the targets are ready.
 pub(crate) const READY: usize = 0;
-/// A moment of a test: the initiator lets the targets go on.
+/// A point of a test: the initiator lets the targets continue.
 pub(crate) const GO: usize = 1;
 
-/// A unit that serves whatever RFLAGS.IF is.
+/// A unit that ignores RFLAGS.IF.
 pub(crate) const SERVING: u64 = ENABLE | IGNORE_IF;
 
 /// The units of one trial, without a driver.
@@ -32,7 +33,7 @@ pub(crate) struct Bench<'t, 'a, L> {
     pub(crate) units: &'a dyn Units,
 }
 
-/// Takes every CPU from the driver, runs `test`, and gives the CPUs back whatever came of it.
+/// Takes every CPU offline, runs `test`, and brings the CPUs online again, also after a failure.
 pub(crate) fn without_driver<'a, L: Lab>(t: &Trial<'a, L>, test: impl FnOnce(&Bench<'_, 'a, L>)) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
@@ -53,7 +54,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         self.write(Register::Control, control);
     }
 
-    /// A write that must be taken.
+    /// A write that must not fault.
     pub(crate) fn write(&self, register: Register, value: u64) {
         if self.units.write(register, value).is_err() {
             self.t
@@ -68,7 +69,7 @@ impl<L: Lab> Bench<'_, '_, L> {
             .assert(RegisterHolds, number_of(register), value, found);
     }
 
-    /// Every CPU but this one.
+    /// Every CPU except this one.
     pub(crate) fn others(&self) -> impl Iterator<Item = u32> + Clone + use<L> {
         let me = self.t.me;
         (0..self.t.lab.cpus()).filter(move |cpu| *cpu != me)
@@ -86,7 +87,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         self.arm(slot, cpus);
     }
 
-    /// As [`order`](Self::order), of an entry of any words.
+    /// As [`order`](Self::order), with an entry of any words.
     pub(crate) fn order_words(
         &self,
         slot: SlotIndex,
@@ -116,7 +117,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         self.units.signal_by(destination, &set(cpus));
     }
 
-    /// Orders one entry of the other CPUs, signals them, and waits for their answers.
+    /// Orders one entry from the other CPUs, signals them, and waits for their answers.
     pub(crate) fn flush_others(&self, slot: SlotIndex, operation: Operation) {
         self.order(slot, operation, self.others());
         self.signal(self.others());
@@ -144,7 +145,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         }
     }
 
-    /// Waits a while, and asserts that the byte of each CPU is PENDING all the same.
+    /// Waits a while and asserts that the byte of each CPU is still PENDING.
     pub(crate) fn expect_untouched(
         &self,
         slot: SlotIndex,
@@ -159,7 +160,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         }
     }
 
-    /// Waits until `done`, within bounds, or until the test has failed: what follows asserts whether it is.
+    /// Waits until `done`, a timeout, or a failure of the test; the caller asserts which.
     pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
         let started = self.t.lab.now();
         let is_late = || milliseconds_between(started, self.t.lab.now()) >= milliseconds;
@@ -169,12 +170,12 @@ impl<L: Lab> Bench<'_, '_, L> {
         }
     }
 
-    /// Says to all CPUs that a moment of the test has come.
+    /// Announces a point of the test to all CPUs.
     pub(crate) fn announce(&self, moment: usize) {
         self.t.word(moment).fetch_add(1, Release);
     }
 
-    /// Waits until so many CPUs have announced the moment, or the test has failed.
+    /// Waits until `cpus` CPUs have announced the point, or the test has failed.
     pub(crate) fn await_moment(&self, moment: usize, cpus: u32) {
         self.t.wait_until("a moment of the test", || {
             self.t.word(moment).load(Acquire) >= u64::from(cpus) || self.t.shared.failure.is_set()
@@ -186,7 +187,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         self.range(Page::Small(first), 0, count, PageSize::Size4K)
     }
 
-    /// INVPCID subtype 0 of pages that begin so many bytes before the start of `page`.
+    /// INVPCID subtype 0 of pages that begin `before` bytes below the start of `page`.
     pub(crate) fn range(&self, page: Page, before: u64, count: u16, size: PageSize) -> Operation {
         let pcid = self.pcid();
         let start = self.t.lab.address(page).wrapping_sub(before);
@@ -196,7 +197,7 @@ impl<L: Lab> Bench<'_, '_, L> {
         }
     }
 
-    /// Some pages as an entry names them; that they cannot be named is a failure.
+    /// Returns a range of pages for an entry. Fails the test if the pages cannot be named.
     pub(crate) fn chunk(&self, start: u64, count: u16, size: PageSize) -> Option<PageChunk> {
         let range = PageRange::new(start, u64::from(count), size);
         let chunk = range.ok().and_then(|range| PageChunk::new(range).ok());
@@ -211,13 +212,13 @@ impl<L: Lab> Bench<'_, '_, L> {
         self.t.lab.pcid(Space::First)
     }
 
-    /// The slots that the units report, from the first on.
+    /// The slots that the units report, in ascending order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotIndex, u16)> + use<L> {
         SlotIndex::first(self.t.lab.entries()).zip(0..)
     }
 }
 
-/// The slots of tests that need no more.
+/// The slots of tests that need only a few.
 pub(crate) const FIRST: SlotIndex = slot(0);
 pub(crate) const SECOND: SlotIndex = slot(1);
 pub(crate) const THIRD: SlotIndex = slot(2);

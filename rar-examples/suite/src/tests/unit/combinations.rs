@@ -12,10 +12,10 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who};
 use rar_vocabulary::payload_hash;
 
-/// Where the pages of all entries begin: nothing is mapped there, and 63 pages of 1 GiB fit behind it.
+/// The first page of all entries: nothing is mapped there, and 63 pages of 1 GiB fit above it.
 const START: u64 = 0x1234_4000_0000;
 /// No CPU has this CR3.
-const CR3: u64 = 0xF_FFFF_F000;
+const CR3: u64 = 0xf_ffff_f000;
 /// The highest count of pages.
 const MOST: u8 = 63;
 
@@ -35,19 +35,20 @@ enum Kind {
     Invpcid,
 }
 
-/// What an entry is to flush.
+/// What an entry flushes.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// So many pages of a size with this code.
+    /// This many pages of the size with this code.
     Pages { size: u8, count: u8 },
-    /// The whole of what this subtype names.
+    /// Everything that this subtype names.
     Whole { subtype: u8 },
 }
 
-/// Each type with every size and count of pages, and with every other subtype: the units execute what the layout says, once.
+/// Each type with every size and count of pages, and with every other subtype: the units execute
+/// each entry as its layout says, once.
 ///
-/// What they are to read is put together here from the bit positions of the layout. *Observed*: that an entry whose CR3 does not match ends
-/// in SUCCESS is inferred.
+/// The expected words are built here from the bit positions of the layout. *Observed*: that an
+/// entry whose CR3 does not match ends in SUCCESS is inferred.
 pub(crate) fn all<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
@@ -107,7 +108,7 @@ fn words<L: Lab>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> [u64; 4]
     [kind << TYPE | what, 0, operand, address]
 }
 
-/// The same in the words of the driver.
+/// The same as an operation of the driver.
 fn operation<L: Lab>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> Option<Operation> {
     let cr3 = match kind {
         Kind::Matching => Some(Cr3::new(CR3).ok()?),

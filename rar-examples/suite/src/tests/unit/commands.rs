@@ -1,4 +1,4 @@
-//! Interrupt commands as no driver writes them.
+//! Interrupt commands that no driver sends.
 
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
@@ -6,7 +6,8 @@ use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, with
 use crate::trial::{Trial, Who, new_value};
 use crate::units::OddCommand;
 
-/// *Observed*: which units serve a command with a vector, with the level bit, with a trigger mode, and with each shorthand.
+/// *Observed*: which units serve a command with a vector, with the level bit, with a trigger mode,
+/// and with each shorthand.
 pub(crate) fn odd<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let cases = [
@@ -48,7 +49,7 @@ fn try_command<L: Lab>(bench: &Bench<'_, '_, L>, page: u16, name: &str, command:
         t.observe(format_args!(
             "{name}: {did} of {meant} served, {others} others"
         ));
-        // Whatever came of it, a command as drivers write it works.
+        // Afterwards an ordinary command must work.
         bench.signal(all());
         bench.await_success(FIRST, all());
     });

@@ -1,4 +1,4 @@
-//! Signals: one is enough, none is needed twice, and none may be lost.
+//! Signals: one is enough, none is served twice, and none is lost.
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
@@ -14,12 +14,12 @@ use crate::tests::unit::bench::{
 use crate::trial::{Trial, Who, new_value};
 use crate::units::{ENABLE, Register};
 
-/// The targets have been served once, and hold what comes then.
+/// The targets have been served once and hold the next signal.
 const SERVED: usize = 2;
 /// The second entry is armed.
 const AGAIN: usize = 3;
 
-/// An entry that no signal follows stays as it is: one signal is served once.
+/// An entry without a signal stays PENDING: one signal is served once.
 pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 2, Reach::Space);
@@ -43,7 +43,8 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
                 bench.program(ENABLE);
                 bench.announce(READY);
                 bench.await_moment(GO, 1);
-                // The shortest time with interrupts enabled, so that a second service would have to wait.
+                // The shortest window with interrupts enabled, so that a second service would have
+                // to wait.
                 t.lab.enable_interrupts();
                 t.lab.disable_interrupts();
                 if !bench.is_final(t.me, FIRST) {
@@ -54,7 +55,7 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
                 bench.announce(SERVED);
                 bench.await_moment(AGAIN, 1);
                 t.lab.enable_interrupts();
-                // A unit in software looks at its signals when its CPU comes to it.
+                // A unit in software polls its signals when its CPU exits to it.
                 let _unchanged = bench.units.read(Register::Control);
             }
         });
@@ -65,14 +66,15 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// All CPUs signal all others at once, again and again: a signal that arrives during a scan is served by another.
+/// All CPUs signal all others at once, repeatedly: a signal that arrives during a scan is served by
+/// a further scan.
 pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
         remap_and_control(t, 0, 1, Reach::Space);
         t.step(Who::All, || bench.program(SERVING));
         t.step(Who::All, || {
-            // Beyond the last slot CPUs only serve.
+            // CPUs without a slot only serve.
             let mine = bench
                 .slots()
                 .nth(usize::try_from(t.me).unwrap_or(usize::MAX));
@@ -85,7 +87,8 @@ pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Each CPU owns a page whose value only grows; who reads less than was published before has used a stale translation.
+/// Each CPU owns a page whose value only grows. A CPU that reads less than was published before has
+/// used a stale translation.
 fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
     const ROUNDS: u64 = 50;
     let t = bench.t;
@@ -113,9 +116,9 @@ fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
     }
 }
 
-/// A running CPU serves a signal before it has executed much else.
+/// A running CPU serves a signal within few instructions.
 ///
-/// *Observed*, with a bound of the machine's own.
+/// *Observed*, with a bound that the machine sets.
 pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

@@ -6,7 +6,7 @@ use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value};
 use crate::units::Destination;
 
-/// A command of its own for each target.
+/// One command for each target.
 pub(crate) fn physical<L: Lab>(t: &Trial<'_, L>) {
     flush_by(t, Destination::Physical);
 }
@@ -16,7 +16,7 @@ pub(crate) fn cluster<L: Lab>(t: &Trial<'_, L>) {
     flush_by(t, Destination::Cluster);
 }
 
-/// First every target alone, which leaves the others as they are; then all by one send.
+/// First every target alone, which must not reach the others; then all by one send.
 fn flush_by<L: Lab>(t: &Trial<'_, L>, destination: Destination) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

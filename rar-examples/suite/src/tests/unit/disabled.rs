@@ -6,7 +6,7 @@ use crate::tests::unit::bench::{FIRST, QUIET_MILLISECONDS, SERVING, without_driv
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::{ENABLE, Register};
 
-/// It drops signals: nothing is served, and nothing is made up for when it is enabled.
+/// A disabled unit drops signals: nothing is served, also not after the unit is enabled.
 pub(crate) fn drops<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
@@ -33,7 +33,7 @@ pub(crate) fn drops<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// ENABLE is each CPU's own: one after the other is disabled, and the rest serve.
+/// ENABLE is per CPU: one unit after the other is disabled, and the rest serve.
 pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let cpus = t.lab.cpus();
@@ -75,7 +75,7 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// *Observed*: whether a signal that waits for interrupts to be enabled outlives ENABLE = 0.
+/// *Observed*: whether a signal that is held by IF = 0 survives ENABLE = 0.
 pub(crate) fn with_pending<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

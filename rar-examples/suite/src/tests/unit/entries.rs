@@ -17,7 +17,8 @@ use rar_vocabulary::payload_hash;
 
 /// One entry; its byte is PENDING until it is SUCCESS.
 ///
-/// *Observed* if there is something between the two: older code of Intel knew such a state, which no document lists any more.
+/// *Observed* if there is a value between the two: older Intel code had one, which no document
+/// lists any more.
 pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
@@ -46,7 +47,8 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Every slot in turn, each with a page and a signal of its own: the page of the slot goes, and none before its turn.
+/// Every slot in turn, each with its own page and signal: the page of the slot is flushed, and none
+/// before its turn.
 pub(crate) fn in_turn<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let all = u16::try_from(bench.slots().count()).unwrap_or(0);
@@ -85,7 +87,7 @@ pub(crate) fn at_once<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// By the units' record, each entry is executed once, with the quadwords that were written.
+/// According to the units' record, each entry is executed once, with the quadwords as written.
 pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
@@ -110,7 +112,7 @@ pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Maps so many pages, shows that they are stale, and lets the units serve.
+/// Maps `pages` pages, shows that they are stale, and lets the units serve.
 pub(crate) fn prepare<L: Lab>(bench: &Bench<'_, '_, L>, pages: u16) {
     map_and_touch(bench.t, 0, pages, Reach::Space);
     remap_and_control(bench.t, 0, pages, Reach::Space);

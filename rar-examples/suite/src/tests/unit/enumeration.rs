@@ -1,4 +1,4 @@
-//! What each CPU says of its unit.
+//! What each CPU reports about its unit.
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
@@ -9,7 +9,7 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver
 use crate::trial::{Trial, Who, new_value};
 use crate::units::Register;
 
-/// *Observed*: the registers that enumerate RAR. That every CPU says the same is asserted.
+/// *Observed*: the registers that enumerate RAR. All CPUs must report the same.
 pub(crate) fn everywhere<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

@@ -9,8 +9,9 @@ use crate::tests::unit::bench::{
 };
 use crate::trial::{Trial, Who, new_value, old_value};
 
-/// A signal of one CPU makes the targets scan what another has armed and not signalled yet. No byte of it is final before its own page is
-/// gone, and an entry that is written but not armed stays as it is.
+/// A signal of one CPU makes the targets also scan what another has armed but not signalled. Each
+/// byte is final only after its own page is flushed, and an entry that is written but not armed
+/// stays unchanged.
 pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 3, Reach::Space);

@@ -12,7 +12,8 @@ use crate::trial::{Trial, Who, new_value};
 
 /// An entry flushes the translations of the host that it names, also while a guest runs.
 ///
-/// *Observed*: the document's section about guests is not public, and nothing but this makes an entry of use to a host.
+/// *Observed*: the document's section about guests is not public, but a host has no use for any
+/// other behaviour.
 pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

@@ -11,14 +11,15 @@ use crate::tests::unit::bench::{
 };
 use crate::trial::{Trial, Who, new_value};
 
-/// *Observed*: whether a CPU in HLT is served, and whether HLT ends by it.
+/// *Observed*: whether a CPU in HLT is served, and whether the service ends HLT.
 pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         flush_asleep(bench, 0, format_args!("HLT"), || t.lab.halt());
     });
 }
 
-/// *Observed*: the same of MWAIT, for the first sub-state of each C-state that the CPU has. MWAIT may end for reasons of its own.
+/// *Observed*: the same of MWAIT, for the first sub-state of each C-state that the CPU has. MWAIT
+/// may end for reasons of its own.
 pub(crate) fn mwait<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let states = bench.units.mwait_states();
@@ -32,7 +33,7 @@ pub(crate) fn mwait<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Flushes a page of CPUs that sleep, and says how many were served and how many woke up before they were woken.
+/// Flushes a page of sleeping CPUs, and reports how many were served and how many woke up early.
 fn flush_asleep<L: Lab>(
     bench: &Bench<'_, '_, L>,
     page: u16,
@@ -49,7 +50,7 @@ fn flush_asleep<L: Lab>(
     t.step(Who::All, || {
         if t.is_initiator() {
             bench.await_moment(READY, t.lab.cpus() - 1);
-            // Time for the targets to fall asleep in.
+            // Time for the targets to fall asleep.
             bench.wait(QUIET_MILLISECONDS, || false);
             let asleep = |cpu: &u32| t.published(*cpu).load(Acquire) == 0;
             let before = bench.others().filter(asleep).count();

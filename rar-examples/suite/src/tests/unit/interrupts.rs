@@ -41,7 +41,7 @@ pub(crate) fn heeded<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Two signals that cannot be served become one, which serves both entries.
+/// Two held signals merge into one, which serves both entries.
 pub(crate) fn merged<L: Lab>(t: &Trial<'_, L>) {
     hold(t, 2, |bench| {
         for (slot, page) in [(FIRST, 0), (SECOND, 1)] {
@@ -80,7 +80,8 @@ fn serve_without_software<'a, L: Lab>(t: &Trial<'a, L>, meanwhile: impl Fn(&Benc
     });
 }
 
-/// The targets heed IF and have it cleared while the initiator sends; they enable interrupts when told to go on.
+/// The units obey IF, which is 0 on the targets while the initiator sends. The targets enable
+/// interrupts when the initiator says so.
 fn hold<'a, L: Lab>(t: &Trial<'a, L>, pages: u16, send: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, pages, Reach::Space);

@@ -1,4 +1,5 @@
-//! A CPU signals itself, which drivers do not rely on: the only public report of SUCCESS without a flush is of this.
+//! A CPU signals itself. Drivers do not rely on it: the only public report of SUCCESS without a
+//! flush concerns this.
 
 use crate::failure::Assertion::Flushed;
 use crate::failure::Place;
@@ -32,8 +33,8 @@ pub(crate) fn signals_itself<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Again and again, first alone and then together with all others: how many translations are used after their byte said SUCCESS is the
-/// number that a failure names.
+/// Repeatedly, first alone and then together with all others. A failure states how many
+/// translations were used after their byte was SUCCESS.
 pub(crate) fn again<L: Lab>(t: &Trial<'_, L>) {
     const ROUNDS: u16 = 64;
     without_driver(t, |bench| {
@@ -47,7 +48,8 @@ pub(crate) fn again<L: Lab>(t: &Trial<'_, L>) {
                 for page in pages.clone() {
                     bench.order(FIRST, bench.pages(page, 1), cpus.clone());
                     bench.signal(cpus.clone());
-                    // The own byte first: what this CPU loads then is as close to its answer as can be.
+                    // The own byte first, so that this CPU loads as soon as possible after its
+                    // answer.
                     bench.await_success(FIRST, [t.me].into_iter());
                     let found = t.lab.load(Page::Small(page), 0);
                     stale += u64::from(found != Ok(new_value(page)));

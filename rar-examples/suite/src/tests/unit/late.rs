@@ -1,4 +1,4 @@
-//! A unit that takes a signal up at once and serves it long after.
+//! A unit that latches a signal at once and serves it much later.
 
 use core::sync::atomic::Ordering::Acquire;
 
@@ -14,8 +14,9 @@ use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, Register};
 use rar_vocabulary::payload_hash;
 
-/// The unit of the CPU after the initiator heeds interrupts, which are off there: it holds the signal. The fallback ends the flush,
-/// and the driver makes others. Until the unit has read the entry, none of them may write it.
+/// The unit of the CPU after the initiator obeys IF, which is 0 there: it holds the signal. The
+/// fallback ends the flush, and the driver makes further ones. None of them may overwrite the entry
+/// before the unit has read it.
 pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
@@ -48,7 +49,7 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
             serve_now(&bench);
         }
     });
-    // Also when an assertion has failed: what follows runs with units that ignore interrupts.
+    // Also after a failed assertion: later tests need units that ignore IF.
     if is_late {
         t.lab.enable_interrupts();
         bench.write(Register::Control, SERVING);
@@ -56,7 +57,7 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
     t.barrier();
     t.step(Who::Others, || {
         if is_late {
-            // The unit has answered all that it was asked, so the driver trusts it again.
+            // The unit has answered everything, so the driver uses it again.
             let _served = t.lab.shootdown().serve(&t.lab.pin());
             t.assert(Counter, Place::Number(2), 0, u64::from(t.is_demoted()));
         }
@@ -69,7 +70,8 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
     expect_new(t, 0, 2);
 }
 
-/// Flushes as the fallback asks, which cannot interrupt this CPU, until the initiator has made both flushes.
+/// Polls for the fallback, which cannot interrupt this CPU, until the initiator has made both
+/// flushes.
 fn answer_fallbacks<L: Lab>(t: &Trial<'_, L>) {
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
     t.wait_until("the flushes of others", || {
@@ -79,7 +81,8 @@ fn answer_fallbacks<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Lets the unit serve what it holds, and asserts that it finds the entry as it was when the signal came.
+/// Lets the unit serve the held signal, and asserts that it reads the entry as it was at the time
+/// of the signal.
 fn serve_now<L: Lab>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     let open = || {
@@ -87,7 +90,7 @@ fn serve_now<L: Lab>(bench: &Bench<'_, '_, L>) {
             .slots()
             .filter(|(slot, _)| !bench.is_final(t.me, *slot))
     };
-    // The control: the unit has read nothing yet.
+    // Control: the unit has read nothing yet.
     t.assert(Untouched, Place::Number(t.me), 1, open().count() as u64);
     t.assert(Counter, Place::Number(1), 1, u64::from(t.is_demoted()));
     let before = bench.units.executed();

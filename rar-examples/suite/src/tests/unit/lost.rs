@@ -1,4 +1,5 @@
-//! Registers that hold anything when a CPU comes online: firmware, a sleep, or an earlier kernel left it there.
+//! Registers with arbitrary values when a CPU comes online, left by firmware, a sleep, or an
+//! earlier kernel.
 
 use core::cell::Cell;
 use core::sync::atomic::Ordering::{Acquire, Release};
@@ -22,7 +23,7 @@ struct Left {
     control: u64,
 }
 
-/// Everything is lost; only one of the bases is; both are there and the unit is off; nothing is lost at all.
+/// All registers are lost; one base is lost; only ENABLE is lost; nothing is lost.
 const CASES: [Left; 5] = [
     left(false, false, 0),
     left(false, true, 0),
@@ -39,10 +40,11 @@ const fn left(vector: bool, table: bool, control: u64) -> Left {
     }
 }
 
-/// What tests of the driver look at: how much no unit need bear was asked of the units before.
+/// The number of protocol violations before, which tests of the driver compare.
 const OFFENCES: usize = 0;
 
-/// The driver writes all registers and clears the vector on every way up, and then its signals do their work.
+/// The driver writes all registers and clears the vector whenever a CPU comes online, and then its
+/// signals work.
 pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
@@ -57,7 +59,7 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
         t.step(Who::Initiator, || {
             t.word(OFFENCES).store(t.lab.offences().count, Release);
         });
-        // Also when an assertion has failed: what follows runs with all CPUs online.
+        // Also after a failed assertion: later tests need all CPUs online.
         if offline.get() {
             t.lab.come_online();
         }
@@ -73,7 +75,7 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
             let before = t.lab.shootdown().statistics();
             t.flush(t.pages(0, 2));
             let after = t.lab.shootdown().statistics();
-            // Units that follow what was left there answer nobody.
+            // Units that use the leftover registers answer no flush.
             t.assert(
                 Counter,
                 Place::Number(number),

@@ -1,4 +1,4 @@
-//! What units make of entries that no document gives a meaning, or whose meaning is not known in full.
+//! How units treat entries without a documented meaning, or with a partly documented one.
 //!
 //! The letters are those of [`Tried`].
 
@@ -35,9 +35,10 @@ pub(crate) fn types<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// *Observed*: the types for guests, and the one that writes a register, whose encodings no public source gives in full.
+/// *Observed*: the types for guests and the type that writes a register. No public source gives
+/// their full encodings.
 pub(crate) fn risky_types<L: Lab>(t: &Trial<'_, L>) {
-    const TSC_AUX: u64 = 0xC000_0103;
+    const TSC_AUX: u64 = 0xc000_0103;
     without_driver(t, |bench| {
         observe_subtypes(bench, 3);
         observe_subtypes(bench, 4);
@@ -63,7 +64,7 @@ fn observe_subtypes<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8) {
         .observe(format_args!("type {kind} {}", answers.as_str()));
 }
 
-/// An entry of a type: of one page for subtype 0, and of all that it names otherwise.
+/// An entry of a type: one page for subtype 0, everything that it names otherwise.
 fn of_kind<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8, subtype: u8) -> Fields {
     let page = u16::from(if kind >= 6 { kind } else { subtype });
     let operand = match (kind, subtype) {
@@ -105,7 +106,7 @@ pub(crate) fn counts<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// *Observed*: entries with one thing wrong, beside one in which nothing is, which must do what it says.
+/// *Observed*: entries with one invalid field, next to a valid one, which must work.
 pub(crate) fn causes<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let tried = attempt(bench, 1, 1, one_page(bench, 1));
@@ -157,7 +158,7 @@ const CAUSES: [(&str, Change); 17] = [
     }),
 ];
 
-/// *Observed*: which bits of CR3 type 0 compares, and what it answers where they differ.
+/// *Observed*: which bits of CR3 type 0 compares, and its answer where they differ.
 pub(crate) fn cr3_bits<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let with_cr3 = |page, flipped| Fields {
@@ -178,7 +179,8 @@ pub(crate) fn cr3_bits<L: Lab>(t: &Trial<'_, L>) {
             }
         }
         t.observe(format_args!(
-            "own CR3 {same}; bits compared {compared:#x}, ignored {ignored:#x}, no SUCCESS {refused:#x}"
+            "own CR3 {same}; bits compared {compared:#x}, ignored {ignored:#x}, \
+             no SUCCESS {refused:#x}"
         ));
     });
 }

@@ -1,7 +1,8 @@
-//! The tests below the driver: what RAR units do on their own.
+//! The tests below the driver: RAR units without a driver.
 //!
-//! Each shows the stale translation first, as every test does, and then asserts about one rule of the unit. Rules that no document
-//! states are marked *observed*: a unit that differs may be right, and the driver must cope with it.
+//! Each shows the stale translation first, as every test does, then asserts one rule of the unit.
+//! Rules that no document states are marked *observed*: a unit that differs may be right, and the
+//! driver must work with it.
 
 pub(crate) mod again;
 mod bench;

@@ -11,15 +11,16 @@ use crate::tests::unit::bench::{
 };
 use crate::trial::{Trial, Who, new_value};
 
-/// How long a CPU stays in its handler at most: it leaves whether it was served or not.
+/// How long a CPU stays in its handler at most, served or not.
 const HANDLER_MILLISECONDS: u64 = ANSWER_MILLISECONDS / 2;
 
 /// The byte of the CPU was PENDING when the handler ended.
 const LATER: u64 = 1;
-/// It was final before.
+/// The byte was final earlier.
 const WITHIN: u64 = 2;
 
-/// *Observed*: whether a CPU in its NMI handler serves a signal at once or after it. It must serve it in the end.
+/// *Observed*: whether a CPU in its NMI handler serves a signal at once or after the handler. It
+/// must serve it eventually.
 pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
@@ -54,7 +55,7 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Stays in the handler until this CPU is served or the time is up.
+/// Stays in the handler until this CPU is served, or a timeout.
 fn stay<L: Lab>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     let taken = bench.units.run_in_nmi(&|| {

@@ -9,14 +9,14 @@ use crate::trial::{Trial, Who, new_value};
 
 const SLOTS: usize = 64;
 
-/// How slots that were served by one scan follow each other.
+/// The order in which one scan served the slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
-    /// The observer was too slow: they were all final when it looked.
+    /// The observer was too slow: all bytes were final at its first read.
     AtOnce,
     Upwards,
     Downwards,
-    /// Upwards from this slot to the last, then from the first.
+    /// Ascending from this slot to the last, then from the first.
     From(usize),
     /// None of these.
     Mixed,
@@ -50,7 +50,7 @@ pub(crate) fn scan<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// What the observer saw of a byte. All reads of all bytes are numbered from 1, in the order in which they were made.
+/// What the observer saw of a byte. All reads of all bytes are numbered from 1, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sight {
     /// The last read that found it not final; 0 if none did.
@@ -60,14 +60,14 @@ struct Sight {
 }
 
 impl Sight {
-    /// Whether this byte was final at a moment when the other was not: an observer that reads one byte after the other can be overtaken, and
-    /// nothing less shows an order.
+    /// Whether this byte was final while the other was not. Nothing less shows an order, since the
+    /// unit can overtake an observer that reads one byte after the other.
     fn is_before(&self, other: &Self) -> bool {
         self.done < other.pending
     }
 }
 
-/// Looks at all bytes again and again, upwards and downwards in turn, so that either order can be seen.
+/// Reads all bytes repeatedly, upwards and downwards in turn, so that either order is visible.
 fn looks<L: Lab>(bench: &Bench<'_, '_, L>, target: u32) -> [Sight; SLOTS] {
     const UNSEEN: Sight = Sight {
         pending: 0,
@@ -152,7 +152,7 @@ impl fmt::Display for Order {
 mod tests {
     use super::{Order, Sight};
 
-    /// What an observer sees that always looks upwards at four bytes, which become final at these looks.
+    /// What an observer sees that reads four bytes upwards, which become final at these reads.
     fn sights(looks: [u32; 4]) -> [Sight; 4] {
         let mut place = 0;
         looks.map(|look| {

@@ -1,4 +1,4 @@
-//! What an entry takes out of the TLB, and what it leaves.
+//! What an entry evicts, and what it keeps.
 
 use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation, PageSize};
 
@@ -12,7 +12,7 @@ use crate::trial::{Trial, Who, new_value, old_value};
 /// Pages on either side that must still be served from the TLB.
 const MARGIN: u16 = 3;
 
-/// Exactly `COUNT` pages go: their neighbours on both sides stay.
+/// Exactly `COUNT` pages are flushed: their neighbours on both sides stay cached.
 pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
     let all = COUNT + 2 * MARGIN;
     without_driver(t, |bench| {
@@ -32,7 +32,7 @@ pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
 
 /// An entry of one 4 KiB page in the middle of a 2 MiB page drops that page, as INVLPG does.
 ///
-/// *Observed*: no source says it of RAR.
+/// *Observed*: no source states it for RAR.
 pub(crate) fn small_stride<L: Lab>(t: &Trial<'_, L>) {
     const INSIDE: u64 = 5 << 12;
     flush_large_page(t, |bench| {
@@ -48,7 +48,8 @@ pub(crate) fn large_stride<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Which translations an INVPCID entry of each subtype drops: of a global page, of a page that an address names, of another.
+/// Which translations an INVPCID entry of each subtype drops: a global page, a page that an address
+/// names, another page.
 pub(crate) fn subtypes<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let pcid = bench.pcid();
@@ -71,7 +72,7 @@ pub(crate) fn subtypes<L: Lab>(t: &Trial<'_, L>) {
 
 /// Type 1 drops the pages that it names of the current PCID, global ones too.
 ///
-/// *Observed*: it imitates INVLPG, and that its other rules are those of INVLPG is inferred.
+/// *Observed*: it imitates INVLPG; that it follows INVLPG's other rules is inferred.
 pub(crate) fn invpg<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let start = t.lab.address(Page::Small(0));
@@ -91,9 +92,11 @@ pub(crate) fn invpg<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// An entry that names a page drops what is cached of the way to it: the next walk finds the new page table.
+/// An entry that names a page drops its paging-structure caches: the next walk finds the new page
+/// table.
 ///
-/// *Observed*: that the rules of the imitated instruction hold for paging-structure caches is inferred.
+/// *Observed*: that the rules of the imitated instruction hold for paging-structure caches is
+/// inferred.
 pub(crate) fn structures<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 40, Reach::Space);
@@ -103,7 +106,7 @@ pub(crate) fn structures<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Flushes page 0, which is global, page 1, which is named as page 0 is, and page 2, and asserts which of them are gone.
+/// Flushes pages 0 (global), 1 (named, as page 0 is) and 2, and asserts which of them are gone.
 fn check<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation, gone: [bool; 3]) {
     let t = bench.t;
     let [global, named, other] = gone;
@@ -142,7 +145,7 @@ fn flush_large_page<'a, L: Lab>(
     });
 }
 
-/// Flushes on all CPUs but the initiator.
+/// Flushes on all CPUs except the initiator.
 fn flush<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) {
     bench.t.step(Who::All, || bench.program(SERVING));
     bench

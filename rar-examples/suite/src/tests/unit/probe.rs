@@ -1,4 +1,4 @@
-//! An entry of any words, sent to see what becomes of it.
+//! An entry of any words, and how the units treat it.
 
 use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Release};
@@ -10,7 +10,7 @@ use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING};
 use crate::trial::{Who, old_value};
 
-/// Says to all CPUs what the byte of an entry was in the end.
+/// Publishes the final byte of an entry to all CPUs.
 const BYTE: usize = 2;
 
 /// The fields of an entry, legal or not.
@@ -32,12 +32,12 @@ pub(crate) struct Fields {
     pub(crate) software: u64,
 }
 
-/// What became of an entry.
+/// How the units treated an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tried {
     /// The byte of all targets at the end; `None` if they differ.
     pub(crate) byte: Option<u8>,
-    /// How many of the pages under test no target had cached any more.
+    /// How many of the pages under test were flushed on all targets.
     pub(crate) flushed: u64,
 }
 
@@ -61,8 +61,8 @@ impl Tried {
     }
 }
 
-/// One letter: S and F for SUCCESS and FAILURE where the flush fits the answer, s for SUCCESS without a flush, f for FAILURE with one, P for an
-/// entry that stays PENDING, ? for all else.
+/// One letter: S for SUCCESS and F for FAILURE where the flush matches the answer, s for SUCCESS
+/// without a flush, f for FAILURE with one, P for an entry that stays PENDING, ? for anything else.
 impl fmt::Display for Tried {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (success, failure) = (self.is(ActionState::Success), self.is(ActionState::Failure));
@@ -77,8 +77,8 @@ impl fmt::Display for Tried {
     }
 }
 
-/// Shows that so many pages from `first` on are stale, has all other CPUs execute an entry, and looks at them again. All CPUs call it; what
-/// the initiator gets back counts.
+/// Shows that `pages` pages from `first` on are stale, has all other CPUs execute an entry, and
+/// checks the pages again. All CPUs call it; only the initiator's result counts.
 pub(crate) fn attempt<L: Lab>(
     bench: &Bench<'_, '_, L>,
     first: u16,
@@ -128,7 +128,8 @@ fn is_gone<L: Lab>(bench: &Bench<'_, '_, L>, page: u16) -> bool {
     asked.map_or_else(|| lab.load(page, 0) != Ok(old), |asked| asked == Asked::Yes)
 }
 
-/// Clears what is still PENDING, which the next signal would have executed: the driver does so on its way up.
+/// Clears what is still PENDING, which the next signal would execute, as the driver does when a CPU
+/// comes online.
 fn forget<L: Lab>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     bench.write(crate::units::Register::Control, 0);

@@ -1,4 +1,4 @@
-//! The registers of a unit: what they keep, and what they refuse.
+//! The registers of a unit: which values they keep, and which fault.
 
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
@@ -10,7 +10,8 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver
 use crate::trial::{Trial, Who, new_value};
 use crate::units::{ENABLE, IGNORE_IF, Register};
 
-/// The legal values read back; the driver uses as many entries as the unit reports; what is read-only stays so.
+/// Legal values read back, the driver uses as many entries as the unit reports, and read-only
+/// registers fault on writes.
 pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
     flush_around(t, |bench| {
         for control in [0, IGNORE_IF, ENABLE, SERVING] {
@@ -22,7 +23,7 @@ pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
         }
         let info = bench.units.read(Register::Info).unwrap_or(u64::MAX);
         let entries = bench.t.lab.shootdown().domain().entries() as u64;
-        // 37:32 is the highest index; what lies above reads as zero.
+        // 37:32 is the highest index; higher bits read as zero.
         t.assert(Holds, number_of(Register::Info), entries - 1, info >> 32);
         let capabilities = bench.units.read(Register::CoreCapabilities).unwrap_or(0);
         let rar = capabilities >> 1 & 1;
@@ -32,9 +33,11 @@ pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Each reserved bit of the control register faults, alone and beside a legal value, and changes nothing.
+/// Each reserved bit of the control register faults, alone and with a legal value, and changes
+/// nothing.
 ///
-/// *Observed* if it does not fault: documents name the bits as reserved, and only the general rule for MSRs says that they fault.
+/// *Observed* if it does not fault: documents call the bits reserved, and only the general rule for
+/// MSRs makes them fault.
 pub(crate) fn control_bits<L: Lab>(t: &Trial<'_, L>) {
     flush_around(t, |bench| {
         for bit in (0..64).filter(|bit| SERVING >> bit & 1 == 0) {
@@ -70,7 +73,8 @@ pub(crate) fn base_bits<L: Lab>(t: &Trial<'_, L>) {
     tell_of_taken(t, &bases);
 }
 
-/// Writes a reserved bit beside a legal value: either it faults and the register keeps its value, or it is noted, and undone.
+/// Writes a reserved bit with a legal value. The write must fault and keep the register's value;
+/// otherwise it is recorded and undone.
 fn reserved<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, legal: u64, bit: u32) {
     let before = bench.units.read(register).unwrap_or(u64::MAX);
     match bench.units.write(register, legal | 1 << bit) {
@@ -82,7 +86,7 @@ fn reserved<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, legal: u64, bi
     }
 }
 
-/// The reserved bits of a register that some CPU let be written.
+/// The reserved bits of a register whose write did not fault on some CPU.
 fn taken<'a, L: Lab>(t: &Trial<'a, L>, register: Register) -> &'a AtomicU64 {
     t.word(match register {
         Register::ActionVectorBase => 1,
@@ -106,7 +110,7 @@ fn tell_of_taken<L: Lab>(t: &Trial<'_, L>, registers: &[(&str, Register)]) {
 fn refuse<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64) {
     let before = bench.units.read(register);
     if bench.units.write(register, value).is_ok() {
-        // What it took is the value of the message; the register may show another.
+        // The message states the value written; the register may show another.
         bench.t.fail(Refused, number_of(register), u64::MAX, value);
     }
     if let Ok(before) = before {
@@ -114,7 +118,7 @@ fn refuse<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64) {
     }
 }
 
-/// Has every CPU try its registers, and then flushes by the units: they must still do their work.
+/// Has every CPU try its registers, then flushes by the units, which must still work.
 fn flush_around<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

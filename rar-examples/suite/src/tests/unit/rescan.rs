@@ -1,4 +1,4 @@
-//! Entries that are armed while a scan goes on, and that no signal follows.
+//! Entries that are armed during a scan, without a signal of their own.
 
 use crate::lab::{Lab, Page};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, QUIET_MILLISECONDS, without_driver};
@@ -7,7 +7,8 @@ use crate::trial::{Trial, Who, new_value};
 
 const ROUNDS: u32 = 16;
 
-/// How often the first and the last slot were served, of the scans in which they were armed in time.
+/// How often the first and the last slot were served, among the scans in which they were armed in
+/// time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Served {
     scans: u32,
@@ -15,7 +16,8 @@ struct Served {
     last: u32,
 }
 
-/// *Observed*: whether the first slot and the last are served if they are armed while a scan is between them.
+/// *Observed*: whether the first and the last slot are served if they are armed while the scan is
+/// between them.
 pub(crate) fn armed_within<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let all = bench.slots().count();
@@ -32,7 +34,8 @@ pub(crate) fn armed_within<L: Lab>(t: &Trial<'_, L>) {
                     "no scan was slow enough to arm an entry within it"
                 )),
                 _ => t.observe(format_args!(
-                    "armed within a scan, of {scans} the first slot was served {first} times, the last {last} times"
+                    "armed within a scan, of {scans} the first slot was served {first} times, \
+                     the last {last} times"
                 )),
             }
         });
@@ -75,7 +78,7 @@ fn round<L: Lab>(bench: &Bench<'_, '_, L>, target: u32, served: &mut Served) {
         served.first += done.next().unwrap_or(0);
         served.last += done.next().unwrap_or(0);
     }
-    // No signal may be left for the next round: what is armed anew shows that this one was served.
+    // No signal may be left for the next round: an entry armed now shows that this one was served.
     for (slot, _) in ends() {
         bench.arm(slot, one());
     }

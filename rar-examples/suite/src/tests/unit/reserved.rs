@@ -1,4 +1,4 @@
-//! Writes of registers that no document allows, and what becomes of them.
+//! Register writes that no document allows, and their effect.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value};
 use crate::units::Register;
 
-/// What became of the bits of a register that were written one at a time.
+/// The effect of writing the bits of a register one at a time.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fates {
     refused: u64,
@@ -16,7 +16,8 @@ struct Fates {
     ignored: u64,
 }
 
-/// *Observed*: each reserved bit of the control register and of the bases, written beside a legal value while the unit is disabled.
+/// *Observed*: each reserved bit of the control register and of the bases, written with a legal
+/// value while the unit is disabled.
 pub(crate) fn bits<L: Lab>(t: &Trial<'_, L>) {
     on_the_initiator(t, |bench| {
         bench.write(Register::Control, 0);
@@ -43,7 +44,7 @@ pub(crate) fn bits<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// *Observed*: a base that is written while the unit is enabled, with the value that it has.
+/// *Observed*: a base written with its current value while the unit is enabled.
 pub(crate) fn rebase<L: Lab>(t: &Trial<'_, L>) {
     on_the_initiator(t, |bench| {
         let addresses = bench.units.addresses();
@@ -77,7 +78,7 @@ fn fates<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64, reser
     fates
 }
 
-/// The initiator tries its registers; the next CPU shows that its unit does its work all the same.
+/// The initiator tries its registers; the next CPU shows that the unit still works.
 fn on_the_initiator<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);

@@ -8,9 +8,10 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who, new_value};
 use crate::units::{ENABLE, Register};
 
-/// The registers outlive INIT, and the unit serves as before.
+/// The registers survive INIT, and the unit serves as before.
 ///
-/// *Observed* if they do not: no source tells what INIT does to them. A driver writes all of them on every way up.
+/// *Observed* if they do not: no source says what INIT does to them. A driver writes all of them
+/// whenever a CPU comes online.
 pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         t.step(Who::Others, || {

@@ -1,4 +1,4 @@
-//! An entry acts on the address space that it names, whichever one the CPU runs in.
+//! An entry acts on the address space that it names, not on the one that the CPU runs in.
 
 use rar_payload::{InvpcidScope, Operation, PageSize};
 
@@ -9,8 +9,8 @@ use crate::tests::spaces::{PAGE, frame, map, value};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who};
 
-/// The targets run in the second space; entries name the first. The second stays as it was, and the first is gone when the
-/// targets come back to it.
+/// The targets run in the second space; entries name the first. Translations of the second stay,
+/// and those of the first are gone when the targets return to it.
 pub(crate) fn other_space<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let pcid = bench.pcid();
@@ -53,6 +53,6 @@ fn flush_from_elsewhere<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) 
         bench.units.enter_keeping(Space::First);
         t.expect(Flushed, PAGE, value(Space::First, 1));
     });
-    // Also when an assertion has failed: what follows runs in the first space.
+    // Also after a failed assertion: later tests run in the first space.
     bench.units.enter_keeping(Space::First);
 }

@@ -1,4 +1,4 @@
-//! Stores of a target that are on their way when it is asked to flush.
+//! Stores of a target that are in the store buffer when it is asked to flush.
 
 use core::sync::atomic::Ordering::{Acquire, Release};
 
@@ -9,9 +9,9 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::trial::{Trial, Who};
 
 const PAGE: Page = Page::Small(1);
-/// The page leads to these in turn.
+/// The frames of the page, in turn.
 const FRAMES: [Frame; 2] = [Frame::Small(901), Frame::Small(902)];
-/// Keeps what the old frame held when the byte said SUCCESS.
+/// Records the old frame's content when the byte became SUCCESS.
 const KEPT: Frame = Frame::Small(900);
 /// Set when the writers may stop.
 const STOP: usize = 0;
@@ -19,8 +19,8 @@ const ROUNDS: usize = 32;
 /// How many stores of a writer are awaited before and after a flush.
 const STORES: u64 = 3;
 
-/// The targets write again and again. From the moment a byte says SUCCESS no store of its CPU reaches the old frame: the look is as close to
-/// that moment as can be.
+/// The targets write in a loop. After a byte is SUCCESS no store of its CPU may reach the old
+/// frame, which is read as soon as possible after that.
 pub(crate) fn drained<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         t.step(Who::Initiator, || {
@@ -53,7 +53,7 @@ fn write_until_told<L: Lab>(t: &Trial<'_, L>) {
             return;
         }
         t.published(t.me).store(count, Release);
-        // An emulator that runs CPUs in turns goes on to the next.
+        // An emulator that runs CPUs in turns switches to the next.
         t.lab.relax();
     }
 }
@@ -70,7 +70,7 @@ fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
         t.map(PAGE, new);
         if round == 0 {
             control(bench, old);
-            // What waits returns at once after a failure, and shows nothing.
+            // After a failure all waits return at once and show nothing.
             if t.shared.failure.is_set() {
                 return;
             }
@@ -96,7 +96,8 @@ fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
 /// Before the first flush stores still reach the old frame.
 fn control<L: Lab>(bench: &Bench<'_, '_, L>, old: Frame) {
     let t = bench.t;
-    // One whole store of each writer comes after the change of the entry; what it finds is the count to exceed.
+    // One whole store of each writer follows the change of the entry; it returns the count to
+    // exceed.
     await_stores(bench);
     for cpu in bench.others() {
         let before = t.lab.load_frame(old, word_of(cpu));

@@ -12,13 +12,13 @@ use crate::tests::unit::bench::{Bench, SERVING, without_driver};
 use crate::trial::{Trial, Who};
 use crate::units::Ability;
 
-/// How often each CPU goes through its slots.
+/// How often each CPU uses each of its slots.
 const ROUNDS: u64 = 8;
-/// The frames that the page of a slot leads to in turn.
+/// The frames of the page of a slot, in turn.
 const FRAMES_OF_A_PAGE: u64 = 4;
 
-/// The slots are dealt out to the CPUs, and each CPU orders through its own, one after the other, of all others: no translation
-/// outlives its flush, and each unit executes every entry, once.
+/// The slots are divided among the CPUs, and each CPU flushes all others through its slots, one
+/// after the other: no translation outlives its flush, and each unit executes every entry once.
 pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
@@ -50,7 +50,8 @@ pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Lets the page of the next slot lead to the next frame, flushes it everywhere else, and says so.
+/// Points the page of the next slot to the next frame, flushes it on all other CPUs, and publishes
+/// that.
 fn flush_next<L: Lab>(bench: &Bench<'_, '_, L>, turn: u64) {
     let t = bench.t;
     if let Some((slot, page)) = slot_of_turn(bench, t.me, turn) {
@@ -65,7 +66,7 @@ fn flush_next<L: Lab>(bench: &Bench<'_, '_, L>, turn: u64) {
     }
 }
 
-/// What the next CPU has flushed last must be seen here.
+/// This CPU must read the value of the next CPU's last flush.
 fn look_at_neighbour<L: Lab>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     let next = (t.me + 1) % t.lab.cpus();

@@ -1,4 +1,4 @@
-//! Units of CPUs in the middle of an instruction that takes long.
+//! Units of CPUs within a long-running instruction.
 
 use core::cell::Cell;
 use core::sync::atomic::Ordering::{Acquire, Release};
@@ -11,7 +11,7 @@ use crate::units::LongString;
 
 const ROUNDS: u16 = 8;
 
-/// *Observed*: how often a CPU in a long string instruction has answered before the instruction ended.
+/// *Observed*: how often a CPU in a long string instruction answers before the instruction ends.
 pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 2 * ROUNDS, Reach::Space);
@@ -40,7 +40,7 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
                     bench.announce(GO);
                 } else if t.me == target {
                     while t.word(GO).load(Acquire) == 0 && !t.shared.failure.is_set() {
-                        // Odd while it runs.
+                        // Odd while the instruction runs.
                         t.published(t.me).fetch_add(1, Release);
                         bench.units.run_string(string);
                         t.published(t.me).fetch_add(1, Release);
@@ -57,8 +57,8 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-/// Signals when an instruction has just begun, and returns whether it still ran when the byte was seen to be final; `None` if none is seen to
-/// begin, as where CPUs take turns longer than that.
+/// Signals when an instruction has just begun. Returns whether it still ran when the byte was
+/// final; `None` if no start was seen, as where the CPUs run in turns longer than an instruction.
 fn flush_within<L: Lab>(bench: &Bench<'_, '_, L>, target: u32, page: u16) -> Option<bool> {
     let t = bench.t;
     let count = || t.published(target).load(Acquire);
