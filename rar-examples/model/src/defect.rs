@@ -48,7 +48,8 @@ defects! {
         "A ranged entry flushes one page behind its last."
         |knobs| knobs.faults.counted_pages = CountedPages::OneMore;
     StrideSameSizeOnly "stride-same-size-only"
-        "A ranged entry flushes pages of exactly its stride: 4K entries leave a 2M page around them."
+        "A ranged entry flushes pages of exactly its stride: 4K entries leave a 2M page around \
+         them."
         |knobs| knobs.reach = PageReach::SameSize;
     StrideIgnored "stride-ignored"
         "A ranged entry with a stride of 2M or 1G flushes as many pages of 4K."
@@ -90,7 +91,8 @@ defects! {
         "The action vector is taken to begin one byte behind its base."
         |knobs| knobs.faults.vector_shift = 1;
     LatchedScan "latched-scan"
-        "All bytes are read at the start and the signal is acknowledged at the end: one that arrives between is lost."
+        "All bytes are read at the start and the signal is acknowledged at the end: one that \
+         arrives between is lost."
         |knobs| {
             knobs.scan = Scan::Snapshot;
             knobs.latch_clear = LatchClear::AfterScan;

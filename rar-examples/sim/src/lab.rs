@@ -28,14 +28,14 @@ use crate::schedule;
 /// Room for every page under test in both spaces, so that no stale translation is evicted.
 pub const TLB: usize = 1200;
 
-/// The test that the simulated machine cannot run: the loads of its guests are not cached.
+/// The test that the simulated machine cannot run, since loads of its guests are not cached.
 pub const BEYOND: &str = "target-in-guest";
 
-/// The test that units leave nothing to do for: they answer whatever IF says.
+/// The test that applies only without units, since units ignore IF.
 pub const BY_NMI: &str = "target-takes-nmi";
 
-/// Bounds for a clock that counts steps per CPU: only a CPU that does not answer reaches them. Ranges take the entries that they
-/// need: tests look at what was not asked for.
+/// Timeouts for a clock that counts steps per CPU: only a silent CPU reaches them. Ranges take the
+/// entries that they need, since tests check what was not flushed.
 pub const STEPS: Policy = {
     let mut policy = Policy::new();
     policy.answer_timeout = steps(2_000);
@@ -54,18 +54,18 @@ pub type SimShootdown<'m> = Shootdown<&'m Boundary<'m>>;
 #[must_use]
 pub fn config(cpus: u32) -> MachineConfig {
     MachineConfig {
-        // A non-temporal store leaves when the next one comes: tests count stores.
+        // A non-temporal store leaves the buffer at the next one, since tests count stores.
         buffered: 1,
         nmi: true,
         ..MachineConfig::new(cpus)
     }
 }
 
-/// Why a run was given up: what unwinds out of it.
+/// Why a run was given up. Unwinds out of it.
 #[derive(Clone, Debug)]
 pub struct GivenUp(pub String);
 
-/// The laboratory: two address spaces, frames, and the shootdown under test.
+/// The platform: two address spaces, frames, and the shootdown under test.
 pub struct SimLab<'m> {
     suite: &'m Suite,
     boundary: &'m Boundary<'m>,
@@ -75,13 +75,14 @@ pub struct SimLab<'m> {
     /// For each space: which of its two page tables is in use.
     in_use: [AtomicU64; 2],
     spins: Vec<Spin>,
-    /// How many changes of an entry are still to drop what their CPU caches.
+    /// How many more changes of an entry empty their CPU's TLB.
     forgets: AtomicU64,
     emit: &'m (dyn Fn(&Record<'_>) + Sync),
 }
 
 impl<'m> SimLab<'m> {
-    /// Returns a laboratory on a machine whose CPUs are registered with the domain of the shootdown. `emit` takes the records.
+    /// Returns the platform on a machine whose CPUs are registered with the shootdown's domain.
+    /// `emit` receives the records.
     #[must_use]
     pub fn new(
         suite: &'m Suite,
@@ -109,14 +110,15 @@ impl<'m> SimLab<'m> {
         lab
     }
 
-    /// Lets the first changes of entries drop everything that their CPU caches, as a small TLB may.
+    /// Lets the first `changes` changes of entries empty their CPU's TLB, as a small TLB may evict.
     #[must_use]
     pub fn forgetting(self, changes: u64) -> Self {
         self.forgets.store(changes, Ordering::SeqCst);
         self
     }
 
-    /// Brings this CPU online and loads the first space. Every CPU calls it once, before it runs the suite.
+    /// Brings this CPU online and loads the first space. Every CPU calls it once, before it runs
+    /// the suite.
     pub fn join(&self) {
         self.come_online();
         self.enter(Space::First);
@@ -146,7 +148,8 @@ impl<'m> SimLab<'m> {
         }
     }
 
-    /// What a CPU compares its unit with: what CPU 0 found, as it should be, or what it finds itself.
+    /// Returns what a CPU compares its unit with: the detection of CPU 0 or, in a broken driver,
+    /// its own.
     fn support_seen_by(&self, cpu: u32) -> Option<RarSupport> {
         if !self.boundary.has(DriverDefect::UnsynchronisedMaximum) {
             return self.support;

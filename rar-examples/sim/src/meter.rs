@@ -1,4 +1,4 @@
-//! How often cache lines travel: a protocol of modified, shared and invalid lines, one cache per CPU.
+//! How often cache lines move: a protocol of modified, shared and invalid lines, one cache per CPU.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -16,23 +16,23 @@ pub enum Access {
 /// What an address is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// An entry of the payload table, or what stands for it where calls are queued.
+    /// An entry of the payload table, or its counterpart where calls are queued.
     Payload,
     /// An action vector.
     Vector,
-    /// Who owns a slot: a state, a bitmap, a lock.
+    /// The owner of a slot: a state, a bitmap, a lock.
     Slot,
-    /// Who a CPU is, and whether it is there: its APIC id, its life, whether it is lazy.
+    /// The identity of a CPU: its APIC id, its life, whether it is lazy.
     Identity,
     /// The flush generation of a CPU, or of an address space.
     Generation,
-    /// Sets of CPUs: who is online, who is a target.
+    /// Sets of CPUs: online CPUs, targets.
     Sets,
     /// A queue of calls, and the calls in it.
     Calls,
     /// Statistics.
     Statistics,
-    /// What nobody named.
+    /// Unnamed memory.
     Other,
 }
 
@@ -92,7 +92,7 @@ impl ByKind {
 }
 
 const LINE: usize = 64;
-/// Caches that a set of sharers has room for.
+/// The words of a set of caches.
 const WORDS: usize = 16;
 
 /// The caches that have a copy of a line.
@@ -118,39 +118,39 @@ impl Holders {
     }
 }
 
-/// Counts the transfers of lines between CPUs, of what driver and microcode share.
+/// Counts the transfers between CPUs of the lines that driver and microcode share.
 #[derive(Debug, Default)]
 pub struct Meter {
     lines: HashMap<usize, Holders, BuildHasherDefault<LineHasher>>,
-    /// The end and the kind of what begins at an address.
+    /// The end and the kind of the object at each start address.
     names: BTreeMap<usize, (usize, Kind)>,
     in_pairs: bool,
-    /// Who made the last access, and to which line: another read of the same is none.
+    /// The CPU and the line of the last access: another read of it changes nothing.
     last: Option<(u32, usize)>,
     transfers: ByKind,
     accesses: u64,
 }
 
 impl Meter {
-    /// Fetches the other line of a pair of 128 bytes with each line that a cache lacks, as an adjacent-line prefetcher does. A
-    /// line that no CPU ever touched is not fetched.
+    /// Fetches the other line of a pair of 128 bytes with each line that a cache lacks, as an
+    /// adjacent-line prefetcher does. A line that no CPU ever touched is not fetched.
     pub const fn fetch_pairs(&mut self) {
         self.in_pairs = true;
     }
 
-    /// Says what lies at these addresses. They have no name yet.
+    /// Names these addresses, which have no name yet.
     pub fn name(&mut self, addresses: Range<usize>, kind: Kind) {
         if !addresses.is_empty() {
             self.names.insert(addresses.start, (addresses.end, kind));
         }
     }
 
-    /// Says what an object is. It has no name yet.
+    /// Names an object, which has no name yet.
     pub fn name_object<T: ?Sized>(&mut self, object: &T, kind: Kind) {
         self.name(addresses_of(object), kind);
     }
 
-    /// Returns what lies at an address.
+    /// Returns the kind of an address.
     #[must_use]
     pub fn kind_of(&self, address: usize) -> Kind {
         let before = self.names.range(..=address).next_back();
@@ -161,8 +161,8 @@ impl Meter {
 
     /// Notes an access of a CPU below 1,024.
     ///
-    /// A read by a cache that has no copy, and a write by one that is not the only one with a copy, each move the line once. The
-    /// first access of all comes from memory and counts too.
+    /// A read without a copy moves the line once, and so does a write without the only copy. The
+    /// first access comes from memory and counts too.
     pub fn touch(&mut self, cpu: u32, address: usize, access: Access) {
         self.accesses += 1;
         let line = address / LINE;
@@ -193,13 +193,13 @@ impl Meter {
         }
     }
 
-    /// Returns how often a line travelled.
+    /// Returns how often a line moved.
     #[must_use]
     pub fn transfers(&self) -> u64 {
         self.transfers.total()
     }
 
-    /// Returns how often a line of each kind travelled.
+    /// Returns how often a line of each kind moved.
     #[must_use]
     pub const fn by_kind(&self) -> ByKind {
         self.transfers
@@ -211,21 +211,21 @@ impl Meter {
         self.accesses
     }
 
-    /// Sets all counts back; who holds which line stays.
+    /// Resets all counts. The caches keep their lines.
     pub const fn reset(&mut self) {
         self.transfers = ByKind([0; Kind::ALL.len()]);
         self.accesses = 0;
     }
 }
 
-/// Returns where an object lies.
+/// Returns the addresses of an object.
 #[must_use]
 pub fn addresses_of<T: ?Sized>(object: &T) -> Range<usize> {
     let start = std::ptr::from_ref(object).addr();
     start..start + size_of_val(object)
 }
 
-/// Spreads the numbers of lines, which need no defence against anybody.
+/// Hashes line numbers. No attacker chooses them.
 #[derive(Debug, Default)]
 struct LineHasher(u64);
 
@@ -251,7 +251,7 @@ mod tests {
     use super::{Access::*, Kind, Meter};
 
     #[test]
-    fn a_line_travels_when_somebody_else_has_the_last_word() {
+    fn a_line_moves_when_another_cpu_wrote_last() {
         let mut meter = Meter::default();
         let mut moves = |cpu, address, access| {
             let before = meter.transfers();

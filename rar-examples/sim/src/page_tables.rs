@@ -2,9 +2,9 @@
 
 use rar_model::PageSize;
 
-/// Bits of an address that one level decides.
+/// How many address bits one level translates.
 pub(crate) const INDEX_BITS: u32 = 9;
-/// The lowest address bit that the root table decides.
+/// The lowest address bit that the root table translates.
 pub(crate) const ROOT_SHIFT: u32 = 39;
 
 /// One entry, as the CPU reads it (SDM vol. 3, "4-Level Paging").
@@ -50,8 +50,8 @@ impl Entry {
         self.0 & Self::LARGE != 0
     }
 
-    /// Returns the size of the page that the entry maps in a table whose entries decide from bit `shift` on; `None` if it leads
-    /// to another table.
+    /// Returns the size of the page that the entry maps, in a table that translates from bit
+    /// `shift` on; `None` if it leads to another table.
     #[must_use]
     pub const fn maps(self, shift: u32) -> Option<PageSize> {
         match shift {
@@ -68,14 +68,15 @@ impl Entry {
         self.0 & Self::GLOBAL != 0
     }
 
-    /// Returns where it leads.
+    /// Returns the address of the page or table.
     #[must_use]
     pub const fn address(self) -> u64 {
         self.0 & Self::ADDRESS
     }
 }
 
-/// Returns the physical address of the entry that decides `address` in the table at `table`, whose entries decide from bit `shift` on.
+/// Returns the physical address of the entry for `address` in the table at `table`, which
+/// translates from bit `shift` on.
 #[must_use]
 pub const fn slot(table: u64, address: u64, shift: u32) -> u64 {
     table + 8 * (address >> shift & ((1 << INDEX_BITS) - 1))

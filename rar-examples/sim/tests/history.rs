@@ -1,4 +1,5 @@
-//! The simulator itself: it repeats itself, finds what is there to be found, and finds nothing where nothing is.
+//! The simulator itself: its runs repeat, it finds violations, and it finds none where nothing is
+//! broken.
 #![expect(clippy::panic, reason = "a test ends at the first surprise")]
 
 use std::ops::ControlFlow;
@@ -20,7 +21,7 @@ fn campaign(episode: Episode, seed: u64, steps: u64) -> Result<Summary, Box<(Fin
     campaign.run(&mut |_| {})
 }
 
-/// Runs a campaign in which nothing may be found.
+/// Runs a campaign that must find nothing.
 fn passes(episode: Episode, steps: u64) -> Summary {
     match campaign(episode, 1, steps) {
         Ok(summary) => summary,
@@ -28,7 +29,7 @@ fn passes(episode: Episode, steps: u64) -> Summary {
     }
 }
 
-/// Operations to which a history that fails is cut down, at most.
+/// At most how many operations a shrunk history has.
 const SHORT: usize = 8;
 
 fn broken(defect: Defect) -> Episode {
@@ -47,7 +48,7 @@ fn the_same_seed_is_the_same_run() {
     assert_ne!(run(7), run(8), "another seed is another run");
 }
 
-/// The positive control: stale translations are there, and are used as long as they may be.
+/// The positive control: stale translations exist, and are used as long as that is legal.
 #[test]
 fn stale_translations_are_seen_before_the_flush_returns() {
     let summary = passes(Episode::new(4), 50_000);
@@ -55,7 +56,8 @@ fn stale_translations_are_seen_before_the_flush_returns() {
     assert!(summary.tally.freed > 0, "{summary:?}");
 }
 
-/// A full flush drops what the page tables still give, and that is counted; the flush of one page drops that page.
+/// A full flush drops translations that the page tables still contain, which is counted; the flush
+/// of one page drops that page.
 #[test]
 fn needless_drops_are_counted() {
     let slot = Slot::Small { region: 0, page: 0 };
@@ -89,7 +91,7 @@ fn needless_drops_are_counted() {
 
 #[test]
 fn a_broken_unit_is_found_cut_down_and_found_again() {
-    // Cutting down takes thousands of runs: more of them where they are fast.
+    // Shrinking takes thousands of runs: more of them where they are fast.
     let defects: &[Defect] = if cfg!(rar_observed) {
         &[
             Defect::SuccessWithoutFlush,
@@ -102,7 +104,7 @@ fn a_broken_unit_is_found_cut_down_and_found_again() {
     };
     for &defect in defects {
         let episode = broken(defect);
-        // Cutting down ends where no single operation can go, so that some histories stay long.
+        // Shrinking ends when no single operation can be removed, so some histories stay long.
         let findings = (1..=5).map(|seed| match campaign(episode.clone(), seed, 1_000_000) {
             Ok(_) => panic!("{defect} is not found with seed {seed}"),
             Err(failed) => failed.0,
@@ -202,7 +204,7 @@ fn threads_are_a_scheduler_too() {
     assert!(summary.flushes > 0 && summary.steps == 0, "{summary:?}");
 }
 
-/// Each CPU maps a page of its own space anew, and each answers.
+/// Each CPU remaps a page of its own space, and each answers.
 #[test]
 fn there_may_be_1024_cpus() {
     let ops = [0, 500, 1023].map(|cpu| {

@@ -1,10 +1,10 @@
-//! The driver moves no more cache lines than the other designs, and what the protocol demands.
+//! The driver moves no more cache lines than the other designs and than the protocol demands.
 #![cfg(rar_observed)]
 
 use rar_sim::lines::{Design, Figures, Point, measure};
 use rar_sim::meter::Kind;
 
-/// What no protocol demands: each design's own.
+/// What the protocol does not demand: the overhead of each design.
 const OWN: [Kind; 7] = [
     Kind::Slot,
     Kind::Identity,
@@ -15,7 +15,8 @@ const OWN: [Kind; 7] = [
     Kind::Other,
 ];
 
-/// By how much two figures of initiators that meet each other may differ by chance: who meets whom where depends on each access.
+/// By how much two figures of competing initiators may differ by chance, since each access changes
+/// the interleaving.
 const CHANCE: f64 = 1.03;
 
 fn own(figures: &Figures) -> f64 {
@@ -60,7 +61,7 @@ fn initiators_that_meet_move_less_than_by_any_other_design() {
             [Design::Floor, Design::Bitmap, Design::Locks, Design::Calls]
                 .map(|design| measure(design, point));
         let ours = measure(Design::Driver, point).per_flush();
-        // The two published designs use the vectors as the driver does; what they add is their own.
+        // The two published designs use the vectors as the driver does; the rest is their overhead.
         assert!(own(&bitmap) > 0.9, "{point}: {bitmap:?}");
         for other in [bitmap, locks, floor] {
             let other = other.per_flush();
@@ -70,13 +71,13 @@ fn initiators_that_meet_move_less_than_by_any_other_design() {
             );
         }
         assert!(ours < calls.per_flush(), "{point}: {calls:?}");
-        // The bound of an initiator that meets nobody: 5 a target, and its own entry.
+        // The bound of a single initiator: 5 a target, and its own entry.
         let bound = f64::from(5 * point.targets + 1);
         assert!(ours <= bound * 1.1, "{point}: got {ours}, expected {bound}");
     }
 }
 
-/// CPU 0 and CPU 64 begin at the same slot. The line of its state goes back and forth, and no more.
+/// CPU 0 and CPU 64 begin at the same slot. Only the line of its state moves back and forth.
 #[test]
 fn initiators_with_one_home_slot_pay_for_the_state_of_it() {
     let apart = Point::new(2, 127);

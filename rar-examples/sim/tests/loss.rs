@@ -5,12 +5,13 @@ use rar_sim::loss::storm::{self, Storm};
 use rar_sim::loss::{CPUS, Loss, Memory, Policy, Workload, measure};
 use rar_sim::machine::Backend;
 
-/// The losses by this driver as it is, by it with global pages by address, by Linux, by the published series.
+/// The losses by this driver, by it with global pages by address, by Linux, and by the published
+/// series.
 fn losses(workload: &Workload) -> [Loss; 4] {
     Policy::ALL.map(|policy| measure(policy, workload).unwrap())
 }
 
-/// Not above: as few or fewer, or the price of leaving an idle CPU alone that the other disturbs.
+/// Not above: as few or fewer, or the price of not disturbing an idle CPU.
 fn is_not_above(own: Loss, other: Loss) -> bool {
     own.needless <= other.needless || own.disturbed < other.disturbed
 }
@@ -59,7 +60,7 @@ fn the_others_lose_what_they_are_known_to_lose_and_the_same_each_time() {
         losses(&all.find(|workload| workload.name == name).unwrap())
     };
     let [_, _, linux, series] = of("unmap 40 pages");
-    // All of the space that is cached but for the 40 pages.
+    // All of the cached space except the 40 pages.
     assert_eq!(linux.needless, (640 - 40) * u64::from(CPUS));
     assert_eq!(series.needless, 0);
     let [_, _, linux, series] = of("kernel: unmap 8 pages");
@@ -78,7 +79,7 @@ fn the_others_lose_what_they_are_known_to_lose_and_the_same_each_time() {
 
 #[test]
 fn a_storm_costs_a_cpu_that_answers_in_software_no_more_than_one_flush() {
-    // As many as one flush may have go one by one, as exact as they came.
+    // Up to the limit of one flush the pages are flushed one by one, exactly.
     let few = storm::measure(Backend::Software, 4).unwrap();
     let exact = Storm {
         pages: 4 * storm::PAGES,
@@ -92,11 +93,11 @@ fn a_storm_costs_a_cpu_that_answers_in_software_no_more_than_one_flush() {
         let one_flush = Storm {
             pages: 0,
             whole: 1,
-            // The rest of the one space, and no more.
+            // Only the rest of the one space.
             needless: 640 - pages,
         };
         assert_eq!(by_software, one_flush);
-        // A control: a unit carries them out one by one.
+        // A control: a unit executes them one by one.
         let by_unit = storm::measure(Backend::Hardware, initiators).unwrap();
         assert_eq!((by_unit.pages, by_unit.needless), (pages, 0));
     }

@@ -1,4 +1,5 @@
-//! The measurements on simulated machines: the numbers are of no use there, but the code that makes them is the code of every machine.
+//! The measurements on simulated machines. The numbers are useless there, but the code is that of
+//! every machine.
 
 use rar_model::Knobs;
 use rar_sim::defects::DriverDefect;
@@ -95,7 +96,7 @@ fn each_method_is_measured_where_it_exists() {
     for all in [&units, &software] {
         assert_eq!((by(all, Method::Clock), by(all, Method::Invlpg)), (1, 5));
         assert_eq!((by(all, Method::Full), by(all, Method::Cr3)), (1, 1));
-        // The simulator plays the units beneath no processor that could be called.
+        // The simulator has no hypervisor that an instruction could call.
         let bare = (by(all, Method::BareIpi), by(all, Method::BareExit));
         assert_eq!(bare, (6, 0));
         assert_eq!(count(all, |each| each.contenders == 4), 1);
@@ -156,7 +157,7 @@ fn with(change: fn(&mut Knobs)) -> MachineConfig {
     }
 }
 
-/// A flush that is none must not be believed to be a fast one.
+/// A missing flush must not count as a fast one.
 #[test]
 fn what_does_not_flush_is_not_measured() {
     let stale = "no stale translation after the flush";
@@ -165,7 +166,7 @@ fn what_does_not_flush_is_not_measured() {
     assert_refused(lies, None, stale);
 }
 
-/// A unit that never answers: the fallback does the work, and the numbers say that they are not the unit's.
+/// A unit that never answers: the fallback flushes, and the numbers are marked as not the unit's.
 #[test]
 fn what_the_fallback_did_is_called_spoiled() {
     let without_nmis = MachineConfig {
@@ -180,10 +181,10 @@ fn what_the_fallback_did_is_called_spoiled() {
         .collect();
     assert!(!remote.is_empty());
     for each in remote {
-        // The first ones by the fallback; when all slots are in quarantine, without a slot.
+        // The first flushes use the fallback; the later ones find all slots in quarantine.
         assert!(each.spoiled >= u64::from(each.samples), "{each:?}");
     }
-    // Targets with interrupts disabled are not even reached by the fallback, where there are no NMIs.
+    // Without NMIs not even the fallback reaches targets with interrupts disabled.
     let why = &the_test(&transcript).why;
     assert!(why.starts_with("the flush ends with Ok"), "{why}");
 }

@@ -1,4 +1,5 @@
-//! The tests that observe: units that differ where no source decides are told apart by what the tests say of them.
+//! The tests that observe: their observations distinguish units that differ where no source
+//! decides.
 
 use rar_model::{
     Acked, Cr3Mismatch, Defect, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
@@ -79,7 +80,7 @@ fn what_enumerates_a_unit() {
         "core capabilities 0x2; information 0x3f00000007"
     );
     assert_eq!(said(0), "core capabilities 0x2; information 0x3f00000000");
-    // CPUs that differ never come as far as the test: the driver refuses them.
+    // CPUs that differ never reach the test: the driver refuses them.
     let other = knobs(|knobs| knobs.reported_types = 0);
     let run = run("unit-enumeration", &[Knobs::DEFAULT, other]);
     let why = run.broken_off.unwrap_or_default();
@@ -94,15 +95,17 @@ fn reserved_bits_of_registers() {
     };
     assert_eq!(
         bits(Offence::Fail),
-        "control: #GP 0xffffffff3fffffff; vector: #GP 0xffffc0000000003f; table: #GP 0xffffc00000000fff"
+        "control: #GP 0xffffffff3fffffff; vector: #GP 0xffffc0000000003f; table: #GP \
+         0xffffc00000000fff"
     );
     assert_eq!(
         bits(Offence::Ignore),
-        "control: ignored 0xffffffff3fffffff; vector: ignored 0xffffc0000000003f; table: ignored 0xffffc00000000fff"
+        "control: ignored 0xffffffff3fffffff; vector: ignored 0xffffc0000000003f; table: ignored \
+         0xffffc00000000fff"
     );
 }
 
-/// Returns how a test ends that holds on units of the usual knobs and only observes other ones.
+/// Returns the outcome of a test that passes with the default knobs and only observes others.
 #[track_caller]
 fn only_observed(name: &str, defect: Defect) -> String {
     let right = run(name, &[Knobs::DEFAULT]).tests;
@@ -119,7 +122,8 @@ fn what_no_source_calls_wrong_does_not_fail() {
     );
     assert_eq!(
         only_observed("unit-base-bits", Defect::BaseLowBitsAccepted),
-        "reserved bits 0x3f of the vector's base raise no #GP; reserved bits 0xfff of the table's base raise no #GP"
+        "reserved bits 0x3f of the vector's base raise no #GP; reserved bits 0xfff of the table's \
+         base raise no #GP"
     );
     assert_eq!(
         only_observed("unit-one-entry", Defect::AckedLingers),
@@ -127,7 +131,8 @@ fn what_no_source_calls_wrong_does_not_fail() {
     );
     assert_eq!(
         only_observed("unit-init-registers", Defect::MsrsLostAtInit),
-        "INIT changes the control register; INIT changes the vector's base; INIT changes the table's base"
+        "INIT changes the control register; INIT changes the vector's base; INIT changes the \
+         table's base"
     );
 }
 
@@ -205,7 +210,7 @@ fn types_and_subtypes() {
         types(|_| {}),
         "type 0 SFSSFFFF; type 1 SFSSFFFF; type 2 SSSSFFFF; types 6 to 15 FFFFFFFFFF"
     );
-    // A type that is left out, and a unit that answers nothing.
+    // A missing type, and a unit that never answers.
     assert_eq!(
         types(|knobs| knobs.types = 0b101),
         "type 0 SFSSFFFF; type 1 FFFFFFFF; type 2 SSSSFFFF; types 6 to 15 FFFFFFFFFF"
@@ -214,7 +219,7 @@ fn types_and_subtypes() {
         types(|knobs| knobs.faults.mute = u64::MAX),
         "type 0 PPPPPPPP; type 1 PPPPPPPP; type 2 PPPPPPPP; types 6 to 15 PPPPPPPPPP"
     );
-    // What a lie and an early answer look like.
+    // The observations of a lie and of an early answer.
     assert_eq!(
         types(|knobs| knobs.faults.lie = u64::MAX),
         "type 0 ssssssss; type 1 ssssssss; type 2 ssssssss; types 6 to 15 ssssssssss"
@@ -249,9 +254,9 @@ fn causes_of_failure() {
     let causes = |change: fn(&mut Knobs)| observe("unit-failure-causes", knobs(change));
     assert_eq!(
         causes(|_| {}),
-        "software byte S; software qwords S; bit 16 F; bit 31 F; bit 44 F; bit 63 F; qword 1 F; size 3 F; PCID 4096 more F; \
-         operand bit 63 F; address off by 1 F; 2M at 4K F; 1G at 4K F; noncanonical F; into the hole F; one PCID with count F; \
-         one PCID with address F"
+        "software byte S; software qwords S; bit 16 F; bit 31 F; bit 44 F; bit 63 F; qword 1 F; \
+         size 3 F; PCID 4096 more F; operand bit 63 F; address off by 1 F; 2M at 4K F; 1G at 4K F; \
+         noncanonical F; into the hole F; one PCID with count F; one PCID with address F"
     );
     let lenient = causes(|knobs| {
         knobs.reserved_bits = Offence::Ignore;
@@ -261,9 +266,9 @@ fn causes_of_failure() {
     // A large stride is rounded down to an address of another page.
     assert_eq!(
         lenient,
-        "software byte S; software qwords S; bit 16 S; bit 31 S; bit 44 S; bit 63 S; qword 1 S; size 3 F; PCID 4096 more S; \
-         operand bit 63 S; address off by 1 S; 2M at 4K s; 1G at 4K s; noncanonical F; into the hole F; one PCID with count S; \
-         one PCID with address S"
+        "software byte S; software qwords S; bit 16 S; bit 31 S; bit 44 S; bit 63 S; qword 1 S; \
+         size 3 F; PCID 4096 more S; operand bit 63 S; address off by 1 S; 2M at 4K s; 1G at 4K s; \
+         noncanonical F; into the hole F; one PCID with count S; one PCID with address S"
     );
 }
 
@@ -280,7 +285,8 @@ fn bits_of_cr3() {
     );
     assert_eq!(
         bits(|knobs| knobs.cr3_mismatch = Cr3Mismatch::Failure),
-        "own CR3 S; bits compared 0xfffffffffffff, ignored 0xfff0000000000000, no SUCCESS 0xfffffffffffff"
+        "own CR3 S; bits compared 0xfffffffffffff, ignored 0xfff0000000000000, no SUCCESS \
+         0xfffffffffffff"
     );
 }
 
@@ -319,11 +325,13 @@ fn long_instructions() {
     let within = |delay| observe("unit-strings", knobs(|knobs| knobs.faults.delay = delay));
     assert_eq!(
         within(0),
-        "REP MOVSB was seen to run 8 times, 8 served within; REP STOSB was seen to run 8 times, 8 served within"
+        "REP MOVSB was seen to run 8 times, 8 served within; REP STOSB was seen to run 8 times, 8 \
+         served within"
     );
     assert_eq!(
         within(250),
-        "REP MOVSB was seen to run 8 times, 0 served within; REP STOSB was seen to run 8 times, 0 served within"
+        "REP MOVSB was seen to run 8 times, 0 served within; REP STOSB was seen to run 8 times, 0 \
+         served within"
     );
 }
 
@@ -338,12 +346,12 @@ fn commands_that_no_driver_sends() {
     };
     assert_eq!(
         odd(OddCommands::Dropped),
-        "vector 0xe0: 0 of 1 served, 0 others; level: 0 of 1 served, 0 others; self: 0 of 1 served, 0 others; \
-         all: 0 of 2 served, 0 others; all but self: 0 of 1 served, 0 others"
+        "vector 0xe0: 0 of 1 served, 0 others; level: 0 of 1 served, 0 others; self: 0 of 1 \
+         served, 0 others; all: 0 of 2 served, 0 others; all but self: 0 of 1 served, 0 others"
     );
     assert_eq!(
         odd(OddCommands::Taken),
-        "vector 0xe0: 1 of 1 served, 0 others; level: 1 of 1 served, 0 others; self: 1 of 1 served, 0 others; \
-         all: 2 of 2 served, 0 others; all but self: 1 of 1 served, 0 others"
+        "vector 0xe0: 1 of 1 served, 0 others; level: 1 of 1 served, 0 others; self: 1 of 1 \
+         served, 0 others; all: 2 of 2 served, 0 others; all but self: 1 of 1 served, 0 others"
     );
 }

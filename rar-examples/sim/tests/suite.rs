@@ -8,7 +8,7 @@ use rar_suite::{Options, Outcome, TESTS};
 
 const ALL: Options<'_> = Options {
     storm_flushes: 20,
-    // The simulator has nothing that could be harmed.
+    // Risky tests cannot harm the simulator.
     risky: true,
     measure: Some(5),
     ..Options::ALL
@@ -32,7 +32,8 @@ fn run(config: MachineConfig) -> Transcript {
         .filter(|test| test.outcome == Outcome::Fail)
         .collect();
     assert!(failures.is_empty(), "{failures:#?}");
-    // The simulated TLB has room for all pages: only a driver that flushes unasked can hide a control.
+    // The simulated TLB has room for all pages: only a driver that flushes unasked can hide a
+    // control.
     assert_eq!(transcript.again, 0, "a control was not seen");
     transcript
 }
@@ -54,7 +55,7 @@ fn hardware_passes_every_test() {
     let skipped = BTreeSet::from([BEYOND, BY_NMI]);
     assert_eq!(names(&transcript, Outcome::Skipped), skipped);
     assert_eq!(&(&passed | &observed) | &skipped, all);
-    // Nothing passes once and is observed another time.
+    // No test passes for one initiator and is observed for another.
     assert!(passed.is_disjoint(&observed), "{passed:?} {observed:?}");
     assert!(observed.contains("unit-scan-order"));
 }
@@ -97,7 +98,7 @@ fn a_control_that_is_not_seen_is_looked_for_again_and_then_nothing_was_shown() {
         assert_eq!(transcript.tests.len(), 1);
         (transcript.again, transcript.tests[0].clone())
     };
-    // An attempt changes the entry twice: to map the page, and to map it elsewhere.
+    // An attempt changes the entry twice: to map the page, and to remap it.
     for (forgets, again) in [(0, 0), (2, 1), (4, 2)] {
         let (seen, test) = run(forgets);
         assert_eq!((seen, test.outcome), (again, Outcome::Pass), "{test:?}");

@@ -41,6 +41,7 @@ fn the_page_is_up_to_date() {
     let found = std::fs::read_to_string(file).unwrap();
     assert!(
         page == found,
-        "docs/questions.md is out of date: `cargo xtask questions --markdown docs/questions.md` writes it anew"
+        "docs/questions.md is out of date: `cargo xtask questions --markdown docs/questions.md` \
+         writes it anew"
     );
 }

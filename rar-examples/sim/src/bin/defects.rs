@@ -11,10 +11,11 @@ use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rar_sim::defects::{CPUS, Defect, Fate, Report, Test, run};
 
-/// Runs the test suite on simulated machines with broken RAR units and broken drivers: some test has to tell of each.
+/// Runs the test suite on simulated machines with broken RAR units and broken drivers. Each defect
+/// must be detected by at least one test.
 ///
-/// Exit codes: 0 every defect is caught, 1 one is not, or a test fails where nothing is broken, 2 wrong usage, 3 a file that
-/// cannot be read or written.
+/// Exit codes: 0 every defect was detected; 1 a defect was not, or a test failed where nothing is
+/// broken; 2 wrong usage; 3 a file cannot be read or written.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask defects",
@@ -26,7 +27,7 @@ struct Args {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_possible_values = true,
           value_parser = PossibleValuesParser::new(Defect::all().map(Defect::name)))]
     defect: Vec<String>,
-    /// Show what each defect is, and run nothing
+    /// Describe each defect and run nothing
     #[arg(long)]
     list: bool,
     /// Seed of the order in which CPUs run
@@ -38,7 +39,7 @@ struct Args {
     /// Write the page about the catalogue
     #[arg(long, value_name = "FILE", conflicts_with = "defect")]
     markdown: Option<PathBuf>,
-    /// Check that this page about the catalogue is up to date
+    /// Check that this page about the catalogue is current
     #[arg(long, value_name = "FILE", conflicts_with = "defect")]
     check: Option<PathBuf>,
 }
@@ -129,7 +130,7 @@ fn report(args: &Args) -> Report {
     report
 }
 
-/// Says that a page is not what would be written now.
+/// A page differs from what would be written now.
 fn outdated(report: &Report, file: &Path) -> Result<Option<String>> {
     let page =
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
@@ -139,7 +140,7 @@ fn outdated(report: &Report, file: &Path) -> Result<Option<String>> {
     }))
 }
 
-/// Writes the whole file or none.
+/// Writes the whole file or nothing.
 fn write(file: &Path, text: &str) -> Result<()> {
     let folder = file
         .parent()

@@ -1,4 +1,4 @@
-//! What `cargo xtask bench` shows of moved cache lines, as JSON: one case for each design at each point.
+//! Moved cache lines for `cargo xtask bench`, as JSON: one case for each design at each point.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use clap::Parser;
 
 /// Prints the transfers of cache lines for each flush, by what the lines hold.
 ///
-/// Exit codes: 0 every case was measured, 1 something failed, 2 wrong usage.
+/// Exit codes: 0 every case was measured; 1 a case failed; 2 wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "lines", max_term_width = 110)]
 struct Args {
@@ -50,27 +50,29 @@ mod measured {
     use rar_sim::meter::Kind;
     use serde::Serialize;
 
-    /// A case and what it gave.
+    /// A case and its result.
     #[derive(Debug, Serialize)]
     pub(super) struct Measured {
         case: String,
         design: &'static str,
         initiators: u32,
         targets: u32,
-        /// What is special about the point: it is not of the grid.
+        /// Why the point is not part of the grid.
         special: bool,
         /// Transfers for each flush.
         transfers: f64,
-        /// The same by kind, without those of which there is none.
+        /// The same by kind, without zeros.
         kinds: Vec<(&'static str, f64)>,
     }
 
-    /// Measures the cases whose name contains a text, as many at once as there are cores. Each has a machine of its own.
+    /// Measures the cases whose name contains a text, one per core at a time. Each has its own
+    /// machine.
     pub(super) fn all(filter: &str) -> Vec<Measured> {
         let mut cases = Case::all();
         cases.retain(|case| case.to_string().contains(filter));
         let next = AtomicUsize::new(0);
-        // From the last on: the largest come last, and would keep one core busy when the others have ended.
+        // Starts with the last: the largest cases are last, and would keep one core busy after the
+        // others have ended.
         let take = || {
             let taken = next.fetch_add(1, Ordering::Relaxed);
             let index = cases.len().checked_sub(taken + 1)?;
@@ -108,7 +110,7 @@ mod measured {
         }
     }
 
-    /// To a hundredth.
+    /// Rounds to a hundredth.
     fn rounded(value: f64) -> f64 {
         (value * 100.0).round() / 100.0
     }

@@ -15,13 +15,15 @@ use rar_sim::loss;
 use rar_sim::machine::{Addressing, Backend};
 use serde::Serialize;
 
-/// Runs random histories of a kernel on a simulated machine and checks every access: no stale translation may be used after
-/// its flush has returned.
+/// Runs random histories of a kernel on a simulated machine and checks every access: no stale
+/// translation may be used after its flush has returned.
 ///
-/// Histories differ: most have ample slots and patience, some have few slots, and some go through hard times, with units that refuse, stall and fall
-/// silent, CPUs that are deaf or die, and short deadlines. A run of the default length or more must see every way that the driver has.
+/// Histories differ: most have ample slots and timeouts, some have few slots, and some have hard
+/// conditions: units that refuse, stall and fall silent, CPUs that are deaf or die, and short
+/// timeouts. A run of the default length or more must take every path of the driver.
 ///
-/// Exit codes: 0 no violation, 1 a violation, a hang or a way that was never taken, 2 wrong usage, 3 a file that cannot be read or written.
+/// Exit codes: 0 no violation; 1 a violation, a hang or a path that was never taken; 2 wrong usage;
+/// 3 a file cannot be read or written.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim", bin_name = "cargo xtask sim")]
 struct Args {
@@ -31,32 +33,33 @@ struct Args {
     /// Seed of the first history; the others follow from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Steps to make in all; a step is one choice of the scheduler. The history that is running then is finished.
+    /// Steps to make in total; a step is one choice of the scheduler. The last history is finished.
     #[arg(long, default_value_t = ENOUGH)]
     steps: u64,
-    /// Who answers signals.
+    /// What answers signals.
     #[arg(long, value_enum, default_value_t = Answer::Rar)]
     backend: Answer,
     /// How a signal addresses its targets.
     #[arg(long, value_enum, default_value_t = Address::Physical)]
     addressing: Address,
-    /// Units that answer every open question in the way that flushes least.
+    /// Use units that answer every open question in the way that flushes least.
     #[arg(long)]
     sparing: bool,
-    /// CPUs are threads of the host; nothing can be replayed then, and `--steps` counts accesses that were judged.
+    /// Run CPUs as threads of the host, which cannot be replayed; `--steps` then counts judged
+    /// accesses.
     #[arg(long)]
     threads: bool,
-    /// Runs the history of this file, which a failing run has written.
+    /// Run the history of this file, which a failing run has written.
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Shows how many TLB entries each change of page tables loses needlessly, beside other policies, and what a storm of flushes costs
-    /// its target; runs no history.
+    /// Show how many TLB entries each change of page tables loses needlessly, compared with other
+    /// policies, and what a storm of flushes costs its target; run no history.
     #[arg(long, exclusive = true)]
     loss: bool,
-    /// Writes the summary as JSON.
+    /// Write the summary as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Where a failing history is written.
+    /// Write a failing history to this file.
     #[arg(long, value_name = "FILE", default_value = "target/sim-failure.json")]
     failure: PathBuf,
 }
@@ -93,7 +96,8 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<ExitCode> {
     if matches!(args.addressing, Address::Xapic) && args.cpus > 192 {
         bail!(
-            "--addressing xapic reaches 192 CPUs, since their APIC ids must be below 255; --cpus is {}: take physical or cluster",
+            "--addressing xapic reaches 192 CPUs, since their APIC ids must be below 255; --cpus \
+             is {}: take physical or cluster",
             args.cpus
         );
     }
@@ -136,12 +140,12 @@ fn episode(args: &Args) -> Episode {
     }
 }
 
-/// In a run of so many steps every way of the driver is taken.
+/// A run of this many steps takes every path of the driver,
 const ENOUGH: u64 = 1_000_000;
-/// And on so many CPUs, which wait for each other.
+/// if it has at least this many CPUs, which wait for each other.
 const SEVERAL: std::ops::RangeInclusive<u32> = 2..=16;
 
-/// Returns the ways that should have been taken and were not.
+/// Returns the paths that should have been taken and were not.
 fn missing(args: &Args, summary: &Summary) -> Vec<&'static str> {
     if args.threads || args.steps < ENOUGH || !SEVERAL.contains(&args.cpus) {
         return Vec::new();
@@ -196,7 +200,7 @@ fn campaign(args: &Args) -> Result<ExitCode> {
     }
 }
 
-/// What `--json` writes.
+/// The summary that `--json` writes.
 #[derive(Serialize)]
 struct Report<'a> {
     cpus: u32,
@@ -232,7 +236,8 @@ fn print(args: &Args, summary: &Summary, time: Duration) {
         "one at a time"
     };
     println!(
-        "backend {}, {} CPUs, {scheduler}, seed {}: {histories} histories, {steps} steps in {:.1} s",
+        "backend {}, {} CPUs, {scheduler}, seed {}: {histories} histories, {steps} steps in {:.1} \
+         s",
         backend(args),
         args.cpus,
         args.seed,
@@ -243,7 +248,8 @@ fn print(args: &Args, summary: &Summary, time: Duration) {
         println!("  {name:<32} {count}");
     }
     println!(
-        "judged             {} accesses, {} steps of page walks; {} used what was replaced but not yet flushed",
+        "judged             {} accesses, {} steps of page walks; {} uses of replaced, \
+         unflushed translations",
         tally.accesses, tally.walks, tally.stale_uses
     );
     println!(
@@ -332,7 +338,7 @@ fn replay(args: &Args, file: &Path) -> Result<ExitCode> {
     }
 }
 
-/// Writes the whole file or none.
+/// Writes the whole file or nothing.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let folder = path
         .parent()

@@ -1,4 +1,4 @@
-//! Everything that is known to go wrong with RAR, by name.
+//! All known defects of RAR units and drivers, by name.
 
 use std::fmt;
 
@@ -20,12 +20,13 @@ pub enum Defect {
     Driver(DriverDefect),
 }
 
-/// What a right driver, or a right unit, makes of a defect on the other side.
+/// What a correct driver, or a correct unit, can do about a defect of the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// A stale translation may be used: a test has to see it.
+    /// A stale translation may be used: a test must detect it.
     Fatal,
-    /// The driver sees to it that none is used, by waiting or by its fallback; some test tells of the defect all the same.
+    /// The driver prevents stale uses, by waiting or by its fallback. A test must still detect the
+    /// defect.
     Survived,
 }
 
@@ -45,7 +46,7 @@ impl Defect {
         }
     }
 
-    /// Returns what is wrong, in one sentence.
+    /// Returns the description, in one sentence.
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
@@ -54,7 +55,7 @@ impl Defect {
         }
     }
 
-    /// Returns the machine on which it shows.
+    /// Returns the machine that has the defect.
     #[must_use]
     pub fn machine(self) -> MachineConfig {
         let knobs = match self {
@@ -71,7 +72,7 @@ impl Defect {
         }
     }
 
-    /// Returns what is put between driver and machine.
+    /// Returns the driver's defect, if it is one.
     #[must_use]
     pub const fn of_driver(self) -> Option<DriverDefect> {
         match self {
@@ -80,13 +81,13 @@ impl Defect {
         }
     }
 
-    /// Returns whether the two change the same things, so that they are one defect with two names.
+    /// Returns whether two defects have the same effect, and so are one defect with two names.
     #[must_use]
     pub fn is_same(self, other: Self) -> bool {
         self.of_driver() == other.of_driver() && self.machine().knobs == other.machine().knobs
     }
 
-    /// Returns what is to become of it.
+    /// Returns what must happen with it.
     #[must_use]
     pub const fn fate(self) -> Fate {
         match self {
@@ -102,7 +103,7 @@ impl fmt::Display for Defect {
     }
 }
 
-/// A unit that says SUCCESS to what it has not done deceives any driver.
+/// No driver can work around a unit that answers SUCCESS without the flush.
 const fn fate_of_unit(defect: UnitDefect) -> Fate {
     match defect {
         UnitDefect::SuccessWithoutFlush
@@ -118,11 +119,11 @@ const fn fate_of_unit(defect: UnitDefect) -> Fate {
         | UnitDefect::StructuresKept
         | UnitDefect::PayloadIndexOff
         | UnitDefect::VectorBaseOff => Fate::Fatal,
-        // The driver flushes its own TLB by instructions.
+        // A driver flushes its own TLB by instructions.
         UnitDefect::SuccessWithoutFlushToItself
-        // More is flushed than was asked for.
+        // The unit flushes more than requested.
         | UnitDefect::OnePageTooMany
-        // A byte stays PENDING, or says FAILURE: the fallback flushes.
+        // A byte stays PENDING, or reads FAILURE: the fallback flushes.
         | UnitDefect::FirstEntryOnly
         | UnitDefect::HighestEntryOnly
         | UnitDefect::ScanStopsAtGap
@@ -135,11 +136,11 @@ const fn fate_of_unit(defect: UnitDefect) -> Fate {
         | UnitDefect::SignalsAnnihilate
         | UnitDefect::HaltNotServed
         | UnitDefect::IgnoreIfUnheeded
-        // It takes longer, or happens twice.
+        // The flush takes longer, or is made twice.
         | UnitDefect::AckedLingers
         | UnitDefect::SignalDuplicated
         | UnitDefect::SignalDelayed
-        // The driver writes every register on every way up, and legal values only.
+        // The driver writes every register whenever a CPU comes online, and only legal values.
         | UnitDefect::DisabledAnswers
         | UnitDefect::ControlLowBitsAccepted
         | UnitDefect::BaseLowBitsAccepted
@@ -148,7 +149,8 @@ const fn fate_of_unit(defect: UnitDefect) -> Fate {
     }
 }
 
-/// A unit does what an entry says, so that a wrong entry is fatal unless it names too much or nothing legal.
+/// A unit executes an entry as written, so a wrong entry is fatal unless it names too much or is
+/// illegal.
 const fn fate_of_driver(defect: DriverDefect) -> Fate {
     match defect {
         DriverDefect::OnePageTooFew

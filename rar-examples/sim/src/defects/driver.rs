@@ -1,4 +1,4 @@
-//! Broken drivers: what the boundary between driver and machine makes of a right one.
+//! Broken drivers, produced by altering the correct driver at its machine boundary.
 
 use rar_model::{Knobs, TableSize};
 use rar_percpu::CpuSet;
@@ -23,13 +23,13 @@ rar_model::named_enum! {
         StalePageCount "driver-stale-page-count"
             "An entry without a range carries the page count of an earlier one (Linux RFC v4).";
         UnsynchronisedMaximum "driver-unsynchronised-maximum"
-            "CPUs with smaller tables go unnoticed, and the size of the first is used (Linux RFC v3).";
+            "The table size of the first CPU is used for all CPUs (Linux RFC v3).";
         PcidOfTheSender "driver-pcid-of-the-sender"
             "An entry names the space by the sender's own PCID for it (Intel's branch of 2019).";
         SignalBeforeArm "driver-signal-before-arm"
-            "The signal leaves before the bytes are armed: the scan that it causes is over by then.";
+            "The signal leaves before the bytes are armed, so its scan finds nothing.";
         LastTargetNotSignalled "driver-last-target-not-signalled"
-            "The last target is armed and not signalled.";
+            "The last target is armed but not signalled.";
         OwnTlbKept "driver-own-tlb-kept"
             "The initiator does not flush its own TLB (suspected of Linux RFC v4).";
     }
@@ -55,7 +55,7 @@ impl DriverDefect {
         }
     }
 
-    /// Leaves out targets that the signal does not reach in time.
+    /// Removes the targets that the broken driver does not signal in time.
     pub(crate) fn choose_targets(self, targets: &mut CpuSet) {
         match self {
             Self::SignalBeforeArm => *targets = CpuSet::new(),
@@ -68,7 +68,7 @@ impl DriverDefect {
         }
     }
 
-    /// Returns how many slots the driver uses of those that it could.
+    /// Returns how many of the available slots the driver uses.
     pub(crate) fn slots(self, entries: u8) -> u8 {
         match self {
             Self::SixSlots => entries.min(6),
@@ -76,7 +76,7 @@ impl DriverDefect {
         }
     }
 
-    /// Returns the units of the machine on which the driver goes wrong.
+    /// Returns the units of the machine on which the defect has an effect.
     pub(crate) fn units(self) -> Vec<Knobs> {
         let mut second = Knobs::DEFAULT;
         if let (Self::UnsynchronisedMaximum, Some(half)) = (self, TableSize::new(32)) {

@@ -1,4 +1,4 @@
-//! The runs as machines read them.
+//! The runs as JSON.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use super::runs::{Cell, Row, Test, Verdict};
 use super::{Defect, Report, Summary};
 
 impl Report {
-    /// Returns everything, for machines.
+    /// Returns everything as JSON.
     #[must_use]
     pub fn to_json(&self) -> impl Serialize + use<> {
         let row = |row: &Row| Defective {

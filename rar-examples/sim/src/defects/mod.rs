@@ -1,4 +1,4 @@
-//! Broken units and broken drivers, and what the suite makes of them.
+//! Broken units and broken drivers, and how the suite detects them.
 
 mod catalogue;
 mod driver;

@@ -13,17 +13,21 @@ impl Report {
         let mut page = format!(
             "# Defects
 
-Everything that is known to go wrong with RAR: broken units, by the knobs of `rar-model`, and broken drivers, those of the
-Linux series among them, made of the right one at its machine boundary. `cargo xtask defects` runs every test of the suite on a
-simulated machine of {} CPUs with each of them, and fails if one goes unseen. {defects} defects are different from each other.
+The known defects of RAR: broken units, made by the knobs of `rar-model`, and
+broken drivers, among them those of the Linux series, made by altering the correct
+driver at its `Machine` boundary. `cargo xtask defects` runs every test of the suite
+on a simulated machine of {} CPUs with each defect, and fails if a defect is not
+detected. {defects} defects differ from each other.
 
-{survived} of them the driver survives: every test of the driver comes to its end without a stale translation, because it
-waits, falls back, or never relies on what is broken. The suite tells of them all the same. The others deceive any driver: a
-unit that says SUCCESS to what it has not done cannot be worked around, only found.
+The driver survives {survived} of them: every test of the driver ends without a stale
+use, because the driver waits, falls back, or never relies on the broken part. The
+suite still detects them. No driver can work around the others: a unit that answers
+SUCCESS without the flush can only be detected.
 
-This page is written by `cargo xtask defects --markdown docs/defects.md`; `cargo xtask test` checks it. The tests named are
-the first of each kind that tell of the defect; `cargo xtask defects` shows all. Where no source says what is right, a test does not
-fail but observes what another unit does not show.
+`cargo xtask defects --markdown docs/defects.md` writes this page, and
+`cargo xtask test` checks it. Each row names the first test of each kind that detects
+the defect; `cargo xtask defects` shows all. Where no source says which behaviour is
+right, a test does not fail: it observes what a correct unit does not show.
 
 | defect | what is broken | test of the driver | test of the units | the driver |
 |---|---|---|---|---|
@@ -41,7 +45,7 @@ fail but observes what another unit does not show.
                     })
             };
             let fate = match defect.fate() {
-                Fate::Fatal => "is deceived",
+                Fate::Fatal => "cannot survive",
                 Fate::Survived => "survives",
             };
             let (driver, units) = (first(false), first(true));

@@ -1,14 +1,14 @@
-//! What the runs say of the catalogue, of the suite, and of the driver.
+//! The verdict of the runs on the catalogue, the suite and the driver.
 
 use serde::Serialize;
 
 use super::Defect;
 use super::runs::{Row, Test, Verdict};
 
-/// So many defects at least have to be caught, or the catalogue has shrunk.
+/// At least this many defects must be detected; otherwise the catalogue has shrunk.
 const LEAST_CAUGHT: usize = 30;
 
-/// What all runs gave.
+/// The results of all runs.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The tests, one for each column.
@@ -21,18 +21,18 @@ pub struct Report {
     pub is_whole: bool,
 }
 
-/// How many defects ended how; two that change the same things count once.
+/// How many defects ended in which way; two with the same effect count once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Different ones.
     pub defects: usize,
-    /// Some test tells of them, and what the driver was to survive it has.
+    /// Detected, and survived by the driver where that is possible.
     pub caught: usize,
-    /// Those of the caught that the driver survived.
+    /// Of the detected, those that the driver survived.
     pub survived: usize,
-    /// No test tells of them.
+    /// Not detected by any test.
     pub uncaught: usize,
-    /// The driver was to survive them and has not.
+    /// Not survived by the driver, although possible.
     pub not_survived: usize,
 }
 
@@ -56,7 +56,7 @@ impl Report {
         summary
     }
 
-    /// Returns what is wrong, one sentence each: with the suite, with the driver, or with the catalogue.
+    /// Returns the problems of the suite, the driver and the catalogue, one sentence each.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -67,13 +67,13 @@ impl Report {
             }
         }
         if !problems.is_empty() {
-            // Such a suite says nothing about defects.
+            // Such a suite proves nothing about defects.
             return problems;
         }
         for (row, name) in self.rows.iter().filter_map(|row| Some((row, row.defect?))) {
             match row.verdict(&self.tests, &self.control) {
                 Verdict::Caught | Verdict::Survived => {}
-                Verdict::Uncaught => problems.push(format!("no test tells of {name}")),
+                Verdict::Uncaught => problems.push(format!("no test detects {name}")),
                 Verdict::NotSurvived => {
                     let seen = row.fatal(&self.tests).next().map(|(test, cell)| {
                         format!("{name} is not survived: {}: {}", test.name, cell.why())
@@ -91,7 +91,8 @@ impl Report {
         problems
     }
 
-    /// Returns the tests that no defect makes fail, or observe anything else: nothing shows that they can.
+    /// Returns the tests that no defect makes fail or changes the observation of: nothing shows
+    /// that they can fail.
     pub fn idle_tests(&self) -> impl Iterator<Item = &Test> {
         self.tests.iter().enumerate().filter_map(|(column, test)| {
             let right = self.control.cells.get(column);
@@ -100,7 +101,7 @@ impl Report {
         })
     }
 
-    /// Returns the defect further up that changes the same things.
+    /// Returns the earlier defect with the same effect.
     pub(super) fn same_as(&self, row: &Row) -> Option<Defect> {
         let defect = row.defect?;
         let is_same = |other: &&Row| other.defect.is_some_and(|other| other.is_same(defect));
@@ -159,13 +160,13 @@ mod tests {
     const SLOTS: Defect = Defect::Driver(DriverDefect::SixSlots);
 
     #[test]
-    fn what_nobody_tells_of_is_named() {
+    fn an_undetected_defect_is_named() {
         let passed = || [Cell::Passed, Cell::Passed];
         assert_eq!(
             problems(&[(LIE, passed()), (SLOTS, passed())]),
             [
-                "no test tells of success-without-flush",
-                "no test tells of driver-six-slots"
+                "no test detects success-without-flush",
+                "no test detects driver-six-slots"
             ]
         );
         assert!(problems(&[(LIE, [failed(STALE), Cell::Passed])]).is_empty());
@@ -183,9 +184,9 @@ mod tests {
         let observed = || Cell::Observed("otherwise".to_owned());
         let rows = [(LOST, [Cell::Passed, observed()])];
         assert!(problems(&rows).is_empty());
-        // What is observed on a right unit, too, tells nothing.
+        // An observation that a correct unit causes too shows nothing.
         let always = report([Cell::Passed, observed()], &rows);
-        assert_eq!(always.problems(), ["no test tells of signal-lost"]);
+        assert_eq!(always.problems(), ["no test detects signal-lost"]);
     }
 
     #[test]

@@ -21,48 +21,49 @@ const STORM_FLUSHES: u64 = 20;
 pub struct Test {
     /// The name.
     pub name: &'static str,
-    /// Whether it uses the units in place of the driver.
+    /// Whether the test uses the units instead of the driver.
     pub below_driver: bool,
 }
 
-/// What a test makes of a machine.
+/// How a test ended on a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "seen", content = "why")]
 pub enum Cell {
-    /// Nothing: it passes.
+    /// It passes.
     Passed,
-    /// Nothing: it tells what it saw, which no source calls right or wrong.
+    /// It observed behaviour that no source calls right or wrong.
     Observed(String),
-    /// Every assertion held, but the flush was made by other means than the signal.
+    /// All assertions held, but the flush used other means than the signal.
     ByOtherMeans(String),
     /// An assertion failed.
     Failed(String),
-    /// The test did not come to its end.
+    /// The test did not end.
     BrokenOff(String),
     /// The test was skipped.
     Skipped(String),
 }
 
-/// One defect and what every test makes of it.
+/// One defect and the outcome of every test.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// The defect; `None` for the machine on which nothing is broken.
+    /// The defect; `None` for the machine without one.
     pub defect: Option<Defect>,
     /// One for each test.
     pub cells: Vec<Cell>,
 }
 
-/// How it ended with a defect.
+/// The verdict on a defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// A test tells of it.
+    /// A test detects it.
     Caught,
-    /// A test tells of it, and every test of the driver came to its end without a stale translation.
+    /// A test detects it, and every test of the driver ended without a stale use.
     Survived,
-    /// No test tells of it.
+    /// No test detects it.
     Uncaught,
-    /// The driver was to survive it, and a stale translation was used, or a test of the driver came to no end.
+    /// The driver should survive it, but a stale translation was used, or a test of the driver did
+    /// not end.
     NotSurvived,
 }
 
@@ -70,7 +71,7 @@ impl Test {
     /// Returns all tests in the order in which they run.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        // The measurements ask of a machine nothing that the tests do not.
+        // The measurements exercise nothing that the tests do not.
         TESTS
             .iter()
             .filter(|test| ![MEASUREMENTS, BEYOND, BY_NMI].contains(&test.name))
@@ -81,7 +82,7 @@ impl Test {
             .collect()
     }
 
-    /// Runs the test on a machine of its own.
+    /// Runs the test on its own machine.
     #[must_use]
     pub fn run(self, defect: Option<Defect>, seed: u64) -> Cell {
         let config = defect.map_or_else(|| lab::config(CPUS), Defect::machine);
@@ -92,7 +93,7 @@ impl Test {
             options: Options {
                 test: Some(self.name),
                 storm_flushes: STORM_FLUSHES,
-                // The simulator has nothing that could be harmed.
+                // Risky tests cannot harm the simulator.
                 risky: true,
                 ..Options::ALL
             },
@@ -155,8 +156,8 @@ impl Cell {
         matches!(self, Self::Passed | Self::Observed(_))
     }
 
-    /// Returns whether the test tells of a defect, where this is what it makes of a right machine: it does not hold, or it only observes
-    /// what held there.
+    /// Returns whether the test detects a defect, given its outcome `right` without one: the test
+    /// does not hold, or it only observes where it held.
     #[must_use]
     pub fn tells(&self, right: &Self) -> bool {
         match self {
@@ -166,7 +167,8 @@ impl Cell {
         }
     }
 
-    /// Whether a test of the driver shows that it did not survive: a stale translation was used, or it came to no end.
+    /// Whether a test of the driver shows that the driver did not survive: a stale translation was
+    /// used, or the test did not end.
     fn is_fatal(&self) -> bool {
         match self {
             Self::Failed(why) => tells_of_stale_use(why),
@@ -177,7 +179,8 @@ impl Cell {
 }
 
 impl Row {
-    /// Returns the tests that tell of the defect, and what each says; `right` is the row of the machine on which nothing is broken.
+    /// Returns the tests that detect the defect, each with its outcome. `right` is the row of the
+    /// machine without a defect.
     pub fn told_by<'t>(
         &self,
         tests: &'t [Test],
@@ -191,7 +194,7 @@ impl Row {
             .map(|(test, (cell, _))| (test, cell))
     }
 
-    /// Returns the tests of the driver that show that it has not survived.
+    /// Returns the tests of the driver that show that the driver has not survived.
     pub(crate) fn fatal<'t>(&self, tests: &'t [Test]) -> impl Iterator<Item = (&'t Test, &Cell)> {
         let pairs = tests.iter().zip(&self.cells);
         pairs.filter(|(test, cell)| !test.below_driver && cell.is_fatal())
@@ -211,8 +214,8 @@ impl Row {
     }
 }
 
-/// Runs every test on the machine where nothing is broken, and on one for each defect, as many at once as the host has cores;
-/// `progress` takes how many of how many runs are done.
+/// Runs every test on a machine without a defect and on one for each defect, one run per core at a
+/// time. Calls `progress` with the finished and the total number of runs.
 pub fn run(
     defects: &[Defect],
     tests: &[Test],

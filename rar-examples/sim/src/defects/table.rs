@@ -1,4 +1,4 @@
-//! The matrix as people read it.
+//! The matrix as a text table.
 
 use comfy_table::{Table, presets};
 
@@ -36,7 +36,8 @@ impl Report {
             ]);
         }
         format!(
-            "{table}\nX an assertion fails, o the fallback had to flush, ! no end, - skipped, : observed, . passed\n{}",
+            "{table}\nX an assertion fails, o the fallback had to flush, ! no end, - skipped, : \
+             observed, . passed\n{}",
             self.legend()
         )
     }
@@ -82,7 +83,7 @@ impl Report {
     }
 }
 
-/// A header over so many columns of one character each: tens above units.
+/// A header over columns of one character each: tens above units.
 fn numbers(title: &str, columns: std::ops::RangeInclusive<usize>) -> String {
     let digit = |digit: usize| char::from_digit(u32::try_from(digit % 10).unwrap_or(0), 10);
     let tens: String = columns

@@ -1,4 +1,4 @@
-//! History after history until so many steps are made; a failing one is cut down to what fails.
+//! Runs histories until a number of steps is made. A failing history is shrunk.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
 use super::paths::Paths;
 
-/// With how many orders of the CPUs a shorter history is tried before it counts as passing: on few CPUs, and on many.
+/// How many orders of the CPUs a shorter history must pass: on few CPUs, and on many.
 const ORDERS: [u64; 2] = [60, 6];
 const FEW: u32 = 8;
 /// Operations of a history, for each CPU, and at least.
@@ -25,9 +25,10 @@ pub struct Campaign {
     pub episode: Episode,
     /// The seed of the first history; the others follow from it.
     pub seed: u64,
-    /// How many steps to make in all; with threads, which take none, how many accesses to judge.
+    /// How many steps to make in total; with threads, which make no steps, how many accesses to
+    /// judge.
     pub steps: u64,
-    /// For how long a failing history is cut down.
+    /// How long a failing history is shrunk.
     pub shrink: Duration,
 }
 
@@ -44,13 +45,13 @@ pub struct Summary {
     pub errors: u64,
     /// Operations of each kind, in the order of `Op`.
     pub kinds: [u64; Op::KINDS],
-    /// Operations that found what they needed taken.
+    /// Operations that were skipped because a lock was taken or a page was missing.
     pub skipped: u64,
-    /// Which ways the driver went.
+    /// Which paths the driver took.
     pub paths: Paths,
     /// What the oracle saw.
     pub tally: Tally,
-    /// Cache lines that travelled.
+    /// Cache lines that moved.
     pub transfers: u64,
 }
 
@@ -59,15 +60,15 @@ pub struct Summary {
 pub struct Finding {
     /// The seed of the history in which it was found.
     pub seed: u64,
-    /// What it was.
+    /// The problem.
     pub what: Problem,
-    /// The shortest history that fails, as far as it was cut down.
+    /// The shortest failing history found.
     pub minimal: History,
-    /// What happens in that one.
+    /// The problem of that history.
     pub minimal_what: Problem,
 }
 
-/// What is wrong with a history's end.
+/// Why a history failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Problem {
     /// A stale translation was used.
@@ -77,22 +78,22 @@ pub enum Problem {
         /// After how many steps it was stopped.
         steps: u64,
     },
-    /// The signal alone was to do it.
+    /// A flush used other means than the signal.
     Fallback {
-        /// CPUs that were asked by the fallback.
+        /// CPUs that received a fallback.
         fallbacks: u64,
         /// FAILURE bytes.
         failures: u64,
         /// Flushes that returned an error.
         errors: u64,
     },
-    /// Flushes never ended, though every CPU hears.
+    /// Flushes never ended although every CPU serves.
     Stuck(u64),
-    /// Slots were lost: they are not free, and wait for nobody.
+    /// Slots were lost: they are neither free nor waiting for a CPU.
     LostSlots(u64),
-    /// Flushes sent more second signals than there are flushes.
+    /// The driver sent more second signals than flushes.
     Storm(u64),
-    /// A unit read or wrote memory that is none of the driver's.
+    /// A unit accessed memory outside the driver's.
     Strays(u64),
     /// The machine did not come up.
     BringUp(String),
@@ -109,23 +110,29 @@ impl std::fmt::Display for Problem {
                 errors,
             } => write!(
                 f,
-                "{fallbacks} CPUs asked by the fallback, {failures} FAILURE bytes, {errors} errors, on a machine that answers"
+                "{fallbacks} CPUs received a fallback, {failures} FAILURE bytes, {errors} \
+                 errors, on a machine that answers"
             ),
-            Self::Stuck(count) => write!(f, "{count} flushes never ended, though every CPU hears"),
-            Self::LostSlots(count) => write!(f, "{count} slots are not free, and wait for no CPU"),
-            Self::Storm(count) => write!(f, "{count} second signals, more than there are flushes"),
+            Self::Stuck(count) => {
+                write!(f, "{count} flushes never ended although every CPU serves")
+            }
+            Self::LostSlots(count) => {
+                write!(f, "{count} slots are neither free nor waiting for a CPU")
+            }
+            Self::Storm(count) => write!(f, "{count} second signals, more than flushes"),
             Self::Strays(count) => write!(f, "a unit left the driver's memory {count} times"),
-            Self::BringUp(why) => write!(f, "the machine does not come up: {why}"),
+            Self::BringUp(why) => write!(f, "the machine cannot be brought up: {why}"),
         }
     }
 }
 
 impl Campaign {
-    /// Runs until the steps are made or something is wrong. `progress` is told the steps made so far, now and then.
+    /// Runs until the steps are made or a history fails. Calls `progress` with the steps made so
+    /// far.
     ///
     /// # Errors
     ///
-    /// The finding, and what was counted until then.
+    /// The finding, and the counts until then.
     pub fn run(&self, progress: &mut dyn FnMut(u64)) -> Result<Summary, Box<(Finding, Summary)>> {
         let mut summary = Summary::default();
         for number in 0.. {
@@ -189,11 +196,11 @@ impl Campaign {
         Ok(summary)
     }
 
-    /// Tries a history with several orders of the CPUs; returns the first that fails.
+    /// Tries a history with several orders of the CPUs. Returns the first that fails.
     fn fails(&self, history: &History) -> Option<(u64, Problem)> {
         let [few, many] = ORDERS;
         let orders = if self.episode.cpus <= FEW { few } else { many };
-        // What a CPU does in hard times proves nothing in good ones.
+        // Operations of hard conditions prove nothing under ample ones.
         let rough = |seed| self.episode.conditions(seed).rough;
         let seeds = (0..orders).map(|order| history.seed.wrapping_add(order));
         let mut alike = seeds.filter(|seed| rough(*seed) == rough(history.seed));
@@ -206,14 +213,14 @@ impl Campaign {
         })
     }
 
-    /// The first history has the seed of the campaign itself, so that any one can be run alone.
+    /// The first history has the seed of the campaign itself, so that each can be run alone.
     const fn seed_of(&self, number: u64) -> u64 {
         self.seed
             .wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 }
 
-/// Returns what is wrong with how a history ended.
+/// Returns the problem of an ending, if it has one.
 #[must_use]
 pub fn problem(ended: &Result<Ending, String>) -> Option<Problem> {
     match ended {
@@ -254,7 +261,7 @@ fn runner(seed: u64) -> TestRunner {
 }
 
 impl Summary {
-    /// Adds what one history counted.
+    /// Adds the counts of one history.
     fn add(&mut self, ending: &Ending) {
         let Tally {
             accesses,

@@ -1,4 +1,4 @@
-//! What a history runs under: ample slots and patience, few slots, or hard times.
+//! The conditions of a history: ample slots and timeouts, few slots, or hard ones.
 
 use rar_model::{Faults, Knobs};
 use rar_payload::CostModel;
@@ -8,15 +8,15 @@ use rar_shootdown::{LazySkip, Policy};
 use super::episode::{Episode, Fallbacks, Scheduler};
 use crate::machine::{Backend, steps};
 
-/// Long enough that only who never answers is late, in steps per CPU.
+/// A timeout that only a silent CPU exceeds, in steps per CPU.
 const PATIENCE: u32 = 20_000;
-/// How often a CPU may look at its unit, at most, before a slow unit answers.
+/// How many polls of a slow unit pass at most before it answers.
 const SLOWEST: u8 = 24;
-/// Of the histories of a mixed campaign: how many of 8 have few slots, and how many go through hard times.
+/// Of 8 histories of a mixed campaign: how many have few slots, and how many have hard conditions.
 const NARROW: u8 = 2;
 const ROUGH: u8 = 3;
 
-/// What the machine of one history is like, and what the driver may expect of it.
+/// The machine of one history, and what the driver may expect of it.
 #[derive(Clone, Debug)]
 pub struct Conditions {
     /// The decisions of each unit.
@@ -27,33 +27,33 @@ pub struct Conditions {
     pub policy: Policy,
     /// Whether the driver may send NMIs.
     pub nmi: bool,
-    /// Whether units heed disabled interrupts.
+    /// Whether units obey IF.
     pub interrupts: InterruptPolicy,
-    /// What it means that a flush needed the fallback, or failed.
+    /// What a fallback or a failed flush means.
     pub fallbacks: Fallbacks,
     /// Whether CPUs may be deaf, or die.
     pub rough: bool,
 }
 
 impl Conditions {
-    /// Returns the conditions of a history: decided by its seed where the episode mixes them.
+    /// Returns the conditions of a history. Its seed decides them if the episode mixes them.
     #[must_use]
     pub fn of(episode: &Episode, seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
         let kind = match episode.scheduler {
             _ if !episode.mixed => u8::MAX,
             Scheduler::Deterministic => dice.u8(..8),
-            // On the clock of the host who is late is late for seconds.
+            // A timeout on the clock of the host takes seconds.
             Scheduler::Threads => dice.u8(..NARROW * 2),
         };
         let plain = Self::plain(episode, seed);
         if kind < NARROW {
             let mut narrow = plain;
             narrow.entries = dice.u8(1..=3);
-            // A handler that has interrupted a responder may want the very slot whose entry that has taken: it waits less for a slot
-            // than others for its answer.
+            // A handler that has interrupted a responder may want the slot of the entry being
+            // served, so its wait for a slot is shorter than the others' wait for its answer.
             narrow.policy.slot_timeout = steps(PATIENCE / 10);
-            // Flushes of more operations than there are slots.
+            // Flushes with more operations than slots.
             narrow.policy.costs = CostModel::EXACT;
             narrow
         } else if kind < NARROW + ROUGH && episode.scheduler == Scheduler::Deterministic {
@@ -63,7 +63,8 @@ impl Conditions {
         }
     }
 
-    /// Every second history has units that take their time, each its own: who does not wait for them is seen only then.
+    /// Every second history has slow units, each with its own delay. Only they reveal a driver that
+    /// does not wait.
     fn plain(episode: &Episode, seed: u64) -> Self {
         let mut choice = fastrand::Rng::with_seed(seed);
         let mut unit = || {

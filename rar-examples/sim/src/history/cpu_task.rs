@@ -1,4 +1,4 @@
-//! One CPU of a history: it carries out its part, operation by operation.
+//! One CPU of a history, which executes its operations.
 
 mod changes;
 mod presence;
@@ -36,14 +36,15 @@ impl<'m> Actor<'m> {
         }
     }
 
-    /// Comes online, does everything, and answers others until all have done everything.
+    /// Comes online, executes all operations, and serves others until all have ended.
     pub(crate) fn run<'o>(&self, ops: impl Iterator<Item = &'o Op>) {
         self.machine()
             .load_cr3(self.cpu, self.stage.world.offline_root);
         self.come_online();
         self.enter((self.cpu % 3) as u8);
         ops.for_each(|op| self.act(op));
-        // From the first meeting on nobody sends an interrupt that flushes; at the second all have handled those they got.
+        // After the first meeting no CPU sends an interrupt that flushes; at the second all have
+        // handled theirs.
         self.meet(&self.stage.counts.done);
         self.stage.empty_queue(self.cpu);
         while self.machine().cpu(self.cpu).interrupt_waits() {
@@ -227,7 +228,7 @@ impl<'m> Actor<'m> {
     }
 
     fn touch(&self, slot: Slot, write: bool) {
-        // A page that is not there, or not writable, is no matter here.
+        // A fault is expected here: the page may be missing or read-only.
         let _faults = if write {
             self.machine().store(self.cpu, slot.address(), 1).err()
         } else {

@@ -1,4 +1,4 @@
-//! One history on one machine, from power-on to its verdict.
+//! One history on one machine, from power-on to the verdict.
 
 use rar_model::Knobs;
 use rar_percpu::fake::pinned;
@@ -32,23 +32,23 @@ pub enum Scheduler {
     Threads,
 }
 
-/// What it means that the fallback was needed.
+/// What a fallback means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallbacks {
-    /// A problem: every unit answers, and in time.
+    /// A problem: every unit answers in time.
     Unexpected,
-    /// Nothing: the units are late, or refuse.
+    /// Nothing: the units may be late, or refuse.
     Expected,
-    /// Nothing, and a flush may fail, too: it is waited for again.
+    /// Nothing, and a flush may fail: the history waits again.
     AndErrors,
 }
 
-/// What a history runs on.
+/// The setup of a history.
 #[derive(Clone, Debug)]
 pub struct Episode {
     /// How many CPUs there are, 1 to 1,024.
     pub cpus: u32,
-    /// Who answers signals.
+    /// What answers signals.
     pub backend: Backend,
     /// The decisions of the RAR units.
     pub knobs: Knobs,
@@ -56,26 +56,26 @@ pub struct Episode {
     pub addressing: Addressing,
     /// How the CPUs take turns.
     pub scheduler: Scheduler,
-    /// How long a unit may take to answer, in steps per CPU, before the fallback is asked. Threads have ten seconds.
+    /// The answer timeout in steps per CPU. Threads have ten seconds.
     pub patience: u32,
     /// How many entries of the table the driver may use.
     pub entries: u8,
     /// Whether histories have different [`Conditions`], by their seeds.
     pub mixed: bool,
-    /// What it means that the fallback was needed.
+    /// What a fallback means.
     pub fallbacks: Fallbacks,
-    /// How often, of 256 times that it could, a CPU walks the page tables of some page without being asked.
+    /// How often, of 256 opportunities, a CPU walks the page tables speculatively.
     pub speculation: u8,
-    /// After how many steps a run that has not ended counts as hanging.
+    /// After how many steps a run counts as hung.
     pub most_steps: u64,
 }
 
 /// How a history ended.
 #[derive(Clone, Debug)]
 pub struct Ending {
-    /// What must never happen, if it did.
+    /// The violation, if there was one.
     pub violation: Option<Violation>,
-    /// Whether all CPUs came to the end of their part.
+    /// Whether all CPUs executed all their operations.
     pub complete: bool,
     /// Steps of the scheduler.
     pub steps: u64,
@@ -85,38 +85,39 @@ pub struct Ending {
     pub errors: u64,
     /// Operations of each kind, in the order of [`Op`].
     pub kinds: [u64; Op::KINDS],
-    /// Operations that found what they needed taken.
+    /// Operations that were skipped because a lock was taken or a page was missing.
     pub skipped: u64,
     /// What the oracle saw.
     pub tally: Tally,
-    /// Which ways the driver went.
+    /// Which paths the driver took.
     pub paths: Paths,
     /// Flushes that never ended.
     pub stuck: u64,
-    /// Slots that are neither free nor wait for a CPU's answer, though nobody holds them.
+    /// Slots that no flush holds, yet are neither free nor waiting for a CPU's answer.
     pub lost_slots: u64,
-    /// What the driver counted.
+    /// The driver's statistics.
     pub statistics: Statistics,
-    /// What the machine saw of it.
+    /// What the machine counted of the driver.
     pub sent: Sent,
-    /// What it means if it counted fallbacks.
+    /// What counted fallbacks mean.
     pub fallbacks: Fallbacks,
-    /// Cache lines that travelled, of those that driver and microcode share.
+    /// Moves of the cache lines that driver and microcode share.
     pub transfers: u64,
-    /// How often a unit reached for memory that is none of the driver's.
+    /// How often a unit accessed memory outside the driver's.
     pub strays: u64,
 }
 
 impl Ending {
-    /// Whether a flush failed, or needed the fallback where it is unexpected.
+    /// Whether a flush failed, or needed an unexpected fallback.
     pub(crate) fn needed_help(&self) -> bool {
         let unexpected = self.fallbacks == Fallbacks::Unexpected;
         self.errors > 0 && self.fallbacks != Fallbacks::AndErrors
             || unexpected && self.helped() + self.statistics.failures > 0
     }
 
-    /// How often the fallback helped: by the driver's word, or by the machine's, since a driver may forget to count. Flushes without
-    /// a slot, and those of CPUs that are flushed by generation from the start, interrupt their targets, too.
+    /// How often a fallback was used, according to the driver or the machine, since a driver may
+    /// forget to count. Flushes without a slot, and flushes by generation from the start, interrupt
+    /// their targets too.
     pub(crate) fn helped(&self) -> u64 {
         let Statistics {
             fallbacks,
@@ -132,22 +133,23 @@ impl Ending {
     }
 }
 
-/// A history that hangs is stopped after so many steps per CPU.
+/// A history is stopped as hung after this many steps per CPU.
 const MOST_STEPS_PER_CPU: u64 = 500_000;
-/// Long enough that only who never answers is late.
+/// A timeout that only a silent CPU exceeds.
 const PATIENCE: u32 = 20_000;
-/// For threads.
+/// The same for threads.
 const REAL_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sees the machine before every step, and may end the run.
+/// Sees the machine before every step and may end the run.
 pub type Look<'l> = dyn FnMut(&Machine<'_, TLB>, &SimShootdown<'_>) -> ControlFlow<()> + 'l;
 
-/// Begins at a cache line: which words share one must not depend on where a run happens to lie in memory.
+/// Begins at a cache line, so that the set of words that share one does not depend on the run's
+/// address.
 #[repr(align(64))]
 struct OwnLines<T>(T);
 
 impl Episode {
-    /// Returns an episode of honest units on that many CPUs, one at a time, in which nothing needs the fallback.
+    /// Returns an episode of honest units, whose CPUs run one at a time and need no fallback.
     #[must_use]
     pub fn new(cpus: u32) -> Self {
         Self {
@@ -169,12 +171,12 @@ impl Episode {
     ///
     /// # Errors
     ///
-    /// A sentence, if the machine cannot be brought up.
+    /// The reason, if the machine cannot be brought up.
     pub fn run(&self, history: &History) -> Result<Ending, String> {
         self.run_watched(history, &mut |_, _| ControlFlow::Continue(()))
     }
 
-    /// Runs a history, and shows the machine before every step; not to threads, which take none.
+    /// Runs a history and shows the machine before every step. Threads make no steps.
     ///
     /// # Errors
     ///
@@ -263,7 +265,7 @@ impl Episode {
         })
     }
 
-    /// Returns what a history of this seed runs under.
+    /// Returns the conditions of a history with this seed.
     #[must_use]
     pub fn conditions(&self, seed: u64) -> Conditions {
         let mut conditions = Conditions::of(self, seed);
@@ -297,7 +299,8 @@ impl Episode {
 /// How many slots one flush owns at most.
 const SLOTS_OF_A_FLUSH: u64 = 4;
 
-/// Returns how many slots cannot be claimed, but for those that a CPU has not answered. Only while no flush is in flight.
+/// Returns how many slots cannot be claimed, except those that a CPU has not answered. Only while
+/// no flush is in flight.
 fn lost_slots(domain: &Domain) -> u64 {
     let cpu = pinned(0);
     let mut claims = Vec::new();
@@ -313,7 +316,7 @@ fn lost_slots(domain: &Domain) -> u64 {
     (domain.entries() - claims.len()).saturating_sub(open) as u64
 }
 
-/// The part of each CPU, in its own order.
+/// The operations of each CPU, in order.
 fn parts(cpus: u32, history: &History) -> Vec<Vec<&Op>> {
     let mut parts = vec![Vec::new(); cpus as usize];
     for (cpu, op) in &history.ops {

@@ -1,11 +1,11 @@
-//! Where things are in a history's address spaces.
+//! The layout of a history's address spaces.
 
 use rar_model::PageSize;
 use serde::{Deserialize, Serialize};
 
 /// How many address spaces there are, besides the one for CPUs that are offline.
 pub(crate) const SPACES: u8 = 3;
-/// Regions of small pages in a space, each with a page table of its own.
+/// Regions of small pages in a space, each with its own page table.
 pub(crate) const REGIONS: u8 = 2;
 /// Small pages of a region.
 pub(crate) const PAGES: u8 = 6;
@@ -69,7 +69,7 @@ impl Slot {
         }
     }
 
-    /// Returns the lowest address bit that the slot's table decides.
+    /// Returns the lowest address bit that the slot's table translates.
     #[must_use]
     pub const fn shift(self) -> u32 {
         match self {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{KERNEL_PAGES, PAGES, REGIONS, SPACES, Slot};
 
-/// One thing that a CPU does.
+/// One operation of a CPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
     /// Accesses a page of its own space.
@@ -18,14 +18,14 @@ pub enum Op {
     },
     /// Loads from every page of its own space.
     Sweep,
-    /// Points a page elsewhere, flushes, and frees the old frame. Maps it if it is not mapped.
+    /// Remaps a page to a new frame, flushes, and frees the old frame. Maps it if it is not mapped.
     Remap {
         /// The space.
         space: u8,
         /// Which page.
         slot: Slot,
     },
-    /// Points several pages of a region elsewhere under one flush.
+    /// Remaps several pages of a region under one flush.
     RemapMany {
         /// The space.
         space: u8,
@@ -36,7 +36,7 @@ pub enum Op {
         /// How many pages, cut to the region.
         count: u8,
     },
-    /// Points a page of each of two spaces elsewhere under one signal.
+    /// Remaps a page in each of two spaces under one signal.
     RemapTwo {
         /// One space.
         space: u8,
@@ -45,8 +45,8 @@ pub enum Op {
         /// Which page, of both.
         slot: Slot,
     },
-    /// Points the pages of a region elsewhere in each of two spaces, two pages under one signal, and starts all these flushes before it
-    /// waits for the first: a CPU that holds many slots.
+    /// Remaps the pages of a region in each of two spaces, two pages under one signal. Starts all
+    /// these flushes before it waits for the first, so that the CPU holds many slots.
     RemapAtOnce {
         /// One space.
         space: u8,
@@ -62,14 +62,14 @@ pub enum Op {
         /// Which page.
         slot: Slot,
     },
-    /// Takes the right to write a page away and flushes.
+    /// Makes a page read-only and flushes.
     Revoke {
         /// The space.
         space: u8,
         /// Which page.
         slot: Slot,
     },
-    /// Unhooks a page table with all its pages, flushes, and frees all of it.
+    /// Removes a page table with all its pages, flushes, and frees them.
     FreeTable {
         /// The space.
         space: u8,
@@ -92,21 +92,21 @@ pub enum Op {
         /// Which page.
         slot: Slot,
     },
-    /// Starts a flush, and forgets its value: what that owned is leaked, and its slots stay posted.
+    /// Starts a flush and forgets its value: the owned value is leaked, and the slots stay posted.
     Forget {
         /// The space.
         space: u8,
         /// Which page.
         slot: Slot,
     },
-    /// Points a page elsewhere, and puts the flush into a queue, from which any CPU may end it.
+    /// Remaps a page and queues the flush. Any CPU may end it.
     Queue {
         /// The space.
         space: u8,
         /// Which page.
         slot: Slot,
     },
-    /// Looks once at a flush of the queue, and frees what it owned if it has ended.
+    /// Polls a queued flush once. Frees what it owned if it has ended.
     Poll,
     /// Owns free slots for a while, and posts nothing.
     Hold {
@@ -115,31 +115,32 @@ pub enum Op {
         /// For how many moments.
         moments: u8,
     },
-    /// Does not hear the signal for a while, accessing pages; nor interrupts and NMIs if `silent`.
+    /// Ignores signals for a while and accesses pages. Also ignores interrupts and NMIs if
+    /// `silent`.
     Deaf {
         /// For how many moments.
         moments: u8,
-        /// Hears nothing at all.
+        /// Ignores everything.
         silent: bool,
     },
-    /// Has its RAR unit checked.
+    /// Verifies its RAR unit.
     Verify,
-    /// Dies, is declared dead, and another CPU with its number is brought up.
+    /// Dies, is declared dead, and another CPU with its number comes online.
     Die {
         /// For how many moments.
         moments: u8,
     },
-    /// Runs another space from now on, keeping what is cached.
+    /// Switches to another space and keeps the cached translations.
     Switch {
         /// The space.
         space: u8,
     },
-    /// Runs another space from now on, and forgets the old one.
+    /// Switches to another space and flushes the old one.
     SwitchAndForget {
         /// The space.
         space: u8,
     },
-    /// Idles: its flushes may be deferred.
+    /// Idles in lazy mode: flushes may skip this CPU.
     Idle {
         /// For how many moments.
         moments: u8,
@@ -150,10 +151,10 @@ pub enum Op {
     Guest {
         /// For how many moments.
         moments: u8,
-        /// Its flushes may be deferred.
+        /// Flushes may skip this CPU meanwhile.
         deferred: bool,
     },
-    /// Spins with interrupts disabled, accessing pages.
+    /// Accesses pages with interrupts disabled.
     InterruptsOff {
         /// For how many moments.
         moments: u8,
@@ -209,7 +210,7 @@ impl Op {
     }
 }
 
-/// What a CPU that is offline goes through.
+/// What happens to an offline CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reset {
     /// Nothing.
@@ -220,7 +221,7 @@ pub enum Reset {
     Power,
 }
 
-/// A history: who does what, in each CPU's own order, and the seed of the order between them.
+/// A history: the operations of each CPU, in order, and the seed of the interleaving.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// Decides every choice of the scheduler and the machine.
@@ -230,7 +231,8 @@ pub struct History {
 }
 
 impl History {
-    /// Returns random histories of up to so many operations on so many CPUs, with what CPUs do in bad times if asked.
+    /// Returns random histories of at most `operations` operations on `cpus` CPUs, on request with
+    /// operations of hard conditions.
     pub(crate) fn any(cpus: u32, ops: usize, seed: u64, rough: bool) -> BoxedStrategy<Self> {
         let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
         let op = if rough {
@@ -244,10 +246,11 @@ impl History {
     }
 }
 
-/// What needs CPUs that may be late.
+/// Operations that need tolerance of late CPUs.
 fn rough_op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        3 => (any::<u8>(), any::<bool>()).prop_map(|(moments, silent)| Op::Deaf { moments, silent }),
+        3 => (any::<u8>(), any::<bool>())
+            .prop_map(|(moments, silent)| Op::Deaf { moments, silent }),
         2 => any::<u8>().prop_map(|moments| Op::InterruptsOff { moments }),
         2 => Just(Op::Verify),
         2 => (0..40_u8).prop_map(|moments| Op::Die { moments }),
@@ -262,7 +265,9 @@ fn op() -> impl Strategy<Value = Op> {
         6 => Just(Op::Sweep),
         12 => (space(), slot()).prop_map(|(space, slot)| Op::Remap { space, slot }),
         4 => (space(), region(), 0..PAGES, 2..=PAGES)
-            .prop_map(|(space, region, first, count)| Op::RemapMany { space, region, first, count }),
+            .prop_map(|(space, region, first, count)| {
+                Op::RemapMany { space, region, first, count }
+            }),
         2 => (space(), space(), slot())
             .prop_map(|(space, other, slot)| Op::RemapTwo { space, other, slot }),
         1 => (space(), space(), region())
@@ -280,7 +285,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => space().prop_map(|space| Op::Switch { space }),
         3 => space().prop_map(|space| Op::SwitchAndForget { space }),
         3 => (0..50_u8, any::<bool>()).prop_map(|(moments, halted)| Op::Idle { moments, halted }),
-        2 => (0..50_u8, any::<bool>()).prop_map(|(moments, deferred)| Op::Guest { moments, deferred }),
+        2 => (0..50_u8, any::<bool>())
+            .prop_map(|(moments, deferred)| Op::Guest { moments, deferred }),
         2 => (0..30_u8).prop_map(|moments| Op::InterruptsOff { moments }),
         2 => (0..50_u8, reset()).prop_map(|(moments, reset)| Op::Unplug { moments, reset }),
         3 => any::<u16>().prop_map(|target| Op::Interrupt { target }),

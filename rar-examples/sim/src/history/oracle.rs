@@ -1,4 +1,4 @@
-//! The oracle: what may still be used, and what was used.
+//! The oracle: which frames may still be used, and which were used.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -10,20 +10,20 @@ use serde::Serialize;
 
 use crate::machine::{Stored, lock};
 
-/// A use of what had been flushed away: the one thing that must never happen.
+/// A use of a flushed translation, which must never happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// The CPU.
     pub cpu: u32,
-    /// What it did.
+    /// The use.
     pub deed: Deed,
     /// The linear address, or the physical one of a page table.
     pub address: u64,
-    /// The flush that had returned.
+    /// The flush that had returned before.
     pub flush: String,
 }
 
-/// What a CPU does with a translation.
+/// How a CPU uses a translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Deed {
     /// A load.
@@ -57,36 +57,37 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Counts of what an oracle saw.
+/// The counts of an oracle.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
     /// Accesses that were judged.
     pub accesses: u64,
-    /// Uses of a translation that was replaced already and whose flush had not returned: legal, and the proof that
-    /// stale translations are there to be seen.
+    /// Uses of a replaced translation whose flush had not returned. They are legal, and prove that
+    /// stale translations exist.
     pub stale_uses: u64,
     /// Steps of page walks that were judged.
     pub walks: u64,
     /// Translations that were dropped.
     pub dropped: u64,
-    /// Of these, those that the page tables still give: dropped needlessly.
+    /// Of these, those that the page tables still contain: dropped needlessly.
     pub needless: u64,
     /// Frames and tables that a flush allowed to be freed.
     pub freed: u64,
 }
 
-/// What became of a frame.
+/// The state of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fate {
     /// The tables lead to it.
     Mapped,
-    /// They did; the flush has not returned.
+    /// The tables no longer lead to it; the flush has not returned.
     Replaced,
-    /// Free, by the word of this flush.
+    /// Free, after this flush.
     Free(String),
 }
 
-/// Knows the fate of every frame and page table. Each is used once, so that a physical address names one mapping for ever.
+/// Records the state of every frame and page table. Each is used once, so that a physical address
+/// always names one mapping.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     state: Mutex<State>,
@@ -96,38 +97,38 @@ pub(crate) struct Oracle {
 #[derive(Debug, Default)]
 struct State {
     fates: HashMap<u64, Fate>,
-    /// Frames that may not be written any more, and by the word of which flush.
+    /// Frames that must no longer be written, and after which flush.
     read_only: HashMap<u64, String>,
-    /// Frames that are mapped read-only by now; the flush has not returned.
+    /// Frames that are mapped read-only; the flush has not returned.
     revoked: HashSet<u64>,
     tally: Tally,
     violation: Option<Violation>,
 }
 
 impl Oracle {
-    /// The tables lead to this frame, or page table, from now on.
+    /// Records that the tables lead to this frame, or page table.
     pub(crate) fn maps(&self, frame: u64) {
         lock(&self.state).fates.insert(frame, Fate::Mapped);
     }
 
-    /// They do so no more.
+    /// Records that the tables no longer lead to this frame.
     pub(crate) fn replaces(&self, frame: u64) {
         lock(&self.state).fates.insert(frame, Fate::Replaced);
     }
 
-    /// The flush has returned: the frame is free.
+    /// Records that the flush has returned: the frame is free.
     pub(crate) fn frees(&self, frame: u64, flush: &str) {
         let mut state = lock(&self.state);
         state.tally.freed += 1;
         state.fates.insert(frame, Fate::Free(flush.to_owned()));
     }
 
-    /// The page-table entry forbids stores from now on.
+    /// Records that the page-table entry forbids stores.
     pub(crate) fn revokes(&self, frame: u64) {
         lock(&self.state).revoked.insert(frame);
     }
 
-    /// The flush has returned: no store goes to the frame any more.
+    /// Records that the flush has returned: no store may reach the frame.
     pub(crate) fn is_read_only(&self, frame: u64, flush: &str) {
         let mut state = lock(&self.state);
         state.read_only.insert(frame, flush.to_owned());
@@ -193,7 +194,7 @@ impl Oracle {
         self.found.load(Ordering::Acquire)
     }
 
-    /// Keeps the first.
+    /// Keeps the first violation.
     fn find(&self, state: &mut State, cpu: u32, deed: Deed, address: u64, flush: String) {
         state.violation.get_or_insert(Violation {
             cpu,

@@ -1,4 +1,4 @@
-//! Which ways the driver went.
+//! Which paths the driver took.
 
 use rar_shootdown::Statistics;
 use serde::Serialize;
@@ -7,20 +7,20 @@ use crate::machine::Backend;
 
 macro_rules! paths {
     ($($(#[doc = $doc:literal])* $name:ident $words:literal,)*) => {
-        /// How often the driver left the fast path, and by which way.
+        /// How often the driver left the fast path, and by which path.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         pub struct Paths {
             $($(#[doc = $doc])* pub $name: u64,)*
         }
 
         impl Paths {
-            /// Returns each count, with what it counts in words.
+            /// Returns each count with its description.
             #[must_use]
             pub fn named(&self) -> Vec<(&'static str, u64)> {
                 vec![$(($words, self.$name),)*]
             }
 
-            /// Adds what another history counted.
+            /// Adds the counts of another history.
             pub fn add(&mut self, other: &Self) {
                 $(self.$name += other.$name;)*
             }
@@ -29,7 +29,7 @@ macro_rules! paths {
 }
 
 paths! {
-    /// CPUs that were asked by the fallback.
+    /// CPUs that received a fallback.
     fallbacks "CPUs by fallback",
     /// Signals that were sent again.
     resignals "second signals",
@@ -41,11 +41,11 @@ paths! {
     slotless "without a slot",
     /// CPUs that were flushed by generation from the start.
     by_generation "CPUs by generation",
-    /// Units that were given up.
+    /// Units that were demoted.
     demotions "demotions",
-    /// Units that were trusted again.
+    /// Units that were promoted.
     promotions "promotions",
-    /// Claims that took over a slot that served nobody any more.
+    /// Claims that took over an answered slot.
     taken_over "slots taken over",
     /// Flushes whose operations became fewer.
     collapsed "collapsed",
@@ -66,7 +66,7 @@ paths! {
 }
 
 impl Paths {
-    /// Takes what the driver counted.
+    /// Adds the driver's statistics.
     pub(crate) fn count(&mut self, statistics: &Statistics) {
         let Statistics {
             fallbacks,
@@ -99,10 +99,10 @@ impl Paths {
         self.add(&counted);
     }
 
-    /// Returns the ways that were not gone, of those that a machine has.
+    /// Returns the paths that were not taken, among those of a machine.
     #[must_use]
     pub fn missing(&self, backend: Backend) -> Vec<&'static str> {
-        // A handler refuses nothing, and answers entries and generations alike.
+        // A handler never refuses, and answers entries and generations alike.
         let only_units = ["FAILURE bytes", "demotions", "promotions"];
         let has = |name| backend == Backend::Hardware || !only_units.contains(&name);
         self.named()

@@ -23,7 +23,7 @@ impl TargetSet for Either<'_> {
     }
 }
 
-/// Remaps a global page: what the handler of the own interrupt does on each CPU.
+/// Remaps a global page, as the handler of the own interrupt does on each CPU.
 pub(crate) fn on_own_interrupt(stage: &Stage<'_>, cpu: u32) {
     let page = u8::try_from(cpu % u32::from(KERNEL_PAGES)).unwrap_or(0);
     if stage.shootdown.domain().holds_slots(CpuId::new(cpu)) {
@@ -37,7 +37,7 @@ pub(crate) fn on_own_interrupt(stage: &Stage<'_>, cpu: u32) {
 }
 
 impl Stage<'_> {
-    /// Returns what names a slot to the driver.
+    /// Returns the request for `count` pages from a slot on.
     pub(super) fn request(&self, space: u8, first: Slot, count: u8) -> Option<Request> {
         let size = match first.size() {
             rar_model::PageSize::Size4K => PageSize::Size4K,
@@ -54,7 +54,8 @@ impl Stage<'_> {
         })
     }
 
-    /// Points a slot to a new frame and returns the old one; `None` if nothing can be or was mapped there.
+    /// Points a slot to a new frame and returns the old one; `None` if nothing was mapped there, or
+    /// nothing can be.
     pub(super) fn exchange(&self, space: u8, slot: Slot) -> Option<u64> {
         let place = self.world.place(space, slot)?;
         step();
@@ -65,7 +66,7 @@ impl Stage<'_> {
         Some(old)
     }
 
-    /// Points slots elsewhere, each of one space, under one flush.
+    /// Remaps slots, each of one space, under one flush.
     pub(super) fn remap(&self, cpu: u32, slots: &[(u8, Slot)], name: &'static str) {
         let world = self.world;
         let lock = |(space, slot): &(u8, Slot)| match slot {

@@ -13,7 +13,8 @@ use super::counts::{Counts, count};
 use super::world::World;
 use crate::machine::{Machine, lock};
 
-/// How many translations a CPU of a history caches: all that it can meet, so that nothing stale is evicted.
+/// How many translations a CPU of a history caches: all that exist, so that nothing stale is
+/// evicted.
 pub const TLB: usize = 128;
 
 /// What the CPUs of a history have in common.
@@ -23,26 +24,26 @@ pub(crate) struct Stage<'m> {
     pub(crate) shootdown: &'m SimShootdown<'m>,
     pub(crate) support: Option<RarSupport>,
     pub(crate) counts: Counts,
-    /// Flushes that nobody waits for at this moment.
+    /// Flushes in flight without a waiting CPU.
     pub(crate) queue: Mutex<Vec<ManuallyDrop<Flight<'m>>>>,
 }
 
 /// The driver of a history.
 pub type SimShootdown<'m> = Shootdown<&'m Machine<'m, TLB>>;
 
-/// How often a flush is waited for until it counts as one that never ends.
+/// How many waits make a flush count as endless.
 const WAITS: usize = 40;
 
 /// A flush in flight that owns frames.
 pub(crate) struct Flight<'m> {
     pending: Pending<'m, &'m Machine<'m, TLB>, Vec<u64>, DEFAULT_WORDS>,
     name: &'static str,
-    /// Who started it.
+    /// The CPU that started it.
     cpu: u32,
 }
 
 impl<'m> Stage<'m> {
-    /// Flushes; what is gone is free afterwards. A flush that fails is started anew and queued, with what is gone.
+    /// Flushes, then frees `gone`. A failed flush is restarted and queued, with `gone`.
     pub(super) fn flush(
         &self,
         cpu: u32,
@@ -75,7 +76,7 @@ impl<'m> Stage<'m> {
         Flight { pending, name, cpu }
     }
 
-    /// Waits once; a flush that does not end is queued. Returns whether it ended.
+    /// Waits once. A flush that does not end is queued. Returns whether it ended.
     pub(super) fn wait(&self, cpu: u32, flight: Flight<'m>) -> bool {
         let Flight {
             pending,
@@ -109,7 +110,7 @@ impl<'m> Stage<'m> {
         oldest.map(ManuallyDrop::into_inner)
     }
 
-    /// Looks once at the oldest flush of the queue.
+    /// Polls the oldest flush of the queue once.
     pub(super) fn poll(&self, cpu: u32) {
         let Some(Flight {
             pending,
@@ -134,7 +135,7 @@ impl<'m> Stage<'m> {
         }
     }
 
-    /// Ends every flush of the queue: by now all CPUs hear.
+    /// Ends every queued flush: all CPUs serve by now.
     pub(super) fn empty_queue(&self, cpu: u32) {
         while let Some(Flight {
             mut pending, name, ..
@@ -156,7 +157,7 @@ impl<'m> Stage<'m> {
         }
     }
 
-    /// After a flush that returned, what is gone is free.
+    /// Records `gone` as free, after a flush that returned.
     pub(super) fn free(&self, gone: &[u64], name: &'static str) {
         gone.iter()
             .for_each(|frame| self.world.oracle.frees(*frame, name));

@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-/// A lock that nobody waits for: who does not get it does something else.
+/// A lock without a wait: a CPU that does not get it does something else.
 #[derive(Debug, Default)]
 pub(crate) struct TryLock(AtomicI32);
 
-/// Gives a [`TryLock`] back.
+/// Unlocks a [`TryLock`] when it is dropped.
 pub(crate) struct Held<'l> {
     lock: &'l TryLock,
     share: i32,

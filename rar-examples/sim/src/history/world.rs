@@ -14,7 +14,7 @@ use super::try_lock::TryLock;
 use crate::machine::{Memory, Stored, Watch, lock};
 use crate::page_tables::{Entry, slot};
 
-/// Frames of each size are handed out from here on, each only once.
+/// Frames of each size are allocated from here on, each only once.
 const SMALL: u64 = 0x1_0000_0000;
 const LARGE: u64 = 0x100_0000_0000;
 const HUGE: u64 = 0x1000_0000_0000;
@@ -25,24 +25,24 @@ pub(crate) struct World<'m> {
     pub(crate) spaces: Vec<AddressSpace>,
     /// The root for CPUs that are offline: nothing is mapped.
     pub(crate) offline_root: u64,
-    /// The page table of the global pages, and where the entry that leads to it lies.
+    /// The page table of the global pages, and the place of its directory entry.
     kernel_table: AtomicU64,
     kernel_place: u64,
     pub(crate) kernel_lock: TryLock,
     next: [AtomicU64; 3],
     addresses: Vec<u64>,
-    /// What the own interrupt of a CPU does.
+    /// The handler of a CPU's own interrupt.
     pub(crate) handler: OnceLock<&'m (dyn Fn(u32) + Sync)>,
 }
 
-/// One address space, on cache lines of its own.
+/// One address space, on its own cache lines.
 #[repr(align(64))]
 pub(crate) struct AddressSpace {
     pub(crate) root: u64,
     pub(crate) pcid: Pcid,
     /// The CPUs that may cache it.
     pub(crate) cpus: AtomicCpuSet,
-    /// Shared by who changes leaves, exclusive for who changes tables.
+    /// Shared for changes of leaves, exclusive for changes of tables.
     pub(crate) lock: TryLock,
     directory: u64,
     pointers: u64,
@@ -103,7 +103,7 @@ impl World<'_> {
         world
     }
 
-    /// Returns a frame that was never used.
+    /// Returns an unused frame.
     pub(crate) fn take(&self, size: PageSize) -> u64 {
         let [small, large, huge] = &self.next;
         let next = match size {
@@ -116,7 +116,7 @@ impl World<'_> {
         frame
     }
 
-    /// Returns the entry for a slot that leads to a frame never used.
+    /// Returns an entry for a slot with an unused frame.
     pub(crate) fn new_leaf(&self, page: Slot) -> u64 {
         let frame = self.take(page.size());
         let large = match page {
@@ -144,14 +144,15 @@ impl World<'_> {
         &self.spaces[usize::from(space % SPACES)]
     }
 
-    /// Gives a region a new page table, all of whose entries are empty.
+    /// Gives a region a new, empty page table.
     pub(crate) fn hook_new_table(&self, memory: &Memory, space: &AddressSpace, region: u8) {
         let table = self.take(PageSize::Size4K);
         lock(&space.tables).insert(region, table);
         memory.store(space.directory_place(region), Entry::table(table).0);
     }
 
-    /// Gives the global pages a new page table with new frames, and returns what may be freed after a flush.
+    /// Gives the global pages a new page table with new frames. Returns what may be freed after a
+    /// flush.
     pub(crate) fn replace_kernel_table(&self, memory: &Memory) -> Vec<u64> {
         let table = self.take(PageSize::Size4K);
         let pages = || (0..KERNEL_PAGES).map(|page| Slot::Kernel { page });
@@ -164,7 +165,8 @@ impl World<'_> {
         self.replaced(memory, old, leaves)
     }
 
-    /// Replaces a region's table, or its large page, by an entry of the directory, and returns everything that may be freed after a flush.
+    /// Replaces the directory entry of a region's table, or of its large page. Returns everything
+    /// that may be freed after a flush.
     pub(crate) fn unhook(
         &self,
         memory: &Memory,
@@ -179,7 +181,7 @@ impl World<'_> {
         self.replaced(memory, old, leaves)
     }
 
-    /// What an entry led to: a page, or a table and what its leaves lead to.
+    /// What an entry mapped: a page, or a table and the frames of its leaves.
     fn replaced(&self, memory: &Memory, old: Entry, leaves: impl Iterator<Item = u64>) -> Vec<u64> {
         if !old.is_present() {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! What the driver sees of the machine: everything as it is, or with one defect of a driver put in between.
+//! The machine as the driver sees it, optionally with one driver defect in between.
 #![expect(
     unsafe_code,
     reason = "a driver that forgets its own TLB breaks the promise of the trait, on purpose"
@@ -15,7 +15,7 @@ use super::TLB;
 use crate::defects::DriverDefect;
 use crate::machine::{Machine, lock};
 
-/// Quadwords 0 to 3 of each entry, as a broken driver left them.
+/// Quadwords 0 to 3 of each entry, as the broken driver wrote them.
 type Left = [Option<[u64; 4]>; SlotIndex::COUNT];
 
 /// The machine as the driver under test sees it.
@@ -26,7 +26,7 @@ pub struct Boundary<'m> {
 }
 
 impl<'m> Boundary<'m> {
-    /// Returns the boundary of a driver as it is.
+    /// Returns the boundary of the unaltered driver.
     #[must_use]
     pub fn new(machine: &'m Machine<'m, TLB>) -> Self {
         Self::with_defect(machine, None)
@@ -42,7 +42,7 @@ impl<'m> Boundary<'m> {
         }
     }
 
-    /// Returns how many slots the driver uses where units and table have so many.
+    /// Returns how many of `slots` slots the driver uses.
     pub(super) fn slots(&self, entries: u8) -> u8 {
         self.defect.map_or(entries, |defect| defect.slots(entries))
     }
@@ -51,7 +51,8 @@ impl<'m> Boundary<'m> {
         self.defect == Some(defect)
     }
 
-    /// Changes every entry that is armed for these targets, once for each time that the driver has written it.
+    /// Alters every entry that is armed for these targets, once for each time that the driver wrote
+    /// it.
     fn rewrite(&self, targets: &CpuSet, change: impl Fn(&mut [u64; 4])) {
         let (memory, mut left) = (self.machine.driver(), lock(&self.left));
         for (slot, left) in SlotIndex::first(SlotIndex::COUNT).zip(left.iter_mut()) {
@@ -109,8 +110,8 @@ impl rar_shootdown::Machine for Boundary<'_> {
     }
 }
 
-// SAFETY: 1. to 4. As the machine promises; but for the defect that keeps the own TLB, which breaks 1. and exists to be caught. No
-// memory of the host depends on a simulated translation.
+// SAFETY: 1. to 4. As the machine promises; except the defect that keeps the own TLB, which breaks
+// 1. and exists to be detected. No memory of the host depends on a simulated translation.
 unsafe impl LocalTlb for Boundary<'_> {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         if self.has(DriverDefect::OwnTlbKept) {

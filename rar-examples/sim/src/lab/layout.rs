@@ -4,17 +4,19 @@ use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, Mapping, Reach, Space};
 
 use crate::page_tables::Entry;
 
-/// The first page under test: its page table decides nothing else.
+/// The first page under test; its page table maps nothing else.
 pub(super) const REGION: u64 = 0x4000_0000;
 /// The one large page.
 pub(super) const LARGE: u64 = 0x8000_0000;
 const SMALL_FRAMES: u64 = 0x1_0000_0000;
 const LARGE_FRAME_BASE: u64 = 0x2_0000_0000;
-/// Where the page tables of the first space lie, one page each: root, two levels below it, the directories, two tables.
+/// The page tables of the first space, one page each: root, page-directory pointers, two
+/// directories, two tables.
 const TABLES: u64 = 0x10_0000;
 const TABLES_OF_ONE_SPACE: u64 = 0x10_000;
 
-/// The page tables of a space: root, page-directory pointers, the two directories, the two tables for small pages.
+/// The page tables of a space: root, page-directory pointers, the two directories, the two tables
+/// for small pages.
 pub(super) fn tables(space: Space) -> [u64; 6] {
     let first = match space {
         Space::First => TABLES,
@@ -49,7 +51,7 @@ pub(super) fn leaf(mapping: Option<Mapping>) -> u64 {
     };
     let access = match mapping.access {
         Access::Read => 0,
-        // No rule of RAR knows of user pages, so the simulated page tables do not either.
+        // No rule of RAR distinguishes user pages, so the simulated page tables do not either.
         Access::Write | Access::User => Entry::WRITABLE,
     };
     let reach = match mapping.reach {

@@ -1,4 +1,4 @@
-//! What the suite asks of its machine, done by the simulated one.
+//! The simulated machine as the suite's platform.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ impl<'m> Lab for SimLab<'m> {
             .cpu()
             .with_unit(|unit| unit.read_msr(Register::Info as u32));
         // 37:32 is the highest index.
-        info.map_or(SOFTWARE_ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
+        info.map_or(SOFTWARE_ENTRIES, |info| (info >> 32 & 0x3f) as usize + 1)
     }
 
     fn cpus(&self) -> u32 {
@@ -145,7 +145,8 @@ impl<'m> Lab for SimLab<'m> {
         let me = self.me();
         let stored = self.machine().store(me, self.linear(page, word), value);
         if kind == StoreKind::Plain {
-            // Tests publish how far they are by atomics of the host, which plain stores may not fall behind.
+            // Tests publish their progress by atomics of the host, so plain stores must not be
+            // later than those.
             schedule::step();
             self.machine().drain_stores(me);
         }
@@ -257,7 +258,8 @@ impl<'m> Lab for SimLab<'m> {
     }
 
     fn give_up(&self, why: fmt::Arguments<'_>) -> ! {
-        // Unwinds this CPU and ends the run, which catches it. No panic: nothing is wrong with the program.
+        // Unwinds this CPU and ends the run, which catches it. Not a panic: the program is not at
+        // fault.
         std::panic::resume_unwind(Box::new(GivenUp(why.to_string())))
     }
 }

@@ -1,4 +1,4 @@
-//! A whole run of the suite on a machine of its own.
+//! A run of the suite on its own machine.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,13 +18,13 @@ use crate::schedule::End;
 pub struct SuiteRun<'a> {
     /// The machine.
     pub config: MachineConfig,
-    /// What is wrong with the driver.
+    /// The driver's defect.
     pub defect: Option<DriverDefect>,
     /// The order in which CPUs run.
     pub seed: u64,
     /// Which tests.
     pub options: Options<'a>,
-    /// How many changes of an entry drop what their CPU caches, too.
+    /// How many changes of an entry also empty their CPU's TLB.
     pub forgets: u64,
     /// A run that is longer has hung.
     pub most_steps: u64,
@@ -45,16 +45,16 @@ pub struct Ended {
     pub why: String,
 }
 
-/// What a run gave.
+/// The results of a run.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     /// Every test that ended, for each initiator.
     pub tests: Vec<Ended>,
-    /// How often a test began again, since a control was not seen.
+    /// How often a test was retried, since a control was not seen.
     pub again: u32,
     /// What was measured.
     pub measurements: Vec<Measurement>,
-    /// Why the run did not come to its end, if nobody stopped it.
+    /// Why the run did not end, unless it was stopped.
     pub broken_off: Option<String>,
 }
 
@@ -135,7 +135,7 @@ impl SuiteRun<'_> {
     }
 }
 
-/// What the panic that ended a run says.
+/// Returns the message of the panic that ended a run.
 fn reason_of(panic: &(dyn Any + Send)) -> String {
     if let Some(GivenUp(why)) = panic.downcast_ref() {
         return why.clone();

@@ -1,4 +1,4 @@
-//! The units of the simulated machine, as tests use them in place of the driver.
+//! The units of the simulated machine, for tests below the driver.
 
 use rar_model::{Activity, Tlb as _};
 use rar_payload::Payload;
@@ -13,12 +13,12 @@ use super::{SimLab, tables};
 use crate::machine::Addressing;
 use crate::schedule::step;
 
-/// Bit 63 of what is moved to CR3.
+/// Bit 63 of the value moved to CR3.
 const KEEP_TRANSLATIONS: u64 = 1 << 63;
 
 /// One sub-state each, as MWAIT numbers them.
 const C1_AND_C6: u32 = 1 << 4 | 1 << 24;
-/// How many moments a long instruction takes.
+/// How many moments a long-running instruction takes.
 const ITERATIONS: u32 = 200;
 
 impl SimLab<'_> {
@@ -63,8 +63,9 @@ impl Units for SimLab<'_> {
     fn store_entry(&self, slot: SlotIndex, words: [u64; 8]) {
         step();
         let table = self.machine().domain().table();
-        // SAFETY: 1. tests of units take every CPU offline, and go in step: no flush is in flight, and what a test still has a unit
-        // read is that test's. 2. The units of this machine are software, and write no register of the host.
+        // SAFETY: 1. tests of units take every CPU offline and run in step, so no flush is in
+        // flight, and units read only entries of the test. 2. The units of this machine are
+        // software, and write no register of the host.
         unsafe { table.store_payload(slot, &Payload::from_words(words)) };
     }
 
@@ -156,7 +157,8 @@ impl Units for SimLab<'_> {
     }
 
     fn run_in_nmi(&self, work: &dyn Fn()) -> bool {
-        // The simulated machine has no NMIs. Its units see of a handler what they see of any code: whether interrupts are disabled.
+        // The simulated machine has no NMIs. Its units treat a handler as any code: only IF
+        // matters.
         let cpu = self.cpu();
         let before = cpu.set_interrupts(false);
         work();

@@ -1,4 +1,4 @@
-//! Loads in a loop, which is all that the simulated machine has of user mode.
+//! Loads in a loop: the user mode of the simulated machine.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,4 +1,5 @@
-//! An ordinary shootdown: a function call for each target in the target's queue, and an interrupt where the queue was empty.
+//! An ordinary shootdown: a function call for each target in the target's queue, and an interrupt
+//! where the queue was empty.
 
 use std::sync::atomic::Ordering;
 
@@ -13,14 +14,14 @@ use crate::schedule::step;
 /// How many interrupts one command sends: the CPUs of a cluster.
 const CLUSTER: usize = 16;
 
-/// What one initiator asks of one target. It has a line of its own: no other pair's call moves it.
+/// The request of one initiator to one target. It has its own line, which no other pair moves.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Call {
-    /// The call behind it in the queue, by its number plus one.
+    /// The next call in the queue, as its number plus one.
     next: AtomicU64,
     function: AtomicU64,
-    /// Which initiator's [`Information`] it is about, plus one.
+    /// The initiator whose [`Information`] belongs to it, plus one.
     argument: AtomicU64,
     /// Set by the initiator, cleared by the target at the end.
     locked: AtomicU32,
@@ -38,9 +39,9 @@ struct Information {
 #[derive(Debug)]
 pub(super) struct Calls {
     cpus: usize,
-    /// For each target the first call, by its number plus one.
+    /// For each target the first call, as its number plus one.
     queues: Vec<Apart<AtomicU64>>,
-    /// For each target: whether it runs a kernel thread and can do without.
+    /// For each target: whether it runs a kernel thread and can be skipped.
     lazy: Vec<Apart<AtomicU32>>,
     /// By initiator, then by target.
     calls: Vec<Call>,
@@ -98,7 +99,7 @@ impl Calls {
         let mut first = 0;
         loop {
             call.next.store(first, Ordering::Relaxed);
-            // No look before it: that would move the line twice.
+            // No load before the exchange: that would move the line twice.
             let exchanged = self.queue(target).compare_exchange(
                 first,
                 number as u64 + 1,
@@ -112,7 +113,7 @@ impl Calls {
         }
     }
 
-    /// What the interrupt handler of a CPU does.
+    /// The interrupt handler of a CPU.
     pub(super) fn serve(&self, cpu: u32) {
         let mut next = self.queue(cpu as usize).swap(0, Ordering::AcqRel);
         while let Some(number) = next.checked_sub(1) {
@@ -135,8 +136,8 @@ impl Calls {
         }
     }
 
-    /// Flushes: one more generation of the space, a call to each target, an interrupt to each whose queue was empty, and a wait
-    /// for each call.
+    /// Flushes: one more generation of the space, a call to each target, an interrupt to each whose
+    /// queue was empty, and a wait for each call.
     pub(super) fn flush(&self, ground: &Ground<'_, '_>, me: u32, initiator: u32) {
         let Space {
             targets,

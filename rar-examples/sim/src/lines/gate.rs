@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::schedule::step;
 
-/// Opens when the last of its CPUs has come.
+/// Opens when its last CPU has arrived.
 pub(super) struct Gate {
     missing: Cell<u32>,
 }
@@ -20,7 +20,7 @@ impl Gate {
         self.missing.get() == 0
     }
 
-    /// Waits for the others; the last one does something before all go on.
+    /// Waits for the others. The last one calls `last` before all continue.
     pub(super) fn pass(&self, last: impl FnOnce()) {
         let missing = self.missing.get() - 1;
         if missing == 0 {

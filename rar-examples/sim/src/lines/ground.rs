@@ -10,17 +10,17 @@ const TLB: usize = 1;
 
 pub(super) type SimMachine<'m> = Machine<'m, TLB>;
 
-/// A value on a pair of lines of its own.
+/// A value on its own pair of lines.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Apart<T>(pub(super) T);
 
-/// What an initiator flushes: an address space, or its share in the one of all.
+/// What an initiator flushes: its own address space, or the shared one.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Space {
     pub(super) targets: AtomicCpuSet,
-    /// The newest change of its page tables, which only queued calls count.
+    /// The newest generation of its page tables; only queued calls count it.
     pub(super) generation: Apart<AtomicU64>,
 }
 

@@ -1,16 +1,17 @@
-//! How many cache lines a flush moves, by what they hold: the driver beside other designs, on the same machine.
+//! How many cache lines a flush moves, by what they hold: the driver and other designs on the same
+//! machine.
 //!
-//! Each CPU is a coroutine, and the meter sees every access to what CPUs share: those of the initiators by
-//! `rar_percpu::observed`, those of the RAR units at the units' bus, those of interrupt handlers as those of initiators. A
-//! design warms up first; the flushes that are counted come after. The same point gives the same figures.
+//! Each CPU is a coroutine, and the meter sees every access to shared memory: of initiators and
+//! interrupt handlers by `rar_percpu::observed`, of RAR units at their bus. A design warms up
+//! first, then its flushes are counted. The same point always gives the same figures.
 //!
 //! | design | what owns an entry | what a target does |
 //! |---|---|---|
 //! | [`Driver`](Design::Driver) | a state for each slot, each on its line | its RAR unit answers |
 //! | [`Bitmap`](Design::Bitmap) | one bitmap of free slots | the same |
 //! | [`Locks`](Design::Locks) | a lock for each slot, each on its line | the same |
-//! | [`Calls`](Design::Calls) | none: a call for each pair of CPUs, a queue for each target | an interrupt handler takes its queue |
-//! | [`Floor`](Design::Floor) | nobody: each initiator has a slot for ever | its RAR unit answers |
+//! | [`Calls`](Design::Calls) | none: a call for each pair of CPUs, in queues | an interrupt handler |
+//! | [`Floor`](Design::Floor) | none: each initiator has its own slot | its RAR unit answers |
 
 mod calls;
 mod gate;
@@ -27,12 +28,12 @@ use std::fmt;
 
 use crate::meter::{ByKind, Kind};
 
-/// Who flushes.
+/// The designs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Design {
-    /// `rar_shootdown::Shootdown::flush`, no CPU being skipped for being lazy.
+    /// `rar_shootdown::Shootdown::flush`, without skipping lazy CPUs.
     Driver,
-    /// The same where CPUs in lazy TLB mode are skipped, and none is in it.
+    /// The same with skipping of lazy CPUs, while no CPU is lazy.
     Sparing,
     /// The published design with one bitmap of free slots.
     Bitmap,
@@ -40,7 +41,7 @@ pub enum Design {
     Locks,
     /// Function calls in a queue for each target, with an ordinary interrupt.
     Calls,
-    /// What the protocol demands, and no more.
+    /// The minimum that the protocol demands.
     Floor,
 }
 
@@ -69,21 +70,22 @@ impl Design {
     }
 }
 
-/// How many CPUs flush how many others at once.
+/// How many CPUs flush at once, and how many others each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// The CPUs that flush.
     pub initiators: u32,
-    /// The CPUs that each of them flushes, itself not counted.
+    /// The CPUs that each of them flushes, without itself.
     pub targets: u32,
-    /// By how much the numbers of two initiators differ: 1, or 64 so that all have the same home slot.
+    /// The distance between the numbers of two initiators: 1, or 64 so that all have the same home
+    /// slot.
     pub apart: u32,
     /// Whether caches fetch lines in pairs.
     pub in_pairs: bool,
 }
 
 impl Point {
-    /// Returns so many initiators, numbered from 0, each with so many targets.
+    /// Returns `initiators` initiators, numbered from 0, each with `targets` targets.
     #[must_use]
     pub const fn new(initiators: u32, targets: u32) -> Self {
         Self {
@@ -105,7 +107,7 @@ impl Point {
         points.collect()
     }
 
-    /// Returns how many CPUs there are: no more than are needed.
+    /// Returns the number of CPUs: the minimum needed.
     #[must_use]
     pub const fn cpus(&self) -> u32 {
         let last = (self.initiators - 1) * self.apart;
@@ -117,8 +119,8 @@ impl Point {
         most + 1
     }
 
-    /// Returns the targets of an initiator: the CPUs behind it, in a ring. Where there are no more CPUs than an initiator and its
-    /// targets, all initiators flush the same CPUs, but for themselves.
+    /// Returns the targets of an initiator: the CPUs after it, in a ring. If there are no further
+    /// CPUs than one initiator and its targets, all initiators flush all others.
     pub fn targets_of(&self, initiator: u32) -> impl Iterator<Item = u32> + use<> {
         let cpus = self.cpus();
         (1..=self.targets).map(move |distance| (initiator + distance) % cpus)
@@ -145,7 +147,8 @@ impl Point {
         self.cpus() == self.targets + 1
     }
 
-    /// How many flushes of each initiator are counted: where initiators meet, chance has to even out.
+    /// How many flushes of each initiator are counted: more where initiators compete, to average
+    /// out chance.
     fn flushes(self) -> u32 {
         if self.initiators == 1 {
             return 4;
@@ -180,7 +183,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Returns all cases: each design at each point of the grid, and what some points want to know besides.
+    /// Returns all cases: each design at each point of the grid, and the points outside of it.
     #[must_use]
     pub fn all() -> Vec<Self> {
         let mut points = Point::grid();
@@ -206,7 +209,7 @@ impl fmt::Display for Case {
     }
 }
 
-/// What a point gave.
+/// The result of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figures {
     /// Flushes of all initiators together.

@@ -37,7 +37,7 @@ impl Watch for Handlers<'_> {
 ///
 /// # Panics
 ///
-/// If a flush fails or needs help, or if the run hangs.
+/// If a flush fails or needs other means than the signal, or if the run hangs.
 #[must_use]
 pub fn measure(design: Design, point: Point) -> Figures {
     let page = PageRange::new(0x40_0000, 1, PageSize::Size4K);
@@ -47,7 +47,8 @@ pub fn measure(design: Design, point: Point) -> Figures {
     }
 }
 
-/// Runs one design at one point; returns what the driver counted as well. Only the driver flushes more pages than an entry holds.
+/// Runs one design at one point; returns what the driver counted as well. Only the driver flushes
+/// more pages than an entry holds.
 pub(super) fn measure_range(
     design: Design,
     point: Point,
@@ -65,9 +66,9 @@ pub(super) fn measure_range(
         _ => Owners::Initiators,
     };
     let spaces: Vec<Space> = (0..cpus).map(|_| Space::default()).collect();
-    let everybody = Space::default();
+    let all_cpus = Space::default();
     for cpu in 0..cpus {
-        insert(&everybody, cpu);
+        insert(&all_cpus, cpu);
         if let Some(space) = spaces.get(cpu as usize) {
             point
                 .targets_of(cpu)
@@ -95,7 +96,7 @@ pub(super) fn measure_range(
         }
         name_driver(&mut meter, &shootdown);
         name_cpus(&mut meter, &machine);
-        for space in spaces.iter().chain([&everybody]) {
+        for space in spaces.iter().chain([&all_cpus]) {
             meter.name_object(&space.targets, Kind::Sets);
             meter.name_object(&space.generation, Kind::Generation);
         }
@@ -105,7 +106,7 @@ pub(super) fn measure_range(
     let ground = Ground {
         machine: &machine,
         spaces: &spaces,
-        shared: point.is_one_space().then_some(&everybody),
+        shared: point.is_one_space().then_some(&all_cpus),
     };
     let pcid = Pcid::ZERO;
     let requests = [Request::Pages { pcid, range }];
@@ -178,7 +179,7 @@ fn operation(requests: &[Request]) -> Operation {
     }
 }
 
-/// Names what one driver has. What has no name of its own is what nobody writes while CPUs flush.
+/// Names the memory of one driver. The unnamed rest is not written during flushes.
 pub(super) fn name_driver<M>(meter: &mut Meter, shootdown: &Shootdown<M>) {
     let domain: &Domain = shootdown.domain();
     meter.name_object(domain.table(), Kind::Payload);
@@ -186,7 +187,7 @@ pub(super) fn name_driver<M>(meter: &mut Meter, shootdown: &Shootdown<M>) {
     for set in sets(domain) {
         meter.name(set, Kind::Sets);
     }
-    // The rest of it is the counters.
+    // The rest is the counters.
     let mut others = [
         addresses_of(domain),
         addresses_of(shootdown.policy()),
@@ -213,7 +214,7 @@ pub(super) fn name_cpus<const TLB: usize>(meter: &mut Meter, machine: &Machine<'
 }
 
 impl Point {
-    /// Lets the moments pass that set an initiator off from the others: each begins at another place of the others' flushes.
+    /// Delays an initiator, so that each begins at another point of the others' flushes.
     fn begin_out_of_step(self, cpu: u32) {
         // About how often a CPU is suspended in a flush.
         let flush = 8 + self.targets / 4;

@@ -1,4 +1,4 @@
-//! The designs with slots that are no code of the driver's. All are our own.
+//! The designs with slots besides the driver, each in our own code.
 #![expect(
     unsafe_code,
     reason = "entries and bytes are written past the driver, which does not run beside"
@@ -18,14 +18,14 @@ use crate::schedule::step;
 
 const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
 
-/// Who owns the slots.
+/// The owners of the slots.
 #[derive(Debug)]
 pub(super) enum Owners {
     /// A bit for each slot that is free.
     Bitmap(Apart<AtomicU64>),
     /// A word for each slot, 1 while it is taken.
     Locks(Vec<Apart<AtomicU64>>),
-    /// The initiators, by number, for ever.
+    /// The initiators, by number, permanently.
     Initiators,
 }
 
@@ -50,7 +50,7 @@ impl Owners {
         match self {
             Self::Bitmap(bitmap) => claim_from(&bitmap.0),
             Self::Locks(locks) => {
-                // CPUs begin at different locks.
+                // CPUs start at different locks.
                 let home = SlotIndex::all().cycle().skip(initiator.index() % 64);
                 for slot in home {
                     let lock = locks.get(slot.get());
@@ -101,17 +101,19 @@ fn own(number: usize) -> SlotIndex {
     }
 }
 
-/// Flushes by an entry: claim, write, arm, signal, poll each target until it has answered, give back.
+/// Flushes by an entry: claim, write, arm, signal, poll each target until it has answered, give
+/// back.
 pub(super) fn flush(ground: &Ground<'_, '_>, owners: &Owners, me: u32, operation: &Operation) {
     let machine: &SimMachine<'_> = ground.machine;
     let (cpus, domain) = (machine.driver().cpus(), machine.domain());
-    // Behind the caller's page-table stores.
+    // After the caller's page-table stores.
     fence(Ordering::SeqCst);
     let mut targets: CpuSet = ground.space(me).targets.snapshot();
     domain.keep_online(&mut targets);
     targets.remove(CpuId::new(me));
     let slot = owners.claim(CpuId::new(me));
-    // SAFETY: 1. the slot is this initiator's, by the rules of the design. 2. The entry invalidates a page.
+    // SAFETY: 1. the slot is this initiator's, by the rules of the design. 2. The entry invalidates
+    // a page.
     unsafe { domain.table().store_payload(slot, &operation.encode()) };
     let vectors = || {
         let states = targets.iter().filter_map(|target| cpus.get(target.index()));

@@ -1,4 +1,4 @@
-//! Each kind of line is counted as what it is, and the figures are those of the design.
+//! Each kind of line is counted as its kind, and the figures follow from the design.
 
 use rar_payload::{PageRange, PageSize, Pcid, Request};
 use rar_percpu::CpuId;
@@ -13,7 +13,7 @@ use crate::machine::{MachineConfig, Unwatched};
 use crate::meter::{ByKind, Kind};
 use crate::schedule::step;
 
-/// Returns the transfers while CPU 0 does something that CPU 1 has done before, on a machine of two CPUs.
+/// Returns the transfers while CPU 0 repeats what CPU 1 has done, on a machine of two CPUs.
 fn transfers(work: impl Fn(u32, &Shootdown<&SimMachine<'_>>, &SimMachine<'_>)) -> ByKind {
     let machine = SimMachine::new(&Unwatched, MachineConfig::new(2));
     let shootdown = Shootdown::new(&machine, lab::STEPS);
@@ -72,7 +72,7 @@ fn the_apic_id_and_the_responder_are_an_identity() {
         assert!(machine.driver().cpus()[1].apic_id().is_some());
     });
     assert_only(Kind::Identity, |_, _, machine| {
-        let _nobody = machine.driver().cpus()[1].responder();
+        let _responder = machine.driver().cpus()[1].responder();
     });
 }
 
@@ -117,8 +117,8 @@ fn what_calls_move_is_a_call_a_generation_or_information() {
     );
 }
 
-/// The vector: to the initiator, to the target, to be owned there, and back. The entry: once to each target, and to be owned by
-/// its initiator again.
+/// The vector: to the initiator, to the target, exclusive there, and back. The entry: once to each
+/// target, and exclusive to its initiator again.
 #[test]
 fn what_the_protocol_demands_can_be_counted_by_hand() {
     for targets in [1, 8, 63] {
@@ -139,7 +139,7 @@ fn the_same_point_gives_the_same_figures() {
     );
 }
 
-/// Transfers of flushes that each count something: of more pages than the entries of a flush name.
+/// Transfers of flushes that change a statistic: each names more pages than its entries can.
 fn of_large_ranges(in_pairs: bool) -> Figures {
     let point = Point {
         in_pairs,
@@ -154,14 +154,15 @@ fn of_large_ranges(in_pairs: bool) -> Figures {
     figures
 }
 
-/// Each flush reads the policy and the machine. A counter beside them would take their line away from all who flush.
+/// Each flush reads the policy and the machine. A counter on the same line would move that line
+/// between all initiators.
 #[test]
 fn a_counter_shares_no_line_with_what_a_flush_reads() {
     for in_pairs in [false, true] {
         let figures = of_large_ranges(in_pairs);
         assert!(figures.of(Kind::Statistics) > 0.5, "{figures:?}");
         for kind in [Kind::Other, Kind::Sets, Kind::Identity, Kind::Generation] {
-            // What is read only now and then is once read for the first time.
+            // A rarely read line has one first read.
             assert!(figures.of(kind) < 0.05, "{kind:?} {in_pairs}: {figures:?}");
         }
     }

@@ -26,7 +26,7 @@ struct Stage<'s> {
     machine: &'s Machine<'s, TLB>,
     shootdown: &'s Shootdown<&'s Machine<'s, TLB>>,
     support: Option<RarSupport>,
-    /// How many CPUs have come to each point.
+    /// How many CPUs have reached each point.
     came: [AtomicU32; 3],
 }
 
@@ -78,7 +78,7 @@ pub(super) fn run(workload: &Workload, global_pages: GlobalFlush) -> Result<Afte
 }
 
 impl Stage<'_> {
-    /// What a CPU does; returns what it caches in the end.
+    /// Runs one CPU. Returns what it caches at the end.
     fn play(&self, cpu: u32) -> Result<Vec<Translation>, String> {
         let (machine, me) = (self.machine, pinned(cpu));
         let domain = self.shootdown.domain();
@@ -95,7 +95,7 @@ impl Stage<'_> {
         let is_idle = cpu == IDLE && self.workload.last_cpu != LastCpu::Runs;
         if is_idle {
             #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_lazy")]
-            // SAFETY: 1. It accesses no memory until it has left the mode.
+            // SAFETY: 1. The CPU accesses no memory until it has left the mode.
             unsafe {
                 domain.enter_lazy(&me);
             }
@@ -117,7 +117,7 @@ impl Stage<'_> {
         Ok(left)
     }
 
-    /// Waits until all CPUs have come to a point.
+    /// Waits until all CPUs have reached a point.
     fn meet(&self, point: usize) {
         let Some(came) = self.came.get(point) else {
             return;

@@ -4,17 +4,17 @@ use rar_model::{PageSize, Pcids, Tag, TlbModel, Translation};
 
 /// The space that all CPUs run.
 pub(super) const SPACE: u16 = 5;
-/// Its half for user code, where a kernel isolates its page tables.
+/// The PCID of its user half, in a kernel that isolates page tables.
 pub(super) const USER_HALF: u16 = SPACE | 0x800;
 /// Another space, which ran before.
 const OTHER: u16 = 6;
 
-/// Where user memory begins.
+/// The start of user memory.
 pub(super) const USER: u64 = 0x40_0000;
-/// Where a range of the kernel begins that is mapped anew now and then.
-pub(super) const KERNEL: u64 = 0xFFFF_C900_0000_0000;
+/// The start of a kernel range that is sometimes remapped.
+pub(super) const KERNEL: u64 = 0xffff_c900_0000_0000;
 
-/// Room in each TLB, about as in a second-level TLB; more than is cached, so that none makes room for another.
+/// The size of each TLB, about that of a second-level TLB; large enough that nothing is evicted.
 pub(super) const TLB: usize = 1536;
 
 /// The TLB of one CPU.

@@ -1,8 +1,9 @@
-//! TLB entries that are lost needlessly: how many a change of page tables costs besides those that it names.
+//! TLB entries lost needlessly: how many a change of page tables costs besides those that it names.
 //!
-//! Every CPU caches the same before: much of a space, some of its pages under the PCID of the user half, some of another space,
-//! and global pages of the kernel. After the change and its flush, whatever is gone and was not named is lost. Structure caches
-//! are not counted. Nothing is left to chance, so the same workload always loses the same.
+//! Before a change every CPU caches the same: much of a space, some of its pages under the PCID of
+//! the user half, some of another space, and global pages of the kernel. After the change and its
+//! flush, every translation that is gone and was not named is lost. Structure caches are not
+//! counted. The result is deterministic.
 
 mod driver;
 mod ground;
@@ -17,28 +18,30 @@ pub use workload::{LastCpu, Memory, Workload};
 
 use rar_model::Translation;
 
-/// How many CPUs there are. All run the space; in workloads with an idle CPU the last one does not use it meanwhile.
+/// How many CPUs there are. All run the space; in workloads with an idle CPU the last one does not
+/// use it.
 pub const CPUS: u32 = 4;
 
 /// The CPU that is idle in workloads with one.
 const IDLE: u32 = CPUS - 1;
 
-/// What a change has cost all CPUs together.
+/// The cost of a change, over all CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
     /// Cached translations that the change names. They must be gone.
     pub named: u64,
-    /// Cached translations that are gone although the change does not name them.
+    /// Cached translations that are gone but not named by the change.
     pub needless: u64,
     /// How often the idle CPU was disturbed.
     pub disturbed: u64,
 }
 
-/// Lets every CPU cache the same, makes the change and flushes by the policy.
+/// Fills every TLB with the same translations, makes the change and flushes by the policy.
 ///
 /// # Errors
 ///
-/// A sentence, if the machine cannot be brought up, the flush fails, or a translation that the change names is left.
+/// The reason, if the machine cannot be brought up, the flush fails, or a translation that the
+/// change names is left.
 pub fn measure(policy: Policy, workload: &Workload) -> Result<Loss, String> {
     judge(workload, policy.run(workload)?)
 }
@@ -49,7 +52,10 @@ fn judge(workload: &Workload, after: After) -> Result<Loss, String> {
     let mut needless = 0;
     for left in after.contents {
         if left.iter().any(|held| workload.names(held)) {
-            return Err(format!("{}: what it names is still there", workload.name));
+            return Err(format!(
+                "{}: a translation that it names is left",
+                workload.name
+            ));
         }
         needless += before.len() - named - left.len();
     }

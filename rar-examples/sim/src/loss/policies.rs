@@ -1,4 +1,4 @@
-//! Who decides what goes: this driver, or one of two others, in our own words.
+//! The policies: this driver, and two others in our own code.
 
 use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages, Tlb as _};
 
@@ -7,18 +7,20 @@ use rar_shootdown::{GlobalFlush, InvpgDropsGlobals};
 use super::workload::{LastCpu, Memory, Workload};
 use super::{After, CPUS, IDLE, driver, ground};
 
-/// Who decides what goes.
+/// A policy of flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     /// This driver, on the simulated machine with its RAR units, as it is by default.
     Driver,
-    /// The same, told that INVPG drops global translations by address ([`GlobalFlush::ByAddress`](rar_shootdown::GlobalFlush)).
+    /// The same, with the promise that INVPG drops global translations by address
+    /// ([`GlobalFlush::ByAddress`](rar_shootdown::GlobalFlush)).
     DriverByAddress,
-    /// What Linux does since 6.15 by interrupts: up to 33 pages one by one, beyond them the whole space, and for ranges of the
-    /// kernel everything with globals; an idle CPU is skipped, and flushes the space that it lags behind in when it comes back.
+    /// Linux since 6.15, by interrupts: up to 33 pages one by one, the whole space beyond that, and
+    /// everything with globals for kernel ranges. An idle CPU is skipped and flushes the changed
+    /// space when it returns.
     Linux,
-    /// What the published patches of RAR do: up to 63 pages of 4 KiB, beyond them the whole PCID; everything with globals for the
-    /// kernel, whatever the range; an idle CPU is signalled as any other.
+    /// The published RAR patches: up to 63 pages of 4 KiB, the whole PCID beyond that, and
+    /// everything with globals for any kernel range. An idle CPU is signalled as any other.
     PublishedSeries,
 }
 
@@ -81,7 +83,7 @@ impl Policy {
         })
     }
 
-    /// What each CPU that is told executes.
+    /// What each target executes.
     fn flushes(self, workload: &Workload) -> Vec<Invalidation> {
         let ceiling = match (self, workload.memory) {
             (Self::Linux, _) => LINUX_CEILING,
@@ -105,7 +107,7 @@ impl Policy {
     }
 }
 
-/// Every space that the change is in; everything for the kernel.
+/// Every space of the change; everything for the kernel.
 fn whole(workload: &Workload) -> Vec<Invalidation> {
     match workload.memory {
         Memory::Kernel => vec![Invalidation::everything(Contexts::All, Globals::Include)],

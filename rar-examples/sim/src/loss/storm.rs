@@ -1,4 +1,4 @@
-//! A storm of flushes: many entries for one space are pending on a CPU that comes to answer them late.
+//! A storm of flushes: many entries for one space are pending on a CPU that answers late.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ pub const PAGES: u64 = 10;
 const TARGET: u32 = 0;
 const MOST_STEPS: u64 = 10_000_000;
 
-/// What a storm has cost its target.
+/// The cost of a storm for its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Storm {
     /// Pages that were flushed one by one.
@@ -32,11 +32,11 @@ pub struct Storm {
     pub needless: u64,
 }
 
-/// Has so many CPUs start a flush on one that is held up, and lets it answer then.
+/// Lets `initiators` CPUs start a flush on a CPU that is held up, then lets that answer.
 ///
 /// # Errors
 ///
-/// A sentence, if the machine cannot be brought up, or a flush fails.
+/// The reason, if the machine cannot be brought up, or a flush fails.
 pub fn measure(backend: Backend, initiators: u32) -> Result<Storm, String> {
     let config = MachineConfig {
         backend,
@@ -78,7 +78,7 @@ struct Stage<'s> {
     shootdown: &'s Shootdown<&'s Machine<'s, TLB>>,
     support: Option<RarSupport>,
     target: &'s AtomicCpuSet,
-    /// How many CPUs have come to each point.
+    /// How many CPUs have reached each point.
     came: [AtomicU32; 3],
 }
 
@@ -98,7 +98,7 @@ impl Stage<'_> {
         storm
     }
 
-    /// Starts a flush, and ends it when the target goes on.
+    /// Starts a flush, and ends it when the target continues.
     fn flush(&self, cpu: u32) -> Result<(), String> {
         self.meet(0);
         let me = pinned(cpu);
@@ -114,7 +114,7 @@ impl Stage<'_> {
         ended
     }
 
-    /// Is held up until all flushes have been started, then answers them.
+    /// Waits until all flushes have been started, then answers them.
     fn answer(&self) -> Storm {
         let (machine, target) = (self.machine, self.machine.cpu(TARGET));
         let witness = machine.witness();
@@ -148,7 +148,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Waits until all CPUs have come to a point.
+    /// Waits until all CPUs have reached a point.
     fn meet(&self, point: usize) {
         let Some(came) = self.came.get(point) else {
             return;
@@ -160,7 +160,7 @@ impl Stage<'_> {
     }
 }
 
-/// Returns the table of storms of some sizes, on CPUs that answer in software and by their units.
+/// Returns the table of storms of some sizes, in software and by units.
 ///
 /// # Errors
 ///
@@ -189,6 +189,7 @@ pub fn table() -> Result<String, String> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     Ok(format!(
-        "What one CPU does for entries of {PAGES} pages each of one space, all pending at once\n\n{table}\n"
+        "What one CPU does for entries of {PAGES} pages each of one space, all pending at \
+         once\n\n{table}\n"
     ))
 }

@@ -1,4 +1,4 @@
-//! The figures as people read them.
+//! The figures as a text table.
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -32,6 +32,7 @@ pub fn table() -> Result<String, String> {
         column.set_cell_alignment(CellAlignment::Right);
     }
     Ok(format!(
-        "TLB entries lost needlessly, on {CPUS} CPUs together\n\n{table}\n\n* the idle CPU was disturbed\n"
+        "TLB entries lost needlessly, on {CPUS} CPUs together\n\n{table}\n\n* the idle CPU was \
+         disturbed\n"
     ))
 }

@@ -13,13 +13,13 @@ const GATHERED: usize = 4;
 /// A change of page tables.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// What it is.
+    /// The description of the change.
     pub name: &'static str,
     /// Whose pages it changes.
     pub memory: Memory,
     /// Which of them: first page and number, in pages of 4 KiB.
     pub ranges: Vec<(u64, u64)>,
-    /// What is special about the last CPU.
+    /// The state of the last CPU.
     pub last_cpu: LastCpu,
 }
 
@@ -34,14 +34,15 @@ pub enum Memory {
     Kernel,
 }
 
-/// What the last CPU does meanwhile.
+/// The state of the last CPU during the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastCpu {
-    /// It runs the space, as all others.
+    /// It runs the space, as all others do.
     Runs,
-    /// It is idle, and flushed as all others: the default of [`Policy::lazy`](rar_shootdown::Policy::lazy).
+    /// It is idle, and is flushed as all others: the default of
+    /// [`Policy::lazy`](rar_shootdown::Policy::lazy).
     Idle,
-    /// It is idle, and the kernel lets flushes of user memory skip it. It comes back in the end.
+    /// It is idle, and flushes of user memory skip it. It returns at the end.
     MayBeSkipped,
 }
 
@@ -104,7 +105,7 @@ impl Workload {
                 .any(|(first, count)| (*first..first + count).contains(&page))
     }
 
-    /// Returns what the pages are cached under.
+    /// Returns the tags of the cached pages.
     pub(super) fn tags(&self) -> &'static [Tag] {
         const HALVES: [Tag; 2] = [Tag::Pcid(SPACE), Tag::Pcid(USER_HALF)];
         match self.memory {
@@ -130,8 +131,8 @@ impl Workload {
         }
     }
 
-    /// Returns the addresses from the first page to the last, the gaps between ranges among them: what a kernel with one range
-    /// for each flush flushes.
+    /// Returns the addresses from the first page to the last, including the gaps between ranges, as
+    /// a kernel with one range for each flush would flush them.
     pub(super) fn span(&self) -> impl ExactSizeIterator<Item = u64> + use<> {
         let first = self.ranges.iter().map(|(first, _)| *first).min();
         let end = self.ranges.iter().map(|(first, count)| first + count).max();
@@ -141,11 +142,11 @@ impl Workload {
             .map(move |page| start + (u64::from(page) << 12))
     }
 
-    /// Returns what a kernel asks of this driver: a range as it is, several gathered.
+    /// Returns the requests of a kernel with this driver: one range as it is, several gathered.
     ///
     /// # Errors
     ///
-    /// A sentence, if a range is none.
+    /// The reason, if a range is invalid.
     pub(super) fn requests(&self) -> Result<Vec<Request>, String> {
         let range = |(first, count): &(u64, u64)| {
             PageRange::new(self.start() + (first << 12), *count, PageSize::Size4K)

@@ -1,4 +1,4 @@
-//! Local APICs: interrupt commands made by the driver's crate, taken apart again by the bits of the manual.
+//! Local APICs: they decode the driver's interrupt commands by the bit positions of the manual.
 
 use std::sync::atomic::Ordering;
 
@@ -20,18 +20,18 @@ pub enum Addressing {
     Cluster,
 }
 
-/// What units make of commands that no driver sends.
+/// How units treat commands that no driver sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OddCommands {
     /// Nothing.
     Dropped,
-    /// What they make of the others.
+    /// As they treat the others.
     Taken,
 }
 
 const RAR: u32 = 0b011 << 8;
 const LOGICAL: u32 = 1 << 11;
-/// A cluster of 16 ids has this many CPUs: with gaps, as real machines have.
+/// How many CPUs a cluster of 16 ids has: with gaps, as on real machines.
 const PER_CLUSTER: u32 = 12;
 
 /// Returns the APIC id of a CPU.
@@ -88,7 +88,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         }
     }
 
-    /// A command of mode 011b to these CPUs that differs from those of drivers.
+    /// Sends a command of mode 011b that no driver sends.
     pub(crate) fn send_odd(&self, sender: u32, targets: impl Iterator<Item = u32>) {
         step();
         if self.config.odd_commands == OddCommands::Taken {
@@ -96,7 +96,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         }
     }
 
-    /// What an x2APIC does with a write to its command register.
+    /// Does what an x2APIC does at a write to its command register.
     fn write_icr(&self, sender: u32, icr: X2apicIcr) {
         let low = (icr.bits() & 0xffff_ffff) as u32;
         let destination = (icr.bits() >> 32) as u32;

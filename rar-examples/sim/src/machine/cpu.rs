@@ -22,13 +22,13 @@ pub enum Vector {
     Signal = 1,
     /// Another CPU asks for a flush generation.
     Fallback = 2,
-    /// Ends a halt, no more.
+    /// Only ends a halt.
     Wake = 4,
     /// The CPU's own.
     Own = 8,
-    /// Asks for a flush generation, and comes also while interrupts are disabled.
+    /// Asks for a flush generation. Delivered also while interrupts are disabled.
     Nmi = 16,
-    /// Asks for nothing; the CPU counts it.
+    /// The CPU only counts it.
     Bare = 32,
 }
 
@@ -50,7 +50,7 @@ pub struct Cpu<const TLB: usize> {
     dead: AtomicBool,
     record: Mutex<VecDeque<Execution>>,
     executed: AtomicU64,
-    /// How many interrupts it has taken that ask for nothing.
+    /// How many bare interrupts it has taken.
     pub(crate) bare_ipis: AtomicU64,
     /// How often an access to a register raised #GP(0).
     pub(crate) faults: AtomicU32,
@@ -78,7 +78,7 @@ impl<const TLB: usize> Cpu<TLB> {
         }
     }
 
-    /// Does something with the RAR unit.
+    /// Calls `body` with the RAR unit.
     pub fn with_unit<R>(&self, body: impl FnOnce(&RarUnit) -> R) -> R {
         body(&self.unit.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -89,13 +89,14 @@ impl<const TLB: usize> Cpu<TLB> {
         unit.set_knobs(knobs);
     }
 
-    /// Replaces the unit by one after power-on.
+    /// Resets the unit to its state after power-on.
     pub fn power_cycle(&self) {
         let mut unit = self.unit.write().unwrap_or_else(PoisonError::into_inner);
         *unit = RarUnit::new(*unit.knobs());
     }
 
-    /// Executes no instruction from now on, or again. A dead CPU takes no interrupt, and its unit does nothing.
+    /// Stops the CPU, or lets it run again. A dead CPU takes no interrupt, and its unit does
+    /// nothing.
     pub fn set_dead(&self, dead: bool) {
         self.dead.store(dead, Ordering::Release);
     }
@@ -104,7 +105,7 @@ impl<const TLB: usize> Cpu<TLB> {
         self.dead.load(Ordering::Acquire)
     }
 
-    /// Notes what the CPU does from now on.
+    /// Sets the activity of the CPU.
     pub fn set_activity(&self, activity: Activity) {
         self.with_unit(|unit| unit.set_activity(activity));
     }
@@ -120,7 +121,7 @@ impl<const TLB: usize> Cpu<TLB> {
         self.interrupts_on.swap(on, Ordering::AcqRel)
     }
 
-    /// Runs a guest from now on, or no more. While a guest runs, its translations are in use and not the host's.
+    /// Enters or leaves a guest. While a guest runs, accesses use its translations, not the host's.
     pub fn set_guest(&self, on: bool) {
         self.in_guest.store(on, Ordering::Release);
         self.with_tlb(|tlb| {
@@ -180,7 +181,8 @@ impl<const TLB: usize> Cpu<TLB> {
         self.executed.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Returns the register writes that did not fault, each with its register: the last few thousand.
+    /// Returns the register writes that did not fault, each with its register: the last few
+    /// thousand.
     #[must_use]
     pub fn writes(&self) -> Vec<(u32, u64)> {
         lock(&self.writes).iter().copied().collect()
@@ -196,7 +198,7 @@ impl<const TLB: usize> Cpu<TLB> {
         self.faults.load(Ordering::Acquire)
     }
 
-    /// Does something with the TLB.
+    /// Calls `body` with the TLB.
     pub fn with_tlb<R>(&self, body: impl FnOnce(&mut Caches<TLB>) -> R) -> R {
         body(&mut lock(&self.mmu).tlb)
     }

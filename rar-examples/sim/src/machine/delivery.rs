@@ -1,4 +1,5 @@
-//! What reaches a CPU between two instructions: RAR signals, interrupts, and what it does on its own.
+//! What happens on a CPU between two instructions: RAR signals, interrupts, speculation, stores
+//! that leave the buffer.
 
 use std::sync::atomic::Ordering;
 
@@ -30,13 +31,14 @@ impl<const TLB: usize> Boundary for Machine<'_, TLB> {
 }
 
 impl<const TLB: usize> Machine<'_, TLB> {
-    /// Lets a moment pass on a halted CPU: its unit may answer, nothing else happens.
+    /// Lets a moment pass on a halted CPU: only its unit may answer.
     pub(super) fn sleep(&self, cpu: u32) {
         yield_now();
         let _served = self.serve_unit(cpu, self.cpu(cpu));
     }
 
-    /// Lets a CPU reach the end of an instruction: its unit answers, then it takes the interrupts that wait.
+    /// Lets a CPU reach the end of an instruction: its unit answers, then it takes the interrupts
+    /// that wait.
     ///
     /// Returns what the unit did. The scheduler calls it; tests that run no CPU call it themselves.
     pub fn end_instruction(&self, cpu: u32) -> Serviced {
@@ -73,7 +75,8 @@ impl<const TLB: usize> Machine<'_, TLB> {
         })
     }
 
-    /// Its handler takes no interrupt. It may have interrupted any other handler, or itself.
+    /// Takes an NMI. Its handler takes no interrupt, and may interrupt any other handler, or
+    /// itself.
     fn take_nmi(&self, cpu: u32, me: &Cpu<TLB>) {
         if me.take_nmi() && !self.is_deaf_to(cpu, Vector::Nmi) {
             let before = me.set_interrupts(false);
@@ -82,7 +85,8 @@ impl<const TLB: usize> Machine<'_, TLB> {
         }
     }
 
-    /// Does what others ask of a CPU: the entries of its vector only if it hears the signal for them.
+    /// Serves the requests of other CPUs; the entries of the vector only if this CPU does not
+    /// ignore signals.
     fn serve(&self, cpu: u32) {
         if self.is_deaf_to(cpu, Vector::Signal) {
             self.domain().serve_generation(&pinned(cpu), self);
@@ -103,11 +107,11 @@ impl<const TLB: usize> Machine<'_, TLB> {
         }
         let taken = me.take_interrupts();
         let is = |vector: Vector| taken & vector as u32 != 0;
-        let hears = |vector: Vector| !self.is_deaf_to(cpu, vector);
-        if is(Vector::Signal) && hears(Vector::Signal) {
+        let serves = |vector: Vector| !self.is_deaf_to(cpu, vector);
+        if is(Vector::Signal) && serves(Vector::Signal) {
             self.serve(cpu);
         }
-        if is(Vector::Fallback) && hears(Vector::Fallback) {
+        if is(Vector::Fallback) && serves(Vector::Fallback) {
             self.serve(cpu);
         }
         if is(Vector::Own) {
@@ -123,7 +127,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
     }
 }
 
-/// Physical memory as the microcode of one CPU reaches it. Many accesses are a chance for the others.
+/// Physical memory as the microcode of one CPU accesses it. At many accesses other CPUs may run.
 struct Bus<'b, 'm, const TLB: usize> {
     machine: &'b Machine<'m, TLB>,
     cpu: u32,
@@ -163,7 +167,7 @@ impl<const TLB: usize> PhysicalMemory for Bus<'_, '_, TLB> {
     }
 }
 
-/// A CPU's TLB as its unit reaches it.
+/// A CPU's TLB as its unit accesses it.
 struct UnitTlb<'b, 'm, const TLB: usize> {
     machine: &'b Machine<'m, TLB>,
     cpu: u32,

@@ -1,7 +1,9 @@
-//! Physical memory that is the very memory of the driver: its payload table and its action vectors.
+//! The memory that driver and units share: the payload table and the action vectors, under physical
+//! addresses.
 #![expect(
     unsafe_code,
-    reason = "the unit reaches the driver's memory as microcode does: by address, past the driver's accessors"
+    reason = "the unit reaches the driver's memory as microcode does: by address, past the \
+     driver's accessors"
 )]
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -9,22 +11,24 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use rar_payload::Payload;
 use rar_percpu::{ActionVector, CpuId, Domain, PayloadTable, PerCpu, PhysicalAddressOf, SlotIndex};
 
-/// Where the payload table is said to lie: the top page below 46 bits, so that every address bit is used.
+/// The physical address of the payload table: the top page below 46 bits, so that every address bit
+/// is used.
 pub const PAYLOAD_TABLE: u64 = (1 << 46) - 0x1000;
-/// Where the memory of CPU 0 is said to lie, which begins with its action vector; a line that is no page, so that only 64 bytes of alignment can be relied on.
+/// The physical address of the memory of CPU 0, which begins with its action vector. Aligned to 64
+/// bytes and no more, so that code can rely only on that.
 pub const ACTION_VECTORS: u64 = 0x2_0000_0fc0;
 
 /// The driver's memory under made-up physical addresses.
 #[derive(Debug)]
 pub struct DriverMemory<'m> {
     table: &'m PayloadTable,
-    /// Memory of a domain's CPUs lives for ever.
+    /// The memory of a domain's CPUs is never freed.
     cpus: &'static [PerCpu],
     strays: AtomicU64,
 }
 
 impl<'m> DriverMemory<'m> {
-    /// Returns the memory of a domain, and new memory for so many CPUs.
+    /// Returns the memory of a domain, and new memory for `cpus` CPUs.
     pub(crate) fn new(domain: &'m Domain, cpus: u32) -> Self {
         let cpus: Vec<_> = (0..cpus).map(|_| PerCpu::new()).collect();
         Self {
@@ -40,7 +44,7 @@ impl<'m> DriverMemory<'m> {
         self.cpus
     }
 
-    /// Returns how often a unit reached for an address that is neither table nor vector.
+    /// Returns how often a unit accessed an address outside table and vectors.
     pub fn strays(&self) -> u64 {
         self.strays.load(Ordering::Acquire)
     }
@@ -98,12 +102,13 @@ impl<'m> DriverMemory<'m> {
         }
         let bytes = std::ptr::from_ref(self.table).cast::<u8>();
         let word = bytes.wrapping_add(offset).cast::<AtomicU64>();
-        // SAFETY: the table is 512 atomic quadwords (`repr(C)`), the offset is a multiple of 8 inside it, and the reference
-        // keeps them alive.
+        // SAFETY: the table is 512 atomic quadwords (`repr(C)`), the offset is a multiple of 8
+        // inside it, and the reference keeps them alive.
         Some(unsafe { &*word })
     }
 
-    /// Returns the words that hold quadwords 0 to 3 of an entry, for tests that meddle with the driver: no access to them is a step.
+    /// Returns the words that hold quadwords 0 to 3 of an entry, for tests that change them behind
+    /// the driver. Accesses to them are not steps.
     pub(crate) fn entry(&self, slot: SlotIndex) -> Option<[&'m AtomicU64; 4]> {
         let start = PAYLOAD_TABLE + (size_of::<[u64; 8]>() * slot.get()) as u64;
         let word = |offset| self.find_payload_word(start + offset);
@@ -124,14 +129,15 @@ impl<'m> DriverMemory<'m> {
     }
 }
 
-/// The bytes of a vector, as microcode reaches them.
+/// The bytes of a vector, as microcode accesses them.
 fn bytes(vector: &ActionVector) -> &[AtomicU8; SlotIndex::COUNT] {
     let bytes = std::ptr::from_ref(vector).cast();
     // SAFETY: the vector is 64 atomic bytes (`repr(C)`), and the reference keeps them alive.
     unsafe { &*bytes }
 }
 
-// SAFETY: no microcode follows the addresses. The units that do reach exactly these two pieces, which are borrowed.
+// SAFETY: no microcode uses the addresses. The simulated units access exactly these two pieces,
+// which are borrowed.
 unsafe impl PhysicalAddressOf for DriverMemory<'_> {
     fn physical_address_of(&self, virtual_address: *const (), bytes: usize) -> Option<u64> {
         let pieces = [

@@ -1,4 +1,4 @@
-//! What the simulated kernel gives the driver: its machine boundary, and its CPUs' way online and offline.
+//! The simulated kernel: the driver's machine boundary, and how CPUs come online and go offline.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rar_shootdown::{Instant, Message, NotSent};
 use super::{Driver, DriverMemory, Machine, Registers, Vector};
 use crate::schedule::step;
 
-/// Who answers signals.
+/// What answers signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// A RAR unit per CPU.
@@ -27,18 +27,18 @@ pub enum Backend {
 /// What the machine's clock counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// Steps of the scheduler, shared out among the CPUs, each a [`STEP`].
+    /// Steps of the scheduler, divided by the number of CPUs, each a [`STEP`].
     Steps,
     /// The time of the host, for CPUs that are threads.
     Time,
-    /// How often it was read, each a nanosecond, for tests that run no CPU.
+    /// Its own readings, each a nanosecond; for tests that run no CPU.
     Readings,
 }
 
 /// How long a step of the scheduler takes.
 pub const STEP: Duration = Duration::from_micros(100);
 
-/// Returns how long so many steps take.
+/// Returns how long `count` steps take.
 #[must_use]
 pub const fn steps(count: u32) -> Duration {
     STEP.saturating_mul(count)
@@ -54,8 +54,8 @@ pub enum Member<'c, const TLB: usize> {
 }
 
 impl<'m, const TLB: usize> Machine<'m, TLB> {
-    /// Runs the driver of this domain from now on: ties every CPU's number to its APIC id and gives it memory, as a kernel does
-    /// at boot. Only the first call gives a driver.
+    /// Lets the machine run the driver of this domain: registers every CPU's APIC id and memory, as
+    /// a kernel does at boot. Only the first call sets the driver.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         (0..self.cpus()).try_for_each(|cpu| self.register(cpu))
     }
 
-    /// Ties a CPU's number to its APIC id and its memory.
+    /// Registers a CPU's APIC id and memory.
     ///
     /// # Errors
     ///
@@ -109,7 +109,8 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         let detected = RarCpu::detect(self.domain(), &me, support, self.registers(cpu))?;
         let configured = detected.configure(&me, self.driver())?;
         #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::bring_online")]
-        // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors by borrowing them.
+        // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and
+        // vectors by borrowing them.
         // 3. Nothing on a simulated machine relies on IF to keep a translation.
         let enabled = unsafe { configured.bring_online(&me, self.config.interrupts, self) }?;
         Ok(Member::Microcode(enabled))
@@ -124,7 +125,8 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         let me = pinned(cpu);
         match member {
             #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::take_offline")]
-            // SAFETY: 1. and 2. are broken where a test says so: no memory of the host depends on a simulated translation.
+            // SAFETY: 1. and 2. are broken where a test says so: no memory of the host depends on a
+            // simulated translation.
             Member::Microcode(unit) => match unsafe { unit.take_offline(&me, self) } {
                 Ok(_detected) => Ok(()),
                 Err(stays) => Err(stays.cause),
@@ -141,7 +143,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         }
     }
 
-    /// Dies: stops in the middle of what it does, with its RAR unit off, until so many moments have passed.
+    /// Dies: the CPU stops, with its RAR unit off, for `moments` moments.
     pub fn die_for(&self, cpu: u32, moments: u8) {
         let me = self.cpu(cpu);
         self.drain_stores(cpu);
@@ -151,17 +153,17 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         me.take_interrupts();
     }
 
-    /// Halts with interrupts enabled until one waits, and takes it.
+    /// Halts with interrupts enabled until an interrupt waits, and takes it.
     pub fn halt(&self, cpu: u32) {
         self.sleep_while(cpu, Activity::Halted, || true);
     }
 
-    /// Sleeps with interrupts enabled until one waits, and takes it.
+    /// Sleeps with interrupts enabled until an interrupt waits, and takes it.
     pub fn sleep_in(&self, cpu: u32, activity: Activity) {
         self.sleep_while(cpu, activity, || true);
     }
 
-    /// Halts with interrupts enabled until one waits or so many moments have passed.
+    /// Halts with interrupts enabled until an interrupt waits or `moments` moments have passed.
     pub fn halt_for(&self, cpu: u32, moments: u8) {
         let mut left = moments;
         self.sleep_while(cpu, Activity::Halted, || {
@@ -189,7 +191,8 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         self.reaches(target);
     }
 
-    /// Has the kernel of a CPU ignore an interrupt from now on; a RAR unit whose signal is ignored holds it.
+    /// Lets the kernel of a CPU ignore these interrupts. A RAR unit whose signal is ignored holds
+    /// it.
     pub fn set_deaf_to(&self, cpu: u32, vectors: &[Vector]) {
         let me = self.cpu(cpu);
         let bits = vectors.iter().fold(0, |bits, vector| bits | *vector as u8);

@@ -1,4 +1,4 @@
-//! What a CPU does to its own TLB with ordinary instructions.
+//! A CPU's flushes of its own TLB by ordinary instructions.
 #![expect(
     unsafe_code,
     reason = "the simulated kernel promises of its TLB what a kernel promises"
@@ -11,7 +11,8 @@ use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 use super::Machine;
 use crate::schedule::step;
 
-/// What a CPU's `INVLPG` does to global translations while PCIDs are on, and so what the driver's own flush of an INVPG may use.
+/// What a CPU's `INVLPG` does to global translations while PCIDs are on. It decides how the CPU
+/// executes an INVPG entry itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invlpg {
     /// It drops them. INVPG becomes `INVLPG`.
@@ -20,9 +21,10 @@ pub enum Invlpg {
     MaySpareGlobals,
 }
 
-/// Returns what the instructions of a CPU with INVPCID do for an operation, never less than it names.
+/// Returns the effect of a CPU's instructions for an operation: never less than the operation
+/// names.
 ///
-/// No instruction compares CR3: more goes, as in the driver's own `NativeTlb`.
+/// No instruction compares CR3, so more is flushed, as in the driver's own `NativeTlb`.
 fn by_instructions(operation: &Operation, invlpg: Invlpg) -> Option<Invalidation> {
     Some(match *operation {
         Operation::Invpcid(InvpcidScope::Pages { pcid, pages }) => {
@@ -62,7 +64,7 @@ fn everything(globals: Globals) -> Invalidation {
     Invalidation::everything(Contexts::All, globals)
 }
 
-/// The page size of the driver's word in the model's.
+/// Converts the driver's page size to the model's.
 fn size(size: rar_payload::PageSize) -> PageSize {
     match size {
         rar_payload::PageSize::Size4K => PageSize::Size4K,
@@ -78,7 +80,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         let _never_refused = self.perform(cpu, Invalidation::invlpg(page));
     }
 
-    /// Drops every translation, by an instruction of the test and not of the driver.
+    /// Drops every translation, by an instruction of the test, not of the driver.
     pub fn empty_tlb(&self, cpu: &PinnedCpu<'_>) {
         let _never_refused = self.perform(cpu, everything(Globals::Include));
     }

@@ -1,4 +1,4 @@
-//! Physical memory that the driver does not know of: page tables and data.
+//! Physical memory besides the driver's: page tables and data.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -20,18 +20,18 @@ pub type Caches<const TLB: usize> = TlbModel<TLB, STRUCTURES>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageFault;
 
-/// A store that waits in a CPU's buffer, its address translated long since.
+/// A store in a CPU's buffer, already translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
-    /// What the address was translated by.
+    /// The translation of its address.
     pub translation: Translation,
-    /// Where the store goes.
+    /// The physical address.
     pub physical: u64,
-    /// What is stored.
+    /// The value.
     pub value: u64,
 }
 
-/// What one CPU caches of the page tables, and its stores that are on the way.
+/// What one CPU caches of the page tables, and its store buffer.
 #[derive(Debug)]
 pub(crate) struct Mmu<const TLB: usize> {
     pub(crate) tlb: Caches<TLB>,
@@ -66,7 +66,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         Ok(forwarded.map_or_else(|| self.memory.load(physical), |stored| stored.value))
     }
 
-    /// Stores a quadword to a linear address: one instruction. It reaches memory later.
+    /// Stores a quadword to a linear address: one instruction. The store reaches memory later.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         Ok(())
     }
 
-    /// MOV to CR3. Bit 63 keeps what is cached of the new PCID.
+    /// MOV to CR3. Bit 63 keeps the cached translations of the new PCID.
     pub fn load_cr3(&self, cpu: u32, value: u64) {
         step();
         self.drain_stores(cpu);
@@ -108,7 +108,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         true
     }
 
-    /// What a CPU may do at any time: let a buffered store go, walk some page speculatively.
+    /// Does what a CPU may do at any time: lets a buffered store leave, walks a page speculatively.
     pub(super) fn act_unasked(&self, cpu: u32) {
         let dice = self.choice().u32(..);
         let [drain, speculate, low, high] = dice.to_le_bytes();
@@ -133,7 +133,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
     ) -> Result<Translation, PageFault> {
         let allows = |translation: &Translation| !write || translation.is_writable();
         let cached = mmu.tlb.lookup(address).filter(allows);
-        // A cached entry that forbids the access is no reason to fault: the tables are asked again.
+        // A cached entry that forbids the access does not fault: the CPU walks the tables again.
         let translation = cached
             .or_else(|| self.walk(cpu, mmu, address).filter(allows))
             .ok_or(PageFault)?;
@@ -141,7 +141,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         Ok(translation)
     }
 
-    /// Walks the page tables, from the nearest table that is cached, and caches what is found.
+    /// Walks the page tables from the nearest cached table and caches the result.
     fn walk(&self, cpu: u32, mmu: &mut Mmu<TLB>, address: u64) -> Option<Translation> {
         let pcid = mmu.tlb.pcid();
         let cached = mmu.tlb.lookup_structure(address);
@@ -179,7 +179,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         }
     }
 
-    /// Drops what the invalidation names, and counts what needed no dropping.
+    /// Drops what the invalidation names, and reports each dropped translation.
     pub(super) fn invalidate(&self, cpu: u32, invalidation: Invalidation) -> Result<(), Refused> {
         let mut mmu = lock(&self.cpu(cpu).mmu);
         let pcid = mmu.tlb.pcid();
@@ -191,7 +191,8 @@ impl<const TLB: usize> Machine<'_, TLB> {
     }
 }
 
-/// The cache that an entry of the table at this level belongs to; entries of the lowest level are translations.
+/// The paging-structure cache for entries of the table at this level; entries of the lowest level
+/// are translations.
 const fn level(shift: u32) -> Option<Level> {
     match shift {
         ROOT_SHIFT => Some(Level::Pml4e),

@@ -36,12 +36,12 @@ use rar_suite::Witness;
 use crate::meter::Meter;
 use crate::schedule::{End, run, run_threads};
 
-/// What a machine is made of.
+/// The configuration of a machine.
 #[derive(Clone, Debug)]
 pub struct MachineConfig {
     /// How many CPUs there are.
     pub cpus: u32,
-    /// Who answers signals.
+    /// What answers signals.
     pub backend: Backend,
     /// The decisions of the RAR units; CPU *i* has member *i* modulo the length.
     pub knobs: Vec<Knobs>,
@@ -61,19 +61,19 @@ pub struct MachineConfig {
     pub nmi: bool,
     /// What the clock counts.
     pub clock: Clock,
-    /// Decides what the machine does on its own: speculation, and when buffered stores leave.
+    /// Decides speculation, and when buffered stores leave.
     pub seed: u64,
     /// How many stores a CPU's buffer holds.
     pub buffered: usize,
-    /// How often, of 256 accesses to shared memory, a CPU is suspended before one: of microcode, and with `--cfg rar_observed` of the
-    /// driver.
+    /// Before how many of 256 accesses to shared memory a CPU is suspended: accesses of microcode
+    /// and, with `--cfg rar_observed`, of the driver.
     pub grain: u8,
-    /// How often, of 256 times that it could, a CPU walks the page tables of some page without being asked.
+    /// How often, of 256 opportunities, a CPU walks the page tables speculatively.
     pub speculation: u8,
 }
 
 impl MachineConfig {
-    /// Returns a machine of honest units with IGNORE_IF, signalled one by one by x2APIC.
+    /// Returns the configuration of honest units with IGNORE_IF, and one x2APIC command per target.
     #[must_use]
     pub fn new(cpus: u32) -> Self {
         Self {
@@ -105,7 +105,7 @@ struct Driver<'m> {
 /// A machine whose CPUs each cache up to `TLB` translations.
 pub struct Machine<'m, const TLB: usize> {
     driver: OnceLock<Driver<'m>>,
-    /// The rest: page tables and data.
+    /// Page tables and data.
     pub memory: Memory,
     pub(crate) cpus: Vec<Cpu<TLB>>,
     /// The CPU of each APIC id.
@@ -113,7 +113,7 @@ pub struct Machine<'m, const TLB: usize> {
     pub(crate) config: MachineConfig,
     pub(crate) watch: &'m dyn Watch,
     pub(crate) meter: Mutex<Meter>,
-    /// What the machine decides by itself.
+    /// The machine's own random choices.
     choice: Mutex<Rng>,
     /// Interrupt commands with delivery mode 011b.
     commands: AtomicU64,
@@ -121,7 +121,7 @@ pub struct Machine<'m, const TLB: usize> {
     dropped: AtomicU64,
     /// Signals that met an earlier one.
     merged: AtomicU64,
-    /// CPUs that a handler found to be answered by their unit again.
+    /// How often a handler promoted a demoted CPU.
     promoted: AtomicU64,
     steps: AtomicU64,
     started: Instant,
@@ -129,7 +129,7 @@ pub struct Machine<'m, const TLB: usize> {
 }
 
 impl<'m, const TLB: usize> Machine<'m, TLB> {
-    /// Returns a machine after power-on, which `watch` sees the accesses of. It runs no driver before
+    /// Returns a machine after power-on, whose accesses `watch` sees. It runs no driver before
     /// [`register_cpus`](Self::register_cpus).
     #[must_use]
     pub fn new(watch: &'m dyn Watch, config: MachineConfig) -> Self {
@@ -199,13 +199,13 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         }
     }
 
-    /// Returns what the driver has asked of this machine.
+    /// Returns the counts of what the driver asked of this machine.
     #[must_use]
     pub fn witness(&self) -> &Witness {
         &self.witness
     }
 
-    /// Returns who answers signals.
+    /// Returns what answers signals.
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.config.backend
@@ -232,7 +232,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns how often a handler found that a demoted CPU's unit answers again.
+    /// Returns how often a handler promoted a demoted CPU.
     pub fn promotions(&self) -> u64 {
         self.promoted.load(Ordering::Relaxed)
     }
@@ -256,8 +256,9 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         lock(&self.meter)
     }
 
-    /// Runs `body` for every CPU, one at a time in an order that `seed` decides, until all have ended or `proceed`, asked before each
-    /// step with the number of steps made, says no.
+    /// Runs `body` for every CPU, one at a time in an order that `seed` decides, until all have
+    /// ended or `proceed` returns false. `proceed` is called before each step with the number of
+    /// steps made.
     pub fn run(&self, seed: u64, body: &dyn Fn(u32), proceed: &mut dyn FnMut(u64) -> bool) -> End {
         let mut proceed = |steps| {
             self.tick();
@@ -276,13 +277,13 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Decides something at random, the same for the same seed.
+    /// Returns the source of random choices, which depend on the seed only.
     pub(crate) fn choice(&self) -> MutexGuard<'_, Rng> {
         lock(&self.choice)
     }
 }
 
-/// A panic elsewhere ends the run; what it left is not used for a verdict.
+/// Locks a mutex, also after a panic: that ends the run, and its data reaches no verdict.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

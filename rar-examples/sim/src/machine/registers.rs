@@ -36,8 +36,8 @@ impl<const TLB: usize> Registers<'_, TLB> {
 
 // SAFETY:
 // 1. to 3. The unit takes the whole value or faults, and changes nothing then.
-// 4. Both functions call what the compiler cannot see through: the scheduler.
-// 5. No exception comes out of `read`: it is an error.
+// 4. Both functions call the scheduler, which is opaque to the compiler.
+// 5. `read` returns an exception as an error.
 unsafe impl<const TLB: usize> MsrAccess for Registers<'_, TLB> {
     unsafe fn read(&self, msr: u32) -> Result<u64, MsrFault> {
         step();

@@ -1,11 +1,11 @@
-//! When a RAR unit answers where no scheduler runs its CPU.
+//! When RAR units answer, with and without a scheduler.
 
 use super::Machine;
 
 /// When the RAR units answer, and interrupts are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Between two instructions of their CPU. Where no CPU runs, that is when a test calls
+    /// Between two instructions of their CPU. A test that runs no CPU calls
     /// [`Machine::end_instruction`].
     Boundary,
     /// Within the signal; for tests that run no CPU.

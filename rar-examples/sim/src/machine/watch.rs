@@ -1,4 +1,4 @@
-//! Who sees what the hardware does: the oracle of a history.
+//! The boundary to an observer of the hardware, such as the oracle of a history.
 
 use rar_model::Translation;
 
@@ -6,12 +6,14 @@ use super::Stored;
 
 /// Sees every use of a translation.
 ///
-/// Where nothing else is said, the CPU's TLB is locked: an implementation must not access memory.
+/// Unless a method says otherwise, the CPU's TLB is locked: an implementation must not access
+/// memory.
 pub trait Watch: Sync {
     /// An access of `cpu`, a store if `write`, goes through this translation.
     fn uses(&self, _cpu: u32, _translation: &Translation, _write: bool) {}
 
-    /// A walk of `cpu` reads an entry of the page table at this physical address, be it for an access or on speculation.
+    /// A walk of `cpu`, speculative or not, reads an entry of the page table at this physical
+    /// address.
     fn walks(&self, _cpu: u32, _table: u64) {}
 
     /// A buffered store of `cpu` reaches memory.

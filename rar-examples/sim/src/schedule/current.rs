@@ -1,7 +1,8 @@
-//! The CPU that the calling code plays, wherever it is in the driver.
+//! The CPU that the calling code plays.
 #![expect(
     unsafe_code,
-    reason = "driver code knows no simulator, so that the simulator is found through a thread-local pointer"
+    reason = "driver code knows no simulator, so that the simulator is found through a \
+     thread-local pointer"
 )]
 
 use std::cell::Cell;
@@ -17,7 +18,7 @@ pub(crate) trait Boundary {
     /// Delivers what the CPU can take now: signals to its RAR unit, interrupts.
     fn deliver(&self, cpu: u32);
 
-    /// The CPU accesses what it shares with others.
+    /// The CPU accesses shared memory.
     #[cfg(rar_observed)]
     fn access(&self, cpu: u32, address: usize, access: Access);
 
@@ -37,7 +38,7 @@ struct Current {
     place: NonNull<Place>,
 }
 
-/// Where a coroutine keeps the way back to the scheduler.
+/// The way back to the scheduler.
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     way_back: Cell<WayBack>,
@@ -45,23 +46,24 @@ pub(crate) struct Place {
 
 #[derive(Clone, Copy, Debug, Default)]
 enum WayBack {
-    /// A thread has none: the system's scheduler lets others run.
+    /// A thread has none: the host's scheduler lets others run.
     #[default]
     Thread,
     Coroutine(NonNull<Yielder<(), ()>>),
-    /// The coroutine was dropped early. Its destructors make no pause, and take nothing: a handler that waited for another CPU
-    /// would wait for ever.
+    /// The coroutine was dropped early. Its destructors neither suspend nor take interrupts: a
+    /// handler that waited for another CPU would wait forever.
     TornDown,
 }
 
 impl Place {
-    /// Notes the way back; the coroutine calls it first of all.
+    /// Sets the way back. The coroutine calls this first.
     pub(crate) fn set(&self, yielder: &Yielder<(), ()>) {
         self.way_back
             .set(WayBack::Coroutine(NonNull::from(yielder)));
     }
 
-    /// Takes it away: the coroutine was dropped early, and its destructors run without a pause.
+    /// Clears the way back: the coroutine was dropped early, and its destructors run without a
+    /// pause.
     pub(crate) fn clear(&self) {
         self.way_back.set(WayBack::TornDown);
     }
@@ -72,7 +74,8 @@ thread_local! {
     static ALONE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `body`, which makes no step by itself, without a pause: what it reads of the driver's memory belongs together.
+/// Runs `body`, which makes no step itself, without a pause, so that its reads of the driver's
+/// memory are consistent.
 pub(crate) fn alone<R>(body: impl FnOnce() -> R) -> R {
     ALONE.set(true);
     let result = body();
@@ -94,8 +97,8 @@ pub(crate) fn play<R>(
         }
     }
     let boundary: *const (dyn Boundary + '_) = boundary;
-    // SAFETY: only the lifetime in the type changes; the pointer is used while `body` runs, and `boundary` is borrowed
-    // that long.
+    // SAFETY: only the lifetime in the type changes; the pointer is used while `body` runs, and
+    // `boundary` is borrowed that long.
     let boundary: *const (dyn Boundary + 'static) = unsafe { std::mem::transmute(boundary) };
     let Some(boundary) = NonNull::new(boundary.cast_mut()) else {
         unreachable!("a reference is not null")
@@ -113,7 +116,7 @@ pub(crate) fn cpu() -> Option<u32> {
     CURRENT.get().map(|current| current.cpu)
 }
 
-/// Lets other CPUs run, then delivers what this CPU can take.
+/// Lets other CPUs run, then delivers signals and interrupts to this CPU.
 pub(crate) fn step() {
     yield_now();
     if let Some(current) = CURRENT.get()
@@ -125,13 +128,13 @@ pub(crate) fn step() {
     }
 }
 
-/// Lets other CPUs run, and delivers nothing: within microcode.
+/// Lets other CPUs run and delivers nothing; for microcode.
 pub(crate) fn yield_now() {
     let Some(current) = CURRENT.get() else { return };
     // SAFETY: `play` borrows the place while this code, which it called, runs.
     match unsafe { current.place.as_ref() }.way_back.get() {
-        // SAFETY: set by the coroutine that runs this code, which ends after the yielder's last use and clears the place
-        // when it is dropped early.
+        // SAFETY: set by the coroutine that runs this code, which ends after the yielder's last use
+        // and clears the place when it is dropped early.
         WayBack::Coroutine(yielder) => unsafe { yielder.as_ref() }.suspend(()),
         WayBack::Thread => std::thread::yield_now(),
         WayBack::TornDown => {}

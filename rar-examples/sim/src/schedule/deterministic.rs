@@ -1,4 +1,4 @@
-//! CPUs as coroutines: one runs at a time, and a seeded choice says which.
+//! CPUs as coroutines: one runs at a time, by a seeded choice.
 #![expect(
     unsafe_code,
     reason = "the bodies borrow the machine, which outlives the coroutines"
@@ -11,21 +11,23 @@ use corosensei::{Coroutine, CoroutineResult};
 
 use super::current::{Boundary, Place, play};
 
-/// The stack of one CPU. Mapped when touched, so that a thousand of them cost little.
+/// The stack of one CPU. The host maps it when touched, so that a thousand of them cost little.
 const STACK_BYTES: usize = 512 << 10;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All CPUs came to the end of their part, after so many steps.
+    /// All CPUs ended, after this many steps.
     Complete(u64),
-    /// The steps were used up first, or the run was told to stop.
+    /// The run was stopped first, after this many steps.
     Stopped(u64),
 }
 
-/// Runs `body` for each of `cpus` CPUs until all have ended or `proceed`, asked before each step with the number of steps made, says no.
+/// Runs `body` for each of `cpus` CPUs until all have ended or `proceed` returns false. `proceed`
+/// is called before each step with the number of steps made.
 ///
-/// A step is one choice: the chosen CPU runs to its next suspension point. The same seed and the same bodies give the same run.
+/// A step is one choice: the chosen CPU runs to its next suspension point. The same seed and the
+/// same bodies give the same run.
 pub(crate) fn run(
     cpus: u32,
     seed: u64,
@@ -66,7 +68,7 @@ pub(crate) fn run(
 
 type Crew<'a> = Vec<(u32, &'a Place, Coroutine<(), (), ()>)>;
 
-/// Unwinds what has not ended. Nothing may suspend any more then.
+/// Unwinds the coroutines that have not ended. They must not suspend any more.
 fn abandon(crew: Crew<'_>, boundary: &dyn Boundary) {
     for (cpu, place, mut coroutine) in crew {
         place.clear();
@@ -79,7 +81,8 @@ fn coroutine<'a>(cpu: u32, place: &'a Place, body: &'a dyn Fn(u32)) -> Coroutine
         Ok(stack) => stack,
         Err(error) => unreachable!("no memory for the stack of CPU {cpu}: {error}"),
     };
-    // SAFETY: `run` ends or unwinds every coroutine before it returns, and borrows what the closure borrows until then.
+    // SAFETY: `run` ends or unwinds every coroutine before it returns, and keeps the closure's
+    // borrows until then.
     unsafe {
         Coroutine::with_stack_unchecked(stack, move |yielder, ()| {
             place.set(yielder);

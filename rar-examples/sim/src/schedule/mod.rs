@@ -1,4 +1,4 @@
-//! Who runs next: CPUs as coroutines in a seeded order, or as threads.
+//! The scheduler: CPUs as coroutines in a seeded order, or as threads.
 
 mod current;
 mod deterministic;

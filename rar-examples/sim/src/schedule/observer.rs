@@ -1,4 +1,4 @@
-//! Every access of the driver to shared memory is metered, and many are a chance for other CPUs to run.
+//! Meters every access of the driver to shared memory. At many of them other CPUs may run.
 
 use std::sync::atomic::Ordering;
 
@@ -25,7 +25,7 @@ impl Observer for Everywhere {
     }
 }
 
-/// Watches from now on, in this whole process.
+/// Observes the whole process from now on.
 pub(crate) fn install() {
     observed::observe(&Everywhere);
 }

@@ -2,11 +2,13 @@
 //!
 //! They agree for types 0 to 2, with these differences, each on purpose:
 //!
-//! - **Canonical addresses.** An entry does not say how wide linear addresses are. The driver judges by 57 bits, the model by a knob,
-//!   set to 57 bits here.
-//! - **CR3 to match (type 0), bits 63:52.** They are no part of a CR3 value, so the driver can neither make nor read such an entry. Which
-//!   bits hardware compares is unknown; the model takes any value and masks.
-//! - **Reasons.** Both stop at the first offence, each in an order of its own; only the verdict is compared.
+//! - **Canonical addresses.** An entry does not say how wide linear addresses are. The driver
+//!   checks 57 bits, the model the width of a knob, set to 57 bits here.
+//! - **CR3 to match (type 0), bits 63:52.** They are not part of a CR3 value, so the driver can
+//!   neither make nor read such an entry. Which bits hardware compares is unknown; the model takes
+//!   any value and masks.
+//! - **Reasons.** Both stop at the first error, each in its own order; only the verdict is
+//!   compared.
 //!
 //! Types 3 to 5 are illegal to both as configured here: behind a feature there, behind a knob here.
 
@@ -20,7 +22,7 @@ const WIDE: Knobs = Knobs {
     ..Knobs::DEFAULT
 };
 
-/// What the driver means in the words of the model.
+/// Translates the driver's operation to the model's.
 fn translate(operation: Operation) -> Option<Action> {
     Some(match operation {
         Operation::Invpg { cr3, scope } => Action::Invpg {
@@ -93,7 +95,7 @@ fn compare(words: [u64; 8]) -> Result<bool, TestCaseError> {
     }
 }
 
-/// Addresses around the places where a rule changes, and anywhere.
+/// Addresses near the boundaries of rules, and anywhere.
 fn addresses() -> impl Strategy<Value = u64> {
     let edges = prop::sample::select(vec![
         0,
@@ -114,7 +116,7 @@ fn addresses() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// Entries that are legal, or wrong in a field or two.
+/// Entries that are legal, or wrong in one or two fields.
 fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
     let control = (
         prop::sample::select(vec![0, 1, 2, 2, 2, 3, 5, 6]),
@@ -146,7 +148,7 @@ fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
     )
 }
 
-/// Entries that are legal, by the layout alone.
+/// Entries that are legal by the layout.
 fn legal() -> impl Strategy<Value = [u64; 8]> {
     let ranged = (
         prop::sample::select(vec![(0, 1u64 << 52), (1, 1), (2, 4096)]),
@@ -212,11 +214,11 @@ proptest! {
         compare(words)?;
     }
 
-    /// Uniform bytes are hardly ever legal: this is what makes agreement mean something.
+    /// Uniform bytes are hardly ever legal, so only this test makes the agreement meaningful.
     #[test]
     fn both_read_legal_entries_alike(words in legal()) {
         prop_assert!(compare(words)?, "{words:x?}");
-        // What was decoded is encoded again to the same bytes.
+        // A decoded entry encodes to the same bytes.
         let operation = Operation::decode(&Payload::from_words(words)).unwrap();
         prop_assert_eq!(operation.encode().words(), words);
     }

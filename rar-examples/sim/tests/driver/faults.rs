@@ -28,7 +28,7 @@ fn byte<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: u32, slot: usize) -> u8 {
     rig.machine.driver().actions(cpu as usize)[slot]
 }
 
-/// CPU 2 is flushed by generation, so wholly; the others by their units, so exactly.
+/// CPU 2 is flushed by generation, so completely; the others by their units, so exactly.
 fn assert_all_flushed<const TLB: usize>(rig: &Rig<'_, TLB>) {
     for cpu in 0..4 {
         assert_eq!(rig.stale(cpu), [], "CPU {cpu}");
@@ -79,7 +79,8 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
             rig.assert_statistics(expected);
             assert_eq!(rig.reclaim_slots(), 0);
 
-            // Slot 0 is lost, and the CPU is demoted: the next flush takes another slot for the others, and asks this CPU at once.
+            // Slot 0 is lost, and the CPU is demoted: the next flush takes another slot for the
+            // others, and flushes this CPU by generation at once.
             rig.machine.cpu(BROKEN).set_knobs(knobs);
             make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
             rig.shootdown
@@ -90,7 +91,7 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
             rig.assert_statistics(expected);
             assert_eq!(rig.reclaim_slots(), 0, "its late byte is not final");
 
-            // Programmed anew, its unit is used again.
+            // After reprogramming its unit is used again.
             let broken = pinned(BROKEN);
             let verified = units[BROKEN as usize].verify(&broken, rig.machine);
             assert_eq!(verified, Ok(Verified::Restored));
@@ -221,7 +222,7 @@ fn wait_for_an_acknowledged_entry(rig: &Rig<'_, 16>) {
     assert_eq!(rig.contents(BROKEN).len(), 10);
 }
 
-/// No driver can see through this unit, so the oracle must: it would be blind otherwise.
+/// No driver can detect this unit, so the oracle must; otherwise the oracle would prove nothing.
 #[test]
 fn the_oracle_sees_success_without_a_flush() {
     for knobs in honest_units() {

@@ -86,7 +86,7 @@ fn a_target_that_never_turns_them_on_is_an_error_and_keeps_what_the_flush_owns()
         assert_eq!(rig.stale(2), []);
         assert_eq!(rig.reclaim_slots(), 1);
         rig.assert_statistics(statistics(|expected| {
-            // The interrupt that it held off was enough.
+            // The held interrupt was enough.
             expected.fallbacks = 1;
             expected.errors = 1;
         }));

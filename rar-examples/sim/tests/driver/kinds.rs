@@ -14,12 +14,12 @@ use crate::scene::{
 };
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
-/// All but the initiator of [`judge`], whose own instruction may take more.
+/// All except the initiator of [`judge`], whose own instruction may flush more.
 const OTHERS: [u32; 3] = [0, 2, 3];
 
 type Is = fn(&Translation) -> bool;
 
-/// Requests, what they are for, and what they cost.
+/// Requests, what they must flush, and what they do flush.
 type Case = (fn() -> Vec<Request>, Is, Is);
 
 const CASES: [Case; 10] = [
@@ -49,7 +49,7 @@ const CASES: [Case; 10] = [
         |held| held.tag() == TAGS[0],
         |held| held.tag() == TAGS[0],
     ),
-    // Global pages can only go with everything.
+    // Global pages are flushed only with everything.
     (
         || vec![Request::GlobalPages { range: range(2, 2) }],
         |held| is_page(held, Tag::Global, 2, 2),
@@ -150,7 +150,8 @@ fn large_pages_go_by_their_own_stride() {
     }
 }
 
-/// The rule of `PageRange` on old leaves, and why it has to be kept: nothing known says that a stride of 4K reaches a 2M page.
+/// The rule of `PageRange` about old leaves, and why it matters: no source says that a stride of 4K
+/// reaches a 2M page.
 #[test]
 fn a_stride_smaller_than_the_leaf_is_not_enough_on_a_sparing_unit() {
     for (knobs, left) in [
@@ -218,11 +219,13 @@ fn a_cluster_takes_one_command_however_many_operations() {
     }
 }
 
-/// A machine whose kernel says that INVPG drops global translations by address, and a change of two global pages flushed there.
+/// A machine whose kernel says that INVPG drops global translations by address, and a change of two
+/// global pages flushed there.
 fn flush_two_global_pages(knobs: Knobs, judge: impl Fn(&Rig<'_, 48>)) {
     let mut setup = Setup::new(knobs);
     #[expect(unsafe_code, reason = "the kernel's promise of InvpgDropsGlobals::new")]
-    // SAFETY: 1. does not hold of every unit here. No memory of the host depends on a simulated translation.
+    // SAFETY: 1. does not hold of every unit here. No memory of the host depends on a simulated
+    // translation.
     let promise = unsafe { InvpgDropsGlobals::new() };
     setup.policy.global_pages = GlobalFlush::ByAddress(promise);
     run::<48>(setup, |rig, _units| {
@@ -236,7 +239,7 @@ fn flush_two_global_pages(knobs: Knobs, judge: impl Fn(&Rig<'_, 48>)) {
 #[test]
 fn global_pages_go_by_address_where_the_kernel_says_that_units_do_so() {
     let is_global = |held: &Translation| is_page(held, Tag::Global, 2, 2);
-    // INVLPG of the space that runs drops its page there, too.
+    // INVLPG also drops the page of the current space.
     let goes = move |held: &Translation| is_global(held) || is_page(held, TAGS[0], 2, 2);
     let request = Request::GlobalPages { range: range(2, 2) };
     flush_two_global_pages(Knobs::DEFAULT, |rig| {
@@ -254,7 +257,7 @@ fn global_pages_go_by_address_where_the_kernel_says_that_units_do_so() {
             |held| goes(held) || five(held),
         );
     });
-    // What the promise is for: this unit spares them, and nobody notices.
+    // Why it is a promise: this unit spares the pages, and the driver cannot detect it.
     flush_two_global_pages(Knobs::SPARING, |rig| {
         make_stale(rig, is_global);
         rig.shootdown
@@ -279,7 +282,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
                 .unwrap();
             assert_eq!(rig.stale(3), []);
             assert_eq!(rig.stale(2).len(), 2, "not disturbed");
-            // Of the space that it missed nothing is left, and all else is.
+            // Nothing of the missed space is left; everything else is kept.
             let mut kept = rig.contents(2);
             kept.retain(|held| held.tag() != TAGS[0]);
             assert!(kept.iter().any(|held| held.tag() == TAGS[1]));
@@ -288,7 +291,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
             assert_eq!(rig.stale(2), []);
             assert_eq!(rig.contents(2), kept);
 
-            // Of two spaces: of every one, and no global translation.
+            // After changes of two spaces every space is flushed, and no global translation.
             kept.retain(|held| held.tag() == Tag::Global);
             enter_lazy(domain, &lazy);
             make_stale(rig, |held| {

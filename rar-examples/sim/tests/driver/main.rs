@@ -1,4 +1,5 @@
-//! The driver crates by their hardware path, against the model of the unit: each could disprove the other.
+//! The hardware path of the driver crates against the model of the unit. Each could disprove the
+//! other.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

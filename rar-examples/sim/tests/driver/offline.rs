@@ -1,4 +1,4 @@
-//! CPUs that leave, come back, or lose their registers.
+//! CPUs that go offline, return, or lose their registers.
 
 use std::sync::atomic::Ordering;
 
@@ -42,7 +42,7 @@ fn arm_late<const TLB: usize>(rig: &Rig<'_, TLB>, cpu: u32) {
     byte.store(PENDING, Ordering::Release);
 }
 
-/// Takes a CPU down, cuts its power, and brings it up again.
+/// Takes a CPU offline, cuts its power, and brings it online again.
 fn sleep<'r, const TLB: usize>(
     rig: &Rig<'r, TLB>,
     unit: Unit<'r, Enabled, TLB>,
@@ -100,7 +100,7 @@ fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
         flush(rig);
         assert_eq!(rig.machine.commands(), commands + 2);
         assert!((0..3).all(|cpu| rig.stale(cpu).is_empty()));
-        assert_eq!(rig.stale(LEAVER).len(), 2, "nobody flushed it");
+        assert_eq!(rig.stale(LEAVER).len(), 2, "not flushed");
         let configured = detected
             .configure(&pinned(3), rig.machine.driver())
             .unwrap();
@@ -109,9 +109,9 @@ fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
     });
 }
 
-/// Whatever becomes of the signal that is latched when the CPU goes down.
+/// Whether the signal latched at that moment is dropped or held.
 #[test]
-fn a_cpu_that_leaves_while_targeted_holds_nobody_up() {
+fn a_cpu_that_leaves_while_targeted_delays_no_flush() {
     for at_disable in [Signals::Drop, Signals::Hold] {
         for knobs in honest_units() {
             let config = Setup::new(Knobs {
@@ -162,7 +162,8 @@ fn a_cpu_that_left_and_came_back_while_targeted_has_flushed() {
     }
 }
 
-/// An initiator that was held up between its look at who is online and its signal: the byte is armed, the signal lost.
+/// An initiator was held up between its check of the online CPUs and its signal: the byte is armed,
+/// the signal lost.
 #[test]
 fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
     run_in_trouble::<16>(
@@ -197,7 +198,8 @@ fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
     );
 }
 
-/// The same, but the CPU is back before the byte is armed: only the count of joins tells that it has flushed.
+/// The same, but the CPU is back before the byte is armed: only the count of joins shows that it
+/// has flushed.
 #[test]
 fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
     run_in_trouble::<16>(
@@ -218,7 +220,7 @@ fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
             rig.assert_statistics(statistics(|expected| {
                 expected.quarantined = 1;
             }));
-            // The next signal, whoever sends it, ends the entry.
+            // The next signal, from any CPU, ends the entry.
             rig.machine.cpu(LEAVER).with_unit(RarUnit::signal);
             let _served = rig.machine.end_instruction(LEAVER);
             assert_eq!(rig.reclaim_slots(), 1);
@@ -226,7 +228,7 @@ fn an_entry_armed_after_the_cpu_came_back_is_not_waited_out() {
     );
 }
 
-/// Firmware that switches RAR off behind the driver's back: the CPU is online and drops every signal.
+/// Firmware disables RAR behind the driver's back: the CPU is online and drops every signal.
 #[test]
 fn a_signal_dropped_by_a_disabled_unit_falls_back() {
     for knobs in honest_units() {
@@ -246,7 +248,7 @@ fn a_signal_dropped_by_a_disabled_unit_falls_back() {
             rig.assert_statistics(expected);
             assert_eq!(rig.reclaim_slots(), 0);
 
-            // Down and up again heals it.
+            // Going offline and online repairs it.
             let unit = units.pop().unwrap();
             units.push(sleep(rig, unit, LEAVER));
             assert_eq!(rig.reclaim_slots(), 1);

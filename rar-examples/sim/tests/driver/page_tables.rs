@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rar_model::{PageSize, Tag, Translation};
 
-/// Frames lie 1 GiB apart, so that one fits every page size and its number is the version of the mapping.
+/// Frames lie 1 GiB apart, so that one fits every page size and its number is the version of the
+/// mapping.
 const FRAME_SHIFT: u32 = 30;
 
 /// The page tables of all spaces; kernel pages are [`Tag::Global`].
@@ -47,7 +48,7 @@ impl PageTables {
         next
     }
 
-    /// Walks the tables as a CPU does that runs the space of `pcid`.
+    /// Walks the tables as a CPU in the space of `pcid` does.
     pub(crate) fn walk(&self, pcid: u16, address: u64) -> Option<Translation> {
         let leaves = self.leaves.read().unwrap();
         [PageSize::Size4K, PageSize::Size2M, PageSize::Size1G]
@@ -61,7 +62,7 @@ impl PageTables {
             })
     }
 
-    /// Every leaf as a CPU caches it now.
+    /// Every leaf as a CPU would cache it now.
     pub(crate) fn leaves(&self) -> Vec<Translation> {
         let leaves = self.leaves.read().unwrap();
         leaves
@@ -72,7 +73,7 @@ impl PageTables {
             .collect()
     }
 
-    /// Whether a cached translation is one that the tables still give.
+    /// Whether the tables still contain a cached translation.
     pub(crate) fn agree_with(&self, cached: &Translation) -> bool {
         let leaves = self.leaves.read().unwrap();
         leaves
@@ -88,7 +89,7 @@ impl Leaf {
     }
 }
 
-/// The number of the frame that a translation leads to.
+/// The number of a translation's frame.
 pub(crate) fn frame_of(translation: &Translation) -> u64 {
     translation.physical() >> FRAME_SHIFT
 }

@@ -1,5 +1,5 @@
-//! The software responder against the unit: the same entries, the same vector, the same TLB. What may differ stands in
-//! `differences`, and nothing else does.
+//! The software responder against the unit: the same entries, the same vector, the same TLB. All
+//! allowed differences are in `differences`.
 
 mod cases;
 mod differences;
@@ -14,7 +14,8 @@ use cases::{armed, cached, entry, honest_units};
 use differences::{Difference, Entry, bytes};
 use sides::{by_software, by_unit, filled_in};
 
-/// Compares what either side does to one entry; returns the difference, and whether something was flushed by both.
+/// Compares how both sides treat one entry. Returns the difference, and whether both flushed
+/// something.
 fn compare(
     knobs: Knobs,
     words: [u64; 8],
@@ -35,7 +36,7 @@ fn compare(
         difference
     );
 
-    // The responder does what the entry says by its instructions, or nothing.
+    // The responder executes the entry by instructions, or not at all.
     let entry = Entry(words);
     let mut left = before.clone();
     if software.bytes[0] == SUCCESS {
@@ -43,7 +44,7 @@ fn compare(
     }
     prop_assert_eq!(&software.cached, &left, "{:?}", difference);
 
-    // The unit does as much, or more, or nothing.
+    // The unit flushes as much, or more, or nothing.
     if unit.bytes[0] != SUCCESS {
         prop_assert_eq!(&unit.cached, &before);
     }
@@ -105,7 +106,7 @@ proptest! {
         let software = by_software(&entries, &filled);
         let mut executed = vec![None; 64];
         for execution in &executions {
-            // Once each, even when the scan is repeated.
+            // Each entry is executed once, even when the scan is repeated.
             prop_assert!(executed[usize::from(execution.index)].replace(execution).is_none());
         }
         let mut answers = [[0, 0], [0, 0]];
@@ -119,8 +120,10 @@ proptest! {
                 continue;
             }
             pending += 1;
-            for (answers, byte) in answers.iter_mut().zip(after).filter(|(_, byte)| *byte != PENDING) {
-                answers[usize::from(byte != SUCCESS)] += 1;
+            for (answers, byte) in answers.iter_mut().zip(after) {
+                if byte != PENDING {
+                    answers[usize::from(byte != SUCCESS)] += 1;
+                }
             }
             if let Some(execution) = execution {
                 let difference = Difference::of(execution, &knobs);
@@ -129,7 +132,7 @@ proptest! {
                     prop_assert!(!unit.cached.iter().any(|held| Entry(words).names(held)));
                 }
             } else {
-                // Beyond the table of the unit only the responder looks.
+                // Only the responder reads bytes beyond the unit's table.
                 prop_assert!(index >= usize::from(knobs.table.entries()));
                 prop_assert_eq!(after[0], PENDING);
             }
@@ -140,17 +143,18 @@ proptest! {
         prop_assert_eq!([&unit, &software].map(|side| [side.succeeded, side.failed]), answers);
         let mut left = filled_in(&filled);
         left.retain(|held| !dropped.iter().any(|entry| entry.drops_in_software(held)));
-        // Entries are weighed before they are judged, so that those which fail count, too.
+        // Entries are weighed before they are judged, so failing entries count too.
         if pending <= 4 {
             prop_assert_eq!(software.cached, left);
         } else {
-            // More may be answered by one flush, which takes more and never less.
+            // More may be answered by one flush, which drops more and never less.
             prop_assert!(software.cached.iter().all(|held| left.contains(held)));
         }
     }
 }
 
-/// The entries reach every difference, and agreement both ways, so that no comparison above is idle.
+/// The random entries reach every difference, and agreement in both directions, so no comparison
+/// above is vacuous.
 #[test]
 fn every_difference_occurs() {
     let mut runner = TestRunner::deterministic();

@@ -1,4 +1,5 @@
-//! The driver on a simulated machine whose CPUs nothing runs: tests call the driver as any CPU, and say when units answer.
+//! The driver on a simulated machine without a scheduler: tests call the driver as any CPU, and
+//! decide when units answer.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -19,14 +20,14 @@ pub(crate) const PCID: u16 = 5;
 /// The APIC ids of the CPUs: with gaps, in four clusters.
 pub(crate) const APIC_IDS: [u32; 8] = [0x00, 0x02, 0x03, 0x11, 0x1f, 0x20, 0x21, 0x43];
 
-/// Bounds in readings of a clock that counts how often it is read.
+/// Timeouts for a clock that counts its readings.
 pub(crate) const COUNTED: Policy = policy(
     Duration::from_nanos(100),
     Duration::from_nanos(100),
     Duration::from_nanos(10),
 );
 
-/// Bounds on a real clock: ten seconds, which only a hang reaches.
+/// Timeouts for a real clock: ten seconds, which only a hang reaches.
 const PATIENT: Policy = policy(TEN_SECONDS, TEN_SECONDS, TEN_SECONDS);
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -43,7 +44,7 @@ const fn policy(answer: Duration, fallback: Duration, slot: Duration) -> Policy 
     policy
 }
 
-/// The machine and the bounds of a test.
+/// The machine and the timeouts of a test.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) machine: MachineConfig,
@@ -107,12 +108,12 @@ pub(crate) struct Rig<'r, const TLB: usize> {
 }
 
 impl<const TLB: usize> Rig<'_, TLB> {
-    /// Asserts that nothing rare happened except what `expected` says.
+    /// Asserts the driver's statistics.
     pub(crate) fn assert_statistics(&self, expected: Statistics) {
         assert_eq!(self.shootdown.statistics(), expected);
     }
 
-    /// Gives slots back that no flush uses any more.
+    /// Reclaims slots that no flush uses any more.
     pub(crate) fn reclaim_slots(&self) -> usize {
         self.shootdown.domain().reclaim_slots()
     }
@@ -122,7 +123,7 @@ impl<const TLB: usize> Rig<'_, TLB> {
         0..self.machine.cpus()
     }
 
-    /// Has every CPU cache every page of every space, as if each had run them all with no flush in between.
+    /// Lets every CPU cache every page of every space.
     pub(crate) fn warm(&self) {
         let leaves = self.tables.leaves();
         for cpu in self.cpus() {
@@ -160,7 +161,7 @@ impl<const TLB: usize> Rig<'_, TLB> {
         cached
     }
 
-    /// Sets RFLAGS.IF of a CPU, which then takes what it held off; or clears it.
+    /// Sets or clears RFLAGS.IF of a CPU. If set, the CPU takes what it held off.
     pub(crate) fn set_interrupts(&self, cpu: u32, on: bool) {
         self.machine.cpu(cpu).set_interrupts(on);
         if on {
@@ -168,7 +169,8 @@ impl<const TLB: usize> Rig<'_, TLB> {
         }
     }
 
-    /// Runs `body` as every CPU, each on a thread. A CPU that has ended serves the others until all have.
+    /// Runs `body` as every CPU, each on a thread. A CPU that has ended serves the others until all
+    /// have.
     pub(crate) fn on_threads(&self, body: &(dyn Fn(u32) + Sync)) {
         let ended = AtomicU32::new(0);
         self.machine.run_threads(&|cpu| {
@@ -245,7 +247,8 @@ pub(crate) fn enable<'d, const TLB: usize>(
     cpu: u32,
 ) -> Result<Unit<'d, Enabled, TLB>, LifeCycleError> {
     #[expect(unsafe_code, reason = "the kernel's promise of RarCpu::bring_online")]
-    // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors by borrowing them.
+    // SAFETY: 1. Nothing happens between `configure` and here. 2. The units reach table and vectors
+    // by borrowing them.
     // 3. Nothing on a simulated machine relies on IF.
     unsafe {
         configured.bring_online(&pinned(cpu), rig.interrupts, rig.machine)
@@ -289,13 +292,13 @@ pub(crate) fn run<const TLB: usize>(
     run_in_trouble(setup, |rig, units| {
         test(rig, units);
         rig.assert_statistics(Statistics::default());
-        // The machine sees what the driver does not count.
+        // The machine counts what the driver does not.
         assert_eq!(rig.machine.witness().sent().interrupts, 0);
         assert_eq!(rig.machine.dropped_signals(), 0);
     });
 }
 
-/// Runs a test that is about trouble, and asserts its statistics itself.
+/// Runs a test that needs other means than the signal, and asserts the statistics itself.
 pub(crate) fn run_in_trouble<const TLB: usize>(
     setup: Setup,
     test: impl for<'r> FnOnce(&Rig<'r, TLB>, Vec<Unit<'r, Enabled, TLB>>),

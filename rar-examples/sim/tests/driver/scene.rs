@@ -1,4 +1,4 @@
-//! What the tests of single flushes share: mapped pages, machines to try, and the judge.
+//! What the tests of single flushes share: mapped pages, machines, and the judgement of a flush.
 
 use rar_model::{Knobs, PageSize, Scan, ScanOrder, Tag, Translation};
 use rar_payload::{PageRange, Pcid, Request};
@@ -9,9 +9,9 @@ use rar_sim::machine::Addressing;
 
 use crate::rig::{PCID, Rig, Setup};
 
-/// Where the pages begin: user addresses, since an INVPCID by address must spare a global page even there.
+/// The first page: a user address, since an INVPCID by address must spare a global page even there.
 pub(crate) const BASE: u64 = 0x40_0000;
-/// A space that no CPU runs at the moment.
+/// A space that no CPU runs.
 pub(crate) const OTHER: u16 = 6;
 
 pub(crate) const TAGS: [Tag; 3] = [Tag::Pcid(PCID), Tag::Pcid(OTHER), Tag::Global];
@@ -75,7 +75,7 @@ pub(crate) fn pages(first: u64, count: u64) -> Request {
     }
 }
 
-/// What the driver should have counted: nothing but this.
+/// The expected statistics: zero except for `change`.
 pub(crate) fn statistics(change: impl FnOnce(&mut Statistics)) -> Statistics {
     let mut expected = Statistics::default();
     change(&mut expected);
@@ -97,7 +97,7 @@ pub(crate) fn is_page(held: &Translation, tag: Tag, first: u64, count: u64) -> b
     held.tag() == tag && (first..first + count).contains(&page)
 }
 
-/// Changes the mapping of every page that is meant, with every CPU caching the old one: the positive control.
+/// Remaps every page that is `meant` while every CPU caches the old mapping: the positive control.
 pub(crate) fn make_stale<const TLB: usize>(
     rig: &Rig<'_, TLB>,
     meant: impl Fn(&Translation) -> bool,
@@ -117,8 +117,8 @@ pub(crate) fn make_stale<const TLB: usize>(
     }
 }
 
-/// Flushes from CPU 1 and judges every TLB: on targets exactly what `goes` is gone and nothing stale is left; elsewhere
-/// everything is as it was.
+/// Flushes from CPU 1 and judges every TLB: on targets exactly what `goes` names is gone and
+/// nothing stale is left; on other CPUs nothing has changed.
 pub(crate) fn judge<const TLB: usize>(
     rig: &Rig<'_, TLB>,
     requests: &[Request],

@@ -13,7 +13,7 @@ use crate::rig::{CountOnDrop, PCID, Rig, Setup, Unit, disable, enable, run, run_
 use crate::scene::{BASE, members, pages, pcid};
 
 const CPUS: usize = 4;
-/// Each CPU changes its own pages, and all use all.
+/// Each CPU changes its own pages and uses all pages.
 const PAGES_EACH: usize = 2;
 const PAGES: usize = CPUS * PAGES_EACH;
 
@@ -39,7 +39,8 @@ impl Oracle {
         }
     }
 
-    /// Uses a page on a CPU. What was flushed before the look at `oldest` must not be used after it.
+    /// Uses a page on a CPU. A translation flushed before the read of `oldest` must not be used
+    /// after it.
     fn use_page<const TLB: usize>(&self, rig: &Rig<'_, TLB>, cpu: u32, page: usize) {
         let oldest = self.oldest[page].load(Ordering::Acquire);
         let used = rig.access(cpu, address(page)).unwrap();
@@ -53,7 +54,7 @@ impl Oracle {
     }
 }
 
-/// One CPU's life: use every page, change an own one, flush it from all.
+/// Runs one CPU: uses every page, changes one of its own, flushes it on all CPUs.
 fn churn<const TLB: usize>(rig: &Rig<'_, TLB>, oracle: &Oracle, cpu: u32, rounds: usize) {
     let (this, targets) = (pinned(cpu), members(&[0, 1, 2, 3]));
     for round in 0..rounds {
@@ -68,7 +69,7 @@ fn churn<const TLB: usize>(rig: &Rig<'_, TLB>, oracle: &Oracle, cpu: u32, rounds
         };
         rig.shootdown.flush(&this, &[request], &targets).unwrap();
         oracle.flushed(page, frame);
-        // At once, since every further flush would wait as long.
+        // Checked at once, since every further flush would wait as long.
         let statistics = rig.shootdown.statistics();
         assert_eq!((statistics.fallbacks, statistics.errors), (0, 0));
     }
@@ -82,7 +83,7 @@ fn all_at_once<const TLB: usize>(rig: &Rig<'_, TLB>, rounds: usize) -> u64 {
 
 /// 20,800 flushes in all.
 #[test]
-fn nobody_uses_a_translation_that_was_flushed() {
+fn no_cpu_uses_a_flushed_translation() {
     let units = [
         Knobs::DEFAULT,
         Knobs::SPARING,
@@ -113,7 +114,7 @@ fn the_oracle_catches_a_unit_that_lies_now_and_then() {
         },
         ..Knobs::DEFAULT
     };
-    // Where CPUs share few cores, a host may run one after the other, and no CPU uses what was not flushed.
+    // A host with few cores may run one CPU after the other, so that no stale use happens.
     let caught = (0..100).any(|_| {
         let mut stale_uses = 0;
         run::<16>(Setup::new(lie).threads(), |rig, _units| {
@@ -124,10 +125,11 @@ fn the_oracle_catches_a_unit_that_lies_now_and_then() {
     assert!(caught, "no stale use in 100 runs");
 }
 
-/// CPU 3 goes offline and comes back all the while, its registers lost each time.
+/// CPU 3 goes offline and online in a loop, and loses its registers each time.
 #[test]
-fn nobody_uses_a_stale_translation_across_hotplug() {
-    // A byte armed for a CPU that has just gone may cost a slot for a while, so that a flush may find none.
+fn no_cpu_uses_a_stale_translation_across_hotplug() {
+    // A byte armed for a CPU that has just left may occupy a slot for a while, so a flush may find
+    // none.
     run_in_trouble::<16>(Setup::new(Knobs::DEFAULT).threads(), |rig, mut units| {
         let oracle = Oracle::new(rig);
         let flushers_ended = AtomicU32::new(0);

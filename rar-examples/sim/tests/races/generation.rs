@@ -1,4 +1,4 @@
-//! Several who flush one CPU, by its unit and by its flush generation.
+//! Several initiators flush one CPU, by its unit and by its flush generation.
 
 use rar_model::{Faults, Knobs};
 use rar_percpu::Ticket;
@@ -7,10 +7,10 @@ use rar_sim::history::{Episode, Fallbacks, Op};
 use crate::observer::{CPUS, SLOTS, Sight};
 use crate::race::{Script, machine, race};
 
-/// The CPU that alone may cache the space.
+/// The only CPU that may cache the space.
 const TARGET: usize = 7;
 
-/// Everybody changes a space that one CPU runs, pages or page tables.
+/// All CPUs change the pages or page tables of a space that one CPU runs.
 fn one_target(script: &mut Script) {
     for cpu in (0..CPUS).filter(|cpu| cpu % 3 == 0) {
         script.add(cpu, Op::SwitchAndForget { space: 1 });
@@ -60,7 +60,8 @@ fn two_initiators_one_target() {
     assert_eq!(totals.statistics.fallbacks, 0);
 }
 
-/// Two initiators ask one CPU by its generation at once; no unit answers, and in the end no slot is left.
+/// Two initiators flush one CPU by generation at once; no unit answers, and finally no slot is
+/// left.
 #[test]
 fn two_initiators_one_generation() {
     let totals = race(
@@ -120,7 +121,7 @@ impl Requests {
     }
 }
 
-/// Of which slots the target's generation was served with the entry open.
+/// The slots whose entry was open while the target's generation was served.
 struct Served([bool; SLOTS]);
 
 impl Default for Served {
@@ -129,7 +130,8 @@ impl Default for Served {
     }
 }
 
-/// The unit answers at about the time when the fallback is asked: sometimes before the generation is served, sometimes after.
+/// The unit answers near the time of the fallback: sometimes before the generation is served,
+/// sometimes after.
 #[test]
 fn fallback_generation_and_hardware_both_answer() {
     let (mut microcode_first, mut generation_first) = (0, 0);
@@ -151,7 +153,7 @@ fn fallback_generation_and_hardware_both_answer() {
                 let ended = sight.before.is_open(TARGET, slot) && !open;
                 microcode_first += u64::from(ended && asked);
                 generation_first += u64::from(ended && *served);
-                // Asked, then served, with the entry still open.
+                // Requested, then served, with the entry still open.
                 *served = open && (*served || sight.quarantined() > 0 && !asked);
             }
             0

@@ -1,4 +1,4 @@
-//! Random histories: ample slots, few slots, hard times.
+//! Random histories: ample slots, few slots, hard conditions.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn run(backend: Backend, cpus: u32) {
     }
 }
 
-/// Whatever way a flush goes, nothing stale is used after it, it ends, and its slots come back.
+/// On every path of a flush: it ends, nothing stale is used after it, and its slots are free again.
 #[test]
 fn every_way_of_units() {
     run(Backend::Hardware, 4);

@@ -6,9 +6,10 @@ use rar_sim::history::Op;
 use crate::observer::CPUS;
 use crate::race::{Script, machine, race};
 
-/// Half of the CPUs idle and run guests, half change what those may have cached: mostly one kind of thing in a run.
+/// Half of the CPUs idle and run guests, half change what those may have cached: mostly one kind of
+/// change in a run.
 fn coming_back(script: &mut Script) {
-    script.everyone(&Op::Switch { space: 0 });
+    script.all_cpus(&Op::Switch { space: 0 });
     let mostly = script.choice.u8(..4);
     for _ in 0..6 {
         for cpu in (0..CPUS).step_by(2) {
@@ -56,7 +57,8 @@ fn change(script: &mut Script, kind: u8) -> Op {
     }
 }
 
-/// A lazy CPU is skipped, and flushes when it comes back; a flush that skips no CPU reaches it in its sleep.
+/// A lazy CPU is skipped, and flushes when it leaves the mode; a flush that skips no CPU reaches it
+/// while it sleeps.
 #[test]
 fn entering_and_leaving_idle_while_targeted() {
     let totals = race(|_| machine(), coming_back, &mut |(), sight| {

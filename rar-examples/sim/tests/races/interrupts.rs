@@ -5,7 +5,8 @@ use rar_sim::history::Op;
 use crate::observer::CPUS;
 use crate::race::{race, slow_machine};
 
-/// An interrupt comes while its CPU holds slots, and flushes too: with no slot left it does not wait for one (I7).
+/// An interrupt handler flushes while its CPU holds slots: with no slot left it does not wait for
+/// one (I7).
 #[test]
 fn nested_flush_from_an_interrupt_with_slots_held() {
     let totals = race(
@@ -35,5 +36,8 @@ fn nested_flush_from_an_interrupt_with_slots_held() {
     );
     assert!(totals.seen > 0, "all slots were held at once");
     assert!(totals.nested > 0, "an interrupt flushed with slots held");
-    assert!(totals.statistics.slotless > 0, "somebody found no slot");
+    assert!(
+        totals.statistics.slotless > 0,
+        "no flush went without a slot"
+    );
 }

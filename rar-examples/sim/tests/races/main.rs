@@ -1,7 +1,8 @@
 //! The races of the driver on 8 CPUs that share all 64 slots, each under many orders.
 //!
-//! The models of the same names explore every order of two or three CPUs with loom; here the shipped code runs at its real
-//! size, above RAR units. A race proves something only if it happened: each scenario counts the interleaving that it is named after.
+//! The loom models of the same names explore every order of two or three CPUs; here the shipped
+//! code runs at its real size, on RAR units. A race proves something only if it happened, so each
+//! scenario counts the interleaving that it is named after.
 #![expect(
     clippy::indexing_slicing,
     clippy::panic,

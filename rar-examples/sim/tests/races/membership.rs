@@ -1,11 +1,12 @@
-//! CPUs that come and go while others flush (I10).
+//! CPUs that join and leave while others flush (I10).
 
 use rar_sim::history::{Episode, Op, Reset};
 
 use crate::observer::{CPUS, Sight};
 use crate::race::{Script, machine, race};
 
-/// The CPUs that run space 0 come and go; the others change it, with so few targets that many flushes pass while one CPU joins.
+/// The CPUs that run space 0 join and leave; the others change it, with so few targets that many
+/// flushes pass while one CPU joins.
 fn coming_and_going(script: &mut Script) {
     for cpu in 0..CPUS {
         for _ in 0..20 {
@@ -28,7 +29,7 @@ fn coming_and_going(script: &mut Script) {
     }
 }
 
-/// CPUs that cache whatever they can, also while they come online.
+/// CPUs that cache all they can, also while they come online.
 fn restless_machine() -> Episode {
     Episode {
         speculation: 200,
@@ -36,12 +37,13 @@ fn restless_machine() -> Episode {
     }
 }
 
-/// Somebody else's flush is under way.
+/// Another CPU's flush is in flight.
 fn is_flushed_elsewhere(sight: &Sight<'_>, cpu: usize) -> bool {
     (0..CPUS).any(|other| other != cpu && sight.holds_slots(other))
 }
 
-/// A CPU comes online while a flush is under way that does not name it: it has seen the new page tables, or it flushes.
+/// A CPU comes online during a flush that does not name it: it has seen the new page tables, or it
+/// flushes.
 #[test]
 fn target_set_versus_a_joining_cpu() {
     let totals = race(
@@ -61,7 +63,7 @@ fn target_set_versus_a_joining_cpu() {
     assert!(totals.seen > 0, "a CPU joined during a flush");
 }
 
-/// A CPU leaves with entries open: it flushes on its way out, and nobody waits for it.
+/// A CPU leaves with open entries: it flushes before it leaves, and no CPU waits for it.
 #[test]
 fn going_offline_while_targeted() {
     let totals = race(

@@ -1,4 +1,4 @@
-//! What the CPUs share, seen from outside before every step, and the rules that it obeys at each.
+//! The shared state, read from outside before every step, and its invariants.
 
 use rar_percpu::{ActionByte, CpuId, Domain, PerCpu, SlotIndex};
 use rar_sim::history::{SimShootdown, TLB};
@@ -9,12 +9,12 @@ pub(crate) const CPUS: usize = 8;
 /// Slots of a race: all.
 pub(crate) const SLOTS: usize = SlotIndex::COUNT;
 
-/// A byte that the software responder has taken.
+/// A byte that the software responder is serving.
 pub(crate) const TAKEN: ActionByte = ActionByte(0x02);
 
 type Words = [u64; 4];
 
-/// One reading of what the CPUs share.
+/// One reading of the shared state.
 #[derive(Clone)]
 pub(crate) struct Shared {
     bytes: [[u8; SLOTS]; CPUS],
@@ -66,12 +66,12 @@ impl Sight<'_> {
         self.machine[cpu]
     }
 
-    /// Returns what a CPU shares with the driver.
+    /// Returns a CPU's shared state.
     pub(crate) fn state(&self, cpu: usize) -> &PerCpu {
         &self.memory[cpu]
     }
 
-    /// Whether a CPU takes part in flushes.
+    /// Whether a CPU is a member.
     pub(crate) fn is_online(&self, cpu: usize) -> bool {
         self.domain.is_online(CpuId::new(cpu as u32))
     }
@@ -114,7 +114,7 @@ fn became(final_: &Shared, open: &Shared) -> impl Iterator<Item = (usize, usize)
     (0..CPUS).filter(changed).flat_map(slots)
 }
 
-/// Looks before every step.
+/// Reads the shared state before every step.
 pub(crate) struct Observer {
     before: Shared,
     now: Shared,
@@ -133,7 +133,7 @@ impl Observer {
         }
     }
 
-    /// Returns what has changed, or the rule that was broken.
+    /// Returns the change, or the violated rule.
     pub(crate) fn look<'l>(
         &'l mut self,
         machine: &'l Machine<'_, TLB>,
@@ -157,7 +157,7 @@ impl Observer {
     }
 }
 
-/// What holds in every step.
+/// The invariants of every step.
 fn check(before: &Shared, now: &Shared) -> Result<(), String> {
     for slot in (0..SLOTS).filter(|slot| before.payload(*slot) != now.payload(*slot)) {
         let open = |cpu: &usize| before.is_open(*cpu, slot) && now.is_open(*cpu, slot);

@@ -5,9 +5,9 @@ use rar_sim::history::Op;
 use crate::observer::{CPUS, SLOTS};
 use crate::race::{Script, machine, race};
 
-/// Every CPU may cache one space, and changes it.
+/// Every CPU may cache one space and changes it.
 fn one_space(script: &mut Script) {
-    script.everyone(&Op::Switch { space: 0 });
+    script.all_cpus(&Op::Switch { space: 0 });
     for _ in 0..4 {
         for cpu in 0..CPUS {
             script.add(cpu, Op::Sweep);
@@ -28,7 +28,7 @@ fn one_space(script: &mut Script) {
     }
 }
 
-/// Which open bytes were seen with a signal latched.
+/// The open bytes that were seen with a latched signal.
 struct Signalled([[bool; SLOTS]; CPUS]);
 
 impl Default for Signalled {
@@ -37,7 +37,7 @@ impl Default for Signalled {
     }
 }
 
-/// A unit that scans for one initiator comes upon the entry of another, who has not signalled yet.
+/// A unit that scans for one initiator finds the entry of another, which has not signalled yet.
 #[test]
 fn arm_versus_a_scan_by_anothers_signal() {
     let totals = race(
@@ -60,7 +60,7 @@ fn arm_versus_a_scan_by_anothers_signal() {
     assert!(totals.seen > 0, "an entry was answered before its signal");
 }
 
-/// Of which slots a part of the payload was written and no byte armed.
+/// The slots with a partly written payload and no armed byte.
 struct Written([bool; SLOTS]);
 
 impl Default for Written {
@@ -69,7 +69,7 @@ impl Default for Written {
     }
 }
 
-/// Units scan while entries are being written: who sees PENDING sees the whole payload.
+/// Units scan while entries are being written: a unit that sees PENDING sees the whole payload.
 #[test]
 fn payload_visible_before_pending() {
     let totals = race(

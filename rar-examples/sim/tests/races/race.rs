@@ -8,32 +8,35 @@ use rar_sim::history::{Episode, History, Op, Slot, problem};
 
 use crate::observer::{CPUS, Observer, Sight};
 
-/// Seeds of a race. Without `--cfg rar_observed` CPUs are suspended at fewer places, and the build is not optimised.
+/// The seeds of a race: fewer without `--cfg rar_observed`, where CPUs are suspended at fewer
+/// places and the build is not optimised.
 const SEEDS: u64 = if cfg!(rar_observed) { 200 } else { 5 };
 
-/// What all seeds of a race counted together.
+/// The counts of all seeds of a race.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {
-    /// Sightings of the interleaving that the race is about.
+    /// How often the interleaving of the race was seen.
     pub(crate) seen: u64,
     /// Flushes from an interrupt whose CPU held slots.
     pub(crate) nested: u64,
     /// Ends of lazy mode that flushed.
     pub(crate) made_up: u64,
-    /// The driver's counts; of `quarantined` the sum over the ends.
+    /// The driver's statistics; `quarantined` is the sum over all ends.
     pub(crate) statistics: Statistics,
 }
 
 /// Returns the machine of the races.
 pub(crate) fn machine() -> Episode {
     Episode {
-        // The longest honest race takes 38,000; a CPU that gives up a wait of its own only after its deadline ends by 180,000.
+        // The longest honest race takes 38,000 steps; one with a wait that ends only by its timeout
+        // takes at most 180,000.
         most_steps: 100_000,
         ..Episode::new(CPUS as u32)
     }
 }
 
-/// Returns the same with units that take their time, so that many slots are held at once; every second one has few slots.
+/// Returns the same with slow units, so that many slots are held at once; every second machine has
+/// few slots.
 pub(crate) fn slow_machine(seed: u64) -> Episode {
     Episode {
         entries: if seed.is_multiple_of(2) { 4 } else { 64 },
@@ -48,13 +51,13 @@ pub(crate) fn slow_machine(seed: u64) -> Episode {
     }
 }
 
-/// Runs `script` under every seed. `look` sees each step, with what it remembers of the same run, and returns how often it saw the
-/// interleaving just now.
+/// Runs `script` under every seed. `look` sees each step, with its own state of the run, and
+/// returns how often this step shows the interleaving.
 ///
 /// # Panics
 ///
-/// If the oracle finds a violation, if a run hangs or needs help that the episode does not expect, or if a rule of the shared
-/// memory is broken.
+/// If the oracle finds a violation, a run hangs or needs an unexpected fallback, or an invariant of
+/// the shared memory is violated.
 pub(crate) fn race<Memory: Default>(
     episode: impl Fn(u64) -> Episode,
     script: impl Fn(&mut Script),
@@ -116,21 +119,21 @@ fn sum(one: Statistics, other: Statistics) -> Statistics {
     sum
 }
 
-/// What the CPUs are to do, and the dice for it.
+/// The operations of the CPUs, and the random choices for them.
 pub(crate) struct Script {
     ops: Vec<(u16, Op)>,
-    /// The dice.
+    /// The random choices.
     pub(crate) choice: fastrand::Rng,
 }
 
 impl Script {
-    /// Gives a CPU one thing more to do.
+    /// Appends an operation to a CPU.
     pub(crate) fn add(&mut self, cpu: usize, op: Op) {
         self.ops.push((cpu as u16, op));
     }
 
-    /// Gives every CPU one thing more to do.
-    pub(crate) fn everyone(&mut self, op: &Op) {
+    /// Appends an operation to every CPU.
+    pub(crate) fn all_cpus(&mut self, op: &Op) {
         (0..CPUS).for_each(|cpu| self.add(cpu, op.clone()));
     }
 
@@ -149,7 +152,7 @@ impl Script {
         }
     }
 
-    /// Returns how long something lasts.
+    /// Returns a random duration.
     pub(crate) fn moments(&mut self) -> u8 {
         self.choice.u8(5..40)
     }

@@ -6,7 +6,8 @@ use rar_sim::machine::Backend;
 use crate::observer::{CPUS, SLOTS, TAKEN};
 use crate::race::{machine, race};
 
-/// A CPU that carries out an entry while it waits is interrupted, and the handler carries out others (I11).
+/// A CPU that executes an entry while it waits is interrupted, and the handler executes others
+/// (I11).
 #[test]
 fn nested_responders() {
     let totals = race(
@@ -15,7 +16,7 @@ fn nested_responders() {
             ..machine()
         },
         |script| {
-            script.everyone(&Op::Switch { space: 0 });
+            script.all_cpus(&Op::Switch { space: 0 });
             for _ in 0..5 {
                 for cpu in 0..CPUS {
                     script.add(cpu, Op::Sweep);
@@ -32,7 +33,7 @@ fn nested_responders() {
         &mut |(), sight| {
             let taken_before = |cpu, slot| sight.before.byte(cpu, slot) == TAKEN;
             let taken = |cpu, slot| sight.now.byte(cpu, slot) == TAKEN;
-            // One entry is taken while another stays so: only a second responder does that.
+            // One entry is taken while another stays taken: only a second responder does that.
             let nested = |cpu: &usize| {
                 let stays = |slot| taken_before(*cpu, slot) && taken(*cpu, slot);
                 let fresh = |slot| !taken_before(*cpu, slot) && taken(*cpu, slot);
@@ -41,7 +42,8 @@ fn nested_responders() {
             (0..CPUS).filter(nested).count() as u64
         },
     );
-    // A spin finds an entry that was armed and is not signalled yet: only where CPUs change between any two accesses.
+    // A spin finds an entry that is armed but not signalled yet: only where CPUs can switch between
+    // any two accesses.
     let is_seen = totals.seen > 0 || !cfg!(rar_observed);
     assert!(is_seen, "a responder was interrupted by another");
 }

@@ -1,4 +1,4 @@
-//! Who owns a slot.
+//! The owners of slots.
 
 use rar_model::{Faults, Knobs};
 use rar_sim::history::{Episode, Fallbacks, Op};
@@ -6,7 +6,8 @@ use rar_sim::history::{Episode, Fallbacks, Op};
 use crate::observer::{CPUS, SLOTS};
 use crate::race::{machine, race, slow_machine};
 
-/// Eight CPUs want 96 slots at once: each slot has one owner, and who finds none flushes without.
+/// Eight CPUs want 96 slots at once: each slot has one owner, and a CPU that finds none flushes
+/// without.
 #[test]
 fn claim_and_release() {
     let mut used = [false; SLOTS];
@@ -31,17 +32,20 @@ fn claim_and_release() {
         },
         &mut |(), sight| {
             sight.armed().for_each(|(_, slot)| used[slot] = true);
-            // From all held to one free: a release that others wait for.
+            // From all held to one free: a release for which others wait.
             u64::from(sight.all_slots_are_held())
         },
     );
     assert_eq!(used, [true; SLOTS], "every slot was used");
     assert!(totals.seen > 0, "all slots were held at once");
-    assert!(totals.statistics.slotless > 0, "somebody found none");
+    assert!(
+        totals.statistics.slotless > 0,
+        "no flush went without a slot"
+    );
 }
 
-/// Units that answer after the deadline: the fallback flushes, the slot is set apart, and the late answer ends its own entry,
-/// nobody else's (I6).
+/// Units that answer after the timeout: the fallback flushes, the slot is quarantined, and the late
+/// answer ends only its own entry (I6).
 #[test]
 fn late_answer_versus_quarantine() {
     let late = |_| Episode {
@@ -80,7 +84,7 @@ fn late_answer_versus_quarantine() {
             let before = std::mem::replace(quarantined, sight.quarantined());
             taken_back += u64::from(*quarantined < before);
             let open = (0..SLOTS).filter(|slot| sight.before.is_open_anywhere(*slot));
-            // Then every open entry is one that its owner has given up.
+            // Then every open entry was given up by its owner.
             let only_late_ones = before > 0 && open.count() <= before;
             if only_late_ones {
                 sight.ended().count() as u64

@@ -38,9 +38,9 @@ impl<'m> Actor<'m> {
         stage.queue(flight);
     }
 
-    /// Changes one leaf, flushes, and frees what the change took away.
+    /// Changes one leaf, flushes, and frees what the change unmapped.
     ///
-    /// Returns whether the flush was made and returned.
+    /// Returns whether the flush was made and succeeded.
     pub(super) fn change(
         &self,
         space: u8,
@@ -135,8 +135,8 @@ impl<'m> Actor<'m> {
         }
     }
 
-    /// Puts something else where a region's table is, flushes what freed tables need, and frees the table and its pages. Without a table
-    /// the region gets one.
+    /// Replaces a region's table by `instead`, flushes as freed tables need, and frees the table
+    /// and its pages. A region without a table gets one.
     pub(super) fn change_table(&self, space: u8, region: u8, instead: u64, name: &'static str) {
         let (stage, own) = (self.stage, self.stage.world.space(space));
         let memory = &self.machine().memory;
@@ -175,7 +175,7 @@ impl<'m> Actor<'m> {
             stage.skip();
             return None;
         };
-        let name = "a flush that nobody waits for";
+        let name = "a flush without a waiter";
         Some(stage.start(self.cpu, &[request], &own.cpus, Vec::new(), name))
     }
 }

@@ -1,4 +1,4 @@
-//! Where a CPU runs and whether it is there: spaces, lazy mode, guests, hotplug, death.
+//! The presence of a CPU: spaces, lazy mode, guests, hotplug, death.
 
 use std::sync::atomic::{Ordering, fence};
 
@@ -11,21 +11,22 @@ use crate::history::counts::count;
 use crate::history::op::Reset;
 use crate::history::try_lock::Held;
 
-/// Bit 63 of a load of CR3: what is cached of the new PCID stays.
+/// Bit 63 of a load of CR3: the cached translations of the new PCID stay.
 const KEEP: u64 = 1 << 63;
 
 impl<'m> Actor<'m> {
     pub(super) fn enter_lazy(&self) {
         let domain = self.stage.shootdown.domain();
         #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_lazy")]
-        // SAFETY: no memory of the host depends on a simulated translation; that the CPU keeps 1. the oracle judges.
+        // SAFETY: no memory of the host depends on a simulated translation; the oracle checks that
+        // the CPU keeps 1.
         unsafe {
             domain.enter_lazy(&pinned(self.cpu));
         }
         self.store_buffer_is_empty();
     }
 
-    /// Where the kernel cannot say that it runs a guest, it says that it uses no user memory.
+    /// Falls back to lazy mode where the domain has no guest mode.
     pub(super) fn enter_guest(&self) {
         let domain = self.stage.shootdown.domain();
         #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_guest")]
@@ -37,7 +38,8 @@ impl<'m> Actor<'m> {
         }
     }
 
-    /// The locked instruction of the driver does it, which is seen only where accesses are observed.
+    /// Drains the store buffer, as the driver's locked instruction does. The simulator sees that
+    /// instruction only where it observes accesses.
     pub(super) fn store_buffer_is_empty(&self) {
         if cfg!(not(rar_observed)) {
             self.machine().drain_stores(self.cpu);
@@ -57,12 +59,13 @@ impl<'m> Actor<'m> {
         let domain = self.stage.shootdown.domain();
         machine.die_for(cpu, moments);
         #[expect(unsafe_code, reason = "the kernel's promise of Domain::declare_dead")]
-        // SAFETY: no memory of the host depends on a simulated translation; that the CPU keeps 1. and 2. the oracle judges.
+        // SAFETY: no memory of the host depends on a simulated translation; the oracle checks that
+        // the CPU keeps 1. and 2.
         unsafe {
             domain.declare_dead(CpuId::new(cpu));
         }
         count(&self.stage.counts.dead);
-        // Another CPU comes up in its place.
+        // Another CPU comes online in its place.
         let me = machine.cpu(cpu);
         me.set_interrupts(false);
         machine.load_cr3(cpu, self.stage.world.offline_root);
@@ -81,7 +84,8 @@ impl<'m> Actor<'m> {
         self.enter(self.space.get());
     }
 
-    /// Runs a space from now on. Whoever changes it flushes this CPU, from before it could cache anything.
+    /// Switches to a space. All changes of the space flush this CPU from before it can cache
+    /// anything.
     pub(super) fn enter(&self, space: u8) {
         let own = self.stage.world.space(space);
         let _fits = own.cpus.insert(CpuId::new(self.cpu));
@@ -105,7 +109,8 @@ impl<'m> Actor<'m> {
             }
         }
         #[expect(unsafe_code, reason = "the kernel's promise of AtomicCpuSet::remove")]
-        // SAFETY: no memory of the host depends on a simulated translation; that the CPU keeps 1. and 2. the oracle judges.
+        // SAFETY: no memory of the host depends on a simulated translation; the oracle checks that
+        // the CPU keeps 1. and 2.
         unsafe {
             old.cpus.remove(CpuId::new(self.cpu));
         }
@@ -114,7 +119,7 @@ impl<'m> Actor<'m> {
     pub(super) fn unplug(&self, moments: u8, reset: Reset) {
         let me = self.machine().cpu(self.cpu);
         me.set_interrupts(false);
-        // Nothing that others change is used from here on.
+        // This CPU uses no shared page table from here on.
         self.machine()
             .load_cr3(self.cpu, self.stage.world.offline_root);
         let member = self.member.borrow_mut().take();
@@ -133,7 +138,8 @@ impl<'m> Actor<'m> {
         self.enter(self.space.get());
     }
 
-    /// Runs the own space before coming online, as long as the result lives: others change it, but free none of its tables.
+    /// Runs the own space before coming online. While the result lives, others change the space but
+    /// free none of its tables.
     pub(super) fn run_early(&self) -> Option<[Held<'m>; 2]> {
         let world = self.stage.world;
         let own = world.space(self.space.get());

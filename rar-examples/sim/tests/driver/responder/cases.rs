@@ -1,4 +1,5 @@
-//! What the two sides are given: entries of every kind, vector bytes, translations that the entries hit, and units.
+//! The inputs of both sides: entries of every kind, vector bytes, translations that the entries
+//! hit, and units.
 
 use proptest::prelude::*;
 use rar_model::{
@@ -13,11 +14,12 @@ pub(crate) const PLACES: usize = 32;
 /// CR3 of the CPU.
 pub(crate) const CR3: u64 = 1 << 20 | PCID as u64;
 
-/// Addresses of few pages of every size, about every edge: what is cached and what is named shall meet.
+/// Addresses of few pages of every size, near every boundary, so that entries hit cached
+/// translations.
 fn addresses() -> impl Strategy<Value = u64> {
     let page = prop_oneof![
         3 => (0..6u64).prop_map(|page| page << 12),
-        // What only a long range reaches.
+        // Pages that only a long range reaches.
         1 => (24..64u64).prop_map(|page| page << 12),
         2 => (0..4u64).prop_map(|page| page << 21),
         2 => (0..3u64).prop_map(|page| page << 30),
@@ -26,7 +28,8 @@ fn addresses() -> impl Strategy<Value = u64> {
     let ends = prop::sample::select(vec![0u64, 1 << 47, 1 << 56, 1 << 63]);
     prop_oneof![
         6 => page.clone(),
-        1 => (page.clone(), edges).prop_map(|(page, edge): (u64, u64)| edge.wrapping_neg().wrapping_add(page)),
+        1 => (page.clone(), edges)
+            .prop_map(|(page, edge): (u64, u64)| edge.wrapping_neg().wrapping_add(page)),
         1 => (page, ends).prop_map(|(page, end)| end.wrapping_sub(page)),
     ]
 }
@@ -35,7 +38,7 @@ fn pcids() -> impl Strategy<Value = u64> {
     prop::sample::select(vec![u64::from(PCID), u64::from(PCID), 0, 6])
 }
 
-/// Entries of every type, most of them right; a bit of some is wrong, or a field is set that is not used.
+/// Entries of every type, most of them legal; some have a wrong bit, or set an unused field.
 pub(crate) fn entry() -> impl Strategy<Value = [u64; 8]> {
     let kind = prop::sample::select(vec![0u64, 0, 0, 1, 2, 2, 2, 3, 4, 5, 6]);
     let subtype = prop_oneof![8 => Just(0), 6 => 1..4u64, 1 => 4..8u64];
@@ -43,7 +46,13 @@ pub(crate) fn entry() -> impl Strategy<Value = [u64; 8]> {
     let count = prop_oneof![6 => 1..5u64, 1 => Just(0), 2 => 60..64u64];
     let cr3 = prop_oneof![
         3 => Just(CR3),
-        3 => prop::sample::select(vec![CR3 ^ 1, CR3 ^ 1 << 12, CR3 ^ 1 << 51, CR3 | 1 << 52, CR3 | 1 << 63]),
+        3 => prop::sample::select(vec![
+            CR3 ^ 1,
+            CR3 ^ 1 << 12,
+            CR3 ^ 1 << 51,
+            CR3 | 1 << 52,
+            CR3 | 1 << 63,
+        ]),
         1 => any::<u64>(),
     ];
     let operand = (cr3, pcids(), any::<u64>());
@@ -80,9 +89,15 @@ pub(crate) fn entry() -> impl Strategy<Value = [u64; 8]> {
     })
 }
 
-/// A byte of the vector: mostly armed, sometimes in a state that nobody may touch.
+/// A byte of the vector: mostly armed, sometimes in a state that must not change.
 pub(crate) fn armed() -> impl Strategy<Value = u8> {
-    prop_oneof![6 => Just(PENDING), 1 => Just(0), 1 => Just(0x02), 1 => Just(0x80), 1 => any::<u8>()]
+    prop_oneof![
+        6 => Just(PENDING),
+        1 => Just(0),
+        1 => Just(0x02),
+        1 => Just(0x80),
+        1 => any::<u8>(),
+    ]
 }
 
 /// What a CPU caches.
@@ -97,7 +112,7 @@ pub(crate) fn cached() -> impl Strategy<Value = Vec<Translation>> {
     prop::collection::vec(one, 1..PLACES)
 }
 
-/// Every honest unit: whatever the sources leave open is answered either way.
+/// Every honest unit: each open question of the sources is answered either way.
 pub(crate) fn honest_units() -> impl Strategy<Value = Knobs> {
     let offence = || prop::sample::select(vec![Offence::Fail, Offence::Fail, Offence::Ignore]);
     let reading = (

@@ -1,8 +1,10 @@
-//! Where the software responder and a unit may differ: each case has a name, and says what either side does.
+//! The allowed differences between software responder and unit, each with a name and the behaviour
+//! of both sides.
 //!
-//! The responder reads an entry as strictly as `rar-payload` and executes it by ordinary instructions. So it refuses more
-//! than a lenient unit, and where no instruction does exactly what an entry names, it flushes more. In nothing else may it
-//! differ from an honest unit, but that it looks at all 64 bytes of the vector: a unit with a smaller table leaves the rest.
+//! The responder reads an entry as strictly as `rar-payload` and executes it by ordinary
+//! instructions. So it refuses more than a lenient unit, and flushes more where no instruction is
+//! exact. It also reads all 64 bytes of the vector, while a unit with a smaller table ignores the
+//! rest. It must not differ from an honest unit in any other way.
 
 use rar_model::{
     Action, Cr3Mismatch, Execution, FAILURE, InvpcidScope, Knobs, LinearWidth, Outcome, PageReach,
@@ -22,20 +24,23 @@ const STRICT: Knobs = Knobs {
 /// An allowed difference between unit and responder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Difference {
-    /// INVEPT, INVVPID and WRMSR: a unit may know them, the responder refuses them.
+    /// INVEPT, INVVPID and WRMSR: a unit may execute them, the responder refuses them.
     UnverifiedType,
-    /// The entry breaks a rule that this unit does not insist on; the responder refuses it.
+    /// The entry breaks a rule that this unit does not enforce; the responder refuses it.
     LenientUnit,
     /// A CR3 to match has one of the bits 63:52, which no CR3 has; the responder refuses it.
     WideCr3,
-    /// The entry keeps every rule, but this unit knows fewer types, or fewer address bits, and refuses it.
+    /// The entry keeps every rule, but this unit has fewer types, or fewer address bits, and
+    /// refuses it.
     NarrowUnit,
-    /// CR3 differs, so that the unit flushes nothing, whatever it answers. The responder does not compare: it flushes.
+    /// CR3 differs, so the unit flushes nothing, with either answer. The responder does not compare
+    /// CR3: it flushes.
     Cr3NotCompared,
-    /// INVPG acts on the current PCID. The responder has no instruction for that while PCIDs are on: it flushes them all,
-    /// and globals too if pages are named.
+    /// INVPG acts on the current PCID. The responder has no instruction for that while PCIDs are
+    /// on: it flushes them all, and globals too if pages are named.
     EveryContext,
-    /// This unit reaches other page sizes than the INVPCID instruction does; both drop every page of the size that is named.
+    /// This unit reaches other page sizes than the INVPCID instruction does; both drop every page
+    /// of the size that is named.
     Reach,
 }
 
@@ -50,7 +55,8 @@ impl Difference {
         Self::Reach,
     ];
 
-    /// Returns the one difference that an entry may show, given what the unit made of it; `None` where both have to agree.
+    /// Returns the one difference that an entry may show, given its execution by the unit; `None`
+    /// where both must agree.
     pub(crate) fn of(execution: &Execution, knobs: &Knobs) -> Option<Self> {
         let strict = Action::decode(execution.words, &STRICT);
         match (execution.decoded, strict) {
@@ -76,7 +82,7 @@ impl Difference {
     }
 }
 
-/// Whether the responder reads the action at all.
+/// Whether the responder accepts the action.
 fn is_readable(action: &Action) -> bool {
     match action {
         Action::Invpg { cr3, .. } => cr3.is_none_or(|cr3| cr3 >> 52 == 0),
@@ -90,7 +96,7 @@ fn differs(action: &Action, knobs: &Knobs) -> bool {
     matches!(action, Action::Invpg { cr3: Some(cr3), .. } if (cr3 ^ CR3) & knobs.cr3_mask != 0)
 }
 
-/// Returns the bytes that unit and responder have to leave.
+/// Returns the bytes that unit and responder must write.
 pub(crate) fn bytes(
     difference: Option<Difference>,
     execution: &Execution,
@@ -114,7 +120,7 @@ pub(crate) fn bytes(
     }
 }
 
-/// An entry of types 0 to 2 that both understand, by its bits.
+/// An entry of types 0 to 2, read by its bits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry(pub(crate) [u64; 8]);
 
@@ -144,7 +150,8 @@ impl Entry {
         matches!(held.tag(), Tag::Pcid(pcid) if u64::from(pcid) == self.0[2])
     }
 
-    /// What the responder drops: no less than the unit, and no more than the instructions at hand have to.
+    /// Whether the responder drops a translation: no less than the unit, and no more than its
+    /// instructions must.
     pub(crate) fn drops_in_software(self, held: &Translation) -> bool {
         match (self.kind(), self.subtype()) {
             (2, 0) => self.is_of_its_pcid(held) && self.names_a_page_of(held),
@@ -154,7 +161,8 @@ impl Entry {
         }
     }
 
-    /// What has to go whoever executes the entry: the pages of the named size, of the space that is meant.
+    /// Whether either side must drop a translation: the pages of the named size, of the named
+    /// space.
     pub(crate) fn names(self, held: &Translation) -> bool {
         let current = held.tag() == Tag::Pcid(PCID);
         let page = held.size() == self.stride() && self.names_a_page_of(held);

@@ -13,14 +13,14 @@ use rar_sim::machine::{Backend, Invlpg, Machine, MachineConfig, Unwatched};
 
 use super::cases::{CR3, PLACES};
 
-/// Where the unit finds its table; its vector is right behind.
+/// The address of the unit's table; its vector follows.
 const TABLE: u64 = 0x1000;
 const VECTOR: u64 = 0x2000;
 
 /// Entries of the table, each with its byte of the vector.
 type Entries = [([u64; 8], u8)];
 
-/// What one side left behind.
+/// The state after one side has answered.
 pub(crate) struct After {
     pub(crate) bytes: Vec<u8>,
     pub(crate) cached: Vec<Translation>,
@@ -28,7 +28,7 @@ pub(crate) struct After {
     pub(crate) failed: usize,
 }
 
-/// A CPU that lets its unit do everything it knows.
+/// A CPU that permits everything to its unit.
 struct Granting(TlbModel<PLACES>);
 
 impl Tlb for Granting {
@@ -48,7 +48,7 @@ impl Tlb for Granting {
     }
 }
 
-/// Lets a unit answer; returns what it executed too.
+/// Lets a unit answer. Also returns what it executed.
 pub(crate) fn by_unit(
     knobs: Knobs,
     entries: &Entries,
@@ -105,7 +105,8 @@ pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
     for ((words, byte), index) in entries.iter().zip(0..) {
         let (slot, payload) = (SlotIndex::new(index).unwrap(), Payload::from_words(*words));
         #[expect(unsafe_code, reason = "any 64 bytes go into a table")]
-        // SAFETY: 1. No flush is made in this domain. 2. Nothing but the responder executes the entry, and it writes no MSR.
+        // SAFETY: 1. No flush is made in this domain. 2. Only the responder executes the entry, and
+        // it writes no MSR.
         unsafe {
             domain.table().store_payload(slot, &payload);
         }
@@ -127,7 +128,7 @@ pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
     after
 }
 
-/// What a CPU caches before anything is flushed: a translation that is filled again replaces the old one.
+/// What a CPU caches before the flush: a repeated fill replaces the older translation.
 pub(crate) fn filled_in(filled: &[Translation]) -> Vec<Translation> {
     let mut tlb = TlbModel::<PLACES>::new(CR3, Pcids::Enabled);
     for translation in filled {
