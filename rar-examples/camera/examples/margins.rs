@@ -8,10 +8,10 @@ use common::{SCALE, pages};
 use rar_camera::{Picture, View, blurred, lit, read_codes, stored};
 use std::process::Command;
 
-/// Pages that are photographed at each strength.
+/// The pages to photograph at each strength.
 const PAGES: u32 = 5;
 
-/// A way to make photos worse, and how bad they are made.
+/// A way to make photos worse, and its strengths.
 struct Kind {
     name: &'static str,
     strengths: &'static [f64],

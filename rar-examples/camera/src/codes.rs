@@ -1,11 +1,12 @@
-//! The decoder that needs nothing installed.
+//! A decoder that needs no installed program.
 
 use crate::Picture;
 use crate::ink::Ink;
 use crate::view::View;
 
-/// The sizes at which a picture is looked at until something is read. The decoder finds the fourth corner of a code by going on from
-/// the other three, and takes a single dark module near it for the mark that it looks for: how far it is off depends on the size.
+/// The sizes at which the decoder tries a picture until it reads a code. The decoder extrapolates
+/// the fourth corner of a code from the other three, and may take a single dark module near it for
+/// the mark. The error depends on the size.
 const SIZES: [f64; 4] = [1.0, 2.0, 0.75, 0.5];
 
 /// Returns the texts of the QR codes that can be read in a picture.

@@ -1,10 +1,12 @@
-//! What is dark in a picture: what is darker than its surroundings.
+//! The dark pixels of a picture: those darker than their surroundings.
 
 use crate::Picture;
 
-/// Surroundings reach this share of the picture's width to each side: much more than a module, much less than a shadow.
+/// Surroundings reach this share of the picture's width to each side: much more than a module, much
+/// less than a shadow.
 const REACH_SHARE: usize = 12;
-/// A pixel is dark below this share of the mean around it, in sixteenths: paper is not, though half of it lies below its mean.
+/// A pixel is dark below this share of the mean around it, in sixteenths: paper is not, though half
+/// of it lies below its mean.
 const DARK: u64 = 15;
 
 /// Which pixels are dark.

@@ -1,4 +1,4 @@
-//! What a lens, a sensor and a file do to a picture.
+//! The effects of a lens, a sensor and a file on a picture.
 
 use crate::Picture;
 use crate::numbers::{coordinate, pixels, shade};
@@ -8,7 +8,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-/// Returns the picture out of focus: blurred by a Gaussian of that width in pixels.
+/// Returns the picture out of focus: blurred by a Gaussian of this width in pixels.
 #[must_use]
 pub fn blurred(picture: &Picture, sigma: f64) -> Picture {
     let reach = isize::try_from(pixels(3.0 * sigma)).unwrap_or_default();
@@ -33,7 +33,8 @@ pub fn blurred(picture: &Picture, sigma: f64) -> Picture {
     spread(&spread(picture, 1, 0), 0, 1)
 }
 
-/// Returns the picture with light from the left only, the right side is that much darker, and with a sensor's noise on each pixel.
+/// Returns the picture with light from the left, so that the right side is darker by a share, and
+/// with sensor noise on each pixel.
 #[must_use]
 pub fn lit(picture: &Picture, darker: f64, noise: f64) -> Picture {
     let width = coordinate(picture.width());
@@ -47,7 +48,7 @@ pub fn lit(picture: &Picture, darker: f64, noise: f64) -> Picture {
     })
 }
 
-/// Returns the picture as it comes out of a JPEG file of that quality, 1 to 100; nothing comes out of one that cannot be written.
+/// Returns the picture after a JPEG file of this quality, 1 to 100; `None` if it cannot be written.
 #[must_use]
 pub fn stored(picture: &Picture, quality: u8) -> Picture {
     let pixels = through_file(picture, quality).unwrap_or_default();

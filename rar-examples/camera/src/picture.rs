@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What lies around a screen: neither black nor white, so that an edge shows on either.
+/// The shade around a screen: neither black nor white, so that both have an edge.
 const SURROUNDINGS: u8 = 40;
 
 /// A picture in shades of grey.
@@ -13,7 +13,8 @@ pub struct Picture {
     pixels: Vec<u8>,
 }
 
-/// Bytes are no picture in the format that QEMU writes: binary PPM with 255 as the greatest value.
+/// The bytes are not a picture in the format that QEMU writes: binary PPM with 255 as the greatest
+/// value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotPpm {
     /// How many bytes there are.
@@ -33,7 +34,7 @@ impl fmt::Display for NotPpm {
 impl std::error::Error for NotPpm {}
 
 impl Picture {
-    /// Makes a picture of that size; `shade` is asked for each pixel, row by row.
+    /// Makes a picture of this size. `shade` returns each pixel, row by row.
     #[must_use]
     pub fn new(width: usize, height: usize, mut shade: impl FnMut(usize, usize) -> u8) -> Self {
         let mut pixels = Vec::with_capacity(width * height);
@@ -51,14 +52,14 @@ impl Picture {
     ///
     /// # Errors
     ///
-    /// [`NotPpm`] if it is none, or is cut.
+    /// [`NotPpm`] if the bytes are not one, or are truncated.
     pub fn from_ppm(bytes: &[u8]) -> Result<Self, NotPpm> {
         parse(bytes).ok_or(NotPpm {
             length: bytes.len(),
         })
     }
 
-    /// Returns the picture as a file that every program for pictures reads.
+    /// Returns the picture as a PGM file, which most programs for pictures read.
     #[must_use]
     pub fn to_pgm(&self) -> Vec<u8> {
         let mut file = format!("P5 {} {} 255\n", self.width, self.height).into_bytes();
@@ -84,7 +85,8 @@ impl Picture {
         &self.pixels
     }
 
-    /// Returns the picture with a square of it inverted: what no camera does, and what every reader must notice.
+    /// Returns the picture with an inverted square. No camera does so, and every reader must detect
+    /// it.
     #[must_use]
     pub fn blotted(&self, centre: (usize, usize), side: usize) -> Self {
         let inside = |at: usize, centre: usize| at.abs_diff(centre) < side.div_ceil(2);
@@ -99,7 +101,7 @@ impl Picture {
         })
     }
 
-    /// Returns the shade of a pixel, 255 is white; around the picture it is dark.
+    /// Returns the shade of a pixel, 255 for white; outside the picture it is dark.
     #[must_use]
     pub fn shade(&self, x: isize, y: isize) -> u8 {
         let inside = |at: isize, size| usize::try_from(at).ok().filter(|at| *at < size);
@@ -123,7 +125,8 @@ fn parse(bytes: &[u8]) -> Option<Picture> {
         rest = after;
     }
     let [width, height, most] = numbers;
-    // One byte of white space ends the head: the next may be a pixel that looks like another.
+    // One byte of white space ends the head: the next byte may be a pixel that looks like white
+    // space.
     let (_, colours) = rest.split_first()?;
     let (colours, _) = colours.as_chunks::<3>();
     if most != 255 || width == 0 || width.checked_mul(height)? != colours.len() {

@@ -1,4 +1,4 @@
-//! A plane seen from elsewhere: pictures that are turned, seen from the side, or seen from far away.
+//! A plane in perspective: pictures that are turned, seen from the side, or seen from far away.
 
 use crate::Picture;
 use crate::numbers::{coordinate, fraction, shade};
@@ -6,7 +6,7 @@ use crate::numbers::{coordinate, fraction, shade};
 /// A point of a picture, in pixels; whole numbers are the corners of pixels.
 pub(crate) type Point = (f64, f64);
 
-/// Most samples on a side of a pixel: more are not told apart.
+/// The maximum of samples on a side of a pixel: more make no difference.
 const MOST_SAMPLES: u32 = 4;
 
 /// A projective map, as a matrix of three rows.
@@ -14,7 +14,8 @@ const MOST_SAMPLES: u32 = 4;
 pub(crate) struct Projection([[f64; 3]; 3]);
 
 impl Projection {
-    /// Returns the map of the unit square onto a quadrilateral, given from the origin's corner along the square's sides.
+    /// Returns the map of the unit square onto a quadrilateral, given from the origin's corner
+    /// along the square's sides.
     pub(crate) fn onto([(x0, y0), (x1, y1), (x2, y2), (x3, y3)]: [Point; 4]) -> Self {
         let (dx1, dx2, dx3) = (x1 - x2, x3 - x2, x0 - x1 + x2 - x3);
         let (dy1, dy2, dy3) = (y1 - y2, y3 - y2, y0 - y1 + y2 - y3);
@@ -44,7 +45,8 @@ impl Projection {
     }
 }
 
-/// Returns what a camera of that size sees if the picture's corners lie there: upper left, upper right, lower right, lower left.
+/// Returns the picture of a camera of this size, given the positions of the corners: upper left,
+/// upper right, lower right, lower left.
 pub(crate) fn seen(picture: &Picture, corners: [Point; 4], width: usize, height: usize) -> Picture {
     let back = Projection::onto(corners).back();
     let (full_width, full_height) = (coordinate(picture.width()), coordinate(picture.height()));

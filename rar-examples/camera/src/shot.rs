@@ -1,4 +1,4 @@
-//! The ways in which a screen is photographed.
+//! The ways to photograph a screen.
 
 use crate::Picture;
 use crate::lens::{blurred, lit, stored};
@@ -66,7 +66,7 @@ pub const SHOTS: [Shot; 9] = [
     },
 ];
 
-/// A phone held by hand, a step too far to the side, in a dark room.
+/// A hand-held phone, a step too far to the side, in a dark room.
 fn by_hand(screen: &Picture) -> Picture {
     let view = View {
         degrees: 7.0,

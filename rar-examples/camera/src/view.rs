@@ -1,17 +1,18 @@
-//! From where a screen is seen.
+//! The position of the camera.
 
 use crate::Picture;
 use crate::numbers::{coordinate, pixels};
 use crate::projection::{Point, Projection, seen};
 
-/// From where a screen is seen; all of it is in the picture.
+/// The position of the camera. The whole screen is in the picture.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// The camera is turned by so much, so that the screen appears turned clockwise.
+    /// The camera is turned by this angle, so that the screen appears turned clockwise.
     pub degrees: f64,
-    /// The camera stands to the left: the right edge appears shorter by this share, and the screen narrower by half as much.
+    /// The camera is to the left: the right edge appears shorter by this share, and the screen
+    /// narrower by half as much.
     pub shorter: f64,
-    /// How many pixels of the camera one of the screen takes, on a side.
+    /// How many pixels of the camera one pixel of the screen takes, on a side.
     pub share: f64,
 }
 
@@ -41,7 +42,7 @@ impl View {
         }
     }
 
-    /// Returns what is seen.
+    /// Returns the photo.
     #[must_use]
     pub fn of(&self, screen: &Picture) -> Picture {
         let (width, height) = (coordinate(screen.width()), coordinate(screen.height()));
@@ -55,11 +56,11 @@ impl View {
         let side = Projection::onto(self.frame(full_width, full_height));
         let corners = turned.map(|(x, y)| side.apply((x / full_width, y / full_height)));
         let (width, height) = extent(corners);
-        // A rounding error is no pixel.
+        // A rounding error is not a pixel.
         seen(screen, corners, pixels(width - 1e-6), pixels(height - 1e-6))
     }
 
-    /// Returns where the corners of a picture of that size appear.
+    /// Returns the positions of the corners of a picture of this size.
     fn frame(&self, width: f64, height: f64) -> [Point; 4] {
         let (right, off) = (
             width * (1.0 - self.shorter / 2.0),

@@ -1,4 +1,5 @@
-//! Codes of the size that a kernel shows survive every way to photograph them, and a blot within their error correction.
+//! Codes of the size that a kernel shows survive every way to photograph them, and a blot within
+//! their error correction.
 #![expect(
     clippy::unwrap_used,
     reason = "a helper of tests; a panic fails the test"
@@ -9,7 +10,7 @@ mod common;
 use common::{SCALE, pages};
 use rar_camera::{Picture, SHOTS, read_codes};
 
-/// Inverts so many modules on a side in the middle of the code.
+/// Inverts a square of modules in the middle of the code.
 fn blotted(page: &Picture, modules: usize) -> Picture {
     let middle = SCALE * (4 + 69 / 2) + SCALE / 2;
     page.blotted((middle, middle), modules * SCALE)

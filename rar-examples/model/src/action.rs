@@ -9,12 +9,13 @@ pub enum Action {
     Invpg {
         /// Act only if CR3 matches; `None` for type 1.
         cr3: Option<u64>,
-        /// What goes.
+        /// The translations to flush.
         scope: InvpgScope,
     },
     /// Type 2: imitate INVPCID.
     Invpcid(InvpcidScope),
-    /// Type 3: imitate INVEPT for one EPT pointer, or for all. The subtypes are those of the instruction, by guess.
+    /// Type 3: imitate INVEPT for one EPT pointer, or for all. The subtypes are those of the
+    /// instruction, by guess.
     Invept(Option<u64>),
     /// Type 4: imitate INVVPID. The subtypes are those of the instruction, by guess.
     Invvpid(InvvpidScope),
@@ -32,7 +33,7 @@ pub enum Action {
 pub enum InvpgScope {
     /// 0: an address range.
     Pages(Pages),
-    /// 2: everything including globals; 3: everything but globals.
+    /// 2: everything including globals; 3: everything except globals.
     All(Globals),
 }
 
@@ -51,7 +52,7 @@ pub enum InvpcidScope {
         /// The PCID, 0..=4095.
         pcid: u16,
     },
-    /// 2: all PCIDs including globals; 3: all PCIDs but globals.
+    /// 2: all PCIDs including globals; 3: all PCIDs except globals.
     AllContexts(Globals),
 }
 

@@ -1,6 +1,7 @@
 //! A small store of fixed capacity.
 
-/// Up to `N` values, none of which goes on its own before all places are taken; then they go in turn.
+/// Up to `N` values. Nothing is evicted before all places are taken; then values are evicted in
+/// turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache<T, const N: usize> {
     places: [Option<T>; N],
@@ -15,7 +16,8 @@ impl<T: Copy, const N: usize> Cache<T, N> {
         }
     }
 
-    /// Puts `value` in the place of the one that `is_same` finds, else in a free place, else in the next victim's.
+    /// Puts `value` in the place of the one that `is_same` finds, else in a free place, else in the
+    /// next victim's.
     pub(crate) fn put(&mut self, value: T, is_same: impl Fn(&T) -> bool) -> Option<T> {
         let place = self
             .places

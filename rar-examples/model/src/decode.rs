@@ -1,7 +1,7 @@
 //! The strict reading of a payload.
 //!
-//! Every encoding that the sources do not give a meaning ends in FAILURE. What silicon does with them is unknown: it might
-//! ignore some. Knobs relax the rules that drivers are known to bend.
+//! Every encoding without a meaning in the sources ends in FAILURE. The behaviour of silicon is
+//! unknown: it might ignore some. Knobs relax the rules that drivers are known to bend.
 
 use crate::{
     Action, Globals, Illegal, InvpcidScope, InvpgScope, InvvpidScope, Knobs, Offence, PageSize,
@@ -138,7 +138,7 @@ impl Fields<'_> {
             return Err(Illegal::Misaligned(self.address));
         }
         let pages = Pages { start, size, count };
-        // 63 pages of 1 GiB are less than the canonical hole: only a wrap is left to rule out.
+        // 63 pages of 1 GiB are less than the canonical hole, so only a wrap must be excluded.
         let last = pages.last();
         let linear = self.knobs.linear;
         let legal = linear.is_canonical(start) && linear.is_canonical(last) && start <= last;

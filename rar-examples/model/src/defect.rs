@@ -10,7 +10,8 @@ use crate::{Sleep, UsedPcid};
 macro_rules! defects {
     ($($variant:ident $name:literal $description:literal $change:expr;)*) => {
         crate::named_enum! {
-            /// One way in which a RAR unit can be broken. Each is a setting of [`Knobs`] with a stable name.
+            /// One way in which a RAR unit can be broken. Each is a setting of [`Knobs`] with a
+            /// stable name.
             pub enum Defect {
                 $($variant $name $description;)*
             }
@@ -45,7 +46,7 @@ defects! {
         "A ranged entry does not flush its last page."
         |knobs| knobs.faults.counted_pages = CountedPages::OneFewer;
     OnePageTooMany "one-page-too-many"
-        "A ranged entry flushes one page behind its last."
+        "A ranged entry flushes one page after its last."
         |knobs| knobs.faults.counted_pages = CountedPages::OneMore;
     StrideSameSizeOnly "stride-same-size-only"
         "A ranged entry flushes pages of exactly its stride: 4K entries leave a 2M page around \
@@ -64,7 +65,7 @@ defects! {
         "An entry that names a PCID flushes the current one."
         |knobs| knobs.faults.used_pcid = UsedPcid::Current;
     GuestFlushed "guest-flushed"
-        "While a guest runs, its tag is flushed in place of the host's."
+        "While a guest runs, its tag is flushed instead of the host's."
         |knobs| knobs.faults.guest_flushed = true;
     StructuresKept "structures-kept"
         "Paging-structure caches stay."
@@ -88,7 +89,7 @@ defects! {
         "Byte i executes the payload of entry i + 1."
         |knobs| knobs.faults.payload_shift = 1;
     VectorBaseOff "vector-base-off"
-        "The action vector is taken to begin one byte behind its base."
+        "The unit reads the action vector from one byte after its base."
         |knobs| knobs.faults.vector_shift = 1;
     LatchedScan "latched-scan"
         "All bytes are read at the start and the signal is acknowledged at the end: one that \
@@ -119,7 +120,7 @@ defects! {
         "A signal is served 16 calls of the handler late."
         |knobs| knobs.faults.delay = 16;
     SignalsAnnihilate "signals-annihilate"
-        "A signal that meets a latched one takes it away: both are lost."
+        "A signal that meets a latched one cancels it: both are lost."
         |knobs| knobs.faults.signals_annihilate = true;
     HaltNotServed "halt-not-served"
         "A CPU in HLT, MWAIT or C1 serves nothing until something else has woken it."

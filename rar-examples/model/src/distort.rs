@@ -5,7 +5,8 @@ use crate::{
 };
 
 impl Faults {
-    /// Returns `invalidation` as these faults change it, on a CPU that runs the guest `vpid` (0: none).
+    /// Returns `invalidation` as these faults change it, on a CPU that runs the guest `vpid` (0:
+    /// none).
     ///
     /// INVEPT and INVVPID stay as they are.
     pub(crate) fn distort(&self, invalidation: Invalidation, vpid: u16) -> Invalidation {

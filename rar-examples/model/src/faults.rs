@@ -6,16 +6,16 @@ pub enum CountedPages {
     /// As many as the entry says.
     #[default]
     AsEncoded,
-    /// All but the last.
+    /// All except the last.
     OneFewer,
     /// One behind the last, too.
     OneMore,
 }
 
-/// Which PCID an entry that names one is performed on.
+/// Which PCID an entry acts on that names one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum UsedPcid {
-    /// The one that it names.
+    /// The named one.
     #[default]
     AsEncoded,
     /// The one below, modulo 4096.
@@ -43,11 +43,13 @@ pub enum ServedEntries {
 pub struct Faults {
     /// Entries that end in FAILURE without being executed.
     pub fail: u64,
-    /// Every how many-th entry does so; 0 for none.
+    /// Every n-th entry does so; 0 for none.
     pub fail_every: u8,
-    /// Entries that report SUCCESS without being executed, as the Linux RFC v4 cover letter suspects of self-RAR.
+    /// Entries that report SUCCESS without being executed, as the Linux RFC v4 cover letter
+    /// suspects of self-RAR.
     pub lie: u64,
-    /// Entries that do so only if the CPU itself sent the signal, or one of the signals that became one.
+    /// Entries that do so only if the CPU itself sent the signal, or one of the signals that became
+    /// one.
     pub lie_to_itself: u64,
     /// Entries that are never served: the byte stays PENDING.
     pub mute: u64,
@@ -57,31 +59,31 @@ pub struct Faults {
     pub stores_not_drained: bool,
     /// Pages of a ranged entry that are flushed.
     pub counted_pages: CountedPages,
-    /// The stride is taken for 4 KiB whatever the entry says.
+    /// The stride is 4 KiB, regardless of the entry.
     pub stride_ignored: bool,
-    /// Global translations stay although they should go.
+    /// Global translations stay although they should be flushed.
     pub globals_kept: bool,
     /// PCID of an entry that names one.
     pub used_pcid: UsedPcid,
-    /// While a guest runs, its contexts are flushed in place of the host's.
+    /// While a guest runs, its contexts are flushed instead of the host's.
     pub guest_flushed: bool,
     /// Paging-structure caches stay.
     pub structures_kept: bool,
     /// Entries served by one scan.
     pub served_entries: ServedEntries,
-    /// How many entries behind its own a byte's payload is read.
+    /// How many entries after its own a byte's payload is read.
     pub payload_shift: u8,
-    /// How many bytes behind its base the action vector is taken to begin.
+    /// How many bytes after its base the unit lets the action vector begin.
     pub vector_shift: u8,
     /// How many calls of `service` pass before a fresh signal is served.
     pub delay: u8,
     /// Entries that wait for the delay to end read 0x02.
     pub acked_while_delayed: bool,
-    /// Every how many-th signal is lost; 0 for none.
+    /// Every n-th signal is lost; 0 for none.
     pub lose_every: u8,
     /// A signal is served twice.
     pub signal_duplicated: bool,
-    /// A signal that meets a latched one takes it away: both are lost.
+    /// A signal that meets a latched one cancels it: both are lost.
     pub signals_annihilate: bool,
     /// RFLAGS.IF = 0 holds a signal although IGNORE_IF is 1.
     pub ignore_if_unheeded: bool,

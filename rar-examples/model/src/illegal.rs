@@ -34,7 +34,7 @@ pub enum Illegal {
     PageSize,
     /// A range of no pages.
     ZeroPages,
-    /// The address is no multiple of the page size.
+    /// The address is not a multiple of the page size.
     Misaligned(u64),
     /// The first or the last page is not canonical, or the range wraps or spans the canonical hole.
     NonCanonical {

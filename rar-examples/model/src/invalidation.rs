@@ -1,9 +1,9 @@
-//! What one entry, or one instruction, takes out of a TLB.
+//! What one entry, or one instruction, removes from a TLB.
 
 use crate::region::Region;
 use crate::{PageReach, Pages, Pcids, Refused, StructureEntry, Tag, Translation};
 
-/// Whether global translations go too.
+/// Whether global translations are invalidated too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Globals {
     /// Global translations are invalidated.
@@ -21,18 +21,20 @@ pub enum Contexts {
     Pcid(u16),
     /// Every PCID.
     All,
-    /// Every PCID of the guest with this VPID, and none of the host: what no entry asks for, but a broken unit may flush.
+    /// Every PCID of the guest with this VPID, and none of the host. No entry asks for it, but a
+    /// broken unit may flush it.
     Guest(u16),
 }
 
-/// Which entries of the paging-structure caches go; of the same contexts as the translations.
+/// Which entries of the paging-structure caches are invalidated, in the same contexts as the
+/// translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Structures {
-    /// All, whatever address they serve: as INVLPG and every flush of whole contexts.
+    /// All, regardless of their address: as INVLPG and every flush of whole contexts.
     OfContexts,
     /// Those that a walk for one of the addresses would use: as INVPCID by address.
     OfAddresses,
-    /// None: what no instruction does, but a broken unit may.
+    /// None. No instruction does so, but a broken unit may.
     Keep,
 }
 
@@ -48,16 +50,17 @@ pub enum Vpids {
     },
     /// Everything of one VPID.
     One(u16),
-    /// Everything of every VPID but 0.
+    /// Everything of every VPID except 0.
     All,
-    /// Everything of one VPID but its global translations.
+    /// Everything of one VPID except its global translations.
     OneExceptGlobals(u16),
 }
 
-/// What must be gone before the unit may write SUCCESS.
+/// What the TLB must remove before the unit may write SUCCESS.
 ///
-/// The knobs are already applied: an implementer of [`Tlb`](crate::Tlb) needs no other knowledge of RAR, and
-/// [`hits`](Self::hits) and [`hits_structure`](Self::hits_structure) decide each cached entry.
+/// The knobs are already applied: an implementer of [`Tlb`](crate::Tlb) needs no other knowledge of
+/// RAR, and [`hits`](Self::hits) and [`hits_structure`](Self::hits_structure) decide each cached
+/// entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Invalidation {
     /// Translations of a list of pages.
@@ -89,7 +92,8 @@ pub enum Invalidation {
 }
 
 impl Invalidation {
-    /// Returns what INVLPG does, for each of `pages`: the current PCID and globals, and all structures of that PCID.
+    /// Returns what INVLPG does, for each of `pages`: the current PCID and globals, and all
+    /// structures of that PCID.
     #[must_use]
     pub const fn invlpg(pages: Pages) -> Self {
         Self::Pages {
@@ -101,7 +105,8 @@ impl Invalidation {
         }
     }
 
-    /// Returns what INVPCID type 0 does, for each of `pages`: one PCID without globals, and the structures on the way.
+    /// Returns what INVPCID type 0 does, for each of `pages`: one PCID without globals, and the
+    /// structures on the way.
     #[must_use]
     pub const fn invpcid(pcid: u16, pages: Pages) -> Self {
         Self::Pages {
@@ -113,7 +118,7 @@ impl Invalidation {
         }
     }
 
-    /// Returns the invalidation of whole contexts, as INVPCID types 1 to 3 and MOV to CR3 do it.
+    /// Returns the invalidation of whole contexts, as by INVPCID types 1 to 3 and MOV to CR3.
     #[must_use]
     pub const fn everything(contexts: Contexts, globals: Globals) -> Self {
         Self::Everything {
@@ -145,9 +150,10 @@ impl Invalidation {
         }
     }
 
-    /// Returns whether a cached translation must go, on a CPU whose current PCID (0 while PCIDs are off) is `current_pcid`.
+    /// Returns whether a cached translation must go, on a CPU whose current PCID (0 while PCIDs are
+    /// off) is `current_pcid`.
     ///
-    /// Of guests it answers with more than [`Ept`](Self::Ept) names: all their translations.
+    /// For [`Ept`](Self::Ept) it returns true for all translations of guests, more than that names.
     #[must_use]
     pub fn hits(&self, held: &Translation, current_pcid: u16) -> bool {
         let pcid = match held.tag() {

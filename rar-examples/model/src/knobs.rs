@@ -1,19 +1,21 @@
 //! Every decision that the public sources leave open, by name.
 //!
-//! Where a doc says "documented" the sources back the default; everything else is a choice of this model. Intel 341431 is
-//! known to us only through people who quote it.
+//! Where a doc says "documented" the sources back the default; everything else is a choice of this
+//! model. Intel 341431 is known only through quotations.
 
 use crate::{
     Acked, Contexts, Cr3Mismatch, Faults, Globals, LatchClear, LinearWidth, MsrsAtInit, Offence,
     PageReach, Rebase, Scan, ScanOrder, Signals, Sleep, TableSize, ZeroPages,
 };
 
-/// The decisions, one field each. [`Knobs::DEFAULT`] is the unit that the sources make likely, strict towards software.
+/// The decisions, one field each. [`Knobs::DEFAULT`] is the unit that the sources make likely,
+/// strict towards software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Knobs {
     /// Entries of the payload table. Default 64 (seen on real parts, Linux RFC cover letters).
     pub table: TableSize,
-    /// Payload types that the unit executes, bit *t* for type *t*. Default 0, 1 and 2: no source gives the whole encoding of 3-5.
+    /// Payload types that the unit executes, bit *t* for type *t*. Default 0, 1 and 2: no source
+    /// gives the full encoding of 3-5.
     pub types: u32,
     /// Payload types that MSR_RAR_INFO 31:0 reports. Default as `types`.
     pub reported_types: u32,
@@ -21,17 +23,20 @@ pub struct Knobs {
     pub physical_address_bits: u8,
     /// Width of linear addresses. Default 48 bits.
     pub linear: LinearWidth,
-    /// Reserved bits in an MSR write. Default #GP(0), the rule for MSRs in general (SDM vol. 2, WRMSR).
+    /// Reserved bits in an MSR write. Default #GP(0), the rule for MSRs in general (SDM vol. 2,
+    /// WRMSR).
     pub msr_reserved_bits: Offence,
-    /// Base registers written while enabled. Default #GP(0): the cautious driver disables first.
+    /// Base registers written while enabled. Default #GP(0): a cautious driver disables first.
     pub rebase: Rebase,
-    /// Signals while ENABLE is 0. Default dropped (documented: SDM vol. 4, as far as we could verify it).
+    /// Signals while ENABLE is 0. Default dropped (documented: SDM vol. 4, as far as it could be
+    /// verified).
     pub while_disabled: Signals,
     /// A signal that is latched when ENABLE becomes 0. Default dropped.
     pub at_disable: Signals,
     /// Registers at INIT; the latch is always cleared. Default kept.
     pub msrs_at_init: MsrsAtInit,
-    /// New signals in SMM, wait-for-SIPI, shutdown and BIOS Guard mode. Default held, as other events blocked there.
+    /// New signals in SMM, wait-for-SIPI, shutdown and BIOS Guard mode. Default held, as other
+    /// events blocked there.
     pub while_inhibited: Signals,
     /// HLT, MWAIT and C1. Default served, without waking software.
     pub halted: Sleep,
@@ -51,9 +56,10 @@ pub struct Knobs {
     pub cr3_mismatch: Cr3Mismatch,
     /// Nonzero must-be-zero fields in qwords 0 and 1. Default FAILURE.
     pub reserved_bits: Offence,
-    /// Nonzero fields that the subtype does not use. Default FAILURE; Linux RFC v4 leaves a stale page count in such entries.
+    /// Nonzero fields that the subtype does not use. Default FAILURE; Linux RFC v4 leaves a stale
+    /// page count in such entries.
     pub unused_fields: Offence,
-    /// An address that is no multiple of the page size. Default FAILURE; otherwise rounded down.
+    /// An address that is not a multiple of the page size. Default FAILURE; otherwise rounded down.
     pub misaligned: Offence,
     /// A page count of 0. Default FAILURE.
     pub zero_pages: ZeroPages,
@@ -61,7 +67,8 @@ pub struct Knobs {
     pub reach: PageReach,
     /// Whether INVPG by address drops global translations. Default yes, as INVLPG.
     pub invpg_globals: Globals,
-    /// Whether INVPG reaches [`Current`](Contexts::Current) or [`All`](Contexts::All) contexts. Default the current one, as INVLPG.
+    /// Whether INVPG reaches [`Current`](Contexts::Current) or [`All`](Contexts::All) contexts.
+    /// Default the current one, as INVLPG.
     pub invpg_contexts: Contexts,
     /// Faults. Default none.
     pub faults: Faults,
@@ -99,9 +106,10 @@ impl Knobs {
         faults: Faults::NONE,
     };
 
-    /// The honest unit that flushes least: whatever the sources leave open is answered against the driver.
+    /// The honest unit that flushes least: every question that the sources leave open is answered
+    /// against the driver.
     ///
-    /// A driver that keeps to what is known works on this unit too, perhaps by its fallback.
+    /// A driver that relies only on known facts works on this unit too, perhaps by its fallback.
     pub const SPARING: Self = Self {
         while_inhibited: Signals::Drop,
         halted: Sleep::Hold,

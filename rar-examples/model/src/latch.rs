@@ -1,8 +1,8 @@
-//! The latch for a signal: one bit that says that a scan is wanted, and what is known of who wants it.
+//! The latch for a signal: one bit that requests a scan, and the kinds of its senders.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// Who sent a signal.
+/// The sender of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sender {
     /// The CPU that owns the unit: self-RAR.
@@ -32,7 +32,7 @@ impl Latched {
         Self(self.0 | TWICE)
     }
 
-    /// What is left to serve after it was served once.
+    /// What is left to serve after one service.
     pub(crate) const fn rest(self) -> Option<Self> {
         if self.0 & TWICE == 0 {
             None
@@ -45,7 +45,7 @@ impl Latched {
         self.0 & WANTED != 0
     }
 
-    /// Whether one of the signals that became one is the CPU's own.
+    /// Whether one of the merged signals is the CPU's own.
     pub(crate) const fn is_by_itself(self) -> bool {
         self.0 & BY_ITSELF != 0
     }
@@ -64,7 +64,8 @@ impl Latch {
         Latched(self.0.load(Ordering::Acquire))
     }
 
-    /// Empties the latch. Acquire pairs with the Release in `add`: every byte armed before a merged signal is seen.
+    /// Empties the latch. Acquire pairs with the Release in `add`: every byte armed before a merged
+    /// signal is seen.
     pub(crate) fn take(&self) -> Latched {
         Latched(self.0.swap(0, Ordering::AcqRel))
     }

@@ -4,16 +4,18 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 /// Physical memory as the unit reads and writes it.
 ///
-/// The memory is truly shared: other CPUs write payloads and arm bytes while the unit scans. An implementation therefore
-/// keeps these orders, which the users of RAR rely on:
+/// The memory is truly shared: other CPUs write payloads and arm bytes while the unit scans. An
+/// implementation therefore keeps these orders, which the users of RAR rely on:
 ///
-/// - [`load_u8`](Self::load_u8) acquires: it pairs with the Release store that armed the byte, so that the payload read
-///   after it is the one written before.
-/// - [`store_u8`](Self::store_u8) releases: the unit calls it after the invalidation, and whoever acquires the byte may rely on that.
-/// - [`load_u64`](Self::load_u64) is at least Relaxed and untorn per byte; the initiator leaves a payload alone while a byte is PENDING.
+/// - [`load_u8`](Self::load_u8) acquires: it pairs with the Release store that armed the byte, so
+///   that the payload read after it is the one written before.
+/// - [`store_u8`](Self::store_u8) releases: the unit calls it after the invalidation, and a CPU
+///   that acquires the byte may rely on that.
+/// - [`load_u64`](Self::load_u64) is at least Relaxed and untorn per byte; the initiator leaves a
+///   payload alone while a byte is PENDING.
 ///
-/// An address with no memory behind it is a mistake of the driver under test. Reads should then give all ones and stores be
-/// dropped, as on a bus where nothing answers: all ones is never PENDING.
+/// An address without memory is a bug of the driver under test. Reads should then return all ones,
+/// which is never PENDING, and stores be dropped, as on a bus without a device.
 pub trait PhysicalMemory {
     /// Returns the byte at `address`, with Acquire ordering.
     fn load_u8(&self, address: u64) -> u8;

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{Faults, Knobs, MsrsAtInit, Offence, Rebase};
 
-/// IA32_CORE_CAPABILITIES, read-only; bit 1 says that RAR exists.
+/// IA32_CORE_CAPABILITIES, read-only; bit 1 enumerates RAR.
 pub const CORE_CAPABILITIES: u32 = 0xcf;
 /// MSR_RAR_CONTROL: bit 31 ENABLE, bit 30 IGNORE_IF.
 pub const CONTROL: u32 = 0xed;

@@ -1,8 +1,10 @@
 //! Enums whose variants have names for command lines.
 
-/// Declares an enum with one row for each variant: its name, in lower case and hyphens, and what it does, in one sentence.
+/// Declares an enum with one row for each variant: its name, in lower case and hyphens, and what it
+/// does, in one sentence.
 ///
-/// The rows generate `ALL`, `name` and `describe`, so that no list of the variants can be incomplete.
+/// The rows generate `ALL`, `name` and `describe`, so that no list of the variants can be
+/// incomplete.
 #[macro_export]
 macro_rules! named_enum {
     (

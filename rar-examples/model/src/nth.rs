@@ -1,4 +1,4 @@
-//! A counter for faults that come and go.
+//! A counter for intermittent faults.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub(crate) struct EveryNth(AtomicU8);
 
 impl EveryNth {
-    /// Counts one occasion and returns whether it is an `n`-th one; 0 counts nothing.
+    /// Counts one event and returns whether it is an `n`-th one; 0 counts nothing.
     pub(crate) fn is_due(&self, n: u8) -> bool {
         let next = |count: u8| count.wrapping_add(1).checked_rem(n);
         self.0

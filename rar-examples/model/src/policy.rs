@@ -30,7 +30,7 @@ impl TableSize {
     }
 }
 
-/// What follows when software breaks a rule.
+/// The consequence of a broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Offence {
     /// The entry ends in FAILURE; an MSR write raises #GP(0).
@@ -39,7 +39,7 @@ pub enum Offence {
     Ignore,
 }
 
-/// What happens to a signal that arrives when it cannot be served.
+/// The fate of a signal that arrives when it cannot be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signals {
     /// It is lost.
@@ -69,7 +69,7 @@ pub enum MsrsAtInit {
 /// What a sleeping CPU does with a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Sleep {
-    /// It serves the signal and sleeps on.
+    /// It serves the signal and continues to sleep.
     Serve,
     /// It serves the signal and stays awake.
     ServeAndWake,
@@ -163,8 +163,8 @@ pub enum ZeroPages {
 /// Which cached translations the addresses of a ranged entry reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PageReach {
-    /// Any page size, if the page holds one of the addresses: the rule of INVLPG. A 4K stride drops a 2M page around it; a 2M
-    /// stride over 4K pages drops one page in 512.
+    /// Any page size, if the page holds one of the addresses: the rule of INVLPG. A 4K stride drops
+    /// a 2M page around it; a 2M stride over 4K pages drops one page in 512.
     Covering,
     /// Only pages of exactly the stride's size.
     SameSize,

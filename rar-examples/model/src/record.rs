@@ -1,8 +1,8 @@
-//! What the unit did with each entry.
+//! The record of executed entries.
 
 use crate::{Action, Cr3Mismatch, Illegal, Refused};
 
-/// What came of one PENDING entry.
+/// The outcome of one PENDING entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Executed; SUCCESS.
@@ -28,9 +28,9 @@ pub struct Execution {
     pub index: u8,
     /// Quadwords 0-3 as the unit read them.
     pub words: [u64; 4],
-    /// What they mean; present also when a fault kept the unit from acting on it.
+    /// Their meaning, also when a fault kept the unit from acting on it.
     pub decoded: Result<Action, Illegal>,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
@@ -54,7 +54,7 @@ impl<F: FnMut(Execution)> Recorder for F {
     }
 }
 
-/// Keeps the latest records in a buffer of the user.
+/// Keeps the latest records in the caller's buffer.
 #[derive(Debug)]
 pub struct Ring<'a> {
     places: &'a mut [Option<Execution>],
@@ -69,7 +69,7 @@ impl<'a> Ring<'a> {
         Self { places, total: 0 }
     }
 
-    /// Returns the number of records ever taken; those beyond the buffer's length are overwritten.
+    /// Returns the number of all records; the buffer keeps the latest.
     #[must_use]
     pub const fn total(&self) -> usize {
         self.total

@@ -1,4 +1,4 @@
-//! A TLB that holds nothing and remembers what it was asked.
+//! A TLB that holds nothing and records the requests.
 
 use crate::{Invalidation, Refused, Tlb};
 
@@ -18,8 +18,8 @@ pub enum Asked {
 
 /// A [`Tlb`] that grants everything and keeps the first `N` requests.
 ///
-/// For tests of the unit and of drivers where the *request* is judged. Whether a request removes the right translations is the
-/// business of [`TlbModel`](crate::TlbModel).
+/// For tests of the unit and of drivers that judge the *request*. [`TlbModel`](crate::TlbModel)
+/// shows whether a request removes the right translations.
 #[derive(Clone, Debug)]
 pub struct RecordingTlb<const N: usize> {
     cr3: u64,

@@ -4,11 +4,12 @@ use core::fmt;
 
 /// Why the CPU did not do what an entry asked. The unit answers FAILURE.
 ///
-/// That these cases end in FAILURE, with no exception, is a decision of this model: no public source names the causes of
-/// FAILURE.
+/// That these cases end in FAILURE, with no exception, is a decision of this model: no public
+/// source names the causes of FAILURE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refused {
-    /// A nonzero PCID was named while CR4.PCIDE is 0; the INVPCID instruction raises #GP(0) then (SDM vol. 2, INVPCID).
+    /// A nonzero PCID was named while CR4.PCIDE is 0; the INVPCID instruction raises #GP(0) then
+    /// (SDM vol. 2, INVPCID).
     PcidsDisabled {
         /// The PCID of the entry.
         pcid: u16,

@@ -1,4 +1,4 @@
-//! A piece of the linear-address space that one cached entry serves.
+//! The linear addresses that one cached entry serves.
 
 use crate::{PageReach, Pages};
 

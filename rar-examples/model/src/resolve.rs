@@ -1,11 +1,11 @@
-//! From a decoded action to what the TLB must do, with the open questions answered by the knobs.
+//! From a decoded action to a request to the TLB, with the open questions answered by the knobs.
 
 use crate::{
     Action, Contexts, Cr3Mismatch, Globals, Invalidation, InvpcidScope, InvpgScope, Knobs, Outcome,
     Refused, Structures, Tlb, msr,
 };
 
-/// Executes `action` and returns what came of it.
+/// Executes `action` and returns the outcome.
 pub(crate) fn execute(action: Action, knobs: &Knobs, tlb: &mut impl Tlb) -> Outcome {
     let done = match action {
         Action::Invpg { cr3: Some(cr3), .. } if (cr3 ^ tlb.cr3()) & knobs.cr3_mask != 0 => {

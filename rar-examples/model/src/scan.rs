@@ -10,7 +10,7 @@ use crate::{
 /// Bytes in a payload.
 const PAYLOAD: u64 = 64;
 
-/// What the handler works on during one call.
+/// The state of the handler during one call.
 pub(crate) struct Handler<'a, M, T> {
     pub(crate) unit: &'a RarUnit,
     pub(crate) latched: Latched,

@@ -1,4 +1,4 @@
-//! When the handler runs, and what it leaves in the latch.
+//! When the handler runs, and how it changes the latch.
 
 use core::sync::atomic::Ordering;
 
@@ -11,9 +11,10 @@ use crate::{
 impl RarUnit {
     /// Serves a latched signal, if there is one and the CPU's state allows it.
     ///
-    /// The simulator calls this between two instructions of the CPU. With the default knobs: the latch is cleared, then the own vector
-    /// is scanned from 0 to the highest index; each byte that reads PENDING has its payload read, judged and executed, and gets its
-    /// final value only then. Other bytes are left alone.
+    /// The simulator calls this between two instructions of the CPU. With the default knobs: the
+    /// latch is cleared, then the own vector is scanned from 0 to the highest index; each byte that
+    /// reads PENDING has its payload read, judged and executed, and gets its final value only then.
+    /// Other bytes are left alone.
     pub fn service(
         &self,
         interrupts: InterruptFlag,
@@ -23,7 +24,8 @@ impl RarUnit {
         self.service_recorded(interrupts, memory, tlb, &mut NoRecord)
     }
 
-    /// Does what [`service`](Self::service) does and hands a record of every PENDING entry to `recorder`.
+    /// Does what [`service`](Self::service) does and hands a record of every PENDING entry to
+    /// `recorder`.
     pub fn service_recorded(
         &self,
         interrupts: InterruptFlag,

@@ -2,12 +2,12 @@
 
 use crate::Activity;
 
-/// What became of a signal.
+/// The fate of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signalled {
-    /// One is requested now.
+    /// It is latched.
     Latched,
-    /// One was requested already; the two are one.
+    /// Another was latched already; the two merge.
     Merged,
     /// Lost: the unit is disabled, the CPU is in a state that loses signals, or a fault takes it.
     Dropped,
@@ -38,7 +38,7 @@ pub enum HeldBy {
     Delay,
 }
 
-/// Whether software runs on after the service of a sleeping CPU.
+/// Whether the service woke a sleeping CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Wake {
     /// The CPU is as it was.

@@ -2,7 +2,7 @@
 
 use crate::region::Region;
 
-/// The paging-structure entry that is cached; each level has a cache of its own.
+/// The level of a cached paging-structure entry; each level has its own cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
     /// An entry of the PML4 table: leads to a page-directory-pointer table for 512 GiB.
@@ -25,7 +25,8 @@ impl Level {
     }
 }
 
-/// What a walk may use in place of the upper paging structures: a linear-address prefix and the table below it.
+/// What a walk may use instead of the upper paging structures: a linear-address prefix and the
+/// table below it.
 ///
 /// Such entries belong to a PCID; none is global (SDM vol. 3, "Caching Paging Structures").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +81,7 @@ impl StructureEntry {
         self.vpid
     }
 
-    /// Returns the physical address of the table at which the walk goes on.
+    /// Returns the physical address of the table at which the walk continues.
     #[must_use]
     pub const fn next_table(&self) -> u64 {
         self.next_table

@@ -4,12 +4,12 @@ use crate::{Invalidation, Refused};
 
 /// The TLB of one CPU, as its RAR unit sees it.
 pub trait Tlb {
-    /// Returns CR3 as the CPU holds it now; INVPG with CR3 match is compared with it.
+    /// Returns the current CR3. INVPG with CR3 match compares with it.
     fn cr3(&self) -> u64;
 
-    /// Returns the VPID of the guest that the CPU runs now; 0 for none, and without an implementation.
+    /// Returns the VPID of the running guest; 0 for none, and by default.
     ///
-    /// A right unit need not know: it flushes the host's translations in either case.
+    /// A correct unit does not use it: it always flushes the host's translations.
     fn vpid(&self) -> u16 {
         0
     }
@@ -23,14 +23,14 @@ pub trait Tlb {
 
     /// Returns once every store that the CPU executed has reached memory.
     ///
-    /// The unit asks for it after an invalidation and before SUCCESS: a store that was translated earlier, and still waits in the
-    /// store buffer, would else land on a page that the initiator has already given away. Without an implementation stores are
-    /// taken to reach memory at once.
+    /// The unit calls it after an invalidation and before SUCCESS: an earlier translated store in
+    /// the store buffer could otherwise reach a page that the initiator has already freed. By
+    /// default stores reach memory at once.
     fn drain_stores(&mut self) {}
 
     /// Writes another MSR of the CPU, for payload type 5.
     ///
-    /// The unit never passes one of its own registers here. Without an implementation every write is refused.
+    /// The unit never passes one of its own registers here. By default every write is refused.
     ///
     /// # Errors
     ///

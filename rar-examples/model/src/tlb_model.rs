@@ -1,4 +1,5 @@
-//! A TLB with PCIDs, VPIDs, global pages and three page sizes, and the paging-structure caches beside it.
+//! A TLB with PCIDs, VPIDs, global pages and three page sizes, and the paging-structure caches
+//! beside it.
 
 use crate::cache::Cache;
 use crate::{
@@ -11,9 +12,9 @@ const KEEP_TRANSLATIONS: u64 = 1 << 63;
 
 /// The TLB of one CPU, with room for `N` translations and `S` entries of paging-structure caches.
 ///
-/// Rules as in SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches". Unlike real TLBs it drops nothing on
-/// its own until it is full (then in turn), so that a missing flush is always seen. Accessed and dirty bits are not modelled, and
-/// of a guest only what is cached: its own instructions are not.
+/// Rules as in SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches". Unlike
+/// real TLBs it evicts nothing until it is full (then in turn), so a missing flush is always
+/// visible. Accessed and dirty bits are not modelled, nor are a guest's own instructions.
 #[derive(Clone, Debug)]
 pub struct TlbModel<const N: usize, const S: usize = 0> {
     cr3: u64,
@@ -62,14 +63,16 @@ impl<const N: usize, const S: usize> TlbModel<N, S> {
 
     /// Caches a translation and returns the one that made room for it.
     ///
-    /// A cached translation of the same page, size and tag is replaced and returned. With `N` = 0 nothing is cached.
+    /// A cached translation of the same page, size and tag is replaced and returned. With `N` = 0
+    /// nothing is cached.
     pub fn fill(&mut self, translation: Translation) -> Option<Translation> {
         let key = |held: &Translation| (held.linear(), held.size(), held.tag(), held.vpid());
         self.translations
             .put(translation, |held| key(held) == key(&translation))
     }
 
-    /// Caches an entry of a paging structure and returns the one that made room for it; as [`fill`](Self::fill).
+    /// Caches an entry of a paging structure and returns the one that made room for it; as
+    /// [`fill`](Self::fill).
     pub fn fill_structure(&mut self, entry: StructureEntry) -> Option<StructureEntry> {
         let key = |held: &StructureEntry| (held.level(), held.linear(), held.pcid(), held.vpid());
         self.structures.put(entry, |held| key(held) == key(&entry))
@@ -83,7 +86,8 @@ impl<const N: usize, const S: usize> TlbModel<N, S> {
             .find(|held| held.vpid() == vpid && held.serves(pcid, address))
     }
 
-    /// Returns the cached structure entry at which a walk for `address` starts now: the one nearest to the page.
+    /// Returns the cached structure entry at which a walk for `address` starts now: the one nearest
+    /// to the page.
     #[must_use]
     pub fn lookup_structure(&self, address: u64) -> Option<StructureEntry> {
         let space = self.space();
@@ -114,8 +118,9 @@ impl<const N: usize, const S: usize> TlbModel<N, S> {
 
     /// Does what MOV to CR3 does.
     ///
-    /// With PCIDs, bit 63 of `value` keeps the translations of the new PCID; it is not stored. Without, it is ignored (a real CPU would
-    /// raise #GP(0)). Global translations survive in any case.
+    /// With PCIDs, bit 63 of `value` keeps the translations of the new PCID; it is not stored.
+    /// Without, it is ignored (a real CPU would raise #GP(0)). Global translations survive in any
+    /// case.
     pub fn load_cr3(&mut self, value: u64) {
         self.cr3 = value & !KEEP_TRANSLATIONS;
         if self.pcids == Pcids::Disabled || value & KEEP_TRANSLATIONS == 0 {
@@ -134,8 +139,8 @@ impl<const N: usize, const S: usize> TlbModel<N, S> {
         self.pcids = pcids;
     }
 
-    /// Does what the INVLPG instruction does: the page of any size at `address`, of the current PCID or global, and every
-    /// structure entry of the current PCID.
+    /// Does what the INVLPG instruction does: the page of any size at `address`, of the current
+    /// PCID or global, and every structure entry of the current PCID.
     pub fn invlpg(&mut self, address: u64) {
         let page = Pages::one(address, PageSize::Size4K);
         self.remove(Invalidation::invlpg(page));

@@ -3,16 +3,17 @@
 use crate::PageSize;
 use crate::region::Region;
 
-/// What a cached translation belongs to.
+/// The tag of a cached translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Tag {
     /// A non-global translation of one process-context identifier (0..=4095).
     Pcid(u16),
-    /// A global translation: used whatever PCID is current.
+    /// A global translation, used under every PCID.
     Global,
 }
 
-/// A translation as a TLB holds it: one page, of one size, for one [`Tag`] of the host or of one guest.
+/// A translation as a TLB holds it: one page, of one size, for one [`Tag`] of the host or of one
+/// guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Translation {
     linear: u64,
@@ -24,7 +25,8 @@ pub struct Translation {
 }
 
 impl Translation {
-    /// Returns a writable translation of the host; both addresses are rounded down to the page size.
+    /// Returns a writable translation of the host; both addresses are rounded down to the page
+    /// size.
     #[must_use]
     pub const fn new(linear: u64, physical: u64, size: PageSize, tag: Tag) -> Self {
         Self {
@@ -70,7 +72,7 @@ impl Translation {
         self.size
     }
 
-    /// Returns what the translation belongs to.
+    /// Returns the tag of the translation.
     #[must_use]
     pub const fn tag(&self) -> Tag {
         self.tag
@@ -94,7 +96,8 @@ impl Translation {
         self.region().holds(address)
     }
 
-    /// Returns whether an access at `address` under `pcid` may use this translation, within its VPID.
+    /// Returns whether an access at `address` under `pcid` may use this translation, within its
+    /// VPID.
     #[must_use]
     pub const fn serves(&self, pcid: u16, address: u64) -> bool {
         let tagged = match self.tag {
@@ -104,7 +107,7 @@ impl Translation {
         tagged && self.covers(address)
     }
 
-    /// Returns the physical address behind `address`, which the page must hold to make sense.
+    /// Returns the physical address of `address`, which the page must contain.
     #[must_use]
     pub const fn physical_of(&self, address: u64) -> u64 {
         self.physical | (address & (self.size.bytes() - 1))

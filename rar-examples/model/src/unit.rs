@@ -10,8 +10,8 @@ use crate::{Activity, GeneralProtection, Knobs, Sender, Signalled, Signals};
 /// The RAR unit of one logical processor.
 ///
 /// All methods take `&self`, so other threads can [`signal`](Self::signal) while the owner is in
-/// [`service`](Self::service), as on real machines. Only the thread that plays the CPU writes its registers, changes its
-/// activity or serves.
+/// [`service`](Self::service), as on real machines. Only the thread that plays the CPU writes its
+/// registers, changes its activity or serves.
 #[derive(Debug, Default)]
 pub struct RarUnit {
     pub(crate) knobs: Knobs,
@@ -39,7 +39,7 @@ impl RarUnit {
         &self.knobs
     }
 
-    /// Replaces the decisions: for faults that begin in the middle of a test. Registers and latch stay.
+    /// Replaces the decisions, for faults that begin during a test. Registers and latch stay.
     pub const fn set_knobs(&mut self, knobs: Knobs) {
         self.knobs = knobs;
     }
@@ -48,7 +48,7 @@ impl RarUnit {
     ///
     /// # Errors
     ///
-    /// [`GeneralProtection`] for a register that is neither 0xCF nor 0xED..=0xF0.
+    /// [`GeneralProtection`] for a register that is neither 0xcf nor 0xed..=0xf0.
     pub fn read_msr(&self, msr: u32) -> Result<u64, GeneralProtection> {
         self.registers.read(msr, &self.knobs)
     }
@@ -57,8 +57,9 @@ impl RarUnit {
     ///
     /// # Errors
     ///
-    /// [`GeneralProtection`] for an unknown or read-only register, for reserved bits (which include alignment and bits
-    /// at or above MAXPHYADDR), and for a base register while ENABLE is 1. The register is unchanged then.
+    /// [`GeneralProtection`] for an unknown or read-only register, for reserved bits (which include
+    /// alignment and bits at or above MAXPHYADDR), and for a base register while ENABLE is 1. The
+    /// register is unchanged then.
     pub fn write_msr(&self, msr: u32, value: u64) -> Result<(), GeneralProtection> {
         let answered = self.answers();
         self.registers.write(msr, value, &self.knobs)?;
@@ -75,7 +76,7 @@ impl RarUnit {
 
     /// Takes a RAR message from an APIC.
     ///
-    /// Whether RFLAGS.IF lets it be served is not asked here: a signal is latched with IF=0 too.
+    /// RFLAGS.IF does not matter here: a signal is latched with IF=0 too.
     pub fn signal_from(&self, sender: Sender) -> Signalled {
         let faults = &self.knobs.faults;
         let disabled = !self.answers() && self.knobs.while_disabled == Signals::Drop;
@@ -110,7 +111,8 @@ impl RarUnit {
         self.latch.get().is_wanted()
     }
 
-    /// Does what INIT does: the latch is cleared; the registers follow their knob. The activity is the caller's business.
+    /// Does what INIT does: the latch is cleared; the registers follow their knob. The caller sets
+    /// the activity.
     pub fn init(&self) {
         if !self.knobs.faults.latch_kept_at_init {
             self.latch.take();
@@ -128,7 +130,7 @@ impl RarUnit {
             .unwrap_or(Activity::Running)
     }
 
-    /// Notes what the CPU does from now on.
+    /// Sets the activity of the CPU.
     pub fn set_activity(&self, activity: Activity) {
         self.activity.store(activity.code(), Ordering::Release);
     }

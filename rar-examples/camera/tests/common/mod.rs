@@ -3,7 +3,7 @@
 use rar_camera::Picture;
 use rar_report::{Parts, Symbol, qr};
 
-/// A screen that many machines have.
+/// A common screen size.
 const SCREEN: (usize, usize) = (1280, 800);
 /// Pixels of a module on it: the quiet zone has four modules on each side.
 pub(crate) const SCALE: usize = SCREEN.1 / (69 + 8);

@@ -1,4 +1,4 @@
-//! Every type and subtype against the TLB model: what must go goes, the neighbours stay.
+//! Every type and subtype against the TLB model: the named translations go, the neighbours stay.
 
 use rar_model::{
     Asked, Contexts, FAILURE, Globals, InterruptFlag, Invalidation, Knobs, Outcome, PageReach,
@@ -223,7 +223,7 @@ const ALL_TYPES: Knobs = Knobs {
     ..Knobs::DEFAULT
 };
 
-/// Runs one payload on a CPU that grants everything.
+/// Runs one payload on a CPU that permits everything.
 fn asked(words: [u64; 4]) -> (u8, Vec<Asked>) {
     let rig = Rig::enabled(ALL_TYPES);
     let mut tlb = RecordingTlb::<4>::new(0);

@@ -1,4 +1,4 @@
-//! Payloads without a meaning end in FAILURE and touch nothing.
+//! Payloads without a meaning end in FAILURE and flush nothing.
 
 use rar_model::{
     Action, FAILURE, Illegal, InvpgScope, Knobs, LinearWidth, Offence, Outcome, SUCCESS, Tag,

@@ -1,4 +1,4 @@
-//! The knobs that no other file turns: faults, CR3 comparison and the two presets.
+//! The knobs that no other file tests: faults, CR3 comparison and the two presets.
 
 use std::cell::Cell;
 
@@ -59,7 +59,7 @@ fn fault_lie_to_itself() {
 }
 
 #[test]
-fn a_right_unit_flushes_whoever_signals() {
+fn a_correct_unit_flushes_for_any_sender() {
     for sender in [Sender::Itself, Sender::Another] {
         let mut rig = faulty(Faults::NONE);
         assert_eq!(rig.run_from(sender, EVERYTHING), SUCCESS);
@@ -83,7 +83,7 @@ fn fault_mute_and_its_end() {
     assert_eq!((rig.byte(7), rig.cached().len()), (SUCCESS, 0));
 }
 
-/// Looks at an action byte at the moment of the invalidation, and when stores are drained after it.
+/// Reads an action byte at the invalidation, and when stores are drained after it.
 struct Peek<'a, M> {
     memory: &'a M,
     seen: Cell<Option<u8>>,

@@ -66,7 +66,8 @@ proptest! {
         for execution in &rig.seen {
             let status = rig.byte(execution.index);
             prop_assert_eq!(execution.outcome.status(), Some(status));
-            prop_assert_eq!(execution.decoded.is_err(), matches!(execution.outcome, Outcome::Illegal(_)));
+            let illegal = matches!(execution.outcome, Outcome::Illegal(_));
+            prop_assert_eq!(execution.decoded.is_err(), illegal);
         }
     }
 
@@ -128,7 +129,11 @@ proptest! {
 
     #[test]
     fn bases_without_memory_never_panic(table in any::<u64>(), vector in any::<u64>()) {
-        let knobs = Knobs { msr_reserved_bits: Offence::Ignore, physical_address_bits: 52, ..Knobs::DEFAULT };
+        let knobs = Knobs {
+            msr_reserved_bits: Offence::Ignore,
+            physical_address_bits: 52,
+            ..Knobs::DEFAULT
+        };
         let mut rig = Rig::disabled(knobs);
         prop_assert_eq!(rig.unit.write_msr(0xee, vector), Ok(()));
         prop_assert_eq!(rig.unit.write_msr(0xef, table), Ok(()));

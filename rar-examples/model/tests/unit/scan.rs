@@ -106,7 +106,8 @@ impl<'a, F: Fn(&SharedBytes<'a>, u64, u8)> PhysicalMemory for Meddler<'a, F> {
     }
 }
 
-/// Entry 10 is armed at the start; its service arms entries 5 and 20. Returns what is left of the three after one signal.
+/// Entry 10 is armed at the start; its service arms entries 5 and 20. Returns what is left of the
+/// three after one signal.
 fn late_arming(scan: Scan) -> [u8; 3] {
     let rig = Rig::enabled(Knobs {
         scan,
@@ -137,7 +138,8 @@ fn knob_scan() {
     assert_eq!(late_arming(Scan::Twice), [SUCCESS, SUCCESS, SUCCESS]);
 }
 
-/// An initiator arms entry 5 and signals when the scan has passed it. Returns whether its signal is still there.
+/// An initiator arms entry 5 and signals when the scan has passed it. Returns whether its signal is
+/// still there.
 fn signal_during_scan(latch_clear: LatchClear) -> bool {
     let rig = Rig::enabled(Knobs {
         latch_clear,

@@ -16,7 +16,7 @@ use crate::machine::{Kernel, SHOOTDOWN, WORDS};
 /// A flush in flight, with the frames that wait for its end.
 type Flight = Pending<'static, Kernel, Vec<Frame>, WORDS>;
 
-/// Flights that nobody waits for.
+/// Flights without a waiter.
 static FLIGHTS: SpinLock<VecDeque<Flight>> = SpinLock::new(VecDeque::new());
 
 /// Collects what is to be flushed on the CPUs of one address space.
@@ -59,7 +59,7 @@ impl<'a, G: CpuGuard> TlbFlusher<'a, G> {
         self.dispatched.push(flight);
     }
 
-    /// Waits for everything that was dispatched; the frames are free then.
+    /// Waits for all dispatched flights, then frees their frames.
     ///
     /// The frames of a flight that does not end are leaked, which [`Kernel`] reports.
     pub fn sync(&mut self) {
@@ -70,7 +70,7 @@ impl<'a, G: CpuGuard> TlbFlusher<'a, G> {
     }
 }
 
-/// What was not waited for is left to the worker.
+/// Leaves unfinished flights to the worker.
 impl<G: CpuGuard> Drop for TlbFlusher<'_, G> {
     fn drop(&mut self) {
         self.dispatch();
@@ -78,7 +78,8 @@ impl<G: CpuGuard> Drop for TlbFlusher<'_, G> {
     }
 }
 
-/// Polls each flight in the queue once and frees the frames of those that have ended. Returns how many flights are left.
+/// Polls each flight in the queue once and frees the frames of those that have ended. Returns how
+/// many flights are left.
 pub fn poll_flights(guard: &impl CpuGuard) -> usize {
     let cpu = PinnedCpu::from_guard(guard);
     // Nothing is polled, and nothing freed, under the lock.

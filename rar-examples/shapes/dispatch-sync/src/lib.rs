@@ -2,7 +2,7 @@
 //!
 //! - The flusher holds the guard that keeps it on its CPU; the flights it starts borrow neither.
 //! - Frames are owned by their flight, from [`dispatch`](flush::TlbFlusher::dispatch) to its end.
-//! - A flight that nobody waits for goes to a static queue, and a worker on any CPU polls it there.
+//! - A flight without a waiter goes to a static queue, and a worker on any CPU polls it there.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -22,7 +22,8 @@ pub fn disable_preemption() -> DisabledPreemption {
     }
 }
 
-// SAFETY: 1. preemption is disabled while the guard lives, and the guard is not `Send`; 2. the number was read when it was disabled.
+// SAFETY: 1. preemption is disabled while the guard lives, and the guard is not `Send`; 2. the
+// number was read when it was disabled.
 unsafe impl CpuGuard for DisabledPreemption {
     fn cpu(&self) -> CpuId {
         self.cpu

@@ -58,7 +58,7 @@ fn page() -> Request {
 }
 
 #[test]
-fn a_flight_that_nobody_waits_for_ends_in_the_queue_and_another_cpu_frees_its_frames() {
+fn a_flight_without_a_waiter_ends_in_the_queue_and_another_cpu_frees_its_frames() {
     let _machine = machine();
     let (table, users) = space();
     let frame = stale_on_cpu_1(&table);

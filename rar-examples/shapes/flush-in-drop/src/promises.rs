@@ -13,7 +13,8 @@ pub struct InterruptsDisabled {
     not_send: PhantomData<*const ()>,
 }
 
-/// Disables interrupts: `PUSHF`, `CLI`. The stub's CPUs take an interrupt only where they ask for it.
+/// Disables interrupts: `PUSHF`, `CLI`. The stub's CPUs take an interrupt only where they ask for
+/// it.
 #[must_use]
 pub fn disable_interrupts() -> InterruptsDisabled {
     InterruptsDisabled {
@@ -22,7 +23,8 @@ pub fn disable_interrupts() -> InterruptsDisabled {
     }
 }
 
-// SAFETY: 1. no scheduler runs while interrupts are disabled, and the guard is not `Send`; 2. the number was read when they were.
+// SAFETY: 1. no scheduler runs while interrupts are disabled, and the guard is not `Send`; 2. the
+// number was read when they were.
 unsafe impl CpuGuard for InterruptsDisabled {
     fn cpu(&self) -> CpuId {
         self.cpu

@@ -86,7 +86,8 @@ fn frames_are_freed_only_after_the_flush_and_a_full_batch_flushes_at_once() {
     assert_eq!(LEAKED.load(Ordering::Relaxed), 0);
 }
 
-/// CPU 1 reads a page, and spins for the lock that CPU 0 holds while it unmaps and flushes that page.
+/// CPU 1 reads a page, and spins for the lock that CPU 0 holds while it unmaps and flushes that
+/// page.
 fn flush_while_cpu_1_wants_the_lock(serve: bool) -> (AddressSpace, u64) {
     let space = space();
     let number = map(&space, FIRST);

@@ -51,7 +51,8 @@ struct Freed {
     tables: Vec<Frame>,
 }
 
-/// Unmaps pages of one address space, and flushes at the end. Dropped without [`finish`](Self::finish), it leaks.
+/// Unmaps pages of one address space, and flushes at the end. Dropped without
+/// [`finish`](Self::finish), it leaks.
 #[derive(Debug)]
 #[must_use = "nothing is flushed or freed before it is finished"]
 pub struct MmuGather<'a> {
@@ -78,7 +79,8 @@ impl<'a> MmuGather<'a> {
         }
     }
 
-    /// Takes the frame of a page table that nothing refers to any more. A CPU may have cached the way through it.
+    /// Takes the frame of a page table that nothing refers to any more. A CPU may have cached the
+    /// way through it.
     pub fn free_table(&mut self, table: Frame) {
         self.gather.tables_freed();
         self.freed.tables.push(table);
@@ -88,7 +90,8 @@ impl<'a> MmuGather<'a> {
     pub fn finish(mut self, guard: &impl CpuGuard) {
         let cpu = PinnedCpu::from_guard(guard);
         let requests = self.gather.requests();
-        // Called behind the fence that follows the page table's changes. The lock is held for a copy.
+        // Called behind the fence that follows the page table's changes. The lock is held for a
+        // copy.
         let targets = TargetFn(|_: &Domain<WORDS>| *self.space.cpus.lock(spin_loop));
         let flight = SHOOTDOWN.start(&cpu, requests, &targets, take(&mut self.freed));
         drop(flight.wait_or_leak(&cpu));

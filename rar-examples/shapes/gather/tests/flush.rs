@@ -25,7 +25,8 @@ fn machine() -> MutexGuard<'static, bool> {
     })
 }
 
-/// An address space of CPUs 0 and 1 with so many pages, all of which CPU 1 has read; and the frames' numbers.
+/// Returns an address space of CPUs 0 and 1 with pages that CPU 1 has read, and the numbers of the
+/// frames.
 fn space(pcid: u16, pages: u64) -> (AddressSpace, Vec<u64>) {
     let space = AddressSpace::new(Pcid::new(pcid).unwrap());
     space.enter(CpuId::new(0)).unwrap();

@@ -60,7 +60,8 @@ pub fn send_interrupts<const WORDS: usize>(
     Ok(())
 }
 
-/// Lowers this CPU's interrupt line; returns whether it was raised, so that the kernel's handler is to be called.
+/// Lowers this CPU's interrupt line; returns whether it was raised, so that the kernel's handler is
+/// to be called.
 pub fn take_interrupt() -> bool {
     LINES
         .get(this_cpu() as usize)
@@ -70,14 +71,15 @@ pub fn take_interrupt() -> bool {
 /// Returns the time. The clock moves only when it is read.
 #[must_use]
 pub fn now() -> Instant {
-    // Whoever reads the clock waits for a CPU, which may be a thread that does not run at this moment.
+    // A reader of the clock waits for a CPU, which may be a thread that does not run at the moment.
     #[cfg(feature = "fake")]
     std::thread::yield_now();
     let step = CLOCK_STEP.load(Ordering::Relaxed);
     Instant::from_nanos(CLOCK.fetch_add(step, Ordering::Relaxed))
 }
 
-/// Sets how far each reading moves the clock, [`CLOCK_STEP_AT_START`] until then. A large step makes a silent CPU late soon.
+/// Sets how far each reading moves the clock, [`CLOCK_STEP_AT_START`] until then. A large step
+/// makes a silent CPU late soon.
 pub fn set_clock_step(nanoseconds: u64) {
     CLOCK_STEP.store(nanoseconds, Ordering::Relaxed);
 }

@@ -34,7 +34,8 @@ pub fn on_cpu<T>(cpu: u32, code: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Runs `code` while a CPU of its own idles with interrupts enabled, and calls the handler at each interrupt.
+/// Runs `code` while a CPU of its own idles with interrupts enabled, and calls the handler at each
+/// interrupt.
 pub fn while_idling<T>(cpu: u32, handler: impl Fn() + Sync, code: impl FnOnce() -> T) -> T {
     let stop = AtomicBool::new(false);
     let idle = || {
@@ -47,7 +48,7 @@ pub fn while_idling<T>(cpu: u32, handler: impl Fn() + Sync, code: impl FnOnce() 
     };
     scope(|threads| {
         threads.spawn(|| on_cpu(cpu, idle));
-        // Also when the code panics, or the scope would wait for ever.
+        // Also after a panic of the code; otherwise the scope would wait forever.
         let _stop = StopOnDrop(&stop);
         code()
     })

@@ -1,7 +1,8 @@
-//! A small machine in software, for stub kernels: what a real one has in hardware or in its own basics.
+//! A small machine in software, for stub kernels: what a real one has in hardware or in its own
+//! basics.
 //!
-//! Every CPU has a TLB that keeps a translation until it is told to drop it, and an interrupt line. With the feature
-//! `fake`, threads of the host play the CPUs.
+//! Every CPU has a TLB that keeps a translation until it is told to drop it, and an interrupt line.
+//! With the feature `fake`, threads of the host play the CPUs.
 #![no_std]
 #![deny(unsafe_code)]
 

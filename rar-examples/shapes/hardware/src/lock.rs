@@ -1,4 +1,4 @@
-//! A spin lock whose spin is the kernel's.
+//! A spin lock with a spin function of the kernel.
 #![expect(unsafe_code, reason = "a lock makes exclusive access of shared access")]
 
 use core::cell::UnsafeCell;
@@ -41,7 +41,7 @@ impl<T> Deref for Locked<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, so nobody else has a reference.
+        // SAFETY: the lock is held, so there is no other reference.
         unsafe { &*self.0.value.get() }
     }
 }

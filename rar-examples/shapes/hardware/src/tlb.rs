@@ -1,4 +1,4 @@
-//! Translations that a CPU keeps until it is told to drop them.
+//! Translations that a CPU keeps until a flush.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,7 +57,8 @@ fn tag(pcid: Pcid, address: u64) -> u64 {
     address & !(PAGE - 1) | u64::from(pcid.get())
 }
 
-/// The instructions that flush, on the CPU that the code runs on. It stands for [`NativeTlb`](rar_shootdown::rar_percpu::NativeTlb).
+/// The instructions that flush, on the CPU that the code runs on. It stands for
+/// [`NativeTlb`](rar_shootdown::rar_percpu::NativeTlb).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tlb;
 
@@ -79,8 +80,9 @@ impl Tlb {
 }
 
 #[expect(unsafe_code, reason = "memory is freed on the word of the trait")]
-// SAFETY: 1. every entry in the range, of the space, is dropped, and there is no other cache; INVPG does so for each PCID; 2. every
-// entry is dropped; 3. pages are walked at each miss; 4. each entry is dropped by one store.
+// SAFETY: 1. every entry in the range, of the space, is dropped, and there is no other cache; INVPG
+// does so for each PCID; 2. every entry is dropped; 3. pages are walked at each miss; 4. each entry
+// is dropped by one store.
 unsafe impl LocalTlb for Tlb {
     fn flush(&self, _: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         match *operation {

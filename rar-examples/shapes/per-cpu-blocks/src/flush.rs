@@ -72,7 +72,8 @@ impl Kernel {
         SoftwareCpu::bring_online(self.domain(), &PinnedCpu::from_guard(&guard), &Tlb)
     }
 
-    /// Unmaps the page that the range consists of, and gives its frame back once no CPU can reach it.
+    /// Unmaps the page that the range consists of, and gives its frame back once no CPU can reach
+    /// it.
     ///
     /// # Errors
     ///
@@ -122,8 +123,8 @@ impl Kernel {
 }
 
 impl CpuMask {
-    /// Adds a CPU, before it loads the page table. Returns whether the mask has a bit for it: a CPU without one would not be
-    /// flushed, and must not use the space.
+    /// Adds a CPU, before it loads the page table. Returns whether the mask has a bit for it: a CPU
+    /// without one would not be flushed, and must not use the space.
     #[must_use]
     pub fn set(&self, cpu: CpuId) -> bool {
         self.0.get(cpu.index() / 64).is_some_and(|word| {

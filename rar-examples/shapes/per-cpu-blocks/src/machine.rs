@@ -1,4 +1,4 @@
-//! The machine that this kernel has unless it picks another one at boot.
+//! The default machine of this kernel.
 #![forbid(unsafe_code)]
 
 use rar_shape_hardware::{Tlb, now, send_interrupts};

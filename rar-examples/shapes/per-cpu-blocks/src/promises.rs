@@ -39,18 +39,20 @@ impl CpuBlock {
 
     /// Returns the block of the CPU that the code runs on.
     fn this() -> &'static Self {
-        // SAFETY: 1. only `load_own_block` sets the GS base, to a block that lives for ever; 2. the block is made of atomics.
+        // SAFETY: 1. only `load_own_block` sets the GS base, to a block that is never freed; 2. the
+        // block is made of atomics.
         unsafe { gs_base().cast::<Self>().as_ref() }.unwrap_or(&FIRST_BLOCK)
     }
 }
 
-/// Allocates a zeroed block. It lives for ever.
+/// Allocates a zeroed block, which is never freed.
 #[must_use]
 pub fn allocate_block(cpu: CpuId) -> &'static CpuBlock {
     let layout = Layout::new::<CpuBlock>();
     // SAFETY: 1. the layout is not empty.
     let memory = unsafe { alloc_zeroed(layout) }.cast::<CpuBlock>();
-    // SAFETY: 1. the memory is aligned, as large as a block and never freed; 2. all bytes zero is a valid block, `PerCpu` included.
+    // SAFETY: 1. the memory is aligned, as large as a block and never freed; 2. all bytes zero is a
+    // valid block, `PerCpu` included.
     let Some(block) = (unsafe { memory.as_ref() }) else {
         handle_alloc_error(layout)
     };
@@ -93,7 +95,8 @@ impl Drop for DisabledPreemption {
     }
 }
 
-// SAFETY: 1. preemption is disabled while the guard lives, and the guard is not `Send`; 2. the block is that of this CPU.
+// SAFETY: 1. preemption is disabled while the guard lives, and the guard is not `Send`; 2. the
+// block is that of this CPU.
 unsafe impl CpuGuard for DisabledPreemption {
     fn cpu(&self) -> CpuId {
         CpuId::new(self.block.number.load(Ordering::Relaxed))

@@ -24,8 +24,8 @@ fn booted(machine: &'static DynMachine) -> &'static Kernel {
     kernel
 }
 
-/// An address space that CPUs 0 and 1 use, in which CPU 1 has a stale translation: the page table maps the page no more.
-/// Returns it with the frame put back.
+/// An address space that CPUs 0 and 1 use, in which CPU 1 has a stale translation: the page table
+/// maps the page no more. Returns it with the frame put back.
 fn stale_on_cpu_1(kernel: &Kernel) -> (AddressSpace, u64) {
     let space = kernel.new_space();
     for cpu in [0, 1] {
@@ -60,7 +60,7 @@ fn the_cpus_of_the_kernels_own_mask_are_flushed_through_their_own_blocks() {
     let _machine = power_on(|| {});
     let kernel = booted(&Interrupts);
     let (space, number) = stale_on_cpu_1(kernel);
-    // CPU 2 has APIC id 0. It is not in the mask, and keeps what it has.
+    // CPU 2 has APIC id 0. It is not in the mask and keeps its translation.
     assert_eq!(
         on_cpu(0, || read(&space.table, Pcid::ZERO, ADDRESS)),
         Some(number)
@@ -77,7 +77,7 @@ fn the_cpus_of_the_kernels_own_mask_are_flushed_through_their_own_blocks() {
     assert_eq!(on_cpu_2, Some(number), "it was not flushed");
 }
 
-/// A machine that is picked at boot: it counts what it sends.
+/// A machine that is chosen at boot. It counts its messages.
 struct Counting {
     sent: AtomicU64,
 }

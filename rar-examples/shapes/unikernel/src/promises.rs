@@ -24,7 +24,8 @@ pub fn without_interrupts() -> WithoutInterrupts {
     }
 }
 
-// SAFETY: 1. no scheduler runs while interrupts are disabled, and the guard is not `Send`; 2. the number was read when they were.
+// SAFETY: 1. no scheduler runs while interrupts are disabled, and the guard is not `Send`; 2. the
+// number was read when they were.
 unsafe impl CpuGuard for WithoutInterrupts {
     fn cpu(&self) -> CpuId {
         self.core
@@ -34,7 +35,8 @@ unsafe impl CpuGuard for WithoutInterrupts {
 /// Puts this core into lazy TLB mode, as an idle loop that was written for another kernel does.
 pub fn enter_idle() {
     let guard = without_interrupts();
-    // SAFETY: 1. `SHOOTDOWN` has the default policy, which counts nothing as user memory and skips this core for no flush.
+    // SAFETY: 1. `SHOOTDOWN` has the default policy, which counts nothing as user memory and skips
+    // this core for no flush.
     unsafe {
         SHOOTDOWN
             .domain()

@@ -92,7 +92,7 @@ fn an_idle_core_is_not_skipped_since_kernel_pages_are_in_the_lower_half() {
     on_cpu(1, leave_idle);
 }
 
-/// The control of the test above: what other kernels' policy would do to this one.
+/// The control of the test above: the effect of other kernels' policy here.
 #[test]
 #[expect(
     unsafe_code,
@@ -116,7 +116,8 @@ fn a_policy_that_takes_the_lower_half_for_user_memory_leaves_a_stale_kernel_page
         .unwrap();
     }
     let number = mapped_and_read();
-    // SAFETY: 1. does not hold, which is the point of the test: the kernel's pages are in the lower half. No memory is behind them.
+    // SAFETY: 1. does not hold, which is the point of the test: the kernel's pages are in the lower
+    // half. No memory is behind them.
     unsafe { shootdown.domain().enter_lazy(&pinned(1)) };
 
     let frame = PAGES.unmap(ADDRESS).unwrap();

@@ -1,4 +1,4 @@
-//! Units that answer wrongly, too early or late.
+//! Units that answer wrongly, early or late.
 
 use std::cell::RefCell;
 
@@ -79,7 +79,7 @@ pub(super) fn stores_not_drained(defect: Defect) {
     tells(defect, events, [RIGHT_ORDER.into(), undrained]);
 }
 
-/// Runs seven flushes and returns for each its byte and whether the page went.
+/// Runs seven flushes and returns for each its byte and whether the page is gone.
 fn seven(knobs: Knobs) -> [(u8, bool); 7] {
     let mut rig = Rig::enabled(knobs);
     [(); 7].map(|()| {
@@ -101,7 +101,8 @@ pub(super) fn failure_sometimes(defect: Defect) {
     tells(defect, seven, [[DONE; 7], every_third]);
 }
 
-/// Returns the byte of an entry after each of 18 calls of the handler, and how many of them flushed.
+/// Returns the byte of an entry after each of 18 calls of the handler, and how many of them
+/// flushed.
 fn byte_by_byte(knobs: Knobs) -> ([u8; 50], usize) {
     let mut rig = Rig::enabled(knobs);
     rig.arm(7, EVERYTHING);

@@ -54,7 +54,8 @@ pub(super) fn half_table(defect: Defect) {
     assert_eq!(rig.unit.read_msr(INFO), Ok(63 << 32 | 0b111));
 }
 
-/// Entry i flushes page i; byte 8 alone is armed. Returns the bytes that are PENDING after a signal, and the pages that are gone.
+/// Entry i flushes page i; byte 8 alone is armed. Returns the bytes that are PENDING after a
+/// signal, and the pages that are gone.
 fn flushed_by_byte_8(knobs: Knobs) -> (Vec<u8>, Vec<u64>) {
     let mut rig = Rig::enabled(knobs);
     let pages = [7, 8, 9];
@@ -83,7 +84,8 @@ pub(super) fn vector_base_off(defect: Defect) {
     tells(defect, observe, [[vec![], vec![]], [vec![0], vec![0]]]);
 }
 
-/// The service of entry 10 arms entry 20 and signals. Returns its byte, and whether its signal is still there.
+/// The service of entry 10 arms entry 20 and signals. Returns its byte, and whether its signal is
+/// still there.
 fn armed_during_scan(knobs: Knobs) -> (u8, bool) {
     let rig = Rig::enabled(knobs);
     rig.arm(20, EVERYTHING);

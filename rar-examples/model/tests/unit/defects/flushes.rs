@@ -1,4 +1,4 @@
-//! Units that flush something else than they are asked to.
+//! Units that flush something else than requested.
 
 use rar_model::{
     Defect, InterruptFlag, Knobs, Level, PageSize, Pcids, SUCCESS, Sender, Serviced,
@@ -12,7 +12,8 @@ const A: u64 = 0x7000_0000_0000;
 const B: u64 = A + 0x1000;
 const C: u64 = A + 0x2000;
 
-/// Runs `words` where page A is cached under every tag, and B and C for the current PCID. Returns what is left.
+/// Runs `words` where page A is cached under every tag, and B and C for the current PCID. Returns
+/// what is left.
 fn left(knobs: Knobs, sender: Sender, words: [u64; 4]) -> Vec<(u64, Tag)> {
     let mut rig = Rig::enabled(knobs);
     rig.fill(Tag::Pcid(HERE), [A, B, C]);
@@ -182,7 +183,8 @@ fn with_guest() -> TlbModel<4, 4> {
     tlb
 }
 
-/// Runs `words` on `tlb` and returns the VPIDs of the translations and of the structure entries that are left.
+/// Runs `words` on `tlb` and returns the VPIDs of the translations and of the structure entries
+/// that are left.
 fn vpids_left(knobs: Knobs, mut tlb: TlbModel<4, 4>, words: [u64; 4]) -> [Vec<u16>; 2] {
     let rig = Rig::enabled(knobs);
     rig.arm(0, words);

@@ -1,4 +1,5 @@
-//! Every defect of the catalogue: switched off the unit is right, switched on it is wrong in exactly one way.
+//! Every defect of the catalogue: without it the unit is correct, with it the unit is wrong in
+//! exactly one way.
 
 mod answers;
 mod entries;
@@ -18,7 +19,7 @@ pub(crate) fn broken(defect: Defect) -> Knobs {
     knobs
 }
 
-/// Observes a right unit and the broken one.
+/// Observes a correct unit and the broken one.
 fn tells<T: Debug + PartialEq>(
     defect: Defect,
     observe: impl Fn(Knobs) -> T,

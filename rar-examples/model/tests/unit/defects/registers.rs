@@ -7,7 +7,7 @@ use rar_model::{
 use super::tells;
 use crate::rig::{ENABLE, IGNORE_IF, Rig, TABLE, VECTOR};
 
-/// Returns the bits whose lone write `msr` takes, and those of them that it stores.
+/// Returns the bits that `msr` accepts one at a time, and those of them that it stores.
 fn taken_and_stored(knobs: Knobs, msr: u32) -> (Vec<u32>, Vec<u32>) {
     let takes = |bit: &u32| RarUnit::new(knobs).write_msr(msr, 1 << bit).is_ok();
     let taken: Vec<_> = (0..64).filter(takes).collect();
@@ -20,7 +20,7 @@ fn taken_and_stored(knobs: Knobs, msr: u32) -> (Vec<u32>, Vec<u32>) {
     (taken, stored)
 }
 
-/// Of a right unit `legal` is taken and stored; of the broken one `legal` is stored and `taken` taken.
+/// A correct unit accepts and stores `legal`; the broken one stores `legal` and accepts `taken`.
 fn takes(
     defect: Defect,
     msr: u32,
