@@ -6,11 +6,11 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::lab::{Lab, Page};
 use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, QUIET_MILLISECONDS, SECOND, SERVING, without_driver,
+    ANSWER_MILLISECONDS, Bench, FIRST, QUIET_MILLISECONDS, SECOND, without_driver,
 };
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::Ability;
 
@@ -18,9 +18,7 @@ use crate::units::Ability;
 /// stays cached, and the next entry is served.
 pub(crate) fn signals<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 2, Reach::Space);
-        remap_and_control(t, 0, 2, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 2);
         t.step(Who::Others, || {
             t.published(t.me).store(executed(bench), Release);
         });
@@ -62,9 +60,7 @@ fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
 pub(crate) fn values<L: Lab>(t: &Trial<'_, L>) {
     const ROUNDS: u16 = 128;
     without_driver(t, |bench| {
-        map_and_touch(t, 0, ROUNDS, Reach::Space);
-        remap_and_control(t, 0, ROUNDS, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, ROUNDS);
         let target = (t.initiator + 1) % t.lab.cpus();
         t.step(Who::Initiator, || {
             let seen = Cell::new(Values([0; 4]));

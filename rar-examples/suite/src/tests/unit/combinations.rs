@@ -6,9 +6,9 @@ use rar_payload::{Cr3, Globals, InvpcidScope, InvpgScope, Operation, PageChunk, 
 
 use crate::failure::Assertion::{Named, Once};
 use crate::failure::Place;
-use crate::lab::{Lab, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::lab::Lab;
+use crate::tests::unit::bench::{Bench, FIRST, without_driver};
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who};
 use rar_vocabulary::payload_hash;
 
@@ -51,9 +51,7 @@ enum Shape {
 /// entry whose CR3 does not match ends in SUCCESS is inferred.
 pub(crate) fn all<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::Others, || {
             t.published(t.me)
                 .store(bench.units.executed().entries, Release);

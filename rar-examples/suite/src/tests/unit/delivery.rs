@@ -9,8 +9,9 @@ use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, GO, READY, SECOND, SERVING, without_driver,
+    ANSWER_MILLISECONDS, Bench, FIRST, GO, READY, SECOND, without_driver,
 };
+use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 use crate::trial::{Trial, Who, new_value};
 use crate::units::{ENABLE, Register};
 
@@ -70,9 +71,7 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
 /// a further scan.
 pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::All, || {
             // CPUs without a slot only serve.
             let mine = bench
@@ -121,9 +120,7 @@ fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
 /// *Observed*, with a bound that the machine sets.
 pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::All, || {
             if t.is_initiator() {
                 for cpu in bench.others() {
@@ -147,6 +144,6 @@ pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
                 }
             }
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }

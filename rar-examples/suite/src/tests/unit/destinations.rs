@@ -1,9 +1,9 @@
 //! The ways in which a signal names its targets.
 
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value};
+use crate::lab::Lab;
+use crate::tests::unit::bench::{FIRST, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
+use crate::trial::{Trial, Who};
 use crate::units::Destination;
 
 /// One command for each target.
@@ -19,9 +19,7 @@ pub(crate) fn cluster<L: Lab>(t: &Trial<'_, L>) {
 /// First every target alone, which must not reach the others; then all by one send.
 fn flush_by<L: Lab>(t: &Trial<'_, L>, destination: Destination) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::Initiator, || {
             let mut waiting = bench.others();
             bench.order(FIRST, bench.pages(0, 1), bench.others());
@@ -34,8 +32,6 @@ fn flush_by<L: Lab>(t: &Trial<'_, L>, destination: Destination) {
             bench.signal_by(destination, bench.others());
             bench.await_success(FIRST, bench.others());
         });
-        t.step(Who::Others, || {
-            t.expect_gone(Page::Small(0), new_value(0));
-        });
+        expect_page_0_flushed(bench);
     });
 }

@@ -3,6 +3,7 @@
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, QUIET_MILLISECONDS, SERVING, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, hold_a_signal, prepare};
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::{ENABLE, Register};
 
@@ -29,7 +30,7 @@ pub(crate) fn drops<L: Lab>(t: &Trial<'_, L>) {
             bench.signal(bench.others());
             bench.await_success(FIRST, bench.others());
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }
 
@@ -38,9 +39,7 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
         let cpus = t.lab.cpus();
         let pages = u16::try_from(cpus - 1).unwrap_or(0);
-        map_and_touch(t, 0, pages, Reach::Space);
-        remap_and_control(t, 0, pages, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, pages);
         for page in 0..pages {
             let disabled = (t.initiator + 1 + u32::from(page)) % cpus;
             let is_disabled = t.me == disabled;
@@ -78,15 +77,8 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
 /// *Observed*: whether a signal that is held by IF = 0 survives ENABLE = 0.
 pub(crate) fn with_pending<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::Others, || {
-            t.lab.disable_interrupts();
-            bench.program(ENABLE);
-        });
+        hold_a_signal(bench);
         t.step(Who::Initiator, || {
-            bench.order(FIRST, bench.pages(0, 1), bench.others());
-            bench.signal(bench.others());
             bench.expect_untouched(FIRST, bench.others());
         });
         t.step(Who::Others, || {
@@ -107,6 +99,6 @@ pub(crate) fn with_pending<L: Lab>(t: &Trial<'_, L>) {
             bench.signal(bench.others());
             bench.await_success(FIRST, bench.others());
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }

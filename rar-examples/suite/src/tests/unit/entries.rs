@@ -7,11 +7,10 @@ use rar_percpu::{ActionState, SlotIndex};
 
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, SERVING, is_end, without_driver,
-};
+use crate::lab::{Lab, Page};
+use crate::tests::remap::expect_flushed;
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, is_end, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 use crate::trial::{Trial, Who, new_value, old_value};
 use rar_vocabulary::payload_hash;
 
@@ -43,7 +42,7 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
                 t.observe(format_args!("a byte was {byte:#04x} before its end"));
             }
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }
 
@@ -110,13 +109,6 @@ pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
         t.step(Who::Initiator, || t.lab.flush_own_tlb());
         expect_flushed(t, 0, 1);
     });
-}
-
-/// Maps `pages` pages, shows that they are stale, and lets the units serve.
-pub(crate) fn prepare<L: Lab>(bench: &Bench<'_, '_, L>, pages: u16) {
-    map_and_touch(bench.t, 0, pages, Reach::Space);
-    remap_and_control(bench.t, 0, pages, Reach::Space);
-    bench.t.step(Who::All, || bench.program(SERVING));
 }
 
 fn written<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) -> u64 {

@@ -3,18 +3,16 @@
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Alike;
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver};
-use crate::trial::{Trial, Who, new_value};
+use crate::lab::Lab;
+use crate::tests::unit::bench::{Bench, FIRST, number_of, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
+use crate::trial::{Trial, Who};
 use crate::units::Register;
 
 /// *Observed*: the registers that enumerate RAR. All CPUs must report the same.
 pub(crate) fn everywhere<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         for (register, name) in [
             (Register::CoreCapabilities, "core capabilities"),
             (Register::Info, "information"),
@@ -24,7 +22,7 @@ pub(crate) fn everywhere<L: Lab>(t: &Trial<'_, L>) {
         t.step(Who::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }
 

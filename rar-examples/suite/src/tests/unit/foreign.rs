@@ -2,11 +2,9 @@
 
 use crate::failure::Assertion::Untouched;
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, FIRST, READY, SECOND, SERVING, THIRD, without_driver,
-};
+use crate::lab::{Lab, Page};
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, FIRST, READY, SECOND, THIRD, without_driver};
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who, new_value, old_value};
 
 /// A signal of one CPU makes the targets also scan what another has armed but not signalled. Each
@@ -14,9 +12,7 @@ use crate::trial::{Trial, Who, new_value, old_value};
 /// stays unchanged.
 pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 3, Reach::Space);
-        remap_and_control(t, 0, 3, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 3);
         let sender = (t.initiator + 1) % t.lab.cpus();
         let is_target = t.me != sender && !t.is_initiator();
         let targets = || (0..t.lab.cpus()).filter(|cpu| *cpu != sender && *cpu != t.initiator);

@@ -5,10 +5,10 @@ use core::sync::atomic::Ordering::Acquire;
 
 use crate::failure::Assertion::GuestEnds;
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{FIRST, GO, READY, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value};
+use crate::lab::Lab;
+use crate::tests::unit::bench::{FIRST, GO, READY, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
+use crate::trial::{Trial, Who};
 
 /// An entry flushes the translations of the host that it names, also while a guest runs.
 ///
@@ -16,9 +16,7 @@ use crate::trial::{Trial, Who, new_value};
 /// other behaviour.
 pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::All, || {
             if t.is_initiator() {
                 bench.await_moment(READY, t.lab.cpus() - 1);
@@ -37,6 +35,6 @@ pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
                 }
             }
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }

@@ -7,6 +7,7 @@ use rar_percpu::CpuId;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, GO, READY, SECOND, SERVING, without_driver};
+use crate::tests::unit::steps::expect_page_0_flushed;
 use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::ENABLE;
 
@@ -76,7 +77,7 @@ fn serve_without_software<'a, L: Lab>(t: &Trial<'a, L>, meanwhile: impl Fn(&Benc
                 t.lab.enable_interrupts();
             }
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }
 

@@ -6,14 +6,13 @@ use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SECOND, SERVING, without_driver};
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who, new_value, old_value};
 
 /// First alone, then together with all others by one signal.
 pub(crate) fn signals_itself<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 2, Reach::Space);
-        remap_and_control(t, 0, 2, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 2);
         t.step(Who::Initiator, || {
             bench.order(FIRST, bench.pages(0, 1), [t.me].into_iter());
             bench.signal([t.me].into_iter());

@@ -30,6 +30,7 @@ pub(crate) mod rescan;
 pub(crate) mod reserved;
 pub(crate) mod reset;
 pub(crate) mod spaces;
+mod steps;
 pub(crate) mod stores;
 pub(crate) mod storm;
 pub(crate) mod strings;

@@ -4,12 +4,10 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Arrived;
 use crate::failure::Place;
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, READY, SERVING, without_driver,
-};
-use crate::trial::{Trial, Who, new_value};
+use crate::lab::Lab;
+use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, READY, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
+use crate::trial::{Trial, Who};
 
 /// How long a CPU stays in its handler at most, served or not.
 const HANDLER_MILLISECONDS: u64 = ANSWER_MILLISECONDS / 2;
@@ -23,9 +21,7 @@ const WITHIN: u64 = 2;
 /// must serve it eventually.
 pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::All, || {
             if t.is_initiator() {
                 bench.await_moment(READY, t.lab.cpus() - 1);
@@ -49,9 +45,7 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
                 count(LATER)
             ));
         });
-        t.step(Who::Others, || {
-            t.expect_gone(Page::Small(0), new_value(0));
-        });
+        expect_page_0_flushed(bench);
     });
 }
 

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::lab::{Lab, Page};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, without_driver};
-use crate::tests::unit::entries::prepare;
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who, new_value};
 
 const SLOTS: usize = 64;

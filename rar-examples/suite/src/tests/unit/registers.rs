@@ -4,10 +4,11 @@ use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::failure::Assertion::{Refused, Register as Holds};
-use crate::lab::{Lab, Page, Reach};
+use crate::lab::{Lab, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver};
-use crate::trial::{Trial, Who, new_value};
+use crate::tests::unit::steps::expect_page_0_flushed;
+use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, IGNORE_IF, Register};
 
 /// Legal values read back, the driver uses as many entries as the unit reports, and read-only
@@ -131,6 +132,6 @@ fn flush_around<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, 
         t.step(Who::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(0), new_value(0)));
+        expect_page_0_flushed(bench);
     });
 }

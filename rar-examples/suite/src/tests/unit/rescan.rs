@@ -2,7 +2,7 @@
 
 use crate::lab::{Lab, Page};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, QUIET_MILLISECONDS, without_driver};
-use crate::tests::unit::entries::prepare;
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who, new_value};
 
 const ROUNDS: u32 = 16;

@@ -2,9 +2,9 @@
 
 use core::fmt;
 
-use crate::lab::{Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
+use crate::lab::{Lab, Page};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who, new_value};
 use crate::units::Register;
 
@@ -81,9 +81,7 @@ fn fates<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64, reser
 /// The initiator tries its registers; the next CPU shows that the unit still works.
 fn on_the_initiator<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         t.step(Who::Initiator, || {
             registers(bench);
             bench.program(SERVING);

@@ -2,10 +2,11 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::lab::{Lab, Page, Reach};
+use crate::lab::{Lab, Reach};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value};
+use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
+use crate::tests::unit::steps::{expect_page_0_flushed, hold_a_signal};
+use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, Register};
 
 /// The registers survive INIT, and the unit serves as before.
@@ -37,7 +38,7 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
         t.step(Who::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
-        expect_new(bench);
+        expect_page_0_flushed(bench);
     });
     for (name, register) in [
         ("the control register", Register::Control),
@@ -60,16 +61,7 @@ const fn bit(register: Register) -> u32 {
 /// A signal that was not served before INIT is not served after it.
 pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::Others, || {
-            t.lab.disable_interrupts();
-            bench.program(ENABLE);
-        });
-        t.step(Who::Initiator, || {
-            bench.order(FIRST, bench.pages(0, 1), bench.others());
-            bench.signal(bench.others());
-        });
+        hold_a_signal(bench);
         t.step(Who::Others, || {
             bench.units.reset();
             if bench.units.read(Register::Control) != Ok(ENABLE) {
@@ -84,12 +76,6 @@ pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
             bench.signal(bench.others());
             bench.await_success(FIRST, bench.others());
         });
-        expect_new(bench);
-    });
-}
-
-fn expect_new<L: Lab>(bench: &Bench<'_, '_, L>) {
-    bench.t.step(Who::Others, || {
-        bench.t.expect_gone(Page::Small(0), new_value(0));
+        expect_page_0_flushed(bench);
     });
 }

@@ -6,9 +6,9 @@ use rar_percpu::SlotIndex;
 
 use crate::failure::Assertion::{Flushed, Once};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, Page, Reach};
-use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{Bench, SERVING, without_driver};
+use crate::lab::{Frame, Lab, Page};
+use crate::tests::unit::bench::{Bench, without_driver};
+use crate::tests::unit::steps::prepare;
 use crate::trial::{Trial, Who};
 use crate::units::Ability;
 
@@ -21,9 +21,7 @@ const FRAMES_OF_A_PAGE: u64 = 4;
 /// after the other: no translation outlives its flush, and each unit executes every entry once.
 pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        prepare(bench, 1);
         let recorded = bench.units.can(Ability::Record);
         let executed = || match recorded {
             true => bench.units.executed().entries,
