@@ -8,7 +8,9 @@ use rar_percpu::fake::pinned;
 use rar_sim::machine::Service;
 
 use crate::rig::{COUNTED, Rig, STALLED, Setup, run, run_in_trouble};
-use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
+use crate::scene::{
+    TAGS, flush, honest_units, is_page, make_stale, map, members, pages, statistics,
+};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
 const BROKEN: u32 = STALLED;
@@ -46,9 +48,7 @@ fn a_refusal_falls_back_to_a_full_flush_and_the_slot_is_free_again() {
                 ..Faults::NONE
             };
             prepare(rig, with(knobs, fail));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             assert_all_flushed(rig);
             rig.assert_statistics(statistics(|expected| {
                 expected.fallbacks = 1;
@@ -67,9 +67,7 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
                 ..Faults::NONE
             };
             prepare(rig, with(knobs, mute));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             assert_all_flushed(rig);
             let mut expected = statistics(|expected| {
                 expected.fallbacks = 1;
@@ -83,9 +81,7 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
             // others, and flushes this CPU by generation at once.
             rig.machine.cpu(BROKEN).set_knobs(knobs);
             make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             assert_all_flushed(rig);
             expected.by_generation = 1;
             rig.assert_statistics(expected);
@@ -98,9 +94,7 @@ fn a_mute_unit_falls_back_and_its_slot_waits_for_the_late_answer() {
             assert_eq!(rig.reclaim_slots(), 1);
             expected.quarantined = 0;
             make_stale(rig, |held| is_page(held, TAGS[0], 3, 1));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(3, 1)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(3, 1)], &ALL);
             assert!((0..4).all(|cpu| rig.stale(cpu).is_empty()));
             assert_eq!(rig.contents(BROKEN).len(), 11, "by its unit");
             rig.assert_statistics(expected);
@@ -119,9 +113,7 @@ fn a_unit_that_is_slow_within_the_bound_is_waited_for() {
                 ..Faults::NONE
             };
             prepare(rig, with(knobs, slow));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             for cpu in 0..4 {
                 assert_eq!(rig.stale(cpu), []);
                 assert_eq!(rig.contents(cpu).len(), 10, "CPU {cpu}");
@@ -139,9 +131,7 @@ fn an_answer_after_the_bound_gives_the_slot_back() {
                 ..Faults::NONE
             };
             prepare(rig, with(knobs, slow));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             assert_all_flushed(rig);
             rig.assert_statistics(statistics(|expected| {
                 expected.fallbacks = 1;
@@ -232,9 +222,7 @@ fn the_oracle_sees_success_without_a_flush() {
                 ..Faults::NONE
             };
             prepare(rig, with(knobs, lie));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             for cpu in 0..4 {
                 let left = if cpu == BROKEN { 2 } else { 0 };
                 assert_eq!(rig.stale(cpu).len(), left, "CPU {cpu}");
@@ -256,9 +244,7 @@ fn the_oracle_sees_success_before_the_flush() {
                 return;
             }
             let _stalled = rig.stall.begin(u32::MAX);
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             assert_eq!(rig.stale(BROKEN).len(), 2);
         });
     });

@@ -7,7 +7,9 @@ use rar_shootdown::FlushError;
 use rar_sim::machine::Service;
 
 use crate::rig::{Rig, Setup, run, run_in_trouble};
-use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
+use crate::scene::{
+    TAGS, flush, honest_units, is_page, make_stale, map, members, pages, statistics,
+};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
 
@@ -25,9 +27,7 @@ fn under_ignore_if_they_are_flushed_all_the_same() {
         for service in [Service::Prompt, Service::Polled] {
             run::<16>(Setup::new(knobs).served(service), |rig, _units| {
                 prepare(rig);
-                rig.shootdown
-                    .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                    .unwrap();
+                flush(rig, 0, &[pages(1, 2)], &ALL);
                 for cpu in 0..4 {
                     assert_eq!(rig.stale(cpu), [], "CPU {cpu}");
                     assert_eq!(rig.contents(cpu).len(), 10, "only what was asked");

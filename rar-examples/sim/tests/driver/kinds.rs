@@ -10,7 +10,7 @@ use rar_sim::machine::Addressing;
 use crate::page_tables::pcid_of;
 use crate::rig::{PCID, Rig, Setup, run};
 use crate::scene::{
-    BASE, OTHER, TAGS, is_page, judge, machines, make_stale, map, members, pages, pcid, range,
+    BASE, OTHER, TAGS, flush, is_page, judge, machines, make_stale, map, pages, pcid, range,
 };
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
@@ -167,15 +167,11 @@ fn a_stride_smaller_than_the_leaf_is_not_enough_on_a_sparing_unit() {
                 pcid: pcid(PCID),
                 range,
             };
-            rig.shootdown
-                .flush(&pinned(0), &[request], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[request], &ALL);
             assert_eq!(rig.stale(3).len(), left);
             // Where leaves are mixed, the whole space.
             let whole = Request::AddressSpace { pcid: pcid(PCID) };
-            rig.shootdown
-                .flush(&pinned(0), &[whole], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[whole], &ALL);
             assert_eq!(rig.stale(3), []);
         });
     }
@@ -260,9 +256,7 @@ fn global_pages_go_by_address_where_the_kernel_says_that_units_do_so() {
     // Why it is a promise: this unit spares the pages, and the driver cannot detect it.
     flush_two_global_pages(Knobs::SPARING, |rig| {
         make_stale(rig, is_global);
-        rig.shootdown
-            .flush(&pinned(1), &[request], &members(&ALL))
-            .unwrap();
+        flush(rig, 1, &[request], &ALL);
         assert_eq!(rig.stale(1), [], "by its own instruction");
         assert_eq!(rig.stale(2).len(), 2);
     });
@@ -277,9 +271,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
             let (domain, lazy) = (rig.machine.domain(), pinned(2));
             enter_lazy(domain, &lazy);
             make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
-            rig.shootdown
-                .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[pages(1, 2)], &ALL);
             assert_eq!(rig.stale(3), []);
             assert_eq!(rig.stale(2).len(), 2, "not disturbed");
             // Nothing of the missed space is left; everything else is kept.
@@ -302,9 +294,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
                 range: range(1, 1),
             };
             for request in [pages(1, 2), other] {
-                rig.shootdown
-                    .flush(&pinned(0), &[request], &members(&ALL))
-                    .unwrap();
+                flush(rig, 0, &[request], &ALL);
             }
             assert!(domain.leave_lazy(&lazy, rig.machine).flushed);
             assert_eq!(rig.contents(2), kept);
@@ -313,9 +303,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
             enter_lazy(domain, &lazy);
             make_stale(rig, |held| held.tag() == TAGS[0]);
             let freed = Request::TablesFreed(TableOwner::AddressSpace(pcid(PCID)));
-            rig.shootdown
-                .flush(&pinned(0), &[freed], &members(&ALL))
-                .unwrap();
+            flush(rig, 0, &[freed], &ALL);
             assert_eq!(rig.stale(2), []);
         },
     );

@@ -8,7 +8,9 @@ use rar_percpu::{CpuId, Enabled, SlotIndex};
 use rar_sim::machine::Service;
 
 use crate::rig::{Rig, Setup, Unit, disable, enable, run, run_in_trouble};
-use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
+use crate::scene::{
+    TAGS, flush, honest_units, is_page, make_stale, map, members, pages, statistics,
+};
 
 const ALL: [u32; 4] = [0, 1, 2, 3];
 const LEAVER: u32 = 3;
@@ -18,10 +20,8 @@ fn stale_pages<const TLB: usize>(rig: &Rig<'_, TLB>) {
     make_stale(rig, |held| is_page(held, TAGS[0], 1, 2));
 }
 
-fn flush<const TLB: usize>(rig: &Rig<'_, TLB>) {
-    rig.shootdown
-        .flush(&pinned(0), &[pages(1, 2)], &members(&ALL))
-        .unwrap();
+fn flush_stale_pages<const TLB: usize>(rig: &Rig<'_, TLB>) {
+    flush(rig, 0, &[pages(1, 2)], &ALL);
 }
 
 fn assert_nothing_stale<const TLB: usize>(rig: &Rig<'_, TLB>) {
@@ -64,7 +64,7 @@ fn a_cpu_that_lost_all_registers_comes_back_like_new() {
             let before = registers(rig, LEAVER);
             for _ in 0..3 {
                 stale_pages(rig);
-                flush(rig);
+                flush_stale_pages(rig);
                 assert_nothing_stale(rig);
                 let unit = units.pop().unwrap();
                 stale_pages(rig);
@@ -85,7 +85,7 @@ fn a_suspended_machine_comes_back_whole() {
             back.push(sleep(rig, unit, cpu));
         }
         stale_pages(rig);
-        flush(rig);
+        flush_stale_pages(rig);
         assert_nothing_stale(rig);
     });
 }
@@ -97,7 +97,7 @@ fn an_offline_cpu_is_not_signalled_and_flushes_on_its_way_back() {
         let detected = disable(rig.machine, units.pop().unwrap(), 3).unwrap();
         stale_pages(rig);
         let commands = rig.machine.commands();
-        flush(rig);
+        flush_stale_pages(rig);
         assert_eq!(rig.machine.commands(), commands + 2);
         assert!((0..3).all(|cpu| rig.stale(cpu).is_empty()));
         assert_eq!(rig.stale(LEAVER).len(), 2, "not flushed");
@@ -237,7 +237,7 @@ fn a_signal_dropped_by_a_disabled_unit_falls_back() {
             stale_pages(rig);
             let broken = rig.machine.cpu(LEAVER);
             broken.with_unit(|unit| unit.write_msr(CONTROL, 0).unwrap());
-            flush(rig);
+            flush_stale_pages(rig);
             assert_nothing_stale(rig);
             assert_eq!(rig.machine.dropped_signals(), 1);
             let mut expected = statistics(|expected| {
@@ -254,7 +254,7 @@ fn a_signal_dropped_by_a_disabled_unit_falls_back() {
             assert_eq!(rig.reclaim_slots(), 1);
             expected.quarantined = 0;
             stale_pages(rig);
-            flush(rig);
+            flush_stale_pages(rig);
             assert_nothing_stale(rig);
             assert_eq!(rig.contents(LEAVER).len(), 10, "by its unit");
             rig.assert_statistics(expected);

@@ -2,11 +2,10 @@
 
 use rar_model::{Knobs, PageSize, Translation};
 use rar_payload::{PageRange, Request};
-use rar_percpu::fake::pinned;
 
 use crate::rig::{PCID, Setup, run, run_in_trouble};
 use crate::scene::{
-    TAGS, honest_units, is_page, judge, make_stale, map, members, pages, pcid, statistics,
+    TAGS, flush, honest_units, is_page, judge, make_stale, map, pages, pcid, statistics,
 };
 
 #[test]
@@ -69,9 +68,7 @@ fn the_last_pages_below_and_above_the_hole_and_of_the_address_space() {
                     pcid: pcid(PCID),
                     range,
                 };
-                rig.shootdown
-                    .flush(&pinned(0), &[request], &members(&[0, 1, 2, 3]))
-                    .unwrap();
+                flush(rig, 0, &[request], &[0, 1, 2, 3]);
                 for cpu in 0..4 {
                     assert_eq!(rig.stale(cpu), [], "CPU {cpu}");
                 }

@@ -117,6 +117,19 @@ pub(crate) fn make_stale<const TLB: usize>(
     }
 }
 
+/// Flushes from a CPU; that must succeed.
+pub(crate) fn flush<const TLB: usize>(
+    rig: &Rig<'_, TLB>,
+    initiator: u32,
+    requests: &[Request],
+    targets: &[u32],
+) {
+    let flushed = rig
+        .shootdown
+        .flush(&pinned(initiator), requests, &members(targets));
+    flushed.unwrap();
+}
+
 /// Flushes from CPU 1 and judges every TLB: on targets exactly what `goes` names is gone and
 /// nothing stale is left; on other CPUs nothing has changed.
 pub(crate) fn judge<const TLB: usize>(
@@ -130,9 +143,7 @@ pub(crate) fn judge<const TLB: usize>(
     let before: Vec<_> = rig.cpus().map(|cpu| rig.contents(cpu)).collect();
     let statistics = rig.shootdown.statistics();
 
-    rig.shootdown
-        .flush(&pinned(1), requests, &members(targets))
-        .unwrap();
+    flush(rig, 1, requests, targets);
 
     for (cpu, mut expected) in rig.cpus().zip(before) {
         let is_target = targets.contains(&cpu);

@@ -5,7 +5,9 @@ use rar_percpu::fake::pinned;
 use rar_sim::machine::{Machine, Service};
 
 use crate::rig::{Setup, run, run_in_trouble};
-use crate::scene::{TAGS, honest_units, is_page, make_stale, map, members, pages, statistics};
+use crate::scene::{
+    TAGS, flush, honest_units, is_page, make_stale, map, members, pages, statistics,
+};
 
 fn scanned<const TLB: usize>(machine: &Machine<'_, TLB>, cpu: u32) -> Pass {
     match machine.end_instruction(cpu) {
@@ -103,13 +105,7 @@ fn slots_are_used_again_and_again() {
             for (round, initiator) in (0..40).zip((0..4).cycle()) {
                 let page = round % 5;
                 make_stale(rig, |held| is_page(held, TAGS[0], page, 1));
-                rig.shootdown
-                    .flush(
-                        &pinned(initiator),
-                        &[pages(page, 1)],
-                        &members(&[0, 1, 2, 3]),
-                    )
-                    .unwrap();
+                flush(rig, initiator, &[pages(page, 1)], &[0, 1, 2, 3]);
                 assert!((0..4).all(|cpu| rig.stale(cpu).is_empty()));
             }
         });
