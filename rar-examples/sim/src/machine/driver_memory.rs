@@ -115,7 +115,7 @@ impl<'m> DriverMemory<'m> {
         Some([word(0)?, word(8)?, word(16)?, word(24)?])
     }
 
-    /// Returns the action byte of a CPU at a slot.
+    /// Returns the action byte of a CPU, for tests that change it behind the driver.
     #[must_use]
     pub fn byte(&self, cpu: CpuId, slot: SlotIndex) -> Option<&'m AtomicU8> {
         let offset = size_of::<PerCpu>() * cpu.index() + slot.get();
