@@ -7,10 +7,10 @@ use rar_percpu::CpuId;
 
 use crate::failure::{Assertion, Place};
 use crate::lab::{Asked, Lab, Page};
-use crate::trial::{Subject, Trial};
+use crate::test_run::{Subject, TestRun};
 use crate::why::Why;
 
-impl<L: Lab> Trial<'_, L> {
+impl<L: Lab> TestRun<'_, L> {
     pub(crate) fn assert(&self, assertion: Assertion, place: Place, expected: u64, found: u64) {
         if assertion == Assertion::Mapped {
             self.note_cached();

@@ -6,6 +6,7 @@ use crate::lab::Lab;
 use crate::measure;
 use crate::options::MEASUREMENTS;
 use crate::test_info::{Detects, TestInfo};
+use crate::test_run::TestRun;
 use crate::tests::unit::{
     again, combinations, commands, delivery, destinations, disabled, entries, enumeration, foreign,
     idle, itself, late, lost, meanings, nmi, order, pages, registers, rescan, reserved, reset,
@@ -15,7 +16,6 @@ use crate::tests::{
     deferred, guest, interrupts, large_page, membership, nested, precision, remap, revoke, silent,
     slots, spaces, storm, tables, unit, user, writers,
 };
-use crate::trial::Trial;
 use crate::units::Ability;
 
 /// Makes [`TESTS`] and the functions of its rows.
@@ -32,7 +32,7 @@ macro_rules! catalogue {
             TestInfo::$method($group, $name)$(.$property($($value)?))*,
         )*)*];
 
-        fn functions<L: Lab>() -> [fn(&Trial<'_, L>); TESTS.len()] {
+        fn functions<L: Lab>() -> [fn(&TestRun<'_, L>); TESTS.len()] {
             [$($($run,)*)*]
         }
     };
@@ -73,7 +73,7 @@ catalogue! {
         "target-halted" => interrupts::halted, on(2), race();
         "target-interrupts-off" => interrupts::off, on(2), race();
         "target-takes-nmi" => interrupts::off_for_good, on(2), by_nmi(),
-            falls_back("fallback and NMI are what is tested");
+            falls_back("the test is about fallback and NMI");
         "target-in-user-mode" => user::target, on(2), once(), in_user_mode();
         "target-in-guest" => guest::target, on(2), in_guest(), answers("6-guest");
         "deferred-is-spared" => deferred::is_spared, on(2), detects(Detects::Nothing);
@@ -83,15 +83,16 @@ catalogue! {
         "flush-from-interrupt" => nested::from_interrupt, interrupted(), race();
         "targets-change" => membership::targets_change, on(2), detects(Detects::NoAnswer);
         "more-requests-than-slots" => slots::more_requests, on(2),
-            rare("flushes beyond the last slot go by generation"), detects(Detects::NoAnswer);
+            other_means("flushes beyond the last slot go by generation"), detects(Detects::NoAnswer);
         "one-slot-for-all" => slots::one_slot_for_all, up_to(slots::ONE_SLOT_CPUS), on(2),
-            rare("who finds no slot in time goes by generation"), detects(Detects::NoAnswer);
+            other_means("a CPU that finds no slot in time flushes by generation"),
+            detects(Detects::NoAnswer);
     }
     of_driver "silent targets" {
         "signal-unheard" => silent::signal_unheard, on(2),
-            falls_back("the fallback is what is tested"), detects(Detects::NoAnswer);
+            falls_back("the test is about the fallback"), detects(Detects::NoAnswer);
         "target-silent" => silent::target_silent, on(2),
-            falls_back("fallback, error and quarantine are what is tested"),
+            falls_back("the test is about fallback, error and quarantine"),
             detects(Detects::NoAnswer);
     }
     of_driver "storms" {
@@ -178,7 +179,7 @@ catalogue! {
     of_units "lost and late" {
         "unit-registers-lost" => lost::registers, detects(Detects::NoAnswer);
         "unit-serves-late" => late::serves, on(3), needs(Ability::Record),
-            falls_back("a unit that answers after the deadline is what is tested");
+            falls_back("the test is about a unit that answers after the timeout");
     }
     of_units "many entries" {
         "unit-combinations" => combinations::all, needs(Ability::Record), once(),
@@ -187,14 +188,14 @@ catalogue! {
     }
     of_driver "measurements" {
         MEASUREMENTS => measure::run, once(),
-            rare("each point says how often something else took part"), answers("8-numbers");
+            other_means("each point states how often other means were used"), answers("8-numbers");
     }
 }
 
 /// A row of the table with its function.
 pub(crate) struct Test<L> {
     info: &'static TestInfo,
-    pub(crate) run: fn(&Trial<'_, L>),
+    pub(crate) run: fn(&TestRun<'_, L>),
 }
 
 /// A test reads as its row.

@@ -10,7 +10,7 @@ use crate::catalogue::Test;
 use crate::lab::{Lab, Offences};
 use crate::other_means::{COUNTERS, counters};
 use crate::record::Record;
-use crate::trial::Trial;
+use crate::test_run::TestRun;
 use crate::why::Why;
 use crate::witness::Sent;
 
@@ -36,21 +36,21 @@ impl Before {
 }
 
 /// Emits the record of a run. `obstacle` says why the run did not take place, if it did not.
-pub(crate) fn judge<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, obstacle: Why, before: &Before) {
-    let (lab, shared) = (trial.lab, trial.shared);
+pub(crate) fn judge<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, obstacle: Why, before: &Before) {
+    let (lab, shared) = (run.lab, run.shared);
     let after = lab.shootdown().statistics();
     let offences = lab.offences();
-    let others = other_means(trial, test, before);
+    let others = other_means(run, test, before);
     let controls = shared.controls.list();
 
     let mut why = obstacle;
-    let observation = trial.take_observation();
+    let observation = run.take_observation();
     let outcome = if !why.as_str().is_empty() {
         Outcome::Skipped
     } else if shared.failure.is_set() {
         let _ = write!(why, "{}", shared.failure);
         Outcome::Fail
-    } else if let Some(cpu) = controls.missing(trial.initiator, lab.cpus()) {
+    } else if let Some(cpu) = controls.missing(run.initiator, lab.cpus()) {
         let _ = write!(why, "CPU {cpu} took no positive control");
         Outcome::Fail
     // A test below the driver may ask anything of units.
@@ -86,7 +86,7 @@ pub(crate) fn judge<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, obstacle: Why,
         question: test.question,
         backend: lab.backend().name(),
         cpus: lab.cpus(),
-        initiator: trial.initiator,
+        initiator: run.initiator,
         flushes: shared.flushes.swap(0, Ordering::AcqRel),
         controls: controls.as_slice(),
         fallbacks: after.fallbacks.abs_diff(before.fallbacks),
@@ -99,25 +99,25 @@ pub(crate) fn judge<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, obstacle: Why,
 
 /// Returns whether nothing but the signal path worked since then, and the driver violated no
 /// protocol of the units.
-pub(crate) fn is_clean<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, before: &Before) -> bool {
-    !took_part(&other_means(trial, test, before))
-        && (test.units.is_some() || trial.lab.offences().count == before.offences.count)
+pub(crate) fn is_clean<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, before: &Before) -> bool {
+    !took_part(&other_means(run, test, before))
+        && (test.units.is_some() || run.lab.offences().count == before.offences.count)
 }
 
 /// Returns how often a flush took anything but one signal since then: what the driver counts, and
 /// what the machine saw, since a driver may forget to count. All zero for a test that expects it.
 fn other_means<L: Lab>(
-    trial: &Trial<'_, L>,
+    run: &TestRun<'_, L>,
     test: &Test<L>,
     before: &Before,
 ) -> [(&'static str, u64); COUNTERS + 2] {
-    let sent = trial.lab.witness().sent().since(before.sent);
+    let sent = run.lab.witness().sent().since(before.sent);
     // A test below the driver sends any number of signals.
     let flushes = match test.units {
         Some(_) => u64::MAX,
-        None => trial.shared.flushes.load(Ordering::Acquire),
+        None => run.shared.flushes.load(Ordering::Acquire),
     };
-    let counted = counters(&trial.lab.shootdown().statistics());
+    let counted = counters(&run.lab.shootdown().statistics());
     let mut counted = counted.into_iter().zip(counters(&before.statistics));
     core::array::from_fn(|number| {
         let (name, count) = match (counted.next(), number) {
@@ -128,7 +128,7 @@ fn other_means<L: Lab>(
                 sent.signals.saturating_sub(flushes),
             ),
         };
-        (name, if test.rare.is_some() { 0 } else { count })
+        (name, if test.other_means.is_some() { 0 } else { count })
     })
 }
 

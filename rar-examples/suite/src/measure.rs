@@ -21,7 +21,7 @@ use crate::lab::{Lab, Page};
 use crate::other_means::counters;
 use crate::raw;
 use crate::record::Record;
-use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
+use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 use crate::units::Ability;
 use crate::witness::Sent;
 use rar_vocabulary::{Measurement, Method, State};
@@ -44,7 +44,7 @@ const ENDED: usize = 2;
 const FLUSHES: usize = 3;
 
 /// Measures every point that this machine supports.
-pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn run<L: Lab>(t: &TestRun<'_, L>) {
     let means = Means {
         cpus: t.lab.cpus(),
         units: t.lab.units().is_some(),
@@ -61,12 +61,12 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
             sent: t.lab.witness().sent(),
             answers: answers(t, &point),
         };
-        t.step(Who::All, || match point.role_of(t.me) {
+        t.step(Participants::All, || match point.role_of(t.me) {
             Role::Initiator => initiate(t, &point, &before),
             Role::Target => be_flushed(t, &point, &before),
             Role::Bystander => {}
         });
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             // A method that is not a flush may flush nothing.
             if point.role_of(t.me) != Role::Bystander && point.method.flushes() {
                 for page in 0..watched(point.pages) {
@@ -74,7 +74,7 @@ pub(crate) fn run<L: Lab>(t: &Trial<'_, L>) {
                 }
             }
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             if let Some(measurement) = sum_up(t, &point, number, &before) {
                 headline.see(&measurement);
                 t.lab.emit(&Record::Measurement(&measurement));
@@ -120,10 +120,10 @@ impl Point {
 }
 
 /// All CPUs to be flushed show that they use stale translations.
-fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
+fn prove_stale<L: Lab>(t: &TestRun<'_, L>, point: &Point) {
     let (pages, me) = (watched(point.pages), CpuId::new(t.me));
     let is_flushed = point.role_of(t.me) != Role::Bystander;
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if is_flushed {
             // The suite runs on fewer CPUs than a set can name.
             let _fits = t.shared.chosen.insert(me);
@@ -131,7 +131,7 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
             raw::remove(&t.shared.chosen, me);
         }
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.shared.samples.clear();
         for word in [READY, SATED, ENDED, FLUSHES] {
             t.word(word).store(0, Release);
@@ -145,7 +145,7 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
             t.map(Page::Small(page), old_frame(page));
         }
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         t.lab.flush_own_tlb();
         if is_flushed {
             for page in 0..pages {
@@ -153,12 +153,12 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
             }
         }
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         for page in 0..pages {
             t.map(Page::Small(page), new_frame(page));
         }
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if is_flushed {
             for page in 0..pages {
                 t.expect_stale(Page::Small(page), old_value(page), new_value(page));
@@ -167,7 +167,7 @@ fn prove_stale<L: Lab>(t: &Trial<'_, L>, point: &Point) {
     });
 }
 
-fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
+fn initiate<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
     t.word(READY).fetch_add(1, AcqRel);
     t.wait_until("the targets", || {
         t.word(READY).load(Acquire) >= point.participants() || t.shared.failure.is_set()
@@ -214,7 +214,7 @@ fn initiate<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     assert_answers(t, point, before, flushes);
 }
 
-fn be_flushed<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
+fn be_flushed<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
     if matches!(point.state, State::Halted | State::InterruptsOff) {
         t.lab.disable_interrupts();
     }
@@ -232,11 +232,11 @@ fn be_flushed<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before) {
     assert_answers(t, point, before, 0);
 }
 
-fn has_ended<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
+fn has_ended<L: Lab>(t: &TestRun<'_, L>, point: &Point) -> bool {
     t.word(ENDED).load(Acquire) >= u64::from(point.contenders)
 }
 
-fn let_sleep<L: Lab>(t: &Trial<'_, L>) {
+fn let_sleep<L: Lab>(t: &TestRun<'_, L>) {
     let started = t.lab.ticks();
     let length = t.lab.ticks_per_millisecond() * SLEEP_MICROSECONDS / 1_000;
     (0..SLEEP_MOMENTS).for_each(|_| t.lab.relax());
@@ -247,7 +247,7 @@ fn let_sleep<L: Lab>(t: &Trial<'_, L>) {
 
 /// How often this CPU has answered by this method, where the machine counts: in the record of its
 /// unit, or in the handler of bare interrupts.
-fn answers<L: Lab>(t: &Trial<'_, L>, point: &Point) -> Option<u64> {
+fn answers<L: Lab>(t: &TestRun<'_, L>, point: &Point) -> Option<u64> {
     match point.method {
         Method::Rar => {
             let units = t.lab.units()?;
@@ -259,7 +259,7 @@ fn answers<L: Lab>(t: &Trial<'_, L>, point: &Point) -> Option<u64> {
 }
 
 /// Asserts, where the machine counts, that this CPU answered each flush except its own once.
-fn assert_answers<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own: u64) {
+fn assert_answers<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before, own: u64) {
     let spoiled = spoiled(t, before) > 0;
     if let (Some(before), Some(after)) = (before.answers, answers(t, point).filter(|_| !spoiled)) {
         let flushes = t.word(FLUSHES).load(Acquire);
@@ -268,7 +268,7 @@ fn assert_answers<L: Lab>(t: &Trial<'_, L>, point: &Point, before: &Before, own:
 }
 
 /// How often a flush used other means than the signal since then.
-fn spoiled<L: Lab>(t: &Trial<'_, L>, before: &Before) -> u64 {
+fn spoiled<L: Lab>(t: &TestRun<'_, L>, before: &Before) -> u64 {
     let of = |statistics| {
         counters(statistics)
             .iter()
@@ -282,7 +282,7 @@ fn spoiled<L: Lab>(t: &Trial<'_, L>, before: &Before) -> u64 {
 
 /// Returns what was measured at a point, if its numbers are in order.
 fn sum_up<L: Lab>(
-    t: &Trial<'_, L>,
+    t: &TestRun<'_, L>,
     point: &Point,
     number: u32,
     before: &Before,

@@ -8,9 +8,9 @@ use rar_percpu::AtomicCpuSet;
 use crate::failure::{Assertion, Place};
 use crate::lab::{Lab, Page};
 use crate::space::Space;
-use crate::trial::Trial;
+use crate::test_run::TestRun;
 
-impl<L: Lab> Trial<'_, L> {
+impl<L: Lab> TestRun<'_, L> {
     /// Pages of the first space, by number.
     pub(crate) fn pages(&self, first: u16, count: u16) -> Request {
         let pcid = self.lab.pcid(Space::First);

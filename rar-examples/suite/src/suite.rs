@@ -11,7 +11,7 @@ use crate::lab::Lab;
 use crate::options::{MEASUREMENTS, Options};
 use crate::record::Record;
 use crate::shared::Shared;
-use crate::trial::{Seat, Trial};
+use crate::test_run::{Seat, TestRun};
 use crate::why::Why;
 
 /// How many attempts a run without a positive control has: a TLB may evict at any time, and a busy
@@ -68,9 +68,9 @@ impl Suite {
                         me,
                         initiator,
                     };
-                    let trial = Trial::new(shared, lab, seat, options, phase);
-                    run_once(&trial, &test, options, attempt);
-                    phase = trial.phase();
+                    let run = TestRun::new(shared, lab, seat, options, phase);
+                    run_once(&run, &test, options, attempt);
+                    phase = run.phase();
                     if !shared.again.load(Ordering::Acquire) {
                         break;
                     }
@@ -108,13 +108,13 @@ impl Default for Suite {
     }
 }
 
-fn run_once<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, options: &Options<'_>, attempt: u32) {
-    let (lab, shared) = (trial.lab, trial.shared);
+fn run_once<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, options: &Options<'_>, attempt: u32) {
+    let (lab, shared) = (run.lab, run.shared);
     let mut obstacle = Why::new();
     // What does not fit is cut off.
     let _ = test.write_obstacle(lab, options, &mut obstacle);
-    if trial.is_initiator() {
-        let initiator = trial.initiator;
+    if run.is_initiator() {
+        let initiator = run.initiator;
         lab.emit(&Record::Begin {
             name: test.name,
             initiator,
@@ -124,19 +124,19 @@ fn run_once<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, options: &Options<'_>,
     if !obstacle.as_str().is_empty() {
         shared.obstacle.store(true, Ordering::Release);
     }
-    trial.settle();
+    run.settle();
     let before = Before::take(lab);
-    trial.barrier();
+    run.barrier();
     if !shared.obstacle.load(Ordering::Acquire) {
-        (test.run)(trial);
+        (test.run)(run);
     }
-    trial.barrier();
-    if trial.is_initiator() {
-        let idle = shared.failure.shows_nothing() && is_clean(trial, test, &before);
+    run.barrier();
+    if run.is_initiator() {
+        let idle = shared.failure.shows_nothing() && is_clean(run, test, &before);
         let again = idle && attempt < ATTEMPTS && test.name != MEASUREMENTS;
         shared.again.store(again, Ordering::Release);
         if again {
-            forget_attempt(trial);
+            forget_attempt(run);
         } else {
             if obstacle.as_str().is_empty() && shared.obstacle.load(Ordering::Acquire) {
                 let _ = obstacle.write_str("another CPU cannot run it");
@@ -148,20 +148,20 @@ fn run_once<L: Lab>(trial: &Trial<'_, L>, test: &Test<L>, options: &Options<'_>,
                 );
             }
             shared.obstacle.store(false, Ordering::Release);
-            judge(trial, test, obstacle, &before);
+            judge(run, test, obstacle, &before);
         }
     }
-    trial.barrier();
+    run.barrier();
 }
 
 /// Forgets an attempt that showed nothing.
-fn forget_attempt<L: Lab>(trial: &Trial<'_, L>) {
-    let shared = trial.shared;
+fn forget_attempt<L: Lab>(run: &TestRun<'_, L>) {
+    let shared = run.shared;
     let mut why = Why::new();
     let _ = write!(why, "{}", shared.failure);
-    trial.lab.emit(&Record::Again {
-        name: trial.name,
-        initiator: trial.initiator,
+    run.lab.emit(&Record::Again {
+        name: run.name,
+        initiator: run.initiator,
         why: why.as_str(),
     });
     shared.controls.clear();

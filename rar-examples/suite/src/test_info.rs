@@ -1,13 +1,13 @@
-//! What a row of the table of tests says of its test.
+//! The properties of a test: a row of the table of tests.
 
 use core::fmt;
 
 use crate::lab::Lab;
 use crate::options::{List, Options};
-use crate::trial::Subject;
+use crate::test_run::Subject;
 use crate::units::Ability;
 
-/// What is known of a test without running it.
+/// The properties of a test.
 #[derive(Clone, Copy, Debug)]
 pub struct TestInfo {
     /// Its name, as command lines and records use it.
@@ -30,28 +30,28 @@ pub struct TestInfo {
     pub user: bool,
     /// It needs [`Guest`](crate::Guest).
     pub guest: bool,
-    /// It is in the short list for CPUs that truly run at once.
+    /// It is in the short list for machines whose CPUs run in parallel.
     pub race: bool,
-    /// Why it makes the rare happen and asserts about it itself; otherwise no counter of the rare
-    /// may move.
-    pub rare: Option<&'static str>,
+    /// Why it expects other means than the signal, and asserts them itself. Without a reason, any such
+    /// means fails the test.
+    pub other_means: Option<&'static str>,
     /// It keeps a target from answering, so that fallbacks and second signals are expected.
     pub falls_back: bool,
-    /// It asks what a flush leaves alone. Where single-page instructions are exact, as in QEMU, it
+    /// It checks what a flush does not evict. Where single-page instructions are exact, as in QEMU, it
     /// must pass: an observation is not enough.
     pub spares: bool,
     /// What it detects where every service of a unit empties the TLB, as in QEMU.
     pub detects: Detects,
     /// The open question that it answers, by the id of its row in `docs/questions.md`.
     pub question: Option<&'static str>,
-    /// What may come of it on a real machine; such a test is run only when asked for.
+    /// What it may do to a real machine. A test with a risk runs only on request.
     pub risk: Option<&'static str>,
 }
 
 /// What a test needs of RAR units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitNeeds {
-    /// Nothing but that they are there.
+    /// Only their presence.
     Plain,
     /// An ability that not every machine has.
     Able(Ability),
@@ -62,7 +62,7 @@ pub enum UnitNeeds {
 pub enum Rounds {
     /// Once for each CPU as initiator.
     EachInitiator,
-    /// Once: all CPUs initiate, or it does not matter which one does.
+    /// Once: all CPUs initiate, or any one does.
     Once,
 }
 
@@ -103,7 +103,7 @@ impl TestInfo {
             user: false,
             guest: false,
             race: false,
-            rare: None,
+            other_means: None,
             falls_back: false,
             spares: false,
             detects: Detects::NoFlush,
@@ -174,20 +174,21 @@ impl TestInfo {
         self
     }
 
-    /// It makes the rare happen, for this reason, but no fallback.
-    pub(crate) const fn rare(mut self, why: &'static str) -> Self {
-        self.rare = Some(why);
+    /// It expects other means than the signal, for this reason, but no fallback.
+    pub(crate) const fn other_means(mut self, why: &'static str) -> Self {
+        self.other_means = Some(why);
         self
     }
 
-    /// It makes the rare happen, for this reason, fallbacks and second signals included.
+    /// It expects other means than the signal, for this reason, including fallbacks and second
+    /// signals.
     pub(crate) const fn falls_back(mut self, why: &'static str) -> Self {
-        self.rare = Some(why);
+        self.other_means = Some(why);
         self.falls_back = true;
         self
     }
 
-    /// It asks what a flush leaves alone.
+    /// It checks what a flush does not evict.
     pub(crate) const fn spares(mut self) -> Self {
         self.spares = true;
         self
@@ -224,8 +225,8 @@ impl TestInfo {
         }
     }
 
-    /// Writes why the test is not run: the machine lacks something, or the options leave it out.
-    /// Writes nothing if it is to be run.
+    /// Writes why the test does not run: the machine lacks something, or the options exclude it.
+    /// Writes nothing if it runs.
     pub(crate) fn write_obstacle<L: Lab>(
         &self,
         lab: &L,

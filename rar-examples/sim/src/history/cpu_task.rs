@@ -19,14 +19,14 @@ use crate::page_tables::Entry;
 use crate::schedule::{alone, step};
 
 /// One CPU.
-pub(crate) struct Actor<'m> {
+pub(crate) struct CpuTask<'m> {
     stage: &'m Stage<'m>,
     cpu: u32,
     space: Cell<u8>,
     member: RefCell<Option<Member<'m, TLB>>>,
 }
 
-impl<'m> Actor<'m> {
+impl<'m> CpuTask<'m> {
     pub(crate) fn new(stage: &'m Stage<'m>, cpu: u32) -> Self {
         Self {
             stage,

@@ -8,7 +8,7 @@ use rar_suite::Sent;
 
 use super::conditions::Conditions;
 use super::counts::Counts;
-use super::cpu_task::Actor;
+use super::cpu_task::CpuTask;
 use super::op::{History, Op};
 use super::oracle::{Tally, Violation};
 use super::paths::Paths;
@@ -141,7 +141,7 @@ const PATIENCE: u32 = 20_000;
 const REAL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Sees the machine before every step and may end the run.
-pub type Look<'l> = dyn FnMut(&Machine<'_, TLB>, &SimShootdown<'_>) -> ControlFlow<()> + 'l;
+pub type Observer<'l> = dyn FnMut(&Machine<'_, TLB>, &SimShootdown<'_>) -> ControlFlow<()> + 'l;
 
 /// Begins at a cache line, so that the set of words that share one does not depend on the run's
 /// address.
@@ -181,7 +181,11 @@ impl Episode {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn run_watched(&self, history: &History, look: &mut Look<'_>) -> Result<Ending, String> {
+    pub fn run_watched(
+        &self,
+        history: &History,
+        observer: &mut Observer<'_>,
+    ) -> Result<Ending, String> {
         let conditions = self.conditions(history.seed);
         let memory = Memory::default();
         let world = World::new(&memory);
@@ -208,13 +212,13 @@ impl Episode {
         let parts = parts(self.cpus, history);
         let body = |cpu: u32| {
             let part = parts.get(cpu as usize).into_iter().flatten();
-            Actor::new(&stage, cpu).run(part.copied());
+            CpuTask::new(&stage, cpu).run(part.copied());
         };
         let end = match self.scheduler {
             Scheduler::Deterministic => machine.run(history.seed, &body, &mut |steps| {
                 steps < self.most_steps
                     && !world.oracle.has_violation()
-                    && look(&machine, shootdown).is_continue()
+                    && observer(&machine, shootdown).is_continue()
             }),
             Scheduler::Threads => {
                 machine.run_threads(&body);

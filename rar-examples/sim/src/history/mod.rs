@@ -16,9 +16,9 @@ mod world;
 
 pub use campaign::{Campaign, Finding, Problem, Summary, problem};
 pub use conditions::Conditions;
-pub use episode::{Ending, Episode, Fallbacks, Look, Scheduler};
+pub use episode::{Ending, Episode, Fallbacks, Observer, Scheduler};
 pub use layout::Slot;
 pub use op::{History, Op, Reset};
-pub use oracle::{Deed, Tally, Violation};
+pub use oracle::{Tally, Use, Violation};
 pub use paths::Paths;
 pub use stage::{SimShootdown, TLB};

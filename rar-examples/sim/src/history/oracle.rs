@@ -16,7 +16,7 @@ pub struct Violation {
     /// The CPU.
     pub cpu: u32,
     /// The use.
-    pub deed: Deed,
+    pub kind: Use,
     /// The linear address, or the physical one of a page table.
     pub address: u64,
     /// The flush that had returned before.
@@ -25,7 +25,7 @@ pub struct Violation {
 
 /// How a CPU uses a translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Deed {
+pub enum Use {
     /// A load.
     Load,
     /// A store is translated.
@@ -40,19 +40,19 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             cpu,
-            deed,
+            kind,
             address,
             flush,
         } = self;
-        let deed = match deed {
-            Deed::Load => "loads by a stale translation of",
-            Deed::Store => "stores by a stale translation of",
-            Deed::BufferedStore => "lets a buffered store go by a stale translation of",
-            Deed::Walk => "walks the freed page table at",
+        let kind = match kind {
+            Use::Load => "loads by a stale translation of",
+            Use::Store => "stores by a stale translation of",
+            Use::BufferedStore => "lets a buffered store go by a stale translation of",
+            Use::Walk => "walks the freed page table at",
         };
         write!(
             f,
-            "CPU {cpu} {deed} {address:#x} after {flush} had returned"
+            "CPU {cpu} {kind} {address:#x} after {flush} had returned"
         )
     }
 }
@@ -134,11 +134,11 @@ impl Oracle {
         state.read_only.insert(frame, flush.to_owned());
     }
 
-    pub(crate) fn judge(&self, cpu: u32, translation: &Translation, deed: Deed) {
+    pub(crate) fn judge(&self, cpu: u32, translation: &Translation, kind: Use) {
         let mut state = lock(&self.state);
         let frame = translation.physical();
         state.tally.accesses += 1;
-        let stores = deed != Deed::Load;
+        let stores = kind != Use::Load;
         let flush = match state.fates.get(&frame) {
             Some(Fate::Free(flush)) => Some(flush.clone()),
             Some(Fate::Replaced) => {
@@ -152,12 +152,12 @@ impl Oracle {
             state.tally.stale_uses += 1;
         }
         if let Some(flush) = flush {
-            self.find(&mut state, cpu, deed, translation.linear(), flush);
+            self.find(&mut state, cpu, kind, translation.linear(), flush);
         }
     }
 
     pub(crate) fn drains(&self, cpu: u32, stored: &Stored) {
-        self.judge(cpu, &stored.translation, Deed::BufferedStore);
+        self.judge(cpu, &stored.translation, Use::BufferedStore);
     }
 
     pub(crate) fn walks(&self, cpu: u32, table: u64) {
@@ -166,7 +166,7 @@ impl Oracle {
         match state.fates.get(&table) {
             Some(Fate::Free(flush)) => {
                 let flush = flush.clone();
-                self.find(&mut state, cpu, Deed::Walk, table, flush);
+                self.find(&mut state, cpu, Use::Walk, table, flush);
             }
             Some(Fate::Replaced) => state.tally.stale_uses += 1,
             _ => {}
@@ -195,10 +195,10 @@ impl Oracle {
     }
 
     /// Keeps the first violation.
-    fn find(&self, state: &mut State, cpu: u32, deed: Deed, address: u64, flush: String) {
+    fn find(&self, state: &mut State, cpu: u32, kind: Use, address: u64, flush: String) {
         state.violation.get_or_insert(Violation {
             cpu,
-            deed,
+            kind,
             address,
             flush,
         });

@@ -11,9 +11,9 @@ use crate::page_tables::Entry;
 use crate::schedule::step;
 
 /// The CPUs of two address spaces.
-pub(super) struct Either<'a>(pub(super) &'a AtomicCpuSet, pub(super) &'a AtomicCpuSet);
+pub(super) struct Union<'a>(pub(super) &'a AtomicCpuSet, pub(super) &'a AtomicCpuSet);
 
-impl TargetSet for Either<'_> {
+impl TargetSet for Union<'_> {
     fn snapshot(&self, _: &Domain) -> CpuSet {
         let mut both = self.0.snapshot();
         for cpu in self.1.snapshot().iter() {
@@ -108,6 +108,6 @@ impl Stage<'_> {
             return self.flush(cpu, requests, &AllOnline, gone, name);
         }
         let (first, last) = (self.world.space(*first), self.world.space(*last));
-        self.flush(cpu, requests, &Either(&first.cpus, &last.cpus), gone, name)
+        self.flush(cpu, requests, &Union(&first.cpus, &last.cpus), gone, name)
     }
 }

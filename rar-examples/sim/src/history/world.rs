@@ -9,7 +9,7 @@ use rar_payload::Pcid;
 use rar_percpu::AtomicCpuSet;
 
 use super::layout::{KERNEL_PAGES, PAGES, REGIONS, SPACES, Slot, region_address};
-use super::oracle::{Deed, Oracle};
+use super::oracle::{Oracle, Use};
 use super::try_lock::TryLock;
 use crate::machine::{Memory, Stored, Watch, lock};
 use crate::page_tables::{Entry, slot};
@@ -209,8 +209,8 @@ impl AddressSpace {
 
 impl Watch for World<'_> {
     fn uses(&self, cpu: u32, translation: &Translation, write: bool) {
-        let deed = if write { Deed::Store } else { Deed::Load };
-        self.oracle.judge(cpu, translation, deed);
+        let kind = if write { Use::Store } else { Use::Load };
+        self.oracle.judge(cpu, translation, kind);
     }
 
     fn walks(&self, cpu: u32, table: u64) {

@@ -19,7 +19,7 @@ use crate::meter::{ByKind, Kind, Meter, addresses_of};
 use crate::schedule::{End, step};
 
 /// How often, of 256 accesses, another CPU runs before one. A single initiator meets no other.
-const GRAIN: u8 = 16;
+const PREEMPTION: u8 = 16;
 
 /// A run that takes more steps has hung.
 const MOST_STEPS: u64 = 2_000_000_000;
@@ -77,7 +77,7 @@ pub(super) fn measure_range(
     }
     let config = MachineConfig {
         addressing: Addressing::Cluster,
-        grain: if initiators > 1 { GRAIN } else { 0 },
+        preemption: if initiators > 1 { PREEMPTION } else { 0 },
         ..MachineConfig::new(cpus)
     };
     let machine = SimMachine::new(&handlers, config);

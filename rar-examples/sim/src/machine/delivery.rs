@@ -26,7 +26,7 @@ impl<const TLB: usize> Boundary for Machine<'_, TLB> {
     }
 
     fn pauses(&self) -> bool {
-        self.choice().u8(..) < self.config.grain
+        self.choice().u8(..) < self.config.preemption
     }
 }
 

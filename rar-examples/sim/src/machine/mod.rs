@@ -67,7 +67,7 @@ pub struct MachineConfig {
     pub buffered: usize,
     /// Before how many of 256 accesses to shared memory a CPU is suspended: accesses of microcode
     /// and, with `--cfg rar_observed`, of the driver.
-    pub grain: u8,
+    pub preemption: u8,
     /// How often, of 256 opportunities, a CPU walks the page tables speculatively.
     pub speculation: u8,
 }
@@ -90,7 +90,7 @@ impl MachineConfig {
             clock: Clock::Steps,
             seed: 1,
             buffered: 8,
-            grain: 64,
+            preemption: 64,
             speculation: 0,
         }
     }

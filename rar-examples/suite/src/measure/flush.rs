@@ -9,14 +9,14 @@ use rar_shootdown::Machine as _;
 use super::points::{EVERYTHING, Point};
 use crate::lab::{Lab, Page};
 use crate::space::Space;
-use crate::trial::{Trial, milliseconds_between};
+use crate::test_run::{TestRun, milliseconds_between};
 use rar_vocabulary::Method;
 
 /// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does
 /// not send.
 const ANSWER_MILLISECONDS: u64 = 250;
 /// How many polls the initiator makes before it also reads the clock.
-const LOOKS: u32 = 1_000;
+const MAX_POLLS: u32 = 1_000;
 
 /// How many pages under test a flush of this kind names or, if it names none, is checked with.
 pub(super) fn watched(pages: u32) -> u16 {
@@ -38,7 +38,12 @@ pub(super) fn others(targets: u32) -> CpuSet {
 
 /// Flushes once; `round` counts from 0. Returns whether the flush succeeded. `others` are the
 /// targets, without the initiator.
-pub(super) fn flush<L: Lab>(t: &Trial<'_, L>, point: &Point, others: &CpuSet, round: u64) -> bool {
+pub(super) fn flush<L: Lab>(
+    t: &TestRun<'_, L>,
+    point: &Point,
+    others: &CpuSet,
+    round: u64,
+) -> bool {
     match point.method {
         Method::Rar | Method::Ipi => by_driver(t, point),
         Method::Nmi => by_nmi(t, others),
@@ -61,7 +66,7 @@ pub(super) fn flush<L: Lab>(t: &Trial<'_, L>, point: &Point, others: &CpuSet, ro
     }
 }
 
-fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
+fn by_driver<L: Lab>(t: &TestRun<'_, L>, point: &Point) -> bool {
     let request = match point.pages {
         EVERYTHING => Request::Everything {
             globals: Globals::Include,
@@ -75,7 +80,7 @@ fn by_driver<L: Lab>(t: &Trial<'_, L>, point: &Point) -> bool {
 
 /// Interrupts the targets, which have counted `round` of these interrupts so far, and waits until
 /// each has counted one more.
-fn bare_ipi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet, round: u64) -> bool {
+fn bare_ipi<L: Lab>(t: &TestRun<'_, L>, targets: &CpuSet, round: u64) -> bool {
     t.lab.send_bare_ipi(targets)
         && targets.iter().all(|cpu| {
             let answers = t.lab.bare_ipis(cpu);
@@ -85,7 +90,7 @@ fn bare_ipi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet, round: u64) -> bool {
 
 /// Does what the driver does when the signal fails, but at once and by NMI: requests a flush
 /// generation of the targets, flushes this CPU, and waits.
-fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet) -> bool {
+fn by_nmi<L: Lab>(t: &TestRun<'_, L>, targets: &CpuSet) -> bool {
     let shootdown = t.lab.shootdown();
     // Orders the page-table stores before the requests.
     fence(Ordering::SeqCst);
@@ -99,8 +104,8 @@ fn by_nmi<L: Lab>(t: &Trial<'_, L>, targets: &CpuSet) -> bool {
 }
 
 /// Waits for an answer; returns whether it arrived. Reads the clock only after many polls.
-fn is_soon<L: Lab>(t: &Trial<'_, L>, answered: impl Fn() -> bool) -> bool {
-    for _ in 0..LOOKS {
+fn is_soon<L: Lab>(t: &TestRun<'_, L>, answered: impl Fn() -> bool) -> bool {
+    for _ in 0..MAX_POLLS {
         if answered() {
             return true;
         }

@@ -3,16 +3,18 @@
 use crate::failure::Assertion::Flushed;
 use crate::lab::{Lab, Page, Reach};
 use crate::raw;
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::tables::{swap_and_control, table_of_first_space};
-use crate::trial::{Trial, Who, new_value, old_value};
 
-pub(crate) fn is_spared<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn is_spared<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 2, Reach::Space);
     remap_and_control(t, 0, 2, Reach::Space);
-    t.step(Who::Others, || enter_lazy(t));
-    t.step(Who::Initiator, || t.flush(t.pages(0, 2)));
-    t.step(Who::Others, || t.expect_kept(Page::Small(0), old_value(0)));
+    t.step(Participants::Others, || enter_lazy(t));
+    t.step(Participants::Initiator, || t.flush(t.pages(0, 2)));
+    t.step(Participants::Others, || {
+        t.expect_kept(Page::Small(0), old_value(0))
+    });
     // Also after a failed assertion: the CPU must not stay lazy.
     leave_lazy(t);
     t.barrier();
@@ -21,12 +23,12 @@ pub(crate) fn is_spared<L: Lab>(t: &Trial<'_, L>) {
 
 /// A freed page table skips no CPU: its memory may hold anything by the time a lazy CPU uses it
 /// again.
-pub(crate) fn not_for_tables<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn not_for_tables<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 40, Reach::Space);
-    swap_and_control(t, Who::All);
-    t.step(Who::Others, || enter_lazy(t));
-    t.step(Who::Initiator, || t.flush(table_of_first_space(t)));
-    t.step(Who::Others, || {
+    swap_and_control(t, Participants::All);
+    t.step(Participants::Others, || enter_lazy(t));
+    t.step(Participants::Initiator, || t.flush(table_of_first_space(t)));
+    t.step(Participants::Others, || {
         t.expect(Flushed, Page::Small(0), new_value(0))
     });
     leave_lazy(t);
@@ -34,11 +36,11 @@ pub(crate) fn not_for_tables<L: Lab>(t: &Trial<'_, L>) {
     expect_new(t, 0, 40);
 }
 
-fn enter_lazy<L: Lab>(t: &Trial<'_, L>) {
+fn enter_lazy<L: Lab>(t: &TestRun<'_, L>) {
     raw::enter_lazy(t.lab.shootdown().domain(), &t.lab.pin());
 }
 
-fn leave_lazy<L: Lab>(t: &Trial<'_, L>) {
+fn leave_lazy<L: Lab>(t: &TestRun<'_, L>) {
     use rar_shootdown::Machine as _;
     let shootdown = t.lab.shootdown();
     let _left = shootdown

@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::failure::Assertion::{Control, Flushed, GuestEnds, Mapped};
 use crate::failure::Place;
 use crate::lab::{Guest, Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 use crate::tests::remap::map_and_touch;
-use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
 
 const PAGE: Page = Page::Small(0);
 
@@ -25,14 +25,14 @@ const FLUSHED: usize = 3;
 ///
 /// *Observed*: which translations the guests then use. An instruction flushes the tag it runs
 /// under, the host's; no source states it for RAR.
-pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn target<L: Lab>(t: &TestRun<'_, L>) {
     // A machine without guests skips the test.
     let Ok(guest) = t.lab.guest() else { return };
     let others = u64::from(t.lab.cpus()) - 1;
     map_and_touch(t, 0, 1, Reach::Space);
     let forgotten = forgotten_by_guests(t, guest);
-    t.step(Who::All, || t.expect(Mapped, PAGE, old_value(0)));
-    t.step(Who::All, || {
+    t.step(Participants::All, || t.expect(Mapped, PAGE, old_value(0)));
+    t.step(Participants::All, || {
         if t.is_initiator() {
             let failed = || t.shared.failure.is_set();
             let reached = |word, count| t.word(word).load(Acquire) >= count || failed();
@@ -46,7 +46,7 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
             stay(t, guest);
         }
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let mut targets = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me);
         let old = |cpu: u32| t.published(cpu).load(Acquire) == old_value(0);
         let stale = targets.by_ref().filter(|cpu| old(*cpu)).count();
@@ -60,17 +60,17 @@ pub(crate) fn target<L: Lab>(t: &Trial<'_, L>) {
             ));
         }
     });
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         t.expect_gone(PAGE, new_value(0));
     });
 }
 
 /// Returns, on the initiator, how many CPUs evict the host's translation when a guest runs and
 /// nothing is flushed.
-fn forgotten_by_guests<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) -> usize {
+fn forgotten_by_guests<L: Lab>(t: &TestRun<'_, L>, guest: &dyn Guest) -> usize {
     let is_new = |cpu: &u32| t.published(*cpu).load(Acquire) == new_value(0);
-    t.step(Who::Initiator, || t.map(PAGE, new_frame(0)));
-    t.step(Who::Others, || {
+    t.step(Participants::Initiator, || t.map(PAGE, new_frame(0)));
+    t.step(Participants::Others, || {
         if !guest.run(&|| true) {
             t.fail(GuestEnds, Place::Number(t.me), 1, 0);
         }
@@ -82,8 +82,8 @@ fn forgotten_by_guests<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) -> usize {
     });
     let forgotten = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me && is_new(cpu));
     let forgotten = forgotten.count();
-    t.step(Who::Initiator, || t.map(PAGE, old_frame(0)));
-    t.step(Who::All, || t.lab.flush_own_tlb());
+    t.step(Participants::Initiator, || t.map(PAGE, old_frame(0)));
+    t.step(Participants::All, || t.lab.flush_own_tlb());
     forgotten
 }
 
@@ -95,7 +95,7 @@ enum State {
     Shown,
 }
 
-fn stay<L: Lab>(t: &Trial<'_, L>, guest: &dyn Guest) {
+fn stay<L: Lab>(t: &TestRun<'_, L>, guest: &dyn Guest) {
     let state = Cell::new(State::Entered);
     let at = Place::At(PAGE);
     let load = || t.lab.load(PAGE, 0).unwrap_or(u64::MAX);

@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::failure::Assertion::{Control, Counter, FlushEnds, Flushed, Order};
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{expect_flushed, expect_new, map_and_touch, remap_and_control};
-use crate::trial::{Trial, Who, new_value, old_value};
 
 /// How many targets are ready for the flush.
 const READY: usize = 0;
@@ -18,10 +18,10 @@ const ENDED: usize = 2;
 const CLOCK: usize = 3;
 
 /// The targets are in `HLT` when the flush is made.
-pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn halted<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 4, Reach::Space);
     remap_and_control(t, 0, 4, Reach::Space);
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             await_ready(t);
             t.flush(t.pages(0, 4));
@@ -45,11 +45,11 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
 
 /// The targets have interrupts disabled when the flush starts. A software flush ends after they
 /// enable them; a RAR unit with IGNORE_IF ends it at once. The order of events shows which.
-pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn off<L: Lab>(t: &TestRun<'_, L>) {
     let in_software = t.lab.backend() == rar_vocabulary::Backend::Software;
     map_and_touch(t, 0, 4, Reach::Space);
     remap_and_control(t, 0, 4, Reach::Space);
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             flush_with_order(t, in_software)
         } else {
@@ -61,10 +61,10 @@ pub(crate) fn off<L: Lab>(t: &Trial<'_, L>) {
 
 /// The targets keep interrupts disabled until the flush has ended: neither the signal nor the
 /// fallback reaches them, only an NMI.
-pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn off_for_good<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 4, Reach::Space);
     remap_and_control(t, 0, 4, Reach::Space);
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             await_ready(t);
             let before = t.lab.shootdown().statistics();
@@ -89,7 +89,7 @@ pub(crate) fn off_for_good<L: Lab>(t: &Trial<'_, L>) {
     expect_new(t, 0, 4);
 }
 
-fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
+fn flush_with_order<L: Lab>(t: &TestRun<'_, L>, in_software: bool) {
     await_ready(t);
     let cpu = t.lab.pin();
     t.shared.flushes.fetch_add(1, AcqRel);
@@ -116,7 +116,7 @@ fn flush_with_order<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
     }
 }
 
-fn stay_off<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
+fn stay_off<L: Lab>(t: &TestRun<'_, L>, in_software: bool) {
     t.lab.disable_interrupts();
     t.word(READY).fetch_add(1, AcqRel);
     let go_on = if in_software { STARTED } else { ENDED };
@@ -132,7 +132,7 @@ fn stay_off<L: Lab>(t: &Trial<'_, L>, in_software: bool) {
     t.lab.enable_interrupts();
 }
 
-fn await_ready<L: Lab>(t: &Trial<'_, L>) {
+fn await_ready<L: Lab>(t: &TestRun<'_, L>) {
     let all = u64::from(t.lab.cpus()) - 1;
     t.wait_until("the targets", || {
         t.word(READY).load(Acquire) == all || t.shared.failure.is_set()
@@ -140,6 +140,6 @@ fn await_ready<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// Returns the number of this event, 1 for the first.
-fn tick<L: Lab>(t: &Trial<'_, L>) -> u64 {
+fn tick<L: Lab>(t: &TestRun<'_, L>) -> u64 {
     t.word(CLOCK).fetch_add(1, AcqRel) + 1
 }

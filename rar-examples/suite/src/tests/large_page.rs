@@ -5,14 +5,14 @@ use rar_payload::{PageSize, Request};
 use crate::failure::Assertion::Mapped;
 use crate::lab::{Frame, Lab, Page};
 use crate::space::Space;
-use crate::trial::{Trial, Who};
+use crate::test_run::{Participants, TestRun};
 
 const OLD: u64 = 0x2a11;
 pub(crate) const NEW: u64 = 0x2b22;
 
-pub(crate) fn large_page<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn large_page<L: Lab>(t: &TestRun<'_, L>) {
     remap_and_control(t);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         if let Some(range) = t.range(Page::Large, 1, PageSize::Size2M) {
             t.flush(Request::Pages {
                 pcid: t.lab.pcid(Space::First),
@@ -20,17 +20,19 @@ pub(crate) fn large_page<L: Lab>(t: &Trial<'_, L>) {
             });
         }
     });
-    t.step(Who::All, || t.expect_flushed(Page::Large, NEW));
+    t.step(Participants::All, || t.expect_flushed(Page::Large, NEW));
 }
 
 /// Remaps the page, and has all CPUs show that they still use the old frame.
-pub(crate) fn remap_and_control<L: Lab>(t: &Trial<'_, L>) {
-    t.step(Who::Initiator, || {
+pub(crate) fn remap_and_control<L: Lab>(t: &TestRun<'_, L>) {
+    t.step(Participants::Initiator, || {
         t.lab.store_frame(Frame::Large(0), 0, OLD);
         t.lab.store_frame(Frame::Large(1), 0, NEW);
         t.map(Page::Large, Frame::Large(0));
     });
-    t.step(Who::All, || t.expect(Mapped, Page::Large, OLD));
-    t.step(Who::Initiator, || t.map(Page::Large, Frame::Large(1)));
-    t.step(Who::All, || t.expect_stale(Page::Large, OLD, NEW));
+    t.step(Participants::All, || t.expect(Mapped, Page::Large, OLD));
+    t.step(Participants::Initiator, || {
+        t.map(Page::Large, Frame::Large(1))
+    });
+    t.step(Participants::All, || t.expect_stale(Page::Large, OLD, NEW));
 }

@@ -6,8 +6,8 @@ use crate::failure::Assertion::{Flushed, Order};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
 use crate::space::Space;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::trial::{Trial, Who};
 
 const PAGE: Page = Page::Small(0);
 const FLUSHES: u64 = 200;
@@ -18,18 +18,18 @@ const EXPECTED: usize = 0;
 /// Set when the initiator has made its last flush.
 const ENDED: usize = 1;
 
-pub(crate) fn targets_change<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn targets_change<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             advance(t)
         } else {
             come_and_go(t)
         }
     });
-    t.step(Who::All, || t.enter(Space::First));
-    t.step(Who::Initiator, || {
+    t.step(Participants::All, || t.enter(Space::First));
+    t.step(Participants::Initiator, || {
         for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
             if t.published(cpu).load(Acquire) == 0 {
                 // It never left and returned, so nothing was tested on it.
@@ -40,7 +40,7 @@ pub(crate) fn targets_change<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// The value of the page only grows.
-fn advance<L: Lab>(t: &Trial<'_, L>) {
+fn advance<L: Lab>(t: &TestRun<'_, L>) {
     for value in FIRST..FIRST + FLUSHES {
         // Four frames in turn, so that a read through an old translation never returns the newest
         // value.
@@ -58,7 +58,7 @@ fn advance<L: Lab>(t: &Trial<'_, L>) {
     t.word(ENDED).store(1, Release);
 }
 
-fn come_and_go<L: Lab>(t: &Trial<'_, L>) {
+fn come_and_go<L: Lab>(t: &TestRun<'_, L>) {
     // The first flush ends the old value of the control.
     t.wait_until("the first flush", || {
         t.word(EXPECTED).load(Acquire) != 0 || t.word(ENDED).load(Acquire) != 0
@@ -86,7 +86,7 @@ fn come_and_go<L: Lab>(t: &Trial<'_, L>) {
     }
 }
 
-fn look<L: Lab>(t: &Trial<'_, L>) {
+fn look<L: Lab>(t: &TestRun<'_, L>) {
     let expected = t.word(EXPECTED).load(Acquire);
     let found = t.lab.load(PAGE, 0).unwrap_or(0);
     if found < expected {

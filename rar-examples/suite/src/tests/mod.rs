@@ -1,5 +1,5 @@
 //! The tests, one idea a file. Every CPU runs every line;
-//! [`Trial::step`](crate::trial::Trial::step) says which CPUs act.
+//! [`TestRun::step`](crate::test_run::TestRun::step) says which CPUs act.
 
 pub(crate) mod deferred;
 pub(crate) mod guest;

@@ -9,8 +9,8 @@ use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
 use crate::shared::Shared;
 use crate::space::Space;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_flushed, map_and_touch, remap_and_control};
-use crate::trial::{Trial, Who};
 
 /// Values of [`Shared::errand`].
 const NOTHING: u8 = 0;
@@ -18,10 +18,10 @@ const FLUSH_PAGE_1: u8 = 1;
 const DONE: u8 = 2;
 const FAILED: u8 = 3;
 
-pub(crate) fn from_interrupt<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn from_interrupt<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 2, Reach::Space);
     remap_and_control(t, 0, 2, Reach::Space);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.shared.flushes.fetch_add(2, AcqRel);
         let cpu = t.lab.pin();
         let outer = t

@@ -5,21 +5,21 @@ use rar_payload::{Globals, PageSize, Request};
 
 use crate::failure::Assertion::{Flushed, Mapped};
 use crate::lab::{Access, Lab, Page, Reach};
-use crate::trial::{Trial, Who, new_frame, new_value, old_frame, old_value};
+use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 
-pub(crate) fn one_page<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn one_page<L: Lab>(t: &TestRun<'_, L>) {
     remap(t, 0, 1, Reach::Space, |t| t.flush(t.pages(0, 1)));
 }
 
-pub(crate) fn pages<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
+pub(crate) fn pages<L: Lab, const COUNT: u16>(t: &TestRun<'_, L>) {
     remap(t, 3, COUNT, Reach::Space, |t| t.flush(t.pages(3, COUNT)));
 }
 
-pub(crate) fn address_space<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn address_space<L: Lab>(t: &TestRun<'_, L>) {
     remap(t, 0, 16, Reach::Space, |t| t.flush(t.whole_space()));
 }
 
-pub(crate) fn everything<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn everything<L: Lab>(t: &TestRun<'_, L>) {
     remap(t, 0, 16, Reach::Global, |t| {
         t.flush(Request::Everything {
             globals: Globals::Include,
@@ -27,7 +27,7 @@ pub(crate) fn everything<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-pub(crate) fn global_page<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn global_page<L: Lab>(t: &TestRun<'_, L>) {
     remap(t, 5, 1, Reach::Global, |t| {
         if let Some(range) = t.range(Page::Small(5), 1, PageSize::Size4K) {
             t.flush(Request::GlobalPages { range });
@@ -36,16 +36,16 @@ pub(crate) fn global_page<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// Two separate ranges are flushed under one signal; the pages between them stay cached.
-pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn several_requests<L: Lab>(t: &TestRun<'_, L>) {
     const EACH: u16 = 100;
     const GAP: u16 = 10;
     let second = EACH + GAP;
     map_and_touch(t, 0, second + EACH, Reach::Space);
     remap_and_control(t, 0, second + EACH, Reach::Space);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.flush_all(&[t.pages(0, EACH), t.pages(second, EACH)], &t.shared.first)
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         for page in EACH..second {
             t.expect_spared(Page::Small(page), old_value(page));
         }
@@ -55,15 +55,15 @@ pub(crate) fn several_requests<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// Maps `count` pages from `first` on and has all CPUs cache them.
-pub(crate) fn map_and_touch<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, reach: Reach) {
-    t.step(Who::Initiator, || {
+pub(crate) fn map_and_touch<L: Lab>(t: &TestRun<'_, L>, first: u16, count: u16, reach: Reach) {
+    t.step(Participants::Initiator, || {
         for page in first..first + count {
             t.lab.store_frame(old_frame(page), 0, old_value(page));
             t.lab.store_frame(new_frame(page), 0, new_value(page));
             t.map_as(Page::Small(page), old_frame(page), Access::Write, reach);
         }
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         for page in first..first + count {
             t.expect(Mapped, Page::Small(page), old_value(page));
         }
@@ -71,13 +71,13 @@ pub(crate) fn map_and_touch<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, re
 }
 
 /// Points the entries to the new frames, and has all CPUs show that they still use the old ones.
-pub(crate) fn remap_and_control<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, reach: Reach) {
-    t.step(Who::Initiator, || {
+pub(crate) fn remap_and_control<L: Lab>(t: &TestRun<'_, L>, first: u16, count: u16, reach: Reach) {
+    t.step(Participants::Initiator, || {
         for page in first..first + count {
             t.map_as(Page::Small(page), new_frame(page), Access::Write, reach);
         }
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         for page in first..first + count {
             t.expect_stale(Page::Small(page), old_value(page), new_value(page));
         }
@@ -85,8 +85,8 @@ pub(crate) fn remap_and_control<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16
 }
 
 /// Has all CPUs show that they use the new frames.
-pub(crate) fn expect_new<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16) {
-    t.step(Who::All, || {
+pub(crate) fn expect_new<L: Lab>(t: &TestRun<'_, L>, first: u16, count: u16) {
+    t.step(Participants::All, || {
         for page in first..first + count {
             t.expect(Flushed, Page::Small(page), new_value(page));
         }
@@ -94,21 +94,21 @@ pub(crate) fn expect_new<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16) {
 }
 
 fn remap<L: Lab>(
-    t: &Trial<'_, L>,
+    t: &TestRun<'_, L>,
     first: u16,
     count: u16,
     reach: Reach,
-    flush: impl FnOnce(&Trial<'_, L>),
+    flush: impl FnOnce(&TestRun<'_, L>),
 ) {
     map_and_touch(t, first, count, reach);
     remap_and_control(t, first, count, reach);
-    t.step(Who::Initiator, || flush(t));
+    t.step(Participants::Initiator, || flush(t));
     expect_flushed(t, first, count);
 }
 
 /// As [`expect_new`], and asserts that the signal flushed the other CPUs.
-pub(crate) fn expect_flushed<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16) {
-    t.step(Who::All, || {
+pub(crate) fn expect_flushed<L: Lab>(t: &TestRun<'_, L>, first: u16, count: u16) {
+    t.step(Participants::All, || {
         for page in first..first + count {
             t.expect_flushed(Page::Small(page), new_value(page));
         }

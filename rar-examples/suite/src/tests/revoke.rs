@@ -3,32 +3,32 @@
 use crate::failure::Assertion::{Control, Flushed, Mapped};
 use crate::failure::Place;
 use crate::lab::{Access, Lab, Page, PageFault, Reach, StoreKind};
-use crate::trial::{Trial, Who, old_frame};
+use crate::test_run::{Participants, TestRun, old_frame};
 
 const PAGE: Page = Page::Small(2);
 
-pub(crate) fn revoke_write<L: Lab>(t: &Trial<'_, L>) {
-    t.step(Who::Initiator, || t.map(PAGE, old_frame(2)));
-    t.step(Who::All, || {
+pub(crate) fn revoke_write<L: Lab>(t: &TestRun<'_, L>) {
+    t.step(Participants::Initiator, || t.map(PAGE, old_frame(2)));
+    t.step(Participants::All, || {
         t.assert(Mapped, Place::At(PAGE), 1, writable(t))
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.map_as(PAGE, old_frame(2), Access::Read, Reach::Space)
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         let stale = writable(t);
         t.shared.controls.take(t.me, stale, 0);
         t.assert(Control, Place::At(PAGE), 1, stale);
     });
-    t.step(Who::Initiator, || t.flush(t.pages(2, 1)));
-    t.step(Who::All, || {
+    t.step(Participants::Initiator, || t.flush(t.pages(2, 1)));
+    t.step(Participants::All, || {
         t.assert(Flushed, Place::At(PAGE), 0, writable(t));
         t.expect_signalled(PAGE);
     });
 }
 
 /// 1 if this CPU's store goes through, 0 if it faults.
-fn writable<L: Lab>(t: &Trial<'_, L>) -> u64 {
+fn writable<L: Lab>(t: &TestRun<'_, L>) -> u64 {
     let word = u16::try_from(t.me % 512).unwrap_or(0);
     match t.lab.store(PAGE, word, u64::from(t.me), StoreKind::Plain) {
         Ok(()) => 1,

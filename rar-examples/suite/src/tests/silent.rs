@@ -8,20 +8,20 @@ use rar_shootdown::FlushError;
 use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, Sent, StillOwned};
 use crate::failure::Place;
 use crate::lab::{Hearing, Lab, Reach};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
-use crate::trial::{Trial, Who};
 
 /// The CPU after the initiator ignores the signal: the fallback flushes it, and its slot is
 /// quarantined. The driver arms no more entries for a CPU with a silent unit until the unit is
 /// reprogrammed.
-pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn signal_unheard<L: Lab>(t: &TestRun<'_, L>) {
     // The handler of an interrupt answers entries and generations alike, so that a CPU without a
     // unit is never demoted.
     let by_unit = u64::from(t.lab.backend() != rar_vocabulary::Backend::Software);
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
     hear(t, Hearing::FallbackOnly);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let before = t.lab.shootdown().statistics();
         t.flush(t.pages(0, 1));
         let after = t.lab.shootdown().statistics();
@@ -36,7 +36,7 @@ pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
         t.assert(Counter, Place::Number(4), by_unit, demoted);
     });
     expect_new(t, 0, 1);
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.me == silent(t) {
             t.assert(
                 Counter,
@@ -58,14 +58,14 @@ pub(crate) fn signal_unheard<L: Lab>(t: &Trial<'_, L>) {
 
 /// The CPU after the initiator ignores everything: the flush fails, names the CPU, and keeps its
 /// owned value. A second wait, when the CPU serves again, returns the value.
-pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn target_silent<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, 1, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Space);
     hear(t, Hearing::None);
     let dropped = AtomicBool::new(false);
     let cpu = t.lab.pin();
     let mut failed = None;
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.shared.flushes.fetch_add(1, AcqRel);
         let pending =
             t.lab
@@ -109,14 +109,14 @@ pub(crate) fn target_silent<L: Lab>(t: &Trial<'_, L>) {
         );
     });
     hear(t, Hearing::Both);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let Some(pending) = failed.take() else { return };
         match pending.wait(&cpu) {
             Ok(owned) => drop(owned),
             Err(_) => t.fail(FlushEnds, Place::Number(1), 0, 1),
         }
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.assert(
             StillOwned,
             Place::Number(1),
@@ -139,10 +139,10 @@ impl Drop for Owned<'_> {
 
 /// A flush by the signal only, after which the late byte is final, so that the slot leaves
 /// quarantine.
-fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
+fn later_flushes_work<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 4, 1, Reach::Space);
     remap_and_control(t, 4, 1, Reach::Space);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let before = t.lab.shootdown().statistics();
         let sent = t.lab.witness().sent();
         t.flush(t.pages(4, 1));
@@ -164,14 +164,14 @@ fn later_flushes_work<L: Lab>(t: &Trial<'_, L>) {
     expect_new(t, 4, 1);
 }
 
-fn hear<L: Lab>(t: &Trial<'_, L>, hearing: Hearing) {
-    t.step(Who::All, || {
+fn hear<L: Lab>(t: &TestRun<'_, L>, hearing: Hearing) {
+    t.step(Participants::All, || {
         if t.me == silent(t) {
             t.lab.set_hearing(hearing);
         }
     });
 }
 
-fn silent<L: Lab>(t: &Trial<'_, L>) -> u32 {
+fn silent<L: Lab>(t: &TestRun<'_, L>) -> u32 {
     (t.initiator + 1) % t.lab.cpus()
 }

@@ -7,8 +7,8 @@ use rar_percpu::{Claimed, DEFAULT_WORDS};
 use crate::failure::Assertion::{Counter, FlushEnds, Flushed, Sent};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
-use crate::trial::{Trial, Who};
 
 /// More flushes in flight than any table has slots.
 const IN_FLIGHT: u16 = 70;
@@ -16,19 +16,21 @@ const IN_FLIGHT: u16 = 70;
 /// One CPU starts more flushes than there are slots before it waits for any. All slots are used,
 /// and slots of answered flushes are used again. Without a free slot a flush goes by generation; it
 /// does not wait for a slot if its CPU holds some.
-pub(crate) fn more_requests<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn more_requests<L: Lab>(t: &TestRun<'_, L>) {
     let slots = u16::try_from(t.lab.entries()).unwrap_or(IN_FLIGHT);
     let slots = slots.min(IN_FLIGHT);
     start_then_wait(t, 0, slots, slots, 0);
     // The first part must leave no slot occupied.
-    t.step(Who::All, || t.lab.flush_own_tlb());
+    t.step(Participants::All, || t.lab.flush_own_tlb());
     start_then_wait(t, 100, IN_FLIGHT, slots, 0);
-    t.step(Who::All, || t.lab.flush_own_tlb());
+    t.step(Participants::All, || t.lab.flush_own_tlb());
     let mut held: [_; MOST_CLAIMS] = [const { None }; MOST_CLAIMS];
-    t.step(Who::Initiator, || claim(t, &mut held, usize::from(slots)));
+    t.step(Participants::Initiator, || {
+        claim(t, &mut held, usize::from(slots))
+    });
     start_then_wait(t, 200, FEW, 0, u64::from(FEW));
     drop(held);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let (free, _) = t.lab.shootdown().domain().free_and_quarantined_slots();
         t.assert(Counter, Place::Number(4), u64::from(slots), free as u64);
     });
@@ -42,7 +44,7 @@ const MOST_CLAIMS: usize = 64;
 
 /// Claims `count` slots for this CPU and posts nothing in them.
 fn claim<'a, L: Lab>(
-    t: &Trial<'a, L>,
+    t: &TestRun<'a, L>,
     held: &mut [Option<Claimed<'a, DEFAULT_WORDS>>],
     count: usize,
 ) {
@@ -59,10 +61,10 @@ fn claim<'a, L: Lab>(
 
 /// Flushes `count` pages from `first` on, one flush each, all in flight at once. The first `posted`
 /// of them are answered before the others start; `slotless` of them find no slot.
-fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16, slotless: u64) {
+fn start_then_wait<L: Lab>(t: &TestRun<'_, L>, first: u16, count: u16, posted: u16, slotless: u64) {
     map_and_touch(t, first, count, Reach::Space);
     remap_and_control(t, first, count, Reach::Space);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let shootdown = t.lab.shootdown();
         let before = shootdown.statistics();
         let sent = t.lab.witness().sent();
@@ -127,20 +129,26 @@ fn start_then_wait<L: Lab>(t: &Trial<'_, L>, first: u16, count: u16, posted: u16
 pub(crate) const ONE_SLOT_CPUS: u32 = 150;
 
 /// One CPU holds all slots except one, and the others flush with that one.
-pub(crate) fn one_slot_for_all<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn one_slot_for_all<L: Lab>(t: &TestRun<'_, L>) {
     const HELD: u16 = 50;
     map_and_touch(t, HELD, 1, Reach::Space);
-    t.step(Who::Others, || t.map(own_page(t.me), advance(t, 0)));
-    t.step(Who::All, || (0..t.lab.cpus()).for_each(|cpu| look(t, cpu)));
+    t.step(Participants::Others, || {
+        t.map(own_page(t.me), advance(t, 0))
+    });
+    t.step(Participants::All, || {
+        (0..t.lab.cpus()).for_each(|cpu| look(t, cpu))
+    });
     remap_and_control(t, HELD, 1, Reach::Space);
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             hold_all_but_one(t, HELD)
         } else {
             share_one(t)
         }
     });
-    t.step(Who::All, || (0..t.lab.cpus()).for_each(|cpu| look(t, cpu)));
+    t.step(Participants::All, || {
+        (0..t.lab.cpus()).for_each(|cpu| look(t, cpu))
+    });
     expect_new(t, HELD, 1);
 }
 
@@ -151,7 +159,7 @@ const DONE: usize = 1;
 /// How many flushes each CPU makes with the shared slot.
 const FLUSHES: u64 = 50;
 
-fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
+fn hold_all_but_one<L: Lab>(t: &TestRun<'_, L>, page: u16) {
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
     let before = shootdown.statistics();
     let sent = t.lab.witness().sent();
@@ -182,7 +190,7 @@ fn hold_all_but_one<L: Lab>(t: &Trial<'_, L>, page: u16) {
     }
 }
 
-fn share_one<L: Lab>(t: &Trial<'_, L>) {
+fn share_one<L: Lab>(t: &TestRun<'_, L>) {
     t.wait_until("the holder", || {
         t.word(READY).load(Acquire) == 1 || t.shared.failure.is_set()
     });
@@ -199,7 +207,7 @@ fn share_one<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// Writes the value to the frame whose turn it is, and returns the frame.
-fn advance<L: Lab>(t: &Trial<'_, L>, value: u64) -> Frame {
+fn advance<L: Lab>(t: &TestRun<'_, L>, value: u64) -> Frame {
     let Page::Small(page) = own_page(t.me) else {
         return Frame::Small(0);
     };
@@ -209,7 +217,7 @@ fn advance<L: Lab>(t: &Trial<'_, L>, value: u64) -> Frame {
 }
 
 /// The value of a CPU's page must not be older than what the CPU has published.
-fn look<L: Lab>(t: &Trial<'_, L>, cpu: u32) {
+fn look<L: Lab>(t: &TestRun<'_, L>, cpu: u32) {
     if cpu == t.initiator {
         return;
     }

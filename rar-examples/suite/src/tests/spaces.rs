@@ -5,46 +5,46 @@ use rar_payload::{PageSize, Request};
 use crate::failure::Assertion::Mapped;
 use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach};
 use crate::space::Space;
-use crate::trial::{Trial, Who};
+use crate::test_run::{Participants, TestRun};
 
 /// The page of these tests, mapped differently in each space.
 pub(crate) const PAGE: Page = Page::Small(9);
 
 /// CPUs at an odd distance run in the second space. The page is changed in both spaces; flushing
 /// one space keeps the translations of the other.
-pub(crate) fn two_spaces<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn two_spaces<L: Lab>(t: &TestRun<'_, L>) {
     let mine = if t.distance().is_multiple_of(2) {
         Space::First
     } else {
         Space::Second
     };
-    t.step(Who::All, || t.enter(mine));
-    t.step(Who::Initiator, || {
+    t.step(Participants::All, || t.enter(mine));
+    t.step(Participants::Initiator, || {
         for space in [Space::First, Space::Second] {
             t.lab.store_frame(frame(space, 0), 0, value(space, 0));
             t.lab.store_frame(frame(space, 1), 0, value(space, 1));
             map(t, space, 0);
         }
     });
-    t.step(Who::All, || t.expect(Mapped, PAGE, value(mine, 0)));
-    t.step(Who::Initiator, || {
+    t.step(Participants::All, || t.expect(Mapped, PAGE, value(mine, 0)));
+    t.step(Participants::Initiator, || {
         map(t, Space::First, 1);
         map(t, Space::Second, 1);
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         t.expect_stale(PAGE, value(mine, 0), value(mine, 1))
     });
     flush(t, Space::First);
-    t.step(Who::All, || match mine {
+    t.step(Participants::All, || match mine {
         Space::First => t.expect_flushed(PAGE, value(mine, 1)),
         Space::Second => t.expect_kept(PAGE, value(mine, 0)),
     });
     flush(t, Space::Second);
-    t.step(Who::All, || t.expect_flushed(PAGE, value(mine, 1)));
+    t.step(Participants::All, || t.expect_flushed(PAGE, value(mine, 1)));
 }
 
-fn flush<L: Lab>(t: &Trial<'_, L>, space: Space) {
-    t.step(Who::Initiator, || {
+fn flush<L: Lab>(t: &TestRun<'_, L>, space: Space) {
+    t.step(Participants::Initiator, || {
         if let Some(range) = t.range(PAGE, 1, PageSize::Size4K) {
             t.flush_on(
                 Request::Pages {
@@ -57,7 +57,7 @@ fn flush<L: Lab>(t: &Trial<'_, L>, space: Space) {
     });
 }
 
-pub(crate) fn map<L: Lab>(t: &Trial<'_, L>, space: Space, version: u16) {
+pub(crate) fn map<L: Lab>(t: &TestRun<'_, L>, space: Space, version: u16) {
     let mapping = Mapping {
         frame: frame(space, version),
         access: Access::Write,

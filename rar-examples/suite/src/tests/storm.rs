@@ -6,22 +6,22 @@ use crate::failure::Assertion::{Flushed, Mapped};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, PAGES, Page};
 use crate::record::Record;
-use crate::trial::{Trial, Who};
+use crate::test_run::{Participants, TestRun};
 
 /// How many pages of others a CPU reads between two flushes of its own.
-const LOOKS: u32 = 3;
+const READS: u32 = 3;
 /// How many of its flushes CPU 0 makes between two records of progress.
 const PROGRESS: u64 = 4096;
 /// What a page reads when the storm begins, and after the control.
 const FIRST: u64 = 1;
 const SECOND: u64 = 2;
 
-pub(crate) fn storm<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn storm<L: Lab>(t: &TestRun<'_, L>) {
     rage(t, t.storm_flushes, || {});
 }
 
 /// A shorter storm with interrupts disabled everywhere: a waiting CPU serves the others' requests.
-pub(crate) fn interrupts_off<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn interrupts_off<L: Lab>(t: &TestRun<'_, L>) {
     rage(t, t.storm_flushes.min(500), || t.lab.disable_interrupts());
     t.lab.enable_interrupts();
 }
@@ -29,22 +29,22 @@ pub(crate) fn interrupts_off<L: Lab>(t: &Trial<'_, L>) {
 /// Each CPU owns a page whose value only grows: it writes the next value to an unused frame, points
 /// the entry there, flushes all CPUs, and publishes the value. A CPU that reads less than was
 /// published before its load has used a stale translation.
-fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
-    t.step(Who::All, || {
+fn rage<L: Lab>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
+    t.step(Participants::All, || {
         set(t, FIRST);
         t.map(Page::Small(page_of(t.me)), frame_of(t.me, FIRST));
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         every_page(t, |page, _| t.expect(Mapped, page, FIRST))
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         set(t, SECOND);
         t.map(Page::Small(page_of(t.me)), frame_of(t.me, SECOND));
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         every_page(t, |page, _| t.expect_stale(page, FIRST, SECOND))
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         prepare();
         for value in SECOND..SECOND + flushes {
             if value != SECOND {
@@ -53,7 +53,7 @@ fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
             }
             t.flush(t.pages(page_of(t.me), 1));
             t.published(t.me).store(value, Release);
-            for step in 1..=LOOKS.min(t.lab.cpus()) {
+            for step in 1..=READS.min(t.lab.cpus()) {
                 look(t, (t.me + step) % t.lab.cpus());
             }
             if t.shared.failure.is_set() {
@@ -81,14 +81,14 @@ fn rage<L: Lab>(t: &Trial<'_, L>, flushes: u64, prepare: impl FnOnce()) {
             t.word(0).load(Acquire) == all || t.shared.failure.is_set()
         });
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         every_page(t, |page, cpu| {
             t.expect(Flushed, page, t.published(cpu).load(Acquire))
         })
     });
 }
 
-fn look<L: Lab>(t: &Trial<'_, L>, cpu: u32) {
+fn look<L: Lab>(t: &TestRun<'_, L>, cpu: u32) {
     let page = Page::Small(page_of(cpu));
     let published = t.published(cpu).load(Acquire);
     let found = t.lab.load(page, 0).unwrap_or(0);
@@ -97,13 +97,13 @@ fn look<L: Lab>(t: &Trial<'_, L>, cpu: u32) {
     }
 }
 
-fn every_page<L: Lab>(t: &Trial<'_, L>, mut check: impl FnMut(Page, u32)) {
+fn every_page<L: Lab>(t: &TestRun<'_, L>, mut check: impl FnMut(Page, u32)) {
     for cpu in 0..t.lab.cpus() {
         check(Page::Small(page_of(cpu)), cpu);
     }
 }
 
-fn set<L: Lab>(t: &Trial<'_, L>, value: u64) {
+fn set<L: Lab>(t: &TestRun<'_, L>, value: u64) {
     t.lab.store_frame(frame_of(t.me, value), 0, value);
 }
 

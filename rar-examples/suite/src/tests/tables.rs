@@ -4,21 +4,21 @@ use rar_payload::{Request, TableOwner};
 
 use crate::lab::{Access, Lab, Mapping, Reach};
 use crate::space::Space;
+use crate::test_run::{Participants, TestRun, new_frame, new_value, old_value};
 use crate::tests::remap::{expect_flushed, map_and_touch};
-use crate::trial::{Trial, Who, new_frame, new_value, old_value};
 
 const COUNT: u16 = 40;
 
-pub(crate) fn freed_table<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn freed_table<L: Lab>(t: &TestRun<'_, L>) {
     map_and_touch(t, 0, COUNT, Reach::Space);
-    swap_and_control(t, Who::All);
-    t.step(Who::Initiator, || t.flush(table_of_first_space(t)));
+    swap_and_control(t, Participants::All);
+    t.step(Participants::Initiator, || t.flush(table_of_first_space(t)));
     expect_flushed(t, 0, COUNT);
 }
 
 /// Points the directory to a table with the new frames; `who` must still use the old ones.
-pub(crate) fn swap_and_control<L: Lab>(t: &Trial<'_, L>, who: Who) {
-    t.step(Who::Initiator, || {
+pub(crate) fn swap_and_control<L: Lab>(t: &TestRun<'_, L>, participants: Participants) {
+    t.step(Participants::Initiator, || {
         for page in 0..COUNT {
             let mapping = Mapping {
                 frame: new_frame(page),
@@ -29,7 +29,7 @@ pub(crate) fn swap_and_control<L: Lab>(t: &Trial<'_, L>, who: Who) {
         }
         t.lab.swap_tables(Space::First);
     });
-    t.step(who, || {
+    t.step(participants, || {
         for page in 0..COUNT {
             t.expect_stale(
                 crate::lab::Page::Small(page),
@@ -40,6 +40,6 @@ pub(crate) fn swap_and_control<L: Lab>(t: &Trial<'_, L>, who: Who) {
     });
 }
 
-pub(crate) fn table_of_first_space<L: Lab>(t: &Trial<'_, L>) -> Request {
+pub(crate) fn table_of_first_space<L: Lab>(t: &TestRun<'_, L>) -> Request {
     Request::TablesFreed(TableOwner::AddressSpace(t.lab.pcid(Space::First)))
 }

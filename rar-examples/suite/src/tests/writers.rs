@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use crate::failure::Assertion::{Frozen, Mapped};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, StoreKind};
-use crate::trial::{Trial, Who, new_frame, old_frame};
+use crate::test_run::{Participants, TestRun, new_frame, old_frame};
 
 const PAGE: Page = Page::Small(1);
 const NUMBER: u16 = 1;
@@ -16,23 +16,23 @@ const STOP: usize = 0;
 /// How long the old frame is watched after the flush, in rounds of all writers.
 const ROUNDS: u64 = 4;
 
-pub(crate) fn plain<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn plain<L: Lab>(t: &TestRun<'_, L>) {
     writers(t, StoreKind::Plain);
 }
 
-pub(crate) fn non_temporal<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn non_temporal<L: Lab>(t: &TestRun<'_, L>) {
     writers(t, StoreKind::NonTemporal);
 }
 
-fn writers<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
-    t.step(Who::Initiator, || {
+fn writers<L: Lab>(t: &TestRun<'_, L>, kind: StoreKind) {
+    t.step(Participants::Initiator, || {
         for word in 0..word_count(t) {
             t.lab.store_frame(old_frame(NUMBER), word, 0);
             t.lab.store_frame(new_frame(NUMBER), word, 0);
         }
         t.map(PAGE, old_frame(NUMBER));
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             remap_under_writers(t)
         } else {
@@ -42,7 +42,7 @@ fn writers<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
 }
 
 /// Each writer counts up in its own word and publishes the count.
-fn write_until_told<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
+fn write_until_told<L: Lab>(t: &TestRun<'_, L>, kind: StoreKind) {
     let mut count = 0;
     t.note_cached();
     while t.word(STOP).load(Acquire) == 0 {
@@ -56,7 +56,7 @@ fn write_until_told<L: Lab>(t: &Trial<'_, L>, kind: StoreKind) {
     }
 }
 
-fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
+fn remap_under_writers<L: Lab>(t: &TestRun<'_, L>) {
     let progress = |rounds: u64| {
         for cpu in others(t) {
             let before = t.published(cpu).load(Acquire);
@@ -107,12 +107,12 @@ fn remap_under_writers<L: Lab>(t: &Trial<'_, L>) {
     t.word(STOP).store(1, Release);
 }
 
-fn others<L: Lab>(t: &Trial<'_, L>) -> impl Iterator<Item = u32> + use<L> {
+fn others<L: Lab>(t: &TestRun<'_, L>) -> impl Iterator<Item = u32> + use<L> {
     let initiator = t.initiator;
     (0..t.lab.cpus().min(u32::from(word_count(t)))).filter(move |cpu| *cpu != initiator)
 }
 
-fn word_count<L: Lab>(t: &Trial<'_, L>) -> u16 {
+fn word_count<L: Lab>(t: &TestRun<'_, L>) -> u16 {
     u16::try_from(t.lab.cpus()).unwrap_or(512).min(512)
 }
 

@@ -5,14 +5,14 @@ use std::cell::Cell;
 use rar_payload::{PageRange, PageSize, Request, TableOwner};
 use rar_shootdown::AllOnline;
 
-use super::Actor;
+use super::CpuTask;
 use crate::history::layout::{PAGES, Slot, region_address};
-use crate::history::remap::Either;
+use crate::history::remap::Union;
 use crate::history::stage::Flight;
 use crate::page_tables::Entry;
 use crate::schedule::step;
 
-impl<'m> Actor<'m> {
+impl<'m> CpuTask<'m> {
     pub(super) fn remap_later(&self, space: u8, slot: Slot) {
         let (stage, world) = (self.stage, self.stage.world);
         let held = match slot {
@@ -119,7 +119,7 @@ impl<'m> Actor<'m> {
         if [one, two].iter().any(|own| own.table(region).is_none()) {
             return stage.skip();
         }
-        let targets = Either(&one.cpus, &two.cpus);
+        let targets = Union(&one.cpus, &two.cpus);
         let start = |page| {
             let slot = Slot::Small { region, page };
             let requests = [space, other].map(|space| stage.request(space, slot, 1));

@@ -6,7 +6,7 @@ use rar_payload::Request;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, LifeCycleError, LocalTlb as _};
 
-use super::Actor;
+use super::CpuTask;
 use crate::history::counts::count;
 use crate::history::op::Reset;
 use crate::history::try_lock::Held;
@@ -14,7 +14,7 @@ use crate::history::try_lock::Held;
 /// Bit 63 of a load of CR3: the cached translations of the new PCID stay.
 const KEEP: u64 = 1 << 63;
 
-impl<'m> Actor<'m> {
+impl<'m> CpuTask<'m> {
     pub(super) fn enter_lazy(&self) {
         let domain = self.stage.shootdown.domain();
         #[expect(unsafe_code, reason = "the kernel's promise of Domain::enter_lazy")]

@@ -7,22 +7,22 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
 use crate::lab::{Lab, Page};
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, QUIET_MILLISECONDS, SECOND, without_driver,
 };
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who, new_value, old_value};
 use crate::units::Ability;
 
 /// A repeated signal, and one without work, do no harm: the entry is executed once, its neighbour
 /// stays cached, and the next entry is served.
-pub(crate) fn signals<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn signals<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 2);
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             t.published(t.me).store(executed(bench), Release);
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.order(FIRST, bench.pages(0, 1), bench.others());
             bench.signal(bench.others());
             bench.signal(bench.others());
@@ -32,7 +32,7 @@ pub(crate) fn signals<L: Lab>(t: &Trial<'_, L>) {
             bench.wait(QUIET_MILLISECONDS, || false);
             bench.await_success(FIRST, bench.others());
         });
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             if bench.units.can(Ability::Record) {
                 let before = t.published(t.me).load(Acquire);
                 t.assert(Once, Place::Number(t.me), 1, executed(bench) - before);
@@ -40,10 +40,12 @@ pub(crate) fn signals<L: Lab>(t: &Trial<'_, L>) {
             t.expect_kept(Page::Small(1), old_value(1));
             t.expect_gone(Page::Small(0), new_value(0));
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.flush_others(SECOND, bench.pages(1, 1))
         });
-        t.step(Who::Others, || t.expect_gone(Page::Small(1), new_value(1)));
+        t.step(Participants::Others, || {
+            t.expect_gone(Page::Small(1), new_value(1))
+        });
     });
 }
 
@@ -57,12 +59,12 @@ fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
 /// *Observed*: every value that a byte takes after it was armed, in many flushes of one target.
 ///
 /// Older Intel code had 0x02 between PENDING and the final value.
-pub(crate) fn values<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn values<L: Lab>(t: &TestRun<'_, L>) {
     const ROUNDS: u16 = 128;
     without_driver(t, |bench| {
         prepare(bench, ROUNDS);
         let target = (t.initiator + 1) % t.lab.cpus();
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let seen = Cell::new(Values([0; 4]));
             for page in 0..ROUNDS {
                 bench.order(FIRST, bench.pages(page, 1), [target].into_iter());
@@ -75,7 +77,7 @@ pub(crate) fn values<L: Lab>(t: &Trial<'_, L>) {
             }
             t.observe(format_args!("bytes seen as{}", seen.get()));
         });
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             for page in (0..ROUNDS).filter(|_| t.me == target) {
                 t.expect_gone(Page::Small(page), new_value(page));
             }

@@ -11,7 +11,7 @@ use crate::failure::Place;
 use crate::lab::{Lab, Page};
 use crate::raw;
 use crate::space::Space;
-use crate::trial::{Trial, Who, milliseconds_between};
+use crate::test_run::{Participants, TestRun, milliseconds_between};
 use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
 
 /// How long a unit may take to answer.
@@ -27,17 +27,17 @@ pub(crate) const GO: usize = 1;
 /// A unit that ignores RFLAGS.IF.
 pub(crate) const SERVING: u64 = ENABLE | IGNORE_IF;
 
-/// The units of one trial, without a driver.
+/// The units of one run, without a driver.
 pub(crate) struct Bench<'t, 'a, L> {
-    pub(crate) t: &'t Trial<'a, L>,
+    pub(crate) t: &'t TestRun<'a, L>,
     pub(crate) units: &'a dyn Units,
 }
 
 /// Takes every CPU offline, runs `test`, and brings the CPUs online again, also after a failure.
-pub(crate) fn without_driver<'a, L: Lab>(t: &Trial<'a, L>, test: impl FnOnce(&Bench<'_, 'a, L>)) {
+pub(crate) fn without_driver<'a, L: Lab>(t: &TestRun<'a, L>, test: impl FnOnce(&Bench<'_, 'a, L>)) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
-    t.step(Who::All, || t.lab.go_offline());
+    t.step(Participants::All, || t.lab.go_offline());
     test(&Bench { t, units });
     t.lab.enable_interrupts();
     t.lab.come_online();

@@ -7,9 +7,9 @@ use rar_payload::{Cr3, Globals, InvpcidScope, InvpgScope, Operation, PageChunk, 
 use crate::failure::Assertion::{Named, Once};
 use crate::failure::Place;
 use crate::lab::Lab;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who};
 use rar_vocabulary::payload_hash;
 
 /// The first page of all entries: nothing is mapped there, and 63 pages of 1 GiB fit above it.
@@ -49,19 +49,21 @@ enum Shape {
 ///
 /// The expected words are built here from the bit positions of the layout. *Observed*: that an
 /// entry whose CR3 does not match ends in SUCCESS is inferred.
-pub(crate) fn all<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn all<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             t.published(t.me)
                 .store(bench.units.executed().entries, Release);
         });
         for (number, (kind, shape)) in (1..).zip(cases()) {
-            t.step(Who::Initiator, || match operation(bench, kind, shape) {
-                Some(operation) => bench.flush_others(FIRST, operation),
-                None => t.fail(Named, Place::Number(number), 1, 0),
+            t.step(Participants::Initiator, || {
+                match operation(bench, kind, shape) {
+                    Some(operation) => bench.flush_others(FIRST, operation),
+                    None => t.fail(Named, Place::Number(number), 1, 0),
+                }
             });
-            t.step(Who::Others, || {
+            t.step(Participants::Others, || {
                 let executed = bench.units.executed();
                 let before = t.published(t.me).load(Acquire);
                 let expected = payload_hash(words(bench, kind, shape));

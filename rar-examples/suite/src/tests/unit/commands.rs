@@ -1,14 +1,14 @@
 //! Interrupt commands that no driver sends.
 
 use crate::lab::{Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value};
 use crate::units::OddCommand;
 
 /// *Observed*: which units serve a command with a vector, with the level bit, with a trigger mode,
 /// and with each shorthand.
-pub(crate) fn odd<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn odd<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let cases = [
             ("vector 0xe0", OddCommand::Vector),
@@ -35,8 +35,8 @@ fn try_command<L: Lab>(bench: &Bench<'_, '_, L>, page: u16, name: &str, command:
     let all = || 0..t.lab.cpus();
     map_and_touch(t, page, 1, Reach::Space);
     remap_and_control(t, page, 1, Reach::Space);
-    t.step(Who::All, || bench.program(SERVING));
-    t.step(Who::Initiator, || {
+    t.step(Participants::All, || bench.program(SERVING));
+    t.step(Participants::Initiator, || {
         bench.order(FIRST, bench.pages(page, 1), all());
         bench.units.send_odd(command, next);
         let served = |cpu: &u32| bench.is_final(*cpu, FIRST);
@@ -53,7 +53,7 @@ fn try_command<L: Lab>(bench: &Bench<'_, '_, L>, page: u16, name: &str, command:
         bench.signal(all());
         bench.await_success(FIRST, all());
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         t.expect_gone(Page::Small(page), new_value(page));
     });
 }

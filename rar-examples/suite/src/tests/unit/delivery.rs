@@ -7,12 +7,12 @@ use rar_percpu::SlotIndex;
 use crate::failure::Assertion::{Flushed, Prompt};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, GO, READY, SECOND, without_driver,
 };
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-use crate::trial::{Trial, Who, new_value};
 use crate::units::{ENABLE, Register};
 
 /// The targets have been served once and hold the next signal.
@@ -21,12 +21,12 @@ const SERVED: usize = 2;
 const AGAIN: usize = 3;
 
 /// An entry without a signal stays PENDING: one signal is served once.
-pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn unsignalled<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 2, Reach::Space);
         remap_and_control(t, 0, 2, Reach::Space);
         let others = t.lab.cpus() - 1;
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             if t.is_initiator() {
                 bench.await_moment(READY, others);
                 bench.order(FIRST, bench.pages(0, 1), bench.others());
@@ -60,7 +60,7 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
                 let _unchanged = bench.units.read(Register::Control);
             }
         });
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             t.expect_gone(Page::Small(0), new_value(0));
             t.expect_gone(Page::Small(1), new_value(1));
         });
@@ -69,10 +69,10 @@ pub(crate) fn unsignalled<L: Lab>(t: &Trial<'_, L>) {
 
 /// All CPUs signal all others at once, repeatedly: a signal that arrives during a scan is served by
 /// a further scan.
-pub(crate) fn meet<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn meet<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             // CPUs without a slot only serve.
             let mine = bench
                 .slots()
@@ -118,10 +118,10 @@ fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
 /// A running CPU serves a signal within few instructions.
 ///
 /// *Observed*, with a bound that the machine sets.
-pub(crate) fn prompt<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn prompt<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             if t.is_initiator() {
                 for cpu in bench.others() {
                     bench.order(FIRST, bench.pages(0, 1), [cpu].into_iter());

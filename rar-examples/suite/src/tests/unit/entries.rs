@@ -8,20 +8,20 @@ use rar_percpu::{ActionState, SlotIndex};
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
 use crate::lab::{Lab, Page};
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::expect_flushed;
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, is_end, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-use crate::trial::{Trial, Who, new_value, old_value};
 use rar_vocabulary::payload_hash;
 
 /// One entry; its byte is PENDING until it is SUCCESS.
 ///
 /// *Observed* if there is a value between the two: older Intel code had one, which no document
 /// lists any more.
-pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn one<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let pending = ActionState::Pending as u8;
             let between = Cell::new(pending);
             bench.order(FIRST, bench.pages(0, 1), bench.others());
@@ -48,15 +48,15 @@ pub(crate) fn one<L: Lab>(t: &Trial<'_, L>) {
 
 /// Every slot in turn, each with its own page and signal: the page of the slot is flushed, and none
 /// before its turn.
-pub(crate) fn in_turn<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn in_turn<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = u16::try_from(bench.slots().count()).unwrap_or(0);
         prepare(bench, all);
         for (slot, page) in bench.slots() {
-            t.step(Who::Initiator, || {
+            t.step(Participants::Initiator, || {
                 bench.flush_others(slot, bench.pages(page, 1))
             });
-            t.step(Who::Others, || {
+            t.step(Participants::Others, || {
                 // The others show it when they are the next.
                 if page + 1 < all {
                     t.expect_kept(Page::Small(page + 1), old_value(page + 1));
@@ -68,11 +68,11 @@ pub(crate) fn in_turn<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// Every slot at once, by one signal.
-pub(crate) fn at_once<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn at_once<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = u16::try_from(bench.slots().count()).unwrap_or(0);
         prepare(bench, all);
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             for (slot, page) in bench.slots() {
                 bench.order(slot, bench.pages(page, 1), bench.others());
             }
@@ -81,24 +81,24 @@ pub(crate) fn at_once<L: Lab>(t: &Trial<'_, L>) {
                 bench.await_success(slot, bench.others());
             }
         });
-        t.step(Who::Initiator, || t.lab.flush_own_tlb());
+        t.step(Participants::Initiator, || t.lab.flush_own_tlb());
         expect_flushed(t, 0, all);
     });
 }
 
 /// According to the units' record, each entry is executed once, with the quadwords as written.
-pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn once<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         for (slot, number) in bench.slots() {
-            t.step(Who::Others, || {
+            t.step(Participants::Others, || {
                 t.published(t.me)
                     .store(bench.units.executed().entries, Release);
             });
-            t.step(Who::Initiator, || {
+            t.step(Participants::Initiator, || {
                 bench.flush_others(slot, bench.pages(0, 1 + number % 63))
             });
-            t.step(Who::Others, || {
+            t.step(Participants::Others, || {
                 let executed = bench.units.executed();
                 let before = t.published(t.me).load(Acquire);
                 t.assert(Once, Place::Number(0), 1, executed.entries - before);
@@ -106,7 +106,7 @@ pub(crate) fn once<L: Lab>(t: &Trial<'_, L>) {
                 t.assert(Once, Place::Number(1), written, executed.last);
             });
         }
-        t.step(Who::Initiator, || t.lab.flush_own_tlb());
+        t.step(Participants::Initiator, || t.lab.flush_own_tlb());
         expect_flushed(t, 0, 1);
     });
 }

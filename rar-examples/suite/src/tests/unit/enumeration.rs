@@ -4,13 +4,13 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Alike;
 use crate::lab::Lab;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, number_of, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-use crate::trial::{Trial, Who};
 use crate::units::Register;
 
 /// *Observed*: the registers that enumerate RAR. All CPUs must report the same.
-pub(crate) fn everywhere<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn everywhere<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         for (register, name) in [
@@ -19,7 +19,7 @@ pub(crate) fn everywhere<L: Lab>(t: &Trial<'_, L>) {
         ] {
             compare(bench, register, name);
         }
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
         expect_page_0_flushed(bench);
@@ -28,11 +28,11 @@ pub(crate) fn everywhere<L: Lab>(t: &Trial<'_, L>) {
 
 fn compare<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, name: &str) {
     let t = bench.t;
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         let said = bench.units.read(register).unwrap_or(u64::MAX);
         t.published(t.me).store(said, Release);
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         let own = t.published(t.me).load(Acquire);
         for cpu in bench.others() {
             let other = t.published(cpu).load(Acquire);

@@ -3,21 +3,21 @@
 use crate::failure::Assertion::Untouched;
 use crate::failure::Place;
 use crate::lab::{Lab, Page};
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, FIRST, READY, SECOND, THIRD, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who, new_value, old_value};
 
 /// A signal of one CPU makes the targets also scan what another has armed but not signalled. Each
 /// byte is final only after its own page is flushed, and an entry that is written but not armed
 /// stays unchanged.
-pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn signal<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 3);
         let sender = (t.initiator + 1) % t.lab.cpus();
         let is_target = t.me != sender && !t.is_initiator();
         let targets = || (0..t.lab.cpus()).filter(|cpu| *cpu != sender && *cpu != t.initiator);
         let third = bench.byte(t.me, THIRD);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             if t.is_initiator() {
                 bench.order(FIRST, bench.pages(0, 1), targets());
                 bench.order(THIRD, bench.pages(2, 1), [].into_iter());
@@ -34,7 +34,7 @@ pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
                 t.expect_gone(Page::Small(0), new_value(0));
             }
         });
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             if is_target {
                 t.expect_gone(Page::Small(1), new_value(1));
                 t.expect_kept(Page::Small(2), old_value(2));

@@ -6,18 +6,18 @@ use core::sync::atomic::Ordering::Acquire;
 use crate::failure::Assertion::GuestEnds;
 use crate::failure::Place;
 use crate::lab::Lab;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{FIRST, GO, READY, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-use crate::trial::{Trial, Who};
 
 /// An entry flushes the translations of the host that it names, also while a guest runs.
 ///
 /// *Observed*: the document's section about guests is not public, but a host has no use for any
 /// other behaviour.
-pub(crate) fn runs<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn runs<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             if t.is_initiator() {
                 bench.await_moment(READY, t.lab.cpus() - 1);
                 bench.flush_others(FIRST, bench.pages(0, 1));

@@ -5,14 +5,14 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use rar_percpu::CpuId;
 
 use crate::lab::{Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, GO, QUIET_MILLISECONDS, READY, SERVING, without_driver,
 };
-use crate::trial::{Trial, Who, new_value};
 
 /// *Observed*: whether a CPU in HLT is served, and whether the service ends HLT.
-pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn halted<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         flush_asleep(bench, 0, format_args!("HLT"), || t.lab.halt());
     });
@@ -20,7 +20,7 @@ pub(crate) fn halted<L: Lab>(t: &Trial<'_, L>) {
 
 /// *Observed*: the same of MWAIT, for the first sub-state of each C-state that the CPU has. MWAIT
 /// may end for reasons of its own.
-pub(crate) fn mwait<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn mwait<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let states = bench.units.mwait_states();
         let has = |state: &u32| *state == 1 || states >> (4 * state) & 0xf != 0;
@@ -43,11 +43,11 @@ fn flush_asleep<L: Lab>(
     let t = bench.t;
     map_and_touch(t, page, 1, Reach::Space);
     remap_and_control(t, page, 1, Reach::Space);
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.word(READY).store(0, Release);
         t.word(GO).store(0, Release);
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             bench.await_moment(READY, t.lab.cpus() - 1);
             // Time for the targets to fall asleep.
@@ -84,7 +84,7 @@ fn flush_asleep<L: Lab>(
             t.lab.enable_interrupts();
         }
     });
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         t.expect_gone(Page::Small(page), new_value(page));
     });
 }

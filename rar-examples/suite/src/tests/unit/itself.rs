@@ -4,23 +4,23 @@
 use crate::failure::Assertion::Flushed;
 use crate::failure::Place;
 use crate::lab::{Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SECOND, SERVING, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who, new_value, old_value};
 
 /// First alone, then together with all others by one signal.
-pub(crate) fn signals_itself<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn signals_itself<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 2);
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.order(FIRST, bench.pages(0, 1), [t.me].into_iter());
             bench.signal([t.me].into_iter());
             bench.await_success(FIRST, [t.me].into_iter());
             t.expect_kept(Page::Small(1), old_value(1));
             t.expect_gone(Page::Small(0), new_value(0));
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let all = 0..t.lab.cpus();
             bench.order(FIRST, bench.pages(0, 1), all.clone());
             bench.order(SECOND, bench.pages(1, 1), all.clone());
@@ -34,15 +34,15 @@ pub(crate) fn signals_itself<L: Lab>(t: &Trial<'_, L>) {
 
 /// Repeatedly, first alone and then together with all others. A failure states how many
 /// translations were used after their byte was SUCCESS.
-pub(crate) fn again<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn again<L: Lab>(t: &TestRun<'_, L>) {
     const ROUNDS: u16 = 64;
     without_driver(t, |bench| {
         map_and_touch(t, 0, 2 * ROUNDS, Reach::Space);
         remap_and_control(t, 0, 2 * ROUNDS, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        t.step(Participants::All, || bench.program(SERVING));
         for (turn, cpus) in [(0, t.initiator..t.initiator + 1), (1, 0..t.lab.cpus())] {
             let pages = turn * ROUNDS..(turn + 1) * ROUNDS;
-            t.step(Who::Initiator, || {
+            t.step(Participants::Initiator, || {
                 let mut stale = 0;
                 for page in pages.clone() {
                     bench.order(FIRST, bench.pages(page, 1), cpus.clone());
@@ -56,7 +56,7 @@ pub(crate) fn again<L: Lab>(t: &Trial<'_, L>) {
                 }
                 t.assert(Flushed, Place::Number(turn.into()), 0, stale);
             });
-            t.step(Who::Others, || {
+            t.step(Participants::Others, || {
                 for page in pages.clone().filter(|_| cpus.contains(&t.me)) {
                     t.expect_gone(Page::Small(page), new_value(page));
                 }

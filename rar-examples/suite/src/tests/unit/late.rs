@@ -8,16 +8,16 @@ use rar_shootdown::Machine as _;
 use crate::failure::Assertion::{AsAnnounced, Counter, Once, Untouched};
 use crate::failure::Place;
 use crate::lab::{Lab, Reach};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, GO, SERVING};
-use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, Register};
 use rar_vocabulary::payload_hash;
 
 /// The unit of the CPU after the initiator obeys IF, which is 0 there: it holds the signal. The
 /// fallback ends the flush, and the driver makes further ones. None of them may overwrite the entry
 /// before the unit has read it.
-pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn serves<L: Lab>(t: &TestRun<'_, L>) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
     let bench = Bench { t, units };
@@ -25,13 +25,13 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
     let is_late = t.me == late;
     map_and_touch(t, 0, 2, Reach::Space);
     remap_and_control(t, 0, 2, Reach::Space);
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         if is_late {
             t.lab.disable_interrupts();
             bench.write(Register::Control, ENABLE);
         }
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         if t.is_initiator() {
             t.flush(t.pages(0, 1));
             for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != late) {
@@ -44,7 +44,7 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
             answer_fallbacks(t);
         }
     });
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         if is_late {
             serve_now(&bench);
         }
@@ -55,14 +55,14 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
         bench.write(Register::Control, SERVING);
     }
     t.barrier();
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         if is_late {
             // The unit has answered everything, so the driver uses it again.
             let _served = t.lab.shootdown().serve(&t.lab.pin());
             t.assert(Counter, Place::Number(2), 0, u64::from(t.is_demoted()));
         }
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         t.lab.shootdown().domain().reclaim_slots();
         let quarantined = t.lab.shootdown().statistics().quarantined;
         t.assert(Counter, Place::Number(0), 0, quarantined as u64);
@@ -72,7 +72,7 @@ pub(crate) fn serves<L: Lab>(t: &Trial<'_, L>) {
 
 /// Polls for the fallback, which cannot interrupt this CPU, until the initiator has made both
 /// flushes.
-fn answer_fallbacks<L: Lab>(t: &Trial<'_, L>) {
+fn answer_fallbacks<L: Lab>(t: &TestRun<'_, L>) {
     let (cpu, shootdown) = (t.lab.pin(), t.lab.shootdown());
     t.wait_until("the flushes of others", || {
         let tlb = shootdown.machine().tlb();

@@ -10,9 +10,9 @@ use crate::failure::Assertion::Counter;
 use crate::failure::Place;
 use crate::lab::{Lab, Reach};
 use crate::raw;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, SERVING};
-use crate::trial::{Trial, Who};
 use crate::units::Register;
 
 /// What the registers of a unit hold while its CPU is offline.
@@ -45,18 +45,18 @@ const OFFENCES: usize = 0;
 
 /// The driver writes all registers and clears the vector whenever a CPU comes online, and then its
 /// signals work.
-pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn registers<L: Lab>(t: &TestRun<'_, L>) {
     // A machine without units skips the test.
     let Some(units) = t.lab.units() else { return };
     let bench = Bench { t, units };
     for (case, number) in CASES.into_iter().zip(1..) {
         let offline = Cell::new(false);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             t.lab.go_offline();
             offline.set(true);
             leave(&bench, case);
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             t.word(OFFENCES).store(t.lab.offences().count, Release);
         });
         // Also after a failed assertion: later tests need all CPUs online.
@@ -64,14 +64,14 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
             t.lab.come_online();
         }
         t.barrier();
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let before = t.word(OFFENCES).load(Acquire);
             let offences = t.lab.offences().count - before;
             t.assert(Counter, Place::Number(0), 0, offences);
         });
         map_and_touch(t, 0, 2, Reach::Space);
         remap_and_control(t, 0, 2, Reach::Space);
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let before = t.lab.shootdown().statistics();
             t.flush(t.pages(0, 2));
             let after = t.lab.shootdown().statistics();

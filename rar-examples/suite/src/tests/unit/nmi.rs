@@ -5,9 +5,9 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use crate::failure::Assertion::Arrived;
 use crate::failure::Place;
 use crate::lab::Lab;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, READY, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-use crate::trial::{Trial, Who};
 
 /// How long a CPU stays in its handler at most, served or not.
 const HANDLER_MILLISECONDS: u64 = ANSWER_MILLISECONDS / 2;
@@ -19,10 +19,10 @@ const WITHIN: u64 = 2;
 
 /// *Observed*: whether a CPU in its NMI handler serves a signal at once or after the handler. It
 /// must serve it eventually.
-pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             if t.is_initiator() {
                 bench.await_moment(READY, t.lab.cpus() - 1);
                 bench.order(FIRST, bench.pages(0, 1), bench.others());
@@ -32,7 +32,7 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
                 stay(bench);
             }
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let count = |found| {
                 let cpus = bench.others();
                 cpus.filter(|cpu| t.published(*cpu).load(Acquire) == found)

@@ -3,9 +3,9 @@
 use core::fmt;
 
 use crate::lab::{Lab, Page};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who, new_value};
 
 const SLOTS: usize = 64;
 
@@ -23,12 +23,12 @@ enum Order {
 }
 
 /// *Observed*: the order in which the bytes of all slots become final at one signal.
-pub(crate) fn scan<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn scan<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = bench.slots().count();
         prepare(bench, u16::try_from(all).unwrap_or(0));
         let target = (t.initiator + 1) % t.lab.cpus();
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             for (slot, page) in bench.slots() {
                 bench.order(slot, bench.pages(page, 1), [target].into_iter());
             }
@@ -40,7 +40,7 @@ pub(crate) fn scan<L: Lab>(t: &Trial<'_, L>) {
             let order = Order::of(looks.get(..all).unwrap_or_default());
             t.observe(format_args!("{order}"));
         });
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             if t.me == target {
                 for (_, page) in bench.slots() {
                     t.expect_gone(Page::Small(page), new_value(page));

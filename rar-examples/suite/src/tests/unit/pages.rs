@@ -3,23 +3,23 @@
 use rar_payload::{Globals, InvpcidScope, InvpgScope, Operation, PageSize};
 
 use crate::lab::{Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::large_page;
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::tables::swap_and_control;
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value, old_value};
 
 /// Pages on either side that must still be served from the TLB.
 const MARGIN: u16 = 3;
 
 /// Exactly `COUNT` pages are flushed: their neighbours on both sides stay cached.
-pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
+pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &TestRun<'_, L>) {
     let all = COUNT + 2 * MARGIN;
     without_driver(t, |bench| {
         map_and_touch(t, 0, all, Reach::Space);
         remap_and_control(t, 0, all, Reach::Space);
         flush(bench, bench.pages(MARGIN, COUNT));
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             for page in (0..MARGIN).chain(MARGIN + COUNT..all) {
                 t.expect_kept(Page::Small(page), old_value(page));
             }
@@ -33,7 +33,7 @@ pub(crate) fn exactly<L: Lab, const COUNT: u16>(t: &Trial<'_, L>) {
 /// An entry of one 4 KiB page in the middle of a 2 MiB page drops that page, as INVLPG does.
 ///
 /// *Observed*: no source states it for RAR.
-pub(crate) fn small_stride<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn small_stride<L: Lab>(t: &TestRun<'_, L>) {
     const INSIDE: u64 = 5 << 12;
     flush_large_page(t, |bench| {
         bench.range(Page::Large, INSIDE.wrapping_neg(), 1, PageSize::Size4K)
@@ -41,7 +41,7 @@ pub(crate) fn small_stride<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// An entry of two 2 MiB pages drops the second one.
-pub(crate) fn large_stride<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn large_stride<L: Lab>(t: &TestRun<'_, L>) {
     flush_large_page(t, |bench| {
         let before = PageSize::Size2M.bytes();
         bench.range(Page::Large, before, 2, PageSize::Size2M)
@@ -50,7 +50,7 @@ pub(crate) fn large_stride<L: Lab>(t: &Trial<'_, L>) {
 
 /// Which translations an INVPCID entry of each subtype drops: a global page, a page that an address
 /// names, another page.
-pub(crate) fn subtypes<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn subtypes<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let pcid = bench.pcid();
         let all = |globals| Operation::Invpcid(InvpcidScope::AllContexts(globals));
@@ -73,7 +73,7 @@ pub(crate) fn subtypes<L: Lab>(t: &Trial<'_, L>) {
 /// Type 1 drops the pages that it names of the current PCID, global ones too.
 ///
 /// *Observed*: it imitates INVLPG; that it follows INVLPG's other rules is inferred.
-pub(crate) fn invpg<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn invpg<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let start = t.lab.address(Page::Small(0));
         if let Some(pages) = bench.chunk(start, 2, PageSize::Size4K) {
@@ -97,12 +97,14 @@ pub(crate) fn invpg<L: Lab>(t: &Trial<'_, L>) {
 ///
 /// *Observed*: that the rules of the imitated instruction hold for paging-structure caches is
 /// inferred.
-pub(crate) fn structures<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn structures<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 40, Reach::Space);
-        swap_and_control(t, Who::All);
+        swap_and_control(t, Participants::All);
         flush(bench, bench.pages(7, 1));
-        t.step(Who::Others, || t.expect_gone(Page::Small(7), new_value(7)));
+        t.step(Participants::Others, || {
+            t.expect_gone(Page::Small(7), new_value(7))
+        });
     });
 }
 
@@ -117,13 +119,13 @@ fn check<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation, gone: [bool; 3]
         named
     };
     let gone = [first, named, other];
-    t.step(Who::All, || t.lab.flush_own_tlb());
+    t.step(Participants::All, || t.lab.flush_own_tlb());
     map_and_touch(t, 0, 1, Reach::Global);
     map_and_touch(t, 1, 2, Reach::Space);
     remap_and_control(t, 0, 1, Reach::Global);
     remap_and_control(t, 1, 2, Reach::Space);
     flush(bench, operation);
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         for (page, gone) in (0..).zip(gone) {
             if gone {
                 t.expect_gone(Page::Small(page), new_value(page));
@@ -135,20 +137,22 @@ fn check<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation, gone: [bool; 3]
 }
 
 fn flush_large_page<'a, L: Lab>(
-    t: &Trial<'a, L>,
+    t: &TestRun<'a, L>,
     operation: impl Fn(&Bench<'_, 'a, L>) -> Operation,
 ) {
     without_driver(t, |bench| {
         large_page::remap_and_control(t);
         flush(bench, operation(bench));
-        t.step(Who::Others, || t.expect_gone(Page::Large, large_page::NEW));
+        t.step(Participants::Others, || {
+            t.expect_gone(Page::Large, large_page::NEW)
+        });
     });
 }
 
 /// Flushes on all CPUs except the initiator.
 fn flush<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) {
-    bench.t.step(Who::All, || bench.program(SERVING));
-    bench
-        .t
-        .step(Who::Initiator, || bench.flush_others(FIRST, operation));
+    bench.t.step(Participants::All, || bench.program(SERVING));
+    bench.t.step(Participants::Initiator, || {
+        bench.flush_others(FIRST, operation)
+    });
 }

@@ -6,9 +6,9 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use rar_percpu::ActionState;
 
 use crate::lab::{Asked, Lab, Page, Reach};
+use crate::test_run::{Participants, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING};
-use crate::trial::{Who, old_value};
 
 /// Publishes the final byte of an entry to all CPUs.
 const BYTE: usize = 2;
@@ -86,11 +86,11 @@ pub(crate) fn attempt<L: Lab>(
     fields: Fields,
 ) -> Tried {
     let t = bench.t;
-    t.step(Who::All, || t.lab.flush_own_tlb());
+    t.step(Participants::All, || t.lab.flush_own_tlb());
     map_and_touch(t, first, pages, Reach::Space);
     remap_and_control(t, first, pages, Reach::Space);
-    t.step(Who::All, || bench.program(SERVING));
-    t.step(Who::Initiator, || {
+    t.step(Participants::All, || bench.program(SERVING));
+    t.step(Participants::Initiator, || {
         bench.order_words(FIRST, fields.words(), bench.others());
         bench.signal(bench.others());
         bench.wait(ANSWER_MILLISECONDS, || {
@@ -103,7 +103,7 @@ pub(crate) fn attempt<L: Lab>(
         t.word(BYTE)
             .store(byte.map_or(u64::MAX, u64::from), Release);
     });
-    t.step(Who::Others, || {
+    t.step(Participants::Others, || {
         let gone = |page: &u16| is_gone(bench, *page);
         let gone = (first..first + pages).filter(gone).count();
         t.published(t.me).store(gone as u64, Release);

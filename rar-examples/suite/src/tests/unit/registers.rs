@@ -5,15 +5,15 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use crate::failure::Assertion::{Refused, Register as Holds};
 use crate::lab::{Lab, Reach};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, number_of, without_driver};
 use crate::tests::unit::steps::expect_page_0_flushed;
-use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, IGNORE_IF, Register};
 
 /// Legal values read back, the driver uses as many entries as the unit reports, and read-only
 /// registers fault on writes.
-pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn legal<L: Lab>(t: &TestRun<'_, L>) {
     flush_around(t, |bench| {
         for control in [0, IGNORE_IF, ENABLE, SERVING] {
             bench.program(control);
@@ -39,7 +39,7 @@ pub(crate) fn legal<L: Lab>(t: &Trial<'_, L>) {
 ///
 /// *Observed* if it does not fault: documents call the bits reserved, and only the general rule for
 /// MSRs makes them fault.
-pub(crate) fn control_bits<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn control_bits<L: Lab>(t: &TestRun<'_, L>) {
     flush_around(t, |bench| {
         for bit in (0..64).filter(|bit| SERVING >> bit & 1 == 0) {
             reserved(bench, Register::Control, 0, bit);
@@ -52,7 +52,7 @@ pub(crate) fn control_bits<L: Lab>(t: &Trial<'_, L>) {
 /// Each bit of a base below its alignment, and at or above MAXPHYADDR, faults and changes nothing.
 ///
 /// *Observed* if it does not fault, as for the control register.
-pub(crate) fn base_bits<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn base_bits<L: Lab>(t: &TestRun<'_, L>) {
     flush_around(t, |bench| {
         bench.write(Register::Control, 0);
         let addresses = bench.units.addresses();
@@ -88,7 +88,7 @@ fn reserved<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, legal: u64, bi
 }
 
 /// The reserved bits of a register whose write did not fault on some CPU.
-fn taken<'a, L: Lab>(t: &Trial<'a, L>, register: Register) -> &'a AtomicU64 {
+fn taken<'a, L: Lab>(t: &TestRun<'a, L>, register: Register) -> &'a AtomicU64 {
     t.word(match register {
         Register::ActionVectorBase => 1,
         Register::PayloadTableBase => 2,
@@ -96,7 +96,7 @@ fn taken<'a, L: Lab>(t: &Trial<'a, L>, register: Register) -> &'a AtomicU64 {
     })
 }
 
-fn tell_of_taken<L: Lab>(t: &Trial<'_, L>, registers: &[(&str, Register)]) {
+fn tell_of_taken<L: Lab>(t: &TestRun<'_, L>, registers: &[(&str, Register)]) {
     for (name, register) in registers {
         let bits = taken(t, *register).load(Relaxed);
         if bits != 0 {
@@ -120,16 +120,16 @@ fn refuse<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64) {
 }
 
 /// Has every CPU try its registers, then flushes by the units, which must still work.
-fn flush_around<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
+fn flush_around<'a, L: Lab>(t: &TestRun<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 1, Reach::Space);
         remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             bench.program(SERVING);
             registers(bench);
             bench.program(SERVING);
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
         expect_page_0_flushed(bench);

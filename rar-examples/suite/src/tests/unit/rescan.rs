@@ -1,9 +1,9 @@
 //! Entries that are armed during a scan, without a signal of their own.
 
 use crate::lab::{Lab, Page};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, QUIET_MILLISECONDS, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who, new_value};
 
 const ROUNDS: u32 = 16;
 
@@ -18,12 +18,12 @@ struct Served {
 
 /// *Observed*: whether the first and the last slot are served if they are armed while the scan is
 /// between them.
-pub(crate) fn armed_within<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn armed_within<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = bench.slots().count();
         prepare(bench, u16::try_from(all).unwrap_or(0));
         let target = (t.initiator + 1) % t.lab.cpus();
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             let mut served = Served::default();
             for _ in 0..ROUNDS {
                 round(bench, target, &mut served);
@@ -39,7 +39,7 @@ pub(crate) fn armed_within<L: Lab>(t: &Trial<'_, L>) {
                 )),
             }
         });
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             for (_, page) in bench.slots().filter(|_| t.me == target) {
                 t.expect_gone(Page::Small(page), new_value(page));
             }

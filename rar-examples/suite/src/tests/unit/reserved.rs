@@ -3,9 +3,9 @@
 use core::fmt;
 
 use crate::lab::{Lab, Page};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who, new_value};
 use crate::units::Register;
 
 /// The effect of writing the bits of a register one at a time.
@@ -18,7 +18,7 @@ struct Fates {
 
 /// *Observed*: each reserved bit of the control register and of the bases, written with a legal
 /// value while the unit is disabled.
-pub(crate) fn bits<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn bits<L: Lab>(t: &TestRun<'_, L>) {
     on_the_initiator(t, |bench| {
         bench.write(Register::Control, 0);
         let addresses = bench.units.addresses();
@@ -45,7 +45,7 @@ pub(crate) fn bits<L: Lab>(t: &Trial<'_, L>) {
 }
 
 /// *Observed*: a base written with its current value while the unit is enabled.
-pub(crate) fn rebase<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn rebase<L: Lab>(t: &TestRun<'_, L>) {
     on_the_initiator(t, |bench| {
         let addresses = bench.units.addresses();
         for (name, register, value) in [
@@ -79,20 +79,20 @@ fn fates<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64, reser
 }
 
 /// The initiator tries its registers; the next CPU shows that the unit still works.
-fn on_the_initiator<'a, L: Lab>(t: &Trial<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
+fn on_the_initiator<'a, L: Lab>(t: &TestRun<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             registers(bench);
             bench.program(SERVING);
         });
         let sender = (t.initiator + 1) % t.lab.cpus();
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             if t.me == sender {
                 bench.flush_others(FIRST, bench.pages(0, 1));
             }
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             t.expect_gone(Page::Small(0), new_value(0));
         });
     });

@@ -3,19 +3,19 @@
 use core::sync::atomic::Ordering::Relaxed;
 
 use crate::lab::{Lab, Reach};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, hold_a_signal};
-use crate::trial::{Trial, Who};
 use crate::units::{ENABLE, Register};
 
 /// The registers survive INIT, and the unit serves as before.
 ///
 /// *Observed* if they do not: no source says what INIT does to them. A driver writes all of them
 /// whenever a CPU comes online.
-pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn registers<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             bench.program(SERVING);
             bench.units.reset();
             let addresses = bench.units.addresses();
@@ -35,7 +35,7 @@ pub(crate) fn registers<L: Lab>(t: &Trial<'_, L>) {
         });
         map_and_touch(t, 0, 1, Reach::Space);
         remap_and_control(t, 0, 1, Reach::Space);
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
         expect_page_0_flushed(bench);
@@ -59,20 +59,20 @@ const fn bit(register: Register) -> u32 {
 }
 
 /// A signal that was not served before INIT is not served after it.
-pub(crate) fn signal<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn signal<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         hold_a_signal(bench);
-        t.step(Who::Others, || {
+        t.step(Participants::Others, || {
             bench.units.reset();
             if bench.units.read(Register::Control) != Ok(ENABLE) {
                 bench.program(ENABLE);
             }
             t.lab.enable_interrupts();
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.expect_untouched(FIRST, bench.others())
         });
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             bench.signal(bench.others());
             bench.await_success(FIRST, bench.others());
         });

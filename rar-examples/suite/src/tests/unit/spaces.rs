@@ -5,13 +5,13 @@ use rar_payload::{InvpcidScope, Operation, PageSize};
 use crate::failure::Assertion::{Control, Flushed, Mapped, Precise};
 use crate::lab::Lab;
 use crate::space::Space;
+use crate::test_run::{Participants, TestRun};
 use crate::tests::spaces::{PAGE, frame, map, value};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
-use crate::trial::{Trial, Who};
 
 /// The targets run in the second space; entries name the first. Translations of the second stay,
 /// and those of the first are gone when the targets return to it.
-pub(crate) fn other_space<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn other_space<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let pcid = bench.pcid();
         let context = Operation::Invpcid(InvpcidScope::Context { pcid });
@@ -23,32 +23,34 @@ pub(crate) fn other_space<L: Lab>(t: &Trial<'_, L>) {
 
 fn flush_from_elsewhere<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) {
     let t = bench.t;
-    t.step(Who::All, || t.lab.flush_own_tlb());
-    t.step(Who::Initiator, || {
+    t.step(Participants::All, || t.lab.flush_own_tlb());
+    t.step(Participants::Initiator, || {
         for space in [Space::First, Space::Second] {
             t.lab.store_frame(frame(space, 0), 0, value(space, 0));
             t.lab.store_frame(frame(space, 1), 0, value(space, 1));
             map(t, space, 0);
         }
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         t.expect(Mapped, PAGE, value(Space::First, 0));
         bench.units.enter_keeping(Space::Second);
         t.expect(Mapped, PAGE, value(Space::Second, 0));
     });
-    t.step(Who::Initiator, || {
+    t.step(Participants::Initiator, || {
         map(t, Space::First, 1);
         map(t, Space::Second, 1);
     });
-    t.step(Who::All, || {
+    t.step(Participants::All, || {
         bench.units.enter_keeping(Space::First);
         t.expect_stale(PAGE, value(Space::First, 0), value(Space::First, 1));
         bench.units.enter_keeping(Space::Second);
         t.expect(Control, PAGE, value(Space::Second, 0));
         bench.program(SERVING);
     });
-    t.step(Who::Initiator, || bench.flush_others(FIRST, operation));
-    t.step(Who::Others, || {
+    t.step(Participants::Initiator, || {
+        bench.flush_others(FIRST, operation)
+    });
+    t.step(Participants::Others, || {
         t.expect(Precise, PAGE, value(Space::Second, 0));
         bench.units.enter_keeping(Space::First);
         t.expect(Flushed, PAGE, value(Space::First, 1));

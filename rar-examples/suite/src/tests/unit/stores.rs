@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use crate::failure::Assertion::{Control, Frozen, Mapped};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page, StoreKind};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
-use crate::trial::{Trial, Who};
 
 const PAGE: Page = Page::Small(1);
 /// The frames of the page, in turn.
@@ -21,9 +21,9 @@ const STORES: u64 = 3;
 
 /// The targets write in a loop. After a byte is SUCCESS no store of its CPU may reach the old
 /// frame, which is read as soon as possible after that.
-pub(crate) fn drained<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn drained<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        t.step(Who::Initiator, || {
+        t.step(Participants::Initiator, || {
             for cpu in 0..t.lab.cpus() {
                 for frame in FRAMES {
                     t.lab.store_frame(frame, word_of(cpu), 0);
@@ -31,8 +31,8 @@ pub(crate) fn drained<L: Lab>(t: &Trial<'_, L>) {
             }
             t.map(PAGE, FRAMES[0]);
         });
-        t.step(Who::All, || bench.program(SERVING));
-        t.step(Who::All, || {
+        t.step(Participants::All, || bench.program(SERVING));
+        t.step(Participants::All, || {
             if t.is_initiator() {
                 flush_under_writers(bench);
                 t.word(STOP).store(1, Release);
@@ -43,7 +43,7 @@ pub(crate) fn drained<L: Lab>(t: &Trial<'_, L>) {
     });
 }
 
-fn write_until_told<L: Lab>(t: &Trial<'_, L>) {
+fn write_until_told<L: Lab>(t: &TestRun<'_, L>) {
     let mut count = 0;
     while t.word(STOP).load(Acquire) == 0 && !t.shared.failure.is_set() {
         count += 1;

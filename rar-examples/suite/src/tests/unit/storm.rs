@@ -7,9 +7,9 @@ use rar_percpu::SlotIndex;
 use crate::failure::Assertion::{Flushed, Once};
 use crate::failure::Place;
 use crate::lab::{Frame, Lab, Page};
+use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, without_driver};
 use crate::tests::unit::steps::prepare;
-use crate::trial::{Trial, Who};
 use crate::units::Ability;
 
 /// How often each CPU uses each of its slots.
@@ -19,7 +19,7 @@ const FRAMES_OF_A_PAGE: u64 = 4;
 
 /// The slots are divided among the CPUs, and each CPU flushes all others through its slots, one
 /// after the other: no translation outlives its flush, and each unit executes every entry once.
-pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn all_slots<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         let recorded = bench.units.can(Ability::Record);
@@ -29,7 +29,7 @@ pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
         };
         let before = executed();
         t.barrier();
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             for turn in 0..ROUNDS * slots_of(bench, t.me).count() as u64 {
                 flush_next(bench, turn);
                 look_at_neighbour(bench);
@@ -38,7 +38,7 @@ pub(crate) fn all_slots<L: Lab>(t: &Trial<'_, L>) {
                 }
             }
         });
-        t.step(Who::All, || {
+        t.step(Participants::All, || {
             let foreign = bench.slots().count() - slots_of(bench, t.me).count();
             if recorded {
                 let expected = ROUNDS * foreign as u64;

@@ -4,27 +4,27 @@ use core::cell::Cell;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::lab::{Lab, Page, Reach};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, GO, SERVING, without_driver};
-use crate::trial::{Trial, Who, new_value};
 use crate::units::LongString;
 
 const ROUNDS: u16 = 8;
 
 /// *Observed*: how often a CPU in a long string instruction answers before the instruction ends.
-pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
+pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         map_and_touch(t, 0, 2 * ROUNDS, Reach::Space);
         remap_and_control(t, 0, 2 * ROUNDS, Reach::Space);
-        t.step(Who::All, || bench.program(SERVING));
+        t.step(Participants::All, || bench.program(SERVING));
         let target = (t.initiator + 1) % t.lab.cpus();
         for (turn, string, name) in [
             (0, LongString::Move, "REP MOVSB"),
             (1, LongString::Store, "REP STOSB"),
         ] {
             let pages = turn * ROUNDS..(turn + 1) * ROUNDS;
-            t.step(Who::Initiator, || t.word(GO).store(0, Release));
-            t.step(Who::All, || {
+            t.step(Participants::Initiator, || t.word(GO).store(0, Release));
+            t.step(Participants::All, || {
                 if t.is_initiator() {
                     let (mut seen, mut within) = (0, 0);
                     for page in pages.clone() {
@@ -48,7 +48,7 @@ pub(crate) fn within<L: Lab>(t: &Trial<'_, L>) {
                     }
                 }
             });
-            t.step(Who::Others, || {
+            t.step(Participants::Others, || {
                 for page in pages.clone().filter(|_| t.me == target) {
                     t.expect_gone(Page::Small(page), new_value(page));
                 }

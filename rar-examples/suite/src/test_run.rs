@@ -18,7 +18,7 @@ use crate::witness::Sent;
 
 /// Which CPUs take part in a step.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Who {
+pub(crate) enum Participants {
     /// Every CPU.
     All,
     /// The CPU that initiates the flush of this run.
@@ -47,7 +47,7 @@ pub(crate) struct Seat {
 
 /// One run of one test, as one CPU sees it: every CPU has its own, and all go through the same
 /// steps.
-pub(crate) struct Trial<'a, L> {
+pub(crate) struct TestRun<'a, L> {
     pub(crate) shared: &'a Shared,
     pub(crate) lab: &'a L,
     pub(crate) name: &'static str,
@@ -68,12 +68,12 @@ pub(crate) struct Trial<'a, L> {
 }
 
 /// The CPUs that have not reached the barrier at which this CPU waits.
-struct Behind<'t, 'a, L>(&'t Trial<'a, L>);
+struct Behind<'t, 'a, L>(&'t TestRun<'a, L>);
 
 impl<L: Lab> fmt::Display for Behind<'_, '_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trial, here) = (self.0, self.0.phase.get());
-        let phases = trial.shared.phases.iter().zip(0..trial.lab.cpus());
+        let (run, here) = (self.0, self.0.phase.get());
+        let phases = run.shared.phases.iter().zip(0..run.lab.cpus());
         let mut before = "; not there:";
         for (_, cpu) in phases.filter(|(phase, _)| phase.load(Ordering::Relaxed) < here) {
             write!(f, "{before} CPU {cpu}")?;
@@ -83,7 +83,7 @@ impl<L: Lab> fmt::Display for Behind<'_, '_, L> {
     }
 }
 
-impl<'a, L: Lab> Trial<'a, L> {
+impl<'a, L: Lab> TestRun<'a, L> {
     pub(crate) fn new(
         shared: &'a Shared,
         lab: &'a L,
@@ -147,11 +147,11 @@ impl<'a, L: Lab> Trial<'a, L> {
 
     /// One step: the participants execute `action`, then all CPUs meet. After a failed assertion
     /// all further steps are skipped.
-    pub(crate) fn step(&self, who: Who, action: impl FnOnce()) {
-        let takes_part = match who {
-            Who::All => true,
-            Who::Initiator => self.is_initiator(),
-            Who::Others => !self.is_initiator(),
+    pub(crate) fn step(&self, participants: Participants, action: impl FnOnce()) {
+        let takes_part = match participants {
+            Participants::All => true,
+            Participants::Initiator => self.is_initiator(),
+            Participants::Others => !self.is_initiator(),
         };
         self.flushes.set(self.driver_flushes(self.me));
         if takes_part && !self.shared.failure.is_set() {
