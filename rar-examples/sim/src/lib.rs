@@ -2,11 +2,11 @@
 
 pub mod defects;
 pub mod history;
-pub mod lab;
 #[cfg(rar_observed)]
 pub mod lines;
 pub mod loss;
 pub mod machine;
 pub mod meter;
 pub mod page_tables;
+pub mod platform;
 pub mod schedule;

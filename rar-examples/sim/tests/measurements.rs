@@ -3,8 +3,8 @@
 
 use rar_model::Knobs;
 use rar_sim::defects::DriverDefect;
-use rar_sim::lab::{self, Ended, SuiteRun, Transcript};
 use rar_sim::machine::{Backend, MachineConfig};
+use rar_sim::platform::{self, Ended, SuiteRun, Transcript};
 use rar_suite::{MEASUREMENTS, Measurement, Method, Options, Outcome, State};
 
 const SAMPLES: u32 = 12;
@@ -39,7 +39,7 @@ fn the_test(transcript: &Transcript) -> &Ended {
 fn measured(backend: Backend, cpus: u32) -> Vec<Measurement> {
     let config = MachineConfig {
         backend,
-        ..lab::config(cpus)
+        ..platform::config(cpus)
     };
     let transcript = run(config, None, MEASUREMENTS);
     assert_eq!(transcript.broken_off, None);
@@ -108,7 +108,7 @@ fn each_method_is_measured_where_it_exists() {
 #[test]
 fn nothing_is_measured_unless_it_is_asked_for() {
     let run = SuiteRun {
-        config: lab::config(2),
+        config: platform::config(2),
         defect: None,
         seed: 1,
         options: Options {
@@ -131,7 +131,7 @@ fn nothing_is_measured_unless_it_is_asked_for() {
 
 #[test]
 fn a_measurement_beside_a_test_that_was_named() {
-    let transcript = run(lab::config(2), None, "one-page");
+    let transcript = run(platform::config(2), None, "one-page");
     let names: Vec<_> = transcript
         .tests
         .iter()
@@ -153,7 +153,7 @@ fn with(change: fn(&mut Knobs)) -> MachineConfig {
     change(&mut knobs);
     MachineConfig {
         knobs: vec![knobs],
-        ..lab::config(3)
+        ..platform::config(3)
     }
 }
 
@@ -161,7 +161,7 @@ fn with(change: fn(&mut Knobs)) -> MachineConfig {
 #[test]
 fn what_does_not_flush_is_not_measured() {
     let stale = "no stale translation after the flush";
-    assert_refused(lab::config(3), Some(DriverDefect::OwnTlbKept), stale);
+    assert_refused(platform::config(3), Some(DriverDefect::OwnTlbKept), stale);
     let lies = with(|knobs| knobs.faults.lie = u64::MAX);
     assert_refused(lies, None, stale);
 }

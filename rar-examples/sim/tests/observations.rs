@@ -4,15 +4,15 @@
 use rar_model::{
     Acked, Cr3Mismatch, Defect, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
 };
-use rar_sim::lab::{self, SuiteRun, Transcript};
 use rar_sim::machine::{MachineConfig, OddCommands};
+use rar_sim::platform::{self, SuiteRun, Transcript};
 use rar_suite::{Options, Outcome};
 
 /// Runs a test on two CPUs with units of these knobs, with CPU 0 as initiator.
 fn run(name: &str, knobs: &[Knobs]) -> Transcript {
     let config = MachineConfig {
         knobs: knobs.to_vec(),
-        ..lab::config(2)
+        ..platform::config(2)
     };
     run_on(name, config)
 }
@@ -340,7 +340,7 @@ fn commands_that_no_driver_sends() {
     let odd = |odd_commands| {
         let config = MachineConfig {
             odd_commands,
-            ..lab::config(2)
+            ..platform::config(2)
         };
         observation(run_on("unit-odd-commands", config))
     };

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use rar_sim::lab::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
 use rar_sim::machine::{Backend, MachineConfig};
+use rar_sim::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
 use rar_suite::{Options, Outcome, TESTS};
 
 const ALL: Options<'_> = Options {
@@ -48,7 +48,7 @@ fn names(transcript: &Transcript, outcome: Outcome) -> BTreeSet<&str> {
 
 #[test]
 fn hardware_passes_every_test() {
-    let transcript = run(lab::config(4));
+    let transcript = run(platform::config(4));
     let all: BTreeSet<_> = TESTS.iter().map(|test| test.name).collect();
     let observed = names(&transcript, Outcome::Observed);
     let passed = names(&transcript, Outcome::Pass);
@@ -64,7 +64,7 @@ fn hardware_passes_every_test() {
 fn software_skips_the_tests_of_units() {
     let transcript = run(MachineConfig {
         backend: Backend::Software,
-        ..lab::config(4)
+        ..platform::config(4)
     });
     let of_units = TESTS.iter().filter(|test| test.units.is_some());
     let of_units = of_units.map(|test| test.name);
@@ -74,7 +74,7 @@ fn software_skips_the_tests_of_units() {
 
 #[test]
 fn a_run_repeats_itself() {
-    let repeat = || run(lab::config(2)).tests;
+    let repeat = || run(platform::config(2)).tests;
     assert_eq!(repeat(), repeat());
 }
 
@@ -82,7 +82,7 @@ fn a_run_repeats_itself() {
 fn a_control_that_is_not_seen_is_looked_for_again_and_then_nothing_was_shown() {
     let run = |forgets| {
         let run = SuiteRun {
-            config: lab::config(1),
+            config: platform::config(1),
             defect: None,
             seed: 1,
             options: Options {

@@ -6,11 +6,11 @@ use core::sync::atomic::Ordering;
 use rar_percpu::CpuId;
 
 use crate::failure::{Assertion, Place};
-use crate::lab::{Asked, Lab, Page};
+use crate::platform::{Asked, Page, Platform};
 use crate::test_run::{Subject, TestRun};
 use crate::why::Why;
 
-impl<L: Lab> TestRun<'_, L> {
+impl<L: Platform> TestRun<'_, L> {
     pub(crate) fn assert(&self, assertion: Assertion, place: Place, expected: u64, found: u64) {
         if assertion == Assertion::Mapped {
             self.note_cached();
@@ -55,7 +55,9 @@ impl<L: Lab> TestRun<'_, L> {
     }
 
     fn whole_flushes(&self) -> u64 {
-        self.lab.witness().whole_flushes_of(CpuId::new(self.me))
+        self.platform
+            .witness()
+            .whole_flushes_of(CpuId::new(self.me))
     }
 
     /// Ends the test with an observation instead of a verdict, if no assertion fails. Several
@@ -77,7 +79,7 @@ impl<L: Lab> TestRun<'_, L> {
     /// Loads a page and asserts its value.
     pub(crate) fn expect(&self, assertion: Assertion, page: Page, value: u64) {
         // A fault reads as no value that a test uses.
-        let found = self.lab.load(page, 0).unwrap_or(u64::MAX);
+        let found = self.platform.load(page, 0).unwrap_or(u64::MAX);
         self.assert(assertion, Place::At(page), value, found);
     }
 
@@ -89,7 +91,7 @@ impl<L: Lab> TestRun<'_, L> {
             let at = Place::At(page);
             self.assert(Assertion::Unasked, at, before, self.whole_flushes());
         }
-        match self.lab.asked_to_flush(page) {
+        match self.platform.asked_to_flush(page) {
             Some(asked) => self.assert(
                 Assertion::Precise,
                 Place::At(page),
@@ -103,7 +105,7 @@ impl<L: Lab> TestRun<'_, L> {
     /// As [`expect_kept`](Self::expect_kept), on a CPU that has just flushed other pages. An
     /// observation where the instruction flushes more than those.
     pub(crate) fn expect_spared(&self, page: Page, value: u64) {
-        if self.lab.spares_neighbours() || self.lab.asked_to_flush(page).is_some() {
+        if self.platform.spares_neighbours() || self.platform.asked_to_flush(page).is_some() {
             return self.expect_kept(page, value);
         }
         let seen = self.take_observation();
@@ -126,7 +128,7 @@ impl<L: Lab> TestRun<'_, L> {
 
     /// Asserts that the record of this CPU's unit, if there is one, names a page.
     pub(crate) fn expect_asked(&self, page: Page) {
-        if let Some(asked) = self.lab.asked_to_flush(page) {
+        if let Some(asked) = self.platform.asked_to_flush(page) {
             self.assert(
                 Assertion::Once,
                 Place::At(page),
@@ -146,7 +148,7 @@ impl<L: Lab> TestRun<'_, L> {
     /// flushes by an instruction. If the machine saw a flush by other means, the end of the run
     /// reports it.
     pub(crate) fn expect_signalled(&self, page: Page) {
-        let sent = self.lab.witness().sent().since(self.sent.get());
+        let sent = self.platform.witness().sent().since(self.sent.get());
         if !self.is_initiator() && sent.interrupts == 0 {
             self.expect_asked(page);
         }
@@ -156,7 +158,7 @@ impl<L: Lab> TestRun<'_, L> {
     /// new one.
     pub(crate) fn expect_stale(&self, page: Page, old: u64, new: u64) {
         self.whole.set(Some(self.whole_flushes()));
-        let found = self.lab.load(page, 0).unwrap_or(u64::MAX);
+        let found = self.platform.load(page, 0).unwrap_or(u64::MAX);
         self.shared.controls.take(self.me, found, new);
         self.assert(Assertion::Control, Place::At(page), old, found);
     }

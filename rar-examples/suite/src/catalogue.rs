@@ -2,9 +2,9 @@
 
 use core::ops::Deref;
 
-use crate::lab::Lab;
 use crate::measure;
 use crate::options::MEASUREMENTS;
+use crate::platform::Platform;
 use crate::test_info::{Detects, TestInfo};
 use crate::test_run::TestRun;
 use crate::tests::unit::{
@@ -32,7 +32,7 @@ macro_rules! catalogue {
             TestInfo::$method($group, $name)$(.$property($($value)?))*,
         )*)*];
 
-        fn functions<L: Lab>() -> [fn(&TestRun<'_, L>); TESTS.len()] {
+        fn functions<L: Platform>() -> [fn(&TestRun<'_, L>); TESTS.len()] {
             [$($($run,)*)*]
         }
     };
@@ -208,7 +208,7 @@ impl<L> Deref for Test<L> {
 }
 
 /// Returns all tests in the order in which they run.
-pub(crate) fn catalogue<L: Lab>() -> impl Iterator<Item = Test<L>> {
+pub(crate) fn catalogue<L: Platform>() -> impl Iterator<Item = Test<L>> {
     let rows = TESTS.iter().zip(functions::<L>());
     rows.map(|(info, run)| Test { info, run })
 }

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use crate::lab::Page;
+use crate::platform::Page;
 
 /// What was asserted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use rar_shootdown::Statistics;
 use rar_vocabulary::Outcome;
 
 use crate::catalogue::Test;
-use crate::lab::{Lab, Offences};
 use crate::other_means::{COUNTERS, counters};
+use crate::platform::{Platform, ProtocolViolations};
 use crate::record::Record;
 use crate::test_run::TestRun;
 use crate::why::Why;
@@ -22,24 +22,29 @@ pub const BY_OTHER_MEANS: &str = "the signal path alone was to do it";
 pub(crate) struct Before {
     statistics: Statistics,
     sent: Sent,
-    offences: Offences,
+    violations: ProtocolViolations,
 }
 
 impl Before {
-    pub(crate) fn take<L: Lab>(lab: &L) -> Self {
+    pub(crate) fn take<L: Platform>(platform: &L) -> Self {
         Self {
-            statistics: lab.shootdown().statistics(),
-            sent: lab.witness().sent(),
-            offences: lab.offences(),
+            statistics: platform.shootdown().statistics(),
+            sent: platform.witness().sent(),
+            violations: platform.protocol_violations(),
         }
     }
 }
 
 /// Emits the record of a run. `obstacle` says why the run did not take place, if it did not.
-pub(crate) fn judge<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, obstacle: Why, before: &Before) {
-    let (lab, shared) = (run.lab, run.shared);
-    let after = lab.shootdown().statistics();
-    let offences = lab.offences();
+pub(crate) fn judge<L: Platform>(
+    run: &TestRun<'_, L>,
+    test: &Test<L>,
+    obstacle: Why,
+    before: &Before,
+) {
+    let (platform, shared) = (run.platform, run.shared);
+    let after = platform.shootdown().statistics();
+    let violations = platform.protocol_violations();
     let others = other_means(run, test, before);
     let controls = shared.controls.list();
 
@@ -50,15 +55,15 @@ pub(crate) fn judge<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, obstacle: Why,
     } else if shared.failure.is_set() {
         let _ = write!(why, "{}", shared.failure);
         Outcome::Fail
-    } else if let Some(cpu) = controls.missing(run.initiator, lab.cpus()) {
+    } else if let Some(cpu) = controls.missing(run.initiator, platform.cpus()) {
         let _ = write!(why, "CPU {cpu} took no positive control");
         Outcome::Fail
     // A test below the driver may ask anything of units.
-    } else if test.units.is_none() && offences.count != before.offences.count {
+    } else if test.units.is_none() && violations.count != before.violations.count {
         let _ = write!(
             why,
             "the driver keeps the protocol of RAR units: {}",
-            offences.what
+            violations.what
         );
         Outcome::Fail
     } else if took_part(&others) {
@@ -81,11 +86,11 @@ pub(crate) fn judge<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, obstacle: Why,
     };
     counter.fetch_add(1, Ordering::AcqRel);
     let before = &before.statistics;
-    lab.emit(&Record::Test {
+    platform.emit(&Record::Test {
         name: test.name,
         question: test.question,
-        backend: lab.backend().name(),
-        cpus: lab.cpus(),
+        backend: platform.backend().name(),
+        cpus: platform.cpus(),
         initiator: run.initiator,
         flushes: shared.flushes.swap(0, Ordering::AcqRel),
         controls: controls.as_slice(),
@@ -99,25 +104,26 @@ pub(crate) fn judge<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, obstacle: Why,
 
 /// Returns whether nothing but the signal path worked since then, and the driver violated no
 /// protocol of the units.
-pub(crate) fn is_clean<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, before: &Before) -> bool {
+pub(crate) fn is_clean<L: Platform>(run: &TestRun<'_, L>, test: &Test<L>, before: &Before) -> bool {
     !took_part(&other_means(run, test, before))
-        && (test.units.is_some() || run.lab.offences().count == before.offences.count)
+        && (test.units.is_some()
+            || run.platform.protocol_violations().count == before.violations.count)
 }
 
 /// Returns how often a flush took anything but one signal since then: what the driver counts, and
 /// what the machine saw, since a driver may forget to count. All zero for a test that expects it.
-fn other_means<L: Lab>(
+fn other_means<L: Platform>(
     run: &TestRun<'_, L>,
     test: &Test<L>,
     before: &Before,
 ) -> [(&'static str, u64); COUNTERS + 2] {
-    let sent = run.lab.witness().sent().since(before.sent);
+    let sent = run.platform.witness().sent().since(before.sent);
     // A test below the driver sends any number of signals.
     let flushes = match test.units {
         Some(_) => u64::MAX,
         None => run.shared.flushes.load(Ordering::Acquire),
     };
-    let counted = counters(&run.lab.shootdown().statistics());
+    let counted = counters(&run.platform.shootdown().statistics());
     let mut counted = counted.into_iter().zip(counters(&before.statistics));
     core::array::from_fn(|number| {
         let (name, count) = match (counted.next(), number) {

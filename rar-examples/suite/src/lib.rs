@@ -11,10 +11,10 @@ mod catalogue;
 mod controls;
 mod failure;
 mod judge;
-mod lab;
 mod measure;
 mod options;
 mod other_means;
+mod platform;
 pub mod questions;
 mod raw;
 mod record;
@@ -33,11 +33,11 @@ mod witness;
 pub use catalogue::{TESTS, test_named};
 pub use failure::tells_of_stale_use;
 pub use judge::BY_OTHER_MEANS;
-pub use lab::{
-    Access, Asked, FRAMES, Frame, Guest, Hearing, LARGE_FRAMES, Lab, Mapping, Offences, PAGES,
-    Page, PageFault, Reach, StoreKind, UserMode,
-};
 pub use options::{List, MEASUREMENTS, Options};
+pub use platform::{
+    Access, Asked, DeafTo, FRAMES, Frame, Guest, LARGE_FRAMES, Mapping, PAGES, Page, PageFault,
+    Platform, ProtocolViolations, Scope, StoreKind, UserMode,
+};
 pub use rar_vocabulary::{
     BUCKETS, Backend, Counts, Histogram, Measurement, Method, Outcome, State, payload_hash,
 };
@@ -48,6 +48,6 @@ pub use suite::Suite;
 pub use test_info::{Detects, Rounds, TestInfo, UnitNeeds};
 pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
-    OddCommand, Register, Units,
+    OddCommand, RarUnits, Register,
 };
 pub use witness::{Sent, Witness};

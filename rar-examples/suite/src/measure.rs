@@ -17,8 +17,8 @@ use self::headline::Headline;
 use self::points::{Means, Point, points};
 use crate::failure::Assertion::{FlushEnds, Flushed, Mapped, Measured, Once};
 use crate::failure::Place;
-use crate::lab::{Lab, Page};
 use crate::other_means::counters;
+use crate::platform::{Page, Platform};
 use crate::raw;
 use crate::record::Record;
 use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
@@ -44,21 +44,21 @@ const ENDED: usize = 2;
 const FLUSHES: usize = 3;
 
 /// Measures every point that this machine supports.
-pub(crate) fn run<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn run<L: Platform>(t: &TestRun<'_, L>) {
     let means = Means {
-        cpus: t.lab.cpus(),
-        units: t.lab.units().is_some(),
-        nmi: t.lab.has_nmi(),
-        ipi: t.lab.has_interrupts(),
-        exit: t.lab.has_bare_exit(),
+        cpus: t.platform.cpus(),
+        units: t.platform.units().is_some(),
+        nmi: t.platform.has_nmi(),
+        ipi: t.platform.has_interrupts(),
+        exit: t.platform.has_bare_exit(),
     };
     let mut headline = Headline::new();
     for (point, number) in points(means).zip(0..) {
         prove_stale(t, &point);
         // No CPU flushes before all are ready, and each CPU passes here before it is ready.
         let before = Before {
-            statistics: t.lab.shootdown().statistics(),
-            sent: t.lab.witness().sent(),
+            statistics: t.platform.shootdown().statistics(),
+            sent: t.platform.witness().sent(),
             answers: answers(t, &point),
         };
         t.step(Participants::All, || match point.role_of(t.me) {
@@ -77,7 +77,7 @@ pub(crate) fn run<L: Lab>(t: &TestRun<'_, L>) {
         t.step(Participants::Initiator, || {
             if let Some(measurement) = sum_up(t, &point, number, &before) {
                 headline.see(&measurement);
-                t.lab.emit(&Record::Measurement(&measurement));
+                t.platform.emit(&Record::Measurement(&measurement));
             }
         });
     }
@@ -120,7 +120,7 @@ impl Point {
 }
 
 /// All CPUs to be flushed show that they use stale translations.
-fn prove_stale<L: Lab>(t: &TestRun<'_, L>, point: &Point) {
+fn prove_stale<L: Platform>(t: &TestRun<'_, L>, point: &Point) {
     let (pages, me) = (watched(point.pages), CpuId::new(t.me));
     let is_flushed = point.role_of(t.me) != Role::Bystander;
     t.step(Participants::All, || {
@@ -137,16 +137,16 @@ fn prove_stale<L: Lab>(t: &TestRun<'_, L>, point: &Point) {
             t.word(word).store(0, Release);
         }
         for cpu in others(point.targets).iter() {
-            t.lab.bare_ipis(cpu).store(0, Release);
+            t.platform.bare_ipis(cpu).store(0, Release);
         }
         for page in 0..pages {
-            t.lab.store_frame(old_frame(page), 0, old_value(page));
-            t.lab.store_frame(new_frame(page), 0, new_value(page));
+            t.platform.store_frame(old_frame(page), 0, old_value(page));
+            t.platform.store_frame(new_frame(page), 0, new_value(page));
             t.map(Page::Small(page), old_frame(page));
         }
     });
     t.step(Participants::All, || {
-        t.lab.flush_own_tlb();
+        t.platform.flush_own_tlb();
         if is_flushed {
             for page in 0..pages {
                 t.expect(Mapped, Page::Small(page), old_value(page));
@@ -167,15 +167,15 @@ fn prove_stale<L: Lab>(t: &TestRun<'_, L>, point: &Point) {
     });
 }
 
-fn initiate<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
+fn initiate<L: Platform>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
     t.word(READY).fetch_add(1, AcqRel);
     t.wait_until("the targets", || {
         t.word(READY).load(Acquire) >= point.participants() || t.shared.failure.is_set()
     });
     let share = (t.samples / point.contenders).max(1);
-    let started = t.lab.ticks();
-    let limit = POINT_MILLISECONDS * t.lab.ticks_per_millisecond();
-    let has_time = || t.lab.ticks().saturating_sub(started) <= limit;
+    let started = t.platform.ticks();
+    let limit = POINT_MILLISECONDS * t.platform.ticks_per_millisecond();
+    let has_time = || t.platform.ticks().saturating_sub(started) <= limit;
     let goes_on = || !t.shared.failure.is_set();
     let others = others(point.targets);
     let (mut timed, mut flushes) = (0, 0);
@@ -183,9 +183,9 @@ fn initiate<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
         if point.state == State::Halted {
             let_sleep(t);
         }
-        let begin = t.lab.ticks();
+        let begin = t.platform.ticks();
         let ended = flush(t, point, &others, flushes);
-        let end = t.lab.ticks();
+        let end = t.platform.ticks();
         flushes += 1;
         if !ended {
             t.fail(FlushEnds, Place::Number(point.targets), 0, 1);
@@ -208,58 +208,58 @@ fn initiate<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
     t.word(FLUSHES).fetch_add(flushes, AcqRel);
     t.word(ENDED).fetch_add(1, AcqRel);
     if point.state == State::Halted {
-        (1..=point.targets).for_each(|cpu| t.lab.wake(CpuId::new(cpu)));
+        (1..=point.targets).for_each(|cpu| t.platform.wake(CpuId::new(cpu)));
     }
     t.wait_until("the other initiators", || has_ended(t, point));
     assert_answers(t, point, before, flushes);
 }
 
-fn be_flushed<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
+fn be_flushed<L: Platform>(t: &TestRun<'_, L>, point: &Point, before: &Before) {
     if matches!(point.state, State::Halted | State::InterruptsOff) {
-        t.lab.disable_interrupts();
+        t.platform.disable_interrupts();
     }
     t.word(READY).fetch_add(1, AcqRel);
     if point.state == State::Halted {
         // Interrupts are off between the check and the halt, so that no wake-up is lost.
         while !has_ended(t, point) {
-            t.lab.halt();
-            t.lab.disable_interrupts();
+            t.platform.halt();
+            t.platform.disable_interrupts();
         }
     } else {
         t.wait_until("the flushes", || has_ended(t, point));
     }
-    t.lab.enable_interrupts();
+    t.platform.enable_interrupts();
     assert_answers(t, point, before, 0);
 }
 
-fn has_ended<L: Lab>(t: &TestRun<'_, L>, point: &Point) -> bool {
+fn has_ended<L: Platform>(t: &TestRun<'_, L>, point: &Point) -> bool {
     t.word(ENDED).load(Acquire) >= u64::from(point.contenders)
 }
 
-fn let_sleep<L: Lab>(t: &TestRun<'_, L>) {
-    let started = t.lab.ticks();
-    let length = t.lab.ticks_per_millisecond() * SLEEP_MICROSECONDS / 1_000;
-    (0..SLEEP_MOMENTS).for_each(|_| t.lab.relax());
-    while t.lab.ticks().saturating_sub(started) <= length {
-        t.lab.relax();
+fn let_sleep<L: Platform>(t: &TestRun<'_, L>) {
+    let started = t.platform.ticks();
+    let length = t.platform.ticks_per_millisecond() * SLEEP_MICROSECONDS / 1_000;
+    (0..SLEEP_MOMENTS).for_each(|_| t.platform.relax());
+    while t.platform.ticks().saturating_sub(started) <= length {
+        t.platform.relax();
     }
 }
 
 /// How often this CPU has answered by this method, where the machine counts: in the record of its
 /// unit, or in the handler of bare interrupts.
-fn answers<L: Lab>(t: &TestRun<'_, L>, point: &Point) -> Option<u64> {
+fn answers<L: Platform>(t: &TestRun<'_, L>, point: &Point) -> Option<u64> {
     match point.method {
         Method::Rar => {
-            let units = t.lab.units()?;
+            let units = t.platform.units()?;
             units.can(Ability::Record).then(|| units.executed().entries)
         }
-        Method::BareIpi => Some(t.lab.bare_ipis(CpuId::new(t.me)).load(Acquire)),
+        Method::BareIpi => Some(t.platform.bare_ipis(CpuId::new(t.me)).load(Acquire)),
         _ => None,
     }
 }
 
 /// Asserts, where the machine counts, that this CPU answered each flush except its own once.
-fn assert_answers<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before, own: u64) {
+fn assert_answers<L: Platform>(t: &TestRun<'_, L>, point: &Point, before: &Before, own: u64) {
     let spoiled = spoiled(t, before) > 0;
     if let (Some(before), Some(after)) = (before.answers, answers(t, point).filter(|_| !spoiled)) {
         let flushes = t.word(FLUSHES).load(Acquire);
@@ -268,20 +268,20 @@ fn assert_answers<L: Lab>(t: &TestRun<'_, L>, point: &Point, before: &Before, ow
 }
 
 /// How often a flush used other means than the signal since then.
-fn spoiled<L: Lab>(t: &TestRun<'_, L>, before: &Before) -> u64 {
+fn spoiled<L: Platform>(t: &TestRun<'_, L>, before: &Before) -> u64 {
     let of = |statistics| {
         counters(statistics)
             .iter()
             .map(|(_, count)| count)
             .sum::<u64>()
     };
-    let counted = of(&t.lab.shootdown().statistics()).abs_diff(of(&before.statistics));
+    let counted = of(&t.platform.shootdown().statistics()).abs_diff(of(&before.statistics));
     // The machine sees what the driver does not count.
-    counted.max(t.lab.witness().sent().since(before.sent).interrupts)
+    counted.max(t.platform.witness().sent().since(before.sent).interrupts)
 }
 
 /// Returns what was measured at a point, if its numbers are in order.
-fn sum_up<L: Lab>(
+fn sum_up<L: Platform>(
     t: &TestRun<'_, L>,
     point: &Point,
     number: u32,
@@ -307,14 +307,14 @@ fn sum_up<L: Lab>(
     );
     Some(Measurement {
         method: point.method,
-        backend: t.lab.backend(),
-        cpus: t.lab.cpus(),
+        backend: t.platform.backend(),
+        cpus: t.platform.cpus(),
         targets: point.targets,
         pages: point.pages,
         state: point.state,
         contenders: point.contenders,
         samples: sum.samples,
-        ticks_per_millisecond: t.lab.ticks_per_millisecond(),
+        ticks_per_millisecond: t.platform.ticks_per_millisecond(),
         min: sum.min,
         p50: sum.p50,
         p99: sum.p99,

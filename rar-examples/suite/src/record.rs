@@ -43,7 +43,7 @@ pub enum Record<'a> {
     Measurement(&'a Measurement),
     /// A control was not seen, since a TLB may evict at any time. The test is retried for this
     /// initiator.
-    Again {
+    Retry {
         /// The test.
         name: &'a str,
         /// The CPU that initiates the flush.

@@ -6,14 +6,14 @@ use rar_payload::{PageRange, PageSize, Request};
 use rar_percpu::AtomicCpuSet;
 
 use crate::failure::{Assertion, Place};
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::space::Space;
 use crate::test_run::TestRun;
 
-impl<L: Lab> TestRun<'_, L> {
+impl<L: Platform> TestRun<'_, L> {
     /// Pages of the first space, by number.
     pub(crate) fn pages(&self, first: u16, count: u16) -> Request {
-        let pcid = self.lab.pcid(Space::First);
+        let pcid = self.platform.pcid(Space::First);
         match self.range(Page::Small(first), u64::from(count), PageSize::Size4K) {
             Some(range) => Request::Pages { pcid, range },
             None => self.whole_space(),
@@ -22,7 +22,7 @@ impl<L: Lab> TestRun<'_, L> {
 
     /// Returns a range of pages for a request. Fails the test if the pages cannot be named.
     pub(crate) fn range(&self, first: Page, count: u64, size: PageSize) -> Option<PageRange> {
-        let range = PageRange::new(self.lab.address(first), count, size).ok();
+        let range = PageRange::new(self.platform.address(first), count, size).ok();
         if range.is_none() {
             self.fail(Assertion::Named, Place::At(first), count, 0);
         }
@@ -31,7 +31,7 @@ impl<L: Lab> TestRun<'_, L> {
 
     pub(crate) fn whole_space(&self) -> Request {
         Request::AddressSpace {
-            pcid: self.lab.pcid(Space::First),
+            pcid: self.platform.pcid(Space::First),
         }
     }
 
@@ -47,8 +47,13 @@ impl<L: Lab> TestRun<'_, L> {
     /// Flushes several requests under one signal.
     pub(crate) fn flush_all(&self, requests: &[Request], targets: &AtomicCpuSet) {
         self.shared.flushes.fetch_add(1, Ordering::Relaxed);
-        let cpu = self.lab.pin();
-        if self.lab.shootdown().flush(&cpu, requests, targets).is_err() {
+        let cpu = self.platform.pin();
+        if self
+            .platform
+            .shootdown()
+            .flush(&cpu, requests, targets)
+            .is_err()
+        {
             self.fail(Assertion::FlushEnds, Place::Number(0), 0, 1);
         }
     }

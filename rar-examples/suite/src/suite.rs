@@ -7,8 +7,8 @@ use rar_vocabulary::Counts;
 
 use crate::catalogue::{Test, catalogue};
 use crate::judge::{Before, is_clean, judge};
-use crate::lab::Lab;
 use crate::options::{MEASUREMENTS, Options};
+use crate::platform::Platform;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::test_run::{Seat, TestRun};
@@ -41,19 +41,19 @@ impl Suite {
     /// tests about them, no fallback and no second signal was needed. A test without a positive
     /// control has shown nothing: it is retried, and after a few attempts it counts as skipped. A
     /// test of a question that no source answers ends with an observation instead of a pass.
-    pub fn run<L: Lab>(&self, lab: &L, options: &Options<'_>) -> Counts {
+    pub fn run<L: Platform>(&self, platform: &L, options: &Options<'_>) -> Counts {
         let shared = &self.shared;
         let chosen = || catalogue::<L>().filter(|test| options.choose(test.name, test.list()));
-        let me = lab.pin().id().get();
+        let me = platform.pin().id().get();
         let mut phase = 0;
-        let initiators = options.initiators_of(lab.cpus());
+        let initiators = options.initiators_of(platform.cpus());
         if me == 0 {
             let tests = chosen().count();
             let runs: u32 = chosen().map(|test| test.rounds.count(initiators)).sum();
             let tests = u32::try_from(tests).unwrap_or(u32::MAX);
-            lab.emit(&Record::Start {
-                backend: lab.backend().name(),
-                cpus: lab.cpus(),
+            platform.emit(&Record::Start {
+                backend: platform.backend().name(),
+                cpus: platform.cpus(),
                 tests,
                 runs,
                 initiators,
@@ -68,7 +68,7 @@ impl Suite {
                         me,
                         initiator,
                     };
-                    let run = TestRun::new(shared, lab, seat, options, phase);
+                    let run = TestRun::new(shared, platform, seat, options, phase);
                     run_once(&run, &test, options, attempt);
                     phase = run.phase();
                     if !shared.again.load(Ordering::Acquire) {
@@ -81,7 +81,7 @@ impl Suite {
         let (passed, failed) = (load(&shared.passed), load(&shared.failed));
         let (skipped, observed) = (load(&shared.skipped), load(&shared.observed));
         if me == 0 {
-            lab.emit(&Record::End {
+            platform.emit(&Record::End {
                 passed,
                 failed,
                 skipped,
@@ -97,8 +97,8 @@ impl Suite {
     }
 
     /// Does the test's part of the self-interrupt. Its handler calls this on the interrupted CPU.
-    pub fn on_interrupt<L: Lab>(&self, lab: &L) {
-        crate::tests::nested::on_interrupt(&self.shared, lab);
+    pub fn on_interrupt<L: Platform>(&self, platform: &L) {
+        crate::tests::nested::on_interrupt(&self.shared, platform);
     }
 }
 
@@ -108,14 +108,19 @@ impl Default for Suite {
     }
 }
 
-fn run_once<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, options: &Options<'_>, attempt: u32) {
-    let (lab, shared) = (run.lab, run.shared);
+fn run_once<L: Platform>(
+    run: &TestRun<'_, L>,
+    test: &Test<L>,
+    options: &Options<'_>,
+    attempt: u32,
+) {
+    let (platform, shared) = (run.platform, run.shared);
     let mut obstacle = Why::new();
     // What does not fit is cut off.
-    let _ = test.write_obstacle(lab, options, &mut obstacle);
+    let _ = test.write_obstacle(platform, options, &mut obstacle);
     if run.is_initiator() {
         let initiator = run.initiator;
-        lab.emit(&Record::Begin {
+        platform.emit(&Record::Begin {
             name: test.name,
             initiator,
         });
@@ -125,7 +130,7 @@ fn run_once<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, options: &Options<'_>,
         shared.obstacle.store(true, Ordering::Release);
     }
     run.settle();
-    let before = Before::take(lab);
+    let before = Before::take(platform);
     run.barrier();
     if !shared.obstacle.load(Ordering::Acquire) {
         (test.run)(run);
@@ -155,11 +160,11 @@ fn run_once<L: Lab>(run: &TestRun<'_, L>, test: &Test<L>, options: &Options<'_>,
 }
 
 /// Forgets an attempt that showed nothing.
-fn forget_attempt<L: Lab>(run: &TestRun<'_, L>) {
+fn forget_attempt<L: Platform>(run: &TestRun<'_, L>) {
     let shared = run.shared;
     let mut why = Why::new();
     let _ = write!(why, "{}", shared.failure);
-    run.lab.emit(&Record::Again {
+    run.platform.emit(&Record::Retry {
         name: run.name,
         initiator: run.initiator,
         why: why.as_str(),

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use crate::lab::Lab;
 use crate::options::{List, Options};
+use crate::platform::Platform;
 use crate::test_run::Subject;
 use crate::units::Ability;
 
@@ -24,7 +24,7 @@ pub struct TestInfo {
     pub units: Option<UnitNeeds>,
     /// It needs CPUs that interrupt themselves.
     pub interrupts: bool,
-    /// It needs [`Lab::has_nmi`].
+    /// It needs [`Platform::has_nmi`].
     pub nmi: bool,
     /// It needs [`UserMode`](crate::UserMode).
     pub user: bool,
@@ -227,36 +227,36 @@ impl TestInfo {
 
     /// Writes why the test does not run: the machine lacks something, or the options exclude it.
     /// Writes nothing if it runs.
-    pub(crate) fn write_obstacle<L: Lab>(
+    pub(crate) fn write_obstacle<L: Platform>(
         &self,
-        lab: &L,
+        platform: &L,
         options: &Options<'_>,
         why: &mut impl fmt::Write,
     ) -> fmt::Result {
         if let Some(risk) = self.risk.filter(|_| !options.risky) {
             return write!(why, "risky, and not asked for: {risk}");
         }
-        if !(self.least_cpus..=self.most_cpus).contains(&lab.cpus()) {
+        if !(self.least_cpus..=self.most_cpus).contains(&platform.cpus()) {
             return match self.most_cpus {
                 u32::MAX => write!(why, "needs {} CPUs", self.least_cpus),
                 most => write!(why, "needs {} to {most} CPUs", self.least_cpus),
             };
         }
-        if self.interrupts && !lab.has_interrupts() {
+        if self.interrupts && !platform.has_interrupts() {
             return why.write_str("the machine lacks: a local APIC, to interrupt itself");
         }
-        if self.nmi && !lab.has_nmi() {
+        if self.nmi && !platform.has_nmi() {
             return why.write_str("the machine offers the driver no NMIs");
         }
-        if self.user && lab.user_mode().is_none() {
+        if self.user && platform.user_mode().is_none() {
             return why.write_str("the machine has no user mode");
         }
-        if let Err(reason) = lab.guest().map(|_| ())
+        if let Err(reason) = platform.guest().map(|_| ())
             && self.guest
         {
             return why.write_str(reason);
         }
-        match (self.units, lab.units()) {
+        match (self.units, platform.units()) {
             (Some(_), None) => why.write_str("the machine lends no RAR units to tests"),
             (Some(UnitNeeds::Able(ability)), Some(units)) if !units.can(ability) => {
                 write!(why, "the machine lacks: {}", ability.name())

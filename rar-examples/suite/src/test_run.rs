@@ -8,8 +8,8 @@ use rar_percpu::CpuId;
 use rar_shootdown::{Instant, Machine as _};
 
 use crate::failure::{Assertion, Place};
-use crate::lab::{Access, Frame, Hearing, Lab, Mapping, Page, Reach};
 use crate::options::Options;
+use crate::platform::{Access, DeafTo, Frame, Mapping, Page, Platform, Scope};
 use crate::raw;
 use crate::shared::Shared;
 use crate::space::Space;
@@ -49,7 +49,7 @@ pub(crate) struct Seat {
 /// steps.
 pub(crate) struct TestRun<'a, L> {
     pub(crate) shared: &'a Shared,
-    pub(crate) lab: &'a L,
+    pub(crate) platform: &'a L,
     pub(crate) name: &'static str,
     pub(crate) me: u32,
     pub(crate) initiator: u32,
@@ -70,10 +70,10 @@ pub(crate) struct TestRun<'a, L> {
 /// The CPUs that have not reached the barrier at which this CPU waits.
 struct Behind<'t, 'a, L>(&'t TestRun<'a, L>);
 
-impl<L: Lab> fmt::Display for Behind<'_, '_, L> {
+impl<L: Platform> fmt::Display for Behind<'_, '_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (run, here) = (self.0, self.0.phase.get());
-        let phases = run.shared.phases.iter().zip(0..run.lab.cpus());
+        let phases = run.shared.phases.iter().zip(0..run.platform.cpus());
         let mut before = "; not there:";
         for (_, cpu) in phases.filter(|(phase, _)| phase.load(Ordering::Relaxed) < here) {
             write!(f, "{before} CPU {cpu}")?;
@@ -83,17 +83,17 @@ impl<L: Lab> fmt::Display for Behind<'_, '_, L> {
     }
 }
 
-impl<'a, L: Lab> TestRun<'a, L> {
+impl<'a, L: Platform> TestRun<'a, L> {
     pub(crate) fn new(
         shared: &'a Shared,
-        lab: &'a L,
+        platform: &'a L,
         seat: Seat,
         options: &Options<'_>,
         phase: u64,
     ) -> Self {
         Self {
             shared,
-            lab,
+            platform,
             name: seat.test,
             me: seat.me,
             initiator: seat.initiator,
@@ -115,20 +115,20 @@ impl<'a, L: Lab> TestRun<'a, L> {
 
     /// Puts this CPU into the state that every test begins with.
     pub(crate) fn settle(&self) {
-        self.lab.set_hearing(Hearing::Both);
-        self.lab.enable_interrupts();
+        self.platform.set_deaf_to(DeafTo::Nothing);
+        self.platform.enable_interrupts();
         self.enter(Space::First);
         // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot
         // in quarantine.
-        let (cpu, shootdown) = (self.lab.pin(), self.lab.shootdown());
+        let (cpu, shootdown) = (self.platform.pin(), self.platform.shootdown());
         let _left = shootdown
             .domain()
             .leave_lazy(&cpu, shootdown.machine().tlb());
         let _served = shootdown.serve(&cpu);
         if self.is_demoted() {
-            self.lab.verify_unit();
+            self.platform.verify_unit();
         }
-        self.sent.set(self.lab.witness().sent());
+        self.sent.set(self.platform.witness().sent());
         raw::remove(&self.shared.chosen, CpuId::new(self.me));
         if let Some(published) = self.shared.published.get(self.me as usize) {
             published.store(0, Ordering::Relaxed);
@@ -141,7 +141,7 @@ impl<'a, L: Lab> TestRun<'a, L> {
             self.shared.errand.store(0, Ordering::Relaxed);
             shootdown.domain().reclaim_slots();
         }
-        self.lab.flush_own_tlb();
+        self.platform.flush_own_tlb();
         self.barrier();
     }
 
@@ -168,7 +168,7 @@ impl<'a, L: Lab> TestRun<'a, L> {
             mine.store(phase, Ordering::Relaxed);
         }
         self.shared.arrived.fetch_add(1, Ordering::AcqRel);
-        let all = phase * u64::from(self.lab.cpus());
+        let all = phase * u64::from(self.platform.cpus());
         self.wait_until("a barrier", || {
             self.shared.arrived.load(Ordering::Acquire) >= all
         });
@@ -176,11 +176,11 @@ impl<'a, L: Lab> TestRun<'a, L> {
 
     /// Waits for a condition that other CPUs cause. Ends the run on a timeout.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
-        let started = self.lab.now();
-        let seconds = self.lab.patience_seconds();
+        let started = self.platform.now();
+        let seconds = self.platform.timeout_seconds();
         while !condition() {
-            if milliseconds_between(started, self.lab.now()) >= 1_000 * seconds {
-                self.lab.give_up(format_args!(
+            if milliseconds_between(started, self.platform.now()) >= 1_000 * seconds {
+                self.platform.give_up(format_args!(
                     "CPU {} waited {seconds} s for {what} in test {} (initiator {}){}",
                     self.me,
                     self.name,
@@ -188,7 +188,7 @@ impl<'a, L: Lab> TestRun<'a, L> {
                     Behind(self)
                 ));
             }
-            self.lab.relax();
+            self.platform.relax();
         }
     }
 
@@ -198,7 +198,7 @@ impl<'a, L: Lab> TestRun<'a, L> {
 
     /// Whether the driver has demoted this CPU and flushes it by generation.
     pub(crate) fn is_demoted(&self) -> bool {
-        let domain = self.lab.shootdown().domain();
+        let domain = self.platform.shootdown().domain();
         domain
             .cpu(CpuId::new(self.me))
             .is_some_and(|state| state.generation().is_demoted())
@@ -206,7 +206,7 @@ impl<'a, L: Lab> TestRun<'a, L> {
 
     /// How far this CPU is from the initiator, counted upwards and around: 0 for the initiator.
     pub(crate) fn distance(&self) -> u32 {
-        (self.me + self.lab.cpus() - self.initiator) % self.lab.cpus()
+        (self.me + self.platform.cpus() - self.initiator) % self.platform.cpus()
     }
 
     pub(crate) fn word(&self, index: usize) -> &'a AtomicU64 {
@@ -231,8 +231,8 @@ impl<'a, L: Lab> TestRun<'a, L> {
         // The suite runs on fewer CPUs than a set can name.
         let _fits = self.shared.set(space).insert(me);
         fence(Ordering::SeqCst);
-        self.lab.enter(space);
-        self.lab.flush_own_tlb();
+        self.platform.enter(space);
+        self.platform.flush_own_tlb();
         for other in [Space::First, Space::Second]
             .into_iter()
             .filter(|other| *other != space)
@@ -244,17 +244,17 @@ impl<'a, L: Lab> TestRun<'a, L> {
 
     /// Maps a page of the first space, writable, to a frame.
     pub(crate) fn map(&self, page: Page, frame: Frame) {
-        self.map_as(page, frame, Access::Write, Reach::Space);
+        self.map_as(page, frame, Access::Write, Scope::Space);
     }
 
-    pub(crate) fn map_as(&self, page: Page, frame: Frame, access: Access, reach: Reach) {
-        self.lab.map(
+    pub(crate) fn map_as(&self, page: Page, frame: Frame, access: Access, scope: Scope) {
+        self.platform.map(
             Space::First,
             page,
             Some(Mapping {
                 frame,
                 access,
-                reach,
+                scope,
             }),
         );
     }
@@ -266,7 +266,7 @@ impl<'a, L: Lab> TestRun<'a, L> {
     }
 
     pub(crate) fn driver_flushes(&self, cpu: u32) -> u64 {
-        self.lab.witness().flushes_of(CpuId::new(cpu))
+        self.platform.witness().flushes_of(CpuId::new(cpu))
     }
 }
 

@@ -31,21 +31,21 @@ pub struct GeneralProtection;
 /// An ability of the units that not every machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ability {
-    /// [`Units::reset`].
+    /// [`RarUnits::reset`].
     Reset,
-    /// [`Units::run_guest`].
+    /// [`RarUnits::run_guest`].
     Guest,
-    /// [`Units::enter_keeping`], with a PCID of its own for each space.
+    /// [`RarUnits::enter_keeping`], with a PCID of its own for each space.
     Pcids,
-    /// [`Units::executed`].
+    /// [`RarUnits::executed`].
     Record,
-    /// [`Units::signal_by`] to a [`Destination::Cluster`].
+    /// [`RarUnits::signal_by`] to a [`Destination::Cluster`].
     Clusters,
-    /// [`Units::mwait`].
+    /// [`RarUnits::mwait`].
     Mwait,
-    /// [`Units::send_odd`].
+    /// [`RarUnits::send_odd`].
     OddCommands,
-    /// [`Units::run_in_nmi`].
+    /// [`RarUnits::run_in_nmi`].
     NonMaskable,
 }
 
@@ -114,7 +114,7 @@ pub struct Executed {
 /// no driver uses the unit at the same time. On an online CPU it may only change [`IGNORE_IF`]. The
 /// only legal bases it writes are zero and those of [`addresses`](Self::addresses). It writes them
 /// only while the unit is disabled, and enables a unit only with the latter.
-pub trait Units: Sync {
+pub trait RarUnits: Sync {
     /// Executes RDMSR.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ pub trait Units: Sync {
 
     /// Returns how many spins a CPU may make between a signal to it and the end of the service. No
     /// source names a bound, so each machine sets its own.
-    fn patience(&self) -> u32;
+    fn timeout_spins(&self) -> u32;
 
     /// Returns whether the machine has an ability.
     fn can(&self, ability: Ability) -> bool;

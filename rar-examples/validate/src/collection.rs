@@ -149,7 +149,7 @@ impl Collection {
                 }
                 None => self.dropped_measurements = self.dropped_measurements.saturating_add(1),
             },
-            Record::Again {
+            Record::Retry {
                 name,
                 initiator,
                 why,

@@ -293,7 +293,7 @@ fn judge_counts(expected: &Expectation, transcript: &Transcript, verdict: &mut V
                 }
             }
             Record::Begin(_)
-            | Record::Again(_)
+            | Record::Retry(_)
             | Record::Measurement(_)
             | Record::Test(_)
             | Record::Progress(_) => {}

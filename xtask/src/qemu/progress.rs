@@ -48,9 +48,9 @@ impl GuestProgress {
                 self.last.clone_from(&test.name);
             }
             Record::Begin(_) | Record::Measurement(_) => {}
-            Record::Again(again) => line(&format!(
+            Record::Retry(retry) => line(&format!(
                 "  {}: {} begins again, initiator {}: {}",
-                self.label, again.name, again.initiator, again.why
+                self.label, retry.name, retry.initiator, retry.why
             )),
             Record::Progress(progress) => {
                 self.show(&format!(

@@ -15,8 +15,8 @@ pub(crate) enum Record {
     Start(Start),
     /// One test with one initiator begins.
     Begin(Begin),
-    /// It begins again.
-    Again(Again),
+    /// It begins retry.
+    Retry(Retry),
     /// One kind of flush was measured.
     Measurement(Measurement),
     /// One test with one initiator ended.
@@ -66,7 +66,7 @@ pub(crate) struct TestRecord {
     pub(crate) controls: Vec<Control>,
     /// Times the flush generation had to help.
     pub(crate) fallbacks: u64,
-    /// Times a signal was sent again.
+    /// Times a signal was sent retry.
     pub(crate) resignals: u64,
     /// How it ended.
     pub(crate) outcome: Outcome,
@@ -96,7 +96,7 @@ pub(crate) struct Begin {
 
 /// Which test begins again, since a control was not seen.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Again {
+pub(crate) struct Retry {
     /// The test.
     pub(crate) name: String,
     /// The CPU that initiates.
@@ -210,8 +210,8 @@ impl Transcript {
             Some(Record::Begin(begin)) => {
                 format!("{} (initiator {})", begin.name, begin.initiator)
             }
-            Some(Record::Again(again)) => {
-                format!("{} (initiator {}) again", again.name, again.initiator)
+            Some(Record::Retry(retry)) => {
+                format!("{} (initiator {}) again", retry.name, retry.initiator)
             }
             Some(Record::Measurement(measurement)) => {
                 format!("the measurement after one by {}", measurement.method.name())

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use rar_suite::Hearing;
+use rar_suite::DeafTo;
 
 /// An interrupt that a CPU may pretend not to notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ const BOTH: u8 = Heard::Signal as u8 | Heard::Fallback as u8;
 #[repr(align(64))]
 pub(crate) struct CpuNotes {
     /// Which interrupts the CPU serves.
-    hearing: AtomicU8,
+    deaf_to: AtomicU8,
     /// How often its self-interrupt was handled.
     pub(crate) own: AtomicU64,
     /// How many entries its unit had executed when it flushed everything last.
@@ -34,7 +34,7 @@ pub(crate) struct CpuNotes {
 impl CpuNotes {
     pub(crate) const fn new() -> Self {
         Self {
-            hearing: AtomicU8::new(BOTH),
+            deaf_to: AtomicU8::new(BOTH),
             own: AtomicU64::new(0),
             executed: AtomicU64::new(0),
             bare_ipis: AtomicU64::new(0),
@@ -43,16 +43,16 @@ impl CpuNotes {
 
     /// Returns whether the CPU serves this interrupt.
     pub(crate) fn hears(&self, kind: Heard) -> bool {
-        self.hearing.load(Ordering::Acquire) & kind as u8 != 0
+        self.deaf_to.load(Ordering::Acquire) & kind as u8 != 0
     }
 
     /// Sets which interrupts the CPU serves.
-    pub(crate) fn set_hearing(&self, hearing: Hearing) {
-        let kinds = match hearing {
-            Hearing::Both => BOTH,
-            Hearing::FallbackOnly => Heard::Fallback as u8,
-            Hearing::None => 0,
+    pub(crate) fn set_deaf_to(&self, deaf_to: DeafTo) {
+        let kinds = match deaf_to {
+            DeafTo::Nothing => BOTH,
+            DeafTo::Signals => Heard::Fallback as u8,
+            DeafTo::Everything => 0,
         };
-        self.hearing.store(kinds, Ordering::Release);
+        self.deaf_to.store(kinds, Ordering::Release);
     }
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use rar_kernel::{Once, paging, percpu, probe};
 use rar_percpu::{CpuId, Domain, PerCpu};
 use rar_shootdown::Shootdown;
-use rar_suite::{Counts, Hearing, Lab as _, Options, Register, Space, Suite};
+use rar_suite::{Counts, DeafTo, Options, Platform as _, Register, Space, Suite};
 
 use super::abort::{self, Cause};
 use super::cpu_notes::{CpuNotes, Heard};
@@ -33,7 +33,7 @@ pub struct KernelLab {
     pub(crate) second: TestSpace,
     pub(crate) frames: &'static TestFrames,
     pub(crate) user: &'static UserPages,
-    /// See [`Lab::spares_neighbours`].
+    /// See [`Platform::spares_neighbours`].
     pub(crate) spares_neighbours: bool,
     pub(crate) warm_up: &'static WarmUp,
     pub(crate) cpus: &'static [CpuNotes],
@@ -110,7 +110,7 @@ impl KernelLab {
 
     /// Takes this CPU offline for good: its unit is disabled, and it is back in the kernel's space.
     pub fn leave(&self) {
-        self.set_hearing(Hearing::Both);
+        self.set_deaf_to(DeafTo::Nothing);
         membership::leave(self);
         if self.shootdown.machine().support().is_some() {
             // A test that failed may have left the unit enabled behind the driver's back.

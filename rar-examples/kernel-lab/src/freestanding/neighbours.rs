@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use rar_kernel::{paging, probe};
-use rar_suite::{Access, Frame, Mapping, PAGES, Page, Reach};
+use rar_suite::{Access, Frame, Mapping, PAGES, Page, Scope};
 
 use super::instructions;
 use super::test_frames::TestFrames;
@@ -38,7 +38,7 @@ fn try_pair(space: &TestSpace, frames: &TestFrames, pages: [u16; 2]) -> Option<u
         let mapping = Mapping {
             frame: Frame::Small(frame),
             access: Access::Write,
-            reach: Reach::Space,
+            scope: Scope::Space,
         };
         let leaf = frames.leaf(Some(mapping));
         space.entry(page).store(leaf, Ordering::SeqCst);

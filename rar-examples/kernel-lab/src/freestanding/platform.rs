@@ -9,8 +9,8 @@ use rar_payload::Pcid;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Shootdown};
 use rar_suite::{
-    Asked, Backend, Frame, Guest, Hearing, Lab, Mapping, Offences, Page, PageFault, Register,
-    Space, StoreKind, Units, UserMode, Witness,
+    Asked, Backend, DeafTo, Frame, Guest, Mapping, Page, PageFault, Platform, ProtocolViolations,
+    RarUnits, Register, Space, StoreKind, UserMode, Witness,
 };
 
 use super::abort::{self, Cause};
@@ -22,10 +22,10 @@ use super::{fault_injection, instructions, membership, shim, transcript, vector,
 
 /// All entries of the table, where no hardware limits them.
 const ENTRIES: usize = 64;
-/// How long [`Lab::interrupt_self`] waits for its handler, in milliseconds.
+/// How long [`Platform::interrupt_self`] waits for its handler, in milliseconds.
 const OWN_INTERRUPT_MILLISECONDS: u64 = 10_000;
 
-impl Lab for KernelLab {
+impl Platform for KernelLab {
     type Machine = LabMachine;
 
     fn shootdown(&self) -> &Shootdown<LabMachine> {
@@ -74,7 +74,7 @@ impl Lab for KernelLab {
         clock::ticks_per_millisecond()
     }
 
-    fn patience_seconds(&self) -> u64 {
+    fn timeout_seconds(&self) -> u64 {
         watchdog::patience_seconds()
     }
 
@@ -176,7 +176,7 @@ impl Lab for KernelLab {
         self.spares_neighbours
     }
 
-    fn offences(&self) -> Offences {
+    fn protocol_violations(&self) -> ProtocolViolations {
         shim::offences()
     }
 
@@ -251,10 +251,10 @@ impl Lab for KernelLab {
         }
     }
 
-    fn set_hearing(&self, hearing: Hearing) {
-        self.notes(percpu::this().id()).set_hearing(hearing);
+    fn set_deaf_to(&self, deaf_to: DeafTo) {
+        self.notes(percpu::this().id()).set_deaf_to(deaf_to);
         if let Some(unit) = shim::of(percpu::this().apic_id().get()) {
-            unit.set_deaf(hearing != Hearing::Both);
+            unit.set_deaf(deaf_to != DeafTo::Nothing);
         }
     }
 
@@ -278,11 +278,11 @@ impl Lab for KernelLab {
         vmx::obstacle().map_or(Ok(self), Err)
     }
 
-    fn units(&self) -> Option<&dyn Units> {
+    fn units(&self) -> Option<&dyn RarUnits> {
         self.shootdown
             .machine()
             .support()
-            .map(|_| self as &dyn Units)
+            .map(|_| self as &dyn RarUnits)
     }
 
     fn emit(&self, record: &rar_suite::Record<'_>) {

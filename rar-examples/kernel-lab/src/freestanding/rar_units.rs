@@ -7,8 +7,8 @@ use rar_payload::Payload;
 use rar_percpu::{CpuSet, SlotIndex};
 use rar_regs::{ApicId, IcrError, X2apicIcr, send_x2apic};
 use rar_suite::{
-    Ability, Addresses, Destination, Executed, GeneralProtection, Guest, Lab as _, LongString,
-    OddCommand, Register, Space, Units,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Guest, LongString, OddCommand,
+    Platform as _, RarUnits, Register, Space,
 };
 
 use super::lab::KernelLab;
@@ -18,7 +18,7 @@ use super::{mwait, nmi_work, shim, vmx};
 /// The CPUID leaf of address widths.
 const ADDRESS_WIDTHS: u32 = 0x8000_0008;
 
-impl Units for KernelLab {
+impl RarUnits for KernelLab {
     fn read(&self, register: Register) -> Result<u64, GeneralProtection> {
         // SAFETY: reading a register of a unit changes nothing.
         unsafe { probe::read_register(register as u32) }.ok_or(GeneralProtection)
@@ -85,7 +85,7 @@ impl Units for KernelLab {
         }
     }
 
-    fn patience(&self) -> u32 {
+    fn timeout_spins(&self) -> u32 {
         // A virtual CPU whose turn has come has the shim's call pending and leaves its guest at the
         // next block of code; with a thread of the host for each CPU, the sender may be suspended
         // between its request and the call.

@@ -6,7 +6,7 @@ use rar_kernel::frames::{self, PAGE};
 use rar_kernel::int::word;
 use rar_kernel::paging::{self, MapError};
 use rar_kernel::{Arrival, CommandLine, Once, percpu, println};
-use rar_suite::Offences;
+use rar_suite::ProtocolViolations;
 use rar_vrar::{ApicPage, Config, Cpu, CpuMemory, Knobs, Offence, Record, Shim};
 pub use rar_vrar::{Defect, LaunchError};
 
@@ -108,7 +108,7 @@ pub(crate) fn of(apic_id: u32) -> Option<&'static Cpu> {
 
 /// Returns what the shim's units had to see from the drivers of all CPUs.
 #[must_use]
-pub fn offences() -> Offences {
+pub fn offences() -> ProtocolViolations {
     let cpus = || SHIM.get().into_iter().flat_map(Shim::cpus);
     let each = |kind| cpus().map(move |(_, cpu)| cpu.record().offences(kind));
     let gone = cpus().filter(|(_, cpu)| cpu.gone().is_some()).count() as u64;
@@ -116,9 +116,11 @@ pub fn offences() -> Offences {
         .into_iter()
         .map(|kind| (each(kind).sum(), kind.text()))
         .chain([(gone, "a CPU is gone")])
-        .fold(Offences::default(), |all, (count, what)| Offences {
-            count: all.count + count,
-            what: if count > 0 { what } else { all.what },
+        .fold(ProtocolViolations::default(), |all, (count, what)| {
+            ProtocolViolations {
+                count: all.count + count,
+                what: if count > 0 { what } else { all.what },
+            }
         })
 }
 

@@ -7,7 +7,7 @@ use rar_kernel::frames::{self, PAGE};
 use rar_kernel::int::word;
 use rar_kernel::paging::{MapError, PageScope, PageSize, Permission, USER, leaf, map_alias};
 use rar_kernel::{Kernel, kernel};
-use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, LongString, Mapping, Reach};
+use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, LongString, Mapping, Scope};
 
 /// Where tests reach the small frames without going through a page under test. QEMU keeps
 /// translations in a direct-mapped table, so the aliases have other low page numbers (0x400 on)
@@ -94,9 +94,9 @@ impl TestFrames {
     /// Returns the entry for a mapping; zero is not present.
     pub(crate) fn leaf(&self, mapping: Option<Mapping>) -> u64 {
         let Some(mapping) = mapping else { return 0 };
-        let scope = match mapping.reach {
-            Reach::Global if kernel().is_some_and(Kernel::has_global_pages) => PageScope::Global,
-            Reach::Global | Reach::Space => PageScope::OneSpace,
+        let scope = match mapping.scope {
+            Scope::Global if kernel().is_some_and(Kernel::has_global_pages) => PageScope::Global,
+            Scope::Global | Scope::Space => PageScope::OneSpace,
         };
         let (permission, user) = match mapping.access {
             Access::User => (Permission::Write, USER),

@@ -5,8 +5,8 @@ use std::fmt;
 use rar_model::{Defect as UnitDefect, Knobs};
 
 use super::DriverDefect;
-use crate::lab;
 use crate::machine::MachineConfig;
+use crate::platform;
 
 /// How many CPUs the broken machines have.
 pub const CPUS: u32 = 4;
@@ -68,7 +68,7 @@ impl Defect {
         };
         MachineConfig {
             knobs,
-            ..lab::config(CPUS)
+            ..platform::config(CPUS)
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn every_defect_changes_something() {
         for defect in Defect::all() {
-            let right = lab::config(CPUS).knobs;
+            let right = platform::config(CPUS).knobs;
             let machine = defect.machine().knobs;
             let same = machine.iter().all(|knobs| right.contains(knobs));
             assert!(!same || defect.of_driver().is_some(), "{defect}");

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
-use crate::lab::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
 use crate::machine::MachineConfig;
+use crate::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
 
 /// A test that takes more steps has hung.
 const MOST_STEPS: u64 = 20_000_000;
@@ -85,7 +85,7 @@ impl Test {
     /// Runs the test on its own machine.
     #[must_use]
     pub fn run(self, defect: Option<Defect>, seed: u64) -> Cell {
-        let config = defect.map_or_else(|| lab::config(CPUS), Defect::machine);
+        let config = defect.map_or_else(|| platform::config(CPUS), Defect::machine);
         let run = SuiteRun {
             config: MachineConfig { seed, ..config },
             defect: defect.and_then(Defect::of_driver),

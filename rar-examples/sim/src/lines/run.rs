@@ -13,9 +13,9 @@ use super::gate::Gate;
 use super::ground::{Ground, SimMachine, Space};
 use super::slots::{self, Owners};
 use super::{Design, Figures, Point};
-use crate::lab;
 use crate::machine::{Addressing, Machine, MachineConfig, Watch};
 use crate::meter::{ByKind, Kind, Meter, addresses_of};
+use crate::platform;
 use crate::schedule::{End, step};
 
 /// How often, of 256 accesses, another CPU runs before one. A single initiator meets no other.
@@ -154,7 +154,7 @@ pub(super) fn measure_range(
 }
 
 fn policy(design: Design) -> Policy {
-    let mut policy = lab::STEPS;
+    let mut policy = platform::STEPS;
     policy.lazy = match design {
         Design::Sparing => LazySkip::LOWER_HALF,
         _ => LazySkip::Nothing,

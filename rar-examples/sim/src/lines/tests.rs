@@ -8,15 +8,15 @@ use rar_shootdown::{AllOnline, Shootdown};
 use super::ground::SimMachine;
 use super::run::{measure_range, name_cpus, name_driver};
 use super::{Design, Figures, Point, measure};
-use crate::lab;
 use crate::machine::{MachineConfig, Unwatched};
 use crate::meter::{ByKind, Kind};
+use crate::platform;
 use crate::schedule::step;
 
 /// Returns the transfers while CPU 0 repeats what CPU 1 has done, on a machine of two CPUs.
 fn transfers(work: impl Fn(u32, &Shootdown<&SimMachine<'_>>, &SimMachine<'_>)) -> ByKind {
     let machine = SimMachine::new(&Unwatched, MachineConfig::new(2));
-    let shootdown = Shootdown::new(&machine, lab::STEPS);
+    let shootdown = Shootdown::new(&machine, platform::STEPS);
     machine.register_cpus(shootdown.domain()).unwrap();
     {
         let mut meter = machine.meter();

@@ -11,8 +11,8 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Machine as _, Shootdown};
 
 use super::ground::{SPACE, TLB, USER, translations};
-use crate::lab::STEPS;
 use crate::machine::{Backend, Machine, MachineConfig, Unwatched, Vector, lock};
+use crate::platform::STEPS;
 use crate::schedule::End;
 
 /// How many pages each flush names; no two name the same.

@@ -7,7 +7,7 @@ use rar_percpu::{CpuId, CpuSet, LocalTlb as _};
 use rar_shootdown::Machine as _;
 
 use super::points::{EVERYTHING, Point};
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::space::Space;
 use crate::test_run::{TestRun, milliseconds_between};
 use rar_vocabulary::Method;
@@ -38,7 +38,7 @@ pub(super) fn others(targets: u32) -> CpuSet {
 
 /// Flushes once; `round` counts from 0. Returns whether the flush succeeded. `others` are the
 /// targets, without the initiator.
-pub(super) fn flush<L: Lab>(
+pub(super) fn flush<L: Platform>(
     t: &TestRun<'_, L>,
     point: &Point,
     others: &CpuSet,
@@ -48,75 +48,81 @@ pub(super) fn flush<L: Lab>(
         Method::Rar | Method::Ipi => by_driver(t, point),
         Method::Nmi => by_nmi(t, others),
         Method::BareIpi => bare_ipi(t, others, round),
-        Method::BareExit => t.lab.bare_exit(),
+        Method::BareExit => t.platform.bare_exit(),
         Method::Clock => true,
         Method::Invlpg => {
-            (0..watched(point.pages)).for_each(|page| t.lab.invlpg(Page::Small(page)));
+            (0..watched(point.pages)).for_each(|page| t.platform.invlpg(Page::Small(page)));
             true
         }
         Method::Full => {
-            let tlb = t.lab.shootdown().machine().tlb();
-            tlb.flush_everything(&t.lab.pin());
+            let tlb = t.platform.shootdown().machine().tlb();
+            tlb.flush_everything(&t.platform.pin());
             true
         }
         Method::Cr3 => {
-            t.lab.enter(Space::First);
+            t.platform.enter(Space::First);
             true
         }
     }
 }
 
-fn by_driver<L: Lab>(t: &TestRun<'_, L>, point: &Point) -> bool {
+fn by_driver<L: Platform>(t: &TestRun<'_, L>, point: &Point) -> bool {
     let request = match point.pages {
         EVERYTHING => Request::Everything {
             globals: Globals::Include,
         },
         pages => t.pages(0, watched(pages)),
     };
-    let cpu = t.lab.pin();
+    let cpu = t.platform.pin();
     let targets = &t.shared.chosen;
-    t.lab.shootdown().flush(&cpu, &[request], targets).is_ok()
+    t.platform
+        .shootdown()
+        .flush(&cpu, &[request], targets)
+        .is_ok()
 }
 
 /// Interrupts the targets, which have counted `round` of these interrupts so far, and waits until
 /// each has counted one more.
-fn bare_ipi<L: Lab>(t: &TestRun<'_, L>, targets: &CpuSet, round: u64) -> bool {
-    t.lab.send_bare_ipi(targets)
+fn bare_ipi<L: Platform>(t: &TestRun<'_, L>, targets: &CpuSet, round: u64) -> bool {
+    t.platform.send_bare_ipi(targets)
         && targets.iter().all(|cpu| {
-            let answers = t.lab.bare_ipis(cpu);
+            let answers = t.platform.bare_ipis(cpu);
             is_soon(t, || answers.load(Ordering::Acquire) > round)
         })
 }
 
 /// Does what the driver does when the signal fails, but at once and by NMI: requests a flush
 /// generation of the targets, flushes this CPU, and waits.
-fn by_nmi<L: Lab>(t: &TestRun<'_, L>, targets: &CpuSet) -> bool {
-    let shootdown = t.lab.shootdown();
+fn by_nmi<L: Platform>(t: &TestRun<'_, L>, targets: &CpuSet) -> bool {
+    let shootdown = t.platform.shootdown();
     // Orders the page-table stores before the requests.
     fence(Ordering::SeqCst);
     let ticket = shootdown.domain().request_full_flush(targets);
     for cpu in targets.iter() {
-        t.lab.send_nmi(cpu);
+        t.platform.send_nmi(cpu);
     }
-    shootdown.machine().tlb().flush_everything(&t.lab.pin());
+    shootdown
+        .machine()
+        .tlb()
+        .flush_everything(&t.platform.pin());
     let flushed = |cpu| is_soon(t, || shootdown.domain().is_flushed(cpu, ticket));
     targets.iter().all(flushed)
 }
 
 /// Waits for an answer; returns whether it arrived. Reads the clock only after many polls.
-fn is_soon<L: Lab>(t: &TestRun<'_, L>, answered: impl Fn() -> bool) -> bool {
+fn is_soon<L: Platform>(t: &TestRun<'_, L>, answered: impl Fn() -> bool) -> bool {
     for _ in 0..MAX_POLLS {
         if answered() {
             return true;
         }
-        t.lab.relax();
+        t.platform.relax();
     }
-    let started = t.lab.now();
+    let started = t.platform.now();
     while !answered() {
-        if milliseconds_between(started, t.lab.now()) > ANSWER_MILLISECONDS {
+        if milliseconds_between(started, t.platform.now()) > ANSWER_MILLISECONDS {
             return false;
         }
-        t.lab.relax();
+        t.platform.relax();
     }
     true
 }

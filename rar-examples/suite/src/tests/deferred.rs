@@ -1,15 +1,15 @@
 //! A lazy CPU is skipped, and flushes when it leaves the mode.
 
 use crate::failure::Assertion::Flushed;
-use crate::lab::{Lab, Page, Reach};
+use crate::platform::{Page, Platform, Scope};
 use crate::raw;
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::tables::{swap_and_control, table_of_first_space};
 
-pub(crate) fn is_spared<L: Lab>(t: &TestRun<'_, L>) {
-    map_and_touch(t, 0, 2, Reach::Space);
-    remap_and_control(t, 0, 2, Reach::Space);
+pub(crate) fn is_spared<L: Platform>(t: &TestRun<'_, L>) {
+    map_and_touch(t, 0, 2, Scope::Space);
+    remap_and_control(t, 0, 2, Scope::Space);
     t.step(Participants::Others, || enter_lazy(t));
     t.step(Participants::Initiator, || t.flush(t.pages(0, 2)));
     t.step(Participants::Others, || {
@@ -23,8 +23,8 @@ pub(crate) fn is_spared<L: Lab>(t: &TestRun<'_, L>) {
 
 /// A freed page table skips no CPU: its memory may hold anything by the time a lazy CPU uses it
 /// again.
-pub(crate) fn not_for_tables<L: Lab>(t: &TestRun<'_, L>) {
-    map_and_touch(t, 0, 40, Reach::Space);
+pub(crate) fn not_for_tables<L: Platform>(t: &TestRun<'_, L>) {
+    map_and_touch(t, 0, 40, Scope::Space);
     swap_and_control(t, Participants::All);
     t.step(Participants::Others, || enter_lazy(t));
     t.step(Participants::Initiator, || t.flush(table_of_first_space(t)));
@@ -36,14 +36,14 @@ pub(crate) fn not_for_tables<L: Lab>(t: &TestRun<'_, L>) {
     expect_new(t, 0, 40);
 }
 
-fn enter_lazy<L: Lab>(t: &TestRun<'_, L>) {
-    raw::enter_lazy(t.lab.shootdown().domain(), &t.lab.pin());
+fn enter_lazy<L: Platform>(t: &TestRun<'_, L>) {
+    raw::enter_lazy(t.platform.shootdown().domain(), &t.platform.pin());
 }
 
-fn leave_lazy<L: Lab>(t: &TestRun<'_, L>) {
+fn leave_lazy<L: Platform>(t: &TestRun<'_, L>) {
     use rar_shootdown::Machine as _;
-    let shootdown = t.lab.shootdown();
+    let shootdown = t.platform.shootdown();
     let _left = shootdown
         .domain()
-        .leave_lazy(&t.lab.pin(), shootdown.machine().tlb());
+        .leave_lazy(&t.platform.pin(), shootdown.machine().tlb());
 }

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::failure::Assertion::{Control, Flushed, GuestEnds, Mapped};
 use crate::failure::Place;
-use crate::lab::{Guest, Lab, Page, Reach};
+use crate::platform::{Guest, Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 use crate::tests::remap::map_and_touch;
 
@@ -25,11 +25,13 @@ const FLUSHED: usize = 3;
 ///
 /// *Observed*: which translations the guests then use. An instruction flushes the tag it runs
 /// under, the host's; no source states it for RAR.
-pub(crate) fn target<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn target<L: Platform>(t: &TestRun<'_, L>) {
     // A machine without guests skips the test.
-    let Ok(guest) = t.lab.guest() else { return };
-    let others = u64::from(t.lab.cpus()) - 1;
-    map_and_touch(t, 0, 1, Reach::Space);
+    let Ok(guest) = t.platform.guest() else {
+        return;
+    };
+    let others = u64::from(t.platform.cpus()) - 1;
+    map_and_touch(t, 0, 1, Scope::Space);
     let forgotten = forgotten_by_guests(t, guest);
     t.step(Participants::All, || t.expect(Mapped, PAGE, old_value(0)));
     t.step(Participants::All, || {
@@ -47,7 +49,7 @@ pub(crate) fn target<L: Lab>(t: &TestRun<'_, L>) {
         }
     });
     t.step(Participants::Initiator, || {
-        let mut targets = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me);
+        let mut targets = (0..t.platform.cpus()).filter(|cpu| *cpu != t.me);
         let old = |cpu: u32| t.published(cpu).load(Acquire) == old_value(0);
         let stale = targets.by_ref().filter(|cpu| old(*cpu)).count();
         t.observe(format_args!(
@@ -67,23 +69,23 @@ pub(crate) fn target<L: Lab>(t: &TestRun<'_, L>) {
 
 /// Returns, on the initiator, how many CPUs evict the host's translation when a guest runs and
 /// nothing is flushed.
-fn forgotten_by_guests<L: Lab>(t: &TestRun<'_, L>, guest: &dyn Guest) -> usize {
+fn forgotten_by_guests<L: Platform>(t: &TestRun<'_, L>, guest: &dyn Guest) -> usize {
     let is_new = |cpu: &u32| t.published(*cpu).load(Acquire) == new_value(0);
     t.step(Participants::Initiator, || t.map(PAGE, new_frame(0)));
     t.step(Participants::Others, || {
         if !guest.run(&|| true) {
             t.fail(GuestEnds, Place::Number(t.me), 1, 0);
         }
-        let found = t.lab.load(PAGE, 0).unwrap_or(u64::MAX);
+        let found = t.platform.load(PAGE, 0).unwrap_or(u64::MAX);
         if found != old_value(0) {
             t.blame_driver(PAGE);
         }
         t.published(t.me).store(found, Release);
     });
-    let forgotten = (0..t.lab.cpus()).filter(|cpu| *cpu != t.me && is_new(cpu));
+    let forgotten = (0..t.platform.cpus()).filter(|cpu| *cpu != t.me && is_new(cpu));
     let forgotten = forgotten.count();
     t.step(Participants::Initiator, || t.map(PAGE, old_frame(0)));
-    t.step(Participants::All, || t.lab.flush_own_tlb());
+    t.step(Participants::All, || t.platform.flush_own_tlb());
     forgotten
 }
 
@@ -95,10 +97,10 @@ enum State {
     Shown,
 }
 
-fn stay<L: Lab>(t: &TestRun<'_, L>, guest: &dyn Guest) {
+fn stay<L: Platform>(t: &TestRun<'_, L>, guest: &dyn Guest) {
     let state = Cell::new(State::Entered);
     let at = Place::At(PAGE);
-    let load = || t.lab.load(PAGE, 0).unwrap_or(u64::MAX);
+    let load = || t.platform.load(PAGE, 0).unwrap_or(u64::MAX);
     let ended = guest.run(&|| {
         let is_set = |word| t.word(word).load(Acquire) != 0;
         match state.get() {

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::failure::Assertion::{Flushed, Order};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, Page, Reach};
+use crate::platform::{Frame, Page, Platform, Scope};
 use crate::space::Space;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{map_and_touch, remap_and_control};
@@ -18,9 +18,9 @@ const EXPECTED: usize = 0;
 /// Set when the initiator has made its last flush.
 const ENDED: usize = 1;
 
-pub(crate) fn targets_change<L: Lab>(t: &TestRun<'_, L>) {
-    map_and_touch(t, 0, 1, Reach::Space);
-    remap_and_control(t, 0, 1, Reach::Space);
+pub(crate) fn targets_change<L: Platform>(t: &TestRun<'_, L>) {
+    map_and_touch(t, 0, 1, Scope::Space);
+    remap_and_control(t, 0, 1, Scope::Space);
     t.step(Participants::All, || {
         if t.is_initiator() {
             advance(t)
@@ -30,7 +30,7 @@ pub(crate) fn targets_change<L: Lab>(t: &TestRun<'_, L>) {
     });
     t.step(Participants::All, || t.enter(Space::First));
     t.step(Participants::Initiator, || {
-        for cpu in (0..t.lab.cpus()).filter(|cpu| *cpu != t.me) {
+        for cpu in (0..t.platform.cpus()).filter(|cpu| *cpu != t.me) {
             if t.published(cpu).load(Acquire) == 0 {
                 // It never left and returned, so nothing was tested on it.
                 t.fail(Order, Place::Number(cpu), 1, 0);
@@ -40,17 +40,17 @@ pub(crate) fn targets_change<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// The value of the page only grows.
-fn advance<L: Lab>(t: &TestRun<'_, L>) {
+fn advance<L: Platform>(t: &TestRun<'_, L>) {
     for value in FIRST..FIRST + FLUSHES {
         // Four frames in turn, so that a read through an old translation never returns the newest
         // value.
         let frame = Frame::Small(800 + u16::try_from(value % 4).unwrap_or(0));
-        t.lab.store_frame(frame, 0, value);
+        t.platform.store_frame(frame, 0, value);
         t.map(PAGE, frame);
         t.flush(t.pages(0, 1));
         t.word(EXPECTED).store(value, Release);
         // Lets some CPUs join or leave between two flushes.
-        t.lab.relax();
+        t.platform.relax();
         if t.shared.failure.is_set() {
             break;
         }
@@ -58,7 +58,7 @@ fn advance<L: Lab>(t: &TestRun<'_, L>) {
     t.word(ENDED).store(1, Release);
 }
 
-fn come_and_go<L: Lab>(t: &TestRun<'_, L>) {
+fn come_and_go<L: Platform>(t: &TestRun<'_, L>) {
     // The first flush ends the old value of the control.
     t.wait_until("the first flush", || {
         t.word(EXPECTED).load(Acquire) != 0 || t.word(ENDED).load(Acquire) != 0
@@ -68,16 +68,16 @@ fn come_and_go<L: Lab>(t: &TestRun<'_, L>) {
         // Stays a member for a while: some flushes must find this CPU in the space and online.
         for _ in 0..turn % 5 {
             look(t);
-            t.lab.relax();
+            t.platform.relax();
         }
         look(t);
         if turn.is_multiple_of(2) {
-            t.lab.go_offline();
-            t.lab.relax();
-            t.lab.come_online();
+            t.platform.go_offline();
+            t.platform.relax();
+            t.platform.come_online();
         } else {
             t.enter(Space::Second);
-            t.lab.relax();
+            t.platform.relax();
             t.enter(Space::First);
         }
         look(t);
@@ -86,9 +86,9 @@ fn come_and_go<L: Lab>(t: &TestRun<'_, L>) {
     }
 }
 
-fn look<L: Lab>(t: &TestRun<'_, L>) {
+fn look<L: Platform>(t: &TestRun<'_, L>) {
     let expected = t.word(EXPECTED).load(Acquire);
-    let found = t.lab.load(PAGE, 0).unwrap_or(0);
+    let found = t.platform.load(PAGE, 0).unwrap_or(0);
     if found < expected {
         t.fail(Flushed, Place::At(PAGE), expected, found);
     }

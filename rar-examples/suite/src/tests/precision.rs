@@ -2,7 +2,7 @@
 
 use rar_percpu::CpuId;
 
-use crate::lab::{Lab, Page, Reach};
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 
@@ -11,10 +11,10 @@ const MARGIN: u16 = 3;
 
 /// All entries are changed, some are flushed: those read the new frame, their neighbours the old
 /// one.
-pub(crate) fn neighbours<L: Lab, const COUNT: u16>(t: &TestRun<'_, L>) {
+pub(crate) fn neighbours<L: Platform, const COUNT: u16>(t: &TestRun<'_, L>) {
     let (first, all) = (MARGIN, COUNT + 2 * MARGIN);
-    map_and_touch(t, 0, all, Reach::Space);
-    remap_and_control(t, 0, all, Reach::Space);
+    map_and_touch(t, 0, all, Scope::Space);
+    remap_and_control(t, 0, all, Scope::Space);
     t.step(Participants::Initiator, || t.flush(t.pages(first, COUNT)));
     t.step(Participants::All, || {
         // Neighbours first: to load a flushed page fills the TLB, which could evict them.
@@ -29,15 +29,15 @@ pub(crate) fn neighbours<L: Lab, const COUNT: u16>(t: &TestRun<'_, L>) {
 
 /// Only the CPUs at an even distance from the initiator are targets; the others keep the old
 /// translation.
-pub(crate) fn subset<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn subset<L: Platform>(t: &TestRun<'_, L>) {
     let chosen = t.distance().is_multiple_of(2);
     t.step(Participants::All, || {
         if chosen {
             let _fits = t.shared.chosen.insert(CpuId::new(t.me));
         }
     });
-    map_and_touch(t, 0, 1, Reach::Space);
-    remap_and_control(t, 0, 1, Reach::Space);
+    map_and_touch(t, 0, 1, Scope::Space);
+    remap_and_control(t, 0, 1, Scope::Space);
     t.step(Participants::Initiator, || {
         t.flush_on(t.pages(0, 1), &t.shared.chosen)
     });

@@ -7,24 +7,24 @@ use rar_shootdown::FlushError;
 
 use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, Sent, StillOwned};
 use crate::failure::Place;
-use crate::lab::{Hearing, Lab, Reach};
+use crate::platform::{DeafTo, Platform, Scope};
 use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 
 /// The CPU after the initiator ignores the signal: the fallback flushes it, and its slot is
 /// quarantined. The driver arms no more entries for a CPU with a silent unit until the unit is
 /// reprogrammed.
-pub(crate) fn signal_unheard<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn signal_unheard<L: Platform>(t: &TestRun<'_, L>) {
     // The handler of an interrupt answers entries and generations alike, so that a CPU without a
     // unit is never demoted.
-    let by_unit = u64::from(t.lab.backend() != rar_vocabulary::Backend::Software);
-    map_and_touch(t, 0, 1, Reach::Space);
-    remap_and_control(t, 0, 1, Reach::Space);
-    hear(t, Hearing::FallbackOnly);
+    let by_unit = u64::from(t.platform.backend() != rar_vocabulary::Backend::Software);
+    map_and_touch(t, 0, 1, Scope::Space);
+    remap_and_control(t, 0, 1, Scope::Space);
+    set_deaf_to(t, DeafTo::Signals);
     t.step(Participants::Initiator, || {
-        let before = t.lab.shootdown().statistics();
+        let before = t.platform.shootdown().statistics();
         t.flush(t.pages(0, 1));
-        let after = t.lab.shootdown().statistics();
+        let after = t.platform.shootdown().statistics();
         t.assert(
             Counter,
             Place::Number(0),
@@ -48,27 +48,27 @@ pub(crate) fn signal_unheard<L: Lab>(t: &TestRun<'_, L>) {
     });
     // Also after a failed assertion: no CPU must stay demoted.
     if t.is_demoted() {
-        t.lab.set_hearing(Hearing::Both);
-        t.lab.verify_unit();
+        t.platform.set_deaf_to(DeafTo::Nothing);
+        t.platform.verify_unit();
     }
     t.barrier();
-    hear(t, Hearing::Both);
+    set_deaf_to(t, DeafTo::Nothing);
     later_flushes_work(t);
 }
 
 /// The CPU after the initiator ignores everything: the flush fails, names the CPU, and keeps its
 /// owned value. A second wait, when the CPU serves again, returns the value.
-pub(crate) fn target_silent<L: Lab>(t: &TestRun<'_, L>) {
-    map_and_touch(t, 0, 1, Reach::Space);
-    remap_and_control(t, 0, 1, Reach::Space);
-    hear(t, Hearing::None);
+pub(crate) fn target_silent<L: Platform>(t: &TestRun<'_, L>) {
+    map_and_touch(t, 0, 1, Scope::Space);
+    remap_and_control(t, 0, 1, Scope::Space);
+    set_deaf_to(t, DeafTo::Everything);
     let dropped = AtomicBool::new(false);
-    let cpu = t.lab.pin();
+    let cpu = t.platform.pin();
     let mut failed = None;
     t.step(Participants::Initiator, || {
         t.shared.flushes.fetch_add(1, AcqRel);
         let pending =
-            t.lab
+            t.platform
                 .shootdown()
                 .start(&cpu, &[t.pages(0, 1)], &t.shared.first, Owned(&dropped));
         match pending.wait(&cpu) {
@@ -105,10 +105,10 @@ pub(crate) fn target_silent<L: Lab>(t: &TestRun<'_, L>) {
             Counter,
             Place::Number(1),
             1,
-            t.lab.shootdown().statistics().quarantined as u64,
+            t.platform.shootdown().statistics().quarantined as u64,
         );
     });
-    hear(t, Hearing::Both);
+    set_deaf_to(t, DeafTo::Nothing);
     t.step(Participants::Initiator, || {
         let Some(pending) = failed.take() else { return };
         match pending.wait(&cpu) {
@@ -139,19 +139,19 @@ impl Drop for Owned<'_> {
 
 /// A flush by the signal only, after which the late byte is final, so that the slot leaves
 /// quarantine.
-fn later_flushes_work<L: Lab>(t: &TestRun<'_, L>) {
-    map_and_touch(t, 4, 1, Reach::Space);
-    remap_and_control(t, 4, 1, Reach::Space);
+fn later_flushes_work<L: Platform>(t: &TestRun<'_, L>) {
+    map_and_touch(t, 4, 1, Scope::Space);
+    remap_and_control(t, 4, 1, Scope::Space);
     t.step(Participants::Initiator, || {
-        let before = t.lab.shootdown().statistics();
-        let sent = t.lab.witness().sent();
+        let before = t.platform.shootdown().statistics();
+        let sent = t.platform.witness().sent();
         t.flush(t.pages(4, 1));
         // The machine counts what the driver does not.
-        let sent = t.lab.witness().sent().since(sent);
+        let sent = t.platform.witness().sent().since(sent);
         t.assert(Sent, Place::Number(0), 1, sent.signals);
         t.assert(Sent, Place::Number(1), 0, sent.interrupts);
-        t.lab.shootdown().domain().reclaim_slots();
-        let after = t.lab.shootdown().statistics();
+        t.platform.shootdown().domain().reclaim_slots();
+        let after = t.platform.shootdown().statistics();
         t.assert(Counter, Place::Number(2), before.fallbacks, after.fallbacks);
         t.assert(
             Counter,
@@ -164,14 +164,14 @@ fn later_flushes_work<L: Lab>(t: &TestRun<'_, L>) {
     expect_new(t, 4, 1);
 }
 
-fn hear<L: Lab>(t: &TestRun<'_, L>, hearing: Hearing) {
+fn set_deaf_to<L: Platform>(t: &TestRun<'_, L>, deaf_to: DeafTo) {
     t.step(Participants::All, || {
         if t.me == silent(t) {
-            t.lab.set_hearing(hearing);
+            t.platform.set_deaf_to(deaf_to);
         }
     });
 }
 
-fn silent<L: Lab>(t: &TestRun<'_, L>) -> u32 {
-    (t.initiator + 1) % t.lab.cpus()
+fn silent<L: Platform>(t: &TestRun<'_, L>) -> u32 {
+    (t.initiator + 1) % t.platform.cpus()
 }

@@ -3,7 +3,7 @@
 use rar_payload::{PageSize, Request};
 
 use crate::failure::Assertion::Mapped;
-use crate::lab::{Access, Frame, Lab, Mapping, Page, Reach};
+use crate::platform::{Access, Frame, Mapping, Page, Platform, Scope};
 use crate::space::Space;
 use crate::test_run::{Participants, TestRun};
 
@@ -12,7 +12,7 @@ pub(crate) const PAGE: Page = Page::Small(9);
 
 /// CPUs at an odd distance run in the second space. The page is changed in both spaces; flushing
 /// one space keeps the translations of the other.
-pub(crate) fn two_spaces<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn two_spaces<L: Platform>(t: &TestRun<'_, L>) {
     let mine = if t.distance().is_multiple_of(2) {
         Space::First
     } else {
@@ -21,8 +21,8 @@ pub(crate) fn two_spaces<L: Lab>(t: &TestRun<'_, L>) {
     t.step(Participants::All, || t.enter(mine));
     t.step(Participants::Initiator, || {
         for space in [Space::First, Space::Second] {
-            t.lab.store_frame(frame(space, 0), 0, value(space, 0));
-            t.lab.store_frame(frame(space, 1), 0, value(space, 1));
+            t.platform.store_frame(frame(space, 0), 0, value(space, 0));
+            t.platform.store_frame(frame(space, 1), 0, value(space, 1));
             map(t, space, 0);
         }
     });
@@ -43,12 +43,12 @@ pub(crate) fn two_spaces<L: Lab>(t: &TestRun<'_, L>) {
     t.step(Participants::All, || t.expect_flushed(PAGE, value(mine, 1)));
 }
 
-fn flush<L: Lab>(t: &TestRun<'_, L>, space: Space) {
+fn flush<L: Platform>(t: &TestRun<'_, L>, space: Space) {
     t.step(Participants::Initiator, || {
         if let Some(range) = t.range(PAGE, 1, PageSize::Size4K) {
             t.flush_on(
                 Request::Pages {
-                    pcid: t.lab.pcid(space),
+                    pcid: t.platform.pcid(space),
                     range,
                 },
                 t.shared.set(space),
@@ -57,13 +57,13 @@ fn flush<L: Lab>(t: &TestRun<'_, L>, space: Space) {
     });
 }
 
-pub(crate) fn map<L: Lab>(t: &TestRun<'_, L>, space: Space, version: u16) {
+pub(crate) fn map<L: Platform>(t: &TestRun<'_, L>, space: Space, version: u16) {
     let mapping = Mapping {
         frame: frame(space, version),
         access: Access::Write,
-        reach: Reach::Space,
+        scope: Scope::Space,
     };
-    t.lab.map(space, PAGE, Some(mapping));
+    t.platform.map(space, PAGE, Some(mapping));
 }
 
 pub(crate) fn frame(space: Space, version: u16) -> Frame {

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::failure::Assertion::{Flushed, Mapped};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, PAGES, Page};
+use crate::platform::{Frame, PAGES, Page, Platform};
 use crate::record::Record;
 use crate::test_run::{Participants, TestRun};
 
@@ -16,20 +16,22 @@ const PROGRESS: u64 = 4096;
 const FIRST: u64 = 1;
 const SECOND: u64 = 2;
 
-pub(crate) fn storm<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn storm<L: Platform>(t: &TestRun<'_, L>) {
     rage(t, t.storm_flushes, || {});
 }
 
 /// A shorter storm with interrupts disabled everywhere: a waiting CPU serves the others' requests.
-pub(crate) fn interrupts_off<L: Lab>(t: &TestRun<'_, L>) {
-    rage(t, t.storm_flushes.min(500), || t.lab.disable_interrupts());
-    t.lab.enable_interrupts();
+pub(crate) fn interrupts_off<L: Platform>(t: &TestRun<'_, L>) {
+    rage(t, t.storm_flushes.min(500), || {
+        t.platform.disable_interrupts()
+    });
+    t.platform.enable_interrupts();
 }
 
 /// Each CPU owns a page whose value only grows: it writes the next value to an unused frame, points
 /// the entry there, flushes all CPUs, and publishes the value. A CPU that reads less than was
 /// published before its load has used a stale translation.
-fn rage<L: Lab>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
+fn rage<L: Platform>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
     t.step(Participants::All, || {
         set(t, FIRST);
         t.map(Page::Small(page_of(t.me)), frame_of(t.me, FIRST));
@@ -53,18 +55,18 @@ fn rage<L: Lab>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
             }
             t.flush(t.pages(page_of(t.me), 1));
             t.published(t.me).store(value, Release);
-            for step in 1..=READS.min(t.lab.cpus()) {
-                look(t, (t.me + step) % t.lab.cpus());
+            for step in 1..=READS.min(t.platform.cpus()) {
+                look(t, (t.me + step) % t.platform.cpus());
             }
             if t.shared.failure.is_set() {
                 break;
             }
             if t.me == 0 && value % PROGRESS == 0 {
                 let (done, total) = (
-                    value * u64::from(t.lab.cpus()),
-                    flushes * u64::from(t.lab.cpus()),
+                    value * u64::from(t.platform.cpus()),
+                    flushes * u64::from(t.platform.cpus()),
                 );
-                t.lab.emit(&Record::Progress {
+                t.platform.emit(&Record::Progress {
                     name: t.name,
                     done,
                     total,
@@ -73,10 +75,10 @@ fn rage<L: Lab>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
         }
         // Interrupts may be disabled here: keep serving until all have ended.
         t.word(0).fetch_add(1, AcqRel);
-        let all = u64::from(t.lab.cpus());
-        let cpu = t.lab.pin();
+        let all = u64::from(t.platform.cpus());
+        let cpu = t.platform.pin();
         t.wait_until("the end of the storm", || {
-            let _served = t.lab.shootdown().serve(&cpu);
+            let _served = t.platform.shootdown().serve(&cpu);
             // After a failure some CPUs do not even begin.
             t.word(0).load(Acquire) == all || t.shared.failure.is_set()
         });
@@ -88,23 +90,23 @@ fn rage<L: Lab>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
     });
 }
 
-fn look<L: Lab>(t: &TestRun<'_, L>, cpu: u32) {
+fn look<L: Platform>(t: &TestRun<'_, L>, cpu: u32) {
     let page = Page::Small(page_of(cpu));
     let published = t.published(cpu).load(Acquire);
-    let found = t.lab.load(page, 0).unwrap_or(0);
+    let found = t.platform.load(page, 0).unwrap_or(0);
     if found < published {
         t.fail(Flushed, Place::At(page), published, found);
     }
 }
 
-fn every_page<L: Lab>(t: &TestRun<'_, L>, mut check: impl FnMut(Page, u32)) {
-    for cpu in 0..t.lab.cpus() {
+fn every_page<L: Platform>(t: &TestRun<'_, L>, mut check: impl FnMut(Page, u32)) {
+    for cpu in 0..t.platform.cpus() {
         check(Page::Small(page_of(cpu)), cpu);
     }
 }
 
-fn set<L: Lab>(t: &TestRun<'_, L>, value: u64) {
-    t.lab.store_frame(frame_of(t.me, value), 0, value);
+fn set<L: Platform>(t: &TestRun<'_, L>, value: u64) {
+    t.platform.store_frame(frame_of(t.me, value), 0, value);
 }
 
 fn page_of(cpu: u32) -> u16 {

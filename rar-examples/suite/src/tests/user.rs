@@ -6,7 +6,7 @@ use rar_percpu::CpuId;
 
 use crate::failure::Assertion::{Control, Flushed, Mapped};
 use crate::failure::Place;
-use crate::lab::{Access, Lab, Page, Reach, UserMode};
+use crate::platform::{Access, Page, Platform, Scope, UserMode};
 use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 
 const PAGE: Page = Page::Small(0);
@@ -25,22 +25,22 @@ const MILLISECONDS: u64 = 8_000;
 
 /// Every CPU uses the page in user mode only, and some read it in a loop: they must read the old
 /// frame until the flush, and the new one after it.
-pub(crate) fn target<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn target<L: Platform>(t: &TestRun<'_, L>) {
     // A machine without user mode skips the test.
-    let Some(user) = t.lab.user_mode() else {
+    let Some(user) = t.platform.user_mode() else {
         return;
     };
     let at = Place::At(PAGE);
     t.step(Participants::Initiator, || {
-        t.lab.store_frame(old_frame(0), 0, old_value(0));
-        t.lab.store_frame(new_frame(0), 0, new_value(0));
-        t.map_as(PAGE, old_frame(0), Access::User, Reach::Space);
+        t.platform.store_frame(old_frame(0), 0, old_value(0));
+        t.platform.store_frame(new_frame(0), 0, new_value(0));
+        t.map_as(PAGE, old_frame(0), Access::User, Scope::Space);
     });
     t.step(Participants::All, || {
         t.assert(Mapped, at, old_value(0), load_once(user));
     });
     t.step(Participants::Initiator, || {
-        t.map_as(PAGE, new_frame(0), Access::User, Reach::Space);
+        t.map_as(PAGE, new_frame(0), Access::User, Scope::Space);
     });
     t.step(Participants::All, || {
         let found = load_once(user);
@@ -72,8 +72,8 @@ fn load_once(user: &dyn UserMode) -> u64 {
     user.spin(PAGE, u64::MAX - 1, MILLISECONDS)
 }
 
-fn flush_under_loads<L: Lab>(t: &TestRun<'_, L>, user: &dyn UserMode) {
-    let looping = || (0..t.lab.cpus()).filter(|cpu| is_looping(t, *cpu));
+fn flush_under_loads<L: Platform>(t: &TestRun<'_, L>, user: &dyn UserMode) {
+    let looping = || (0..t.platform.cpus()).filter(|cpu| is_looping(t, *cpu));
     for cpu in looping() {
         await_rounds(t, user, cpu, STALE_ROUNDS);
         if is_over(t, cpu) {
@@ -92,13 +92,13 @@ fn flush_under_loads<L: Lab>(t: &TestRun<'_, L>, user: &dyn UserMode) {
 }
 
 /// Whether a CPU is one of those that loop: the nearest above the initiator.
-fn is_looping<L: Lab>(t: &TestRun<'_, L>, cpu: u32) -> bool {
-    let cpus = t.lab.cpus();
+fn is_looping<L: Platform>(t: &TestRun<'_, L>, cpu: u32) -> bool {
+    let cpus = t.platform.cpus();
     (1..=LOOPING).contains(&((cpu + cpus - t.initiator) % cpus))
 }
 
 /// Waits until a target has made `rounds` more loads, or has ended its loop.
-fn await_rounds<L: Lab>(t: &TestRun<'_, L>, user: &dyn UserMode, cpu: u32, rounds: u64) {
+fn await_rounds<L: Platform>(t: &TestRun<'_, L>, user: &dyn UserMode, cpu: u32, rounds: u64) {
     let made = || user.rounds(CpuId::new(cpu));
     let enough = made() + rounds;
     t.wait_until("a loop in user mode", || {
@@ -106,6 +106,6 @@ fn await_rounds<L: Lab>(t: &TestRun<'_, L>, user: &dyn UserMode, cpu: u32, round
     });
 }
 
-fn is_over<L: Lab>(t: &TestRun<'_, L>, cpu: u32) -> bool {
+fn is_over<L: Platform>(t: &TestRun<'_, L>, cpu: u32) -> bool {
     t.published(cpu).load(Acquire) != 0
 }

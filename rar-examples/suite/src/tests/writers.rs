@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::{Frozen, Mapped};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, Page, StoreKind};
+use crate::platform::{Frame, Page, Platform, StoreKind};
 use crate::test_run::{Participants, TestRun, new_frame, old_frame};
 
 const PAGE: Page = Page::Small(1);
@@ -16,19 +16,19 @@ const STOP: usize = 0;
 /// How long the old frame is watched after the flush, in rounds of all writers.
 const ROUNDS: u64 = 4;
 
-pub(crate) fn plain<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn plain<L: Platform>(t: &TestRun<'_, L>) {
     writers(t, StoreKind::Plain);
 }
 
-pub(crate) fn non_temporal<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn non_temporal<L: Platform>(t: &TestRun<'_, L>) {
     writers(t, StoreKind::NonTemporal);
 }
 
-fn writers<L: Lab>(t: &TestRun<'_, L>, kind: StoreKind) {
+fn writers<L: Platform>(t: &TestRun<'_, L>, kind: StoreKind) {
     t.step(Participants::Initiator, || {
         for word in 0..word_count(t) {
-            t.lab.store_frame(old_frame(NUMBER), word, 0);
-            t.lab.store_frame(new_frame(NUMBER), word, 0);
+            t.platform.store_frame(old_frame(NUMBER), word, 0);
+            t.platform.store_frame(new_frame(NUMBER), word, 0);
         }
         t.map(PAGE, old_frame(NUMBER));
     });
@@ -42,21 +42,21 @@ fn writers<L: Lab>(t: &TestRun<'_, L>, kind: StoreKind) {
 }
 
 /// Each writer counts up in its own word and publishes the count.
-fn write_until_told<L: Lab>(t: &TestRun<'_, L>, kind: StoreKind) {
+fn write_until_told<L: Platform>(t: &TestRun<'_, L>, kind: StoreKind) {
     let mut count = 0;
     t.note_cached();
     while t.word(STOP).load(Acquire) == 0 {
         count += 1;
-        if t.lab.store(PAGE, word_of(t.me), count, kind).is_err() {
+        if t.platform.store(PAGE, word_of(t.me), count, kind).is_err() {
             t.fail(Mapped, Place::At(PAGE), 0, 1);
             return;
         }
         t.published(t.me).store(count, Release);
-        t.lab.relax();
+        t.platform.relax();
     }
 }
 
-fn remap_under_writers<L: Lab>(t: &TestRun<'_, L>) {
+fn remap_under_writers<L: Platform>(t: &TestRun<'_, L>) {
     let progress = |rounds: u64| {
         for cpu in others(t) {
             let before = t.published(cpu).load(Acquire);
@@ -65,7 +65,7 @@ fn remap_under_writers<L: Lab>(t: &TestRun<'_, L>) {
             });
         }
     };
-    let old = |cpu| t.lab.load_frame(old_frame(NUMBER), word_of(cpu));
+    let old = |cpu| t.platform.load_frame(old_frame(NUMBER), word_of(cpu));
 
     progress(ROUNDS);
     t.map(PAGE, new_frame(NUMBER));
@@ -90,30 +90,30 @@ fn remap_under_writers<L: Lab>(t: &TestRun<'_, L>) {
     }
     t.flush(t.pages(NUMBER, 1));
     for cpu in others(t) {
-        t.lab.store_frame(KEPT, word_of(cpu), old(cpu));
+        t.platform.store_frame(KEPT, word_of(cpu), old(cpu));
     }
     progress(ROUNDS);
     for cpu in others(t) {
         t.assert(
             Frozen,
             Place::Number(cpu),
-            t.lab.load_frame(KEPT, word_of(cpu)),
+            t.platform.load_frame(KEPT, word_of(cpu)),
             old(cpu),
         );
-        if t.lab.load_frame(new_frame(NUMBER), word_of(cpu)) == 0 {
+        if t.platform.load_frame(new_frame(NUMBER), word_of(cpu)) == 0 {
             t.fail(Frozen, Place::Number(cpu), 1, 0);
         }
     }
     t.word(STOP).store(1, Release);
 }
 
-fn others<L: Lab>(t: &TestRun<'_, L>) -> impl Iterator<Item = u32> + use<L> {
+fn others<L: Platform>(t: &TestRun<'_, L>) -> impl Iterator<Item = u32> + use<L> {
     let initiator = t.initiator;
-    (0..t.lab.cpus().min(u32::from(word_count(t)))).filter(move |cpu| *cpu != initiator)
+    (0..t.platform.cpus().min(u32::from(word_count(t)))).filter(move |cpu| *cpu != initiator)
 }
 
-fn word_count<L: Lab>(t: &TestRun<'_, L>) -> u16 {
-    u16::try_from(t.lab.cpus()).unwrap_or(512).min(512)
+fn word_count<L: Platform>(t: &TestRun<'_, L>) -> u16 {
+    u16::try_from(t.platform.cpus()).unwrap_or(512).min(512)
 }
 
 fn word_of(cpu: u32) -> u16 {

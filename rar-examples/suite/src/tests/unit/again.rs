@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::unit::bench::{
     ANSWER_MILLISECONDS, Bench, FIRST, QUIET_MILLISECONDS, SECOND, without_driver,
@@ -16,7 +16,7 @@ use crate::units::Ability;
 
 /// A repeated signal, and one without work, do no harm: the entry is executed once, its neighbour
 /// stays cached, and the next entry is served.
-pub(crate) fn signals<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn signals<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 2);
         t.step(Participants::Others, || {
@@ -49,7 +49,7 @@ pub(crate) fn signals<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
+fn executed<L: Platform>(bench: &Bench<'_, '_, L>) -> u64 {
     match bench.units.can(Ability::Record) {
         true => bench.units.executed().entries,
         false => 0,
@@ -59,11 +59,11 @@ fn executed<L: Lab>(bench: &Bench<'_, '_, L>) -> u64 {
 /// *Observed*: every value that a byte takes after it was armed, in many flushes of one target.
 ///
 /// Older Intel code had 0x02 between PENDING and the final value.
-pub(crate) fn values<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn values<L: Platform>(t: &TestRun<'_, L>) {
     const ROUNDS: u16 = 128;
     without_driver(t, |bench| {
         prepare(bench, ROUNDS);
-        let target = (t.initiator + 1) % t.lab.cpus();
+        let target = (t.initiator + 1) % t.platform.cpus();
         t.step(Participants::Initiator, || {
             let seen = Cell::new(Values([0; 4]));
             for page in 0..ROUNDS {

@@ -8,11 +8,11 @@ use rar_percpu::{ActionState, CpuId, CpuSet, SlotIndex};
 
 use crate::failure::Assertion::{Answered, Named, Register as RegisterHolds, Untouched};
 use crate::failure::Place;
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::raw;
 use crate::space::Space;
 use crate::test_run::{Participants, TestRun, milliseconds_between};
-use crate::units::{Destination, ENABLE, IGNORE_IF, Register, Units};
+use crate::units::{Destination, ENABLE, IGNORE_IF, RarUnits, Register};
 
 /// How long a unit may take to answer.
 pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
@@ -30,21 +30,26 @@ pub(crate) const SERVING: u64 = ENABLE | IGNORE_IF;
 /// The units of one run, without a driver.
 pub(crate) struct Bench<'t, 'a, L> {
     pub(crate) t: &'t TestRun<'a, L>,
-    pub(crate) units: &'a dyn Units,
+    pub(crate) units: &'a dyn RarUnits,
 }
 
 /// Takes every CPU offline, runs `test`, and brings the CPUs online again, also after a failure.
-pub(crate) fn without_driver<'a, L: Lab>(t: &TestRun<'a, L>, test: impl FnOnce(&Bench<'_, 'a, L>)) {
+pub(crate) fn without_driver<'a, L: Platform>(
+    t: &TestRun<'a, L>,
+    test: impl FnOnce(&Bench<'_, 'a, L>),
+) {
     // A machine without units skips the test.
-    let Some(units) = t.lab.units() else { return };
-    t.step(Participants::All, || t.lab.go_offline());
+    let Some(units) = t.platform.units() else {
+        return;
+    };
+    t.step(Participants::All, || t.platform.go_offline());
     test(&Bench { t, units });
-    t.lab.enable_interrupts();
-    t.lab.come_online();
+    t.platform.enable_interrupts();
+    t.platform.come_online();
     t.barrier();
 }
 
-impl<L: Lab> Bench<'_, '_, L> {
+impl<L: Platform> Bench<'_, '_, L> {
     /// Programs this CPU's unit as a driver does: disabled, bases, then control.
     pub(crate) fn program(&self, control: u64) {
         let addresses = self.units.addresses();
@@ -72,7 +77,7 @@ impl<L: Lab> Bench<'_, '_, L> {
     /// Every CPU except this one.
     pub(crate) fn others(&self) -> impl Iterator<Item = u32> + Clone + use<L> {
         let me = self.t.me;
-        (0..self.t.lab.cpus()).filter(move |cpu| *cpu != me)
+        (0..self.t.platform.cpus()).filter(move |cpu| *cpu != me)
     }
 
     /// Writes an entry and arms it for these CPUs.
@@ -101,7 +106,7 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// Marks an entry that is written PENDING for these CPUs.
     pub(crate) fn arm(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
-        let domain = self.t.lab.shootdown().domain();
+        let domain = self.t.platform.shootdown().domain();
         for cpu in cpus {
             raw::arm(domain, CpuId::new(cpu), slot);
         }
@@ -126,7 +131,7 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// The byte of a CPU as it is now.
     pub(crate) fn byte(&self, cpu: u32, slot: SlotIndex) -> u8 {
-        let state = self.t.lab.shootdown().domain().cpu(CpuId::new(cpu));
+        let state = self.t.platform.shootdown().domain().cpu(CpuId::new(cpu));
         state.map_or(u8::MAX, |state| state.vector().load(slot).0)
     }
 
@@ -162,11 +167,11 @@ impl<L: Lab> Bench<'_, '_, L> {
 
     /// Waits until `done`, a timeout, or a failure of the test; the caller asserts which.
     pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
-        let started = self.t.lab.now();
-        let is_late = || milliseconds_between(started, self.t.lab.now()) >= milliseconds;
+        let started = self.t.platform.now();
+        let is_late = || milliseconds_between(started, self.t.platform.now()) >= milliseconds;
         let failed = || self.t.shared.failure.is_set();
         while !done() && !failed() && !is_late() {
-            self.t.lab.relax();
+            self.t.platform.relax();
         }
     }
 
@@ -190,7 +195,7 @@ impl<L: Lab> Bench<'_, '_, L> {
     /// INVPCID subtype 0 of pages that begin `before` bytes below the start of `page`.
     pub(crate) fn range(&self, page: Page, before: u64, count: u16, size: PageSize) -> Operation {
         let pcid = self.pcid();
-        let start = self.t.lab.address(page).wrapping_sub(before);
+        let start = self.t.platform.address(page).wrapping_sub(before);
         match self.chunk(start, count, size) {
             Some(pages) => Operation::Invpcid(InvpcidScope::Pages { pcid, pages }),
             None => Operation::Invpcid(InvpcidScope::Context { pcid }),
@@ -209,12 +214,12 @@ impl<L: Lab> Bench<'_, '_, L> {
     }
 
     pub(crate) fn pcid(&self) -> Pcid {
-        self.t.lab.pcid(Space::First)
+        self.t.platform.pcid(Space::First)
     }
 
     /// The slots that the units report, in ascending order.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (SlotIndex, u16)> + use<L> {
-        SlotIndex::first(self.t.lab.entries()).zip(0..)
+        SlotIndex::first(self.t.platform.entries()).zip(0..)
     }
 }
 

@@ -6,7 +6,7 @@ use rar_payload::{Cr3, Globals, InvpcidScope, InvpgScope, Operation, PageChunk, 
 
 use crate::failure::Assertion::{Named, Once};
 use crate::failure::Place;
-use crate::lab::Lab;
+use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, without_driver};
 use crate::tests::unit::steps::prepare;
@@ -49,7 +49,7 @@ enum Shape {
 ///
 /// The expected words are built here from the bit positions of the layout. *Observed*: that an
 /// entry whose CR3 does not match ends in SUCCESS is inferred.
-pub(crate) fn all<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn all<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::Others, || {
@@ -91,7 +91,7 @@ fn cases() -> impl Iterator<Item = (Kind, Shape)> {
 }
 
 /// Quadwords 0 to 3, by the layout.
-fn words<L: Lab>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> [u64; 4] {
+fn words<L: Platform>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> [u64; 4] {
     let pcid = u64::from(bench.pcid().get());
     let (kind, operand) = match (kind, shape) {
         (Kind::Matching, _) => (0, CR3),
@@ -109,7 +109,7 @@ fn words<L: Lab>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> [u64; 4]
 }
 
 /// The same as an operation of the driver.
-fn operation<L: Lab>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> Option<Operation> {
+fn operation<L: Platform>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> Option<Operation> {
     let cr3 = match kind {
         Kind::Matching => Some(Cr3::new(CR3).ok()?),
         Kind::Current | Kind::Invpcid => None,
@@ -137,7 +137,7 @@ fn operation<L: Lab>(bench: &Bench<'_, '_, L>, kind: Kind, shape: Shape) -> Opti
     })
 }
 
-fn chunk<L: Lab>(bench: &Bench<'_, '_, L>, size: u8, count: u8) -> Option<PageChunk> {
+fn chunk<L: Platform>(bench: &Bench<'_, '_, L>, size: u8, count: u8) -> Option<PageChunk> {
     let size = match size {
         0 => PageSize::Size4K,
         1 => PageSize::Size2M,

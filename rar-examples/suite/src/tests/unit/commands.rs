@@ -1,6 +1,6 @@
 //! Interrupt commands that no driver sends.
 
-use crate::lab::{Lab, Page, Reach};
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, without_driver};
@@ -8,7 +8,7 @@ use crate::units::OddCommand;
 
 /// *Observed*: which units serve a command with a vector, with the level bit, with a trigger mode,
 /// and with each shorthand.
-pub(crate) fn odd<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn odd<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let cases = [
             ("vector 0xe0", OddCommand::Vector),
@@ -23,18 +23,18 @@ pub(crate) fn odd<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn try_command<L: Lab>(bench: &Bench<'_, '_, L>, page: u16, name: &str, command: OddCommand) {
+fn try_command<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, command: OddCommand) {
     let t = bench.t;
-    let next = (t.initiator + 1) % t.lab.cpus();
+    let next = (t.initiator + 1) % t.platform.cpus();
     let is_meant = |cpu: &u32| match command {
         OddCommand::Vector | OddCommand::Level => *cpu == next,
         OddCommand::Own => *cpu == t.initiator,
         OddCommand::All => true,
         OddCommand::Others => *cpu != t.initiator,
     };
-    let all = || 0..t.lab.cpus();
-    map_and_touch(t, page, 1, Reach::Space);
-    remap_and_control(t, page, 1, Reach::Space);
+    let all = || 0..t.platform.cpus();
+    map_and_touch(t, page, 1, Scope::Space);
+    remap_and_control(t, page, 1, Scope::Space);
     t.step(Participants::All, || bench.program(SERVING));
     t.step(Participants::Initiator, || {
         bench.order(FIRST, bench.pages(page, 1), all());

@@ -6,7 +6,7 @@ use rar_percpu::SlotIndex;
 
 use crate::failure::Assertion::{Flushed, Prompt};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, Page, Reach};
+use crate::platform::{Frame, Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{
@@ -21,11 +21,11 @@ const SERVED: usize = 2;
 const AGAIN: usize = 3;
 
 /// An entry without a signal stays PENDING: one signal is served once.
-pub(crate) fn unsignalled<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn unsignalled<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 2, Reach::Space);
-        remap_and_control(t, 0, 2, Reach::Space);
-        let others = t.lab.cpus() - 1;
+        map_and_touch(t, 0, 2, Scope::Space);
+        remap_and_control(t, 0, 2, Scope::Space);
+        let others = t.platform.cpus() - 1;
         t.step(Participants::All, || {
             if t.is_initiator() {
                 bench.await_moment(READY, others);
@@ -40,22 +40,22 @@ pub(crate) fn unsignalled<L: Lab>(t: &TestRun<'_, L>) {
                 bench.signal(bench.others());
                 bench.await_success(SECOND, bench.others());
             } else {
-                t.lab.disable_interrupts();
+                t.platform.disable_interrupts();
                 bench.program(ENABLE);
                 bench.announce(READY);
                 bench.await_moment(GO, 1);
                 // The shortest window with interrupts enabled, so that a second service would have
                 // to wait.
-                t.lab.enable_interrupts();
-                t.lab.disable_interrupts();
+                t.platform.enable_interrupts();
+                t.platform.disable_interrupts();
                 if !bench.is_final(t.me, FIRST) {
-                    t.lab.enable_interrupts();
+                    t.platform.enable_interrupts();
                     bench.wait(ANSWER_MILLISECONDS, || bench.is_final(t.me, FIRST));
-                    t.lab.disable_interrupts();
+                    t.platform.disable_interrupts();
                 }
                 bench.announce(SERVED);
                 bench.await_moment(AGAIN, 1);
-                t.lab.enable_interrupts();
+                t.platform.enable_interrupts();
                 // A unit in software polls its signals when its CPU exits to it.
                 let _unchanged = bench.units.read(Register::Control);
             }
@@ -69,7 +69,7 @@ pub(crate) fn unsignalled<L: Lab>(t: &TestRun<'_, L>) {
 
 /// All CPUs signal all others at once, repeatedly: a signal that arrives during a scan is served by
 /// a further scan.
-pub(crate) fn meet<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn meet<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::All, || {
@@ -81,26 +81,26 @@ pub(crate) fn meet<L: Lab>(t: &TestRun<'_, L>) {
                 flush_and_look(bench, slot);
             }
             bench.announce(READY);
-            bench.await_moment(READY, t.lab.cpus());
+            bench.await_moment(READY, t.platform.cpus());
         });
     });
 }
 
 /// Each CPU owns a page whose value only grows. A CPU that reads less than was published before has
 /// used a stale translation.
-fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
+fn flush_and_look<L: Platform>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
     const ROUNDS: u64 = 50;
     let t = bench.t;
     let page_of = |cpu| 10 + u16::try_from(cpu % 64).unwrap_or(0);
-    let (page, next) = (page_of(t.me), (t.me + 1) % t.lab.cpus());
+    let (page, next) = (page_of(t.me), (t.me + 1) % t.platform.cpus());
     for value in 1..=ROUNDS {
         let frame = Frame::Small(4 * page + u16::try_from(value % 4).unwrap_or(0));
-        t.lab.store_frame(frame, 0, value);
+        t.platform.store_frame(frame, 0, value);
         t.map(Page::Small(page), frame);
         bench.flush_others(slot, bench.pages(page, 1));
         t.published(t.me).store(value, Release);
         let published = t.published(next).load(Acquire);
-        let found = t.lab.load(Page::Small(page_of(next)), 0).unwrap_or(0);
+        let found = t.platform.load(Page::Small(page_of(next)), 0).unwrap_or(0);
         if next != t.me && found < published {
             t.fail(
                 Flushed,
@@ -118,7 +118,7 @@ fn flush_and_look<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) {
 /// A running CPU serves a signal within few instructions.
 ///
 /// *Observed*, with a bound that the machine sets.
-pub(crate) fn prompt<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn prompt<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::All, || {
@@ -133,14 +133,14 @@ pub(crate) fn prompt<L: Lab>(t: &TestRun<'_, L>) {
                 t.wait_until("the signal", || {
                     t.published(t.me).load(Acquire) != 0 || t.shared.failure.is_set()
                 });
-                let patience = u64::from(bench.units.patience());
+                let timeout = u64::from(bench.units.timeout_spins());
                 let mut rounds = 0;
-                while !bench.is_final(t.me, FIRST) && rounds <= patience {
-                    t.lab.relax();
+                while !bench.is_final(t.me, FIRST) && rounds <= timeout {
+                    t.platform.relax();
                     rounds += 1;
                 }
-                if rounds > patience {
-                    t.fail(Prompt, Place::Number(t.me), patience, rounds);
+                if rounds > timeout {
+                    t.fail(Prompt, Place::Number(t.me), timeout, rounds);
                 }
             }
         });

@@ -1,23 +1,23 @@
 //! The ways in which a signal names its targets.
 
-use crate::lab::Lab;
+use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{FIRST, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 use crate::units::Destination;
 
 /// One command for each target.
-pub(crate) fn physical<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn physical<L: Platform>(t: &TestRun<'_, L>) {
     flush_by(t, Destination::Physical);
 }
 
 /// A command for each cluster.
-pub(crate) fn cluster<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn cluster<L: Platform>(t: &TestRun<'_, L>) {
     flush_by(t, Destination::Cluster);
 }
 
 /// First every target alone, which must not reach the others; then all by one send.
-fn flush_by<L: Lab>(t: &TestRun<'_, L>, destination: Destination) {
+fn flush_by<L: Platform>(t: &TestRun<'_, L>, destination: Destination) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::Initiator, || {

@@ -1,6 +1,6 @@
 //! A unit whose ENABLE is 0.
 
-use crate::lab::{Lab, Page, Reach};
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, QUIET_MILLISECONDS, SERVING, without_driver};
@@ -8,10 +8,10 @@ use crate::tests::unit::steps::{expect_page_0_flushed, hold_a_signal, prepare};
 use crate::units::{ENABLE, Register};
 
 /// A disabled unit drops signals: nothing is served, also not after the unit is enabled.
-pub(crate) fn drops<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn drops<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
+        map_and_touch(t, 0, 1, Scope::Space);
+        remap_and_control(t, 0, 1, Scope::Space);
         t.step(Participants::Others, || bench.program(0));
         t.step(Participants::Initiator, || {
             bench.order(FIRST, bench.pages(0, 1), bench.others());
@@ -37,9 +37,9 @@ pub(crate) fn drops<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// ENABLE is per CPU: one unit after the other is disabled, and the rest serve.
-pub(crate) fn one<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn one<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        let cpus = t.lab.cpus();
+        let cpus = t.platform.cpus();
         let pages = u16::try_from(cpus - 1).unwrap_or(0);
         prepare(bench, pages);
         for page in 0..pages {
@@ -77,7 +77,7 @@ pub(crate) fn one<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// *Observed*: whether a signal that is held by IF = 0 survives ENABLE = 0.
-pub(crate) fn with_pending<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn with_pending<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         hold_a_signal(bench);
         t.step(Participants::Initiator, || {
@@ -86,7 +86,7 @@ pub(crate) fn with_pending<L: Lab>(t: &TestRun<'_, L>) {
         t.step(Participants::Others, || {
             bench.write(Register::Control, 0);
             bench.write(Register::Control, ENABLE);
-            t.lab.enable_interrupts();
+            t.platform.enable_interrupts();
         });
         t.step(Participants::Initiator, || {
             let served = || {

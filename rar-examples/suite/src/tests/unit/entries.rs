@@ -7,7 +7,7 @@ use rar_percpu::{ActionState, SlotIndex};
 
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::expect_flushed;
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, is_end, without_driver};
@@ -18,7 +18,7 @@ use rar_vocabulary::payload_hash;
 ///
 /// *Observed* if there is a value between the two: older Intel code had one, which no document
 /// lists any more.
-pub(crate) fn one<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn one<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::Initiator, || {
@@ -48,7 +48,7 @@ pub(crate) fn one<L: Lab>(t: &TestRun<'_, L>) {
 
 /// Every slot in turn, each with its own page and signal: the page of the slot is flushed, and none
 /// before its turn.
-pub(crate) fn in_turn<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn in_turn<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = u16::try_from(bench.slots().count()).unwrap_or(0);
         prepare(bench, all);
@@ -68,7 +68,7 @@ pub(crate) fn in_turn<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// Every slot at once, by one signal.
-pub(crate) fn at_once<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn at_once<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = u16::try_from(bench.slots().count()).unwrap_or(0);
         prepare(bench, all);
@@ -81,13 +81,13 @@ pub(crate) fn at_once<L: Lab>(t: &TestRun<'_, L>) {
                 bench.await_success(slot, bench.others());
             }
         });
-        t.step(Participants::Initiator, || t.lab.flush_own_tlb());
+        t.step(Participants::Initiator, || t.platform.flush_own_tlb());
         expect_flushed(t, 0, all);
     });
 }
 
 /// According to the units' record, each entry is executed once, with the quadwords as written.
-pub(crate) fn once<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn once<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         for (slot, number) in bench.slots() {
@@ -106,13 +106,19 @@ pub(crate) fn once<L: Lab>(t: &TestRun<'_, L>) {
                 t.assert(Once, Place::Number(1), written, executed.last);
             });
         }
-        t.step(Participants::Initiator, || t.lab.flush_own_tlb());
+        t.step(Participants::Initiator, || t.platform.flush_own_tlb());
         expect_flushed(t, 0, 1);
     });
 }
 
-fn written<L: Lab>(bench: &Bench<'_, '_, L>, slot: SlotIndex) -> u64 {
-    let [first, second, third, fourth, ..] =
-        bench.t.lab.shootdown().domain().table().load(slot).words();
+fn written<L: Platform>(bench: &Bench<'_, '_, L>, slot: SlotIndex) -> u64 {
+    let [first, second, third, fourth, ..] = bench
+        .t
+        .platform
+        .shootdown()
+        .domain()
+        .table()
+        .load(slot)
+        .words();
     payload_hash([first, second, third, fourth])
 }

@@ -3,14 +3,14 @@
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Alike;
-use crate::lab::Lab;
+use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, number_of, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 use crate::units::Register;
 
 /// *Observed*: the registers that enumerate RAR. All CPUs must report the same.
-pub(crate) fn everywhere<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn everywhere<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         for (register, name) in [
@@ -26,7 +26,7 @@ pub(crate) fn everywhere<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn compare<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, name: &str) {
+fn compare<L: Platform>(bench: &Bench<'_, '_, L>, register: Register, name: &str) {
     let t = bench.t;
     t.step(Participants::All, || {
         let said = bench.units.read(register).unwrap_or(u64::MAX);

@@ -2,7 +2,7 @@
 
 use crate::failure::Assertion::Untouched;
 use crate::failure::Place;
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, FIRST, READY, SECOND, THIRD, without_driver};
 use crate::tests::unit::steps::prepare;
@@ -10,12 +10,12 @@ use crate::tests::unit::steps::prepare;
 /// A signal of one CPU makes the targets also scan what another has armed but not signalled. Each
 /// byte is final only after its own page is flushed, and an entry that is written but not armed
 /// stays unchanged.
-pub(crate) fn signal<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn signal<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 3);
-        let sender = (t.initiator + 1) % t.lab.cpus();
+        let sender = (t.initiator + 1) % t.platform.cpus();
         let is_target = t.me != sender && !t.is_initiator();
-        let targets = || (0..t.lab.cpus()).filter(|cpu| *cpu != sender && *cpu != t.initiator);
+        let targets = || (0..t.platform.cpus()).filter(|cpu| *cpu != sender && *cpu != t.initiator);
         let third = bench.byte(t.me, THIRD);
         t.step(Participants::All, || {
             if t.is_initiator() {

@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::Acquire;
 
 use crate::failure::Assertion::GuestEnds;
 use crate::failure::Place;
-use crate::lab::Lab;
+use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{FIRST, GO, READY, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
@@ -14,12 +14,12 @@ use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 ///
 /// *Observed*: the document's section about guests is not public, but a host has no use for any
 /// other behaviour.
-pub(crate) fn runs<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn runs<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::All, || {
             if t.is_initiator() {
-                bench.await_moment(READY, t.lab.cpus() - 1);
+                bench.await_moment(READY, t.platform.cpus() - 1);
                 bench.flush_others(FIRST, bench.pages(0, 1));
                 bench.announce(GO);
             } else {

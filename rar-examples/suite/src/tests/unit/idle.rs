@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::CpuId;
 
-use crate::lab::{Lab, Page, Reach};
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{
@@ -12,15 +12,15 @@ use crate::tests::unit::bench::{
 };
 
 /// *Observed*: whether a CPU in HLT is served, and whether the service ends HLT.
-pub(crate) fn halted<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn halted<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        flush_asleep(bench, 0, format_args!("HLT"), || t.lab.halt());
+        flush_asleep(bench, 0, format_args!("HLT"), || t.platform.halt());
     });
 }
 
 /// *Observed*: the same of MWAIT, for the first sub-state of each C-state that the CPU has. MWAIT
 /// may end for reasons of its own.
-pub(crate) fn mwait<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn mwait<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let states = bench.units.mwait_states();
         let has = |state: &u32| *state == 1 || states >> (4 * state) & 0xf != 0;
@@ -34,22 +34,22 @@ pub(crate) fn mwait<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// Flushes a page of sleeping CPUs, and reports how many were served and how many woke up early.
-fn flush_asleep<L: Lab>(
+fn flush_asleep<L: Platform>(
     bench: &Bench<'_, '_, L>,
     page: u16,
     name: core::fmt::Arguments<'_>,
     sleep: impl Fn(),
 ) {
     let t = bench.t;
-    map_and_touch(t, page, 1, Reach::Space);
-    remap_and_control(t, page, 1, Reach::Space);
+    map_and_touch(t, page, 1, Scope::Space);
+    remap_and_control(t, page, 1, Scope::Space);
     t.step(Participants::Initiator, || {
         t.word(READY).store(0, Release);
         t.word(GO).store(0, Release);
     });
     t.step(Participants::All, || {
         if t.is_initiator() {
-            bench.await_moment(READY, t.lab.cpus() - 1);
+            bench.await_moment(READY, t.platform.cpus() - 1);
             // Time for the targets to fall asleep.
             bench.wait(QUIET_MILLISECONDS, || false);
             let asleep = |cpu: &u32| t.published(*cpu).load(Acquire) == 0;
@@ -68,20 +68,20 @@ fn flush_asleep<L: Lab>(
             ));
             bench.announce(GO);
             for cpu in bench.others() {
-                t.lab.wake(CpuId::new(cpu));
+                t.platform.wake(CpuId::new(cpu));
             }
             bench.await_success(FIRST, bench.others());
         } else {
             t.published(t.me).store(0, Release);
             bench.program(SERVING);
-            t.lab.disable_interrupts();
+            t.platform.disable_interrupts();
             bench.announce(READY);
             while t.word(GO).load(Acquire) == 0 && !t.shared.failure.is_set() {
                 sleep();
-                t.lab.disable_interrupts();
+                t.platform.disable_interrupts();
                 t.published(t.me).fetch_add(1, Release);
             }
-            t.lab.enable_interrupts();
+            t.platform.enable_interrupts();
         }
     });
     t.step(Participants::Others, || {

@@ -8,7 +8,7 @@ use rar_percpu::CpuId;
 
 use crate::failure::Assertion::Counter;
 use crate::failure::Place;
-use crate::lab::{Lab, Reach};
+use crate::platform::{Platform, Scope};
 use crate::raw;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
@@ -41,40 +41,43 @@ const fn left(vector: bool, table: bool, control: u64) -> Left {
 }
 
 /// The number of protocol violations before, which tests of the driver compare.
-const OFFENCES: usize = 0;
+const VIOLATIONS: usize = 0;
 
 /// The driver writes all registers and clears the vector whenever a CPU comes online, and then its
 /// signals work.
-pub(crate) fn registers<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn registers<L: Platform>(t: &TestRun<'_, L>) {
     // A machine without units skips the test.
-    let Some(units) = t.lab.units() else { return };
+    let Some(units) = t.platform.units() else {
+        return;
+    };
     let bench = Bench { t, units };
     for (case, number) in CASES.into_iter().zip(1..) {
         let offline = Cell::new(false);
         t.step(Participants::All, || {
-            t.lab.go_offline();
+            t.platform.go_offline();
             offline.set(true);
             leave(&bench, case);
         });
         t.step(Participants::Initiator, || {
-            t.word(OFFENCES).store(t.lab.offences().count, Release);
+            t.word(VIOLATIONS)
+                .store(t.platform.protocol_violations().count, Release);
         });
         // Also after a failed assertion: later tests need all CPUs online.
         if offline.get() {
-            t.lab.come_online();
+            t.platform.come_online();
         }
         t.barrier();
         t.step(Participants::Initiator, || {
-            let before = t.word(OFFENCES).load(Acquire);
-            let offences = t.lab.offences().count - before;
-            t.assert(Counter, Place::Number(0), 0, offences);
+            let before = t.word(VIOLATIONS).load(Acquire);
+            let violations = t.platform.protocol_violations().count - before;
+            t.assert(Counter, Place::Number(0), 0, violations);
         });
-        map_and_touch(t, 0, 2, Reach::Space);
-        remap_and_control(t, 0, 2, Reach::Space);
+        map_and_touch(t, 0, 2, Scope::Space);
+        remap_and_control(t, 0, 2, Scope::Space);
         t.step(Participants::Initiator, || {
-            let before = t.lab.shootdown().statistics();
+            let before = t.platform.shootdown().statistics();
             t.flush(t.pages(0, 2));
-            let after = t.lab.shootdown().statistics();
+            let after = t.platform.shootdown().statistics();
             // Units that use the leftover registers answer no flush.
             t.assert(
                 Counter,
@@ -87,7 +90,7 @@ pub(crate) fn registers<L: Lab>(t: &TestRun<'_, L>) {
     }
 }
 
-fn leave<L: Lab>(bench: &Bench<'_, '_, L>, left: Left) {
+fn leave<L: Platform>(bench: &Bench<'_, '_, L>, left: Left) {
     let addresses = bench.units.addresses();
     let or_zero = |kept, base| if kept { base } else { 0 };
     bench.write(Register::Control, 0);
@@ -98,7 +101,7 @@ fn leave<L: Lab>(bench: &Bench<'_, '_, L>, left: Left) {
         or_zero(left.table, addresses.table),
     );
     bench.write(Register::Control, left.control);
-    let domain = bench.t.lab.shootdown().domain();
+    let domain = bench.t.platform.shootdown().domain();
     let me = CpuId::new(bench.t.me);
     bench
         .slots()

@@ -6,7 +6,7 @@ use rar_percpu::ActionState;
 
 use crate::failure::Assertion::Answered;
 use crate::failure::Place;
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::TestRun;
 use crate::tests::unit::bench::{Bench, without_driver};
 use crate::tests::unit::probe::{Fields, Tried, attempt};
@@ -20,7 +20,7 @@ const SUBTYPES: u8 = 8;
 const MANY: u16 = 68;
 
 /// *Observed*: every subtype of the types that drivers use, and every type that no document lists.
-pub(crate) fn types<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn types<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         for kind in [INVPG, INVPG_ANY_CR3, INVPCID] {
             observe_subtypes(bench, kind);
@@ -37,7 +37,7 @@ pub(crate) fn types<L: Lab>(t: &TestRun<'_, L>) {
 
 /// *Observed*: the types for guests and the type that writes a register. No public source gives
 /// their full encodings.
-pub(crate) fn risky_types<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn risky_types<L: Platform>(t: &TestRun<'_, L>) {
     const TSC_AUX: u64 = 0xc000_0103;
     without_driver(t, |bench| {
         observe_subtypes(bench, 3);
@@ -52,7 +52,7 @@ pub(crate) fn risky_types<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn observe_subtypes<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8) {
+fn observe_subtypes<L: Platform>(bench: &Bench<'_, '_, L>, kind: u8) {
     let mut answers = Why::new();
     for subtype in 0..SUBTYPES {
         let tried = attempt(bench, u16::from(subtype), 1, of_kind(bench, kind, subtype));
@@ -65,7 +65,7 @@ fn observe_subtypes<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8) {
 }
 
 /// An entry of a type: one page for subtype 0, everything that it names otherwise.
-fn of_kind<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8, subtype: u8) -> Fields {
+fn of_kind<L: Platform>(bench: &Bench<'_, '_, L>, kind: u8, subtype: u8) -> Fields {
     let page = u16::from(if kind >= 6 { kind } else { subtype });
     let operand = match (kind, subtype) {
         (INVPG, _) => bench.units.cr3(),
@@ -81,7 +81,7 @@ fn of_kind<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8, subtype: u8) -> Fields {
     match subtype {
         0 => Fields {
             count: 1,
-            address: bench.t.lab.address(Page::Small(page)),
+            address: bench.t.platform.address(Page::Small(page)),
             ..whole
         },
         _ => whole,
@@ -89,7 +89,7 @@ fn of_kind<L: Lab>(bench: &Bench<'_, '_, L>, kind: u8, subtype: u8) -> Fields {
 }
 
 /// *Observed*: a count of 0 pages, and the count that would be 64 if its field were a bit wider.
-pub(crate) fn counts<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn counts<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         for (name, control) in [("0 pages", 0), ("64 pages by bit 43", 1 << 43)] {
             let fields = Fields {
@@ -107,7 +107,7 @@ pub(crate) fn counts<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// *Observed*: entries with one invalid field, next to a valid one, which must work.
-pub(crate) fn causes<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn causes<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let tried = attempt(bench, 1, 1, one_page(bench, 1));
         if t.is_initiator() && !works(tried) {
@@ -159,7 +159,7 @@ const CAUSES: [(&str, Change); 17] = [
 ];
 
 /// *Observed*: which bits of CR3 type 0 compares, and its answer where they differ.
-pub(crate) fn cr3_bits<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn cr3_bits<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let with_cr3 = |page, flipped| Fields {
             kind: INVPG,
@@ -186,12 +186,12 @@ pub(crate) fn cr3_bits<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// INVPCID of one page, as drivers write it.
-fn one_page<L: Lab>(bench: &Bench<'_, '_, L>, page: u16) -> Fields {
+fn one_page<L: Platform>(bench: &Bench<'_, '_, L>, page: u16) -> Fields {
     Fields {
         kind: INVPCID,
         count: 1,
         operand: u64::from(bench.pcid().get()),
-        address: bench.t.lab.address(Page::Small(page)),
+        address: bench.t.platform.address(Page::Small(page)),
         ..Fields::default()
     }
 }

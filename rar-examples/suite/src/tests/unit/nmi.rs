@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::Arrived;
 use crate::failure::Place;
-use crate::lab::Lab;
+use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, READY, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
@@ -19,12 +19,12 @@ const WITHIN: u64 = 2;
 
 /// *Observed*: whether a CPU in its NMI handler serves a signal at once or after the handler. It
 /// must serve it eventually.
-pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn within<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::All, || {
             if t.is_initiator() {
-                bench.await_moment(READY, t.lab.cpus() - 1);
+                bench.await_moment(READY, t.platform.cpus() - 1);
                 bench.order(FIRST, bench.pages(0, 1), bench.others());
                 bench.signal(bench.others());
                 bench.await_success(FIRST, bench.others());
@@ -50,7 +50,7 @@ pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// Stays in the handler until this CPU is served, or a timeout.
-fn stay<L: Lab>(bench: &Bench<'_, '_, L>) {
+fn stay<L: Platform>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     let taken = bench.units.run_in_nmi(&|| {
         bench.announce(READY);

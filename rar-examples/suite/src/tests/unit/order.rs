@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, without_driver};
 use crate::tests::unit::steps::prepare;
@@ -23,11 +23,11 @@ enum Order {
 }
 
 /// *Observed*: the order in which the bytes of all slots become final at one signal.
-pub(crate) fn scan<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn scan<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = bench.slots().count();
         prepare(bench, u16::try_from(all).unwrap_or(0));
-        let target = (t.initiator + 1) % t.lab.cpus();
+        let target = (t.initiator + 1) % t.platform.cpus();
         t.step(Participants::Initiator, || {
             for (slot, page) in bench.slots() {
                 bench.order(slot, bench.pages(page, 1), [target].into_iter());
@@ -68,7 +68,7 @@ impl Sight {
 }
 
 /// Reads all bytes repeatedly, upwards and downwards in turn, so that either order is visible.
-fn looks<L: Lab>(bench: &Bench<'_, '_, L>, target: u32) -> [Sight; SLOTS] {
+fn looks<L: Platform>(bench: &Bench<'_, '_, L>, target: u32) -> [Sight; SLOTS] {
     const UNSEEN: Sight = Sight {
         pending: 0,
         done: u32::MAX,

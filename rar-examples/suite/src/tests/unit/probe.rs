@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::ActionState;
 
-use crate::lab::{Asked, Lab, Page, Reach};
+use crate::platform::{Asked, Page, Platform, Scope};
 use crate::test_run::{Participants, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING};
@@ -79,16 +79,16 @@ impl fmt::Display for Tried {
 
 /// Shows that `pages` pages from `first` on are stale, has all other CPUs execute an entry, and
 /// checks the pages again. All CPUs call it; only the initiator's result counts.
-pub(crate) fn attempt<L: Lab>(
+pub(crate) fn attempt<L: Platform>(
     bench: &Bench<'_, '_, L>,
     first: u16,
     pages: u16,
     fields: Fields,
 ) -> Tried {
     let t = bench.t;
-    t.step(Participants::All, || t.lab.flush_own_tlb());
-    map_and_touch(t, first, pages, Reach::Space);
-    remap_and_control(t, first, pages, Reach::Space);
+    t.step(Participants::All, || t.platform.flush_own_tlb());
+    map_and_touch(t, first, pages, Scope::Space);
+    remap_and_control(t, first, pages, Scope::Space);
     t.step(Participants::All, || bench.program(SERVING));
     t.step(Participants::Initiator, || {
         bench.order_words(FIRST, fields.words(), bench.others());
@@ -122,19 +122,22 @@ pub(crate) fn attempt<L: Lab>(
 }
 
 /// Whether this CPU no longer uses what it had cached of a page.
-fn is_gone<L: Lab>(bench: &Bench<'_, '_, L>, page: u16) -> bool {
-    let (lab, page, old) = (bench.t.lab, Page::Small(page), old_value(page));
-    let asked = lab.asked_to_flush(page);
-    asked.map_or_else(|| lab.load(page, 0) != Ok(old), |asked| asked == Asked::Yes)
+fn is_gone<L: Platform>(bench: &Bench<'_, '_, L>, page: u16) -> bool {
+    let (platform, page, old) = (bench.t.platform, Page::Small(page), old_value(page));
+    let asked = platform.asked_to_flush(page);
+    asked.map_or_else(
+        || platform.load(page, 0) != Ok(old),
+        |asked| asked == Asked::Yes,
+    )
 }
 
 /// Clears what is still PENDING, which the next signal would execute, as the driver does when a CPU
 /// comes online.
-fn forget<L: Lab>(bench: &Bench<'_, '_, L>) {
+fn forget<L: Platform>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     bench.write(crate::units::Register::Control, 0);
-    t.lab.come_online();
+    t.platform.come_online();
     t.barrier();
-    t.lab.go_offline();
+    t.platform.go_offline();
     t.barrier();
 }

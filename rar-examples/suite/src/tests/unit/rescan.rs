@@ -1,6 +1,6 @@
 //! Entries that are armed during a scan, without a signal of their own.
 
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, QUIET_MILLISECONDS, without_driver};
 use crate::tests::unit::steps::prepare;
@@ -18,11 +18,11 @@ struct Served {
 
 /// *Observed*: whether the first and the last slot are served if they are armed while the scan is
 /// between them.
-pub(crate) fn armed_within<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn armed_within<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let all = bench.slots().count();
         prepare(bench, u16::try_from(all).unwrap_or(0));
-        let target = (t.initiator + 1) % t.lab.cpus();
+        let target = (t.initiator + 1) % t.platform.cpus();
         t.step(Participants::Initiator, || {
             let mut served = Served::default();
             for _ in 0..ROUNDS {
@@ -47,7 +47,7 @@ pub(crate) fn armed_within<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn round<L: Lab>(bench: &Bench<'_, '_, L>, target: u32, served: &mut Served) {
+fn round<L: Platform>(bench: &Bench<'_, '_, L>, target: u32, served: &mut Served) {
     let one = || [target].into_iter();
     let all = bench.slots().count();
     let ends = || bench.slots().step_by(all.saturating_sub(1).max(1));

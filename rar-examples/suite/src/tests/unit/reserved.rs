@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::lab::{Lab, Page};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::tests::unit::steps::prepare;
@@ -18,7 +18,7 @@ struct Fates {
 
 /// *Observed*: each reserved bit of the control register and of the bases, written with a legal
 /// value while the unit is disabled.
-pub(crate) fn bits<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn bits<L: Platform>(t: &TestRun<'_, L>) {
     on_the_initiator(t, |bench| {
         bench.write(Register::Control, 0);
         let addresses = bench.units.addresses();
@@ -45,7 +45,7 @@ pub(crate) fn bits<L: Lab>(t: &TestRun<'_, L>) {
 }
 
 /// *Observed*: a base written with its current value while the unit is enabled.
-pub(crate) fn rebase<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn rebase<L: Platform>(t: &TestRun<'_, L>) {
     on_the_initiator(t, |bench| {
         let addresses = bench.units.addresses();
         for (name, register, value) in [
@@ -61,7 +61,12 @@ pub(crate) fn rebase<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn fates<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64, reserved: u64) -> Fates {
+fn fates<L: Platform>(
+    bench: &Bench<'_, '_, L>,
+    register: Register,
+    value: u64,
+    reserved: u64,
+) -> Fates {
     let mut fates = Fates::default();
     for bit in (0..64)
         .map(|bit| 1 << bit)
@@ -79,14 +84,14 @@ fn fates<L: Lab>(bench: &Bench<'_, '_, L>, register: Register, value: u64, reser
 }
 
 /// The initiator tries its registers; the next CPU shows that the unit still works.
-fn on_the_initiator<'a, L: Lab>(t: &TestRun<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
+fn on_the_initiator<'a, L: Platform>(t: &TestRun<'a, L>, registers: impl Fn(&Bench<'_, 'a, L>)) {
     without_driver(t, |bench| {
         prepare(bench, 1);
         t.step(Participants::Initiator, || {
             registers(bench);
             bench.program(SERVING);
         });
-        let sender = (t.initiator + 1) % t.lab.cpus();
+        let sender = (t.initiator + 1) % t.platform.cpus();
         t.step(Participants::Others, || {
             if t.me == sender {
                 bench.flush_others(FIRST, bench.pages(0, 1));

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use crate::lab::{Lab, Reach};
+use crate::platform::{Platform, Scope};
 use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
@@ -13,7 +13,7 @@ use crate::units::{ENABLE, Register};
 ///
 /// *Observed* if they do not: no source says what INIT does to them. A driver writes all of them
 /// whenever a CPU comes online.
-pub(crate) fn registers<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn registers<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         t.step(Participants::Others, || {
             bench.program(SERVING);
@@ -33,8 +33,8 @@ pub(crate) fn registers<L: Lab>(t: &TestRun<'_, L>) {
                 bench.program(SERVING);
             }
         });
-        map_and_touch(t, 0, 1, Reach::Space);
-        remap_and_control(t, 0, 1, Reach::Space);
+        map_and_touch(t, 0, 1, Scope::Space);
+        remap_and_control(t, 0, 1, Scope::Space);
         t.step(Participants::Initiator, || {
             bench.flush_others(FIRST, bench.pages(0, 1))
         });
@@ -59,7 +59,7 @@ const fn bit(register: Register) -> u32 {
 }
 
 /// A signal that was not served before INIT is not served after it.
-pub(crate) fn signal<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn signal<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         hold_a_signal(bench);
         t.step(Participants::Others, || {
@@ -67,7 +67,7 @@ pub(crate) fn signal<L: Lab>(t: &TestRun<'_, L>) {
             if bench.units.read(Register::Control) != Ok(ENABLE) {
                 bench.program(ENABLE);
             }
-            t.lab.enable_interrupts();
+            t.platform.enable_interrupts();
         });
         t.step(Participants::Initiator, || {
             bench.expect_untouched(FIRST, bench.others())

@@ -3,7 +3,7 @@
 use rar_payload::{InvpcidScope, Operation, PageSize};
 
 use crate::failure::Assertion::{Control, Flushed, Mapped, Precise};
-use crate::lab::Lab;
+use crate::platform::Platform;
 use crate::space::Space;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::spaces::{PAGE, frame, map, value};
@@ -11,7 +11,7 @@ use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 
 /// The targets run in the second space; entries name the first. Translations of the second stay,
 /// and those of the first are gone when the targets return to it.
-pub(crate) fn other_space<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn other_space<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         let pcid = bench.pcid();
         let context = Operation::Invpcid(InvpcidScope::Context { pcid });
@@ -21,13 +21,13 @@ pub(crate) fn other_space<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn flush_from_elsewhere<L: Lab>(bench: &Bench<'_, '_, L>, operation: Operation) {
+fn flush_from_elsewhere<L: Platform>(bench: &Bench<'_, '_, L>, operation: Operation) {
     let t = bench.t;
-    t.step(Participants::All, || t.lab.flush_own_tlb());
+    t.step(Participants::All, || t.platform.flush_own_tlb());
     t.step(Participants::Initiator, || {
         for space in [Space::First, Space::Second] {
-            t.lab.store_frame(frame(space, 0), 0, value(space, 0));
-            t.lab.store_frame(frame(space, 1), 0, value(space, 1));
+            t.platform.store_frame(frame(space, 0), 0, value(space, 0));
+            t.platform.store_frame(frame(space, 1), 0, value(space, 1));
             map(t, space, 0);
         }
     });

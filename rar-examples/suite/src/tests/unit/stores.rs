@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use crate::failure::Assertion::{Control, Frozen, Mapped};
 use crate::failure::Place;
-use crate::lab::{Frame, Lab, Page, StoreKind};
+use crate::platform::{Frame, Page, Platform, StoreKind};
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 
@@ -21,12 +21,12 @@ const STORES: u64 = 3;
 
 /// The targets write in a loop. After a byte is SUCCESS no store of its CPU may reach the old
 /// frame, which is read as soon as possible after that.
-pub(crate) fn drained<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn drained<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         t.step(Participants::Initiator, || {
-            for cpu in 0..t.lab.cpus() {
+            for cpu in 0..t.platform.cpus() {
                 for frame in FRAMES {
-                    t.lab.store_frame(frame, word_of(cpu), 0);
+                    t.platform.store_frame(frame, word_of(cpu), 0);
                 }
             }
             t.map(PAGE, FRAMES[0]);
@@ -43,22 +43,22 @@ pub(crate) fn drained<L: Lab>(t: &TestRun<'_, L>) {
     });
 }
 
-fn write_until_told<L: Lab>(t: &TestRun<'_, L>) {
+fn write_until_told<L: Platform>(t: &TestRun<'_, L>) {
     let mut count = 0;
     while t.word(STOP).load(Acquire) == 0 && !t.shared.failure.is_set() {
         count += 1;
         let kind = StoreKind::NonTemporal;
-        if t.lab.store(PAGE, word_of(t.me), count, kind).is_err() {
+        if t.platform.store(PAGE, word_of(t.me), count, kind).is_err() {
             t.fail(Mapped, Place::At(PAGE), 0, 1);
             return;
         }
         t.published(t.me).store(count, Release);
         // An emulator that runs CPUs in turns switches to the next.
-        t.lab.relax();
+        t.platform.relax();
     }
 }
 
-fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
+fn flush_under_writers<L: Platform>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     for round in 0..ROUNDS {
         let [old, new] = if round % 2 == 0 {
@@ -79,12 +79,13 @@ fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
         bench.signal(bench.others());
         for cpu in bench.others() {
             bench.await_success(FIRST, [cpu].into_iter());
-            let at_success = t.lab.load_frame(old, word_of(cpu));
-            t.lab.store_frame(KEPT, word_of(cpu), at_success);
+            let at_success = t.platform.load_frame(old, word_of(cpu));
+            t.platform.store_frame(KEPT, word_of(cpu), at_success);
         }
         await_stores(bench);
         for cpu in bench.others() {
-            let [at_success, now] = [KEPT, old].map(|frame| t.lab.load_frame(frame, word_of(cpu)));
+            let [at_success, now] =
+                [KEPT, old].map(|frame| t.platform.load_frame(frame, word_of(cpu)));
             t.assert(Frozen, Place::Number(cpu), at_success, now);
         }
         if t.shared.failure.is_set() {
@@ -94,18 +95,18 @@ fn flush_under_writers<L: Lab>(bench: &Bench<'_, '_, L>) {
 }
 
 /// Before the first flush stores still reach the old frame.
-fn control<L: Lab>(bench: &Bench<'_, '_, L>, old: Frame) {
+fn control<L: Platform>(bench: &Bench<'_, '_, L>, old: Frame) {
     let t = bench.t;
     // One whole store of each writer follows the change of the entry; it returns the count to
     // exceed.
     await_stores(bench);
     for cpu in bench.others() {
-        let before = t.lab.load_frame(old, word_of(cpu));
-        t.lab.store_frame(KEPT, word_of(cpu), before);
+        let before = t.platform.load_frame(old, word_of(cpu));
+        t.platform.store_frame(KEPT, word_of(cpu), before);
     }
     await_stores(bench);
     for cpu in bench.others() {
-        let [before, stale] = [KEPT, old].map(|frame| t.lab.load_frame(frame, word_of(cpu)));
+        let [before, stale] = [KEPT, old].map(|frame| t.platform.load_frame(frame, word_of(cpu)));
         t.shared.controls.take(cpu, stale.saturating_sub(before), 0);
         if stale <= before {
             t.fail(Control, Place::Number(cpu), before + 1, stale);
@@ -114,7 +115,7 @@ fn control<L: Lab>(bench: &Bench<'_, '_, L>, old: Frame) {
 }
 
 /// Waits for some stores of every writer.
-fn await_stores<L: Lab>(bench: &Bench<'_, '_, L>) {
+fn await_stores<L: Platform>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     for cpu in bench.others() {
         let before = t.published(cpu).load(Acquire);

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
-use crate::lab::{Lab, Page, Reach};
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, GO, SERVING, without_driver};
@@ -12,12 +12,12 @@ use crate::units::LongString;
 const ROUNDS: u16 = 8;
 
 /// *Observed*: how often a CPU in a long string instruction answers before the instruction ends.
-pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
+pub(crate) fn within<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
-        map_and_touch(t, 0, 2 * ROUNDS, Reach::Space);
-        remap_and_control(t, 0, 2 * ROUNDS, Reach::Space);
+        map_and_touch(t, 0, 2 * ROUNDS, Scope::Space);
+        remap_and_control(t, 0, 2 * ROUNDS, Scope::Space);
         t.step(Participants::All, || bench.program(SERVING));
-        let target = (t.initiator + 1) % t.lab.cpus();
+        let target = (t.initiator + 1) % t.platform.cpus();
         for (turn, string, name) in [
             (0, LongString::Move, "REP MOVSB"),
             (1, LongString::Store, "REP STOSB"),
@@ -44,7 +44,7 @@ pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
                         t.published(t.me).fetch_add(1, Release);
                         bench.units.run_string(string);
                         t.published(t.me).fetch_add(1, Release);
-                        t.lab.relax();
+                        t.platform.relax();
                     }
                 }
             });
@@ -59,7 +59,7 @@ pub(crate) fn within<L: Lab>(t: &TestRun<'_, L>) {
 
 /// Signals when an instruction has just begun. Returns whether it still ran when the byte was
 /// final; `None` if no start was seen, as where the CPUs run in turns longer than an instruction.
-fn flush_within<L: Lab>(bench: &Bench<'_, '_, L>, target: u32, page: u16) -> Option<bool> {
+fn flush_within<L: Platform>(bench: &Bench<'_, '_, L>, target: u32, page: u16) -> Option<bool> {
     let t = bench.t;
     let count = || t.published(target).load(Acquire);
     let before = count();

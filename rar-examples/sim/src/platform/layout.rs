@@ -1,6 +1,6 @@
 //! Where the pages under test, their tables and their frames lie.
 
-use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, Mapping, Reach, Space};
+use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, Mapping, Scope, Space};
 
 use crate::page_tables::Entry;
 
@@ -54,9 +54,9 @@ pub(super) fn leaf(mapping: Option<Mapping>) -> u64 {
         // No rule of RAR distinguishes user pages, so the simulated page tables do not either.
         Access::Write | Access::User => Entry::WRITABLE,
     };
-    let reach = match mapping.reach {
-        Reach::Space => 0,
-        Reach::Global => Entry::GLOBAL,
+    let scope = match mapping.scope {
+        Scope::Space => 0,
+        Scope::Global => Entry::GLOBAL,
     };
-    physical(mapping.frame) | Entry::PRESENT | large | access | reach
+    physical(mapping.frame) | Entry::PRESENT | large | access | scope
 }

@@ -8,12 +8,12 @@ use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine as _};
 use rar_suite::{
-    Frame, Hearing, Lab, Mapping, Page, PageFault, Record, Register, Space, StoreKind, Units,
-    UserMode, Witness,
+    DeafTo, Frame, Mapping, Page, PageFault, Platform, RarUnits, Record, Register, Space,
+    StoreKind, UserMode, Witness,
 };
 
 use super::layout::{LARGE, REGION, leaf, physical, tables};
-use super::{Boundary, GivenUp, SimLab, SimShootdown};
+use super::{Boundary, GivenUp, SimPlatform, SimShootdown};
 use crate::machine::{Backend, Member, STEP, Vector, lock};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
@@ -24,7 +24,7 @@ const SOFTWARE_ENTRIES: usize = 64;
 /// Ticks of a machine whose clock counts steps.
 const TICKS_PER_MILLISECOND: u64 = 10;
 
-impl<'m> Lab for SimLab<'m> {
+impl<'m> Platform for SimPlatform<'m> {
     type Machine = &'m Boundary<'m>;
 
     fn shootdown(&self) -> &SimShootdown<'m> {
@@ -211,11 +211,11 @@ impl<'m> Lab for SimLab<'m> {
         schedule::step();
     }
 
-    fn set_hearing(&self, hearing: Hearing) {
-        let deaf_to: &[Vector] = match hearing {
-            Hearing::Both => &[],
-            Hearing::FallbackOnly => &[Vector::Signal],
-            Hearing::None => &[Vector::Signal, Vector::Fallback, Vector::Nmi],
+    fn set_deaf_to(&self, deaf_to: DeafTo) {
+        let deaf_to: &[Vector] = match deaf_to {
+            DeafTo::Nothing => &[],
+            DeafTo::Signals => &[Vector::Signal],
+            DeafTo::Everything => &[Vector::Signal, Vector::Fallback, Vector::Nmi],
         };
         self.machine().set_deaf_to(self.me(), deaf_to);
     }
@@ -249,7 +249,7 @@ impl<'m> Lab for SimLab<'m> {
         Some(self)
     }
 
-    fn units(&self) -> Option<&dyn Units> {
+    fn units(&self) -> Option<&dyn RarUnits> {
         (self.machine().backend() == Backend::Hardware).then_some(self)
     }
 

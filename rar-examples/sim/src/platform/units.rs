@@ -5,11 +5,11 @@ use rar_payload::Payload;
 use rar_percpu::{CpuId, CpuSet, PhysicalAddressOf as _, SlotIndex};
 use rar_shootdown::{Machine as _, Message};
 use rar_suite::{
-    Ability, Addresses, Destination, Executed, GeneralProtection, Lab as _, LongString, OddCommand,
-    Register, Space, Units, payload_hash,
+    Ability, Addresses, Destination, Executed, GeneralProtection, LongString, OddCommand,
+    Platform as _, RarUnits, Register, Space, payload_hash,
 };
 
-use super::{SimLab, tables};
+use super::{SimPlatform, tables};
 use crate::machine::Addressing;
 use crate::schedule::step;
 
@@ -21,7 +21,7 @@ const C1_AND_C6: u32 = 1 << 4 | 1 << 24;
 /// How many moments a long-running instruction takes.
 const ITERATIONS: u32 = 200;
 
-impl SimLab<'_> {
+impl SimPlatform<'_> {
     fn physical_address<T>(&self, of: &T) -> u64 {
         let address = std::ptr::from_ref(of).cast();
         let physical = self
@@ -33,7 +33,7 @@ impl SimLab<'_> {
     }
 }
 
-impl Units for SimLab<'_> {
+impl RarUnits for SimPlatform<'_> {
     fn read(&self, register: Register) -> Result<u64, GeneralProtection> {
         step();
         let read = self.cpu().with_unit(|unit| unit.read_msr(register as u32));
@@ -92,7 +92,7 @@ impl Units for SimLab<'_> {
         self.machine().send_rar(self.me(), targets, addressing);
     }
 
-    fn patience(&self) -> u32 {
+    fn timeout_spins(&self) -> u32 {
         // A unit serves between two instructions.
         4
     }

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rar_percpu::CpuId;
-use rar_suite::{Lab as _, Page, UserMode};
+use rar_suite::{Page, Platform as _, UserMode};
 
-use super::SimLab;
+use super::SimPlatform;
 use crate::schedule::step;
 
 /// The spin of one CPU.
@@ -15,14 +15,14 @@ pub(super) struct Spin {
     ending: AtomicBool,
 }
 
-impl SimLab<'_> {
+impl SimPlatform<'_> {
     fn spin_of(&self, cpu: u32) -> &Spin {
         #[expect(clippy::indexing_slicing, reason = "one for each CPU of the machine")]
         &self.spins[cpu as usize]
     }
 }
 
-impl UserMode for SimLab<'_> {
+impl UserMode for SimPlatform<'_> {
     fn spin(&self, page: Page, value: u64, milliseconds: u64) -> u64 {
         let spin = self.spin_of(self.me());
         spin.ending.store(false, Ordering::Release);

@@ -10,7 +10,7 @@ use rar_vocabulary::Backend;
 
 use crate::record::Record;
 use crate::space::Space;
-use crate::units::Units;
+use crate::units::RarUnits;
 use crate::witness::Witness;
 
 /// How many 4 KiB pages the test region of each space has.
@@ -47,7 +47,7 @@ pub struct Mapping {
     /// Whether it may be written.
     pub access: Access,
     /// Whether the entry is global.
-    pub reach: Reach,
+    pub scope: Scope,
 }
 
 /// Whether a page may be written.
@@ -63,7 +63,7 @@ pub enum Access {
 
 /// Whether an entry belongs to one space or to all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Scope {
     /// One address space.
     Space,
     /// All of them: the entry's G bit.
@@ -87,14 +87,14 @@ pub struct PageFault;
 ///
 /// A deaf CPU acknowledges the interrupt and does nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hearing {
+pub enum DeafTo {
     /// None: this CPU serves all of them.
-    Both,
+    Nothing,
     /// [`Signal`](rar_shootdown::Message::Signal) and `SecondSignal`; this CPU serves `Interrupt`
     /// and `Nmi`.
-    FallbackOnly,
+    Signals,
     /// All of them: signals, interrupts and NMIs.
-    None,
+    Everything,
 }
 
 /// Whether the record of a unit names a page.
@@ -110,7 +110,7 @@ pub enum Asked {
 
 /// Protocol violations by drivers, which a RAR unit need not tolerate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offences {
+pub struct ProtocolViolations {
     /// How often.
     pub count: u64,
     /// One of them, in words.
@@ -148,7 +148,7 @@ pub trait Guest: Sync {
 /// Every method acts on the CPU that calls it. A method may flush or evict a translation of a page
 /// under test only if its text says so. No method may take a lock that another CPU can hold while
 /// it waits in a test.
-pub trait Lab: Sync {
+pub trait Platform: Sync {
     /// The machine of the shootdown under test.
     type Machine: Machine + Sync;
 
@@ -180,12 +180,12 @@ pub trait Lab: Sync {
     fn ticks_per_millisecond(&self) -> u64;
 
     /// Returns how many seconds a CPU may take to reach a barrier.
-    fn patience_seconds(&self) -> u64 {
+    fn timeout_seconds(&self) -> u64 {
         20
     }
 
-    /// Returns whether an entry can be global (`CR4.PGE`); elsewhere [`Reach::Global`] means
-    /// [`Reach::Space`].
+    /// Returns whether an entry can be global (`CR4.PGE`); elsewhere [`Scope::Global`] means
+    /// [`Scope::Space`].
     fn has_global_pages(&self) -> bool {
         true
     }
@@ -267,8 +267,8 @@ pub trait Lab: Sync {
 
     /// Returns the protocol violations of the drivers of all CPUs so far, if the machine detects
     /// any.
-    fn offences(&self) -> Offences {
-        Offences::default()
+    fn protocol_violations(&self) -> ProtocolViolations {
+        ProtocolViolations::default()
     }
 
     /// Disables interrupts.
@@ -317,7 +317,7 @@ pub trait Lab: Sync {
     fn interrupt_self(&self);
 
     /// Sets which messages this CPU ignores.
-    fn set_hearing(&self, hearing: Hearing);
+    fn set_deaf_to(&self, deaf_to: DeafTo);
 
     /// Takes this CPU offline in the domain. The CPU continues the test.
     fn go_offline(&self);
@@ -348,7 +348,7 @@ pub trait Lab: Sync {
     }
 
     /// Returns the machine's RAR units, if tests may use them instead of the driver.
-    fn units(&self) -> Option<&dyn Units> {
+    fn units(&self) -> Option<&dyn RarUnits> {
         None
     }
 

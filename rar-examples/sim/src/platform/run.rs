@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use rar_shootdown::Shootdown;
 use rar_suite::{Measurement, Options, Outcome, Record, Suite};
 
-use super::{Boundary, GivenUp, STEPS, SimLab};
+use super::{Boundary, GivenUp, STEPS, SimPlatform};
 use crate::defects::DriverDefect;
 use crate::machine::{Machine, MachineConfig, Unwatched, lock};
 use crate::schedule::End;
@@ -85,7 +85,7 @@ impl SuiteRun<'_> {
             if let Record::Measurement(measurement) = record {
                 lock(measurements).push(**measurement);
             }
-            if let Record::Again { .. } = record {
+            if let Record::Retry { .. } = record {
                 again.fetch_add(1, Ordering::Relaxed);
             }
             let Record::Test {
@@ -117,14 +117,15 @@ impl SuiteRun<'_> {
             Err(error) => return Some(error.to_string()),
         };
         let suite = Suite::new();
-        let lab: SimLab<'_> =
-            SimLab::new(&suite, &boundary, support, &shootdown, &emit).forgetting(self.forgets);
+        let platform: SimPlatform<'_> =
+            SimPlatform::new(&suite, &boundary, support, &shootdown, &emit)
+                .forgetting(self.forgets);
         let enough = || self.until_failure && failed.load(Ordering::Acquire);
         let end = machine.run(
             self.seed,
             &|_| {
-                lab.join();
-                suite.run(&lab, &self.options);
+                platform.join();
+                suite.run(&platform, &self.options);
             },
             &mut |steps| steps < self.most_steps && !enough(),
         );

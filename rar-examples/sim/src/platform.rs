@@ -2,7 +2,7 @@
 
 mod boundary;
 mod layout;
-mod platform;
+mod methods;
 mod run;
 mod units;
 mod user;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rar_payload::CostModel;
 use rar_regs::{Detection, RarSupport};
 use rar_shootdown::{LazySkip, Policy, Shootdown};
-use rar_suite::{Lab as _, Page, Record, Space, Suite};
+use rar_suite::{Page, Platform as _, Record, Space, Suite};
 
 use self::layout::{LARGE, REGION, tables};
 use self::user::Spin;
@@ -66,7 +66,7 @@ pub fn config(cpus: u32) -> MachineConfig {
 pub struct GivenUp(pub String);
 
 /// The platform: two address spaces, frames, and the shootdown under test.
-pub struct SimLab<'m> {
+pub struct SimPlatform<'m> {
     suite: &'m Suite,
     boundary: &'m Boundary<'m>,
     shootdown: &'m SimShootdown<'m>,
@@ -80,7 +80,7 @@ pub struct SimLab<'m> {
     emit: &'m (dyn Fn(&Record<'_>) + Sync),
 }
 
-impl<'m> SimLab<'m> {
+impl<'m> SimPlatform<'m> {
     /// Returns the platform on a machine whose CPUs are registered with the shootdown's domain.
     /// `emit` receives the records.
     #[must_use]
@@ -94,7 +94,7 @@ impl<'m> SimLab<'m> {
         let machine = boundary.machine;
         let entries = support.map_or(64, |support| support.entries());
         shootdown.domain().limit_entries(boundary.slots(entries));
-        let lab = Self {
+        let platform = Self {
             suite,
             boundary,
             shootdown,
@@ -105,9 +105,9 @@ impl<'m> SimLab<'m> {
             forgets: AtomicU64::new(0),
             emit,
         };
-        lab.build(Space::First);
-        lab.build(Space::Second);
-        lab
+        platform.build(Space::First);
+        platform.build(Space::Second);
+        platform
     }
 
     /// Lets the first `changes` changes of entries empty their CPU's TLB, as a small TLB may evict.
@@ -144,7 +144,7 @@ impl<'m> SimLab<'m> {
     fn me(&self) -> u32 {
         match schedule::cpu() {
             Some(cpu) => cpu,
-            None => self.give_up(format_args!("the laboratory is used outside any CPU")),
+            None => self.give_up(format_args!("the platform is used outside any CPU")),
         }
     }
 
