@@ -83,7 +83,8 @@ catalogue! {
         "flush-from-interrupt" => nested::from_interrupt, interrupted(), race();
         "targets-change" => membership::targets_change, on(2), detects(Detects::NoAnswer);
         "more-requests-than-slots" => slots::more_requests, on(2),
-            other_means("flushes beyond the last slot go by generation"), detects(Detects::NoAnswer);
+            other_means("flushes beyond the last slot go by generation"),
+            detects(Detects::NoAnswer);
         "one-slot-for-all" => slots::one_slot_for_all, up_to(slots::ONE_SLOT_CPUS), on(2),
             other_means("a CPU that finds no slot in time flushes by generation"),
             detects(Detects::NoAnswer);

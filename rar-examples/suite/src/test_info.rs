@@ -32,13 +32,13 @@ pub struct TestInfo {
     pub guest: bool,
     /// It is in the short list for machines whose CPUs run in parallel.
     pub race: bool,
-    /// Why it expects other means than the signal, and asserts them itself. Without a reason, any such
-    /// means fails the test.
+    /// Why it expects other means than the signal, and asserts them itself. Without a reason, any
+    /// such means fails the test.
     pub other_means: Option<&'static str>,
     /// It keeps a target from answering, so that fallbacks and second signals are expected.
     pub falls_back: bool,
-    /// It checks what a flush does not evict. Where single-page instructions are exact, as in QEMU, it
-    /// must pass: an observation is not enough.
+    /// It checks what a flush does not evict. Where single-page instructions are exact, as in QEMU,
+    /// it must pass: an observation is not enough.
     pub spares: bool,
     /// What it detects where every service of a unit empties the TLB, as in QEMU.
     pub detects: Detects,
