@@ -134,7 +134,7 @@ const FATAL: [Assertion; 3] = [Assertion::Flushed, Assertion::Frozen, Assertion:
 /// Returns whether the reason of a failure says that a stale use outlived its flush: the driver
 /// reported an end too early.
 #[must_use]
-pub fn tells_of_stale_use(why: &str) -> bool {
+pub fn reports_stale_use(why: &str) -> bool {
     let mut texts = ALL.iter().filter(|(each, _)| FATAL.contains(each));
     texts.any(|(_, text)| why.starts_with(text))
 }

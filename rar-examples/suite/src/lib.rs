@@ -31,7 +31,7 @@ mod why;
 mod witness;
 
 pub use catalogue::{TESTS, test_named};
-pub use failure::tells_of_stale_use;
+pub use failure::reports_stale_use;
 pub use judge::BY_OTHER_MEANS;
 pub use options::{List, MEASUREMENTS, Options};
 pub use platform::{

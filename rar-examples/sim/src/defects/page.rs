@@ -36,8 +36,9 @@ right, a test does not fail: it observes what a correct unit does not show.
         );
         for (row, defect) in self.rows.iter().filter_map(|row| Some((row, row.defect?))) {
             let first = |below| {
-                let mut told = row.told_by(&self.tests, &self.control);
-                told.find(|(test, _)| test.below_driver == below)
+                let mut detected = row.detected_by(&self.tests, &self.control);
+                detected
+                    .find(|(test, _)| test.below_driver == below)
                     .map_or_else(String::new, |(test, cell)| {
                         let only = matches!(cell, Cell::Observed(_));
                         let note = if only { ", observed" } else { "" };

@@ -4,7 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use rar_suite::{BY_OTHER_MEANS, MEASUREMENTS, Options, Outcome, TESTS, tells_of_stale_use};
+use rar_suite::{BY_OTHER_MEANS, MEASUREMENTS, Options, Outcome, TESTS, reports_stale_use};
 use serde::Serialize;
 
 use super::{Defect, Fate};
@@ -159,7 +159,7 @@ impl Cell {
     /// Returns whether the test detects a defect, given its outcome `right` without one: the test
     /// does not hold, or it only observes where it held.
     #[must_use]
-    pub fn tells(&self, right: &Self) -> bool {
+    pub fn detects(&self, right: &Self) -> bool {
         match self {
             Self::ByOtherMeans(_) | Self::Failed(_) | Self::BrokenOff(_) => true,
             Self::Observed(_) => *right == Self::Passed,
@@ -171,7 +171,7 @@ impl Cell {
     /// used, or the test did not end.
     fn is_fatal(&self) -> bool {
         match self {
-            Self::Failed(why) => tells_of_stale_use(why),
+            Self::Failed(why) => reports_stale_use(why),
             Self::BrokenOff(_) => true,
             Self::Passed | Self::Observed(_) | Self::ByOtherMeans(_) | Self::Skipped(_) => false,
         }
@@ -181,7 +181,7 @@ impl Cell {
 impl Row {
     /// Returns the tests that detect the defect, each with its outcome. `right` is the row of the
     /// machine without a defect.
-    pub fn told_by<'t>(
+    pub fn detected_by<'t>(
         &self,
         tests: &'t [Test],
         right: &Self,
@@ -190,7 +190,7 @@ impl Row {
         tests
             .iter()
             .zip(cells)
-            .filter(|(_, (cell, right))| cell.tells(right))
+            .filter(|(_, (cell, right))| cell.detects(right))
             .map(|(test, (cell, _))| (test, cell))
     }
 
@@ -203,7 +203,7 @@ impl Row {
     /// Returns how it ended.
     #[must_use]
     pub fn verdict(&self, tests: &[Test], right: &Self) -> Verdict {
-        if self.told_by(tests, right).next().is_none() {
+        if self.detected_by(tests, right).next().is_none() {
             return Verdict::Uncaught;
         }
         match self.defect.map(Defect::fate) {

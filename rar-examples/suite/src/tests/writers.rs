@@ -36,13 +36,13 @@ fn writers<L: Platform>(t: &TestRun<'_, L>, kind: StoreKind) {
         if t.is_initiator() {
             remap_under_writers(t)
         } else {
-            write_until_told(t, kind)
+            write_until_stopped(t, kind)
         }
     });
 }
 
 /// Each writer counts up in its own word and publishes the count.
-fn write_until_told<L: Platform>(t: &TestRun<'_, L>, kind: StoreKind) {
+fn write_until_stopped<L: Platform>(t: &TestRun<'_, L>, kind: StoreKind) {
     let mut count = 0;
     t.note_cached();
     while t.word(STOP).load(Acquire) == 0 {

@@ -7,7 +7,7 @@ use rar_model::{
     Serviced, SharedBytes, Tag, Tlb,
 };
 
-use super::tells;
+use super::observes;
 use crate::rig::{EVERYTHING, HERE, Rig};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,12 +71,12 @@ const RIGHT_ORDER: [Event; 3] = [Event::Flush, Event::Drain, Event::Store(SUCCES
 
 pub(super) fn status_before_flush(defect: Defect) {
     let early = [&[Event::Store(SUCCESS)], &RIGHT_ORDER[..]].concat();
-    tells(defect, events, [RIGHT_ORDER.into(), early]);
+    observes(defect, events, [RIGHT_ORDER.into(), early]);
 }
 
 pub(super) fn stores_not_drained(defect: Defect) {
     let undrained = vec![Event::Flush, Event::Store(SUCCESS)];
-    tells(defect, events, [RIGHT_ORDER.into(), undrained]);
+    observes(defect, events, [RIGHT_ORDER.into(), undrained]);
 }
 
 /// Runs seven flushes and returns for each its byte and whether the page is gone.
@@ -93,12 +93,12 @@ const DONE: (u8, bool) = (SUCCESS, true);
 const FAILED: (u8, bool) = (FAILURE, false);
 
 pub(super) fn failure_always(defect: Defect) {
-    tells(defect, seven, [[DONE; 7], [FAILED; 7]]);
+    observes(defect, seven, [[DONE; 7], [FAILED; 7]]);
 }
 
 pub(super) fn failure_sometimes(defect: Defect) {
     let every_third = [DONE, DONE, FAILED, DONE, DONE, FAILED, DONE];
-    tells(defect, seven, [[DONE; 7], every_third]);
+    observes(defect, seven, [[DONE; 7], every_third]);
 }
 
 /// Returns the byte of an entry after each of 18 calls of the handler, and how many of them
@@ -117,5 +117,5 @@ fn byte_by_byte(knobs: Knobs) -> ([u8; 50], usize) {
 pub(super) fn acked_lingers(defect: Defect) {
     let mut lingering = [SUCCESS; 50];
     lingering[..48].fill(ACKED);
-    tells(defect, byte_by_byte, [([SUCCESS; 50], 1), (lingering, 1)]);
+    observes(defect, byte_by_byte, [([SUCCESS; 50], 1), (lingering, 1)]);
 }

@@ -5,7 +5,7 @@ use rar_model::{
     SharedBytes, Tag,
 };
 
-use super::tells;
+use super::observes;
 use crate::rig::{EVERYTHING, HERE, Rig, VECTOR, invpcid_pages};
 use crate::scan::Meddler;
 
@@ -27,7 +27,7 @@ const ARMED: [u8; 4] = [0, 1, 9, 40];
 
 fn serves(defect: Defect, wrong: [&[u8]; 2]) {
     let observe = |knobs| pending(knobs, &ARMED);
-    tells(defect, observe, [[vec![], vec![]], wrong.map(Vec::from)]);
+    observes(defect, observe, [[vec![], vec![]], wrong.map(Vec::from)]);
 }
 
 pub(super) fn first_entry_only(defect: Defect) {
@@ -49,7 +49,7 @@ pub(super) fn never_answers(defect: Defect) {
 pub(super) fn half_table(defect: Defect) {
     let observe = |knobs| pending(knobs, &[0, 31, 32, 63]);
     let wrong = [vec![32, 63], vec![32, 63]];
-    tells(defect, observe, [[vec![], vec![]], wrong]);
+    observes(defect, observe, [[vec![], vec![]], wrong]);
     let rig = Rig::enabled(super::broken(defect));
     assert_eq!(rig.unit.read_msr(INFO), Ok(63 << 32 | 0b111));
 }
@@ -74,14 +74,14 @@ fn flushed_by_byte_8(knobs: Knobs) -> (Vec<u8>, Vec<u64>) {
 
 pub(super) fn payload_index_off(defect: Defect) {
     let outcomes = [8, 9].map(|page| (vec![], vec![page]));
-    tells(defect, flushed_by_byte_8, outcomes);
+    observes(defect, flushed_by_byte_8, outcomes);
 }
 
 pub(super) fn vector_base_off(defect: Defect) {
     let outcomes = [8, 7].map(|page| (vec![], vec![page]));
-    tells(defect, flushed_by_byte_8, outcomes);
+    observes(defect, flushed_by_byte_8, outcomes);
     let observe = |knobs| pending(knobs, &[0]);
-    tells(defect, observe, [[vec![], vec![]], [vec![0], vec![0]]]);
+    observes(defect, observe, [[vec![], vec![]], [vec![0], vec![0]]]);
 }
 
 /// The service of entry 10 arms entry 20 and signals. Returns its byte, and whether its signal is
@@ -105,7 +105,7 @@ fn armed_during_scan(knobs: Knobs) -> (u8, bool) {
 }
 
 pub(super) fn latched_scan(defect: Defect) {
-    tells(
+    observes(
         defect,
         armed_during_scan,
         [(SUCCESS, true), (PENDING, false)],

@@ -5,7 +5,7 @@ use rar_model::{
     StructureEntry, Tag, TlbModel, Translation,
 };
 
-use super::tells;
+use super::observes;
 use crate::rig::{CR3, EVERYTHING, HERE, Rig, THERE, control, invpcid_pages, invpg_pages};
 
 const A: u64 = 0x7000_0000_0000;
@@ -44,14 +44,14 @@ fn all_but(gone: &[(u64, Tag)]) -> Vec<(u64, Tag)> {
 pub(super) fn success_without_flush(defect: Defect) {
     for sender in [Sender::Another, Sender::Itself] {
         let observe = |knobs| left(knobs, sender, EVERYTHING);
-        tells(defect, observe, [vec![], all()]);
+        observes(defect, observe, [vec![], all()]);
     }
 }
 
 pub(super) fn success_to_itself(defect: Defect) {
     let observe =
         |knobs| [Sender::Another, Sender::Itself].map(|sender| left(knobs, sender, EVERYTHING));
-    tells(defect, observe, [[vec![], vec![]], [vec![], all()]]);
+    observes(defect, observe, [[vec![], vec![]], [vec![], all()]]);
 }
 
 /// Returns what is left after INVPCID by address of `count` pages from A on.
@@ -64,15 +64,15 @@ const OWN_B: (u64, Tag) = (B, Tag::Pcid(HERE));
 const OWN_C: (u64, Tag) = (C, Tag::Pcid(HERE));
 
 pub(super) fn one_page_too_few(defect: Defect) {
-    tells(defect, after_range(1), [all_but(&[OWN_A]), all()]);
+    observes(defect, after_range(1), [all_but(&[OWN_A]), all()]);
     let [right, wrong] = [&[OWN_A, OWN_B][..], &[OWN_A]].map(all_but);
-    tells(defect, after_range(2), [right, wrong]);
+    observes(defect, after_range(2), [right, wrong]);
 }
 
 pub(super) fn one_page_too_many(defect: Defect) {
     let [one, two, three] = [&[OWN_A][..], &[OWN_A, OWN_B], &[OWN_A, OWN_B, OWN_C]].map(all_but);
-    tells(defect, after_range(1), [one, two.clone()]);
-    tells(defect, after_range(2), [two, three]);
+    observes(defect, after_range(1), [one, two.clone()]);
+    observes(defect, after_range(2), [two, three]);
 }
 
 const LARGE: u64 = 0x4000_0000;
@@ -96,12 +96,12 @@ pub(super) fn stride_same_size_only(defect: Defect) {
     let observe = |knobs| [small, TWO_LARGE].map(|words| large_left(knobs, words));
     let right = [vec![NEXT_LARGE], vec![]];
     let wrong = [vec![LARGE, NEXT_LARGE], vec![]];
-    tells(defect, observe, [right, wrong]);
+    observes(defect, observe, [right, wrong]);
 }
 
 pub(super) fn stride_ignored(defect: Defect) {
     let observe = |knobs| large_left(knobs, TWO_LARGE);
-    tells(defect, observe, [vec![], vec![NEXT_LARGE]]);
+    observes(defect, observe, [vec![], vec![NEXT_LARGE]]);
     let mut rig = Rig::enabled(super::broken(defect));
     rig.fill(Tag::Pcid(HERE), [A, B, C]);
     let words = [control(2, 0, 2, 2), 0, u64::from(HERE), A];
@@ -120,7 +120,7 @@ pub(super) fn globals_kept(defect: Defect) {
         ),
     ] {
         let observe = |knobs| left(knobs, Sender::Another, words);
-        tells(defect, observe, [right, wrong]);
+        observes(defect, observe, [right, wrong]);
     }
 }
 
@@ -136,7 +136,7 @@ fn hits_here(defect: Defect) {
     let right = all_but(&[(A, Tag::Pcid(THERE))]);
     let context = all_but(&[OWN_A, OWN_B, OWN_C]);
     let wrong = [all_but(&[OWN_A]), context];
-    tells(defect, after_naming_there, [[right.clone(), right], wrong]);
+    observes(defect, after_naming_there, [[right.clone(), right], wrong]);
 }
 
 /// Returns which of four PCIDs are left after INVPCID of the whole of `named`.
@@ -160,7 +160,7 @@ pub(super) fn pcid_one_less(defect: Defect) {
     let observe = |knobs| [0, HERE].map(|named| pcids_left(knobs, named));
     let right = [vec![HERE - 1, HERE, 4095], vec![0, HERE - 1, 4095]];
     let wrong = [vec![0, HERE - 1, HERE], vec![0, HERE, 4095]];
-    tells(defect, observe, [right, wrong]);
+    observes(defect, observe, [right, wrong]);
 }
 
 pub(super) fn pcid_current(defect: Defect) {
@@ -168,7 +168,7 @@ pub(super) fn pcid_current(defect: Defect) {
     let observe = |knobs| [0, HERE].map(|named| pcids_left(knobs, named));
     let right = [vec![HERE - 1, HERE, 4095], vec![0, HERE - 1, 4095]];
     let wrong = [vec![0, HERE - 1, 4095], vec![0, HERE - 1, 4095]];
-    tells(defect, observe, [right, wrong]);
+    observes(defect, observe, [right, wrong]);
 }
 
 /// A TLB with the page and the page-directory entry of A, of the host and of guest 7.
@@ -206,7 +206,7 @@ pub(super) fn guest_flushed(defect: Defect) {
             vpids_left(knobs, tlb, words)
         };
         let [host, guest] = [0, 7].map(|vpid| [vec![vpid], vec![vpid]]);
-        tells(defect, in_guest, [guest.clone(), host]);
+        observes(defect, in_guest, [guest.clone(), host]);
         let out_of_guest = |knobs| left(knobs, Sender::Another, words);
         assert_eq!(
             out_of_guest(super::broken(defect)),
@@ -220,6 +220,6 @@ pub(super) fn structures_kept(defect: Defect) {
     for words in [EVERYTHING, invpg_pages(A, 1), invpcid_pages(A, 1)] {
         let observe = |knobs| vpids_left(knobs, with_guest(), words);
         let right = [vec![7], vec![7]];
-        tells(defect, observe, [right, [vec![7], vec![0, 7]]]);
+        observes(defect, observe, [right, [vec![7], vec![0, 7]]]);
     }
 }

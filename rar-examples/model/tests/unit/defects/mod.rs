@@ -20,7 +20,7 @@ pub(crate) fn broken(defect: Defect) -> Knobs {
 }
 
 /// Observes a correct unit and the broken one.
-fn tells<T: Debug + PartialEq>(
+fn observes<T: Debug + PartialEq>(
     defect: Defect,
     observe: impl Fn(Knobs) -> T,
     [right, wrong]: [T; 2],
@@ -31,7 +31,7 @@ fn tells<T: Debug + PartialEq>(
 }
 
 #[test]
-fn each_is_told_from_a_right_unit() {
+fn each_differs_from_a_correct_unit() {
     for &defect in Defect::ALL {
         match defect {
             Defect::SuccessWithoutFlush => flushes::success_without_flush(defect),

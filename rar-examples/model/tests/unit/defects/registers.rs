@@ -4,7 +4,7 @@ use rar_model::{
     ACTION_VECTOR_BASE, CONTROL, Defect, GeneralProtection, Knobs, PAYLOAD_TABLE_BASE, RarUnit,
 };
 
-use super::tells;
+use super::observes;
 use crate::rig::{ENABLE, IGNORE_IF, Rig, TABLE, VECTOR};
 
 /// Returns the bits that `msr` accepts one at a time, and those of them that it stores.
@@ -29,7 +29,7 @@ fn takes(
 ) {
     let right = (legal.clone().collect(), legal.clone().collect());
     let wrong = (taken.collect(), legal.collect());
-    tells(defect, |knobs| taken_and_stored(knobs, msr), [right, wrong]);
+    observes(defect, |knobs| taken_and_stored(knobs, msr), [right, wrong]);
 }
 
 pub(super) fn control_low_bits_accepted(defect: Defect) {
@@ -62,7 +62,7 @@ const PROGRAMMED: [Result<u64, GeneralProtection>; 3] =
     [Ok(ENABLE | IGNORE_IF), Ok(VECTOR), Ok(TABLE)];
 
 pub(super) fn msrs_lost_at_init(defect: Defect) {
-    tells(
+    observes(
         defect,
         after_init,
         [(PROGRAMMED, false), ([Ok(0); 3], false)],
@@ -70,7 +70,7 @@ pub(super) fn msrs_lost_at_init(defect: Defect) {
 }
 
 pub(super) fn latch_kept_at_init(defect: Defect) {
-    tells(
+    observes(
         defect,
         after_init,
         [(PROGRAMMED, false), (PROGRAMMED, true)],

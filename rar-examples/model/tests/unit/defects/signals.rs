@@ -4,7 +4,7 @@ use rar_model::{
     Activity, CONTROL, Defect, HeldBy, InterruptFlag, Knobs, PENDING, SUCCESS, Serviced, Signalled,
 };
 
-use super::tells;
+use super::observes;
 use crate::rig::{ENABLE, EVERYTHING, IGNORE_IF, Rig};
 
 pub(super) fn lost(defect: Defect) {
@@ -20,7 +20,7 @@ pub(super) fn lost(defect: Defect) {
     let served = (Signalled::Latched, SUCCESS);
     let lost = (Signalled::Dropped, PENDING);
     let wrong = [served, served, lost, served, served, lost, served];
-    tells(defect, observe, [[served; 7], wrong]);
+    observes(defect, observe, [[served; 7], wrong]);
 }
 
 /// Returns how many scans follow one signal.
@@ -40,7 +40,7 @@ pub(super) fn duplicated(defect: Defect) {
             scans(&mut rig)
         })
     };
-    tells(defect, observe, [[1; 2], [2; 2]]);
+    observes(defect, observe, [[1; 2], [2; 2]]);
 }
 
 pub(super) fn delayed(defect: Defect) {
@@ -54,7 +54,7 @@ pub(super) fn delayed(defect: Defect) {
             .count();
         (late, rig.byte(7))
     };
-    tells(defect, observe, [(0, SUCCESS), (16, SUCCESS)]);
+    observes(defect, observe, [(0, SUCCESS), (16, SUCCESS)]);
 }
 
 pub(super) fn annihilate(defect: Defect) {
@@ -68,7 +68,7 @@ pub(super) fn annihilate(defect: Defect) {
     let (latched, merged, lost) = (Signalled::Latched, Signalled::Merged, Signalled::Dropped);
     let right = ([latched, merged, merged], [latched, merged], 1);
     let wrong = ([latched, lost, latched], [latched, lost], 0);
-    tells(defect, observe, [right, wrong]);
+    observes(defect, observe, [right, wrong]);
 }
 
 pub(super) fn halt_not_served(defect: Defect) {
@@ -86,7 +86,7 @@ pub(super) fn halt_not_served(defect: Defect) {
         })
     };
     let served = [SUCCESS, SUCCESS];
-    tells(
+    observes(
         defect,
         observe,
         [[served, served], [served, [PENDING, SUCCESS]]],
@@ -103,7 +103,7 @@ pub(super) fn ignore_if_unheeded(defect: Defect) {
             rig.byte(7)
         })
     };
-    tells(defect, observe, [[SUCCESS, SUCCESS], [PENDING, SUCCESS]]);
+    observes(defect, observe, [[SUCCESS, SUCCESS], [PENDING, SUCCESS]]);
 }
 
 pub(super) fn disabled_answers(defect: Defect) {
@@ -116,7 +116,7 @@ pub(super) fn disabled_answers(defect: Defect) {
     };
     let right = (Signalled::Dropped, PENDING);
     let wrong = (Signalled::Latched, SUCCESS);
-    tells(defect, before_enable, [right, wrong]);
+    observes(defect, before_enable, [right, wrong]);
     let after_disable = |knobs| {
         let mut rig = Rig::enabled(knobs);
         rig.arm(7, EVERYTHING);
@@ -127,5 +127,5 @@ pub(super) fn disabled_answers(defect: Defect) {
         assert_eq!(rig.unit.write_msr(CONTROL, ENABLE), Ok(()));
         (disabled, rig.unit.pending())
     };
-    tells(defect, after_disable, [(PENDING, false), (SUCCESS, false)]);
+    observes(defect, after_disable, [(PENDING, false), (SUCCESS, false)]);
 }

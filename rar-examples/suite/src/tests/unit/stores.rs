@@ -37,13 +37,13 @@ pub(crate) fn drained<L: Platform>(t: &TestRun<'_, L>) {
                 flush_under_writers(bench);
                 t.word(STOP).store(1, Release);
             } else {
-                write_until_told(t);
+                write_until_stopped(t);
             }
         });
     });
 }
 
-fn write_until_told<L: Platform>(t: &TestRun<'_, L>) {
+fn write_until_stopped<L: Platform>(t: &TestRun<'_, L>) {
     let mut count = 0;
     while t.word(STOP).load(Acquire) == 0 && !t.shared.failure.is_set() {
         count += 1;
