@@ -4,9 +4,10 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use std::process::Command;
+
 use common::{SCALE, pages};
 use rar_camera::{Picture, View, blurred, lit, read_codes, stored};
-use std::process::Command;
 
 /// The pages to photograph at each strength.
 const PAGES: u32 = 5;

@@ -1,12 +1,13 @@
 //! The effects of a lens, a sensor and a file on a picture.
 
-use crate::Picture;
-use crate::numbers::{coordinate, pixels, shade};
 use jpeg_encoder::{ColorType, Encoder};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::Picture;
+use crate::numbers::{coordinate, pixels, shade};
 
 /// Returns the picture out of focus: blurred by a Gaussian of this width in pixels.
 #[must_use]

@@ -11,6 +11,7 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use rar_percpu::CpuId;
 use rar_shootdown::Statistics;
+use rar_vocabulary::{Measurement, Method, State};
 
 use self::flush::{flush, others, watched};
 use self::headline::Headline;
@@ -24,7 +25,6 @@ use crate::record::Record;
 use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 use crate::units::Ability;
 use crate::witness::Sent;
-use rar_vocabulary::{Measurement, Method, State};
 
 /// How long a point may take. It then ends with the samples taken so far, at least one of each
 /// initiator.

@@ -1,5 +1,10 @@
 //! One history on one machine, from power-on to the verdict.
 
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use rar_model::Knobs;
 use rar_percpu::fake::pinned;
 use rar_percpu::{Domain, SlotIndex};
@@ -17,11 +22,6 @@ use super::stage::{SimShootdown, Stage, TLB};
 use super::world::World;
 use crate::machine::{Addressing, Backend, Clock, Machine, MachineConfig, Memory};
 use crate::schedule::End;
-
-use std::ops::ControlFlow;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// How the CPUs take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use core::sync::atomic::{Ordering, fence};
 use rar_payload::{Globals, Request};
 use rar_percpu::{CpuId, CpuSet, LocalTlb as _};
 use rar_shootdown::Machine as _;
+use rar_vocabulary::Method;
 
 use super::points::{EVERYTHING, Point};
 use crate::platform::{Page, Platform};
 use crate::space::Space;
 use crate::test_run::{TestRun, milliseconds_between};
-use rar_vocabulary::Method;
 
 /// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does
 /// not send.

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_payload::{Cr3, Globals, InvpcidScope, InvpgScope, Operation, PageChunk, PageSize};
+use rar_vocabulary::payload_hash;
 
 use crate::failure::Assertion::{Named, Once};
 use crate::failure::Place;
@@ -10,7 +11,6 @@ use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::unit::bench::{Bench, FIRST, without_driver};
 use crate::tests::unit::steps::prepare;
-use rar_vocabulary::payload_hash;
 
 /// The first page of all entries: nothing is mapped there, and 63 pages of 1 GiB fit above it.
 const START: u64 = 0x1234_4000_0000;

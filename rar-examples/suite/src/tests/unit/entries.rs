@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::{ActionState, SlotIndex};
+use rar_vocabulary::payload_hash;
 
 use crate::failure::Assertion::Once;
 use crate::failure::Place;
@@ -12,7 +13,6 @@ use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::expect_flushed;
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, is_end, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-use rar_vocabulary::payload_hash;
 
 /// One entry; its byte is PENDING until it is SUCCESS.
 ///

@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering::Acquire;
 
 use rar_percpu::CpuId;
 use rar_shootdown::Machine as _;
+use rar_vocabulary::payload_hash;
 
 use crate::failure::Assertion::{AsAnnounced, Counter, Once, Untouched};
 use crate::failure::Place;
@@ -12,7 +13,6 @@ use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, GO, SERVING};
 use crate::units::{ENABLE, Register};
-use rar_vocabulary::payload_hash;
 
 /// The unit of the CPU after the initiator obeys IF, which is 0 there: it holds the signal. The
 /// fallback ends the flush, and the driver makes further ones. None of them may overwrite the entry
