@@ -10,41 +10,46 @@ use crate::units::Ability;
 /// The properties of a test.
 #[derive(Clone, Copy, Debug)]
 pub struct TestInfo {
-    /// Its name, as command lines and records use it.
+    /// The name, as in command lines and records.
     pub name: &'static str,
+<<<<<<< HEAD
     /// Its group: the heading above its row.
     pub group: &'static str,
     /// It needs at least that many CPUs.
+=======
+    /// The minimum number of CPUs.
+>>>>>>> 5645769 (suite: name the test in the properties of a test)
     pub least_cpus: u32,
-    /// It has pages or words for at most that many CPUs.
+    /// The maximum number of CPUs: the test has no pages or words for more.
     pub most_cpus: u32,
-    /// How often it runs.
+    /// How often the test runs.
     pub rounds: Rounds,
-    /// What it uses of RAR units instead of the driver, if it does.
+    /// What the test needs of RAR units, if it uses them instead of the driver.
     pub units: Option<UnitNeeds>,
-    /// It needs CPUs that interrupt themselves.
+    /// Whether CPUs interrupt themselves in the test.
     pub interrupts: bool,
-    /// It needs [`Platform::has_nmi`].
+    /// Whether the test needs [`Platform::has_nmi`].
     pub nmi: bool,
-    /// It needs [`UserMode`](crate::UserMode).
+    /// Whether the test needs [`UserMode`](crate::UserMode).
     pub user: bool,
-    /// It needs [`Guest`](crate::Guest).
+    /// Whether the test needs [`Guest`](crate::Guest).
     pub guest: bool,
-    /// It is in the short list for machines whose CPUs run in parallel.
+    /// Whether the test is in the short list for machines whose CPUs run in parallel.
     pub race: bool,
-    /// Why it expects other means than the signal, and asserts them itself. Without a reason, any
-    /// such means fails the test.
+    /// Why the test expects other means than the signal, and asserts them itself. Without a reason,
+    /// any such means fails the test.
     pub other_means: Option<&'static str>,
-    /// It keeps a target from answering, so that fallbacks and second signals are expected.
+    /// Whether the test keeps a target from answering, so that fallbacks and second signals are
+    /// expected.
     pub falls_back: bool,
-    /// It checks what a flush does not evict. Where single-page instructions are exact, as in QEMU,
-    /// it must pass: an observation is not enough.
+    /// Whether the test checks what a flush does not evict. Where single-page instructions are
+    /// exact, as in QEMU, it must pass: an observation is not enough.
     pub spares: bool,
-    /// What it detects where every service of a unit empties the TLB, as in QEMU.
+    /// What the test detects where every service of a unit empties the TLB, as in QEMU.
     pub detects: Detects,
-    /// The open question that it answers, by the id of its row in `docs/questions.md`.
+    /// The open question that the test answers, by the id of its row in `docs/questions.md`.
     pub question: Option<&'static str>,
-    /// What it may do to a real machine. A test with a risk runs only on request.
+    /// What the test may do to a real machine. A test with a risk runs only on request.
     pub risk: Option<&'static str>,
 }
 
@@ -112,101 +117,107 @@ impl TestInfo {
         }
     }
 
+<<<<<<< HEAD
     /// Returns the row of a test below the driver. It has a target: it needs two CPUs.
     pub(crate) const fn of_units(group: &'static str, name: &'static str) -> Self {
         let mut info = Self::of_driver(group, name);
+=======
+    /// Returns the row of a test below the driver. Its target needs a second CPU.
+    pub(crate) const fn of_units(name: &'static str) -> Self {
+        let mut info = Self::of_driver(name);
+>>>>>>> 5645769 (suite: name the test in the properties of a test)
         info.units = Some(UnitNeeds::Plain);
         info.least_cpus = 2;
         info
     }
 
-    /// It needs at least `least_cpus` CPUs.
+    /// Requires at least `least_cpus` CPUs.
     pub(crate) const fn on(mut self, least_cpus: u32) -> Self {
         self.least_cpus = least_cpus;
         self
     }
 
-    /// It has room for at most `most_cpus` CPUs.
+    /// Permits at most `most_cpus` CPUs.
     pub(crate) const fn up_to(mut self, most_cpus: u32) -> Self {
         self.most_cpus = most_cpus;
         self
     }
 
-    /// It runs once, not for each initiator.
+    /// Runs the test once, not for each initiator.
     pub(crate) const fn once(mut self) -> Self {
         self.rounds = Rounds::Once;
         self
     }
 
-    /// It needs an ability of the units.
+    /// Requires an ability of the units.
     pub(crate) const fn needs(mut self, ability: Ability) -> Self {
         self.units = Some(UnitNeeds::Able(ability));
         self
     }
 
-    /// CPUs interrupt themselves in it.
+    /// Requires CPUs that interrupt themselves.
     pub(crate) const fn interrupted(mut self) -> Self {
         self.interrupts = true;
         self
     }
 
-    /// The driver sends NMIs in it.
+    /// Requires NMIs of the driver.
     pub(crate) const fn by_nmi(mut self) -> Self {
         self.nmi = true;
         self
     }
 
-    /// Targets are in user mode.
+    /// Requires user mode.
     pub(crate) const fn in_user_mode(mut self) -> Self {
         self.user = true;
         self
     }
 
-    /// Targets run a guest.
+    /// Requires guests.
     pub(crate) const fn in_guest(mut self) -> Self {
         self.guest = true;
         self
     }
 
-    /// It is in the short list of races.
+    /// Puts the test in the short list of races.
     pub(crate) const fn race(mut self) -> Self {
         self.race = true;
         self
     }
 
-    /// It expects other means than the signal, for this reason, but no fallback.
+    /// Lets the test expect other means than the signal, for this reason, but no fallback.
     pub(crate) const fn other_means(mut self, why: &'static str) -> Self {
         self.other_means = Some(why);
         self
     }
 
-    /// It expects other means than the signal, for this reason, including fallbacks and second
-    /// signals.
+    /// Lets the test expect other means than the signal, for this reason, including fallbacks and
+    /// second signals.
     pub(crate) const fn falls_back(mut self, why: &'static str) -> Self {
         self.other_means = Some(why);
         self.falls_back = true;
         self
     }
 
-    /// It checks what a flush does not evict.
+    /// Notes that the test checks what a flush does not evict.
     pub(crate) const fn spares(mut self) -> Self {
         self.spares = true;
         self
     }
 
-    /// It detects less than others.
+    /// Notes that the test detects less than others.
     pub(crate) const fn detects(mut self, detects: Detects) -> Self {
         self.detects = detects;
         self
     }
 
-    /// It may harm a real machine in this way.
+    /// Notes the risk for a real machine.
     pub(crate) const fn risky(mut self, risk: &'static str) -> Self {
         self.risk = Some(risk);
         self
     }
 
-    /// It answers the open question of this id.
+    /// Notes the open question that the test answers.
     pub(crate) const fn answers(mut self, question: &'static str) -> Self {
         self.question = Some(question);
         self
