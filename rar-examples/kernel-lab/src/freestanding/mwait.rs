@@ -4,12 +4,14 @@ use core::arch::asm;
 use core::arch::x86_64::__cpuid;
 use core::sync::atomic::AtomicU64;
 
-const FEATURES: u32 = 1;
-const MONITOR: u32 = 1 << 3;
+use x86::cpuid::CpuId;
+
 const MWAIT: u32 = 5;
 
 pub(crate) fn has_mwait() -> bool {
-    __cpuid(FEATURES).ecx & MONITOR != 0
+    CpuId::new()
+        .get_feature_info()
+        .is_some_and(|features| features.has_monitor_mwait())
 }
 
 /// The sub-states of each C-state, four bits each.

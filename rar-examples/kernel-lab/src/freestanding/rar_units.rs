@@ -1,7 +1,5 @@
 //! The RAR units of this machine, as tests use them instead of the driver.
 
-use core::arch::x86_64::__cpuid;
-
 use rar_kernel::{Kernel, apic, kernel, percpu, probe, smp};
 use rar_payload::Payload;
 use rar_percpu::{CpuSet, SlotIndex};
@@ -10,13 +8,14 @@ use rar_suite::{
     Ability, Addresses, Destination, Executed, GeneralProtection, Guest, LongString, OddCommand,
     Platform as _, RarUnits, Register, Space,
 };
+use x86::cpuid::CpuId;
 
 use super::lab::KernelLab;
 use super::shim::record;
 use super::{mwait, nmi_work, shim, vmx};
 
-/// The CPUID leaf of address widths.
-const ADDRESS_WIDTHS: u32 = 0x8000_0008;
+/// The width of physical addresses where CPUID does not say.
+const LEAST_WIDTH: u32 = 36;
 
 impl RarUnits for KernelLab {
     fn read(&self, register: Register) -> Result<u64, GeneralProtection> {
@@ -59,7 +58,10 @@ impl RarUnits for KernelLab {
     }
 
     fn physical_address_bits(&self) -> u32 {
-        __cpuid(ADDRESS_WIDTHS).eax & 0xFF
+        let widths = CpuId::new().get_processor_capacity_feature_info();
+        widths.map_or(LEAST_WIDTH, |widths| {
+            u32::from(widths.physical_address_bits())
+        })
     }
 
     fn signal(&self, targets: &CpuSet) {

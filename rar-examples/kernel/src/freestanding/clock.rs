@@ -1,7 +1,9 @@
 //! Time: the time stamp counter and how fast it counts.
 
-use core::arch::x86_64::{__cpuid, __cpuid_count, _mm_lfence, _rdtsc};
+use core::arch::x86_64::{_mm_lfence, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
+
+use x86::cpuid::CpuId;
 
 use super::port::Port;
 use crate::{PmTimer, rate_of_leaf_15, rate_of_leaf_16};
@@ -155,18 +157,13 @@ pub(crate) fn calibrate(pm_timer: Option<PmTimer>) -> Clock {
 }
 
 fn cpuid_15() -> Option<u64> {
-    if __cpuid(0).eax < 0x15 {
-        return None;
-    }
-    let leaf = __cpuid_count(0x15, 0);
-    rate_of_leaf_15(leaf.eax, leaf.ebx, leaf.ecx)
+    let tsc = CpuId::new().get_tsc_info()?;
+    rate_of_leaf_15(tsc.denominator(), tsc.numerator(), tsc.nominal_frequency())
 }
 
 fn cpuid_16() -> Option<u64> {
-    if __cpuid(0).eax < 0x16 {
-        return None;
-    }
-    rate_of_leaf_16(__cpuid_count(0x16, 0).eax)
+    let frequencies = CpuId::new().get_processor_frequency_info()?;
+    rate_of_leaf_16(u32::from(frequencies.processor_base_frequency()))
 }
 
 /// Measures a few times and takes the lowest rate: a pause of the host between two looks makes a

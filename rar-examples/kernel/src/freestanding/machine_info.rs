@@ -1,9 +1,10 @@
 //! What the machine is, as it was before any shim: for a report.
 
-use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::arch::x86_64::__cpuid;
 use core::fmt;
 
 use rar_regs::{CpuSignature, NativeCpu, Vendor};
+use x86::cpuid::CpuId;
 
 use super::clock::Clock;
 use super::cpu::control::Control;
@@ -14,7 +15,6 @@ use crate::{MemoryKind, MemoryMap};
 
 /// IA32_BIOS_SIGN_ID, which AMD calls PATCH_LEVEL.
 const MICROCODE: u32 = 0x8B;
-const EXTENDED: u32 = 0x8000_0000;
 
 /// Whether the kernel uses PCIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,34 +166,35 @@ pub(crate) struct Bare {
 
 impl Bare {
     pub(crate) fn read(control: Control) -> Self {
-        let last = __cpuid(EXTENDED).eax;
-        let extended = |leaf| (last >= leaf).then(|| __cpuid(leaf));
-        let structured = (__cpuid(0).eax >= 7).then(|| __cpuid_count(7, 0));
-        let widths = extended(0x8000_0008).map_or(36 | 48 << 8, |leaf| leaf.eax);
-        let [physical_address_bits, linear_address_bits, ..] = widths.to_le_bytes();
+        let cpuid = CpuId::new();
+        let widths = cpuid.get_processor_capacity_feature_info();
+        let [physical_address_bits, linear_address_bits] = widths.map_or([36, 48], |widths| {
+            [widths.physical_address_bits(), widths.linear_address_bits()]
+        });
         Self {
-            brand: brand(last),
-            hypervisor: __cpuid(1).ecx >> 31 != 0,
+            brand: brand(&cpuid),
+            hypervisor: cpuid
+                .get_feature_info()
+                .is_some_and(|features| features.has_hypervisor()),
             physical_address_bits,
             linear_address_bits,
-            invariant_tsc: extended(0x8000_0007).is_some_and(|leaf| leaf.edx >> 8 & 1 != 0),
-            invpcid: structured.is_some_and(|leaf| leaf.ebx >> 10 & 1 != 0),
+            invariant_tsc: cpuid
+                .get_advanced_power_mgmt_info()
+                .is_some_and(|features| features.has_invariant_tsc()),
+            invpcid: cpuid
+                .get_extended_feature_info()
+                .is_some_and(|features| features.has_invpcid()),
             protection: [control.no_execute, control.smep, control.smap],
         }
     }
 }
 
-fn brand(last: u32) -> [u8; 48] {
+fn brand(cpuid: &CpuId) -> [u8; 48] {
     let mut brand = [0; 48];
-    if last < 0x8000_0004 {
-        return brand;
-    }
-    let words = (0x8000_0002..=0x8000_0004).flat_map(|leaf| {
-        let leaf = __cpuid(leaf);
-        [leaf.eax, leaf.ebx, leaf.ecx, leaf.edx]
-    });
-    for (place, byte) in brand.iter_mut().zip(words.flat_map(u32::to_le_bytes)) {
-        *place = byte;
+    if let Some(text) = cpuid.get_processor_brand_string() {
+        for (place, byte) in brand.iter_mut().zip(text.as_str().bytes()) {
+            *place = byte;
+        }
     }
     brand
 }

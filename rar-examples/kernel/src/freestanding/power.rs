@@ -1,6 +1,6 @@
 //! The machine's own end: reset and power-off.
 
-use core::arch::x86_64::__cpuid;
+use x86::cpuid::{CpuId, Hypervisor};
 
 use super::int::word;
 use super::once::Once;
@@ -107,16 +107,8 @@ pub fn off() {
     }
 }
 
-/// The signatures of QEMU's hypervisors in CPUID leaf 0x40000000: TCG and KVM.
-const QEMU: [[u8; 12]; 2] = [*b"TCGTCGTCGTCG", *b"KVMKVMKVM\0\0\0"];
-
+/// Returns whether this is a machine of QEMU, by its own CPUs or by KVM's.
 fn is_qemu() -> bool {
-    let hypervisor = __cpuid(1).ecx & 1 << 31 != 0;
-    let leaf = __cpuid(0x4000_0000);
-    let mut signature = [0; 12];
-    let bytes = [leaf.ebx, leaf.ecx, leaf.edx].map(u32::to_le_bytes);
-    for (to, from) in signature.iter_mut().zip(bytes.as_flattened()) {
-        *to = *from;
-    }
-    hypervisor && QEMU.contains(&signature)
+    let hypervisor = CpuId::new().get_hypervisor_info();
+    hypervisor.is_some_and(|info| matches!(info.identify(), Hypervisor::QEMU | Hypervisor::KVM))
 }

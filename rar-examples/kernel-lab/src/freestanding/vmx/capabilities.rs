@@ -1,10 +1,8 @@
 //! Which guests this processor can run (SDM vol. 3, "VMX Capability Reporting Facility").
 
-use core::arch::x86_64::__cpuid;
-
 use rar_kernel::probe;
+use x86::cpuid::CpuId;
 
-const VMX: u32 = 1 << 5;
 /// Written once, by the firmware: locked, and VMX outside of SMX allowed.
 const FEATURE_CONTROL: u32 = 0x3A;
 const ALLOWED: u64 = 0b101;
@@ -58,7 +56,8 @@ fn halves(value: u64) -> [u32; 2] {
 
 /// Returns why this processor runs no guest.
 pub(crate) fn obstacle() -> Option<&'static str> {
-    if __cpuid(1).ecx & VMX == 0 {
+    let features = CpuId::new().get_feature_info();
+    if !features.is_some_and(|features| features.has_vmx()) {
         return Some("the processor has no VMX");
     }
     if read(FEATURE_CONTROL).is_none_or(|bits| bits & ALLOWED != ALLOWED) {

@@ -1,10 +1,10 @@
 //! The local APIC of this CPU, in whichever mode the machine runs.
 
-use core::arch::x86_64::__cpuid;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rar_regs::{ApicId, XapicMmio};
+use x86::cpuid::CpuId;
 
 use crate::freestanding::cpu::msr::{read_msr, write_msr};
 use crate::freestanding::cpu::vector;
@@ -92,7 +92,9 @@ pub fn go_to_x2apic() {
 
 /// Returns whether CPUID shows a local APIC; it does not where firmware has disabled it, either.
 fn has_apic() -> bool {
-    __cpuid(1).edx & 1 << 9 != 0
+    CpuId::new()
+        .get_feature_info()
+        .is_some_and(|features| features.has_apic())
 }
 
 /// Chooses the mode for the whole machine and maps the registers: x2APIC where firmware left it on

@@ -1,8 +1,7 @@
 //! Control registers: what every CPU of the machine is set to.
 
-use core::arch::x86_64::{__cpuid, __cpuid_count};
-
 use x86::controlregs::{Cr0, Cr4};
+use x86::cpuid::{CpuId, FeatureInfo};
 
 use super::msr::{read_msr, write_msr};
 
@@ -22,33 +21,31 @@ pub(crate) struct Control {
     pub(crate) x2apic: bool,
 }
 
-const fn bit(word: u32, number: u32) -> bool {
-    word & 1 << number != 0
-}
-
 impl Control {
     /// Returns whether the CPU has PCIDs.
     pub(crate) fn offers_pcid() -> bool {
-        bit(__cpuid(1).ecx, 17)
+        CpuId::new()
+            .get_feature_info()
+            .is_some_and(|features| features.has_pcid())
     }
 
     /// Asks CPUID (SDM vol. 2, "CPUID"). PCIDs are used only if they are `wanted`.
     pub(crate) fn detect(wanted: bool) -> Self {
-        let basic = __cpuid(1);
-        let extended = if __cpuid(0).eax >= 7 {
-            __cpuid_count(7, 0).ebx
-        } else {
-            0
-        };
+        let cpuid = CpuId::new();
+        let basic = cpuid.get_feature_info();
+        let structured = cpuid.get_extended_feature_info();
+        let extended = cpuid.get_extended_processor_and_feature_identifiers();
+        let has = |ask: fn(&FeatureInfo) -> bool| basic.as_ref().is_some_and(ask);
         Self {
-            no_execute: __cpuid(0x8000_0000).eax >= 0x8000_0001
-                && bit(__cpuid(0x8000_0001).edx, 20),
-            global_pages: bit(basic.edx, 13),
-            pcid: wanted && bit(basic.ecx, 17),
-            machine_check: bit(basic.edx, 7),
-            smep: bit(extended, 7),
-            smap: bit(extended, 20),
-            x2apic: bit(basic.ecx, 21),
+            no_execute: extended.is_some_and(|features| features.has_execute_disable()),
+            global_pages: has(FeatureInfo::has_pge),
+            pcid: wanted && has(FeatureInfo::has_pcid),
+            machine_check: has(FeatureInfo::has_mce),
+            smep: structured
+                .as_ref()
+                .is_some_and(|features| features.has_smep()),
+            smap: structured.is_some_and(|features| features.has_smap()),
+            x2apic: has(FeatureInfo::has_x2apic),
         }
     }
 
