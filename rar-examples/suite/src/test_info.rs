@@ -12,13 +12,9 @@ use crate::units::Ability;
 pub struct TestInfo {
     /// The name, as in command lines and records.
     pub name: &'static str,
-<<<<<<< HEAD
-    /// Its group: the heading above its row.
+    /// The group: the heading above the row.
     pub group: &'static str,
-    /// It needs at least that many CPUs.
-=======
     /// The minimum number of CPUs.
->>>>>>> 5645769 (suite: name the test in the properties of a test)
     pub least_cpus: u32,
     /// The maximum number of CPUs: the test has no pages or words for more.
     pub most_cpus: u32,
@@ -117,15 +113,9 @@ impl TestInfo {
         }
     }
 
-<<<<<<< HEAD
-    /// Returns the row of a test below the driver. It has a target: it needs two CPUs.
+    /// Returns the row of a test below the driver. Its target needs a second CPU.
     pub(crate) const fn of_units(group: &'static str, name: &'static str) -> Self {
         let mut info = Self::of_driver(group, name);
-=======
-    /// Returns the row of a test below the driver. Its target needs a second CPU.
-    pub(crate) const fn of_units(name: &'static str) -> Self {
-        let mut info = Self::of_driver(name);
->>>>>>> 5645769 (suite: name the test in the properties of a test)
         info.units = Some(UnitNeeds::Plain);
         info.least_cpus = 2;
         info

@@ -3,7 +3,8 @@
 use core::fmt;
 
 use rar_kernel::Ink;
-use rar_suite::{Backend, Counts, Outcome, Record};
+use rar_suite::Record;
+use rar_vocabulary::{Backend, Counts, Outcome};
 
 use crate::ink_of;
 

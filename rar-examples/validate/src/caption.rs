@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::Tally;
+use crate::{Tally, worded};
 
 /// The text beside a code, in lines that fit there.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +27,7 @@ impl fmt::Display for Caption<'_> {
         for part in self.tally.parts() {
             let ended = if part.ended { "" } else { ", cut short" };
             writeln!(f, "{}{ended}", part.backend.as_str())?;
-            for (count, word) in [
-                (part.counts.passed, "hold"),
-                (part.counts.failed, "VIOLATED"),
-                (part.counts.observed, "observed"),
-                (part.counts.skipped, "not run"),
-            ] {
+            for (count, word) in worded(&part.counts) {
                 if count > 0 {
                     writeln!(f, "  {count} {word}")?;
                 }
@@ -46,7 +41,8 @@ impl fmt::Display for Caption<'_> {
 mod tests {
     use super::*;
     use rar_kernel::{CAPTION_COLUMNS, CAPTION_ROWS};
-    use rar_suite::{Outcome, Record};
+    use rar_suite::Record;
+    use rar_vocabulary::Outcome;
 
     fn caption(backends: &[&'static str], outcomes: &[Outcome]) -> String {
         let mut tally = Tally::new();

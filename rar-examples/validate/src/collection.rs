@@ -1,13 +1,15 @@
-//! What goes into the report, kept as it comes: one result for each test and backend, and what else
-//! happened.
+//! What goes into the report, kept as it comes: one result for each test and backend, and what
+//! else happened.
 
-use rar_report::{
-    Backend, Event, EventKind, Measurement as Latency, Outcome, Record as Entry, TestResult, Writer,
-};
-use rar_suite::{Measurement, Outcome as Seen, Record};
+mod event;
+mod test_row;
 
-use crate::tally::Name;
-use crate::words::Words;
+use rar_report::{EventKind, Writer};
+use rar_suite::Record;
+use rar_vocabulary::{Backend, Measurement, Text};
+
+pub use self::event::{Event, Name};
+use self::test_row::{Seen, TestRow};
 
 /// Room for the results of three backends.
 const MOST_RESULTS: usize = 600;
@@ -16,85 +18,34 @@ const MOST_MEASUREMENTS: usize = 320;
 /// Room for what happened beside the tests.
 const MOST_EVENTS: usize = 64;
 
-/// Room for a reason, or for the longest observation that the suite writes.
-type Why = Words<480>;
-
-/// One test on one backend, all its initiators together: the worst that was seen counts.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    backend: Option<Backend>,
-    name: Name,
-    outcome: Option<Seen>,
-    /// The first CPU as initiator that saw it.
-    initiator: u32,
-    why: Why,
-    initiators: u32,
-    fallbacks: u64,
-    resignals: u64,
-}
-
-/// Something that happened beside the tests.
-#[derive(Clone, Copy, Debug)]
-pub struct Happening {
-    /// What kind of thing.
-    pub kind: EventKind,
-    /// The CPU that it is about.
-    pub cpu: Option<u32>,
-    /// In which test; empty for none.
-    pub test: Name,
-    /// What is to be said.
-    pub text: Why,
-}
-
 /// What was collected.
 #[derive(Debug)]
 pub struct Collection {
-    rows: [Row; MOST_RESULTS],
+    rows: [TestRow; MOST_RESULTS],
     count: usize,
     /// Results for which there was no room.
     dropped: u32,
     measurements: [Option<Measurement>; MOST_MEASUREMENTS],
     measured: usize,
     dropped_measurements: u32,
-    events: [(Option<Backend>, Option<Happening>); MOST_EVENTS],
+    events: [(Option<Backend>, Option<Event>); MOST_EVENTS],
     event_count: usize,
     dropped_events: u32,
     backend: Option<Backend>,
-}
-
-/// How bad an outcome is.
-const fn rank(outcome: Option<Seen>) -> u8 {
-    match outcome {
-        None => 0,
-        Some(Seen::Skipped) => 1,
-        Some(Seen::Pass) => 2,
-        Some(Seen::Observed) => 3,
-        Some(Seen::Fail) => 4,
-    }
 }
 
 impl Collection {
     /// Nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        let row = Row {
-            backend: None,
-            name: Name::EMPTY,
-            outcome: None,
-            initiator: 0,
-            why: Why::EMPTY,
-            initiators: 0,
-            fallbacks: 0,
-            resignals: 0,
-        };
         Self {
-            rows: [row; MOST_RESULTS],
+            rows: [const { TestRow::EMPTY }; MOST_RESULTS],
             count: 0,
             dropped: 0,
             measurements: [None; MOST_MEASUREMENTS],
             measured: 0,
             dropped_measurements: 0,
-            events: [(None, None); MOST_EVENTS],
+            events: [const { (None, None) }; MOST_EVENTS],
             event_count: 0,
             dropped_events: 0,
             backend: None,
@@ -120,26 +71,15 @@ impl Collection {
                     self.dropped = self.dropped.saturating_add(1);
                     return;
                 };
-                let differs = outcome == Seen::Observed
-                    && row.outcome == Some(outcome)
-                    && row.why.as_str() != why;
-                if rank(Some(outcome)) > rank(row.outcome) {
-                    row.outcome = Some(outcome);
-                    row.initiator = initiator;
-                    row.why = Why::new(why);
-                }
-                if outcome != Seen::Skipped {
-                    row.initiators += 1;
-                }
-                row.fallbacks += fallbacks;
-                row.resignals += resignals;
+                let differs = row.add(Seen {
+                    outcome,
+                    initiator,
+                    why,
+                    fallbacks,
+                    resignals,
+                });
                 if differs {
-                    self.happened(Happening {
-                        kind: EventKind::Note,
-                        cpu: Some(initiator),
-                        test: Name::new(name),
-                        text: Why::of(format_args!("as initiator: {why}")),
-                    });
+                    self.note(name, initiator, format_args!("as initiator: {why}"));
                 }
             }
             Record::Measurement(measurement) => match self.measurements.get_mut(self.measured) {
@@ -153,18 +93,22 @@ impl Collection {
                 name,
                 initiator,
                 why,
-            } => self.happened(Happening {
-                kind: EventKind::Note,
-                cpu: Some(initiator),
-                test: Name::new(name),
-                text: Why::of(format_args!("begun again: {why}")),
-            }),
+            } => self.note(name, initiator, format_args!("begun again: {why}")),
             _ => {}
         }
     }
 
+    fn note(&mut self, test: &str, initiator: u32, text: core::fmt::Arguments<'_>) {
+        self.happened(Event {
+            kind: EventKind::Note,
+            cpu: Some(initiator),
+            test: Text::of(format_args!("{test}")),
+            text: Text::of(text),
+        });
+    }
+
     /// Returns the row of a test on the backend that runs.
-    fn row(&mut self, name: &str) -> Option<&mut Row> {
+    fn row(&mut self, name: &str) -> Option<&mut TestRow> {
         let last = self
             .count
             .checked_sub(1)
@@ -175,15 +119,15 @@ impl Collection {
         if !known {
             let row = self.rows.get_mut(self.count)?;
             row.backend = self.backend;
-            row.name = Name::new(name);
+            row.name = Text::of(format_args!("{name}"));
             self.count += 1;
         }
         self.rows.get_mut(self.count.checked_sub(1)?)
     }
 
     /// Takes in something that happened beside the tests. Notes leave room for what is worse.
-    pub fn happened(&mut self, happening: Happening) {
-        let room = match happening.kind {
+    pub fn happened(&mut self, event: Event) {
+        let room = match event.kind {
             EventKind::Note => MOST_EVENTS / 2,
             _ => MOST_EVENTS,
         };
@@ -193,7 +137,7 @@ impl Collection {
             .and_then(|room| room.get_mut(self.event_count))
         {
             Some(place) => {
-                *place = (self.backend, Some(happening));
+                *place = (self.backend, Some(event));
                 self.event_count += 1;
             }
             None => self.dropped_events = self.dropped_events.saturating_add(1),
@@ -202,61 +146,46 @@ impl Collection {
 
     /// Writes everything into a report.
     pub fn write(&self, writer: &mut Writer<'_>) {
-        for row in self.rows.iter().take(self.count) {
-            let why = row.why.as_str();
-            let (Some(backend), Some(outcome)) = (row.backend, row.outcome) else {
-                continue;
-            };
-            writer.push(&Entry::Result(TestResult {
-                backend,
-                name: row.name.as_str(),
-                outcome: match outcome {
-                    Seen::Pass => Outcome::Holds,
-                    Seen::Fail => Outcome::Violated {
-                        initiator: row.initiator,
-                        why,
-                    },
-                    Seen::Observed => Outcome::Observed(why),
-                    Seen::Skipped => Outcome::NotRun(why),
-                },
-                initiators: row.initiators,
-                fallbacks: row.fallbacks,
-                resignals: row.resignals,
-            }));
+        for result in self
+            .rows
+            .iter()
+            .take(self.count)
+            .filter_map(TestRow::result)
+        {
+            writer.push(&rar_report::Record::Result(result));
         }
         for measurement in self.measurements.iter().flatten() {
-            writer.push(&Entry::Measurement(latency(measurement)));
+            writer.push(&rar_report::Record::Measurement(latency(measurement)));
         }
-        for (backend, happening) in self.events.iter().take(self.event_count) {
-            if let Some(happening) = happening {
-                writer.push(&Entry::Event(Event {
-                    kind: happening.kind,
-                    cpu: happening.cpu,
-                    backend: *backend,
-                    test: happening.test.as_str(),
-                    text: happening.text.as_str(),
-                }));
+        for (backend, event) in self.events.iter().take(self.event_count) {
+            if let Some(event) = event {
+                writer.push(&rar_report::Record::Event(event.of(*backend)));
             }
         }
         if (self.dropped, self.dropped_measurements, self.dropped_events) != (0, 0, 0) {
-            let text = Why::of(format_args!(
-                "{} results, {} measurements and {} events had no room in the kernel",
-                self.dropped, self.dropped_measurements, self.dropped_events
-            ));
-            writer.push(&Entry::Event(Event {
+            let event = Event {
                 kind: EventKind::Note,
                 cpu: None,
-                backend: None,
-                test: "",
-                text: text.as_str(),
-            }));
+                test: Name::new(),
+                text: Text::of(format_args!(
+                    "{} results, {} measurements and {} events had no room in the kernel",
+                    self.dropped, self.dropped_measurements, self.dropped_events
+                )),
+            };
+            writer.push(&rar_report::Record::Event(event.of(None)));
         }
     }
 }
 
+impl Default for Collection {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Returns a measurement in the words of reports.
-fn latency(measurement: &Measurement) -> Latency<'static> {
-    Latency {
+fn latency(measurement: &Measurement) -> rar_report::Measurement<'static> {
+    rar_report::Measurement {
         backend: measurement.backend,
         method: measurement.method,
         targets: measurement.targets,
@@ -273,199 +202,5 @@ fn latency(measurement: &Measurement) -> Latency<'static> {
     }
 }
 
-impl Default for Collection {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rar_report::{EndReason, Histogram, Method, Records};
-
-    fn start(backend: &'static str) -> Record<'static> {
-        Record::Start {
-            backend,
-            cpus: 4,
-            tests: 1,
-            runs: 4,
-            initiators: 4,
-        }
-    }
-
-    fn test(
-        name: &'static str,
-        initiator: u32,
-        outcome: Seen,
-        why: &'static str,
-    ) -> Record<'static> {
-        Record::Test {
-            name,
-            question: None,
-            backend: "software",
-            cpus: 4,
-            initiator,
-            flushes: 1,
-            controls: &[],
-            fallbacks: 1,
-            resignals: 2,
-            outcome,
-            why,
-        }
-    }
-
-    /// Returns what a reader sees of a collection, as text.
-    fn written(records: &[Record<'_>], happenings: &[Happening]) -> Vec<String> {
-        let mut collection = Box::new(Collection::new());
-        for record in records {
-            collection.add(record);
-        }
-        for happening in happenings {
-            collection.happened(*happening);
-        }
-        let mut memory = vec![0; 1 << 16];
-        let mut writer = Writer::new(&mut memory, 7, "test");
-        collection.write(&mut writer);
-        let report = writer.finish(EndReason::Complete);
-        Records::new(report)
-            .map(|record| format!("{:?}", record.unwrap()))
-            .filter(|text| text.starts_with("Result") || text.starts_with("Event"))
-            .collect()
-    }
-
-    #[test]
-    fn the_worst_of_all_initiators_counts_and_the_first_that_saw_it() {
-        let rows = written(
-            &[
-                start("software"),
-                test("storm", 0, Seen::Pass, ""),
-                test("storm", 1, Seen::Fail, "stale"),
-                test("storm", 2, Seen::Fail, "later"),
-                test("halted", 0, Seen::Skipped, "alone"),
-                start("vrar"),
-                test("halted", 0, Seen::Pass, ""),
-                test("halted", 1, Seen::Pass, ""),
-            ],
-            &[],
-        );
-        assert_eq!(rows.len(), 3, "{rows:?}");
-        let has = |row: &str, words: &[&str]| words.iter().all(|word| row.contains(word));
-        let storm = [
-            "Software",
-            "storm",
-            "initiator: 1",
-            "stale",
-            "initiators: 3",
-            "fallbacks: 3",
-        ];
-        assert!(has(&rows[0], &storm), "{}", rows[0]);
-        assert!(has(
-            &rows[1],
-            &["Software", "NotRun(\"alone\")", "initiators: 0"]
-        ));
-        assert!(has(&rows[2], &["Vrar", "halted", "Holds", "initiators: 2"]));
-    }
-
-    #[test]
-    fn initiators_that_observe_different_things_are_told_apart() {
-        let rows = written(
-            &[
-                start("vrar"),
-                test("order", 0, Seen::Observed, "upwards"),
-                test("order", 1, Seen::Observed, "upwards"),
-                test("order", 2, Seen::Observed, "downwards"),
-            ],
-            &[],
-        );
-        assert_eq!(rows.len(), 2, "{rows:?}");
-        assert!(rows[0].contains("Observed(\"upwards\")"));
-        assert!(rows[1].contains("downwards") && rows[1].contains("cpu: Some(2)"));
-    }
-
-    fn measurement(targets: u32) -> Measurement {
-        let mut histogram = Histogram::new();
-        for ticks in [300, 700, 800] {
-            histogram.record(ticks);
-        }
-        Measurement {
-            method: Method::Rar,
-            backend: Backend::Vrar,
-            cpus: 4,
-            targets,
-            pages: 63,
-            state: rar_suite::State::InterruptsOff,
-            contenders: 2,
-            samples: 3,
-            ticks_per_millisecond: 1_000,
-            min: 300,
-            p50: 700,
-            p99: 800,
-            max: 800,
-            histogram,
-            spoiled: 4,
-        }
-    }
-
-    #[test]
-    fn what_was_measured_is_reported_as_it_was() {
-        let mut collection = Box::new(Collection::new());
-        collection.add(&Record::Measurement(&measurement(3)));
-        let mut memory = vec![0; 1 << 12];
-        let mut writer = Writer::new(&mut memory, 7, "test");
-        collection.write(&mut writer);
-        let report = writer.finish(EndReason::Complete);
-        let mut records = Records::new(report).map(Result::unwrap);
-        let found = records.find_map(|record| match record {
-            Entry::Measurement(latency) => Some(latency),
-            _ => None,
-        });
-        let mut histogram = Histogram::new();
-        for ticks in [300, 700, 800] {
-            histogram.record(ticks);
-        }
-        let expected = Latency {
-            backend: Backend::Vrar,
-            method: Method::Rar,
-            targets: 3,
-            pages: 63,
-            state: "interrupts-off",
-            initiators: 2,
-            samples: 3,
-            min: 300,
-            p50: 700,
-            p99: 800,
-            max: 800,
-            histogram,
-            spoiled: 4,
-        };
-        assert_eq!(found, Some(expected));
-    }
-
-    #[test]
-    fn measurements_without_room_are_counted() {
-        let measured: Vec<_> = (0..).map(measurement).take(MOST_MEASUREMENTS + 3).collect();
-        let records: Vec<_> = measured.iter().map(Record::Measurement).collect();
-        let rows = written(&records, &[]);
-        assert!(
-            rows[0].contains("0 results, 3 measurements and 0 events"),
-            "{rows:?}"
-        );
-    }
-
-    #[test]
-    fn what_has_no_room_is_counted() {
-        let happening = Happening {
-            kind: EventKind::CpuSilent,
-            cpu: Some(3),
-            test: Name::EMPTY,
-            text: Words::EMPTY,
-        };
-        let rows = written(&[start("vrar")], &[happening; MOST_EVENTS + 2]);
-        assert_eq!(rows.len(), MOST_EVENTS + 1);
-        assert!(
-            rows[MOST_EVENTS].contains("0 results, 0 measurements and 2 events"),
-            "{rows:?}"
-        );
-    }
-}
+mod tests;

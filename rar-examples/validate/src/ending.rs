@@ -5,7 +5,8 @@ use rar_kernel::keyboard::{self, Key};
 use rar_kernel::{ExitCode, clock, exit, irq, power, println, screen};
 use rar_kernel_lab::abort::{Cause, Lost};
 use rar_report::{EndReason, EventKind};
-use rar_validate::{End, ImageOptions, Verdict};
+use rar_validate::{End, ImageOptions};
+use rar_vocabulary::Verdict;
 
 use crate::OPTIONS;
 use crate::pages::Pages;

@@ -11,7 +11,7 @@ use crate::{Finished, Name, Short, ink_of, mark_of};
 const NOT_RUN: &str = "not run";
 
 /// A group of tests that ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folded {
     /// The group.
     pub group: Name,
@@ -20,7 +20,7 @@ pub struct Folded {
     /// How many tests it has.
     pub tests: u32,
     /// How many points its tests measured.
-    pub points: u32,
+    pub points: usize,
 }
 
 impl Folded {
@@ -50,7 +50,7 @@ impl fmt::Display for Folded {
 }
 
 /// Puts the tests of a group together as they end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fold {
     open: Option<Folded>,
 }
@@ -66,16 +66,16 @@ impl Fold {
     ///
     /// Tests that could not run are one group, whatever group they belong to.
     pub fn add(&mut self, group: &str, test: &Finished) -> Option<Folded> {
-        let group = Name::new(match ink_of(&test.counts) {
+        let group = match ink_of(&test.counts) {
             Ink::Faint if test.points == 0 => NOT_RUN,
             _ => group,
-        });
-        let ended = match self.open {
-            Some(open) if open.group == group => None,
+        };
+        let ended = match &self.open {
+            Some(open) if open.group.as_str() == group => None,
             _ => self.end(),
         };
         let open = self.open.get_or_insert(Folded {
-            group,
+            group: Name::of(format_args!("{group}")),
             counts: Counts::NONE,
             tests: 0,
             points: 0,
@@ -130,7 +130,7 @@ mod tests {
 
     fn ended(name: &str, counts: Counts) -> Finished {
         Finished {
-            name: Name::new(name),
+            name: Name::of(format_args!("{name}")),
             counts,
             points: 0,
         }

@@ -7,7 +7,7 @@ use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
 use rar_report::{ApicMode, Machine, Record, RegisterRead, Registers, TscSource, Writer};
 use rar_suite::MAX_CPUS;
-use rar_validate::Words;
+use rar_vocabulary::Text;
 use x86::cpuid;
 
 /// What each CPU says of RAR, before any shim.
@@ -88,7 +88,7 @@ impl fmt::Display for Line {
 /// Writes machine and registers.
 pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
     let info = kernel.info();
-    let vendor = Words::<12>::of(format_args!("{}", info.signature.vendor));
+    let vendor = Text::<12>::of(format_args!("{}", info.signature.vendor));
     let hypervisor = hypervisor();
     let cpus = smp::cpus();
     writer.push(&Record::Machine(Machine {
@@ -129,9 +129,9 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
 }
 
 /// What the hypervisor calls itself in CPUID leaf 0x4000_0000.
-fn hypervisor() -> Words<12> {
+fn hypervisor() -> Text<12> {
     let leaf = cpuid::native_cpuid::cpuid_count(0x4000_0000, 0);
     let bytes = [leaf.ebx, leaf.ecx, leaf.edx].map(u32::to_le_bytes);
     let text = core::str::from_utf8(bytes.as_flattened()).unwrap_or_default();
-    Words::new(text.trim_matches('\0'))
+    Text::of(format_args!("{}", text.trim_matches('\0')))
 }

@@ -4,10 +4,9 @@ use core::fmt::{self, Write};
 
 use rar_kernel::{Ink, SpinLock, console, println, screen};
 use rar_report::{EventKind, Writer};
-use rar_suite::{Outcome, Record, test_named};
-use rar_validate::{
-    Collection, Fold, Folded, Happening, Name, ProgressBar, Short, Tally, Words, ink_of,
-};
+use rar_suite::{Record, test_named};
+use rar_validate::{Collection, Event, Fold, Folded, ProgressBar, Short, Tally, ink_of};
+use rar_vocabulary::{Outcome, Text};
 
 /// The machine, the run, its counts; and a row that is free.
 const HEADER_ROWS: usize = 4;
@@ -104,7 +103,7 @@ fn header() {
     let (backend, of) = (part.backend.as_str(), part.runs);
     let text = format_args!(" {backend:9} {bar} {done} of {of}  {test}");
     console::print_header(1, Ink::Head, text);
-    let mut counts = Words::<COUNTS>::EMPTY;
+    let mut counts = Text::<COUNTS>::new();
     for part in tally.parts() {
         // Text that has no room is cut.
         let _cut = write!(
@@ -123,7 +122,7 @@ fn header() {
 
 /// Returns what was seen so far.
 pub(crate) fn tally() -> Tally {
-    *TALLY.lock()
+    TALLY.lock().clone()
 }
 
 /// The driver refuses units that are there.
@@ -139,11 +138,11 @@ pub(crate) fn happened(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt:
 
 /// As [`happened`], for what was told already.
 pub(crate) fn keep(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
-    COLLECTION.lock().happened(Happening {
+    COLLECTION.lock().happened(Event {
         kind,
         cpu,
-        test: Name::new(test),
-        text: Words::of(text),
+        test: Text::of(format_args!("{test}")),
+        text: Text::of(text),
     });
 }
 

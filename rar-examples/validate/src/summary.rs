@@ -3,9 +3,11 @@
 use core::fmt;
 
 use rar_kernel::{Bar, Ink, Sheet, SheetRow};
-use rar_suite::Counts;
+use rar_vocabulary::Counts;
 
-use crate::{Tally, Verdict};
+use rar_vocabulary::Verdict;
+
+use crate::Tally;
 
 /// The summary of a run.
 #[derive(Clone, Copy, Debug)]

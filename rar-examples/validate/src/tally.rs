@@ -2,41 +2,15 @@
 
 use core::fmt;
 
-use rar_suite::{Counts, Record};
+use rar_suite::Record;
+use rar_vocabulary::{Counts, Text, Verdict};
 
+use crate::Name;
 use crate::answers::Answers;
 use crate::wording::Short;
-use crate::words::Words;
-
-/// Room for the name of a test or a backend.
-pub type Name = Words<40>;
-
-/// What a run shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing that ran was violated, and something ran.
-    Holds,
-    /// Something did not hold.
-    Violated,
-    /// A backend did not come to its end, or the driver refused one that is there.
-    Incomplete,
-    /// No test ran.
-    NothingRan,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Holds => "holds",
-            Self::Violated => "VIOLATED",
-            Self::Incomplete => "INCOMPLETE",
-            Self::NothingRan => "nothing ran",
-        })
-    }
-}
 
 /// One backend's part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The backend.
     pub backend: Name,
@@ -49,14 +23,14 @@ pub struct Part {
 }
 
 /// A test that has run for every initiator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
     /// The test.
     pub name: Name,
     /// How its runs ended.
     pub counts: Counts,
     /// How many points it measured.
-    pub points: u32,
+    pub points: usize,
 }
 
 impl fmt::Display for Finished {
@@ -74,7 +48,7 @@ impl fmt::Display for Finished {
 const PARTS: usize = 4;
 
 /// What was seen so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Tally {
     parts: [Part; PARTS],
     count: usize,
@@ -89,15 +63,17 @@ impl Tally {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            parts: [Part {
-                backend: Name::EMPTY,
-                runs: 0,
-                counts: Counts::NONE,
-                ended: false,
+            parts: [const {
+                Part {
+                    backend: Name::new(),
+                    runs: 0,
+                    counts: Counts::NONE,
+                    ended: false,
+                }
             }; PARTS],
             count: 0,
             current: Finished {
-                name: Name::EMPTY,
+                name: Name::new(),
                 counts: Counts::NONE,
                 points: 0,
             },
@@ -117,7 +93,7 @@ impl Tally {
         self.answers.add(record);
         if let Record::Start { backend, runs, .. } = *record {
             let part = self.parts.get_mut(self.count)?;
-            part.backend = Name::new(backend);
+            part.backend = Text::of(format_args!("{backend}"));
             part.runs = runs;
             self.count += 1;
             return None;
@@ -126,7 +102,7 @@ impl Tally {
         let part = last.and_then(|last| self.parts.get_mut(last))?;
         match *record {
             Record::Begin { name, .. } => {
-                let name = Name::new(name);
+                let name = Text::of(format_args!("{name}"));
                 return (name != self.current.name)
                     .then(|| self.next(name))
                     .flatten();
@@ -138,7 +114,7 @@ impl Tally {
             Record::Measurement(_) => self.current.points += 1,
             Record::End { .. } => {
                 part.ended = true;
-                return self.next(Name::EMPTY);
+                return self.next(Name::new());
             }
             _ => {}
         }
@@ -155,7 +131,7 @@ impl Tally {
                 points: 0,
             },
         );
-        (before.name != Name::EMPTY).then_some(before)
+        (!before.name.is_empty()).then_some(before)
     }
 
     /// Returns the answers to the first questions.
@@ -213,7 +189,7 @@ impl Default for Tally {
 mod tests {
     use super::*;
     use crate::wording::Full;
-    use rar_suite::Outcome;
+    use rar_vocabulary::Outcome;
 
     const START: Record<'_> = Record::Start {
         backend: "software",

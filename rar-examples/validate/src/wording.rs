@@ -3,7 +3,18 @@
 use core::fmt;
 
 use rar_kernel::Ink;
-use rar_suite::Counts;
+use rar_vocabulary::Counts;
+
+/// Returns each count with its word.
+#[must_use]
+pub fn worded(counts: &Counts) -> [(usize, &'static str); 4] {
+    [
+        (counts.passed, "hold"),
+        (counts.failed, "VIOLATED"),
+        (counts.observed, "observed"),
+        (counts.skipped, "not run"),
+    ]
+}
 
 /// All counts.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +37,8 @@ pub struct Short<'c>(pub &'c Counts);
 
 impl fmt::Display for Short<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(counts) = self;
         let mut space = "";
-        for (count, word) in [
-            (counts.passed, "hold"),
-            (counts.failed, "VIOLATED"),
-            (counts.observed, "observed"),
-            (counts.skipped, "not run"),
-        ] {
+        for (count, word) in worded(self.0) {
             if count > 0 {
                 write!(f, "{space}{count} {word}")?;
                 space = " ";
