@@ -14,7 +14,7 @@ use crate::PhysicalMemory;
 
 /// The number a multiboot2 loader leaves in EAX (Multiboot2 specification 2.0, "I386 machine
 /// state").
-pub const MULTIBOOT2_MAGIC: u32 = 0x36D7_6289;
+pub const MULTIBOOT2_MAGIC: u32 = 0x36d7_6289;
 
 /// Reads the information of either protocol.
 ///

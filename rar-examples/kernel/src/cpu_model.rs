@@ -10,15 +10,15 @@ pub const fn model_name(family: u16, model: u8) -> Option<&'static str> {
         return None;
     }
     Some(match model {
-        0x8F => "Sapphire Rapids",
-        0xCF => "Emerald Rapids",
-        0xAD => "Granite Rapids",
-        0xAE => "Granite Rapids D",
+        0x8f => "Sapphire Rapids",
+        0xcf => "Emerald Rapids",
+        0xad => "Granite Rapids",
+        0xae => "Granite Rapids D",
         0x97 => "Alder Lake S",
-        0x9A => "Alder Lake P/H",
-        0xB7 => "Raptor Lake",
-        0xBA => "Raptor Lake P",
-        0xBF => "Raptor Lake S",
+        0x9a => "Alder Lake P/H",
+        0xb7 => "Raptor Lake",
+        0xba => "Raptor Lake P",
+        0xbf => "Raptor Lake S",
         _ => return None,
     })
 }
@@ -35,23 +35,23 @@ pub fn keeps_globals(family: u16, model: u8, microcode: Option<u32>) -> bool {
     }
     let mended = match model {
         0x97 => 0x34,
-        0x9A => 0x432,
-        0xB7 => 0x122,
-        0xBA => 0x4121,
-        0xBF => return true,
+        0x9a => 0x432,
+        0xb7 => 0x122,
+        0xba => 0x4121,
+        0xbf => return true,
         _ => return false,
     };
     microcode.is_none_or(|revision| revision < mended)
 }
 
-/// Returns the microcode revision in register 0x8B: Intel has it in the upper half, AMD in the
+/// Returns the microcode revision in register 0x8b: Intel has it in the upper half, AMD in the
 /// lower one. Zero says nothing.
 #[must_use]
 pub fn revision(intel: bool, register: u64) -> Option<u32> {
     let half = if intel {
         register >> 32
     } else {
-        register & 0xFFFF_FFFF
+        register & 0xffff_ffff
     };
     u32::try_from(half).ok().filter(|revision| *revision != 0)
 }
@@ -62,18 +62,18 @@ mod tests {
 
     #[test]
     fn the_erratum_ends_with_its_revision() {
-        for (model, mended) in [(0x97, 0x34), (0x9A, 0x432), (0xB7, 0x122), (0xBA, 0x4121)] {
+        for (model, mended) in [(0x97, 0x34), (0x9a, 0x432), (0xb7, 0x122), (0xba, 0x4121)] {
             assert!(keeps_globals(6, model, Some(mended - 1)), "{model:#x}");
             assert!(!keeps_globals(6, model, Some(mended)), "{model:#x}");
             assert!(keeps_globals(6, model, None), "{model:#x}");
             assert!(!keeps_globals(15, model, Some(1)), "{model:#x}");
         }
-        assert!(keeps_globals(6, 0xBF, Some(u32::MAX)));
+        assert!(keeps_globals(6, 0xbf, Some(u32::MAX)));
     }
 
     #[test]
     fn servers_do_not_have_it() {
-        for model in [0x8F, 0xCF, 0xAD, 0xAE] {
+        for model in [0x8f, 0xcf, 0xad, 0xae] {
             assert!(model_name(6, model).is_some() && !keeps_globals(6, model, None));
         }
     }
@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn each_vendor_has_its_half() {
-        assert_eq!(revision(true, 0x2B00_0571_0000_0000), Some(0x2B00_0571));
+        assert_eq!(revision(true, 0x2b00_0571_0000_0000), Some(0x2b00_0571));
         assert_eq!(revision(true, 0x1234), None);
-        assert_eq!(revision(false, 0x0A10_1148), Some(0x0A10_1148));
+        assert_eq!(revision(false, 0x0a10_1148), Some(0x0a10_1148));
         assert_eq!(revision(false, 0), None);
     }
 }

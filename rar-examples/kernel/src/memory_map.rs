@@ -251,8 +251,8 @@ mod tests {
 
     #[test]
     fn odd_edges_shrink_to_whole_pages() {
-        let free = map(&[(0x1001, 0x9FC00, 1)]).free(&[]);
-        assert_eq!(free.ranges(), &[(0x2000, 0x9F000)]);
+        let free = map(&[(0x1001, 0x9fc00, 1)]).free(&[]);
+        assert_eq!(free.ranges(), &[(0x2000, 0x9f000)]);
     }
 
     #[test]
@@ -277,14 +277,14 @@ mod tests {
         let mut regions = [
             (TIB, 2 * TIB, 1),
             (0x10_0000, 0x4000_0000, 1),
-            (0xFEE0_0000, 0xFEE0_1000, 2),
+            (0xfee0_0000, 0xfee0_1000, 2),
             (0x3000_0000, 0x3000_2000, 4),
-            (0, 0x9_F000, 1),
-            (0x2FFF_F000, 0x3000_1000, 3),
+            (0, 0x9_f000, 1),
+            (0x2fff_f000, 0x3000_1000, 3),
         ];
         let expected = [
-            (0, 0x9_F000),
-            (0x10_0000, 0x2FFF_F000),
+            (0, 0x9_f000),
+            (0x10_0000, 0x2fff_f000),
             (0x3000_2000, 0x4000_0000),
             (TIB, 2 * TIB),
         ];

@@ -23,19 +23,19 @@ const fn one(msr: u32, name: &'static str) -> Written {
 pub const WRITTEN_MSRS: [Written; 7] = [
     Written {
         first: 0x800,
-        last: 0x8FF,
+        last: 0x8ff,
         name: "x2APIC registers",
     },
     Written {
-        first: 0xED,
-        last: 0xF0,
+        first: 0xed,
+        last: 0xf0,
         name: "IA32_RAR_CTRL to IA32_RAR_INFO",
     },
-    one(0x1B, "IA32_APIC_BASE"),
-    one(0xCF, "IA32_CORE_CAPABILITIES"),
-    one(0xC000_0080, "IA32_EFER"),
-    one(0xC000_0101, "IA32_GS_BASE"),
-    one(0xC001_0117, "VM_HSAVE_PA"),
+    one(0x1b, "IA32_APIC_BASE"),
+    one(0xcf, "IA32_CORE_CAPABILITIES"),
+    one(0xc000_0080, "IA32_EFER"),
+    one(0xc000_0101, "IA32_GS_BASE"),
+    one(0xc001_0117, "VM_HSAVE_PA"),
 ];
 
 /// Returns whether the kernel may write a register.
@@ -56,26 +56,26 @@ mod tests {
         // beside the listed ones.
         for msr in [
             0x79,
-            0x9E,
+            0x9e,
             0x610,
-            0x1AD,
+            0x1ad,
             0x277,
             0x200,
-            0x1A,
-            0x1C,
-            0xCE,
-            0xD0,
-            0xEC,
-            0xF1,
-            0x7FF,
+            0x1a,
+            0x1c,
+            0xce,
+            0xd0,
+            0xec,
+            0xf1,
+            0x7ff,
             0x900,
-            0xC000_0081,
-            0xC000_0102,
-            0xC001_0116,
+            0xc000_0081,
+            0xc000_0102,
+            0xc001_0116,
         ] {
             assert!(!is_written(msr), "{msr:#x}");
         }
-        assert!(is_written(0x830) && is_written(0xC000_0080));
+        assert!(is_written(0x830) && is_written(0xc000_0080));
     }
 
     #[test]

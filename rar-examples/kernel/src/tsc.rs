@@ -20,7 +20,7 @@ pub fn rate_of_leaf_15(eax: u32, ebx: u32, ecx: u32) -> Option<u64> {
 /// Rounded, so measure where that can be done.
 #[must_use]
 pub fn rate_of_leaf_16(eax: u32) -> Option<u64> {
-    Some(u64::from(eax & 0xFFFF) * 1_000_000).filter(|rate| *rate >= LEAST)
+    Some(u64::from(eax & 0xffff) * 1_000_000).filter(|rate| *rate >= LEAST)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
             assert_eq!(rate_of_leaf_15(eax, ebx, ecx), None, "{eax} {ebx} {ecx}");
         }
         assert_eq!(rate_of_leaf_16(0), None);
-        assert_eq!(rate_of_leaf_16(0xFFFF_0000), None);
+        assert_eq!(rate_of_leaf_16(0xffff_0000), None);
     }
 
     #[test]
@@ -58,6 +58,6 @@ mod tests {
 
     #[test]
     fn reserved_bits_of_the_base_frequency_do_not_count() {
-        assert_eq!(rate_of_leaf_16(0xABCD_0000 | 2_600), Some(2_600_000_000));
+        assert_eq!(rate_of_leaf_16(0xabcd_0000 | 2_600), Some(2_600_000_000));
     }
 }

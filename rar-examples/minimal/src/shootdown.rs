@@ -17,7 +17,7 @@ static SHOOTDOWN: Once<KernelShootdown> = Once::new();
 
 /// The vector of the ordinary interrupt: the signal where software answers, the fallback where
 /// microcode does.
-const VECTOR: u8 = 0xE8;
+const VECTOR: u8 = 0xe8;
 
 /// Returns the orchestrator.
 pub(crate) fn get() -> Option<&'static KernelShootdown> {

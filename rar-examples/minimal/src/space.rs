@@ -73,7 +73,7 @@ impl Space {
         let old = entry.swap(leaf, Ordering::AcqRel);
         Ok((old & 1 != 0).then_some(Unmapped {
             address,
-            frame: Frame(old & 0x000F_FFFF_FFFF_F000),
+            frame: Frame(old & 0x000f_ffff_ffff_f000),
         }))
     }
 

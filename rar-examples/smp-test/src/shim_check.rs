@@ -8,7 +8,7 @@ use rar_percpu::CpuId;
 /// How long a CPU may take to die.
 const MILLISECONDS: u64 = 10_000;
 /// The exit code of a shutdown, which ends a triple fault.
-const SHUTDOWN: u64 = 0x7F;
+const SHUTDOWN: u64 = 0x7f;
 
 /// Makes the checks and says what failed; the last CPU is lost on the way, so nothing else can
 /// follow.

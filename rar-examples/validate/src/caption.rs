@@ -72,7 +72,7 @@ mod tests {
         }
         Caption {
             tally: &tally,
-            id: 0xC0FF_EE42,
+            id: 0xc0ff_ee42,
             number: 3,
             count: 17,
         }

@@ -88,7 +88,7 @@ impl Report {
 
 /// Returns a number that other runs hardly have: the counter's bits, mixed.
 fn identity(ticks: u64) -> u32 {
-    let [a, b, c, d, ..] = ticks.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes();
+    let [a, b, c, d, ..] = ticks.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 

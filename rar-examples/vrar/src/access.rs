@@ -61,24 +61,24 @@ mod tests {
         for (code, access) in [
             (&[0x89, 0x08][..], Access::Store { register: 1 }),
             (
-                &[0x8B, 0x87, 0x00, 0x03, 0x00, 0x00],
+                &[0x8b, 0x87, 0x00, 0x03, 0x00, 0x00],
                 Access::Load { register: 0 },
             ),
             (
-                &[0x44, 0x89, 0xB8, 0xB0, 0, 0, 0],
+                &[0x44, 0x89, 0xb8, 0xb0, 0, 0, 0],
                 Access::Store { register: 15 },
             ),
             (
-                &[0xC7, 0x04, 0x25, 0x00, 0x03, 0xE0, 0xFE, 0x00, 0x03, 0, 0],
+                &[0xc7, 0x04, 0x25, 0x00, 0x03, 0xe0, 0xfe, 0x00, 0x03, 0, 0],
                 Access::StoreImmediate { value: 0x300 },
             ),
             (
-                &[0xC7, 0x00, 0xFF, 0xFF, 0xFF, 0xFF],
+                &[0xc7, 0x00, 0xff, 0xff, 0xff, 0xff],
                 Access::StoreImmediate { value: u32::MAX },
             ),
         ] {
             // What follows the instruction does not matter.
-            let mut bytes = [0xCC; 15];
+            let mut bytes = [0xcc; 15];
             bytes[..code.len()].copy_from_slice(code);
             assert_eq!(
                 decode(&bytes),
@@ -94,12 +94,12 @@ mod tests {
             &[0x48, 0x89, 0x08][..],         // 64 bits
             &[0x66, 0x89, 0x08],             // 16 bits
             &[0x88, 0x08],                   // 8 bits
-            &[0x48, 0xC7, 0x00, 0, 0, 0, 0], // 64 bits, immediate
-            &[0x66, 0xC7, 0x00, 0, 0],       // 16 bits, immediate
-            &[0x89, 0xC8],                   // no memory
+            &[0x48, 0xc7, 0x00, 0, 0, 0, 0], // 64 bits, immediate
+            &[0x66, 0xc7, 0x00, 0, 0],       // 16 bits, immediate
+            &[0x89, 0xc8],                   // no memory
             &[0x01, 0x08],                   // ADD
-            &[0xA5],                         // MOVS
-            &[0x0F, 0xFF],                   // nothing
+            &[0xa5],                         // MOVS
+            &[0x0f, 0xff],                   // nothing
         ] {
             assert_eq!(decode(code), None, "{code:x?}");
         }

@@ -61,7 +61,7 @@ impl Apic {
 
     /// Does what INIT does.
     pub(crate) fn init(&mut self) {
-        *self = Self::new(self.id, self.base, 0, 0xFF);
+        *self = Self::new(self.id, self.base, 0, 0xff);
     }
 
     pub(crate) fn mode(&self) -> ApicMode {
@@ -102,7 +102,7 @@ impl Apic {
         if self.is_enabled() {
             // Vectors below 16 are illegal and not delivered.
             let [first, second, third, fourth] = vectors;
-            self.requested.add([first & !0xFFFF, second, third, fourth]);
+            self.requested.add([first & !0xffff, second, third, fourth]);
         }
     }
 
@@ -176,7 +176,7 @@ impl Apic {
 
     /// Returns the logical address of an x2APIC: cluster in 31:16, member in 15:0.
     pub(crate) fn logical_id(&self) -> u32 {
-        (self.id >> 4) << 16 | 1 << (self.id & 0xF)
+        (self.id >> 4) << 16 | 1 << (self.id & 0xf)
     }
 
     /// Returns the logical address of an xAPIC.
@@ -224,8 +224,8 @@ mod tests {
     }
 
     fn x2apic(id: u32) -> Apic {
-        let mut apic = Apic::new(id, 0xFEE0_0900, 0, 0x1FF);
-        apic.write_base(0xFEE0_0D00).unwrap();
+        let mut apic = Apic::new(id, 0xfee0_0900, 0, 0x1ff);
+        apic.write_base(0xfee0_0d00).unwrap();
         apic
     }
 
@@ -237,8 +237,8 @@ mod tests {
 
     #[test]
     fn modes_change_only_as_the_manual_says() {
-        let at = |base| Apic::new(0, base, 0, 0x1FF);
-        let (off, xapic, both) = (0xFEE0_0000, 0xFEE0_0800, 0xFEE0_0C00);
+        let at = |base| Apic::new(0, base, 0, 0x1ff);
+        let (off, xapic, both) = (0xfee0_0000, 0xfee0_0800, 0xfee0_0c00);
         for (from, to, legal) in [
             (off, xapic, true),
             (off, both, false),
@@ -247,8 +247,8 @@ mod tests {
             (both, off, true),
             (both, xapic, false),
             (both, both, true),
-            (xapic, 0xFEE0_0400, false),
-            (xapic, 0xFED0_0800, false),
+            (xapic, 0xfee0_0400, false),
+            (xapic, 0xfed0_0800, false),
         ] {
             assert_eq!(at(from).write_base(to).is_ok(), legal, "{from:#x} {to:#x}");
         }
@@ -269,14 +269,14 @@ mod tests {
         assert_eq!(apic.next(), None);
         apic.write(0x808, 0, &machine()).unwrap();
         apic.accept(0x51);
-        assert_eq!(apic.read(0x80A, &machine()), Ok(0x50));
+        assert_eq!(apic.read(0x80a, &machine()), Ok(0x50));
         assert_eq!(apic.read(0x812, &machine()), Ok(1 << 5 | 1 << 17));
         assert_eq!(
-            apic.write(0x80B, 0, &machine()),
+            apic.write(0x80b, 0, &machine()),
             Ok(RegisterEffect::Nothing)
         );
         assert_eq!(
-            apic.write(0x80B, 0, &machine()),
+            apic.write(0x80b, 0, &machine()),
             Ok(RegisterEffect::Nothing)
         );
         assert_eq!(apic.next(), Some(0x41));
@@ -288,7 +288,7 @@ mod tests {
         apic.take(0x60, true);
         apic.accept(0x60);
         assert_eq!(
-            apic.write(0x80B, 0, &machine()),
+            apic.write(0x80b, 0, &machine()),
             Ok(RegisterEffect::Ended(0x60))
         );
         apic.take_external(0x20);
@@ -304,8 +304,8 @@ mod tests {
         assert_eq!(apic.next(), None);
         request(&mut apic, 0x45);
         assert_eq!(apic.next(), None, "software-disabled");
-        apic.write(0x80F, 0x1FF, &machine()).unwrap();
-        request(&mut apic, 0x0F);
+        apic.write(0x80f, 0x1ff, &machine()).unwrap();
+        request(&mut apic, 0x0f);
         assert_eq!(apic.next(), None, "illegal vector");
         request(&mut apic, 0x45);
         assert_eq!(apic.next(), Some(0x45));

@@ -6,18 +6,18 @@ use crate::permissions::X2APIC_FIRST;
 use crate::register_effect::{RegisterEffect, Registers};
 
 const ID: u32 = 0x20;
-const END_OF_INTERRUPT: u32 = 0xB0;
-const LOGICAL_DESTINATION: u32 = 0xD0;
-const DESTINATION_FORMAT: u32 = 0xE0;
+const END_OF_INTERRUPT: u32 = 0xb0;
+const LOGICAL_DESTINATION: u32 = 0xd0;
+const DESTINATION_FORMAT: u32 = 0xe0;
 const ERROR_STATUS: u32 = 0x280;
 const COMMAND: u32 = 0x300;
 const COMMAND_HIGH: u32 = 0x310;
-const SELF_INTERRUPT: u32 = 0x3F0;
+const SELF_INTERRUPT: u32 = 0x3f0;
 
 impl Apic {
     /// Reads a register of the page. What does not exist reads zero.
     pub(crate) fn read_page(&self, offset: u32, real: &impl Registers) -> u32 {
-        match offset & 0xFF0 {
+        match offset & 0xff0 {
             ID => self.id() << 24,
             LOGICAL_DESTINATION => self.logical().destination,
             DESTINATION_FORMAT => self.logical().format,
@@ -39,10 +39,10 @@ impl Apic {
         real: &impl Registers,
     ) -> RegisterEffect {
         let (low, high) = words(self.command());
-        let offset = offset & 0xFF0;
+        let offset = offset & 0xff0;
         match offset {
-            LOGICAL_DESTINATION => self.logical_mut().destination = value & 0xFF00_0000,
-            DESTINATION_FORMAT => self.logical_mut().format = value | 0x0FFF_FFFF,
+            LOGICAL_DESTINATION => self.logical_mut().destination = value & 0xff00_0000,
+            DESTINATION_FORMAT => self.logical_mut().format = value | 0x0fff_ffff,
             COMMAND_HIGH => self.set_command(u64::from(value) << 32 | u64::from(low)),
             COMMAND => {
                 self.set_command(u64::from(high) << 32 | u64::from(value));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn two_words_make_a_command() {
-        let mut apic = Apic::new(3, 0xFEE0_0800, 0, 0x1FF);
+        let mut apic = Apic::new(3, 0xfee0_0800, 0, 0x1ff);
         assert_eq!(apic.read_page(0x20, &Nothing), 3 << 24);
         assert_eq!(
             apic.write_page(0x310, 0x0900_0000, &Nothing),
@@ -106,17 +106,17 @@ mod tests {
         assert_eq!(apic.read_page(0x300, &Nothing), 0x300);
         assert_eq!(apic.read_page(0x310, &Nothing), 0x0900_0000);
         assert_eq!(apic.read_page(0x30, &Nothing), 7);
-        assert_eq!(apic.read_page(0x3F0, &Nothing), 0);
+        assert_eq!(apic.read_page(0x3f0, &Nothing), 0);
     }
 
     #[test]
     fn logical_addresses() {
-        let mut apic = Apic::new(0, 0xFEE0_0800, 0, 0x1FF);
-        apic.write_page(0xD0, 0x0400_0000, &Nothing);
-        assert!(apic.logical().is_named_by(0x0C) && !apic.logical().is_named_by(0x03));
-        apic.write_page(0xE0, 0, &Nothing);
-        apic.write_page(0xD0, 0x2400_0000, &Nothing);
-        for (destination, named) in [(0x24, true), (0xF4, true), (0x14, false), (0x21, false)] {
+        let mut apic = Apic::new(0, 0xfee0_0800, 0, 0x1ff);
+        apic.write_page(0xd0, 0x0400_0000, &Nothing);
+        assert!(apic.logical().is_named_by(0x0c) && !apic.logical().is_named_by(0x03));
+        apic.write_page(0xe0, 0, &Nothing);
+        apic.write_page(0xd0, 0x2400_0000, &Nothing);
+        for (destination, named) in [(0x24, true), (0xf4, true), (0x14, false), (0x21, false)] {
             assert_eq!(
                 apic.logical().is_named_by(destination),
                 named,
@@ -126,7 +126,7 @@ mod tests {
         // An end of interrupt with any value.
         apic.take(0x40, false);
         apic.accept(0x40);
-        apic.write_page(0xB0, 5, &Nothing);
+        apic.write_page(0xb0, 5, &Nothing);
         apic.take(0x31, false);
         assert_eq!(apic.next(), Some(0x31));
     }

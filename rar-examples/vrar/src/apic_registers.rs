@@ -10,10 +10,10 @@ mod register {
     pub(super) const ID: u32 = 0x02;
     pub(super) const VERSION: u32 = 0x03;
     pub(super) const TASK_PRIORITY: u32 = 0x08;
-    pub(super) const PROCESSOR_PRIORITY: u32 = 0x0A;
-    pub(super) const END_OF_INTERRUPT: u32 = 0x0B;
-    pub(super) const LOGICAL_DESTINATION: u32 = 0x0D;
-    pub(super) const SPURIOUS: u32 = 0x0F;
+    pub(super) const PROCESSOR_PRIORITY: u32 = 0x0a;
+    pub(super) const END_OF_INTERRUPT: u32 = 0x0b;
+    pub(super) const LOGICAL_DESTINATION: u32 = 0x0d;
+    pub(super) const SPURIOUS: u32 = 0x0f;
     pub(super) const IN_SERVICE: u32 = 0x10;
     pub(super) const TRIGGER_MODE: u32 = 0x18;
     pub(super) const REQUESTED: u32 = 0x20;
@@ -23,8 +23,8 @@ mod register {
     pub(super) const LOCAL_LAST: u32 = 0x37;
     pub(super) const INITIAL_COUNT: u32 = 0x38;
     pub(super) const CURRENT_COUNT: u32 = 0x39;
-    pub(super) const DIVIDE: u32 = 0x3E;
-    pub(super) const SELF_INTERRUPT: u32 = 0x3F;
+    pub(super) const DIVIDE: u32 = 0x3e;
+    pub(super) const SELF_INTERRUPT: u32 = 0x3f;
 }
 
 impl Apic {
@@ -99,7 +99,7 @@ impl Apic {
         match number {
             register::TASK_PRIORITY => self.task_priority = byte(value)?,
             register::END_OF_INTERRUPT if value == 0 => return Ok(self.end()),
-            register::SPURIOUS if value & !0x13FF == 0 => self.spurious = value,
+            register::SPURIOUS if value & !0x13ff == 0 => self.spurious = value,
             register::ERROR_STATUS if value == 0 => {}
             register::SELF_INTERRUPT => return Ok(RegisterEffect::SelfInterrupt(byte(value)?)),
             register::LOCAL_FIRST..=register::LOCAL_LAST
@@ -141,8 +141,8 @@ mod tests {
     }
 
     fn x2apic(id: u32) -> Apic {
-        let mut apic = Apic::new(id, 0xFEE0_0900, 0, 0x1FF);
-        apic.write_base(0xFEE0_0D00).unwrap();
+        let mut apic = Apic::new(id, 0xfee0_0900, 0, 0x1ff);
+        apic.write_base(0xfee0_0d00).unwrap();
         apic
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn registers_and_refusals() {
         let mut apic = x2apic(0x25);
         assert_eq!(apic.read(0x802, &machine()), Ok(0x25));
-        assert_eq!(apic.read(0x80D, &machine()), Ok(0x2_0020));
+        assert_eq!(apic.read(0x80d, &machine()), Ok(0x2_0020));
         let machine = machine();
         apic.write(0x832, 0x1_0030, &machine).unwrap();
         assert_eq!(apic.read(0x832, &machine), Ok(0x1_0030));
@@ -163,24 +163,24 @@ mod tests {
         assert_eq!(apic.read(0x830, &machine), Ok(icr));
         assert_eq!(apic.write(0x830, 1 << 12, &machine), Err(Refused));
         assert_eq!(
-            apic.write(0x83F, 0x41, &machine),
+            apic.write(0x83f, 0x41, &machine),
             Ok(RegisterEffect::SelfInterrupt(0x41))
         );
         for (msr, value) in [
             (0x802, 1),
             (0x808, 0x100),
-            (0x80B, 1),
-            (0x80D, 0),
-            (0x80F, 0x1_0000),
+            (0x80b, 1),
+            (0x80d, 0),
+            (0x80f, 0x1_0000),
             (0x810, 0),
             (0x831, 0),
             (0x839, 0),
-            (0x8FF, 0),
+            (0x8ff, 0),
             (0x832, 1 << 32),
         ] {
             assert_eq!(apic.write(msr, value, &machine), Err(Refused), "{msr:#x}");
         }
-        for msr in [0x800, 0x80B, 0x80E, 0x831, 0x83F, 0x840] {
+        for msr in [0x800, 0x80b, 0x80e, 0x831, 0x83f, 0x840] {
             assert_eq!(apic.read(msr, &machine), Err(Refused), "{msr:#x}");
         }
     }

@@ -45,7 +45,7 @@ pub(crate) struct Command {
 }
 
 /// Bits 31:20, 17:16, 13 and 12 of the low word.
-const RESERVED: u64 = 0xFFF3_3000;
+const RESERVED: u64 = 0xfff3_3000;
 
 impl Command {
     /// Reads what was written to the register of an x2APIC; `None` if a reserved bit is set.
@@ -58,7 +58,7 @@ impl Command {
         let destination = high >> 24;
         let command = Self::decode(u64::from(low), destination);
         let destination = match command.destination {
-            Destination::Physical(0xFF) => Destination::Broadcast,
+            Destination::Physical(0xff) => Destination::Broadcast,
             Destination::Logical(_) => {
                 let [.., byte] = high.to_le_bytes();
                 Destination::LogicalByte(byte)
@@ -128,7 +128,7 @@ mod tests {
             (Mode::RemoteAction, Destination::Physical(7))
         );
         assert!(one.is_known_request());
-        let cluster = Command::from_x2apic(0x0001_0009_0000_0B00).unwrap();
+        let cluster = Command::from_x2apic(0x0001_0009_0000_0b00).unwrap();
         assert_eq!(cluster.destination, Destination::Logical(0x1_0009));
         assert!(cluster.is_known_request());
     }
@@ -138,22 +138,22 @@ mod tests {
         let one = Command::from_xapic(0x0900_0000, 0x300);
         assert_eq!(one.destination, Destination::Physical(9));
         assert!(one.is_known_request());
-        let logical = Command::from_xapic(0x0900_0000, 0xB00);
+        let logical = Command::from_xapic(0x0900_0000, 0xb00);
         assert_eq!(logical.destination, Destination::LogicalByte(9));
         assert!(logical.is_known_request());
-        assert!(!Command::from_xapic(0xFF00_0000, 0x300).is_known_request());
+        assert!(!Command::from_xapic(0xff00_0000, 0x300).is_known_request());
     }
 
     #[test]
     fn requests_that_no_source_describes() {
-        for low in [0x3E0, 0x4300, 0x8300, 0x4_0300, 0x8_0300, 0xC_0300] {
+        for low in [0x3e0, 0x4300, 0x8300, 0x4_0300, 0x8_0300, 0xc_0300] {
             assert!(
                 !Command::from_x2apic(low).unwrap().is_known_request(),
                 "{low:#x}"
             );
         }
         assert!(
-            !Command::from_x2apic(0xFFFF_FFFF_0000_0300)
+            !Command::from_x2apic(0xffff_ffff_0000_0300)
                 .unwrap()
                 .is_known_request()
         );

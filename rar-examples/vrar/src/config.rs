@@ -36,9 +36,9 @@ pub enum ApicPage {
 
 impl Config {
     /// A Sapphire Rapids.
-    pub const SIGNATURE: u32 = 0x0008_06F8;
+    pub const SIGNATURE: u32 = 0x0008_06f8;
     /// The highest priority, and no vector that operating systems give to devices.
-    pub const KICK_VECTOR: u8 = 0xFE;
+    pub const KICK_VECTOR: u8 = 0xfe;
 
     /// Returns the default for a kernel with this direct map and this mapping of the local APIC.
     #[must_use]

@@ -79,7 +79,7 @@ impl Cpu {
         self.deaf.load(Ordering::Acquire)
     }
 
-    /// Returns why the guest of this CPU is gone: the exit code (0x7F: a triple fault), or `None`
+    /// Returns why the guest of this CPU is gone: the exit code (0x7f: a triple fault), or `None`
     /// while it lives.
     #[must_use]
     pub fn gone(&self) -> Option<u64> {

@@ -54,7 +54,7 @@ pub(crate) const fn presented(leaf: u32, subleaf: u32, real: Leaf, signature: u3
             ecx: real.ecx & !SVM,
             ..real
         },
-        (0x8000_000A, _) => Leaf {
+        (0x8000_000a, _) => Leaf {
             eax: 0,
             ebx: 0,
             ecx: 0,
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     const REAL: Leaf = Leaf {
-        eax: 0xD,
+        eax: 0xd,
         ebx: 1,
         ecx: SVM,
         edx: 3,
@@ -86,17 +86,17 @@ mod tests {
 
     #[test]
     fn a_listed_part_with_rar_and_without_svm() {
-        let see = |leaf, subleaf| presented(leaf, subleaf, REAL, 0x0008_06F8);
-        assert_eq!(see(0, 0).eax, 0xD);
+        let see = |leaf, subleaf| presented(leaf, subleaf, REAL, 0x0008_06f8);
+        assert_eq!(see(0, 0).eax, 0xd);
         assert_eq!(see(0, 0).ebx.to_le_bytes(), *b"Genu");
         assert_eq!(see(0, 0).edx.to_le_bytes(), *b"ineI");
         assert_eq!(see(0, 0).ecx.to_le_bytes(), *b"ntel");
-        assert_eq!((see(1, 0).eax, see(1, 0).ecx), (0x0008_06F8, X2APIC | SVM));
+        assert_eq!((see(1, 0).eax, see(1, 0).ecx), (0x0008_06f8, X2APIC | SVM));
         assert_eq!(see(7, 0).edx, 1 << 30 | 3);
         assert_eq!(see(7, 1), REAL);
         assert_eq!(see(0x8000_0001, 0).ecx, 0);
-        assert_eq!(see(0x8000_000A, 0).eax, 0);
+        assert_eq!(see(0x8000_000a, 0).eax, 0);
         assert_eq!(see(OWN_LEAF, 0).ebx.to_le_bytes(), *b"rar-");
-        assert_eq!(see(0xB, 0), REAL);
+        assert_eq!(see(0xb, 0), REAL);
     }
 }

@@ -8,7 +8,7 @@ use rar_model::PhysicalMemory;
 
 const PRESENT: u64 = 1;
 const LARGE: u64 = 1 << 7;
-const FRAME: u64 = 0x000F_FFFF_FFFF_F000;
+const FRAME: u64 = 0x000f_ffff_ffff_f000;
 const PAGE: u64 = 4096;
 /// CR4.LA57.
 const LA57: usize = 12;
@@ -135,7 +135,7 @@ pub(crate) fn walk(cr3: u64, levels: u32, address: u64, read: impl Fn(u64) -> u6
     let mut table = cr3 & FRAME;
     for level in (1..=levels).rev() {
         let shift = 12 + 9 * (level - 1);
-        let entry = read(table + (address >> shift & 0x1FF) * 8);
+        let entry = read(table + (address >> shift & 0x1ff) * 8);
         if entry & PRESENT == 0 {
             return None;
         }
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn pages_of_three_sizes_and_holes() {
-        let at = |address| walk(0x1000 | 0xFFF, 4, address, entry);
+        let at = |address| walk(0x1000 | 0xfff, 4, address, entry);
         let top = 1 << 39;
         assert_eq!(at(top + (2 << 30) + 0x1234_5678), Some(0x9234_5678));
         assert_eq!(at(top + (3 << 30) + 0x12_3456), Some(0x52_3456));

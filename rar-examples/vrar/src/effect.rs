@@ -75,7 +75,7 @@ impl Effect {
             return None;
         }
         let pages = match (
-            SIZES.get(usize::from(kind & 0xF)),
+            SIZES.get(usize::from(kind & 0xf)),
             REACHES.get(usize::from(kind >> 4)),
         ) {
             (Some(&size), Some(&reach)) if flags & 4 != 0 => {

@@ -13,8 +13,8 @@ mod code {
     pub(super) const VINTR: u64 = 0x64;
     pub(super) const CPUID: u64 = 0x72;
     pub(super) const HLT: u64 = 0x78;
-    pub(super) const INVLPGA: u64 = 0x7A;
-    pub(super) const MSR: u64 = 0x7C;
+    pub(super) const INVLPGA: u64 = 0x7a;
+    pub(super) const MSR: u64 = 0x7c;
     pub(super) const VMRUN: u64 = 0x80;
     pub(super) const SKINIT: u64 = 0x86;
     pub(super) const NESTED_PAGE_FAULT: u64 = 0x400;

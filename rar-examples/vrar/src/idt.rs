@@ -7,10 +7,10 @@ pub(crate) fn gates(stubs: u64, code_selector: u16) -> [[u64; 2]; 256] {
     for (gate, vector) in gates.iter_mut().zip(0_u64..) {
         let entry = stubs + vector * 16;
         // Present, type 14: an interrupt gate of 64-bit mode.
-        let low = entry & 0xFFFF
+        let low = entry & 0xffff
             | u64::from(code_selector) << 16
-            | 0x8E << 40
-            | (entry >> 16 & 0xFFFF) << 48;
+            | 0x8e << 40
+            | (entry >> 16 & 0xffff) << 48;
         *gate = [low, entry >> 32];
     }
     gates
@@ -22,8 +22,8 @@ mod tests {
 
     #[test]
     fn golden_gate() {
-        let gates = gates(0xFFFF_8000_1234_5670, 0x08);
-        assert_eq!(gates[1], [0x1234_8E00_0008_5680, 0xFFFF_8000]);
-        assert_eq!(gates[255], [0x1234_8E00_0008_6660, 0xFFFF_8000]);
+        let gates = gates(0xffff_8000_1234_5670, 0x08);
+        assert_eq!(gates[1], [0x1234_8e00_0008_5680, 0xffff_8000]);
+        assert_eq!(gates[255], [0x1234_8e00_0008_6660, 0xffff_8000]);
     }
 }

@@ -23,7 +23,7 @@ const EFER_SVME: u64 = 1 << 12;
 const VM_CR_SVMDIS: u64 = 1 << 4;
 const APIC_BASE_MODE: u64 = 0b11 << 10;
 const APIC_BASE_ENABLE: u64 = 1 << 11;
-const APIC_BASE_ADDRESS: u64 = 0x000F_FFFF_FFFF_F000;
+const APIC_BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 const PAGE: u64 = 4096;
 
 /// Physical addresses of what the processor reads.
@@ -156,7 +156,7 @@ impl Shim {
 
 fn has_nested_paging() -> bool {
     let gibibytes = native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0;
-    let nested = native::cpuid(0x8000_000A, 0).edx & 1 != 0;
+    let nested = native::cpuid(0x8000_000a, 0).edx & 1 != 0;
     gibibytes && nested
 }
 

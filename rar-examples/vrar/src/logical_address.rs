@@ -18,10 +18,10 @@ impl LogicalAddress {
     pub(crate) fn is_named_by(self, destination: u8) -> bool {
         let own = self.destination >> 24;
         let wanted = u32::from(destination);
-        let members = own & wanted & 0xF != 0;
+        let members = own & wanted & 0xf != 0;
         match self.format >> 28 {
-            0xF => own & wanted != 0,
-            _ => (own >> 4 == wanted >> 4 || wanted >> 4 == 0xF) && members,
+            0xf => own & wanted != 0,
+            _ => (own >> 4 == wanted >> 4 || wanted >> 4 == 0xf) && members,
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) unsafe fn capture(vmcb: &mut Vmcb) {
     vmcb.cr3 = unsafe { x86::controlregs::cr3() };
     // SAFETY: as above.
     vmcb.cr4 = unsafe { x86::controlregs::cr4() }.bits() as u64;
-    vmcb.dr6 = 0xFFFF_0FF0;
+    vmcb.dr6 = 0xffff_0ff0;
     vmcb.dr7 = 0x400;
     // SAFETY: EFER exists on every 64-bit CPU.
     vmcb.efer = unsafe { read_msr(x86::msr::IA32_EFER) };
@@ -97,10 +97,10 @@ pub(crate) unsafe fn capture(vmcb: &mut Vmcb) {
     // SAFETY: as above.
     unsafe { x86::dtables::sidt(&mut table) };
     vmcb.idtr = table_register(&table);
-    vmcb.cs = flat(x86::segmentation::cs().bits(), 0x0A9B);
-    vmcb.ss = flat(x86::segmentation::ss().bits(), 0x0C93);
-    vmcb.ds = flat(x86::segmentation::ds().bits(), 0x0C93);
-    vmcb.es = flat(x86::segmentation::es().bits(), 0x0C93);
+    vmcb.cs = flat(x86::segmentation::cs().bits(), 0x0a9b);
+    vmcb.ss = flat(x86::segmentation::ss().bits(), 0x0c93);
+    vmcb.ds = flat(x86::segmentation::ds().bits(), 0x0c93);
+    vmcb.es = flat(x86::segmentation::es().bits(), 0x0c93);
 }
 
 fn table_register(table: &DescriptorTablePointer<u64>) -> Segment {

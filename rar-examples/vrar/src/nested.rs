@@ -78,28 +78,28 @@ mod tests {
     fn everything_is_there_but_the_apic() {
         let tables = NestedTables::new();
         let physical = [0x1000, 0x2000, 0x3000, 0x4000];
-        tables.fill(physical, 0xFEE0_0000);
+        tables.fill(physical, 0xfee0_0000);
         let read = |address: u64| {
             let table = physical
                 .iter()
-                .position(|at| *at == address & !0xFFF)
+                .position(|at| *at == address & !0xfff)
                 .unwrap();
-            let number = usize::try_from(address & 0xFFF).unwrap() / 8;
+            let number = usize::try_from(address & 0xfff).unwrap() / 8;
             tables.tables[table][number].load(Ordering::Relaxed)
         };
         let at = |address| crate::direct_map::walk(0x1000, 4, address, read);
         for address in [
             0,
             0x12_3456,
-            0xFEC0_0000,
-            0xFEDF_FFFF,
-            0xFEE0_1000,
-            0xFFFF_FFFF,
-            0x7F_FFFF_FFFF,
+            0xfec0_0000,
+            0xfedf_ffff,
+            0xfee0_1000,
+            0xffff_ffff,
+            0x7f_ffff_ffff,
         ] {
             assert_eq!(at(address), Some(address), "{address:#x}");
         }
-        for address in [0xFEE0_0000, 0xFEE0_0FFF, 1 << 39] {
+        for address in [0xfee0_0000, 0xfee0_0fff, 1 << 39] {
             assert_eq!(at(address), None, "{address:#x}");
         }
     }

@@ -15,8 +15,8 @@ impl Vcpu<'_> {
     pub(crate) fn access_page(&mut self, physical: u64) -> bool {
         let wide =
             self.vmcb.efer & LONG_MODE_ACTIVE != 0 && self.vmcb.cs.attributes & LONG_CODE != 0;
-        let apic = self.own.apic.base() & !0xFFF;
-        if !wide || physical & !0xFFF != apic {
+        let apic = self.own.apic.base() & !0xfff;
+        if !wide || physical & !0xfff != apic {
             return false;
         }
         let mut code = [0; LONGEST];
@@ -28,7 +28,7 @@ impl Vcpu<'_> {
         let Some((access, length)) = decode(&code) else {
             return false;
         };
-        let offset = low(physical & 0xFFF);
+        let offset = low(physical & 0xfff);
         match access {
             Access::Load { register } => {
                 let value = self.own.apic.read_page(offset, &self.own.real);

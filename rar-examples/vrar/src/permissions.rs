@@ -1,14 +1,14 @@
 //! Which model-specific registers leave the guest.
 
 /// IA32_APIC_BASE.
-pub(crate) const APIC_BASE: u32 = 0x1B;
+pub(crate) const APIC_BASE: u32 = 0x1b;
 /// The first register of an x2APIC.
 pub(crate) const X2APIC_FIRST: u32 = 0x800;
 /// The last one.
-pub(crate) const X2APIC_LAST: u32 = 0x8FF;
-pub(crate) const EFER: u32 = 0xC000_0080;
-pub(crate) const VM_CR: u32 = 0xC001_0114;
-pub(crate) const VM_HSAVE_PA: u32 = 0xC001_0117;
+pub(crate) const X2APIC_LAST: u32 = 0x8ff;
+pub(crate) const EFER: u32 = 0xc000_0080;
+pub(crate) const VM_CR: u32 = 0xc001_0114;
+pub(crate) const VM_HSAVE_PA: u32 = 0xc001_0117;
 
 /// The map of two bits for each register, read and write: 1 leaves the guest. Registers outside its
 /// ranges always do.
@@ -37,13 +37,13 @@ impl Permissions {
     const fn trap(mut self, first: u32, last: u32) -> Self {
         let mut msr = first;
         while msr <= last {
-            // Ranges from 0, 0xC000_0000 and 0xC001_0000, 0x2000 registers and 0x800 bytes each.
+            // Ranges from 0, 0xc000_0000 and 0xc001_0000, 0x2000 registers and 0x800 bytes each.
             let start = match msr >> 16 {
-                0xC000 => 0x800,
-                0xC001 => 0x1000,
+                0xc000 => 0x800,
+                0xc001 => 0x1000,
                 _ => 0,
             };
-            let bit = (msr & 0x1FFF) * 2;
+            let bit = (msr & 0x1fff) * 2;
             self.0[start + (bit / 8) as usize] |= 0b11 << (bit % 8);
             msr += 1;
         }
@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn only_what_the_shim_presents_leaves_the_guest() {
         let traps = |msr: u32, start: usize| {
-            let bit = (msr & 0x1FFF) as usize * 2;
+            let bit = (msr & 0x1fff) as usize * 2;
             PERMISSIONS.0[start + bit / 8] >> (bit % 8) & 0b11 == 0b11
         };
         for msr in 0..0x2000 {
-            let expected = matches!(msr, 0x1B | 0xCF | 0xED..=0xF0 | 0x800..=0x8FF);
+            let expected = matches!(msr, 0x1b | 0xcf | 0xed..=0xf0 | 0x800..=0x8ff);
             assert_eq!(traps(msr, 0), expected, "{msr:#x}");
         }
         let others = (0..0x2000).filter(|msr| traps(*msr, 0x800)).count()

@@ -10,8 +10,8 @@ use crate::permissions::X2APIC_FIRST;
 
 pub(crate) const ID: u32 = 0x20;
 pub(crate) const TASK_PRIORITY: u32 = 0x80;
-const END_OF_INTERRUPT: u32 = 0xB0;
-pub(crate) const SPURIOUS: u32 = 0xF0;
+const END_OF_INTERRUPT: u32 = 0xb0;
+pub(crate) const SPURIOUS: u32 = 0xf0;
 const IN_SERVICE: u32 = 0x100;
 const TRIGGER_MODE: u32 = 0x180;
 const ICR_LOW: u32 = 0x300;
@@ -25,7 +25,7 @@ const BUSY: u32 = 1 << 12;
 const MAX_POLLS: u32 = 100_000;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// The real spurious vector. The guest has one of its own.
-pub(crate) const SPURIOUS_VECTOR: u8 = 0xFF;
+pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
 
 /// The way to the local APIC of whatever CPU uses it.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ unsafe impl Sync for RealApic {}
 
 /// Where a register lies in the page.
 fn register(page: NonNull<u32>, offset: u32) -> *mut u32 {
-    page.as_ptr().wrapping_byte_add((offset & 0xFF0) as usize)
+    page.as_ptr().wrapping_byte_add((offset & 0xff0) as usize)
 }
 
 impl RealApic {

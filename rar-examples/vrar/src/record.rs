@@ -267,8 +267,8 @@ impl Record {
 /// Returns the FNV-1a hash of quadwords 0-3.
 pub(crate) fn hash(words: [u64; 4]) -> u64 {
     let bytes = words.into_iter().flat_map(u64::to_le_bytes);
-    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 

@@ -116,7 +116,7 @@ fn is_named(destination: Destination, id: u32, own_id: u32) -> bool {
         Destination::Others => id != own_id,
         Destination::LogicalByte(_) => false,
         Destination::Logical(wanted) => {
-            wanted >> 16 == id >> 4 && wanted & 1 << (id & 0xF) != 0 || wanted == u32::MAX
+            wanted >> 16 == id >> 4 && wanted & 1 << (id & 0xf) != 0 || wanted == u32::MAX
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn clusters_and_shorthands() {
         let cluster = Destination::Logical(0x0001_8002);
-        for (id, expected) in [(0x11, true), (0x1F, true), (0x10, false), (0x01, false)] {
+        for (id, expected) in [(0x11, true), (0x1f, true), (0x10, false), (0x01, false)] {
             assert_eq!(is_named(cluster, id, 0), expected, "{id:#x}");
         }
         assert!(is_named(Destination::Physical(3), 3, 0));

@@ -29,17 +29,17 @@ impl Vcpu<'_> {
         let data = Segment {
             selector: 0,
             attributes: 0x0093,
-            limit: 0xFFFF,
+            limit: 0xffff,
             base: 0,
         };
         let table = Segment {
-            limit: 0xFFFF,
+            limit: 0xffff,
             ..Segment::ZERO
         };
         let vmcb = &mut *self.vmcb;
         vmcb.cs = Segment {
             selector: u16::from(page) << 8,
-            attributes: 0x009B,
+            attributes: 0x009b,
             base: u64::from(page) << 12,
             ..data
         };
@@ -50,14 +50,14 @@ impl Vcpu<'_> {
             ..table
         };
         vmcb.tr = Segment {
-            attributes: 0x008B,
+            attributes: 0x008b,
             ..table
         };
         vmcb.cpl = 0;
         vmcb.efer = EFER_SVME;
         vmcb.cr0 = vmcb.cr0 & CR0_KEPT | CR0_EXTENSION_TYPE;
         (vmcb.cr2, vmcb.cr3, vmcb.cr4) = (0, 0, 0);
-        (vmcb.dr6, vmcb.dr7) = (0xFFFF_0FF0, 0x400);
+        (vmcb.dr6, vmcb.dr7) = (0xffff_0ff0, 0x400);
         (vmcb.rflags, vmcb.rip, vmcb.rsp, vmcb.rax) = (2, 0, 0, 0);
         vmcb.interrupt_shadow = 0;
         vmcb.tlb_control = FLUSH_ALL;

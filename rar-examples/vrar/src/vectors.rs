@@ -59,10 +59,10 @@ mod tests {
     fn the_highest_comes_first() {
         let mut set = Vectors::default();
         assert_eq!(set.highest(), None);
-        for vector in [0x00, 0x3F, 0x40, 0xFF] {
+        for vector in [0x00, 0x3f, 0x40, 0xff] {
             set.insert(vector);
         }
-        for vector in [0xFF, 0x40, 0x3F, 0x00] {
+        for vector in [0xff, 0x40, 0x3f, 0x00] {
             assert!(set.contains(vector));
             assert_eq!(set.highest(), Some(vector));
             set.remove(vector);

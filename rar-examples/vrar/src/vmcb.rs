@@ -36,11 +36,11 @@ pub(crate) struct Vmcb {
     /// What was being delivered when the exit came.
     pub(crate) exit_event: u64,
     pub(crate) nested_control: u64,
-    _reserved_2: [u8; 0xA8 - 0x98],
+    _reserved_2: [u8; 0xa8 - 0x98],
     /// What is delivered at the next entry.
     pub(crate) event: u64,
     pub(crate) nested_cr3: u64,
-    _reserved_3: [u8; 0x400 - 0xB8],
+    _reserved_3: [u8; 0x400 - 0xb8],
     pub(crate) es: Segment,
     pub(crate) cs: Segment,
     pub(crate) ss: Segment,
@@ -51,11 +51,11 @@ pub(crate) struct Vmcb {
     pub(crate) ldtr: Segment,
     pub(crate) idtr: Segment,
     pub(crate) tr: Segment,
-    _reserved_4: [u8; 0x4CB - 0x4A0],
+    _reserved_4: [u8; 0x4cb - 0x4a0],
     pub(crate) cpl: u8,
     _reserved_5: [u8; 4],
     pub(crate) efer: u64,
-    _reserved_6: [u8; 0x548 - 0x4D8],
+    _reserved_6: [u8; 0x548 - 0x4d8],
     pub(crate) cr4: u64,
     pub(crate) cr3: u64,
     pub(crate) cr0: u64,
@@ -63,9 +63,9 @@ pub(crate) struct Vmcb {
     pub(crate) dr6: u64,
     pub(crate) rflags: u64,
     pub(crate) rip: u64,
-    _reserved_7: [u8; 0x5D8 - 0x580],
+    _reserved_7: [u8; 0x5d8 - 0x580],
     pub(crate) rsp: u64,
-    _reserved_8: [u8; 0x5F8 - 0x5E0],
+    _reserved_8: [u8; 0x5f8 - 0x5e0],
     pub(crate) rax: u64,
     pub(crate) star: u64,
     pub(crate) lstar: u64,
@@ -86,15 +86,15 @@ const_assert_eq!(core::mem::offset_of!(Vmcb, msr_permissions), 0x48);
 const_assert_eq!(core::mem::offset_of!(Vmcb, interrupt_control), 0x60);
 const_assert_eq!(core::mem::offset_of!(Vmcb, exit_code), 0x70);
 const_assert_eq!(core::mem::offset_of!(Vmcb, nested_control), 0x90);
-const_assert_eq!(core::mem::offset_of!(Vmcb, event), 0xA8);
+const_assert_eq!(core::mem::offset_of!(Vmcb, event), 0xa8);
 const_assert_eq!(core::mem::offset_of!(Vmcb, es), 0x400);
 const_assert_eq!(core::mem::offset_of!(Vmcb, tr), 0x490);
-const_assert_eq!(core::mem::offset_of!(Vmcb, cpl), 0x4CB);
-const_assert_eq!(core::mem::offset_of!(Vmcb, efer), 0x4D0);
+const_assert_eq!(core::mem::offset_of!(Vmcb, cpl), 0x4cb);
+const_assert_eq!(core::mem::offset_of!(Vmcb, efer), 0x4d0);
 const_assert_eq!(core::mem::offset_of!(Vmcb, cr4), 0x548);
 const_assert_eq!(core::mem::offset_of!(Vmcb, rip), 0x578);
-const_assert_eq!(core::mem::offset_of!(Vmcb, rsp), 0x5D8);
-const_assert_eq!(core::mem::offset_of!(Vmcb, rax), 0x5F8);
+const_assert_eq!(core::mem::offset_of!(Vmcb, rsp), 0x5d8);
+const_assert_eq!(core::mem::offset_of!(Vmcb, rax), 0x5f8);
 const_assert_eq!(core::mem::offset_of!(Vmcb, cr2), 0x640);
 const_assert_eq!(core::mem::offset_of!(Vmcb, pat), 0x668);
 
@@ -111,11 +111,11 @@ pub(crate) mod intercept_1 {
 }
 
 /// Bits 0 to 6 of `intercept_2`: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT.
-pub(crate) const INTERCEPT_SVM: u32 = 0x7F;
+pub(crate) const INTERCEPT_SVM: u32 = 0x7f;
 
 /// Bits of `interrupt_control`.
 pub(crate) mod interrupt_control {
-    pub(crate) const V_TPR: u32 = 0xF;
+    pub(crate) const V_TPR: u32 = 0xf;
     pub(crate) const V_IRQ: u32 = 1 << 8;
     pub(crate) const V_IGNORE_TPR: u32 = 1 << 20;
     pub(crate) const V_INTR_MASKING: u32 = 1 << 24;
@@ -173,10 +173,10 @@ impl Vmcb {
         exit_info_2: 0,
         exit_event: 0,
         nested_control: 0,
-        _reserved_2: [0; 0xA8 - 0x98],
+        _reserved_2: [0; 0xa8 - 0x98],
         event: 0,
         nested_cr3: 0,
-        _reserved_3: [0; 0x400 - 0xB8],
+        _reserved_3: [0; 0x400 - 0xb8],
         es: Segment::ZERO,
         cs: Segment::ZERO,
         ss: Segment::ZERO,
@@ -187,11 +187,11 @@ impl Vmcb {
         ldtr: Segment::ZERO,
         idtr: Segment::ZERO,
         tr: Segment::ZERO,
-        _reserved_4: [0; 0x4CB - 0x4A0],
+        _reserved_4: [0; 0x4cb - 0x4a0],
         cpl: 0,
         _reserved_5: [0; 4],
         efer: 0,
-        _reserved_6: [0; 0x548 - 0x4D8],
+        _reserved_6: [0; 0x548 - 0x4d8],
         cr4: 0,
         cr3: 0,
         cr0: 0,
@@ -199,9 +199,9 @@ impl Vmcb {
         dr6: 0,
         rflags: 0,
         rip: 0,
-        _reserved_7: [0; 0x5D8 - 0x580],
+        _reserved_7: [0; 0x5d8 - 0x580],
         rsp: 0,
-        _reserved_8: [0; 0x5F8 - 0x5E0],
+        _reserved_8: [0; 0x5f8 - 0x5e0],
         rax: 0,
         star: 0,
         lstar: 0,

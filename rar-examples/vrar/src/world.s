@@ -101,7 +101,7 @@ rar_vrar_halt:
 rar_vrar_stubs:
 .set vector, 0
 .rept 256
-    .balign 16, 0xCC
+    .balign 16, 0xcc
     push vector
     .if vector < 32 && vector != 2
     jmp rar_vrar_mistake
@@ -110,7 +110,7 @@ rar_vrar_stubs:
     .endif
     .set vector, vector + 1
 .endr
-.balign 16, 0xCC
+.balign 16, 0xcc
 
 rar_vrar_note:
     push rax

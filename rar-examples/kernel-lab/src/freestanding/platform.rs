@@ -43,7 +43,7 @@ impl Platform for KernelLab {
         // SAFETY: reading a register of a unit changes nothing.
         let info = unsafe { probe::read_register(Register::Info as u32) };
         // 37:32 is the highest index.
-        info.map_or(ENTRIES, |info| (info >> 32 & 0x3F) as usize + 1)
+        info.map_or(ENTRIES, |info| (info >> 32 & 0x3f) as usize + 1)
     }
 
     fn cpus(&self) -> u32 {

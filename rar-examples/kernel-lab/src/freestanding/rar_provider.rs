@@ -22,7 +22,7 @@ pub fn detect(models: ModelCheck) -> Result<RarSupport, SupportError> {
     // The bit may mean something else there, and no detection survives the #GP.
     if enumerate().registers[3].is_none() {
         let fault = MsrFault {
-            msr: 0xF0,
+            msr: 0xf0,
             access: MsrOperation::Read,
         };
         return Err(fault.into());
@@ -63,7 +63,7 @@ pub fn enumerate() -> Enumeration {
     let leaves = __cpuid(0).eax;
     Enumeration {
         cpuid_7_edx: (leaves >= 7).then(|| __cpuid_count(7, 0).edx),
-        core_capabilities: read(0xCF),
-        registers: [0xED, 0xEE, 0xEF, 0xF0].map(read),
+        core_capabilities: read(0xcf),
+        registers: [0xed, 0xee, 0xef, 0xf0].map(read),
     }
 }

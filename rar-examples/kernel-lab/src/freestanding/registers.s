@@ -1,4 +1,4 @@
-/* rar_lab_registers_survive() -> 0 if RDMSR of register 0xCF, which leaves a guest, changes no register but RAX and RDX. */
+/* rar_lab_registers_survive() -> 0 if RDMSR of register 0xcf, which leaves a guest, changes no register but RAX and RDX. */
 .text
 .global rar_lab_registers_survive
 rar_lab_registers_survive:
@@ -18,17 +18,17 @@ rar_lab_registers_survive:
     movq %rax, %xmm\register
     pshufd $0x44, %xmm\register, %xmm\register
 .endr
-    pushq $0x0AD7
+    pushq $0x0ad7
     popfq
-    movl $0xCF, %ecx
+    movl $0xcf, %ecx
     rdmsr
     pushfq
     popq %rdx
-    xorl $0x0AD7, %edx
+    xorl $0x0ad7, %edx
     /* The flags of arithmetic and IF were set, DF was not. */
-    andl $0x0ED5, %edx
+    andl $0x0ed5, %edx
     cld
-    xorl $0xCF, %ecx
+    xorl $0xcf, %ecx
     orq %rdx, %rcx
 .set number, 1
 .irp register, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15

@@ -134,7 +134,7 @@ unsafe extern "C" {
 /// general, SSE, flags.
 #[must_use]
 pub fn registers_survive() -> bool {
-    // SAFETY: ring 0 and register 0xCF exists under the shim; the assembly keeps to the calling
+    // SAFETY: ring 0 and register 0xcf exists under the shim; the assembly keeps to the calling
     // convention. Interrupts are enabled as they were: kernels call it with interrupts on.
     unsafe { rar_lab_registers_survive() == 0 }
 }

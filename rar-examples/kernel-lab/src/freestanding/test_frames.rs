@@ -12,7 +12,7 @@ use rar_suite::{Access, FRAMES, Frame, LARGE_FRAMES, LongString, Mapping, Scope}
 /// Where tests reach the small frames without going through a page under test. QEMU keeps
 /// translations in a direct-mapped table, so the aliases have other low page numbers (0x400 on)
 /// than the pages under test (0 on), which they would evict.
-const ALIAS: u64 = 0xFFFF_8040_0040_0000;
+const ALIAS: u64 = 0xffff_8040_0040_0000;
 const LARGE_LENGTH: u64 = 1 << 21;
 
 /// The frames that tests own: the small ones reached through aliases, the large ones through the

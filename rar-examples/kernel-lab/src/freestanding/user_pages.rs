@@ -22,10 +22,10 @@ unsafe extern "C" {
     static rar_lab_user_loop_end: [u8; 0];
 }
 
-/// Pages of user mode, in a top entry of their own, with page numbers that end in 0xC0 to 0xD0:
+/// Pages of user mode, in a top entry of their own, with page numbers that end in 0xc0 to 0xd0:
 /// QEMU keeps translations in a direct-mapped table, of 256 entries at first, and the test's page
 /// ends in 0.
-const CODE: u64 = 0x6000_000C_0000;
+const CODE: u64 = 0x6000_000c_0000;
 const NOTES: u64 = CODE + PAGE;
 /// Each CPU has a cache line.
 const EACH: usize = 64;

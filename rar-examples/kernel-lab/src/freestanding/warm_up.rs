@@ -15,8 +15,8 @@ use rar_suite::MAX_CPUS;
 
 use super::test_frames::TestFrames;
 
-/// A page for each CPU with low page numbers (0xC00 on) that no alias and no page under test has.
-const CANARIES: u64 = 0xFFFF_8040_00C0_0000;
+/// A page for each CPU with low page numbers (0xc00 on) that no alias and no page under test has.
+const CANARIES: u64 = 0xffff_8040_00c0_0000;
 const OLD: u64 = 1;
 const NEW: u64 = 2;
 /// Enough to grow from the smallest table; on a machine whose table does not grow the loop ends

@@ -15,7 +15,7 @@ impl PmTimer {
     /// Ticks in a second.
     pub const FREQUENCY: u64 = 3_579_545;
     /// The bits every implementation has.
-    pub const MASK: u32 = 0x00FF_FFFF;
+    pub const MASK: u32 = 0x00ff_ffff;
 }
 
 /// Returns the timer that a FADT (the whole table, header included) names, if it has one in I/O
@@ -74,13 +74,13 @@ pub fn read_reset_register(table: &[u8]) -> Option<ResetRegister> {
         SPACE_MEMORY => Place::Memory(address),
         SPACE_PORTS => Place::Port(u16::try_from(address).ok()?),
         SPACE_PCI => Place::Pci {
-            device: u8::try_from(address >> 32 & 0xFFFF)
+            device: u8::try_from(address >> 32 & 0xffff)
                 .ok()
                 .filter(|device| *device < 32)?,
-            function: u8::try_from(address >> 16 & 0xFFFF)
+            function: u8::try_from(address >> 16 & 0xffff)
                 .ok()
                 .filter(|function| *function < 8)?,
-            offset: u8::try_from(address & 0xFFFF).ok()?,
+            offset: u8::try_from(address & 0xffff).ok()?,
         },
         _ => return None,
     };
@@ -112,11 +112,11 @@ mod tests {
     #[test]
     fn a_reset_register_lies_in_one_of_three_spaces() {
         for (space, address, place) in [
-            (0, 0xFED0_0000, Place::Memory(0xFED0_0000)),
-            (1, 0xCF9, Place::Port(0xCF9)),
+            (0, 0xfed0_0000, Place::Memory(0xfed0_0000)),
+            (1, 0xcf9, Place::Port(0xcf9)),
             (
                 2,
-                0x001F_0003_0044,
+                0x001f_0003_0044,
                 Place::Pci {
                     device: 31,
                     function: 3,
@@ -134,17 +134,17 @@ mod tests {
 
     #[test]
     fn a_reset_register_that_cannot_be_is_none() {
-        let mut unsupported = with_reset(1, 0xCF9);
+        let mut unsupported = with_reset(1, 0xcf9);
         unsupported[113] = 0;
         for table in [
             unsupported,
-            with_reset(1, 0x1_0CF9),
+            with_reset(1, 0x1_0cf9),
             with_reset(1, 0),
             with_reset(2, 0x0020_0000_0044),
             with_reset(2, 0x0001_0008_0044),
             with_reset(2, 0x0001_0001_0100),
-            with_reset(3, 0xCF9),
-            with_reset(1, 0xCF9)[..128].to_vec(),
+            with_reset(3, 0xcf9),
+            with_reset(1, 0xcf9)[..128].to_vec(),
         ] {
             assert_eq!(read_reset_register(&table), None);
         }

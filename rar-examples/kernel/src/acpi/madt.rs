@@ -4,7 +4,7 @@ use crate::little_endian::{number, number32};
 
 /// The physical address of the local APIC after reset (SDM vol. 3, "Local APIC Status and
 /// Location").
-pub const LOCAL_APIC_DEFAULT: u64 = 0xFEE0_0000;
+pub const LOCAL_APIC_DEFAULT: u64 = 0xfee0_0000;
 
 const HEADER_LENGTH: usize = 44;
 const LOCAL_APIC: u8 = 0;
@@ -144,7 +144,7 @@ mod tests {
 
     fn madt(entries: &[&[u8]]) -> Vec<u8> {
         let mut table = vec![0; HEADER_LENGTH];
-        table[36..40].copy_from_slice(&0xFEE0_0000_u32.to_le_bytes());
+        table[36..40].copy_from_slice(&0xfee0_0000_u32.to_le_bytes());
         for entry in entries {
             table.extend_from_slice(entry);
         }
@@ -157,7 +157,7 @@ mod tests {
         cpus
     }
 
-    const X2_300: &[u8] = &[9, 16, 0, 0, 0x2C, 1, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0];
+    const X2_300: &[u8] = &[9, 16, 0, 0, 0x2c, 1, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0];
 
     #[test]
     fn both_entry_types_without_repetition() {
@@ -174,8 +174,8 @@ mod tests {
     fn empty_sockets_and_broadcast_ids_are_left_out() {
         let cpus = read(&[
             &[0, 8, 0, 1, 2, 0, 0, 0],
-            &[0, 8, 0, 0xFF, 1, 0, 0, 0],
-            &[9, 16, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 8, 0, 0xff, 1, 0, 0, 0],
+            &[9, 16, 0, 0, 0xff, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0, 0, 0],
         ]);
         assert!(cpus.ids().is_empty());
     }
@@ -209,8 +209,8 @@ mod tests {
 
     #[test]
     fn the_address_override_wins() {
-        let cpus = read(&[&[5, 12, 0, 0, 0, 0, 0, 0xFD, 0, 0, 0, 0]]);
-        assert_eq!(cpus.local_apic(), 0xFD00_0000);
+        let cpus = read(&[&[5, 12, 0, 0, 0, 0, 0, 0xfd, 0, 0, 0, 0]]);
+        assert_eq!(cpus.local_apic(), 0xfd00_0000);
         assert_eq!(read(&[]).local_apic(), LOCAL_APIC_DEFAULT);
     }
 

@@ -140,18 +140,18 @@ pub(super) mod tests {
     }
 
     fn machine(revision: u8) -> TestMemory {
-        let mut memory = TestMemory::new(0xE_0000, 0x4000);
-        memory.put(0xE_0000, b"RSD PTR ");
-        memory.put(0xE_000F, &[revision]);
-        memory.put(0xE_0010, &0xE_1000_u32.to_le_bytes());
-        memory.put(0xE_0014, &36_u32.to_le_bytes());
-        memory.put(0xE_0018, &0xE_1800_u64.to_le_bytes());
-        seal(&mut memory, 0xE_0000, 20, 8);
-        seal(&mut memory, 0xE_0000, 36, 32);
-        put_table(&mut memory, 0xE_2000, b"APIC", &[1; 8]);
-        put_table(&mut memory, 0xE_2100, b"APIC", &[2; 8]);
-        put_table(&mut memory, 0xE_1000, b"RSDT", &0xE_2000_u32.to_le_bytes());
-        put_table(&mut memory, 0xE_1800, b"XSDT", &0xE_2100_u64.to_le_bytes());
+        let mut memory = TestMemory::new(0xe_0000, 0x4000);
+        memory.put(0xe_0000, b"RSD PTR ");
+        memory.put(0xe_000f, &[revision]);
+        memory.put(0xe_0010, &0xe_1000_u32.to_le_bytes());
+        memory.put(0xe_0014, &36_u32.to_le_bytes());
+        memory.put(0xe_0018, &0xe_1800_u64.to_le_bytes());
+        seal(&mut memory, 0xe_0000, 20, 8);
+        seal(&mut memory, 0xe_0000, 36, 32);
+        put_table(&mut memory, 0xe_2000, b"APIC", &[1; 8]);
+        put_table(&mut memory, 0xe_2100, b"APIC", &[2; 8]);
+        put_table(&mut memory, 0xe_1000, b"RSDT", &0xe_2000_u32.to_le_bytes());
+        put_table(&mut memory, 0xe_1800, b"XSDT", &0xe_2100_u64.to_le_bytes());
         memory
     }
 
@@ -159,7 +159,7 @@ pub(super) mod tests {
     fn xsdt_from_revision_2_rsdt_before() {
         for (revision, expected) in [(0, 1), (2, 2)] {
             let memory = machine(revision);
-            let table = find_table(&Rsdp::At(0xE_0000), *b"APIC", &memory).unwrap();
+            let table = find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory).unwrap();
             assert_eq!(table[36..], [expected; 8]);
         }
     }
@@ -168,17 +168,17 @@ pub(super) mod tests {
     fn a_missing_table_and_a_broken_checksum_are_told_apart() {
         let mut memory = machine(2);
         assert_eq!(
-            find_table(&Rsdp::At(0xE_0000), *b"FACP", &memory),
+            find_table(&Rsdp::At(0xe_0000), *b"FACP", &memory),
             Err(AcpiError::Missing(*b"FACP"))
         );
-        memory.put(0xE_2124, &[9]);
+        memory.put(0xe_2124, &[9]);
         assert_eq!(
-            find_table(&Rsdp::At(0xE_0000), *b"APIC", &memory),
-            Err(AcpiError::BadTable { address: 0xE_2100 })
+            find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory),
+            Err(AcpiError::BadTable { address: 0xe_2100 })
         );
-        memory.put(0xE_0000, b"X");
+        memory.put(0xe_0000, b"X");
         assert_eq!(
-            find_table(&Rsdp::At(0xE_0000), *b"APIC", &memory),
+            find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory),
             Err(AcpiError::BadRsdp)
         );
     }
@@ -186,7 +186,7 @@ pub(super) mod tests {
     #[test]
     fn a_wild_length_is_refused() {
         let mut memory = machine(2);
-        memory.put(0xE_2104, &0xFFFF_FFFF_u32.to_le_bytes());
-        assert!(find_table(&Rsdp::At(0xE_0000), *b"APIC", &memory).is_err());
+        memory.put(0xe_2104, &0xffff_ffff_u32.to_le_bytes());
+        assert!(find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory).is_err());
     }
 }

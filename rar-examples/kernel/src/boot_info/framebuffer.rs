@@ -203,10 +203,10 @@ mod tests {
                 shift: 20,
                 size: 10
             }
-            .bits(0xFF),
-            0xFF << 22
+            .bits(0xff),
+            0xff << 22
         );
-        assert_eq!(Channel { shift: 11, size: 5 }.bits(0xFF), 31 << 11);
+        assert_eq!(Channel { shift: 11, size: 5 }.bits(0xff), 31 << 11);
     }
 
     #[test]

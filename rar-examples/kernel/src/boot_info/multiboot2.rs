@@ -192,11 +192,11 @@ mod tests {
         assert!(read_multiboot2(0x8000, &open, &mut info).is_err());
 
         let mut long = information(&[(6, &map), (0, &[])]);
-        long.put(0x800C, &0x1000_u32.to_le_bytes());
+        long.put(0x800c, &0x1000_u32.to_le_bytes());
         assert!(read_multiboot2(0x8000, &long, &mut info).is_err());
 
         let mut zero = information(&[(6, &map), (0, &[])]);
-        zero.put(0x800C, &0_u32.to_le_bytes());
+        zero.put(0x800c, &0_u32.to_le_bytes());
         assert!(read_multiboot2(0x8000, &zero, &mut info).is_err());
     }
 

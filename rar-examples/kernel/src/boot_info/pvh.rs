@@ -6,7 +6,7 @@ use crate::little_endian::{number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
 /// The number at the start of the PVH start information.
-pub const PVH_MAGIC: u32 = 0x336E_C578;
+pub const PVH_MAGIC: u32 = 0x336e_c578;
 
 /// Version 1 of the structure, the first with a memory map, is 56 bytes long.
 const START_INFO_LENGTH: usize = 56;
@@ -81,12 +81,12 @@ mod tests {
         memory.put(0x1000, &PVH_MAGIC.to_le_bytes());
         memory.put(0x1004, &1_u32.to_le_bytes());
         memory.put(0x1018, &0x1800_u64.to_le_bytes());
-        memory.put(0x1020, &0xF_5000_u64.to_le_bytes());
+        memory.put(0x1020, &0xf_5000_u64.to_le_bytes());
         memory.put(0x1028, &0x1400_u64.to_le_bytes());
         memory.put(0x1030, &2_u32.to_le_bytes());
         for (at, start, length, kind) in [
-            (0x1400_u64, 0_u64, 0x9_FC00_u64, 1_u32),
-            (0x1418, 0x10_0000, 0x1FF0_0000, 1),
+            (0x1400_u64, 0_u64, 0x9_fc00_u64, 1_u32),
+            (0x1418, 0x10_0000, 0x1ff0_0000, 1),
         ] {
             memory.put(at, &start.to_le_bytes());
             memory.put(at + 8, &length.to_le_bytes());
@@ -101,7 +101,7 @@ mod tests {
         let mut info = BootInfo::empty();
         read_pvh(0x1000, &start_info(), &mut info).unwrap();
         assert_eq!(info.command_line.as_str(), "test=one-page");
-        assert_eq!(info.rsdp, Some(Rsdp::At(0xF_5000)));
+        assert_eq!(info.rsdp, Some(Rsdp::At(0xf_5000)));
         assert_eq!(info.memory.regions().len(), 2);
         assert_eq!(info.memory.regions()[1].end, 0x2000_0000);
     }
@@ -116,7 +116,7 @@ mod tests {
             Err(BootInfoError::Malformed { .. })
         ));
         memory.put(0x1030, &2_u32.to_le_bytes());
-        memory.put(0x1028, &0x1FF0_u64.to_le_bytes());
+        memory.put(0x1028, &0x1ff0_u64.to_le_bytes());
         assert!(matches!(
             read_pvh(0x1000, &memory, &mut info),
             Err(BootInfoError::Malformed { .. })

@@ -19,7 +19,7 @@ use crate::{
 global_asm!(include_str!("boot/entry.s"));
 
 /// The first APIC id that an xAPIC cannot address.
-const XAPIC_BROADCAST: u32 = 0xFF;
+const XAPIC_BROADCAST: u32 = 0xff;
 
 static BOOT_CPU: PerCpu = PerCpu::new();
 static BOOT_INFO: SpinLock<BootInfo> = SpinLock::new(BootInfo::empty());

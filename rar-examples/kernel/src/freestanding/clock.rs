@@ -185,7 +185,7 @@ fn pit() -> Option<u64> {
     let before = gate.read8();
     gate.write8(before & !0x03);
     // Channel 2, low byte then high byte, mode 0: the output rises when the count ends.
-    mode.write8(0xB0);
+    mode.write8(0xb0);
     channel.write8(low);
     channel.write8(high);
     let start_low = gate.read8() & 0x20 == 0;

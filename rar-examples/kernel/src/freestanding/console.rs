@@ -7,7 +7,7 @@ use super::port::Port;
 use super::{percpu, screen};
 use crate::Ink;
 
-const COM1: u16 = 0x3F8;
+const COM1: u16 = 0x3f8;
 const NO_CPU: u32 = 0;
 /// Looks at the lock before a line is printed without it: a broken line is better than a silent
 /// machine.
@@ -32,11 +32,11 @@ pub(crate) fn start() {
     register(0).write8(0x01);
     register(1).write8(0x00);
     register(3).write8(0x03);
-    register(2).write8(0xC7);
-    register(4).write8(0x1E);
-    register(0).write8(0xA5);
-    let present = (0..TRANSMIT_BOUND).any(|_| register(0).read8() == 0xA5);
-    register(4).write8(0x0F);
+    register(2).write8(0xc7);
+    register(4).write8(0x1e);
+    register(0).write8(0xa5);
+    let present = (0..TRANSMIT_BOUND).any(|_| register(0).read8() == 0xa5);
+    register(4).write8(0x0f);
     PRESENT.store(present, Ordering::Relaxed);
 }
 

@@ -48,6 +48,6 @@ pub(crate) fn end(code: ExitCode) -> ! {
 
 fn tell_qemu(code: ExitCode) {
     // SAFETY: QEMU's exit device, or a port without a device.
-    let device = unsafe { Port::new(0xF4) };
+    let device = unsafe { Port::new(0xf4) };
     device.write32(u32::from(code as u8));
 }

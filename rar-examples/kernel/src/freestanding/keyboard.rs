@@ -20,7 +20,7 @@ const OUTPUT_FULL: u8 = 1 << 0;
 /// The byte comes from a mouse.
 const FROM_MOUSE: u8 = 1 << 5;
 /// What a port reads where there is no controller.
-const ABSENT: u8 = 0xFF;
+const ABSENT: u8 = 0xff;
 /// A controller holds few bytes; a source that never ends is not a controller.
 const MOST_BYTES: usize = 64;
 
@@ -48,8 +48,8 @@ pub fn pressed() -> Option<Key> {
 /// nothing.
 const fn meaning(code: u8) -> Option<Key> {
     match code {
-        0x39 | 0x1C | 0x4D => Some(Key::Next),
-        0x4B => Some(Key::Previous),
+        0x39 | 0x1c | 0x4d => Some(Key::Next),
+        0x4b => Some(Key::Previous),
         0x19 => Some(Key::Pause),
         0x13 => Some(Key::Reboot),
         _ => None,

@@ -9,7 +9,7 @@ use super::port::Port;
 use super::smp::cpu_table;
 use super::{clock, irq};
 
-const DEBUG_PORT: u16 = 0xE9;
+const DEBUG_PORT: u16 = 0xe9;
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
 static DRAINING: AtomicBool = AtomicBool::new(false);
@@ -23,7 +23,7 @@ fn port() -> Port {
 
 /// Looks for the debug console: it answers with its own number.
 pub(crate) fn start() {
-    PRESENT.store(port().read8() == 0xE9, Ordering::Relaxed);
+    PRESENT.store(port().read8() == 0xe9, Ordering::Relaxed);
 }
 
 #[defmt::global_logger]

@@ -14,7 +14,7 @@ use crate::cpu_model::{keeps_globals, model_name, revision};
 use crate::{MemoryKind, MemoryMap};
 
 /// IA32_BIOS_SIGN_ID, which AMD calls PATCH_LEVEL.
-const MICROCODE: u32 = 0x8B;
+const MICROCODE: u32 = 0x8b;
 
 /// Whether the kernel uses PCIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@ use super::port::Port;
 /// all are masked.
 pub(crate) const FIRST_VECTOR: u8 = 0x20;
 
-/// Moves both controllers to vectors 0x20 to 0x2F and masks every line.
+/// Moves both controllers to vectors 0x20 to 0x2f and masks every line.
 pub(crate) fn mask() {
     // SAFETY: the legacy interrupt controllers do not touch memory.
-    let [command1, data1, command2, data2] = unsafe { Port::several([0x20, 0x21, 0xA0, 0xA1]) };
+    let [command1, data1, command2, data2] = unsafe { Port::several([0x20, 0x21, 0xa0, 0xa1]) };
     for (command, data, vector, wiring) in [
         (command1, data1, FIRST_VECTOR, 4),
         (command2, data2, FIRST_VECTOR + 8, 2),
@@ -18,6 +18,6 @@ pub(crate) fn mask() {
         data.write8(vector);
         data.write8(wiring);
         data.write8(0x01);
-        data.write8(0xFF);
+        data.write8(0xff);
     }
 }

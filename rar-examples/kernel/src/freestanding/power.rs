@@ -39,13 +39,13 @@ pub fn reboot() -> ! {
     }
     // The reset control register of Intel's chipsets: arm, then a full reset.
     // SAFETY: resets the machine, or has no effect; no memory changes.
-    let control = unsafe { Port::new(0xCF9) };
+    let control = unsafe { Port::new(0xcf9) };
     control.write8(0x02);
     control.write8(0x06);
     wait();
     // The keyboard controller's pulse on the reset line.
     // SAFETY: as above.
-    unsafe { Port::new(0x64) }.write8(0xFE);
+    unsafe { Port::new(0x64) }.write8(0xfe);
     wait();
     irq::triple_fault()
 }
@@ -75,7 +75,7 @@ fn write_reset(ResetRegister { place, value }: ResetRegister) {
             // PCI Local Bus Specification 3.0, "Software Generation of Configuration Transactions".
             // SAFETY: the FADT says that the register resets the machine.
             let [address, data] =
-                unsafe { Port::several([0xCF8, 0xCFC + u16::from(offset & 0b11)]) };
+                unsafe { Port::several([0xcf8, 0xcfc + u16::from(offset & 0b11)]) };
             address.write32(
                 1 << 31
                     | u32::from(device) << 11

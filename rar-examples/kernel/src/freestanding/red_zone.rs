@@ -12,9 +12,9 @@ use core::ptr::{from_mut, from_ref};
 /// one that lived there.
 #[inline(never)]
 pub(crate) fn is_used() -> bool {
-    let mut locals = [0x5AFE_5AFE_5AFE_5AFE_u64; 8];
+    let mut locals = [0x5afe_5afe_5afe_5afe_u64; 8];
     // SAFETY: an aligned local array.
-    unsafe { from_mut(&mut locals).write_volatile([0x5AFE_5AFE_5AFE_5AFE; 8]) };
+    unsafe { from_mut(&mut locals).write_volatile([0x5afe_5afe_5afe_5afe; 8]) };
     // SAFETY: writes the 128 bytes below RSP: in a correct build unused, in a wrong one only
     // `locals` and scratch of this function, which reports it. The options claim less than is done
     // on purpose: that is the probe.
@@ -34,6 +34,6 @@ pub(crate) fn is_used() -> bool {
     // SAFETY: an aligned local array.
     let after = unsafe { from_ref(&locals).read_volatile() };
     after.iter().fold(false, |changed, value| {
-        changed | (*value != black_box(0x5AFE_5AFE_5AFE_5AFE))
+        changed | (*value != black_box(0x5afe_5afe_5afe_5afe))
     })
 }

@@ -14,7 +14,7 @@ rar_kernel::entry!(main);
 
 /// Where this kernel maps the local APIC.
 const APIC: NonNull<u32> =
-    NonNull::without_provenance(core::num::NonZero::new(0xFEE0_0000).unwrap());
+    NonNull::without_provenance(core::num::NonZero::new(0xfee0_0000).unwrap());
 
 // The shim: where memory and the APIC are mapped, and memory for each CPU.
 static SHIM: Shim = {

@@ -4,19 +4,19 @@ use rar_kernel::probe;
 use x86::cpuid::CpuId;
 
 /// Written once, by the firmware: locked, and VMX outside of SMX allowed.
-const FEATURE_CONTROL: u32 = 0x3A;
+const FEATURE_CONTROL: u32 = 0x3a;
 const ALLOWED: u64 = 0b101;
 const BASIC: u32 = 0x480;
 const PIN: u32 = 0x481;
 const PRIMARY: u32 = 0x482;
 const EXIT: u32 = 0x483;
 const ENTRY: u32 = 0x484;
-const SECONDARY: u32 = 0x48B;
-const EPT_VPID: u32 = 0x48C;
+const SECONDARY: u32 = 0x48b;
+const EPT_VPID: u32 = 0x48c;
 /// In [`BASIC`]: the four controls have registers that tell which of the bits that are 1 by default
 /// may be 0.
 const TRUE_CONTROLS: u64 = 1 << 55;
-const TRUE_OFFSET: u32 = 0x48D - PIN;
+const TRUE_OFFSET: u32 = 0x48d - PIN;
 /// In [`EPT_VPID`]: INVVPID, and its type for all that one tag holds.
 const INVVPID: u64 = 1 << 32 | 1 << 41;
 
@@ -46,7 +46,7 @@ fn read(register: u32) -> Option<u64> {
 /// Returns the revision of the VMXON region and the VMCS.
 pub(super) fn revision() -> Option<u32> {
     let [low, _] = halves(read(BASIC)?);
-    Some(low & 0x7FFF_FFFF)
+    Some(low & 0x7fff_ffff)
 }
 
 fn halves(value: u64) -> [u32; 2] {

@@ -10,11 +10,11 @@ use super::capabilities::Controls;
 
 /// Present, accessed and usable: 64-bit code, data, and a busy 64-bit TSS; and a segment that is
 /// not usable.
-const CODE_RIGHTS: u64 = 0xA09B;
-const DATA_RIGHTS: u64 = 0xC093;
-const TSS_RIGHTS: u64 = 0x008B;
+const CODE_RIGHTS: u64 = 0xa09b;
+const DATA_RIGHTS: u64 = 0xc093;
+const TSS_RIGHTS: u64 = 0x008b;
 const UNUSABLE: u64 = 1 << 16;
-const ALL: u64 = 0xFFFF_FFFF;
+const ALL: u64 = 0xffff_ffff;
 /// The bits of RFLAGS that are set: the one that always is, and IF.
 const RFLAGS: u64 = 0x202;
 const DR7: u64 = 0x400;
@@ -49,7 +49,7 @@ impl Host {
         // SAFETY: the GDT is loaded, mapped forever, and has the two entries of the descriptor in
         // TR.
         let [low, high] = unsafe { descriptor.read() };
-        low >> 16 & 0x00FF_FFFF | (low >> 56) << 24 | high << 32
+        low >> 16 & 0x00ff_ffff | (low >> 56) << 24 | high << 32
     }
 }
 

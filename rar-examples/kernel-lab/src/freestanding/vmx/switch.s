@@ -12,7 +12,7 @@ rar_lab_vmx_enter:
     pushq %r14
     pushq %r15
     cli
-    movl $0x6C14, %eax
+    movl $0x6c14, %eax
     vmwrite %rsp, %rax
     vmlaunch
     movq $-1, %rax

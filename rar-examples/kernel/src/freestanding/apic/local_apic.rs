@@ -18,8 +18,8 @@ use crate::println;
 mod offset {
     pub(super) const ID: u32 = 0x20;
     pub(super) const TASK_PRIORITY: u32 = 0x80;
-    pub(super) const END_OF_INTERRUPT: u32 = 0xB0;
-    pub(super) const SPURIOUS: u32 = 0xF0;
+    pub(super) const END_OF_INTERRUPT: u32 = 0xb0;
+    pub(super) const SPURIOUS: u32 = 0xf0;
     pub(super) const ERROR_STATUS: u32 = 0x280;
     pub(super) const LVT_TIMER: u32 = 0x320;
     pub(super) const LVT_LINT0: u32 = 0x350;
@@ -27,7 +27,7 @@ mod offset {
     pub(super) const LVT_ERROR: u32 = 0x370;
     pub(super) const TIMER_INITIAL: u32 = 0x380;
     pub(super) const TIMER_CURRENT: u32 = 0x390;
-    pub(super) const TIMER_DIVIDE: u32 = 0x3E0;
+    pub(super) const TIMER_DIVIDE: u32 = 0x3e0;
 }
 
 const BASE_X2APIC: u64 = 1 << 10;

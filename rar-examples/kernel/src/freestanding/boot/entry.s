@@ -4,10 +4,10 @@
 .section .boot.header, "ax", @progbits
 .balign 8
 multiboot2_header:
-    .long 0xE85250D6
+    .long 0xe85250d6
     .long 0
     .long multiboot2_header_end - multiboot2_header
-    .long 0x100000000 - (0xE85250D6 + (multiboot2_header_end - multiboot2_header))
+    .long 0x100000000 - (0xe85250d6 + (multiboot2_header_end - multiboot2_header))
     /* Information request: command line, memory map, framebuffer, both RSDP copies. Optional, a missing one is no error. */
     .balign 8
     .word 1
@@ -106,14 +106,14 @@ to_long_mode:
     mov cr4, eax
 
     /* EFER.LME */
-    mov ecx, 0xC0000080
+    mov ecx, 0xc0000080
     rdmsr
     or eax, 0x100
     wrmsr
 
     /* Clear CD, NW, TS, EM, AM; set PG, WP, NE, ET, MP, PE. */
     mov eax, cr0
-    and eax, 0x9FFBFFF3
+    and eax, 0x9ffbfff3
     or eax, 0x80010033
     mov cr0, eax
 
@@ -124,7 +124,7 @@ to_long_mode:
     retf
 
 refuse:
-    mov dx, 0x3F8
+    mov dx, 0x3f8
     mov esi, offset refusal
 3:  lodsb
     test al, al
@@ -132,7 +132,7 @@ refuse:
     out dx, al
     jmp 3b
 4:  mov al, 0x12
-    mov dx, 0xF4
+    mov dx, 0xf4
     out dx, eax
 5:  hlt
     jmp 5b
@@ -158,8 +158,8 @@ refusal:
 .balign 8
 boot_gdt:
     .quad 0
-    .quad 0x00AF9B000000FFFF
-    .quad 0x00CF93000000FFFF
+    .quad 0x00af9b000000ffff
+    .quad 0x00cf93000000ffff
 boot_gdt_pointer:
     .word 23
     .quad boot_gdt

@@ -14,7 +14,7 @@ rar_kernel_trampoline:
     shll $4, %ebx
     lgdtl trampoline_gdt_pointer - rar_kernel_trampoline
     movl %cr0, %eax
-    andl $0x9FFFFFFF, %eax
+    andl $0x9fffffff, %eax
     orl $1, %eax
     movl %eax, %cr0
     ljmpl *(trampoline_to_32 - rar_kernel_trampoline)
@@ -29,7 +29,7 @@ trampoline_32:
     movl %eax, %cr4
     movl trampoline_cr3 - rar_kernel_trampoline(%ebx), %eax
     movl %eax, %cr3
-    movl $0xC0000080, %ecx
+    movl $0xc0000080, %ecx
     xorl %edx, %edx
     movl trampoline_efer - rar_kernel_trampoline(%ebx), %eax
     wrmsr
@@ -48,12 +48,12 @@ trampoline_64:
     movl %eax, %gs
     movl %ebx, %r9d
 
-    /* The number of this CPU's APIC: leaf 0xB where it has content, else the eight bits of leaf 1. */
+    /* The number of this CPU's APIC: leaf 0xb where it has content, else the eight bits of leaf 1. */
     xorl %eax, %eax
     cpuid
-    cmpl $0x0B, %eax
+    cmpl $0x0b, %eax
     jb 1f
-    movl $0x0B, %eax
+    movl $0x0b, %eax
     xorl %ecx, %ecx
     cpuid
     testl %ebx, %ebx
@@ -80,9 +80,9 @@ trampoline_64:
 .balign 8
 trampoline_gdt:
     .quad 0
-    .quad 0x00CF9B000000FFFF
-    .quad 0x00CF93000000FFFF
-    .quad 0x00AF9B000000FFFF
+    .quad 0x00cf9b000000ffff
+    .quad 0x00cf93000000ffff
+    .quad 0x00af9b000000ffff
 trampoline_gdt_end:
 
 /* What the sender fills in: the layout of `Mailbox`. */

@@ -12,11 +12,11 @@ use super::vector;
 use crate::freestanding::int::low32;
 use crate::freestanding::once::Once;
 
-const CODE: u64 = 0x00AF_9B00_0000_FFFF;
-const DATA: u64 = 0x00CF_9300_0000_FFFF;
+const CODE: u64 = 0x00af_9b00_0000_ffff;
+const DATA: u64 = 0x00cf_9300_0000_ffff;
 /// As [`CODE`] and [`DATA`], for privilege level 3.
-const USER_DATA: u64 = 0x00CF_F300_0000_FFFF;
-const USER_CODE: u64 = 0x00AF_FB00_0000_FFFF;
+const USER_DATA: u64 = 0x00cf_f300_0000_ffff;
+const USER_CODE: u64 = 0x00af_fb00_0000_ffff;
 pub(super) const CODE_SELECTOR: SegmentSelector = SegmentSelector::new(1, Ring::Ring0);
 pub(super) const DATA_SELECTOR: SegmentSelector = SegmentSelector::new(2, Ring::Ring0);
 const TSS_SELECTOR: SegmentSelector = SegmentSelector::new(3, Ring::Ring0);
@@ -84,7 +84,7 @@ impl Tables {
         let base = from_ref(&memory.tss).addr() as u64;
         let limit = u64::from(TSS_LENGTH) - 1;
         // Present, type 9: an available 64-bit TSS (SDM vol. 3, "TSS Descriptor in 64-bit mode").
-        let low = limit | (base & 0x00FF_FFFF) << 16 | 0x89 << 40 | (base >> 24 & 0xFF) << 56;
+        let low = limit | (base & 0x00ff_ffff) << 16 | 0x89 << 40 | (base >> 24 & 0xff) << 56;
         memory.gdt = [0, CODE, DATA, low, base >> 32, USER_DATA, USER_CODE];
         // SAFETY: filled in just now; the caller's promises are those of this call.
         unsafe { self.load_again() };
@@ -145,12 +145,12 @@ fn build() -> [[u64; 2]; 256] {
         };
         // Present, type 14: an interrupt gate, which disables interrupts (SDM vol. 3, "64-Bit Mode
         // IDT").
-        let low = entry & 0xFFFF
+        let low = entry & 0xffff
             | u64::from(CODE_SELECTOR.bits()) << 16
             | ist(number) << 32
-            | 0x8E << 40
+            | 0x8e << 40
             | privilege << 45
-            | (entry >> 16 & 0xFFFF) << 48;
+            | (entry >> 16 & 0xffff) << 48;
         *gate = [low, entry >> 32];
     }
     idt

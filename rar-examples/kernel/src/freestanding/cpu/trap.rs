@@ -81,16 +81,16 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     }
 }
 
-const WRMSR: [u8; 2] = [0x0F, 0x30];
+const WRMSR: [u8; 2] = [0x0f, 0x30];
 /// `IA32_RAR_CTRL` to `IA32_RAR_PAYLOAD_BASE`.
-const RAR_REGISTERS: core::ops::RangeInclusive<u64> = 0xED..=0xEF;
+const RAR_REGISTERS: core::ops::RangeInclusive<u64> = 0xed..=0xef;
 
 /// Whether the fault is a write that a RAR register refuses. It is skipped: the writer reads the
 /// register back.
 fn is_rar_write(frame: &TrapFrame) -> bool {
     let code: *const [u8; 2] = core::ptr::with_exposed_provenance(word(frame.rip));
     // SAFETY: the processor has just fetched the instruction there, and code is readable.
-    RAR_REGISTERS.contains(&(frame.rcx & 0xFFFF_FFFF)) && unsafe { code.read() } == WRMSR
+    RAR_REGISTERS.contains(&(frame.rcx & 0xffff_ffff)) && unsafe { code.read() } == WRMSR
 }
 
 fn on_nmi() {

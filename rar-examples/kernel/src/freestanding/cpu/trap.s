@@ -6,7 +6,7 @@
 rar_kernel_trap_stubs:
 .set vector, 0
 .rept 256
-    .balign 16, 0xCC
+    .balign 16, 0xcc
     .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
     .else
     pushq $0
@@ -15,7 +15,7 @@ rar_kernel_trap_stubs:
     jmp rar_kernel_trap
     .set vector, vector + 1
 .endr
-.balign 16, 0xCC
+.balign 16, 0xcc
 
 rar_kernel_trap:
     pushq %rax

@@ -76,7 +76,7 @@ fn new_table() -> Result<u64, MapError> {
 
 /// The entry of `address` in the table of `level`, 4 for the top and 1 for 4 KiB leaves.
 fn entry(table: &'static Table, address: u64, level: u32) -> &'static AtomicU64 {
-    let index = word(address >> (12 + 9 * (level - 1)) & 0x1FF);
+    let index = word(address >> (12 + 9 * (level - 1)) & 0x1ff);
     #[expect(clippy::indexing_slicing, reason = "nine bits index 512 entries")]
     &table[index]
 }

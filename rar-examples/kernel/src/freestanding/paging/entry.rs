@@ -13,7 +13,7 @@ const DIRTY: u64 = 1 << 6;
 pub(super) const LARGE: u64 = 1 << 7;
 const GLOBAL: u64 = 1 << 8;
 const NO_EXECUTE: u64 = 1 << 63;
-const FRAME: u64 = 0x000F_FFFF_FFFF_F000;
+const FRAME: u64 = 0x000f_ffff_ffff_f000;
 /// The first physical address that no entry can hold.
 pub(super) const END: u64 = 1 << 52;
 

@@ -16,14 +16,14 @@ use crate::freestanding::spin::SpinLock;
 const TOP_SPAN: u64 = 1 << 39;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
 /// Stacks of CPUs, 4 KiB pages with holes between; in a top entry of its own.
-const STACKS: u64 = 0xFFFF_8000_0030_0000;
+const STACKS: u64 = 0xffff_8000_0030_0000;
 /// Stacks lie in the last quarter of each row of pages. QEMU keeps translations in a direct-mapped
 /// table, with a place for each page of a row or more, and there no page under test has the place
 /// of one of a stack.
 const STACK_ROW: u64 = 1024 * PAGE;
 
 /// The screen, in a top entry of its own: it may lie beyond what the identity map reaches.
-const SCREEN: u64 = 0xFFFF_8080_0000_0000;
+const SCREEN: u64 = 0xffff_8080_0000_0000;
 
 pub(crate) struct KernelSpace {
     space: AddressSpace,

@@ -6,13 +6,13 @@ use crate::freestanding::port::Port;
 use crate::{Cell, Display, Ink};
 
 /// Where the text of a colour VGA lies (IBM VGA, mode 3).
-const STANDARD: u64 = 0xB_8000;
+const STANDARD: u64 = 0xb_8000;
 const COLUMNS: u32 = 80;
 const ROWS: u32 = 25;
 /// The registers of a colour VGA that number and hold others, among them the low byte of the
 /// cursor's place (IBM VGA, "CRT Controller").
-const CONTROLLER: [u16; 2] = [0x3D4, 0x3D5];
-const CURSOR_LOW: u8 = 0x0F;
+const CONTROLLER: [u16; 2] = [0x3d4, 0x3d5];
+const CURSOR_LOW: u8 = 0x0f;
 
 /// Returns the attribute of an ink (IBM VGA, text attributes): the ground in the high digit.
 const fn attribute(ink: Ink) -> u8 {
@@ -44,7 +44,7 @@ unsafe impl Send for Cells {}
 fn has_cursor() -> bool {
     // SAFETY: the controller's registers do not touch memory.
     let [number, value] = unsafe { Port::several(CONTROLLER) };
-    [0x5A, 0xA5].into_iter().all(|place| {
+    [0x5a, 0xa5].into_iter().all(|place| {
         number.write8(CURSOR_LOW);
         value.write8(place);
         value.read8() == place
