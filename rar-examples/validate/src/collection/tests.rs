@@ -1,8 +1,9 @@
 //! What a reader sees of a collection.
 
-use super::*;
 use rar_report::{EndReason, Records};
 use rar_vocabulary::{Histogram, Method, Outcome, State};
+
+use super::*;
 
 fn start(backend: &'static str) -> Record<'static> {
     Record::Start {

@@ -1,9 +1,10 @@
 //! What the command line makes of the options of every kernel.
 
+use rar_kernel::CommandLine;
+
 use super::super::language::{OptionError, read};
 use super::*;
 use crate::RUN_ORDER;
-use rar_kernel::CommandLine;
 
 const USUAL: UsualAmounts = UsualAmounts {
     flushes: 20_000,
