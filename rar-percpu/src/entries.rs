@@ -44,6 +44,18 @@ pub enum Answer {
     Open(SlotIndex, ActionByte),
 }
 
+/// How far entries have come, as a look that ends early has seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Progress {
+    /// Every CPU has answered every entry with SUCCESS.
+    Succeeded,
+    /// A CPU has not answered.
+    Open,
+    /// A CPU has refused an entry, unless its slot was taken over.
+    Refused,
+}
+
 /// Some slots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -70,6 +82,9 @@ struct Claims {
 }
 
 const MAX: usize = 4;
+
+const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
+const FAILURE: ActionByte = ActionByte(ActionState::Failure as u8);
 
 impl Claims {
     fn as_slice(&self) -> &[Claim] {
@@ -107,10 +122,16 @@ impl Claims {
 /// Returns whether a CPU has answered each of the entries with SUCCESS.
 #[inline]
 pub(crate) fn has_succeeded(state: &PerCpu, claims: &[Claim]) -> bool {
-    const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
     claims
         .iter()
         .all(|claim| state.vector().load(claim.slot()) == SUCCESS)
+}
+
+/// Returns whether a CPU has refused one of the entries.
+fn has_refused(state: &PerCpu, claims: &[Claim]) -> bool {
+    claims
+        .iter()
+        .any(|claim| state.vector().load(claim.slot()) == FAILURE)
 }
 
 impl<const WORDS: usize> Domain<WORDS> {
@@ -233,16 +254,27 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         }
     }
 
-    /// Reads the bytes of the CPUs that had not answered, up to the first that has still not; returns whether every CPU has
-    /// answered with SUCCESS.
+    /// Reads the bytes of the CPUs that had not answered, up to the first that still has not, and returns what that says.
     ///
     /// For a spin. Others arm the same vectors meanwhile, and each vector that is read then costs a transfer of its line: so
     /// this reads none again that has answered, and none that need not be read yet.
     #[inline]
-    pub fn look_on(&mut self) -> bool {
+    pub fn look_on(&mut self) -> Progress {
         let claims = self.claims.as_slice();
         let cpus = self.domain.cpus();
-        cpus.drain(&mut self.open, |state| has_succeeded(state, claims))
+        let mut is_refused = false;
+        let is_over = cpus.drain(&mut self.open, |state| {
+            let has_succeeded = has_succeeded(state, claims);
+            if !has_succeeded {
+                is_refused = has_refused(state, claims);
+            }
+            has_succeeded
+        });
+        match (is_over, is_refused) {
+            (true, _) => Progress::Succeeded,
+            (false, true) => Progress::Refused,
+            (false, false) => Progress::Open,
+        }
     }
 
     /// Reads the bytes of all CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
@@ -291,11 +323,22 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     }
 
     /// Ends the ownership: gives the slots back whose every byte is final, and sets the others apart. Returns those.
-    pub fn settle(mut self) -> SlotSet {
-        self.let_go()
+    ///
+    /// What is left of the value owns nothing.
+    #[inline]
+    pub fn settle(&mut self) -> SlotSet {
+        if !self.open.is_empty() {
+            return self.settle_with_open();
+        }
+        for claim in self.claims.as_slice() {
+            self.domain.slots().give_back(claim);
+        }
+        self.claims.truncate(0);
+        SlotSet::default()
     }
 
-    fn let_go(&mut self) -> SlotSet {
+    #[cold]
+    fn settle_with_open(&mut self) -> SlotSet {
         let domain = self.domain;
         let mut quarantined = SlotSet::default();
         for claim in self.claims.as_mut_slice() {
@@ -304,7 +347,7 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             if armed.all(|state| state.vector().load(slot).is_final()) {
                 // Who is still open has refused. The refusal must not outlive the entry, and is forgotten while nobody can take
                 // the slot over: another's refusal must not be mistaken for it.
-                if !self.open.is_empty() && domain.slots().unpost(claim) {
+                if domain.slots().unpost(claim) {
                     domain.forget_failures(slot);
                 }
                 domain.slots().give_back(claim);
@@ -314,6 +357,7 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             }
         }
         self.claims.truncate(0);
+        self.open.clear();
         quarantined
     }
 
@@ -337,7 +381,7 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
 
 impl<const WORDS: usize> Drop for Posted<'_, WORDS> {
     fn drop(&mut self) {
-        self.let_go();
+        self.settle();
     }
 }
 

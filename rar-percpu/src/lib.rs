@@ -45,7 +45,7 @@ pub use armed::Armed;
 pub use cpu_id::{CpuGuard, CpuId, PinnedCpu};
 pub use cpu_set::{AtomicCpuSet, CpuOutOfRange, CpuSet, DEFAULT_WORDS};
 pub use domain::{Domain, JoinEpoch};
-pub use entries::{Answer, Claimed, Posted, SlotSet};
+pub use entries::{Answer, Claimed, Posted, Progress, SlotSet};
 pub use generation::{FlushGeneration, LeftLazy, Service, Skippable, Ticket};
 pub use life_cycle_error::{LifeCycleError, SharedMemory, StepError};
 pub use local_tlb::{LocalTlb, Unsupported};

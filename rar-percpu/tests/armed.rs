@@ -4,7 +4,7 @@
 
 use rar_payload::{Globals, InvpcidScope, Operation, Pcid};
 use rar_percpu::fake::{FakeTlb, pinned};
-use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, SoftwareCpu};
+use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
 
 const EVERYTHING: Operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
 
@@ -86,13 +86,13 @@ fn a_look_in_order_ends_with_the_last_answer_whoever_is_first() {
         let targets = set(&[0, 1]);
         let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
         let mut posted = armed.into_posted();
-        assert!(!posted.look_on());
+        assert_ne!(posted.look_on(), Progress::Succeeded);
         assert_eq!(posted.open(), &targets);
         assert_eq!(domain.serve(&pinned(first), &tlb).succeeded, 1);
-        assert!(!posted.look_on());
+        assert_ne!(posted.look_on(), Progress::Succeeded);
         assert!(posted.open().contains(CpuId::new(1 - first)));
         assert_eq!(domain.serve(&pinned(1 - first), &tlb).succeeded, 1);
-        assert!(posted.look_on());
+        assert_eq!(posted.look_on(), Progress::Succeeded);
         assert!(posted.settle().is_empty());
         assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
     }
@@ -106,6 +106,6 @@ fn a_refusal_is_no_answer_to_a_look_in_order() {
     let mut posted = armed.into_posted();
     assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
     assert_eq!(domain.serve(&pinned(2), &tlb).failed, 1);
-    assert!(!posted.look_on());
+    assert_ne!(posted.look_on(), Progress::Succeeded);
     assert_eq!(posted.open(), &set(&[2]));
 }

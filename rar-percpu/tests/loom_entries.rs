@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use models::{REFUSED, World, explore, keep};
 use rar_percpu::fake::pinned;
-use rar_percpu::{Answer, CpuId, Posted};
+use rar_percpu::{Answer, CpuId, Posted, Progress};
 
 /// A slot that its target has answered is taken over, while its owner looks and settles and posts again.
 #[test]
@@ -29,7 +29,7 @@ fn taken_over_when_answered_versus_its_owner() {
                 if let Some(mut posted) = world.post(1, pcid, &[0]) {
                     is_held.store(true, Ordering::Relaxed);
                     let _served = world.serve(0);
-                    if posted.look_on() || posted.look() {
+                    if posted.look_on() == Progress::Succeeded || posted.look() {
                         assert!(world.flushed(0, pcid), "a flush was lost to a take-over");
                     }
                     is_held.store(false, Ordering::Relaxed);
@@ -42,7 +42,7 @@ fn taken_over_when_answered_versus_its_owner() {
                     TAKEN_OVER.store(true, Ordering::Relaxed);
                 }
                 let _served = world.serve(0);
-                if posted.look_on() || posted.look() {
+                if posted.look_on() == Progress::Succeeded || posted.look() {
                     assert!(world.flushed(0, 3), "a flush was lost to a take-over");
                 }
             }

@@ -3,12 +3,12 @@
 use core::task::Poll;
 
 use rar_percpu::{
-    Answer, CpuId, CpuSet, JoinEpoch, PinnedCpu, Posted, Responder, SlotIndex, Ticket,
+    Answer, CpuId, CpuSet, JoinEpoch, PinnedCpu, Posted, Progress, Responder, SlotIndex, Ticket,
 };
 
 use crate::error::{FlushError, WaitError};
 use crate::event::Event;
-use crate::machine::{Machine, Message, NotSent};
+use crate::machine::{Instant, Machine, Message, NotSent};
 use crate::shootdown::Shootdown;
 use crate::statistics::count;
 use crate::timer::Timer;
@@ -22,10 +22,10 @@ use crate::timer::Timer;
 pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     shootdown: &'s Shootdown<M, WORDS>,
     entries: Option<Posted<'s, WORDS>>,
-    /// The targets that are not known to have flushed.
-    unflushed: CpuSet<WORDS>,
+    /// The targets that are not known to have flushed; `None` while they are those that have not answered the entries.
+    unflushed: Option<CpuSet<WORDS>>,
     since: JoinEpoch,
-    /// The newest request of full flushes: all of `unflushed` in [`Phase::Generation`], else those that have no entry.
+    /// The newest request of full flushes: all that are unflushed in [`Phase::Generation`], else those that have no entry.
     ticket: Option<Ticket>,
     phase: Phase,
     timer: Timer,
@@ -61,7 +61,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         Self {
             shootdown,
             entries: None,
-            unflushed: CpuSet::new(),
+            unflushed: None,
             since,
             ticket: None,
             phase: Phase::Generation { again: false },
@@ -81,7 +81,6 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         owned: F,
     ) -> Self {
         let mut pending = Self::of_nobody(shootdown, since, owned);
-        pending.unflushed = *entries.open();
         pending.hold(entries);
         if let Err(cause) = sent {
             pending.note_not_sent(Message::Signal, cause);
@@ -97,12 +96,11 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Signals the CPUs that were armed with the entries.
     pub(crate) fn signal(&mut self, cpu: &PinnedCpu<'_>, entries: Posted<'s, WORDS>) {
         let targets = *entries.open();
-        self.unflushed.union_with(&targets);
         self.hold(entries);
         self.send(Message::Signal, cpu, &targets);
     }
 
-    /// The CPUs that were armed with the entries are among `unflushed`.
+    /// The first step of a flush: nobody else is a target yet.
     #[inline]
     fn hold(&mut self, entries: Posted<'s, WORDS>) {
         self.phase = Phase::Entries { resignalled: false };
@@ -111,7 +109,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Asks the CPUs for a full flush, besides what was posted.
     pub(crate) fn request_full_flush(&mut self, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
-        self.unflushed.union_with(targets);
+        self.unflushed_apart().union_with(targets);
         self.ticket = Some(self.shootdown.domain().request_full_flush(targets));
         self.send(Message::Interrupt, cpu, targets);
     }
@@ -120,7 +118,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.phase != Phase::Unsupported
-            && self.unflushed.iter().all(|cpu| {
+            && self.unflushed().iter().all(|cpu| {
                 self.has_flushed_otherwise(cpu) || self.entry_answer(cpu) == Some(Answer::Success)
             })
     }
@@ -133,10 +131,17 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     ///
     /// As [`wait`](Self::wait). Polling again asks the late CPUs once more.
     pub fn poll(&mut self, cpu: &PinnedCpu<'_>) -> Poll<Result<(), FlushError>> {
-        if self.look() {
-            return Poll::Ready(Ok(()));
+        match self.look_on() {
+            Some(Progress::Succeeded) => Poll::Ready(Ok(())),
+            Some(Progress::Open) => {
+                let now = self.shootdown.machine().now();
+                if self.may_look_later(now) {
+                    return Poll::Pending;
+                }
+                self.poll_slowly(cpu, Some(now))
+            }
+            _ => self.poll_slowly(cpu, None),
         }
-        self.poll_slowly(cpu)
     }
 
     /// Gives back what the flush owned if every target has flushed, and itself otherwise; never waits.
@@ -152,7 +157,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     )]
     pub fn try_wait(mut self, cpu: &PinnedCpu<'_>) -> Result<F, Self> {
         match self.poll(cpu) {
-            Poll::Ready(Ok(())) => self.into_owned(),
+            Poll::Ready(Ok(())) => self.take_owned().ok_or(self),
             Poll::Ready(Err(_)) | Poll::Pending => Err(self),
         }
     }
@@ -173,10 +178,13 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     )]
     pub fn wait(mut self, cpu: &PinnedCpu<'_>) -> Result<F, WaitError<'s, M, F, WORDS>> {
         match self.await_end(cpu) {
-            Ok(()) => self.into_owned().map_err(|pending| WaitError {
-                error: FlushError::Unsupported,
-                pending,
-            }),
+            Ok(()) => match self.take_owned() {
+                Some(owned) => Ok(owned),
+                None => Err(WaitError {
+                    error: FlushError::Unsupported,
+                    pending: self,
+                }),
+            },
             Err(error) => Err(WaitError {
                 error,
                 pending: self,
@@ -189,13 +197,11 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         let machine = self.shootdown.machine();
         if let Some(entries) = self.ordinary_entries() {
             for _ in 0..CLEAN_LOOKS {
-                if entries.look_on() {
-                    self.unflushed.clear();
+                if entries.look_on() == Progress::Succeeded {
                     return Ok(());
                 }
                 machine.relax();
             }
-            self.unflushed = *entries.open();
         }
         loop {
             match self.poll(cpu) {
@@ -233,47 +239,71 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             .ok()
     }
 
-    /// Looks at the entries, then at what the others have flushed; returns whether every target has flushed.
-    #[inline]
-    fn look(&mut self) -> bool {
-        self.look_on() || self.look_closely()
+    /// Returns the targets that are not known to have flushed.
+    fn unflushed(&self) -> &CpuSet<WORDS> {
+        match (&self.unflushed, &self.entries) {
+            (Some(apart), _) => apart,
+            (None, Some(entries)) => entries.open(),
+            (None, None) => const { &CpuSet::new() },
+        }
     }
 
-    #[inline]
-    fn look_on(&mut self) -> bool {
-        let Some(entries) = self.ordinary_entries() else {
-            return false;
-        };
-        let is_done = entries.look_on();
-        self.unflushed = *entries.open();
-        is_done
+    /// Returns the same as a set of its own, since some end in another way than by their entries.
+    fn unflushed_apart(&mut self) -> &mut CpuSet<WORDS> {
+        let entries = &self.entries;
+        self.unflushed.get_or_insert_with(|| {
+            entries
+                .as_ref()
+                .map_or(CpuSet::new(), |entries| *entries.open())
+        })
     }
 
     /// Returns the entries if every target that is left has them, and none has ended otherwise.
     #[inline]
     fn ordinary_entries(&mut self) -> Option<&mut Posted<'s, WORDS>> {
-        let entries = self.entries.as_mut();
-        entries.filter(|entries| entries.open() == &self.unflushed)
+        match self.unflushed {
+            None => self.entries.as_mut(),
+            Some(_) => None,
+        }
     }
 
+    #[inline]
+    fn look_on(&mut self) -> Option<Progress> {
+        self.ordinary_entries().map(Posted::look_on)
+    }
+
+    /// Returns whether it is early for another look at the clock's time and at whatever else may have ended the flush.
+    #[inline]
+    fn may_look_later(&mut self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Entries { .. })
+            && self.not_sent.is_none()
+            && self.timer.may_skip(now)
+    }
+
+    /// Looks at the entries, then at what the others have flushed; returns whether every target has flushed.
     fn look_closely(&mut self) -> bool {
         let Some(entries) = &mut self.entries else {
-            return self.unflushed.is_empty() && self.phase != Phase::Unsupported;
+            return self.unflushed().is_empty() && self.phase != Phase::Unsupported;
         };
         let mut answered = *entries.open();
         entries.look();
         answered.subtract(entries.open());
-        self.unflushed.subtract(&answered);
-        self.unflushed.is_empty()
+        if let Some(unflushed) = &mut self.unflushed {
+            unflushed.subtract(&answered);
+        }
+        self.unflushed().is_empty()
     }
 
     #[cold]
-    fn poll_slowly(&mut self, cpu: &PinnedCpu<'_>) -> Poll<Result<(), FlushError>> {
+    fn poll_slowly(
+        &mut self,
+        cpu: &PinnedCpu<'_>,
+        now: Option<Instant>,
+    ) -> Poll<Result<(), FlushError>> {
         if self.phase == Phase::Unsupported {
             return Poll::Ready(Err(FlushError::Unsupported));
         }
-        self.forget_who_flushed_otherwise();
-        if self.unflushed.is_empty() {
+        if self.look_closely() || self.forget_who_flushed_otherwise() {
             return Poll::Ready(Ok(()));
         }
         let policy = self.shootdown.policy();
@@ -281,14 +311,13 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             Phase::Entries { .. } => policy.answer_timeout,
             _ => policy.fallback_timeout,
         };
-        let now = self.shootdown.machine().now();
+        let now = now.unwrap_or_else(|| self.shootdown.machine().now());
         let is_late = self.timer.is_past(now, limit);
         let is_over =
             is_late || matches!(self.phase, Phase::Entries { .. }) && self.is_signal_over();
         if is_over || self.not_sent.is_some() {
             // What was answered while this CPU read the clock, or was not run, is no failure.
-            self.forget_who_flushed_otherwise();
-            if self.look() {
+            if self.forget_who_flushed_otherwise() || self.look_closely() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -315,7 +344,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
                 Some(Answer::Open(..) | Answer::Success)
             )
         };
-        self.not_sent.is_some() || !self.unflushed.iter().any(may_succeed)
+        self.not_sent.is_some() || !self.unflushed().iter().any(may_succeed)
     }
 
     fn is_half_over(&self) -> bool {
@@ -329,7 +358,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             return;
         }
         self.phase = Phase::Entries { resignalled: true };
-        let mut silent = self.unflushed;
+        let mut silent = *self.unflushed();
         silent.retain(|cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..))));
         if let Some(first) = silent.first() {
             count(&self.shootdown.counters().resignals, 1);
@@ -353,7 +382,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             shootdown.report(Event::Failure { cpu: target, slot });
         }
         let unanswered = self
-            .unflushed
+            .unflushed()
             .iter()
             .filter(|cpu| anew || self.entry_answer(*cpu).is_some());
         let (first, unanswered) = unanswered.fold((None, 0), |(first, count), cpu| {
@@ -367,12 +396,12 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             cpu: first,
             count: unanswered,
         });
-        let targets = self.unflushed;
+        let targets = *self.unflushed();
         self.request_full_flush(cpu, &targets);
     }
 
     fn failures(&self) -> impl Iterator<Item = (CpuId, SlotIndex)> + '_ {
-        self.unflushed
+        self.unflushed()
             .iter()
             .filter_map(|cpu| match self.entry_answer(cpu) {
                 Some(Answer::Failure(slot)) => Some((cpu, slot)),
@@ -384,7 +413,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     fn escalate(&mut self, cpu: &PinnedCpu<'_>) {
         let shootdown = self.shootdown;
         self.phase = Phase::Generation { again: true };
-        let targets = self.unflushed;
+        let targets = *self.unflushed();
         self.not_sent = None;
         match shootdown
             .machine()
@@ -407,8 +436,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     #[cold]
     fn give_up(&mut self) -> FlushError {
         let shootdown = self.shootdown;
-        let late = self.unflushed.len();
-        let cpu = self.unflushed.first().unwrap_or(CpuId::new(0));
+        let late = self.unflushed().len();
+        let cpu = self.unflushed().first().unwrap_or(CpuId::new(0));
         let error = match self.not_sent {
             Some(cause) => FlushError::NotSent { cpu, late, cause },
             None => FlushError::NoAnswer {
@@ -427,6 +456,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
                     }),
             },
         };
+        self.unflushed_apart();
         self.settle_entries();
         self.phase = Phase::Late;
         self.timer = Timer::default();
@@ -436,15 +466,18 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         error
     }
 
-    /// Removes those who have flushed by other means than their entry. One whose entry is still open after it has served the
-    /// request is alive with a silent unit: it is demoted.
-    fn forget_who_flushed_otherwise(&mut self) {
-        let mut flushed = self.unflushed;
+    /// Removes those who have flushed by other means than their entry, and returns whether nobody is left. One whose entry is
+    /// still open after it has served the request is alive with a silent unit: it is demoted.
+    fn forget_who_flushed_otherwise(&mut self) -> bool {
+        let mut flushed = *self.unflushed();
         flushed.retain(|cpu| self.has_flushed_otherwise(cpu));
-        for cpu in flushed.iter() {
-            self.demote_if_silent(cpu);
+        if !flushed.is_empty() {
+            for cpu in flushed.iter() {
+                self.demote_if_silent(cpu);
+            }
+            self.unflushed_apart().subtract(&flushed);
         }
-        self.unflushed.subtract(&flushed);
+        self.unflushed().is_empty()
     }
 
     fn demote_if_silent(&self, cpu: CpuId) {
@@ -493,25 +526,22 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         self.not_sent = Some(cause);
     }
 
+    /// Gives the slots back, or sets them apart. Only when no target is left, or those that are left are a set of their own.
+    #[inline]
     fn settle_entries(&mut self) {
-        if let Some(entries) = self.entries.take() {
+        if let Some(entries) = &mut self.entries {
             for slot in entries.settle().iter() {
                 self.shootdown.report(Event::Quarantine { slot });
             }
+            self.entries = None;
         }
     }
 
     /// Gives back what the flush owned. Only after every target has flushed.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the error gives the flush back, and nothing here allocates"
-    )]
-    pub(crate) fn into_owned(mut self) -> Result<F, Self> {
+    #[inline]
+    fn take_owned(&mut self) -> Option<F> {
         self.settle_entries();
-        match self.owned.take() {
-            Some(owned) => Ok(owned),
-            None => Err(self),
-        }
+        self.owned.take()
     }
 }
 
@@ -527,7 +557,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> core::fmt::Debug for Pending<'_, 
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Pending")
             .field("entries", &self.entries)
-            .field("unflushed", &self.unflushed)
+            .field("unflushed", self.unflushed())
             .field("phase", &self.phase)
             .finish_non_exhaustive()
     }
