@@ -26,6 +26,9 @@ struct Entry {
     words: [AtomicU64; 8],
 }
 
+/// How many words of an entry a unit reads.
+const FOR_UNIT: usize = 4;
+
 impl PayloadTable {
     const_unless_loom! {
         /// Returns a table of zeroes.
@@ -36,14 +39,16 @@ impl PayloadTable {
         }
     }
 
+    /// Writes what a unit reads of an entry; its other half is for software, and stays.
     #[inline]
     pub(crate) fn store(&self, slot: SlotIndex, operation: &Operation) {
-        self.write(slot, &operation.encode());
+        self.write::<FOR_UNIT>(slot, &operation.encode());
     }
 
     #[inline]
-    fn write(&self, slot: SlotIndex, payload: &Payload) {
-        for (word, value) in self.entry(slot).words.iter().zip(payload.words()) {
+    fn write<const COUNT: usize>(&self, slot: SlotIndex, payload: &Payload) {
+        let words = self.entry(slot).words.iter().zip(payload.words());
+        for (word, value) in words.take(COUNT) {
             // Ordered by the Release of `ActionVector::arm`. Partner: the exchange of `take`, and the unit's read.
             word.store(value, Ordering::Relaxed);
         }
@@ -53,7 +58,8 @@ impl PayloadTable {
     #[inline]
     pub(crate) fn load_for_unit(&self, slot: SlotIndex) -> Payload {
         let mut words = [0; 8];
-        for (value, word) in words.iter_mut().zip(&self.entry(slot).words).take(4) {
+        let entry = words.iter_mut().zip(&self.entry(slot).words);
+        for (value, word) in entry.take(FOR_UNIT) {
             *value = word.load(Ordering::Relaxed);
         }
         Payload::from_words(words)
@@ -80,7 +86,7 @@ impl PayloadTable {
         reason = "a payload is any 64 bytes, and a flush in flight relies on its own"
     )]
     pub unsafe fn store_payload(&self, slot: SlotIndex, payload: &Payload) {
-        self.write(slot, payload);
+        self.write::<8>(slot, payload);
     }
 
     #[inline]
@@ -223,6 +229,8 @@ mod layout {
 #[cfg(test)]
 #[cfg(not(rar_loom))]
 mod tests {
+    use rar_payload::{Globals, InvpcidScope};
+
     use super::*;
 
     fn slot(index: u8) -> SlotIndex {
@@ -232,10 +240,23 @@ mod tests {
     #[test]
     fn an_entry_reads_back_and_leaves_its_neighbours() {
         let table = PayloadTable::new();
-        table.write(slot(7), &Payload::from_words([1, 2, 3, 4, 5, 6, 7, 8]));
+        table.write::<8>(slot(7), &Payload::from_words([1, 2, 3, 4, 5, 6, 7, 8]));
         assert_eq!(table.load(slot(7)).words(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(table.load(slot(6)).words(), [0; 8]);
         assert_eq!(table.load(slot(8)).words(), [0; 8]);
+    }
+
+    #[test]
+    fn the_half_of_an_entry_that_is_for_software_stays() {
+        let table = PayloadTable::new();
+        let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
+        let [control, one, two, three, ..] = everything.encode().words();
+        table.write::<8>(slot(7), &Payload::from_words([u64::MAX; 8]));
+        table.store(slot(7), &everything);
+        let max = u64::MAX;
+        let expected = [control, one, two, three, max, max, max, max];
+        assert_eq!(table.load(slot(7)).words(), expected);
+        assert_eq!(table.load_for_unit(slot(7)), everything.encode());
     }
 
     #[test]
