@@ -8,6 +8,11 @@ pub(crate) const EVERYTHING: u32 = 0;
 /// Numbers of pages between one and everything: the last one fills a payload.
 const PAGES: [u32; 4] = [2, 8, 33, 63];
 
+/// In a storm, each initiator flushes as many pages as fill an entry.
+const STORM_PAGES: u32 = 63;
+/// How many initiators a storm has, if there are as many CPUs.
+const STORM_INITIATORS: u32 = 8;
+
 /// One kind of flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
@@ -80,6 +85,15 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
             state: State::Spinning,
             contenders,
         });
+    // Many entries for one address space are pending on each CPU at once.
+    let storm = (means.cpus > 1).then(|| Point {
+        method: driver,
+        targets: others,
+        pages: STORM_PAGES,
+        state: State::Spinning,
+        contenders: means.cpus.min(STORM_INITIATORS),
+    });
+    // A unit that does not answer while interrupts are disabled ends the measurements, so this comes last.
     // A unit that does not answer while interrupts are disabled ends the measurements, so this is
     // last.
     local(means.exit)
@@ -87,6 +101,7 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
         .chain(by_targets(State::Halted))
         .chain(by_pages)
         .chain(contended)
+        .chain(storm)
         .chain(by_targets(State::InterruptsOff))
 }
 
@@ -225,7 +240,7 @@ mod tests {
                 assert!(points.len() <= 130, "{cpus}: {}", points.len());
             }
         }
-        assert_eq!((all(4, true).len(), all(4, false).len()), (43, 45));
+        assert_eq!((all(4, true).len(), all(4, false).len()), (44, 46));
     }
 
     #[test]
