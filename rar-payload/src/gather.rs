@@ -44,8 +44,8 @@ pub struct Gather<const N: usize> {
     pcid: Pcid,
     width: LinearAddressWidth,
     costs: CostModel,
-    /// Those up to `length` are in use: [`Request::Pages`] of `pcid` that neither touch nor overlap,
-    /// or a single request for the whole address space.
+    /// Those up to `length` are in use: [`Request::Pages`] of `pcid` that neither touch nor
+    /// overlap, or a single request for the whole address space.
     requests: [Request; N],
     length: usize,
     /// What more ranges and pages may cost, until the whole address space is cheaper.

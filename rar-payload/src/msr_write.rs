@@ -33,7 +33,8 @@ impl MsrWrite {
     ///
     /// 1. The MSR exists there and may be written to by RAR.
     /// 2. The value is legal for it.
-    /// 3. The write breaks no promise that other code relies on: of memory safety, of paging, of the state of RAR itself.
+    /// 3. The write breaks no promise that other code relies on: of memory safety, of paging, of
+    ///    the state of RAR itself.
     #[must_use]
     pub const unsafe fn new(msr: u32, value: u64) -> Self {
         Self { msr, value }

@@ -61,7 +61,8 @@ fn at_edges(most: u64) -> impl Strategy<Value = Pages> {
     })
 }
 
-/// The chunks are the pages: each page once, in order, and no other; all but the last chunk are full.
+/// The chunks are the pages: each page once, in order, and no other; all but the last chunk are
+/// full.
 fn check(pages: Pages) -> Result<(), TestCaseError> {
     let range = pages.range().unwrap();
     prop_assert_eq!(u128::from(range.start()), pages.start);
@@ -135,7 +136,8 @@ proptest! {
         prop_assert_eq!(PageRange::from_bounds(start, end, pages.size), Err(RangeError::Reversed { start, end }));
     }
 
-    /// Any bytes of the first and the last page stand for the whole range; one byte more is one page more.
+    /// Any bytes of the first and the last page stand for the whole range; one byte more is one
+    /// page more.
     #[test]
     fn covering_is_the_same_range(pages in at_edges(5000), cut in any::<[u64; 2]>()) {
         let bytes = u128::from(pages.size.bytes());

@@ -1,4 +1,5 @@
-//! What requests cover, against a model of a TLB that knows nothing but the manual: never less than was asked for.
+//! What requests cover, against a model of a TLB that knows nothing but the manual: never less than
+//! was asked for.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use proptest::prelude::*;
@@ -94,8 +95,8 @@ impl Asked {
     }
 }
 
-/// Whether an operation drops a translation for certain: that of its page sizes and addresses, by the rules of the INVPCID
-/// instruction (SDM vol. 2, INVPCID; documented).
+/// Whether an operation drops a translation for certain: that of its page sizes and addresses, by
+/// the rules of the INVPCID instruction (SDM vol. 2, INVPCID; documented).
 fn drops(operation: &Operation, cached: &Cached) -> bool {
     let Operation::Invpcid(scope) = operation else {
         return false;
@@ -119,7 +120,8 @@ fn pcids() -> impl Strategy<Value = u16> {
     prop::sample::select(vec![0, 1, 2, 0xfff])
 }
 
-/// Bytes anywhere, most of them at an edge of the halves of the address space, a few hundred pages at most.
+/// Bytes anywhere, most of them at an edge of the halves of the address space, a few hundred pages
+/// at most.
 fn asked() -> impl Strategy<Value = Asked> {
     let half = 1u64 << 56;
     let narrow = 1u64 << 47;
@@ -172,8 +174,8 @@ fn asked() -> impl Strategy<Value = Asked> {
         )
 }
 
-/// Every translation that could tell a request from another one: of all PCIDs and sizes, about the ends of the range and
-/// about the ends of its chunks.
+/// Every translation that could tell a request from another one: of all PCIDs and sizes, about the
+/// ends of the range and about the ends of its chunks.
 fn witnesses(asked: &Asked, anywhere: u64) -> Vec<Cached> {
     let mut all = Vec::new();
     for size in PageSize::ALL {
@@ -279,7 +281,8 @@ proptest! {
         }
     }
 
-    /// Even ranges that nobody could cut into entries have a whole operation, and count their chunks.
+    /// Even ranges that nobody could cut into entries have a whole operation, and count their
+    /// chunks.
     #[test]
     fn huge_ranges_are_counted_and_covered(pcid in pcids(), size in prop::sample::select(PageSize::ALL.to_vec()), ends in any::<[u64; 2]>(), high: bool) {
         let half = 1u64 << 56;

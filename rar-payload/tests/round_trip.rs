@@ -83,8 +83,8 @@ fn extremes() -> impl Strategy<Value = [u64; 8]> {
     })
 }
 
-/// Returns the field that has to be named first: the type, then the reserved bits, then the subtype. `None` if it has to
-/// be one of the others.
+/// Returns the field that has to be named first: the type, then the reserved bits, then the
+/// subtype. `None` if it has to be one of the others.
 fn first_offence(payload: &Payload) -> Option<Field> {
     let subtypes: &[u8] = match payload.payload_type() {
         0 | 1 => &[0, 2, 3],
@@ -103,7 +103,8 @@ fn first_offence(payload: &Payload) -> Option<Field> {
     set.or_else(|| unknown.then_some(Field::Subtype))
 }
 
-/// Judges one entry: what is accepted means all of it, what is refused is refused for a reason that is there.
+/// Judges one entry: what is accepted means all of it, what is refused is refused for a reason that
+/// is there.
 fn judge(words: [u64; 8]) -> Result<(), TestCaseError> {
     let payload = Payload::from_words(words);
     match Operation::decode(&payload) {
@@ -124,7 +125,8 @@ fn judge(words: [u64; 8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Whether the fields are legal together: each type and subtype with its operand, then pages or none.
+/// Whether the fields are legal together: each type and subtype with its operand, then pages or
+/// none.
 fn legal(payload: &Payload) -> bool {
     let operands = match (payload.payload_type(), payload.subtype()) {
         (0, _) => 0..1 << 52,
@@ -151,7 +153,8 @@ fn legal(payload: &Payload) -> bool {
     first_offence(payload).is_none() && operand && pages
 }
 
-/// Whether a VM entry would accept the extended-page-table pointer: memory type, levels, reserved bits.
+/// Whether a VM entry would accept the extended-page-table pointer: memory type, levels, reserved
+/// bits.
 fn eptp(value: u64) -> bool {
     [0, 6].contains(&(value & 7)) && [3, 4].contains(&(value >> 3 & 7)) && value & 0xF00 == 0
 }
@@ -263,7 +266,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// One bit away from a legal entry: software's bits change nothing, any other changes the meaning or is refused.
+    /// One bit away from a legal entry: software's bits change nothing, any other changes the
+    /// meaning or is refused.
     #[test]
     fn each_bit_of_any_entry_counts(operation in any_operation()) {
         for bit in 0..512 {

@@ -2,8 +2,8 @@
 
 /// What a byte of an action vector says about the entry of the same index.
 ///
-/// Codes: Intel 341431 as relayed in the review of the Linux RFC series (documented). Any other value is *not final*: an
-/// early revision of the interface had an intermediate 0x02.
+/// Codes: Intel 341431 as relayed in the review of the Linux RFC series (documented). Any other
+/// value is *not final*: an early revision of the interface had an intermediate 0x02.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[doc(alias = "RAR_SUCCESS")]
@@ -15,7 +15,8 @@ pub enum ActionState {
     Success = 0x00,
     /// 0x01: the initiator asks for the action; the target has not ended it.
     Pending = 0x01,
-    /// 0x80: the target refused the action. Whether it did part of it is unknown, so it counts as not done.
+    /// 0x80: the target refused the action. Whether it did part of it is unknown, so it counts as
+    /// not done.
     Failure = 0x80,
 }
 
@@ -32,7 +33,8 @@ impl TryFrom<u8> for ActionState {
     }
 }
 
-/// A byte that is none of the three known states: in progress as far as we know, and reported with its value.
+/// A byte that is none of the three known states: in progress as far as we know, and reported with
+/// its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownAction(pub u8);
@@ -51,13 +53,15 @@ impl core::error::Error for UnknownAction {}
 
 /// One reading of an action byte, kept as it was read.
 ///
-/// Memory that microcode writes is never a Rust enum: the byte is loaded once, and every judgement is of that load.
+/// Memory that microcode writes is never a Rust enum: the byte is loaded once, and every judgement
+/// is of that load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ActionByte(pub u8);
 
 impl ActionByte {
-    /// The software responder has taken the entry and not ended it yet. Not final to anyone who reads it.
+    /// The software responder has taken the entry and not ended it yet. Not final to anyone who
+    /// reads it.
     pub(crate) const TAKEN: u8 = 0x02;
 
     /// Returns the state that the byte stands for.
@@ -69,7 +73,8 @@ impl ActionByte {
         ActionState::try_from(self.0)
     }
 
-    /// Returns whether the target is done with the entry: [`ActionState::Success`] or [`ActionState::Failure`].
+    /// Returns whether the target is done with the entry: [`ActionState::Success`] or
+    /// [`ActionState::Failure`].
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(

@@ -10,8 +10,8 @@ use crate::slots::Claim;
 
 /// `N` entries that are armed on some CPUs.
 ///
-/// [`Domain::post`] makes it. It is [`Posted`] without a set of its own, for a flush that ends soon. Dropped before the
-/// end, it leaves its slots to whoever needs them after the last answer.
+/// [`Domain::post`] makes it. It is [`Posted`] without a set of its own, for a flush that ends
+/// soon. Dropped before the end, it leaves its slots to whoever needs them after the last answer.
 #[must_use = "the entries are armed; await their end"]
 #[derive(Debug)]
 pub struct Armed<'d, 't, const N: usize, const WORDS: usize> {
@@ -21,11 +21,12 @@ pub struct Armed<'d, 't, const N: usize, const WORDS: usize> {
 }
 
 impl<const WORDS: usize> Domain<WORDS> {
-    /// Writes `N` entries into free slots near this CPU and arms the targets; `None`, with nothing written, if fewer of them
-    /// are free.
+    /// Writes `N` entries into free slots near this CPU and arms the targets; `None`, with nothing
+    /// written, if fewer of them are free.
     ///
-    /// The first slot is the home of this CPU if that is free. Waiting for slots, looking further, and taking over those that
-    /// serve no flush any more, is for [`claim`](Self::claim). The caller signals the targets next.
+    /// The first slot is the home of this CPU if that is free. Waiting for slots, looking further,
+    /// and taking over those that serve no flush any more, is for [`claim`](Self::claim). The
+    /// caller signals the targets next.
     // Always: it is one half of a function that has the other half behind the signal.
     #[inline(always)]
     pub fn post<'d, 't, const N: usize>(
@@ -49,7 +50,8 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
     ///
     /// # Errors
     ///
-    /// Itself if one has not, or if a slot was taken over and serves another flush: [`Posted`] tells which.
+    /// Itself if one has not, or if a slot was taken over and serves another flush: [`Posted`]
+    /// tells which.
     #[inline(always)]
     pub fn end(self) -> Result<(), Self> {
         let is_answered = self

@@ -9,7 +9,8 @@ use crate::sync::{Ordering, fence};
 
 /// The right to bring one CPU up and down: one value has it at a time.
 ///
-/// Dropped while the CPU is offline it is given back; dropped while it is online it stays taken, and the CPU online.
+/// Dropped while the CPU is offline it is given back; dropped while it is online it stays taken,
+/// and the CPU online.
 #[derive(Debug)]
 pub(crate) struct Claim<'d, const WORDS: usize> {
     pub(crate) domain: &'d Domain<WORDS>,
@@ -51,8 +52,9 @@ impl<'d, const WORDS: usize> Claim<'d, WORDS> {
 
     /// Flushes, publishes the CPU as online, and flushes again.
     ///
-    /// The first flush drops what the CPU had before, so that it may be targeted. What it caches between that flush and the
-    /// publication nothing would flush, hence the second: publish, fence, then flush.
+    /// The first flush drops what the CPU had before, so that it may be targeted. What it caches
+    /// between that flush and the publication nothing would flush, hence the second: publish,
+    /// fence, then flush.
     pub(crate) fn publish_online(
         &self,
         cpu: &PinnedCpu<'_>,

@@ -1,4 +1,5 @@
-//! Which CPUs can be named by one interrupt command: groups of 16 numbers that are one x2APIC cluster each.
+//! Which CPUs can be named by one interrupt command: groups of 16 numbers that are one x2APIC
+//! cluster each.
 
 use core::num::NonZeroU16;
 
@@ -8,7 +9,8 @@ use crate::cpu_id::CpuId;
 use crate::cpu_set::CpuSet;
 use crate::domain::Domain;
 use crate::sync::{Ordering, const_unless_loom, shared_array};
-// Of `core` under loom too: it is written when a CPU is registered, and decides only how a message is addressed.
+// Of `core` under loom too: it is written when a CPU is registered, and decides only how a message
+// is addressed.
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
 const GROUP: usize = 16;
@@ -19,7 +21,8 @@ const UNKNOWN: u32 = 0;
 /// The ids of the group do not follow its numbers.
 const MIXED: u32 = u32::MAX;
 
-/// For each group of 16 CPU numbers the cluster that it is, if CPU `16 * g + n` has the APIC id `16 * cluster + n`.
+/// For each group of 16 CPU numbers the cluster that it is, if CPU `16 * g + n` has the APIC id `16
+/// * cluster + n`.
 #[derive(Debug)]
 pub(crate) struct Clusters<const WORDS: usize> {
     /// The cluster plus one, [`UNKNOWN`] or [`MIXED`].
@@ -67,11 +70,12 @@ impl<const WORDS: usize> Clusters<WORDS> {
 }
 
 impl<const WORDS: usize> Domain<WORDS> {
-    /// Returns the targets as x2APIC clusters, if the APIC ids of their groups of 16 follow the CPU numbers; `None` if they do
-    /// not, and the targets have to be addressed by their ids one by one.
+    /// Returns the targets as x2APIC clusters, if the APIC ids of their groups of 16 follow the CPU
+    /// numbers; `None` if they do not, and the targets have to be addressed by their ids one by
+    /// one.
     ///
-    /// It reads no CPU's own memory. Only for CPUs that were online: the APIC ids are those of [`register`](Self::register), and
-    /// a CPU that was never registered is in no cluster.
+    /// It reads no CPU's own memory. Only for CPUs that were online: the APIC ids are those of
+    /// [`register`](Self::register), and a CPU that was never registered is in no cluster.
     #[inline]
     pub fn clusters<'s>(
         &'s self,

@@ -2,7 +2,8 @@
 
 use core::marker::PhantomData;
 
-/// The number that the kernel gives a CPU: 0, 1, 2, ... with no gaps, the index into its per-CPU memory.
+/// The number that the kernel gives a CPU: 0, 1, 2, ... with no gaps, the index into its per-CPU
+/// memory.
 ///
 /// Not the hardware's number, which is [`ApicId`](crate::ApicId).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,21 +38,24 @@ impl core::fmt::Display for CpuId {
 
 /// The proof that the code runs on one CPU and stays there while the value lives.
 ///
-/// Made where a kernel disables preemption or enters an interrupt handler. It cannot be sent, shared or copied, since all of
-/// them would let "this CPU, now" leave the CPU.
+/// Made where a kernel disables preemption or enters an interrupt handler. It cannot be sent,
+/// shared or copied, since all of them would let "this CPU, now" leave the CPU.
 #[derive(Debug)]
 pub struct PinnedCpu<'a> {
     cpu: CpuId,
     not_send: PhantomData<(&'a (), *const ())>,
 }
 
-/// A guard of the kernel's that keeps the code on one CPU while it lives: preemption or interrupts are disabled.
+/// A guard of the kernel's that keeps the code on one CPU while it lives: preemption or interrupts
+/// are disabled.
 ///
-/// One promise for each type of guard, instead of one at each flush: [`PinnedCpu::from_guard`] is safe.
+/// One promise for each type of guard, instead of one at each flush: [`PinnedCpu::from_guard`] is
+/// safe.
 ///
 /// # Implementation safety
 ///
-/// 1. While a value lives, the code that can reach it runs on one CPU. The type is not `Send`, or sending it moves no code.
+/// 1. While a value lives, the code that can reach it runs on one CPU. The type is not `Send`, or
+///    sending it moves no code.
 /// 2. [`cpu`](Self::cpu) returns that CPU.
 #[expect(
     unsafe_code,
@@ -83,7 +87,8 @@ impl<'a> PinnedCpu<'a> {
     /// # Safety
     ///
     /// 1. The code runs on `cpu`.
-    /// 2. It does not move to another CPU while the value lives: preemption is disabled, or it is an interrupt handler.
+    /// 2. It does not move to another CPU while the value lives: preemption is disabled, or it is
+    ///    an interrupt handler.
     #[must_use]
     #[expect(
         unsafe_code,

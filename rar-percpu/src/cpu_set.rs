@@ -8,8 +8,8 @@ pub const DEFAULT_WORDS: usize = 16;
 
 /// A set of CPUs numbered 0 to `64 * WORDS - 1`, by value.
 ///
-/// A summary tells which words hold a member, so that walking a small set among 1,024 CPUs touches few words.
-/// `WORDS` is 1 to 64, checked when compiled.
+/// A summary tells which words hold a member, so that walking a small set among 1,024 CPUs touches
+/// few words. `WORDS` is 1 to 64, checked when compiled.
 #[derive(Clone, Copy, Debug, Eq)]
 #[doc(alias = "cpumask")]
 pub struct CpuSet<const WORDS: usize = DEFAULT_WORDS> {
@@ -86,7 +86,8 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     ///
     /// # Errors
     ///
-    /// [`CpuOutOfRange`] at or above [`CpuSet::CAPACITY`]: to leave such a CPU out would mean not to flush it.
+    /// [`CpuOutOfRange`] at or above [`CpuSet::CAPACITY`]: to leave such a CPU out would mean not
+    /// to flush it.
     pub fn insert(&mut self, cpu: CpuId) -> Result<(), CpuOutOfRange> {
         let (index, bit) = place(cpu);
         let word = self
@@ -198,7 +199,8 @@ impl<const WORDS: usize> CpuSet<WORDS> {
         bits(self.occupied()).map(|index| (index, self.word(index)))
     }
 
-    /// Returns the words that may have a member. Where there is one word only it is that one: no loop is left then.
+    /// Returns the words that may have a member. Where there is one word only it is that one: no
+    /// loop is left then.
     #[inline]
     pub(crate) fn occupied(&self) -> u64 {
         if WORDS == 1 { 1 } else { self.summary }
@@ -302,8 +304,8 @@ impl Iterator for Members<'_> {
 
 /// A set of CPUs that CPUs join and leave by themselves while others read it.
 ///
-/// Reading it is a snapshot word by word, not an instant: a shootdown is right all the same because a CPU that joins
-/// flushes *after* it has published itself (see [`Domain`](crate::Domain)).
+/// Reading it is a snapshot word by word, not an instant: a shootdown is right all the same because
+/// a CPU that joins flushes *after* it has published itself (see [`Domain`](crate::Domain)).
 #[derive(Debug)]
 #[doc(alias = "mm_cpumask")]
 pub struct AtomicCpuSet<const WORDS: usize = DEFAULT_WORDS> {
@@ -324,7 +326,8 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
         }
     }
 
-    /// Adds a CPU. A full barrier on x86; put a `fence(SeqCst)` behind it before the CPU caches what the set stands for.
+    /// Adds a CPU. A full barrier on x86; put a `fence(SeqCst)` behind it before the CPU caches
+    /// what the set stands for.
     ///
     /// # Errors
     ///
@@ -335,27 +338,29 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
             .words
             .get(index)
             .ok_or(CpuOutOfRange::new::<WORDS>(cpu))?;
-        // The load keeps a context switch from writing to a line that every flush reads. Acquire: who sees the mark of another
-        // CPU hands it on.
+        // The load keeps a context switch from writing to a line that every flush reads. Acquire:
+        // who sees the mark of another CPU hands it on.
         if WORDS > 1 && self.used.load(Ordering::Acquire) & 1 << index == 0 {
             self.used.fetch_or(1 << index, Ordering::AcqRel);
         }
-        // AcqRel: partner is `snapshot`; the Dekker order with the initiator comes from the fences on both sides.
+        // AcqRel: partner is `snapshot`; the Dekker order with the initiator comes from the fences
+        // on both sides.
         word.fetch_or(bit, Ordering::AcqRel);
         Ok(())
     }
 
     /// Removes a CPU and returns whether it was a member.
     ///
-    /// A CPU that switches away from an address space loads the other CR3 first, flushes the space unless the load has done
-    /// so, and only then leaves the set.
+    /// A CPU that switches away from an address space loads the other CR3 first, flushes the space
+    /// unless the load has done so, and only then leaves the set.
     ///
     /// # Safety
     ///
-    /// Flushes skip the CPU from this call on, and memory is freed on their word. If the set is used as the targets of
-    /// flushes:
+    /// Flushes skip the CPU from this call on, and memory is freed on their word. If the set is
+    /// used as the targets of flushes:
     ///
-    /// 1. The CPU has flushed what the set stands for, the paging-structure caches included, since it last could cache it.
+    /// 1. The CPU has flushed what the set stands for, the paging-structure caches included, since
+    ///    it last could cache it.
     /// 2. It caches nothing of it again before it is inserted again.
     #[expect(
         unsafe_code,

@@ -37,8 +37,8 @@ impl<const WORDS: usize> CpuTable<WORDS> {
         memory_at(self.place(cpu)?)
     }
 
-    /// Returns whether the memory of every CPU in the set passes; asks nobody after the first that does not. A CPU without
-    /// memory passes.
+    /// Returns whether the memory of every CPU in the set passes; asks nobody after the first that
+    /// does not. A CPU without memory passes.
     #[inline(always)]
     pub(crate) fn all(
         &self,
@@ -48,7 +48,8 @@ impl<const WORDS: usize> CpuTable<WORDS> {
         self.first_in_words(cpus, pass).is_none()
     }
 
-    /// Removes from the set who passes, up to the first who does not; returns whether nobody is left.
+    /// Removes from the set who passes, up to the first who does not; returns whether nobody is
+    /// left.
     #[inline]
     pub(crate) fn drain(
         &self,
@@ -63,7 +64,8 @@ impl<const WORDS: usize> CpuTable<WORDS> {
         first.is_none()
     }
 
-    /// Asks the members until one does not pass; returns the word that has it, with what is left of that from it on.
+    /// Asks the members until one does not pass; returns the word that has it, with what is left of
+    /// that from it on.
     // Always: it has a part of the flush on either side.
     #[inline(always)]
     fn first_in_words(
@@ -128,8 +130,9 @@ impl<const WORDS: usize> CpuTable<WORDS> {
 fn memory_at(place: &AtomicPtr<PerCpu>) -> Option<&'static PerCpu> {
     // Acquire: what the memory held when it was set. Partner: `set`.
     let pointer = place.load(Ordering::Acquire);
-    // SAFETY: 1. the pointer is null or was a `&'static PerCpu` in `set`, so it is aligned and points to a `PerCpu` that lives
-    // for ever; 2. a `PerCpu` is made of atomics, so shared access is all anybody has.
+    // SAFETY: 1. the pointer is null or was a `&'static PerCpu` in `set`, so it is aligned and
+    // points to a `PerCpu` that lives for ever; 2. a `PerCpu` is made of atomics, so shared access
+    // is all anybody has.
     unsafe { pointer.as_ref() }
 }
 
@@ -141,7 +144,8 @@ mod tests {
     use std::boxed::Box;
     use std::vec::Vec;
 
-    /// Returns a table in which every CPU below the limit has memory, but for one, and where the memory lies.
+    /// Returns a table in which every CPU below the limit has memory, but for one, and where the
+    /// memory lies.
     fn table(without: usize) -> (CpuTable<2>, Vec<*const PerCpu>) {
         let table = CpuTable::new();
         let memory: &'static [PerCpu] = Box::leak((0..128).map(|_| PerCpu::new()).collect());

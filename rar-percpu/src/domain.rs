@@ -12,19 +12,22 @@ use crate::slot_index::SlotIndex;
 use crate::slots::{Bytes, Claim, HomeSlot, Slots};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom, fence};
 
-/// The CPUs that share one payload table: the table, who owns its slots, who is online, and where each CPU's memory is.
+/// The CPUs that share one payload table: the table, who owns its slots, who is online, and where
+/// each CPU's memory is.
 ///
-/// All of it is one value of zeroes that a kernel puts into a `static`, so a table never has two domains. The CPUs'
-/// memory comes when they do. A CPU passes through a domain in this order: [`register`](Self::register) once, then online
-/// through [`RarCpu`](crate::RarCpu) or [`SoftwareCpu`](crate::SoftwareCpu), and offline through the same value.
+/// All of it is one value of zeroes that a kernel puts into a `static`, so a table never has two
+/// domains. The CPUs' memory comes when they do. A CPU passes through a domain in this order:
+/// [`register`](Self::register) once, then online through [`RarCpu`](crate::RarCpu) or
+/// [`SoftwareCpu`](crate::SoftwareCpu), and offline through the same value.
 ///
 /// `WORDS` is the number of CPUs the domain has room for, divided by 64 and rounded up.
 ///
 /// # The order that keeps it right
 ///
-/// An initiator stores to the page table, executes a full fence ([`begin_flush`](Self::begin_flush)), and *then* reads
-/// which CPUs are online and in the space. A CPU that comes online publishes itself, executes a full fence, and *then*
-/// flushes. Whichever comes first, either the initiator sees the CPU, or the CPU's flush comes after the store.
+/// An initiator stores to the page table, executes a full fence
+/// ([`begin_flush`](Self::begin_flush)), and *then* reads which CPUs are online and in the space. A
+/// CPU that comes online publishes itself, executes a full fence, and *then* flushes. Whichever
+/// comes first, either the initiator sees the CPU, or the CPU's flush comes after the store.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Domain<const WORDS: usize = DEFAULT_WORDS> {
@@ -33,7 +36,8 @@ pub struct Domain<const WORDS: usize = DEFAULT_WORDS> {
     // Read by every flush, written when a CPU comes or goes.
     online: AtomicCpuSet<WORDS>,
     joins: AtomicU64,
-    /// How many CPUs are demoted, and whether one ever entered a guest: zero means that no CPU needs a second look.
+    /// How many CPUs are demoted, and whether one ever entered a guest: zero means that no CPU
+    /// needs a second look.
     exceptions: AtomicU32,
     /// Who ever responded: bit 0 for microcode, bit 1 for software.
     responders: AtomicU32,
@@ -125,7 +129,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.registered.snapshot()
     }
 
-    /// Executes a full fence behind the caller's page-table stores, and returns the moment after it.
+    /// Executes a full fence behind the caller's page-table stores, and returns the moment after
+    /// it.
     ///
     /// What is read afterwards (the online set, a target set) is read after the stores are visible.
     #[inline]
@@ -135,8 +140,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         JoinEpoch(self.joins.load(Ordering::Acquire))
     }
 
-    /// Returns whether a CPU needs no answer any more: it has gone offline and flushed, or was declared dead, or has come
-    /// back since, with a full flush that began after `since`.
+    /// Returns whether a CPU needs no answer any more: it has gone offline and flushed, or was
+    /// declared dead, or has come back since, with a full flush that began after `since`.
     #[must_use]
     pub fn needs_no_answer(&self, cpu: CpuId, since: JoinEpoch) -> bool {
         let Some(state) = self.cpu(cpu) else {
@@ -150,7 +155,8 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     // Slots.
 
-    /// Returns how many entries of the table are used: 64, or as many as the smallest limit that was set.
+    /// Returns how many entries of the table are used: 64, or as many as the smallest limit that
+    /// was set.
     #[must_use]
     pub fn entries(&self) -> usize {
         self.slots.usable()
@@ -169,10 +175,11 @@ impl<const WORDS: usize> Domain<WORDS> {
         (self.slots.free(), self.slots.quarantined())
     }
 
-    /// Claims up to `count` slots for a flush by this CPU; `None` if there is none to be had at this moment.
+    /// Claims up to `count` slots for a flush by this CPU; `None` if there is none to be had at
+    /// this moment.
     ///
-    /// Slots that serve nobody any more are taken over: those of a flush that every CPU has answered, and those in
-    /// quarantine whose late bytes have become final.
+    /// Slots that serve nobody any more are taken over: those of a flush that every CPU has
+    /// answered, and those in quarantine whose late bytes have become final.
     #[must_use]
     pub fn claim(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
         let owner = cpu.id();
@@ -186,9 +193,11 @@ impl<const WORDS: usize> Domain<WORDS> {
         })
     }
 
-    /// Claims up to `count` of the free slots that are near this CPU; `None` if none of them is free.
+    /// Claims up to `count` of the free slots that are near this CPU; `None` if none of them is
+    /// free.
     ///
-    /// Where CPUs wait for slots, this disturbs the others least: it reads few states, and no action vector.
+    /// Where CPUs wait for slots, this disturbs the others least: it reads few states, and no
+    /// action vector.
     #[must_use]
     pub fn claim_near(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
         Claimed::new(self, cpu.id(), count, |owner| self.slots.claim_near(owner))
@@ -200,10 +209,11 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.slots.home(cpu.id())
     }
 
-    /// Returns whether flushes that were started on this CPU hold slots: then waiting for another could wait for itself.
+    /// Returns whether flushes that were started on this CPU hold slots: then waiting for another
+    /// could wait for itself.
     ///
-    /// As [`holds_slots`](Self::holds_slots), which looks at every slot. This looks at those that are near, unless the CPU has
-    /// claimed others.
+    /// As [`holds_slots`](Self::holds_slots), which looks at every slot. This looks at those that
+    /// are near, unless the CPU has claimed others.
     #[must_use]
     pub fn must_not_wait_for_slot(&self, cpu: &PinnedCpu<'_>) -> bool {
         let owner = cpu.id();
@@ -232,8 +242,8 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// Gives slots back that serve nobody any more, and returns how many.
     ///
-    /// A flush that finds no free slot does this by itself. Call it now and then, or when a late CPU has come back, to have
-    /// the slots back sooner.
+    /// A flush that finds no free slot does this by itself. Call it now and then, or when a late
+    /// CPU has come back, to have the slots back sooner.
     pub fn reclaim_slots(&self) -> usize {
         let owner = CpuId::new(u32::MAX);
         let taken = core::iter::from_fn(|| self.take_over(owner));
@@ -289,7 +299,8 @@ impl<const WORDS: usize> Domain<WORDS> {
     ///
     /// Wait for the returned ticket on each, by [`is_flushed`](Self::is_flushed).
     pub fn request_full_flush(&self, targets: &CpuSet<WORDS>) -> Ticket {
-        // AcqRel: of two requests, the one with the larger number publishes what was stored before the other.
+        // AcqRel: of two requests, the one with the larger number publishes what was stored before
+        // the other.
         let ticket = Ticket(self.tickets.0.fetch_add(1, Ordering::AcqRel) + 1);
         for state in targets.iter().filter_map(|cpu| self.cpu(cpu)) {
             state.generation().request(ticket);
@@ -306,8 +317,9 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     // Which CPUs are flushed how.
 
-    /// Keeps those of the targets that are to be flushed by an entry, and returns those that are to be flushed by
-    /// generation. The others are skipped: they find what they missed on their way back.
+    /// Keeps those of the targets that are to be flushed by an entry, and returns those that are to
+    /// be flushed by generation. The others are skipped: they find what they missed on their way
+    /// back.
     pub fn sort_targets(&self, targets: &mut CpuSet<WORDS>, skippable: Skippable) -> CpuSet<WORDS> {
         let mut by_generation = CpuSet::new();
         if !matches!(skippable, Skippable::Lazy(_)) && self.takes_entries_only() {
@@ -328,31 +340,34 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// Returns whether one of the CPUs is in lazy TLB mode at this moment.
     ///
-    /// It spares an initiator to sort the targets where nobody is. A CPU that enters the mode meanwhile is flushed as any
-    /// other, which is always right.
+    /// It spares an initiator to sort the targets where nobody is. A CPU that enters the mode
+    /// meanwhile is flushed as any other, which is always right.
     #[must_use]
     #[inline]
     pub fn has_lazy(&self, cpus: &CpuSet<WORDS>) -> bool {
         !self.cpus.all(cpus, |state| !state.generation().is_lazy())
     }
 
-    /// Returns whether every CPU that may not be skipped is flushed by an entry: none is demoted, and none ever ran a guest.
+    /// Returns whether every CPU that may not be skipped is flushed by an entry: none is demoted,
+    /// and none ever ran a guest.
     #[must_use]
     #[inline]
     pub fn takes_entries_only(&self) -> bool {
         self.exceptions.load(Ordering::Acquire) == 0
     }
 
-    /// Arms a CPU no more whose RAR unit fell silent while the CPU itself is alive; returns whether that is news.
+    /// Arms a CPU no more whose RAR unit fell silent while the CPU itself is alive; returns whether
+    /// that is news.
     ///
-    /// From now on it is flushed by generation. It is armed again when its vector is found quiet, or after
-    /// [`RarCpu::verify`](crate::RarCpu::verify), or when it comes online again. A CPU that answers in software is never
-    /// demoted: its handler serves entries and generations alike.
+    /// From now on it is flushed by generation. It is armed again when its vector is found quiet,
+    /// or after [`RarCpu::verify`](crate::RarCpu::verify), or when it comes online again. A CPU
+    /// that answers in software is never demoted: its handler serves entries and generations alike.
     pub fn demote(&self, cpu: CpuId) -> bool {
         self.arm_no_more(cpu, FlushGeneration::demote)
     }
 
-    /// Demotes a CPU whose unit may be disabled: until it is verified, a quiet vector does not promote it.
+    /// Demotes a CPU whose unit may be disabled: until it is verified, a quiet vector does not
+    /// promote it.
     pub(crate) fn distrust(&self, cpu: CpuId) {
         self.arm_no_more(cpu, FlushGeneration::distrust);
     }
@@ -398,7 +413,8 @@ impl<const WORDS: usize> Domain<WORDS> {
             Responder::Software => BY_SOFTWARE,
             Responder::Nobody => return,
         };
-        // Release: before the CPU is online. Partner: the Acquire in `only_responder`, after the set was read.
+        // Release: before the CPU is online. Partner: the Acquire in `only_responder`, after the
+        // set was read.
         self.responders.fetch_or(bit, Ordering::AcqRel);
     }
 

@@ -21,8 +21,9 @@ pub struct Claimed<'d, const WORDS: usize = DEFAULT_WORDS> {
 
 /// Entries of the payload table, armed on some CPUs, that this value owns.
 ///
-/// [`Claimed::post`] makes it. Nobody else writes these entries, or arms these bytes, while one of the bytes may not be
-/// final. Dropped, it gives the slots back whose every byte is final, and sets the others apart.
+/// [`Claimed::post`] makes it. Nobody else writes these entries, or arms these bytes, while one of
+/// the bytes may not be final. Dropped, it gives the slots back whose every byte is final, and sets
+/// the others apart.
 #[must_use = "dropped before the end, its slots are in quarantine until every CPU has answered"]
 #[derive(Debug)]
 pub struct Posted<'d, const WORDS: usize = DEFAULT_WORDS> {
@@ -135,7 +136,8 @@ fn has_refused(state: &PerCpu, claims: &[Claim]) -> bool {
 }
 
 impl<const WORDS: usize> Domain<WORDS> {
-    /// Writes an entry for each operation, arms each of the targets, and calls the slots posted, in this order.
+    /// Writes an entry for each operation, arms each of the targets, and calls the slots posted, in
+    /// this order.
     ///
     /// A CPU that the domain does not know is left out: it is offline, and flushes on its way up.
     // Always: only where the number of claims is known is there no loop over them for each target.
@@ -189,10 +191,11 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
         self.claims.len.into()
     }
 
-    /// Writes an entry for each operation, then arms each of the targets; slots too many are given back.
+    /// Writes an entry for each operation, then arms each of the targets; slots too many are given
+    /// back.
     ///
-    /// The caller signals the targets next. A CPU that the domain does not know is left out: it is offline, and flushes on
-    /// its way up.
+    /// The caller signals the targets next. A CPU that the domain does not know is left out: it is
+    /// offline, and flushes on its way up.
     ///
     /// # Errors
     ///
@@ -254,10 +257,12 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         }
     }
 
-    /// Reads the bytes of the CPUs that had not answered, up to the first that still has not, and returns what that says.
+    /// Reads the bytes of the CPUs that had not answered, up to the first that still has not, and
+    /// returns what that says.
     ///
-    /// For a spin. Others arm the same vectors meanwhile, and each vector that is read then costs a transfer of its line: so
-    /// this reads none again that has answered, and none that need not be read yet.
+    /// For a spin. Others arm the same vectors meanwhile, and each vector that is read then costs a
+    /// transfer of its line: so this reads none again that has answered, and none that need not be
+    /// read yet.
     #[inline]
     pub fn look_on(&mut self) -> Progress {
         let claims = self.claims.as_slice();
@@ -277,7 +282,8 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         }
     }
 
-    /// Reads the bytes of all CPUs that had not answered, and returns whether every CPU has answered with SUCCESS.
+    /// Reads the bytes of all CPUs that had not answered, and returns whether every CPU has
+    /// answered with SUCCESS.
     pub fn look(&mut self) -> bool {
         self.look_once();
         // A byte that another's flush has armed anew may have hidden the answer.
@@ -296,7 +302,8 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         });
     }
 
-    /// Returns the CPUs that were not seen to have answered every entry with SUCCESS when [`look`](Self::look) ran last.
+    /// Returns the CPUs that were not seen to have answered every entry with SUCCESS when
+    /// [`look`](Self::look) ran last.
     #[must_use]
     pub fn open(&self) -> &CpuSet<WORDS> {
         &self.open
@@ -313,7 +320,8 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             let byte = state.vector().load(claim.slot());
             match byte.state() {
                 Ok(ActionState::Success) => {}
-                // Read before the owner: a byte that another's flush has armed anew stands for no answer to this one.
+                // Read before the owner: a byte that another's flush has armed anew stands for no
+                // answer to this one.
                 _ if !self.domain.slots().is_owned(claim) => {}
                 Ok(ActionState::Failure) => failed = failed.or(Some(claim.slot())),
                 Ok(ActionState::Pending) | Err(_) => return Answer::Open(claim.slot(), byte),
@@ -322,7 +330,8 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         failed.map_or(Answer::Success, Answer::Failure)
     }
 
-    /// Ends the ownership: gives the slots back whose every byte is final, and sets the others apart. Returns those.
+    /// Ends the ownership: gives the slots back whose every byte is final, and sets the others
+    /// apart. Returns those.
     ///
     /// What is left of the value owns nothing.
     #[inline]
@@ -345,8 +354,9 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             let slot = claim.slot();
             let mut armed = self.open.iter().filter_map(|cpu| domain.cpu(cpu));
             if armed.all(|state| state.vector().load(slot).is_final()) {
-                // Who is still open has refused. The refusal must not outlive the entry, and is forgotten while nobody can take
-                // the slot over: another's refusal must not be mistaken for it.
+                // Who is still open has refused. The refusal must not outlive the entry, and is
+                // forgotten while nobody can take the slot over: another's refusal must not be
+                // mistaken for it.
                 if domain.slots().unpost(claim) {
                     domain.forget_failures(slot);
                 }
@@ -361,7 +371,8 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         quarantined
     }
 
-    /// A slot is taken over only after every CPU has answered with SUCCESS. Returns whether one was.
+    /// A slot is taken over only after every CPU has answered with SUCCESS. Returns whether one
+    /// was.
     fn forget_slots_taken_over(&mut self) -> bool {
         let slots = self.domain.slots();
         let are_owned = self

@@ -11,7 +11,8 @@ use crate::local_tlb::{LocalTlb, Unsupported};
 use crate::physical_address_of::PhysicalAddressOf;
 use crate::sync::{AtomicU64, Ordering, const_unless_loom, shared_array};
 
-/// A log of what each of `CPUS` CPUs was told to flush. No translation exists, so none can be stale.
+/// A log of what each of `CPUS` CPUs was told to flush. No translation exists, so none can be
+/// stale.
 #[derive(Debug)]
 pub struct FakeTlb<const CPUS: usize> {
     cpus: [FlushLog; CPUS],
@@ -76,7 +77,8 @@ impl<const CPUS: usize> Default for FakeTlb<CPUS> {
     }
 }
 
-// SAFETY: 1., 2., 3. hold since there is no translation to keep; 4. each call is a few atomic stores.
+// SAFETY: 1., 2., 3. hold since there is no translation to keep; 4. each call is a few atomic
+// stores.
 unsafe impl<const CPUS: usize> LocalTlb for FakeTlb<CPUS> {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         let log = self.cpus.get(cpu.id().index()).ok_or(Unsupported)?;

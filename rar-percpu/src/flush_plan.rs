@@ -85,7 +85,8 @@ impl<I: Instructions> Plan<'_, I> {
     fn pages(&self, pages: PageChunk, pcid: u64) {
         let pcids = self.pcids_on();
         if pcids && !self.is_canonical(pages) {
-            // INVPCID would fault. A translation there cannot exist without 57-bit addresses, but a flush never does less.
+            // INVPCID would fault. A translation there cannot exist without 57-bit addresses, but a
+            // flush never does less.
             self.everything();
         } else if pcids && self.0.has_invpcid() {
             addresses(pages)
@@ -291,7 +292,8 @@ mod tests {
         }
     }
 
-    /// Every CPU that there can be: PCIDE, INVPCID, LA57, PGE, the fault of INVLPG, and the promise that it is not there.
+    /// Every CPU that there can be: PCIDE, INVPCID, LA57, PGE, the fault of INVLPG, and the promise
+    /// that it is not there.
     fn models() -> impl Iterator<Item = Model> {
         let kinds = (0..64_u32).filter(|bits| bits & 48 != 48);
         kinds.map(|bits| {
@@ -364,7 +366,8 @@ mod tests {
         operations
     }
 
-    /// Entries of every PCID, global and not, at every address that the operation names and at some that it does not.
+    /// Entries of every PCID, global and not, at every address that the operation names and at some
+    /// that it does not.
     fn fill(model: &Model, operation: &Operation) {
         let mut places: Vec<_> = [0x1000, 0x40_0000_1000, 0xFFFF_FFFF_FFFF_E000].into();
         if let Some(pages) = named(operation) {
@@ -482,7 +485,8 @@ mod tests {
         }
     }
 
-    /// What is executed, and that it is the least that will do: one instruction for each page, by its own stride.
+    /// What is executed, and that it is the least that will do: one instruction for each page, by
+    /// its own stride.
     #[test]
     fn each_cpu_executes_the_most_exact_instruction_that_it_has() {
         for pages in chunks() {

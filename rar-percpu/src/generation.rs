@@ -11,35 +11,41 @@ const LAZY: u64 = 1;
 const GUEST: u64 = 2;
 /// Bit 2: the CPU's RAR unit fell silent; its vector is armed no more.
 const DEMOTED: u64 = 4;
-/// Bit 3: its registers may not hold what they should, so that a quiet vector says nothing about the unit.
+/// Bit 3: its registers may not hold what they should, so that a quiet vector says nothing about
+/// the unit.
 const DISTRUSTED: u64 = 8;
 /// What initiators that skipped the CPU have left for it stands above them; zero if none has.
 const MISSED_SHIFT: u32 = 4;
 const MISSED: u64 = ((1 << Missed::BITS) - 1) << MISSED_SHIFT;
-/// The number of the newest request stands above that, in 47 bits: 4 years at a request each microsecond, 39 hours at 10^9 a
-/// second. A request past that ends in an error, since no CPU ever completes it.
+/// The number of the newest request stands above that, in 47 bits: 4 years at a request each
+/// microsecond, 39 hours at 10^9 a second. A request past that ends in an error, since no CPU ever
+/// completes it.
 const NUMBER_SHIFT: u32 = MISSED_SHIFT + Missed::BITS;
 const BELOW_NUMBER: u64 = (1 << NUMBER_SHIFT) - 1;
 
-/// Two numbers of one CPU: the newest full flush that was requested of it, and the newest that it has completed.
+/// Two numbers of one CPU: the newest full flush that was requested of it, and the newest that it
+/// has completed.
 ///
-/// An initiator draws a [`Ticket`] from the domain, raises the first number to it, and interrupts the CPU; the CPU reads
-/// the number, flushes everything, and publishes what it read as completed. A late answer of a RAR unit cannot be
-/// mistaken for one of these, they work when every slot is lost, and they work from an NMI handler.
+/// An initiator draws a [`Ticket`] from the domain, raises the first number to it, and interrupts
+/// the CPU; the CPU reads the number, flushes everything, and publishes what it read as completed.
+/// A late answer of a RAR unit cannot be mistaken for one of these, they work when every slot is
+/// lost, and they work from an NMI handler.
 ///
-/// A CPU in lazy TLB mode ([`Domain::enter_lazy`](crate::Domain::enter_lazy)) or in a guest says so in the first word:
-/// initiators then leave what it missed and send nothing, and the CPU flushes that on its way back. A miss is no request: who
-/// waits for a request has sent an interrupt for it.
+/// A CPU in lazy TLB mode ([`Domain::enter_lazy`](crate::Domain::enter_lazy)) or in a guest says so
+/// in the first word: initiators then leave what it missed and send nothing, and the CPU flushes
+/// that on its way back. A miss is no request: who waits for a request has sent an interrupt for
+/// it.
 #[doc(alias = "tlb_gen")]
 #[derive(Debug)]
 pub struct FlushGeneration {
-    /// Newest request, what was missed, and the flags: one word, so that leaving a miss and finding out whether the CPU will
-    /// look are one step.
+    /// Newest request, what was missed, and the flags: one word, so that leaving a miss and finding
+    /// out whether the CPU will look are one step.
     requested: AtomicU64,
     completed: AtomicU64,
 }
 
-/// The number of one request of full flushes: what its initiator waits for, whoever else requests more.
+/// The number of one request of full flushes: what its initiator waits for, whoever else requests
+/// more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticket(pub(crate) u64);
@@ -53,7 +59,8 @@ pub enum Skippable {
     Never,
     /// Flushes of translations that a CPU in a guest does not use.
     InGuest,
-    /// Flushes of user memory, which a CPU in lazy TLB mode does not use either; and what it misses by them.
+    /// Flushes of user memory, which a CPU in lazy TLB mode does not use either; and what it misses
+    /// by them.
     Lazy(Missed),
 }
 
@@ -79,7 +86,8 @@ pub struct LeftLazy {
     pub was_lazy: bool,
     /// Whether it ran a guest.
     pub was_in_guest: bool,
-    /// Whether it flushed: what it had missed, or everything if a full flush was requested of it, too.
+    /// Whether it flushed: what it had missed, or everything if a full flush was requested of it,
+    /// too.
     pub flushed: bool,
 }
 
@@ -99,7 +107,8 @@ impl FlushGeneration {
         self.completed.load(Ordering::Acquire) >= ticket.0
     }
 
-    /// Returns whether the CPU is in lazy TLB mode at this moment: a hint, since it may enter the mode or leave it meanwhile.
+    /// Returns whether the CPU is in lazy TLB mode at this moment: a hint, since it may enter the
+    /// mode or leave it meanwhile.
     #[inline]
     pub(crate) fn is_lazy(&self) -> bool {
         self.requested.load(Ordering::Relaxed) & LAZY != 0
@@ -123,7 +132,8 @@ impl FlushGeneration {
         self.requested.load(Ordering::Acquire) & (DEMOTED | DISTRUSTED) == DEMOTED
     }
 
-    /// Returns the number of the newest request, for who only watches: an initiator waits for its own ticket.
+    /// Returns the number of the newest request, for who only watches: an initiator waits for its
+    /// own ticket.
     #[must_use]
     pub fn newest(&self) -> Ticket {
         Ticket(self.requested.load(Ordering::Acquire) >> NUMBER_SHIFT)
@@ -131,8 +141,8 @@ impl FlushGeneration {
 
     /// Raises the newest request to the ticket.
     ///
-    /// A larger number that is there already stands for this request too: its owner drew it from the counter later, and
-    /// so publishes all that was stored before this one was drawn.
+    /// A larger number that is there already stands for this request too: its owner drew it from
+    /// the counter later, and so publishes all that was stored before this one was drawn.
     pub(crate) fn request(&self, ticket: Ticket) {
         let mut word = self.requested.load(Ordering::Acquire);
         while word >> NUMBER_SHIFT < ticket.0 {
@@ -157,7 +167,8 @@ impl FlushGeneration {
         };
         let mut word = self.requested.load(Ordering::Acquire);
         while word & may_skip != 0 {
-            // AcqRel: publishes the page-table stores, also where the same was missed before. Partner: `leave_lazy`.
+            // AcqRel: publishes the page-table stores, also where the same was missed before.
+            // Partner: `leave_lazy`.
             match self.requested.compare_exchange(
                 word,
                 with_missed(word, missed),
@@ -176,7 +187,8 @@ impl FlushGeneration {
 
     /// Flushes everything once if anybody has requested it; returns whether it flushed.
     ///
-    /// One pass, so that a stream of requests cannot hold the CPU: what is requested after it comes with its own interrupt.
+    /// One pass, so that a stream of requests cannot hold the CPU: what is requested after it comes
+    /// with its own interrupt.
     pub(crate) fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
         let newest = self.newest();
         let open = !self.is_completed(newest);
@@ -190,21 +202,23 @@ impl FlushGeneration {
 
     /// From now on the CPU may be skipped for flushes of user memory.
     ///
-    /// It must be an update, not a store: the locked instruction that x86 makes of it lets every earlier store reach
-    /// memory. A store still in the store buffer, already translated, could land in a page that was freed while the CPU
-    /// was skipped.
+    /// It must be an update, not a store: the locked instruction that x86 makes of it lets every
+    /// earlier store reach memory. A store still in the store buffer, already translated, could
+    /// land in a page that was freed while the CPU was skipped.
     pub(crate) fn enter_lazy(&self) {
         self.requested.fetch_or(LAZY, Ordering::AcqRel);
     }
 
-    /// From now on the CPU may be skipped for every flush but that of freed tables. An update, as in `enter_lazy`.
+    /// From now on the CPU may be skipped for every flush but that of freed tables. An update, as
+    /// in `enter_lazy`.
     pub(crate) fn enter_guest(&self) {
         self.requested.fetch_or(GUEST, Ordering::AcqRel);
     }
 
     /// Ends the modes first, so that nothing more is missed, then flushes what was.
     ///
-    /// The miss stays until it is flushed: a handler that comes in between and leaves the mode, too, flushes for itself.
+    /// The miss stays until it is flushed: a handler that comes in between and leaves the mode,
+    /// too, flushes for itself.
     pub(crate) fn leave_lazy(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -233,7 +247,8 @@ impl FlushGeneration {
         self.requested.fetch_or(DEMOTED, Ordering::AcqRel) & DEMOTED == 0
     }
 
-    /// Arms the CPU no more, however quiet its vector is, until it is promoted; returns whether that is news.
+    /// Arms the CPU no more, however quiet its vector is, until it is promoted; returns whether
+    /// that is news.
     pub(crate) fn distrust(&self) -> bool {
         let flags = DEMOTED | DISTRUSTED;
         self.requested.fetch_or(flags, Ordering::AcqRel) & DEMOTED == 0
@@ -253,7 +268,8 @@ fn missed_in(word: u64) -> Option<Missed> {
     Missed::from_bits((word & MISSED) >> MISSED_SHIFT)
 }
 
-/// Returns the word after one more miss. In a guest it is anything: what a guest's CPU goes without is not only user memory.
+/// Returns the word after one more miss. In a guest it is anything: what a guest's CPU goes without
+/// is not only user memory.
 fn with_missed(word: u64, missed: Missed) -> u64 {
     let missed = match word & GUEST {
         0 => missed_in(word).map_or(missed, |before| before.and(missed)),
@@ -367,7 +383,8 @@ mod tests {
         assert_eq!(back(&generation, &tlb), (0, None, 1));
     }
 
-    /// A TLB whose flush is interrupted by a handler that needs user memory, and that refuses all but full flushes.
+    /// A TLB whose flush is interrupted by a handler that needs user memory, and that refuses all
+    /// but full flushes.
     struct Interrupted<'g> {
         generation: &'g FlushGeneration,
         tlb: FakeTlb<1>,

@@ -35,7 +35,8 @@ pub enum LifeCycleError {
     Address(AddressError),
     /// Access to a register faulted.
     Msr(MsrFault),
-    /// A register did not keep what was written, as on an emulator that swallows writes to registers it does not know.
+    /// A register did not keep what was written, as on an emulator that swallows writes to
+    /// registers it does not know.
     NotRetained {
         /// The register's address.
         msr: u32,

@@ -6,17 +6,18 @@ use crate::cpu_id::PinnedCpu;
 
 /// The TLB of the CPU that the code runs on.
 ///
-/// Used for the initiator's own share of a flush, by the software responder, and by flush generations.
+/// Used for the initiator's own share of a flush, by the software responder, and by flush
+/// generations.
 ///
 /// # Implementation safety
 ///
 /// Memory is freed on the word of this trait, so an implementer promises:
 ///
-/// 1. When [`flush`](Self::flush) returns `Ok`, no translation that the operation names is left on this CPU, in the TLB or
-///    in a paging-structure cache. More may be gone, never less.
-/// 2. When [`flush_everything`](Self::flush_everything) returns, no translation is left, of any PCID, global ones included.
-///    It says nothing about translations that are tagged by EPT or VPID, unless
-///    [`drops_guest_translations`](Self::drops_guest_translations) does.
+/// 1. When [`flush`](Self::flush) returns `Ok`, no translation that the operation names is left on
+///    this CPU, in the TLB or in a paging-structure cache. More may be gone, never less.
+/// 2. When [`flush_everything`](Self::flush_everything) returns, no translation is left, of any
+///    PCID, global ones included. It says nothing about translations that are tagged by EPT or
+///    VPID, unless [`drops_guest_translations`](Self::drops_guest_translations) does.
 /// 3. Both act on page tables as they are after every store that happened before the call.
 /// 4. Both may be interrupted, and called again by the interrupt's handler.
 #[expect(unsafe_code, reason = "memory is freed on the word of the implementer")]
@@ -25,14 +26,16 @@ pub unsafe trait LocalTlb {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`] when this CPU cannot carry the operation out, not even by flushing more. Nothing is promised then.
+    /// [`Unsupported`] when this CPU cannot carry the operation out, not even by flushing more.
+    /// Nothing is promised then.
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported>;
 
     /// Drops every translation of every PCID, global ones included.
     fn flush_everything(&self, cpu: &PinnedCpu<'_>);
 
-    /// Returns whether [`flush_everything`](Self::flush_everything) also drops every translation that is tagged by EPT or VPID, of
-    /// every guest (promise 2 extends to those). By default it does not, and no flush of them is sent.
+    /// Returns whether [`flush_everything`](Self::flush_everything) also drops every translation
+    /// that is tagged by EPT or VPID, of every guest (promise 2 extends to those). By default it
+    /// does not, and no flush of them is sent.
     fn drops_guest_translations(&self) -> bool {
         false
     }

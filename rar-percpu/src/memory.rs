@@ -1,7 +1,8 @@
 //! The memory that initiators and microcode share: one payload table, one action vector per CPU.
 //!
-//! Both are arrays of atomics, so that sharing them needs no unsafe code. Nothing here is safe public API: who may write
-//! what is decided by [`Claimed`](crate::Claimed) for initiators and by [`Domain`](crate::Domain) for responders.
+//! Both are arrays of atomics, so that sharing them needs no unsafe code. Nothing here is safe
+//! public API: who may write what is decided by [`Claimed`](crate::Claimed) for initiators and by
+//! [`Domain`](crate::Domain) for responders.
 
 use rar_payload::{Operation, Payload};
 
@@ -11,8 +12,9 @@ use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, s
 
 /// The payload table: 64 entries of 64 bytes in one 4 KiB page.
 ///
-/// Its address goes into `RAR_PAYLOAD_TABLE_BASE` of every CPU. Several tables for subsets of CPUs are possible; one
-/// table for all CPUs of a [`Domain`](crate::Domain) is our choice, as it was Linux's.
+/// Its address goes into `RAR_PAYLOAD_TABLE_BASE` of every CPU. Several tables for subsets of CPUs
+/// are possible; one table for all CPUs of a [`Domain`](crate::Domain) is our choice, as it was
+/// Linux's.
 #[repr(C, align(4096))]
 #[doc(alias = "rar_payload")]
 #[derive(Debug)]
@@ -49,12 +51,14 @@ impl PayloadTable {
     fn write<const COUNT: usize>(&self, slot: SlotIndex, payload: &Payload) {
         let words = self.entry(slot).words.iter().zip(payload.words());
         for (word, value) in words.take(COUNT) {
-            // Ordered by the Release of `ActionVector::arm`. Partner: the exchange of `take`, and the unit's read.
+            // Ordered by the Release of `ActionVector::arm`. Partner: the exchange of `take`, and
+            // the unit's read.
             word.store(value, Ordering::Relaxed);
         }
     }
 
-    /// Reads what a unit reads of one entry; its other half is for software, and zero in what is returned.
+    /// Reads what a unit reads of one entry; its other half is for software, and zero in what is
+    /// returned.
     #[inline]
     pub(crate) fn load_for_unit(&self, slot: SlotIndex) -> Payload {
         let mut words = [0; 8];
@@ -79,7 +83,8 @@ impl PayloadTable {
     ///
     /// # Safety
     ///
-    /// 1. No flush is in flight in this slot: the caller owns it, and every CPU's byte of it is final.
+    /// 1. No flush is in flight in this slot: the caller owns it, and every CPU's byte of it is
+    ///    final.
     /// 2. What the entry does to a CPU that executes it is harmless: type 5 writes an MSR.
     #[expect(
         unsafe_code,
@@ -101,9 +106,9 @@ impl PayloadTable {
 
 /// One CPU's action vector: a byte per slot, one cache line.
 ///
-/// Its address goes into `RAR_ACTION_VECTOR_BASE` of the CPU. Initiators turn a byte of their own slot pending, the CPU's
-/// RAR unit makes it final. Initiators of different slots write neighbouring bytes at once, so nothing here is ever wider
-/// than a byte.
+/// Its address goes into `RAR_ACTION_VECTOR_BASE` of the CPU. Initiators turn a byte of their own
+/// slot pending, the CPU's RAR unit makes it final. Initiators of different slots write
+/// neighbouring bytes at once, so nothing here is ever wider than a byte.
 #[repr(C, align(64))]
 #[doc(alias = "rar_action")]
 #[derive(Debug)]
@@ -123,8 +128,8 @@ impl ActionVector {
     #[must_use]
     #[inline]
     pub fn load(&self, slot: SlotIndex) -> ActionByte {
-        // Acquire: a final byte comes after the flush and after the last read of the payload. Partner: the unit's store,
-        // and the Release of `finish`.
+        // Acquire: a final byte comes after the flush and after the last read of the payload.
+        // Partner: the unit's store, and the Release of `finish`.
         ActionByte(self.byte(slot).load(Ordering::Acquire))
     }
 
@@ -137,7 +142,8 @@ impl ActionVector {
     /// Marks the slot's entry pending for this CPU, after its payload was written.
     #[inline]
     pub(crate) fn arm(&self, slot: SlotIndex) {
-        // Release: a unit that sees PENDING sees the payload. Partner: the unit's read, and the exchange of `take`.
+        // Release: a unit that sees PENDING sees the payload. Partner: the unit's read, and the
+        // exchange of `take`.
         self.byte(slot)
             .store(ActionState::Pending as u8, Ordering::Release);
     }
@@ -155,11 +161,12 @@ impl ActionVector {
         self.arm(slot);
     }
 
-    /// Takes a pending entry for the software responder, before its payload is read. At most one caller gets it.
+    /// Takes a pending entry for the software responder, before its payload is read. At most one
+    /// caller gets it.
     pub(crate) fn take(&self, slot: SlotIndex) -> bool {
         let byte = self.byte(slot);
-        // The load keeps a scan from writing to the line. Acquire of the exchange: the payload that was written before the
-        // byte was armed. Partner: `arm`.
+        // The load keeps a scan from writing to the line. Acquire of the exchange: the payload that
+        // was written before the byte was armed. Partner: `arm`.
         byte.load(Ordering::Relaxed) == ActionState::Pending as u8
             && byte
                 .compare_exchange(
@@ -171,13 +178,14 @@ impl ActionVector {
                 .is_ok()
     }
 
-    /// Makes a byte final in software, if it is still what the caller found: `TAKEN` by the responder that took it, or
-    /// left behind on a CPU whose unit is disabled.
+    /// Makes a byte final in software, if it is still what the caller found: `TAKEN` by the
+    /// responder that took it, or left behind on a CPU whose unit is disabled.
     ///
-    /// An exchange, since a handler that came between may have ended the entry already, by taking the CPU offline and
-    /// back online, and the slot may serve another flush by now.
+    /// An exchange, since a handler that came between may have ended the entry already, by taking
+    /// the CPU offline and back online, and the slot may serve another flush by now.
     pub(crate) fn finish(&self, slot: SlotIndex, found: ActionByte, state: ActionState) {
-        // Release: the flush, and the read of the payload, are done. Partner: `load` of the waiting initiator.
+        // Release: the flush, and the read of the payload, are done. Partner: `load` of the waiting
+        // initiator.
         let _ended_by_a_handler = self.byte(slot).compare_exchange(
             found.0,
             state as u8,
@@ -186,11 +194,11 @@ impl ActionVector {
         );
     }
 
-    /// Forgets a refusal, so that the slot can be judged by its next answers alone. Only for who owns the slot and has
-    /// nothing armed in it: no unit touches a final byte.
+    /// Forgets a refusal, so that the slot can be judged by its next answers alone. Only for who
+    /// owns the slot and has nothing armed in it: no unit touches a final byte.
     pub(crate) fn forget_failure(&self, slot: SlotIndex) {
-        // An update, not a load before it: loom does not explore a store by another thread between a load and the update that
-        // follows it, if that thread has loaded the byte too.
+        // An update, not a load before it: loom does not explore a store by another thread between
+        // a load and the update that follows it, if that thread has loaded the byte too.
         let _was_none = self.byte(slot).compare_exchange(
             ActionState::Failure as u8,
             ActionState::Success as u8,
@@ -215,7 +223,8 @@ mod layout {
 
     use super::{ActionVector, Entry, PayloadTable};
 
-    // A unit addresses entry i at table base + 64 * i, and byte i at vector base + i; the table is one page, the vector one line.
+    // A unit addresses entry i at table base + 64 * i, and byte i at vector base + i; the table is
+    // one page, the vector one line.
     const _: () = assert!(size_of::<PayloadTable>() == 4096);
     const _: () = assert!(align_of::<PayloadTable>() == 4096);
     const _: () = assert!(size_of::<Entry>() == 64);

@@ -1,7 +1,7 @@
 //! The atomics of `core`, each access shown to an observer first (`--cfg rar_observed`).
 //!
-//! A simulator on a host counts cache lines with it and changes to another CPU between any two accesses, in the very code
-//! that ships.
+//! A simulator on a host counts cache lines with it and changes to another CPU between any two
+//! accesses, in the very code that ships.
 
 extern crate std;
 
@@ -18,9 +18,11 @@ pub enum Access {
     Read,
     /// Writes it.
     Write,
-    /// Reads and writes it in one: on x86 a locked instruction, before which buffered stores reach memory.
+    /// Reads and writes it in one: on x86 a locked instruction, before which buffered stores reach
+    /// memory.
     Update,
-    /// Touches none: a fence, before which buffered stores reach memory if it is sequentially consistent.
+    /// Touches none: a fence, before which buffered stores reach memory if it is sequentially
+    /// consistent.
     Fence(Ordering),
 }
 
@@ -32,7 +34,8 @@ pub trait Observer: Sync {
 
 static OBSERVER: OnceLock<&'static dyn Observer> = OnceLock::new();
 
-/// Sets the observer of this process; only the first call has an effect. Returns whether this was it.
+/// Sets the observer of this process; only the first call has an effect. Returns whether this was
+/// it.
 pub fn observe(observer: &'static dyn Observer) -> bool {
     OBSERVER.set(observer).is_ok()
 }

@@ -20,7 +20,8 @@ pub enum OnlineCpu<'d, A, const WORDS: usize = DEFAULT_WORDS> {
 }
 
 impl<A: MsrAccess + Cpuid, const WORDS: usize> OnlineCpu<'_, A, WORDS> {
-    /// Checks the CPU's registers as [`RarCpu::verify`] does; a CPU that answers in software has none.
+    /// Checks the CPU's registers as [`RarCpu::verify`] does; a CPU that answers in software has
+    /// none.
     ///
     /// # Errors
     ///

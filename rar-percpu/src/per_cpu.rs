@@ -26,14 +26,15 @@ pub enum Responder {
     Software,
 }
 
-/// One CPU's part of a [`Domain`](crate::Domain): its action vector and its state, a cache line each.
+/// One CPU's part of a [`Domain`](crate::Domain): its action vector and its state, a cache line
+/// each.
 ///
 /// The kernel owns the memory, for example in its own per-CPU block, and gives it to
-/// [`Domain::register`](crate::Domain::register). All bytes zero is a CPU that was never seen, so the memory can lie in
-/// `.bss` or in a zeroed page.
+/// [`Domain::register`](crate::Domain::register). All bytes zero is a CPU that was never seen, so
+/// the memory can lie in `.bss` or in a zeroed page.
 ///
-/// The memory is 128 bytes and as much aligned: the two lines are a pair that an adjacent-line prefetcher fetches
-/// together, and no other CPU's.
+/// The memory is 128 bytes and as much aligned: the two lines are a pair that an adjacent-line
+/// prefetcher fetches together, and no other CPU's.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub struct PerCpu {
@@ -57,7 +58,8 @@ struct State {
     far_slots: AtomicU32,
 }
 
-/// Which of the lives of a CPU's number a value belongs to: a CPU that was declared dead begins another one.
+/// Which of the lives of a CPU's number a value belongs to: a CPU that was declared dead begins
+/// another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Life(u32);
 
@@ -125,10 +127,12 @@ impl PerCpu {
         self.state.apic_id.store(0, Ordering::Release);
     }
 
-    /// Takes the memory for a CPU of the domain; `false` if it is in use, or ever was another CPU's or another domain's.
+    /// Takes the memory for a CPU of the domain; `false` if it is in use, or ever was another CPU's
+    /// or another domain's.
     ///
-    /// An initiator that saw the CPU before it went may be about to arm an entry here, and looks for it here by the CPU's
-    /// number: under another number it would miss the entry, and give a slot back that a unit may still read.
+    /// An initiator that saw the CPU before it went may be about to arm an entry here, and looks
+    /// for it here by the CPU's number: under another number it would miss the entry, and give a
+    /// slot back that a unit may still read.
     pub(crate) fn take_memory(&self, domain: u32, cpu: CpuId) -> bool {
         let mine = u64::from(domain) << 32 | u64::from(cpu.get());
         let owner = self
@@ -178,7 +182,8 @@ impl PerCpu {
         self.state.life.load(Ordering::Acquire) & !RESPONDER == life.0
     }
 
-    /// Ends the life, whatever drives the CPU: nobody responds, and former values drive nothing any more.
+    /// Ends the life, whatever drives the CPU: nobody responds, and former values drive nothing any
+    /// more.
     pub(crate) fn end_life(&self) {
         let word = self.state.life.load(Ordering::Acquire);
         let next = (word & !RESPONDER).wrapping_add(ONE_LIFE);
@@ -187,7 +192,8 @@ impl PerCpu {
 
     /// Notes that the CPU may own slots that are not near it. Only that CPU calls it.
     pub(crate) fn note_far_slots(&self) {
-        // AcqRel: not reordered with the claims behind it, since an interrupt handler on the same CPU may come in between.
+        // AcqRel: not reordered with the claims behind it, since an interrupt handler on the same
+        // CPU may come in between.
         self.state.far_slots.swap(1, Ordering::AcqRel);
     }
 

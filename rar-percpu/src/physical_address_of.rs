@@ -4,9 +4,9 @@
 ///
 /// # Implementation safety
 ///
-/// The address goes into a register that microcode follows, so an implementer promises: the `bytes` bytes at `virtual_address` are
-/// mapped, physically contiguous, ordinary write-back memory, and stay at the returned physical address for as long as
-/// the memory lives.
+/// The address goes into a register that microcode follows, so an implementer promises: the `bytes`
+/// bytes at `virtual_address` are mapped, physically contiguous, ordinary write-back memory, and
+/// stay at the returned physical address for as long as the memory lives.
 #[expect(unsafe_code, reason = "microcode follows the address")]
 pub unsafe trait PhysicalAddressOf {
     /// Returns the physical address of the memory, or `None` if it cannot be told.

@@ -16,7 +16,8 @@ use crate::local_tlb::LocalTlb;
 use crate::per_cpu::Responder;
 use crate::physical_address_of::PhysicalAddressOf;
 
-/// State of [`RarCpu`]: this CPU has the RAR that was detected on the boot CPU. Its registers hold anything.
+/// State of [`RarCpu`]: this CPU has the RAR that was detected on the boot CPU. Its registers hold
+/// anything.
 #[derive(Debug)]
 pub struct Detected(());
 
@@ -44,19 +45,21 @@ pub(crate) struct Bases {
 pub enum Verified {
     /// Every register held what was written, and the CPU was not demoted: nothing was done.
     Intact,
-    /// A register had lost its value, or the CPU was demoted: the unit was programmed anew, and the CPU is armed again.
+    /// A register had lost its value, or the CPU was demoted: the unit was programmed anew, and the
+    /// CPU is armed again.
     Restored,
 }
 
-/// One CPU's RAR unit, in a state that its type tells: [`Detected`] -> [`Configured`] -> [`Enabled`].
+/// One CPU's RAR unit, in a state that its type tells: [`Detected`] -> [`Configured`] ->
+/// [`Enabled`].
 ///
-/// Each step consumes the value and gives the next one; [`take_offline`](RarCpu::take_offline) gives the first one back, for
-/// a CPU that goes offline or sleeps. Every register is written on every way up: firmware, a sleep state or a previous kernel may
-/// have left any value.
+/// Each step consumes the value and gives the next one; [`take_offline`](RarCpu::take_offline)
+/// gives the first one back, for a CPU that goes offline or sleeps. Every register is written on
+/// every way up: firmware, a sleep state or a previous kernel may have left any value.
 ///
-/// A step up that fails leaves the CPU offline and its RAR disabled: zero is the first thing that is written. It consumes the
-/// value; start again with [`RarCpu::detect`]. Two failures leave the registers untouched: one of
-/// [`detect`](RarCpu::detect), and a step on the wrong CPU.
+/// A step up that fails leaves the CPU offline and its RAR disabled: zero is the first thing that
+/// is written. It consumes the value; start again with [`RarCpu::detect`]. Two failures leave the
+/// registers untouched: one of [`detect`](RarCpu::detect), and a step on the wrong CPU.
 #[derive(Debug)]
 #[must_use = "the CPU takes no further step without it"]
 pub struct RarCpu<'d, A, S, const WORDS: usize = DEFAULT_WORDS> {
@@ -67,12 +70,14 @@ pub struct RarCpu<'d, A, S, const WORDS: usize = DEFAULT_WORDS> {
 }
 
 impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS> {
-    /// Returns this CPU's unit after checking that it agrees with what was detected on the boot CPU. Writes no register.
+    /// Returns this CPU's unit after checking that it agrees with what was detected on the boot
+    /// CPU. Writes no register.
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`]; [`LifeCycleError::Taken`] if the CPU is online or another
-    /// value drives it; [`LifeCycleError::Support`] if this CPU disagrees: then RAR must stay off on every CPU of the domain.
+    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`]; [`LifeCycleError::Taken`] if
+    /// the CPU is online or another value drives it; [`LifeCycleError::Support`] if this CPU
+    /// disagrees: then RAR must stay off on every CPU of the domain.
     pub fn detect(
         domain: &'d Domain<WORDS>,
         cpu: &PinnedCpu<'_>,
@@ -89,8 +94,8 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
         })
     }
 
-    /// Disables RAR on a CPU that shall answer in software: firmware or a previous kernel may have left it enabled, with
-    /// addresses of its own.
+    /// Disables RAR on a CPU that shall answer in software: firmware or a previous kernel may have
+    /// left it enabled, with addresses of its own.
     ///
     /// # Errors
     ///
@@ -107,9 +112,10 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::NoPhysicalAddress`] if `addresses` knows none for the
-    /// table or the vector; [`LifeCycleError::Address`] if the register cannot hold it; [`LifeCycleError::Msr`] if a register
-    /// faults; [`LifeCycleError::NotRetained`] if one reads back something else.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::NoPhysicalAddress`] if
+    /// `addresses` knows none for the table or the vector; [`LifeCycleError::Address`] if the
+    /// register cannot hold it; [`LifeCycleError::Msr`] if a register faults;
+    /// [`LifeCycleError::NotRetained`] if one reads back something else.
     pub fn configure(
         self,
         cpu: &PinnedCpu<'_>,
@@ -138,14 +144,18 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Msr`] if the control register faults;
-    /// [`LifeCycleError::NotRetained`] if it reads back something else. The CPU stays offline.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Msr`] if the control register
+    /// faults; [`LifeCycleError::NotRetained`] if it reads back something else. The CPU stays
+    /// offline.
     ///
     /// # Safety
     ///
-    /// 1. This CPU's registers are as [`configure`](RarCpu::configure) left them: no reset and no sleep state since.
-    /// 2. The domain and this CPU's memory stay where they are until RAR is disabled here, also if this value is dropped.
-    /// 3. With [`InterruptPolicy::IgnoreIf`], no code on this CPU relies on disabled interrupts to keep its translations.
+    /// 1. This CPU's registers are as [`configure`](RarCpu::configure) left them: no reset and no
+    ///    sleep state since.
+    /// 2. The domain and this CPU's memory stay where they are until RAR is disabled here, also if
+    ///    this value is dropped.
+    /// 3. With [`InterruptPolicy::IgnoreIf`], no code on this CPU relies on disabled interrupts to
+    ///    keep its translations.
     #[expect(
         unsafe_code,
         reason = "the kernel's one promise about the memory that microcode follows"
@@ -166,16 +176,18 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
 }
 
 impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS> {
-    /// Checks this CPU's registers and programs the unit anew if one lost its value, or if the CPU was demoted.
+    /// Checks this CPU's registers and programs the unit anew if one lost its value, or if the CPU
+    /// was demoted.
     ///
     /// For the way out of a deep sleep state, and for a CPU that was demoted
     /// ([`Domain::demote`]). Entries that are open in the vector are answered by a full flush.
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Dead`] after [`Domain::declare_dead`];
-    /// [`LifeCycleError::Msr`] if a register faults; [`LifeCycleError::NotRetained`] if one reads back something else. After
-    /// the last two the CPU is online and demoted: it is flushed by generation.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Dead`] after
+    /// [`Domain::declare_dead`]; [`LifeCycleError::Msr`] if a register faults;
+    /// [`LifeCycleError::NotRetained`] if one reads back something else. After the last two the CPU
+    /// is online and demoted: it is flushed by generation.
     pub fn verify(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -200,19 +212,23 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         Ok(Verified::Restored)
     }
 
-    /// Takes the CPU offline and disables RAR. Entries that are open in its vector are answered by a full flush.
+    /// Takes the CPU offline and disables RAR. Entries that are open in its vector are answered by
+    /// a full flush.
     ///
     /// # Errors
     ///
     /// [`StepError`] with the value, in the state it was in:
     ///
-    /// - [`LifeCycleError::WrongCpu`] on another CPU, [`LifeCycleError::Dead`] after [`Domain::declare_dead`]: nothing has changed.
-    /// - [`LifeCycleError::Msr`] if the control register faults, [`LifeCycleError::NotRetained`] if it reads back something else: it is
-    ///   unknown whether the unit is enabled. The CPU is online and demoted, and the memory that its registers name must stay.
+    /// - [`LifeCycleError::WrongCpu`] on another CPU, [`LifeCycleError::Dead`] after
+    ///   [`Domain::declare_dead`]: nothing has changed.
+    /// - [`LifeCycleError::Msr`] if the control register faults, [`LifeCycleError::NotRetained`] if
+    ///   it reads back something else: it is unknown whether the unit is enabled. The CPU is online
+    ///   and demoted, and the memory that its registers name must stay.
     ///
     /// # Safety
     ///
-    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed meanwhile:
+    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed
+    /// meanwhile:
     ///
     /// 1. Interrupts are disabled here, and page tables are loaded that are never freed.
     /// 2. Until the CPU is online again it uses only memory whose translation does not change.

@@ -7,11 +7,13 @@ use crate::life_cycle_error::LifeCycleError;
 use crate::rar_cpu::{Bases, RarCpu};
 
 impl<A: MsrAccess, S, const WORDS: usize> RarCpu<'_, A, S, WORDS> {
-    /// Writes the control register and reads it back. After an error RAR is disabled, as far as the register can be written.
+    /// Writes the control register and reads it back. After an error RAR is disabled, as far as the
+    /// register can be written.
     pub(crate) fn write_control(&self, control: RarControl) -> Result<(), LifeCycleError> {
         let written = self.try_write_control(control);
         if written.is_err() {
-            // SAFETY: as in `try_write_control`; a disabled unit follows no address. A second fault changes nothing.
+            // SAFETY: as in `try_write_control`; a disabled unit follows no address. A second fault
+            // changes nothing.
             let _faulted = unsafe { RarControl::DISABLED.write(&self.registers, &self.support) };
         }
         written
@@ -19,18 +21,22 @@ impl<A: MsrAccess, S, const WORDS: usize> RarCpu<'_, A, S, WORDS> {
 
     fn try_write_control(&self, control: RarControl) -> Result<(), LifeCycleError> {
         // SAFETY:
-        // 1. Ring 0 and 2. the register exists: `support`, which detection alone makes, and which this CPU was checked against.
+        // 1. Ring 0 and 2. the register exists: `support`, which detection alone makes, and which
+        //    this CPU was checked against.
         // 3. The value is legal: `RarControl` sets defined bits only.
-        // 4. The memory stays: disabling needs none, and enabling is reached through `RarCpu::bring_online`, whose caller promised it.
+        // 4. The memory stays: disabling needs none, and enabling is reached through
+        //    `RarCpu::bring_online`, whose caller promised it.
         unsafe { control.write(&self.registers, &self.support) }?;
         self.control_is(control)
     }
 
-    /// Writes both address registers and reads them back. RAR is disabled on this CPU when it is called.
+    /// Writes both address registers and reads them back. RAR is disabled on this CPU when it is
+    /// called.
     pub(crate) fn write_bases(&self, bases: Bases) -> Result<(), LifeCycleError> {
         let Bases { vector, table } = bases;
-        // SAFETY: 1. and 2. as in `write_control`; 3. the value was checked when it was made; 4. RAR is disabled here, so that
-        // nothing follows the address before `RarCpu::bring_online`, or `verify` after it.
+        // SAFETY: 1. and 2. as in `write_control`; 3. the value was checked when it was made; 4.
+        // RAR is disabled here, so that nothing follows the address before `RarCpu::bring_online`,
+        // or `verify` after it.
         unsafe { vector.write(&self.registers, &self.support) }?;
         // SAFETY: as for the vector.
         unsafe { table.write(&self.registers, &self.support) }?;
@@ -57,7 +63,8 @@ impl<A: MsrAccess, S, const WORDS: usize> RarCpu<'_, A, S, WORDS> {
     }
 
     fn read_back(&self, msr: u32) -> Result<u64, LifeCycleError> {
-        // SAFETY: 1. and 2. as in `write_control`: the RAR registers exist here, and reading them has no effect.
+        // SAFETY: 1. and 2. as in `write_control`: the RAR registers exist here, and reading them
+        // has no effect.
         Ok(unsafe { self.registers.read(msr) }?)
     }
 }

@@ -4,7 +4,8 @@ use rar_regs::ApicId;
 
 use crate::cpu_id::CpuId;
 
-/// Why [`Domain::register`](crate::Domain::register) or [`Domain::unregister`](crate::Domain::unregister) refused a CPU.
+/// Why [`Domain::register`](crate::Domain::register) or
+/// [`Domain::unregister`](crate::Domain::unregister) refused a CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -32,7 +33,8 @@ pub enum RegisterError {
         /// The APIC id that was asked for.
         requested: ApicId,
     },
-    /// The CPU number is registered with other memory, or another CPU registers with it at this moment.
+    /// The CPU number is registered with other memory, or another CPU registers with it at this
+    /// moment.
     OtherMemory {
         /// The CPU that was to be registered.
         cpu: CpuId,

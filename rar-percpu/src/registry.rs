@@ -13,17 +13,20 @@ use crate::sync::{Ordering, fence};
 static NEXT_DOMAIN: core::sync::atomic::AtomicU32 = core::sync::atomic::AtomicU32::new(1);
 
 impl<const WORDS: usize> Domain<WORDS> {
-    /// Gives a CPU its number, its APIC id and its memory; the same again is fine (a CPU that comes back).
+    /// Gives a CPU its number, its APIC id and its memory; the same again is fine (a CPU that comes
+    /// back).
     ///
-    /// With the feature `critical-section` it runs inside the kernel's critical section: of two CPUs that ask for one APIC id at
-    /// once exactly one gets it. Without, each publishes itself, executes a full fence, and then looks for the other: at
-    /// most one gets it. It is not on the flush path, and no CPU that is online calls it.
+    /// With the feature `critical-section` it runs inside the kernel's critical section: of two
+    /// CPUs that ask for one APIC id at once exactly one gets it. Without, each publishes itself,
+    /// executes a full fence, and then looks for the other: at most one gets it. It is not on the
+    /// flush path, and no CPU that is online calls it.
     ///
     /// # Errors
     ///
-    /// [`RegisterError`] when the APIC id is the broadcast, when the number is beyond the sets, when the CPU or its number
-    /// has another APIC id or other memory, when another CPU has this APIC id, or when the memory is in use or was ever
-    /// registered with another number or another domain.
+    /// [`RegisterError`] when the APIC id is the broadcast, when the number is beyond the sets,
+    /// when the CPU or its number has another APIC id or other memory, when another CPU has this
+    /// APIC id, or when the memory is in use or was ever registered with another number or another
+    /// domain.
     pub fn register(
         &self,
         cpu: CpuId,
@@ -83,11 +86,13 @@ impl<const WORDS: usize> Domain<WORDS> {
         })
     }
 
-    /// Takes number and APIC id from a CPU that is offline, so that another can have them. The memory stays with the number.
+    /// Takes number and APIC id from a CPU that is offline, so that another can have them. The
+    /// memory stays with the number.
     ///
     /// # Errors
     ///
-    /// [`RegisterError::NotRegistered`], or [`RegisterError::Driven`] while the CPU is online or a value drives it.
+    /// [`RegisterError::NotRegistered`], or [`RegisterError::Driven`] while the CPU is online or a
+    /// value drives it.
     pub fn unregister(&self, cpu: CpuId) -> Result<(), RegisterError> {
         let state = self.cpu(cpu).ok_or(RegisterError::NotRegistered { cpu })?;
         // Whoever has the right to drive the CPU has it alone; the right ends with the life.
@@ -96,20 +101,24 @@ impl<const WORDS: usize> Domain<WORDS> {
         Ok(())
     }
 
-    /// Ends the life of a CPU that is dead: every flush that waits for it ends as if it had flushed, and its number and its
-    /// APIC id can be given to another. The memory stays with the number.
+    /// Ends the life of a CPU that is dead: every flush that waits for it ends as if it had
+    /// flushed, and its number and its APIC id can be given to another. The memory stays with the
+    /// number.
     ///
-    /// The entries that it had not answered are settled. Values that drove it (`RarCpu`, `SoftwareCpu`) drive nothing any
-    /// more. Flushes that it had started itself keep their slots until their targets have answered.
+    /// The entries that it had not answered are settled. Values that drove it (`RarCpu`,
+    /// `SoftwareCpu`) drive nothing any more. Flushes that it had started itself keep their slots
+    /// until their targets have answered.
     ///
     /// # Safety
     ///
     /// Memory is freed that the CPU may have cached:
     ///
-    /// 1. The CPU executes no instruction and uses no translation any more, until it has been brought up again through
-    ///    [`RarCpu`](crate::RarCpu) or [`SoftwareCpu`](crate::SoftwareCpu), both of which flush everything first.
-    /// 2. Its RAR unit does nothing any more until then: the CPU was reset, switched off or unplugged, or its RAR was
-    ///    disabled. A CPU that only halts can go on answering, and must not be declared dead while its unit is enabled.
+    /// 1. The CPU executes no instruction and uses no translation any more, until it has been
+    ///    brought up again through [`RarCpu`](crate::RarCpu) or
+    ///    [`SoftwareCpu`](crate::SoftwareCpu), both of which flush everything first.
+    /// 2. Its RAR unit does nothing any more until then: the CPU was reset, switched off or
+    ///    unplugged, or its RAR was disabled. A CPU that only halts can go on answering, and must
+    ///    not be declared dead while its unit is enabled.
     #[expect(unsafe_code, reason = "memory is freed on the word of the caller")]
     pub unsafe fn declare_dead(&self, cpu: CpuId) {
         let Some(state) = self.cpu(cpu) else {

@@ -28,7 +28,8 @@ pub struct Served {
     pub promoted: bool,
 }
 
-/// Returns whether there is anything to do for a CPU. What is asked during the look comes with a signal of its own.
+/// Returns whether there is anything to do for a CPU. What is asked during the look comes with a
+/// signal of its own.
 #[inline]
 fn is_asked(state: &PerCpu) -> bool {
     state.responder() == Responder::Software && holds_anything(state.vector())
@@ -36,15 +37,17 @@ fn is_asked(state: &PerCpu) -> bool {
 }
 
 impl<const WORDS: usize> Domain<WORDS> {
-    /// Carries out in software what this CPU was asked for: its flush generation on every CPU, its action vector only where
-    /// [`Responder::Software`] runs.
+    /// Carries out in software what this CPU was asked for: its flush generation on every CPU, its
+    /// action vector only where [`Responder::Software`] runs.
     ///
-    /// The handler of the RAR software interrupt and of the fallback interrupt calls it, and so does everything that spins.
-    /// It may be nested: an entry is taken by compare-exchange before its payload is read, and ended by compare-exchange, so
-    /// no entry is carried out twice or reported by someone who does not own it.
+    /// The handler of the RAR software interrupt and of the fallback interrupt calls it, and so
+    /// does everything that spins. It may be nested: an entry is taken by compare-exchange before
+    /// its payload is read, and ended by compare-exchange, so no entry is carried out twice or
+    /// reported by someone who does not own it.
     ///
-    /// What is pending is taken first, then carried out. Many entries that cost more one by one than one flush of their address space,
-    /// or of all of them, are answered by that flush together: in a storm of flushes a CPU is not held by each of 64.
+    /// What is pending is taken first, then carried out. Many entries that cost more one by one
+    /// than one flush of their address space, or of all of them, are answered by that flush
+    /// together: in a storm of flushes a CPU is not held by each of 64.
     #[inline]
     pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
         match self.cpu(cpu.id()) {
@@ -72,14 +75,16 @@ impl<const WORDS: usize> Domain<WORDS> {
         served
     }
 
-    /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it flushed.
+    /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it
+    /// flushed.
     pub fn serve_generation(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
         self.cpu(cpu.id())
             .is_some_and(|state| state.generation().serve(cpu, tlb))
     }
 
-    /// Takes what is pending, then carries it out: each entry by itself, or many of them by one flush if that is cheaper. All were
-    /// taken before that flush begins, so that it sees the page tables of each: one that is armed later waits for the next call.
+    /// Takes what is pending, then carries it out: each entry by itself, or many of them by one
+    /// flush if that is cheaper. All were taken before that flush begins, so that it sees the page
+    /// tables of each: one that is armed later waits for the next call.
     fn serve_entries(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -113,7 +118,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         }
     }
 
-    /// Returns the one flush that is cheaper than the entries one by one, if there is one, and the slots that it answers.
+    /// Returns the one flush that is cheaper than the entries one by one, if there is one, and the
+    /// slots that it answers.
     fn cheaper(&self, taken: u64) -> Option<(Missed, u64)> {
         if !Together::may_be_cheaper(taken) {
             return None;
@@ -125,8 +131,9 @@ impl<const WORDS: usize> Domain<WORDS> {
         together.cheaper()
     }
 
-    /// Ends every entry that is open in a CPU's vector. Only while no unit and no handler responds for the CPU, and only
-    /// if it flushes everything before it uses a translation, or has just done so.
+    /// Ends every entry that is open in a CPU's vector. Only while no unit and no handler responds
+    /// for the CPU, and only if it flushes everything before it uses a translation, or has just
+    /// done so.
     pub(crate) fn end_open_entries(&self, state: &PerCpu) {
         for slot in SlotIndex::all() {
             self.end_entry(state, slot);
@@ -142,7 +149,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         }
     }
 
-    /// What a full flush is worth to an entry: success to those that ask for a flush of this kind, failure to any other.
+    /// What a full flush is worth to an entry: success to those that ask for a flush of this kind,
+    /// failure to any other.
     fn answer_of_a_full_flush(&self, slot: SlotIndex) -> ActionState {
         match Operation::decode(&self.table().load_for_unit(slot)) {
             Ok(Operation::Invpg { .. } | Operation::Invpcid(_)) => ActionState::Success,
@@ -150,9 +158,11 @@ impl<const WORDS: usize> Domain<WORDS> {
         }
     }
 
-    /// Ends the CPU's part: what is open in its vector is answered by one full flush. Only with RAR disabled here.
+    /// Ends the CPU's part: what is open in its vector is answered by one full flush. Only with RAR
+    /// disabled here.
     ///
-    /// An entry that is armed after the scan stays pending until the CPU clears its vector on its way up.
+    /// An entry that is armed after the scan stays pending until the CPU clears its vector on its
+    /// way up.
     pub(crate) fn answer_by_one_flush(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -162,8 +172,8 @@ impl<const WORDS: usize> Domain<WORDS> {
         let microcode = state.responder() == Responder::Microcode;
         let mut open = 0_u64;
         for slot in SlotIndex::all() {
-            // A byte that a unit was working on when it was disabled will not become final by itself; one that an interrupted
-            // software responder has taken will.
+            // A byte that a unit was working on when it was disabled will not become final by
+            // itself; one that an interrupted software responder has taken will.
             let is_ours =
                 state.vector().take(slot) || microcode && !state.vector().load(slot).is_final();
             open |= u64::from(is_ours) << slot.get();

@@ -2,10 +2,11 @@
 
 use crate::sync::MAX_SLOTS;
 
-/// The index of one entry of the payload table and of the byte that belongs to it in every action vector.
+/// The index of one entry of the payload table and of the byte that belongs to it in every action
+/// vector.
 ///
-/// Always below [`SlotIndex::COUNT`]: the table has at most 64 entries of 64 bytes (Intel 341431 through the Linux RFC
-/// series; MSR `RAR_INFO` bits 37:32 give the highest index of a part).
+/// Always below [`SlotIndex::COUNT`]: the table has at most 64 entries of 64 bytes (Intel 341431
+/// through the Linux RFC series; MSR `RAR_INFO` bits 37:32 give the highest index of a part).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SlotIndex(u8);
@@ -41,7 +42,8 @@ impl SlotIndex {
     #[must_use]
     #[inline]
     pub const fn get(self) -> usize {
-        // The remainder changes nothing; it tells the compiler the bound, so that no index by it is checked.
+        // The remainder changes nothing; it tells the compiler the bound, so that no index by it is
+        // checked.
         self.0 as usize % Self::COUNT
     }
 

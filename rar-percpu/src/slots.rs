@@ -16,9 +16,9 @@ const OWNER: u64 = 0xFFFF << OWNER_SHIFT;
 /// The number of claims stands above the owner.
 const ONE_CLAIM: u64 = 1 << 24;
 
-/// Which slots a CPU tries before it waits, counted from its home: as many as one flush owns, and some that are apart, which are
-/// free unless slots are scarce. Each look at a slot in use moves a line of another CPU that flushes, so that a CPU looks at all
-/// of them only after it has waited.
+/// Which slots a CPU tries before it waits, counted from its home: as many as one flush owns, and
+/// some that are apart, which are free unless slots are scarce. Each look at a slot in use moves a
+/// line of another CPU that flushes, so that a CPU looks at all of them only after it has waited.
 const NEAR: [usize; 6] = [0, 1, 2, 3, 16, 40];
 
 /// The owner states of all slots.
@@ -33,13 +33,13 @@ const NEAR: [usize; 6] = [0, 1, 2, 3, 16, 40];
 ///                     take_over (every byte is final)
 /// ```
 ///
-/// A slot in quarantine has a byte somewhere that is not final: a unit may still read its payload, so nobody may write
-/// it. A later answer of that CPU to something else proves nothing about this slot, because the order in which a unit
-/// scans its vector is unknown.
+/// A slot in quarantine has a byte somewhere that is not final: a unit may still read its payload,
+/// so nobody may write it. A later answer of that CPU to something else proves nothing about this
+/// slot, because the order in which a unit scans its vector is unknown.
 ///
-/// A posted slot that every CPU has answered with SUCCESS serves nobody any more: a CPU that finds no free slot takes it
-/// over. Its former owner notices by the number of claims, and knows that its flush succeeded. So slots of flights that
-/// are kept in a queue, or were forgotten, are not lost.
+/// A posted slot that every CPU has answered with SUCCESS serves nobody any more: a CPU that finds
+/// no free slot takes it over. Its former owner notices by the number of claims, and knows that its
+/// flush succeeded. So slots of flights that are kept in a queue, or were forgotten, are not lost.
 #[derive(Debug)]
 pub(crate) struct Slots {
     states: [SlotState; MAX_SLOTS],
@@ -52,7 +52,8 @@ pub(crate) struct Slots {
 #[derive(Debug)]
 struct SlotState(AtomicU64);
 
-/// The ownership of one slot: its state as the owner left it. Only one value of a slot is good at a time.
+/// The ownership of one slot: its state as the owner left it. Only one value of a slot is good at a
+/// time.
 #[derive(Debug, Default)]
 pub(crate) struct Claim(u64);
 
@@ -86,8 +87,8 @@ impl Slots {
         self.unused.fetch_max(unused, Ordering::AcqRel);
     }
 
-    /// Claims the owner's home slot, or the one so far behind it, if that is free: where there are as many slots as CPUs, no
-    /// other CPU wants the home first.
+    /// Claims the owner's home slot, or the one so far behind it, if that is free: where there are
+    /// as many slots as CPUs, no other CPU wants the home first.
     #[inline(always)]
     fn claim_at_home(&self, owner: CpuId, behind: usize) -> Option<Claim> {
         let index = (owner.index() + behind) % SlotIndex::COUNT;
@@ -102,13 +103,15 @@ impl Slots {
         self.near(owner).find_map(|slot| self.claim_at(slot, owner))
     }
 
-    /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do not meet.
+    /// Claims a free slot, looking from the owner's home on, so that CPUs with different homes do
+    /// not meet.
     pub(crate) fn claim_anywhere(&self, owner: CpuId) -> Option<Claim> {
         self.starting_at(owner.index())
             .find_map(|slot| self.claim_at(slot, owner))
     }
 
-    /// Claims `N` free slots near the owner, or none. The first looks are at the home and the slots behind it.
+    /// Claims `N` free slots near the owner, or none. The first looks are at the home and the slots
+    /// behind it.
     #[inline]
     pub(crate) fn claim_several<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
         let mut claims = [const { Claim(FREE) }; N];
@@ -129,7 +132,8 @@ impl Slots {
         Some(claims)
     }
 
-    /// Claims a slot that serves nobody any more: posted with every byte SUCCESS, or in quarantine with every byte final.
+    /// Claims a slot that serves nobody any more: posted with every byte SUCCESS, or in quarantine
+    /// with every byte final.
     pub(crate) fn take_over(
         &self,
         home: usize,
@@ -181,8 +185,9 @@ impl Slots {
         let index = slot.get() as u64;
         let count = (found & !(OWNER | SLOT | KIND)).wrapping_add(ONE_CLAIM);
         let word = count | owner | index | CLAIMED;
-        // Acquire: the former owner saw every byte final before it let go. Partner: the Release in `give_back`. The number
-        // of claims makes the exchange fail if the slot was given back, claimed and posted anew since the look at its bytes.
+        // Acquire: the former owner saw every byte final before it let go. Partner: the Release in
+        // `give_back`. The number of claims makes the exchange fail if the slot was given back,
+        // claimed and posted anew since the look at its bytes.
         state
             .compare_exchange(found, word, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -193,7 +198,8 @@ impl Slots {
     #[inline]
     pub(crate) fn post(&self, claim: &mut Claim) {
         claim.0 = claim.0 & !KIND | POSTED;
-        // Release: every byte was armed. Partner: the Acquire in `try_claim`. Nobody else changes a claimed slot.
+        // Release: every byte was armed. Partner: the Acquire in `try_claim`. Nobody else changes a
+        // claimed slot.
         self.state(claim.slot()).store(claim.0, Ordering::Release);
     }
 
@@ -216,8 +222,8 @@ impl Slots {
 
     #[inline]
     fn leave(&self, claim: &Claim, kind: u64) {
-        // Release: every byte was seen final, or the payload stays. Partner: the Acquire in `try_claim`. An exchange, since
-        // another CPU may have taken the slot over.
+        // Release: every byte was seen final, or the payload stays. Partner: the Acquire in
+        // `try_claim`. An exchange, since another CPU may have taken the slot over.
         let _taken_over = self.state(claim.slot()).compare_exchange(
             claim.0,
             claim.0 & !KIND | kind,

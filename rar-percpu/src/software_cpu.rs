@@ -10,9 +10,9 @@ use crate::per_cpu::Responder;
 
 /// A CPU that is online without RAR: its interrupt handler answers through [`Domain::serve`].
 ///
-/// The same table, vectors and orchestrator as with RAR; only the signal differs, an ordinary interrupt. On a CPU that has
-/// RAR and shall not use it, firmware or a previous kernel may have left it enabled: use
-/// [`RarCpu::switch_off`](crate::RarCpu::switch_off) first.
+/// The same table, vectors and orchestrator as with RAR; only the signal differs, an ordinary
+/// interrupt. On a CPU that has RAR and shall not use it, firmware or a previous kernel may have
+/// left it enabled: use [`RarCpu::switch_off`](crate::RarCpu::switch_off) first.
 #[derive(Debug)]
 #[must_use = "dropping it leaves the CPU online; keep it to go offline"]
 pub struct SoftwareCpu<'d, const WORDS: usize = DEFAULT_WORDS> {
@@ -20,14 +20,15 @@ pub struct SoftwareCpu<'d, const WORDS: usize = DEFAULT_WORDS> {
 }
 
 impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
-    /// Brings this CPU online: clears its vector, flushes everything, publishes it, and flushes once more.
+    /// Brings this CPU online: clears its vector, flushes everything, publishes it, and flushes
+    /// once more.
     ///
     /// From here on its handler for the software signal must call [`Domain::serve`].
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`]; [`LifeCycleError::Taken`] if the CPU is online or another
-    /// value drives it.
+    /// [`LifeCycleError::NotRegistered`] before [`Domain::register`]; [`LifeCycleError::Taken`] if
+    /// the CPU is online or another value drives it.
     pub fn bring_online(
         domain: &'d Domain<WORDS>,
         cpu: &PinnedCpu<'_>,
@@ -43,12 +44,14 @@ impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
     ///
     /// # Errors
     ///
-    /// [`StepError`] with [`LifeCycleError::WrongCpu`] on another CPU than the one that came online, and with
-    /// [`LifeCycleError::Dead`] after [`Domain::declare_dead`]: nothing has changed.
+    /// [`StepError`] with [`LifeCycleError::WrongCpu`] on another CPU than the one that came
+    /// online, and with [`LifeCycleError::Dead`] after [`Domain::declare_dead`]: nothing has
+    /// changed.
     ///
     /// # Safety
     ///
-    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed meanwhile:
+    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed
+    /// meanwhile:
     ///
     /// 1. Interrupts are disabled here, and page tables are loaded that are never freed.
     /// 2. Until the CPU is online again it uses only memory whose translation does not change.

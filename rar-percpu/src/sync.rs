@@ -1,8 +1,9 @@
 //! The one switch between the atomics of `core`, those of loom, and observed ones.
 //!
-//! Everything shared with microcode or another CPU is built from the items of this module, so that the very code that
-//! ships is what a loom model explores. Under `--cfg rar_loom` the table and the CPU table shrink, since each atomic
-//! costs loom time. Under `--cfg rar_observed` a simulator sees every access.
+//! Everything shared with microcode or another CPU is built from the items of this module, so that
+//! the very code that ships is what a loom model explores. Under `--cfg rar_loom` the table and the
+//! CPU table shrink, since each atomic costs loom time. Under `--cfg rar_observed` a simulator sees
+//! every access.
 
 #[cfg(all(rar_observed, not(rar_loom)))]
 pub(crate) use crate::observed::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, fence};
@@ -13,8 +14,8 @@ pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, f
 #[cfg(rar_loom)]
 pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
-/// The pointers to the CPUs' memory are of `core` under loom too: every access to a CPU begins with one, and to explore
-/// each would leave no time for what is behind it.
+/// The pointers to the CPUs' memory are of `core` under loom too: every access to a CPU begins with
+/// one, and to explore each would leave no time for what is behind it.
 #[cfg(rar_loom)]
 pub(crate) use core::sync::atomic::AtomicPtr;
 

@@ -1,22 +1,27 @@
-//! Entries that are answered together: one flush for all of them, where that is cheaper than each by itself.
+//! Entries that are answered together: one flush for all of them, where that is cheaper than each
+//! by itself.
 //!
-//! Only where software answers. A RAR unit carries out each entry by itself, and no initiator can spare it that: another's
-//! entry may have been begun before one's own page-table stores, so that its answer says nothing about them, and only its owner
-//! may take a pending byte back. To look for others' entries would move the target's vector once more per target. What a unit can
-//! be held by is bounded instead: 64 entries, each of at most 63 pages. `cargo xtask sim --loss` counts both.
+//! Only where software answers. A RAR unit carries out each entry by itself, and no initiator can
+//! spare it that: another's entry may have been begun before one's own page-table stores, so that
+//! its answer says nothing about them, and only its owner may take a pending byte back. To look for
+//! others' entries would move the target's vector once more per target. What a unit can be held by
+//! is bounded instead: 64 entries, each of at most 63 pages. `cargo xtask sim --loss` counts both.
 
 use rar_payload::{Payload, Pcid};
 
 use crate::missed::Missed;
 use crate::slot_index::SlotIndex;
 
-/// What the flush of a whole address space costs, in pages one by one: as much as 33, the ceiling of Linux.
+/// What the flush of a whole address space costs, in pages one by one: as much as 33, the ceiling
+/// of Linux.
 const SPACE: u32 = 33;
 
-/// The flush of every address space: as much as that of four, since each has to load again what it lost.
+/// The flush of every address space: as much as that of four, since each has to load again what it
+/// lost.
 const EVERY_SPACE: u32 = 4 * SPACE;
 
-/// So many entries may be those of one flush, whose initiator has weighed them; a loom model has two slots in all.
+/// So many entries may be those of one flush, whose initiator has weighed them; a loom model has
+/// two slots in all.
 const FEW: u32 = if cfg!(rar_loom) { 1 } else { 4 };
 
 // Types and subtypes of entries.
@@ -30,8 +35,9 @@ const ALL_BUT_GLOBALS: u8 = 3;
 
 /// Entries that ask for flushes of address spaces, as the responder has taken them.
 ///
-/// However many are pending for one address space, they cost no more than one flush of it, or than the few entries of one
-/// flush. Entries for several address spaces cost no more than one flush of all.
+/// However many are pending for one address space, they cost no more than one flush of it, or than
+/// the few entries of one flush. Entries for several address spaces cost no more than one flush of
+/// all.
 #[derive(Debug, Default)]
 pub(crate) struct Together {
     slots: u64,
@@ -42,7 +48,8 @@ pub(crate) struct Together {
 }
 
 impl Together {
-    /// Returns whether so many entries may be cheaper together: what few ask for is carried out as it is.
+    /// Returns whether so many entries may be cheaper together: what few ask for is carried out as
+    /// it is.
     pub(crate) fn may_be_cheaper(taken: u64) -> bool {
         // Counting all bits takes longer where the CPU's instruction for it is not compiled in.
         (0..FEW).fold(taken, |left, _| left & left.wrapping_sub(1)) != 0
@@ -50,7 +57,8 @@ impl Together {
 
     /// Adds an entry; one that no flush of address spaces answers is left out.
     ///
-    /// The entry is weighed and not judged: it is decoded once, when it is answered, and FAILURE if it asks for nothing legal.
+    /// The entry is weighed and not judged: it is decoded once, when it is answered, and FAILURE if
+    /// it asks for nothing legal.
     pub(crate) fn add(&mut self, slot: SlotIndex, entry: &Payload) {
         let pages = u32::from(entry.page_count());
         let (needed, cost) = match (entry.payload_type(), entry.subtype()) {
@@ -67,7 +75,8 @@ impl Together {
         self.cost = self.cost.saturating_add(cost);
     }
 
-    /// Returns the one flush that is cheaper than many entries one by one, and the slots that it answers.
+    /// Returns the one flush that is cheaper than many entries one by one, and the slots that it
+    /// answers.
     pub(crate) fn cheaper(&self) -> Option<(Missed, u64)> {
         let needed = self.needed?;
         let cost = match needed {

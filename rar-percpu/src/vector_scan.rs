@@ -16,9 +16,10 @@ use crate::memory::ActionVector;
 #[inline]
 pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
     let any: u64;
-    // SAFETY: 1. the vector is 64 readable bytes on one line (asserted in `memory`), so each load is of bytes that are there and
-    // is not torn; 2. what other CPUs and units store meanwhile is stored whole bytes, of which each load sees the old or the
-    // new one; 3. nothing is written, and no stack is used.
+    // SAFETY: 1. the vector is 64 readable bytes on one line (asserted in `memory`), so each load
+    // is of bytes that are there and is not torn; 2. what other CPUs and units store meanwhile is
+    // stored whole bytes, of which each load sees the old or the new one; 3. nothing is written,
+    // and no stack is used.
     unsafe {
         core::arch::asm!(
             "mov {any}, [{line}]",
@@ -37,8 +38,8 @@ pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
     any != 0
 }
 
-/// Returns the slots whose byte was not SUCCESS when it was read: bit `n` for slot `n`. It says as much of what is armed during
-/// the scan as [`holds_anything`].
+/// Returns the slots whose byte was not SUCCESS when it was read: bit `n` for slot `n`. It says as
+/// much of what is armed during the scan as [`holds_anything`].
 #[cfg(all(target_arch = "x86_64", not(any(rar_loom, rar_observed))))]
 pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
     let mut slots = 0;
@@ -66,12 +67,14 @@ pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
 #[cfg(any(test, all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
 const fn nonzero_bytes(word: u64) -> u64 {
     const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-    // The top bit of each byte that is not zero, then these eight bits side by side at the upper end.
+    // The top bit of each byte that is not zero, then these eight bits side by side at the upper
+    // end.
     let top = (((word & LOW) + LOW) | word) & !LOW;
     (top >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// Returns the slots whose byte was not SUCCESS when it was read; under loom all, since each load costs time.
+/// Returns the slots whose byte was not SUCCESS when it was read; under loom all, since each load
+/// costs time.
 #[cfg(not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
 pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
     use crate::slot_index::SlotIndex;
@@ -80,7 +83,8 @@ pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
     slots.fold(0, |slots, slot| slots | 1 << slot.get())
 }
 
-/// Returns whether a byte of the vector was not SUCCESS when it was read; under loom "maybe", since each load costs time.
+/// Returns whether a byte of the vector was not SUCCESS when it was read; under loom "maybe", since
+/// each load costs time.
 #[cfg(not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
 pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
     use crate::slot_index::SlotIndex;

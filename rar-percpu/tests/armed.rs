@@ -8,7 +8,8 @@ use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
 
 const EVERYTHING: Operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
 
-/// A domain of that many slots and three CPUs, the last of which refuses everything: the TLB has no room for it.
+/// A domain of that many slots and three CPUs, the last of which refuses everything: the TLB has no
+/// room for it.
 fn machine(slots: u8) -> (&'static Domain<1>, FakeTlb<2>) {
     let (domain, tlb) = (Box::leak(Box::new(Domain::new())), FakeTlb::new());
     domain.limit_entries(slots);

@@ -44,7 +44,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..100)
 }
 
-/// Runs the steps on both kinds of set and on a `BTreeSet`, and compares all three after each of them.
+/// Runs the steps on both kinds of set and on a `BTreeSet`, and compares all three after each of
+/// them.
 fn run<const WORDS: usize>(steps: &[Step]) -> Result<(), TestCaseError> {
     let capacity = WORDS * 64;
     let fits = |number: u32| (number as usize) < capacity;
@@ -122,7 +123,8 @@ fn run<const WORDS: usize>(steps: &[Step]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// The summary word stands behind the walk, the count and the emptiness; `contains` looks at the words alone.
+/// The summary word stands behind the walk, the count and the emptiness; `contains` looks at the
+/// words alone.
 fn compare<const WORDS: usize>(
     set: &CpuSet<WORDS>,
     expected: &BTreeSet<u32>,
@@ -189,7 +191,8 @@ fn atomic<const WORDS: usize>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// 64, 128, 1,024 and 4,096 CPUs: one word, the first step beyond it, the default, and the most that a summary covers.
+    /// 64, 128, 1,024 and 4,096 CPUs: one word, the first step beyond it, the default, and the most
+    /// that a summary covers.
     #[test]
     fn sets_of_every_size_behave_like_a_set_of_numbers(steps in steps()) {
         run::<1>(&steps)?;

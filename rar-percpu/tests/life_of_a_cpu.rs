@@ -700,7 +700,8 @@ fn the_value_of_a_dead_cpu_drives_nothing() {
     assert_eq!(refused_software.cause, LifeCycleError::Dead(CpuId::new(1)));
     assert_eq!(writes(&registers), [], "no register was touched");
 
-    // Another CPU takes all three over, and the old value neither drives it nor gives its right back.
+    // Another CPU takes all three over, and the old value neither drives it nor gives its right
+    // back.
     domain.register(cpu.id(), ApicId::new(0), state).unwrap();
     let successor = software(&domain, &cpu, &tlb);
     assert_eq!(refused.cpu.verify(&cpu, &tlb), Err(dead));
@@ -761,7 +762,8 @@ fn entries_have_one_owner_from_the_claim_to_the_last_answer() {
     assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
     assert_eq!(tlb.last_operation(CpuId::new(1)), Some(context(7)));
 
-    // Dropped before the answer, the slot is set apart; the late answer frees it, and no other flush gets it before.
+    // Dropped before the answer, the slot is set apart; the late answer frees it, and no other
+    // flush gets it before.
     domain.limit_entries(1);
     drop(
         domain
@@ -795,7 +797,8 @@ fn a_guard_of_the_kernels_makes_the_proof_and_outlives_it() {
 
 #[test]
 fn a_domain_and_memory_of_zeroes_are_fresh_ones() {
-    // SAFETY: both are made of atomics, and their documentation says that all bytes zero is a fresh one.
+    // SAFETY: both are made of atomics, and their documentation says that all bytes zero is a fresh
+    // one.
     let domain: &'static Domain<1> = unsafe { zeroed() };
     // SAFETY: as above.
     let state: &'static PerCpu = unsafe { zeroed() };

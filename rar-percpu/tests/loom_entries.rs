@@ -16,7 +16,8 @@ use models::{REFUSED, World, explore, keep};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Answer, CpuId, Posted, Progress};
 
-/// A slot that its target has answered is taken over, while its owner looks and settles and posts again.
+/// A slot that its target has answered is taken over, while its owner looks and settles and posts
+/// again.
 #[test]
 fn taken_over_when_answered_versus_its_owner() {
     static TAKEN_OVER: AtomicBool = AtomicBool::new(false);
@@ -88,8 +89,8 @@ fn a_refused_entry_is_not_taken_over() {
     );
 }
 
-/// An owner forgets what its target refused and gives the slot back, while another takes it and is refused, too: nobody
-/// forgets another's refusal.
+/// An owner forgets what its target refused and gives the slot back, while another takes it and is
+/// refused, too: nobody forgets another's refusal.
 #[test]
 fn forgotten_refusal_versus_the_next_owner() {
     static REFUSED_AGAIN: AtomicBool = AtomicBool::new(false);
@@ -118,7 +119,8 @@ fn forgotten_refusal_versus_the_next_owner() {
     );
 }
 
-/// Nobody waits any more for a flush of two CPUs. Its slot is taken over when both have answered, and not before.
+/// Nobody waits any more for a flush of two CPUs. Its slot is taken over when both have answered,
+/// and not before.
 #[test]
 fn forgotten_flight() {
     static TAKEN_OVER: AtomicBool = AtomicBool::new(false);

@@ -18,8 +18,8 @@ use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, Missed, Skippable};
 
-/// Two initiators draw tickets and raise the target's number, in either order. Whoever finds its ticket completed finds what
-/// it stored before flushed; nobody's request is lost.
+/// Two initiators draw tickets and raise the target's number, in either order. Whoever finds its
+/// ticket completed finds what it stored before flushed; nobody's request is lost.
 #[test]
 fn each_initiator_waits_for_its_own_ticket() {
     static ONE_FLUSH_FOR_BOTH: AtomicBool = AtomicBool::new(false);
@@ -71,7 +71,8 @@ fn each_initiator_waits_for_its_own_ticket() {
     );
 }
 
-/// A full flush is requested of a CPU that leaves lazy TLB mode: the request is served, and the CPU is skipped no more.
+/// A full flush is requested of a CPU that leaves lazy TLB mode: the request is served, and the CPU
+/// is skipped no more.
 #[test]
 fn request_versus_leaving_lazy_mode() {
     static BEFORE: AtomicBool = AtomicBool::new(false);
@@ -121,7 +122,8 @@ fn change(world: World, space: u16) -> bool {
     targets.is_empty()
 }
 
-/// Two initiators skip a lazy CPU for different spaces while it leaves the mode: whatever it was skipped for it drops.
+/// Two initiators skip a lazy CPU for different spaces while it leaves the mode: whatever it was
+/// skipped for it drops.
 #[test]
 fn two_spaces_missed_versus_leaving_lazy_mode() {
     static BOTH: AtomicBool = AtomicBool::new(false);
@@ -147,7 +149,8 @@ fn two_spaces_missed_versus_leaving_lazy_mode() {
     );
 }
 
-/// One initiator skips a lazy CPU while another requests a full flush of it, and it leaves the mode: neither is lost.
+/// One initiator skips a lazy CPU while another requests a full flush of it, and it leaves the
+/// mode: neither is lost.
 #[test]
 fn a_space_missed_versus_a_request() {
     static SKIPPED: AtomicBool = AtomicBool::new(false);

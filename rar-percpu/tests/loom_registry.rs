@@ -26,7 +26,8 @@ const NEXT: ApicId = ApicId::new(7);
 /// A number that no CPU had.
 const OTHER: CpuId = CpuId::new(1);
 
-/// Two CPUs ask for one APIC id at once, with no critical section: publish, fence, then look. At most one gets it.
+/// Two CPUs ask for one APIC id at once, with no critical section: publish, fence, then look. At
+/// most one gets it.
 #[test]
 fn two_cpus_ask_for_one_apic_id() {
     static ONE_GOT_IT: AtomicBool = AtomicBool::new(false);
@@ -57,8 +58,8 @@ fn two_cpus_ask_for_one_apic_id() {
     );
 }
 
-/// A CPU is declared dead and its number is used again, while the value that drove the dead one is dropped and a third asks
-/// for the right to drive the CPU: one value has it.
+/// A CPU is declared dead and its number is used again, while the value that drove the dead one is
+/// dropped and a third asks for the right to drive the CPU: one value has it.
 #[test]
 fn a_dead_cpus_value_gives_nothing_back() {
     static DROPPED_MEANWHILE: AtomicBool = AtomicBool::new(false);
@@ -101,8 +102,9 @@ fn a_dead_cpus_value_gives_nothing_back() {
     );
 }
 
-/// A CPU is declared dead and its memory serves the next one, which has a unit, while an initiator that saw the dead one arms
-/// it and goes on to its next flush: what came late is no entry of the new CPU's.
+/// A CPU is declared dead and its memory serves the next one, which has a unit, while an initiator
+/// that saw the dead one arms it and goes on to its next flush: what came late is no entry of the
+/// new CPU's.
 #[test]
 fn memory_used_again_versus_a_late_arm() {
     static WAS_LATE: AtomicBool = AtomicBool::new(false);
@@ -114,7 +116,8 @@ fn memory_used_again_versus_a_late_arm() {
         domain.register(number, ApicId::new(0), memory).unwrap();
         let dead = SoftwareCpu::bring_online(domain, &pinned(0), world.tlb);
         core::mem::forget(dead.unwrap());
-        // How far the successor is, in steps that loom sees: it does not see the pointers to the CPUs' memory.
+        // How far the successor is, in steps that loom sees: it does not see the pointers to the
+        // CPUs' memory.
         let step = keep(AtomicU32::new(0));
         let successor = thread::spawn(move || {
             // SAFETY: no thread plays the CPU until it comes up again.

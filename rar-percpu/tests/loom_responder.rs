@@ -1,4 +1,5 @@
-//! One entry between its initiator and its responders: what each sees of the other (I4), and who owns it (I11).
+//! One entry between its initiator and its responders: what each sees of the other (I4), and who
+//! owns it (I11).
 #![cfg(rar_loom)]
 #![expect(
     unsafe_code,
@@ -30,7 +31,8 @@ fn send(world: World, pcid: u16) -> Posted<'static, 1> {
     world.post(1, pcid, &[TARGET]).unwrap()
 }
 
-/// Looks a few times and lets the others run in between: loom does not try every order of loads by itself.
+/// Looks a few times and lets the others run in between: loom does not try every order of loads by
+/// itself.
 fn succeeds_soon(posted: &mut Posted<'_, 1>) -> bool {
     (0..POLLS).any(|_| {
         thread::yield_now();
@@ -70,7 +72,8 @@ fn the_flush_is_before_the_final_byte() {
         let target = thread::spawn(move || {
             let _served = world.serve(TARGET);
         });
-        // A thread of its own, after the target's: loom tries first what it would not come to by reordering loads.
+        // A thread of its own, after the target's: loom tries first what it would not come to by
+        // reordering loads.
         let initiator = thread::spawn(move || {
             if posted.look() {
                 assert!(world.flushed(TARGET, 1), "success means flushed");
@@ -83,7 +86,8 @@ fn the_flush_is_before_the_final_byte() {
     });
 }
 
-/// A responder is interrupted and its handler responds too (I11): no entry is completed by one who does not own it.
+/// A responder is interrupted and its handler responds too (I11): no entry is completed by one who
+/// does not own it.
 #[test]
 fn nested_responders() {
     explore(None, || {
@@ -111,8 +115,9 @@ fn nested_responders() {
     });
 }
 
-/// A handler takes its CPU offline and online again, as a stop of all CPUs does, while the code it interrupted carries out an
-/// entry. The entry is ended on the way up, and its slot serves another flush when that code goes on.
+/// A handler takes its CPU offline and online again, as a stop of all CPUs does, while the code it
+/// interrupted carries out an entry. The entry is ended on the way up, and its slot serves another
+/// flush when that code goes on.
 #[test]
 fn offline_and_online_inside_a_responder() {
     static ARMED_AGAIN: AtomicBool = AtomicBool::new(false);
@@ -149,8 +154,9 @@ fn offline_and_online_inside_a_responder() {
     );
 }
 
-/// Two entries are answered by one flush, and a handler that interrupts the responder responds, too. The flush answers what was
-/// taken before it began: an entry that its initiator armed in one of the slots meanwhile waits for its own.
+/// Two entries are answered by one flush, and a handler that interrupts the responder responds,
+/// too. The flush answers what was taken before it began: an entry that its initiator armed in one
+/// of the slots meanwhile waits for its own.
 #[test]
 fn one_flush_for_many_versus_an_entry_armed_anew() {
     static TOGETHER: AtomicBool = AtomicBool::new(false);

@@ -10,8 +10,8 @@ use loom::sync::atomic::{AtomicU32, Ordering, fence};
 use loom::thread;
 use rar_percpu::{AtomicCpuSet, CpuId};
 
-/// Two CPUs join through the second word of a set, and one of them reads the page table. The initiator sees it in the set, or it
-/// has seen the new entry.
+/// Two CPUs join through the second word of a set, and one of them reads the page table. The
+/// initiator sees it in the set, or it has seen the new entry.
 #[test]
 fn second_word_of_a_set_versus_a_joining_cpu() {
     static JOINED_LATE: AtomicBool = AtomicBool::new(false);

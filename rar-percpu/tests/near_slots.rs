@@ -1,4 +1,5 @@
-//! A CPU claims near its home first, and does not wait for a slot while it owns one, wherever that is.
+//! A CPU claims near its home first, and does not wait for a slot while it owns one, wherever that
+//! is.
 #![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 

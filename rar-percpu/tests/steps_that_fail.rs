@@ -1,4 +1,5 @@
-//! Each access to a RAR register fails once, at each step of a CPU's life, and each kind of address is refused.
+//! Each access to a RAR register fails once, at each step of a CPU's life, and each kind of address
+//! is refused.
 #![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
@@ -149,7 +150,8 @@ enum Failed {
     TakeOffline,
 }
 
-/// Runs one life with a defect at one access, and checks the state after each step; returns which step failed.
+/// Runs one life with a defect at one access, and checks the state after each step; returns which
+/// step failed.
 fn live(defect: Defect, left: Option<usize>) -> (Failed, usize) {
     let (domain, tlb, cpu) = (Domain::<1>::new(), FakeTlb::<1>::new(), pinned(0));
     let memory: &'static PerCpu = Box::leak(Box::new(PerCpu::new()));
@@ -240,7 +242,8 @@ fn every_access_to_a_register_may_fail_at_every_step() {
         let mut failed: Vec<_> = (0..accesses)
             .map(|left| live(defect, Some(left)).0)
             .collect();
-        // A register that holds already what is written, or a read that finds nothing amiss, lets a step pass.
+        // A register that holds already what is written, or a read that finds nothing amiss, lets a
+        // step pass.
         failed.sort_unstable();
         failed.dedup();
         assert_eq!(

@@ -5,21 +5,23 @@ use core::fmt;
 /// Access to the model-specific registers of the CPU that executes the call.
 ///
 /// The libraries reach an MSR only through this trait, so that the same driver code runs on silicon
-/// (`NativeCpu`), in a kernel with an exception table, and on a host against `FakeCpu` (feature `fake`).
+/// (`NativeCpu`), in a kernel with an exception table, and on a host against `FakeCpu` (feature
+/// `fake`).
 ///
 /// # Implementation safety
 ///
-/// Callers free memory and skip TLB flushes on the strength of what these two functions report, so an
-/// implementation must keep all of:
+/// Callers free memory and skip TLB flushes on the strength of what these two functions report, so
+/// an implementation must keep all of:
 ///
-/// 1. `read` returns `Ok` only with the value that the register of the executing CPU held at that moment.
+/// 1. `read` returns `Ok` only with the value that the register of the executing CPU held at that
+///    moment.
 /// 2. `write` returns `Ok` only after that register took the whole value.
-/// 3. An access that raised #GP(0) is reported as [`MsrFault`], never as `Ok`, and changes no register.
-///    An implementation that cannot catch the exception lets it be delivered instead.
+/// 3. An access that raised #GP(0) is reported as [`MsrFault`], never as `Ok`, and changes no
+///    register. An implementation that cannot catch the exception lets it be delivered instead.
 /// 4. The compiler may not move memory accesses across either function.
-/// 5. A value of the type exists only where the safe functions of this crate may call `read` on the strength of it: at
-///    privilege level 0, and with a [`RarSupport`](crate::RarSupport) only of the same machine (as `NativeCpu::new`
-///    demands); or no exception can come out of `read`.
+/// 5. A value of the type exists only where the safe functions of this crate may call `read` on the
+///    strength of it: at privilege level 0, and with a [`RarSupport`](crate::RarSupport) only of
+///    the same machine (as `NativeCpu::new` demands); or no exception can come out of `read`.
 pub unsafe trait MsrAccess {
     /// Returns the value of the register at address `msr` (RDMSR).
     ///
@@ -31,22 +33,23 @@ pub unsafe trait MsrAccess {
     ///
     /// # Errors
     ///
-    /// [`MsrFault`] if the access raised #GP(0). The native implementation never returns it: there the
-    /// exception reaches the kernel's handler.
+    /// [`MsrFault`] if the access raised #GP(0). The native implementation never returns it: there
+    /// the exception reaches the kernel's handler.
     unsafe fn read(&self, msr: u32) -> Result<u64, MsrFault>;
 
     /// Writes `value` to the register at address `msr` (WRMSR).
     ///
-    /// WRMSR to an x2APIC register does not order earlier stores. Send interrupts with `send_x2apic`, which
-    /// fences, not with this function.
+    /// WRMSR to an x2APIC register does not order earlier stores. Send interrupts with
+    /// `send_x2apic`, which fences, not with this function.
     ///
     /// # Safety
     ///
     /// 1. The CPU runs at privilege level 0.
-    /// 2. The register exists on this CPU and is writable, or the implementation reports the exception.
+    /// 2. The register exists on this CPU and is writable, or the implementation reports the
+    ///    exception.
     /// 3. `value` is legal for the register: reserved bits as the manual asks.
-    /// 4. The effect breaks no memory safety: memory that the CPU may now read or write on its own is given
-    ///    to it for as long as the register names it.
+    /// 4. The effect breaks no memory safety: memory that the CPU may now read or write on its own
+    ///    is given to it for as long as the register names it.
     ///
     /// # Errors
     ///
@@ -69,14 +72,14 @@ unsafe impl<T: MsrAccess + ?Sized> MsrAccess for &T {
 
 /// The CPUID instruction of the CPU that executes the call.
 ///
-/// CPUID is not privileged and has no effect but its answer, so the trait is safe. What must be true of the
-/// answer is what the SDM says of the instruction: the leaves describe the same CPU whose registers
-/// [`MsrAccess`] reaches.
+/// CPUID is not privileged and has no effect but its answer, so the trait is safe. What must be
+/// true of the answer is what the SDM says of the instruction: the leaves describe the same CPU
+/// whose registers [`MsrAccess`] reaches.
 pub trait Cpuid {
     /// Returns what CPUID answers for `leaf` (EAX) and `subleaf` (ECX).
     ///
-    /// A leaf above the highest one has no meaning (SDM vol. 2, CPUID: Intel CPUs answer with the highest
-    /// basic leaf): ask leaf 0 or `0x8000_0000` first.
+    /// A leaf above the highest one has no meaning (SDM vol. 2, CPUID: Intel CPUs answer with the
+    /// highest basic leaf): ask leaf 0 or `0x8000_0000` first.
     fn cpuid(&self, leaf: u32, subleaf: u32) -> CpuidResult;
 }
 

@@ -28,7 +28,8 @@ pub(crate) struct AccessLog {
     pushed: AtomicUsize,
 }
 
-/// A record in atomics: the register's address in bits 31:0 of `key`, [`WRITE`] and [`FAULT`] above them.
+/// A record in atomics: the register's address in bits 31:0 of `key`, [`WRITE`] and [`FAULT`] above
+/// them.
 struct Record {
     key: AtomicU64,
     value: AtomicU64,

@@ -2,16 +2,19 @@
 
 use core::fmt;
 
-/// The local APIC ID of a logical processor, as firmware reports it in the MADT and CPUID in leaf 0xB.
+/// The local APIC ID of a logical processor, as firmware reports it in the MADT and CPUID in leaf
+/// 0xB.
 ///
-/// 32 bits wide in x2APIC mode, 8 bits in xAPIC mode. It is not an index: the numbers of a machine have gaps.
-/// Every value can be held here, the broadcast addresses too; the interrupt command words refuse those.
+/// 32 bits wide in x2APIC mode, 8 bits in xAPIC mode. It is not an index: the numbers of a machine
+/// have gaps. Every value can be held here, the broadcast addresses too; the interrupt command
+/// words refuse those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ApicId(u32);
 
 impl ApicId {
-    /// The physical destination that an xAPIC takes as "all CPUs" (SDM vol. 3, Physical Destination Mode).
+    /// The physical destination that an xAPIC takes as "all CPUs" (SDM vol. 3, Physical Destination
+    /// Mode).
     pub const XAPIC_BROADCAST: Self = Self(0xff);
 
     /// The destination that an x2APIC takes as "all CPUs" (SDM vol. 3, x2APIC ICR operation).

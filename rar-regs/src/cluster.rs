@@ -4,10 +4,12 @@ use core::num::NonZeroU16;
 
 use crate::{ApicId, DestinationError};
 
-/// Up to 16 CPUs of one x2APIC cluster: the destination of a single interrupt command in logical mode.
+/// Up to 16 CPUs of one x2APIC cluster: the destination of a single interrupt command in logical
+/// mode.
 ///
-/// In x2APIC mode the hardware derives the logical address from the ID: bits 19:4 are the cluster, bits 3:0 the
-/// member (SDM vol. 3, Logical Destination Mode in x2APIC Mode; documented). A set always has a member.
+/// In x2APIC mode the hardware derives the logical address from the ID: bits 19:4 are the cluster,
+/// bits 3:0 the member (SDM vol. 3, Logical Destination Mode in x2APIC Mode; documented). A set
+/// always has a member.
 ///
 /// # Examples
 ///
@@ -45,8 +47,8 @@ impl ClusterMembers {
     ///
     /// # Errors
     ///
-    /// [`DestinationError::Broadcast`] for the broadcast ID, [`DestinationError::NoCluster`] for an ID above
-    /// `0xf_ffff`: the logical address has room for 20 bits of it.
+    /// [`DestinationError::Broadcast`] for the broadcast ID, [`DestinationError::NoCluster`] for an
+    /// ID above `0xf_ffff`: the logical address has room for 20 bits of it.
     pub fn new(id: ApicId) -> Result<Self, DestinationError> {
         if id == ApicId::X2APIC_BROADCAST {
             return Err(DestinationError::Broadcast { id });
@@ -59,7 +61,8 @@ impl ClusterMembers {
         })
     }
 
-    /// Returns the set of these members of a cluster; `None` if they are all of cluster `0xffff`, which is the broadcast address.
+    /// Returns the set of these members of a cluster; `None` if they are all of cluster `0xffff`,
+    /// which is the broadcast address.
     #[must_use]
     #[inline]
     pub const fn from_parts(cluster: u16, members: NonZeroU16) -> Option<Self> {
@@ -72,8 +75,9 @@ impl ClusterMembers {
 
     /// Adds a CPU and returns whether the set now holds it; if not, it starts a set of its own.
     ///
-    /// `false` means that the CPU belongs to another cluster, has no logical address, or would turn the
-    /// destination into the broadcast address `0xffff_ffff` (the sixteenth member of cluster `0xffff`).
+    /// `false` means that the CPU belongs to another cluster, has no logical address, or would turn
+    /// the destination into the broadcast address `0xffff_ffff` (the sixteenth member of cluster
+    /// `0xffff`).
     #[must_use = "a CPU that was not added gets no signal from this set"]
     pub fn try_add(&mut self, id: ApicId) -> bool {
         let Ok(Self { cluster, members }) = Self::new(id) else {

@@ -9,9 +9,9 @@ use fields::CORE_CAPABILITIES;
 
 /// `IA32_CORE_CAPABILITIES`: which of some model-specific features this CPU has. Read-only.
 ///
-/// Address and the RAR bit: Intel TDX module source, Linux RFC v4 (code). Intel says that bits of this register
-/// are model-specific and to be trusted only after a check of the CPU model (Linux commit 48fd5b5ee714,
-/// documented); [`Detection`](crate::Detection) does that check.
+/// Address and the RAR bit: Intel TDX module source, Linux RFC v4 (code). Intel says that bits of
+/// this register are model-specific and to be trusted only after a check of the CPU model (Linux
+/// commit 48fd5b5ee714, documented); [`Detection`](crate::Detection) does that check.
 #[doc(alias = "IA32_CORE_CAPABILITIES")]
 #[doc(alias = "MSR_IA32_CORE_CAPS")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,8 +33,8 @@ impl CoreCapabilities {
     ///
     /// # Errors
     ///
-    /// [`SupportError::NoFeatureLeaf`] and [`SupportError::NoCoreCapabilities`] if CPUID does not announce the
-    /// register, [`SupportError::Fault`] if it raised #GP(0) all the same.
+    /// [`SupportError::NoFeatureLeaf`] and [`SupportError::NoCoreCapabilities`] if CPUID does not
+    /// announce the register, [`SupportError::Fault`] if it raised #GP(0) all the same.
     pub fn read<C: MsrAccess + Cpuid + ?Sized>(cpu: &C) -> Result<Self, SupportError> {
         msr::read_core_capabilities(cpu)
     }

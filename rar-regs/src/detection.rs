@@ -7,13 +7,15 @@ use crate::{
 
 /// How to look for RAR: which CPU models are accepted, and how large the payload table must be.
 ///
-/// There is no CPUID bit for RAR itself. [`detect`](Self::detect) asks, in this order, and stops at the first "no":
+/// There is no CPUID bit for RAR itself. [`detect`](Self::detect) asks, in this order, and stops at
+/// the first "no":
 ///
 /// 1. CPUID leaf 0: is there a leaf 7?
 /// 2. CPUID leaf 7, EDX bit 30: does `IA32_CORE_CAPABILITIES` exist?
 /// 3. That register, bit 1: does the CPU have RAR?
 /// 4. Vendor, family and model: is this bit known to mean RAR here?
-/// 5. `MSR_RAR_INFO`: how many payload table entries, which types? If it lists types, INVPCID has to be among them.
+/// 5. `MSR_RAR_INFO`: how many payload table entries, which types? If it lists types, INVPCID has
+///    to be among them.
 /// 6. CPUID leaf `0x8000_0008`: how wide is a physical address?
 ///
 /// So no register is read before something says that it exists.
@@ -59,7 +61,8 @@ pub enum ModelCheck {
     /// Those of [`ListedModel::ALL`](crate::ListedModel::ALL).
     #[default]
     Listed,
-    /// All that set the bit, of any vendor: for a hypervisor or simulator that offers RAR, and to try a new model.
+    /// All that set the bit, of any vendor: for a hypervisor or simulator that offers RAR, and to
+    /// try a new model.
     ///
     /// On a CPU where the bit means something else, reading `MSR_RAR_INFO` raises #GP(0).
     Any,
@@ -93,9 +96,9 @@ impl Detection {
 
     /// Demands that the CPU lists a payload type, besides INVPCID.
     ///
-    /// A hypervisor that flushes guests demands types 3 (INVEPT) and 4 (INVVPID). A CPU that lists no types at all
-    /// passes without this demand, as nothing is known of its types, but not with it. Types above 31 cannot be
-    /// listed, so detection then fails.
+    /// A hypervisor that flushes guests demands types 3 (INVEPT) and 4 (INVVPID). A CPU that lists
+    /// no types at all passes without this demand, as nothing is known of its types, but not with
+    /// it. Types above 31 cannot be listed, so detection then fails.
     ///
     /// # Examples
     ///
@@ -184,7 +187,8 @@ mod tests {
     use super::*;
     use crate::{CoreCapabilities, CpuidResult, FakeCpu, MsrFault, MsrOperation, Vendor};
 
-    /// Detects and asserts the outcome and exactly which registers were read, in order; nothing is ever written.
+    /// Detects and asserts the outcome and exactly which registers were read, in order; nothing is
+    /// ever written.
     #[track_caller]
     fn refused(
         detection: Detection,

@@ -83,20 +83,23 @@ pub enum SupportError {
     TableTooSmall {
         /// The entries of this CPU, 1 to 64.
         entries: u8,
-        /// The entries asked for with [`Detection::minimum_entries`](crate::Detection::minimum_entries).
+        /// The entries asked for with
+        /// [`Detection::minimum_entries`](crate::Detection::minimum_entries).
         minimum: u8,
     },
-    /// The CPU lists its payload types, and INVPCID (type 2), which flushes are made of, is not among them: it would
-    /// answer each of them with FAILURE.
+    /// The CPU lists its payload types, and INVPCID (type 2), which flushes are made of, is not
+    /// among them: it would answer each of them with FAILURE.
     NoInvpcid {
         /// `MSR_RAR_INFO`; bit 2 is clear.
         info: RarInfo,
     },
-    /// The CPU does not list a payload type that [`Detection::require`](crate::Detection::require) demands.
+    /// The CPU does not list a payload type that [`Detection::require`](crate::Detection::require)
+    /// demands.
     MissingType {
         /// The lowest such type.
         payload_type: u8,
-        /// `MSR_RAR_INFO`; its bits 31:0 list the types, or nothing is known of them if all are clear.
+        /// `MSR_RAR_INFO`; its bits 31:0 list the types, or nothing is known of them if all are
+        /// clear.
         info: RarInfo,
     },
     /// CPUID reports a physical address width that no CPU can have.

@@ -15,11 +15,13 @@ const LEAVES: usize = 16;
 
 /// A CPU made of memory: a file of registers with CPUID answers and a log, no more.
 ///
-/// It knows no rule of any register: it takes every value, and nothing serves requests. An access to a register that
-/// was not put there gives [`MsrFault`], and a CPUID leaf that was not put there answers zeros.
+/// It knows no rule of any register: it takes every value, and nothing serves requests. An access
+/// to a register that was not put there gives [`MsrFault`], and a CPUID leaf that was not put there
+/// answers zeros.
 ///
-/// One fake is one CPU, so one thread at a time may execute on it. Others may look at registers and log at any time;
-/// the log is published with each record (Release), and looking at it synchronises (Acquire).
+/// One fake is one CPU, so one thread at a time may execute on it. Others may look at registers and
+/// log at any time; the log is published with each record (Release), and looking at it synchronises
+/// (Acquire).
 ///
 /// # Examples
 ///
@@ -62,8 +64,9 @@ impl FakeCpu {
         }
     }
 
-    /// Returns a Sapphire Rapids with RAR after reset: `index` is the highest payload table index (63 on the parts
-    /// that were described), the payload types are unknown, physical addresses have 46 bits.
+    /// Returns a Sapphire Rapids with RAR after reset: `index` is the highest payload table index
+    /// (63 on the parts that were described), the payload types are unknown, physical addresses
+    /// have 46 bits.
     #[must_use]
     pub fn with_rar(index: u8) -> Self {
         Self::new()
@@ -84,7 +87,8 @@ impl FakeCpu {
             .with_msr(RarInfo::MSR, u64::from(index) << 32)
     }
 
-    /// Adds a register, or replaces its value. The 33rd register is not added, so it faults when accessed.
+    /// Adds a register, or replaces its value. The 33rd register is not added, so it faults when
+    /// accessed.
     #[must_use]
     pub fn with_msr(mut self, msr: u32, value: u64) -> Self {
         let is_this =
@@ -136,7 +140,8 @@ impl FakeCpu {
         self
     }
 
-    /// Sets CPUID leaves 0 (highest leaf 7) and 1: the vendor, and family, model and stepping as EAX of leaf 1.
+    /// Sets CPUID leaves 0 (highest leaf 7) and 1: the vendor, and family, model and stepping as
+    /// EAX of leaf 1.
     #[must_use]
     pub fn with_signature(self, vendor: Vendor, eax: u32) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l] = vendor.bytes();
@@ -174,7 +179,8 @@ impl FakeCpu {
             .map(|own| own.value.load(Ordering::Acquire))
     }
 
-    /// Changes a register behind the software's back, unlogged: as firmware, a reset or another revision would.
+    /// Changes a register behind the software's back, unlogged: as firmware, a reset or another
+    /// revision would.
     ///
     /// # Errors
     ///
@@ -221,9 +227,10 @@ impl FakeCpu {
     }
 }
 
-// SAFETY: 1. a read returns what the register of this CPU holds; 2. a write stores the whole value; 3. a register that
-// is not there gives the fault and nothing changes; 4. the values are atomics, loaded with Acquire and stored with
-// Release, and no hardware looks at memory on behalf of a fake, so no access can be moved to any harm;
+// SAFETY: 1. a read returns what the register of this CPU holds; 2. a write stores the whole value;
+// 3. a register that is not there gives the fault and nothing changes; 4. the values are atomics,
+// loaded with Acquire and stored with Release, and no hardware looks at memory on behalf of a fake,
+// so no access can be moved to any harm;
 // 5. no exception comes out of `read`.
 unsafe impl MsrAccess for FakeCpu {
     unsafe fn read(&self, msr: u32) -> Result<u64, MsrFault> {

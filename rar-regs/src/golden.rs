@@ -8,7 +8,8 @@ pub(crate) fn mask<R: RegisterLongName>(field: Field<u64, R>) -> u64 {
     field.mask << field.shift
 }
 
-/// Asserts that no bit belongs to two fields and that fields and reserved bits together are the whole word.
+/// Asserts that no bit belongs to two fields and that fields and reserved bits together are the
+/// whole word.
 pub(crate) fn assert_fills_word(fields: &[u64], reserved: u64) {
     let mut seen = reserved;
     for &field in fields {

@@ -7,7 +7,8 @@ use crate::ApicId;
 /// What the receiving CPU is asked to do: bits 10:8 of the interrupt command.
 ///
 /// SDM vol. 3, Interrupt Command Register (documented), except for
-/// [`RemoteActionRequest`](DeliveryMode::RemoteActionRequest). Only the modes that this crate sends are here.
+/// [`RemoteActionRequest`](DeliveryMode::RemoteActionRequest). Only the modes that this crate sends
+/// are here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
@@ -16,7 +17,8 @@ pub enum DeliveryMode {
     Fixed = 0b000,
     /// Remote action request: the code point that was once "remote read".
     ///
-    /// Taken from Linux RFC v1 to v4 and Intel's own Linux branch (code). The SDM lists the code as reserved.
+    /// Taken from Linux RFC v1 to v4 and Intel's own Linux branch (code). The SDM lists the code as
+    /// reserved.
     #[doc(alias = "APIC_DM_RAR")]
     RemoteActionRequest = 0b011,
     /// A non-maskable interrupt.
@@ -27,16 +29,18 @@ pub enum DeliveryMode {
     Startup = 0b110,
 }
 
-/// Level, bit 14: zero only in the message that takes INIT back (SDM vol. 3, Interrupt Command Register).
+/// Level, bit 14: zero only in the message that takes INIT back (SDM vol. 3, Interrupt Command
+/// Register).
 const LEVEL_ASSERT: u32 = 1 << 14;
 
-/// The lowest vector that software may send; 0 to 15 are illegal (SDM vol. 3, Valid Interrupt Vectors).
+/// The lowest vector that software may send; 0 to 15 are illegal (SDM vol. 3, Valid Interrupt
+/// Vectors).
 const LOWEST_VECTOR: u8 = 16;
 
 /// Returns bits 31:0 of a remote action request to one CPU.
 ///
-/// Vector 0, edge, and the level bit 0, all as every Linux version of the driver sends it (code). Whether
-/// other values are ignored is unknown.
+/// Vector 0, edge, and the level bit 0, all as every Linux version of the driver sends it (code).
+/// Whether other values are ignored is unknown.
 pub(crate) const fn rar() -> u32 {
     mode(DeliveryMode::RemoteActionRequest)
 }
@@ -153,7 +157,8 @@ impl fmt::Display for IcrError {
 
 impl core::error::Error for IcrError {}
 
-/// The xAPIC was still delivering an earlier interrupt when the bounded wait ended. Nothing was sent.
+/// The xAPIC was still delivering an earlier interrupt when the bounded wait ended. Nothing was
+/// sent.
 ///
 /// Serve what others may be waiting for on this CPU, then send again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,8 @@
 use x86::bits64::rflags::{self, RFlags};
 use x86::irq;
 
-/// RFLAGS.IF of the executing CPU. Tests put a fake in its place, as a process may not write the flag.
+/// RFLAGS.IF of the executing CPU. Tests put a fake in its place, as a process may not write the
+/// flag.
 pub(crate) trait InterruptFlag {
     fn is_on(&self) -> bool;
     fn switch_off(&self);

@@ -39,8 +39,8 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 impl LocalApic {
     /// Returns the local APIC in the mode that `IA32_APIC_BASE` of the executing CPU says.
     ///
-    /// `map_page` gets the physical address of the register page and returns where it is mapped. It is called in xAPIC
-    /// mode only.
+    /// `map_page` gets the physical address of the register page and returns where it is mapped. It
+    /// is called in xAPIC mode only.
     ///
     /// # Examples
     ///
@@ -71,8 +71,8 @@ impl LocalApic {
     /// # Safety
     ///
     /// 1. The CPU runs at privilege level 0 and has a local APIC.
-    /// 2. The page that `map_page` returns is the one it was asked for, mapped uncached, at this address on every CPU
-    ///    that uses the value, for as long as it does.
+    /// 2. The page that `map_page` returns is the one it was asked for, mapped uncached, at this
+    ///    address on every CPU that uses the value, for as long as it does.
     /// 3. On each of these CPUs the APIC stays in the same mode, at the same address, for as long.
     pub unsafe fn detect<A: MsrAccess + ?Sized>(
         access: &A,
@@ -85,7 +85,8 @@ impl LocalApic {
             (true, false) => {
                 let address = base & ADDRESS;
                 let page = map_page(address).ok_or(ApicError::NotMapped { address })?;
-                // SAFETY: 1. the caller's duty 2; 2. the register says so here, and duty 3 on all other CPUs.
+                // SAFETY: 1. the caller's duty 2; 2. the register says so here, and duty 3 on all
+                // other CPUs.
                 Ok(Self::Xapic(unsafe { XapicMmio::new(page) }))
             }
             (false, false) => Err(ApicError::Disabled { base }),
@@ -150,18 +151,20 @@ impl LocalApic {
 
     /// Sends a message to each target, after everything stored before the call is visible.
     ///
-    /// In x2APIC mode one pair of fences serves all commands, and the call never waits. In xAPIC mode each target gets
-    /// a command of its own, `addressing` is ignored, and the call waits for an idle APIC between the commands: the
-    /// wait is bounded and calls `relax` between two polls. A caller that has to serve requests of other CPUs meanwhile
-    /// does so there.
+    /// In x2APIC mode one pair of fences serves all commands, and the call never waits. In xAPIC
+    /// mode each target gets a command of its own, `addressing` is ignored, and the call waits for
+    /// an idle APIC between the commands: the wait is bounded and calls `relax` between two polls.
+    /// A caller that has to serve requests of other CPUs meanwhile does so there.
     ///
     /// # Errors
     ///
-    /// A [`SendError`] for the first target that was not sent to. The message went to all others that it can reach.
+    /// A [`SendError`] for the first target that was not sent to. The message went to all others
+    /// that it can reach.
     ///
     /// # Safety
     ///
-    /// 1. The CPU runs at privilege level 0, and is one of those that [`detect`](Self::detect) was promised.
+    /// 1. The CPU runs at privilege level 0, and is one of those that [`detect`](Self::detect) was
+    ///    promised.
     /// 2. In xAPIC mode no NMI handler sends through the same APIC.
     /// 3. Each target can take the message: an interrupt or NMI runs its handler.
     pub unsafe fn send(
@@ -181,8 +184,8 @@ impl LocalApic {
 }
 
 impl LocalApic {
-    /// Sends a message to clusters of targets in x2APIC mode, with one pair of fences for all commands; `None`, with nothing
-    /// sent, in xAPIC mode, which has no such clusters.
+    /// Sends a message to clusters of targets in x2APIC mode, with one pair of fences for all
+    /// commands; `None`, with nothing sent, in xAPIC mode, which has no such clusters.
     ///
     /// # Errors
     ///
@@ -208,10 +211,12 @@ impl LocalApic {
     }
 }
 
-/// The x2APIC itself. Used by [`LocalApic::send`] and [`LocalApic::send_to_clusters`] only, which demands what the two functions need.
+/// The x2APIC itself. Used by [`LocalApic::send`] and [`LocalApic::send_to_clusters`] only, which
+/// demands what the two functions need.
 struct NativeX2apic;
 
-// Inlined always: whoever calls `send_x2apic_next` has to call `send_x2apic` too, and a disassembly check looks for both.
+// Inlined always: whoever calls `send_x2apic_next` has to call `send_x2apic` too, and a disassembly
+// check looks for both.
 impl X2apicPort for NativeX2apic {
     #[inline(always)]
     fn write_fenced(&mut self, icr: X2apicIcr) {

@@ -28,19 +28,20 @@ pub enum Addressing {
     ///
     /// Intel's own Linux branch and Linux RFC v4 have a sender of this kind (code).
     Physical,
-    /// One command for up to 16 targets of one cluster that follow each other: ascending IDs need the fewest. A target
-    /// above ID `0xf_ffff` has no logical address and gets a command of its own.
+    /// One command for up to 16 targets of one cluster that follow each other: ascending IDs need
+    /// the fewest. A target above ID `0xf_ffff` has no logical address and gets a command of its
+    /// own.
     ///
-    /// For interrupts and NMIs: SDM vol. 3, Logical Destination Mode in x2APIC Mode (documented). For remote action
-    /// requests: the sender of Linux RFC v4 on a machine with logical destinations (code); that silicon takes them
-    /// is unknown.
+    /// For interrupts and NMIs: SDM vol. 3, Logical Destination Mode in x2APIC Mode (documented).
+    /// For remote action requests: the sender of Linux RFC v4 on a machine with logical
+    /// destinations (code); that silicon takes them is unknown.
     Cluster,
 }
 
 /// Why a message did not reach every target.
 ///
-/// The targets that are not named got it, or failed later: the first failure is reported, and the others are sent to
-/// all the same.
+/// The targets that are not named got it, or failed later: the first failure is reported, and the
+/// others are sent to all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -242,8 +243,9 @@ pub(crate) trait XapicPort {
 
 /// Sends a message through an xAPIC, one target at a time.
 ///
-/// `max_polls` bounds the wait for an idle APIC; `relax` is called between two polls. Once the wait for a target has
-/// ended without a send, the later targets are tried once each, so that the whole send stays bounded.
+/// `max_polls` bounds the wait for an idle APIC; `relax` is called between two polls. Once the wait
+/// for a target has ended without a send, the later targets are tried once each, so that the whole
+/// send stays bounded.
 pub(crate) fn send_by_xapic(
     message: Message,
     targets: impl IntoIterator<Item = ApicId>,

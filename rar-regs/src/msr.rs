@@ -1,4 +1,5 @@
-//! The safe way to the registers: what must be known before an RDMSR, and the helpers that demand it.
+//! The safe way to the registers: what must be known before an RDMSR, and the helpers that demand
+//! it.
 
 use crate::{CoreCapabilities, Cpuid, MsrAccess, MsrFault, MsrOperation, ReadError, SupportError};
 
@@ -6,7 +7,8 @@ use crate::{CoreCapabilities, Cpuid, MsrAccess, MsrFault, MsrOperation, ReadErro
 pub(crate) const BASIC_LEAF: u32 = 0;
 /// Structured extended features.
 const FEATURE_LEAF: u32 = 7;
-/// Leaf 7, EDX: `IA32_CORE_CAPABILITIES` exists (SDM vol. 2, CPUID; Linux split-lock series; documented).
+/// Leaf 7, EDX: `IA32_CORE_CAPABILITIES` exists (SDM vol. 2, CPUID; Linux split-lock series;
+/// documented).
 const CORE_CAPABILITIES_BIT: u32 = 1 << 30;
 
 /// The four registers of RAR. They exist together: one capability bit speaks for all.
@@ -83,7 +85,8 @@ pub(crate) fn read_defined<A: MsrAccess + ?Sized>(
     }
 }
 
-/// Writes one of the RAR registers, unless `value` has bits of `reserved` set: that would raise #GP(0).
+/// Writes one of the RAR registers, unless `value` has bits of `reserved` set: that would raise
+/// #GP(0).
 ///
 /// # Safety
 ///

@@ -7,8 +7,8 @@ use crate::{Cpuid, CpuidResult, MsrAccess, MsrFault};
 
 /// The executing CPU, at privilege level 0.
 ///
-/// An access that raises #GP(0) goes to the kernel's exception handler; [`MsrFault`] is never returned. A kernel that
-/// can recover from the exception implements [`MsrAccess`] itself.
+/// An access that raises #GP(0) goes to the kernel's exception handler; [`MsrFault`] is never
+/// returned. A kernel that can recover from the exception implements [`MsrAccess`] itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NativeCpu(());
@@ -19,8 +19,8 @@ impl NativeCpu {
     /// # Safety
     ///
     /// 1. All code that uses the value runs at privilege level 0.
-    /// 2. A [`RarSupport`](crate::RarSupport) that is used with it was detected through a `NativeCpu` of this machine
-    ///    (one detected on a fake proves nothing here), and on each CPU
+    /// 2. A [`RarSupport`](crate::RarSupport) that is used with it was detected through a
+    ///    `NativeCpu` of this machine (one detected on a fake proves nothing here), and on each CPU
     ///    [`check_cpu`](crate::RarSupport::check_cpu) passed first.
     #[must_use]
     pub const unsafe fn new() -> Self {
@@ -28,8 +28,9 @@ impl NativeCpu {
     }
 }
 
-// SAFETY: 1. and 2. the instructions act on the executing CPU; 3. an exception is delivered, so neither function returns
-// after one; 4. the assembly of the `x86` crate does not claim `nomem`, so the compiler keeps memory accesses in place;
+// SAFETY: 1. and 2. the instructions act on the executing CPU; 3. an exception is delivered, so
+// neither function returns after one; 4. the assembly of the `x86` crate does not claim `nomem`, so
+// the compiler keeps memory accesses in place;
 // 5. `new` is unsafe and demands both.
 unsafe impl MsrAccess for NativeCpu {
     unsafe fn read(&self, msr: u32) -> Result<u64, MsrFault> {
@@ -56,13 +57,14 @@ impl Cpuid for NativeCpu {
     }
 }
 
-/// The one WRMSR of this crate to registers of other kinds than the x2APIC's. It has its own symbol so that a
-/// disassembly check can find it.
+/// The one WRMSR of this crate to registers of other kinds than the x2APIC's. It has its own symbol
+/// so that a disassembly check can find it.
 ///
 /// # Safety
 ///
 /// As [`MsrAccess::write`].
-// SAFETY: (export_name) nothing else in the crate has this name; two copies of the crate in one program do not link.
+// SAFETY: (export_name) nothing else in the crate has this name; two copies of the crate in one
+// program do not link.
 #[unsafe(export_name = "rar_regs_write_msr")]
 #[inline(never)]
 unsafe fn write_msr(msr: u32, value: u64) {
@@ -78,7 +80,8 @@ mod tests {
 
     #[test]
     fn cpuid_answers_as_the_processor_does() {
-        // SAFETY: 1. CPUID is all that is used here and needs no privilege; 2. no `RarSupport` is used.
+        // SAFETY: 1. CPUID is all that is used here and needs no privilege; 2. no `RarSupport` is
+        // used.
         let cpu = unsafe { NativeCpu::new() };
         let CpuidResult { eax, ebx, ecx, edx } = cpu.cpuid(0, 0);
         let vendor: Vec<u8> = [ebx, edx, ecx]

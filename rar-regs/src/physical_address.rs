@@ -8,13 +8,14 @@ use crate::Cpuid;
 const HIGHEST_EXTENDED_LEAF: u32 = 0x8000_0000;
 /// Address widths: the physical one in EAX bits 7:0.
 const ADDRESS_WIDTH_LEAF: u32 = 0x8000_0008;
-/// What a CPU without that leaf has (SDM vol. 3, Enumeration of Paging Features by CPUID; PAE present).
+/// What a CPU without that leaf has (SDM vol. 3, Enumeration of Paging Features by CPUID; PAE
+/// present).
 const WIDTH_WITHOUT_LEAF: u8 = 36;
 
 /// The number of bits in a physical address, MAXPHYADDR: 32 to 52.
 ///
-/// The hardware's own number. Where memory encryption takes the upper bits for keys, addresses that software may use
-/// are shorter; whether RAR accepts key bits in its address registers is unknown.
+/// The hardware's own number. Where memory encryption takes the upper bits for keys, addresses that
+/// software may use are shorter; whether RAR accepts key bits in its address registers is unknown.
 #[doc(alias = "MAXPHYADDR")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -24,7 +25,8 @@ impl PhysicalAddressWidth {
     /// The narrowest width of a CPU with 64-bit mode that makes sense: 32 bits.
     pub const MIN: Self = Self(32);
 
-    /// The widest that the architecture allows: 52 bits (SDM vol. 3, 4-Level Paging and 5-Level Paging).
+    /// The widest that the architecture allows: 52 bits (SDM vol. 3, 4-Level Paging and 5-Level
+    /// Paging).
     pub const MAX: Self = Self(52);
 
     /// Returns the width of this many bits, or `None` outside 32 to 52.

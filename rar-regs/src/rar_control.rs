@@ -8,10 +8,12 @@ use crate::msr::{self, RarMsr};
 use crate::{MsrAccess, MsrFault, RarSupport, ReadError};
 use fields::RAR_CONTROL;
 
-/// `MSR_RAR_CONTROL`: whether this CPU serves remote action requests, and whether also with interrupts off.
+/// `MSR_RAR_CONTROL`: whether this CPU serves remote action requests, and whether also with
+/// interrupts off.
 ///
-/// One per logical processor. Address and name: SDM vol. 4, Table 2-52; bits: Linux RFC v4 (code). While
-/// `ENABLE` is 0 a request sent to this CPU is dropped, not kept (SDM vol. 4, from memory, to be checked).
+/// One per logical processor. Address and name: SDM vol. 4, Table 2-52; bits: Linux RFC v4 (code).
+/// While `ENABLE` is 0 a request sent to this CPU is dropped, not kept (SDM vol. 4, from memory, to
+/// be checked).
 ///
 /// # Examples
 ///
@@ -34,13 +36,13 @@ pub struct RarControl(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InterruptPolicy {
-    /// The request is served at once, whatever RFLAGS.IF says. Code that holds off TLB flushes by switching
-    /// interrupts off loses that protection.
+    /// The request is served at once, whatever RFLAGS.IF says. Code that holds off TLB flushes by
+    /// switching interrupts off loses that protection.
     #[doc(alias = "IGNORE_IF")]
     #[doc(alias = "RAR_CTRL_IGNORE_IF")]
     IgnoreIf,
-    /// The request waits until RFLAGS.IF is 1. Two CPUs that wait for each other with interrupts off then
-    /// deadlock.
+    /// The request waits until RFLAGS.IF is 1. Two CPUs that wait for each other with interrupts
+    /// off then deadlock.
     RespectIf,
 }
 
@@ -70,8 +72,8 @@ impl RarControl {
     ///
     /// # Errors
     ///
-    /// [`ReadError::ReservedBits`] if a reserved bit is set: whoever wrote that knew another revision of RAR.
-    /// [`ReadError::Fault`] if the read raised #GP(0).
+    /// [`ReadError::ReservedBits`] if a reserved bit is set: whoever wrote that knew another
+    /// revision of RAR. [`ReadError::Fault`] if the read raised #GP(0).
     pub fn read<A: MsrAccess + ?Sized>(
         access: &A,
         support: &RarSupport,
@@ -86,8 +88,9 @@ impl RarControl {
     /// 1. The executing CPU is the one meant, and stays so until the call returns.
     /// 2. It passed detection or [`RarSupport::check_cpu`] with `support`.
     /// 3. To enable: [`RarActionVectorBase`](crate::RarActionVectorBase) and
-    ///    [`RarPayloadTableBase`](crate::RarPayloadTableBase) of this CPU name memory that stays RAR's, and is
-    ///    written by software only as the protocol says, until a disabled value was written here.
+    ///    [`RarPayloadTableBase`](crate::RarPayloadTableBase) of this CPU name memory that stays
+    ///    RAR's, and is written by software only as the protocol says, until a disabled value was
+    ///    written here.
     /// 4. To disable: no other CPU goes on relying on this one to serve its requests.
     ///
     /// # Errors
@@ -98,7 +101,8 @@ impl RarControl {
         access: &A,
         support: &RarSupport,
     ) -> Result<(), MsrFault> {
-        // SAFETY: 1. the caller's duties 1 to 4: memory is RAR's before this value lets the CPU reach it.
+        // SAFETY: 1. the caller's duties 1 to 4: memory is RAR's before this value lets the CPU
+        // reach it.
         unsafe {
             msr::write_defined(
                 access,
@@ -112,10 +116,11 @@ impl RarControl {
 
     /// Switches RAR off on the executing CPU, and returns what the register held before.
     ///
-    /// For a CPU that does not use RAR: firmware, or the kernel before a kexec, may have left it on, and the CPU would
-    /// go on writing to memory that belongs to others now. Call it on every CPU that answers flushes in software, and
-    /// before memory that a former owner had given to RAR is used. Unlike [`read`](Self::read) it accepts reserved
-    /// bits, since whoever left the register on may know another revision.
+    /// For a CPU that does not use RAR: firmware, or the kernel before a kexec, may have left it
+    /// on, and the CPU would go on writing to memory that belongs to others now. Call it on every
+    /// CPU that answers flushes in software, and before memory that a former owner had given to RAR
+    /// is used. Unlike [`read`](Self::read) it accepts reserved bits, since whoever left the
+    /// register on may know another revision.
     ///
     /// # Examples
     ///
@@ -160,7 +165,8 @@ impl RarControl {
         self.register().is_set(RAR_CONTROL::ENABLE)
     }
 
-    /// Returns what happens to requests while interrupts are off. Without meaning while RAR is disabled.
+    /// Returns what happens to requests while interrupts are off. Without meaning while RAR is
+    /// disabled.
     #[must_use]
     pub fn interrupt_policy(self) -> InterruptPolicy {
         if self.register().is_set(RAR_CONTROL::IGNORE_IF) {
@@ -243,7 +249,8 @@ mod tests {
         let cpu = FakeCpu::with_rar(63);
         let support = Detection::new().detect(&cpu).unwrap();
         let control = RarControl::enabled(InterruptPolicy::IgnoreIf);
-        // SAFETY: duties 1 to 4 hold without effort: nothing reads memory through a fake's registers.
+        // SAFETY: duties 1 to 4 hold without effort: nothing reads memory through a fake's
+        // registers.
         unsafe { control.write(&cpu, &support) }.unwrap();
         assert_eq!(cpu.msr(0xed), Some(0xc000_0000));
 

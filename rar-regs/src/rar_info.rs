@@ -8,10 +8,11 @@ use crate::msr::{self, RarMsr};
 use crate::{MsrAccess, RarSupport, ReadError};
 use fields::RAR_INFO;
 
-/// `MSR_RAR_INFO`: how many payload table entries this CPU scans, and which payload types it knows. Read-only.
+/// `MSR_RAR_INFO`: how many payload table entries this CPU scans, and which payload types it knows.
+/// Read-only.
 ///
-/// Address and name: SDM vol. 4, Table 2-52; bits 37:32: Linux RFC v4 (code) and its review (documented);
-/// bits 31:0: SDM vol. 4 (from memory, to be checked; no Linux code reads them).
+/// Address and name: SDM vol. 4, Table 2-52; bits 37:32: Linux RFC v4 (code) and its review
+/// (documented); bits 31:0: SDM vol. 4 (from memory, to be checked; no Linux code reads them).
 #[doc(alias = "MSR_RAR_INFO")]
 #[doc(alias = "MSR_IA32_RAR_INFO")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,7 +30,8 @@ impl RarInfo {
     ///
     /// # Errors
     ///
-    /// [`ReadError::ReservedBits`] if a reserved bit is set, [`ReadError::Fault`] if the read raised #GP(0).
+    /// [`ReadError::ReservedBits`] if a reserved bit is set, [`ReadError::Fault`] if the read
+    /// raised #GP(0).
     pub fn read<A: MsrAccess + ?Sized>(
         access: &A,
         support: &RarSupport,
@@ -62,7 +64,8 @@ impl RarInfo {
         self.highest_index() + 1
     }
 
-    /// Returns the payload types, bit `t` for type `t`. Zero says nothing: the types are then unknown.
+    /// Returns the payload types, bit `t` for type `t`. Zero says nothing: the types are then
+    /// unknown.
     #[must_use]
     pub fn payload_types(self) -> u32 {
         let [a, b, c, d, ..] = self.register().read(RAR_INFO::PAYLOAD_TYPES).to_le_bytes();

@@ -10,9 +10,10 @@ use fields::RAR_PAYLOAD_TABLE_BASE;
 
 /// `MSR_RAR_PAYLOAD_TABLE_BASE`: the physical address of the table of 64-byte payloads.
 ///
-/// One register per logical processor. That all CPUs name the same table is a choice of the system, not a rule of
-/// the architecture (Linux RFC v4, documented). Address and name: SDM vol. 4, Table 2-52; alignment: SDM vol. 4
-/// (from memory, to be checked), and all Linux versions allocate so (code).
+/// One register per logical processor. That all CPUs name the same table is a choice of the system,
+/// not a rule of the architecture (Linux RFC v4, documented). Address and name: SDM vol. 4, Table
+/// 2-52; alignment: SDM vol. 4 (from memory, to be checked), and all Linux versions allocate so
+/// (code).
 ///
 /// # Examples
 ///
@@ -37,16 +38,16 @@ impl RarPayloadTableBase {
     /// What a physical address must be a multiple of, in bytes.
     pub const ALIGNMENT: u64 = 4096;
 
-    /// The bits that are reserved on every CPU: 63:52 and 11:0. Those at or above MAXPHYADDR are reserved too, see
-    /// [`reserved`](Self::reserved).
+    /// The bits that are reserved on every CPU: 63:52 and 11:0. Those at or above MAXPHYADDR are
+    /// reserved too, see [`reserved`](Self::reserved).
     pub const RESERVED: u64 = 0xfff0_0000_0000_0fff;
 
     /// Returns the content that names this physical address.
     ///
     /// # Errors
     ///
-    /// [`AddressError`] if the address is not a multiple of [`ALIGNMENT`](Self::ALIGNMENT) or does not fit in
-    /// `width`.
+    /// [`AddressError`] if the address is not a multiple of [`ALIGNMENT`](Self::ALIGNMENT) or does
+    /// not fit in `width`.
     pub fn new(address: u64, width: PhysicalAddressWidth) -> Result<Self, AddressError> {
         width.check(address, Self::ALIGNMENT)?;
         let mut register = LocalRegisterCopy::<u64, RAR_PAYLOAD_TABLE_BASE::Register>::new(0);
@@ -64,7 +65,8 @@ impl RarPayloadTableBase {
     ///
     /// # Errors
     ///
-    /// [`ReadError::ReservedBits`] if a reserved bit is set, [`ReadError::Fault`] if the read raised #GP(0).
+    /// [`ReadError::ReservedBits`] if a reserved bit is set, [`ReadError::Fault`] if the read
+    /// raised #GP(0).
     pub fn read<A: MsrAccess + ?Sized>(
         access: &A,
         support: &RarSupport,
@@ -80,14 +82,14 @@ impl RarPayloadTableBase {
     /// 1. The executing CPU is the one meant, and stays so until the call returns.
     /// 2. It passed detection or [`RarSupport::check_cpu`] with `support`.
     /// 3. RAR is disabled on it: whether the address may change while enabled is unknown.
-    /// 4. As many 64-byte entries as [`RarSupport::entries`] says, starting at the address, are memory that stays
-    ///    RAR's until RAR is disabled and this register rewritten or the CPU reset; software touches them only
-    ///    atomically, as the protocol says.
+    /// 4. As many 64-byte entries as [`RarSupport::entries`] says, starting at the address, are
+    ///    memory that stays RAR's until RAR is disabled and this register rewritten or the CPU
+    ///    reset; software touches them only atomically, as the protocol says.
     ///
     /// # Errors
     ///
-    /// [`MsrFault`] if the write raised #GP(0), or would have: an address that was checked against a wider
-    /// MAXPHYADDR than that of `support` is not written.
+    /// [`MsrFault`] if the write raised #GP(0), or would have: an address that was checked against
+    /// a wider MAXPHYADDR than that of `support` is not written.
     pub unsafe fn write<A: MsrAccess + ?Sized>(
         self,
         access: &A,
@@ -223,7 +225,8 @@ mod tests {
         let cpu = FakeCpu::with_rar(63).with_physical_address_width(46);
         let support = Detection::new().detect(&cpu).unwrap();
         let base = RarPayloadTableBase::new(0x7000, width(46)).unwrap();
-        // SAFETY: duties 1 to 4 hold without effort: nothing reads memory through a fake's registers.
+        // SAFETY: duties 1 to 4 hold without effort: nothing reads memory through a fake's
+        // registers.
         unsafe { base.write(&cpu, &support) }.unwrap();
         assert_eq!(cpu.msr(0xef), Some(0x7000));
 

@@ -52,7 +52,8 @@ impl fmt::Debug for Vendor {
 
 /// What CPUID leaves 0 and 1 say of the kind of CPU.
 ///
-/// Family and model are the displayed ones, extended parts included (SDM vol. 2, CPUID; documented).
+/// Family and model are the displayed ones, extended parts included (SDM vol. 2, CPUID;
+/// documented).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CpuSignature {
@@ -117,9 +118,9 @@ impl fmt::Display for CpuSignature {
 
 /// An Intel CPU model that is said to have RAR.
 ///
-/// The capability bit is model-specific, so it counts only on these
-/// (see [`ModelCheck`](crate::ModelCheck) for the way past the list). Granite Rapids, Alder Lake and Raptor Lake are
-/// said to have RAR too, but nobody has shown the bit on such a part.
+/// The capability bit is model-specific, so it counts only on these (see
+/// [`ModelCheck`](crate::ModelCheck) for the way past the list). Granite Rapids, Alder Lake and
+/// Raptor Lake are said to have RAR too, but nobody has shown the bit on such a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -134,8 +135,8 @@ impl ListedModel {
     /// The family of every listed model.
     pub const FAMILY: u16 = 6;
 
-    /// All listed models. Sapphire Rapids: Linux RFC v1 to v4, cover letters (documented). Emerald Rapids: "and
-    /// newer" there, and SDM vol. 4, Table 2-52 covers both generations (inferred).
+    /// All listed models. Sapphire Rapids: Linux RFC v1 to v4, cover letters (documented). Emerald
+    /// Rapids: "and newer" there, and SDM vol. 4, Table 2-52 covers both generations (inferred).
     pub const ALL: [Self; 2] = [
         Self {
             model: 0x8f,

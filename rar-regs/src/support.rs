@@ -8,8 +8,9 @@ use crate::{
 
 /// Proof that detection found RAR, with what it found.
 ///
-/// Only [`Detection::detect`] makes one, on the boot CPU; the registers cannot be read or written without it. Each
-/// later CPU compares itself with it by [`check_cpu`](Self::check_cpu). Nothing ever changes it.
+/// Only [`Detection::detect`] makes one, on the boot CPU; the registers cannot be read or written
+/// without it. Each later CPU compares itself with it by [`check_cpu`](Self::check_cpu). Nothing
+/// ever changes it.
 ///
 /// # Examples
 ///
@@ -56,13 +57,14 @@ impl RarSupport {
 
     /// Checks that the executing CPU has the same RAR as the one that made this proof.
     ///
-    /// Runs the same detection again and compares vendor, `MSR_RAR_INFO` and physical address width. Run it on every
-    /// CPU before it writes a RAR register, at hotplug and resume too. If one CPU fails, use RAR on none.
+    /// Runs the same detection again and compares vendor, `MSR_RAR_INFO` and physical address
+    /// width. Run it on every CPU before it writes a RAR register, at hotplug and resume too. If
+    /// one CPU fails, use RAR on none.
     ///
     /// # Errors
     ///
-    /// [`SupportError::CpuDisagrees`] if the CPU has RAR but a different one; any other [`SupportError`] as in
-    /// [`Detection::detect`].
+    /// [`SupportError::CpuDisagrees`] if the CPU has RAR but a different one; any other
+    /// [`SupportError`] as in [`Detection::detect`].
     pub fn check_cpu<C: MsrAccess + Cpuid + ?Sized>(&self, cpu: &C) -> Result<(), SupportError> {
         let this = self.detection.detect(cpu)?;
         let what = if this.signature.vendor != self.signature.vendor {
@@ -93,7 +95,8 @@ impl RarSupport {
         self.info
     }
 
-    /// Returns whether the CPU lists a payload type, or `None` if it lists none at all: unknown, not missing.
+    /// Returns whether the CPU lists a payload type, or `None` if it lists none at all: unknown,
+    /// not missing.
     #[must_use]
     pub fn supports(&self, payload_type: u8) -> Option<bool> {
         self.info.supports(payload_type)

@@ -5,8 +5,8 @@ use crate::{ApicId, ClusterMembers};
 
 /// The value of the x2APIC interrupt command register, MSR [`MSR`](Self::MSR).
 ///
-/// The destination stands in bits 63:32, everything else as in the low word of an xAPIC; there is no delivery
-/// status to wait for (SDM vol. 3, x2APIC ICR operation; documented).
+/// The destination stands in bits 63:32, everything else as in the low word of an xAPIC; there is
+/// no delivery status to wait for (SDM vol. 3, x2APIC ICR operation; documented).
 ///
 /// # Examples
 ///
@@ -40,8 +40,9 @@ impl X2apicIcr {
 
     /// Returns a remote action request to all CPUs of a set, logical destination.
     ///
-    /// Linux RFC v4 sends one on machines that use logical destinations (code). No report says which destinations
-    /// the machines used that it ran on, so whether silicon takes one is unknown.
+    /// Linux RFC v4 sends one on machines that use logical destinations (code). No report says
+    /// which destinations the machines used that it ran on, so whether silicon takes one is
+    /// unknown.
     #[must_use]
     pub fn rar_cluster(destination: ClusterMembers) -> Self {
         Self::to_cluster(destination, icr::rar())

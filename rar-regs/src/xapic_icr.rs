@@ -3,10 +3,11 @@
 use crate::ApicId;
 use crate::icr::{self, DestinationError, IcrError};
 
-/// The two words of the xAPIC interrupt command register (offsets 0x310 and 0x300 of the APIC page).
+/// The two words of the xAPIC interrupt command register (offsets 0x310 and 0x300 of the APIC
+/// page).
 ///
-/// The destination stands in bits 31:24 of the high word, everything else in the low word; writing the low word
-/// sends (SDM vol. 3, Interrupt Command Register; documented).
+/// The destination stands in bits 31:24 of the high word, everything else in the low word; writing
+/// the low word sends (SDM vol. 3, Interrupt Command Register; documented).
 ///
 /// # Examples
 ///
@@ -75,7 +76,8 @@ impl XapicIcr {
         Self::to(destination, icr::startup(page))
     }
 
-    /// Returns the command with these two words, unchecked: for messages that this crate does not name.
+    /// Returns the command with these two words, unchecked: for messages that this crate does not
+    /// name.
     #[must_use]
     pub const fn from_bits(high: u32, low: u32) -> Self {
         Self { high, low }

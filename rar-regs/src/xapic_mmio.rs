@@ -13,20 +13,21 @@ use crate::{IcrBusy, XapicIcr};
 ///
 /// # Two words, one message
 ///
-/// A message is written in two words, and only the second one sends. Between the two no other code may use the
-/// register of this CPU, so maskable interrupts are off there. That is enough if no NMI handler sends. A kernel
-/// whose other drivers send through the same APIC inside a critical section of their own turns on the feature
-/// `critical-section`: the two writes then lie inside `critical_section::with` as well. It is off by default
-/// because the critical section of a multiprocessor kernel is a lock across CPUs, and the path of a TLB flush takes
-/// no lock: a CPU that holds it could be the one that is waited for.
+/// A message is written in two words, and only the second one sends. Between the two no other code
+/// may use the register of this CPU, so maskable interrupts are off there. That is enough if no NMI
+/// handler sends. A kernel whose other drivers send through the same APIC inside a critical section
+/// of their own turns on the feature `critical-section`: the two writes then lie inside
+/// `critical_section::with` as well. It is off by default because the critical section of a
+/// multiprocessor kernel is a lock across CPUs, and the path of a TLB flush takes no lock: a CPU
+/// that holds it could be the one that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct XapicMmio {
     base: NonNull<u32>,
 }
 
-/// How often [`XapicMmio::send`] polls for an idle APIC: about a millisecond with the PAUSE between the polls, where an
-/// idle bus takes an interrupt in about a microsecond.
+/// How often [`XapicMmio::send`] polls for an idle APIC: about a millisecond with the PAUSE between
+/// the polls, where an idle bus takes an interrupt in about a microsecond.
 pub(crate) const MAX_POLLS: u32 = 10_000;
 
 /// Offset of the low word of the interrupt command, in 32-bit words.
@@ -34,10 +35,12 @@ const ICR_LOW: usize = 0x300 / 4;
 /// Offset of the high word.
 const ICR_HIGH: usize = 0x310 / 4;
 
-// SAFETY: the pointer names device registers, not memory of a thread, and `try_send` keeps interrupts off around its
-// accesses, so that both words reach the APIC of one CPU whichever thread or CPU calls.
+// SAFETY: the pointer names device registers, not memory of a thread, and `try_send` keeps
+// interrupts off around its accesses, so that both words reach the APIC of one CPU whichever thread
+// or CPU calls.
 unsafe impl Send for XapicMmio {}
-// SAFETY: as for `Send`; CPUs that send at the same time use different APICs behind the same address.
+// SAFETY: as for `Send`; CPUs that send at the same time use different APICs behind the same
+// address.
 unsafe impl Sync for XapicMmio {}
 
 impl XapicMmio {
@@ -45,8 +48,8 @@ impl XapicMmio {
     ///
     /// # Safety
     ///
-    /// 1. `base` maps the 4 KiB page of the local APIC, uncached, at this address on every CPU that uses the value,
-    ///    for as long as it does.
+    /// 1. `base` maps the 4 KiB page of the local APIC, uncached, at this address on every CPU that
+    ///    uses the value, for as long as it does.
     /// 2. The APIC is enabled in xAPIC mode there.
     #[must_use]
     pub const unsafe fn new(base: NonNull<u32>) -> Self {
@@ -55,8 +58,9 @@ impl XapicMmio {
 
     /// Sends an interrupt, after everything stored before the call is visible.
     ///
-    /// The wait for an idle APIC is bounded. A caller that has to serve requests of other CPUs meanwhile polls with
-    /// [`try_send`](Self::try_send) instead, which also says what the two have in common.
+    /// The wait for an idle APIC is bounded. A caller that has to serve requests of other CPUs
+    /// meanwhile polls with [`try_send`](Self::try_send) instead, which also says what the two have
+    /// in common.
     ///
     /// # Errors
     ///
@@ -69,11 +73,12 @@ impl XapicMmio {
         self.send_bounded(icr, &NativeFlag, spin_loop)
     }
 
-    /// Sends an interrupt if the APIC is idle, after everything stored before the call is visible. Never waits.
+    /// Sends an interrupt if the APIC is idle, after everything stored before the call is visible.
+    /// Never waits.
     ///
-    /// Interrupts are off from the look at the APIC to the second write; RFLAGS.IF is left as it was. Stores to the
-    /// uncached page are not overtaken by earlier stores to ordinary memory (SDM vol. 3, Memory Ordering; from memory,
-    /// to be checked), so no fence instruction is needed.
+    /// Interrupts are off from the look at the APIC to the second write; RFLAGS.IF is left as it
+    /// was. Stores to the uncached page are not overtaken by earlier stores to ordinary memory (SDM
+    /// vol. 3, Memory Ordering; from memory, to be checked), so no fence instruction is needed.
     ///
     /// # Errors
     ///
@@ -83,8 +88,8 @@ impl XapicMmio {
     ///
     /// 1. The CPU runs at privilege level 0.
     /// 2. No NMI handler sends through the same APIC: it could come between the two words.
-    /// 3. The target can take the message: an INIT or start-up message resets what runs there, an interrupt or NMI
-    ///    runs its handler.
+    /// 3. The target can take the message: an INIT or start-up message resets what runs there, an
+    ///    interrupt or NMI runs its handler.
     pub unsafe fn try_send(&self, icr: XapicIcr) -> Result<(), IcrBusy> {
         self.try_send_once(icr, &NativeFlag)
     }
@@ -134,15 +139,16 @@ impl XapicMmio {
     fn read(self, word: usize) -> u32 {
         // SAFETY: `word` is one of the two offsets above, inside the page promised to `new`.
         let register = unsafe { self.base.add(word) };
-        // SAFETY: `new` was promised that the page is mapped; reading the interrupt command has no effect.
+        // SAFETY: `new` was promised that the page is mapped; reading the interrupt command has no
+        // effect.
         unsafe { register.read_volatile() }
     }
 
     fn write(self, word: usize, value: u32) {
         // SAFETY: `word` is one of the two offsets above, inside the page promised to `new`.
         let register = unsafe { self.base.add(word) };
-        // SAFETY: `new` was promised that the page is mapped; that the message is harmless is the duty 3 of `send` and
-        // `try_send`.
+        // SAFETY: `new` was promised that the page is mapped; that the message is harmless is the
+        // duty 3 of `send` and `try_send`.
         unsafe { register.write_volatile(value) }
     }
 }

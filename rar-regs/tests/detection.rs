@@ -1,4 +1,5 @@
-//! Detection on CPUs that answer anything: it says yes exactly when every condition holds, and reads nothing too early.
+//! Detection on CPUs that answer anything: it says yes exactly when every condition holds, and
+//! reads nothing too early.
 #![cfg(not(rar_loom))]
 
 use proptest::prelude::*;
@@ -188,7 +189,8 @@ impl Verdict {
     }
 }
 
-/// Mostly the answer that lets detection go on, so that its last questions are reached; else anything.
+/// Mostly the answer that lets detection go on, so that its last questions are reached; else
+/// anything.
 fn mostly<T: std::fmt::Debug + 'static>(
     good: impl Strategy<Value = T> + 'static,
     any: impl Strategy<Value = T> + 'static,

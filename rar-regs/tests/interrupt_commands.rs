@@ -25,7 +25,8 @@ struct Command {
 }
 
 impl Command {
-    /// Reads bits 31:0. Delivery status, bit 12, is read-only, so to write it is as wrong as any reserved bit.
+    /// Reads bits 31:0. Delivery status, bit 12, is read-only, so to write it is as wrong as any
+    /// reserved bit.
     fn read(low: u32) -> Self {
         Self {
             vector: low & 0xff,
@@ -53,7 +54,8 @@ impl Command {
     }
 }
 
-/// Whether an x2APIC of this ID takes a command: by ID, or by the logical address that hardware derives from it.
+/// Whether an x2APIC of this ID takes a command: by ID, or by the logical address that hardware
+/// derives from it.
 fn takes(id: u32, word: u64) -> bool {
     let [low, destination] = halves(word);
     let by_logical_address =
@@ -160,7 +162,8 @@ proptest! {
         }
     }
 
-    /// Grouped as the documentation of `ClusterMembers` shows, the commands reach every target once and nobody else.
+    /// Grouped as the documentation of `ClusterMembers` shows, the commands reach every target once
+    /// and nobody else.
     #[test]
     fn clusters_reach_exactly_their_members(
         targets in prop::collection::btree_set(cluster_ids(), 1..80),
@@ -176,7 +179,8 @@ proptest! {
             let reached = words.iter().filter(|word| takes(id, **word)).count();
             prop_assert_eq!(reached, usize::from(targets.contains(&id)), "{:#x}", id);
         }
-        // One command per cluster; the last one needs two when it is full, since all ones is the broadcast.
+        // One command per cluster; the last one needs two when it is full, since all ones is the
+        // broadcast.
         let clusters: BTreeSet<_> = targets.iter().map(|id| id >> 4).collect();
         let full = (0xf_fff0..=0xf_ffff).all(|id| targets.contains(&id));
         prop_assert_eq!(words.len(), clusters.len() + usize::from(full));

@@ -118,7 +118,8 @@ proptest! {
         prop_assert_eq!(capabilities.bits(), value);
     }
 
-    /// An address is judged when the value is built, and once more by the CPU that it is written on.
+    /// An address is judged when the value is built, and once more by the CPU that it is written
+    /// on.
     #[test]
     fn addresses_reach_the_register_or_are_refused(
         wanted in words(),

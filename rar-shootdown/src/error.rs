@@ -16,7 +16,8 @@ pub enum FlushError {
         cpu: CpuId,
         /// How many CPUs did not answer.
         late: usize,
-        /// A slot whose byte the CPU did not turn to success, with the byte as it was last read; `None` if no slot was used.
+        /// A slot whose byte the CPU did not turn to success, with the byte as it was last read;
+        /// `None` if no slot was used.
         entry: Option<(SlotIndex, ActionByte)>,
     },
     /// The machine could send neither an interrupt nor an NMI.
@@ -28,8 +29,8 @@ pub enum FlushError {
         /// Why the last message was not sent.
         cause: NotSent,
     },
-    /// The machine's local TLB cannot drop what was asked for, not even by flushing everything: a translation that is tagged by
-    /// EPT or VPID. Nothing was sent.
+    /// The machine's local TLB cannot drop what was asked for, not even by flushing everything: a
+    /// translation that is tagged by EPT or VPID. Nothing was sent.
     Unsupported,
 }
 

@@ -26,7 +26,8 @@ pub enum Event {
         /// How many they are.
         count: usize,
     },
-    /// Targets did not answer the signal, or refused; each is asked for a full flush, with an interrupt.
+    /// Targets did not answer the signal, or refused; each is asked for a full flush, with an
+    /// interrupt.
     Fallback {
         /// The first of them.
         cpu: CpuId,
@@ -67,8 +68,8 @@ pub enum Event {
     },
     /// A flush did not end in time.
     Error(FlushError),
-    /// A flush did not end where nobody can handle an error: what it owned is leaked, and stale translations may be left on
-    /// the CPUs that the error names.
+    /// A flush did not end where nobody can handle an error: what it owned is leaked, and stale
+    /// translations may be left on the CPUs that the error names.
     Leaked(FlushError),
 }
 

@@ -7,8 +7,8 @@ use rar_percpu::{CpuId, CpuSet, Domain, PinnedCpu};
 
 use crate::machine::{Instant, Machine, Message, NotSent};
 
-/// A machine of `CPUS` CPUs without RAR whose clock counts how often it is read, and whose targets serve a message inside the call that
-/// sends it.
+/// A machine of `CPUS` CPUs without RAR whose clock counts how often it is read, and whose targets
+/// serve a message inside the call that sends it.
 #[derive(Debug)]
 pub struct FakeMachine<const CPUS: usize> {
     tlb: FakeTlb<CPUS>,

@@ -6,8 +6,9 @@ use crate::policy::Policy;
 
 /// How [`Request::GlobalPages`] is flushed: by everything with globals, or page by page.
 ///
-/// INVPCID of one address space spares global translations, so that a range of the kernel costs every CPU its whole TLB. INVPG
-/// imitates INVLPG, which drops them by address; no public source says that it does.
+/// INVPCID of one address space spares global translations, so that a range of the kernel costs
+/// every CPU its whole TLB. INVPG imitates INVLPG, which drops them by address; no public source
+/// says that it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -15,7 +16,8 @@ pub enum GlobalFlush {
     /// By everything of every address space, global translations included.
     #[default]
     Everything,
-    /// By INVPG of the pages, if the entries for all requests fit [`Policy::max_operations`]; else by everything.
+    /// By INVPG of the pages, if the entries for all requests fit [`Policy::max_operations`]; else
+    /// by everything.
     ByAddress(InvpgDropsGlobals),
 }
 
@@ -31,9 +33,10 @@ impl InvpgDropsGlobals {
     ///
     /// Memory is freed on the word of flushes that rely on it:
     ///
-    /// 1. On every CPU whose microcode answers, an INVPG entry of some pages, without comparison of CR3, drops their global
-    ///    translations, whatever PCID is current, or is answered by FAILURE (facts: unknown; expected, as INVLPG does). The boot
-    ///    image asks a machine by its test `unit-invpg`.
+    /// 1. On every CPU whose microcode answers, an INVPG entry of some pages, without comparison of
+    ///    CR3, drops their global translations, whatever PCID is current, or is answered by FAILURE
+    ///    (facts: unknown; expected, as INVLPG does). The boot image asks a machine by its test
+    ///    `unit-invpg`.
     #[expect(
         unsafe_code,
         reason = "memory is freed on the word of flushes that rely on it"
@@ -51,7 +54,8 @@ pub(crate) struct ByAddress {
 }
 
 impl ByAddress {
-    /// Returns the operations for the requests, global ranges among them, or `None` if they do not fit the policy.
+    /// Returns the operations for the requests, global ranges among them, or `None` if they do not
+    /// fit the policy.
     pub(crate) fn new(policy: &Policy, requests: &[Request]) -> Option<Self> {
         if !policy.has_by_address(requests) {
             return None;

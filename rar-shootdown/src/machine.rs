@@ -28,21 +28,23 @@ impl Instant {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Message {
-    /// The targets are to look at their action vectors: a remote action request (delivery mode 011b) where
-    /// [`Responder::Microcode`](rar_percpu::Responder::Microcode) answers, an ordinary interrupt where
-    /// [`Responder::Software`](rar_percpu::Responder::Software) does.
+    /// The targets are to look at their action vectors: a remote action request (delivery mode
+    /// 011b) where [`Responder::Microcode`](rar_percpu::Responder::Microcode) answers, an ordinary
+    /// interrupt where [`Responder::Software`](rar_percpu::Responder::Software) does.
     Signal,
-    /// The same again: the targets were silent for [`Policy::resignal_after`](crate::Policy::resignal_after).
+    /// The same again: the targets were silent for
+    /// [`Policy::resignal_after`](crate::Policy::resignal_after).
     SecondSignal,
-    /// An ordinary interrupt whose handler calls [`Shootdown::serve`](crate::Shootdown::serve): the signal was not
-    /// answered, or the targets are flushed without one.
+    /// An ordinary interrupt whose handler calls [`Shootdown::serve`](crate::Shootdown::serve): the
+    /// signal was not answered, or the targets are flushed without one.
     Interrupt,
-    /// A non-maskable interrupt whose handler calls [`Shootdown::serve`](crate::Shootdown::serve): the interrupt was not
-    /// answered.
+    /// A non-maskable interrupt whose handler calls [`Shootdown::serve`](crate::Shootdown::serve):
+    /// the interrupt was not answered.
     Nmi,
 }
 
-/// Why a message did not reach every target. Those it reached are not named: sending it again is harmless.
+/// Why a message did not reach every target. Those it reached are not named: sending it again is
+/// harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -67,15 +69,17 @@ impl core::fmt::Display for NotSent {
 
 impl core::error::Error for NotSent {}
 
-/// What a [`Shootdown`](crate::Shootdown) needs of the machine it runs on: one trait, implemented once per kernel.
-/// `X86Machine` is a ready one.
+/// What a [`Shootdown`](crate::Shootdown) needs of the machine it runs on: one trait, implemented
+/// once per kernel. `X86Machine` is a ready one.
 ///
 /// # Contract for implementers
 ///
-/// - The methods are called on the flush path, some with interrupts disabled and some from interrupt handlers.
-/// - None waits for another CPU, takes a lock that another CPU can hold while it waits, or starts a flush.
-/// - A flush calls [`send`](Self::send) with [`Message::Signal`] first, and with the later messages only for targets that
-///   were not reached by the earlier ones.
+/// - The methods are called on the flush path, some with interrupts disabled and some from
+///   interrupt handlers.
+/// - None waits for another CPU, takes a lock that another CPU can hold while it waits, or starts a
+///   flush.
+/// - A flush calls [`send`](Self::send) with [`Message::Signal`] first, and with the later messages
+///   only for targets that were not reached by the earlier ones.
 ///
 /// The trait can be used as `dyn Machine<WORDS, Tlb = ...>`.
 pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
@@ -87,13 +91,14 @@ pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
 
     /// Sends the message to each target. The domain knows their APIC ids, and who responds on each.
     ///
-    /// Everything stored before is visible to a target that gets the message. The senders of `rar-regs` execute the fence
-    /// that a write to an x2APIC register needs.
+    /// Everything stored before is visible to a target that gets the message. The senders of
+    /// `rar-regs` execute the fence that a write to an x2APIC register needs.
     ///
     /// # Errors
     ///
-    /// [`NotSent`] if a target may not have got it: the flush escalates at once instead of waiting. A machine without NMIs,
-    /// or whose NMI handler does not serve, returns [`NotSent::Unsupported`] for [`Message::Nmi`].
+    /// [`NotSent`] if a target may not have got it: the flush escalates at once instead of waiting.
+    /// A machine without NMIs, or whose NMI handler does not serve, returns
+    /// [`NotSent::Unsupported`] for [`Message::Nmi`].
     fn send(
         &self,
         message: Message,
@@ -102,9 +107,11 @@ pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
         targets: &CpuSet<WORDS>,
     ) -> Result<(), NotSent>;
 
-    /// Returns the time in nanoseconds. It is read only when a target has not answered at the first look.
+    /// Returns the time in nanoseconds. It is read only when a target has not answered at the first
+    /// look.
     ///
-    /// A clock that stands still, jumps or differs between CPUs makes waits shorter or longer, never endless.
+    /// A clock that stands still, jumps or differs between CPUs makes waits shorter or longer,
+    /// never endless.
     fn now(&self) -> Instant;
 
     /// Lets a moment pass inside a spin: `PAUSE`.
@@ -112,7 +119,8 @@ pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
         core::hint::spin_loop();
     }
 
-    /// Hears of what is rare in a healthy system, on the CPU where it was noticed. The ordinary flush reports nothing.
+    /// Hears of what is rare in a healthy system, on the CPU where it was noticed. The ordinary
+    /// flush reports nothing.
     fn report(&self, event: &Event) {
         let _ = event;
     }

@@ -1,4 +1,5 @@
-//! The ordinary flush: a few operations, free slots, targets that take entries. What is rare leaves it for good.
+//! The ordinary flush: a few operations, free slots, targets that take entries. What is rare leaves
+//! it for good.
 
 use rar_payload::{Operation, Request};
 use rar_percpu::{Armed, CpuSet, JoinEpoch, LocalTlb, PinnedCpu};
@@ -48,7 +49,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
-    /// Starts a flush, with the operations that the requests take; gives `owned` back if the flush is not an ordinary one.
+    /// Starts a flush, with the operations that the requests take; gives `owned` back if the flush
+    /// is not an ordinary one.
     #[inline(always)]
     pub(crate) fn start_at_once<const N: usize, F>(
         &self,
@@ -101,7 +103,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         Launched::Entries(armed, sent)
     }
 
-    /// Starts over with what is rare: several entries a request, CPUs that are skipped or take none, no free slot.
+    /// Starts over with what is rare: several entries a request, CPUs that are skipped or take
+    /// none, no free slot.
     #[cold]
     #[inline(never)]
     pub(crate) fn flush_in_general(

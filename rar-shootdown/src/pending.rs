@@ -15,17 +15,20 @@ use crate::timer::Timer;
 
 /// A flush in flight. It owns what must not be freed before the end.
 ///
-/// Only its end gives that back: [`wait`](Self::wait) or [`try_wait`](Self::try_wait). The flush goes on by itself, and
-/// borrows no CPU: it can be kept in a queue, sent to another CPU, and finished there. Dropping it leaks what it owns, and
-/// sets the slots apart that are not answered: that is safe, and a waste.
+/// Only its end gives that back: [`wait`](Self::wait) or [`try_wait`](Self::try_wait). The flush
+/// goes on by itself, and borrows no CPU: it can be kept in a queue, sent to another CPU, and
+/// finished there. Dropping it leaks what it owns, and sets the slots apart that are not answered:
+/// that is safe, and a waste.
 #[must_use = "the flush has not ended; wait for it"]
 pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     shootdown: &'s Shootdown<M, WORDS>,
     entries: Option<Posted<'s, WORDS>>,
-    /// The targets that are not known to have flushed; `None` while they are those that have not answered the entries.
+    /// The targets that are not known to have flushed; `None` while they are those that have not
+    /// answered the entries.
     unflushed: Option<CpuSet<WORDS>>,
     since: JoinEpoch,
-    /// The newest request of full flushes: all that are unflushed in [`Phase::Generation`], else those that have no entry.
+    /// The newest request of full flushes: all that are unflushed in [`Phase::Generation`], else
+    /// those that have no entry.
     ticket: Option<Ticket>,
     phase: Phase,
     timer: Timer,
@@ -33,8 +36,8 @@ pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     owned: Option<F>,
 }
 
-/// How often the targets are looked at before this CPU reads the clock and serves others: a microsecond or two, in which most
-/// units answer.
+/// How often the targets are looked at before this CPU reads the clock and serves others: a
+/// microsecond or two, in which most units answer.
 pub(crate) const CLEAN_LOOKS: u32 = if cfg!(rar_loom) { 0 } else { 32 };
 
 /// How far a flush has escalated.
@@ -123,7 +126,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             })
     }
 
-    /// Looks once at the targets, escalates if they are late, and returns whether every one has flushed.
+    /// Looks once at the targets, escalates if they are late, and returns whether every one has
+    /// flushed.
     ///
     /// Time passes only while somebody looks: a flush that nobody polls is never late.
     ///
@@ -144,9 +148,11 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
-    /// Gives back what the flush owned if every target has flushed, and itself otherwise; never waits.
+    /// Gives back what the flush owned if every target has flushed, and itself otherwise; never
+    /// waits.
     ///
-    /// It escalates as [`poll`](Self::poll) does. A flush that is late reports [`Event::Error`], and stays in flight.
+    /// It escalates as [`poll`](Self::poll) does. A flush that is late reports [`Event::Error`],
+    /// and stays in flight.
     ///
     /// # Errors
     ///
@@ -164,14 +170,16 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Waits until every target has flushed, and gives back what the flush owned.
     ///
-    /// A target that does not answer the signal in time is signalled again, then asked for a full flush by an ordinary interrupt,
-    /// then by an NMI if the machine offers one. A target that answers FAILURE is asked for a full flush. While it waits,
-    /// this CPU serves what others ask of it. On the deadlocks that holding a lock can make, see [`Shootdown::start`].
+    /// A target that does not answer the signal in time is signalled again, then asked for a full
+    /// flush by an ordinary interrupt, then by an NMI if the machine offers one. A target that
+    /// answers FAILURE is asked for a full flush. While it waits, this CPU serves what others ask
+    /// of it. On the deadlocks that holding a lock can make, see [`Shootdown::start`].
     ///
     /// # Errors
     ///
-    /// [`WaitError`] when a target answers none of them: it names CPU, slot and byte, and gives the flush back, still owning. Slots
-    /// with a byte that is not final are in quarantine. Waiting again asks the late CPUs once more.
+    /// [`WaitError`] when a target answers none of them: it names CPU, slot and byte, and gives the
+    /// flush back, still owning. Slots with a byte that is not final are in quarantine. Waiting
+    /// again asks the late CPUs once more.
     #[expect(
         clippy::result_large_err,
         reason = "the error gives the flush back, and nothing here allocates"
@@ -211,7 +219,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
-    /// Waits for several flushes: they all go on at the same time, so the wait is as long as that for the slowest.
+    /// Waits for several flushes: they all go on at the same time, so the wait is as long as that
+    /// for the slowest.
     ///
     /// # Errors
     ///
@@ -227,11 +236,12 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         flushes.map(|flush| flush.wait(cpu))
     }
 
-    /// Waits where nobody can handle an error, as in `Drop`: leaks what the flush owns if a target stays silent.
+    /// Waits where nobody can handle an error, as in `Drop`: leaks what the flush owns if a target
+    /// stays silent.
     ///
-    /// The wait is bounded as that of [`wait`](Self::wait). After it, [`Event::Leaked`] is reported and `None` returned: no frame
-    /// is freed too early, but the silent CPU may go on using stale translations. A kernel that cannot live with that panics in
-    /// [`Machine::report`].
+    /// The wait is bounded as that of [`wait`](Self::wait). After it, [`Event::Leaked`] is reported
+    /// and `None` returned: no frame is freed too early, but the silent CPU may go on using stale
+    /// translations. A kernel that cannot live with that panics in [`Machine::report`].
     pub fn wait_or_leak(self, cpu: &PinnedCpu<'_>) -> Option<F> {
         let shootdown = self.shootdown;
         self.wait(cpu)
@@ -272,7 +282,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         self.ordinary_entries().map(Posted::look_on)
     }
 
-    /// Returns whether it is early for another look at the clock's time and at whatever else may have ended the flush.
+    /// Returns whether it is early for another look at the clock's time and at whatever else may
+    /// have ended the flush.
     #[inline]
     fn may_look_later(&mut self, now: Instant) -> bool {
         matches!(self.phase, Phase::Entries { .. })
@@ -280,7 +291,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             && self.timer.may_skip(now)
     }
 
-    /// Looks at the entries, then at what the others have flushed; returns whether every target has flushed.
+    /// Looks at the entries, then at what the others have flushed; returns whether every target has
+    /// flushed.
     fn look_closely(&mut self) -> bool {
         let Some(entries) = &mut self.entries else {
             return self.unflushed().is_empty() && self.phase != Phase::Unsupported;
@@ -334,7 +346,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         Poll::Pending
     }
 
-    /// Whether nothing more can come of the signal: it was not sent, or each target that is left has answered FAILURE.
+    /// Whether nothing more can come of the signal: it was not sent, or each target that is left
+    /// has answered FAILURE.
     ///
     /// A SUCCESS that arrived since the last look still comes of it: the next look sees it.
     fn is_signal_over(&self) -> bool {
@@ -370,7 +383,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
-    /// Asks all that have not flushed for a full flush, unless the only ones left were asked at the start.
+    /// Asks all that have not flushed for a full flush, unless the only ones left were asked at the
+    /// start.
     fn fall_back(&mut self, cpu: &PinnedCpu<'_>) {
         let shootdown = self.shootdown;
         let anew = self.phase == Phase::Late || self.not_sent.is_some();
@@ -466,8 +480,9 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         error
     }
 
-    /// Removes those who have flushed by other means than their entry, and returns whether nobody is left. One whose entry is
-    /// still open after it has served the request is alive with a silent unit: it is demoted.
+    /// Removes those who have flushed by other means than their entry, and returns whether nobody
+    /// is left. One whose entry is still open after it has served the request is alive with a
+    /// silent unit: it is demoted.
     fn forget_who_flushed_otherwise(&mut self) -> bool {
         let mut flushed = *self.unflushed();
         flushed.retain(|cpu| self.has_flushed_otherwise(cpu));
@@ -526,7 +541,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         self.not_sent = Some(cause);
     }
 
-    /// Gives the slots back, or sets them apart. Only when no target is left, or those that are left are a set of their own.
+    /// Gives the slots back, or sets them apart. Only when no target is left, or those that are
+    /// left are a set of their own.
     #[inline]
     fn settle_entries(&mut self) {
         if let Some(entries) = &mut self.entries {

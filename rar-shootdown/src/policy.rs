@@ -7,7 +7,8 @@ use rar_percpu::{Missed, Skippable};
 
 use crate::global_flush::GlobalFlush;
 
-/// How long to wait, when many small operations become one large one, and what lazy CPUs may go without.
+/// How long to wait, when many small operations become one large one, and what lazy CPUs may go
+/// without.
 ///
 /// The times are bounds against hanging, not latencies to expect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,19 +17,20 @@ use crate::global_flush::GlobalFlush;
 pub struct Policy {
     /// How long a target may take to answer the signal before the fallback is used.
     pub answer_timeout: Duration,
-    /// How long a target may take to answer the fallback before the flush fails. After half of it the targets get an NMI, if
-    /// the machine offers one, else another interrupt.
+    /// How long a target may take to answer the fallback before the flush fails. After half of it
+    /// the targets get an NMI, if the machine offers one, else another interrupt.
     pub fallback_timeout: Duration,
-    /// How long to look for a free slot before the flush goes without one. Where a target's microcode answers it is
-    /// [`answer_timeout`](Self::answer_timeout) if that is longer: such a target may hold off an interrupt.
+    /// How long to look for a free slot before the flush goes without one. Where a target's
+    /// microcode answers it is [`answer_timeout`](Self::answer_timeout) if that is longer: such a
+    /// target may hold off an interrupt.
     pub slot_timeout: Duration,
     /// After how long an unanswered signal is sent once more; `None` never.
     ///
-    /// Presumably harmless: signals seem to merge in one latch, and final bytes are skipped (inferred). Only a
-    /// RAR unit gains by it: an ordinary interrupt is not lost.
+    /// Presumably harmless: signals seem to merge in one latch, and final bytes are skipped
+    /// (inferred). Only a RAR unit gains by it: an ordinary interrupt is not lost.
     pub resignal_after: Option<Duration>,
-    /// How many operations may go out under one signal, 1 to [`Policy::MAX_OPERATIONS`]. More become fewer that cover
-    /// them, step by step.
+    /// How many operations may go out under one signal, 1 to [`Policy::MAX_OPERATIONS`]. More
+    /// become fewer that cover them, step by step.
     pub max_operations: usize,
     /// When to flush a whole address space although its pages fit the entries: it is cheaper.
     pub costs: CostModel,
@@ -53,8 +55,9 @@ pub enum LazySkip {
         /// The last address of user memory.
         last: u64,
     },
-    /// The same, and [`Request::AddressSpace`]: no address space holds a page outside, but for global ones, that a lazy CPU
-    /// uses. A kernel with kernel pages under a user PCID (page-table isolation, per-space stacks) cannot say that.
+    /// The same, and [`Request::AddressSpace`]: no address space holds a page outside, but for
+    /// global ones, that a lazy CPU uses. A kernel with kernel pages under a user PCID (page-table
+    /// isolation, per-space stacks) cannot say that.
     PagesAndSpaces {
         /// The first address of user memory.
         first: u64,
@@ -70,8 +73,8 @@ impl LazySkip {
         last: u64::MAX >> 1,
     };
 
-    /// Pages of the lower half and whole address spaces, for a kernel whose own pages all lie in the upper half and are
-    /// global or under a PCID of their own.
+    /// Pages of the lower half and whole address spaces, for a kernel whose own pages all lie in
+    /// the upper half and are global or under a PCID of their own.
     pub const LOWER_HALF: Self = Self::PagesAndSpaces {
         first: 0,
         last: u64::MAX >> 1,
@@ -98,9 +101,9 @@ impl Policy {
     /// The largest number of operations, and so of slots, of one flush.
     pub const MAX_OPERATIONS: usize = 4;
 
-    /// Returns the default: 10 ms for an answer with a second signal after 5 ms, 100 ms for the fallback, 1 ms for a slot, all
-    /// [`Policy::MAX_OPERATIONS`], the costs of [`CostModel::new`], no CPU is skipped for being lazy, and global pages go with
-    /// everything.
+    /// Returns the default: 10 ms for an answer with a second signal after 5 ms, 100 ms for the
+    /// fallback, 1 ms for a slot, all [`Policy::MAX_OPERATIONS`], the costs of [`CostModel::new`],
+    /// no CPU is skipped for being lazy, and global pages go with everything.
     #[must_use]
     pub const fn new() -> Self {
         Self {

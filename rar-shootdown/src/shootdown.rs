@@ -17,15 +17,17 @@ use crate::statistics::{AtomicU64, Counters, Statistics, count};
 use crate::targets::TargetSet;
 use crate::timer::Timer;
 
-/// How often a CPU that waits for a slot spins at its home slot before it looks at all slots: about as long as a flush.
+/// How often a CPU that waits for a slot spins at its home slot before it looks at all slots: about
+/// as long as a flush.
 const HOME_ROUNDS: u32 = if cfg!(rar_loom) { 1 } else { 8 };
 
 /// Flushes the TLBs of other CPUs, with the means of one [`Machine`].
 ///
-/// One value serves all CPUs of its [`Domain`], and can be a `static`. Its path allocates nothing and takes no lock.
+/// One value serves all CPUs of its [`Domain`], and can be a `static`. Its path allocates nothing
+/// and takes no lock.
 ///
-/// What a flush promises: when [`Pending::wait`] returns `Ok`, every CPU that the target set named has dropped what the
-/// requests name, or was offline or lazy in a state whose end drops it.
+/// What a flush promises: when [`Pending::wait`] returns `Ok`, every CPU that the target set named
+/// has dropped what the requests name, or was offline or lazy in a state whose end drops it.
 pub struct Shootdown<M, const WORDS: usize = DEFAULT_WORDS> {
     domain: Domain<WORDS>,
     counters: Counters,
@@ -49,7 +51,8 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
 
 #[cfg(rar_loom)]
 impl<M, const WORDS: usize> Shootdown<M, WORDS> {
-    /// Returns an orchestrator whose domain has no CPUs yet; not `const`, since loom's atomics are not.
+    /// Returns an orchestrator whose domain has no CPUs yet; not `const`, since loom's atomics are
+    /// not.
     #[must_use]
     pub fn new(machine: M, policy: Policy) -> Self {
         Self {
@@ -100,23 +103,26 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
 }
 
 impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
-    /// Starts a flush of `requests` on `targets`. On return this CPU has flushed, if it is a target; the others may still use
-    /// stale translations until [`Pending::wait`] returns.
+    /// Starts a flush of `requests` on `targets`. On return this CPU has flushed, if it is a
+    /// target; the others may still use stale translations until [`Pending::wait`] returns.
     ///
-    /// Call it after the page-table stores. `owned` is what must not be freed before the flush has ended: frames,
-    /// page-table pages; [`Pending::wait`] gives it back. All requests go out under one signal. No request is no flush.
+    /// Call it after the page-table stores. `owned` is what must not be freed before the flush has
+    /// ended: frames, page-table pages; [`Pending::wait`] gives it back. All requests go out under
+    /// one signal. No request is no flush.
     ///
-    /// CPUs in lazy TLB mode are skipped where [`Policy::lazy`] allows it for every request. Kernel ranges and freed tables
-    /// are never skipped there.
+    /// CPUs in lazy TLB mode are skipped where [`Policy::lazy`] allows it for every request. Kernel
+    /// ranges and freed tables are never skipped there.
     ///
     /// # Deadlock
     ///
-    /// May be called with interrupts enabled or disabled, and from an interrupt handler while a flush of the interrupted
-    /// code is in flight. While it waits for a slot it serves this CPU's own flushes.
+    /// May be called with interrupts enabled or disabled, and from an interrupt handler while a
+    /// flush of the interrupted code is in flight. While it waits for a slot it serves this CPU's
+    /// own flushes.
     ///
-    /// Do not call it, and do not wait, with a lock held that a target may want with its interrupts disabled, unless the targets
-    /// have RAR with `InterruptPolicy::IgnoreIf` and the machine offers NMIs. Then no flush depends on an interrupt that
-    /// such a target holds off: a free slot is waited for as long as an answer, and the last resort is the NMI.
+    /// Do not call it, and do not wait, with a lock held that a target may want with its interrupts
+    /// disabled, unless the targets have RAR with `InterruptPolicy::IgnoreIf` and the machine
+    /// offers NMIs. Then no flush depends on an interrupt that such a target holds off: a free slot
+    /// is waited for as long as an answer, and the last resort is the NMI.
     pub fn start<F>(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -124,7 +130,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets: &(impl TargetSet<WORDS> + ?Sized),
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
-        // The caller's page-table stores, a full fence, then the look at who is in the set and online.
+        // The caller's page-table stores, a full fence, then the look at who is in the set and
+        // online.
         let since = self.domain.begin_flush();
         let mut remote = CpuSet::new();
         targets.add_to(&self.domain, &mut remote);
@@ -143,8 +150,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
-    /// Parts the targets into the initiator and the others that are online. They were read after `since`, and stay where they
-    /// are: a set is too large to be moved about.
+    /// Parts the targets into the initiator and the others that are online. They were read after
+    /// `since`, and stay where they are: a set is too large to be moved about.
     #[inline(always)]
     fn aim<'t>(
         &self,
@@ -212,7 +219,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         requests: &[Request],
         targets: &(impl TargetSet<WORDS> + ?Sized),
     ) -> Result<(), FlushError> {
-        // The caller's page-table stores, a full fence, then the look at who is in the set and online.
+        // The caller's page-table stores, a full fence, then the look at who is in the set and
+        // online.
         let since = self.domain.begin_flush();
         let mut remote = CpuSet::new();
         targets.add_to(&self.domain, &mut remote);
@@ -254,8 +262,9 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
 
     /// Carries out in software what others asked of this CPU.
     ///
-    /// The handlers of the software signal, of the fallback interrupt and of NMIs call it; so may any code that spins for long with
-    /// interrupts disabled. With RAR it serves the flush generation only.
+    /// The handlers of the software signal, of the fallback interrupt and of NMIs call it; so may
+    /// any code that spins for long with interrupts disabled. With RAR it serves the flush
+    /// generation only.
     pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
         let served = self.domain.serve(cpu, self.machine.tlb());
         if served.promoted {
@@ -265,8 +274,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         served
     }
 
-    /// Lets a moment pass in a spin, and serves what others asked of this CPU meanwhile: two CPUs that flush each other with
-    /// interrupts disabled would otherwise deadlock.
+    /// Lets a moment pass in a spin, and serves what others asked of this CPU meanwhile: two CPUs
+    /// that flush each other with interrupts disabled would otherwise deadlock.
     pub(crate) fn idle(&self, cpu: &PinnedCpu<'_>) {
         self.serve(cpu);
         self.machine.relax();
@@ -286,7 +295,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             || !requests.iter().any(Request::names_guest_translations)
     }
 
-    /// Posts the operations and signals the targets that take entries; asks the others by generation.
+    /// Posts the operations and signals the targets that take entries; asks the others by
+    /// generation.
     fn send<'s, F>(
         &'s self,
         cpu: &PinnedCpu<'_>,
@@ -328,7 +338,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
-    /// Claims slots: as many as are free, or waits for one, within bounds, unless this CPU's own flushes hold some.
+    /// Claims slots: as many as are free, or waits for one, within bounds, unless this CPU's own
+    /// flushes hold some.
     fn claim(
         &self,
         cpu: &PinnedCpu<'_>,
@@ -392,8 +403,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
-    /// Looks at this CPU's home slot only, until it is not in flight or has been looked at for a microsecond or two: a look at
-    /// all slots moves the lines of every CPU that flushes.
+    /// Looks at this CPU's home slot only, until it is not in flight or has been looked at for a
+    /// microsecond or two: a look at all slots moves the lines of every CPU that flushes.
     fn spin_for_home_slot(&self, cpu: &PinnedCpu<'_>) -> HomeSlot {
         let mut home = self.domain.home_slot(cpu);
         for _ in 0..CLEAN_LOOKS {

@@ -8,7 +8,8 @@ pub(crate) use rar_percpu::observed::AtomicU64;
 
 macro_rules! counters {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// Counts of what is rare in a healthy system, on pairs of lines of their own. The ordinary flush counts nothing.
+        /// Counts of what is rare in a healthy system, on pairs of lines of their own. The ordinary
+        /// flush counts nothing.
         #[repr(align(128))]
         #[derive(Debug)]
         pub(crate) struct Counters {
@@ -41,7 +42,8 @@ macro_rules! counters {
 }
 
 counters! {
-    /// CPUs that were asked by the fallback because they did not answer the signal, or answered FAILURE.
+    /// CPUs that were asked by the fallback because they did not answer the signal, or answered
+    /// FAILURE.
     fallbacks,
     /// Flushes whose signal was sent a second time.
     resignals,
@@ -53,8 +55,9 @@ counters! {
     slotless,
     /// CPUs that were flushed by generation from the start: demoted, or in a guest.
     by_generation,
-    /// Flushes that became larger than was asked for, for want of entries: more than `Policy::max_operations`, or than free
-    /// slots. One that `Policy::costs` makes larger is not counted.
+    /// Flushes that became larger than was asked for, for want of entries: more than
+    /// `Policy::max_operations`, or than free slots. One that `Policy::costs` makes larger is not
+    /// counted.
     collapsed,
     /// Messages that the machine did not send.
     unsent,

@@ -4,20 +4,23 @@ use rar_percpu::{AtomicCpuSet, CpuSet, DEFAULT_WORDS, Domain};
 
 /// The CPUs that may cache what is to be flushed, read by the library at the right moment.
 ///
-/// A flush promises that every CPU of this set has flushed. The set must hold every CPU that may *cache* the space, not
-/// only those that run it now: a CPU that switched away keeps entries of the space until it flushes. Offline CPUs in it
-/// are fine, they flush on their way back.
+/// A flush promises that every CPU of this set has flushed. The set must hold every CPU that may
+/// *cache* the space, not only those that run it now: a CPU that switched away keeps entries of the
+/// space until it flushes. Offline CPUs in it are fine, they flush on their way back.
 ///
-/// The order is: the caller stores to the page table; the library executes a full fence; the library calls
-/// [`add_to`](Self::add_to). So an implementation reads its source when called, and hands out no older copy. It may take
-/// a lock of the kernel's, if no CPU waits for a flush with that lock held.
+/// The order is: the caller stores to the page table; the library executes a full fence; the
+/// library calls [`add_to`](Self::add_to). So an implementation reads its source when called, and
+/// hands out no older copy. It may take a lock of the kernel's, if no CPU waits for a flush with
+/// that lock held.
 pub trait TargetSet<const WORDS: usize = DEFAULT_WORDS> {
-    /// Reads the set. The initiator itself may be a member: it then flushes itself with ordinary instructions.
+    /// Reads the set. The initiator itself may be a member: it then flushes itself with ordinary
+    /// instructions.
     fn snapshot(&self, domain: &Domain<WORDS>) -> CpuSet<WORDS>;
 
     /// Reads the set as [`snapshot`](Self::snapshot) does, and adds its members to `targets`.
     ///
-    /// A set of many CPUs is large. An implementation that adds them where they are to be saves the flush a copy.
+    /// A set of many CPUs is large. An implementation that adds them where they are to be saves the
+    /// flush a copy.
     #[inline]
     fn add_to(&self, domain: &Domain<WORDS>, targets: &mut CpuSet<WORDS>) {
         targets.union_with(&self.snapshot(domain));

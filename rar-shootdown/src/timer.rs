@@ -6,9 +6,10 @@ use crate::machine::Instant;
 
 /// The time that a wait has lasted for the CPU that waits.
 ///
-/// Time counts only from look to look, and each look counts for a part of the limit at most. So a clock that jumps ahead,
-/// or a CPU that was not run for a while, uses up no deadline by itself; a clock that goes back costs the time since the
-/// last look; and when the clock stands still the number of looks is what ends the wait.
+/// Time counts only from look to look, and each look counts for a part of the limit at most. So a
+/// clock that jumps ahead, or a CPU that was not run for a while, uses up no deadline by itself; a
+/// clock that goes back costs the time since the last look; and when the clock stands still the
+/// number of looks is what ends the wait.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timer {
     /// When the last look was, in nanoseconds.
@@ -30,7 +31,8 @@ const GRAINS: u64 = 64;
 /// As many looks in a row may be skipped.
 const MAX_SKIPPED: u8 = 63;
 
-/// After so many looks at which the clock has not moved, the wait is over: some tenths of a second with a `PAUSE` each.
+/// After so many looks at which the clock has not moved, the wait is over: some tenths of a second
+/// with a `PAUSE` each.
 const MAX_LOOKS_WITHOUT_TIME: u32 = 1 << 22;
 
 impl Timer {
@@ -55,8 +57,8 @@ impl Timer {
         self.elapsed > limit || self.still > MAX_LOOKS_WITHOUT_TIME
     }
 
-    /// Returns whether this look may count no time, since the last one that did was right before it: the next one counts for
-    /// both.
+    /// Returns whether this look may count no time, since the last one that did was right before
+    /// it: the next one counts for both.
     #[inline]
     pub(crate) fn may_skip(&mut self, now: Instant) -> bool {
         let is_early = now.as_nanos().wrapping_sub(self.last) < self.grain;

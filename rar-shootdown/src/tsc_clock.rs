@@ -31,11 +31,13 @@ impl TscClock {
         }
     }
 
-    /// Returns the clock of a counter whose frequency the CPU tells, or `None` if it does not: then measure it.
+    /// Returns the clock of a counter whose frequency the CPU tells, or `None` if it does not: then
+    /// measure it.
     ///
-    /// CPUID leaf 0x15 gives the frequency as a ratio to the crystal's; where the crystal's is missing, leaf 0x16 gives the base
-    /// frequency in MHz, at which the counter runs on those parts (SDM vol. 3, "Determining the Processor Base Frequency"; from
-    /// memory, to be checked). Hypervisors and emulators often tell neither.
+    /// CPUID leaf 0x15 gives the frequency as a ratio to the crystal's; where the crystal's is
+    /// missing, leaf 0x16 gives the base frequency in MHz, at which the counter runs on those parts
+    /// (SDM vol. 3, "Determining the Processor Base Frequency"; from memory, to be checked).
+    /// Hypervisors and emulators often tell neither.
     #[must_use]
     pub fn from_cpuid(cpu: &impl Cpuid) -> Option<Self> {
         let leaves = cpu.cpuid(0, 0).eax;

@@ -10,10 +10,12 @@ use rar_regs::{Addressing, DestinationError, LocalApic, SendError};
 use crate::machine::{Instant, Machine, Message, NotSent};
 use crate::tsc_clock::TscClock;
 
-/// [`Machine`] by the local APIC in the mode it is in, by [`NativeTlb`], and by the time stamp counter.
+/// [`Machine`] by the local APIC in the mode it is in, by [`NativeTlb`], and by the time stamp
+/// counter.
 ///
-/// Where microcode answers, [`Message::Signal`] is one interrupt command with delivery mode 011b for each cluster of CPUs in
-/// x2APIC mode, and one for each CPU in xAPIC mode; where software answers, it is an ordinary interrupt.
+/// Where microcode answers, [`Message::Signal`] is one interrupt command with delivery mode 011b
+/// for each cluster of CPUs in x2APIC mode, and one for each CPU in xAPIC mode; where software
+/// answers, it is an ordinary interrupt.
 #[derive(Debug)]
 pub struct X86Machine {
     apic: LocalApic,
@@ -28,7 +30,8 @@ pub struct X86Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NmiHandler {
-    /// It calls [`Shootdown::serve`](crate::Shootdown::serve), so that a flush may end with an NMI as the last resort.
+    /// It calls [`Shootdown::serve`](crate::Shootdown::serve), so that a flush may end with an NMI
+    /// as the last resort.
     Serves,
     /// Something else.
     Other,
@@ -39,8 +42,10 @@ impl X86Machine {
     ///
     /// # Safety
     ///
-    /// 1. What [`NativeTlb::new`], [`LocalApic::detect`] and [`LocalApic::send`] demand holds on every CPU that comes online in the domain.
-    /// 2. On each of them the handler of `vector` calls [`Shootdown::serve`](crate::Shootdown::serve) and ends the interrupt.
+    /// 1. What [`NativeTlb::new`], [`LocalApic::detect`] and [`LocalApic::send`] demand holds on
+    ///    every CPU that comes online in the domain.
+    /// 2. On each of them the handler of `vector` calls
+    ///    [`Shootdown::serve`](crate::Shootdown::serve) and ends the interrupt.
     /// 3. With [`NmiHandler::Serves`] the handler of NMIs calls it, too.
     #[must_use]
     pub const unsafe fn new(
@@ -60,7 +65,8 @@ impl X86Machine {
         }
     }
 
-    /// Says how targets are addressed in x2APIC mode; [`Addressing::Cluster`] unless told otherwise.
+    /// Says how targets are addressed in x2APIC mode; [`Addressing::Cluster`] unless told
+    /// otherwise.
     #[must_use]
     pub const fn with_addressing(self, addressing: Addressing) -> Self {
         Self { addressing, ..self }
@@ -107,8 +113,9 @@ impl X86Machine {
             domain.serve(cpu, &self.tlb);
             core::hint::spin_loop();
         };
-        // SAFETY: 1. to 3. are duties of `new`: privilege level and mode are those of `LocalApic::detect`, the handler of NMIs sends nothing,
-        // and the vector, NMIs and RAR units of the CPUs that are online take their messages.
+        // SAFETY: 1. to 3. are duties of `new`: privilege level and mode are those of
+        // `LocalApic::detect`, the handler of NMIs sends nothing, and the vector, NMIs and RAR
+        // units of the CPUs that are online take their messages.
         unsafe { self.apic.send(message, self.addressing, ids, relax) }
             .map_err(|error| not_sent(error, domain, targets))
     }
@@ -177,7 +184,8 @@ impl<const WORDS: usize> Machine<WORDS> for X86Machine {
     }
 
     fn now(&self) -> Instant {
-        // SAFETY: the code runs at privilege level 0 (duty 1 of `new`); reading the counter has no effect.
+        // SAFETY: the code runs at privilege level 0 (duty 1 of `new`); reading the counter has no
+        // effect.
         let ticks = unsafe { core::arch::x86_64::_rdtsc() };
         Instant::from_nanos(self.clock.nanoseconds(ticks))
     }

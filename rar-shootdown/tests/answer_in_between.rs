@@ -1,4 +1,5 @@
-//! An answer that arrives while the initiator reads the clock: after its look at the entries, before it decides.
+//! An answer that arrives while the initiator reads the clock: after its look at the entries,
+//! before it decides.
 #![cfg(not(rar_loom))]
 
 use std::sync::OnceLock;

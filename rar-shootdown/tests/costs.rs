@@ -11,7 +11,8 @@ use rar_shootdown::{AllOnline, Machine, Message, Policy, Shootdown, Statistics};
 /// The target answers in software, which may take two entries as one.
 const INITIATOR: CpuId = CpuId::new(0);
 
-/// What the initiator carried out, and asked the target for, when it flushed `requests`: how many operations, and the last.
+/// What the initiator carried out, and asked the target for, when it flushed `requests`: how many
+/// operations, and the last.
 fn told(
     costs: CostModel,
     requests: &[Request],

@@ -25,7 +25,8 @@ const CPUS: usize = 4;
 
 type Fake = Shootdown<FakeMachine<CPUS>, 1>;
 
-/// A policy whose times are a hundred looks at the fake's clock, and by which ranges take the entries that they need.
+/// A policy whose times are a hundred looks at the fake's clock, and by which ranges take the
+/// entries that they need.
 fn policy(max_operations: usize) -> Policy {
     let mut policy = Policy::new();
     policy.answer_timeout = Duration::from_nanos(100);
@@ -98,7 +99,8 @@ const CONTEXT: InvpcidScope = InvpcidScope::Context {
     },
 };
 
-/// Runs a test on fresh machines of four CPUs that are all online, one for each policy; at its end every slot is free.
+/// Runs a test on fresh machines of four CPUs that are all online, one for each policy; at its end
+/// every slot is free.
 fn on_machine(slots: u8, test: impl Fn(&Fake, Vec<SoftwareCpu<'_, 1>>)) {
     on_machine_left(slots, 0, "nothing was lost", test);
 }
@@ -186,7 +188,8 @@ fn each_request_goes_out_as_what_it_means() {
     }
 }
 
-/// It carries out what it asks for, one by one. A target that answers in software may take several entries as one.
+/// It carries out what it asks for, one by one. A target that answers in software may take several
+/// entries as one.
 const INITIATOR: CpuId = CpuId::new(0);
 
 #[test]
@@ -296,7 +299,8 @@ fn a_target_that_misses_the_signal_is_reached_by_the_fallback_and_its_slot_is_se
         shootdown
             .flush(&pinned(0), &[pages(1)], &AllOnline)
             .unwrap();
-        // The fake's handler serves the vector too, as a kernel's does, so that the byte became final just in time.
+        // The fake's handler serves the vector too, as a kernel's does, so that the byte became
+        // final just in time.
         assert_eq!(shootdown.statistics().fallbacks, 1);
         assert_eq!(tlb(shootdown).full_flushes(cpu(2)), before + 1);
         assert_eq!(shootdown.statistics().quarantined, 0);
@@ -507,7 +511,8 @@ fn lazy_cpus_are_skipped_where_that_is_safe() {
         );
         assert_eq!(tlb.full_flushes(cpu(2)), full);
 
-        // Of two spaces, as of both halves of a process under page-table isolation: every space, and no global page.
+        // Of two spaces, as of both halves of a process under page-table isolation: every space,
+        // and no global page.
         let other = Pcid::new(pcid().get() | 0x800).unwrap();
         // SAFETY: a host; the CPU uses no translation.
         unsafe { domain.enter_lazy(&pinned(2)) };
@@ -691,7 +696,8 @@ fn a_flush_that_is_only_polled_escalates_and_reports_its_error() {
         };
         assert_eq!(end, Ok(()));
         pending.try_wait(&initiator).unwrap();
-        // The NMI's handler served the vector too, so that the late byte is final and the slot can be had.
+        // The NMI's handler served the vector too, so that the late byte is final and the slot can
+        // be had.
         assert_eq!(shootdown.domain().reclaim_slots(), 1);
         // One more flight, which leaves its slot in quarantine.
         shootdown.machine().set_hearing(cpu(3), Hearing::Nothing);

@@ -20,8 +20,8 @@ use rar_percpu::fake::pinned;
 use rar_regs::RarControl;
 use rar_shootdown::AllOnline;
 
-/// A CPU is demoted and promoted while an initiator flushes it: it is flushed by its entry or by generation. It is promoted
-/// only after its unit has answered what it was asked before.
+/// A CPU is demoted and promoted while an initiator flushes it: it is flushed by its entry or by
+/// generation. It is promoted only after its unit has answered what it was asked before.
 #[test]
 fn demotion_and_promotion_versus_an_initiator() {
     static PROMOTED: AtomicBool = AtomicBool::new(false);
@@ -71,8 +71,9 @@ fn demotion_and_promotion_versus_an_initiator() {
     );
 }
 
-/// A unit that lost its registers is programmed anew, and what is open in its vector answered by one flush, while an initiator
-/// arms it: an entry that comes after the flush is not answered by it.
+/// A unit that lost its registers is programmed anew, and what is open in its vector answered by
+/// one flush, while an initiator arms it: an entry that comes after the flush is not answered by
+/// it.
 #[test]
 fn verify_versus_a_late_arm() {
     static RESTORED: AtomicBool = AtomicBool::new(false);

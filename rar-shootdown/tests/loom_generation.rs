@@ -22,14 +22,16 @@ use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet};
 use rar_shootdown::AllOnline;
 
-/// Two initiators ask one target at once: a count that one of them waits for never runs ahead of the flush it stands for.
+/// Two initiators ask one target at once: a count that one of them waits for never runs ahead of
+/// the flush it stands for.
 #[test]
 fn two_initiators_one_generation() {
     two_initiators::flush_one_target(0, 4, "a count ran ahead of its flush");
 }
 
-/// A unit gets to its byte late, at any moment while the fallback is asked for and served, and while the next flush goes on.
-/// Whoever answers, `Ok` means flushed, and nobody else has the slot before the unit has let go of it.
+/// A unit gets to its byte late, at any moment while the fallback is asked for and served, and
+/// while the next flush goes on. Whoever answers, `Ok` means flushed, and nobody else has the slot
+/// before the unit has let go of it.
 #[test]
 fn fallback_generation_and_hardware_both_answer() {
     static BOTH_ANSWERED: AtomicBool = AtomicBool::new(false);

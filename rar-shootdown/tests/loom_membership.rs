@@ -1,4 +1,5 @@
-//! Who is a target: CPUs that come, go, are lazy and come back, against a flush that looks for targets (I10).
+//! Who is a target: CPUs that come, go, are lazy and come back, against a flush that looks for
+//! targets (I10).
 #![cfg(rar_loom)]
 #![expect(
     unsafe_code,
@@ -35,8 +36,8 @@ fn target_set_versus_a_joining_cpu() {
     });
 }
 
-/// A CPU leaves and comes back while it is targeted, and hears no signal: what ends the wait for it is a flush, and on its way
-/// back it flushes or is told.
+/// A CPU leaves and comes back while it is targeted, and hears no signal: what ends the wait for it
+/// is a flush, and on its way back it flushes or is told.
 #[test]
 fn going_offline_while_targeted() {
     explore(2, || {
@@ -75,7 +76,8 @@ fn going_offline_while_targeted() {
     });
 }
 
-/// A CPU enters and leaves idle while it is targeted: it is skipped and flushes on its way back, or it is told.
+/// A CPU enters and leaves idle while it is targeted: it is skipped and flushes on its way back, or
+/// it is told.
 #[test]
 fn entering_and_leaving_idle_while_targeted() {
     explore(None, || {
@@ -137,7 +139,8 @@ fn freed_tables_versus_a_guest() {
     );
 }
 
-/// A CPU that hears nothing is declared dead while a flush waits for it, or is about to arm it: the flush ends.
+/// A CPU that hears nothing is declared dead while a flush waits for it, or is about to arm it: the
+/// flush ends.
 #[test]
 fn declared_dead_while_targeted() {
     static WAS_TARGET: AtomicBool = AtomicBool::new(false);

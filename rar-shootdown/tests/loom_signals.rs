@@ -17,8 +17,9 @@ use models::{World, explore, request};
 use rar_percpu::fake::pinned;
 use rar_shootdown::AllOnline;
 
-/// Another's signal makes the target scan at any moment, also between the stores of an initiator that has not signalled: the
-/// entry is carried out by that scan, or left for the one that its own signal brings.
+/// Another's signal makes the target scan at any moment, also between the stores of an initiator
+/// that has not signalled: the entry is carried out by that scan, or left for the one that its own
+/// signal brings.
 #[test]
 fn arm_versus_a_scan_by_anothers_signal() {
     explore(None, || {
@@ -53,7 +54,8 @@ fn arm_versus_a_scan_by_anothers_signal() {
     });
 }
 
-/// Two initiators use neighbouring bytes of one vector at once: neither's store touches the other's byte.
+/// Two initiators use neighbouring bytes of one vector at once: neither's store touches the other's
+/// byte.
 #[test]
 fn two_initiators_one_target() {
     two_initiators::flush_one_target(2, 3, "an initiator wrote to the byte of another");

@@ -1,4 +1,5 @@
-//! Who owns a slot: claim and release, quarantine against a late answer (I6), and flushes inside flushes (I7).
+//! Who owns a slot: claim and release, quarantine against a late answer (I6), and flushes inside
+//! flushes (I7).
 #![cfg(rar_loom)]
 #![expect(
     clippy::unwrap_used,
@@ -22,14 +23,15 @@ use models::{Model, World, explore, keep, policy, request};
 use rar_percpu::fake::pinned;
 use rar_shootdown::{AllOnline, Pending};
 
-/// Two initiators, one slot, one target: neither's payload is written over while the target may read it.
+/// Two initiators, one slot, one target: neither's payload is written over while the target may
+/// read it.
 #[test]
 fn claim_and_release() {
     two_initiators::flush_one_target(1, 2, "a flush was lost: two owners of one slot");
 }
 
-/// A target misses the signal, the fallback flushes it, and its unit gets to the entry late, at any moment: also while the
-/// next flush goes on.
+/// A target misses the signal, the fallback flushes it, and its unit gets to the entry late, at any
+/// moment: also while the next flush goes on.
 #[test]
 fn late_answer_versus_quarantine() {
     explore(3, || {
@@ -57,7 +59,8 @@ fn late_answer_versus_quarantine() {
     });
 }
 
-/// Two CPUs flush each other. Each is interrupted while its flush is in flight, and the handler flushes, too.
+/// Two CPUs flush each other. Each is interrupted while its flush is in flight, and the handler
+/// flushes, too.
 #[test]
 fn nested_flush_from_an_interrupt_with_slots_held() {
     let mut policy = policy();

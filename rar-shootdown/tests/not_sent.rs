@@ -1,4 +1,5 @@
-//! A signal that the machine says it could not send, though the target has answered: the flush succeeds, and the trouble is told.
+//! A signal that the machine says it could not send, though the target has answered: the flush
+//! succeeds, and the trouble is told.
 #![cfg(not(rar_loom))]
 
 use rar_payload::{Pcid, Request};

@@ -1,6 +1,8 @@
-//! The ready [`X86Machine`]: what a signal costs from the set of targets to the interrupt command register.
+//! The ready [`X86Machine`]: what a signal costs from the set of targets to the interrupt command
+//! register.
 //!
-//! Its WRMSR is privileged. In this process it is replaced by an instruction that does nothing, so that the count stays.
+//! Its WRMSR is privileged. In this process it is replaced by an instruction that does nothing, so
+//! that the count stays.
 
 use core::ffi::{c_int, c_void};
 use core::num::NonZero;

@@ -83,7 +83,8 @@ fn one(counter: &mut Counter, name: &str, flush: Flush, size: Size) {
     };
     let call = || {
         let (machine, space, range) = black_box((machine, &space, &range));
-        // SAFETY: the mask has as many words as the function reads, and only CPUs that the machine has.
+        // SAFETY: the mask has as many words as the function reads, and only CPUs that the machine
+        // has.
         unsafe { flush(machine, space.as_ptr(), 0, range) };
         true
     };

@@ -92,7 +92,8 @@ pub(crate) enum Signal {
     Silence,
 }
 
-/// A driver whose CPU 0 flushes, and CPUs 1 to N that are its targets. All are online and in one address space.
+/// A driver whose CPU 0 flushes, and CPUs 1 to N that are its targets. All are online and in one
+/// address space.
 pub(crate) struct Bed<const WORDS: usize> {
     pub(crate) shootdown: &'static Shootdown<Bench, WORDS>,
     pub(crate) cpu: PinnedCpu<'static>,

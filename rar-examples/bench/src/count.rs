@@ -3,8 +3,8 @@
 use core::hint::black_box;
 use std::arch::asm;
 
-/// Iterations of a case's first section; the second has three times as many. Half the difference of their counts belongs
-/// to this many iterations, and holds nothing that happens once.
+/// Iterations of a case's first section; the second has three times as many. Half the difference of
+/// their counts belongs to this many iterations, and holds nothing that happens once.
 const ITERATIONS: u32 = 16;
 
 /// The case that measures what each measured call costs besides.
@@ -19,13 +19,15 @@ extern "C" fn rar_bench_mark() {
     unsafe { asm!("", options(nostack, preserves_flags)) };
 }
 
-/// What callgrind counts (`--toggle-collect`), except what is in functions named `rar_bench_outside*`.
+/// What callgrind counts (`--toggle-collect`), except what is in functions named
+/// `rar_bench_outside*`.
 // SAFETY: (no_mangle) nothing else has this name.
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn rar_bench_measured(call: &mut dyn FnMut() -> bool) -> bool {
     let good = call();
-    // SAFETY: no instruction. It keeps the call above from becoming a jump, which callgrind would not see return.
+    // SAFETY: no instruction. It keeps the call above from becoming a jump, which callgrind would
+    // not see return.
     unsafe { asm!("", options(nostack, preserves_flags)) };
     good
 }

@@ -1,4 +1,5 @@
-//! What no driver can go without: one fence, one look at the set, one entry, a byte stored and a byte read for each target.
+//! What no driver can go without: one fence, one look at the set, one entry, a byte stored and a
+//! byte read for each target.
 //!
 //! There is one initiator, so that it owns its slot for good, and nothing can go wrong.
 
@@ -118,7 +119,8 @@ fn for_each(mut word: u64, group: &Group, mut what: impl FnMut(&[Cpu])) {
     }
 }
 
-/// The least that a sender does: one pair of fences, and one command for each cluster of 16 that has a target.
+/// The least that a sender does: one pair of fences, and one command for each cluster of 16 that
+/// has a target.
 #[inline(always)]
 fn send<const WORDS: usize>(targets: &[u64; WORDS], command: &AtomicU64) {
     // SAFETY: fences. Not nomem: they order what was stored before.

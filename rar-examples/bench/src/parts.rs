@@ -29,7 +29,8 @@ pub(crate) fn count(counter: &mut Counter) -> Result<(), LifeCycleError> {
     Ok(())
 }
 
-/// All slots but one are taken by flights that are not answered, and the free one is looked at last.
+/// All slots but one are taken by flights that are not answered, and the free one is looked at
+/// last.
 fn slots(counter: &mut Counter) -> Result<(), LifeCycleError> {
     let bed = Bed::<1>::new(1, Answers::Microcode, Policy::new())?;
     bed.set_signal(Signal::Silence);

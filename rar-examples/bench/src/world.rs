@@ -1,4 +1,5 @@
-//! The rest of the machine: the interrupt controller, and the targets' RAR units. None of it is counted.
+//! The rest of the machine: the interrupt controller, and the targets' RAR units. None of it is
+//! counted.
 
 use std::arch::asm;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -72,7 +73,7 @@ pub(crate) extern "C" fn silence(_: &World) {
 /// Returns memory of 64 bytes as a unit sees it.
 pub(crate) fn vector_at(memory: *const u8) -> &'static Vector {
     const { assert!(size_of::<Vector>() == 64 && size_of::<AtomicU8>() == 1) };
-    // SAFETY: every caller gives 64 bytes, aligned to as much, that live as long as the process and are atomic bytes or C's.
-    // One thread runs, so that mixed sizes of access do not matter.
+    // SAFETY: every caller gives 64 bytes, aligned to as much, that live as long as the process and
+    // are atomic bytes or C's. One thread runs, so that mixed sizes of access do not matter.
     unsafe { &*memory.cast::<Vector>() }
 }

@@ -1,4 +1,5 @@
-//! What the models share: a domain whose CPUs answer in software, and TLBs that remember what was flushed.
+//! What the models share: a domain whose CPUs answer in software, and TLBs that remember what was
+//! flushed.
 #![expect(dead_code, reason = "each file of models uses a part")]
 
 use std::sync::Mutex;
@@ -158,7 +159,8 @@ impl World {
     }
 }
 
-/// Explores every interleaving, or those with so many preemptions where all of them would take minutes.
+/// Explores every interleaving, or those with so many preemptions where all of them would take
+/// minutes.
 pub(crate) fn explore(
     preemptions: impl Into<Option<usize>>,
     model: impl Fn() + Sync + Send + 'static,

@@ -1,4 +1,5 @@
-//! What the models share: a machine of two or three CPUs with one page each, whose signals are heard or not.
+//! What the models share: a machine of two or three CPUs with one page each, whose signals are
+//! heard or not.
 
 use core::sync::atomic::{AtomicBool, AtomicU64 as Plain};
 use core::time::Duration;
@@ -61,7 +62,8 @@ unsafe impl LocalTlb for Tlbs {
     }
 }
 
-/// Signals and interrupts are served by the thread that sends them, as the target's handler would, or get lost.
+/// Signals and interrupts are served by the thread that sends them, as the target's handler would,
+/// or get lost.
 pub(crate) struct Model {
     pub(crate) tlbs: Tlbs,
     // Each of these is for one thread at a time, so that loom need not see it.
@@ -227,7 +229,8 @@ pub(crate) fn request(space: u16) -> Request {
     }
 }
 
-/// Explores every interleaving, or those with so many preemptions where all of them would take minutes.
+/// Explores every interleaving, or those with so many preemptions where all of them would take
+/// minutes.
 pub(crate) fn explore(
     preemptions: impl Into<Option<usize>>,
     model: impl Fn() + Sync + Send + 'static,

@@ -10,7 +10,8 @@ use rar_regs::{Detection, FakeCpu, InterruptPolicy};
 
 use crate::models::World;
 
-/// Returns the registers of a CPU with RAR. Made before a model runs: they are too large for the stack that loom gives it.
+/// Returns the registers of a CPU with RAR. Made before a model runs: they are too large for the
+/// stack that loom gives it.
 pub(crate) fn registers() -> &'static FakeCpu {
     Box::leak(Box::new(FakeCpu::with_rar(1)))
 }

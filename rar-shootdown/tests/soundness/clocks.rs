@@ -1,11 +1,13 @@
-//! A clock that is wrong makes a wait shorter or longer, never endless, and never fails a flush by itself.
+//! A clock that is wrong makes a wait shorter or longer, never endless, and never fails a flush by
+//! itself.
 
 use rar_percpu::fake::pinned;
 use rar_shootdown::AllOnline;
 
 use crate::world::{Kind, Takes, Unit, assert_slots, cpu_id, policy, space, world};
 
-/// How often the clock may be read by a flush of a CPU that never answers: the waits of the policy are 100 ns each.
+/// How often the clock may be read by a flush of a CPU that never answers: the waits of the policy
+/// are 100 ns each.
 const FEW: u64 = 1_000;
 
 #[test]
@@ -41,7 +43,8 @@ fn a_wait_for_a_silent_cpu_ends_whatever_the_clock_does() {
     }
 }
 
-/// That it ends even if the clock never goes on takes millions of looks: the timer's own tests do that.
+/// That it ends even if the clock never goes on takes millions of looks: the timer's own tests do
+/// that.
 #[test]
 fn a_clock_that_stands_still_for_a_while_fails_nothing() {
     let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 2]);
@@ -81,7 +84,8 @@ fn one_jump_is_no_timeout() {
     }
 }
 
-/// The initiator is not run for long between its look at the byte and its look at the clock, and the unit answers meanwhile.
+/// The initiator is not run for long between its look at the byte and its look at the clock, and
+/// the unit answers meanwhile.
 #[test]
 fn the_byte_is_read_once_more_after_the_deadline() {
     let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 2]);

@@ -1,4 +1,5 @@
-//! Signal, second signal, interrupt, NMI, error: in this order, each once, and at once when one was not sent.
+//! Signal, second signal, interrupt, NMI, error: in this order, each once, and at once when one was
+//! not sent.
 
 use std::time::Duration;
 
@@ -232,7 +233,8 @@ fn where_nobody_can_handle_an_error_it_is_reported_and_what_was_owned_is_leaked(
     assert_slots(shootdown, 1, "CPU 1 is deaf");
 }
 
-/// CPU 1 has served the flush's request, and another CPU requests one more of it and is not run before it interrupts.
+/// CPU 1 has served the flush's request, and another CPU requests one more of it and is not run
+/// before it interrupts.
 #[test]
 fn finding_10_a_flush_waits_for_its_own_request_and_for_no_later_one() {
     let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 2]);

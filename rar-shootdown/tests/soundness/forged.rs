@@ -43,7 +43,8 @@ fn finding_01_without_the_feature_a_kernel_has_no_test_doubles() {
     );
 }
 
-/// Checks a library with this text that depends on both crates, offline, with what this workspace has locked.
+/// Checks a library with this text that depends on both crates, offline, with what this workspace
+/// has locked.
 fn check(name: &str, options: &str, text: &str) -> Output {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

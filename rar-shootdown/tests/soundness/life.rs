@@ -66,7 +66,8 @@ impl Cpuid for Stuck<'_> {
     }
 }
 
-/// It is unknown whether the unit is enabled: the CPU stays online, and is flushed in a way that needs no unit.
+/// It is unknown whether the unit is enabled: the CPU stays online, and is flushed in a way that
+/// needs no unit.
 #[test]
 fn finding_12_a_cpu_that_could_not_go_offline_is_flushed_by_generation() {
     let shootdown = keep(Flusher::new(World::new(), policy()));

@@ -8,7 +8,8 @@ use rar_shootdown::AllOnline;
 
 use crate::world::{Flushed, Kind, Unit, assert_slots, pages, policy, space, world};
 
-/// Whether what a CPU did drops every translation that a request names, judged without the code under test.
+/// Whether what a CPU did drops every translation that a request names, judged without the code
+/// under test.
 fn covers(done: &[Flushed], request: &Request) -> bool {
     let drops_space = |pcid: Pcid, flushed: &Flushed| match flushed {
         Flushed::Everything => true,

@@ -1,4 +1,5 @@
-//! Targets with interrupts disabled that want a lock, and more operations than slots: no flush needs an interrupt.
+//! Targets with interrupts disabled that want a lock, and more operations than slots: no flush
+//! needs an interrupt.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant as Clock};
@@ -11,7 +12,8 @@ use crate::world::{
     Kind, Takes, Unit, assert_slots, cpu_id, four, keep, policy, set, space, world, write_byte,
 };
 
-/// Other CPUs keep flights in the air; the only CPU that is wanted takes no interrupt, and its unit works.
+/// Other CPUs keep flights in the air; the only CPU that is wanted takes no interrupt, and its unit
+/// works.
 #[test]
 fn finding_03_flights_that_are_kept_do_not_make_a_flush_depend_on_interrupts() {
     let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 3]);
@@ -29,7 +31,8 @@ fn finding_03_flights_that_are_kept_do_not_make_a_flush_depend_on_interrupts() {
     assert_slots(shootdown, 0, "all is answered");
 }
 
-/// The units are slow, and every slot is taken by others: the flush waits for one as long as for an answer.
+/// The units are slow, and every slot is taken by others: the flush waits for one as long as for an
+/// answer.
 #[test]
 fn finding_03_a_slot_is_waited_for_as_long_as_an_answer() {
     let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 3]);
@@ -117,8 +120,9 @@ impl Machine<1> for Hardware {
     }
 }
 
-/// Each initiator holds a lock while it flushes that a target spins for with interrupts disabled; the target serves
-/// nothing but its NMIs, and its unit answers. The table has fewer entries than the initiators want.
+/// Each initiator holds a lock while it flushes that a target spins for with interrupts disabled;
+/// the target serves nothing but its NMIs, and its unit answers. The table has fewer entries than
+/// the initiators want.
 #[test]
 fn finding_03_sixteen_initiators_with_locks_held_exhaust_the_slots_and_all_flushes_end_well() {
     type Crowd = rar_shootdown::Shootdown<Hardware, 1>;

@@ -1,6 +1,7 @@
 //! What was found unsound or not live in a first version, and what must show that it is so no more.
 //!
-//! A test whose name begins with `finding_` and a number fails on that version, or did compile there.
+//! A test whose name begins with `finding_` and a number fails on that version, or did compile
+//! there.
 #![cfg(not(rar_loom))]
 #![expect(
     clippy::unwrap_used,

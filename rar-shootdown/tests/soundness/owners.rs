@@ -82,7 +82,8 @@ fn the_slots_of_a_dropped_flight_serve_nobody_until_its_late_unit_has_answered()
     std::mem::forget(shootdown.start(&pinned(0), &[space(2)], &AllOnline, ()));
     assert!(domain.claim(&pinned(0), 1).is_none());
     assert_eq!(domain.reclaim_slots(), 0);
-    // The late answers are to the operations that were asked, not to those of somebody who had the slots meanwhile.
+    // The late answers are to the operations that were asked, not to those of somebody who had the
+    // slots meanwhile.
     machine.run_unit(domain, cpu_id(1), false);
     let mut flushed = machine.tlb.of(1);
     flushed.sort_by_key(|flushed| *flushed != context(1));
@@ -135,7 +136,8 @@ struct Interruptible {
     log: std::sync::Mutex<Vec<(u32, Flushed)>>,
 }
 
-// SAFETY: 1., 2., 3. hold since there is no translation to keep; 4. the lock is not held while the hook runs.
+// SAFETY: 1., 2., 3. hold since there is no translation to keep; 4. the lock is not held while the
+// hook runs.
 unsafe impl LocalTlb for Interruptible {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         let hook = HOOK.take();
@@ -182,8 +184,8 @@ impl Machine<1> for Latched {
     }
 }
 
-/// CPU 1 has taken a byte and is interrupted; the handler takes it offline and back online, and its slot serves the next
-/// flush by the time that the interrupted responder goes on.
+/// CPU 1 has taken a byte and is interrupted; the handler takes it offline and back online, and its
+/// slot serves the next flush by the time that the interrupted responder goes on.
 #[test]
 fn finding_05_an_interrupted_responder_does_not_answer_for_the_next_owner_of_the_slot() {
     type Flight = Pending<'static, Latched, (), 1>;

@@ -61,8 +61,8 @@ pub(crate) struct Tlb {
     refuse_in: AtomicU32,
 }
 
-// SAFETY: 1., 2., 3. hold since there is no translation to keep; 4. a call takes a lock for a push, and no handler of a
-// test interrupts it there.
+// SAFETY: 1., 2., 3. hold since there is no translation to keep; 4. a call takes a lock for a push,
+// and no handler of a test interrupts it there.
 unsafe impl LocalTlb for Tlb {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
         let refused = self
@@ -230,7 +230,8 @@ impl World {
                 0x80
             } else {
                 let operation = Operation::decode(&domain.table().load(slot)).unwrap();
-                // A unit is not the CPU's software: it refuses nothing that a TLB of a test refuses.
+                // A unit is not the CPU's software: it refuses nothing that a TLB of a test
+                // refuses.
                 self.tlb
                     .push(&pinned(cpu.get()), Flushed::Operation(operation));
                 0

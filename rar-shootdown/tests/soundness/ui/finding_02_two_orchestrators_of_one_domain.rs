@@ -1,4 +1,5 @@
-//! Finding 2: a domain is made with its orchestrator and never leaves it, so no slot has two owners.
+//! Finding 2: a domain is made with its orchestrator and never leaves it, so no slot has two
+//! owners.
 use rar_percpu::Domain;
 use rar_shootdown::{Policy, Shootdown};
 

@@ -1,4 +1,5 @@
-//! Finding 2: entries are written and bytes are armed by those who own the slot, through `Claimed::post`.
+//! Finding 2: entries are written and bytes are armed by those who own the slot, through
+//! `Claimed::post`.
 use rar_payload::Operation;
 use rar_percpu::{ActionState, ActionVector, PayloadTable, SlotIndex};
 

@@ -1,4 +1,5 @@
-//! Finding 2: a test of a unit may write any entry and arm any byte, if it promises to own the slot.
+//! Finding 2: a test of a unit may write any entry and arm any byte, if it promises to own the
+//! slot.
 use rar_payload::Payload;
 use rar_percpu::{ActionVector, PayloadTable, SlotIndex};
 

@@ -1,4 +1,5 @@
-//! Finding 7: each call that makes later flushes skip a CPU, or forges which CPU the code runs on, needs `unsafe`.
+//! Finding 7: each call that makes later flushes skip a CPU, or forges which CPU the code runs on,
+//! needs `unsafe`.
 use rar_percpu::fake::FakeTlb;
 use rar_percpu::{
     AtomicCpuSet, Configured, CpuId, Domain, Enabled, PinnedCpu, RarCpu, SoftwareCpu,
