@@ -1,8 +1,9 @@
 //! The CPUs that share one payload table, and who of them is online.
 
+use crate::atomic_cpu_set::AtomicCpuSet;
 use crate::clusters::Clusters;
 use crate::cpu_id::{CpuId, PinnedCpu};
-use crate::cpu_set::{AtomicCpuSet, CpuSet, DEFAULT_WORDS};
+use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::cpu_table::CpuTable;
 use crate::entries::Claimed;
 use crate::generation::{FlushGeneration, Service, Skippable, Ticket};

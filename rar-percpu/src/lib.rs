@@ -4,9 +4,11 @@
 
 mod action;
 mod armed;
+mod atomic_cpu_set;
 mod claim;
 mod clusters;
 mod cpu_id;
+mod cpu_out_of_range;
 mod cpu_set;
 mod cpu_table;
 mod domain;
@@ -42,8 +44,10 @@ mod vector_scan;
 
 pub use action::{ActionByte, ActionState, UnknownAction};
 pub use armed::Armed;
+pub use atomic_cpu_set::AtomicCpuSet;
 pub use cpu_id::{CpuGuard, CpuId, PinnedCpu};
-pub use cpu_set::{AtomicCpuSet, CpuOutOfRange, CpuSet, DEFAULT_WORDS};
+pub use cpu_out_of_range::CpuOutOfRange;
+pub use cpu_set::{CpuSet, DEFAULT_WORDS};
 pub use domain::{Domain, JoinEpoch};
 pub use entries::{Answer, Claimed, Posted, Progress, SlotSet};
 pub use generation::{FlushGeneration, LeftLazy, Service, Skippable, Ticket};
