@@ -3,6 +3,7 @@
 use rar_payload::Operation;
 
 use crate::action::{ActionByte, ActionState};
+use crate::claims::{Claims, MAX};
 use crate::cpu_id::CpuId;
 use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::domain::Domain;
@@ -75,50 +76,8 @@ impl SlotSet {
     }
 }
 
-/// Up to [`Claimed::MAX`] slots that one flush owns.
-#[derive(Debug, Default)]
-struct Claims {
-    len: u8,
-    claims: [Claim; MAX],
-}
-
-const MAX: usize = 4;
-
 const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
 const FAILURE: ActionByte = ActionByte(ActionState::Failure as u8);
-
-impl Claims {
-    fn as_slice(&self) -> &[Claim] {
-        self.claims.get(..self.len.into()).unwrap_or_default()
-    }
-
-    fn as_mut_slice(&mut self) -> &mut [Claim] {
-        self.claims.get_mut(..self.len.into()).unwrap_or_default()
-    }
-
-    /// Adds a claim, for which the caller knows that there is room.
-    fn push(&mut self, claim: Claim) {
-        if let Some(place) = self.claims.get_mut(usize::from(self.len)) {
-            *place = claim;
-            self.len += 1;
-        }
-    }
-
-    /// Keeps the first ones.
-    fn truncate(&mut self, count: usize) {
-        self.len = u8::try_from(count).map_or(self.len, |count| self.len.min(count));
-    }
-
-    /// Keeps only some.
-    fn retain(&mut self, keep: impl Fn(&Claim) -> bool) {
-        let before = core::mem::take(self);
-        for claim in before.claims.into_iter().take(before.len.into()) {
-            if keep(&claim) {
-                self.push(claim);
-            }
-        }
-    }
-}
 
 /// Returns whether a CPU has answered each of the entries with SUCCESS.
 #[inline]
@@ -181,14 +140,14 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
             };
             claims.push(claim);
         }
-        (claims.len > 0).then_some(Self { domain, claims })
+        (!claims.is_empty()).then_some(Self { domain, claims })
     }
 
     /// Returns how many slots it owns, 1 to [`Claimed::MAX`].
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
-        self.claims.len.into()
+        self.claims.as_slice().len()
     }
 
     /// Writes an entry for each operation, then arms each of the targets; slots too many are given
@@ -382,7 +341,7 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             .all(|claim| slots.is_owned(claim));
         if !are_owned {
             self.claims.retain(|claim| slots.is_owned(claim));
-            if self.claims.len == 0 {
+            if self.claims.is_empty() {
                 self.open.clear();
             }
         }

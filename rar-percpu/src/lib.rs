@@ -6,12 +6,14 @@ mod action;
 mod armed;
 mod atomic_cpu_set;
 mod claim;
+mod claims;
 mod clusters;
 mod cpu_id;
 mod cpu_out_of_range;
 mod cpu_set;
 mod cpu_table;
 mod domain;
+mod domain_slots;
 mod entries;
 #[cfg(feature = "fake")]
 pub mod fake;

@@ -12,6 +12,7 @@ mod ordinary;
 mod pending;
 mod policy;
 mod shootdown;
+mod slot_wait;
 mod statistics;
 mod targets;
 mod timer;

@@ -1,0 +1,98 @@
+//! How a flush gets slots, and waits for one where there is none.
+
+use rar_percpu::{Claimed, CpuSet, HomeSlot, PinnedCpu, Responder};
+
+use crate::machine::Machine;
+use crate::pending::CLEAN_LOOKS;
+use crate::shootdown::Shootdown;
+use crate::timer::Timer;
+
+/// How often a CPU that waits for a slot spins at its home slot before it looks at all slots: about
+/// as long as a flush.
+const HOME_ROUNDS: u32 = if cfg!(rar_loom) { 1 } else { 8 };
+
+impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
+    /// Claims slots: as many as are free, or waits for one, within bounds, unless this CPU's own
+    /// flushes hold some.
+    pub(crate) fn claim(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        count: usize,
+        targets: &CpuSet<WORDS>,
+    ) -> Option<Claimed<'_, WORDS>> {
+        match self.domain().claim_near(cpu, count) {
+            None => self.wait_for_slot(cpu, count, targets),
+            Some(fewer) if fewer.len() < count => {
+                drop(fewer);
+                self.domain().claim(cpu, count)
+            }
+            claimed => claimed,
+        }
+    }
+
+    #[cold]
+    fn wait_for_slot(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        count: usize,
+        targets: &CpuSet<WORDS>,
+    ) -> Option<Claimed<'_, WORDS>> {
+        let domain = self.domain();
+        let by_microcode = |cpu| {
+            domain
+                .cpu(cpu)
+                .is_some_and(|state| state.responder() == Responder::Microcode)
+        };
+        let limit = if targets.iter().any(by_microcode) {
+            self.policy().slot_timeout.max(self.policy().answer_timeout)
+        } else {
+            self.policy().slot_timeout
+        };
+        let mut timer = Timer::default();
+        let mut rounds = 0_u32;
+        loop {
+            rounds = rounds.wrapping_add(1);
+            let holds_slots = domain.must_not_wait_for_slot(cpu);
+            let home = if holds_slots {
+                HomeSlot::Lost
+            } else {
+                self.spin_for_home_slot(cpu)
+            };
+            let claimed = match home {
+                HomeSlot::Free => domain.claim_near(cpu, 1),
+                HomeSlot::InFlight => None,
+                _ => domain.claim(cpu, count),
+            };
+            if claimed.is_some() || holds_slots {
+                return claimed;
+            }
+            let is_late = timer.is_past(self.machine().now(), limit);
+            if is_late || home == HomeSlot::Lost || rounds % HOME_ROUNDS == 0 {
+                let claimed = domain.claim(cpu, 1);
+                if claimed.is_some() || is_late || self.are_all_quarantined() {
+                    return claimed;
+                }
+            }
+            self.idle(cpu);
+        }
+    }
+
+    /// Looks at this CPU's home slot only, until it is not in flight or has been looked at for a
+    /// microsecond or two: a look at all slots moves the lines of every CPU that flushes.
+    fn spin_for_home_slot(&self, cpu: &PinnedCpu<'_>) -> HomeSlot {
+        let mut home = self.domain().home_slot(cpu);
+        for _ in 0..CLEAN_LOOKS {
+            if home != HomeSlot::InFlight {
+                break;
+            }
+            self.machine().relax();
+            home = self.domain().home_slot(cpu);
+        }
+        home
+    }
+
+    fn are_all_quarantined(&self) -> bool {
+        let (_, quarantined) = self.domain().free_and_quarantined_slots();
+        quarantined == self.domain().entries()
+    }
+}
