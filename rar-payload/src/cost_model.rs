@@ -21,7 +21,7 @@ use crate::PageChunk;
 ///
 /// # How sure the figures are
 ///
-/// Nobody has published what a RAR unit takes for an entry or a page. The figures of
+/// It is not published what a RAR unit takes for an entry or a page. The figures of
 /// [`new`](Self::new) are those of the instructions that an entry imitates, and that the initiator
 /// and every target that answers in software execute.
 ///
@@ -105,7 +105,7 @@ impl CostModel {
         costs
     }
 
-    /// Returns whether so many pages of one address space, in so many entries, cost no more one by
+    /// Returns whether these pages of one address space, in these entries, cost no more one by
     /// one than the whole address space does.
     #[must_use]
     #[inline]
@@ -113,7 +113,7 @@ impl CostModel {
         self.of(entries.saturating_sub(1), pages) <= self.space as u64
     }
 
-    /// Returns what so many pages in so many entries cost.
+    /// Returns the cost of these pages in these entries.
     #[inline]
     pub(crate) const fn of(&self, entries: u64, pages: u64) -> u64 {
         let entries = entries.saturating_mul(self.entry as u64);
@@ -126,7 +126,7 @@ impl CostModel {
         self.entry as u64 + self.space as u64
     }
 
-    /// Returns whether so many pages are few enough for one chunk, and cheap enough.
+    /// Returns whether the pages are few enough for one chunk, and cheap enough.
     #[inline]
     pub(crate) const fn keeps_in_one(&self, pages: u64) -> bool {
         pages <= self.pages_of_one_entry as u64

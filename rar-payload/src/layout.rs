@@ -8,8 +8,8 @@ use core::fmt;
 /// are no field.
 ///
 /// Source: the bit fields of Linux RFC v4 and the shifts of Intel's own Linux branch of 2019 agree
-/// on every position; this is code that ran on silicon, yet nobody has published the text of Intel
-/// 341431 to compare it with.
+/// on every position; this is code that ran on silicon. The text of Intel 341431 is not
+/// public, so the two cannot be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Field {

@@ -16,7 +16,7 @@ mod linear_address_width;
 #[cfg(feature = "unverified")]
 #[expect(
     unsafe_code,
-    reason = "whoever builds an MSR write promises that it is harmless"
+    reason = "the caller that builds an MSR write promises that it is harmless"
 )]
 mod msr_write;
 mod operation;

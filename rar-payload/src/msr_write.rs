@@ -28,8 +28,8 @@ impl MsrWrite {
     ///
     /// # Safety
     ///
-    /// Sending an entry is safe, so whoever builds this one promises for every processor it may be
-    /// sent to, at any later time:
+    /// Sending an entry is safe, so the caller that builds this one promises for every processor it
+    /// may be sent to, at any later time:
     ///
     /// 1. The MSR exists there and may be written to by RAR.
     /// 2. The value is legal for it.

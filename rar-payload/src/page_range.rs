@@ -207,7 +207,7 @@ impl PageRange {
         Self { start, pages, size }
     }
 
-    /// Returns the range with so many more pages behind it, which were judged before.
+    /// Returns the range with `pages` more behind it, which were judged before.
     #[inline]
     pub(crate) const fn extended(&self, pages: u64) -> Self {
         Self::from_parts(self.start, self.pages + pages, self.size)

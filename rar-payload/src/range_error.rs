@@ -53,7 +53,7 @@ pub enum RangeError {
 }
 
 impl RangeError {
-    /// Returns the address that was found wrong: the start, but for a misaligned end.
+    /// Returns the address that was found wrong: the start, except for a misaligned end.
     #[must_use]
     pub const fn address(&self) -> u64 {
         match *self {

@@ -11,7 +11,7 @@ use crate::slots::Claim;
 /// `N` entries that are armed on some CPUs.
 ///
 /// [`Domain::post`] makes it. It is [`Posted`] without a set of its own, for a flush that ends
-/// soon. Dropped before the end, it leaves its slots to whoever needs them after the last answer.
+/// soon. If it is dropped before the end, its slots can be taken over after the last answer.
 #[must_use = "the entries are armed; await their end"]
 #[derive(Debug)]
 pub struct Armed<'d, 't, const N: usize, const WORDS: usize> {

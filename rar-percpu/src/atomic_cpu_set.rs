@@ -109,7 +109,8 @@ impl<const WORDS: usize> AtomicCpuSet<WORDS> {
         set.gain(used, |index| self.word(index));
     }
 
-    /// Removes from `set` whoever is not a member; reads only the words that `set` has members in.
+    /// Removes from `set` each CPU that is not a member; reads only the words that `set` has
+    /// members in.
     #[inline]
     pub(crate) fn intersect(&self, set: &mut CpuSet<WORDS>) {
         set.keep(|index| self.word(index));

@@ -63,7 +63,7 @@ impl<'d, const WORDS: usize> Claim<'d, WORDS> {
     ) {
         let (domain, state) = (self.domain, self.state);
         tlb.flush_everything(cpu);
-        // Whoever skipped this CPU before it went: the flushes here make up for it.
+        // The flushes here make up for those that skipped this CPU before it went.
         state.generation().clear_modes();
         domain.promote(state);
         domain.note_responder(responder);

@@ -44,7 +44,7 @@ impl<const WORDS: usize> Clusters<WORDS> {
         }
     }
 
-    /// Learns the APIC id of a CPU before anybody signals it. What was once mixed stays so.
+    /// Notes the APIC id of a CPU before any CPU signals it. What was once mixed stays so.
     pub(crate) fn note(&self, cpu: CpuId, id: ApicId) {
         let Some(group) = self.group(cpu.index() / GROUP) else {
             return;

@@ -37,7 +37,7 @@ impl<const WORDS: usize> CpuTable<WORDS> {
         memory_at(self.place(cpu)?)
     }
 
-    /// Returns whether the memory of every CPU in the set passes; asks nobody after the first that
+    /// Returns whether the memory of every CPU in the set passes; asks no CPU after the first that
     /// does not. A CPU without memory passes.
     #[inline(always)]
     pub(crate) fn all(
@@ -48,8 +48,8 @@ impl<const WORDS: usize> CpuTable<WORDS> {
         self.first_in_words(cpus, pass).is_none()
     }
 
-    /// Removes from the set who passes, up to the first who does not; returns whether nobody is
-    /// left.
+    /// Removes from the set each CPU that passes, up to the first that does not; returns whether
+    /// none is left.
     #[inline]
     pub(crate) fn drain(
         &self,
@@ -131,8 +131,8 @@ fn memory_at(place: &AtomicPtr<PerCpu>) -> Option<&'static PerCpu> {
     // Acquire: what the memory held when it was set. Partner: `set`.
     let pointer = place.load(Ordering::Acquire);
     // SAFETY: 1. the pointer is null or was a `&'static PerCpu` in `set`, so it is aligned and
-    // points to a `PerCpu` that lives for ever; 2. a `PerCpu` is made of atomics, so shared access
-    // is all anybody has.
+    // points to a `PerCpu` that lives forever; 2. a `PerCpu` is made of atomics, so all access is
+    // shared.
     unsafe { pointer.as_ref() }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     use std::boxed::Box;
     use std::vec::Vec;
 
-    /// Returns a table in which every CPU below the limit has memory, but for one, and where the
+    /// Returns a table in which every CPU below the limit has memory, except one, and where the
     /// memory lies.
     fn table(without: usize) -> (CpuTable<2>, Vec<*const PerCpu>) {
         let table = CpuTable::new();

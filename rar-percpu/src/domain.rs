@@ -200,7 +200,7 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// Returns whether one of the CPUs is in lazy TLB mode at this moment.
     ///
-    /// It spares an initiator to sort the targets where nobody is. A CPU that enters the mode
+    /// It saves an initiator sorting the targets where none is. A CPU that enters the mode
     /// meanwhile is flushed as any other, which is always right.
     #[must_use]
     #[inline]

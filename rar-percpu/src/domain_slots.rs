@@ -30,7 +30,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// Claims up to `count` slots for a flush by this CPU; `None` if there is none to be had at
     /// this moment.
     ///
-    /// Slots that serve nobody any more are taken over: those of a flush that every CPU has
+    /// Slots that serve no flush any more are taken over: those of a flush that every CPU has
     /// answered, and those in quarantine whose late bytes have become final.
     #[must_use]
     pub fn claim(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
@@ -94,7 +94,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.slots().are_held_by(cpu)
     }
 
-    /// Gives slots back that serve nobody any more, and returns how many.
+    /// Gives slots back that serve no flush any more, and returns how many.
     ///
     /// A flush that finds no free slot does this by itself. Call it now and then, or when a late
     /// CPU has come back, to have the slots back sooner.

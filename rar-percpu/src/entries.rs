@@ -22,9 +22,9 @@ pub struct Claimed<'d, const WORDS: usize = DEFAULT_WORDS> {
 
 /// Entries of the payload table, armed on some CPUs, that this value owns.
 ///
-/// [`Claimed::post`] makes it. Nobody else writes these entries, or arms these bytes, while one of
-/// the bytes may not be final. Dropped, it gives the slots back whose every byte is final, and sets
-/// the others apart.
+/// [`Claimed::post`] makes it. No other flush writes these entries, or arms these bytes, while one
+/// of the bytes may not be final. Dropped, it gives the slots back whose every byte is final, and
+/// sets the others apart.
 #[must_use = "dropped before the end, its slots are in quarantine until every CPU has answered"]
 #[derive(Debug)]
 pub struct Posted<'d, const WORDS: usize = DEFAULT_WORDS> {
@@ -314,7 +314,7 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             let mut armed = self.open.iter().filter_map(|cpu| domain.cpu(cpu));
             if armed.all(|state| state.vector().load(slot).is_final()) {
                 // Who is still open has refused. The refusal must not outlive the entry, and is
-                // forgotten while nobody can take the slot over: another's refusal must not be
+                // forgotten while no CPU can take the slot over: another's refusal must not be
                 // mistaken for it.
                 if domain.slots().unpost(claim) {
                     domain.forget_failures(slot);

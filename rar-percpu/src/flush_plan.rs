@@ -33,7 +33,7 @@ pub(crate) trait Instructions {
     fn cr4(&self) -> u64;
     /// Writes back what CR3 holds: bit 63, which would keep the PCID's entries, is clear.
     fn reload_cr3(&self);
-    /// Writes back what CR4 holds, but for `CR4.PGE`.
+    /// Writes back what CR4 holds, except `CR4.PGE`.
     fn set_global_pages(&self, are_on: bool);
     fn invlpg(&self, address: u64);
     /// The PCID is below 4,096, and zero while PCIDs are off; an address is canonical.

@@ -44,7 +44,7 @@ pub struct FlushGeneration {
     completed: AtomicU64,
 }
 
-/// The number of one request of full flushes: what its initiator waits for, whoever else requests
+/// The number of one request of full flushes: what its initiator waits for, whatever others request
 /// more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -185,7 +185,7 @@ impl FlushGeneration {
         }
     }
 
-    /// Flushes everything once if anybody has requested it; returns whether it flushed.
+    /// Flushes everything once if that is requested; returns whether it flushed.
     ///
     /// One pass, so that a stream of requests cannot hold the CPU: what is requested after it comes
     /// with its own interrupt.

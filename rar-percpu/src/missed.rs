@@ -44,7 +44,7 @@ impl Missed {
         }
     }
 
-    /// Returns what the number stands for; a number that nobody wrote is anything.
+    /// Returns what the number stands for; a number that was never written is anything.
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
         if bits == Self::ANY_SPACE {
             return Some(Self::AnySpace);

@@ -123,7 +123,7 @@ impl Instructions for NativeTlb {
     fn set_global_pages(&self, are_on: bool) {
         let value = self.cr4() & !CR4_PGE | if are_on { CR4_PGE } else { 0 };
         // Not `nomem`: no access may move across a flush. `nostack`, `preserves_flags`: touches
-        // neither. SAFETY: ring 0; CR4 is as it was, but for the caching of global entries.
+        // neither. SAFETY: ring 0; CR4 is as it was, except for the caching of global entries.
         unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack, preserves_flags)) }
     }
 

@@ -1,4 +1,4 @@
-//! One CPU that is online, whoever answers for it.
+//! One CPU that is online, answered for by microcode or by software.
 
 use rar_regs::{Cpuid, MsrAccess};
 

@@ -7,7 +7,7 @@ use crate::generation::FlushGeneration;
 use crate::memory::ActionVector;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, const_unless_loom};
 
-/// Of the life word: nobody responds, and a value drives the CPU on its way up or down.
+/// Of the life word: the CPU has no responder, and a value drives it on its way up or down.
 const CLAIMED: u32 = 3;
 /// The part of the life word that says who responds. The number of lives stands above it.
 const RESPONDER: u32 = 3;
@@ -18,7 +18,7 @@ const ONE_LIFE: u32 = 4;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Responder {
-    /// Nobody: the CPU is offline.
+    /// None: the CPU is offline.
     Nobody,
     /// The CPU's microcode: RAR is enabled.
     Microcode,
@@ -50,7 +50,7 @@ struct State {
     life: AtomicU32,
     /// The APIC id plus one, so that zero is none.
     apic_id: AtomicU32,
-    /// The domain and the CPU that the memory belongs to, for ever; zero is none.
+    /// The domain and the CPU that the memory belongs to, forever; zero is none.
     owner: AtomicU64,
     /// Whether a CPU is registered with the memory.
     in_use: AtomicU32,
@@ -160,7 +160,7 @@ impl PerCpu {
             .store(life.0 | responder as u32, Ordering::Release);
     }
 
-    /// Nobody responds any more, and the right to drive the CPU stays taken.
+    /// From now on the CPU has no responder, and the right to drive the CPU stays taken.
     pub(crate) fn set_claimed(&self, life: Life) {
         self.state.life.store(life.0 | CLAIMED, Ordering::Release);
     }
@@ -182,8 +182,8 @@ impl PerCpu {
         self.state.life.load(Ordering::Acquire) & !RESPONDER == life.0
     }
 
-    /// Ends the life, whatever drives the CPU: nobody responds, and former values drive nothing any
-    /// more.
+    /// Ends the life, whatever drives the CPU: it has no responder, and former values drive nothing
+    /// any more.
     pub(crate) fn end_life(&self) {
         let word = self.state.life.load(Ordering::Acquire);
         let next = (word & !RESPONDER).wrapping_add(ONE_LIFE);

@@ -202,7 +202,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         if is_intact.is_ok() && !state.generation().is_demoted() {
             return Ok(Verified::Intact);
         }
-        // Nobody arms the vector while the unit is disabled, and after an error nobody goes on to.
+        // No initiator arms the vector while the unit is disabled, or after an error.
         domain.distrust(cpu.id());
         self.write_control(RarControl::DISABLED)?;
         domain.answer_by_one_flush(cpu, state, tlb);
@@ -227,7 +227,7 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
     ///
     /// # Safety
     ///
-    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed
+    /// No flush reaches the CPU from this call until it comes online again, and memory is freed
     /// meanwhile:
     ///
     /// 1. Interrupts are disabled here, and page tables are loaded that are never freed.

@@ -95,7 +95,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// value drives it.
     pub fn unregister(&self, cpu: CpuId) -> Result<(), RegisterError> {
         let state = self.cpu(cpu).ok_or(RegisterError::NotRegistered { cpu })?;
-        // Whoever has the right to drive the CPU has it alone; the right ends with the life.
+        // One value at a time has the right to drive the CPU; the right ends with the life.
         let _life = state.claim().ok_or(RegisterError::Driven { cpu })?;
         self.forget(cpu, state);
         Ok(())

@@ -34,12 +34,13 @@ const NEAR: [usize; 6] = [0, 1, 2, 3, 16, 40];
 /// ```
 ///
 /// A slot in quarantine has a byte somewhere that is not final: a unit may still read its payload,
-/// so nobody may write it. A later answer of that CPU to something else proves nothing about this
+/// so no CPU may write it. A later answer of that CPU to something else proves nothing about this
 /// slot, because the order in which a unit scans its vector is unknown.
 ///
-/// A posted slot that every CPU has answered with SUCCESS serves nobody any more: a CPU that finds
-/// no free slot takes it over. Its former owner notices by the number of claims, and knows that its
-/// flush succeeded. So slots of flights that are kept in a queue, or were forgotten, are not lost.
+/// A posted slot that every CPU has answered with SUCCESS serves no flush any more: a CPU that
+/// finds no free slot takes it over. Its former owner notices by the number of claims, and knows
+/// that its flush succeeded. So slots of flights that are kept in a queue, or were forgotten, are
+/// not lost.
 #[derive(Debug)]
 pub(crate) struct Slots {
     states: [SlotState; MAX_SLOTS],
@@ -132,8 +133,8 @@ impl Slots {
         Some(claims)
     }
 
-    /// Claims a slot that serves nobody any more: posted with every byte SUCCESS, or in quarantine
-    /// with every byte final.
+    /// Claims a slot that serves no flush any more: posted with every byte SUCCESS, or in
+    /// quarantine with every byte final.
     pub(crate) fn take_over(
         &self,
         home: usize,
@@ -155,7 +156,7 @@ impl Slots {
         self.try_claim(slot, owner, |kind| kind == FREE)
     }
 
-    /// Takes a posted slot back from those who might take it over; `false` if somebody has.
+    /// Takes a posted slot back from CPUs that might take it over; `false` if one has.
     pub(crate) fn unpost(&self, claim: &mut Claim) -> bool {
         let word = claim.0 & !KIND | CLAIMED;
         let mine = self
@@ -198,8 +199,8 @@ impl Slots {
     #[inline]
     pub(crate) fn post(&self, claim: &mut Claim) {
         claim.0 = claim.0 & !KIND | POSTED;
-        // Release: every byte was armed. Partner: the Acquire in `try_claim`. Nobody else changes a
-        // claimed slot.
+        // Release: every byte was armed. Partner: the Acquire in `try_claim`. No other CPU changes
+        // a claimed slot.
         self.state(claim.slot()).store(claim.0, Ordering::Release);
     }
 

@@ -50,7 +50,7 @@ impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
     ///
     /// # Safety
     ///
-    /// Nobody flushes the CPU from this call until it comes online again, and memory is freed
+    /// No flush reaches the CPU from this call until it comes online again, and memory is freed
     /// meanwhile:
     ///
     /// 1. Interrupts are disabled here, and page tables are loaded that are never freed.

@@ -20,8 +20,8 @@ const SPACE: u32 = 33;
 /// lost.
 const EVERY_SPACE: u32 = 4 * SPACE;
 
-/// So many entries may be those of one flush, whose initiator has weighed them; a loom model has
-/// two slots in all.
+/// At most this many entries may be those of one flush, whose initiator has weighed them; a loom
+/// model has two slots in all.
 const FEW: u32 = if cfg!(rar_loom) { 1 } else { 4 };
 
 // Types and subtypes of entries.
@@ -48,8 +48,8 @@ pub(crate) struct Together {
 }
 
 impl Together {
-    /// Returns whether so many entries may be cheaper together: what few ask for is carried out as
-    /// it is.
+    /// Returns whether the entries are enough to be cheaper together: what few ask for is carried
+    /// out as it is.
     pub(crate) fn may_be_cheaper(taken: u64) -> bool {
         // Counting all bits takes longer where the CPU's instruction for it is not compiled in.
         (0..FEW).fold(taken, |left, _| left & left.wrapping_sub(1)) != 0

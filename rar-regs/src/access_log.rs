@@ -56,7 +56,7 @@ impl AccessLog {
         if let Some(record) = self.records.get(index) {
             record.set(access);
         }
-        // Pairs with the Acquire load in `iter`: whoever sees the count sees the record.
+        // Pairs with the Acquire load in `iter`: a reader that sees the count sees the record.
         self.pushed
             .store(index.saturating_add(1), Ordering::Release);
     }

@@ -215,7 +215,7 @@ impl LocalApic {
 /// demands what the two functions need.
 struct NativeX2apic;
 
-// Inlined always: whoever calls `send_x2apic_next` has to call `send_x2apic` too, and a disassembly
+// Inlined always: a caller of `send_x2apic_next` has to call `send_x2apic` too, and a disassembly
 // check looks for both.
 impl X2apicPort for NativeX2apic {
     #[inline(always)]

@@ -72,7 +72,7 @@ impl RarControl {
     ///
     /// # Errors
     ///
-    /// [`ReadError::ReservedBits`] if a reserved bit is set: whoever wrote that knew another
+    /// [`ReadError::ReservedBits`] if a reserved bit is set: it was written for another
     /// revision of RAR. [`ReadError::Fault`] if the read raised #GP(0).
     pub fn read<A: MsrAccess + ?Sized>(
         access: &A,
@@ -119,7 +119,7 @@ impl RarControl {
     /// For a CPU that does not use RAR: firmware, or the kernel before a kexec, may have left it
     /// on, and the CPU would go on writing to memory that belongs to others now. Call it on every
     /// CPU that answers flushes in software, and before memory that a former owner had given to RAR
-    /// is used. Unlike [`read`](Self::read) it accepts reserved bits, since whoever left the
+    /// is used. Unlike [`read`](Self::read) it accepts reserved bits, since the code that left the
     /// register on may know another revision.
     ///
     /// # Examples

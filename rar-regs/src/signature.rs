@@ -120,7 +120,7 @@ impl fmt::Display for CpuSignature {
 ///
 /// The capability bit is model-specific, so it counts only on these (see
 /// [`ModelCheck`](crate::ModelCheck) for the way past the list). Granite Rapids, Alder Lake and
-/// Raptor Lake are said to have RAR too, but nobody has shown the bit on such a part.
+/// Raptor Lake are said to have RAR too, but no report shows the bit on such a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -68,7 +68,7 @@ pub enum Event {
     },
     /// A flush did not end in time.
     Error(FlushError),
-    /// A flush did not end where nobody can handle an error: what it owned is leaked, and stale
+    /// A flush did not end where no caller can handle an error: what it owned is leaked, and stale
     /// translations may be left on the CPUs that the error names.
     Leaked(FlushError),
 }

@@ -21,7 +21,8 @@ pub enum GlobalFlush {
     ByAddress(InvpgDropsGlobals),
 }
 
-/// The word of whoever has tried it on the machine: INVPG drops global translations by address.
+/// A promise by a kernel that has tried it on the machine: INVPG drops global translations by
+/// address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct InvpgDropsGlobals(());

@@ -12,7 +12,7 @@ use crate::shootdown::Shootdown;
 /// Who is to be flushed, as it was read behind the fence.
 pub(crate) struct Aim<'t, const WORDS: usize> {
     pub(crate) since: JoinEpoch,
-    /// The targets that are online, but for the initiator.
+    /// The targets that are online, except the initiator.
     pub(crate) remote: &'t CpuSet<WORDS>,
     /// Whether the initiator is a target.
     pub(crate) flush_self: bool,

@@ -103,7 +103,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         self.send(Message::Signal, cpu, &targets);
     }
 
-    /// The first step of a flush: nobody else is a target yet.
+    /// The first step of a flush: it has no other targets yet.
     #[inline]
     fn hold(&mut self, entries: Posted<'s, WORDS>) {
         self.phase = Phase::Entries { resignalled: false };
@@ -129,7 +129,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Looks once at the targets, escalates if they are late, and returns whether every one has
     /// flushed.
     ///
-    /// Time passes only while somebody looks: a flush that nobody polls is never late.
+    /// Time passes only in calls of `poll` and the waits: a flush that is not polled is never late.
     ///
     /// # Errors
     ///
@@ -236,8 +236,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         flushes.map(|flush| flush.wait(cpu))
     }
 
-    /// Waits where nobody can handle an error, as in `Drop`: leaks what the flush owns if a target
-    /// stays silent.
+    /// Waits where no caller can handle an error, as in `Drop`: leaks what the flush owns if a
+    /// target stays silent.
     ///
     /// The wait is bounded as that of [`wait`](Self::wait). After it, [`Event::Leaked`] is reported
     /// and `None` returned: no frame is freed too early, but the silent CPU may go on using stale

@@ -55,7 +55,7 @@ pub enum LazySkip {
         /// The last address of user memory.
         last: u64,
     },
-    /// The same, and [`Request::AddressSpace`]: no address space holds a page outside, but for
+    /// The same, and [`Request::AddressSpace`]: no address space holds a page outside, except for
     /// global ones, that a lazy CPU uses. A kernel with kernel pages under a user PCID (page-table
     /// isolation, per-space stacks) cannot say that.
     PagesAndSpaces {

@@ -31,8 +31,8 @@ const GRAINS: u64 = 64;
 /// As many looks in a row may be skipped.
 const MAX_SKIPPED: u8 = 63;
 
-/// After so many looks at which the clock has not moved, the wait is over: some tenths of a second
-/// with a `PAUSE` each.
+/// After this many looks at which the clock has not moved, the wait is over: some tenths of a
+/// second with a `PAUSE` each.
 const MAX_LOOKS_WITHOUT_TIME: u32 = 1 << 22;
 
 impl Timer {

@@ -60,7 +60,7 @@ impl TscClock {
         NonZero::new(khz).map(Self::from_khz)
     }
 
-    /// Returns the time that so many ticks take.
+    /// Returns the time that this many ticks take.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,

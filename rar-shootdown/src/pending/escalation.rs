@@ -188,8 +188,8 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         error
     }
 
-    /// Removes those who have flushed by other means than their entry, and returns whether nobody
-    /// is left. One whose entry is still open after it has served the request is alive with a
+    /// Removes the targets that have flushed by other means than their entry, and returns whether
+    /// none is left. One whose entry is still open after it has served the request is alive with a
     /// silent unit: it is demoted.
     fn forget_who_flushed_otherwise(&mut self) -> bool {
         let mut flushed = *self.unflushed();
