@@ -30,7 +30,7 @@ use crate::{
 ///
 /// let pcid = Pcid::new(5)?;
 /// let mut gather = Gather::<4>::new(pcid, LinearAddressWidth::Bits48);
-/// for address in [0x7000, 0x5000, 0x6FFF] {
+/// for address in [0x7000, 0x5000, 0x6fff] {
 ///     gather.page(address, PageSize::Size4K); // the last one closes the gap
 /// }
 /// let range = PageRange::new(0x5000, 3, PageSize::Size4K)?;

@@ -149,13 +149,13 @@ mod asserts {
     const_assert_eq!(Field::Address.word() * 8, 24);
 
     // Bit positions within quadword 0.
-    const_assert_eq!(Field::ForSoftware.mask(), 0x0000_0000_0000_00FF);
-    const_assert_eq!(Field::PayloadType.mask(), 0x0000_0000_0000_FF00);
-    const_assert_eq!(Field::ReservedLow.mask(), 0x0000_0000_FFFF_0000);
+    const_assert_eq!(Field::ForSoftware.mask(), 0x0000_0000_0000_00ff);
+    const_assert_eq!(Field::PayloadType.mask(), 0x0000_0000_0000_ff00);
+    const_assert_eq!(Field::ReservedLow.mask(), 0x0000_0000_ffff_0000);
     const_assert_eq!(Field::Subtype.mask(), 0x0000_0007_0000_0000);
     const_assert_eq!(Field::PageSize.mask(), 0x0000_0018_0000_0000);
-    const_assert_eq!(Field::PageCount.mask(), 0x0000_07E0_0000_0000);
-    const_assert_eq!(Field::ReservedHigh.mask(), 0xFFFF_F800_0000_0000);
+    const_assert_eq!(Field::PageCount.mask(), 0x0000_07e0_0000_0000);
+    const_assert_eq!(Field::ReservedHigh.mask(), 0xffff_f800_0000_0000);
     const_assert_eq!(Field::ReservedWord.mask(), u64::MAX);
     const_assert_eq!(Field::Operand.mask(), u64::MAX);
     const_assert_eq!(Field::Address.mask(), u64::MAX);

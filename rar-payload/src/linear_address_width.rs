@@ -28,8 +28,8 @@ impl LinearAddressWidth {
     /// use rar_payload::{LinearAddressWidth, PageRange, PageSize};
     ///
     /// let width = LinearAddressWidth::from_cr4(0x1020); // LA57 and PAE
-    /// let page = PageRange::page_with_width(0xFF11_0000_0000_0000, PageSize::Size4K, width)?;
-    /// assert_eq!(page.start(), 0xFF11_0000_0000_0000);
+    /// let page = PageRange::page_with_width(0xff11_0000_0000_0000, PageSize::Size4K, width)?;
+    /// assert_eq!(page.start(), 0xff11_0000_0000_0000);
     /// # Ok::<(), rar_payload::RangeError>(())
     /// ```
     #[must_use]

@@ -98,9 +98,9 @@ mod tests {
     use crate::{DecodeError, Field, Operation, Payload};
 
     const WORDS: [u64; 8] = [
-        0xC000_0080_0000_0500,
+        0xc000_0080_0000_0500,
         0,
-        0x0123_4567_89AB_CDEF,
+        0x0123_4567_89ab_cdef,
         0,
         0,
         0,
@@ -116,12 +116,12 @@ mod tests {
     #[test]
     fn number_and_value_take_their_places() {
         // SAFETY: 1 to 3: nothing is sent by this test.
-        let write = unsafe { MsrWrite::new(0xC000_0080, 0x0123_4567_89AB_CDEF) };
+        let write = unsafe { MsrWrite::new(0xc000_0080, 0x0123_4567_89ab_cdef) };
         assert_eq!(Operation::MsrWrite(write).encode().words(), WORDS);
         assert_eq!(decode(WORDS), Ok(write));
         assert_eq!(
             (write.msr(), write.value()),
-            (0xC000_0080, 0x0123_4567_89AB_CDEF)
+            (0xc000_0080, 0x0123_4567_89ab_cdef)
         );
     }
 
@@ -144,7 +144,7 @@ mod tests {
                 let mut words = WORDS;
                 words[word] |= 1 << bit;
                 let value = words[word] >> field.bits().start;
-                let value = if word == 0 { value & 0xFFFF } else { value };
+                let value = if word == 0 { value & 0xffff } else { value };
                 assert_eq!(
                     decode(words),
                     Err(DecodeError::ReservedBits { field, value })
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn software_bits_are_ignored() {
         let mut words = WORDS;
-        words[0] |= 0xA5;
+        words[0] |= 0xa5;
         words[4..].fill(u64::MAX);
         assert_eq!(decode(words), decode(WORDS));
     }

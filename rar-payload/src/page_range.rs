@@ -24,13 +24,13 @@ use crate::{Chunks, LinearAddressWidth, PageChunk, PageSize, RangeError};
 /// ```
 /// use rar_payload::{PageRange, PageSize, RangeError};
 ///
-/// let range = PageRange::covering(0x1FFF, 2, PageSize::Size4K)?;
+/// let range = PageRange::covering(0x1fff, 2, PageSize::Size4K)?;
 /// assert_eq!((range.start(), range.page_count(), range.last()), (0x1000, 2, 0x2000));
 ///
-/// let top = PageRange::new(0xFFFF_FFFF_FFFF_F000, 1, PageSize::Size4K)?;
-/// assert_eq!(top.last(), 0xFFFF_FFFF_FFFF_F000);
+/// let top = PageRange::new(0xffff_ffff_ffff_f000, 1, PageSize::Size4K)?;
+/// assert_eq!(top.last(), 0xffff_ffff_ffff_f000);
 ///
-/// let hole = PageRange::new(0x7FFF_FFFF_F000, 2, PageSize::Size4K);
+/// let hole = PageRange::new(0x7fff_ffff_f000, 2, PageSize::Size4K);
 /// assert!(matches!(hole, Err(RangeError::CrossesHole { .. })));
 /// # Ok::<(), RangeError>(())
 /// ```

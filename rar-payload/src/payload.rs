@@ -138,12 +138,12 @@ impl From<Payload> for [u64; 8] {
 mod tests {
     use super::Payload;
 
-    const WORDS: [u64; 8] = [0x0000_0562_0000_02A5, 1, 2, 3, 4, 5, 6, 7];
+    const WORDS: [u64; 8] = [0x0000_0562_0000_02a5, 1, 2, 3, 4, 5, 6, 7];
 
     #[test]
     fn getters_read_their_own_bits() {
         let payload = Payload::from_words(WORDS);
-        assert_eq!(payload.for_software(), 0xA5);
+        assert_eq!(payload.for_software(), 0xa5);
         assert_eq!(payload.payload_type(), 2);
         assert_eq!(payload.subtype(), 2);
         assert_eq!(payload.page_size_code(), 0);
@@ -156,8 +156,8 @@ mod tests {
     #[test]
     fn getters_see_every_bit_of_a_full_entry() {
         let payload = Payload::from_words([u64::MAX; 8]);
-        assert_eq!(payload.for_software(), 0xFF);
-        assert_eq!(payload.payload_type(), 0xFF);
+        assert_eq!(payload.for_software(), 0xff);
+        assert_eq!(payload.payload_type(), 0xff);
         assert_eq!(payload.subtype(), 7);
         assert_eq!(payload.page_size_code(), 3);
         assert_eq!(payload.page_count(), 63);
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn bytes_are_in_memory_order() {
         let bytes = Payload::from_words(WORDS).bytes();
-        assert_eq!(bytes[..8], [0xA5, 0x02, 0, 0, 0x62, 0x05, 0, 0]);
+        assert_eq!(bytes[..8], [0xa5, 0x02, 0, 0, 0x62, 0x05, 0, 0]);
         assert_eq!(bytes[56], 7);
         assert_eq!(Payload::from_bytes(&bytes).words(), WORDS);
     }

@@ -15,7 +15,7 @@ impl Pcid {
     /// PCID 0.
     pub const ZERO: Self = Self(0);
     /// The largest PCID, 4095.
-    pub const MAX: Self = Self(0xFFF);
+    pub const MAX: Self = Self(0xfff);
 
     /// Returns the PCID of this number.
     ///

@@ -58,7 +58,7 @@ pub enum InvvpidScope {
 /// ```
 /// use rar_payload::{Eptp, EptpError};
 ///
-/// assert!(Eptp::new(0x1234_501E).is_ok()); // write-back, 4 levels
+/// assert!(Eptp::new(0x1234_501e).is_ok()); // write-back, 4 levels
 /// assert!(Eptp::new(0x1234_5018).is_ok()); // uncacheable, 4 levels
 /// let error = Eptp::new(0x1234_5006).unwrap_err();
 /// assert_eq!(
@@ -73,7 +73,7 @@ pub struct Eptp(u64);
 
 impl Eptp {
     /// Bits 63:52 and 11:8, which have to be zero.
-    const RESERVED: u64 = 0xFFF0_0000_0000_0F00;
+    const RESERVED: u64 = 0xfff0_0000_0000_0f00;
 
     /// Returns this pointer.
     ///
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn an_eptp_has_52_bits_without_11_to_8() {
         for bit in 6..64 {
-            let value = 1u64 << bit | 0x1E;
+            let value = 1u64 << bit | 0x1e;
             let expected = if matches!(bit, 8..=11 | 52..) {
                 let bits = 1 << bit;
                 Err(EptpError::ReservedBits { value, bits })
@@ -239,17 +239,17 @@ mod tests {
     fn errors_say_what_they_got_and_what_to_do() {
         let words = |value| Eptp::new(value).unwrap_err().to_string();
         assert_eq!(
-            words(0x701D),
+            words(0x701d),
             "EPTP 0x701d: unknown memory type (got 5, expected 0 or 6); \
              set bits 2:0 to 6 for write-back tables"
         );
         assert_eq!(
-            words(0x702E),
+            words(0x702e),
             "EPTP 0x702e: page walk of the wrong length (got 6 levels, expected 4 or 5); \
              set bits 5:3 to 3 or 4"
         );
         assert_eq!(
-            words(0xF1E),
+            words(0xf1e),
             "EPTP 0xf1e: reserved bits set (got 0xf00, expected 0); clear bits 63:52 and 11:8"
         );
     }

@@ -104,7 +104,7 @@ fn no_bit_is_overlooked() -> Result<(), Error> {
 fn software_byte_and_area_are_ignored() -> Result<(), Error> {
     for operation in samples()? {
         let mut words = operation.encode().words();
-        words[0] |= 0xFF;
+        words[0] |= 0xff;
         words[4..].fill(u64::MAX);
         assert_eq!(Operation::decode(&words.into()), Ok(operation));
     }
@@ -208,7 +208,7 @@ fn the_fields_of_a_page_range_are_judged() {
         ])
     };
     assert!(
-        judge(0, 1, 4095, 0x00FF_FFFF_FFFF_F000).is_ok(),
+        judge(0, 1, 4095, 0x00ff_ffff_ffff_f000).is_ok(),
         "canonical with 57 bits"
     );
     let width = LinearAddressWidth::Bits57;
@@ -263,23 +263,23 @@ fn the_fields_of_a_page_range_are_judged() {
             1 << 56,
         ),
         (
-            judge(0, 2, 0, 0x00FF_FFFF_FFFF_F000),
+            judge(0, 2, 0, 0x00ff_ffff_ffff_f000),
             range(RangeError::CrossesHole {
-                start: 0x00FF_FFFF_FFFF_F000,
+                start: 0x00ff_ffff_ffff_f000,
                 last: 1 << 56,
             }),
             Field::Address,
-            0x00FF_FFFF_FFFF_F000,
+            0x00ff_ffff_ffff_f000,
         ),
         (
-            judge(0, 2, 0, 0xFFFF_FFFF_FFFF_F000),
+            judge(0, 2, 0, 0xffff_ffff_ffff_f000),
             range(RangeError::Wraps {
-                start: 0xFFFF_FFFF_FFFF_F000,
+                start: 0xffff_ffff_ffff_f000,
                 pages: 2,
                 size: PageSize::Size4K,
             }),
             Field::Address,
-            0xFFFF_FFFF_FFFF_F000,
+            0xffff_ffff_ffff_f000,
         ),
     ] {
         assert_eq!(decoded, Err(error));
@@ -346,11 +346,11 @@ fn exactly_the_legal_unverified_entries_are_accepted() {
                 (1, 0x1000, 1),
                 (1 << 16, 0, 0),
                 (1 << 52, 0, 0),
-                (0x701E, 0, 0),
+                (0x701e, 0, 0),
                 (0x7018, 0, 0),
                 (0x7010, 0, 0),
                 (0x7019, 0, 0),
-                (0x7E1E, 0, 0),
+                (0x7e1e, 0, 0),
             ] {
                 let fields = [
                     (Field::PayloadType, payload_type),
@@ -361,7 +361,7 @@ fn exactly_the_legal_unverified_entries_are_accepted() {
                 ];
                 let none = address == 0 && count == 0;
                 let legal = match (payload_type, subtype) {
-                    (3, 1) => none && [0x701E, 0x7018].contains(&operand),
+                    (3, 1) => none && [0x701e, 0x7018].contains(&operand),
                     (3, 2) | (4, 2) => none && operand == 0,
                     (4, 0) => operand == 1 && count == 1,
                     (4, 1 | 3) => none && (1..1 << 16).contains(&operand),

@@ -62,7 +62,7 @@ fn a_range_absorbs_all_that_it_touches() {
 
 #[test]
 fn sizes_stay_apart() {
-    let mut gather = gathered::<2>(&[0x1FF]);
+    let mut gather = gathered::<2>(&[0x1ff]);
     gather.page(0x20_0000, PageSize::Size2M);
     assert_eq!(gather.requests().len(), 2);
     // Nothing of its size, and no place.
@@ -163,7 +163,7 @@ fn freed_tables_take_everything_over() {
 
 #[test]
 fn the_width_decides_what_is_an_address() {
-    let address = 0xFF11_0000_0000_0000;
+    let address = 0xff11_0000_0000_0000;
     let mut narrow = gather::<2>();
     narrow.page(address, PageSize::Size4K);
     assert_eq!(narrow.requests(), space());
@@ -184,7 +184,7 @@ fn the_last_page_is_a_page_like_any_other() {
     for address in [0, u64::MAX, u64::MAX - 0x1000] {
         gather.page(address, PageSize::Size4K);
     }
-    let range = PageRange::new(u64::MAX - 0x1FFF, 2, PageSize::Size4K).unwrap();
+    let range = PageRange::new(u64::MAX - 0x1fff, 2, PageSize::Size4K).unwrap();
     let top = Request::Pages {
         pcid: pcid(),
         range,

@@ -7,10 +7,10 @@ use rar_payload::{
 
 type Error = Box<dyn std::error::Error>;
 
-/// Returns the bytes of a slot after `operation` was stored over 0xA5, quadword by quadword, as a
+/// Returns the bytes of a slot after `operation` was stored over 0xa5, quadword by quadword, as a
 /// driver does.
 fn stored(operation: Operation) -> [u8; 64] {
-    let mut slot = Payload::from_bytes(&[0xA5; 64]).words();
+    let mut slot = Payload::from_bytes(&[0xa5; 64]).words();
     for (old, new) in slot.iter_mut().zip(operation.encode().words()) {
         *old = new;
     }
@@ -35,16 +35,16 @@ const NONE: [u8; 8] = [0; 8];
 
 #[test]
 fn one_page_of_4k() -> Result<(), Error> {
-    let range = PageRange::page(0x0000_7F12_3456_7ABC, PageSize::Size4K)?;
+    let range = PageRange::page(0x0000_7f12_3456_7abc, PageSize::Size4K)?;
     let golden = entry([
         [0x00, 0x02, 0, 0, 0x20, 0, 0, 0],
         NONE,
-        [0xBC, 0x0A, 0, 0, 0, 0, 0, 0],
-        [0x00, 0x70, 0x56, 0x34, 0x12, 0x7F, 0, 0],
+        [0xbc, 0x0a, 0, 0, 0, 0, 0, 0],
+        [0x00, 0x70, 0x56, 0x34, 0x12, 0x7f, 0, 0],
     ]);
     assert_eq!(
         precise(Request::Pages {
-            pcid: Pcid::new(0xABC)?,
+            pcid: Pcid::new(0xabc)?,
             range
         }),
         [golden]
@@ -54,12 +54,12 @@ fn one_page_of_4k() -> Result<(), Error> {
 
 #[test]
 fn sixty_three_pages_of_2m_for_pcid_zero() -> Result<(), Error> {
-    let range = PageRange::new(0xFFFF_8000_0020_0000, 63, PageSize::Size2M)?;
+    let range = PageRange::new(0xffff_8000_0020_0000, 63, PageSize::Size2M)?;
     let golden = entry([
-        [0x00, 0x02, 0, 0, 0xE8, 0x07, 0, 0],
+        [0x00, 0x02, 0, 0, 0xe8, 0x07, 0, 0],
         NONE,
         NONE,
-        [0x00, 0x00, 0x20, 0x00, 0x00, 0x80, 0xFF, 0xFF],
+        [0x00, 0x00, 0x20, 0x00, 0x00, 0x80, 0xff, 0xff],
     ]);
     assert_eq!(
         precise(Request::Pages {
@@ -75,7 +75,7 @@ fn sixty_three_pages_of_2m_for_pcid_zero() -> Result<(), Error> {
 fn sixty_five_pages_of_1g_take_two_entries() -> Result<(), Error> {
     let range = PageRange::new(0x4000_0000, 65, PageSize::Size1G)?;
     let first = entry([
-        [0x00, 0x02, 0, 0, 0xF0, 0x07, 0, 0],
+        [0x00, 0x02, 0, 0, 0xf0, 0x07, 0, 0],
         NONE,
         [0x01, 0, 0, 0, 0, 0, 0, 0],
         [0, 0, 0, 0x40, 0, 0, 0, 0],
@@ -98,11 +98,11 @@ fn sixty_five_pages_of_1g_take_two_entries() -> Result<(), Error> {
 
 #[test]
 fn an_address_space() -> Result<(), Error> {
-    let pcid = Pcid::new(0xFFF)?;
+    let pcid = Pcid::new(0xfff)?;
     let golden = entry([
         [0x00, 0x02, 0, 0, 0x01, 0, 0, 0],
         NONE,
-        [0xFF, 0x0F, 0, 0, 0, 0, 0, 0],
+        [0xff, 0x0f, 0, 0, 0, 0, 0, 0],
         NONE,
     ]);
     assert_eq!(precise(Request::AddressSpace { pcid }), [golden]);
@@ -115,7 +115,7 @@ fn an_address_space() -> Result<(), Error> {
 
 #[test]
 fn everything_with_globals() -> Result<(), Error> {
-    let range = PageRange::page(0xFFFF_FFFF_FFFF_F000, PageSize::Size4K)?;
+    let range = PageRange::page(0xffff_ffff_ffff_f000, PageSize::Size4K)?;
     let golden = entry([[0x00, 0x02, 0, 0, 0x02, 0, 0, 0], NONE, NONE, NONE]);
     assert_eq!(precise(Request::GlobalPages { range }), [golden]);
     assert_eq!(precise(Request::TablesFreed(TableOwner::Kernel)), [golden]);
@@ -141,8 +141,8 @@ fn everything_without_globals() {
 
 #[test]
 fn invpg_with_cr3() -> Result<(), Error> {
-    let cr3 = Some(Cr3::new(0x000F_EDCB_A987_6018)?);
-    let row = [0x18, 0x60, 0x87, 0xA9, 0xCB, 0xED, 0x0F, 0];
+    let cr3 = Some(Cr3::new(0x000f_edcb_a987_6018)?);
+    let row = [0x18, 0x60, 0x87, 0xa9, 0xcb, 0xed, 0x0f, 0];
     let pages = PageChunk::new(PageRange::new(0x1000, 2, PageSize::Size4K)?)?;
     assert_eq!(
         stored(Operation::Invpg {
@@ -175,7 +175,7 @@ fn invpg_with_cr3() -> Result<(), Error> {
 
 #[test]
 fn invpg_without_cr3() -> Result<(), Error> {
-    let pages = PageChunk::page(0xFFFF_FFFF_FFFF_FFFF, PageSize::Size2M)?;
+    let pages = PageChunk::page(0xffff_ffff_ffff_ffff, PageSize::Size2M)?;
     assert_eq!(
         stored(Operation::Invpg {
             cr3: None,
@@ -185,7 +185,7 @@ fn invpg_without_cr3() -> Result<(), Error> {
             [0x00, 0x01, 0, 0, 0x28, 0, 0, 0],
             NONE,
             NONE,
-            [0, 0, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]
+            [0, 0, 0xe0, 0xff, 0xff, 0xff, 0xff, 0xff]
         ])
     );
     assert_eq!(
@@ -209,9 +209,9 @@ fn invpg_without_cr3() -> Result<(), Error> {
 #[test]
 fn invept_and_invvpid() -> Result<(), Error> {
     use rar_payload::{Eptp, InveptScope, InvvpidScope, Vpid};
-    let eptp = Eptp::new(0x0000_0012_3456_701E)?;
-    let vpid = Vpid::new(0xBEEF)?;
-    let row = [0xEF, 0xBE, 0, 0, 0, 0, 0, 0];
+    let eptp = Eptp::new(0x0000_0012_3456_701e)?;
+    let vpid = Vpid::new(0xbeef)?;
+    let row = [0xef, 0xbe, 0, 0, 0, 0, 0, 0];
     let pages = PageChunk::page(0x2000, PageSize::Size4K)?;
     for (operation, golden) in [
         (
@@ -219,7 +219,7 @@ fn invept_and_invvpid() -> Result<(), Error> {
             [
                 [0x00, 0x03, 0, 0, 0x01, 0, 0, 0],
                 NONE,
-                [0x1E, 0x70, 0x56, 0x34, 0x12, 0, 0, 0],
+                [0x1e, 0x70, 0x56, 0x34, 0x12, 0, 0, 0],
                 NONE,
             ],
         ),

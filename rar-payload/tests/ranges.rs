@@ -126,9 +126,9 @@ fn each_error_carries_what_was_wrong() {
             },
         ),
         (
-            PageRange::new(0xFFFF_FFFF_FFFF_F000, 2, Size4K),
+            PageRange::new(0xffff_ffff_ffff_f000, 2, Size4K),
             RangeError::Wraps {
-                start: 0xFFFF_FFFF_FFFF_F000,
+                start: 0xffff_ffff_ffff_f000,
                 pages: 2,
                 size: Size4K,
             },
@@ -150,9 +150,9 @@ fn each_error_carries_what_was_wrong() {
             },
         ),
         (
-            PageRange::new(0x7FFF_FFFF_F000, 2, Size4K),
+            PageRange::new(0x7fff_ffff_f000, 2, Size4K),
             RangeError::CrossesHole {
-                start: 0x7FFF_FFFF_F000,
+                start: 0x7fff_ffff_f000,
                 last: 1 << 47,
             },
         ),
@@ -160,7 +160,7 @@ fn each_error_carries_what_was_wrong() {
             PageRange::new(0, 1 << 52, Size4K),
             RangeError::CrossesHole {
                 start: 0,
-                last: 0xFFFF_FFFF_FFFF_F000,
+                last: 0xffff_ffff_ffff_f000,
             },
         ),
     ];
@@ -172,7 +172,7 @@ fn each_error_carries_what_was_wrong() {
 #[test]
 fn errors_speak_in_words() {
     let error = RangeError::Wraps {
-        start: 0xFFFF_FFFF_FFFF_F000,
+        start: 0xffff_ffff_ffff_f000,
         pages: 2,
         size: PageSize::Size4K,
     };
@@ -180,7 +180,7 @@ fn errors_speak_in_words() {
         error.to_string(),
         "page range at 0xfffffffffffff000: passes the end of the address space (got 2 pages of 4K)"
     );
-    assert_eq!(error.address(), 0xFFFF_FFFF_FFFF_F000);
+    assert_eq!(error.address(), 0xffff_ffff_ffff_f000);
     let error = RangeError::NonCanonical {
         address: 1 << 47,
         width: LinearAddressWidth::Bits48,
@@ -197,7 +197,7 @@ fn an_exclusive_end_adds_no_page() -> Result<(), RangeError> {
     let range = PageRange::from_bounds(0x1000, 0x3000, PageSize::Size4K)?;
     assert_eq!((range.page_count(), range.last()), (2, 0x2000));
     let lower_half = PageRange::from_bounds(0, 1 << 47, PageSize::Size1G)?;
-    assert_eq!(lower_half.last(), 0x7FFF_C000_0000);
+    assert_eq!(lower_half.last(), 0x7fff_c000_0000);
     Ok(())
 }
 
@@ -206,14 +206,14 @@ fn covering_rounds_outward_and_no_further() -> Result<(), RangeError> {
     for (start, bytes, first, pages) in [
         (0x1000, 0x1000, 0x1000, 1),
         (0x1000, 0x1001, 0x1000, 2),
-        (0x1FFF, 1, 0x1000, 1),
-        (0x1FFF, 2, 0x1000, 2),
-        (0x1001, 0x1FFF, 0x1000, 2),
-        (u64::MAX, 1, 0xFFFF_FFFF_FFFF_F000, 1),
+        (0x1fff, 1, 0x1000, 1),
+        (0x1fff, 2, 0x1000, 2),
+        (0x1001, 0x1fff, 0x1000, 2),
+        (u64::MAX, 1, 0xffff_ffff_ffff_f000, 1),
         (
-            0xFFFF_8000_0000_0000,
+            0xffff_8000_0000_0000,
             1 << 47,
-            0xFFFF_8000_0000_0000,
+            0xffff_8000_0000_0000,
             1 << 35,
         ),
     ] {
@@ -237,16 +237,16 @@ fn covering_rounds_outward_and_no_further() -> Result<(), RangeError> {
 fn contains_ends_where_the_range_does() -> Result<(), RangeError> {
     let range = PageRange::new(0x4000, 3, PageSize::Size4K)?;
     for (address, inside) in [
-        (0x3FFF, false),
+        (0x3fff, false),
         (0x4000, true),
-        (0x6FFF, true),
+        (0x6fff, true),
         (0x7000, false),
     ] {
         assert_eq!(range.contains(address), inside, "{address:#x}");
     }
     let top = PageRange::page(u64::MAX, PageSize::Size1G)?;
-    assert!(top.contains(u64::MAX) && top.contains(0xFFFF_FFFF_C000_0000));
-    assert!(!top.contains(0xFFFF_FFFF_BFFF_FFFF) && !top.contains(0));
+    assert!(top.contains(u64::MAX) && top.contains(0xffff_ffff_c000_0000));
+    assert!(!top.contains(0xffff_ffff_bfff_ffff) && !top.contains(0));
     Ok(())
 }
 

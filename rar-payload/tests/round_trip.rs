@@ -156,7 +156,7 @@ fn legal(payload: &Payload) -> bool {
 /// Whether a VM entry would accept the extended-page-table pointer: memory type, levels, reserved
 /// bits.
 fn eptp(value: u64) -> bool {
-    [0, 6].contains(&(value & 7)) && [3, 4].contains(&(value >> 3 & 7)) && value & 0xF00 == 0
+    [0, 6].contains(&(value & 7)) && [3, 4].contains(&(value >> 3 & 7)) && value & 0xf00 == 0
 }
 
 fn names_a_value(error: DecodeError) -> bool {
@@ -178,7 +178,7 @@ fn any_operation() -> impl Strategy<Value = Operation> {
 fn any_operation() -> impl Strategy<Value = Operation> {
     use rar_payload::{Eptp, InveptScope, InvvpidScope, Vpid};
 
-    let low = prop::sample::select(vec![0x18, 0x1E, 0x20, 0x26, 0x5E, 0xE6]);
+    let low = prop::sample::select(vec![0x18, 0x1e, 0x20, 0x26, 0x5e, 0xe6]);
     let eptp = (0u64..1 << 40, low)
         .prop_filter_map("no EPTP", |(page, low)| Eptp::new(page << 12 | low).ok());
     let vpid = (1..=u16::MAX).prop_filter_map("no VPID", |value| Vpid::new(value).ok());

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_group_whose_ids_follow_its_numbers_is_one_cluster() {
         let same: Vec<_> = (0..32).map(|cpu| (cpu, cpu)).collect();
-        let domain = domain(&[same.as_slice(), &[(64, 0x1000), (79, 0x100F)]].concat());
+        let domain = domain(&[same.as_slice(), &[(64, 0x1000), (79, 0x100f)]].concat());
         assert_eq!(
             clusters(&domain, &[0, 3, 15, 16, 64, 79]),
             Some([(0, 0x8009), (1, 1), (0x100, 0x8001)].into())

@@ -12,7 +12,7 @@ use crate::per_cpu::PerCpu;
 use crate::sync::{AtomicPtr, CPUS_PER_WORD, Ordering, const_unless_loom, shared_array};
 
 /// Eight members in a row, as bits of a word.
-const OCTET: u64 = 0xFF;
+const OCTET: u64 = 0xff;
 
 /// The memory of each CPU, by number.
 #[derive(Debug)]
@@ -175,11 +175,11 @@ mod tests {
             0,
             1,
             1 << 63,
-            0xFF,
-            0xFF << 56,
-            0x7F,
-            0xFF << 3,
-            0x1_FE01,
+            0xff,
+            0xff << 56,
+            0x7f,
+            0xff << 3,
+            0x1_fe01,
             !(1 << 17),
             u64::MAX,
             0x5555_5555_5555_5555,

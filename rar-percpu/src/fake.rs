@@ -103,7 +103,7 @@ pub struct FakeAddresses;
 // SAFETY: no microcode runs on a host, so that nothing follows the address.
 unsafe impl PhysicalAddressOf for FakeAddresses {
     fn physical_address_of(&self, virtual_address: *const (), _bytes: usize) -> Option<u64> {
-        Some(virtual_address.addr() as u64 & 0xF_FFFF_FFFF)
+        Some(virtual_address.addr() as u64 & 0xf_ffff_ffff)
     }
 }
 

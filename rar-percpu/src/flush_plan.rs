@@ -5,7 +5,7 @@ use rar_payload::{Globals, InvpcidScope, InvpgScope, LinearAddressWidth, Operati
 use crate::local_tlb::Unsupported;
 
 /// The part of CR3 that names the PCID, while PCIDs are on.
-pub(crate) const CR3_PCID: u64 = 0xFFF;
+pub(crate) const CR3_PCID: u64 = 0xfff;
 /// CR4: global pages.
 pub(crate) const CR4_PGE: u64 = 1 << 7;
 /// CR4: addresses of 57 bits.

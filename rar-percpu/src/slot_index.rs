@@ -29,7 +29,7 @@ impl SlotIndex {
     #[inline]
     pub(crate) const fn of_low_bits(word: u64) -> Self {
         let [low, ..] = word.to_le_bytes();
-        Self(low & 0x3F)
+        Self(low & 0x3f)
     }
 
     /// As [`new`](Self::new), for an index of any size.

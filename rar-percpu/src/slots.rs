@@ -5,14 +5,14 @@ use crate::slot_index::SlotIndex;
 use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
 
 /// The index of the slot, once it was claimed.
-const SLOT: u64 = 0x3F;
+const SLOT: u64 = 0x3f;
 const KIND: u64 = 3 << 6;
 const FREE: u64 = 0;
 const CLAIMED: u64 = 1 << 6;
 const POSTED: u64 = 2 << 6;
 const QUARANTINED: u64 = 3 << 6;
 const OWNER_SHIFT: u32 = 8;
-const OWNER: u64 = 0xFFFF << OWNER_SHIFT;
+const OWNER: u64 = 0xffff << OWNER_SHIFT;
 /// The number of claims stands above the owner.
 const ONE_CLAIM: u64 = 1 << 24;
 

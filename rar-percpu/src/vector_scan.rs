@@ -66,7 +66,7 @@ pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
 /// Returns bit `n` for each byte `n` that is not zero.
 #[cfg(any(test, all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
 const fn nonzero_bytes(word: u64) -> u64 {
-    const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     // The top bit of each byte that is not zero, then these eight bits side by side at the upper
     // end.
     let top = (((word & LOW) + LOW) | word) & !LOW;
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn each_byte_that_is_not_zero_has_its_bit() {
         for mask in 0..256_u64 {
-            for byte in [1, 2, 0x7F, 0x80, 0xFF] {
+            for byte in [1, 2, 0x7f, 0x80, 0xff] {
                 let bytes = core::array::from_fn(|at| if mask & 1 << at == 0 { 0 } else { byte });
                 assert_eq!(nonzero_bytes(u64::from_le_bytes(bytes)), mask, "{byte:#x}");
             }

@@ -14,10 +14,10 @@ use rar_regs::{
     Cpuid, CpuidResult, Detection, FakeCpu, InterruptPolicy, MsrAccess, MsrFault, MsrOperation,
 };
 
-const CONTROL: u32 = 0xED;
-const VECTOR: u32 = 0xEE;
-const TABLE: u32 = 0xEF;
-const ENABLED: u64 = 0xC000_0000;
+const CONTROL: u32 = 0xed;
+const VECTOR: u32 = 0xee;
+const TABLE: u32 = 0xef;
+const ENABLED: u64 = 0xc000_0000;
 
 /// What happens to one access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// The local APIC ID of a logical processor, as firmware reports it in the MADT and CPUID in leaf
-/// 0xB.
+/// 0xb.
 ///
 /// 32 bits wide in x2APIC mode, 8 bits in xAPIC mode. It is not an index: the numbers of a machine
 /// have gaps. Every value can be held here, the broadcast addresses too; the interrupt command

@@ -78,7 +78,7 @@ impl Answers {
         cpu
     }
 
-    /// Whether the model is one that is listed: family 6, model 0x8F or 0xCF, by Intel.
+    /// Whether the model is one that is listed: family 6, model 0x8f or 0xcf, by Intel.
     fn listed(&self) -> bool {
         let family_6 = self.signature >> 8 & 0xf == 6;
         let model = self.signature >> 12 & 0xf0 | self.signature >> 4 & 0xf;
@@ -198,7 +198,7 @@ fn mostly<T: std::fmt::Debug + 'static>(
     prop_oneof![8 => good, 1 => any]
 }
 
-/// Family 6, model 0x8F or 0xCF, of any stepping; one bit away from that; anything.
+/// Family 6, model 0x8f or 0xcf, of any stepping; one bit away from that; anything.
 fn signatures() -> impl Strategy<Value = u32> {
     let listed = prop::sample::select(vec![0x8_06f0, 0xc_06f0]);
     prop_oneof![

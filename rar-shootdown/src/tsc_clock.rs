@@ -53,7 +53,7 @@ impl TscClock {
         let khz = if crystal_khz > 0 {
             crystal_khz * numerator / denominator
         } else if leaves >= 0x16 {
-            u64::from(cpu.cpuid(0x16, 0).eax & 0xFFFF) * 1_000
+            u64::from(cpu.cpuid(0x16, 0).eax & 0xffff) * 1_000
         } else {
             0
         };

@@ -22,7 +22,7 @@ unsafe extern "C" {
     fn mprotect(address: *mut c_void, length: usize, protection: c_int) -> c_int;
 }
 
-const WRMSR: [u8; 2] = [0x0F, 0x30];
+const WRMSR: [u8; 2] = [0x0f, 0x30];
 /// `xchg ax, ax`: one instruction of the same length.
 const NOTHING: [u8; 2] = [0x66, 0x90];
 
@@ -85,7 +85,7 @@ fn send<const WORDS: usize>(
         (&format!("X86Machine, by id {size}"), Addressing::Physical),
     ] {
         // SAFETY: 1. to 3. as above: nothing is sent or flushed.
-        let machine = unsafe { X86Machine::new(apic, tlb, clock, 0xE1, NmiHandler::Other) };
+        let machine = unsafe { X86Machine::new(apic, tlb, clock, 0xe1, NmiHandler::Other) };
         let machine = machine.with_addressing(addressing);
         counter.case(name, || {
             let (machine, cpu, domain, targets) =

@@ -122,7 +122,7 @@ fn requests<const WORDS: usize>(counter: &mut Counter, size: Size) -> Result<(),
             shootdown.flush(cpu, requests, space).is_ok()
         });
     }
-    let pages = PageRange::page(0xFFFF_8000_0000_0000, PageSize::Size4K);
+    let pages = PageRange::page(0xffff_8000_0000_0000, PageSize::Size4K);
     let requests: Vec<_> = pages
         .into_iter()
         .map(|range| Request::GlobalPages { range })

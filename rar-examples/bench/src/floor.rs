@@ -127,10 +127,10 @@ fn send<const WORDS: usize>(targets: &[u64; WORDS], command: &AtomicU64) {
     unsafe { asm!("mfence", "lfence", options(nostack, preserves_flags)) };
     for (number, word) in (0..).zip(targets).filter(|(_, word)| **word != 0) {
         for quarter in 0..4_u64 {
-            let members = word >> (16 * quarter) & 0xFFFF;
+            let members = word >> (16 * quarter) & 0xffff;
             if members != 0 {
                 let cluster: u64 = 4 * number + quarter;
-                command.store(cluster << 48 | members << 32 | 0xB00, Ordering::Relaxed);
+                command.store(cluster << 48 | members << 32 | 0xb00, Ordering::Relaxed);
             }
         }
     }

@@ -12,7 +12,7 @@ use rar_payload::{
     TableOwner,
 };
 
-const KERNEL_HALF: u64 = 0xFFFF_8000_0000_0000;
+const KERNEL_HALF: u64 = 0xffff_8000_0000_0000;
 
 fn pcid(number: u16) -> Pcid {
     Pcid::new(number).unwrap()
@@ -95,13 +95,13 @@ fn sizes_are_never_merged() {
     let requests = [
         pages_of(1, 1, 1, PageSize::Size2M),
         pages(1, 0x200, 1),
-        pages(1, 0x3FF, 1),
+        pages(1, 0x3ff, 1),
         pages_of(1, 0, 1, PageSize::Size2M),
-        pages(1, 0x3FE, 1),
+        pages(1, 0x3fe, 1),
     ];
     let expected = operations(&[
         pages(1, 0x200, 1),
-        pages(1, 0x3FE, 2),
+        pages(1, 0x3fe, 2),
         pages_of(1, 0, 2, PageSize::Size2M),
     ]);
     assert_collapses(&requests, 3, &expected, true);
@@ -244,7 +244,7 @@ mod virtualization {
 
     fn ept(page: u64) -> Request {
         Request::Ept {
-            eptp: Eptp::new(page << 12 | 0x1E).unwrap(),
+            eptp: Eptp::new(page << 12 | 0x1e).unwrap(),
         }
     }
 

@@ -168,18 +168,18 @@ fn chunks() -> Vec<PageChunk> {
     // The first and the last page, and both sides of both holes.
     for start in [
         0,
-        0x7FFF_FFFF_F000,
+        0x7fff_ffff_f000,
         0x8000_0000_0000,
-        0xFF_FFFF_FFFF_F000,
-        0xFF00_0000_0000_0000,
-        0xFFFF_7FFF_FFFF_F000,
-        0xFFFF_8000_0000_0000,
-        0xFFFF_FFFF_FFFF_F000,
+        0xff_ffff_ffff_f000,
+        0xff00_0000_0000_0000,
+        0xffff_7fff_ffff_f000,
+        0xffff_8000_0000_0000,
+        0xffff_ffff_ffff_f000,
     ] {
         chunks.push(chunk(start, 1, PageSize::Size4K));
     }
     // Across the edge of the lower half of 48 bits.
-    chunks.push(chunk(0x7FFF_FFFF_F000, 2, PageSize::Size4K));
+    chunks.push(chunk(0x7fff_ffff_f000, 2, PageSize::Size4K));
     chunks
 }
 
@@ -214,7 +214,7 @@ fn operations() -> Vec<Operation> {
 /// Entries of every PCID, global and not, at every address that the operation names and at some
 /// that it does not.
 fn fill(model: &Model, operation: &Operation) {
-    let mut places: Vec<_> = [0x1000, 0x40_0000_1000, 0xFFFF_FFFF_FFFF_E000].into();
+    let mut places: Vec<_> = [0x1000, 0x40_0000_1000, 0xffff_ffff_ffff_e000].into();
     if let Some(pages) = named(operation) {
         places.extend(addresses(pages));
     }

@@ -17,9 +17,9 @@ use rar_percpu::{
 };
 use rar_regs::{Detection, FakeCpu, InterruptPolicy, MsrOperation, RarSupport};
 
-const CONTROL: u32 = 0xED;
-const VECTOR: u32 = 0xEE;
-const TABLE: u32 = 0xEF;
+const CONTROL: u32 = 0xed;
+const VECTOR: u32 = 0xee;
+const TABLE: u32 = 0xef;
 const ENABLE: u64 = 1 << 31;
 const IGNORE_IF: u64 = 1 << 30;
 const EVERYTHING: Operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
@@ -72,7 +72,7 @@ fn store(domain: &Domain<1>, index: u8, payload: &Payload) {
     unsafe { domain.table().store_payload(slot(index), payload) }
 }
 
-const NO_KNOWN_TYPE: Payload = Payload::from_words([0xFF00, 0, 0, 0, 0, 0, 0, 0]);
+const NO_KNOWN_TYPE: Payload = Payload::from_words([0xff00, 0, 0, 0, 0, 0, 0, 0]);
 
 fn software<'d>(
     domain: &'d Domain<1>,

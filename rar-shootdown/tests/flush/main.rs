@@ -177,7 +177,7 @@ fn lazy_cpus_are_skipped_where_that_is_safe() {
         assert_eq!((tlb.operations(cpu(1)), tlb.operations(cpu(2))), (2, 0));
 
         let kernel = PageRange::page(0x1000, PageSize::Size4K).unwrap();
-        let upper = PageRange::page(0xFFFF_8000_0000_0000, PageSize::Size4K).unwrap();
+        let upper = PageRange::page(0xffff_8000_0000_0000, PageSize::Size4K).unwrap();
         for request in [
             Request::Pages {
                 pcid: pcid(),

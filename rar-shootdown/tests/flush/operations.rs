@@ -160,7 +160,7 @@ fn global_pages_go_by_address_only_where_that_was_promised_and_they_fit() {
         }
         let shootdown = Fake::new(FakeMachine::new(), policy);
         let _online = [0, 1].map(|number| bring_online(&shootdown, number));
-        let range = PageRange::new(0xFFFF_8000_0000_0000, pages, PageSize::Size4K).unwrap();
+        let range = PageRange::new(0xffff_8000_0000_0000, pages, PageSize::Size4K).unwrap();
         let request = Request::GlobalPages { range };
         shootdown.flush(&pinned(0), &[request], &AllOnline).unwrap();
         let pending = shootdown.start(&pinned(0), &[request], &AllOnline, ());

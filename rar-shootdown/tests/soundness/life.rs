@@ -9,8 +9,8 @@ use rar_shootdown::AllOnline;
 
 use crate::world::{Flusher, Kind, World, assert_slots, cpu_id, four, keep, policy, world};
 
-const CONTROL: u32 = 0xED;
-const ENABLED: u64 = 0xC000_0000;
+const CONTROL: u32 = 0xed;
+const ENABLED: u64 = 0xc000_0000;
 
 struct Nowhere;
 

@@ -10,14 +10,14 @@ use rar_shootdown::{AllOnline, LazySkip, Policy};
 use crate::world::{Flushed, Kind, Takes, assert_slots, pages, policy, space, world};
 
 const USER: u64 = 0x40_0000;
-const LAST_USER: u64 = 0x7FFF_FFFF_F000;
+const LAST_USER: u64 = 0x7fff_ffff_f000;
 const SPACE_5: Flushed = Flushed::Operation(Operation::Invpcid(InvpcidScope::Context {
     pcid: match Pcid::new(5) {
         Ok(pcid) => pcid,
         Err(_) => Pcid::ZERO,
     },
 }));
-const KERNEL: u64 = 0xFFFF_8000_0000_0000;
+const KERNEL: u64 = 0xffff_8000_0000_0000;
 
 fn with(lazy: LazySkip) -> Policy {
     let mut policy = policy();
@@ -102,9 +102,9 @@ fn finding_08_a_space_is_skipped_only_where_the_kernel_says_that_it_has_no_page_
 #[test]
 fn what_is_user_memory_is_the_kernels_to_say_to_the_last_byte() {
     for (first, last, expected) in [
-        (USER, USER + 0x2FFF, true),
-        (USER + 1, USER + 0x2FFF, false),
-        (USER, USER + 0x2FFE, false),
+        (USER, USER + 0x2fff, true),
+        (USER + 1, USER + 0x2fff, false),
+        (USER, USER + 0x2ffe, false),
     ] {
         let skip = LazySkip::Pages { first, last };
         assert_eq!(skipped(skip).contains(&"user pages"), expected);
