@@ -124,17 +124,17 @@ pub struct MsrFault {
 }
 
 impl fmt::Display for MsrFault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { msr, access } = self;
         match access {
             MsrOperation::Read => {
                 write!(
-                    formatter,
+                    f,
                     "RDMSR of {msr:#x} raised #GP(0): the register does not exist here"
                 )
             }
             MsrOperation::Write => write!(
-                formatter,
+                f,
                 "WRMSR to {msr:#x} raised #GP(0): the register is missing or read-only, or the value is illegal"
             ),
         }

@@ -46,7 +46,7 @@ impl From<ApicId> for u32 {
 }
 
 impl fmt::Display for ApicId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "APIC ID {:#x}", self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "APIC ID {:#x}", self.0)
     }
 }

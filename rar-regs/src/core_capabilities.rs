@@ -70,8 +70,8 @@ impl CoreCapabilities {
 }
 
 impl fmt::Debug for CoreCapabilities {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "CoreCapabilities({:#x})", self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CoreCapabilities({:#x})", self.0)
     }
 }
 

@@ -29,15 +29,15 @@ impl From<MsrFault> for ReadError {
 }
 
 impl fmt::Display for ReadError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Fault(fault) => fault.fmt(formatter),
+            Self::Fault(fault) => fault.fmt(f),
             Self::ReservedBits {
                 msr,
                 value,
                 reserved,
             } => write!(
-                formatter,
+                f,
                 "register {msr:#x} holds {value:#x} with reserved bits {reserved:#x} set: another revision of RAR, \
                  or firmware left them; write the register before relying on it"
             ),
@@ -140,85 +140,85 @@ impl From<MsrFault> for SupportError {
 }
 
 impl fmt::Display for SupportError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoFeatureLeaf { max_leaf } => write!(
-                formatter,
+                f,
                 "no RAR: the highest CPUID leaf is {max_leaf:#x}, leaf 0x7 is needed; if the CPU should have it, \
                  lift the CPUID limit in the firmware or hypervisor; flush with interrupts"
             ),
             Self::NoCoreCapabilities { edx } => write!(
-                formatter,
+                f,
                 "no RAR: CPUID leaf 0x7 EDX is {edx:#x}, bit 30 (IA32_CORE_CAPABILITIES) is clear; flush with \
                  interrupts"
             ),
             Self::NoRarCapability { capabilities } => write!(
-                formatter,
+                f,
                 "no RAR: IA32_CORE_CAPABILITIES is {:#x}, bit 1 is clear; flush with interrupts",
                 capabilities.bits()
             ),
             Self::UnlistedModel { signature } => write!(
-                formatter,
+                f,
                 "{signature} sets the RAR capability bit but is not listed as having RAR; flush with interrupts, or \
                  detect with `models(ModelCheck::Any)` to try it"
             ),
             Self::ReservedInfoBits { info } => write!(
-                formatter,
+                f,
                 "MSR_RAR_INFO is {:#x} with reserved bits {:#x} set, a revision of RAR that is not known here; flush \
                  with interrupts",
                 info.bits(),
                 info.reserved_bits()
             ),
             Self::TableTooSmall { entries, minimum } => write!(
-                formatter,
+                f,
                 "the payload table has {entries} entries, {minimum} were asked for; lower `minimum_entries` or flush \
                  with interrupts"
             ),
             Self::NoInvpcid { info } => write!(
-                formatter,
+                f,
                 "payload types: INVPCID is missing (got MSR_RAR_INFO {:#x}, expected bit 2 set); flush with \
                  interrupts",
                 info.bits()
             ),
             Self::MissingType { payload_type, info } => write!(
-                formatter,
+                f,
                 "payload types: {payload_type} is missing (got MSR_RAR_INFO {:#x}, expected bit {payload_type} \
                  set); detect without `require({payload_type})` or flush with interrupts",
                 info.bits()
             ),
             Self::AddressWidth { bits } => write!(
-                formatter,
+                f,
                 "CPUID leaf 0x80000008 reports {bits} physical address bits, 32 to 52 are possible; correct the \
                  firmware or hypervisor, or flush with interrupts"
             ),
             Self::Fault(fault) => {
                 write!(
-                    formatter,
+                    f,
                     "{fault}, although the CPU announces it; flush with interrupts"
                 )
             }
             Self::CpuDisagrees { what, boot, this } => {
                 match what {
                     CpuMismatch::Vendor => write!(
-                        formatter,
+                        f,
                         "vendor {} on this CPU, {} on the boot CPU",
                         this.signature().vendor,
                         boot.signature().vendor
                     ),
                     CpuMismatch::Info => write!(
-                        formatter,
+                        f,
                         "MSR_RAR_INFO is {:#x} on this CPU, {:#x} on the boot CPU",
                         this.info().bits(),
                         boot.info().bits()
                     ),
                     CpuMismatch::PhysicalAddressWidth => write!(
-                        formatter,
+                        f,
                         "{} physical address bits on this CPU, {} on the boot CPU",
                         this.physical_address_width().bits(),
                         boot.physical_address_width().bits()
                     ),
                 }?;
-                write!(formatter, "; use RAR on no CPU and flush with interrupts")
+                write!(f, "; use RAR on no CPU and flush with interrupts")
             }
         }
     }

@@ -275,8 +275,8 @@ impl Default for FakeCpu {
 }
 
 impl fmt::Debug for FakeCpu {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = formatter.debug_map();
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
         for own in self.registers.iter().flatten() {
             map.entry(&format_args!("{:#x}", own.msr), &own.value);
         }
@@ -286,10 +286,10 @@ impl fmt::Debug for FakeCpu {
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for FakeCpu {
-    fn format(&self, formatter: defmt::Formatter<'_>) {
+    fn format(&self, f: defmt::Formatter<'_>) {
         for own in self.registers.iter().flatten() {
             defmt::write!(
-                formatter,
+                f,
                 "{=u32:#x}: {=u64:#x} ",
                 own.msr,
                 own.value.load(Ordering::Acquire)

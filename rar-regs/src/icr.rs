@@ -95,23 +95,20 @@ pub enum DestinationError {
 }
 
 impl fmt::Display for DestinationError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broadcast { id } => {
-                write!(
-                    formatter,
-                    "{id} addresses all CPUs: name the targets one by one"
-                )
+                write!(f, "{id} addresses all CPUs: name the targets one by one")
             }
             Self::NeedsX2apic { id } => {
                 write!(
-                    formatter,
+                    f,
                     "{id} does not fit in the 8 bits of an xAPIC: switch to x2APIC mode"
                 )
             }
             Self::NoCluster { id } => {
                 write!(
-                    formatter,
+                    f,
                     "{id} is above 0xfffff and has no cluster: use a physical destination"
                 )
             }
@@ -142,12 +139,12 @@ impl From<DestinationError> for IcrError {
 }
 
 impl fmt::Display for IcrError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Destination(error) => error.fmt(formatter),
+            Self::Destination(error) => error.fmt(f),
             Self::Vector { vector } => {
                 write!(
-                    formatter,
+                    f,
                     "vector {vector:#x} is illegal to send: choose one from 0x10 to 0xff"
                 )
             }
@@ -170,9 +167,9 @@ pub struct IcrBusy {
 }
 
 impl fmt::Display for IcrBusy {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
-            formatter,
+            f,
             "local APIC: still sending after {} polls (expected idle), nothing was sent; serve other CPUs, then send again",
             self.polls
         )

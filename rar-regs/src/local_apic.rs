@@ -266,22 +266,22 @@ pub enum ApicError {
 }
 
 impl fmt::Display for ApicError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled { base } => write!(
-                formatter,
+                f,
                 "local APIC: disabled (got IA32_APIC_BASE {base:#x}, expected bit 11 set); enable it first"
             ),
             Self::InvalidMode { base } => write!(
-                formatter,
+                f,
                 "local APIC: impossible mode (got IA32_APIC_BASE {base:#x} with bit 10 but not bit 11); \
                  correct the hypervisor"
             ),
             Self::NotMapped { address } => write!(
-                formatter,
+                f,
                 "local APIC: registers not mapped (expected the page at {address:#x}); map it uncached"
             ),
-            Self::Fault(fault) => write!(formatter, "local APIC: {fault}"),
+            Self::Fault(fault) => write!(f, "local APIC: {fault}"),
         }
     }
 }

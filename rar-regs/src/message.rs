@@ -78,11 +78,11 @@ impl From<IcrError> for SendError {
 }
 
 impl fmt::Display for SendError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Busy { id, busy } => write!(formatter, "{id}: {busy}"),
-            Self::Destination(error) => error.fmt(formatter),
-            Self::Vector { vector } => IcrError::Vector { vector: *vector }.fmt(formatter),
+            Self::Busy { id, busy } => write!(f, "{id}: {busy}"),
+            Self::Destination(error) => error.fmt(f),
+            Self::Vector { vector } => IcrError::Vector { vector: *vector }.fmt(f),
         }
     }
 }

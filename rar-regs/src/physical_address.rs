@@ -109,25 +109,25 @@ impl AddressError {
 }
 
 impl fmt::Display for AddressError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             address,
             alignment,
             width,
         } = self;
-        write!(formatter, "physical address {address:#x} cannot be used:")?;
+        write!(f, "physical address {address:#x} cannot be used:")?;
         if self.is_misaligned() {
             write!(
-                formatter,
+                f,
                 " it is not a multiple of {alignment}, align the memory to {alignment} bytes"
             )?;
         }
         if self.is_misaligned() && self.is_too_wide() {
-            write!(formatter, ";")?;
+            write!(f, ";")?;
         }
         if self.is_too_wide() {
             write!(
-                formatter,
+                f,
                 " it has more than the {} bits of this CPU, pass a physical address (not a virtual one) without key bits",
                 width.0
             )?;

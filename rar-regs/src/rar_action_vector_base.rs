@@ -125,8 +125,8 @@ impl RarActionVectorBase {
 }
 
 impl fmt::Debug for RarActionVectorBase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RarActionVectorBase({:#x})", self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RarActionVectorBase({:#x})", self.0)
     }
 }
 

@@ -182,8 +182,8 @@ impl RarControl {
 }
 
 impl fmt::Debug for RarControl {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RarControl({:#x})", self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RarControl({:#x})", self.0)
     }
 }
 

@@ -93,8 +93,8 @@ impl RarInfo {
 }
 
 impl fmt::Debug for RarInfo {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RarInfo({:#x})", self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RarInfo({:#x})", self.0)
     }
 }
 

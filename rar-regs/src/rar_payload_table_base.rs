@@ -125,8 +125,8 @@ impl RarPayloadTableBase {
 }
 
 impl fmt::Debug for RarPayloadTableBase {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "RarPayloadTableBase({:#x})", self.0)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RarPayloadTableBase({:#x})", self.0)
     }
 }
 

@@ -39,14 +39,14 @@ impl Vendor {
 }
 
 impl fmt::Display for Vendor {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.escape_ascii().fmt(formatter)
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.escape_ascii().fmt(f)
     }
 }
 
 impl fmt::Debug for Vendor {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Vendor({self})")
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vendor({self})")
     }
 }
 
@@ -102,7 +102,7 @@ impl CpuSignature {
 }
 
 impl fmt::Display for CpuSignature {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             vendor,
             family,
@@ -110,7 +110,7 @@ impl fmt::Display for CpuSignature {
             stepping,
         } = self;
         write!(
-            formatter,
+            f,
             "{vendor} family {family:#x} model {model:#x} stepping {stepping:#x}"
         )
     }
