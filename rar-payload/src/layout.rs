@@ -69,12 +69,14 @@ impl Field {
 
     /// Returns the quadword that holds the field, 0 to 3.
     #[must_use]
+    #[inline]
     pub const fn word(self) -> usize {
         self.place().0
     }
 
     /// Returns the field's bits within its quadword, exclusive end.
     #[must_use]
+    #[inline]
     pub const fn bits(self) -> core::ops::Range<usize> {
         let (_, low, end) = self.place();
         low..end

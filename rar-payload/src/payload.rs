@@ -23,12 +23,14 @@ impl Payload {
 
     /// Returns the entry made of these quadwords.
     #[must_use]
+    #[inline]
     pub const fn from_words(words: [u64; 8]) -> Self {
         Self(words)
     }
 
     /// Returns the eight quadwords.
     #[must_use]
+    #[inline]
     pub const fn words(&self) -> [u64; 8] {
         self.0
     }
@@ -57,6 +59,7 @@ impl Payload {
 
     /// Returns the value of one field, moved down to bit 0.
     #[must_use]
+    #[inline]
     pub fn field(&self, field: Field) -> u64 {
         self.0
             .get(field.word())
@@ -72,18 +75,21 @@ impl Payload {
 
     /// Returns the payload type: quadword 0, bits 15:8.
     #[must_use]
+    #[inline]
     pub fn payload_type(&self) -> u8 {
         self.narrow(Field::PayloadType)
     }
 
     /// Returns the subtype, 0 to 7: quadword 0, bits 34:32.
     #[must_use]
+    #[inline]
     pub fn subtype(&self) -> u8 {
         self.narrow(Field::Subtype)
     }
 
     /// Returns the page size code, 0 to 3: quadword 0, bits 36:35.
     #[must_use]
+    #[inline]
     pub fn page_size_code(&self) -> u8 {
         self.narrow(Field::PageSize)
     }
@@ -91,12 +97,14 @@ impl Payload {
     /// Returns the number of pages, 0 to 63: quadword 0, bits 42:37.
     #[doc(alias = "num_pages")]
     #[must_use]
+    #[inline]
     pub fn page_count(&self) -> u8 {
         self.narrow(Field::PageCount)
     }
 
     /// Returns quadword 2: CR3, PCID, EPTP or VPID, according to the type.
     #[must_use]
+    #[inline]
     pub fn operand(&self) -> u64 {
         self.field(Field::Operand)
     }
@@ -104,6 +112,7 @@ impl Payload {
     /// Returns quadword 3: the linear address of the first page.
     #[doc(alias = "linear_address")]
     #[must_use]
+    #[inline]
     pub fn address(&self) -> u64 {
         self.field(Field::Address)
     }
@@ -116,6 +125,7 @@ impl Payload {
     }
 
     /// Returns the low byte of a field that is at most 8 bits wide.
+    #[inline]
     fn narrow(&self, field: Field) -> u8 {
         let [low, ..] = self.field(field).to_le_bytes();
         low
