@@ -55,11 +55,11 @@ impl CostModel {
     /// - A page costs 100 ns, an `INVLPG` as Linux measured it (the comment at its
     ///   `tlb_single_page_flush_ceiling`).
     /// - An entry costs 100 ns as well: a guess, about two lines moved between cores.
-    /// - A space costs 6,300 ns: as much as the 63 pages that one entry names, all of which the
-    ///   published Linux series flushes one by one. Linux stops at 33 for interrupts, which cover
-    ///   95 % of its flushes. It stands for some 600 translations, at 10 ns for a walk whose tables
-    ///   are cached (a guess). A program that uses few pages loses less, one that fills a
-    ///   second-level TLB of 2,000 loses 20,000 ns.
+    /// - A space costs 6,300 ns: as much as the 63 pages that one entry names. The published Linux
+    ///   series flushes these one by one. Linux stops at 33 for interrupts, which cover 95 % of its
+    ///   flushes. It stands for some 600 translations, at 10 ns for a walk whose tables are cached
+    ///   (a guess). A program that uses few pages loses less, one that fills a second-level TLB of
+    ///   2,000 loses 20,000 ns.
     #[must_use]
     pub const fn new() -> Self {
         Self::from_costs(100, 100, 6_300)

@@ -62,7 +62,7 @@ impl PageChunk {
         }
     }
 
-    /// Returns the chunk that holds all of `range`, of which the caller knows that it fits.
+    /// Returns the chunk that holds all of `range`. The caller knows that it fits.
     #[inline]
     pub(crate) const fn of_short(range: PageRange) -> Self {
         const SIZE: u32 = Field::PageSize.mask().trailing_zeros();

@@ -281,8 +281,8 @@ proptest! {
         }
     }
 
-    /// Even ranges that nobody could cut into entries have a whole operation, and count their
-    /// chunks.
+    /// Even ranges that are too large to be cut into entries have a whole operation, and count
+    /// their chunks.
     #[test]
     fn huge_ranges_are_counted_and_covered(pcid in pcids(), size in prop::sample::select(PageSize::ALL.to_vec()), ends in any::<[u64; 2]>(), high: bool) {
         let half = 1u64 << 56;

@@ -22,7 +22,7 @@ fn precise(request: Request) -> Vec<[u8; 64]> {
     request.operations().map(stored).collect()
 }
 
-/// Returns the entry of which hardware reads these four rows.
+/// Returns the entry whose first half, which hardware reads, has these four rows.
 fn entry(rows: [[u8; 8]; 4]) -> [u8; 64] {
     let mut bytes = [0; 64];
     for (byte, golden) in bytes.iter_mut().zip(rows.as_flattened()) {

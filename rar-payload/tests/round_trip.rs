@@ -22,7 +22,7 @@ fn without_software(words: [u64; 8]) -> Payload {
     ])
 }
 
-/// Returns entries of which a good part is legal: few types, small fields, round addresses.
+/// Returns entries, a good part of them legal: few types, small fields, round addresses.
 fn nearly_legal() -> impl Strategy<Value = [u64; 8]> {
     let control = (
         any::<u8>(),

@@ -33,8 +33,8 @@ impl TryFrom<u8> for ActionState {
     }
 }
 
-/// A byte that is none of the three known states: in progress as far as we know, and reported with
-/// its value.
+/// A byte with another value than the three known states: in progress as far as we know, and
+/// reported with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownAction(pub u8);

@@ -33,7 +33,7 @@ pub(crate) struct Clusters<const WORDS: usize> {
 
 impl<const WORDS: usize> Clusters<WORDS> {
     const_unless_loom! {
-        /// Returns groups of which nothing is known.
+        /// Returns groups without any CPU.
         pub(crate) fn new() -> Self {
             Self {
                 groups: shared_array!(
@@ -162,7 +162,11 @@ mod tests {
         }
         let beyond = domain(&[(0, 0x10_0000)]);
         assert_eq!(clusters(&beyond, &[0]), None);
-        assert_eq!(clusters(&beyond, &[64]), Some(Vec::new()), "nobody there");
+        assert_eq!(
+            clusters(&beyond, &[64]),
+            Some(Vec::new()),
+            "no CPU is there"
+        );
     }
 
     #[test]

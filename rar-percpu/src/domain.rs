@@ -147,7 +147,7 @@ impl<const WORDS: usize> Domain<WORDS> {
             return true;
         };
         // A CPU that is leaving counts only when its responder has ended, which is after its flush.
-        let gone = || !self.is_online(cpu) && state.responder() == Responder::Nobody;
+        let gone = || !self.is_online(cpu) && state.responder() == Responder::None;
         // Acquire: the full flush is before the number. Partner: the Release in `publish_online`.
         gone() || state.joined().load(Ordering::Acquire) > since.0
     }
@@ -271,7 +271,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         let bit = match responder {
             Responder::Microcode => BY_MICROCODE,
             Responder::Software => BY_SOFTWARE,
-            Responder::Nobody => return,
+            Responder::None => return,
         };
         // Release: before the CPU is online. Partner: the Acquire in `only_responder`, after the
         // set was read.

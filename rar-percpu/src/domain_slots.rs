@@ -27,7 +27,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         (self.slots().free(), self.slots().quarantined())
     }
 
-    /// Claims up to `count` slots for a flush by this CPU; `None` if there is none to be had at
+    /// Claims up to `count` slots for a flush by this CPU; `None` if it can have no slot at
     /// this moment.
     ///
     /// Slots that serve no flush any more are taken over: those of a flush that every CPU has

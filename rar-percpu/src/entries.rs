@@ -64,7 +64,7 @@ pub enum Progress {
 pub struct SlotSet(u64);
 
 impl SlotSet {
-    /// Returns whether there is none.
+    /// Returns whether the set has no slot.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -93,7 +93,7 @@ pub struct LeftLazy {
 
 impl FlushGeneration {
     const_unless_loom! {
-        /// Returns the numbers of a CPU of which nothing was requested.
+        /// Returns the numbers of a CPU before its first request.
         pub(crate) fn new() -> Self {
             Self { requested: AtomicU64::new(0), completed: AtomicU64::new(0) }
         }

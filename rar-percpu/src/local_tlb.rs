@@ -60,7 +60,7 @@ unsafe impl<T: LocalTlb + ?Sized> LocalTlb for &T {
     }
 }
 
-/// The operation is none that this CPU's instructions can stand in for.
+/// This CPU's instructions cannot do what the operation asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Unsupported;

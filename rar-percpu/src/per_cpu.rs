@@ -18,8 +18,8 @@ const ONE_LIFE: u32 = 4;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Responder {
-    /// None: the CPU is offline.
-    Nobody,
+    /// No responder: the CPU is offline.
+    None,
     /// The CPU's microcode: RAR is enabled.
     Microcode,
     /// The handler of an ordinary interrupt: the CPU runs without RAR.
@@ -48,9 +48,9 @@ struct State {
     generation: FlushGeneration,
     joined: AtomicU64,
     life: AtomicU32,
-    /// The APIC id plus one, so that zero is none.
+    /// The APIC id plus one, so that zero means no id.
     apic_id: AtomicU32,
-    /// The domain and the CPU that the memory belongs to, forever; zero is none.
+    /// The domain and the CPU that the memory belongs to, forever; zero means no owner.
     owner: AtomicU64,
     /// Whether a CPU is registered with the memory.
     in_use: AtomicU32,
@@ -113,7 +113,7 @@ impl PerCpu {
         match self.state.life.load(Ordering::Acquire) & RESPONDER {
             MICROCODE => Responder::Microcode,
             SOFTWARE => Responder::Software,
-            _ => Responder::Nobody,
+            _ => Responder::None,
         }
     }
 

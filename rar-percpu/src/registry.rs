@@ -115,7 +115,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     ///
     /// 1. The CPU executes no instruction and uses no translation any more, until it has been
     ///    brought up again through [`RarCpu`](crate::RarCpu) or
-    ///    [`SoftwareCpu`](crate::SoftwareCpu), both of which flush everything first.
+    ///    [`SoftwareCpu`](crate::SoftwareCpu); both flush everything first.
     /// 2. Its RAR unit does nothing any more until then: the CPU was reset, switched off or
     ///    unplugged, or its RAR was disabled. A CPU that only halts can go on answering, and must
     ///    not be declared dead while its unit is enabled.

@@ -319,7 +319,7 @@ pub enum HomeSlot {
     Free,
     /// A flush uses it, and gives it back at its end.
     InFlight,
-    /// It is in quarantine, or there is none: waiting for it may be in vain.
+    /// It is in quarantine, or the table has no slots: waiting for it may be in vain.
     Lost,
 }
 

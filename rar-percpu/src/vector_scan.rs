@@ -18,7 +18,7 @@ pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
     let any: u64;
     // SAFETY: 1. the vector is 64 readable bytes on one line (asserted in `memory`), so each load
     // is of bytes that are there and is not torn; 2. what other CPUs and units store meanwhile is
-    // stored whole bytes, of which each load sees the old or the new one; 3. nothing is written,
+    // stored whole bytes, and each load sees the old or the new one; 3. nothing is written,
     // and no stack is used.
     unsafe {
         core::arch::asm!(

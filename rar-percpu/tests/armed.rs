@@ -8,7 +8,7 @@ use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
 
 const EVERYTHING: Operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
 
-/// A domain of that many slots and three CPUs, the last of which refuses everything: the TLB has no
+/// A domain of that many slots and three CPUs. The last one refuses everything: the TLB has no
 /// room for it.
 fn machine(slots: u8) -> (&'static Domain<1>, FakeTlb<2>) {
     let (domain, tlb) = (Box::leak(Box::new(Domain::new())), FakeTlb::new());
@@ -62,7 +62,7 @@ fn all_slots_or_none() {
     assert_eq!(
         domain.serve(&pinned(1), &tlb).succeeded,
         0,
-        "nobody was armed"
+        "no CPU was armed"
     );
     assert!(domain.post(&pinned(0), &[EVERYTHING], &targets).is_some());
 }

@@ -202,7 +202,7 @@ proptest! {
     }
 }
 
-/// Machines of exactly so many CPUs: all of them join, each leaves, and no other can be named.
+/// Machines of exactly this many CPUs: all of them join, each leaves, and no other can be named.
 #[test]
 fn machines_of_every_size_are_walked_in_full() -> Result<(), TestCaseError> {
     for cpus in [1, 63, 64, 65, 1023, 1024] {

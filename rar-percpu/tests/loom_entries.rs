@@ -90,7 +90,7 @@ fn a_refused_entry_is_not_taken_over() {
 }
 
 /// An owner forgets what its target refused and gives the slot back, while another takes it and is
-/// refused, too: nobody forgets another's refusal.
+/// refused, too: no owner forgets another's refusal.
 #[test]
 fn forgotten_refusal_versus_the_next_owner() {
     static REFUSED_AGAIN: AtomicBool = AtomicBool::new(false);
@@ -119,8 +119,8 @@ fn forgotten_refusal_versus_the_next_owner() {
     );
 }
 
-/// Nobody waits any more for a flush of two CPUs. Its slot is taken over when both have answered,
-/// and not before.
+/// No initiator waits any more for a flush of two CPUs. Its slot is taken over when both have
+/// answered, and not before.
 #[test]
 fn forgotten_flight() {
     static TAKEN_OVER: AtomicBool = AtomicBool::new(false);

@@ -18,8 +18,8 @@ use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, Missed, Skippable};
 
-/// Two initiators draw tickets and raise the target's number, in either order. Whoever finds its
-/// ticket completed finds what it stored before flushed; nobody's request is lost.
+/// Two initiators draw tickets and raise the target's number, in either order. One that finds its
+/// ticket completed finds what it stored before flushed; no request is lost.
 #[test]
 fn each_initiator_waits_for_its_own_ticket() {
     static ONE_FLUSH_FOR_BOTH: AtomicBool = AtomicBool::new(false);

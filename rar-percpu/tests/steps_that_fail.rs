@@ -28,7 +28,7 @@ enum Defect {
     Lies,
 }
 
-/// Registers of which one access to a RAR register goes wrong.
+/// Registers that fail at one access to a RAR register.
 struct Registers<'d> {
     cpu: FakeCpu,
     domain: &'d Domain<1>,
@@ -176,7 +176,7 @@ fn steps(
     let cpu = pinned(0);
     let is_off = || {
         assert!(!domain.is_online(cpu.id()));
-        assert_eq!(memory.responder(), Responder::Nobody);
+        assert_eq!(memory.responder(), Responder::None);
         assert_eq!(registers.control(), 0, "RAR is disabled");
     };
     let full = tlb.full_flushes(cpu.id());

@@ -163,7 +163,7 @@ proptest! {
     }
 
     /// Grouped as the documentation of `ClusterMembers` shows, the commands reach every target once
-    /// and nobody else.
+    /// and no other CPU.
     #[test]
     fn clusters_reach_exactly_their_members(
         targets in prop::collection::btree_set(cluster_ids(), 1..80),

@@ -1,4 +1,4 @@
-//! How a flush gets slots, and waits for one where there is none.
+//! How a flush gets slots, and waits where none is free.
 
 use rar_percpu::{Claimed, CpuSet, HomeSlot, PinnedCpu, Responder};
 

@@ -30,8 +30,8 @@ fn two_initiators_one_generation() {
 }
 
 /// A unit gets to its byte late, at any moment while the fallback is asked for and served, and
-/// while the next flush goes on. Whoever answers, `Ok` means flushed, and nobody else has the slot
-/// before the unit has let go of it.
+/// while the next flush goes on. Whichever answers, `Ok` means flushed, and no other flush has the
+/// slot before the unit has let go of it.
 #[test]
 fn fallback_generation_and_hardware_both_answer() {
     static BOTH_ANSWERED: AtomicBool = AtomicBool::new(false);

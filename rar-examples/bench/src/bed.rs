@@ -88,7 +88,7 @@ pub(crate) enum Signal {
     Outside,
     /// It is answered where nothing is counted.
     Uncounted,
-    /// Nobody answers.
+    /// No target answers.
     Silence,
 }
 
@@ -143,7 +143,7 @@ impl<const WORDS: usize> Bed<WORDS> {
         })
     }
 
-    /// The targets answer the next flush, which is not to be answered at once, after so many looks.
+    /// The targets answer the next flush, which is not to be answered at once, after `looks` looks.
     pub(crate) fn answer_after(&self, looks: u32) {
         self.shootdown.machine().vain_looks.set(looks);
     }

@@ -94,7 +94,7 @@ fn poll(counter: &mut Counter) -> Result<(), LifeCycleError> {
     Ok(())
 }
 
-/// Lazy CPUs may be skipped, and nobody is lazy.
+/// Lazy CPUs may be skipped, and none is lazy.
 fn lazy_policy(counter: &mut Counter) -> Result<(), LifeCycleError> {
     let mut policy = Policy::new();
     policy.lazy = LazySkip::LOWER_HALF;

@@ -63,7 +63,7 @@ pub(crate) extern "C" fn answer_uncounted(world: &World) {
     world.answer();
 }
 
-/// Takes the signal; nobody answers.
+/// Takes the signal; no target answers.
 #[inline(never)]
 pub(crate) extern "C" fn silence(_: &World) {
     // SAFETY: no instruction.

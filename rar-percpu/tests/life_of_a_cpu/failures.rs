@@ -113,7 +113,7 @@ fn the_value_of_a_dead_cpu_drives_nothing() {
     // SAFETY: as above; twice is once.
     unsafe { domain.declare_dead(CpuId::new(1)) };
     assert!(domain.online().is_empty() && domain.registered().is_empty());
-    assert_eq!(state.responder(), Responder::Nobody);
+    assert_eq!(state.responder(), Responder::None);
     registers.clear_log();
     let dead = LifeCycleError::Dead(cpu.id());
     assert_eq!(enabled.verify(&cpu, &tlb), Err(dead));

@@ -93,7 +93,7 @@ fn targets_are_sorted_by_how_they_are_to_be_flushed() {
     unsafe { domain.enter_guest(&pinned(2)) }.unwrap();
     assert!(domain.demote(CpuId::new(3)) && !domain.demote(CpuId::new(3)));
     assert!(!domain.demote(CpuId::new(0)), "software is never demoted");
-    assert!(!domain.demote(CpuId::new(9)), "nobody is there");
+    assert!(!domain.demote(CpuId::new(9)), "no such CPU is there");
     assert!(states[3].generation().is_demoted());
     let sorted = |skippable| {
         let mut entry = set(&[0, 1, 2, 3]);

@@ -104,7 +104,7 @@ fn a_cpu_comes_up_in_the_order_that_is_safe() {
     let support = support(&registers);
     let state = memory();
     domain.register(cpu.id(), ApicId::new(9), state).unwrap();
-    // Left over by whoever ran before.
+    // Left over by what ran before.
     store(&domain, 5, &EVERYTHING.encode());
     arm(state, 5);
 
@@ -141,7 +141,7 @@ fn a_cpu_comes_up_in_the_order_that_is_safe() {
     // SAFETY: a host; the CPU uses no translation.
     let detected = unsafe { enabled.take_offline(&cpu, &tlb) }.unwrap();
     assert!(!domain.is_online(cpu.id()));
-    assert_eq!(state.responder(), Responder::Nobody);
+    assert_eq!(state.responder(), Responder::None);
     assert_eq!(writes(&registers).last(), Some(&(CONTROL, 0)));
 
     // The way back after a sleep writes everything again.
@@ -203,7 +203,7 @@ fn write_byte(cpu: &PerCpu, index: u8, byte: u8) {
     let first = core::ptr::from_ref(cpu.vector()).cast::<core::sync::atomic::AtomicU8>();
     // SAFETY: the vector is 64 atomic bytes, and a slot is below 64.
     let place = unsafe { first.add(slot(index).get()) };
-    // SAFETY: as above; the memory lives for ever.
+    // SAFETY: as above; the memory lives forever.
     let place = unsafe { &*place };
     place.store(byte, core::sync::atomic::Ordering::Release);
 }

@@ -187,7 +187,7 @@ fn a_domain_and_memory_of_zeroes_are_fresh_ones() {
     assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
     assert_eq!(
         (state.apic_id(), state.responder()),
-        (None, Responder::Nobody)
+        (None, Responder::None)
     );
     let (cpu, tlb) = (pinned(0), FakeTlb::<2>::new());
     domain.register(cpu.id(), ApicId::new(0), state).unwrap();

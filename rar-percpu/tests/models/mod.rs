@@ -159,7 +159,7 @@ impl World {
     }
 }
 
-/// Explores every interleaving, or those with so many preemptions where all of them would take
+/// Explores every interleaving, or those with this many preemptions where all of them would take
 /// minutes.
 pub(crate) fn explore(
     preemptions: impl Into<Option<usize>>,

@@ -109,7 +109,7 @@ fn on_machine(slots: u8, test: impl Fn(&Fake, Vec<SoftwareCpu<'_, 1>>)) {
     on_machine_left(slots, 0, "nothing was lost", test);
 }
 
-/// The same, but for slots that are in quarantine at the end, and why.
+/// The same, except for slots that are in quarantine at the end, and why.
 fn on_machine_left(
     slots: u8,
     quarantined: usize,

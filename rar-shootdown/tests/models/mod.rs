@@ -131,7 +131,7 @@ impl Machine<1> for Model {
     fn relax(&self) {}
 }
 
-/// Long enough for every flush to end that nobody holds up for ever.
+/// Long enough for every flush to end that is not held up forever.
 pub(crate) fn policy() -> Policy {
     let mut policy = Policy::new();
     policy.answer_timeout = Duration::from_nanos(0);
@@ -229,7 +229,7 @@ pub(crate) fn request(space: u16) -> Request {
     }
 }
 
-/// Explores every interleaving, or those with so many preemptions where all of them would take
+/// Explores every interleaving, or those with this many preemptions where all of them would take
 /// minutes.
 pub(crate) fn explore(
     preemptions: impl Into<Option<usize>>,

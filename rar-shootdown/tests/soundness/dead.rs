@@ -38,11 +38,11 @@ fn finding_06_flights_end_when_the_cpu_they_wait_for_is_declared_dead() {
         drop(late.pending.wait(&initiator).unwrap());
         drop(other.wait(&pinned(1)).unwrap());
         assert_eq!(Arc::strong_count(&frame), 1, "all that was owned came back");
-        assert_eq!(machine.sent(), sent, "nobody was asked again");
+        assert_eq!(machine.sent(), sent, "no CPU was asked again");
         domain.reclaim_slots();
         assert_slots(shootdown, 0, "what the dead CPU left open is settled");
 
-        // Nobody waits for it any more, and everything of it is used again.
+        // No flush waits for it any more, and everything of it is used again.
         let looks = machine.looks();
         shootdown.flush(&initiator, &four(), &AllOnline).unwrap();
         assert_eq!(machine.looks(), looks);
@@ -90,7 +90,7 @@ fn a_dead_initiator_keeps_its_slots_until_they_are_answered_and_no_longer() {
     std::mem::forget(domain.claim(&pinned(0), 3));
     // SAFETY: nothing executes as CPU 0 any more.
     unsafe { domain.declare_dead(cpu_id(0)) };
-    assert_eq!(domain.reclaim_slots(), 3, "nobody was armed for those");
+    assert_eq!(domain.reclaim_slots(), 3, "no CPU was armed for those");
     assert_eq!(domain.free_and_quarantined_slots(), (63, 0));
     machine.run_unit(domain, cpu_id(1), false);
     assert_eq!(domain.reclaim_slots(), 1);

@@ -253,5 +253,5 @@ fn finding_10_a_flush_waits_for_its_own_request_and_for_no_later_one() {
         .unwrap();
     assert_eq!(machine.looks(), 2 * alone, "as long as the one before");
     assert_eq!(machine.sent(), [0, 0, 2, 0]);
-    assert_slots(shootdown, 0, "there is none");
+    assert_slots(shootdown, 0, "no slot was claimed");
 }

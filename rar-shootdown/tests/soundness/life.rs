@@ -127,7 +127,7 @@ fn finding_13_the_domain_uses_no_more_entries_than_the_smallest_unit_has() {
     domain
         .register(cpu_id(2), ApicId::new(2), keep(PerCpu::new()))
         .unwrap();
-    // Its highest index is 31. Nobody has said so to the orchestrator.
+    // Its highest index is 31. The orchestrator was not told.
     let registers = keep(FakeCpu::with_rar(31));
     let support = Detection::new().detect(registers).unwrap();
     let cpu = pinned(2);

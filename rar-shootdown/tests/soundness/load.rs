@@ -222,7 +222,7 @@ fn finding_03_sixteen_initiators_with_locks_held_exhaust_the_slots_and_all_flush
     );
     assert!(
         statistics.collapsed > 0,
-        "nobody had to do with fewer slots"
+        "no flush had to do with fewer slots"
     );
     domain.reclaim_slots();
     assert_eq!(domain.free_and_quarantined_slots(), (16, 0));

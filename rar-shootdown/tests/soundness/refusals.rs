@@ -34,7 +34,7 @@ fn a_responder_whose_tlb_refuses_an_operation_says_failure_and_is_flushed_whole(
             |event: &Event| matches!(event, Event::Failure { cpu, .. } if *cpu == cpu_id(1));
         assert_eq!(machine.count_events(failure), 1);
         assert_eq!(machine.sent(), [1, 0, 1, 0]);
-        // A refusal is an answer: nobody waits for the timeout.
+        // A refusal is an answer: no flush waits for the timeout.
         assert!(machine.looks() < 10, "{} looks", machine.looks());
         assert_slots(shootdown, 0, "FAILURE is final");
     }

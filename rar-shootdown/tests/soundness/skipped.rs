@@ -58,7 +58,7 @@ fn skipped(lazy: LazySkip) -> Vec<&'static str> {
         unsafe { domain.enter_lazy(&pinned(1)) };
         shootdown.flush(&pinned(0), &[request], &AllOnline).unwrap();
         let was_skipped = machine.tlb.of(1).is_empty();
-        // Whoever is skipped makes up for it, and whoever is not does not.
+        // A CPU that is skipped makes up for it, and the others do not.
         let left = domain.leave_lazy(&pinned(1), &machine.tlb);
         assert!(left.was_lazy);
         assert_eq!(left.flushed, was_skipped, "{name}");

@@ -61,7 +61,7 @@ pub(crate) enum Flushed {
 #[derive(Debug, Default)]
 pub(crate) struct Tlb {
     log: Mutex<Vec<(u32, Flushed)>>,
-    /// How many operations from now on the next refused one is; zero is none.
+    /// How many operations from now on the next refused one is; zero refuses no operation.
     refuse_in: AtomicU32,
 }
 
@@ -279,7 +279,7 @@ pub(crate) fn write_byte(cpu: &PerCpu, slot: SlotIndex, byte: u8) {
     let first = core::ptr::from_ref(cpu.vector()).cast::<AtomicU8>();
     // SAFETY: the vector is 64 atomic bytes, and a slot is below 64.
     let place = unsafe { first.add(slot.get()) };
-    // SAFETY: as above; the memory lives for ever.
+    // SAFETY: as above; the memory lives forever.
     unsafe { &*place }.store(byte, Ordering::Release);
 }
 

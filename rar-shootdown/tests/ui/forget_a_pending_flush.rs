@@ -1,4 +1,4 @@
-//! A flush that nobody waits for is a warning, here an error.
+//! A flush without a wait is a warning, here an error.
 #![deny(unused_must_use)]
 
 use rar_percpu::PinnedCpu;

@@ -96,7 +96,7 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
 fn responder<const WORDS: usize>(domain: &Domain<WORDS>, cpu: CpuId) -> Responder {
     domain
         .cpu(cpu)
-        .map_or(Responder::Nobody, |state| state.responder())
+        .map_or(Responder::None, |state| state.responder())
 }
 
 /// A CPU that has no APIC id any more is offline, and flushes on its way back.
