@@ -1,11 +1,13 @@
 //! Puts parts together, and names those that are missing.
 
-use crate::scan::Scan;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
 use rar_report::{
     CONTAINER_HEADER, FORMAT, Header, PartHead, Record, Records, UnsealError, open, open_prefix,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+
+use crate::scan::Scan;
 
 /// No report is longer: a header that says so is not to be believed.
 const MOST: usize = 64 << 20;
@@ -21,6 +23,17 @@ pub struct Assembled {
     pub bytes: Result<Vec<u8>, Problem>,
     /// If something is wrong: the bytes that can be read nevertheless, from the beginning.
     pub prefix: Vec<u8>,
+}
+
+/// A report that cannot be read: its id, where it was found, what is wrong.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    /// The id.
+    pub id: u32,
+    /// Where its parts were found.
+    pub sources: Vec<String>,
+    /// What is wrong.
+    pub problem: Problem,
 }
 
 /// What is wrong with a report.

@@ -1,9 +1,10 @@
 //! What differs between two reports.
 
-use crate::report::Report;
-use crate::text;
 use rar_report::{Backend, Measurement, Method};
 use serde::Serialize;
+
+use crate::report::Report;
+use crate::text;
 
 /// What differs between two reports.
 #[derive(Clone, Debug, Default, Serialize)]

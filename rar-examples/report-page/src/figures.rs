@@ -1,9 +1,11 @@
 //! Which plots a report has: latency over targets, over pages, and over CPUs that flush at once.
 
+use std::collections::BTreeSet;
+
+use rar_report::{Backend, Measurement, Method};
+
 use crate::report::Report;
 use crate::text;
-use rar_report::{Backend, Measurement, Method};
-use std::collections::BTreeSet;
 
 /// One plot.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,8 +217,9 @@ const fn colour(backend: Backend, method: Method) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rar_report::Histogram;
+
+    use super::*;
 
     fn measured(method: Method, targets: u32, pages: u32, initiators: u32) -> Measurement<'static> {
         Measurement {

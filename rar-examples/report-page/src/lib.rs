@@ -14,7 +14,7 @@ mod report;
 mod scan;
 mod text;
 
-pub use assemble::{Assembled, Problem, Sealed, assemble};
+pub use assemble::{Assembled, Broken, Problem, Sealed, assemble};
 pub use compare::{Change, Comparison, Latency};
 pub use output::write_whole;
 pub use questions::{Answer, Asked, Means, Question};

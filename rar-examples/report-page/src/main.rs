@@ -1,13 +1,15 @@
 //! `cargo xtask report`: pages of what validation runs found.
 
-use anyhow::{Context as _, Result};
-use clap::Parser;
-use rar_report_page::html::{self, Broken};
-use rar_report_page::{Assembled, Comparison, Report, Sealed, assemble, scan, write_whole};
-use serde::Serialize;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use rar_report_page::{
+    Assembled, Broken, Comparison, Report, Sealed, assemble, html, scan, write_whole,
+};
+use serde::Serialize;
 
 /// Reads reports of validation runs from serial logs and from the texts of scanned QR codes, and
 /// makes pages of them.
@@ -42,7 +44,7 @@ struct Args {
     partial: bool,
 }
 
-/// Exit code: a report is not whole, or there is none.
+/// Exit code: a report is not whole, or the input has no report.
 const NOT_WHOLE: u8 = 1;
 /// Exit code: a file cannot be used.
 const FILE: u8 = 3;
@@ -250,7 +252,7 @@ fn compare(args: &Args, before: &str, after: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Returns the one report of an input, or says why there is none.
+/// Returns the one report of an input, or reports why it has no such report.
 fn one(input: &str, partial: bool) -> Result<Option<Assembled>> {
     let (file, id) = match input.rsplit_once('#') {
         Some((file, id)) if !Path::new(input).exists() && !file.is_empty() => {

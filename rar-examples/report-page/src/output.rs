@@ -1,10 +1,11 @@
 //! Files that appear whole or not at all.
 
-use anyhow::{Context as _, Result};
 use std::fs::Permissions;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+
+use anyhow::{Context as _, Result};
 
 /// Writes a file whole, or leaves what was there.
 ///

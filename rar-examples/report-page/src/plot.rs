@@ -2,10 +2,12 @@
 //!
 //! No text of a report goes into a plot: captions are made where all text is escaped.
 
-use crate::figures::Figure;
+use std::ops::Range;
+
 use plotters::prelude::*;
 use rar_report::Histogram;
-use std::ops::Range;
+
+use crate::figures::Figure;
 
 const COLOURS: [RGBColor; 9] = [
     RGBColor(0, 90, 181),

@@ -1,9 +1,10 @@
 //! The open questions, and what a report answers.
 
-use crate::report::Report;
 use rar_report::{Backend, Outcome};
 use rar_suite::questions;
 use serde::Serialize;
+
+use crate::report::Report;
 
 /// One open question, and what this report answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -136,8 +137,9 @@ impl Means {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rar_report::TestResult;
+
+    use super::*;
 
     fn report(results: &[(Backend, &'static str, Outcome<'static>)]) -> Vec<Question<'static>> {
         let results = results.iter().map(|&(backend, name, outcome)| TestResult {

@@ -1,13 +1,15 @@
 //! A report whose records are sorted by what they are.
 
-use crate::questions::Question;
+use std::collections::BTreeMap;
+use std::fmt;
+
 use rar_report::{
     Backend, EndReason, Event, EventKind, Fact, Head, LeftOut, Machine, Measurement, Outcome,
     Record, Records, Registers, TestResult,
 };
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fmt;
+
+use crate::questions::Question;
 
 /// One report.
 #[derive(Clone, Debug, Default, Serialize)]

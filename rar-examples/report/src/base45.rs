@@ -62,10 +62,12 @@ fn digit(character: u8) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::*;
-    use proptest::prelude::*;
     use std::string::ToString as _;
     use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn the_examples_of_the_rfc() {

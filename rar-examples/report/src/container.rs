@@ -1,8 +1,10 @@
 //! A report as one run of bytes: compressed, with its length and its checksum.
 
-use crate::checksum::CRC32;
 use core::fmt;
+
 use heatshrink::Config;
+
+use crate::checksum::CRC32;
 
 /// The version of the container.
 const VERSION: u8 = 1;
@@ -121,7 +123,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// [`UnsealError`] if there is none, or its version or method is unknown.
+    /// [`UnsealError`] if the bytes have no header, or its version or method is unknown.
     pub fn read(sealed: &[u8]) -> Result<(Self, &[u8]), UnsealError> {
         let Some((
             [

@@ -1,6 +1,7 @@
 //! Histograms as bytes: the first bucket that counted something, then the counts up to the last.
 
 use core::fmt;
+
 use rar_vocabulary::{BUCKETS, Histogram};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::ser::SerializeTuple as _;
@@ -75,8 +76,9 @@ impl<'de> Deserialize<'de> for FromZero {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde::Serialize;
+
+    use super::*;
 
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     struct Wire(#[serde(with = "super")] Histogram);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Machine<'a> {
     /// The vendor of CPUID leaf 0, for example `GenuineIntel`.
     pub vendor: &'a str,
-    /// The brand string of CPUID leaves 0x8000_0002 to 0x8000_0004; empty if there is none.
+    /// The brand string of CPUID leaves 0x8000_0002 to 0x8000_0004; empty without such leaves.
     pub brand: &'a str,
     /// The family, the extended one added.
     pub family: u32,
@@ -45,7 +45,7 @@ pub struct Machine<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApicMode {
-    /// There is none, or it was not found.
+    /// No local APIC, or it was not found.
     #[default]
     None,
     /// By a page of registers.

@@ -1,7 +1,8 @@
 //! Names that come up again and again are written once.
 
-use crate::wire::{Frame, Frames, MeasurementBody, ResultBody, kind};
 use serde::{Deserialize, Serialize};
+
+use crate::wire::{Frame, Frames, MeasurementBody, ResultBody, kind};
 
 /// A name in a record. Names are numbered by the order in which they first come up, those of tests
 /// and of target states together.

@@ -1,10 +1,12 @@
 //! A sealed report in parts that each fit in one QR code: `RAR1:ID:PART/COUNT:DATA:CRC`.
 
+use core::fmt::{self, Write as _};
+
+use crc::{Digest, Table};
+
 use crate::base45::{self, Base45};
 use crate::checksum::CRC32;
 use crate::symbol::Symbol;
-use core::fmt::{self, Write as _};
-use crc::{Digest, Table};
 
 /// What every part begins with.
 pub const MARK: &str = "RAR1:";
@@ -206,8 +208,8 @@ impl fmt::Display for PartError {
             ),
             Self::Crc(PartHead { id, number, count }) => write!(
                 f,
-                "part {number} of {count} of report {id:08X} is damaged, its checksum does not fit: \
-                 scan it again"
+                "part {number} of {count} of report {id:08X} is damaged, its checksum does not \
+                 fit: scan it again"
             ),
             Self::Data(PartHead { id, number, count }) => {
                 write!(
@@ -226,7 +228,7 @@ impl core::error::Error for PartError {}
 ///
 /// # Errors
 ///
-/// [`PartError`] if it is none or damaged.
+/// [`PartError`] if it is not a part, or is damaged.
 pub fn read_part<'b>(text: &str, out: &'b mut [u8]) -> Result<(PartHead, &'b [u8]), PartError> {
     let (head, rest) = PartHead::read(text).ok_or(PartError::Head)?;
     let (data, sum) = rest.rsplit_once(':').ok_or(PartError::Crc(head))?;

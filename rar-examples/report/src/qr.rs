@@ -1,10 +1,12 @@
 //! Parts as QR codes, in buffers of the caller.
 
-use crate::part::Part;
-use crate::symbol::Symbol;
 use core::fmt::{self, Write as _};
+
 use qrcodegen_no_heap::{QrCode, QrCodeEcc, Version};
 use rar_vocabulary::Text;
+
+use crate::part::Part;
+use crate::symbol::Symbol;
 
 const TEXT: usize = 1451;
 const MODULES: usize = Version::new(Symbol::MAX).buffer_len();

@@ -1,11 +1,12 @@
 //! Reads records back, from bytes that may come from anywhere.
 
+use core::fmt;
+
 use crate::measurement::Measurement;
 use crate::names::{Cursor, name_of};
 use crate::outcome::TestResult;
 use crate::record::Record;
 use crate::wire::{Frame, Frames, MeasurementBody, ResultBody, kind};
-use core::fmt;
 
 /// The records of a report, in their order.
 #[derive(Clone, Debug)]
@@ -21,7 +22,7 @@ pub struct Records<'a> {
 pub enum ReadError {
     /// A kind that this version cannot read; the records after it can be read.
     UnknownKind(u8),
-    /// A body that is none of its kind; the records after it can be read.
+    /// A body that does not fit its kind; the records after it can be read.
     Body {
         /// The kind.
         kind: u8,

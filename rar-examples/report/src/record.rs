@@ -1,11 +1,12 @@
 //! One entry of a report.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{EndReason, Event};
 use crate::machine::Machine;
 use crate::measurement::Measurement;
 use crate::outcome::TestResult;
 use crate::registers::Registers;
-use serde::{Deserialize, Serialize};
 
 /// One entry of a report. The first is a [`Head`], the last is the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

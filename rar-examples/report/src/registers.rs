@@ -14,15 +14,15 @@ pub struct Registers {
     pub cpus: u32,
     /// EDX of CPUID leaf 7, subleaf 0; `None` if there is no such leaf.
     pub cpuid_7_edx: Option<u32>,
-    /// `IA32_CORE_CAPABILITIES`, 0xCF.
+    /// `IA32_CORE_CAPABILITIES`, 0xcf.
     pub core_capabilities: RegisterRead,
-    /// `RAR_CONTROL`, 0xED.
+    /// `RAR_CONTROL`, 0xed.
     pub control: RegisterRead,
-    /// `RAR_ACTION_VECTOR_BASE`, 0xEE.
+    /// `RAR_ACTION_VECTOR_BASE`, 0xee.
     pub action_vector_base: RegisterRead,
-    /// `RAR_PAYLOAD_TABLE_BASE`, 0xEF.
+    /// `RAR_PAYLOAD_TABLE_BASE`, 0xef.
     pub payload_table_base: RegisterRead,
-    /// `RAR_INFO`, 0xF0.
+    /// `RAR_INFO`, 0xf0.
     pub info: RegisterRead,
 }
 
@@ -31,11 +31,11 @@ impl Registers {
     #[must_use]
     pub const fn all(&self) -> [(u32, &'static str, RegisterRead); 5] {
         [
-            (0xCF, "IA32_CORE_CAPABILITIES", self.core_capabilities),
-            (0xED, "RAR_CONTROL", self.control),
-            (0xEE, "RAR_ACTION_VECTOR_BASE", self.action_vector_base),
-            (0xEF, "RAR_PAYLOAD_TABLE_BASE", self.payload_table_base),
-            (0xF0, "RAR_INFO", self.info),
+            (0xcf, "IA32_CORE_CAPABILITIES", self.core_capabilities),
+            (0xed, "RAR_CONTROL", self.control),
+            (0xee, "RAR_ACTION_VECTOR_BASE", self.action_vector_base),
+            (0xef, "RAR_PAYLOAD_TABLE_BASE", self.payload_table_base),
+            (0xf0, "RAR_INFO", self.info),
         ]
     }
 }
@@ -44,7 +44,7 @@ impl Registers {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RegisterRead {
-    /// Nobody tried.
+    /// The register was not read.
     #[default]
     NotRead,
     /// RDMSR raised #GP: there is no such register.

@@ -60,8 +60,9 @@ impl Symbol {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::*;
     use qrcodegen_no_heap::{QrCode, QrCodeEcc};
+
+    use super::*;
 
     #[test]
     fn each_version_holds_as_much_as_the_table_says_and_no_more() {

@@ -1,9 +1,10 @@
 //! How one record lies among the bytes: kind, length, body.
 
-use crate::names::Name;
-use crate::outcome::Outcome;
 use rar_vocabulary::{Backend, Histogram, Method};
 use serde::{Deserialize, Serialize};
+
+use crate::names::Name;
+use crate::outcome::Outcome;
 
 /// The kinds of records. A number never changes its meaning; a record with another body gets
 /// another number.

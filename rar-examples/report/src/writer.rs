@@ -1,12 +1,13 @@
 //! Writes records into a fixed buffer.
 
+use serde::Serialize;
+
 use crate::event::EndReason;
 use crate::measurement::Measurement;
 use crate::names::Cursor;
 use crate::outcome::TestResult;
 use crate::record::{Head, LeftOut, Record};
 use crate::wire::{MeasurementBody, ResultBody, kind};
-use serde::Serialize;
 
 /// The longest length of a body, as bytes.
 const LENGTH: usize = 5;

@@ -1,9 +1,10 @@
 //! What differs between two reports.
 
-use super::document;
+use maud::{Markup, html};
+
+use super::document::document;
 use crate::compare::{Change, Comparison, Latency};
 use crate::report::Report;
-use maud::{Markup, html};
 
 /// The columns of numbers.
 const NUMBERS: [&str; 5] = [

@@ -1,12 +1,14 @@
 //! How long flushes took: plots, and a table of everything.
 
+use std::ops::Range;
+
+use maud::{Markup, PreEscaped, html};
+use rar_report::Measurement;
+
 use crate::figures::{Figure, figures};
 use crate::plot::{self, Unit};
 use crate::report::Report;
 use crate::text;
-use maud::{Markup, PreEscaped, html};
-use rar_report::Measurement;
-use std::ops::Range;
 
 pub(super) fn section(report: &Report<'_>) -> Markup {
     if report.measurements.is_empty() {
@@ -83,7 +85,8 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
         }
         p {
             "A histogram has a bar for each power of two of ticks, from "
-            (edge(buckets.start)) " to " (edge(buckets.end)) " in every row. The height of a bar is the logarithm of its count."
+            (edge(buckets.start)) " to " (edge(buckets.end)) " in every row. "
+            "The height of a bar is the logarithm of its count."
         }
         @if spoiled {
             p {
@@ -138,8 +141,9 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rar_report::{Backend, Histogram, Method};
+
+    use super::*;
 
     fn page(spoiled: [u64; 2]) -> String {
         let mut histogram = Histogram::new();

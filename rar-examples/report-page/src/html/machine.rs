@@ -1,9 +1,10 @@
 //! What the machine is.
 
-use crate::report::Report;
-use crate::text;
 use maud::{Markup, html};
 use rar_report::Machine;
+
+use crate::report::Report;
+use crate::text;
 
 /// Returns what is known of the machine, each fact with its name.
 pub(crate) fn facts(report: &Report<'_>) -> Vec<(String, String)> {

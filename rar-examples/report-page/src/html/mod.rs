@@ -1,6 +1,7 @@
 //! The pages: one file each, no script, nothing loaded from elsewhere.
 
 mod comparison;
+mod document;
 mod latency;
 mod machine;
 mod observation;
@@ -11,24 +12,13 @@ mod summary;
 pub use comparison::comparison;
 pub(crate) use machine::facts as machine_facts;
 
-use crate::assemble::Problem;
-use crate::plot;
-use crate::report::Report;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::collections::BTreeMap;
 
-/// A report that cannot be read: its id, where it was found, what is wrong.
-#[derive(Clone, Debug)]
-pub struct Broken {
-    /// The id.
-    pub id: u32,
-    /// Where its parts were found.
-    pub sources: Vec<String>,
-    /// What is wrong.
-    pub problem: Problem,
-}
+use document::document;
+use maud::{Markup, html};
 
-const STYLE: &str = include_str!("style.css");
+use crate::assemble::Broken;
+use crate::report::Report;
 
 /// Returns the page of one or more reports: those of the same machine and microcode together.
 #[must_use]
@@ -97,20 +87,4 @@ fn whole(report: &Report<'_>, folded: bool) -> Markup {
             (content)
         }
     }
-}
-
-fn document(title: &str, body: &Markup) -> String {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) (PreEscaped(plot::style())) }
-            }
-            body { (body) }
-        }
-    }
-    .into_string()
 }

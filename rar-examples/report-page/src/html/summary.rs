@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use rar_report::{Backend, Event, EventKind, Outcome};
 
-use super::Broken;
+use crate::assemble::Broken;
 use crate::report::{Counts, Report, Verdict};
 use crate::text;
 

@@ -10,15 +10,15 @@ use rar_report::{
     Method, Outcome, Record, RegisterRead, Registers, TestResult, TscSource, Writer,
 };
 
-pub(crate) const ID: u32 = 0xC0FF_EE42;
+pub(crate) const ID: u32 = 0xc0ff_ee42;
 
 pub(crate) const MACHINE: Machine<'_> = Machine {
     vendor: "GenuineIntel",
     brand: "Intel(R) Xeon(R) Platinum 8480+",
     family: 6,
-    model: 0x8F,
+    model: 0x8f,
     stepping: 8,
-    microcode: Some(0x2B00_0590),
+    microcode: Some(0x2b00_0590),
     cpus_found: 224,
     cpus_online: 223,
     apic: ApicMode::X2apicByFirmware,
@@ -44,7 +44,7 @@ pub(crate) struct Numbers(u64);
 
 impl Numbers {
     pub(crate) fn new() -> Self {
-        Self(0x9E37_79B9_7F4A_7C15)
+        Self(0x9e37_79b9_7f4a_7c15)
     }
 
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
@@ -112,12 +112,12 @@ pub(crate) fn write_typical(memory: &mut [u8]) -> &[u8] {
     writer.push(&Record::Registers(Registers {
         first_cpu: 0,
         cpus: 224,
-        cpuid_7_edx: Some(0xFFDD_4432),
-        core_capabilities: RegisterRead::Value(0x7B),
+        cpuid_7_edx: Some(0xffdd_4432),
+        core_capabilities: RegisterRead::Value(0x7b),
         control: RegisterRead::Value(0),
         action_vector_base: RegisterRead::Value(0),
         payload_table_base: RegisterRead::Value(0),
-        info: RegisterRead::Value(0x3F_0000_0000),
+        info: RegisterRead::Value(0x3f_0000_0000),
     }));
     for backend in [Backend::Hardware, Backend::Software] {
         for (test, name) in names().iter().enumerate() {

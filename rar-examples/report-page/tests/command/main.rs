@@ -4,103 +4,12 @@
     reason = "helpers of tests; a panic fails the test"
 )]
 
-#[path = "../../report/tests/common/mod.rs"]
+#[path = "../../../report/tests/common/mod.rs"]
 mod common;
+mod runs;
 
-use rar_report::{
-    Backend, EndReason, Fact, Machine, Outcome, Parts, Record, SerialLine, Symbol, TestResult,
-    Writer, seal,
-};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
-
-/// What the command printed, and how it ended.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-fn run(dir: &Path, args: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_report"))
-        .args(args)
-        .current_dir(dir)
-        .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-/// The serial lines of a report.
-fn lines(report: &[u8], id: u32, symbol: Symbol) -> Vec<String> {
-    let mut sealed = vec![0; report.len() + 10];
-    let sealed = seal(report, &mut sealed).unwrap();
-    let parts = Parts::new(sealed, id, symbol).unwrap();
-    parts
-        .iter()
-        .map(|part| SerialLine(part).to_string())
-        .collect()
-}
-
-fn typical() -> Vec<String> {
-    lines(
-        common::write_typical(&mut vec![0; 65536]),
-        common::ID,
-        Symbol::DEFAULT,
-    )
-}
-
-/// A small report of a machine with that microcode, one test on two backends.
-fn small(id: u32, microcode: u32, outcome: Outcome<'_>, fact: &str) -> Vec<String> {
-    let mut memory = [0; 8192];
-    let mut writer = Writer::new(&mut memory, id, "0.1.0");
-    writer.push(&Record::Machine(Machine {
-        microcode: Some(microcode),
-        ..common::MACHINE
-    }));
-    writer.push(&Record::Fact(Fact {
-        key: "note",
-        value: fact,
-    }));
-    for (backend, outcome) in [
-        (Backend::Hardware, outcome),
-        (Backend::Software, Outcome::Holds),
-    ] {
-        writer.push(&Record::Result(TestResult {
-            backend,
-            name: "one-page",
-            outcome,
-            initiators: 4,
-            fallbacks: 0,
-            resignals: 0,
-        }));
-    }
-    for targets in [1, 4, 223] {
-        let mut numbers = common::Numbers::new();
-        let measurement = common::measurement(rar_report::Method::Rar, targets, 0, &mut numbers);
-        let slower = measurement.p50 * u64::from(microcode);
-        writer.push(&Record::Measurement(rar_report::Measurement {
-            state: "spin",
-            p50: slower,
-            ..measurement
-        }));
-    }
-    lines(writer.finish(EndReason::Complete), id, Symbol::DEFAULT)
-}
-
-fn write(dir: &TempDir, name: &str, content: &str) -> PathBuf {
-    let path = dir.path().join(name);
-    std::fs::write(&path, content).unwrap();
-    path
-}
-
-fn read(dir: &TempDir, name: &str) -> String {
-    std::fs::read_to_string(dir.path().join(name)).unwrap()
-}
+use rar_report::{Backend, EndReason, Outcome, Record, Symbol, TestResult, Writer};
+use runs::{lines, read, run, small, typical, write};
 
 #[test]
 fn a_serial_log_becomes_a_page_and_json() {
@@ -302,11 +211,11 @@ fn two_revisions_are_compared() {
     write(
         &dir,
         "old.log",
-        &small(0xA, 1, Outcome::Holds, "same").join("\n"),
+        &small(0xa, 1, Outcome::Holds, "same").join("\n"),
     );
     let two = [
-        small(0xB, 3, Outcome::Observed("4 of 9"), "same"),
-        small(0xC, 3, Outcome::Holds, "x"),
+        small(0xb, 3, Outcome::Observed("4 of 9"), "same"),
+        small(0xc, 3, Outcome::Holds, "x"),
     ]
     .concat();
     write(&dir, "new.log", &two.join("\n"));
