@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::document::document;
+use super::observation::observation;
 use crate::compare::{Change, Comparison, Latency};
 use crate::report::Report;
 
@@ -52,30 +53,45 @@ pub fn comparison(before: &Report<'_>, after: &Report<'_>, comparison: &Comparis
                 @for problem in &report.problems { p.problem { (report.id()) ": " (problem) } }
             }
             h2 { "Outcomes" }
-            p { (comparison.same_outcomes) " outcomes are the same." }
-            (changes(&comparison.outcomes))
+            p { (comparison.same_outcomes) " outcomes are equal." }
+            (changes(&comparison.outcomes, outcome))
             h2 { "Machine and registers" }
-            (changes(&comparison.machine))
+            (changes(&comparison.machine, |_, value| html! { code { (value) } }))
             h2 { "Latency" }
             (latencies(comparison))
         },
     )
 }
 
-fn changes(changes: &[Change]) -> Markup {
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "absent".to_owned());
+/// An outcome; an observation is a list of findings.
+fn outcome(what: &str, outcome: &str) -> Markup {
+    let test = what.rsplit(' ').next().unwrap_or(what);
+    html! {
+        @match outcome.strip_prefix("observed: ") {
+            Some(seen) => { span.observed { "observed" } (observation(test, seen)) },
+            None => (outcome),
+        }
+    }
+}
+
+/// The changes, each with both values as `show` writes them.
+fn changes(changes: &[Change], show: fn(&str, &str) -> Markup) -> Markup {
+    let value = |change: &Change, value: &Option<String>| match value {
+        Some(value) => show(&change.what, value),
+        None => html! { "absent" },
+    };
     html! {
         @if changes.is_empty() {
             p { "Nothing differs." }
         } @else {
-            div.scroll { table {
+            div.scroll { table.tests {
                 thead { tr { th { "what" } th { "before" } th { "after" } } }
                 tbody {
                     @for change in changes {
                         tr {
                             td { (change.what) }
-                            td.value { (value(&change.before)) }
-                            td.value { (value(&change.after)) }
+                            td data-of="before" { (value(change, &change.before)) }
+                            td data-of="after" { (value(change, &change.after)) }
                         }
                     }
                 }

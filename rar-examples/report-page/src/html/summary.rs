@@ -52,12 +52,13 @@ pub(super) fn fleet(kinds: &BTreeMap<(String, String), Vec<&Report<'_>>>) -> Mar
                                 }
                                 td { a href={ "#report-" (report.id()) } { (report.id()) } }
                                 td { span.badge.(class(report.verdict())) { (report.verdict()) } }
-                                td {
+                                td.tests {
                                     @for (backend, counts) in report.counts() {
-                                        div { (backend.name()) ": " (counts) }
+                                        (bar(&counts))
+                                        div.muted { (backend.name()) ": " (counts) }
                                     }
                                 }
-                                td.violated { (violated_names(report).join(", ")) }
+                                td.violated.wide { (first_violated(report)) }
                                 td { (report.sources.join(", ")) }
                             }
                         }
@@ -205,6 +206,17 @@ fn violated(report: &Report<'_>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The first violated tests, and the number of all others: the report itself lists them.
+fn first_violated(report: &Report<'_>) -> String {
+    let mut names = violated_names(report);
+    let more = names.len().saturating_sub(MOST_OPEN);
+    names.truncate(MOST_OPEN);
+    match more {
+        0 => names.join(", "),
+        _ => format!("{}, and {more} more", names.join(", ")),
     }
 }
 

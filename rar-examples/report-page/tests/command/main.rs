@@ -247,10 +247,9 @@ fn two_revisions_are_compared() {
     assert_eq!(json["latencies"][0]["ratio"], 3.0);
     assert_eq!(json["latencies"][0]["unit"], "ns");
     let page = read(&dir, "d.html");
-    assert!(
-        page.contains("<td class=\"value\">0x1</td><td class=\"value\">0x3</td>"),
-        "{page}"
-    );
+    let microcode =
+        r#"<td data-of="before"><code>0x1</code></td><td data-of="after"><code>0x3</code>"#;
+    assert!(page.contains(microcode), "{page}");
     assert!(page.contains("3.00"));
 }
 
