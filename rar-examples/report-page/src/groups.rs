@@ -163,4 +163,12 @@ mod tests {
             ]
         );
     }
+
+    #[test]
+    fn each_test_of_the_suite_has_a_group_of_its_topic() {
+        let names: Vec<_> = rar_suite::TESTS.iter().map(|test| test.name).collect();
+        let groups = grouped(&names);
+        assert_eq!(groups.len(), GROUPS.len() - 1);
+        assert!(groups.iter().all(|group| group.title != "Other tests"));
+    }
 }
