@@ -11,26 +11,26 @@ use crate::catalogue::TESTS;
 pub struct Question {
     /// The id, as records show it.
     pub id: &'static str,
-    /// The question, as a yes-or-no question where possible.
+    /// The question; its answer is yes or no where possible.
     pub asks: &'static str,
-    /// What the sources say about the answer.
+    /// What is known about the answer, with its source.
     pub source: &'static str,
-    /// Which tests ask a machine.
+    /// How a machine is asked.
     pub by: Asked,
-    /// What follows if the answer is yes, or as expected.
+    /// What follows if the answer is yes, or the expected one.
     pub yes: &'static str,
     /// What follows otherwise.
     pub no: &'static str,
 }
 
-/// Which tests ask a machine.
+/// How a machine is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// The tests that carry the id.
+    /// By the tests that carry the id.
     Tests,
-    /// The tests of another question.
+    /// By the tests of another question.
     With(&'static str),
-    /// Nobody.
+    /// No test can ask, for this reason.
     NotTestable(&'static str),
 }
 
@@ -54,10 +54,11 @@ impl Question {
     }
 }
 
-/// What the letters mean by which some tests answer.
+/// The meaning of the letters that some tests write.
 pub const LETTERS: &str = "\
-Tests that try entries answer by letters: `S` SUCCESS with the flush, `F` FAILURE without it, `s` SUCCESS without a flush, `f` FAILURE with
-one, `P` the byte stays PENDING, `?` CPUs differ or the byte is something else.";
+Tests that try entries answer by letters: `S` is SUCCESS with the flush, `F` FAILURE without it,
+`s` SUCCESS without a flush, `f` FAILURE with one, `P` a byte that stays PENDING; `?` means that
+CPUs differ or that the byte has another value.";
 
 /// All questions, in the order of the facts.
 pub const QUESTIONS: &[Question] = rows::ROWS;
@@ -98,9 +99,11 @@ pub fn write_page(page: &mut impl fmt::Write) -> fmt::Result {
         page,
         "# Open questions
 
-What no public source settles about RAR, and what asks it of a machine. The first number is the section of the facts from which the
-model was written; 9 is its list of open questions. A test ends as `pass` (it holds), `fail` (it does not), `observed` (what was seen is
-neither right nor wrong), or `skipped` (not run, with the reason). Its record carries the id of the question.
+No public source settles these questions about RAR. Tests ask them of a machine, where they can.
+The first number of an id is the section of the facts from which the model was written; 9 is its
+list of open questions. A test ends as `pass` (it holds), `fail` (it does not), `observed` (what was
+seen is neither right nor wrong) or `skipped` (not run, with the reason). Its record has the id of
+the question.
 
 {LETTERS}
 
