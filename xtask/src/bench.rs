@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: how many instructions a flush takes, counted by callgrind, and how many
 //! cache lines it moves.
 
-use crate::cli::BenchArgs;
-use crate::setup::{self, Install};
-use crate::sim;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, ensure};
+use clap::Args;
 use rar_bench_report::budget::{self, Budgets};
 use rar_bench_report::figures::{Count, Figures, Linking, Moved};
 use rar_bench_report::{callgrind, lines, page, plot, table};
@@ -13,9 +14,38 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::kernel;
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
+use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::sim;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchArgs {
+    /// Count only cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Compile each crate by itself, as the kernels here, instead of all as one unit; shows no lines
+    #[arg(long, conflicts_with_all = ["check", "bless", "lines"])]
+    pub(crate) no_lto: bool,
+    /// Show only the cache lines that move; --page and --bless leave the instructions as they are
+    #[arg(long)]
+    pub(crate) lines: bool,
+    /// Fail if a figure exceeds its budget by more than 2 %, and by more than 2 instructions or 0.02 lines
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Make the figures the budgets
+    #[arg(long, conflicts_with_all = ["check", "filter"])]
+    pub(crate) bless: bool,
+    /// Write docs/performance.md, which also has the counts without LTO
+    #[arg(long, conflicts_with_all = ["filter", "no_lto"])]
+    pub(crate) page: bool,
+    /// Write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write a page with plots of the figures over the targets
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
 
 const PACKAGE: &str = "rar-bench";
 

@@ -1,6 +1,5 @@
 //! The stage of `cargo xtask defects`: every known defect against every test, on the simulated machine.
 
-use crate::sim;
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity, utf8};
@@ -8,6 +7,8 @@ use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
 use rar_vocabulary::Counts;
 use serde::Deserialize;
+
+use crate::sim;
 
 /// The page about the catalogue, which the runs have to bear out.
 const PAGE: &str = "docs/defects.md";

@@ -1,14 +1,21 @@
 //! Disassembles the kernels and checks the rules of their machine code.
 
-use crate::cli::DisasmArgs;
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
-use rar_harness::elf;
+use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::kernel;
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
+use rar_harness::{elf, kernel};
 use rar_house_rules::machine_code;
-use std::path::Path;
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DisasmArgs {
+    /// An ELF file [default: every kernel, built now]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) elf: Option<PathBuf>,
+}
 
 /// Runs `cargo xtask disasm`.
 pub(crate) fn command(args: &DisasmArgs, verbosity: Verbosity) -> Result<()> {

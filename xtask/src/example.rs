@@ -1,15 +1,15 @@
 //! The example of the shim: a kernel of another workspace boots and uses its RAR unit.
 
-use crate::cli::Thread;
-use crate::qemu::guest;
-use crate::qemu::judge::{Ending, PASSED};
-use crate::setup::Qemu;
-use anyhow::Result;
-use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::kernel;
-use rar_harness::process::{Verbosity, utf8};
-use rar_harness::workspace::Workspace;
 use std::time::Duration;
+
+use anyhow::Result;
+use rar_harness::ending::{Ending, PASSED};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::modes::Thread;
+use rar_harness::process::{Verbosity, utf8};
+use rar_harness::setup::Qemu;
+use rar_harness::workspace::Workspace;
+use rar_harness::{guest, kernel};
 
 const PACKAGE: &str = "rar-vrar-example";
 const LIMIT: Duration = Duration::from_secs(60);

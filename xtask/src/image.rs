@@ -1,6 +1,5 @@
 //! The boot image: built, described, and booted in QEMU.
 
-pub(crate) mod bochs;
 pub(crate) mod boot_records;
 pub(crate) mod boot_report;
 pub(crate) mod boots;
@@ -12,25 +11,63 @@ pub(crate) mod machines;
 pub(crate) mod photos;
 pub(crate) mod qmp;
 
-use self::grub::Menu;
-use self::machine::Files;
-use self::qmp::{Photographer, Seen};
-use crate::cli::{Boot, ImageArgs, MachineArgs};
-use crate::qemu;
-use crate::qemu::guest::{self, Finished};
-use crate::qemu::judge::{Ending, PASSED};
-use crate::setup::{self, Firmware, Install, Qemu};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
+use clap::Args;
+use rar_harness::ending::{Ending, PASSED};
 use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::guest::{self, Finished};
 use rar_harness::kernel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
+use rar_harness::setup::{self, Firmware, Install, Qemu};
 use rar_harness::workspace::Workspace;
 use sha2::{Digest as _, Sha256};
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
 use tempfile::TempDir;
+
+use self::grub::Menu;
+use self::machine::Files;
+use self::qmp::{Photographer, Seen};
+use crate::image::machine::{Boot, MachineArgs};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ImageArgs {
+    /// The image [default: rar-validate.iso in the target folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Also write a GRUB network tree for PXE (BIOS and UEFI) into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) netboot: Option<PathBuf>,
+    /// Replace the menu by one entry with these options for the kernel, taken at once
+    #[arg(long, value_name = "WORDS", value_parser = kernel_options)]
+    pub(crate) options: Option<String>,
+    /// Boot the image in QEMU
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) run: Option<Boot>,
+    /// Boot the image on these machines, each with options of its own, and judge what each reports
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = machines::names(),
+          conflicts_with_all = ["run", "output", "netboot", "options"])]
+    pub(crate) machines: Vec<String>,
+    /// Boot the image with units of the shim that are broken in this way, `all`: in each way in turn, and judge what each report says
+    #[arg(long, value_name = "NAME", value_parser = crate::qemu::defects::name,
+          conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
+    pub(crate) defect: Option<String>,
+    #[command(flatten)]
+    pub(crate) machine: MachineArgs,
+}
+
+/// Returns the words if they can stand in a GRUB menu.
+fn kernel_options(words: &str) -> Result<String, String> {
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || " =,.-_@:/+".contains(character);
+    if !words.chars().all(plain) {
+        return Err("options are words of letters, digits and =,.-_@:/+".to_owned());
+    }
+    Ok(words.to_owned())
+}
 
 /// The package of the image's kernel.
 pub(crate) const KERNEL: &str = "rar-validate";
@@ -46,7 +83,7 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     }
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = match args.run {
-        Some(_) => Some(qemu::emulator(args.machine.qemu.as_deref(), verbosity)?),
+        Some(_) => Some(setup::emulator(args.machine.qemu.as_deref(), verbosity)?),
         None => None,
     };
     let menu = match &args.options {
@@ -90,7 +127,7 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
 /// Boots the image on the machines of these names.
 pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
-    let emulator = qemu::emulator(None, verbosity)?;
+    let emulator = setup::emulator(None, verbosity)?;
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
     let machines = machines::chosen(names);
     let (count, failure) = machine_boots::boot_all(&machines, &elf, &emulator, verbosity)?;

@@ -1,18 +1,28 @@
 //! loom: explores every interleaving of small models, then checks that models of broken code fail.
 
-use crate::cli::LoomArgs;
-use crate::host;
-use crate::sabotage::models;
-use crate::sabotage::patch::{Kind, Sabotage};
-use crate::sabotage::races::{self, RACES};
-use crate::sabotage::{self, Catch, Unchanged};
 use anyhow::Result;
+use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::parallel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
 use rar_vocabulary::Counts;
+
+use crate::host;
+use crate::sabotage::patch::{Kind, Sabotage};
+use crate::sabotage::races::{self, RACES};
+use crate::sabotage::{self, Catch, Unchanged, models};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LoomArgs {
+    /// Run only models and mutants whose test name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Show the races with their models and mutants, and check that none is missing
+    #[arg(long, conflicts_with = "filter")]
+    pub(crate) list: bool,
+}
 
 /// The crates with models.
 const PACKAGES: [&str; 2] = ["rar-percpu", "rar-shootdown"];

@@ -1,9 +1,9 @@
 //! The one door to this workspace: `cargo xtask --help`.
 
 mod bench;
+mod bochs;
 mod cli;
 mod defects;
-mod defmt;
 mod disasm;
 mod example;
 mod host;
@@ -13,6 +13,7 @@ mod minimal;
 mod msrv;
 mod old_rust;
 mod packages;
+mod passed_on;
 mod qemu;
 mod questions;
 mod report_page;
@@ -21,12 +22,13 @@ mod setup;
 mod sim;
 mod stages;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser as _;
-use cli::{Cli, SetupArgs, Subcommands};
+use cli::{Cli, Subcommands};
 use rar_harness::process::Verbosity;
 use rar_harness::{exit_code, interrupt};
-use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -46,11 +48,15 @@ fn run(cli: &Cli) -> Result<()> {
     };
     match &cli.command {
         Subcommands::Test(args) => stages::command(args, verbosity),
-        Subcommands::Qemu(args) => qemu::command(args, verbosity),
+        Subcommands::Qemu(args) => match (&args.sabotage, &args.defect) {
+            (Some(name), _) => sabotage::one(name, args, verbosity),
+            (None, Some(name)) => qemu::defects::command(name, args, verbosity),
+            (None, None) => qemu::command(args, verbosity),
+        },
         Subcommands::Minimal(args) => minimal::command(args, verbosity),
         Subcommands::Image(args) => image::command(args, verbosity),
-        Subcommands::Bochs(args) => image::bochs::command(args, verbosity),
-        Subcommands::Setup(args) => setup(*args, verbosity),
+        Subcommands::Bochs(args) => bochs::command(args, verbosity),
+        Subcommands::Setup(args) => setup::command(*args, verbosity),
         Subcommands::Loom(args) => loom::command(args, verbosity),
         Subcommands::Sim(args) => sim::command("sim", args, verbosity),
         Subcommands::Defects(args) => sim::command("defects", args, verbosity),
@@ -61,22 +67,4 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Sabotage(args) => sabotage::command(args, verbosity),
         Subcommands::Ci(args) => stages::ci(args, verbosity),
     }
-}
-
-fn setup(args: SetupArgs, verbosity: Verbosity) -> Result<()> {
-    let install = if args.check {
-        setup::Install::Never
-    } else {
-        setup::Install::Allowed
-    };
-    let qemu = setup::qemu(None, install, verbosity)?;
-    println!("{} ({})", qemu.version, qemu.path.display());
-    setup::boot_loader(install, verbosity)?;
-    let firmware = setup::firmware(install, verbosity)?;
-    println!("GRUB for BIOS and UEFI; {}", firmware.code.display());
-    let barcodes = setup::barcodes(install, verbosity)?;
-    println!("a reader of QR codes ({})", barcodes.display());
-    let valgrind = setup::valgrind(install, verbosity)?;
-    println!("callgrind ({})", valgrind.display());
-    Ok(())
 }

@@ -1,19 +1,26 @@
 //! `cargo xtask minimal`: the kernel of the porting guide, on both backends; and whether the guide still quotes it.
 
-use crate::cli::{MinimalArgs, Thread};
-use crate::qemu;
-use crate::qemu::guest;
-use crate::qemu::judge::{Ending, PASSED};
-use crate::setup::Qemu;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
+use clap::Args;
+use rar_harness::ending::{Ending, PASSED};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::kernel;
+use rar_harness::modes::Thread;
 use rar_harness::process::{Verbosity, utf8};
 use rar_harness::progress::Step;
+use rar_harness::setup::{self, Qemu};
 use rar_harness::workspace::Workspace;
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use rar_harness::{guest, kernel};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MinimalArgs {
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qemu: Option<PathBuf>,
+}
 
 /// The kernel on each backend: as it is, and with the shim beneath it.
 const PACKAGES: [(&str, &str); 2] = [("software", "rar-minimal"), ("vrar", "rar-minimal-vrar")];
@@ -41,7 +48,7 @@ const MUST_SAY: [&str; 3] = [
 /// Runs `cargo xtask minimal`.
 pub(crate) fn command(args: &MinimalArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    let qemu = qemu::emulator(args.qemu.as_deref(), verbosity)?;
+    let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
     for line in boot(&workspace, &qemu, verbosity)? {
         println!("{line}");
     }

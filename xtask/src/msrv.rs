@@ -1,12 +1,13 @@
 //! Builds and tests the library crates with the oldest Rust that their manifests promise, and builds them for other architectures.
 
-use crate::host;
-use crate::old_rust::{self, OldRust};
 use anyhow::{Context as _, Result, ensure};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Captured, Cmd, Verbosity};
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
+
+use crate::host;
+use crate::old_rust::{self, OldRust};
 
 /// Each is built on its own: what a feature brings must not be what makes the others compile.
 const FEATURES: [&[&str]; 3] = [&["--no-default-features"], &[], &["--all-features"]];

@@ -2,13 +2,14 @@
 //!
 //! The toolchain of rustup is used if it is there. Otherwise Debian's packages are unpacked into the target folder.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use rar_harness::cargo::call;
 use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::process::{Cmd, Verbosity, find_program, utf8};
 use rar_harness::workspace::Workspace;
-use std::fs;
-use std::path::{Path, PathBuf};
 
 /// The names under which distributions package rustc, its standard library and cargo. Debian's ordinary packages may
 /// be older or newer than the ones it has for browsers.

@@ -1,7 +1,9 @@
 //! The four packages as they would be published: what they hold, that they build, and that their tests pass without this repository.
 
-use crate::host;
-use crate::msrv::features_under_test;
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
 use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag};
 use rar_harness::cargo::cargo;
@@ -9,9 +11,9 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Verbosity, utf8};
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
-use std::cell::RefCell;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::host;
+use crate::msrv::features_under_test;
 
 /// What each package must hold. Both licences ask for their text to travel with the code.
 const FILES: [&str; 6] = [

@@ -1,10 +1,11 @@
 //! `cargo xtask questions`: what the public sources leave open, and which test asks it of a machine.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_suite::questions;
-use std::path::PathBuf;
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct QuestionsArgs {

@@ -1,14 +1,16 @@
 //! `cargo xtask report`: pages of what validation runs found.
 
-use crate::cli::PassedOn;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+
 use anyhow::{Context as _, Result};
 use rar_harness::cargo::cargo;
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::Command;
+
+use crate::passed_on::PassedOn;
 
 /// Replaces this process by the program, with the arguments as they were given; file names count from where the user is.
 pub(crate) fn command(args: &PassedOn, verbosity: Verbosity) -> Result<()> {

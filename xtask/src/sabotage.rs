@@ -6,39 +6,47 @@ pub(crate) mod mutant;
 pub(crate) mod patch;
 pub(crate) mod races;
 
-use self::patch::{Kind, Sabotage};
-use crate::cli::{Apic, QemuArgs, SabotageArgs, Thread};
-use crate::loom;
-use crate::qemu::judge::JudgedTest;
-use crate::qemu::plan::{Run, Tests};
-use crate::qemu::table::Report;
-use crate::qemu::{self, Logs};
-use crate::setup::Qemu;
-use crate::sim;
-use anyhow::{Context as _, Error, Result};
-use rar_harness::exit_code::{Fault, Reason, reason_of};
-use rar_harness::kernel;
-use rar_harness::parallel;
-use rar_harness::process::Verbosity;
-use rar_harness::progress::Step;
-use rar_harness::text::table;
-use rar_harness::workspace::Workspace;
-use rar_vocabulary::{Backend, Outcome};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Context as _, Error, Result};
+use clap::Args;
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::judged_run::{JudgedRun, require_pass};
+use rar_harness::logs::Logs;
+use rar_harness::process::Verbosity;
+use rar_harness::progress::Step;
+use rar_harness::run::{Run, Tests};
+use rar_harness::setup::{self, Qemu};
+use rar_harness::text::table;
+use rar_harness::verdict::JudgedTest;
+use rar_harness::workspace::Workspace;
+use rar_harness::{kernel, parallel, test_kernel};
+use rar_vocabulary::{Backend, Outcome};
+
+use self::patch::{Kind, Sabotage};
+use crate::qemu::QemuArgs;
+use crate::{loom, sim};
+
+#[derive(Args, Clone, Copy, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SabotageArgs {
+    /// Show each patch: name, kind, the tests that must notice, why
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Run every patch; succeeds only if every one is caught
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
 /// Flushes per CPU in the volume tests: what a patch breaks shows at once, and a broken flush waits for its deadline.
 const VOLUME: u32 = 200;
 
 /// Runs `cargo xtask qemu --sabotage NAME`: an error in every case, since a changed workspace never passes.
-pub(crate) fn one(
-    workspace: &Workspace,
-    name: &str,
-    args: &QemuArgs,
-    verbosity: Verbosity,
-) -> Result<()> {
+pub(crate) fn one(name: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
+    let workspace = &Workspace::this()?;
     let sabotage = find(workspace, name)?;
     println!("{}: {}", sabotage.name, sabotage.why);
     let caught = match &sabotage.kind {
@@ -60,7 +68,7 @@ pub(crate) fn one(
             backend, caught_by, ..
         } => {
             let runs = runs(args, *backend, caught_by)?;
-            let qemu = qemu::emulator(args.qemu.as_deref(), verbosity)?;
+            let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
             catch_by_qemu(workspace, &sabotage, &qemu, &runs, verbosity)?
         }
     };
@@ -139,7 +147,7 @@ pub(crate) fn all(
                 backend, caught_by, ..
             } => {
                 if emulator.is_none() {
-                    emulator = Some(qemu::emulator(named_qemu, verbosity)?);
+                    emulator = Some(setup::emulator(named_qemu, verbosity)?);
                 }
                 let qemu = emulator.as_ref().context("no emulator")?;
                 let runs = [run(4, *backend, caught_by)];
@@ -295,20 +303,21 @@ fn catch_by_qemu(
         .into());
     };
     println!("{}: the unchanged workspace first", sabotage.name);
-    let honest = qemu::build(workspace, &kernel::target(workspace), verbosity)
-        .and_then(|kernel| qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, verbosity))
-        .and_then(|reports| qemu::verdict(&reports).map(|()| reports))
+    let honest = test_kernel::build(workspace, &kernel::target(workspace), verbosity)
+        .and_then(|kernel| {
+            test_kernel::run_all(&qemu.path, &kernel, runs, &Logs::temporary()?, verbosity)
+        })
+        .and_then(|reports| require_pass(&reports).map(|()| reports))
         .map_err(shows_nothing)?;
     println!("{}: now the changed copy", sabotage.name);
     let copy = changed_copy(workspace, sabotage)?;
-    let kernel = qemu::build(&copy, &workspace.target.join("sabotage-build"), verbosity).map_err(
-        |error| {
+    let kernel = test_kernel::build(&copy, &workspace.target.join("sabotage-build"), verbosity)
+        .map_err(|error| {
             not_caught(&format!(
                 "the changed workspace does not build, which proves nothing\n{error:#}"
             ))
-        },
-    )?;
-    let changed = qemu::run_all(qemu, &kernel, runs, &Logs::temporary()?, verbosity)?;
+        })?;
+    let changed = test_kernel::run_all(&qemu.path, &kernel, runs, &Logs::temporary()?, verbosity)?;
     judge(caught_by, messages, &honest, &changed).map_err(|why| not_caught(&why).into())
 }
 
@@ -316,8 +325,8 @@ fn catch_by_qemu(
 fn judge(
     caught_by: &[String],
     messages: &[String],
-    honest: &[Report],
-    changed: &[Report],
+    honest: &[JudgedRun],
+    changed: &[JudgedRun],
 ) -> Result<Vec<Catch>, String> {
     for name in caught_by {
         let passed =
@@ -409,20 +418,9 @@ fn least_cpus(test: &str) -> u32 {
 /// Returns a run of just the tests that must notice: with broken flushes others may wait very long.
 fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
     Run {
-        cpus,
-        backend,
-        before: None,
-        defect: None,
-        answer: None,
-        apic: Apic::X2apic,
-        thread: Thread::Single,
         tests: Tests::Named(tests.to_vec()),
         flushes: VOLUME,
-        initiators: None,
-        risky: false,
-        measure: None,
-        deterministic: false,
-        timeout: None,
+        ..Run::new(backend, cpus)
     }
 }
 
@@ -515,13 +513,14 @@ fn load_all(workspace: &Workspace) -> Result<Vec<Sabotage>> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use rar_harness::records::TestRecord;
+    use rar_harness::verdict::RunVerdict;
+
     use super::*;
     use crate::cli::{Cli, Subcommands};
-    use crate::qemu::judge::Verdict;
-    use crate::qemu::records::TestRecord;
-    use clap::Parser as _;
 
-    fn report(tests: &[(&str, Outcome)], faults: &[&str]) -> Vec<Report> {
+    fn report(tests: &[(&str, Outcome)], faults: &[&str]) -> Vec<JudgedRun> {
         let judged = |(name, outcome): &(&str, Outcome)| JudgedTest {
             record: TestRecord {
                 name: (*name).to_owned(),
@@ -539,13 +538,13 @@ mod tests {
             outcome: *outcome,
             why: format!("{name}: read 17, wanted 18"),
         };
-        let verdict = Verdict {
+        let verdict = RunVerdict {
             tests: tests.iter().map(judged).collect(),
             measurements: Vec::new(),
             faults: faults.iter().map(|fault| (*fault).to_owned()).collect(),
             died: false,
         };
-        vec![Report {
+        vec![JudgedRun {
             run: run(4, Backend::Software, &[]),
             verdict,
         }]
@@ -558,8 +557,8 @@ mod tests {
 
     fn judge_words(
         message: &str,
-        honest: &[Report],
-        changed: &[Report],
+        honest: &[JudgedRun],
+        changed: &[JudgedRun],
     ) -> Result<Vec<Catch>, String> {
         let messages = ["never said".to_owned(), message.to_owned()];
         judge(&["a".to_owned()], &messages, honest, changed)

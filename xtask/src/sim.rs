@@ -1,8 +1,9 @@
 //! `cargo xtask sim` and the stage of it: random histories on the simulated machine.
 
-use crate::cli::PassedOn;
-use crate::host;
-use crate::sabotage::mutant;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use anyhow::{Context as _, Result};
 use rar_harness::cargo::{cargo, with_rustflags};
 use rar_harness::exit_code::{Fault, Reason};
@@ -11,9 +12,10 @@ use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
 use rar_vocabulary::Counts;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use crate::host;
+use crate::passed_on::PassedOn;
+use crate::sabotage::mutant;
 
 /// The simulator sees every access of the driver to shared memory, and stops CPUs between any two.
 const OBSERVED: &[&str] = &["--cfg", "rar_observed"];

@@ -1,41 +1,79 @@
 //! `cargo xtask test`: everything, stage by stage.
 
-use crate::bench;
-use crate::cli::{Apic, BochsArgs, CiArgs, Stage, TestArgs, Thread};
-use crate::defects;
-use crate::disasm;
-use crate::example;
-use crate::host;
-use crate::image;
-use crate::image::bochs;
-use crate::image::boots;
-use crate::image::defects as image_defects;
-use crate::image::machines;
-use crate::loom;
-use crate::minimal;
-use crate::msrv;
-use crate::packages;
-use crate::qemu::defects as qemu_defects;
-use crate::qemu::plan::{Run, Tests};
-use crate::qemu::table;
-use crate::qemu::{self, Logs};
-use crate::sabotage;
-use crate::setup::{self, Qemu};
-use crate::sim;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Error, Result};
-use clap::ValueEnum as _;
+use clap::{Args, ValueEnum};
 use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason, reason_of};
-use rar_harness::kernel;
+use rar_harness::judged_run::require_pass;
+use rar_harness::logs::Logs;
+use rar_harness::modes::{Apic, Thread};
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
-use rar_harness::text;
+use rar_harness::run::{RACE_VOLUME, Run, Tests};
+use rar_harness::setup::{self, Qemu};
 use rar_harness::workspace::{LIBRARIES, Workspace};
+use rar_harness::{kernel, results, test_kernel, text};
 use rar_house_rules::{layering, standalone};
-use rar_vocabulary::Backend;
-use rar_vocabulary::Counts;
-use std::fs;
-use std::time::{Duration, Instant};
+use rar_vocabulary::{Backend, Counts};
+
+use crate::bochs::{self, BochsArgs};
+use crate::image::{self, boots, defects as image_defects, machines};
+use crate::qemu::defects as qemu_defects;
+use crate::{bench, defects, disasm, example, host, loom, minimal, msrv, packages, sabotage, sim};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TestArgs {
+    /// Run only this stage (may be given again)
+    #[arg(long = "stage", value_name = "STAGE", value_enum)]
+    pub(crate) stages: Vec<Stage>,
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) qemu: Option<PathBuf>,
+    /// Fail instead of skipping a stage that this machine cannot run.
+    #[arg(skip)]
+    pub(crate) complete: bool,
+}
+
+/// The stages of `cargo xtask test`, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    Arrows,
+    Format,
+    Clippy,
+    Docs,
+    Host,
+    Outside,
+    /// Build the libraries with the oldest Rust they promise, for this machine and for other architectures
+    Msrv,
+    /// Test the libraries with the oldest Rust they promise; only if named here, and in `cargo xtask ci --full`
+    MsrvTests,
+    /// Pack the libraries, check what the packages hold, build from them
+    Package,
+    /// Run the tests in the packages; only if named here, and in `cargo xtask ci --full`
+    PackageTests,
+    Kernels,
+    Disasm,
+    Loom,
+    Sim,
+    /// Ten times longer histories; only if named here, and in `cargo xtask ci --full`
+    SimLong,
+    Defects,
+    Qemu,
+    Image,
+    /// Count the instructions of a flush, and compare them with their budgets
+    Bench,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct CiArgs {
+    /// Also run the tests in the packages, boot the image on every machine of the catalogue, with every defect, and in Bochs where that is installed, and run every sabotage
+    #[arg(long)]
+    pub(crate) full: bool,
+}
 
 /// What executes remote flushes in `cargo xtask test`, and flushes per CPU in the storm: under the shim each costs some world switches.
 const BACKENDS: [(Backend, u32); 2] = [(Backend::Software, 20_000), (Backend::Vrar, 5_000)];
@@ -45,9 +83,6 @@ const XAPIC_VOLUME: u32 = 1_000;
 
 /// Flushes per CPU of each backend where two share a boot.
 const LATE_VOLUME: u32 = 500;
-
-/// Flushes per CPU where host threads race.
-const RACE_VOLUME: u32 = 100;
 
 /// The stages that run only if named, and in `ci --full`.
 const LONG: [Stage; 3] = [Stage::MsrvTests, Stage::PackageTests, Stage::SimLong];
@@ -136,7 +171,7 @@ pub(crate) fn command(args: &TestArgs, verbosity: Verbosity) -> Result<()> {
     let qemu = chosen
         .iter()
         .any(|stage| matches!(stage, Stage::Qemu | Stage::Image))
-        .then(|| qemu::emulator(args.qemu.as_deref(), verbosity))
+        .then(|| setup::emulator(args.qemu.as_deref(), verbosity))
         .transpose()?;
     let context = Context {
         workspace: Workspace::this()?,
@@ -499,26 +534,16 @@ impl Context {
 
     fn qemu(&self) -> Result<Done> {
         let qemu = self.qemu.as_ref().context("no emulator")?;
-        let kernel = qemu::build(
+        let kernel = test_kernel::build(
             &self.workspace,
             &kernel::target(&self.workspace),
             self.verbosity,
         )?;
         let run = |backend, cpus, thread, tests, flushes| Run {
-            cpus,
-            backend,
-            before: None,
-            defect: None,
-            answer: None,
-            apic: Apic::X2apic,
             thread,
             tests,
             flushes,
-            initiators: None,
-            risky: false,
-            measure: None,
-            deterministic: false,
-            timeout: None,
+            ..Run::new(backend, cpus)
         };
         let mut runs = Vec::new();
         for (backend, volume) in BACKENDS {
@@ -548,8 +573,14 @@ impl Context {
                 LATE_VOLUME,
             )
         });
-        let reports = qemu::run_all(qemu, &kernel, &runs, &Logs::temporary()?, self.verbosity)?;
-        print!("{}", table::render(&reports));
+        let reports = test_kernel::run_all(
+            &qemu.path,
+            &kernel,
+            &runs,
+            &Logs::temporary()?,
+            self.verbosity,
+        )?;
+        print!("{}", results::render(&reports));
         let example = example::check(&self.workspace, qemu, self.verbosity);
         let minimal = minimal::boot(&self.workspace, qemu, self.verbosity).map(drop);
         let names = BACKENDS.map(|(backend, _)| backend.to_string());
@@ -559,9 +590,9 @@ impl Context {
             names.join(" and ")
         );
         Ok(Done {
-            tests: table::count(&reports),
+            tests: results::count(&reports),
             note,
-            failure: qemu::verdict(&reports).and(example).and(minimal).err(),
+            failure: require_pass(&reports).and(example).and(minimal).err(),
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Calls of cargo.
 
-use crate::process::{Cmd, utf8};
-use anyhow::Result;
 use std::path::Path;
+
+use anyhow::Result;
+
+use crate::process::{Cmd, utf8};
 
 /// Flags and places of output are chosen here alone: those from outside would drop or change them
 /// in silence.

@@ -1,9 +1,10 @@
 //! The code of an ELF file, cut at its symbols.
 
-use anyhow::{Context as _, Result, ensure};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf};
 
 /// The bytes from one symbol to the next.
 #[derive(Clone, Debug)]

@@ -87,8 +87,9 @@ pub fn reason_of(error: &anyhow::Error) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use anyhow::Context as _;
+
+    use super::*;
 
     #[test]
     fn context_does_not_hide_the_reason() {

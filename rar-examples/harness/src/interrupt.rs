@@ -1,9 +1,11 @@
 //! Ctrl-C and SIGTERM: noted here, obeyed by every wait, so that guards end children and remove
 //! unfinished files.
 
-use crate::exit_code::{Fault, Reason};
-use anyhow::{Context as _, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, Result};
+
+use crate::exit_code::{Fault, Reason};
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 

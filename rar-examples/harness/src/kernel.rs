@@ -1,10 +1,12 @@
 //! Builds the kernels: freestanding ELF files from the host's target.
 
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
 use crate::cargo::{cargo, with_rustflags};
 use crate::process::{Cmd, Verbosity};
 use crate::workspace::{FREESTANDING, Workspace};
-use anyhow::{Result, ensure};
-use std::path::{Path, PathBuf};
 
 /// The host's target: one toolchain builds all, and no other target has to be installed. Naming it
 /// keeps the flags away from build scripts.

@@ -2,12 +2,35 @@
 #![forbid(unsafe_code)]
 
 pub mod cargo;
+pub mod collateral_failures;
+pub mod defmt;
 pub mod elf;
+pub mod ending;
 pub mod exit_code;
+pub mod expectation;
+pub mod expected_detections;
+pub mod guest;
+mod guest_progress;
 pub mod interrupt;
+pub mod json_file;
+pub mod judged_run;
 pub mod kernel;
+pub mod logs;
+pub mod measurements;
+pub mod modes;
 pub mod parallel;
+mod pass_checks;
 pub mod process;
 pub mod progress;
+mod ratios;
+pub mod records;
+pub mod requirements;
+pub mod results;
+pub mod run;
+#[cfg(any(test, feature = "samples"))]
+pub mod samples;
+pub mod setup;
+pub mod test_kernel;
 pub mod text;
+pub mod verdict;
 pub mod workspace;

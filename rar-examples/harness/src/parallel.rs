@@ -1,11 +1,13 @@
 //! Work that keeps one core busy each, done on all cores at once.
 
-use crate::interrupt;
-use anyhow::Result;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+use anyhow::Result;
+
+use crate::interrupt;
 
 /// Returns how many cores there are.
 pub fn cores() -> usize {
@@ -85,9 +87,11 @@ pub fn by_cores<T: Sync, R: Send>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use anyhow::bail;
     use std::sync::Barrier;
+
+    use anyhow::bail;
+
+    use super::*;
 
     #[test]
     fn results_come_in_order_however_long_each_takes() {

@@ -1,9 +1,6 @@
 //! External commands: built as data, printed with `-v` so that they can be pasted into a shell,
 //! then run.
 
-use crate::exit_code::{Fault, Reason};
-use crate::interrupt;
-use anyhow::{Context as _, Result};
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::exit_code::{Fault, Reason};
+use crate::interrupt;
 
 /// How much of external commands is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

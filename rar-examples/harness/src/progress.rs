@@ -1,11 +1,13 @@
 //! What a person sees while something long runs: one live line, or plain lines where there is no
 //! terminal.
 
-use crate::process::Verbosity;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::process::Verbosity;
 
 /// The live lines, one below the other where several things run at once.
 static LIVE: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);

@@ -1,8 +1,9 @@
 //! Where things are, and what packages there are.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
-use std::path::{Path, PathBuf};
 
 /// The four crates that are published.
 pub const LIBRARIES: [&str; 4] = ["rar-regs", "rar-payload", "rar-percpu", "rar-shootdown"];

@@ -1,12 +1,15 @@
 //! The report of a boot of the image against the records of its serial line: both tell of the same tests.
 
-use crate::image::boot_report::Wanted;
-use crate::qemu::judge::{Ending, PASSED, judge};
-use crate::qemu::records::{Record, TestRecord, Transcript};
+use std::collections::{BTreeMap, BTreeSet};
+
+use rar_harness::ending::{Ending, PASSED};
+use rar_harness::records::{Record, TestRecord, Transcript};
+use rar_harness::verdict::judge;
 use rar_report::{Measurement as Latency, Outcome as Told, TestResult};
 use rar_report_page::Report;
 use rar_vocabulary::{Backend, Counts, Measurement, Outcome};
-use std::collections::{BTreeMap, BTreeSet};
+
+use crate::image::boot_report::Wanted;
 
 /// Judges the records of the serial line as strictly as those of the test kernel, and the report by them; returns what they count.
 pub(crate) fn by_records(
@@ -202,7 +205,7 @@ mod tests {
 
     #[test]
     fn every_number_of_a_measurement_is_compared() {
-        use crate::qemu::measurements::tests::measurement;
+        use rar_harness::samples::measurement;
         use rar_report::{Histogram, Method};
         let mut histogram = Histogram::new();
         [8, 9, 10]
@@ -259,7 +262,7 @@ mod tests {
 
     #[test]
     fn each_backend_is_a_section() {
-        use crate::qemu::records::tests::{START, TEST};
+        use rar_harness::samples::{START, TEST};
         const END: &str = r#"@ {"type":"end","passed":1,"failed":0,"skipped":0}"#;
         let lines = [START, TEST, END, START, TEST].map(str::to_owned);
         let lengths: Vec<_> = sections(&transcript(&lines))

@@ -1,11 +1,12 @@
 //! The report of a boot of the image, read as its readers read it, and judged by itself.
 
-use crate::qemu::judge::Expectation;
-use crate::qemu::records::Transcript;
+use std::collections::{BTreeMap, BTreeSet};
+
+use rar_harness::expectation::Expectation;
+use rar_harness::records::Transcript;
 use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
 use rar_report_page::{Report, Sealed, Verdict, assemble, scan};
 use rar_suite::MEASUREMENTS;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// What a report has to say.
 #[derive(Debug)]
@@ -192,13 +193,14 @@ fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
-    use crate::qemu::plan::Run;
-    use crate::qemu::records::Line;
+    use rar_harness::records::Line;
+    use rar_harness::run::Run;
     use rar_report::{
         EndReason, Event, Machine, Parts, Record as Entry, RegisterRead, Registers, SerialLine,
         Symbol, TestResult, Writer, seal,
     };
+
+    use super::*;
 
     /// Returns the bytes of a report.
     fn written(entries: &[Entry<'_>], reason: EndReason) -> Vec<u8> {

@@ -1,23 +1,24 @@
 //! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end early.
 
-use crate::cli::{Boot, MachineArgs, Thread};
-use crate::image::boot_report::serial_report;
-use crate::image::defects;
-use crate::image::grub::{self, Menu};
-use crate::image::machine_boots;
-use crate::image::machines::{CATALOGUE, When};
-use crate::image::{self, kernel_verdict};
-use crate::qemu::guest::Finished;
-use crate::qemu::judge::{Ending, PASSED};
-use crate::setup::{self, Install, Qemu};
+use std::time::Instant;
+
 use anyhow::{Context as _, Error, Result};
+use rar_harness::ending::{Ending, PASSED};
 use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::guest::Finished;
+use rar_harness::modes::Thread;
 use rar_harness::process::Verbosity;
+use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::workspace::Workspace;
 use rar_report::{EndReason, Event, EventKind};
 use rar_report_page::Report;
 use rar_vocabulary::Counts;
-use std::time::Instant;
+
+use crate::image::boot_report::serial_report;
+use crate::image::grub::{self, Menu};
+use crate::image::machine::{Boot, MachineArgs};
+use crate::image::machines::{CATALOGUE, When};
+use crate::image::{self, defects, kernel_verdict, machine_boots};
 
 const TIMEOUT_SECONDS: u64 = 240;
 
@@ -182,10 +183,11 @@ fn whole_report(finished: &Finished, reason: EndReason, told: &[Happened]) -> Re
 
 #[cfg(test)]
 mod tests {
+    use rar_harness::records::{Line, Transcript};
+    use rar_report::Record;
+
     use super::*;
     use crate::image::boot_report::tests::lines_with;
-    use crate::qemu::records::{Line, Transcript};
-    use rar_report::Record;
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let mut transcript = Transcript::default();

@@ -1,27 +1,28 @@
 //! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
 
-use crate::cli::{Boot, MachineArgs, Thread};
-use crate::image;
-use crate::image::boot_report::serial_report;
-use crate::image::grub::{self, Menu};
-use crate::qemu;
-use crate::qemu::defects as qemu_defects;
-use crate::qemu::plan::Run;
-use crate::qemu::told::{self, Seen};
-use crate::setup::{self, Install, Qemu};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context as _, Error, Result};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::parallel;
+use rar_harness::expected_detections::{self, TestOutcome};
+use rar_harness::modes::Thread;
 use rar_harness::process::Verbosity;
-use rar_harness::progress;
+use rar_harness::run::Run;
+use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
+use rar_harness::{parallel, progress};
 use rar_model::Defect;
 use rar_report::{Backend, EndReason, EventKind, Outcome as Says};
 use rar_report_page::{Report, Verdict};
 use rar_vocabulary::{Counts, Outcome};
-use std::path::Path;
-use std::time::{Duration, Instant};
+
+use crate::image;
+use crate::image::boot_report::serial_report;
+use crate::image::grub::{self, Menu};
+use crate::image::machine::{Boot, MachineArgs};
+use crate::qemu::defects as qemu_defects;
 
 const CPUS: u32 = 2;
 const FLUSHES: u32 = 20;
@@ -60,9 +61,10 @@ struct Row {
 /// Boots the image with the defect asked for, or with each, and once for each way of running with none. Fails unless each report is right.
 pub(crate) fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
-    let emulator = qemu::emulator(None, verbosity)?;
+    let emulator = setup::emulator(None, verbosity)?;
     let elf = image::build_kernel(&Workspace::this()?, verbosity)?;
-    let defects = qemu_defects::chosen(asked).map(|defect| (Some(defect), told::thread(defect)));
+    let defects = qemu_defects::chosen(asked)
+        .map(|defect| (Some(defect), expected_detections::thread(defect)));
     let none = [(None, Thread::Single), (None, Thread::Multi)];
     let cases: Vec<_> = none
         .into_iter()
@@ -70,7 +72,7 @@ pub(crate) fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
         .map(|(defect, thread)| Case {
             defect,
             thread,
-            tests: told::tests(thread).to_vec(),
+            tests: expected_detections::tests(thread).to_vec(),
         })
         .collect();
     let (count, failure) = boot_all(&cases, &elf, &emulator, verbosity)?;
@@ -86,8 +88,11 @@ pub(crate) fn stage(
 ) -> Result<(Counts, Option<Error>)> {
     let cases = REPRESENTATIVES.map(|(defect, whole)| Case {
         defect: Some(defect),
-        thread: told::thread(defect),
-        tests: told::teller(defect).into_iter().chain([whole]).collect(),
+        thread: expected_detections::thread(defect),
+        tests: expected_detections::detecting_test(defect)
+            .into_iter()
+            .chain([whole])
+            .collect(),
     });
     boot_all(&cases, elf, emulator, verbosity)
 }
@@ -186,7 +191,9 @@ fn boot(case: &Case, elf: &Path, emulator: &Qemu, verbosity: Verbosity) -> Resul
 /// Judges what a report says; returns the tests that it calls violated, too.
 fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<String>) {
     let seen = seen(report);
-    let violated: Vec<_> = told::violated(&seen).map(|one| one.test.clone()).collect();
+    let violated: Vec<_> = expected_detections::violated(&seen)
+        .map(|one| one.test.clone())
+        .collect();
     let right = match violated.is_empty() {
         true => Verdict::Holds,
         false => Verdict::Violated,
@@ -228,15 +235,15 @@ fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<Strin
         Err(format!("the report's verdict is `{}`", report.verdict()))
     } else {
         match case.defect {
-            Some(defect) => told::judge(defect, &seen),
-            None => told::judge_control(&seen).map(|()| "all holds".to_owned()),
+            Some(defect) => expected_detections::judge(defect, &seen),
+            None => expected_detections::judge_control(&seen).map(|()| "all holds".to_owned()),
         }
     };
     (verdict, violated)
 }
 
 /// Returns what the tests made of the shim's units.
-fn seen(report: &Report<'_>) -> Vec<Seen> {
+fn seen(report: &Report<'_>) -> Vec<TestOutcome> {
     let results = report.results.iter();
     results
         .filter(|result| result.backend == Backend::Vrar)
@@ -247,7 +254,7 @@ fn seen(report: &Report<'_>) -> Vec<Seen> {
                 Says::Observed(what) => (Outcome::Observed, what),
                 Says::NotRun(why) => (Outcome::Skipped, why),
             };
-            Seen {
+            TestOutcome {
                 test: result.name.to_owned(),
                 outcome,
                 why: why.to_owned(),
@@ -258,8 +265,9 @@ fn seen(report: &Report<'_>) -> Vec<Seen> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rar_report::{Event, Machine, Record, TestResult, Writer};
+
+    use super::*;
 
     fn large(tests: &[&'static str]) -> Case {
         Case {

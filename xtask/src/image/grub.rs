@@ -1,11 +1,12 @@
 //! GRUB's side of the boot image: the menu, the ISO file and the network tree.
 
-use crate::setup;
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity, utf8};
-use std::fs;
-use std::path::Path;
+use rar_harness::setup;
 use tempfile::TempDir;
 
 /// Where the kernel lies in the image.

@@ -1,12 +1,98 @@
 //! The machine that boots an image in QEMU.
 
-use crate::cli::{Boot, MachineArgs};
-use crate::qemu::guest;
-use crate::qemu::plan::escape;
-use crate::setup::Firmware;
+use std::path::{Path, PathBuf};
+
 use anyhow::Result;
+use clap::{Args, ValueEnum};
+use rar_harness::guest;
+use rar_harness::modes::Thread;
 use rar_harness::process::{Cmd, utf8};
-use std::path::Path;
+use rar_harness::run::escape;
+use rar_harness::setup::Firmware;
+
+/// The machine that QEMU plays.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct MachineArgs {
+    /// CPUs
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "run", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub(crate) cpus: u32,
+    /// MiB of memory
+    #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run", value_parser = clap::value_parser!(u32).range(16..))]
+    pub(crate) memory: u32,
+    /// QEMU's machine type, with its options
+    #[arg(long, value_name = "TYPE", default_value = "q35", requires = "run")]
+    pub(crate) machine: String,
+    /// QEMU's CPU model
+    #[arg(long, value_name = "MODEL", default_value = "max", requires = "run")]
+    pub(crate) cpu: String,
+    /// QEMU's graphics card; `none` for a machine without
+    #[arg(long, value_name = "CARD", default_value = "std", requires = "run")]
+    pub(crate) vga: String,
+    /// A machine without a serial port: only the screen tells
+    #[arg(long, requires = "run")]
+    pub(crate) no_serial: bool,
+    /// One more argument for QEMU (may be given again)
+    #[arg(
+        long = "qemu-arg",
+        value_name = "WORD",
+        requires = "run",
+        allow_hyphen_values = true
+    )]
+    pub(crate) more: Vec<String>,
+    /// TCG's threads
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single, requires = "run")]
+    pub(crate) thread: Thread,
+    /// Keep a picture of the screen in DIR each time it differs, and what the report's codes on it say; turn its pages once they are read
+    #[arg(long, value_name = "DIR", requires = "run")]
+    pub(crate) screenshots: Option<PathBuf>,
+    /// Read the codes on the screen though no picture is kept.
+    #[arg(skip)]
+    pub(crate) read_codes: bool,
+    /// Kill the guest after this many seconds
+    #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: u64,
+    /// The emulator [default: qemu-system-x86_64 in PATH]
+    #[arg(long, value_name = "PATH", requires = "run")]
+    pub(crate) qemu: Option<PathBuf>,
+}
+
+impl MachineArgs {
+    /// A machine as the options make it if none is given, but for these.
+    pub(crate) fn usual(cpus: u32, thread: Thread, timeout: u64) -> Self {
+        Self {
+            cpus,
+            memory: 512,
+            machine: "q35".to_owned(),
+            cpu: "max".to_owned(),
+            vga: "std".to_owned(),
+            no_serial: false,
+            more: Vec::new(),
+            thread,
+            screenshots: None,
+            read_codes: false,
+            timeout,
+            qemu: None,
+        }
+    }
+}
+
+/// How an image is booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Boot {
+    /// By a BIOS, from a CD
+    Bios,
+    /// By a UEFI firmware, from a CD
+    Uefi,
+    /// By a UEFI firmware, from a USB stick
+    Usb,
+    /// By a BIOS, from a USB stick
+    BiosUsb,
+    /// By a BIOS, from the network
+    Pxe,
+    /// By a UEFI firmware, from the network
+    UefiPxe,
+}
 
 /// Files of one boot.
 #[derive(Clone, Copy, Debug)]

@@ -1,27 +1,26 @@
 //! Boots the image on machines of the catalogue, and judges what each shows.
 
-use crate::image::boot_records::by_records;
-use crate::image::boot_report::{faults, open, serial_report};
-use crate::image::grub::{self, Menu};
-use crate::image::machine;
-use crate::image::machines::{Odd, ToldTo};
-use crate::image::photos;
-use crate::image::{self, kernel_verdict};
-use crate::qemu::guest::Finished;
-use crate::qemu::judge::{Ending, PANICKED, PASSED};
-use crate::setup::{self, Install, Qemu};
-use anyhow::{Context as _, Error, Result};
-use rar_harness::exit_code::{Fault, Reason, reason_of};
-use rar_harness::parallel;
-use rar_harness::process::Verbosity;
-use rar_harness::progress;
-use rar_harness::text::{table, tail};
-use rar_report::Outcome;
-use rar_report_page::Report;
-use rar_vocabulary::Counts;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result};
+use rar_harness::ending::{Ending, PANICKED, PASSED};
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::guest::Finished;
+use rar_harness::process::Verbosity;
+use rar_harness::setup::{self, Install, Qemu};
+use rar_harness::text::{table, tail};
+use rar_harness::{parallel, progress};
+use rar_report::Outcome;
+use rar_report_page::Report;
+use rar_vocabulary::Counts;
+
+use crate::image::boot_records::by_records;
+use crate::image::boot_report::{faults, open, serial_report};
+use crate::image::grub::{self, Menu};
+use crate::image::machines::{Odd, ToldTo};
+use crate::image::{self, kernel_verdict, machine, photos};
 
 /// How QEMU ends when a guest resets the machine.
 const RESET: Ending = Ending::Exited(0);
@@ -246,10 +245,11 @@ fn none(wrong: Vec<String>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use rar_report::EndReason;
+
     use super::*;
     use crate::image::boot_report::tests::{lines, transcript};
     use crate::image::machines::CATALOGUE;
-    use rar_report::EndReason;
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();

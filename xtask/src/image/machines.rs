@@ -1,11 +1,12 @@
 //! The machines that the image is booted on: what is odd about each, and what it has to show there.
 
-use crate::cli::{Boot, MachineArgs, Thread};
-use crate::image::boot_report::Wanted;
-use crate::image::machine;
-use crate::qemu::plan::Run;
 use clap::builder::PossibleValuesParser;
+use rar_harness::modes::Thread;
+use rar_harness::run::Run;
 use rar_report::{Backend, Firmware};
+
+use crate::image::boot_report::Wanted;
+use crate::image::machine::{self, Boot, MachineArgs};
 
 /// Every machine, by this word on the command line.
 pub(crate) const ALL: &str = "all";
@@ -465,8 +466,9 @@ impl Odd {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     #[test]
     fn names_are_unique_and_choose() {

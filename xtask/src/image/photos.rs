@@ -1,17 +1,19 @@
 //! The pages of a report, photographed in several ways and read by two decoders: what people do who have nothing but a screen.
 
-use crate::image::boot_report::{open, serial_report};
-use crate::image::qmp::Page;
-use crate::qemu::records::Transcript;
-use crate::setup::{self, Install};
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context as _, Error, Result, bail, ensure};
 use rar_camera::{Picture, SHOTS, read_codes};
 use rar_harness::interrupt;
 use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::records::Transcript;
+use rar_harness::setup::{self, Install};
 use rar_report::PartHead;
 use rar_vocabulary::Counts;
-use std::fs;
-use std::path::Path;
+
+use crate::image::boot_report::{open, serial_report};
+use crate::image::qmp::Page;
 
 /// A blot that the codes correct. It covers none of the marks by which decoders find modules: with those, corrected or not, zbarimg
 /// loses one code in eight.
@@ -141,10 +143,11 @@ fn zbarimg(program: &Path, photos: &[Picture], verbosity: Verbosity) -> Result<V
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::image::boot_report::tests::transcript;
     use rar_report::{EndReason, Fact, Parts, Record, SerialLine, Symbol, Writer, seal};
     use serde_json::Value;
+
+    use super::*;
+    use crate::image::boot_report::tests::transcript;
 
     /// Returns the lines of a report of several parts.
     fn lines(reason: EndReason) -> Vec<String> {

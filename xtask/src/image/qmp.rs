@@ -1,10 +1,5 @@
 //! Pictures of a guest's screen, taken through QEMU's machine protocol, and the codes on them.
 
-use anyhow::{Context as _, Result, bail};
-use rar_camera::{Picture, read_codes};
-use rar_harness::process::utf8;
-use rar_report::PartHead;
-use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -13,6 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rar_camera::{Picture, read_codes};
+use rar_harness::process::utf8;
+use rar_report::PartHead;
+use serde_json::{Value, json};
 
 /// Between two looks at the screen.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -181,8 +182,9 @@ impl Monitor {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rar_report::{Part, Parts, Symbol, qr};
+
+    use super::*;
 
     /// A screenshot of a part's code, four pixels a module.
     fn screen(part: Part<'_>) -> Vec<u8> {

@@ -1,18 +1,23 @@
 //! `cargo xtask qemu --defect`: a broken RAR unit on every CPU of the test kernel, and which test tells of it.
 
-use crate::cli::{Apic, QemuArgs, Thread};
-use crate::qemu::plan::{Run, Tests};
-use crate::qemu::told::{self, Seen};
-use crate::qemu::{self, Logs};
-use crate::setup::Qemu;
-use anyhow::Result;
-use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::process::Verbosity;
-use rar_harness::text::table;
-use rar_model::Defect;
-use rar_vocabulary::Backend;
 use std::path::Path;
 use std::time::Duration;
+
+use anyhow::Result;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::expected_detections::{self, TestOutcome};
+use rar_harness::logs::Logs;
+use rar_harness::modes::Thread;
+use rar_harness::process::Verbosity;
+use rar_harness::run::{Run, Tests};
+use rar_harness::setup::{self, Qemu};
+use rar_harness::text::table;
+use rar_harness::workspace::Workspace;
+use rar_harness::{kernel, test_kernel};
+use rar_model::Defect;
+use rar_vocabulary::Backend;
+
+use crate::qemu::QemuArgs;
 
 /// The name that stands for all of them.
 pub(crate) const ALL: &str = "all";
@@ -42,13 +47,10 @@ pub(crate) fn chosen(asked: &str) -> impl Iterator<Item = Defect> {
 }
 
 /// Runs the suite with the defect asked for, or with each, and prints which tests told of it. Fails unless each is told of as it should be.
-pub(crate) fn command(
-    asked: &str,
-    args: &QemuArgs,
-    qemu: &Qemu,
-    kernel: &Path,
-    verbosity: Verbosity,
-) -> Result<()> {
+pub(crate) fn command(asked: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
+    let workspace = Workspace::this()?;
+    let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
+    let kernel = test_kernel::build(&workspace, &kernel::target(&workspace), verbosity)?;
     let mut rows = table(&[
         "defect",
         "test of the driver",
@@ -57,14 +59,19 @@ pub(crate) fn command(
     ]);
     let mut wrong = Vec::new();
     for thread in [Thread::Single, Thread::Multi] {
-        let seen = seen(&run(None, thread, args), qemu, kernel, verbosity)?;
-        wrong.extend(seen.and_then(|seen| told::judge_control(&seen)).err());
+        let seen = seen(&run(None, thread, args), &qemu, &kernel, verbosity)?;
+        wrong.extend(
+            seen.and_then(|seen| expected_detections::judge_control(&seen))
+                .err(),
+        );
     }
     for defect in chosen(asked) {
-        let run = run(Some(defect), told::thread(defect), args);
-        let seen = seen(&run, qemu, kernel, verbosity)?;
+        let run = run(Some(defect), expected_detections::thread(defect), args);
+        let seen = seen(&run, &qemu, &kernel, verbosity)?;
         let first = |of_units| {
-            let tests = seen.iter().flat_map(|seen| told::violated(seen));
+            let tests = seen
+                .iter()
+                .flat_map(|seen| expected_detections::violated(seen));
             let mut names = tests.map(|one| one.test.as_str());
             names
                 .find(|test| test.starts_with("unit-") == of_units)
@@ -73,7 +80,7 @@ pub(crate) fn command(
         };
         let (driver, units) = (first(false), first(true));
         let verdict = seen
-            .and_then(|seen| told::judge(defect, &seen))
+            .and_then(|seen| expected_detections::judge(defect, &seen))
             .unwrap_or_else(|why| {
                 wrong.push(format!("{defect}: {why}"));
                 format!("WRONG: {why}")
@@ -89,23 +96,18 @@ pub(crate) fn command(
 
 fn run(defect: Option<Defect>, thread: Thread, args: &QemuArgs) -> Run {
     Run {
-        cpus: 2,
-        backend: Backend::Vrar,
         before: args.late_launch.then_some(Backend::Software),
         defect: defect.map(Defect::name),
         answer: (thread == Thread::Single).then_some(ANSWER_MILLISECONDS),
-        apic: Apic::X2apic,
         thread,
-        tests: match told::tests(thread) {
+        tests: match expected_detections::tests(thread) {
             [] => Tests::Functional,
             names => Tests::Named(names.iter().map(|name| (*name).to_owned()).collect()),
         },
         flushes: FLUSHES,
         initiators: Some(1),
-        risky: false,
-        measure: None,
-        deterministic: false,
         timeout: Some(LIMIT),
+        ..Run::new(Backend::Vrar, 2)
     }
 }
 
@@ -115,15 +117,16 @@ fn seen(
     qemu: &Qemu,
     kernel: &Path,
     verbosity: Verbosity,
-) -> Result<Result<Vec<Seen>, String>> {
-    let reports = qemu::run_quietly(qemu, kernel, run, &Logs::temporary()?, verbosity)?;
+) -> Result<Result<Vec<TestOutcome>, String>> {
+    let reports =
+        test_kernel::run_quietly(&qemu.path, kernel, run, &Logs::temporary()?, verbosity)?;
     let faults = reports.iter().flat_map(|report| &report.verdict.faults);
     let faults: Vec<_> = faults.map(String::as_str).collect();
     if !faults.is_empty() {
         return Ok(Err(faults.join("; ")));
     }
     let tests = reports.iter().flat_map(|report| &report.verdict.tests);
-    let seen = tests.map(|test| Seen {
+    let seen = tests.map(|test| TestOutcome {
         test: test.record.name.clone(),
         outcome: test.outcome,
         why: test.why.clone(),

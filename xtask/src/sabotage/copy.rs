@@ -1,9 +1,10 @@
 //! A copy of the workspace that may be changed.
 
-use anyhow::{Context as _, Result, ensure};
-use ignore::WalkBuilder;
 use std::fs;
 use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use ignore::WalkBuilder;
 
 /// Makes `to` a fresh copy of what git would see in `from`.
 ///

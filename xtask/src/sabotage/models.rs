@@ -1,13 +1,15 @@
 //! The loom models of a workspace: how they are built, run and judged.
 
-use crate::sabotage::mutant;
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
 use rar_harness::cargo::{cargo, with_rustflags};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity};
 use rar_harness::workspace::Workspace;
-use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::sabotage::mutant;
 
 /// The beginning of the name of each file of models.
 const MODELS: &str = "loom_";

@@ -1,12 +1,14 @@
 //! Mutants: broken code that one named test must notice, by its own assertion.
 
-use crate::host;
+use std::fs;
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity};
 use rar_harness::workspace::Workspace;
-use std::fs;
-use std::path::Path;
+
+use crate::host;
 
 /// loom gives up with these words when a model spins without bound: that is a mistake in the model, not a catch.
 const GAVE_UP: [&str; 2] = [

@@ -1,10 +1,11 @@
 //! Sabotage patches: a header that says what they break and who must notice, then a unified diff.
 
-use anyhow::{Context as _, Result, bail, ensure};
-use rar_vocabulary::Backend;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Component, Path};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use rar_vocabulary::Backend;
 
 /// How a patch is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The races of the protocol, each with its loom model and the mutants that the model catches.
 
-use crate::sabotage::patch::{Kind, Sabotage};
 use comfy_table::Table;
 use rar_harness::text::table;
+
+use crate::sabotage::patch::{Kind, Sabotage};
 
 /// A race that must have a model and a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

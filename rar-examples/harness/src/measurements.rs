@@ -1,14 +1,15 @@
 //! How long flushes took, as a guest says it: whether its numbers can be, and the table of them.
 
 use comfy_table::CellAlignment;
-use rar_harness::text::table;
 use rar_vocabulary::{Backend, Measurement};
+
+use crate::text::table;
 
 /// More initiators than that have no slots for all: some flush by generation, and the guest says so.
 const SLOTS: u32 = 64;
 
 /// Returns what is wrong with a measurement: its numbers must fit together, however large they are.
-pub(crate) fn fault(measurement: &Measurement, backend: Backend, cpus: u32) -> Option<String> {
+pub fn fault(measurement: &Measurement, backend: Backend, cpus: u32) -> Option<String> {
     let Measurement {
         min, p50, p99, max, ..
     } = *measurement;
@@ -54,7 +55,7 @@ pub(crate) fn fault(measurement: &Measurement, backend: Backend, cpus: u32) -> O
 }
 
 /// Returns a table of all of them, in nanoseconds; nothing if there are none.
-pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> String {
+pub fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> String {
     let mut table = table(&[
         "flush",
         "backend",
@@ -106,15 +107,11 @@ pub(crate) fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) ->
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
+mod tests {
     use rar_vocabulary::Method;
 
-    pub(crate) const MEASUREMENT: &str = r#"@ {"type":"measurement","method":"ipi","backend":"software","cpus":2,"targets":1,"pages":0,"state":"spinning","contenders":1,"samples":3,"ticks_per_millisecond":2000000,"min":300,"p50":700,"p99":1100,"max":1100,"histogram":[[8,1],[9,1],[10,1]],"spoiled":0}"#;
-
-    pub(crate) fn measurement() -> Measurement {
-        serde_json::from_str(MEASUREMENT.trim_start_matches("@ ")).unwrap()
-    }
+    use super::*;
+    use crate::samples::{MEASUREMENT, measurement};
 
     #[test]
     fn only_numbers_that_can_be_are_believed() {
@@ -162,5 +159,14 @@ pub(crate) mod tests {
         };
         let text = render([clock].iter());
         assert!(text.contains(" none ") && !text.contains(" all "), "{text}");
+    }
+
+    #[test]
+    fn a_record_of_a_measurement_is_read() {
+        let json = MEASUREMENT.trim_start_matches("@ ");
+        assert_eq!(
+            serde_json::from_str::<Measurement>(json).unwrap(),
+            measurement()
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! How many bare round trips a flush takes: a number that says more of the driver than of the machine.
 
 use comfy_table::CellAlignment;
-use rar_harness::text::table;
 use rar_vocabulary::{Measurement, Method, State};
+
+use crate::text::table;
 
 /// At how many targets: all other CPUs of machines of 2, 4 and 8.
 const TARGETS: [u32; 3] = [1, 3, 7];
@@ -94,7 +95,7 @@ pub(crate) fn render<'a>(runs: impl Iterator<Item = &'a [Measurement]>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::measurements::tests::measurement;
+    use crate::samples::measurement;
 
     fn measured(method: Method, targets: u32, pages: u32, p50: u64) -> Measurement {
         Measurement {

@@ -1,27 +1,18 @@
-//! The table at the end of a run.
+//! The tables at the end of runs.
 
-use crate::cli::Thread;
-use crate::qemu::judge::{JudgedTest, Verdict};
-use crate::qemu::measurements;
-use crate::qemu::plan::Run;
-use crate::qemu::ratios;
 use comfy_table::CellAlignment;
-use rar_harness::text::table;
 use rar_vocabulary::{Counts, Outcome};
 
-/// A run with its verdict.
-#[derive(Debug)]
-pub(crate) struct Report {
-    /// What ran.
-    pub(crate) run: Run,
-    /// How it went.
-    pub(crate) verdict: Verdict,
-}
+use crate::judged_run::JudgedRun;
+use crate::modes::Thread;
+use crate::text::table;
+use crate::verdict::JudgedTest;
+use crate::{measurements, ratios};
 
 /// Returns the count over all test records; each fault of a run as a whole counts as one failure.
-pub(crate) fn count(reports: &[Report]) -> Counts {
+pub fn count(reports: &[JudgedRun]) -> Counts {
     let mut count = Counts::NONE;
-    for Report { verdict, .. } in reports {
+    for JudgedRun { verdict, .. } in reports {
         count += Counts {
             passed: verdict.count(Outcome::Pass),
             failed: verdict.count(Outcome::Fail) + verdict.faults.len(),
@@ -33,7 +24,7 @@ pub(crate) fn count(reports: &[Report]) -> Counts {
 }
 
 /// Returns the table of all runs, one row per test and run, and below it why tests failed.
-pub(crate) fn render(reports: &[Report]) -> String {
+pub fn render(reports: &[JudgedRun]) -> String {
     let header = [
         "test",
         "backend",
@@ -52,7 +43,7 @@ pub(crate) fn render(reports: &[Report]) -> String {
         }
     }
     let mut reasons = String::new();
-    for Report { run, verdict } in reports {
+    for JudgedRun { run, verdict } in reports {
         for row in rows(&verdict.tests) {
             table.add_row([
                 row.name.to_owned(),
@@ -177,11 +168,12 @@ fn rows(tests: &[JudgedTest]) -> Vec<Row<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::cli::{Apic, Thread};
-    use crate::qemu::plan::Tests;
-    use crate::qemu::records::TestRecord;
     use rar_vocabulary::Backend;
+
+    use super::*;
+    use crate::records::TestRecord;
+    use crate::run::Run;
+    use crate::verdict::RunVerdict;
 
     fn judged(name: &str, initiator: u32, outcome: Outcome) -> JudgedTest {
         let record = TestRecord {
@@ -204,26 +196,11 @@ mod tests {
         }
     }
 
-    fn report(tests: Vec<JudgedTest>, faults: Vec<String>) -> Report {
-        let run = Run {
-            cpus: 2,
-            backend: Backend::Software,
-            before: None,
-            defect: None,
-            answer: None,
-            apic: Apic::X2apic,
-            thread: Thread::Single,
-            tests: Tests::Functional,
-            flushes: 1,
-            initiators: None,
-            risky: false,
-            measure: None,
-            deterministic: false,
-            timeout: None,
-        };
-        Report {
+    fn report(tests: Vec<JudgedTest>, faults: Vec<String>) -> JudgedRun {
+        let run = Run::new(Backend::Software, 2);
+        JudgedRun {
             run,
-            verdict: Verdict {
+            verdict: RunVerdict {
                 tests,
                 measurements: Vec::new(),
                 faults,

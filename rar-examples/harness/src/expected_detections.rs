@@ -1,44 +1,46 @@
-//! Which test tells of which broken RAR unit in QEMU.
+//! Which test must detect which broken RAR unit in QEMU.
 
-use crate::cli::Thread;
-use crate::qemu::also::collateral;
+use std::collections::BTreeSet;
+
 use rar_model::Defect;
 use rar_suite::test_named;
 use rar_vocabulary::Outcome;
-use std::collections::BTreeSet;
 
-/// What QEMU shows of a defect.
+use crate::collateral_failures::collateral;
+use crate::modes::Thread;
+
+/// What QEMU must show of a defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub enum Detection {
     /// This test is violated.
     Violated(&'static str),
     /// This test, which holds on a right unit, observes these words: no source calls it wrong.
     Observed(&'static str, &'static str),
-    /// Nothing, and why.
-    Not(&'static str),
+    /// Nothing, for this reason.
+    Undetected(&'static str),
 }
 
-/// What a test made of a unit.
+/// How a test ended with a broken unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub struct TestOutcome {
     /// The test.
-    pub(crate) test: String,
+    pub test: String,
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// The assertion that failed, or what was observed.
-    pub(crate) why: String,
+    pub why: String,
 }
 
-/// Returns what is to be seen of a defect.
-pub(crate) const fn told(defect: Defect) -> Told {
-    use Told::{Not, Observed, Violated};
+/// Returns what QEMU must show of a defect.
+pub const fn expected_detection(defect: Defect) -> Detection {
+    use Detection::{Observed, Undetected, Violated};
     match defect {
         Defect::SuccessWithoutFlush => Violated("one-page"),
         Defect::SuccessWithoutFlushToItself => Violated("unit-signals-itself"),
-        Defect::StatusBeforeFlush => {
-            Not("a unit of the shim is done before its CPU runs on, and nobody else sees its TLB")
-        }
-        Defect::StoresNotDrained => Not("TCG has no store buffer"),
+        Defect::StatusBeforeFlush => Undetected(
+            "a unit of the shim is done before its CPU runs on, and nobody else sees its TLB",
+        ),
+        Defect::StoresNotDrained => Undetected("TCG has no store buffer"),
         Defect::OnePageTooFew => Violated("unit-pages-1"),
         Defect::OnePageTooMany => Violated("unit-pages-63"),
         Defect::StrideSameSizeOnly => Violated("unit-small-stride"),
@@ -49,21 +51,21 @@ pub(crate) const fn told(defect: Defect) -> Told {
         | Defect::PayloadIndexOff
         | Defect::VectorBaseOff
         | Defect::FailureAlways => Violated("unit-one-entry"),
-        Defect::PcidCurrent => Not("TCG has no PCIDs"),
-        Defect::GuestFlushed => Not("the shim's guests have no guests"),
-        Defect::StructuresKept => Not("TCG has no paging-structure caches"),
+        Defect::PcidCurrent => Undetected("TCG has no PCIDs"),
+        Defect::GuestFlushed => Undetected("the shim's guests have no guests"),
+        Defect::StructuresKept => Undetected("TCG has no paging-structure caches"),
         Defect::FirstEntryOnly | Defect::HighestEntryOnly => Violated("unit-slots-at-once"),
         Defect::ScanStopsAtGap
         | Defect::HalfTable
         | Defect::FailureSometimes
         | Defect::SignalLost => Violated("unit-slots-in-turn"),
         Defect::LatchedScan => {
-            Not("a scan of the shim is over before another signal can come in its middle")
+            Undetected("a scan of the shim is over before another signal can come in its middle")
         }
         Defect::AckedLingers => Observed("unit-byte-values", "0x02"),
         Defect::SignalDuplicated => Violated("unit-unsignalled"),
         Defect::SignalDelayed => {
-            Not("sixteen stays in the shim are over sooner than a host may take for one")
+            Undetected("sixteen stays in the shim are over sooner than a host may take for one")
         }
         Defect::SignalsAnnihilate => Violated("unit-signals-merge"),
         Defect::HaltNotServed => Violated("unit-halted"),
@@ -79,16 +81,16 @@ pub(crate) const fn told(defect: Defect) -> Told {
     }
 }
 
-/// Returns the test that tells of a defect.
-pub(crate) const fn teller(defect: Defect) -> Option<&'static str> {
-    match told(defect) {
-        Told::Violated(test) | Told::Observed(test, _) => Some(test),
-        Told::Not(_) => None,
+/// Returns the test that must detect a defect.
+pub const fn detecting_test(defect: Defect) -> Option<&'static str> {
+    match expected_detection(defect) {
+        Detection::Violated(test) | Detection::Observed(test, _) => Some(test),
+        Detection::Undetected(_) => None,
     }
 }
 
 /// Returns TCG's threads with which a defect shows.
-pub(crate) const fn thread(defect: Defect) -> Thread {
+pub const fn thread(defect: Defect) -> Thread {
     match defect {
         // Otherwise the sender does not run while the target waits.
         Defect::AckedLingers => Thread::Multi,
@@ -97,62 +99,74 @@ pub(crate) const fn thread(defect: Defect) -> Thread {
 }
 
 /// Returns the tests of a run: all, or what is not slow with host threads.
-pub(crate) fn tests(thread: Thread) -> &'static [&'static str] {
+pub fn tests(thread: Thread) -> &'static [&'static str] {
     match thread {
         Thread::Single => &[],
         Thread::Multi => &["unit-one-entry", "unit-byte-values"],
     }
 }
 
-/// Judges what the tests made of a machine on which nothing is broken.
-pub(crate) fn judge_control(seen: &[Seen]) -> Result<(), String> {
+/// Judges a run without a defect.
+///
+/// # Errors
+///
+/// A test failed, or observed what is expected of a defect only.
+pub fn judge_control(seen: &[TestOutcome]) -> Result<(), String> {
     let violated: Vec<_> = violated(seen)
         .map(|one| format!("{}: {}", one.test, one.why))
         .collect();
     if !violated.is_empty() {
         return Err(format!(
-            "nothing is broken, and there is violated {}",
+            "control run (no defect): unexpected failures: {}",
             violated.join("; ")
         ));
     }
     for defect in Defect::ALL {
-        if let Told::Observed(test, words) = told(*defect)
+        if let Detection::Observed(test, words) = expected_detection(*defect)
             && observes(seen, test, words)
         {
-            return Err(format!("nothing is broken, and {test} observes `{words}`"));
+            return Err(format!(
+                "control run (no defect): {test} observes `{words}`"
+            ));
         }
     }
     Ok(())
 }
 
-/// Judges what the tests made of a machine with a defect; returns in a few words who told, or why nobody could, or else what is wrong.
-pub(crate) fn judge(defect: Defect, seen: &[Seen]) -> Result<String, String> {
+/// Judges a run with a defect; returns in a few words which test detected it, or why none could.
+///
+/// # Errors
+///
+/// The right test did not detect it, or another test failed that should not.
+pub fn judge(defect: Defect, seen: &[TestOutcome]) -> Result<String, String> {
     let tests: BTreeSet<_> = violated(seen).map(|one| one.test.as_str()).collect();
-    let (is_told, verdict) = match told(defect) {
-        Told::Violated(test) => (tests.contains(test), format!("violated: {test}")),
-        Told::Observed(test, words) => (observes(seen, test, words), format!("observed: {test}")),
-        Told::Not(why) => (true, format!("not shown: {why}")),
+    let (detected, verdict) = match expected_detection(defect) {
+        Detection::Violated(test) => (tests.contains(test), format!("violated: {test}")),
+        Detection::Observed(test, words) => {
+            (observes(seen, test, words), format!("observed: {test}"))
+        }
+        Detection::Undetected(why) => (true, format!("not shown: {why}")),
     };
-    if !is_told {
-        return Err(format!("there should be {verdict}, and is not"));
+    if !detected {
+        return Err(format!("expected {verdict}, which did not happen"));
     }
-    let right = |test: &str| matches!(told(defect), Told::Violated(right) if right == test);
+    let right = |test: &str| matches!(expected_detection(defect), Detection::Violated(right) if right == test);
     let may_fail = |test: &str| {
         test_named(test).is_some_and(|test| collateral(defect).includes(test)) || right(test)
     };
     let stray: Vec<_> = tests.into_iter().filter(|test| !may_fail(test)).collect();
     match stray.is_empty() {
         true => Ok(verdict),
-        false => Err(format!("nobody expects violated: {}", stray.join(", "))),
+        false => Err(format!("unexpected failures: {}", stray.join(", "))),
     }
 }
 
 /// Returns the tests that were violated.
-pub(crate) fn violated(seen: &[Seen]) -> impl Iterator<Item = &Seen> {
+pub fn violated(seen: &[TestOutcome]) -> impl Iterator<Item = &TestOutcome> {
     seen.iter().filter(|one| one.outcome == Outcome::Fail)
 }
 
-fn observes(seen: &[Seen], test: &str, words: &str) -> bool {
+fn observes(seen: &[TestOutcome], test: &str, words: &str) -> bool {
     seen.iter()
         .any(|one| one.outcome == Outcome::Observed && one.test == test && one.why.contains(words))
 }
@@ -160,10 +174,10 @@ fn observes(seen: &[Seen], test: &str, words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::also::Collateral;
+    use crate::collateral_failures::Collateral;
 
-    fn seen(test: &str, outcome: Outcome, why: &str) -> Seen {
-        Seen {
+    fn seen(test: &str, outcome: Outcome, why: &str) -> TestOutcome {
+        TestOutcome {
             test: test.to_owned(),
             outcome,
             why: why.to_owned(),
@@ -174,7 +188,7 @@ mod tests {
     fn every_name_is_that_of_a_test() {
         for defect in Defect::ALL {
             let others = collateral(*defect).named().iter().copied();
-            let names = teller(*defect).into_iter().chain(others);
+            let names = detecting_test(*defect).into_iter().chain(others);
             for name in names.chain(tests(thread(*defect)).iter().copied()) {
                 assert!(test_named(name).is_some(), "{defect}: {name}");
             }
@@ -182,38 +196,38 @@ mod tests {
     }
 
     #[test]
-    fn most_defects_are_told_in_qemu_too() {
-        let told = Defect::ALL
+    fn most_defects_are_detected_in_qemu_too() {
+        let detected = Defect::ALL
             .iter()
-            .filter(|defect| teller(**defect).is_some());
-        assert!(told.count() * 4 > Defect::ALL.len() * 3);
+            .filter(|defect| detecting_test(**defect).is_some());
+        assert!(detected.count() * 4 > Defect::ALL.len() * 3);
     }
 
     #[test]
     fn where_nothing_is_violated_nothing_may_be() {
         for defect in Defect::ALL {
-            if !matches!(told(*defect), Told::Violated(_)) {
+            if !matches!(expected_detection(*defect), Detection::Violated(_)) {
                 assert_eq!(collateral(*defect), Collateral::Only(&[]), "{defect}");
             }
         }
     }
 
     #[test]
-    fn the_right_test_has_to_tell_and_no_other() {
+    fn the_right_test_must_detect_it_and_no_other() {
         let fails = |test| seen(test, Outcome::Fail, "stale");
         let kept = Defect::GlobalsKept;
         let right = judge(kept, &[fails("unit-subtypes"), fails("everything")]);
         assert_eq!(right, Ok("violated: unit-subtypes".to_owned()));
         let silent = judge(kept, &[fails("everything")]).unwrap_err();
         assert!(
-            silent.contains("unit-subtypes") && silent.contains("is not"),
+            silent.contains("unit-subtypes") && silent.contains("did not happen"),
             "{silent}"
         );
         let stray = judge(
             kept,
             &[fails("unit-subtypes"), fails("storm"), fails("storm")],
         );
-        assert_eq!(stray, Err("nobody expects violated: storm".to_owned()));
+        assert_eq!(stray, Err("unexpected failures: storm".to_owned()));
         assert!(
             judge(Defect::PcidCurrent, &[])
                 .unwrap()
@@ -230,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_source_calls_wrong_is_told_by_words_that_a_right_unit_does_not_say() {
+    fn what_no_source_calls_wrong_is_detected_by_words_that_a_right_unit_does_not_say() {
         let says = |words| seen("unit-init-registers", Outcome::Observed, words);
         let lost = Defect::MsrsLostAtInit;
         assert!(judge(lost, &[says("INIT changes the control register")]).is_ok());

@@ -1,33 +1,34 @@
 //! Which tests a machine must run, by the table of the suite.
 
-use crate::cli::Apic;
 use rar_suite::{Ability, MEASUREMENTS, TESTS, TestInfo, UnitNeeds};
 use rar_vocabulary::Backend;
 
+use crate::modes::Apic;
+
 /// Returns the tests of the list `functional`: all but the measurements.
-pub(crate) fn functional() -> impl Iterator<Item = &'static TestInfo> {
+pub fn functional() -> impl Iterator<Item = &'static TestInfo> {
     TESTS.iter().filter(|test| test.name != MEASUREMENTS)
 }
 
 /// Returns the tests of the list `race`.
-pub(crate) fn race() -> impl Iterator<Item = &'static TestInfo> {
+pub fn race() -> impl Iterator<Item = &'static TestInfo> {
     TESTS.iter().filter(|test| test.race)
 }
 
 /// A machine that QEMU plays.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Machine {
+pub struct Machine {
     /// What executes remote flushes.
-    pub(crate) backend: Backend,
+    pub backend: Backend,
     /// How the kernel drives its local APIC.
-    pub(crate) apic: Apic,
+    pub apic: Apic,
     /// How many CPUs it has.
-    pub(crate) cpus: u32,
+    pub cpus: u32,
 }
 
 impl Machine {
     /// Returns whether the machine lacks something that a test needs, so that it may skip the test.
-    pub(crate) fn lacks(self, test: &TestInfo) -> bool {
+    pub fn lacks(self, test: &TestInfo) -> bool {
         let of_backend = match self.backend {
             Backend::Software => test.units.is_some(),
             Backend::Vrar => beyond_the_shim(test),
@@ -39,7 +40,7 @@ impl Machine {
 }
 
 /// TCG has no VMX.
-pub(crate) fn beyond_tcg(test: &TestInfo) -> bool {
+pub fn beyond_tcg(test: &TestInfo) -> bool {
     test.guest
 }
 
@@ -58,8 +59,9 @@ fn beyond_xapic(test: &TestInfo) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
+
+    use super::*;
 
     fn skipped(backend: Backend, apic: Apic, cpus: u32) -> BTreeSet<&'static str> {
         let machine = Machine {

@@ -1,18 +1,18 @@
 //! Runs QEMU to its end or its deadline, and reads its console meanwhile.
 
-use crate::cli::Thread;
-use crate::qemu::judge::Ending;
-use crate::qemu::records::{Line, Record, Transcript};
-use anyhow::{Context as _, Result, bail};
-use rar_harness::interrupt;
-use rar_harness::process::{Cmd, Verbosity, utf8};
 use std::io::{BufRead as _, BufReader, Read};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::ending::Ending;
+use crate::interrupt;
+use crate::modes::Thread;
+use crate::process::{Cmd, Verbosity, utf8};
+use crate::records::{Line, Record, Transcript};
 
 /// A console that prints no line end is cut here, so that a mad guest does not eat the host's memory.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -20,30 +20,46 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// After the guest ended, its pipes may hold a little more, but not for ever.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Returns QEMU's command with what every boot has: no configuration of the machine, the user or a default device may change it, stale
-/// translations are seen with TCG only, and the guest ends by itself.
-pub(crate) fn bare(qemu: &Path, machine: &str, cpu: &str, thread: Thread) -> Result<Cmd> {
-    let accelerator = format!("tcg,thread={thread}");
+/// Returns QEMU's command with what every boot has.
+///
+/// # Errors
+///
+/// The path of QEMU is not UTF-8.
+pub fn bare(qemu: &Path, machine: &str, cpu: &str, thread: Thread) -> Result<Cmd> {
     Ok(Cmd::new(utf8(qemu)?)
-        .args(["-no-user-config", "-nodefaults", "-display", "none"])
+        // Files of the user or of the distribution must not change the machine.
+        .arg("-no-user-config")
+        // Default devices slow the boot down, and some of them interrupt.
+        .arg("-nodefaults")
+        // No window: a guest that has a screen is photographed through the monitor.
+        .args(["-display", "none"])
+        // A triple fault ends QEMU instead of starting the guest again.
         .arg("-no-reboot")
-        .args(["-machine", machine, "-accel", &accelerator, "-cpu", cpu])
+        .args(["-machine", machine])
+        // Only TCG shows stale translations: KVM's shadow paging hides them.
+        .args(["-accel", &format!("tcg,thread={thread}")])
+        .args(["-cpu", cpu])
+        // The guest ends QEMU by itself: it writes its verdict to this port.
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]))
 }
 
 /// A run that ended.
 #[derive(Debug)]
-pub(crate) struct Finished {
+pub struct Finished {
     /// What the guest said.
-    pub(crate) transcript: Transcript,
+    pub transcript: Transcript,
     /// How QEMU ended.
-    pub(crate) ending: Ending,
+    pub ending: Ending,
     /// What QEMU itself had to say.
-    pub(crate) stderr: String,
+    pub stderr: String,
 }
 
-/// Runs `qemu`; `watch` sees each record as it comes.
-pub(crate) fn run(
+/// Runs `qemu` to its end or to the time limit; `watch` sees each record as it comes.
+///
+/// # Errors
+///
+/// QEMU cannot be started, or the user interrupted it.
+pub fn run(
     qemu: &Cmd,
     limit: Duration,
     verbosity: Verbosity,
@@ -82,7 +98,7 @@ pub(crate) fn run(
         }
         interrupt::check()?;
         if let Some(status) = running.0.try_wait().context("cannot wait for QEMU")? {
-            break ending(status)?;
+            break Ending::of(status)?;
         }
         if begin.elapsed() >= limit {
             break Ending::TimedOut(limit);
@@ -100,14 +116,6 @@ pub(crate) fn run(
         ending,
         stderr,
     })
-}
-
-fn ending(status: ExitStatus) -> Result<Ending> {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ok(Ending::Exited(code)),
-        (None, Some(signal)) => Ok(Ending::Signalled(signal)),
-        (None, None) => bail!("QEMU ended in no known way: {status}"),
-    }
 }
 
 fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<Line> {
@@ -138,7 +146,7 @@ fn read_lines(pipe: impl Read + Send + 'static) -> Receiver<Line> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qemu::records::tests::{START, TEST};
+    use crate::samples::{START, TEST};
 
     fn guest(script: &str, limit: Duration) -> Finished {
         run(

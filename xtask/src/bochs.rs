@@ -1,22 +1,51 @@
 //! The boot image in Bochs, which plays Intel processors with features that QEMU's TCG lacks: PCIDs, INVPCID, VMX.
 
-use crate::cli::BochsArgs;
-use crate::image::grub::{self, Menu};
-use crate::image::{self, kernel_verdict};
-use crate::qemu::guest::{self, Finished};
-use crate::qemu::judge::Ending;
-use crate::qemu::plan::Run;
-use crate::qemu::records::Record;
-use crate::qemu::requirements::{beyond_tcg, functional};
-use crate::setup::{self, Bochs, Install};
-use anyhow::{Context as _, Result};
-use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::process::{Cmd, Verbosity, utf8};
-use rar_harness::workspace::Workspace;
-use rar_vocabulary::{Backend, Outcome};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use rar_harness::ending::Ending;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::guest::{self, Finished};
+use rar_harness::process::{Cmd, Verbosity, utf8};
+use rar_harness::records::Record;
+use rar_harness::requirements::{beyond_tcg, functional};
+use rar_harness::run::Run;
+use rar_harness::setup::{self, Bochs, Install};
+use rar_harness::workspace::Workspace;
+use rar_vocabulary::{Backend, Outcome};
+
+use crate::image::grub::{self, Menu};
+use crate::image::{self, kernel_verdict};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BochsArgs {
+    /// CPUs
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=8))]
+    pub(crate) cpus: u32,
+    /// The processor, as `bochs --help cpu` names it
+    #[arg(long, value_name = "MODEL", default_value = BOCHS_MODEL)]
+    pub(crate) model: String,
+    /// End Bochs after this many seconds
+    #[arg(long, value_name = "SECS", default_value_t = BOCHS_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout: u64,
+}
+
+impl Default for BochsArgs {
+    fn default() -> Self {
+        Self {
+            cpus: 4,
+            model: BOCHS_MODEL.to_owned(),
+            timeout: BOCHS_SECONDS,
+        }
+    }
+}
+
+/// Of the models of Bochs 2.7 the last one that it plays with every feature used here.
+const BOCHS_MODEL: &str = "corei7_icelake_u";
+const BOCHS_SECONDS: u64 = 600;
 
 const FLUSHES: u32 = 50;
 
@@ -143,12 +172,13 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use rar_harness::ending::Ending;
+    use rar_harness::records::{Line, Transcript};
+
     use super::*;
-    use crate::qemu::judge::Ending;
-    use crate::qemu::records::{Line, Transcript};
 
     fn finished(outcome: &str, verdict: &str, pcids: &str) -> Finished {
-        let test = crate::qemu::records::tests::TEST;
+        let test = rar_harness::samples::TEST;
         let line = |text: String| Line {
             text,
             complete: true,

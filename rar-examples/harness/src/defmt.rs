@@ -1,11 +1,16 @@
 //! Turns the guest's defmt frames into text.
 
-use anyhow::{Context as _, Result};
-use defmt_decoder::{DecodeError, Table};
 use std::fmt::Write as _;
 
+use anyhow::{Context as _, Result};
+use defmt_decoder::{DecodeError, Table};
+
 /// Returns the text of `frames`, one line each, decoded against the kernel's ELF file.
-pub(crate) fn decode(elf: &[u8], frames: &[u8]) -> Result<String> {
+///
+/// # Errors
+///
+/// The ELF file or its defmt section cannot be read.
+pub fn decode(elf: &[u8], frames: &[u8]) -> Result<String> {
     let Some(table) = Table::parse(elf).context("the kernel's defmt section cannot be read")?
     else {
         return Ok(if frames.is_empty() {

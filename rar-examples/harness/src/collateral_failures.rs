@@ -5,7 +5,7 @@ use rar_suite::{Detects, TestInfo};
 
 /// Which tests may be violated beside the one that has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Collateral {
+pub enum Collateral {
     /// Those that detect units without an answer, except these.
     NoAnswer(&'static [&'static str]),
     /// Those that detect answers without a flush, except these.
@@ -16,7 +16,7 @@ pub(crate) enum Collateral {
 
 impl Collateral {
     /// Returns whether a test may be violated.
-    pub(crate) fn includes(self, test: &TestInfo) -> bool {
+    pub fn includes(self, test: &TestInfo) -> bool {
         match self {
             Self::NoAnswer(except) => {
                 test.detects != Detects::Nothing && !except.contains(&test.name)
@@ -30,14 +30,14 @@ impl Collateral {
 
     /// Returns the tests that are named.
     #[cfg(test)]
-    pub(crate) fn named(self) -> &'static [&'static str] {
+    pub fn named(self) -> &'static [&'static str] {
         let (Self::NoAnswer(tests) | Self::NoFlush(tests) | Self::Only(tests)) = self;
         tests
     }
 }
 
 /// Returns what else a defect may break on two CPUs.
-pub(crate) const fn collateral(defect: Defect) -> Collateral {
+pub const fn collateral(defect: Defect) -> Collateral {
     use Collateral::{NoAnswer, NoFlush, Only};
     match defect {
         Defect::NeverAnswers

@@ -1,9 +1,10 @@
 //! The progress of one guest.
 
-use crate::qemu::records::Record;
-use rar_harness::process::Verbosity;
-use rar_harness::progress::{Step, line};
 use std::time::Duration;
+
+use crate::process::Verbosity;
+use crate::progress::{Step, line};
+use crate::records::Record;
 
 /// The progress of one guest.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
 //! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
 
 use rar_vocabulary::{Backend, Measurement, Outcome};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Deserialize;
 
 /// The mark of a record.
 const MARK: &str = "@ ";
@@ -10,12 +9,12 @@ const MARK: &str = "@ ";
 /// One record of the guest.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub(crate) enum Record {
+pub enum Record {
     /// The suite begins.
     Start(Start),
     /// One test with one initiator begins.
     Begin(Begin),
-    /// It begins retry.
+    /// It begins again.
     Retry(Retry),
     /// One kind of flush was measured.
     Measurement(Measurement),
@@ -29,130 +28,130 @@ pub(crate) enum Record {
 
 /// What the guest is about to do.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Start {
+pub struct Start {
     /// What executes remote flushes.
-    pub(crate) backend: Backend,
+    pub backend: Backend,
     /// CPUs that run.
-    pub(crate) cpus: u32,
+    pub cpus: u32,
     /// CPUs that the firmware listed, if the guest says.
-    pub(crate) expected_cpus: Option<u32>,
+    pub expected_cpus: Option<u32>,
     /// APIC ids of CPUs that did not come up.
     #[serde(default)]
-    pub(crate) missing: Vec<u32>,
+    pub missing: Vec<u32>,
     /// Number of tests.
-    pub(crate) tests: usize,
+    pub tests: usize,
     /// Number of test records that will follow: each test with each initiator.
-    pub(crate) runs: usize,
+    pub runs: usize,
     /// How many CPUs initiate each test; all if the guest does not say.
-    pub(crate) initiators: Option<u32>,
+    pub initiators: Option<u32>,
 }
 
 /// The outcome of one test with one initiator.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct TestRecord {
+pub struct TestRecord {
     /// The test.
-    pub(crate) name: String,
+    pub name: String,
     /// The open question that it answers, by its id.
-    pub(crate) question: Option<String>,
+    pub question: Option<String>,
     /// What executed remote flushes.
-    pub(crate) backend: Backend,
+    pub backend: Backend,
     /// CPUs that ran.
-    pub(crate) cpus: u32,
+    pub cpus: u32,
     /// The CPU that flushed.
-    pub(crate) initiator: u32,
+    pub initiator: u32,
     /// Flushes that were done.
-    pub(crate) flushes: u64,
+    pub flushes: u64,
     /// What each CPU saw before the flush.
-    pub(crate) controls: Vec<Control>,
+    pub controls: Vec<Control>,
     /// Times the flush generation had to help.
-    pub(crate) fallbacks: u64,
-    /// Times a signal was sent retry.
-    pub(crate) resignals: u64,
+    pub fallbacks: u64,
+    /// Times a signal was sent again.
+    pub resignals: u64,
     /// How it ended.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
     /// The assertion that failed, why the test was skipped, or what was observed.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 /// Proof that one CPU really held a stale translation before the flush.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Control {
+pub struct Control {
     /// The CPU.
-    pub(crate) cpu: u32,
+    pub cpu: u32,
     /// The value it saw after the page table changed and before the flush.
-    pub(crate) stale: u64,
+    pub stale: u64,
     /// The value it has to see after the flush.
-    pub(crate) new: u64,
+    pub new: u64,
 }
 
 /// Which test begins.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Begin {
+pub struct Begin {
     /// The test.
-    pub(crate) name: String,
+    pub name: String,
     /// The CPU that initiates.
-    pub(crate) initiator: u32,
+    pub initiator: u32,
 }
 
 /// Which test begins again, since a control was not seen.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Retry {
+pub struct Retry {
     /// The test.
-    pub(crate) name: String,
+    pub name: String,
     /// The CPU that initiates.
-    pub(crate) initiator: u32,
+    pub initiator: u32,
     /// What was not seen.
-    pub(crate) why: String,
+    pub why: String,
 }
 
 /// How far a long test is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub struct Progress {
     /// The test.
-    pub(crate) name: String,
+    pub name: String,
     /// Steps done.
-    pub(crate) done: u64,
+    pub done: u64,
     /// Steps in all.
-    pub(crate) total: u64,
+    pub total: u64,
 }
 
 /// The guest's own count.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-pub(crate) struct End {
+pub struct End {
     /// Records with the outcome pass.
-    pub(crate) passed: usize,
+    pub passed: usize,
     /// Records with the outcome fail.
-    pub(crate) failed: usize,
+    pub failed: usize,
     /// Records with the outcome skipped.
-    pub(crate) skipped: usize,
+    pub skipped: usize,
     /// Records with the outcome observed.
     #[serde(default)]
-    pub(crate) observed: usize,
+    pub observed: usize,
 }
 
 /// A line of the console.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub struct Line {
     /// The text without its end.
-    pub(crate) text: String,
+    pub text: String,
     /// Did a line feed end it? The last line of a guest that died may lack it.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 /// Everything that a guest said.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Transcript {
+pub struct Transcript {
     /// The console.
-    pub(crate) lines: Vec<String>,
+    pub lines: Vec<String>,
     /// The records, in order.
-    pub(crate) records: Vec<Record>,
+    pub records: Vec<Record>,
     /// Record lines that are no records, each with what is wrong.
-    pub(crate) malformed: Vec<String>,
+    pub malformed: Vec<String>,
 }
 
 impl Transcript {
     /// Adds a line and returns the record that it carries.
-    pub(crate) fn push(&mut self, line: Line) -> Option<&Record> {
+    pub fn push(&mut self, line: Line) -> Option<&Record> {
         let parsed = parse(&line);
         self.lines.push(line.text);
         match parsed? {
@@ -169,7 +168,7 @@ impl Transcript {
 
     /// Returns the transcript in parts, each from one start record to the next; what is too many stays in the last of `most`. What comes
     /// before the first start record is in the first part, and what is malformed in the last.
-    pub(crate) fn parts(&self, most: usize) -> Vec<Self> {
+    pub fn parts(&self, most: usize) -> Vec<Self> {
         let mut parts = vec![Self::default()];
         let mut starts = 0;
         for record in &self.records {
@@ -190,14 +189,14 @@ impl Transcript {
     }
 
     /// Returns whether a test failed.
-    pub(crate) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         let failed =
             |record: &Record| matches!(record, Record::Test(test) if test.outcome == Outcome::Fail);
         self.records.iter().any(failed)
     }
 
     /// Returns the test that was running when the transcript ended, as far as the records tell.
-    pub(crate) fn running(&self) -> String {
+    pub fn running(&self) -> String {
         match self.records.last() {
             None => "nothing yet: no record came".to_owned(),
             Some(Record::Start(_)) => "the first test".to_owned(),
@@ -242,110 +241,10 @@ fn parse(line: &Line) -> Option<Result<Record, String>> {
     )
 }
 
-/// One line of the `--json` file.
-#[derive(Debug, Serialize)]
-pub(crate) struct JsonLine<'a> {
-    name: &'a str,
-    question: Option<&'a str>,
-    backend: Backend,
-    cpus: u32,
-    thread: &'a str,
-    initiator: u32,
-    flushes: u64,
-    control: BTreeMap<u32, JsonControl>,
-    fallbacks: u64,
-    resignals: u64,
-    outcome: Outcome,
-    why: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-struct JsonControl {
-    stale: u64,
-    new: u64,
-}
-
-impl<'a> JsonLine<'a> {
-    /// Returns the line for a record as judged: `outcome` and `why` are the verdict's, not the guest's.
-    pub(crate) fn new(
-        record: &'a TestRecord,
-        thread: &'a str,
-        outcome: Outcome,
-        why: &'a str,
-    ) -> Self {
-        let control = record
-            .controls
-            .iter()
-            .map(|control| {
-                (
-                    control.cpu,
-                    JsonControl {
-                        stale: control.stale,
-                        new: control.new,
-                    },
-                )
-            })
-            .collect();
-        Self {
-            name: &record.name,
-            question: record.question.as_deref(),
-            backend: record.backend,
-            cpus: record.cpus,
-            thread,
-            initiator: record.initiator,
-            flushes: record.flushes,
-            control,
-            fallbacks: record.fallbacks,
-            resignals: record.resignals,
-            outcome,
-            why,
-        }
-    }
-
-    /// Returns the text of a line that says what is wrong with a run as a whole, so that no reader takes the other
-    /// lines for a complete run.
-    pub(crate) fn fault(
-        backend: Backend,
-        cpus: u32,
-        thread: &str,
-        why: &str,
-    ) -> serde_json::Result<String> {
-        serde_json::to_string(&JsonLine {
-            name: "(run)",
-            question: None,
-            backend,
-            cpus,
-            thread,
-            initiator: 0,
-            flushes: 0,
-            control: BTreeMap::new(),
-            fallbacks: 0,
-            resignals: 0,
-            outcome: Outcome::Fail,
-            why,
-        })
-    }
-}
-
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-
-    pub(crate) fn complete(text: &str) -> Line {
-        Line {
-            text: text.to_owned(),
-            complete: true,
-        }
-    }
-
-    pub(crate) const START: &str = r#"@ {"type":"start","backend":"software","cpus":2,"expected_cpus":2,"missing":[],"tests":1,"runs":2}"#;
-    pub(crate) const TEST: &str = r#"@ {"type":"test","name":"one-page","backend":"software","cpus":2,"initiator":0,"flushes":1,"controls":[{"cpu":1,"stale":17,"new":18}],"fallbacks":0,"resignals":0,"outcome":"pass","why":""}"#;
-
-    /// The record after [`TEST`].
-    pub(crate) fn second() -> String {
-        TEST.replace("\"initiator\":0", "\"initiator\":1")
-            .replace("\"cpu\":1", "\"cpu\":0")
-    }
+    use crate::samples::{START, TEST, complete};
 
     #[test]
     fn records_are_read_in_any_field_order() {
@@ -414,17 +313,5 @@ pub(crate) mod tests {
             r#"@ {"type":"progress","name":"storm","done":4,"total":8}"#,
         ));
         assert_eq!(transcript.running(), "storm (4 of 8)");
-    }
-
-    #[test]
-    fn control_is_an_object_in_the_json_file() {
-        let Some(Ok(Record::Test(test))) = parse(&complete(TEST)) else {
-            panic!()
-        };
-        let line = serde_json::to_value(JsonLine::new(&test, "single", Outcome::Pass, "")).unwrap();
-        assert_eq!(line["control"]["1"]["stale"], 17);
-        assert_eq!(line["control"]["1"]["new"], 18);
-        assert_eq!(line["thread"], "single");
-        assert_eq!(line["outcome"], "pass");
     }
 }

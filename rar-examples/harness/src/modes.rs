@@ -1,0 +1,45 @@
+//! How the emulator and the kernel are driven.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::parallel::Cores;
+
+/// How the kernel drives its local APIC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Apic {
+    /// By model-specific registers
+    X2apic,
+    /// By a page of registers
+    Xapic,
+}
+
+/// TCG's threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Thread {
+    /// One host thread for all CPUs: fast, and PAUSE yields
+    Single,
+    /// One host thread for each CPU: real concurrency, slow
+    Multi,
+}
+
+impl Thread {
+    /// Returns how many of the host's cores a guest with such threads keeps busy.
+    #[must_use]
+    pub const fn cores(self) -> Cores {
+        match self {
+            Self::Single => Cores::One,
+            Self::Multi => Cores::All,
+        }
+    }
+}
+
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single => "single",
+            Self::Multi => "multi",
+        })
+    }
+}

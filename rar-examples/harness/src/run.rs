@@ -1,0 +1,264 @@
+//! One boot of the test kernel: what it runs, and the command line of QEMU.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use rar_suite::TestInfo;
+use rar_vocabulary::Backend;
+
+use crate::expectation::Expectation;
+use crate::guest;
+use crate::modes::{Apic, Thread};
+use crate::process::{Cmd, utf8};
+use crate::requirements::{self, Machine};
+
+/// Flushes per CPU in the volume tests.
+pub const VOLUME: u32 = 20_000;
+
+/// With a host thread per CPU and fewer cores than CPUs one flush takes milliseconds.
+pub const RACE_VOLUME: u32 = 100;
+
+/// Long enough for every list at the default volume on a slow machine with as many cores as CPUs.
+const BASE_SECONDS: u64 = 60;
+
+/// How long a target may take to answer a signal while it has a core of the host for itself: the kernel's own default.
+const ANSWER_MILLISECONDS: u32 = 250;
+
+/// The tests of one boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tests {
+    /// Every test.
+    Functional,
+    /// Short tests for real concurrency.
+    Race,
+    /// These tests, by name.
+    Named(Vec<String>),
+}
+
+/// One boot of the test kernel.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// What executes remote flushes.
+    pub backend: Backend,
+    /// What executes them first, in the same boot.
+    pub before: Option<Backend>,
+    /// What is broken in every unit of the shim.
+    pub defect: Option<&'static str>,
+    /// How many milliseconds a target may take to answer, if not the usual.
+    pub answer: Option<u32>,
+    /// How the kernel drives its local APIC.
+    pub apic: Apic,
+    /// TCG's threads.
+    pub thread: Thread,
+    /// The tests.
+    pub tests: Tests,
+    /// Flushes per CPU in the volume tests.
+    pub flushes: u32,
+    /// How many CPUs initiate each test at most, if not all.
+    pub initiators: Option<u32>,
+    /// Tests that may hang a real machine run, too.
+    pub risky: bool,
+    /// How many flushes of each kind are measured, if any.
+    pub measure: Option<u32>,
+    /// Count instructions instead of time.
+    pub deterministic: bool,
+    /// The deadline, if the user chose one.
+    pub timeout: Option<Duration>,
+}
+
+impl Run {
+    /// Returns a run of every test with the default volume, on one host thread.
+    #[must_use]
+    pub const fn new(backend: Backend, cpus: u32) -> Self {
+        Self {
+            cpus,
+            backend,
+            before: None,
+            defect: None,
+            answer: None,
+            apic: Apic::X2apic,
+            thread: Thread::Single,
+            tests: Tests::Functional,
+            flushes: VOLUME,
+            initiators: None,
+            risky: false,
+            measure: None,
+            deterministic: false,
+            timeout: None,
+        }
+    }
+
+    /// Returns a run of every test with this volume, in which at most `initiators` CPUs initiate.
+    #[must_use]
+    pub const fn functional(backend: Backend, cpus: u32, flushes: u32, initiators: u32) -> Self {
+        let mut run = Self::new(backend, cpus);
+        run.flushes = flushes;
+        run.initiators = Some(initiators);
+        run
+    }
+
+    /// Returns what the verdict compares the run with.
+    pub fn expectation(&self) -> Expectation {
+        let (tests, list) = match &self.tests {
+            Tests::Functional => (Vec::new(), names(requirements::functional())),
+            Tests::Race => (Vec::new(), names(requirements::race())),
+            Tests::Named(names) => (names.clone(), Vec::new()),
+        };
+        let machine = Machine {
+            backend: self.backend,
+            apic: self.apic,
+            cpus: self.cpus,
+        };
+        let required = requirements::functional()
+            .filter(|test| self.risky || test.risk.is_none())
+            .filter(|test| !machine.lacks(test));
+        Expectation {
+            required: names(required),
+            backend: self.backend,
+            cpus: self.cpus,
+            tests,
+            list,
+            flushes: self.flushes,
+            initiators: self.initiators,
+            measures: self.measure.is_some(),
+        }
+    }
+
+    /// Returns a short name for lines and log files.
+    pub fn label(&self) -> String {
+        let list = match &self.tests {
+            Tests::Functional => "functional",
+            Tests::Race => "race",
+            Tests::Named(names) => match names.as_slice() {
+                [name] => name,
+                names => &format!("{}-tests", names.len()),
+            },
+        };
+        let apic = match self.apic {
+            Apic::X2apic => "",
+            Apic::Xapic => "-xapic",
+        };
+        let before = self
+            .before
+            .map_or(String::new(), |before| format!("{before}-then-"));
+        let (backend, cpus, thread) = (self.backend, self.cpus, self.thread);
+        let defect = self.defect.map_or(String::new(), |name| format!("-{name}"));
+        format!("{before}{backend}{apic}-{cpus}cpus-{thread}-{list}{defect}")
+    }
+
+    /// Returns the kernel's command line, for a host with that many cores.
+    pub fn kernel_command_line(&self, cores: u32) -> String {
+        let tests = match &self.tests {
+            Tests::Functional => "list=all".to_owned(),
+            Tests::Race => "list=race".to_owned(),
+            Tests::Named(names) => format!("test={}", names.join(",")),
+        };
+        let before = self
+            .before
+            .map_or(String::new(), |before| format!("{before},"));
+        let (flushes, backend) = (self.flushes, self.backend);
+        let mut line = format!("{tests} flushes={flushes} backends={before}{backend}");
+        if self.apic == Apic::Xapic {
+            line.push_str(" apic=xapic");
+        }
+        if let Some(most) = self.initiators {
+            line.push_str(&format!(" initiators={most}"));
+        }
+        if self.risky {
+            line.push_str(" risky=on");
+        }
+        if let Some(samples) = self.measure {
+            line.push_str(&format!(" measure={samples}"));
+        }
+        if let Some(name) = self.defect {
+            line.push_str(&format!(" defect={name}"));
+        }
+        if let Some(answer) = self.answer {
+            return format!("{line} deadline={answer}");
+        }
+        if self.thread == Thread::Single {
+            return line;
+        }
+        let deadline = ANSWER_MILLISECONDS.saturating_mul(self.crowding(cores));
+        format!("{line} deadline={deadline}")
+    }
+
+    /// Returns when a guest counts as hung, on a host with that many cores.
+    pub fn deadline(&self, cores: u32) -> Duration {
+        if let Some(chosen) = self.timeout {
+            return chosen;
+        }
+        let usual = if self.thread == Thread::Multi {
+            RACE_VOLUME
+        } else {
+            VOLUME
+        };
+        let volume = u64::from(self.flushes.div_ceil(usual)).max(1);
+        let crowding = u64::from(self.crowding(cores));
+        // Instruction counting is several times slower.
+        let counting = if self.deterministic { 4 } else { 1 };
+        let turns = if self.before.is_some() { 2 } else { 1 };
+        Duration::from_secs(BASE_SECONDS * volume * crowding * counting * turns)
+    }
+
+    /// Returns the turns of the backends in this boot, each as a run of its own.
+    pub fn turns(&self) -> Vec<Self> {
+        let turn = |backend| Self {
+            backend,
+            before: None,
+            ..self.clone()
+        };
+        let backends = self.before.into_iter().chain([self.backend]);
+        backends.map(turn).collect()
+    }
+
+    /// Returns how many CPUs share one core of a host with that many.
+    fn crowding(&self, cores: u32) -> u32 {
+        let host_threads = match self.thread {
+            Thread::Multi => cores.max(1),
+            Thread::Single => 1,
+        };
+        self.cpus.div_ceil(host_threads).max(1)
+    }
+
+    /// Returns the QEMU command on a host with that many cores.
+    ///
+    /// The console is standard output; defmt frames go into the file `frames`.
+    ///
+    /// # Errors
+    ///
+    /// A path is not UTF-8.
+    pub fn qemu(&self, qemu: &Path, kernel: &Path, frames: &Path, cores: u32) -> Result<Cmd> {
+        let frames = format!("file:{}", escape(utf8(frames)?));
+        let mut cmd = guest::bare(qemu, "q35", "max", self.thread)?
+            .args(["-smp", &self.cpus.to_string()])
+            // Enough for the page tables and the transcript of 255 CPUs.
+            .args(["-m", "512M"])
+            // The console, with the records.
+            .args(["-serial", "stdio"])
+            // defmt frames are bytes: they have a port of their own.
+            .args(["-debugcon", &frames])
+            .args(["-kernel", utf8(kernel)?])
+            .args(["-append", &self.kernel_command_line(cores)]);
+        if self.deterministic {
+            // Time is instructions, so that every repeat is the same.
+            cmd = cmd.args(["-icount", "shift=0,sleep=off"]);
+        }
+        Ok(cmd)
+    }
+}
+
+fn names(tests: impl Iterator<Item = &'static TestInfo>) -> Vec<&'static str> {
+    tests.map(|test| test.name).collect()
+}
+
+/// QEMU splits option values at commas; a doubled comma is a comma.
+pub fn escape(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests;
