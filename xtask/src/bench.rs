@@ -24,13 +24,15 @@ pub(crate) struct BenchArgs {
     /// Count only cases whose name contains this
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// Compile each crate by itself, as the kernels here, instead of all as one unit; shows no lines
+    /// Compile each crate by itself, as the kernels here, instead of all as one unit; shows no
+    /// lines
     #[arg(long, conflicts_with_all = ["check", "bless", "lines"])]
     pub(crate) no_lto: bool,
     /// Show only the cache lines that move; --page and --bless leave the instructions as they are
     #[arg(long)]
     pub(crate) lines: bool,
-    /// Fail if a figure exceeds its budget by more than 2 %, and by more than 2 instructions or 0.02 lines
+    /// Fail if a figure exceeds its budget by more than 2 %, and by more than 2 instructions or
+    /// 0.02 lines
     #[arg(long)]
     pub(crate) check: bool,
     /// Make the figures the budgets

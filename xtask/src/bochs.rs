@@ -1,4 +1,5 @@
-//! The boot image in Bochs, which plays Intel processors with features that QEMU's TCG lacks: PCIDs, INVPCID, VMX.
+//! The boot image in Bochs, which plays Intel processors with features that QEMU's TCG lacks:
+//! PCIDs, INVPCID, VMX.
 
 use std::fs;
 use std::path::Path;
@@ -15,10 +16,9 @@ use rar_harness::requirements::{beyond_tcg, functional};
 use rar_harness::run::Run;
 use rar_harness::setup::{self, Bochs, Install};
 use rar_harness::workspace::Workspace;
-use rar_vocabulary::{Backend, Outcome};
-
-use crate::image::grub::{self, Menu};
-use crate::image::{self, kernel_verdict};
+use rar_image_harness::boot::{build_kernel, kernel_verdict};
+use rar_image_harness::grub::{self, Menu};
+use rar_vocabulary::{Backend, Outcome, Verdict};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BochsArgs {
@@ -57,7 +57,7 @@ pub(crate) fn command(args: &BochsArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     setup::boot_loader(Install::Allowed, verbosity)?;
     let bochs = setup::bochs(Install::Allowed, verbosity)?;
-    let elf = image::build_kernel(&workspace, verbosity)?;
+    let elf = build_kernel(&workspace, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-bochs-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let iso = folder.path().join("image.iso");
@@ -96,7 +96,8 @@ fn bochs_command(bochs: &Bochs, args: &BochsArgs, folder: &Path, iso: &Path) -> 
         folder.join("orders"),
         folder.join("bochs.log"),
     );
-    // RFB is the one display that needs neither screen nor terminal. Without VBE: GRUB 2.06 does not survive its modes here.
+    // RFB is the one display that needs neither screen nor terminal. Without VBE: GRUB 2.06 does
+    // not survive its modes here.
     let text = format!(
         "display_library: rfb, options=\"timeout=0\"\n\
          plugin_ctrl: speaker=0, usb_uhci=0, parallel=0, gameport=0\n\
@@ -134,7 +135,7 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
             finished.ending
         ));
     }
-    if kernel_verdict(finished) != Some("holds") {
+    if kernel_verdict(finished) != Some(Verdict::Holds) {
         let verdict = kernel_verdict(finished);
         return Err(format!("the kernel's verdict is {verdict:?}"));
     }

@@ -18,8 +18,9 @@ use crate::stages::{CiArgs, TestArgs};
 
 /// Builds, tests and runs everything in this workspace.
 ///
-/// The two commands that matter: `cargo xtask test` checks everything, `cargo xtask qemu` boots the test kernel on
-/// several CPUs and shows a TLB shootdown test by test. Both install QEMU first where they may.
+/// The two commands that matter: `cargo xtask test` checks everything, `cargo xtask qemu` boots the
+/// test kernel on several CPUs and shows a TLB shootdown test by test. Both install QEMU first
+/// where they may.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_CODES, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -32,20 +33,24 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
-    /// Check everything: layering, format, lints, docs, host tests, oldest Rust, packages, loom models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image, instructions of a flush
+    /// Check everything: layering, format, lints, docs, host tests, oldest Rust, packages, loom
+    /// models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image, instructions of a
+    /// flush
     ///
-    /// Goes on after a failed stage where that makes sense, ends with a table of stages and times and the line
-    /// `N passed, N failed`, which counts stages, host tests and QEMU test runs. The stage msrv is skipped if the
-    /// machine has no such toolchain and cannot get one; named by --stage, it then fails with exit code 3.
+    /// Goes on after a failed stage where that makes sense, ends with a table of stages and times
+    /// and the line `N passed, N failed`, which counts stages, host tests and QEMU test runs. The
+    /// stage msrv is skipped if the machine has no such toolchain and cannot get one; named by
+    /// --stage, it then fails with exit code 3.
     #[command(
         after_help = "Examples:\n  cargo xtask test\n  cargo xtask test --stage clippy --stage docs"
     )]
     Test(TestArgs),
     /// Boot the test kernel in QEMU and judge every test (the main job)
     ///
-    /// Always runs under TCG: with KVM's shadow paging a stale translation is never seen, so nothing would be tested.
-    /// By default one CPU count runs the functional list and the volume tests with `thread=single`; on 2 and more
-    /// CPUs a short race pass with `thread=multi` follows.
+    /// Always runs under TCG: with KVM's shadow paging a stale translation is never seen, so
+    /// nothing would be tested. By default one CPU count runs the functional list and the volume
+    /// tests with `thread=single`; on 2 and more CPUs a short race pass with `thread=multi`
+    /// follows.
     #[command(after_help = "\
 Examples:
   cargo xtask qemu
@@ -60,13 +65,14 @@ Exit codes: see `cargo xtask --help`.")]
     Qemu(QemuArgs),
     /// Boot the kernel of the porting guide on two CPUs: stale before, new after, frame freed
     ///
-    /// On both backends: software answers on QEMU's CPUs as they are, microcode on CPUs with a RAR unit by the shim.
+    /// On both backends: software answers on QEMU's CPUs as they are, microcode on CPUs with a RAR
+    /// unit by the shim.
     #[command(after_help = "Examples:\n  cargo xtask minimal\n  cargo xtask minimal -v")]
     Minimal(MinimalArgs),
     /// Build the boot image that validates RAR on a machine; with --run, boot it in QEMU
     ///
-    /// One hybrid ISO file for BIOS and UEFI, CD and USB stick, from the same ELF file that `qemu -kernel` boots.
-    /// Prints its size, its SHA-256 and the command that writes it to a stick.
+    /// One hybrid ISO file for BIOS and UEFI, CD and USB stick, from the same ELF file that `qemu
+    /// -kernel` boots. Prints its size, its SHA-256 and the command that writes it to a stick.
     #[command(after_help = "\
 Examples:
   cargo xtask image
@@ -80,9 +86,11 @@ Examples:
 
 Exit codes: see `cargo xtask --help`; with --run the kernel's own verdict counts.")]
     Image(ImageArgs),
-    /// Boot the image in Bochs, which plays Intel processors with PCIDs, SMEP and SMAP, and judge every test in software
+    /// Boot the image in Bochs, which plays Intel processors with PCIDs, SMEP and SMAP, and judge
+    /// every test in software
     ///
-    /// QEMU has no PCIDs, so this is where the code for them runs. Bochs is slow, and not part of `cargo xtask test`.
+    /// QEMU has no PCIDs, so this is where the code for them runs. Bochs is slow, and not part of
+    /// `cargo xtask test`.
     #[command(after_help = "\
 Examples:
   cargo xtask bochs
@@ -91,7 +99,8 @@ Examples:
     /// Find QEMU and GRUB, and install what is missing where that needs no question
     #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --check")]
     Setup(SetupArgs),
-    /// Explore the interleavings of the slot, wait and responder code with loom, then check that its mutants fail
+    /// Explore the interleavings of the slot, wait and responder code with loom, then check that
+    /// its mutants fail
     #[command(after_help = "\
 Examples:
   cargo xtask loom
@@ -101,7 +110,8 @@ Examples:
 A mutant is a patch in rar-examples/sabotage with the header `Kind: loom`; its named test must fail by its own
 assertion. LOOM_MAX_PREEMPTIONS and loom's other variables reach the models.")]
     Loom(LoomArgs),
-    /// Run random histories on a simulated machine and judge every access (`--help` after it shows its options)
+    /// Run random histories on a simulated machine and judge every access (`--help` after it shows
+    /// its options)
     #[command(
         disable_help_flag = true,
         after_help = "\
@@ -111,7 +121,8 @@ Examples:
   cargo xtask sim --cpus 1024 --json out.json"
     )]
     Sim(PassedOn),
-    /// Run every test against every known defect of units and drivers: each must be caught (`--help` shows its options)
+    /// Run every test against every known defect of units and drivers: each must be caught
+    /// (`--help` shows its options)
     #[command(
         disable_help_flag = true,
         after_help = "\
@@ -140,10 +151,12 @@ Examples:
 
 Exit code 1: a question has no test, or an id of a test no question.")]
     Questions(QuestionsArgs),
-    /// Count the instructions of a flush with callgrind, and the cache lines that it moves, beside the usual algorithms
+    /// Count the instructions of a flush with callgrind, and the cache lines that it moves, beside
+    /// the usual algorithms
     ///
-    /// Instructions are of the call alone: what takes the signal and answers it is not counted. A count depends on the
-    /// compiler and not on the load of this machine. Lines are those of all CPUs, counted in the simulator.
+    /// Instructions are of the call alone: what takes the signal and answers it is not counted. A
+    /// count depends on the compiler and not on the load of this machine. Lines are those of all
+    /// CPUs, counted in the simulator.
     #[command(after_help = "\
 Examples:
   cargo xtask bench
@@ -166,7 +179,9 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
-    /// What CI runs: `test` with no stage skipped, with --full also the libraries' tests with the oldest Rust and from the packages, every machine, every sabotage, and the image with every defect
+    /// What CI runs: `test` with no stage skipped, with --full also the libraries' tests with the
+    /// oldest Rust and from the packages, every machine, every sabotage, and the image with every
+    /// defect
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
     Ci(CiArgs),
 }

@@ -1,4 +1,5 @@
-//! The stage of `cargo xtask defects`: every known defect against every test, on the simulated machine.
+//! The stage of `cargo xtask defects`: every known defect against every test, on the simulated
+//! machine.
 
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};

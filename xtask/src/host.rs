@@ -7,7 +7,8 @@ use rar_harness::process::Verbosity;
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
 
-/// Runs all host tests, the libraries' with their features too; returns the count and what went wrong.
+/// Runs all host tests, the libraries' with their features too; returns the count and what went
+/// wrong.
 pub(crate) fn tests(
     workspace: &Workspace,
     verbosity: Verbosity,

@@ -1,37 +1,23 @@
-//! The boot image: built, described, and booted in QEMU.
-
-pub(crate) mod boot_records;
-pub(crate) mod boot_report;
-pub(crate) mod boots;
-pub(crate) mod defects;
-pub(crate) mod grub;
-pub(crate) mod machine;
-pub(crate) mod machine_boots;
-pub(crate) mod machines;
-pub(crate) mod photos;
-pub(crate) mod qmp;
+//! `cargo xtask image`: the boot image, built, described, and booted in QEMU.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use rar_harness::ending::{Ending, PASSED};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::guest::{self, Finished};
-use rar_harness::kernel;
+use rar_harness::guest::Finished;
 use rar_harness::process::Verbosity;
-use rar_harness::progress::Step;
-use rar_harness::setup::{self, Firmware, Install, Qemu};
+use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
+use rar_image_harness::boot::{build_kernel, kernel_verdict, watch};
+use rar_image_harness::grub::{self, Menu};
+use rar_image_harness::machine::{self, Boot, MachineArgs};
+use rar_image_harness::screen_watcher::Seen;
+use rar_image_harness::{catalogue, catalogue_run, defects};
+use rar_vocabulary::Verdict;
 use sha2::{Digest as _, Sha256};
-use tempfile::TempDir;
-
-use self::grub::Menu;
-use self::machine::Files;
-use self::qmp::{Photographer, Seen};
-use crate::image::machine::{Boot, MachineArgs};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImageArgs {
@@ -48,11 +34,12 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_enum, value_name = "HOW")]
     pub(crate) run: Option<Boot>,
     /// Boot the image on these machines, each with options of its own, and judge what each reports
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = machines::names(),
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = catalogue::names(),
           conflicts_with_all = ["run", "output", "netboot", "options"])]
     pub(crate) machines: Vec<String>,
-    /// Boot the image with units of the shim that are broken in this way, `all`: in each way in turn, and judge what each report says
-    #[arg(long, value_name = "NAME", value_parser = crate::qemu::defects::name,
+    /// Boot the image with units of the shim that are broken in this way, `all`: in each way in
+    /// turn, and judge what each report says
+    #[arg(long, value_name = "NAME", value_parser = rar_harness::defect_names::name,
           conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
     pub(crate) defect: Option<String>,
     #[command(flatten)]
@@ -69,9 +56,6 @@ fn kernel_options(words: &str) -> Result<String, String> {
     Ok(words.to_owned())
 }
 
-/// The package of the image's kernel.
-pub(crate) const KERNEL: &str = "rar-validate";
-
 /// Runs `cargo xtask image`.
 pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(defect) = &args.defect {
@@ -87,7 +71,7 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
         None => None,
     };
     let menu = match &args.options {
-        Some(options) => Menu::Only(options.clone()),
+        Some(options) => Menu::Only(unattended(options, args)),
         None => Menu::Whole,
     };
     let elf = build_kernel(&workspace, verbosity)?;
@@ -124,26 +108,26 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     Ok(())
 }
 
+/// Returns the options of the kernel. A run that ends QEMU by itself does not show its pages, since
+/// no person watches it, unless the options or `--screenshots` ask for them.
+fn unattended(options: &str, args: &ImageArgs) -> String {
+    let has = |word: &str| options.split(' ').any(|option| option.starts_with(word));
+    let watched = args.machine.screenshots.is_some() || has("page-seconds=");
+    match args.run.is_some() && has("end=debug-exit") && !watched {
+        true => format!("{options} page-seconds=0"),
+        false => options.to_owned(),
+    }
+}
+
 /// Boots the image on the machines of these names.
 pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = setup::emulator(None, verbosity)?;
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
-    let machines = machines::chosen(names);
-    let (count, failure) = machine_boots::boot_all(&machines, &elf, &emulator, verbosity)?;
+    let machines = catalogue::chosen(names);
+    let (count, failure) = catalogue_run::boot_all(&machines, &elf, &emulator, verbosity)?;
     println!("{count}");
     failure.map_or(Ok(()), Err)
-}
-
-/// Builds the kernel of the image.
-pub(crate) fn build_kernel(
-    workspace: &Workspace,
-    verbosity: Verbosity,
-) -> Result<std::path::PathBuf> {
-    let step = Step::new("building the kernel of the image", verbosity);
-    let elf = kernel::build(workspace, &kernel::target(workspace), KERNEL, verbosity)?;
-    step.finish();
-    Ok(elf)
 }
 
 fn describe(image: &Path) -> Result<()> {
@@ -185,82 +169,6 @@ fn keep_texts(seen: &Seen, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Boots an image to its end or its deadline.
-pub(crate) fn run(
-    boot: Boot,
-    machine: &MachineArgs,
-    emulator: &Qemu,
-    image: &Path,
-    verbosity: Verbosity,
-) -> Result<Finished> {
-    watch(boot, machine, emulator, image, verbosity).map(|(finished, _)| finished)
-}
-
-/// Boots an image to its end or its deadline, and looks at its screen if somebody wants to know.
-pub(crate) fn watch(
-    boot: Boot,
-    machine: &MachineArgs,
-    emulator: &Qemu,
-    image: &Path,
-    verbosity: Verbosity,
-) -> Result<(Finished, Seen)> {
-    let files = tempfile::Builder::new().prefix("rar-boot-").tempdir();
-    let files = files.context("cannot create a folder for temporary files")?;
-    let firmware = if machine::by_uefi(boot) {
-        Some(own_firmware(&files, verbosity)?)
-    } else {
-        None
-    };
-    let socket = files.path().join("monitor");
-    let wanted = machine.read_codes || machine.screenshots.is_some();
-    let cmd = machine::qemu(
-        boot,
-        machine,
-        Files {
-            qemu: &emulator.path,
-            image,
-            firmware: firmware.as_ref(),
-            monitor: wanted.then_some(&socket),
-        },
-    )?;
-    let photographer = match wanted {
-        true => Some(Photographer::start(socket, machine.screenshots.as_deref())?),
-        false => None,
-    };
-    let limit = Duration::from_secs(machine.timeout);
-    let finished = guest::run(&cmd, limit, verbosity, |_| {})?;
-    let seen = match photographer {
-        Some(photographer) => photographer.finish()?,
-        None => Seen::default(),
-    };
-    Ok((finished, seen))
-}
-
-/// Returns the firmware with variables of its own, since a guest writes to them.
-fn own_firmware(files: &TempDir, verbosity: Verbosity) -> Result<Firmware> {
-    let found = setup::firmware(Install::Allowed, verbosity)?;
-    let variables = files.path().join("variables.fd");
-    fs::copy(&found.variables, &variables)
-        .with_context(|| format!("cannot copy {}", found.variables.display()))?;
-    // A copy of a file that is only readable is only readable too.
-    let mut permissions = fs::metadata(&variables)?.permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o600);
-    fs::set_permissions(&variables, permissions)?;
-    Ok(Firmware { variables, ..found })
-}
-
-/// What the kernel says at its end.
-const VERDICT: &str = "verdict: ";
-
-/// Returns the kernel's own verdict.
-pub(crate) fn kernel_verdict(finished: &Finished) -> Option<&str> {
-    let lines = &finished.transcript.lines;
-    lines
-        .iter()
-        .rev()
-        .find_map(|line| line.strip_prefix(VERDICT))
-}
-
 fn verdict(finished: &Finished, machine: &MachineArgs) -> Result<()> {
     let fault = |reason, message: String| Err(Fault::new(reason, message).into());
     match (kernel_verdict(finished), finished.ending) {
@@ -276,7 +184,7 @@ fn verdict(finished: &Finished, machine: &MachineArgs) -> Result<()> {
             );
             fault(Reason::Guest, message)
         }
-        (Some("holds"), _) => Ok(()),
+        (Some(Verdict::Holds), _) => Ok(()),
         (Some(verdict), _) => fault(Reason::Failed, format!("the kernel's verdict: {verdict}")),
     }
 }

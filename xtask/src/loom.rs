@@ -72,7 +72,8 @@ fn list(workspace: &Workspace) -> Result<()> {
     Err(Fault::new(Reason::Failed, missing.join("\n")).into())
 }
 
-/// Runs the models of the workspace; an error shows what loom printed, or which race has no model or no mutant.
+/// Runs the models of the workspace; an error shows what loom printed, or which race has no model
+/// or no mutant.
 pub(crate) fn models(
     workspace: &Workspace,
     filter: Option<&str>,

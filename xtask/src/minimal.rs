@@ -1,4 +1,5 @@
-//! `cargo xtask minimal`: the kernel of the porting guide, on both backends; and whether the guide still quotes it.
+//! `cargo xtask minimal`: the kernel of the porting guide, on both backends; and whether the guide
+//! still quotes it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

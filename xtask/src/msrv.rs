@@ -1,4 +1,5 @@
-//! Builds and tests the library crates with the oldest Rust that their manifests promise, and builds them for other architectures.
+//! Builds and tests the library crates with the oldest Rust that their manifests promise, and
+//! builds them for other architectures.
 
 use anyhow::{Context as _, Result, ensure};
 use rar_harness::exit_code::{Fault, Reason};
@@ -12,14 +13,16 @@ use crate::old_rust::{self, OldRust};
 /// Each is built on its own: what a feature brings must not be what makes the others compile.
 const FEATURES: [&[&str]; 3] = [&["--no-default-features"], &[], &["--all-features"]];
 
-/// Tests that compare messages of the compiler, which differ between versions; `--skip` takes the beginning of a name.
+/// Tests that compare messages of the compiler, which differ between versions; `--skip` takes the
+/// beginning of a name.
 const TEXT_TESTS: [&str; 3] = [
     "misuse_does_not_compile",
     "forged::finding_02",
     "forged::finding_07",
 ];
 
-/// Builds the libraries for this machine and for each other target that is found; returns what was built.
+/// Builds the libraries for this machine and for each other target that is found; returns what was
+/// built.
 pub(crate) fn builds(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let (version, rust) = oldest(workspace, verbosity)?;
     let others = rust.targets.iter().map(Some);
@@ -97,7 +100,8 @@ fn run_tests(workspace: &Workspace, rust: &OldRust, verbosity: Verbosity) -> Res
     Ok(captured)
 }
 
-/// Returns `CRATE/FEATURE` for all features of the libraries but `defmt`, which needs a logger to link.
+/// Returns `CRATE/FEATURE` for all features of the libraries but `defmt`, which needs a logger to
+/// link.
 pub(crate) fn features_under_test(workspace: &Workspace) -> Result<Vec<String>> {
     let mut features = Vec::new();
     for name in LIBRARIES {

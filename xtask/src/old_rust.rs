@@ -1,6 +1,7 @@
 //! Provides the oldest Rust toolchain that the library crates support, without installing anything.
 //!
-//! The toolchain of rustup is used if it is there. Otherwise Debian's packages are unpacked into the target folder.
+//! The toolchain of rustup is used if it is there. Otherwise Debian's packages are unpacked into
+//! the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +12,8 @@ use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::process::{Cmd, Verbosity, find_program, utf8};
 use rar_harness::workspace::Workspace;
 
-/// The names under which distributions package rustc, its standard library and cargo. Debian's ordinary packages may
-/// be older or newer than the ones it has for browsers.
+/// The names under which distributions package rustc, its standard library and cargo. Debian's
+/// ordinary packages may be older or newer than the ones it has for browsers.
 const PACKAGES: [[&str; 3]; 2] = [
     ["rustc-web", "libstd-rust-web-dev", "cargo-web"],
     ["rustc", "libstd-rust-dev", "cargo"],
@@ -25,7 +26,8 @@ const OTHERS: [(&str, &str); 3] = [
     ("riscv64", "riscv64gc-unknown-linux-gnu"),
 ];
 
-/// The only libraries kept of other architectures, so that a crate that needs std does not build for them.
+/// The only libraries kept of other architectures, so that a crate that needs std does not build
+/// for them.
 const CORE: [&str; 3] = [
     "libcore-",
     "libcompiler_builtins-",
@@ -240,7 +242,8 @@ fn keep_core(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// apt with lists of its own: it reads the machine's sources, and changes nothing outside its folder.
+/// apt with lists of its own: it reads the machine's sources, and changes nothing outside its
+/// folder.
 struct Apt {
     config: String,
 }

@@ -1,4 +1,5 @@
-//! The four packages as they would be published: what they hold, that they build, and that their tests pass without this repository.
+//! The four packages as they would be published: what they hold, that they build, and that their
+//! tests pass without this repository.
 
 use std::cell::RefCell;
 use std::fs;
@@ -31,7 +32,8 @@ const PROFILE: &str = "[profile.dev]\ndebug = \"line-tables-only\"\n\n\
     [profile.dev.package.\"*\"]\ndebug = false\n\n\
     [profile.dev.build-override]\ndebug = false\n";
 
-/// Packs the four crates, checks what is inside, and builds them from their packages; returns what was seen.
+/// Packs the four crates, checks what is inside, and builds them from their packages; returns what
+/// was seen.
 pub(crate) fn check(workspace: &Workspace, verbosity: Verbosity) -> Result<String> {
     let root = unpacked(workspace, verbosity)?;
     let mut wrong = Vec::new();
@@ -71,7 +73,8 @@ pub(crate) fn tests(
     let captured = cargo(&root, &workspace.target, "test")?
         .args(["--workspace", "--no-fail-fast", "--features"])
         .arg(features_under_test(workspace)?.join(","))
-        // These look for the other crates where the repository has them, and compare paths in messages of the compiler.
+        // These look for the other crates where the repository has them, and compare paths in
+        // messages of the compiler.
         .args(["--", "--skip", "forged::"])
         .capture(verbosity)?;
     let failure = (!captured.status.success()).then(|| {
@@ -116,7 +119,8 @@ fn unpacked(workspace: &Workspace, verbosity: Verbosity) -> Result<PathBuf> {
     Ok(root)
 }
 
-/// Unpacks the package unless that was done. The files in a package are all equally old, so cargo would not see that one changed.
+/// Unpacks the package unless that was done. The files in a package are all equally old, so cargo
+/// would not see that one changed.
 fn unpack(package: &Path, folder: &Path, verbosity: Verbosity) -> Result<()> {
     let done = folder.with_extension("crate");
     let new = fs::read(package).with_context(|| format!("cannot read {}", package.display()))?;
@@ -135,8 +139,8 @@ fn unpack(package: &Path, folder: &Path, verbosity: Verbosity) -> Result<()> {
     fs::write(&done, new).with_context(|| format!("cannot write {}", done.display()))
 }
 
-/// Returns the links of a README that lead nowhere where packages are shown: those that only rustdoc resolves, and
-/// those into the repository.
+/// Returns the links of a README that lead nowhere where packages are shown: those that only
+/// rustdoc resolves, and those into the repository.
 fn dead_links(text: &str) -> Vec<String> {
     let dead = RefCell::new(Vec::new());
     let broken = |link: BrokenLink<'_>| {
@@ -172,7 +176,8 @@ fn dead_links(text: &str) -> Vec<String> {
     dead.into_inner()
 }
 
-/// Returns the links in the libraries' README files to documentation of theirs that rustdoc did not make.
+/// Returns the links in the libraries' README files to documentation of theirs that rustdoc did not
+/// make.
 pub(crate) fn links_without_page(workspace: &Workspace) -> Result<Vec<String>> {
     let mut dead = Vec::new();
     for name in LIBRARIES {
@@ -187,7 +192,8 @@ pub(crate) fn links_without_page(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(dead)
 }
 
-/// Returns the pages of the libraries' documentation that a README links to, as rustdoc names their files.
+/// Returns the pages of the libraries' documentation that a README links to, as rustdoc names their
+/// files.
 fn pages(text: &str) -> Vec<String> {
     let mut pages = Vec::new();
     for event in Parser::new_ext(text, Options::all()) {

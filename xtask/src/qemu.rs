@@ -21,7 +21,8 @@ use rar_vocabulary::Backend;
 pub(crate) fn command(args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let runs = plan::runs(args);
-    // Before the runs, so that a missing program or a place that cannot be written is known at once.
+    // Before the runs, so that a missing program or a place that cannot be written is known at
+    // once.
     let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
     let json = args.json.as_deref().map(JsonFile::create).transpose()?;
     let logs = logs(args, &workspace)?;
@@ -79,10 +80,12 @@ pub(crate) struct QemuArgs {
     /// Run the tests that may hang a real machine, too
     #[arg(long)]
     pub(crate) risky: bool,
-    /// Measure so many flushes of each kind after the tests: RAR, IPI, NMI, local; and print how many bare round trips one takes
+    /// Measure so many flushes of each kind after the tests: RAR, IPI, NMI, local; and print how
+    /// many bare round trips one takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) measure: Option<u32>,
-    /// Write one JSON line per test and initiator, and per measurement; the file appears whole, when all runs have ended
+    /// Write one JSON line per test and initiator, and per measurement; the file appears whole,
+    /// when all runs have ended
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// The emulator [default: qemu-system-x86_64 in PATH]
@@ -101,8 +104,9 @@ pub(crate) struct QemuArgs {
     /// Replay mode: instruction counting makes every repeat the same (implies --thread single)
     #[arg(long, conflicts_with = "thread")]
     pub(crate) deterministic: bool,
-    /// Break every RAR unit of the shim in this way, `all`: in each way in turn, and print which tests tell of it
-    #[arg(long, value_name = "NAME", hide = true, value_parser = crate::qemu::defects::name,
+    /// Break every RAR unit of the shim in this way, `all`: in each way in turn, and print which
+    /// tests tell of it
+    #[arg(long, value_name = "NAME", hide = true, value_parser = rar_harness::defect_names::name,
           conflicts_with_all = ["backend", "test", "json", "thread", "deterministic", "sabotage"])]
     pub(crate) defect: Option<String>,
     /// Apply this patch to a copy of the workspace and check that a test notices

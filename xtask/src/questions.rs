@@ -1,4 +1,5 @@
-//! `cargo xtask questions`: what the public sources leave open, and which test asks it of a machine.
+//! `cargo xtask questions`: what the public sources leave open, and which test asks it of a
+//! machine.
 
 use std::path::PathBuf;
 

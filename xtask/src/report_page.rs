@@ -12,7 +12,8 @@ use rar_harness::workspace::Workspace;
 
 use crate::passed_on::PassedOn;
 
-/// Replaces this process by the program, with the arguments as they were given; file names count from where the user is.
+/// Replaces this process by the program, with the arguments as they were given; file names count
+/// from where the user is.
 pub(crate) fn command(args: &PassedOn, verbosity: Verbosity) -> Result<()> {
     let program = build(&Workspace::this()?, verbosity)?;
     let error = Command::new(&program).args(&args.args).exec();

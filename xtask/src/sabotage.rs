@@ -1,4 +1,5 @@
-//! Shows that the tests notice: a small patch breaks a copy of the workspace, and the right test must fail.
+//! Shows that the tests notice: a small patch breaks a copy of the workspace, and the right test
+//! must fail.
 
 pub(crate) mod copy;
 pub(crate) mod models;
@@ -41,10 +42,12 @@ pub(crate) struct SabotageArgs {
     pub(crate) all: bool,
 }
 
-/// Flushes per CPU in the volume tests: what a patch breaks shows at once, and a broken flush waits for its deadline.
+/// Flushes per CPU in the volume tests: what a patch breaks shows at once, and a broken flush waits
+/// for its deadline.
 const VOLUME: u32 = 200;
 
-/// Runs `cargo xtask qemu --sabotage NAME`: an error in every case, since a changed workspace never passes.
+/// Runs `cargo xtask qemu --sabotage NAME`: an error in every case, since a changed workspace never
+/// passes.
 pub(crate) fn one(name: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = &Workspace::this()?;
     let sabotage = find(workspace, name)?;
@@ -210,7 +213,8 @@ fn lines(caught: &[Catch]) -> String {
     )
 }
 
-/// Applies a patch for loom and returns the test that noticed. Mutants in one lane share what they build, and so come one after the other.
+/// Applies a patch for loom and returns the test that noticed. Mutants in one lane share what they
+/// build, and so come one after the other.
 pub(crate) fn catch_by_loom(
     workspace: &Workspace,
     sabotage: &Sabotage,
@@ -248,7 +252,8 @@ pub(crate) fn catch_by_loom(
     }])
 }
 
-/// Applies a patch for the simulator and returns the race that noticed. Mutants in one lane share what they build.
+/// Applies a patch for the simulator and returns the race that noticed. Mutants in one lane share
+/// what they build.
 fn catch_by_sim(
     workspace: &Workspace,
     sabotage: &Sabotage,
@@ -274,7 +279,8 @@ fn catch_by_sim(
     }])
 }
 
-/// Keeps a miss as a result of its own; any other error ends the run, since nothing after it is of use.
+/// Keeps a miss as a result of its own; any other error ends the run, since nothing after it is of
+/// use.
 pub(crate) fn missed_or_failed(caught: Result<Vec<Catch>>) -> Result<Result<Vec<Catch>>> {
     match caught {
         Err(error) if reason_of(&error) != Reason::NotCaught => Err(error),

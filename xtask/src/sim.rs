@@ -52,7 +52,8 @@ pub(crate) fn command(program: &str, args: &PassedOn, verbosity: Verbosity) -> R
     Err(error).with_context(|| format!("cannot start {}", program.display()))
 }
 
-/// Runs the histories of the stage and the simulator's own tests; returns the count and what failed.
+/// Runs the histories of the stage and the simulator's own tests; returns the count and what
+/// failed.
 pub(crate) fn stage(
     workspace: &Workspace,
     steps: u32,
@@ -120,7 +121,8 @@ pub(crate) fn all_must_pass(workspace: &Workspace, verbosity: Verbosity) -> Resu
     Ok(())
 }
 
-/// Checks that a race fails in a changed copy of the workspace by its own assertion. Copies in one lane share what they build.
+/// Checks that a race fails in a changed copy of the workspace by its own assertion. Copies in one
+/// lane share what they build.
 pub(crate) fn must_fail(
     workspace: &Workspace,
     copy: &Workspace,
@@ -132,8 +134,9 @@ pub(crate) fn must_fail(
     mutant::must_fail(races(workspace, copy, lane)?, test, message, verbosity)
 }
 
-/// Returns the call that builds and runs the races of a copy of the workspace, or of itself, from scratch and in a folder where
-/// nothing else is built: what a changed copy leaves must not pass for a build of this workspace.
+/// Returns the call that builds and runs the races of a copy of the workspace, or of itself, from
+/// scratch and in a folder where nothing else is built: what a changed copy leaves must not pass
+/// for a build of this workspace.
 fn races(workspace: &Workspace, copy: &Workspace, lane: usize) -> Result<Cmd> {
     let target = workspace.target.join(format!("observed-mutants-{lane}"));
     mutant::forget(workspace, &target.join("release"))?;

@@ -16,14 +16,15 @@ use rar_harness::progress::Step;
 use rar_harness::run::{RACE_VOLUME, Run, Tests};
 use rar_harness::setup::{self, Qemu};
 use rar_harness::workspace::{LIBRARIES, Workspace};
-use rar_harness::{kernel, results, test_kernel, text};
+use rar_harness::{defect_names, kernel, results, test_kernel, text};
 use rar_house_rules::{layering, standalone};
+use rar_image_harness::{boot_plan, catalogue};
 use rar_vocabulary::{Backend, Counts};
 
 use crate::bochs::{self, BochsArgs};
-use crate::image::{self, boots, defects as image_defects, machines};
-use crate::qemu::defects as qemu_defects;
-use crate::{bench, defects, disasm, example, host, loom, minimal, msrv, packages, sabotage, sim};
+use crate::{
+    bench, defects, disasm, example, host, image, loom, minimal, msrv, packages, sabotage, sim,
+};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TestArgs {
@@ -47,9 +48,11 @@ pub(crate) enum Stage {
     Docs,
     Host,
     Outside,
-    /// Build the libraries with the oldest Rust they promise, for this machine and for other architectures
+    /// Build the libraries with the oldest Rust they promise, for this machine and for other
+    /// architectures
     Msrv,
-    /// Test the libraries with the oldest Rust they promise; only if named here, and in `cargo xtask ci --full`
+    /// Test the libraries with the oldest Rust they promise; only if named here, and in `cargo
+    /// xtask ci --full`
     MsrvTests,
     /// Pack the libraries, check what the packages hold, build from them
     Package,
@@ -70,12 +73,14 @@ pub(crate) enum Stage {
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also run the tests in the packages, boot the image on every machine of the catalogue, with every defect, and in Bochs where that is installed, and run every sabotage
+    /// Also run the tests in the packages, boot the image on every machine of the catalogue, with
+    /// every defect, and in Bochs where that is installed, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }
 
-/// What executes remote flushes in `cargo xtask test`, and flushes per CPU in the storm: under the shim each costs some world switches.
+/// What executes remote flushes in `cargo xtask test`, and flushes per CPU in the storm: under the
+/// shim each costs some world switches.
 const BACKENDS: [(Backend, u32); 2] = [(Backend::Software, 20_000), (Backend::Vrar, 5_000)];
 
 /// Flushes per CPU where each access to the APIC is a world switch and an instruction to decode.
@@ -136,7 +141,7 @@ fn full(verbosity: Verbosity) -> Result<()> {
     part("long stages", long())?;
     part(
         "image --machines all",
-        image::on_machines(&[machines::ALL.to_owned()], verbosity),
+        image::on_machines(&[catalogue::ALL.to_owned()], verbosity),
     )?;
     part(
         "sabotage",
@@ -144,7 +149,7 @@ fn full(verbosity: Verbosity) -> Result<()> {
     )?;
     part(
         "image --defect all",
-        image_defects::command(qemu_defects::ALL, verbosity),
+        rar_image_harness::defects::command(defect_names::ALL, verbosity),
     )?;
     part("bochs", bochs())?;
     if failed.is_empty() {
@@ -524,7 +529,7 @@ impl Context {
 
     fn image(&self) -> Result<Done> {
         let qemu = self.qemu.as_ref().context("no emulator")?;
-        let (tests, failure) = boots::stage(&self.workspace, qemu, self.verbosity)?;
+        let (tests, failure) = boot_plan::stage(&self.workspace, qemu, self.verbosity)?;
         Ok(Done {
             tests,
             note: "on machines of the catalogue, and with a CPU that stops".to_owned(),

@@ -14,7 +14,8 @@ use crate::modes::Thread;
 use crate::process::{Cmd, Verbosity, utf8};
 use crate::records::{Line, Record, Transcript};
 
-/// A console that prints no line end is cut here, so that a mad guest does not eat the host's memory.
+/// A console that prints no line end is cut here, so that a mad guest does not eat the host's
+/// memory.
 const LONGEST_LINE: u64 = 1 << 20;
 
 /// After the guest ended, its pipes may hold a little more, but not for ever.

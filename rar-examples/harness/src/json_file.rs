@@ -39,7 +39,8 @@ struct JsonControl {
 }
 
 impl<'a> JsonLine<'a> {
-    /// Returns the line for a record as judged: `outcome` and `why` are the verdict's, not the guest's.
+    /// Returns the line for a record as judged: `outcome` and `why` are the verdict's, not the
+    /// guest's.
     fn new(record: &'a TestRecord, thread: &'a str, outcome: Outcome, why: &'a str) -> Self {
         let control = record
             .controls
@@ -70,8 +71,8 @@ impl<'a> JsonLine<'a> {
         }
     }
 
-    /// Returns the text of a line that says what is wrong with a run as a whole, so that no reader takes the other
-    /// lines for a complete run.
+    /// Returns the text of a line that says what is wrong with a run as a whole, so that no reader
+    /// takes the other lines for a complete run.
     fn fault(backend: Backend, cpus: u32, thread: &str, why: &str) -> serde_json::Result<String> {
         serde_json::to_string(&JsonLine {
             name: "(run)",

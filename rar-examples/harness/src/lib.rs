@@ -3,6 +3,7 @@
 
 pub mod cargo;
 pub mod collateral_failures;
+pub mod defect_names;
 pub mod defmt;
 pub mod elf;
 pub mod ending;

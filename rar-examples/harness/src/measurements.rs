@@ -5,7 +5,8 @@ use rar_vocabulary::{Backend, Measurement};
 
 use crate::text::table;
 
-/// More initiators than that have no slots for all: some flush by generation, and the guest says so.
+/// More initiators than that have no slots for all: some flush by generation, and the guest says
+/// so.
 const SLOTS: u32 = 64;
 
 /// Returns what is wrong with a measurement: its numbers must fit together, however large they are.

@@ -1,4 +1,5 @@
-//! How many bare round trips a flush takes: a number that says more of the driver than of the machine.
+//! How many bare round trips a flush takes: a number that says more of the driver than of the
+//! machine.
 
 use comfy_table::CellAlignment;
 use rar_vocabulary::{Measurement, Method, State};
@@ -17,7 +18,8 @@ const BARE: [(Method, Method); 2] = [
 /// What a flush by an ordinary interrupt should not exceed at one target.
 const GOAL: f64 = 1.3;
 
-/// A flush of one page by one CPU, of targets that spin, and the round trip of the same run that it is compared with.
+/// A flush of one page by one CPU, of targets that spin, and the round trip of the same run that it
+/// is compared with.
 #[derive(Clone, Copy, Debug)]
 struct Ratio<'a> {
     flush: &'a Measurement,

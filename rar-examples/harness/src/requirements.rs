@@ -44,8 +44,8 @@ pub fn beyond_tcg(test: &TestInfo) -> bool {
     test.guest
 }
 
-/// Under the shim there are no PCIDs and no guest of a guest, and it holds back no NMI while another
-/// one is being handled.
+/// Under the shim there are no PCIDs and no guest of a guest, and it holds back no NMI while
+/// another one is being handled.
 fn beyond_the_shim(test: &TestInfo) -> bool {
     let able = |ability| test.units == Some(UnitNeeds::Able(ability));
     test.nmi || able(Ability::Pcids) || able(Ability::Guest)

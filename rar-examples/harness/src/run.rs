@@ -22,7 +22,8 @@ pub const RACE_VOLUME: u32 = 100;
 /// Long enough for every list at the default volume on a slow machine with as many cores as CPUs.
 const BASE_SECONDS: u64 = 60;
 
-/// How long a target may take to answer a signal while it has a core of the host for itself: the kernel's own default.
+/// How long a target may take to answer a signal while it has a core of the host for itself: the
+/// kernel's own default.
 const ANSWER_MILLISECONDS: u32 = 250;
 
 /// The tests of one boot.

@@ -42,7 +42,8 @@ const MANAGERS: [Manager; 4] = [
     },
 ];
 
-/// Something that packages bring, under the names that managers have for them; empty where a manager has none.
+/// Something that packages bring, under the names that managers have for them; empty where a
+/// manager has none.
 #[derive(Debug)]
 struct Need {
     /// What it is, for people.

@@ -34,7 +34,8 @@ pub fn build(workspace: &Workspace, target: &Path, verbosity: Verbosity) -> Resu
     Ok(kernel)
 }
 
-/// Makes every run and judges it; a failed one shows the ends of its logs, and the others still run.
+/// Makes every run and judges it; a failed one shows the ends of its logs, and the others still
+/// run.
 ///
 /// # Errors
 ///
@@ -172,11 +173,13 @@ mod tests {
         }
     }
 
-    /// Runs a script in the place of QEMU on two CPUs, and returns its reports and the folder with its logs.
+    /// Runs a script in the place of QEMU on two CPUs, and returns its reports and the folder with
+    /// its logs.
     fn run_script(script: &str, run: Run) -> (Result<Vec<JudgedRun>>, TempDir) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("qemu");
-        // Written by a child: a test that forks meanwhile would inherit a file open for writing, and Linux runs none such.
+        // Written by a child: a test that forks meanwhile would inherit a file open for writing,
+        // and Linux runs none such.
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
         Cmd::new("sh")
             .args(["-c", write, utf8(&path).unwrap(), script])

@@ -1,4 +1,5 @@
-//! `cargo xtask qemu --defect`: a broken RAR unit on every CPU of the test kernel, and which test tells of it.
+//! `cargo xtask qemu --defect`: a broken RAR unit on every CPU of the test kernel, and which test
+//! tells of it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,14 +14,12 @@ use rar_harness::run::{Run, Tests};
 use rar_harness::setup::{self, Qemu};
 use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
-use rar_harness::{kernel, test_kernel};
+use rar_harness::{defect_names, kernel, test_kernel};
 use rar_model::Defect;
 use rar_vocabulary::Backend;
 
 use crate::qemu::QemuArgs;
 
-/// The name that stands for all of them.
-pub(crate) const ALL: &str = "all";
 /// Enough for one of each kind; with a broken unit each may wait for its fallback.
 const FLUSHES: u32 = 3;
 /// How long a target may take to answer in these runs, in milliseconds.
@@ -28,25 +27,8 @@ const ANSWER_MILLISECONDS: u32 = 20;
 /// A broken unit may cost every flush its deadline.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Returns why a name is none; `all` is one.
-pub(crate) fn name(name: &str) -> Result<String, String> {
-    if name == ALL || Defect::by_name(name).is_some() {
-        return Ok(name.to_owned());
-    }
-    let names: Vec<_> = Defect::ALL.iter().map(|defect| defect.name()).collect();
-    Err(format!(
-        "no defect of a unit has this name; there are {ALL}, {}",
-        names.join(", ")
-    ))
-}
-
-/// Returns the defects that a name stands for.
-pub(crate) fn chosen(asked: &str) -> impl Iterator<Item = Defect> {
-    let all = Defect::ALL.iter().copied();
-    all.filter(move |defect| asked == ALL || defect.name() == asked)
-}
-
-/// Runs the suite with the defect asked for, or with each, and prints which tests told of it. Fails unless each is told of as it should be.
+/// Runs the suite with the defect asked for, or with each, and prints which tests told of it. Fails
+/// unless each is told of as it should be.
 pub(crate) fn command(asked: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
@@ -65,7 +47,7 @@ pub(crate) fn command(asked: &str, args: &QemuArgs, verbosity: Verbosity) -> Res
                 .err(),
         );
     }
-    for defect in chosen(asked) {
+    for defect in defect_names::chosen(asked) {
         let run = run(Some(defect), expected_detections::thread(defect), args);
         let seen = seen(&run, &qemu, &kernel, verbosity)?;
         let first = |of_units| {
@@ -132,16 +114,4 @@ fn seen(
         why: test.why.clone(),
     });
     Ok(Ok(seen.collect()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_those_of_the_catalogue() {
-        assert_eq!(name("signal-lost"), Ok("signal-lost".to_owned()));
-        assert_eq!(name("all"), Ok("all".to_owned()));
-        assert!(name("signal-found").unwrap_err().contains("signal-lost"));
-    }
 }

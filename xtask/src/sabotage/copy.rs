@@ -8,8 +8,8 @@ use ignore::WalkBuilder;
 
 /// Makes `to` a fresh copy of what git would see in `from`.
 ///
-/// The copy is written anew each time: cargo names a package by its place inside its workspace, so copies that share a
-/// target folder differ for it only by files newer than its last build.
+/// The copy is written anew each time: cargo names a package by its place inside its workspace, so
+/// copies that share a target folder differ for it only by files newer than its last build.
 pub(crate) fn fresh(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         // Never remove a folder that is not one of our copies.
@@ -24,7 +24,8 @@ pub(crate) fn fresh(from: &Path, to: &Path) -> Result<()> {
     let files = WalkBuilder::new(from)
         .hidden(false)
         .require_git(false)
-        // Only the workspace's own .gitignore files count, not what a parent folder or a user's settings say.
+        // Only the workspace's own .gitignore files count, not what a parent folder or a user's
+        // settings say.
         .parents(false)
         .git_global(false)
         .git_exclude(false)

@@ -10,7 +10,8 @@ use rar_harness::workspace::Workspace;
 
 use crate::host;
 
-/// loom gives up with these words when a model spins without bound: that is a mistake in the model, not a catch.
+/// loom gives up with these words when a model spins without bound: that is a mistake in the model,
+/// not a catch.
 const GAVE_UP: [&str; 2] = [
     "exceeded maximum number of branches",
     "exceeded maximum duration",
@@ -25,7 +26,8 @@ pub(crate) fn must_pass(run: Cmd, test: &str, verbosity: Verbosity) -> Result<()
     Ok(())
 }
 
-/// Checks that the tests of a changed workspace, which this call of cargo builds, fail in this one by its own assertion.
+/// Checks that the tests of a changed workspace, which this call of cargo builds, fail in this one
+/// by its own assertion.
 pub(crate) fn must_fail(tests: Cmd, test: &str, message: &str, verbosity: Verbosity) -> Result<()> {
     let build = tests.clone().arg("--no-run").capture(verbosity)?;
     if !build.status.success() {
@@ -74,9 +76,9 @@ pub(crate) fn not_caught(why: &str) -> Fault {
     Fault::new(Reason::NotCaught, format!("NOT caught: {why}"))
 }
 
-/// Makes cargo build the workspace's crates again. It names a package by its place inside its workspace and compares
-/// times, so it would take what it built from a changed copy for what it would build from here. `built` is where a profile
-/// has what it built.
+/// Makes cargo build the workspace's crates again. It names a package by its place inside its
+/// workspace and compares times, so it would take what it built from a changed copy for what it
+/// would build from here. `built` is where a profile has what it built.
 pub(crate) fn forget(workspace: &Workspace, built: &Path) -> Result<()> {
     let fingerprints = built.join(".fingerprint");
     let Ok(entries) = fingerprints.read_dir() else {

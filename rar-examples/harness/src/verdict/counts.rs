@@ -98,7 +98,8 @@ pub(super) fn judge_counts(
     verdict.faults.extend(faults);
 }
 
-/// Times are no matter of right and wrong, but there are some, of the CPUs to themselves and of each other, and their numbers fit together.
+/// Times are no matter of right and wrong, but there are some, of the CPUs to themselves and of
+/// each other, and their numbers fit together.
 pub(super) fn judge_measurements(expected: &Expectation, verdict: &mut RunVerdict) {
     let Expectation { backend, cpus, .. } = expected;
     let faults = verdict.measurements.iter();

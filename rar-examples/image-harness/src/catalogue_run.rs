@@ -14,13 +14,14 @@ use rar_harness::text::{table, tail};
 use rar_harness::{parallel, progress};
 use rar_report::Outcome;
 use rar_report_page::Report;
-use rar_vocabulary::Counts;
+use rar_vocabulary::{Counts, Verdict};
 
-use crate::image::boot_records::by_records;
-use crate::image::boot_report::{faults, open, serial_report};
-use crate::image::grub::{self, Menu};
-use crate::image::machines::{Odd, ToldTo};
-use crate::image::{self, kernel_verdict, machine, photos};
+use crate::boot::{self, kernel_verdict};
+use crate::catalogue::{ReportChannel, TestMachine};
+use crate::expected_records::by_records;
+use crate::expected_report::{faults, open, serial_report};
+use crate::grub::{self, Menu};
+use crate::{machine, qr_check};
 
 /// How QEMU ends when a guest resets the machine.
 const RESET: Ending = Ending::Exited(0);
@@ -31,14 +32,18 @@ const TAIL: usize = 12;
 
 /// What one boot came to.
 struct Row {
-    machine: Odd,
+    machine: TestMachine,
     result: Result<Counts, String>,
     time: Duration,
 }
 
 /// Boots the image with this kernel on each machine; prints a table.
-pub(crate) fn boot_all(
-    machines: &[Odd],
+///
+/// # Errors
+///
+/// The image cannot be built or booted. What a machine reports is no error here: it is counted.
+pub fn boot_all(
+    machines: &[TestMachine],
     elf: &Path,
     emulator: &Qemu,
     verbosity: Verbosity,
@@ -50,7 +55,7 @@ pub(crate) fn boot_all(
     if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
         setup::firmware(Install::Allowed, verbosity)?;
     }
-    if machines.iter().any(|odd| odd.told == ToldTo::Both) {
+    if machines.iter().any(|odd| odd.told == ReportChannel::Both) {
         setup::barcodes(Install::Allowed, verbosity)?;
     }
     for machine in machines {
@@ -112,13 +117,13 @@ fn render(rows: &[Row]) -> String {
     let mut table = table(&["machine", "what", "heard by", "result"]);
     for row in rows {
         let told = match row.machine.told {
-            ToldTo::Serial => "serial line",
-            ToldTo::Screen => "camera",
-            ToldTo::Both => "serial line, and two readers of photos",
-            ToldTo::ExitCode => "exit code only",
-            ToldTo::Refused(_) => "serial line, one sentence",
+            ReportChannel::Serial => "serial line",
+            ReportChannel::Screen => "camera",
+            ReportChannel::Both => "serial line, and two readers of photos",
+            ReportChannel::ExitCode => "exit code only",
+            ReportChannel::Refused(_) => "serial line, one sentence",
         };
-        let Odd { name, about, .. } = row.machine;
+        let TestMachine { name, about, .. } = row.machine;
         table.add_row([name, about, told, &row.word()]);
     }
     table.to_string()
@@ -126,21 +131,21 @@ fn render(rows: &[Row]) -> String {
 
 /// Makes one boot and judges it.
 fn boot(
-    odd: &Odd,
+    odd: &TestMachine,
     image: &Path,
     emulator: &Qemu,
     verbosity: Verbosity,
 ) -> Result<Result<Counts, String>> {
-    let (finished, seen) = image::watch(odd.boot, &odd.machine(), emulator, image, verbosity)?;
+    let (finished, seen) = boot::watch(odd.boot, &odd.machine(), emulator, image, verbosity)?;
     let judged = match odd.told {
-        ToldTo::ExitCode => exit_code(&finished),
-        ToldTo::Serial => serial(odd, &finished),
-        ToldTo::Screen => {
+        ReportChannel::ExitCode => exit_code(&finished),
+        ReportChannel::Serial => serial(odd, &finished),
+        ReportChannel::Screen => {
             let codes: Vec<_> = seen.pages.iter().map(|page| page.text.as_str()).collect();
             screen(odd, finished.ending, &codes)
         }
-        ToldTo::Both => match serial(odd, &finished) {
-            Ok(mut count) => match photos::check(&finished.transcript, &seen.pages, verbosity) {
+        ReportChannel::Both => match serial(odd, &finished) {
+            Ok(mut count) => match qr_check::check(&finished.transcript, &seen.pages, verbosity) {
                 Ok(photos) => {
                     count += photos;
                     Ok(count)
@@ -150,7 +155,7 @@ fn boot(
             },
             failed => failed,
         },
-        ToldTo::Refused(why) => refused(why, &finished),
+        ReportChannel::Refused(why) => refused(why, &finished),
     };
     Ok(judged.map_err(|why| {
         let lines = finished.transcript.lines.iter().map(String::as_str);
@@ -159,7 +164,8 @@ fn boot(
     }))
 }
 
-/// The kernel's verdict is all that can be heard. A crash at any place ends QEMU with another code, or not at all.
+/// The kernel's verdict is all that can be heard. A crash at any place ends QEMU with another code,
+/// or not at all.
 fn exit_code(finished: &Finished) -> Result<Counts, String> {
     match finished.ending {
         Ending::Exited(PASSED) => Ok(Counts {
@@ -186,7 +192,7 @@ fn refused(why: &str, finished: &Finished) -> Result<Counts, String> {
 }
 
 /// The serial line has records and report, and then the machine is reset.
-fn serial(odd: &Odd, finished: &Finished) -> Result<Counts, String> {
+fn serial(odd: &TestMachine, finished: &Finished) -> Result<Counts, String> {
     let lines = &finished.transcript.lines;
     if finished.ending != RESET || lines.last().is_none_or(|line| line != FAREWELL) {
         return Err("the kernel did not reset the machine".to_owned());
@@ -197,7 +203,7 @@ fn serial(odd: &Odd, finished: &Finished) -> Result<Counts, String> {
     }) {
         return Err(format!("it does not say `{unsaid}`"));
     }
-    if kernel_verdict(finished) != Some("holds") {
+    if kernel_verdict(finished) != Some(Verdict::Holds) {
         let verdict = kernel_verdict(finished);
         let violated = lines.iter().filter(|line| line.starts_with("VIOLATED "));
         let violated: Vec<_> = violated.map(String::as_str).collect();
@@ -217,7 +223,7 @@ fn serial(odd: &Odd, finished: &Finished) -> Result<Counts, String> {
 }
 
 /// The screen has the report, and then the machine is reset. A machine that crashed shows none.
-fn screen(odd: &Odd, ending: Ending, codes: &[&str]) -> Result<Counts, String> {
+fn screen(odd: &TestMachine, ending: Ending, codes: &[&str]) -> Result<Counts, String> {
     let bytes = open(&codes.join("\n"))?;
     if ending != RESET {
         return Err("the kernel did not reset the machine after its report".to_owned());
@@ -248,8 +254,8 @@ mod tests {
     use rar_report::EndReason;
 
     use super::*;
-    use crate::image::boot_report::tests::{lines, transcript};
-    use crate::image::machines::CATALOGUE;
+    use crate::catalogue::CATALOGUE;
+    use crate::expected_report::tests::{lines, transcript};
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();

@@ -13,25 +13,25 @@ use rar_harness::setup::Firmware;
 /// The machine that QEMU plays.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
-pub(crate) struct MachineArgs {
+pub struct MachineArgs {
     /// CPUs
     #[arg(long, value_name = "N", default_value_t = 4, requires = "run", value_parser = clap::value_parser!(u32).range(1..=255))]
-    pub(crate) cpus: u32,
+    pub cpus: u32,
     /// MiB of memory
     #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run", value_parser = clap::value_parser!(u32).range(16..))]
-    pub(crate) memory: u32,
+    pub memory: u32,
     /// QEMU's machine type, with its options
     #[arg(long, value_name = "TYPE", default_value = "q35", requires = "run")]
-    pub(crate) machine: String,
+    pub machine: String,
     /// QEMU's CPU model
     #[arg(long, value_name = "MODEL", default_value = "max", requires = "run")]
-    pub(crate) cpu: String,
+    pub cpu: String,
     /// QEMU's graphics card; `none` for a machine without
     #[arg(long, value_name = "CARD", default_value = "std", requires = "run")]
-    pub(crate) vga: String,
+    pub vga: String,
     /// A machine without a serial port: only the screen tells
     #[arg(long, requires = "run")]
-    pub(crate) no_serial: bool,
+    pub no_serial: bool,
     /// One more argument for QEMU (may be given again)
     #[arg(
         long = "qemu-arg",
@@ -39,27 +39,28 @@ pub(crate) struct MachineArgs {
         requires = "run",
         allow_hyphen_values = true
     )]
-    pub(crate) more: Vec<String>,
+    pub more: Vec<String>,
     /// TCG's threads
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single, requires = "run")]
-    pub(crate) thread: Thread,
-    /// Keep a picture of the screen in DIR each time it differs, and what the report's codes on it say; turn its pages once they are read
+    pub thread: Thread,
+    /// Keep a picture of the screen in DIR each time it differs, and what the report's codes on it
+    /// say; turn its pages once they are read
     #[arg(long, value_name = "DIR", requires = "run")]
-    pub(crate) screenshots: Option<PathBuf>,
+    pub screenshots: Option<PathBuf>,
     /// Read the codes on the screen though no picture is kept.
     #[arg(skip)]
-    pub(crate) read_codes: bool,
+    pub read_codes: bool,
     /// Kill the guest after this many seconds
     #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) timeout: u64,
+    pub timeout: u64,
     /// The emulator [default: qemu-system-x86_64 in PATH]
     #[arg(long, value_name = "PATH", requires = "run")]
-    pub(crate) qemu: Option<PathBuf>,
+    pub qemu: Option<PathBuf>,
 }
 
 impl MachineArgs {
     /// A machine as the options make it if none is given, but for these.
-    pub(crate) fn usual(cpus: u32, thread: Thread, timeout: u64) -> Self {
+    pub fn usual(cpus: u32, thread: Thread, timeout: u64) -> Self {
         Self {
             cpus,
             memory: 512,
@@ -79,7 +80,7 @@ impl MachineArgs {
 
 /// How an image is booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Boot {
+pub enum Boot {
     /// By a BIOS, from a CD
     Bios,
     /// By a UEFI firmware, from a CD
@@ -96,19 +97,23 @@ pub(crate) enum Boot {
 
 /// Files of one boot.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Files<'f> {
+pub struct Files<'f> {
     /// The emulator.
-    pub(crate) qemu: &'f Path,
+    pub qemu: &'f Path,
     /// The image: an ISO file, or for a boot from the network the folder of a TFTP server.
-    pub(crate) image: &'f Path,
+    pub image: &'f Path,
     /// The firmware, for a boot by UEFI, with variables that may be written.
-    pub(crate) firmware: Option<&'f Firmware>,
+    pub firmware: Option<&'f Firmware>,
     /// The monitor's socket, if somebody listens.
-    pub(crate) monitor: Option<&'f Path>,
+    pub monitor: Option<&'f Path>,
 }
 
 /// Returns the QEMU command that boots an image; its console comes on standard output.
-pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> {
+///
+/// # Errors
+///
+/// A path is not UTF-8.
+pub fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> {
     let mut cmd = guest::bare(files.qemu, &machine.machine, &machine.cpu, machine.thread)?
         .args(["-smp", &machine.cpus.to_string()])
         .args(["-m", &format!("{}M", machine.memory)])
@@ -158,7 +163,7 @@ pub(crate) fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Resul
 }
 
 /// Returns whether a firmware file is needed.
-pub(crate) const fn by_uefi(boot: Boot) -> bool {
+pub const fn by_uefi(boot: Boot) -> bool {
     match boot {
         Boot::Uefi | Boot::Usb | Boot::UefiPxe => true,
         Boot::Bios | Boot::BiosUsb | Boot::Pxe => false,
@@ -166,6 +171,6 @@ pub(crate) const fn by_uefi(boot: Boot) -> bool {
 }
 
 /// Returns whether the image is the folder of a TFTP server.
-pub(crate) const fn by_network(boot: Boot) -> bool {
+pub const fn by_network(boot: Boot) -> bool {
     matches!(boot, Boot::Pxe | Boot::UefiPxe)
 }

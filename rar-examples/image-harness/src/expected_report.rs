@@ -10,21 +10,21 @@ use rar_suite::MEASUREMENTS;
 
 /// What a report has to say.
 #[derive(Debug)]
-pub(crate) struct Wanted<'w> {
+pub struct ExpectedReport<'w> {
     /// CPUs of the machine, all of which came up.
-    pub(crate) cpus: u32,
+    pub cpus: u32,
     /// The greatest APIC id among them.
-    pub(crate) greatest_id: u32,
+    pub greatest_id: u32,
     /// MiB of memory.
-    pub(crate) memory: u32,
+    pub memory: u32,
     /// What started the boot loader.
-    pub(crate) firmware: Firmware,
+    pub firmware: Firmware,
     /// The backends that ran, in their order, each with what it had to run.
-    pub(crate) ran: Vec<Expectation>,
+    pub ran: Vec<Expectation>,
     /// The backends that did not run, each with words of the reason.
-    pub(crate) refused: Vec<(Backend, &'w str)>,
+    pub refused: Vec<(Backend, &'w str)>,
     /// What is noted beside the tests, in these words.
-    pub(crate) notes: &'w [&'w str],
+    pub notes: &'w [&'w str],
 }
 
 /// How a line with a part begins: see [`rar_report::SerialLine`].
@@ -33,7 +33,11 @@ const MARK: &str = "@r ";
 const BACKENDS: [Backend; 3] = [Backend::Hardware, Backend::Software, Backend::Vrar];
 
 /// Puts the parts of the one report in a text together. No part may be damaged.
-pub(crate) fn open(text: &str) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+///
+/// There is not exactly one report, or a part is missing or damaged.
+pub fn open(text: &str) -> Result<Vec<u8>, String> {
     let found = scan(text);
     if !found.damaged.is_empty() || found.unreadable > 0 {
         return Err(format!(
@@ -52,7 +56,11 @@ pub(crate) fn open(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Returns the bytes of the report on a serial line; each part has a line, in their order.
-pub(crate) fn serial_report(transcript: &Transcript) -> Result<Vec<u8>, String> {
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn serial_report(transcript: &Transcript) -> Result<Vec<u8>, String> {
     let lines = transcript.lines.iter();
     let parts: Vec<_> = lines
         .filter(|line| line.starts_with(MARK))
@@ -71,7 +79,7 @@ pub(crate) fn serial_report(transcript: &Transcript) -> Result<Vec<u8>, String> 
 }
 
 /// Judges a report by itself; returns what is wrong.
-pub(crate) fn faults(wanted: &Wanted<'_>, report: &Report<'_>) -> Vec<String> {
+pub fn faults(wanted: &ExpectedReport<'_>, report: &Report<'_>) -> Vec<String> {
     let mut faults = report.problems.clone();
     if report.verdict() != Verdict::Holds {
         faults.push(format!("the report says {}", report.verdict()));
@@ -120,7 +128,7 @@ pub(crate) fn faults(wanted: &Wanted<'_>, report: &Report<'_>) -> Vec<String> {
     faults
 }
 
-fn machine(wanted: &Wanted<'_>, report: &Report<'_>, faults: &mut Vec<String>) {
+fn machine(wanted: &ExpectedReport<'_>, report: &Report<'_>, faults: &mut Vec<String>) {
     let Some(machine) = report.machine else {
         faults.push("it does not say what the machine is".to_owned());
         return;
@@ -254,8 +262,8 @@ pub(crate) mod tests {
         })
     }
 
-    fn wanted() -> Wanted<'static> {
-        Wanted {
+    fn wanted() -> ExpectedReport<'static> {
+        ExpectedReport {
             cpus: 2,
             greatest_id: 5,
             memory: 64,

@@ -1,4 +1,5 @@
-//! The pages of a report, photographed in several ways and read by two decoders: what people do who have nothing but a screen.
+//! The pages of a report, photographed in several ways and read by two decoders: what people do who
+//! have nothing but a screen.
 
 use std::fs;
 use std::path::Path;
@@ -12,11 +13,11 @@ use rar_harness::setup::{self, Install};
 use rar_report::PartHead;
 use rar_vocabulary::Counts;
 
-use crate::image::boot_report::{open, serial_report};
-use crate::image::qmp::Page;
+use crate::expected_report::{open, serial_report};
+use crate::screen_watcher::Page;
 
-/// A blot that the codes correct. It covers none of the marks by which decoders find modules: with those, corrected or not, zbarimg
-/// loses one code in eight.
+/// A blot that the codes correct. It covers none of the marks by which decoders find modules: with
+/// those, corrected or not, zbarimg loses one code in eight.
 const SMALL_BLOT: Blot = Blot {
     left: 31,
     top: 68,
@@ -31,7 +32,8 @@ const LARGE_BLOT: Blot = Blot {
 /// What zbarimg ends with if a picture has no code.
 const NO_CODE: i32 = 4;
 
-/// A square that is inverted: its middle and its side in hundredths of the screen's height, as the code's are.
+/// A square that is inverted: its middle and its side in hundredths of the screen's height, as the
+/// code's are.
 #[derive(Clone, Copy, Debug)]
 struct Blot {
     left: usize,
@@ -147,7 +149,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::image::boot_report::tests::transcript;
+    use crate::expected_report::tests::transcript;
 
     /// Returns the lines of a report of several parts.
     fn lines(reason: EndReason) -> Vec<String> {

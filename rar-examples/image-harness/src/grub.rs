@@ -18,10 +18,12 @@ const TIMEOUT: u32 = 10;
 /// What the menu and a person at its command line need; GRUB adds what these depend on.
 const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal echo test true configfile ls cat reboot halt sleep tftp net";
 
-/// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen need not have many pixels.
+/// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen
+/// need not have many pixels.
 const SCREEN: &str = "1280x1024x32,1280x800x32,1024x768x32,1024x768,auto";
 
-/// The firmware's own way to a screen is taken where there is one: drivers of emulated cards would come first in `all_video`.
+/// The firmware's own way to a screen is taken where there is one: drivers of emulated cards would
+/// come first in `all_video`.
 const VIDEO: &str = "\
 if [ \"$grub_platform\" = efi ]; then
   if insmod efi_gop; then true; else insmod all_video; fi
@@ -47,7 +49,7 @@ const ENTRIES: [(&str, &str); 5] = [
 
 /// A menu.
 #[derive(Clone, Debug)]
-pub(crate) enum Menu {
+pub enum Menu {
     /// All entries; the first is taken after a while.
     Whole,
     /// One entry with these options, taken at once.
@@ -66,7 +68,8 @@ impl Menu {
             ),
             Self::Only(options) => (0, entry("Run", options)),
         };
-        // A terminal on a serial port is for labs where nobody sits before the screen; a machine without one goes on.
+        // A terminal on a serial port is for labs where nobody sits before the screen; a machine
+        // without one goes on.
         format!(
             "set timeout={timeout}\nset default=0\n\
              if serial --unit=0 --speed=115200; then\n  \
@@ -105,8 +108,13 @@ fn program(name: &str) -> Result<Cmd> {
     Ok(Cmd::new(utf8(&path)?))
 }
 
-/// Writes an ISO file that boots from a CD and from a stick, by BIOS and by UEFI. It appears whole or not at all.
-pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
+/// Writes an ISO file that boots from a CD and from a stick, by BIOS and by UEFI. It appears whole
+/// or not at all.
+///
+/// # Errors
+///
+/// A program of GRUB fails, or a file cannot be written.
+pub fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
     let files = stage(kernel, menu)?;
     let folder = match output.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -136,13 +144,13 @@ pub(crate) fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosit
     Ok(())
 }
 
-/// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not at all.
-pub(crate) fn network_tree(
-    kernel: &Path,
-    menu: &Menu,
-    folder: &Path,
-    verbosity: Verbosity,
-) -> Result<()> {
+/// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not
+/// at all.
+///
+/// # Errors
+///
+/// A program of GRUB fails, or a file cannot be written.
+pub fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, verbosity: Verbosity) -> Result<()> {
     if folder.exists() {
         let message = format!(
             "--netboot {} exists; name a folder that does not",
@@ -169,7 +177,8 @@ pub(crate) fn network_tree(
         .args(["--subdir=boot/grub", "--fonts=", "--locales=", "--themes="])
         .arg(format!("--install-modules={MODULES}"))
         .require(verbosity)?;
-    // GRUB's own programs read their menu beside them, under the names that mknetdir has built into them.
+    // GRUB's own programs read their menu beside them, under the names that mknetdir has built into
+    // them.
     put(tree.path(), kernel, menu)?;
     fs::set_permissions(
         tree.path(),

@@ -1,4 +1,5 @@
-//! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end early.
+//! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end
+//! early.
 
 use std::time::Instant;
 
@@ -12,13 +13,14 @@ use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::workspace::Workspace;
 use rar_report::{EndReason, Event, EventKind};
 use rar_report_page::Report;
-use rar_vocabulary::Counts;
+use rar_vocabulary::{Counts, Verdict};
 
-use crate::image::boot_report::serial_report;
-use crate::image::grub::{self, Menu};
-use crate::image::machine::{Boot, MachineArgs};
-use crate::image::machines::{CATALOGUE, When};
-use crate::image::{self, defects, kernel_verdict, machine_boots};
+use crate::boot::{self, kernel_verdict};
+use crate::catalogue::{CATALOGUE, When};
+use crate::expected_report::serial_report;
+use crate::grub::{self, Menu};
+use crate::machine::{Boot, MachineArgs};
+use crate::{catalogue_run, defects};
 
 const TIMEOUT_SECONDS: u64 = 240;
 
@@ -55,13 +57,17 @@ fn cases() -> [Case; 2] {
 }
 
 /// Makes every boot.
-pub(crate) fn stage(
+///
+/// # Errors
+///
+/// The image cannot be built or booted. What a machine reports is no error here: it is counted.
+pub fn stage(
     workspace: &Workspace,
     emulator: &Qemu,
     verbosity: Verbosity,
 ) -> Result<(Counts, Option<Error>)> {
     setup::boot_loader(Install::Allowed, verbosity)?;
-    let elf = image::build_kernel(workspace, verbosity)?;
+    let elf = boot::build_kernel(workspace, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-boots-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
     let mut total = Counts::NONE;
@@ -72,7 +78,7 @@ pub(crate) fn stage(
         let options = format!("{} page-seconds=0 end=debug-exit", case.options);
         grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
         let machine = MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS);
-        let finished = image::run(case.boot, &machine, emulator, &iso, verbosity)?;
+        let finished = boot::run(case.boot, &machine, emulator, &iso, verbosity)?;
         let word = match (case.check)(&case, &finished) {
             Ok(count) => {
                 total += count;
@@ -94,7 +100,7 @@ pub(crate) fn stage(
     }
     let mut machines = CATALOGUE.to_vec();
     machines.retain(|odd| odd.when == When::Test);
-    let (count, failure) = machine_boots::boot_all(&machines, &elf, emulator, verbosity)?;
+    let (count, failure) = catalogue_run::boot_all(&machines, &elf, emulator, verbosity)?;
     total += count;
     wrong.extend(failure.map(|error| error.to_string()));
     let (count, failure) = defects::stage(&elf, emulator, verbosity)?;
@@ -135,14 +141,15 @@ fn names_the_test(_: &Case, finished: &Finished) -> Result<Counts, String> {
     incomplete(finished, EndReason::Hung, &told)
 }
 
-/// What a report has to tell: the kind of event, its CPU if one is wanted, its test, and words of its text.
+/// What a report has to tell: the kind of event, its CPU if one is wanted, its test, and words of
+/// its text.
 #[derive(Clone, Copy, Debug)]
 struct Happened(EventKind, Option<u32>, &'static str, &'static str);
 
 /// The report of a run that ended early says so, and what happened.
 fn incomplete(finished: &Finished, reason: EndReason, told: &[Happened]) -> Result<Counts, String> {
     whole_report(finished, reason, told)?;
-    if kernel_verdict(finished) != Some("INCOMPLETE") {
+    if kernel_verdict(finished) != Some(Verdict::Incomplete) {
         return Err("the kernel's verdict is not INCOMPLETE".to_owned());
     }
     if finished.ending == Ending::Exited(PASSED) {
@@ -154,7 +161,8 @@ fn incomplete(finished: &Finished, reason: EndReason, told: &[Happened]) -> Resu
     })
 }
 
-/// There is a report, which nothing was left out of, which tells what happened, and which ends for that reason.
+/// There is a report, which nothing was left out of, which tells what happened, and which ends for
+/// that reason.
 fn whole_report(finished: &Finished, reason: EndReason, told: &[Happened]) -> Result<(), String> {
     let bytes = serial_report(&finished.transcript)?;
     let report = Report::read(&bytes, &[]);
@@ -187,7 +195,7 @@ mod tests {
     use rar_report::Record;
 
     use super::*;
-    use crate::image::boot_report::tests::lines_with;
+    use crate::expected_report::tests::lines_with;
 
     fn finished(lines: &[&str], code: i32) -> Finished {
         let mut transcript = Transcript::default();

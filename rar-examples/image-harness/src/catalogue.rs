@@ -5,21 +5,21 @@ use rar_harness::modes::Thread;
 use rar_harness::run::Run;
 use rar_report::{Backend, Firmware};
 
-use crate::image::boot_report::Wanted;
-use crate::image::machine::{self, Boot, MachineArgs};
+use crate::expected_report::ExpectedReport;
+use crate::machine::{self, Boot, MachineArgs};
 
 /// Every machine, by this word on the command line.
-pub(crate) const ALL: &str = "all";
+pub const ALL: &str = "all";
 
 /// A machine, and one boot on it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Odd {
+pub struct TestMachine {
     /// Its name on the command line.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// What it stands for.
-    pub(crate) about: &'static str,
+    pub about: &'static str,
     /// How the image is booted.
-    pub(crate) boot: Boot,
+    pub boot: Boot,
     cpus: u32,
     greatest_id: u32,
     memory: u32,
@@ -36,11 +36,11 @@ pub(crate) struct Odd {
     /// What the report notes beside the tests.
     notes: &'static [&'static str],
     /// Lines that it says beside that.
-    pub(crate) says: &'static [&'static str],
+    pub says: &'static [&'static str],
     /// Who hears what is found.
-    pub(crate) told: ToldTo,
+    pub told: ReportChannel,
     /// When it is booted.
-    pub(crate) when: When,
+    pub when: When,
     /// Seconds until it is given up.
     limit: u64,
 }
@@ -56,7 +56,7 @@ enum Load {
 
 /// Who hears what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ToldTo {
+pub enum ReportChannel {
     /// The serial line: records and report.
     Serial,
     /// A camera before the screen, and who turns the pages: the report.
@@ -71,7 +71,7 @@ pub(crate) enum ToldTo {
 
 /// When a machine is booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum When {
+pub enum When {
     /// In each `cargo xtask test`.
     Test,
     /// In `cargo xtask ci --full`.
@@ -82,13 +82,14 @@ pub(crate) enum When {
 const SHORT: (u32, u32) = (300, 1);
 /// The image's own defaults: so many flushes of each of 8 CPUs, and as many together of more.
 const FULL: (u32, u32) = (20_000, 8);
-/// Flushes of each kind that a short load times: enough to show that they are, and how they are told.
+/// Flushes of each kind that a short load times: enough to show that they are, and how they are
+/// told.
 const SHORT_SAMPLES: u32 = 10;
 /// The image's own default.
 const FULL_SAMPLES: u32 = 2_000;
 
 /// What is not said otherwise.
-const USUAL: Odd = Odd {
+const USUAL: TestMachine = TestMachine {
     name: "",
     about: "",
     boot: Boot::Bios,
@@ -104,7 +105,7 @@ const USUAL: Odd = Odd {
     cannot: &[],
     notes: &[],
     says: &[],
-    told: ToldTo::Serial,
+    told: ReportChannel::Serial,
     when: When::Full,
     limit: 240,
 };
@@ -113,21 +114,21 @@ const USUAL: Odd = Odd {
 const LONG: u64 = 1200;
 
 /// The machines.
-pub(crate) const CATALOGUE: [Odd; 29] = [
-    Odd {
+pub const CATALOGUE: [TestMachine; 29] = [
+    TestMachine {
         name: "bios-cd",
         about: "BIOS, CD",
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "uefi-cd",
         about: "UEFI, CD",
         boot: Boot::Uefi,
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "uefi-usb",
         about: "UEFI, USB stick, 2 CPUs",
         boot: Boot::Usb,
@@ -136,7 +137,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "least",
         about: "the least of all: pc, qemu64, one CPU, 64 MiB",
         cpus: 1,
@@ -147,26 +148,26 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "pc",
         about: "an old chipset without a reset register",
         machine: "pc",
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "qemu64",
         about: "a CPU with few features",
         cpu: "qemu64",
         cannot: &["unit-mwait"],
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "64-mib",
         about: "64 MiB of memory",
         memory: 64,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "one-cpu",
         about: "one CPU, UEFI",
         boot: Boot::Uefi,
@@ -174,16 +175,16 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         greatest_id: 0,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-svm",
         about: "a processor that cannot carry the shim",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         cpu: "max,-svm",
         no_shim: Some("the CPU has no SVM"),
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "intel",
         about: "a processor of Intel's: no SVM",
         machine: "pc",
@@ -191,7 +192,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         no_shim: Some("the CPU has no SVM"),
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-apic",
         about: "a processor without a local APIC",
         cpus: 1,
@@ -204,7 +205,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-pge",
         about: "no global pages, no no-execute pages",
         cpu: "max,-pge,-nx",
@@ -212,7 +213,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         greatest_id: 1,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "isa",
         about: "no ACPI, no PCI, one CPU",
         notes: &["the boot loader did not name the ACPI tables"],
@@ -223,15 +224,15 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-long-mode",
         about: "a processor of 32 bits: told, and nothing else",
         cpu: "qemu32",
-        told: ToldTo::Refused("this CPU has no 64-bit mode"),
+        told: ReportChannel::Refused("this CPU has no 64-bit mode"),
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "text-screen",
         about: "no ACPI, no PCI, and a screen for text only",
         machine: "isapc",
@@ -243,7 +244,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         says: &["this screen has no pixels for QR codes: the report is on the serial port only"],
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "32-mib",
         about: "32 MiB of memory",
         cpus: 2,
@@ -251,7 +252,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         memory: 32,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "6-gib",
         about: "memory above 4 GiB, UEFI",
         boot: Boot::Uefi,
@@ -260,7 +261,7 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         memory: 6144,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-keyboard",
         about: "no keyboard controller, no HPET",
         machine: "q35,i8042=off,hpet=off",
@@ -268,13 +269,13 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         greatest_id: 1,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "xapic",
         about: "the APIC by its page only, before the shim",
         cpu: "max,-x2apic",
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "sparse-ids",
         about: "APIC ids 0, 1, 97 and 254",
         greatest_id: 254,
@@ -289,68 +290,68 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-vga",
         about: "no screen",
         vga: "none",
         says: &["there is no screen for QR codes: the report is on the serial port only"],
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "no-serial",
         about: "no serial port: the report is read from the screen",
-        told: ToldTo::Screen,
+        told: ReportChannel::Screen,
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "blind",
         about: "neither screen nor serial port",
         vga: "none",
-        told: ToldTo::ExitCode,
+        told: ReportChannel::ExitCode,
         when: When::Test,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "bios-cd-full",
         about: "BIOS, CD, the full run",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         load: Load::Full,
         limit: LONG,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "uefi-cd-full",
         about: "UEFI, CD, the full run",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         boot: Boot::Uefi,
         load: Load::Full,
         limit: LONG,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "uefi-usb-full",
         about: "UEFI, USB stick, the full run",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         boot: Boot::Usb,
         load: Load::Full,
         limit: LONG,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "bios-cd-16",
         about: "BIOS, CD, the full run on 16 CPUs",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         cpus: 16,
         greatest_id: 15,
         load: Load::Full,
         limit: LONG,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "uefi-cd-16",
         about: "UEFI, CD, the full run on 16 CPUs",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         boot: Boot::Uefi,
         cpus: 16,
         greatest_id: 15,
@@ -358,10 +359,10 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
         limit: LONG,
         ..USUAL
     },
-    Odd {
+    TestMachine {
         name: "uefi-usb-16",
         about: "UEFI, USB stick, the full run on 16 CPUs",
-        told: ToldTo::Both,
+        told: ReportChannel::Both,
         boot: Boot::Usb,
         cpus: 16,
         greatest_id: 15,
@@ -372,22 +373,22 @@ pub(crate) const CATALOGUE: [Odd; 29] = [
 ];
 
 /// Returns what reads machines' names on the command line.
-pub(crate) fn names() -> PossibleValuesParser {
+pub fn names() -> PossibleValuesParser {
     let names = CATALOGUE.iter().map(|odd| odd.name);
     PossibleValuesParser::new(names.chain([ALL]))
 }
 
 /// Returns the machines of these names, in the catalogue's order.
-pub(crate) fn chosen(names: &[String]) -> Vec<Odd> {
+pub fn chosen(names: &[String]) -> Vec<TestMachine> {
     let has = |word: &str| names.iter().any(|name| name == word);
     let mut chosen = CATALOGUE.to_vec();
     chosen.retain(|odd| has(odd.name) || has(ALL));
     chosen
 }
 
-impl Odd {
+impl TestMachine {
     /// Returns the kernel's options.
-    pub(crate) fn options(&self) -> String {
+    pub fn options(&self) -> String {
         let load = match self.load {
             Load::Short => {
                 let (flushes, initiators) = SHORT;
@@ -398,32 +399,32 @@ impl Odd {
             Load::Full => "run=full".to_owned(),
         };
         let end = match self.told {
-            ToldTo::Serial | ToldTo::Refused(_) => "page-seconds=0 end=reboot",
+            ReportChannel::Serial | ReportChannel::Refused(_) => "page-seconds=0 end=reboot",
             // A page is turned by a key once it was read; the first has no code.
-            ToldTo::Screen => "page-seconds=3 end=reboot",
+            ReportChannel::Screen => "page-seconds=3 end=reboot",
             // The photographer turns the pages, but for the first, which has no code.
-            ToldTo::Both => "page-seconds=2 end=reboot",
-            ToldTo::ExitCode => "page-seconds=0 end=debug-exit",
+            ReportChannel::Both => "page-seconds=2 end=reboot",
+            ReportChannel::ExitCode => "page-seconds=0 end=debug-exit",
         };
         format!("{load} {end}")
     }
 
     /// Returns the machine for QEMU.
-    pub(crate) fn machine(&self) -> MachineArgs {
+    pub fn machine(&self) -> MachineArgs {
         MachineArgs {
             memory: self.memory,
             machine: self.machine.to_owned(),
             cpu: self.cpu.to_owned(),
             vga: self.vga.to_owned(),
-            no_serial: matches!(self.told, ToldTo::Screen | ToldTo::ExitCode),
+            no_serial: matches!(self.told, ReportChannel::Screen | ReportChannel::ExitCode),
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
-            read_codes: matches!(self.told, ToldTo::Screen | ToldTo::Both),
+            read_codes: matches!(self.told, ReportChannel::Screen | ReportChannel::Both),
             ..MachineArgs::usual(self.cpus, Thread::Single, self.limit)
         }
     }
 
     /// Returns what the report has to say.
-    pub(crate) fn wanted(&self) -> Wanted<'static> {
+    pub fn wanted(&self) -> ExpectedReport<'static> {
         let ((flushes, initiators), samples) = match self.load {
             Load::Short => (SHORT, SHORT_SAMPLES),
             Load::Full => {
@@ -448,7 +449,7 @@ impl Odd {
             None => ran.push(run(Backend::Vrar)),
             Some(words) => refused.push((Backend::Vrar, words)),
         }
-        Wanted {
+        ExpectedReport {
             cpus: self.cpus,
             greatest_id: self.greatest_id,
             memory: self.memory,

@@ -1,4 +1,5 @@
-//! The report of a boot of the image against the records of its serial line: both tell of the same tests.
+//! The report of a boot of the image against the records of its serial line: both tell of the same
+//! tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +10,16 @@ use rar_report::{Measurement as Latency, Outcome as Told, TestResult};
 use rar_report_page::Report;
 use rar_vocabulary::{Backend, Counts, Measurement, Outcome};
 
-use crate::image::boot_report::Wanted;
+use crate::expected_report::ExpectedReport;
 
-/// Judges the records of the serial line as strictly as those of the test kernel, and the report by them; returns what they count.
-pub(crate) fn by_records(
-    wanted: &Wanted<'_>,
+/// Judges the records of the serial line as strictly as those of the test kernel, and the report by
+/// them; returns what they count.
+///
+/// # Errors
+///
+/// The records are not those of the runs that were expected, or the report says otherwise.
+pub fn by_records(
+    wanted: &ExpectedReport<'_>,
     report: &Report<'_>,
     transcript: &Transcript,
 ) -> Result<Counts, Vec<String>> {
@@ -82,8 +88,8 @@ fn differences(backend: Backend, section: &Transcript, report: &Report<'_>) -> V
         .collect()
 }
 
-/// Returns whether the report has the measurements of the records: all of them, in their order, with their numbers. The report says the
-/// machine's CPUs and clock once for all.
+/// Returns whether the report has the measurements of the records: all of them, in their order,
+/// with their numbers. The report says the machine's CPUs and clock once for all.
 fn same_numbers(backend: Backend, records: &[Measurement], report: &Report<'_>) -> bool {
     let told = report.measurements.iter();
     let told = told.filter(|each| each.backend == backend);
@@ -108,7 +114,8 @@ fn same_numbers(backend: Backend, records: &[Measurement], report: &Report<'_>) 
     told.clone().count() == records.len() && told.zip(records).all(same)
 }
 
-/// Returns whether a result says what the records of all its initiators say together: the worst counts.
+/// Returns whether a result says what the records of all its initiators say together: the worst
+/// counts.
 fn same(result: &TestResult<'_>, records: &[&TestRecord]) -> bool {
     let by_badness = [
         Outcome::Fail,
@@ -160,7 +167,7 @@ fn sections(whole: &Transcript) -> Vec<Transcript> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::boot_report::tests::transcript;
+    use crate::expected_report::tests::transcript;
 
     #[test]
     fn a_result_is_what_all_records_say_together() {

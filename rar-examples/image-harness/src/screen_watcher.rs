@@ -24,32 +24,37 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// Looks at the screen until it is told to stop.
 #[derive(Debug)]
-pub(crate) struct Photographer {
+pub struct Photographer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<Seen>>,
 }
 
 /// What was on the screen.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// How many pictures were kept.
-    pub(crate) kept: usize,
+    pub kept: usize,
     /// The pages with codes, each once.
-    pub(crate) pages: Vec<Page>,
+    pub pages: Vec<Page>,
 }
 
 /// A page with a code.
 #[derive(Clone, Debug)]
-pub(crate) struct Page {
+pub struct Page {
     /// What the code says.
-    pub(crate) text: String,
+    pub text: String,
     /// The whole screen.
-    pub(crate) picture: Picture,
+    pub picture: Picture,
 }
 
 impl Photographer {
-    /// Begins to read the codes on the screen, and to put a picture into `folder` each time the screen differs from the last one.
-    pub(crate) fn start(socket: PathBuf, folder: Option<&Path>) -> Result<Self> {
+    /// Begins to read the codes on the screen, and to put a picture into `folder` each time the
+    /// screen differs from the last one.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be created.
+    pub fn start(socket: PathBuf, folder: Option<&Path>) -> Result<Self> {
         if let Some(folder) = folder {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create the folder {}", folder.display()))?;
@@ -62,7 +67,11 @@ impl Photographer {
     }
 
     /// Ends it when QEMU has ended; returns what it saw.
-    pub(crate) fn finish(self) -> Result<Seen> {
+    ///
+    /// # Errors
+    ///
+    /// QEMU's monitor does not answer, or a picture cannot be written.
+    pub fn finish(self) -> Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
         match self.thread.join() {
             Ok(result) => result,
@@ -107,7 +116,8 @@ fn photograph(socket: &Path, folder: Option<&Path>, told: &AtomicBool) -> Result
     Ok(seen)
 }
 
-/// Keeps the page that a screen shows; returns the key that turns it, or that ends the pages if all were seen.
+/// Keeps the page that a screen shows; returns the key that turns it, or that ends the pages if all
+/// were seen.
 fn look(screen: &[u8], pages: &mut Vec<Page>) -> Option<&'static str> {
     let picture = Picture::from_ppm(screen).ok()?;
     let text = read_codes(&picture).pop()?;

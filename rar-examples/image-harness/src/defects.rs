@@ -1,4 +1,5 @@
-//! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to say so at the right test.
+//! `cargo xtask image --defect`: the image is booted with broken RAR units, and its report has to
+//! say so at the right test.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,17 +13,16 @@ use rar_harness::run::Run;
 use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
-use rar_harness::{parallel, progress};
+use rar_harness::{defect_names, parallel, progress};
 use rar_model::Defect;
 use rar_report::{Backend, EndReason, EventKind, Outcome as Says};
 use rar_report_page::{Report, Verdict};
 use rar_vocabulary::{Counts, Outcome};
 
-use crate::image;
-use crate::image::boot_report::serial_report;
-use crate::image::grub::{self, Menu};
-use crate::image::machine::{Boot, MachineArgs};
-use crate::qemu::defects as qemu_defects;
+use crate::boot;
+use crate::expected_report::serial_report;
+use crate::grub::{self, Menu};
+use crate::machine::{Boot, MachineArgs};
 
 const CPUS: u32 = 2;
 const FLUSHES: u32 = 20;
@@ -58,12 +58,17 @@ struct Row {
     took: Duration,
 }
 
-/// Boots the image with the defect asked for, or with each, and once for each way of running with none. Fails unless each report is right.
-pub(crate) fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
+/// Boots the image with the defect asked for, or with each, and once for each way of running with
+/// none. Fails unless each report is right.
+///
+/// # Errors
+///
+/// A defect is not reported as it must be, or the image cannot be built or booted.
+pub fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = setup::emulator(None, verbosity)?;
-    let elf = image::build_kernel(&Workspace::this()?, verbosity)?;
-    let defects = qemu_defects::chosen(asked)
+    let elf = boot::build_kernel(&Workspace::this()?, verbosity)?;
+    let defects = defect_names::chosen(asked)
         .map(|defect| (Some(defect), expected_detections::thread(defect)));
     let none = [(None, Thread::Single), (None, Thread::Multi)];
     let cases: Vec<_> = none
@@ -80,12 +85,13 @@ pub(crate) fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Boots the image with the representatives, each with the test that tells of it and one that it leaves whole.
-pub(crate) fn stage(
-    elf: &Path,
-    emulator: &Qemu,
-    verbosity: Verbosity,
-) -> Result<(Counts, Option<Error>)> {
+/// Boots the image with the representatives, each with the test that tells of it and one that it
+/// leaves whole.
+///
+/// # Errors
+///
+/// The image cannot be built or booted. What a machine reports is no error here: it is counted.
+pub fn stage(elf: &Path, emulator: &Qemu, verbosity: Verbosity) -> Result<(Counts, Option<Error>)> {
     let cases = REPRESENTATIVES.map(|(defect, whole)| Case {
         defect: Some(defect),
         thread: expected_detections::thread(defect),
@@ -169,7 +175,7 @@ fn boot(case: &Case, elf: &Path, emulator: &Qemu, verbosity: Verbosity) -> Resul
     let iso = folder.path().join("image.iso");
     grub::iso(elf, &Menu::Only(case.options()), &iso, verbosity)?;
     let machine = MachineArgs::usual(CPUS, case.thread, TIMEOUT_SECONDS);
-    let finished = image::run(Boot::Bios, &machine, emulator, &iso, verbosity)?;
+    let finished = boot::run(Boot::Bios, &machine, emulator, &iso, verbosity)?;
     let bytes = serial_report(&finished.transcript);
     let name = match (case.defect, case.thread) {
         (Some(defect), _) => defect.name(),

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod boot_plan;
+pub mod catalogue;
+pub mod catalogue_run;
+pub mod defects;
+pub mod expected_records;
+pub mod expected_report;
+pub mod grub;
+pub mod machine;
+mod qr_check;
+pub mod screen_watcher;
