@@ -1,6 +1,6 @@
 //! How long flushes took, as a guest says it: whether its numbers can be, and the table of them.
 
-use comfy_table::CellAlignment;
+use comfy_table::{CellAlignment, Table};
 use rar_vocabulary::{Backend, Measurement};
 
 use crate::text::table;
@@ -55,56 +55,65 @@ pub fn fault(measurement: &Measurement, backend: Backend, cpus: u32) -> Option<S
     ))
 }
 
-/// Returns a table of all of them, in nanoseconds; nothing if there are none.
+/// Returns a table for each machine, in nanoseconds; nothing if there are no measurements.
 pub fn render<'a>(measurements: impl Iterator<Item = &'a Measurement>) -> String {
+    let measurements: Vec<_> = measurements.collect();
+    let machine = |each: &&Measurement| (each.backend, each.cpus);
+    let mut text = String::new();
+    for of_one in measurements.chunk_by(|one, next| machine(one) == machine(next)) {
+        let Some(first) = of_one.first() else {
+            continue;
+        };
+        let (backend, cpus) = machine(first);
+        text.push_str(&format!(
+            "how long flushes took, backend {backend} on {cpus} CPUs; \
+             in QEMU the times are those of the emulator\n{}\n",
+            of_machine(of_one)
+        ));
+    }
+    text
+}
+
+fn of_machine(measurements: &[&Measurement]) -> Table {
     let mut table = table(&[
-        "flush",
-        "backend",
-        "CPUs",
-        "targets",
-        "pages",
-        "targets are",
-        "at once",
-        "samples",
-        "min ns",
-        "p50 ns",
-        "p99 ns",
-        "max ns",
-        "spoiled",
+        "flush", "pages", "samples", "min ns", "p50 ns", "p99 ns", "max ns", "spoiled",
     ]);
-    for column in [2, 3, 4, 6, 7, 8, 9, 10, 11, 12] {
+    for column in 2..8 {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     for each in measurements {
-        let pages = match each.pages {
-            0 if !each.method.flushes() => "none".to_owned(),
-            0 => "all".to_owned(),
-            pages => pages.to_string(),
-        };
-        table.add_row([
-            each.method.name().to_owned(),
-            each.backend.to_string(),
-            each.cpus.to_string(),
-            each.targets.to_string(),
-            pages,
-            each.state.name().to_owned(),
-            each.contenders.to_string(),
-            each.samples.to_string(),
-            each.nanoseconds(each.min).to_string(),
-            each.nanoseconds(each.p50).to_string(),
-            each.nanoseconds(each.p99).to_string(),
-            each.nanoseconds(each.max).to_string(),
-            each.spoiled.to_string(),
-        ]);
+        let times = [each.min, each.p50, each.p99, each.max];
+        let [min, p50, p99, max] = times.map(|ticks| each.nanoseconds(ticks).to_string());
+        let (samples, spoiled) = (each.samples.to_string(), each.spoiled.to_string());
+        let row = [what(each), pages(each)];
+        table.add_row(
+            row.into_iter()
+                .chain([samples, min, p50, p99, max, spoiled]),
+        );
     }
-    if table.is_empty() {
-        return String::new();
+    table
+}
+
+/// Returns by what means how many targets were flushed, and what they did.
+fn what(each: &Measurement) -> String {
+    let mut what = each.method.name().to_owned();
+    if each.targets > 0 {
+        what.push_str(&format!(" of {} {}", each.targets, each.state.name()));
     }
-    format!(
-        "how long flushes took; in QEMU the numbers are those of the emulator, not of any processor\n{table}\n"
-    )
+    if each.contenders > 1 {
+        what.push_str(&format!(", {} at once", each.contenders));
+    }
+    what
+}
+
+fn pages(each: &Measurement) -> String {
+    match each.pages {
+        0 if !each.method.flushes() => "none".to_owned(),
+        0 => "all".to_owned(),
+        pages => pages.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -145,10 +154,11 @@ mod tests {
     #[test]
     fn the_table_is_in_nanoseconds() {
         let text = render([measurement()].iter());
+        assert!(text.contains("backend software on 2 CPUs"), "{text}");
         let row = text.lines().find(|line| line.contains("spinning")).unwrap();
         let words: Vec<_> = row.split_whitespace().filter(|word| *word != "│").collect();
         let words: Vec<_> = words.iter().filter(|word| word.is_ascii()).collect();
-        assert_eq!(words[..5], [&"ipi", &"software", &"2", &"1", &"all"]);
+        assert_eq!(words[..5], [&"ipi", &"of", &"1", &"spinning", &"all"]);
         assert_eq!(
             words[words.len() - 5..],
             [&"150", &"350", &"550", &"550", &"0"]

@@ -5,7 +5,7 @@ use rar_vocabulary::{Counts, Outcome};
 
 use crate::judged_run::JudgedRun;
 use crate::modes::Thread;
-use crate::text::table;
+use crate::text::{paragraph, table, with_details};
 use crate::verdict::JudgedTest;
 use crate::{measurements, ratios};
 
@@ -23,56 +23,12 @@ pub fn count(reports: &[JudgedRun]) -> Counts {
     count
 }
 
-/// Returns the table of all runs, one row per test and run, and below it why tests failed.
+/// Returns a table for each run, one row per test, and below them why tests failed.
 pub fn render(reports: &[JudgedRun]) -> String {
-    let header = [
-        "test",
-        "backend",
-        "thread",
-        "CPUs",
-        "initiators",
-        "flushes",
-        "fallbacks",
-        "re-signals",
-        "outcome",
-    ];
-    let mut table = table(&header);
-    for column in 3..8 {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    let mut text = String::new();
+    for run in reports {
+        text.push_str(&of_one(run));
     }
-    let mut reasons = String::new();
-    for JudgedRun { run, verdict } in reports {
-        for row in rows(&verdict.tests) {
-            table.add_row([
-                row.name.to_owned(),
-                run.backend.to_string(),
-                run.thread.to_string(),
-                run.cpus.to_string(),
-                format!("{}/{}", row.passed + row.observed(), row.ran + row.skipped),
-                row.flushes.to_string(),
-                row.fallbacks.to_string(),
-                row.resignals.to_string(),
-                row.outcome(),
-            ]);
-        }
-        for test in verdict
-            .tests
-            .iter()
-            .filter(|test| test.outcome == Outcome::Fail)
-        {
-            reasons.push_str(&format!(
-                "FAILED {} (initiator {}, {} CPUs, {}): {}\n",
-                test.record.name, test.record.initiator, run.cpus, run.thread, test.why
-            ));
-        }
-        for fault in &verdict.faults {
-            reasons.push_str(&format!("FAILED run {}: {fault}\n", run.label()));
-        }
-    }
-    let mut text = table.to_string();
-    text.push('\n');
     let verdicts = reports.iter().map(|report| &report.verdict);
     let measured = verdicts.flat_map(|verdict| &verdict.measurements);
     text.push_str(&measurements::render(measured));
@@ -83,8 +39,69 @@ pub fn render(reports: &[JudgedRun]) -> String {
     text.push_str(&ratios::render(
         calm.map(|report| report.verdict.measurements.as_slice()),
     ));
-    text.push_str(&reasons);
+    text.push_str(&failures(reports));
     text
+}
+
+/// Returns the table of one run under its title.
+fn of_one(JudgedRun { run, verdict }: &JudgedRun) -> String {
+    let mut table = table(&[
+        "test",
+        "runs",
+        "flushes",
+        "fallbacks",
+        "re-signals",
+        "outcome",
+    ]);
+    for column in 1..5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut details = Vec::new();
+    for row in rows(&verdict.tests) {
+        table.add_row([
+            row.name.to_owned(),
+            format!("{}/{}", row.passed + row.observed(), row.ran + row.skipped),
+            row.flushes.to_string(),
+            row.fallbacks.to_string(),
+            row.resignals.to_string(),
+            row.outcome().to_owned(),
+        ]);
+        details.push(row.detail());
+    }
+    let cpus = if run.cpus == 1 { "CPU" } else { "CPUs" };
+    format!(
+        "backend {} on {} {cpus}, QEMU thread={}\n{}\n",
+        run.backend,
+        run.cpus,
+        run.thread,
+        with_details(&table, &details)
+    )
+}
+
+/// Returns a paragraph for each failure.
+fn failures(reports: &[JudgedRun]) -> String {
+    let mut all = String::new();
+    for JudgedRun { run, verdict } in reports {
+        let failed = verdict
+            .tests
+            .iter()
+            .filter(|test| test.outcome == Outcome::Fail);
+        for test in failed {
+            let (name, initiator) = (&test.record.name, test.record.initiator);
+            let (cpus, thread, why) = (run.cpus, run.thread, &test.why);
+            let line =
+                format!("FAILED {name} (initiator {initiator}, {cpus} CPUs, {thread}): {why}");
+            all.push_str(&paragraph(&line));
+            all.push('\n');
+        }
+        for fault in &verdict.faults {
+            all.push_str(&paragraph(&format!("FAILED run {}: {fault}", run.label())));
+            all.push('\n');
+        }
+    }
+    all
 }
 
 /// One test of one run, its initiators merged.
@@ -102,21 +119,33 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn outcome(&self) -> String {
+    fn outcome(&self) -> &'static str {
         if self.passed + self.observed() < self.ran {
-            "FAILED".to_owned()
+            "FAILED"
         } else if self.ran == 0 {
-            format!("skipped: {}", self.why_skipped)
-        } else if self.skipped > 0 {
-            format!("passed ({} skipped: {})", self.skipped, self.why_skipped)
-        } else if let [first, rest @ ..] = self.observations.as_slice() {
-            let others = rest.iter().filter(|other| *other != first).count();
-            match others {
-                0 => format!("observed: {first}"),
-                others => format!("observed: {first} ({others} initiators otherwise)"),
-            }
+            "skipped"
+        } else if self.observed() > 0 && self.skipped == 0 {
+            "observed"
         } else {
-            "passed".to_owned()
+            "passed"
+        }
+    }
+
+    /// Returns what the outcome does not say; nothing for a plain pass. Failures stand below the table.
+    fn detail(&self) -> String {
+        if self.ran == 0 {
+            return self.why_skipped.to_owned();
+        }
+        if self.skipped > 0 {
+            return format!("{} skipped: {}", self.skipped, self.why_skipped);
+        }
+        let Some((first, rest)) = self.observations.split_first() else {
+            return String::new();
+        };
+        let others = rest.iter().filter(|other| *other != first).count();
+        match others {
+            0 => (*first).to_owned(),
+            others => format!("{first} ({others} initiators otherwise)"),
         }
     }
 
@@ -237,10 +266,10 @@ mod tests {
             "{text}"
         );
         assert!(row("halted").contains("skipped"), "{text}");
-        assert!(
-            row("scan-order").contains("2/2") && row("scan-order").contains("observed: read 17"),
-            "{text}"
-        );
+        let mut after = text.lines().skip_while(|line| !line.contains("scan-order"));
+        let scan = after.next().unwrap();
+        assert!(scan.contains("2/2") && scan.contains("observed"), "{text}");
+        assert!(after.next().unwrap().contains("read 17"), "{text}");
         assert!(
             text.contains("FAILED storm (initiator 1, 2 CPUs, single): read 17, wanted 18"),
             "{text}"
