@@ -11,11 +11,11 @@ use rar_bench_report::figures::{Count, Figures, Linking, Moved};
 use rar_bench_report::{callgrind, lines, page, plot, table};
 use rar_harness::cargo::{cargo, with_rustflags};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::kernel;
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
 use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
+use rar_harness::{kernel, out, outln};
 
 use crate::sim;
 
@@ -75,11 +75,11 @@ pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
     let mut figures = Figures::default();
     if !args.lines {
         figures.instructions = count(&workspace, linking, filter, verbosity)?;
-        print!("{}", table::render(&figures.instructions));
+        out!("{}", table::render(&figures.instructions));
     }
     if !args.no_lto {
         figures.lines = measure_lines(&workspace, filter, verbosity)?;
-        print!("{}", lines::render(&figures.lines));
+        out!("{}", lines::render(&figures.lines));
     }
     if let Some(file) = &args.json {
         write(file, &serde_json::to_string_pretty(&figures)?)?;
@@ -100,7 +100,7 @@ pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
             page::render(&tools(&workspace, verbosity)?, &runs, &figures.lines)
         };
         write(&page, &text)?;
-        println!("wrote {PAGE}");
+        outln!("wrote {PAGE}");
     }
     if args.bless {
         let file = workspace.root.join(BUDGETS);
@@ -111,11 +111,11 @@ pub(crate) fn command(args: &BenchArgs, verbosity: Verbosity) -> Result<()> {
             Budgets::new(rustc, &figures.instructions, &figures.lines)
         };
         write(&file, &budgets.render()?)?;
-        println!("{} figures are the budgets now: {BUDGETS}", budgets.count());
+        outln!("{} figures are the budgets now: {BUDGETS}", budgets.count());
     }
     if args.check {
         let counted = !args.lines;
-        println!(
+        outln!(
             "{}",
             compare(&workspace, filter, &figures, counted, verbosity)?
         );

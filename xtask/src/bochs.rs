@@ -10,6 +10,7 @@ use clap::Args;
 use rar_harness::ending::Ending;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::guest::{self, Finished};
+use rar_harness::outln;
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::records::Record;
 use rar_harness::requirements::{beyond_tcg, functional};
@@ -72,9 +73,10 @@ pub(crate) fn command(args: &BochsArgs, verbosity: Verbosity) -> Result<()> {
     match judge(args, &finished) {
         Ok(count) => {
             let seconds = begin.elapsed().as_secs_f64();
-            println!(
+            outln!(
                 "Bochs, {} with {} CPUs: {count} tests passed in {seconds:.1} s",
-                args.model, args.cpus
+                args.model,
+                args.cpus
             );
             Ok(())
         }

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use rar_harness::exit_code::EXIT_CODES;
 
 use crate::bench::BenchArgs;
@@ -59,9 +59,7 @@ Examples:
   cargo xtask qemu --test one-page --thread multi -v
   cargo xtask qemu --test storm --flushes 100000 --timeout 600 --keep-log logs
   cargo xtask qemu --deterministic --test storm
-  cargo xtask qemu --sabotage skip-flush
-
-Exit codes: see `cargo xtask --help`.")]
+  cargo xtask qemu --sabotage skip-flush")]
     Qemu(QemuArgs),
     /// Boot the kernel of the porting guide on two CPUs: stale before, new after, frame freed
     ///
@@ -84,7 +82,7 @@ Examples:
   cargo xtask image --defect success-without-flush
   cargo xtask image --defect all
 
-Exit codes: see `cargo xtask --help`; with --run the kernel's own verdict counts.")]
+With --run the kernel's own verdict counts.")]
     Image(ImageArgs),
     /// Boot the image in Bochs, which plays Intel processors with PCIDs, SMEP and SMAP, and judge
     /// every test in software
@@ -147,9 +145,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   cargo xtask questions
-  cargo xtask questions --markdown docs/questions.md
-
-Exit code 1: a question has no test, or an id of a test no question.")]
+  cargo xtask questions --markdown docs/questions.md")]
     Questions(QuestionsArgs),
     /// Count the instructions of a flush with callgrind, and the cache lines that it moves, beside
     /// the usual algorithms
@@ -186,14 +182,35 @@ Examples:
     Ci(CiArgs),
 }
 
+/// Reads the command line; ends the process after `--help`, or with what is wrong.
+pub(crate) fn parse() -> Cli {
+    let matches = command().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Returns the definition in which the help of every command lists the exit codes.
+fn command() -> Command {
+    let command = Cli::command();
+    let names: Vec<_> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    names.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |sub| {
+            let own = sub.get_after_help().map(ToString::to_string);
+            let own = own.map_or(String::new(), |own| format!("{own}\n\n"));
+            sub.after_help(format!("{own}{EXIT_CODES}"))
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
 
     use super::*;
 
     #[test]
     fn the_definition_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 }

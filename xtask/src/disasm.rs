@@ -7,7 +7,7 @@ use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
-use rar_harness::{elf, kernel};
+use rar_harness::{elf, kernel, outln};
 use rar_house_rules::machine_code;
 
 #[derive(Args, Clone, Debug)]
@@ -20,10 +20,10 @@ pub(crate) struct DisasmArgs {
 /// Runs `cargo xtask disasm`.
 pub(crate) fn command(args: &DisasmArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(elf) = &args.elf {
-        println!("{}", check(elf)?);
+        outln!("{}", check(elf)?);
         return Ok(());
     }
-    println!("{}", kernels(&Workspace::this()?, verbosity)?);
+    outln!("{}", kernels(&Workspace::this()?, verbosity)?);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use rar_harness::ending::{Ending, PASSED};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::guest::Finished;
+use rar_harness::outln;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
@@ -83,7 +84,7 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     describe(&output)?;
     if let Some(folder) = &args.netboot {
         grub::network_tree(&elf, &menu, folder, verbosity)?;
-        println!(
+        outln!(
             "{}: a network tree; see docs/validating.md",
             folder.display()
         );
@@ -126,7 +127,7 @@ pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> 
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
     let machines = catalogue::chosen(names);
     let (count, failure) = catalogue_run::boot_all(&machines, &elf, &emulator, verbosity)?;
-    println!("{count}");
+    outln!("{count}");
     failure.map_or(Ok(()), Err)
 }
 
@@ -135,10 +136,10 @@ fn describe(image: &Path) -> Result<()> {
         fs::read(image).with_context(|| format!("cannot read the image {}", image.display()))?;
     let sum = Sha256::digest(&bytes);
     let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("{}: {} bytes", image.display(), bytes.len());
-    println!("SHA-256 {sum}");
-    println!("onto a USB stick, whose content is lost (name the stick, not a partition of it):");
-    println!(
+    outln!("{}: {} bytes", image.display(), bytes.len());
+    outln!("SHA-256 {sum}");
+    outln!("onto a USB stick, whose content is lost (name the stick, not a partition of it):");
+    outln!(
         "    sudo dd if={} of=/dev/sdX bs=4M conv=fsync status=progress",
         image.display()
     );
@@ -147,7 +148,7 @@ fn describe(image: &Path) -> Result<()> {
 
 /// Writes what the codes on the screen said, for `cargo xtask report`.
 fn keep_texts(seen: &Seen, folder: &Path) -> Result<()> {
-    println!(
+    outln!(
         "{} pictures of the screen are in {}",
         seen.kept,
         folder.display()
@@ -160,7 +161,7 @@ fn keep_texts(seen: &Seen, folder: &Path) -> Result<()> {
             .map(|page| format!("{}\n", page.text))
             .collect();
         fs::write(&path, texts).with_context(|| format!("cannot write {}", path.display()))?;
-        println!(
+        outln!(
             "{}: the texts of {} codes, for cargo xtask report",
             path.display(),
             seen.pages.len()

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::parallel;
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
+use rar_harness::{outln, parallel};
 use rar_vocabulary::Counts;
 
 use crate::host;
@@ -43,13 +43,13 @@ pub(crate) fn command(args: &LoomArgs, verbosity: Verbosity) -> Result<()> {
         }
     }
     if filter.is_none() {
-        println!("{}", races::overview(&caught));
+        outln!("{}", races::overview(&caught));
     }
     for why in &missed {
-        println!("{why}");
+        outln!("{why}");
     }
     count += Counts::of(caught.len(), missed.len());
-    println!("{count}");
+    outln!("{count}");
     if missed.is_empty() {
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(crate) fn command(args: &LoomArgs, verbosity: Verbosity) -> Result<()> {
 /// Shows the races, and checks without running anything that none lacks a model or a mutant.
 fn list(workspace: &Workspace) -> Result<()> {
     let mutants = sabotage::mutants(workspace)?;
-    println!("{}", races::overview(&mutants));
+    outln!("{}", races::overview(&mutants));
     let mut missing = races::without_mutant(&mutants);
     for race in RACES {
         if models::files(workspace, race.package, Some(race.model))?.is_empty() {

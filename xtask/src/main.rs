@@ -24,20 +24,25 @@ mod stages;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
-use clap::Parser as _;
+use anyhow::{Error, Result};
 use cli::{Cli, Subcommands};
+use rar_harness::exit_code::{Reason, reason_of};
 use rar_harness::process::Verbosity;
-use rar_harness::{exit_code, interrupt};
+use rar_harness::{errln, interrupt, parent_death};
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            exit_code::reason_of(&error).into()
-        }
+    let ended = parent_death::install()
+        .map_err(Error::from)
+        .and_then(|()| run(&cli::parse()))
+        .and_then(|()| interrupt::check_output());
+    let Err(error) = ended else {
+        return ExitCode::SUCCESS;
+    };
+    let reason = reason_of(&error);
+    if reason != Reason::OutputClosed {
+        errln!("error: {error:#}");
     }
+    reason.into()
 }
 
 fn run(cli: &Cli) -> Result<()> {

@@ -14,7 +14,7 @@ use rar_harness::process::{Verbosity, utf8};
 use rar_harness::progress::Step;
 use rar_harness::setup::{self, Qemu};
 use rar_harness::workspace::Workspace;
-use rar_harness::{guest, kernel};
+use rar_harness::{guest, kernel, outln};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MinimalArgs {
@@ -51,7 +51,7 @@ pub(crate) fn command(args: &MinimalArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
     for line in boot(&workspace, &qemu, verbosity)? {
-        println!("{line}");
+        outln!("{line}");
     }
     Ok(())
 }

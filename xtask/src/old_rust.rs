@@ -92,7 +92,7 @@ pub(crate) fn provide(
 }
 
 fn missing(version: &str, error: Error) -> Error {
-    if reason_of(&error) == Reason::Interrupted {
+    if reason_of(&error).ends_all() {
         return error;
     }
     let message = format!(

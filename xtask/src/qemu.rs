@@ -14,7 +14,7 @@ use rar_harness::logs::Logs;
 use rar_harness::modes::{Apic, Thread};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
-use rar_harness::{kernel, results, setup, test_kernel};
+use rar_harness::{kernel, out, outln, results, setup, test_kernel};
 use rar_vocabulary::Backend;
 
 /// Runs `cargo xtask qemu`.
@@ -31,14 +31,14 @@ pub(crate) fn command(args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let judged = test_kernel::run_all(&qemu.path, &kernel, &runs, &logs, verbosity)?;
 
     if args.deterministic {
-        println!("replay mode: instructions are counted, so times are not measured");
+        outln!("replay mode: instructions are counted, so times are not measured");
     }
-    print!("{}", results::render(&judged));
+    out!("{}", results::render(&judged));
     if let Some(json) = json {
         json.write(&judged)?;
     }
     logs.announce();
-    println!("{}", results::count(&judged));
+    outln!("{}", results::count(&judged));
     require_pass(&judged)
 }
 

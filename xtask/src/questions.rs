@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::out;
 use rar_suite::questions;
 
 #[derive(Args, Clone, Debug)]
@@ -22,7 +23,7 @@ pub(crate) fn command(args: &QuestionsArgs) -> Result<()> {
     match &args.markdown {
         Some(file) => std::fs::write(file, page)
             .with_context(|| format!("cannot write {}", file.display()))?,
-        None => print!("{page}"),
+        None => out!("{page}"),
     }
     let problems: Vec<_> = questions::problems().collect();
     if problems.is_empty() {

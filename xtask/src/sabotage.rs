@@ -24,7 +24,7 @@ use rar_harness::setup::{self, Qemu};
 use rar_harness::text::table;
 use rar_harness::verdict::JudgedTest;
 use rar_harness::workspace::Workspace;
-use rar_harness::{kernel, parallel, test_kernel};
+use rar_harness::{errln, kernel, outln, parallel, test_kernel};
 use rar_vocabulary::{Backend, Outcome};
 
 use self::patch::{Kind, Sabotage};
@@ -51,7 +51,7 @@ const VOLUME: u32 = 200;
 pub(crate) fn one(name: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = &Workspace::this()?;
     let sabotage = find(workspace, name)?;
-    println!("{}: {}", sabotage.name, sabotage.why);
+    outln!("{}: {}", sabotage.name, sabotage.why);
     let caught = match &sabotage.kind {
         Kind::Loom { .. } => catch_by_loom(
             workspace,
@@ -75,7 +75,7 @@ pub(crate) fn one(name: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<(
             catch_by_qemu(workspace, &sabotage, &qemu, &runs, verbosity)?
         }
     };
-    println!("{}", lines(&caught));
+    outln!("{}", lines(&caught));
     Err(Fault::new(
         Reason::Failed,
         format!("the workspace with {name} fails, as it must"),
@@ -121,7 +121,7 @@ pub(crate) fn all(
             }
             Err(error) => return Err(error.context(format!("sabotage {}", sabotage.name))),
         };
-        eprintln!("{}: {said}", sabotage.name);
+        errln!("{}: {said}", sabotage.name);
         table.add_row([sabotage.name.clone(), row]);
         Ok(())
     };
@@ -159,8 +159,8 @@ pub(crate) fn all(
         };
         add(sabotage, caught)?;
     }
-    println!("{table}");
-    println!("{} caught, {missed} not caught", sabotages.len() - missed);
+    outln!("{table}");
+    outln!("{} caught, {missed} not caught", sabotages.len() - missed);
     if missed == 0 {
         return Ok(());
     }
@@ -308,14 +308,14 @@ fn catch_by_qemu(
         )
         .into());
     };
-    println!("{}: the unchanged workspace first", sabotage.name);
+    outln!("{}: the unchanged workspace first", sabotage.name);
     let honest = test_kernel::build(workspace, &kernel::target(workspace), verbosity)
         .and_then(|kernel| {
             test_kernel::run_all(&qemu.path, &kernel, runs, &Logs::temporary()?, verbosity)
         })
         .and_then(|reports| require_pass(&reports).map(|()| reports))
         .map_err(shows_nothing)?;
-    println!("{}: now the changed copy", sabotage.name);
+    outln!("{}: now the changed copy", sabotage.name);
     let copy = changed_copy(workspace, sabotage)?;
     let kernel = test_kernel::build(&copy, &workspace.target.join("sabotage-build"), verbosity)
         .map_err(|error| {
@@ -469,7 +469,7 @@ fn list(workspace: &Workspace) -> Result<()> {
             sabotage.why.clone(),
         ]);
     }
-    println!("{table}");
+    outln!("{table}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use rar_harness::process::Verbosity;
-use rar_harness::setup;
+use rar_harness::{outln, setup};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct SetupArgs {
@@ -20,13 +20,13 @@ pub(crate) fn command(args: SetupArgs, verbosity: Verbosity) -> Result<()> {
         setup::Install::Allowed
     };
     let qemu = setup::qemu(None, install, verbosity)?;
-    println!("{} ({})", qemu.version, qemu.path.display());
+    outln!("{} ({})", qemu.version, qemu.path.display());
     setup::boot_loader(install, verbosity)?;
     let firmware = setup::firmware(install, verbosity)?;
-    println!("GRUB for BIOS and UEFI; {}", firmware.code.display());
+    outln!("GRUB for BIOS and UEFI; {}", firmware.code.display());
     let barcodes = setup::barcodes(install, verbosity)?;
-    println!("a reader of QR codes ({})", barcodes.display());
+    outln!("a reader of QR codes ({})", barcodes.display());
     let valgrind = setup::valgrind(install, verbosity)?;
-    println!("callgrind ({})", valgrind.display());
+    outln!("callgrind ({})", valgrind.display());
     Ok(())
 }

@@ -16,7 +16,7 @@ use rar_harness::progress::Step;
 use rar_harness::run::{RACE_VOLUME, Run, Tests};
 use rar_harness::setup::{self, Qemu};
 use rar_harness::workspace::{LIBRARIES, Workspace};
-use rar_harness::{defect_names, kernel, results, test_kernel, text};
+use rar_harness::{defect_names, errln, kernel, out, outln, results, test_kernel, text};
 use rar_house_rules::{layering, standalone};
 use rar_image_harness::{boot_plan, catalogue};
 use rar_vocabulary::{Backend, Counts};
@@ -124,15 +124,15 @@ fn full(verbosity: Verbosity) -> Result<()> {
     let bochs = || match setup::bochs_files() {
         Some(_) => bochs::command(&BochsArgs::default(), verbosity),
         None => {
-            println!("Bochs is not installed: the suite did not run there");
+            outln!("Bochs is not installed: the suite did not run there");
             Ok(())
         }
     };
     let mut failed = Vec::new();
     let mut part = |name: &str, result: Result<()>| match result {
-        Err(error) if reason_of(&error) == Reason::Interrupted => Err(error),
+        Err(error) if reason_of(&error).ends_all() => Err(error),
         Err(error) => {
-            eprintln!("{name} FAILED: {error:#}");
+            errln!("{name} FAILED: {error:#}");
             failed.push(name.to_owned());
             Ok(())
         }
@@ -191,21 +191,21 @@ pub(crate) fn command(args: &TestArgs, verbosity: Verbosity) -> Result<()> {
         }
         if let Some(error) = &end.failure {
             // Nothing after Ctrl-C is of use.
-            if reason_of(error) == Reason::Interrupted {
+            if reason_of(error).ends_all() {
                 return Err(end.failure.unwrap_or_else(|| Error::msg("interrupted")));
             }
             show(&context.workspace, &end.name(), &format!("{error:#}"))?;
         } else if let Some(why) = &end.skipped {
-            eprintln!("{} skipped: {why}", end.name());
+            errln!("{} skipped: {why}", end.name());
         } else {
-            eprintln!("{} passed in {:.1} s", end.name(), end.time.as_secs_f64());
+            errln!("{} passed in {:.1} s", end.name(), end.time.as_secs_f64());
         }
         ended.push(end);
     }
-    println!("{}", render(&ended, begin.elapsed()));
+    outln!("{}", render(&ended, begin.elapsed()));
     let total = total(&ended);
-    println!("counted: {} stages and the tests in them", ended.len());
-    println!("{total}");
+    outln!("counted: {} stages and the tests in them", ended.len());
+    outln!("{total}");
     if total.failed == 0 {
         return Ok(());
     }
@@ -250,13 +250,11 @@ fn show(workspace: &Workspace, stage: &str, why: &str) -> Result<()> {
         .and_then(|()| fs::write(&log, why))
         .with_context(|| format!("cannot write {}", log.display()))?;
     if why.lines().count() > TAIL {
-        eprint!(
-            "{}",
-            text::tail(&format!("{stage} FAILED"), why.lines(), TAIL)
-        );
-        eprintln!("all of it is in {}", log.display());
+        let tail = text::tail(&format!("{stage} FAILED"), why.lines(), TAIL);
+        errln!("{}", tail.trim_end());
+        errln!("all of it is in {}", log.display());
     } else {
-        eprintln!("{stage} FAILED\n{why}");
+        errln!("{stage} FAILED\n{why}");
     }
     Ok(())
 }
@@ -585,7 +583,7 @@ impl Context {
             &Logs::temporary()?,
             self.verbosity,
         )?;
-        print!("{}", results::render(&reports));
+        out!("{}", results::render(&reports));
         let example = example::check(&self.workspace, qemu, self.verbosity);
         let minimal = minimal::boot(&self.workspace, qemu, self.verbosity).map(drop);
         let names = BACKENDS.map(|(backend, _)| backend.to_string());

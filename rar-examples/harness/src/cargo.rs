@@ -1,8 +1,9 @@
 //! Calls of cargo.
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::process::{Cmd, utf8};
 
@@ -23,7 +24,7 @@ const VARIABLES: [&str; 8] = [
 ///
 /// # Errors
 ///
-/// The target folder is not UTF-8.
+/// The target folder is not UTF-8, or cannot be written.
 pub fn cargo(root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
     let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     call(&program, root, target, subcommand)
@@ -33,8 +34,11 @@ pub fn cargo(root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
 ///
 /// # Errors
 ///
-/// The target folder is not UTF-8.
+/// The target folder is not UTF-8, or cannot be written.
 pub fn call(program: &str, root: &Path, target: &Path, subcommand: &str) -> Result<Cmd> {
+    fs::create_dir_all(target)
+        .and_then(|()| tempfile::tempfile_in(target))
+        .with_context(|| format!("cannot write into the target folder {}", target.display()))?;
     let mut cmd = Cmd::new(program)
         .arg(subcommand)
         .dir(root)

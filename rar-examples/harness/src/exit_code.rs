@@ -12,7 +12,8 @@ Exit codes:
   3  a program is missing (run `cargo xtask setup`), or a file could not be used
   4  the guest hung, panicked or died
   5  a sabotage was NOT caught
-  130  interrupted by Ctrl-C";
+  130  interrupted by Ctrl-C
+  141  the reader of the output went away";
 
 /// The reason a command did not succeed, each with its exit code.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,6 +30,8 @@ pub enum Reason {
     NotCaught,
     /// Ctrl-C or SIGTERM.
     Interrupted,
+    /// The reader of the output went away: there is no one to tell.
+    OutputClosed,
 }
 
 impl Reason {
@@ -41,7 +44,16 @@ impl Reason {
             Self::Guest => 4,
             Self::NotCaught => 5,
             Self::Interrupted => 130,
+            Self::OutputClosed => 141,
         }
+    }
+}
+
+impl Reason {
+    /// Returns whether nothing that could still be done is of use.
+    #[must_use]
+    pub const fn ends_all(self) -> bool {
+        matches!(self, Self::Interrupted | Self::OutputClosed)
     }
 }
 

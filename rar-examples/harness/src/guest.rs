@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::ending::Ending;
-use crate::interrupt;
 use crate::modes::Thread;
 use crate::process::{Cmd, Verbosity, utf8};
 use crate::records::{Line, Record, Transcript};
+use crate::{errln, interrupt};
 
 /// A console that prints no line end is cut here, so that a mad guest does not eat the host's
 /// memory.
@@ -83,7 +83,7 @@ pub fn run(
     let mut transcript = Transcript::default();
     let mut take = |line: Line, transcript: &mut Transcript| {
         if verbosity.is_verbose() {
-            eprintln!("{}", line.text);
+            errln!("{}", line.text);
         }
         if let Some(record) = transcript.push(line) {
             watch(record);

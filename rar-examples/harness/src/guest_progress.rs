@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::errln;
 use crate::process::Verbosity;
 use crate::progress::{Step, line};
 use crate::records::Record;
@@ -41,9 +42,12 @@ impl GuestProgress {
                 if self.step.is_live() {
                     self.show(&test.name);
                 } else if test.name != self.last {
-                    eprintln!(
+                    errln!(
                         "  {} [{}/{}] {}",
-                        self.label, self.done, self.runs, test.name
+                        self.label,
+                        self.done,
+                        self.runs,
+                        test.name
                     );
                 }
                 self.last.clone_from(&test.name);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use crate::outln;
+
 /// Where the logs of runs go.
 #[derive(Debug)]
 pub enum Logs {
@@ -51,7 +53,7 @@ impl Logs {
     /// Prints where the logs are, if they stay.
     pub fn announce(&self) {
         if let Self::Kept(dir) = self {
-            println!("logs are in {}", dir.display());
+            outln!("logs are in {}", dir.display());
         }
     }
 }

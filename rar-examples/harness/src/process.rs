@@ -4,15 +4,15 @@
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::exit_code::{Fault, Reason};
-use crate::interrupt;
+use crate::{errln, interrupt, output, parent_death};
 
 /// How much of external commands is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +115,10 @@ impl Cmd {
     /// The program cannot be started.
     pub fn spawn(&self, verbosity: Verbosity) -> Result<Running> {
         if verbosity.is_verbose() {
-            eprintln!("$ {}", self.line());
+            errln!("$ {}", self.line());
         }
-        let mut command = Command::new(&self.program);
+        self.check_program()?;
+        let mut command = parent_death::command(&self.program);
         command.args(&self.args);
         for key in &self.unset {
             command.env_remove(key);
@@ -134,6 +135,15 @@ impl Cmd {
             .spawn()
             .with_context(|| format!("cannot start `{}`", self.program))?;
         Ok(Running(child))
+    }
+
+    fn check_program(&self) -> Result<()> {
+        let found = match self.program.contains('/') {
+            true => is_executable(Path::new(&self.program)) || self.dir.is_some(),
+            false => find_program(&self.program).is_some(),
+        };
+        ensure!(found, "cannot start `{}`: no such program", self.program);
+        Ok(())
     }
 
     /// Runs the command to its end and returns everything it printed.
@@ -177,6 +187,10 @@ impl Cmd {
         let captured = self.capture(verbosity)?;
         if captured.status.success() {
             return Ok(captured);
+        }
+        if let Some(lack) = lack_of_room(&captured.both) {
+            let message = format!("{}: {lack}; -v shows the command", self.program);
+            return Err(Fault::new(Reason::Environment, message).into());
         }
         let shown = if verbosity.is_verbose() {
             String::new()
@@ -222,6 +236,16 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// Returns what a program could not write for, if it says so.
+fn lack_of_room(output: &str) -> Option<&'static str> {
+    let causes = [
+        ("No space left on device", "a disk is full"),
+        ("Read-only file system", "a file system is read-only"),
+    ];
+    let mut causes = causes.into_iter();
+    causes.find_map(|(words, cause)| output.contains(words).then_some(cause))
 }
 
 /// Returns how a command ended, in words.
@@ -292,7 +316,7 @@ fn collect(
         {
             let text = String::from_utf8_lossy(&line);
             if verbosity.is_verbose() {
-                eprint!("{text}");
+                output::print_error(format_args!("{text}"));
             }
             own.push_str(&text);
             all.lock()
@@ -307,6 +331,7 @@ fn collect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit_code::reason_of;
 
     #[test]
     fn a_printed_command_can_be_pasted() {
@@ -334,6 +359,19 @@ mod tests {
         let text = error.to_string();
         assert!(text.starts_with("exit code 3: sh -c"), "{text}");
         assert!(text.contains("out") && text.contains("err"), "{text}");
+    }
+
+    #[test]
+    fn a_full_disk_is_one_sentence_about_the_machine() {
+        let error = Cmd::new("sh")
+            .args(["-c", "echo 'x: No space left on device' >&2; exit 1"])
+            .require(Verbosity::Normal)
+            .unwrap_err();
+        assert_eq!(reason_of(&error), Reason::Environment);
+        assert_eq!(
+            error.to_string(),
+            "sh: a disk is full; -v shows the command"
+        );
     }
 
     #[test]

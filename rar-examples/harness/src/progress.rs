@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::errln;
 use crate::process::Verbosity;
 
 /// The live lines, one below the other where several things run at once.
@@ -14,7 +15,7 @@ static LIVE: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Prints a line that stays, above those that are live.
 pub fn line(text: &str) {
-    LIVE.suspend(|| eprintln!("{text}"));
+    LIVE.suspend(|| errln!("{text}"));
 }
 
 /// A step that takes time.
@@ -39,7 +40,7 @@ impl Step {
             bar.set_message(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
         } else {
-            eprintln!("{name} ...");
+            errln!("{name} ...");
         }
         Self {
             bar,

@@ -131,7 +131,8 @@ impl Row<'_> {
         }
     }
 
-    /// Returns what the outcome does not say; nothing for a plain pass. Failures stand below the table.
+    /// Returns what the outcome does not say; nothing for a plain pass. Failures stand below the
+    /// table.
     fn detail(&self) -> String {
         if self.ran == 0 {
             return self.why_skipped.to_owned();

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::exit_code::{Fault, Reason};
 use crate::process::{Cmd, Verbosity, find_program, is_executable};
+use crate::{errln, outln};
 
 /// The emulator.
 const QEMU: &str = "qemu-system-x86_64";
@@ -321,7 +322,7 @@ pub struct Qemu {
 /// As [`qemu`].
 pub fn emulator(named: Option<&Path>, verbosity: Verbosity) -> Result<Qemu> {
     let qemu = qemu(named, Install::Allowed, verbosity)?;
-    println!("{} ({})", qemu.version, qemu.path.display());
+    outln!("{} ({})", qemu.version, qemu.path.display());
     Ok(qemu)
 }
 
@@ -397,7 +398,7 @@ fn provide(needs: &[Need], install: Install, verbosity: Verbosity) -> Result<()>
         .iter()
         .flat_map(|need| need.debian.split(' '))
         .collect();
-    eprintln!(
+    errln!(
         "setup: {} is missing; installing the Debian packages {}",
         names(&missed),
         packages.join(" ")

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Error, Result};
 use rar_harness::ending::{Ending, PASSED};
+use rar_harness::errln;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::guest::Finished;
 use rar_harness::modes::Thread;
@@ -92,7 +93,7 @@ pub fn stage(
                 "FAILED"
             }
         };
-        eprintln!(
+        errln!(
             "{}: {word} in {:.1} s",
             case.name,
             begin.elapsed().as_secs_f64()

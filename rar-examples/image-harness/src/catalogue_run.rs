@@ -11,7 +11,7 @@ use rar_harness::guest::Finished;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::text::{table, tail};
-use rar_harness::{parallel, progress};
+use rar_harness::{outln, parallel, progress};
 use rar_report::Outcome;
 use rar_report_page::Report;
 use rar_vocabulary::{Counts, Verdict};
@@ -84,7 +84,7 @@ pub fn boot_all(
         progress::line(&said);
         Ok(row)
     })?;
-    println!("{}", render(&rows));
+    outln!("{}", render(&rows));
     let mut count = Counts::NONE;
     let mut wrong = Vec::new();
     for Row {
@@ -150,7 +150,7 @@ fn boot(
                     count += photos;
                     Ok(count)
                 }
-                Err(error) if reason_of(&error) == Reason::Interrupted => return Err(error),
+                Err(error) if reason_of(&error).ends_all() => return Err(error),
                 Err(why) => Err(format!("the screen: {why:#}")),
             },
             failed => failed,

@@ -13,7 +13,7 @@ use rar_harness::run::Run;
 use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
-use rar_harness::{defect_names, parallel, progress};
+use rar_harness::{defect_names, outln, parallel, progress};
 use rar_model::Defect;
 use rar_report::{Backend, EndReason, EventKind, Outcome as Says};
 use rar_report_page::{Report, Verdict};
@@ -81,7 +81,7 @@ pub fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
         })
         .collect();
     let (count, failure) = boot_all(&cases, &elf, &emulator, verbosity)?;
-    println!("{count}");
+    outln!("{count}");
     failure.map_or(Ok(()), Err)
 }
 
@@ -123,7 +123,7 @@ fn boot_all(
     for row in &rows {
         shown.add_row([row.name.to_owned(), row.word().to_owned(), row.listed()]);
     }
-    println!("{shown}");
+    outln!("{shown}");
     let wrong = rows.iter().filter_map(|row| {
         let why = row.verdict.as_ref().err()?;
         Some(format!("{}: {why}", row.name))

@@ -14,7 +14,7 @@ use rar_harness::run::{Run, Tests};
 use rar_harness::setup::{self, Qemu};
 use rar_harness::text::table;
 use rar_harness::workspace::Workspace;
-use rar_harness::{defect_names, kernel, test_kernel};
+use rar_harness::{defect_names, kernel, outln, test_kernel};
 use rar_model::Defect;
 use rar_vocabulary::Backend;
 
@@ -69,7 +69,7 @@ pub(crate) fn command(asked: &str, args: &QemuArgs, verbosity: Verbosity) -> Res
             });
         rows.add_row([defect.name(), &driver, &units, &verdict]);
     }
-    println!("{rows}");
+    outln!("{rows}");
     if wrong.is_empty() {
         return Ok(());
     }

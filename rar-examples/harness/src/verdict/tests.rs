@@ -1,6 +1,7 @@
+use std::time::Duration;
+
 use super::*;
 use crate::samples::{END, MEASUREMENT, START, TEST, expected, second, transcript};
-use std::time::Duration;
 
 fn verdict(lines: &[&str], ending: Ending) -> RunVerdict {
     judge(&expected(), &transcript(lines), ending)

@@ -1,0 +1,101 @@
+//! What a user does to a command from outside: no reader, a full disk, SIGKILL.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
+
+/// Waits until a condition holds, but not for long.
+#[track_caller]
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    // The reader reads nothing, and the page is larger than a pipe.
+    let mut child = Command::new(XTASK)
+        .arg("questions")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+    assert_eq!(said, "");
+}
+
+#[test]
+fn a_full_disk_is_one_sentence() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full");
+    let output = Command::new(XTASK)
+        .arg("questions")
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.starts_with("error: the output cannot be written"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_child_ends_with_a_parent_that_is_killed() {
+    let script = "\"$0\" __end-with-parent $$ sleep 1000 & echo $!; wait";
+    let mut parent = Command::new("sh")
+        .args(["-c", script, XTASK])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pid = String::new();
+    let stdout = parent.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut pid).unwrap();
+    let folder = Path::new("/proc").join(pid.trim());
+    let name = || fs::read_to_string(folder.join("comm")).unwrap_or_default();
+    wait_until("the child begins", || name() == "sleep\n");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    // A process that has ended may still wait to be noticed.
+    let state = || fs::read_to_string(folder.join("stat")).unwrap_or_default();
+    wait_until("the child ends", || {
+        state().is_empty() || state().contains(") Z ")
+    });
+}
+
+#[test]
+fn a_child_of_another_parent_does_not_begin() {
+    let output = Command::new(XTASK)
+        .args(["__end-with-parent", "1", "echo", "begun"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn the_help_of_every_command_lists_the_exit_codes() {
+    let help = |args: &[&str]| {
+        let output = Command::new(XTASK).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for command in ["test", "qemu", "image", "setup", "loom", "bench", "ci"] {
+        let text = help(&[command, "--help"]);
+        assert!(text.contains("  5  a sabotage was NOT caught"), "{text}");
+    }
+}
