@@ -5,6 +5,7 @@ use rar_harness::exit_code::EXIT_CODES;
 
 use crate::bench::BenchArgs;
 use crate::bochs::BochsArgs;
+use crate::ci::CiArgs;
 use crate::disasm::DisasmArgs;
 use crate::image::ImageArgs;
 use crate::loom::LoomArgs;
@@ -14,7 +15,7 @@ use crate::qemu::QemuArgs;
 use crate::questions::QuestionsArgs;
 use crate::sabotage::SabotageArgs;
 use crate::setup::SetupArgs;
-use crate::stages::{CiArgs, TestArgs};
+use crate::stages::TestArgs;
 
 /// Builds, tests and runs everything in this workspace.
 ///

@@ -2,11 +2,12 @@
 
 mod bench;
 mod bochs;
+mod ci;
 mod cli;
 mod defects;
 mod disasm;
 mod example;
-mod host;
+mod host_tests;
 mod image;
 mod loom;
 mod minimal;
@@ -70,6 +71,6 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Bench(args) => bench::command(args, verbosity),
         Subcommands::Disasm(args) => disasm::command(args, verbosity),
         Subcommands::Sabotage(args) => sabotage::command(args, verbosity),
-        Subcommands::Ci(args) => stages::ci(args, verbosity),
+        Subcommands::Ci(args) => ci::command(args, verbosity),
     }
 }

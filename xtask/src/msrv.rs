@@ -4,10 +4,10 @@
 use anyhow::{Context as _, Result, ensure};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Captured, Cmd, Verbosity};
+use rar_harness::test_output;
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
 
-use crate::host;
 use crate::old_rust::{self, OldRust};
 
 /// Each is built on its own: what a feature brings must not be what makes the others compile.
@@ -58,7 +58,7 @@ pub(crate) fn tests(
         Fault::new(Reason::Failed, what).into()
     });
     let note = format!("Rust {version}");
-    Ok((host::count(&run.stdout), note, failure))
+    Ok((test_output::count(&run.stdout), note, failure))
 }
 
 /// Returns the version that the libraries promise, and a toolchain of it.
@@ -92,7 +92,7 @@ fn run_tests(workspace: &Workspace, rust: &OldRust, verbosity: Verbosity) -> Res
         .arg("--")
         .args(TEXT_TESTS.iter().flat_map(|name| ["--skip", name]))
         .capture(verbosity)?;
-    let ran = host::count(&captured.stdout).passed > 0;
+    let ran = test_output::count(&captured.stdout).passed > 0;
     ensure!(
         ran || !captured.status.success(),
         "no test of the libraries ran"

@@ -10,10 +10,10 @@ use pulldown_cmark::{BrokenLink, CowStr, Event, Options, Parser, Tag};
 use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Verbosity, utf8};
+use rar_harness::test_output;
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
 
-use crate::host;
 use crate::msrv::features_under_test;
 
 /// What each package must hold. Both licences ask for their text to travel with the code.
@@ -85,7 +85,7 @@ pub(crate) fn tests(
         };
         Fault::new(Reason::Failed, what).into()
     });
-    Ok((host::count(&captured.stdout), failure))
+    Ok((test_output::count(&captured.stdout), failure))
 }
 
 /// Packs the crates and unpacks them into a workspace of their own; returns its folder.

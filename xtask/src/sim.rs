@@ -5,20 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use rar_harness::cargo::{cargo, with_rustflags};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::parallel;
 use rar_harness::process::{Cmd, Verbosity, utf8};
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
+use rar_harness::{observed, parallel, test_output};
 use rar_vocabulary::Counts;
 
-use crate::host;
 use crate::passed_on::PassedOn;
-use crate::sabotage::mutant;
-
-/// The simulator sees every access of the driver to shared memory, and stops CPUs between any two.
-const OBSERVED: &[&str] = &["--cfg", "rar_observed"];
 
 /// The histories of the stage: every backend, every way to address, and the units that flush least.
 const STAGE: [&str; 8] = [
@@ -74,11 +68,11 @@ pub(crate) fn stage(
         failure.push_str(&failed.unwrap_or_default());
     }
     let step = Step::new("races on the simulator", verbosity);
-    let races = observed(workspace, "test")?
+    let races = observed::call(workspace, "test")?
         .args(["--release", "--package", "rar-sim"])
         .capture(verbosity)?;
     step.finish();
-    count += host::count(&races.stdout);
+    count += test_output::count(&races.stdout);
     if !races.status.success() {
         failure.push_str(&races.both);
     }
@@ -107,61 +101,12 @@ fn history(
     Ok((!captured.status.success()).then(again))
 }
 
-/// Checks that a race passes in this workspace.
-pub(crate) fn must_pass(workspace: &Workspace, test: &str, verbosity: Verbosity) -> Result<()> {
-    let races = races(workspace, workspace, 0)?;
-    mutant::must_pass(races.args(["--", "--exact", test]), test, verbosity)
-}
-
-/// Checks that all races pass in this workspace.
-pub(crate) fn all_must_pass(workspace: &Workspace, verbosity: Verbosity) -> Result<()> {
-    let step = Step::new("races on the simulator", verbosity);
-    races(workspace, workspace, 0)?.require(verbosity)?;
-    step.finish();
-    Ok(())
-}
-
-/// Checks that a race fails in a changed copy of the workspace by its own assertion. Copies in one
-/// lane share what they build.
-pub(crate) fn must_fail(
-    workspace: &Workspace,
-    copy: &Workspace,
-    lane: usize,
-    test: &str,
-    message: &str,
-    verbosity: Verbosity,
-) -> Result<()> {
-    mutant::must_fail(races(workspace, copy, lane)?, test, message, verbosity)
-}
-
-/// Returns the call that builds and runs the races of a copy of the workspace, or of itself, from
-/// scratch and in a folder where nothing else is built: what a changed copy leaves must not pass
-/// for a build of this workspace.
-fn races(workspace: &Workspace, copy: &Workspace, lane: usize) -> Result<Cmd> {
-    let target = workspace.target.join(format!("observed-mutants-{lane}"));
-    mutant::forget(workspace, &target.join("release"))?;
-    let cmd = cargo(&copy.root, &target, "test")?;
-    let cmd = cmd.args(["--release", "--package", "rar-sim", "--test", "races"]);
-    Ok(with_rustflags(cmd, OBSERVED))
-}
-
 /// Builds a program of the simulator and returns where it is.
 pub(crate) fn build(workspace: &Workspace, program: &str, verbosity: Verbosity) -> Result<PathBuf> {
     let step = Step::new("building the simulator", verbosity);
-    observed(workspace, "build")?
+    observed::call(workspace, "build")?
         .args(["--release", "--package", "rar-sim", "--bin", program])
         .require(verbosity)?;
     step.finish();
-    Ok(target(workspace).join("release").join(program))
-}
-
-/// Returns a call of cargo that builds with the simulator watching.
-pub(crate) fn observed(workspace: &Workspace, subcommand: &str) -> Result<Cmd> {
-    let cmd = cargo(&workspace.root, &target(workspace), subcommand)?;
-    Ok(with_rustflags(cmd, OBSERVED))
-}
-
-/// A folder of its own: other flags would build everything again.
-fn target(workspace: &Workspace) -> PathBuf {
-    Path::new(&workspace.target).join("observed")
+    Ok(observed::target(workspace).join("release").join(program))
 }

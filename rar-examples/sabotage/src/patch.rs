@@ -9,7 +9,7 @@ use rar_vocabulary::Backend;
 
 /// How a patch is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// By the test kernel in QEMU.
     Qemu {
         /// What executes remote flushes.
@@ -37,21 +37,47 @@ pub(crate) enum Kind {
     },
 }
 
+impl Kind {
+    /// Returns by what the patch is judged.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Qemu { .. } => "qemu",
+            Self::Loom { .. } => "loom",
+            Self::Sim { .. } => "sim",
+        }
+    }
+
+    /// Returns who must notice, for people.
+    #[must_use]
+    pub fn caught_by(&self) -> String {
+        match self {
+            Self::Qemu { caught_by, .. } => caught_by.join(", "),
+            Self::Loom { package, test, .. } => format!("{package}: {test}"),
+            Self::Sim { test, .. } => test.clone(),
+        }
+    }
+}
+
 /// A sabotage.
 #[derive(Clone, Debug)]
-pub(crate) struct Sabotage {
+pub struct Sabotage {
     /// The file name without `.patch`.
-    pub(crate) name: String,
+    pub name: String,
     /// Who must notice.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// What it breaks.
-    pub(crate) why: String,
+    pub why: String,
     diff: String,
 }
 
 impl Sabotage {
     /// Reads a patch.
-    pub(crate) fn parse(name: &str, text: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The header lacks a line, or has one that is unknown.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
         let diff_begin = text
             .split_inclusive('\n')
             .scan(0, |at, line| {
@@ -120,7 +146,11 @@ impl Sabotage {
     }
 
     /// Applies the diff to the files below `root`.
-    pub(crate) fn apply(&self, root: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// The patch does not fit, or a file cannot be written.
+    pub fn apply(&self, root: &Path) -> Result<()> {
         let parts = split(&self.diff);
         ensure!(!parts.is_empty(), "the diff changes no file");
         for part in parts {

@@ -4,6 +4,7 @@ use anyhow::Result;
 use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
+use rar_harness::test_output;
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
 
@@ -35,7 +36,7 @@ pub(crate) fn tests(
             .arg("--no-fail-fast")
             .args(args.iter().copied())
             .capture(verbosity)?;
-        count += self::count(&captured.stdout);
+        count += test_output::count(&captured.stdout);
         if !captured.status.success() && !verbosity.is_verbose() {
             failure.push_str(&captured.both);
         } else if !captured.status.success() {
@@ -45,53 +46,4 @@ pub(crate) fn tests(
     let failure = (!failure.is_empty())
         .then(|| Fault::new(Reason::Failed, failure.trim_end().to_owned()).into());
     Ok((count, failure))
-}
-
-/// Adds up the results of all test programs in the output of `cargo test`.
-pub(crate) fn count(output: &str) -> Counts {
-    let mut count = Counts::NONE;
-    for line in output
-        .lines()
-        .filter_map(|line| line.strip_prefix("test result: "))
-    {
-        let words: Vec<_> = line
-            .split([' ', '.', ';'])
-            .filter(|word| !word.is_empty())
-            .collect();
-        for pair in words.windows(2) {
-            let [number, word] = pair else { continue };
-            let Ok(number) = number.parse::<usize>() else {
-                continue;
-            };
-            match *word {
-                "passed" => count.passed += number,
-                "failed" => count.failed += number,
-                "ignored" => count.skipped += number,
-                _ => {}
-            }
-        }
-    }
-    count
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_of_all_programs_are_added() {
-        let output = "running 3 tests\n\
-            test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
-            test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.10s\n";
-        assert_eq!(
-            count(output),
-            Counts {
-                passed: 5,
-                failed: 1,
-                skipped: 1,
-                observed: 0,
-            }
-        );
-        assert_eq!(count("nothing"), Counts::NONE);
-    }
 }

@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity};
+use rar_harness::test_output;
 use rar_harness::workspace::Workspace;
-
-use crate::host;
 
 /// loom gives up with these words when a model spins without bound: that is a mistake in the model,
 /// not a catch.
@@ -20,7 +19,7 @@ const GAVE_UP: [&str; 2] = [
 /// Checks that this call of cargo runs the one test and that it passes.
 pub(crate) fn must_pass(run: Cmd, test: &str, verbosity: Verbosity) -> Result<()> {
     let run = run.require(verbosity)?;
-    if host::count(&run.stdout).passed != 1 {
+    if test_output::count(&run.stdout).passed != 1 {
         return Err(Fault::new(Reason::Failed, format!("there is no test {test}")).into());
     }
     Ok(())

@@ -3,21 +3,21 @@
 use comfy_table::Table;
 use rar_harness::text::table;
 
-use crate::sabotage::patch::{Kind, Sabotage};
+use crate::patch::{Kind, Sabotage};
 
 /// A race that must have a model and a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Race {
+pub struct Race {
     /// What races.
-    pub(crate) what: &'static str,
+    pub what: &'static str,
     /// The package of its model.
-    pub(crate) package: &'static str,
+    pub package: &'static str,
     /// The test function of its model.
-    pub(crate) model: &'static str,
+    pub model: &'static str,
 }
 
 /// A run of models that lost one of them has not passed.
-pub(crate) const RACES: [Race; 31] = [
+pub const RACES: [Race; 31] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -181,14 +181,14 @@ const fn race(what: &'static str, package: &'static str, model: &'static str) ->
 
 impl Race {
     /// Returns the mutants that this race's model must catch.
-    pub(crate) fn mutants<'a>(&self, all: &'a [Sabotage]) -> Vec<&'a Sabotage> {
+    pub fn mutants<'a>(&self, all: &'a [Sabotage]) -> Vec<&'a Sabotage> {
         let (package, model) = (self.package, self.model);
         let is_mine = |kind: &Kind| matches!(kind, Kind::Loom { package: p, test, .. } if p == package && test == model);
         all.iter().filter(|mutant| is_mine(&mutant.kind)).collect()
     }
 
     /// Returns what to say when the model is not there.
-    pub(crate) fn without_model(&self) -> String {
+    pub fn without_model(&self) -> String {
         let Self {
             what,
             package,
@@ -198,21 +198,21 @@ impl Race {
     }
 
     /// Returns whether the output of its package's tests says that the model passed.
-    pub(crate) fn passed(&self, output: &str) -> bool {
+    pub fn passed(&self, output: &str) -> bool {
         let line = format!("test {} ... ok", self.model);
         output.lines().any(|printed| printed == line)
     }
 }
 
 /// Returns why the mutants are not whole: one line for each race without any.
-pub(crate) fn without_mutant(all: &[Sabotage]) -> Vec<String> {
+pub fn without_mutant(all: &[Sabotage]) -> Vec<String> {
     let bare = RACES.iter().filter(|race| race.mutants(all).is_empty());
     bare.map(|race| format!("no mutant shows that {} catches anything", race.model))
         .collect()
 }
 
 /// Returns the table of all races, each with those of the mutants that its model is to catch.
-pub(crate) fn overview(all: &[Sabotage]) -> Table {
+pub fn overview(all: &[Sabotage]) -> Table {
     let mut table = table(&["race", "model", "mutants"]);
     for race in RACES {
         let mutants: Vec<_> = race

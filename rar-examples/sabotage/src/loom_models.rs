@@ -9,7 +9,7 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Cmd, Verbosity};
 use rar_harness::workspace::Workspace;
 
-use crate::sabotage::mutant;
+use crate::mutant;
 
 /// The beginning of the name of each file of models.
 const MODELS: &str = "loom_";

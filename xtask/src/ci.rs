@@ -1,0 +1,88 @@
+//! `cargo xtask ci`: what CI runs.
+
+use anyhow::Result;
+use clap::Args;
+use rar_harness::exit_code::{Fault, Reason, reason_of};
+use rar_harness::process::Verbosity;
+use rar_harness::workspace::Workspace;
+use rar_harness::{defect_names, errln, outln, setup};
+use rar_image_harness::catalogue;
+
+use crate::bochs::{self, BochsArgs};
+use crate::stages::{self, LONG, TestArgs};
+use crate::{image, sabotage};
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct CiArgs {
+    /// Also run the tests in the packages, boot the image on every machine of the catalogue, with
+    /// every defect, and in Bochs where that is installed, and run every sabotage
+    #[arg(long)]
+    pub(crate) full: bool,
+}
+
+/// Runs `cargo xtask ci`.
+pub(crate) fn command(args: &CiArgs, verbosity: Verbosity) -> Result<()> {
+    stages::command(
+        &TestArgs {
+            stages: Vec::new(),
+            qemu: None,
+            complete: true,
+        },
+        verbosity,
+    )?;
+    if args.full {
+        full(verbosity)?;
+    }
+    Ok(())
+}
+
+/// Runs what takes long, all of it even if a part fails.
+fn full(verbosity: Verbosity) -> Result<()> {
+    let long = || {
+        let args = TestArgs {
+            stages: LONG.to_vec(),
+            qemu: None,
+            complete: true,
+        };
+        stages::command(&args, verbosity)
+    };
+    let bochs = || match setup::bochs_files() {
+        Some(_) => bochs::command(&BochsArgs::default(), verbosity),
+        None => {
+            outln!("Bochs is not installed: the suite did not run there");
+            Ok(())
+        }
+    };
+    let mut failed = Vec::new();
+    let mut part = |name: &str, result: Result<()>| match result {
+        Err(error) if reason_of(&error).ends_all() => Err(error),
+        Err(error) => {
+            errln!("{name} FAILED: {error:#}");
+            failed.push(name.to_owned());
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    };
+    part("long stages", long())?;
+    part(
+        "image --machines all",
+        image::on_machines(&[catalogue::ALL.to_owned()], verbosity),
+    )?;
+    part(
+        "sabotage",
+        sabotage::all(&Workspace::this()?, None, verbosity),
+    )?;
+    part(
+        "image --defect all",
+        rar_image_harness::defects::command(defect_names::ALL, verbosity),
+    )?;
+    part("bochs", bochs())?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "failed: {}; each is a command of its own",
+        failed.join(", ")
+    );
+    Err(Fault::new(Reason::Failed, message).into())
+}

@@ -1,0 +1,224 @@
+//! Runs one stage.
+
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use rar_harness::cargo::cargo;
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::Verbosity;
+use rar_harness::progress::Step;
+use rar_harness::setup::Qemu;
+use rar_harness::workspace::{LIBRARIES, Workspace};
+use rar_harness::{kernel, observed};
+use rar_house_rules::{layering, standalone};
+use rar_image_harness::boot_plan;
+use rar_sabotage::by_loom;
+
+use super::ended::{Done, StageEnd};
+use super::qemu;
+use super::stage::Stage;
+use crate::{bench, defects, disasm, host_tests, minimal, msrv, packages, sim};
+
+pub(super) struct Context {
+    pub(super) workspace: Workspace,
+    /// Found if the stage that needs it is to run.
+    pub(super) qemu: Option<Qemu>,
+    pub(super) verbosity: Verbosity,
+}
+
+impl Context {
+    pub(super) fn run(&self, stage: Stage) -> StageEnd {
+        let begin = Instant::now();
+        let step = (!stage.shows_steps()).then(|| Step::new(stage.what(), self.verbosity));
+
+        let done = match stage {
+            Stage::Arrows => layering::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::Format => self.format(),
+            Stage::Clippy => self.clippy(),
+            Stage::Docs => self.docs(),
+            Stage::Host => self.host(),
+            Stage::Outside => standalone::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::Msrv => msrv::builds(&self.workspace, self.verbosity).map(Done::note),
+            Stage::MsrvTests => self.msrv_tests(),
+            Stage::Package => packages::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::PackageTests => self.package_tests(),
+            Stage::Kernels => self.kernels(),
+            Stage::Disasm => disasm::kernels(&self.workspace, self.verbosity).map(Done::note),
+            Stage::Loom => self.loom(),
+            Stage::Sim => self.sim(sim::STEPS),
+            Stage::SimLong => self.sim(sim::MANY_STEPS),
+            Stage::Defects => self.defects(),
+            Stage::Qemu => self.qemu(),
+            Stage::Image => self.image(),
+            Stage::Bench => bench::check(&self.workspace, self.verbosity).map(Done::note),
+        };
+        drop(step);
+        let Done {
+            tests,
+            note,
+            failure,
+        } = done.unwrap_or_else(|error| Done {
+            failure: Some(error),
+            ..Done::default()
+        });
+        StageEnd {
+            stage,
+            tests,
+            note,
+            time: begin.elapsed(),
+            failure,
+            skipped: None,
+        }
+    }
+
+    fn format(&self) -> Result<Done> {
+        cargo(&self.workspace.root, &self.workspace.target, "fmt")?
+            .args(["--all", "--", "--check", "-l"])
+            .require(self.verbosity)?;
+        Ok(Done::default())
+    }
+
+    fn clippy(&self) -> Result<Done> {
+        let libraries: Vec<_> = LIBRARIES
+            .iter()
+            .flat_map(|name| ["--package", name])
+            .collect();
+        let defmt = [libraries.as_slice(), &["--features", "defmt"]].concat();
+        let unverified = ["--package", "rar-payload", "--features", "unverified,defmt"];
+        let critical = ["--package", "rar-regs", "--features", "critical-section"];
+        for args in [&["--workspace"][..], &defmt, &unverified, &critical] {
+            cargo(&self.workspace.root, &self.workspace.target, "clippy")?
+                .args(args.iter().copied())
+                .args(["--all-targets", "--", "-D", "warnings"])
+                .require(self.verbosity)?;
+        }
+        observed::call(&self.workspace, "clippy")?
+            .args([
+                "--package",
+                "rar-sim",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])
+            .require(self.verbosity)?;
+        let kernels = self.workspace.freestanding();
+        if !kernels.is_empty() {
+            kernel::freestanding(&self.workspace, &kernel::target(&self.workspace), "clippy")?
+                .args(
+                    kernels
+                        .iter()
+                        .flat_map(|package| ["--package", package.name.as_str()]),
+                )
+                .args(["--", "-D", "warnings"])
+                .require(self.verbosity)?;
+        }
+        Ok(Done::note(format!(
+            "workspace, 2 feature sets, observed, {} freestanding crates",
+            kernels.len()
+        )))
+    }
+
+    fn docs(&self) -> Result<Done> {
+        minimal::check_guide(&self.workspace.root)?;
+        cargo(&self.workspace.root, &self.workspace.target, "doc")?
+            .args(["--workspace", "--no-deps"])
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .require(self.verbosity)?;
+        let dead = packages::links_without_page(&self.workspace)?;
+        if !dead.is_empty() {
+            return Err(Fault::new(Reason::Failed, dead.join("\n")).into());
+        }
+        Ok(Done::default())
+    }
+
+    fn host(&self) -> Result<Done> {
+        let (tests, failure) = host_tests::tests(&self.workspace, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note: "unit, property, documentation tests; each feature".to_owned(),
+            failure,
+        })
+    }
+
+    fn msrv_tests(&self) -> Result<Done> {
+        let (tests, note, failure) = msrv::tests(&self.workspace, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note,
+            failure,
+        })
+    }
+
+    fn package_tests(&self) -> Result<Done> {
+        let (tests, failure) = packages::tests(&self.workspace, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note: "from the packages alone".to_owned(),
+            failure,
+        })
+    }
+
+    fn kernels(&self) -> Result<Done> {
+        let target = kernel::target(&self.workspace);
+        let mut names = Vec::new();
+        for package in self.workspace.kernels() {
+            kernel::build(&self.workspace, &target, &package.name, self.verbosity)?;
+            names.push(package.name.to_string());
+        }
+        if names.is_empty() {
+            return Err(Fault::new(
+                Reason::Failed,
+                "there is no kernel: no program with the feature freestanding",
+            )
+            .into());
+        }
+        Ok(Done::note(names.join(", ")))
+    }
+
+    fn loom(&self) -> Result<Done> {
+        let tests = by_loom::models(&self.workspace, None, self.verbosity)?;
+        let note = format!(
+            "{} models; their mutants: `cargo xtask loom`, `cargo xtask ci --full`",
+            tests.passed
+        );
+        Ok(Done {
+            tests,
+            note,
+            failure: None,
+        })
+    }
+
+    fn sim(&self, steps: u32) -> Result<Done> {
+        let (tests, failure) = sim::stage(&self.workspace, steps, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note: format!("random histories of {steps} steps, backends model and software"),
+            failure,
+        })
+    }
+
+    fn defects(&self) -> Result<Done> {
+        let (tests, failure) = defects::stage(&self.workspace, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note: "each defect caught, what can be survived survived; docs/defects.md".to_owned(),
+            failure,
+        })
+    }
+
+    fn image(&self) -> Result<Done> {
+        let qemu = self.qemu.as_ref().context("no emulator")?;
+        let (tests, failure) = boot_plan::stage(&self.workspace, qemu, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note: "on machines of the catalogue, and with a CPU that stops".to_owned(),
+            failure,
+        })
+    }
+
+    fn qemu(&self) -> Result<Done> {
+        let emulator = self.qemu.as_ref().context("no emulator")?;
+        qemu::run(&self.workspace, emulator, self.verbosity)
+    }
+}

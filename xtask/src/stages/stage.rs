@@ -1,0 +1,76 @@
+//! The stages of `cargo xtask test`.
+
+use clap::ValueEnum;
+
+/// The stages of `cargo xtask test`, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    Arrows,
+    Format,
+    Clippy,
+    Docs,
+    Host,
+    Outside,
+    /// Build the libraries with the oldest Rust they promise, for this machine and for other
+    /// architectures
+    Msrv,
+    /// Test the libraries with the oldest Rust they promise; only if named here, and in `cargo
+    /// xtask ci --full`
+    MsrvTests,
+    /// Pack the libraries, check what the packages hold, build from them
+    Package,
+    /// Run the tests in the packages; only if named here, and in `cargo xtask ci --full`
+    PackageTests,
+    Kernels,
+    Disasm,
+    Loom,
+    Sim,
+    /// Ten times longer histories; only if named here, and in `cargo xtask ci --full`
+    SimLong,
+    Defects,
+    Qemu,
+    Image,
+    /// Count the instructions of a flush, and compare them with their budgets
+    Bench,
+}
+
+impl Stage {
+    /// Returns what the stage checks, for people.
+    pub(super) const fn what(self) -> &'static str {
+        match self {
+            Self::Arrows => "which crate knows which",
+            Self::Format => "format",
+            Self::Clippy => "lints, each feature and the kernels too",
+            Self::Docs => "documentation",
+            Self::Host => "host tests",
+            Self::Outside => "libraries picked alone",
+            Self::Msrv => "libraries with the oldest Rust",
+            Self::MsrvTests => "tests of the libraries with the oldest Rust",
+            Self::Package => "packages",
+            Self::PackageTests => "tests in the packages",
+            Self::Kernels => "kernels",
+            Self::Disasm => "machine code of the kernels",
+            Self::Loom => "every interleaving",
+            Self::Sim => "simulated machines",
+            Self::SimLong => "simulated machines, at length",
+            Self::Defects => "broken units and drivers",
+            Self::Qemu => "QEMU",
+            Self::Image => "the boot image",
+            Self::Bench => "instructions and lines of a flush",
+        }
+    }
+
+    /// Returns whether the stage shows its own steps.
+    pub(super) const fn shows_steps(self) -> bool {
+        matches!(
+            self,
+            Self::Qemu
+                | Self::Image
+                | Self::Loom
+                | Self::Sim
+                | Self::SimLong
+                | Self::Defects
+                | Self::Bench
+        )
+    }
+}
