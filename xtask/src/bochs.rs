@@ -24,13 +24,15 @@ use rar_vocabulary::{Backend, Outcome, Verdict};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BochsArgs {
     /// CPUs
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=8))]
+    #[arg(long, value_name = "N", default_value_t = 4,
+          value_parser = clap::value_parser!(u32).range(2..=8))]
     pub(crate) cpus: u32,
     /// The processor, as `bochs --help cpu` names it
     #[arg(long, value_name = "MODEL", default_value = BOCHS_MODEL)]
     pub(crate) model: String,
     /// End Bochs after this many seconds
-    #[arg(long, value_name = "SECS", default_value_t = BOCHS_SECONDS, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECS", default_value_t = BOCHS_SECONDS,
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) timeout: u64,
 }
 
@@ -64,7 +66,8 @@ pub(crate) fn command(args: &BochsArgs, verbosity: Verbosity) -> Result<()> {
     let iso = folder.path().join("image.iso");
     // A deadline counts the ticks of a processor a hundred times as fast as the emulator.
     let options = format!(
-        "run=quick backends=software initiators=1 flushes={FLUSHES} deadline=20 page-seconds=0 end=debug-exit"
+        "run=quick backends=software initiators=1 flushes={FLUSHES} deadline=20 page-seconds=0 \
+         end=debug-exit"
     );
     grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
     let begin = Instant::now();

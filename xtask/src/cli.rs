@@ -23,7 +23,12 @@ use crate::stages::TestArgs;
 /// test kernel on several CPUs and shows a TLB shootdown test by test. Both install QEMU first
 /// where they may.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXIT_CODES, max_term_width = 110)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = EXIT_CODES,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     /// Print each external command, ready to be pasted into a shell, and everything it prints
     #[arg(short, long, global = true)]
@@ -106,8 +111,8 @@ Examples:
   cargo xtask loom --list
   cargo xtask loom --filter nested_responder
 
-A mutant is a patch in rar-examples/sabotage with the header `Kind: loom`; its named test must fail by its own
-assertion. LOOM_MAX_PREEMPTIONS and loom's other variables reach the models.")]
+A mutant is a patch in rar-examples/sabotage with the header `Kind: loom`; its named test must fail
+by its own assertion. LOOM_MAX_PREEMPTIONS and loom's other variables reach the models.")]
     Loom(LoomArgs),
     /// Run random histories on a simulated machine and judge every access (`--help` after it shows
     /// its options)

@@ -103,7 +103,8 @@ pub(crate) fn check_guide(root: &Path) -> Result<()> {
             fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         if quoted(&guide, name) != Some(text.trim_end()) {
             let message = format!(
-                "{GUIDE}: the block under `{name}:` is not rar-examples/minimal/{name}; paste the file there"
+                "{GUIDE}: the block under `{name}:` differs from rar-examples/minimal/{name}; \
+                 paste the file there"
             );
             return Err(Fault::new(Reason::Failed, message).into());
         }

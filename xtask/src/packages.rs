@@ -224,7 +224,8 @@ mod tests {
     #[test]
     fn pages_are_named_as_rustdoc_does() {
         let text = "[a](https://docs.rs/rar-regs/latest/rar_regs/struct.A.html#method.b) [b][b] \
-            [c](https://docs.rs/x86/latest/x86/struct.C.html)\n\n[b]: https://docs.rs/rar-percpu/latest/rar_percpu/\n";
+            [c](https://docs.rs/x86/latest/x86/struct.C.html)\n\n\
+            [b]: https://docs.rs/rar-percpu/latest/rar_percpu/\n";
         assert_eq!(
             pages(text),
             ["rar_regs/struct.A.html", "rar_percpu/index.html"]
@@ -234,7 +235,8 @@ mod tests {
     #[test]
     fn links_must_work_where_packages_are_shown() {
         let good = "[`Domain`] and [text](https://a.b/c), `[not]` a link, [below](#below).\n\n\
-            ```\nlet x = [1];\n```\n\n[`Domain`]: https://docs.rs/rar-percpu/latest/rar_percpu/struct.Domain.html\n";
+            ```\nlet x = [1];\n```\n\n\
+            [`Domain`]: https://docs.rs/rar-percpu/latest/rar_percpu/struct.Domain.html\n";
         assert_eq!(dead_links(good), [""; 0]);
         let bad = "A\n\n[`Domain`] and\n[guide](../docs/porting.md) or [`a`](crate::a).\n";
         let found = dead_links(bad);

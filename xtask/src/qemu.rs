@@ -74,14 +74,14 @@ pub(crate) struct QemuArgs {
     /// Flushes per CPU in the volume tests [default: 20000 with single, 100 with multi]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) flushes: Option<u32>,
-    /// So many CPUs at most initiate each test [default: all]
+    /// Limit the number of CPUs that initiate each test [default: all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) initiators: Option<u32>,
     /// Run the tests that may hang a real machine, too
     #[arg(long)]
     pub(crate) risky: bool,
-    /// Measure so many flushes of each kind after the tests: RAR, IPI, NMI, local; and print how
-    /// many bare round trips one takes
+    /// Measure N flushes of each kind after the tests: RAR, IPI, NMI, local; and print how many bare
+    /// round trips one takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) measure: Option<u32>,
     /// Write one JSON line per test and initiator, and per measurement; the file appears whole,
@@ -104,8 +104,8 @@ pub(crate) struct QemuArgs {
     /// Replay mode: instruction counting makes every repeat the same (implies --thread single)
     #[arg(long, conflicts_with = "thread")]
     pub(crate) deterministic: bool,
-    /// Break every RAR unit of the shim in this way, `all`: in each way in turn, and print which
-    /// tests tell of it
+    /// Inject this defect into every RAR unit (`all`: each in turn) and list the tests that
+    /// detect it
     #[arg(long, value_name = "NAME", hide = true, value_parser = rar_harness::defect_names::name,
           conflicts_with_all = ["backend", "test", "json", "thread", "deterministic", "sabotage"])]
     pub(crate) defect: Option<String>,

@@ -10,7 +10,7 @@ use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::process::Verbosity;
 use rar_harness::progress::Step;
 use rar_harness::run::Run;
-use rar_harness::text::table;
+use rar_harness::text::{table, with_details};
 use rar_harness::workspace::Workspace;
 use rar_harness::{errln, outln, parallel, setup};
 use rar_sabotage::by_loom::{self, catch_by_loom};
@@ -160,20 +160,20 @@ pub(crate) fn all(
 }
 
 fn list(workspace: &Workspace) -> Result<()> {
-    let mut table = table(&["sabotage", "kind", "must be caught by", "what it breaks"]);
-    for sabotage in patches::all(workspace)? {
-        table.add_row([
-            sabotage.name.clone(),
-            sabotage.kind.name().to_owned(),
-            sabotage.kind.caught_by(),
-            sabotage.why.clone(),
-        ]);
+    let mut table = table(&["sabotage", "judged by"]);
+    let mut details = Vec::new();
+    for Sabotage {
+        name, kind, why, ..
+    } in patches::all(workspace)?
+    {
+        table.add_row([name.as_str(), kind.name()]);
+        details.push(format!("{why}; must be caught by {}", kind.caught_by()));
     }
-    outln!("{table}");
+    outln!("{}", with_details(&table, &details));
     Ok(())
 }
 
-/// Returns the runs that the options ask for, each of which has the CPUs that the tests need.
+/// Returns the runs that the options ask for. Each has the CPUs that the tests need.
 fn runs(args: &QemuArgs, backend: Backend, tests: &[String]) -> Result<Vec<Run>> {
     for test in tests {
         let (least, few) = (by_qemu::least_cpus(test), args.cpus.iter().min());

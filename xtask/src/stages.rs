@@ -43,7 +43,7 @@ const TAIL: usize = 60;
 pub(crate) fn command(args: &TestArgs, verbosity: Verbosity) -> Result<()> {
     let begin = Instant::now();
     let mut chosen = Stage::value_variants().to_vec();
-    // Those not named are what everybody runs.
+    // Without --stage all run, except the long ones.
     chosen.retain(|stage| match args.stages.is_empty() {
         true => !LONG.contains(stage),
         false => args.stages.contains(stage),

@@ -38,7 +38,7 @@ pub const fn expected_detection(defect: Defect) -> Detection {
         Defect::SuccessWithoutFlush => Violated("one-page"),
         Defect::SuccessWithoutFlushToItself => Violated("unit-signals-itself"),
         Defect::StatusBeforeFlush => Undetected(
-            "a unit of the shim is done before its CPU runs on, and nobody else sees its TLB",
+            "a unit of the shim is done before its CPU runs on, and no other CPU sees its TLB",
         ),
         Defect::StoresNotDrained => Undetected("TCG has no store buffer"),
         Defect::OnePageTooFew => Violated("unit-pages-1"),
@@ -150,7 +150,8 @@ pub fn judge(defect: Defect, seen: &[TestOutcome]) -> Result<String, String> {
     if !detected {
         return Err(format!("expected {verdict}, which did not happen"));
     }
-    let right = |test: &str| matches!(expected_detection(defect), Detection::Violated(right) if right == test);
+    let expected = expected_detection(defect);
+    let right = |test: &str| matches!(expected, Detection::Violated(right) if right == test);
     let may_fail = |test: &str| {
         test_named(test).is_some_and(|test| collateral(defect).includes(test)) || right(test)
     };

@@ -18,7 +18,7 @@ use crate::{errln, interrupt};
 /// memory.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// After the guest ended, its pipes may hold a little more, but not for ever.
+/// How long the pipes of a guest that ended are read.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Returns QEMU's command with what every boot has.

@@ -6,7 +6,7 @@ use rar_vocabulary::Outcome;
 use crate::expectation::Expectation;
 use crate::records::TestRecord;
 
-/// A record lists the controls of so many CPUs, which keeps its line short.
+/// A record lists the controls of at most that many CPUs, which keeps its line short.
 const LISTED_CPUS: u32 = 64;
 
 /// Returns why a pass, or an observation, does not count.

@@ -1,6 +1,8 @@
 //! External commands: built as data, printed with `-v` so that they can be pasted into a shell,
 //! then run.
 
+mod quote;
+
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use self::quote::quote;
 use crate::exit_code::{Fault, Reason};
 use crate::{errln, interrupt, output, parent_death};
 
@@ -286,19 +289,6 @@ pub fn utf8(path: &(impl AsRef<OsStr> + ?Sized)) -> Result<&str> {
             path.display()
         )
     })
-}
-
-fn quote(word: &str) -> String {
-    if word.contains(|character: char| character.is_ascii_control()) {
-        // Shells know this form; a raw control character would be lost on the way.
-        let escape = |character: char| match character {
-            '\'' | '\\' => format!("\\{character}"),
-            character if character.is_ascii_control() => format!("\\x{:02x}", u32::from(character)),
-            character => character.to_string(),
-        };
-        return format!("$'{}'", word.chars().map(escape).collect::<String>());
-    }
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Into::into)
 }
 
 fn collect(

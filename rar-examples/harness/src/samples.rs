@@ -15,10 +15,17 @@ pub fn complete(text: &str) -> Line {
 }
 
 /// The first record of a run of `one-page` in software on two CPUs.
-pub const START: &str = r#"@ {"type":"start","backend":"software","cpus":2,"expected_cpus":2,"missing":[],"tests":1,"runs":2}"#;
+pub const START: &str = concat!(
+    r#"@ {"type":"start","backend":"software","cpus":2,"expected_cpus":2,"missing":[],"#,
+    r#""tests":1,"runs":2}"#,
+);
 
 /// The record of `one-page` with initiator 0.
-pub const TEST: &str = r#"@ {"type":"test","name":"one-page","backend":"software","cpus":2,"initiator":0,"flushes":1,"controls":[{"cpu":1,"stale":17,"new":18}],"fallbacks":0,"resignals":0,"outcome":"pass","why":""}"#;
+pub const TEST: &str = concat!(
+    r#"@ {"type":"test","name":"one-page","backend":"software","cpus":2,"initiator":0,"#,
+    r#""flushes":1,"controls":[{"cpu":1,"stale":17,"new":18}],"fallbacks":0,"#,
+    r#""resignals":0,"outcome":"pass","why":""}"#,
+);
 
 /// The record after [`TEST`].
 #[must_use]
@@ -31,7 +38,12 @@ pub fn second() -> String {
 pub const END: &str = r#"@ {"type":"end","passed":2,"failed":0,"skipped":0}"#;
 
 /// The record of a measurement.
-pub const MEASUREMENT: &str = r#"@ {"type":"measurement","method":"ipi","backend":"software","cpus":2,"targets":1,"pages":0,"state":"spinning","contenders":1,"samples":3,"ticks_per_millisecond":2000000,"min":300,"p50":700,"p99":1100,"max":1100,"histogram":[[8,1],[9,1],[10,1]],"spoiled":0}"#;
+pub const MEASUREMENT: &str = concat!(
+    r#"@ {"type":"measurement","method":"ipi","backend":"software","cpus":2,"#,
+    r#""targets":1,"pages":0,"state":"spinning","contenders":1,"samples":3,"#,
+    r#""ticks_per_millisecond":2000000,"min":300,"p50":700,"p99":1100,"max":1100,"#,
+    r#""histogram":[[8,1],[9,1],[10,1]],"spoiled":0}"#,
+);
 
 /// Returns the measurement of [`MEASUREMENT`].
 #[must_use]

@@ -37,8 +37,10 @@ mod tests {
     #[test]
     fn results_of_all_programs_are_added() {
         let output = "running 3 tests\n\
-            test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
-            test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.10s\n";
+            test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; \
+            finished in 0.00s\n\
+            test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 7 filtered out; \
+            finished in 0.10s\n";
         assert_eq!(
             count(output),
             Counts {

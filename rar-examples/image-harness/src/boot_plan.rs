@@ -17,10 +17,11 @@ use rar_report_page::Report;
 use rar_vocabulary::{Counts, Verdict};
 
 use crate::boot::{self, kernel_verdict};
-use crate::catalogue::{CATALOGUE, When};
+use crate::catalogue::CATALOGUE;
 use crate::expected_report::serial_report;
 use crate::grub::{self, Menu};
 use crate::machine::{Boot, MachineArgs};
+use crate::test_machine::When;
 use crate::{catalogue_run, defects};
 
 const TIMEOUT_SECONDS: u64 = 240;
@@ -176,7 +177,7 @@ fn whole_report(finished: &Finished, reason: EndReason, told: &[Happened]) -> Re
         };
         if !report.events.iter().any(is_it) {
             return Err(format!(
-                "the report does not tell of {wanted:?}, but of {:?}",
+                "the report has no event {wanted:?} (got {:?})",
                 report.events
             ));
         }
@@ -218,7 +219,8 @@ mod tests {
         let [stops, _] = cases();
         let told = [
             "option bogus is unknown and ignored; the options are run",
-            "GIVING UP on CPU 1: CPU 1 waited 2 s for a barrier in test pages-64 (initiator 0); not there: CPU 2",
+            "GIVING UP on CPU 1: CPU 1 waited 2 s for a barrier in test pages-64 (initiator 0); \
+             not there: CPU 2",
             "CPU 2 does not answer, not even an NMI",
             "vrar      4 hold, 0 violated, 0 observed, 0 not run, not to the end",
             "verdict: INCOMPLETE",

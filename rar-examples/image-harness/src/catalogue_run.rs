@@ -17,10 +17,10 @@ use rar_report_page::Report;
 use rar_vocabulary::{Counts, Verdict};
 
 use crate::boot::{self, kernel_verdict};
-use crate::catalogue::{ReportChannel, TestMachine};
 use crate::expected_records::by_records;
 use crate::expected_report::{faults, open, serial_report};
 use crate::grub::{self, Menu};
+use crate::test_machine::{ReportChannel, TestMachine};
 use crate::{machine, qr_check};
 
 /// How QEMU ends when a guest resets the machine.

@@ -43,7 +43,7 @@ const REPRESENTATIVES: [(Defect, &str); 2] = [
 struct Case {
     defect: Option<Defect>,
     thread: Thread,
-    /// The tests that run; all if there is none.
+    /// The tests that run; all if empty.
     tests: Vec<&'static str>,
 }
 
@@ -85,8 +85,8 @@ pub fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
     failure.map_or(Ok(()), Err)
 }
 
-/// Boots the image with the representatives, each with the test that tells of it and one that it
-/// leaves whole.
+/// Boots the image with the representatives, each with the test that detects it and one that it
+/// does not break.
 ///
 /// # Errors
 ///
@@ -227,7 +227,7 @@ fn judge(case: &Case, report: &Report<'_>) -> (Result<String, String>, Vec<Strin
         ))
     } else if let Some(event) = strange {
         Err(format!(
-            "the report tells of {:?}: {}",
+            "unexpected event in the report: {:?}: {}",
             event.kind, event.text
         ))
     } else if ended != Some(EndReason::Complete) || !report.problems.is_empty() {

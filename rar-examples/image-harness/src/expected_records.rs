@@ -1,5 +1,5 @@
-//! The report of a boot of the image against the records of its serial line: both tell of the same
-//! tests.
+//! Compares the report of a boot of the image with the records of its serial line: both must report
+//! the same tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -157,7 +157,7 @@ fn sections(whole: &Transcript) -> Vec<Transcript> {
             last.records.push(record.clone());
         }
     }
-    // What is malformed belongs to nobody, and so to the first.
+    // A malformed record belongs to no section: it counts in the first.
     if let Some(first) = sections.first_mut() {
         first.malformed.clone_from(&whole.malformed);
     }

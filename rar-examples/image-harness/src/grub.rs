@@ -16,7 +16,8 @@ const KERNEL: &str = "boot/rar-validate";
 const TIMEOUT: u32 = 10;
 
 /// What the menu and a person at its command line need; GRUB adds what these depend on.
-const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal echo test true configfile ls cat reboot halt sleep tftp net";
+const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal \
+    echo test true configfile ls cat reboot halt sleep tftp net";
 
 /// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen
 /// need not have many pixels.
@@ -68,8 +69,8 @@ impl Menu {
             ),
             Self::Only(options) => (0, entry("Run", options)),
         };
-        // A terminal on a serial port is for labs where nobody sits before the screen; a machine
-        // without one goes on.
+        // A terminal on a serial port is for machines without a person at the screen; a machine
+        // without a serial port goes on.
         format!(
             "set timeout={timeout}\nset default=0\n\
              if serial --unit=0 --speed=115200; then\n  \
@@ -81,7 +82,8 @@ impl Menu {
 
 fn entry(title: &str, options: &str) -> String {
     format!(
-        "menuentry \"{title}\" {{\n  set gfxpayload={SCREEN}\n  multiboot2 /{KERNEL} {options}\n}}\n"
+        "menuentry \"{title}\" {{\n  set gfxpayload={SCREEN}\n  \
+         multiboot2 /{KERNEL} {options}\n}}\n"
     )
 }
 

@@ -12,3 +12,4 @@ pub mod grub;
 pub mod machine;
 mod qr_check;
 pub mod screen_watcher;
+pub mod test_machine;

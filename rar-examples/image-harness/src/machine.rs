@@ -15,10 +15,12 @@ use rar_harness::setup::Firmware;
 #[group(skip)]
 pub struct MachineArgs {
     /// CPUs
-    #[arg(long, value_name = "N", default_value_t = 4, requires = "run", value_parser = clap::value_parser!(u32).range(1..=255))]
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "run",
+          value_parser = clap::value_parser!(u32).range(1..=255))]
     pub cpus: u32,
     /// MiB of memory
-    #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run", value_parser = clap::value_parser!(u32).range(16..))]
+    #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run",
+          value_parser = clap::value_parser!(u32).range(16..))]
     pub memory: u32,
     /// QEMU's machine type, with its options
     #[arg(long, value_name = "TYPE", default_value = "q35", requires = "run")]
@@ -41,7 +43,8 @@ pub struct MachineArgs {
     )]
     pub more: Vec<String>,
     /// TCG's threads
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single, requires = "run")]
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single,
+          requires = "run")]
     pub thread: Thread,
     /// Keep a picture of the screen in DIR each time it differs, and what the report's codes on it
     /// say; turn its pages once they are read
@@ -51,7 +54,8 @@ pub struct MachineArgs {
     #[arg(skip)]
     pub read_codes: bool,
     /// Kill the guest after this many seconds
-    #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run",
+          value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// The emulator [default: qemu-system-x86_64 in PATH]
     #[arg(long, value_name = "PATH", requires = "run")]
@@ -59,7 +63,7 @@ pub struct MachineArgs {
 }
 
 impl MachineArgs {
-    /// A machine as the options make it if none is given, but for these.
+    /// Returns the machine of the default options, except these.
     pub fn usual(cpus: u32, thread: Thread, timeout: u64) -> Self {
         Self {
             cpus,

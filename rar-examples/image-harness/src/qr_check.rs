@@ -112,7 +112,7 @@ fn same(texts: &[String], serial: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// These texts lack this part, and whoever reads them is told.
+/// Checks that a reader of these texts reports that this part is missing.
 fn refused(texts: &[String], part: PartHead) -> Result<()> {
     let missing = format!("part {} of {} is missing", part.number, part.count);
     match open(&texts.join("\n")) {
@@ -178,7 +178,7 @@ mod tests {
         (1..).zip(lines).map(page).collect()
     }
 
-    /// Judges with a second decoder that reads so many of a screen's photos.
+    /// Judges with a second decoder that reads `reads(time)` of a screen's photos.
     fn judged(
         lines: &[String],
         serial: &[String],

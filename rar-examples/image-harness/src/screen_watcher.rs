@@ -96,7 +96,7 @@ fn photograph(socket: &Path, folder: Option<&Path>, told: &AtomicBool) -> Result
             if let Some(folder) = folder {
                 let path = folder.join(format!("screen-{:03}.png", seen.kept));
                 if monitor.screendump(&path, "png").is_err() {
-                    // A picture that was cut by the end of QEMU is none.
+                    // A picture that was cut by the end of QEMU is not kept.
                     drop(fs::remove_file(&path));
                     break;
                 }

@@ -125,7 +125,7 @@ impl Sabotage {
                 test: take("Test")?,
                 message: take("Message")?,
             },
-            other => bail!("`Kind: {other}` is none of qemu, loom and sim"),
+            other => bail!("`Kind: {other}` is unknown (expected qemu, loom or sim)"),
         };
         if !matches!(kind, Kind::Qemu { .. }) {
             // The test is what catches it; saying so again is no mistake.
@@ -221,9 +221,11 @@ fn without_git_header(part: &str) -> &str {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "Kind: qemu\nCaught-by: one-page, storm\nMessage: page 7 | wanted 18\nWhy: the flush is left out\n\n";
+    const HEAD: &str = "Kind: qemu\nCaught-by: one-page, storm\nMessage: page 7 | wanted 18\n\
+                        Why: the flush is left out\n\n";
     const DIFF: &str = "--- a/x.rs\n+++ b/x.rs\n@@ -1,3 +1,3 @@\n one\n-two\n+TWO\n three\n";
-    const SECOND: &str = "diff --git a/d/y.rs b/d/y.rs\nindex 1..2 100644\n--- a/d/y.rs\n+++ b/d/y.rs\n@@ -1 +1 @@\n-old\n+new\n";
+    const SECOND: &str = "diff --git a/d/y.rs b/d/y.rs\nindex 1..2 100644\n\
+                          --- a/d/y.rs\n+++ b/d/y.rs\n@@ -1 +1 @@\n-old\n+new\n";
 
     fn parse(text: &str) -> Result<Sabotage> {
         Sabotage::parse("name", text)
@@ -291,7 +293,7 @@ mod tests {
             (format!("Caught-by: x\nWhy: w\n{DIFF}"), "Kind"),
             (
                 format!("Kind: unit\nWhy: w\n{DIFF}"),
-                "none of qemu, loom and sim",
+                "`Kind: unit` is unknown (expected qemu, loom or sim)",
             ),
             (
                 format!("Kind: loom\nCrate: c\nTest: t\nWhy: w\n{DIFF}"),

@@ -12,7 +12,7 @@ use crate::patch::{Kind, Sabotage};
 ///
 /// # Errors
 ///
-/// There is none, or a patch is malformed.
+/// No patch has this name, or a patch is malformed.
 pub fn find(workspace: &Workspace, name: &str) -> Result<Sabotage> {
     let all = all(workspace)?;
     let names: Vec<_> = all.iter().map(|sabotage| sabotage.name.clone()).collect();

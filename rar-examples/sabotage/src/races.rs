@@ -183,7 +183,12 @@ impl Race {
     /// Returns the mutants that this race's model must catch.
     pub fn mutants<'a>(&self, all: &'a [Sabotage]) -> Vec<&'a Sabotage> {
         let (package, model) = (self.package, self.model);
-        let is_mine = |kind: &Kind| matches!(kind, Kind::Loom { package: p, test, .. } if p == package && test == model);
+        let is_mine = |kind: &Kind| match kind {
+            Kind::Loom {
+                package: p, test, ..
+            } => p == package && test == model,
+            Kind::Qemu { .. } | Kind::Sim { .. } => false,
+        };
         all.iter().filter(|mutant| is_mine(&mutant.kind)).collect()
     }
 
@@ -231,7 +236,8 @@ mod tests {
 
     fn mutant(package: &str, test: &str) -> Sabotage {
         let text = format!(
-            "Kind: loom\nCrate: {package}\nTest: {test}\nMessage: m\nWhy: w\n\n--- a/f\n+++ b/f\n@@ -1,1 +1,1 @@\n-a\n+b\n"
+            "Kind: loom\nCrate: {package}\nTest: {test}\nMessage: m\nWhy: w\n\n\
+             --- a/f\n+++ b/f\n@@ -1,1 +1,1 @@\n-a\n+b\n"
         );
         Sabotage::parse("loom-x", &text).unwrap()
     }

@@ -1,4 +1,4 @@
-//! How often a latency was of which size.
+//! Counts of latencies by size.
 
 use core::fmt;
 

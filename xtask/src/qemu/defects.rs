@@ -1,5 +1,5 @@
 //! `cargo xtask qemu --defect`: a broken RAR unit on every CPU of the test kernel, and which test
-//! tells of it.
+//! detects it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,8 +27,8 @@ const ANSWER_MILLISECONDS: u32 = 20;
 /// A broken unit may cost every flush its deadline.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Runs the suite with the defect asked for, or with each, and prints which tests told of it. Fails
-/// unless each is told of as it should be.
+/// Runs the suite with the defect asked for, or with each, and prints which tests detected it.
+/// Fails unless the right test detects each, and only the expected ones fail.
 pub(crate) fn command(asked: &str, args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;

@@ -10,7 +10,7 @@ use rar_harness::progress::Step;
 use rar_harness::setup::Qemu;
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_harness::{kernel, observed};
-use rar_house_rules::{layering, standalone};
+use rar_house_rules::{SourceTree, layering, standalone};
 use rar_image_harness::boot_plan;
 use rar_sabotage::by_loom;
 
@@ -33,6 +33,7 @@ impl Context {
 
         let done = match stage {
             Stage::Arrows => layering::check(&self.workspace, self.verbosity).map(Done::note),
+            Stage::House => self.house(),
             Stage::Format => self.format(),
             Stage::Clippy => self.clippy(),
             Stage::Docs => self.docs(),
@@ -69,6 +70,14 @@ impl Context {
             failure,
             skipped: None,
         }
+    }
+
+    fn house(&self) -> Result<Done> {
+        let found = rar_house_rules::check(&SourceTree::read(&self.workspace.root)?)?;
+        if found.violations.is_empty() {
+            return Ok(Done::note(found.summary));
+        }
+        Err(Fault::new(Reason::Failed, found.violations.join("\n")).into())
     }
 
     fn format(&self) -> Result<Done> {

@@ -5,11 +5,19 @@ use clap::ValueEnum;
 /// The stages of `cargo xtask test`, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
+    /// Which crate may know which
     Arrows,
+    /// Circles of imports, sizes of files, words, links
+    House,
+    /// rustfmt
     Format,
+    /// Lints, with each feature and of the kernels too
     Clippy,
+    /// rustdoc, and the links in READMEs
     Docs,
+    /// Unit, property and documentation tests on this machine
     Host,
+    /// Each library picked alone
     Outside,
     /// Build the libraries with the oldest Rust they promise, for this machine and for other
     /// architectures
@@ -21,14 +29,21 @@ pub(crate) enum Stage {
     Package,
     /// Run the tests in the packages; only if named here, and in `cargo xtask ci --full`
     PackageTests,
+    /// Build the kernels
     Kernels,
+    /// Rules of the kernels' machine code
     Disasm,
+    /// Models of races
     Loom,
+    /// Random histories on simulated machines
     Sim,
     /// Ten times longer histories; only if named here, and in `cargo xtask ci --full`
     SimLong,
+    /// Every defect against every test on simulated machines
     Defects,
+    /// The test kernel on 1 to 8 CPUs
     Qemu,
+    /// The boot image on machines of the catalogue
     Image,
     /// Count the instructions of a flush, and compare them with their budgets
     Bench,
@@ -39,6 +54,7 @@ impl Stage {
     pub(super) const fn what(self) -> &'static str {
         match self {
             Self::Arrows => "which crate knows which",
+            Self::House => "circles, sizes, words and links",
             Self::Format => "format",
             Self::Clippy => "lints, each feature and the kernels too",
             Self::Docs => "documentation",

@@ -98,8 +98,8 @@ pub(super) fn judge_counts(
     verdict.faults.extend(faults);
 }
 
-/// Times are no matter of right and wrong, but there are some, of the CPUs to themselves and of
-/// each other, and their numbers fit together.
+/// Checks that there are measurements, local and remote, if they were asked for, and that the numbers
+/// of each fit together. How large they are is not judged.
 pub(super) fn judge_measurements(expected: &Expectation, verdict: &mut RunVerdict) {
     let Expectation { backend, cpus, .. } = expected;
     let faults = verdict.measurements.iter();
@@ -115,7 +115,7 @@ pub(super) fn judge_measurements(expected: &Expectation, verdict: &mut RunVerdic
         faults.push("measurements were asked for, and are not there".to_owned());
     }
     if !wanted && !verdict.measurements.is_empty() {
-        faults.push("nobody asked for measurements, but there are some".to_owned());
+        faults.push("measurements were not asked for, but there are some".to_owned());
     }
     verdict.faults.extend(faults);
 }

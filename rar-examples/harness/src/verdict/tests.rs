@@ -70,7 +70,7 @@ fn measurements_are_there_if_and_only_if_they_were_asked_for() {
     for measured in [&[][..], &[local.as_str()], &[MEASUREMENT]] {
         assert_eq!(faults(true, measured), missing);
     }
-    assert!(faults(false, &[&local, MEASUREMENT]).starts_with("nobody asked"));
+    assert!(faults(false, &[&local, MEASUREMENT]).starts_with("measurements were not asked for"));
     let wrong = MEASUREMENT.replace(r#""max":1100"#, r#""max":1000"#);
     assert!(faults(true, &[&local, &wrong]).contains("not in order"));
 }

@@ -1,0 +1,186 @@
+//! A machine that the image is booted on: what is peculiar about it, and what it must show.
+
+use rar_harness::modes::Thread;
+use rar_harness::run::Run;
+use rar_report::{Backend, Firmware};
+
+use crate::expected_report::ExpectedReport;
+use crate::machine::{self, Boot, MachineArgs};
+
+/// A machine, and one boot on it.
+#[derive(Clone, Copy, Debug)]
+pub struct TestMachine {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it stands for.
+    pub about: &'static str,
+    /// How the image is booted.
+    pub boot: Boot,
+    pub(crate) cpus: u32,
+    pub(crate) greatest_id: u32,
+    pub(crate) memory: u32,
+    pub(crate) machine: &'static str,
+    pub(crate) cpu: &'static str,
+    pub(crate) vga: &'static str,
+    /// Other arguments of QEMU.
+    pub(crate) more: &'static [&'static str],
+    pub(crate) load: Load,
+    /// Words of the reason why the shim cannot be, if it cannot.
+    pub(crate) no_shim: Option<&'static str>,
+    /// Tests that the machine cannot run.
+    pub(crate) cannot: &'static [&'static str],
+    /// What the report notes beside the tests.
+    pub(crate) notes: &'static [&'static str],
+    /// Lines that it says beside that.
+    pub says: &'static [&'static str],
+    /// Where the findings can be read.
+    pub told: ReportChannel,
+    /// When it is booted.
+    pub when: When,
+    /// Seconds until it is given up.
+    pub(crate) limit: u64,
+}
+
+/// How much runs: every test in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// With small storms and one initiator.
+    Short,
+    /// As the image does by itself.
+    Full,
+}
+
+/// Where the findings can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportChannel {
+    /// The serial line: records and report.
+    Serial,
+    /// A camera before the screen, and who turns the pages: the report.
+    Screen,
+    /// The serial line, and two readers of codes who photograph the screen.
+    Both,
+    /// There is neither: QEMU's exit device gets the verdict.
+    ExitCode,
+    /// The serial line, and no more than this line: nothing can run.
+    Refused(&'static str),
+}
+
+/// When a machine is booted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// In each `cargo xtask test`.
+    Test,
+    /// In `cargo xtask ci --full`.
+    Full,
+}
+
+/// Flushes in a storm and initiators of a short load.
+const SHORT: (u32, u32) = (300, 1);
+/// The image's own defaults: flushes of each of 8 CPUs; more CPUs share the same number.
+const FULL: (u32, u32) = (20_000, 8);
+/// Flushes of each kind that a short load times: enough to show that they are, and how they are
+/// told.
+const SHORT_SAMPLES: u32 = 10;
+/// The image's own default.
+const FULL_SAMPLES: u32 = 2_000;
+
+/// What is not said otherwise.
+pub(crate) const USUAL: TestMachine = TestMachine {
+    name: "",
+    about: "",
+    boot: Boot::Bios,
+    cpus: 4,
+    greatest_id: 3,
+    memory: 512,
+    machine: "q35",
+    cpu: "max",
+    vga: "std",
+    more: &[],
+    load: Load::Short,
+    no_shim: None,
+    cannot: &[],
+    notes: &[],
+    says: &[],
+    told: ReportChannel::Serial,
+    when: When::Full,
+    limit: 240,
+};
+
+impl TestMachine {
+    /// Returns the kernel's options.
+    pub fn options(&self) -> String {
+        let load = match self.load {
+            Load::Short => {
+                let (flushes, initiators) = SHORT;
+                format!(
+                    "run=quick flushes={flushes} initiators={initiators} measure={SHORT_SAMPLES}"
+                )
+            }
+            Load::Full => "run=full".to_owned(),
+        };
+        let end = match self.told {
+            ReportChannel::Serial | ReportChannel::Refused(_) => "page-seconds=0 end=reboot",
+            // A page is turned by a key once it was read; the first has no code.
+            ReportChannel::Screen => "page-seconds=3 end=reboot",
+            // The photographer turns the pages, except the first, which has no code.
+            ReportChannel::Both => "page-seconds=2 end=reboot",
+            ReportChannel::ExitCode => "page-seconds=0 end=debug-exit",
+        };
+        format!("{load} {end}")
+    }
+
+    /// Returns the machine for QEMU.
+    pub fn machine(&self) -> MachineArgs {
+        MachineArgs {
+            memory: self.memory,
+            machine: self.machine.to_owned(),
+            cpu: self.cpu.to_owned(),
+            vga: self.vga.to_owned(),
+            no_serial: matches!(self.told, ReportChannel::Screen | ReportChannel::ExitCode),
+            more: self.more.iter().map(|word| (*word).to_owned()).collect(),
+            read_codes: matches!(self.told, ReportChannel::Screen | ReportChannel::Both),
+            ..MachineArgs::usual(self.cpus, Thread::Single, self.limit)
+        }
+    }
+
+    /// Returns what the report has to say.
+    pub fn wanted(&self) -> ExpectedReport<'static> {
+        let ((flushes, initiators), samples) = match self.load {
+            Load::Short => (SHORT, SHORT_SAMPLES),
+            Load::Full => {
+                let (flushes, cpus) = FULL;
+                let share = flushes * cpus / self.cpus.max(cpus);
+                ((share, cpus), FULL_SAMPLES)
+            }
+        };
+        let run = |backend| {
+            let run = Run {
+                measure: Some(samples),
+                ..Run::functional(backend, self.cpus, flushes, initiators)
+            };
+            let mut expected = run.expectation();
+            expected.required.retain(|test| !self.cannot.contains(test));
+            expected
+        };
+        let mut ran = vec![run(Backend::Software)];
+        // QEMU's processors have no RAR.
+        let mut refused = vec![(Backend::Hardware, "no RAR: CPUID leaf 0x7")];
+        match self.no_shim {
+            None => ran.push(run(Backend::Vrar)),
+            Some(words) => refused.push((Backend::Vrar, words)),
+        }
+        ExpectedReport {
+            cpus: self.cpus,
+            greatest_id: self.greatest_id,
+            memory: self.memory,
+            firmware: if machine::by_uefi(self.boot) {
+                Firmware::Uefi
+            } else {
+                Firmware::Bios
+            },
+            ran,
+            refused,
+            notes: self.notes,
+        }
+    }
+}
