@@ -2,6 +2,7 @@
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use rar_harness::exit_code::EXIT_CODES;
+use rar_report_page::command::ReportArgs;
 
 use crate::bench::BenchArgs;
 use crate::bochs::BochsArgs;
@@ -136,17 +137,18 @@ Examples:
   cargo xtask defects --defect signal-lost,half-table --json out.json"
     )]
     Defects(PassedOn),
-    /// Make pages of reports, from serial logs or scanned QR codes (`--help` shows its options)
-    #[command(
-        disable_help_flag = true,
-        after_help = "\
+    /// Make pages of reports, from serial logs or scanned QR codes
+    ///
+    /// Parts may come in any order, several times, from several files, with anything around them. With
+    /// many reports the page sorts them by machine and microcode. Exit code 1: parts are missing or
+    /// damaged, or there is no report.
+    #[command(after_help = "\
 Examples:
   cargo xtask report serial.log --html out.html
   cargo xtask report scanned.txt --html out.html --json out.json
   cargo xtask report logs/*.log --html fleet.html
-  cargo xtask report --compare old.log new.log --html diff.html"
-    )]
-    Report(PassedOn),
+  cargo xtask report --compare old.log new.log --html diff.html")]
+    Report(ReportArgs),
     /// Show what the public sources leave open, and which test asks it of a machine
     #[command(after_help = "\
 Examples:

@@ -67,7 +67,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Sim(args) => sim::command("sim", args, verbosity),
         Subcommands::Defects(args) => sim::command("defects", args, verbosity),
         Subcommands::Questions(args) => questions::command(args),
-        Subcommands::Report(args) => report_page::command(args, verbosity),
+        Subcommands::Report(args) => report_page::command(args),
         Subcommands::Bench(args) => bench::command(args, verbosity),
         Subcommands::Disasm(args) => disasm::command(args, verbosity),
         Subcommands::Sabotage(args) => sabotage::command(args, verbosity),

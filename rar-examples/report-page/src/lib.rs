@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod assemble;
+pub mod command;
 mod compare;
 mod figures;
 mod findings;

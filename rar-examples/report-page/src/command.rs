@@ -2,26 +2,17 @@
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::Parser;
-use rar_report_page::{
-    Assembled, Broken, Comparison, Report, Sealed, assemble, html, scan, write_whole,
-};
+use rar_harness::{errln, outln};
 use serde::Serialize;
 
-/// Reads reports of validation runs from serial logs and from the texts of scanned QR codes, and
-/// makes pages of them.
-///
-/// Parts may come in any order, several times, from several files, with anything around them. With
-/// many reports the page sorts them by machine and microcode.
-///
-/// Exit codes: 0 every report is whole, 1 parts are missing or damaged, or there is no report, 2
-/// wrong usage, 3 a file that cannot be read or written.
-#[derive(Debug, Parser)]
-#[command(name = "cargo xtask report", bin_name = "cargo xtask report")]
-struct Args {
+use crate::html::{self, Broken};
+use crate::{Assembled, Comparison, Report, Sealed, assemble, scan, write_whole};
+
+/// The arguments of the command.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ReportArgs {
     /// Files, `-` for the standard input, or the scanned texts themselves.
     #[arg(
         value_name = "FILE|TEXT",
@@ -44,36 +35,27 @@ struct Args {
     partial: bool,
 }
 
-/// Exit code: a report is not whole, or the input has no report.
-const NOT_WHOLE: u8 = 1;
-/// Exit code: a file cannot be used.
-const FILE: u8 = 3;
-
-fn main() -> ExitCode {
-    let args = Args::parse();
-    let ended = match args.compare.as_deref() {
-        Some([before, after]) => compare(&args, before, after),
-        _ => show(&args),
-    };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => NOT_WHOLE.into(),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            FILE.into()
-        }
+/// Runs the command; returns whether every report is whole, and there is one.
+///
+/// # Errors
+///
+/// A file cannot be read or written.
+pub fn run(args: &ReportArgs) -> Result<bool> {
+    match args.compare.as_deref() {
+        Some([before, after]) => compare(args, before, after),
+        _ => show(args),
     }
 }
 
 /// Makes the page of all reports in the inputs; returns whether all are whole.
-fn show(args: &Args) -> Result<bool> {
+fn show(args: &ReportArgs) -> Result<bool> {
     let mut sealed = Sealed::default();
     for input in &args.inputs {
         read(input, &mut sealed)?;
     }
     let assembled = assemble(&sealed);
     if assembled.is_empty() {
-        eprintln!(
+        errln!(
             "error: {} has no part of a report, which starts with RAR1:",
             args.inputs.join(", ")
         );
@@ -102,7 +84,7 @@ fn show(args: &Args) -> Result<bool> {
             ),
             (false, false) => ("error", ", or show its beginning with --partial"),
         };
-        eprintln!(
+        errln!(
             "{level}: report {id:08X} ({}): {problem}{remedy}",
             sources.join(", ")
         );
@@ -195,7 +177,7 @@ fn read(input: &str, sealed: &mut Sealed) -> Result<()> {
     }
     let scan = scan(&String::from_utf8_lossy(&bytes));
     if scan.unreadable > 0 {
-        eprintln!(
+        errln!(
             "warning: {input}: {} parts are damaged so that not even their number can be read",
             scan.unreadable
         );
@@ -207,21 +189,21 @@ fn read(input: &str, sealed: &mut Sealed) -> Result<()> {
 /// Prints a report in a few lines.
 fn print(report: &Report<'_>) {
     let (name, microcode) = report.kind();
-    println!(
+    outln!(
         "report {}: {name}, microcode {microcode}: {}",
         report.id(),
         report.verdict()
     );
     for (backend, counts) in report.counts() {
-        println!("  {:9} {counts}", backend.name());
+        outln!("  {:9} {counts}", backend.name());
     }
     for problem in &report.problems {
-        println!("  {problem}");
+        outln!("  {problem}");
     }
 }
 
 /// Compares two reports; returns whether both are whole.
-fn compare(args: &Args, before: &str, after: &str) -> Result<bool> {
+fn compare(args: &ReportArgs, before: &str, after: &str) -> Result<bool> {
     let (Some(first), Some(second)) = (one(before, args.partial)?, one(after, args.partial)?)
     else {
         return Ok(false);
@@ -232,7 +214,7 @@ fn compare(args: &Args, before: &str, after: &str) -> Result<bool> {
         return Ok(false);
     };
     let comparison = Comparison::of(before, after);
-    println!(
+    outln!(
         "{} to {}: {} outcomes differ, {} are the same; {} facts of the machine differ; \
          {} measurements compared, {} unmatched",
         before.id(),
@@ -282,7 +264,7 @@ fn one(input: &str, partial: bool) -> Result<Option<Assembled>> {
             ids.get(..8).unwrap_or_default()
         ),
     };
-    eprintln!("error: {problem}");
+    errln!("error: {problem}");
     Ok(None)
 }
 
