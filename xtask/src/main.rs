@@ -14,7 +14,6 @@ mod minimal;
 mod msrv;
 mod old_rust;
 mod packages;
-mod passed_on;
 mod qemu;
 mod questions;
 mod report_page;
@@ -64,8 +63,8 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Bochs(args) => bochs::command(args, verbosity),
         Subcommands::Setup(args) => setup::command(*args, verbosity),
         Subcommands::Loom(args) => loom::command(args, verbosity),
-        Subcommands::Sim(args) => sim::command("sim", args, verbosity),
-        Subcommands::Defects(args) => sim::command("defects", args, verbosity),
+        Subcommands::Sim(_) => sim::command("sim", verbosity),
+        Subcommands::Defects(_) => sim::command("defects", verbosity),
         Subcommands::Questions(args) => questions::command(args),
         Subcommands::Report(args) => report_page::command(args),
         Subcommands::Bench(args) => bench::command(args, verbosity),

@@ -1,5 +1,6 @@
 //! `cargo xtask sim` and the stage of it: random histories on the simulated machine.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,8 +12,6 @@ use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
 use rar_harness::{observed, parallel, test_output};
 use rar_vocabulary::Counts;
-
-use crate::passed_on::PassedOn;
 
 /// The histories of the stage: every backend, every way to address, and the units that flush least.
 const STAGE: [&str; 8] = [
@@ -35,15 +34,23 @@ pub(crate) const MANY_STEPS: u32 = 3_000_000;
 /// The history that takes as many cores as it has CPUs.
 const THREADS: &str = "--cpus 4 --steps 20000 --threads";
 
-/// Replaces this process by a program of the simulator, with the arguments as they were given.
-pub(crate) fn command(program: &str, args: &PassedOn, verbosity: Verbosity) -> Result<()> {
+/// Replaces this process by a program of the simulator, with the options as they were given.
+pub(crate) fn command(program: &str, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    let program = build(&workspace, program, verbosity)?;
-    let error = Command::new(&program)
-        .args(&args.args)
+    let path = build(&workspace, program, verbosity)?;
+    let error = Command::new(&path)
+        .args(options_of(program, std::env::args_os()))
         .current_dir(&workspace.root)
         .exec();
-    Err(error).with_context(|| format!("cannot start {}", program.display()))
+    Err(error).with_context(|| format!("cannot start {}", path.display()))
+}
+
+/// Returns the options behind the name of a command, without those of xtask itself.
+fn options_of(command: &str, args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let options = args.skip_while(|arg| arg != command).skip(1);
+    options
+        .filter(|arg| arg != "-v" && arg != "--verbose")
+        .collect()
 }
 
 /// Runs the histories of the stage and the simulator's own tests; returns the count and what
@@ -109,4 +116,24 @@ pub(crate) fn build(workspace: &Workspace, program: &str, verbosity: Verbosity) 
         .require(verbosity)?;
     step.finish();
     Ok(observed::target(workspace).join("release").join(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_options_of_the_command_reach_it() {
+        let args = [
+            "xtask",
+            "-v",
+            "sim",
+            "--cpus",
+            "4",
+            "--verbose",
+            "--sparing",
+        ];
+        let options = options_of("sim", args.into_iter().map(OsString::from));
+        assert_eq!(options, ["--cpus", "4", "--sparing"]);
+    }
 }

@@ -94,7 +94,23 @@ fn the_help_of_every_command_lists_the_exit_codes() {
         assert!(output.status.success(), "{args:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    for command in ["test", "qemu", "image", "setup", "loom", "bench", "ci"] {
+    for command in [
+        "test",
+        "qemu",
+        "minimal",
+        "image",
+        "bochs",
+        "setup",
+        "loom",
+        "sim",
+        "defects",
+        "report",
+        "questions",
+        "bench",
+        "disasm",
+        "sabotage",
+        "ci",
+    ] {
         let text = help(&[command, "--help"]);
         assert!(text.contains("  5  a sabotage was NOT caught"), "{text}");
     }

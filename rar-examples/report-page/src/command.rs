@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use rar_harness::{errln, outln};
 use serde::Serialize;
 
-use crate::html::{self, Broken};
-use crate::{Assembled, Comparison, Report, Sealed, assemble, scan, write_whole};
+use crate::html;
+use crate::{Assembled, Broken, Comparison, Report, Sealed, assemble, scan, write_whole};
 
 /// The arguments of the command.
 #[derive(clap::Args, Clone, Debug)]

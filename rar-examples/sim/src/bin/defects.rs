@@ -1,15 +1,15 @@
 //! `cargo xtask defects`: every known defect against every test of the suite.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rar_sim::defects::{CPUS, Defect, Fate, Report, Test, run};
+use rar_sim_options::DefectsArgs;
 
 /// Runs the test suite on simulated machines with broken RAR units and broken drivers. Each defect
 /// must be detected by at least one test.
@@ -22,30 +22,16 @@ use rar_sim::defects::{CPUS, Defect, Fate, Report, Test, run};
     bin_name = "cargo xtask defects",
     max_term_width = 110
 )]
-struct Args {
-    /// Only these defects
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_possible_values = true,
-          value_parser = PossibleValuesParser::new(Defect::all().map(Defect::name)))]
-    defect: Vec<String>,
-    /// Describe each defect and run nothing
-    #[arg(long)]
-    list: bool,
-    /// Seed of the order in which CPUs run
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// Write the matrix, with the reason of every failure, as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write the page about the catalogue
-    #[arg(long, value_name = "FILE", conflicts_with = "defect")]
-    markdown: Option<PathBuf>,
-    /// Check that this page about the catalogue is current
-    #[arg(long, value_name = "FILE", conflicts_with = "defect")]
-    check: Option<PathBuf>,
+struct Cli {
+    #[command(flatten)]
+    args: DefectsArgs,
 }
 
+/// Exit code: no defect has a name that was asked for.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    match command(&Args::parse()) {
+    match command(&Cli::parse().args) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -54,10 +40,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn command(args: &Args) -> Result<ExitCode> {
+fn command(args: &DefectsArgs) -> Result<ExitCode> {
     if args.list {
         list();
         return Ok(ExitCode::SUCCESS);
+    }
+    let known = |name: &String| Defect::all().any(|defect| defect.name() == name);
+    if let Some(unknown) = args.defect.iter().find(|name| !known(name)) {
+        eprintln!("error: no defect is named `{unknown}`; --list shows the names");
+        return Ok(ExitCode::from(USAGE));
     }
     let report = report(args);
     let mut problems = report.problems();
@@ -96,7 +87,7 @@ fn list() {
     }
 }
 
-fn report(args: &Args) -> Report {
+fn report(args: &DefectsArgs) -> Report {
     let chosen: Vec<_> = Defect::all()
         .filter(|defect| {
             args.defect.is_empty() || args.defect.iter().any(|name| name == defect.name())

@@ -2,17 +2,18 @@
 
 use std::fs::File;
 use std::io::{BufReader, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum as _};
 use indicatif::{ProgressBar, ProgressStyle};
 use rar_model::Knobs;
 use rar_sim::history::{Campaign, Episode, Finding, History, Scheduler, Summary, problem};
 use rar_sim::loss;
 use rar_sim::machine::{Addressing, Backend};
+use rar_sim_options::{Address, Answer, ENOUGH, SimArgs};
 use serde::Serialize;
 
 /// Runs random histories of a kernel on a simulated machine and checks every access: no stale
@@ -26,64 +27,13 @@ use serde::Serialize;
 /// 3 a file cannot be read or written.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask sim", bin_name = "cargo xtask sim")]
-struct Args {
-    /// CPUs of the machine.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    cpus: u32,
-    /// Seed of the first history; the others follow from it.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Steps to make in total; a step is one choice of the scheduler. The last history is finished.
-    #[arg(long, default_value_t = ENOUGH)]
-    steps: u64,
-    /// What answers signals.
-    #[arg(long, value_enum, default_value_t = Answer::Rar)]
-    backend: Answer,
-    /// How a signal addresses its targets.
-    #[arg(long, value_enum, default_value_t = Address::Physical)]
-    addressing: Address,
-    /// Use units that answer every open question in the way that flushes least.
-    #[arg(long)]
-    sparing: bool,
-    /// Run CPUs as threads of the host, which cannot be replayed; `--steps` then counts judged
-    /// accesses.
-    #[arg(long)]
-    threads: bool,
-    /// Run the history of this file, which a failing run has written.
-    #[arg(long, value_name = "FILE")]
-    replay: Option<PathBuf>,
-    /// Show how many TLB entries each change of page tables loses needlessly, compared with other
-    /// policies, and what a storm of flushes costs its target; run no history.
-    #[arg(long, exclusive = true)]
-    loss: bool,
-    /// Write the summary as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Write a failing history to this file.
-    #[arg(long, value_name = "FILE", default_value = "target/sim-failure.json")]
-    failure: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Answer {
-    /// A RAR unit per CPU, as `rar-model` has it.
-    Rar,
-    /// The handler of an ordinary interrupt.
-    Software,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Address {
-    /// One x2APIC command per target.
-    Physical,
-    /// One x2APIC command per cluster.
-    Cluster,
-    /// One xAPIC command per target; up to 192 CPUs, whose APIC ids fit.
-    Xapic,
+struct Cli {
+    #[command(flatten)]
+    args: SimArgs,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let Cli { args } = Cli::parse();
     match run(&args) {
         Ok(code) => code,
         Err(error) => {
@@ -93,7 +43,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<ExitCode> {
+fn run(args: &SimArgs) -> Result<ExitCode> {
     if matches!(args.addressing, Address::Xapic) && args.cpus > 192 {
         bail!(
             "--addressing xapic reaches 192 CPUs, since their APIC ids must be below 255; --cpus \
@@ -114,7 +64,7 @@ fn run(args: &Args) -> Result<ExitCode> {
     }
 }
 
-fn episode(args: &Args) -> Episode {
+fn episode(args: &SimArgs) -> Episode {
     Episode {
         backend: match args.backend {
             Answer::Rar => Backend::Hardware,
@@ -139,21 +89,18 @@ fn episode(args: &Args) -> Episode {
         ..Episode::new(args.cpus)
     }
 }
-
-/// A run of this many steps takes every path of the driver,
-const ENOUGH: u64 = 1_000_000;
-/// if it has at least this many CPUs, which wait for each other.
+/// A run takes every path of the driver only if it has this many CPUs, which wait for each other.
 const SEVERAL: std::ops::RangeInclusive<u32> = 2..=16;
 
 /// Returns the paths that should have been taken and were not.
-fn missing(args: &Args, summary: &Summary) -> Vec<&'static str> {
+fn missing(args: &SimArgs, summary: &Summary) -> Vec<&'static str> {
     if args.threads || args.steps < ENOUGH || !SEVERAL.contains(&args.cpus) {
         return Vec::new();
     }
     summary.paths.missing(episode(args).backend)
 }
 
-fn campaign(args: &Args) -> Result<ExitCode> {
+fn campaign(args: &SimArgs) -> Result<ExitCode> {
     let bar = progress(args.steps);
     let started = Instant::now();
     let campaign = Campaign {
@@ -211,14 +158,14 @@ struct Report<'a> {
     finding: Option<&'a Finding>,
 }
 
-fn backend(args: &Args) -> &'static str {
+fn backend(args: &SimArgs) -> &'static str {
     match args.backend {
         Answer::Rar => "model",
         Answer::Software => "software",
     }
 }
 
-fn print(args: &Args, summary: &Summary, time: Duration) {
+fn print(args: &SimArgs, summary: &Summary, time: Duration) {
     let Summary {
         histories,
         steps,
@@ -274,7 +221,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
     part as f64 / whole.max(1) as f64
 }
 
-fn show(args: &Args, finding: &Finding) -> Result<()> {
+fn show(args: &SimArgs, finding: &Finding) -> Result<()> {
     if let Some(folder) = args.failure.parent() {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
@@ -303,7 +250,7 @@ fn show(args: &Args, finding: &Finding) -> Result<()> {
 }
 
 /// The options that make the machine.
-fn machine(args: &Args) -> String {
+fn machine(args: &SimArgs) -> String {
     let name = |value: Option<clap::builder::PossibleValue>| {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     };
@@ -319,7 +266,7 @@ fn machine(args: &Args) -> String {
     line
 }
 
-fn replay(args: &Args, file: &Path) -> Result<ExitCode> {
+fn replay(args: &SimArgs, file: &Path) -> Result<ExitCode> {
     let reader = File::open(file).with_context(|| format!("cannot read {}", file.display()))?;
     let history: History = serde_json::from_reader(BufReader::new(reader))
         .with_context(|| format!("{} is no history", file.display()))?;

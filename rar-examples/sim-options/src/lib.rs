@@ -1,0 +1,92 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// The options of `cargo xtask sim`.
+#[derive(Args, Clone, Debug)]
+pub struct SimArgs {
+    /// CPUs of the machine.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub cpus: u32,
+    /// Seed of the first history; the others follow from it.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Steps to make in total; a step is one choice of the scheduler. The last history is finished.
+    #[arg(long, default_value_t = ENOUGH)]
+    pub steps: u64,
+    /// What answers signals.
+    #[arg(long, value_enum, default_value_t = Answer::Rar)]
+    pub backend: Answer,
+    /// How a signal addresses its targets.
+    #[arg(long, value_enum, default_value_t = Address::Physical)]
+    pub addressing: Address,
+    /// Use units that answer every open question in the way that flushes least.
+    #[arg(long)]
+    pub sparing: bool,
+    /// Run CPUs as threads of the host, which cannot be replayed; `--steps` then counts judged
+    /// accesses.
+    #[arg(long)]
+    pub threads: bool,
+    /// Run the history of this file, which a failing run has written.
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+    /// Show how many TLB entries each change of page tables loses needlessly, compared with other
+    /// policies, and what a storm of flushes costs its target; run no history.
+    #[arg(long, exclusive = true)]
+    pub loss: bool,
+    /// Write the summary as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a failing history to this file.
+    #[arg(long, value_name = "FILE", default_value = "target/sim-failure.json")]
+    pub failure: PathBuf,
+}
+
+/// What answers signals.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Answer {
+    /// A RAR unit per CPU, as `rar-model` has it.
+    Rar,
+    /// The handler of an ordinary interrupt.
+    Software,
+}
+
+/// How a signal addresses its targets.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Address {
+    /// One x2APIC command per target.
+    Physical,
+    /// One x2APIC command per cluster.
+    Cluster,
+    /// One xAPIC command per target; up to 192 CPUs, whose APIC ids fit.
+    Xapic,
+}
+
+/// A run of this many steps takes every path of the driver.
+pub const ENOUGH: u64 = 1_000_000;
+
+/// The options of `cargo xtask defects`.
+#[derive(Args, Clone, Debug)]
+pub struct DefectsArgs {
+    /// Only these defects
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub defect: Vec<String>,
+    /// Describe each defect and run nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Seed of the order in which CPUs run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Write the matrix, with the reason of every failure, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the page about the catalogue
+    #[arg(long, value_name = "FILE", conflicts_with = "defect")]
+    pub markdown: Option<PathBuf>,
+    /// Check that this page about the catalogue is current
+    #[arg(long, value_name = "FILE", conflicts_with = "defect")]
+    pub check: Option<PathBuf>,
+}
