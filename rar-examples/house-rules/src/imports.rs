@@ -25,7 +25,7 @@ pub(crate) fn ties(of: &Crate) -> Ties {
             let Some(target) = of.modules.get(target) else {
                 continue;
             };
-            if target.file != module.file {
+            if path.len() > 1 && target.file != module.file {
                 ties.entry((module.file.clone(), target.file.clone()))
                     .or_default()
                     .insert(path.join("::"));
