@@ -36,7 +36,7 @@ pub(crate) enum Subject {
     Units,
 }
 
-/// Which run of which test this is, and which CPU takes part.
+/// The run and the test, and the CPU that takes part.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
     pub(crate) test: &'static str,

@@ -6,7 +6,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use rar_shootdown::rar_percpu::{CpuSet, Domain, PerCpu};
 use rar_shootdown::{Instant, NotSent};
 
-use crate::CPUS;
+/// How many CPUs the machine has.
+pub const CPUS: usize = 4;
 
 /// How far each reading moves the clock unless told otherwise, in nanoseconds.
 pub const CLOCK_STEP_AT_START: u64 = 20;

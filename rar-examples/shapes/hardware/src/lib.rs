@@ -17,15 +17,9 @@ mod memory;
 mod tlb;
 
 pub use cpu::{
-    CLOCK_STEP_AT_START, gs_base, now, send_interrupts, set_clock_step, set_gs_base,
+    CLOCK_STEP_AT_START, CPUS, gs_base, now, send_interrupts, set_clock_step, set_gs_base,
     take_interrupt, this_cpu,
 };
 pub use lock::{Locked, SpinLock};
-pub use memory::{Frame, PageTable};
+pub use memory::{Frame, PAGE, PageTable};
 pub use tlb::{Tlb, cached, read};
-
-/// How many CPUs the machine has.
-pub const CPUS: usize = 4;
-
-/// The size of a page.
-pub const PAGE: u64 = 0x1000;

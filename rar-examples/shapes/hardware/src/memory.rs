@@ -3,7 +3,8 @@
 use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::PAGE;
+/// The size of a page.
+pub const PAGE: u64 = 0x1000;
 
 /// Bit `n`: frame `n` is in use.
 static IN_USE: AtomicU64 = AtomicU64::new(0);

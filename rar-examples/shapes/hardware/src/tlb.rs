@@ -12,7 +12,7 @@ const ENTRIES: usize = 64;
 
 static TLBS: [[Entry; ENTRIES]; CPUS] = [const { [const { Entry::new() }; ENTRIES] }; CPUS];
 
-/// A translation: page number and PCID, and the frame plus one; zero is none.
+/// A translation: page number and PCID, and the frame plus one; zero means none.
 struct Entry {
     page: AtomicU64,
     frame: AtomicU64,

@@ -10,7 +10,7 @@
 //! | [`Driver`](Design::Driver) | a state for each slot, each on its line | its RAR unit answers |
 //! | [`Bitmap`](Design::Bitmap) | one bitmap of free slots | the same |
 //! | [`Locks`](Design::Locks) | a lock for each slot, each on its line | the same |
-//! | [`Calls`](Design::Calls) | none: a call for each pair of CPUs, in queues | an interrupt handler |
+//! | [`Calls`](Design::Calls) | none: queued calls, one for each pair | an interrupt handler |
 //! | [`Floor`](Design::Floor) | none: each initiator has its own slot | its RAR unit answers |
 
 mod calls;

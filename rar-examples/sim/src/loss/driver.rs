@@ -8,9 +8,8 @@ use rar_percpu::fake::pinned;
 use rar_regs::RarSupport;
 use rar_shootdown::{AllOnline, GlobalFlush, LazySkip, Machine as _, Policy, Shootdown};
 
-use super::ground::{SPACE, TLB, translations};
+use super::ground::{After, CPUS, IDLE, SPACE, TLB, translations};
 use super::workload::{LastCpu, Workload};
-use super::{After, CPUS, IDLE};
 use crate::machine::{Machine, MachineConfig, Unwatched, lock};
 use crate::schedule::End;
 

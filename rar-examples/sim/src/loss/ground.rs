@@ -2,6 +2,20 @@
 
 use rar_model::{PageSize, Pcids, Tag, TlbModel, Translation};
 
+/// How many CPUs there are. All run the space; in workloads with an idle CPU the last one does not
+/// use it.
+pub const CPUS: u32 = 4;
+
+/// The CPU that is idle in workloads with one.
+pub(super) const IDLE: u32 = CPUS - 1;
+
+/// What is left after a flush.
+pub(super) struct After {
+    /// What each CPU still caches.
+    pub(super) contents: Vec<Vec<Translation>>,
+    pub(super) disturbed: u64,
+}
+
 /// The space that all CPUs run.
 pub(super) const SPACE: u16 = 5;
 /// The PCID of its user half, in a kernel that isolates page tables.

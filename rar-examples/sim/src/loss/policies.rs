@@ -4,8 +4,9 @@ use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages, Tlb as _};
 
 use rar_shootdown::{GlobalFlush, InvpgDropsGlobals};
 
+use super::ground::{After, CPUS, IDLE};
 use super::workload::{LastCpu, Memory, Workload};
-use super::{After, CPUS, IDLE, driver, ground};
+use super::{driver, ground};
 
 /// A policy of flushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,39 +6,11 @@ use rar_model::{Sender, Signalled};
 use rar_percpu::{ApicId, CpuSet};
 use rar_regs::{ClusterMembers, X2apicIcr, XapicIcr};
 
-use super::Machine;
+use super::{Addressing, Machine, OddCommands};
 use crate::schedule::step;
-
-/// How a signal addresses its targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Addressing {
-    /// One xAPIC command per target; APIC ids below 255 only.
-    Xapic,
-    /// One x2APIC command per target.
-    Physical,
-    /// One x2APIC command per cluster.
-    Cluster,
-}
-
-/// How units treat commands that no driver sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OddCommands {
-    /// Nothing.
-    Dropped,
-    /// As they treat the others.
-    Taken,
-}
 
 const RAR: u32 = 0b011 << 8;
 const LOGICAL: u32 = 1 << 11;
-/// How many CPUs a cluster of 16 ids has: with gaps, as on real machines.
-const PER_CLUSTER: u32 = 12;
-
-/// Returns the APIC id of a CPU.
-pub(super) const fn id(cpu: u32) -> u32 {
-    cpu / PER_CLUSTER * 16 + cpu % PER_CLUSTER
-}
-
 impl<const TLB: usize> Machine<'_, TLB> {
     /// Sends interrupt commands with delivery mode 011b.
     pub(crate) fn send_rar<const WORDS: usize>(

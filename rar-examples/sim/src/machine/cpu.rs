@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError, RwLock};
 
 use rar_model::{Activity, Execution, Knobs, RarUnit};
 
+use super::caches::{Caches, Mmu};
 use super::lock;
-use super::mmu::{Caches, Mmu};
 
 /// How many entries each record of a CPU keeps.
 const MOST_RECORDS: usize = 4096;

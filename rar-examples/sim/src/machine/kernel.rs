@@ -12,37 +12,9 @@ use rar_percpu::{
 use rar_regs::{Detection, RarSupport, SupportError};
 use rar_shootdown::{Instant, Message, NotSent};
 
-use super::{Driver, DriverMemory, Machine, Registers, Vector};
+use super::hardware::Driver;
+use super::{Backend, Clock, DriverMemory, Machine, Registers, STEP, Vector};
 use crate::schedule::step;
-
-/// What answers signals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// A RAR unit per CPU.
-    Hardware,
-    /// The handler of an ordinary interrupt.
-    Software,
-}
-
-/// What the machine's clock counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
-    /// Steps of the scheduler, divided by the number of CPUs, each a [`STEP`].
-    Steps,
-    /// The time of the host, for CPUs that are threads.
-    Time,
-    /// Its own readings, each a nanosecond; for tests that run no CPU.
-    Readings,
-}
-
-/// How long a step of the scheduler takes.
-pub const STEP: Duration = Duration::from_micros(100);
-
-/// Returns how long `count` steps take.
-#[must_use]
-pub const fn steps(count: u32) -> Duration {
-    STEP.saturating_mul(count)
-}
 
 /// A CPU that is online.
 #[derive(Debug)]

@@ -8,18 +8,8 @@ use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages};
 use rar_payload::{InvpcidScope, InvpgScope, Operation, PageChunk};
 use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 
-use super::Machine;
+use super::{Invlpg, Machine};
 use crate::schedule::step;
-
-/// What a CPU's `INVLPG` does to global translations while PCIDs are on. It decides how the CPU
-/// executes an INVPG entry itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Invlpg {
-    /// It drops them. INVPG becomes `INVLPG`.
-    DropsGlobals,
-    /// It may spare them. INVPG becomes a flush of everything.
-    MaySpareGlobals,
-}
 
 /// Returns the effect of a CPU's instructions for an operation: never less than the operation
 /// names.

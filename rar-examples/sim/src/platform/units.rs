@@ -9,7 +9,8 @@ use rar_suite::{
     Platform as _, RarUnits, Register, Space, payload_hash,
 };
 
-use super::{SimPlatform, tables};
+use super::SimPlatform;
+use super::layout::tables;
 use crate::machine::Addressing;
 use crate::schedule::step;
 

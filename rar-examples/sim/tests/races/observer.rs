@@ -33,7 +33,7 @@ impl Shared {
         self.payloads[slot]
     }
 
-    /// Returns the slots of which a CPU has a byte that is not final.
+    /// Returns the slots in which a CPU has a byte that is not final.
     pub(crate) fn open(&self, cpu: usize) -> impl Iterator<Item = usize> {
         (0..SLOTS).filter(move |slot| self.is_open(cpu, *slot))
     }
