@@ -1,4 +1,4 @@
-//! One address space: who may cache it, and how a page of it goes.
+//! One address space: which CPUs may cache it, and how a page leaves it.
 
 use core::sync::atomic::{Ordering, fence};
 

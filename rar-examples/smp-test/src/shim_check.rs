@@ -1,4 +1,4 @@
-//! What the shim owes a kernel besides RAR units: a second launch is refused, and a CPU that dies
+//! The shim's contract besides RAR units: a second launch is refused, and a CPU that dies
 //! is reported and can be started again.
 
 use rar_kernel::{clock, irq, println, smp};

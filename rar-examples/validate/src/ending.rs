@@ -90,7 +90,7 @@ fn turn_pages(pages: &Pages, options: &ImageOptions<'_>) {
     screen::clear();
 }
 
-/// Waits until the page is to be turned; returns the key that said so.
+/// Waits until the page turns; returns the key that turned it.
 fn wait_for_key(seconds: u64, paused: &mut bool) -> Option<Key> {
     let looks = seconds.saturating_mul(1_000_000 / LOOK_MICROSECONDS);
     let mut look = 0;

@@ -130,13 +130,13 @@ pub(crate) fn refuse() {
     TALLY.lock().refuse();
 }
 
-/// Tells on every output, and in the report, of something beside the tests.
+/// Prints something beside the tests on every output, and keeps it for the report.
 pub(crate) fn happened(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
     console::print_line_in(Ink::Note, text);
     keep(kind, cpu, test, text);
 }
 
-/// As [`happened`], for what was told already.
+/// As [`happened`], for what was printed already.
 pub(crate) fn keep(kind: EventKind, cpu: Option<u32>, test: &str, text: fmt::Arguments<'_>) {
     COLLECTION.lock().happened(Event {
         kind,

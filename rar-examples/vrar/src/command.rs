@@ -16,7 +16,7 @@ pub(crate) enum Mode {
     Reserved,
 }
 
-/// Who gets it.
+/// Which CPUs get it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
     Physical(u32),

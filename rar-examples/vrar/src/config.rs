@@ -1,10 +1,10 @@
-//! What the kernel tells the shim.
+//! The configuration of the shim.
 
 use core::ptr::NonNull;
 
 use rar_model::Knobs;
 
-/// What the kernel tells the shim; the same for every CPU.
+/// The configuration of the shim; the same for every CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Physical address `p` is mapped at `p + direct_map`, in the page tables loaded at the launch,

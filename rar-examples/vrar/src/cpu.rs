@@ -69,7 +69,7 @@ impl Cpu {
         &self.record
     }
 
-    /// Lets the CPU lose every request from now on, or hear them again: for tests of what a driver
+    /// Lets the CPU lose every request from now on, or take them again: for tests of what a driver
     /// does then.
     pub fn set_deaf(&self, deaf: bool) {
         self.deaf.store(deaf, Ordering::Release);

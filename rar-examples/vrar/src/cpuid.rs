@@ -1,6 +1,6 @@
 //! CPUID as the guest sees it: a part with RAR and an x2APIC, and without SVM.
 
-/// The leaf by which software under the shim knows it.
+/// The leaf by which software detects the shim.
 pub(crate) const OWN_LEAF: u32 = 0x4000_0100;
 /// What EBX, ECX and EDX of [`OWN_LEAF`] hold.
 pub(crate) const OWN_NAME: [u32; 3] = words(*b"rar-vrar-svm");

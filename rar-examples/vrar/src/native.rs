@@ -44,7 +44,7 @@ pub(crate) unsafe fn write_msr(register: u32, value: u64) {
 ///
 /// # Safety
 ///
-/// Ring 0 and x2APIC mode, and the receiver can bear it.
+/// Ring 0 and x2APIC mode, and the receiver can take it.
 pub(crate) unsafe fn send_x2apic(command: u64) {
     // SAFETY: the caller's promise.
     unsafe { rar_vrar_send_x2apic(command) }

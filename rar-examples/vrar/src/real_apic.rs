@@ -71,7 +71,7 @@ impl RealApic {
     pub(crate) fn write(self, offset: u32, value: u32) {
         match self {
             // SAFETY: inside the page. What it sends goes to guests of the shim, or where the guest
-            // of this CPU told.
+            // of this CPU asks.
             Self::Page(page) => unsafe { register(page, offset).write_volatile(value) },
             // SAFETY: a register that every x2APIC has. A reserved bit that the guest sets in its
             // local vector table ends this CPU by the fault that the guest would have had.
@@ -116,7 +116,7 @@ impl RealApic {
     pub(crate) fn send(self, destination: u32, low: u32) {
         if matches!(self, Self::Registers) {
             // SAFETY: ring 0 and x2APIC mode. What it sends goes to guests of the shim, or where
-            // the guest of this CPU told.
+            // the guest of this CPU asks.
             unsafe { native::send_x2apic(u64::from(destination) << 32 | u64::from(low)) };
             return;
         }

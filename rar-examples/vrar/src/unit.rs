@@ -1,4 +1,4 @@
-//! The RAR unit of a CPU: who signals it, when it is served, and what it flushes.
+//! The RAR unit of a CPU: how it is signalled, when it is served, and what it flushes.
 
 use core::cell::Cell;
 
@@ -154,7 +154,7 @@ impl Tlb for GuestTlb<'_> {
                 ..
             } if !self.pcids => return Err(Refused::PcidsDisabled { pcid }),
             Invalidation::Ept(_) | Invalidation::Vpid(_) => return Err(Refused::NotInVmxRoot),
-            // INVLPGA knows one address space identifier, not PCIDs, and leaves larger strides to a
+            // INVLPGA has one address space identifier, not PCIDs, and leaves larger strides to a
             // full flush.
             Invalidation::Pages { pages, .. } if !self.pcids && pages.size == PageSize::Size4K => {
                 pages

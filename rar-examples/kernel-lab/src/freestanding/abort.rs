@@ -24,7 +24,7 @@ static FIRST: AtomicU32 = AtomicU32::new(NO_CPU);
 static ANSWERED: [AtomicBool; CpuList::CAPACITY] =
     [const { AtomicBool::new(false) }; CpuList::CAPACITY];
 static ENDING: Once<Ending> = Once::new();
-/// The top of the stack that the ending runs on: who gives up may be on a small one.
+/// The top of the stack that the ending runs on: the CPU that gives up may be on a small one.
 static STACK: Once<u64> = Once::new();
 const STACK_PAGES: u64 = 32;
 
@@ -32,7 +32,7 @@ const STACK_PAGES: u64 = 32;
 /// runs any more.
 pub type Ending = fn(&Lost<'_>) -> !;
 
-/// Why a run ended, and who did not answer.
+/// Why a run ended, and which CPUs did not answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Lost<'a> {
     /// The CPU that gave up.
@@ -85,7 +85,7 @@ fn has_answered(cpu: u32) -> bool {
     answered.is_some_and(|answered| answered.load(Ordering::Acquire))
 }
 
-/// Ends the run. Of several CPUs that give up the first one tells.
+/// Ends the run. Of several CPUs that give up the first one reports.
 pub(crate) fn give_up(cause: Cause, why: fmt::Arguments<'_>) -> ! {
     irq::disable();
     let me = percpu::this().number();

@@ -10,7 +10,7 @@ use crate::options::Stop;
 const NO_CPU: u32 = 0;
 
 static STOP: Once<Stop<'static>> = Once::new();
-/// Number of the CPU that is to stop in the test that runs, plus one.
+/// Number of the CPU that stops in the test that runs, plus one.
 static STOPPING: AtomicU32 = AtomicU32::new(NO_CPU);
 /// Number of the CPU that has stopped, plus one.
 static STOPPED: AtomicU32 = AtomicU32::new(NO_CPU);

@@ -64,7 +64,7 @@ impl KernelLab {
         self.shootdown.domain()
     }
 
-    /// Serves everything, but on a CPU that pretends not to hear the signal: there the action
+    /// Serves everything, except on a CPU that ignores the signal for a test: there the action
     /// vector stays as it is.
     pub(crate) fn serve_as_heard(&self) {
         let cpu = percpu::pin();

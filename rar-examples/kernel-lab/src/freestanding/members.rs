@@ -8,7 +8,7 @@ use rar_percpu::{Enabled, RarCpu, SoftwareCpu};
 use rar_regs::NativeCpu;
 use rar_suite::MAX_CPUS;
 
-/// Who answers for a CPU that is online.
+/// What answers flushes on a CPU that is online.
 pub(crate) enum Member {
     Software(SoftwareCpu<'static>),
     Unit(RarCpu<'static, NativeCpu, Enabled>),

@@ -1,4 +1,4 @@
-//! Who is online in the domain.
+//! How a CPU joins the domain and leaves it.
 
 use rar_kernel::{irq, percpu, println};
 use rar_percpu::{
@@ -36,7 +36,7 @@ pub(crate) fn join(lab: &KernelLab) {
         Some(support) => enable(lab, &cpu, support)
             .map(Member::Unit)
             .or_else(|error| {
-                // Every test will tell: the handler of the signal does nothing where units answer,
+                // Every test detects it: the handler of the signal does nothing where units answer,
                 // and only the fallback flushes this CPU.
                 println!("CPU {} goes on without RAR: {error}", cpu.id());
                 in_software()

@@ -8,7 +8,7 @@ use rar_kernel::{CpuList, apic, clock, percpu};
 /// How long an NMI may take to come, in milliseconds.
 const COMING_MILLISECONDS: u64 = 1_000;
 
-/// Null, or what the next NMI of a CPU is to do; written and read by that CPU alone.
+/// Null, or what the next NMI of a CPU does; written and read by that CPU alone.
 static WORK: [AtomicPtr<Work<'_>>; CpuList::CAPACITY] =
     [const { AtomicPtr::new(null_mut()) }; CpuList::CAPACITY];
 

@@ -54,7 +54,7 @@ impl Enumeration {
     }
 }
 
-/// Reads what this CPU says of RAR, whether detection would believe it or not.
+/// Reads the RAR registers of this CPU, whether or not detection accepts them.
 #[must_use]
 pub fn enumerate() -> Enumeration {
     // SAFETY: reading the register has no side effect, and where it does not exist the #GP is

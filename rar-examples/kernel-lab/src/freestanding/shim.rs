@@ -82,7 +82,7 @@ pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<
 }
 
 /// Launches the CPU that calls it, if there is a shim. Without it the CPU goes on as it is, and
-/// detection tells.
+/// detection reports it.
 fn launch() {
     match try_launch() {
         None | Some(Ok(()) | Err(LaunchError::AlreadyLaunched)) => {}
@@ -100,7 +100,7 @@ pub fn try_launch() -> Option<Result<(), LaunchError>> {
     Some(unsafe { shim.launch(memory) })
 }
 
-/// Returns what the shim knows of a CPU, where there is a shim.
+/// Returns the shim's CPU with this APIC id, where there is a shim.
 #[must_use]
 pub(crate) fn of(apic_id: u32) -> Option<&'static Cpu> {
     SHIM.get()?.cpu(apic_id)

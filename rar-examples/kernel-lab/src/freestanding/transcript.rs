@@ -20,7 +20,7 @@ pub fn listen(listener: Listener) {
     let _first = LISTENER.set(listener);
 }
 
-/// The start record, with what only the kernel knows.
+/// The start record, with what only the kernel has.
 #[derive(Serialize)]
 struct Start<'a> {
     r#type: &'a str,

@@ -31,7 +31,7 @@ const NOTES: u64 = CODE + PAGE;
 const EACH: usize = 64;
 const NOTES_PAGES: u64 = (EACH * MAX_CPUS) as u64 / PAGE;
 
-/// What a spin and the kernel tell each other.
+/// What a spin and the kernel share.
 #[derive(Debug)]
 #[repr(C, align(64))]
 struct Notes {

@@ -193,7 +193,7 @@ fn this_cpu() -> Host {
     }
 }
 
-/// The whole register: the `x86` crate's type drops the bits that it does not know.
+/// The whole register: the `x86` crate's type drops the bits that it has no name for.
 fn cr4() -> u64 {
     let value;
     // SAFETY: ring 0; reading CR4 has no effect.

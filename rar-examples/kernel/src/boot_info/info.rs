@@ -30,7 +30,7 @@ pub struct BootInfo {
     pub command_line: CommandLine,
     /// The memory map.
     pub memory: MemoryMap,
-    /// The root of the ACPI tables, when the loader knows it.
+    /// The root of the ACPI tables, when the loader names it.
     pub rsdp: Option<Rsdp>,
     /// What the loader left on, when it says.
     pub display: Option<Display>,

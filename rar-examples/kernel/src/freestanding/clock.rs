@@ -16,7 +16,7 @@ const PM_TICKS: u32 = 35_795;
 /// Ticks before a timer is taken for missing: more than 10 ms on anything, and below 2 s.
 const POLL_TICKS: u64 = 1_000_000_000;
 const MEASUREMENTS: usize = 3;
-/// Ticks in a second, as good as any guess, where nothing tells: deadlines come out wrong by a
+/// Ticks in a second, as good as any guess, where no source says it: deadlines come out wrong by a
 /// small factor.
 const GUESS: u64 = 3_000_000_000;
 

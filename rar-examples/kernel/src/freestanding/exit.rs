@@ -3,7 +3,7 @@
 use super::port::Port;
 use super::{console, irq, log};
 
-/// What the device `isa-debug-exit` is told; QEMU exits with twice the number plus one.
+/// What is written to the device `isa-debug-exit`; QEMU exits with twice the number plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
 #[repr(u8)]
 pub enum ExitCode {
@@ -15,7 +15,7 @@ pub enum ExitCode {
     Panic = 0x12,
 }
 
-/// Ends the machine: drains the log, tells QEMU, and halts where there is no QEMU.
+/// Ends the machine: drains the log, writes to the exit device, and halts where there is no QEMU.
 pub fn exit(code: ExitCode) -> ! {
     log::drain();
     if log::dropped() > 0 {

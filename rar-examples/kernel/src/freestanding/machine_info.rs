@@ -46,7 +46,7 @@ pub struct MachineInfo {
     pub signature: CpuSignature,
     /// CPUID's own name of the processor, padded with zeroes.
     pub brand: [u8; 48],
-    /// The microcode revision, where the processor tells.
+    /// The microcode revision, where the processor has one.
     pub microcode: Option<u32>,
     /// A hypervisor says that it is there.
     pub hypervisor: bool,

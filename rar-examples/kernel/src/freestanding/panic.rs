@@ -1,4 +1,4 @@
-//! The end by panic or exception: one CPU tells, the others are frozen.
+//! The end by panic or exception: one CPU reports, the others are frozen.
 
 use core::fmt;
 use core::panic::PanicInfo;
@@ -37,7 +37,7 @@ fn on_panic(info: &PanicInfo<'_>) -> ! {
     }
 }
 
-/// Freezes the other CPUs, tells what happened, and ends the machine. A second panic on the way
+/// Freezes the other CPUs, reports what happened, and ends the machine. A second panic on the way
 /// ends it at once.
 pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
     irq::disable();

@@ -34,7 +34,7 @@ static SCREEN: Lock = Lock {
     }),
 };
 
-/// A lock that is never waited for: who finds it taken leaves the screen alone, since a CPU may die
+/// A lock without waiting: a CPU that finds it taken leaves the screen alone, since a CPU may die
 /// while it draws.
 struct Lock {
     taken: AtomicBool,

@@ -17,7 +17,7 @@ pub struct Event {
     pub cpu: Option<u32>,
     /// In which test; empty for none.
     pub test: Name,
-    /// What is to be said.
+    /// What happened, in words.
     pub text: Text<480>,
 }
 

@@ -13,7 +13,7 @@ const EXIT: u32 = 0x483;
 const ENTRY: u32 = 0x484;
 const SECONDARY: u32 = 0x48b;
 const EPT_VPID: u32 = 0x48c;
-/// In [`BASIC`]: the four controls have registers that tell which of the bits that are 1 by default
+/// In [`BASIC`]: the four controls have registers that say which of the bits that are 1 by default
 /// may be 0.
 const TRUE_CONTROLS: u64 = 1 << 55;
 const TRUE_OFFSET: u32 = 0x48d - PIN;

@@ -89,7 +89,7 @@ impl Pixels {
         let at = unsafe { self.base.add(word(offset)) };
         let [blue, green, red, _] = pixel.to_le_bytes();
         if self.screen.bytes == 4 {
-            // SAFETY: as above; a pixel of four bytes ends inside the row, and x86 knows no
+            // SAFETY: as above; a pixel of four bytes ends inside the row, and x86 has no
             // misaligned store here.
             unsafe { at.cast::<[u8; 4]>().write_volatile(pixel.to_le_bytes()) };
         } else {

@@ -71,7 +71,7 @@ impl Cells {
         (has_cursor() && cells.answers()).then_some(cells)
     }
 
-    /// The text of a VGA that no loader told about.
+    /// The text of a VGA that no loader reported.
     pub(super) fn standard() -> Option<Self> {
         Self::new(STANDARD, 2 * COLUMNS, COLUMNS, ROWS)
     }

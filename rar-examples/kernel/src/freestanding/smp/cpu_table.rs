@@ -13,7 +13,7 @@ static ALL: [AtomicPtr<PerCpu>; CpuList::CAPACITY] =
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 pub(super) static CPUS: Once<Cpus> = Once::new();
 
-/// Who came up.
+/// The CPUs that came up.
 #[derive(Debug)]
 pub struct Cpus {
     pub(super) expected: usize,
@@ -40,7 +40,7 @@ impl Cpus {
     }
 }
 
-/// Returns who came up, once every CPU was tried.
+/// Returns the CPUs that came up, once every CPU was tried.
 #[must_use]
 pub fn cpus() -> Option<&'static Cpus> {
     CPUS.get()

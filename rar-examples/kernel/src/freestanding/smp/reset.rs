@@ -19,11 +19,11 @@ unsafe extern "C" {
     fn rar_kernel_resume(stack: u64) -> !;
 }
 
-/// What [`ASKING`] says when no CPU is to be reset.
+/// What [`ASKING`] says when no CPU asks for a reset.
 const NO_CPU: u32 = 0;
 /// A CPU prepares, or is being reset.
 const BUSY: u32 = u32::MAX;
-/// The CPU is back, and who helped it has not seen it yet.
+/// The CPU is back, and its helper has not seen it yet.
 const BACK: u32 = u32::MAX - 1;
 /// How long a CPU may take from its start to its own stack.
 const BACK_MILLISECONDS: u64 = 10_000;
@@ -85,7 +85,7 @@ pub fn help() {
         Ok(()) if clock::wait_until(BACK_MILLISECONDS, back) => {
             ASKING.store(NO_CPU, Ordering::Release);
         }
-        // The test that waits for it tells the rest.
+        // The test that waits for it reports the rest.
         Ok(()) => println!("CPU {number} does not come back from INIT"),
         Err(why) => println!("CPU {number} is lost after INIT: {why}"),
     }
