@@ -13,7 +13,7 @@ use rar_harness::workspace::{FREESTANDING, LIBRARIES, Workspace};
 
 /// What each crate may know of this workspace. The RAR unit in software has its own decoder, so
 /// that a mistake in `rar-payload` cannot hide in both.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("rar-regs", &[]),
     ("rar-payload", &[]),
     ("rar-percpu", &["rar-regs", "rar-payload"]),
@@ -22,6 +22,8 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("rar-vrar", &["rar-model"]),
     ("rar-vocabulary", &[]),
     ("rar-report", &["rar-vocabulary"]),
+    ("rar-kernel", &["rar-regs", "rar-percpu", "rar-shootdown"]),
+    ("rar-minimal", &["rar-kernel", "rar-shootdown"]),
 ];
 
 /// Crates that must stay easy to adopt, and how many crates they may pull in.
