@@ -37,7 +37,7 @@ fn main() -> ! {
     }
     println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
     println!("options: {}", line.as_str());
-    // Read again, so that what is told reaches the outputs that were asked for.
+    // Read again, so that errors reach the outputs that the options choose.
     let _same = ImageOptions::read(line, |error| {
         progress::happened(EventKind::OptionIgnored, None, "", format_args!("{error}"));
     });
@@ -62,7 +62,7 @@ fn main() -> ! {
     progress::begin(title);
     println!("{}", kernel.info());
     println!("{cpus} CPUs, {mode}, {}", kernel.clock());
-    // Told on the console already.
+    // The console has it already.
     if let Some(why) = kernel.no_cpu_list() {
         progress::keep(EventKind::Note, None, "", format_args!("{why}"));
     }

@@ -50,7 +50,7 @@ impl Pages {
             ));
         }
         line(format_args!("verdict: {}", self.tally.verdict()));
-        self.with_next(|next| line(next));
+        self.with_next(line);
     }
 
     /// Hands over what follows the summary, and where the report is.
