@@ -17,7 +17,8 @@ use crate::{Eptp, InvvpidScope, Vpid};
 /// ```
 /// use rar_payload::{PageRange, PageSize, Pcid, Request};
 ///
-/// let request = Request::Pages { pcid: Pcid::ZERO, range: PageRange::new(0x40_0000, 100, PageSize::Size4K)? };
+/// let range = PageRange::new(0x40_0000, 100, PageSize::Size4K)?;
+/// let request = Request::Pages { pcid: Pcid::ZERO, range };
 /// assert_eq!(request.operations().len(), 2); // 63 pages and 37
 /// # Ok::<(), rar_payload::RangeError>(())
 /// ```

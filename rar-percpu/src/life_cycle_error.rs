@@ -91,7 +91,8 @@ impl core::fmt::Display for LifeCycleError {
             Self::Taken(cpu) => {
                 write!(
                     f,
-                    "CPU {cpu} is online, or another value drives it; take it offline or drop that first"
+                    "CPU {cpu} is online, or another value drives it; take it offline or drop that \
+                     first"
                 )
             }
             Self::WrongCpu { driven, cpu } => {
@@ -109,7 +110,8 @@ impl core::fmt::Display for LifeCycleError {
             Self::GuestUnderRar(cpu) => {
                 write!(
                     f,
-                    "CPU {cpu} runs guests while its microcode answers; bring it online as a SoftwareCpu"
+                    "CPU {cpu} runs guests while its microcode answers; bring it online as a \
+                     SoftwareCpu"
                 )
             }
             Self::Support(error) => {
@@ -124,7 +126,8 @@ impl core::fmt::Display for LifeCycleError {
             Self::NotRetained { msr, written, read } => {
                 write!(
                     f,
-                    "MSR {msr:#x} did not keep {written:#x} but reads {read:#x}; there is no working RAR here"
+                    "MSR {msr:#x} did not keep {written:#x} but reads {read:#x}; there is no \
+                     working RAR here"
                 )
             }
         }

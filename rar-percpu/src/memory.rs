@@ -36,7 +36,9 @@ impl PayloadTable {
         /// Returns a table of zeroes.
         pub(crate) fn new() -> Self {
             Self {
-                entries: shared_array!(Entry { words: shared_array!(AtomicU64::new(0); 8) }; MAX_SLOTS),
+                entries: shared_array!(
+                    Entry { words: shared_array!(AtomicU64::new(0); 8) }; MAX_SLOTS
+                ),
             }
         }
     }

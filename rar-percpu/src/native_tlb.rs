@@ -142,7 +142,12 @@ impl Instructions for NativeTlb {
         // the PCID is below 4,096 by its type, or zero where PCIDs are off; the address is
         // canonical where the type uses one.
         unsafe {
-            asm!("invpcid {}, [{}]", in(reg) kind as u64, in(reg) &raw const descriptor, options(nostack, preserves_flags));
+            asm!(
+                "invpcid {}, [{}]",
+                in(reg) kind as u64,
+                in(reg) &raw const descriptor,
+                options(nostack, preserves_flags),
+            );
         }
     }
 }

@@ -99,14 +99,16 @@ impl core::fmt::Display for RegisterError {
             Self::MemoryInUse { cpu } => {
                 write!(
                     f,
-                    "CPU {cpu} cannot have this memory: another CPU or another domain has it, or had it"
+                    "CPU {cpu} cannot have this memory: another CPU or another domain has it, or \
+                     had it"
                 )
             }
             Self::NotRegistered { cpu } => write!(f, "CPU {cpu} is not registered"),
             Self::Driven { cpu } => {
                 write!(
                     f,
-                    "CPU {cpu} is online or on its way; take it offline and drop what drives it first"
+                    "CPU {cpu} is online or on its way; take it offline and drop what drives it \
+                     first"
                 )
             }
             Self::ApicIdTaken {

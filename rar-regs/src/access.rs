@@ -135,7 +135,8 @@ impl fmt::Display for MsrFault {
             }
             MsrOperation::Write => write!(
                 f,
-                "WRMSR to {msr:#x} raised #GP(0): the register is missing or read-only, or the value is illegal"
+                "WRMSR to {msr:#x} raised #GP(0): the register is missing or read-only, or the \
+                 value is illegal"
             ),
         }
     }

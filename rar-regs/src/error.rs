@@ -38,8 +38,8 @@ impl fmt::Display for ReadError {
                 reserved,
             } => write!(
                 f,
-                "register {msr:#x} holds {value:#x} with reserved bits {reserved:#x} set: another revision of RAR, \
-                 or firmware left them; write the register before relying on it"
+                "register {msr:#x} holds {value:#x} with reserved bits {reserved:#x} set: another \
+                 revision of RAR, or firmware left them; write the register before relying on it"
             ),
         }
     }
@@ -144,13 +144,14 @@ impl fmt::Display for SupportError {
         match self {
             Self::NoFeatureLeaf { max_leaf } => write!(
                 f,
-                "no RAR: the highest CPUID leaf is {max_leaf:#x}, leaf 0x7 is needed; if the CPU should have it, \
-                 lift the CPUID limit in the firmware or hypervisor; flush with interrupts"
+                "no RAR: the highest CPUID leaf is {max_leaf:#x}, leaf 0x7 is needed; if the CPU \
+                 should have it, lift the CPUID limit in the firmware or hypervisor; flush with \
+                 interrupts"
             ),
             Self::NoCoreCapabilities { edx } => write!(
                 f,
-                "no RAR: CPUID leaf 0x7 EDX is {edx:#x}, bit 30 (IA32_CORE_CAPABILITIES) is clear; flush with \
-                 interrupts"
+                "no RAR: CPUID leaf 0x7 EDX is {edx:#x}, bit 30 (IA32_CORE_CAPABILITIES) is \
+                 clear; flush with interrupts"
             ),
             Self::NoRarCapability { capabilities } => write!(
                 f,
@@ -159,37 +160,38 @@ impl fmt::Display for SupportError {
             ),
             Self::UnlistedModel { signature } => write!(
                 f,
-                "{signature} sets the RAR capability bit but is not listed as having RAR; flush with interrupts, or \
-                 detect with `models(ModelCheck::Any)` to try it"
+                "{signature} sets the RAR capability bit but is not listed as having RAR; flush \
+                 with interrupts, or detect with `models(ModelCheck::Any)` to try it"
             ),
             Self::ReservedInfoBits { info } => write!(
                 f,
-                "MSR_RAR_INFO is {:#x} with reserved bits {:#x} set, a revision of RAR that is not known here; flush \
-                 with interrupts",
+                "MSR_RAR_INFO is {:#x} with reserved bits {:#x} set, a revision of RAR that is \
+                 not known here; flush with interrupts",
                 info.bits(),
                 info.reserved_bits()
             ),
             Self::TableTooSmall { entries, minimum } => write!(
                 f,
-                "the payload table has {entries} entries, {minimum} were asked for; lower `minimum_entries` or flush \
-                 with interrupts"
+                "the payload table has {entries} entries, {minimum} were asked for; lower \
+                 `minimum_entries` or flush with interrupts"
             ),
             Self::NoInvpcid { info } => write!(
                 f,
-                "payload types: INVPCID is missing (got MSR_RAR_INFO {:#x}, expected bit 2 set); flush with \
-                 interrupts",
+                "payload types: INVPCID is missing (got MSR_RAR_INFO {:#x}, expected bit 2 set); \
+                 flush with interrupts",
                 info.bits()
             ),
             Self::MissingType { payload_type, info } => write!(
                 f,
-                "payload types: {payload_type} is missing (got MSR_RAR_INFO {:#x}, expected bit {payload_type} \
-                 set); detect without `require({payload_type})` or flush with interrupts",
+                "payload types: {payload_type} is missing (got MSR_RAR_INFO {:#x}, expected bit \
+                 {payload_type} set); detect without `require({payload_type})` or flush with \
+                 interrupts",
                 info.bits()
             ),
             Self::AddressWidth { bits } => write!(
                 f,
-                "CPUID leaf 0x80000008 reports {bits} physical address bits, 32 to 52 are possible; correct the \
-                 firmware or hypervisor, or flush with interrupts"
+                "CPUID leaf 0x80000008 reports {bits} physical address bits, 32 to 52 are \
+                 possible; correct the firmware or hypervisor, or flush with interrupts"
             ),
             Self::Fault(fault) => {
                 write!(

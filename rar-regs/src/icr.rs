@@ -170,7 +170,8 @@ impl fmt::Display for IcrBusy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "local APIC: still sending after {} polls (expected idle), nothing was sent; serve other CPUs, then send again",
+            "local APIC: still sending after {} polls (expected idle), nothing was sent; serve \
+             other CPUs, then send again",
             self.polls
         )
     }

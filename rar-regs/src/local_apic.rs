@@ -270,16 +270,18 @@ impl fmt::Display for ApicError {
         match self {
             Self::Disabled { base } => write!(
                 f,
-                "local APIC: disabled (got IA32_APIC_BASE {base:#x}, expected bit 11 set); enable it first"
+                "local APIC: disabled (got IA32_APIC_BASE {base:#x}, expected bit 11 set); enable \
+                 it first"
             ),
             Self::InvalidMode { base } => write!(
                 f,
-                "local APIC: impossible mode (got IA32_APIC_BASE {base:#x} with bit 10 but not bit 11); \
-                 correct the hypervisor"
+                "local APIC: impossible mode (got IA32_APIC_BASE {base:#x} with bit 10 but not \
+                 bit 11); correct the hypervisor"
             ),
             Self::NotMapped { address } => write!(
                 f,
-                "local APIC: registers not mapped (expected the page at {address:#x}); map it uncached"
+                "local APIC: registers not mapped (expected the page at {address:#x}); map it \
+                 uncached"
             ),
             Self::Fault(fault) => write!(f, "local APIC: {fault}"),
         }

@@ -128,7 +128,8 @@ impl fmt::Display for AddressError {
         if self.is_too_wide() {
             write!(
                 f,
-                " it has more than the {} bits of this CPU, pass a physical address (not a virtual one) without key bits",
+                " it has more than the {} bits of this CPU, pass a physical address (not a virtual \
+                 one) without key bits",
                 width.0
             )?;
         }

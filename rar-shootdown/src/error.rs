@@ -55,7 +55,8 @@ impl core::fmt::Display for FlushError {
                 )
             }
             Self::Unsupported => f.write_str(
-                "local TLB: cannot drop translations tagged by EPT or VPID; implement LocalTlb::drops_guest_translations",
+                "local TLB: cannot drop translations tagged by EPT or VPID; implement \
+                 LocalTlb::drops_guest_translations",
             ),
         }
     }

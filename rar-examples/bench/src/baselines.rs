@@ -35,12 +35,30 @@ macro_rules! flushes {
 }
 
 flushes! {
-    "C bitmap, bits": rar_bench_c_bitmap_bits_1 rar_bench_c_bitmap_bits_4 rar_bench_c_bitmap_bits_16;
-    "C bitmap, words": rar_bench_c_bitmap_words_1 rar_bench_c_bitmap_words_4 rar_bench_c_bitmap_words_16;
-    "C locks, bits": rar_bench_c_locks_bits_1 rar_bench_c_locks_bits_4 rar_bench_c_locks_bits_16;
-    "C locks, words": rar_bench_c_locks_words_1 rar_bench_c_locks_words_4 rar_bench_c_locks_words_16;
-    "C IPI calls, bits": rar_bench_c_calls_bits_1 rar_bench_c_calls_bits_4 rar_bench_c_calls_bits_16;
-    "C IPI calls, words": rar_bench_c_calls_words_1 rar_bench_c_calls_words_4 rar_bench_c_calls_words_16;
+    "C bitmap, bits":
+        rar_bench_c_bitmap_bits_1
+        rar_bench_c_bitmap_bits_4
+        rar_bench_c_bitmap_bits_16;
+    "C bitmap, words":
+        rar_bench_c_bitmap_words_1
+        rar_bench_c_bitmap_words_4
+        rar_bench_c_bitmap_words_16;
+    "C locks, bits":
+        rar_bench_c_locks_bits_1
+        rar_bench_c_locks_bits_4
+        rar_bench_c_locks_bits_16;
+    "C locks, words":
+        rar_bench_c_locks_words_1
+        rar_bench_c_locks_words_4
+        rar_bench_c_locks_words_16;
+    "C IPI calls, bits":
+        rar_bench_c_calls_bits_1
+        rar_bench_c_calls_bits_4
+        rar_bench_c_calls_bits_16;
+    "C IPI calls, words":
+        rar_bench_c_calls_words_1
+        rar_bench_c_calls_words_4
+        rar_bench_c_calls_words_16;
 }
 
 unsafe extern "C" {
