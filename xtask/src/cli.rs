@@ -117,9 +117,9 @@ by its own assertion. LOOM_MAX_PREEMPTIONS and loom's other variables reach the 
     Loom(LoomArgs),
     /// Run random histories on a simulated machine and judge every access
     ///
-    /// No stale translation may be used after its flush has returned. Some histories have few slots,
-    /// short timeouts, or units that fail. A run of the default length must take every path of the
-    /// driver. Exit code 1: a violation, a hang, or a path that was never taken.
+    /// No stale translation may be used after its flush has returned. Some histories have few
+    /// slots, short timeouts, or units that fail. A run of the default length must take every path
+    /// of the driver. Exit code 1: a violation, a hang, or a path that was never taken.
     #[command(after_help = "\
 Examples:
   cargo xtask sim
@@ -135,8 +135,8 @@ Examples:
     Defects(DefectsArgs),
     /// Make pages of reports, from serial logs or scanned QR codes
     ///
-    /// Parts may come in any order, several times, from several files, with anything around them. With
-    /// many reports the page sorts them by machine and microcode. Exit code 1: parts are missing or
+    /// Parts may come in any order, several times, from several files, with anything around them.
+    /// With many reports the page sorts them by machine and microcode. Exit code 1: parts are missing or
     /// damaged, or there is no report.
     #[command(after_help = "\
 Examples:

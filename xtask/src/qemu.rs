@@ -80,8 +80,8 @@ pub(crate) struct QemuArgs {
     /// Run the tests that may hang a real machine, too
     #[arg(long)]
     pub(crate) risky: bool,
-    /// Measure N flushes of each kind after the tests: RAR, IPI, NMI, local; and print how many bare
-    /// round trips one takes
+    /// Measure N flushes of each kind after the tests: RAR, IPI, NMI, local; and print how many
+    /// bare round trips one takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) measure: Option<u32>,
     /// Write one JSON line per test and initiator, and per measurement; the file appears whole,

@@ -98,8 +98,8 @@ pub(super) fn judge_counts(
     verdict.faults.extend(faults);
 }
 
-/// Checks that there are measurements, local and remote, if they were asked for, and that the numbers
-/// of each fit together. How large they are is not judged.
+/// Checks that there are measurements, local and remote, if they were asked for, and that the
+/// numbers of each fit together. How large they are is not judged.
 pub(super) fn judge_measurements(expected: &Expectation, verdict: &mut RunVerdict) {
     let Expectation { backend, cpus, .. } = expected;
     let faults = verdict.measurements.iter();

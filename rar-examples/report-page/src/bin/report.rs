@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 /// Reads reports of validation runs and makes pages of them.
 ///
-/// Exit codes: 0 every report is whole, 1 parts are missing or damaged, or there is no report, 2 wrong
-/// usage, 3 a file that cannot be read or written.
+/// Exit codes: 0 every report is whole, 1 parts are missing or damaged, or there is no report, 2
+/// wrong usage, 3 a file that cannot be read or written.
 #[derive(Debug, Parser)]
 #[command(name = "report")]
 struct Cli {
@@ -16,7 +16,7 @@ struct Cli {
     args: ReportArgs,
 }
 
-/// Exit code: a report is not whole, or there is none.
+/// Exit code: a report is not whole, or no report was found.
 const NOT_WHOLE: u8 = 1;
 /// Exit code: a file cannot be used.
 const FILE: u8 = 3;
