@@ -98,7 +98,8 @@ proptest! {
 
     /// One page more or one step further is across the edge, and no range any more.
     #[test]
-    fn nothing_reaches_past_an_edge(pages in at_edges(5000), further in 1..5000u128, over_the_hole: bool) {
+    fn nothing_reaches_past_an_edge(pages in at_edges(5000), further in 1..5000u128,
+        over_the_hole: bool) {
         let (bytes, edges) = (pages.size.bytes(), edges(pages.width));
         let room = edges.into_iter().find(|edge| *edge >= pages.end()).unwrap() - pages.end();
         let more = pages.count + room / u128::from(bytes);
@@ -114,7 +115,9 @@ proptest! {
     fn a_range_contains_its_bytes_and_no_other(pages in at_edges(5000), at in any::<u64>()) {
         let range = pages.range().unwrap();
         let inside = pages.start + u128::from(at) % (pages.end() - pages.start);
-        let around = [pages.start.wrapping_sub(1), pages.start, inside, pages.end() - 1, pages.end(), u128::from(at)];
+        let around =
+            [pages.start.wrapping_sub(1), pages.start, inside, pages.end() - 1, pages.end(),
+                u128::from(at)];
         for address in around.into_iter().filter_map(|address| u64::try_from(address).ok()) {
             let expected = (pages.start..pages.end()).contains(&u128::from(address));
             prop_assert_eq!(range.contains(address), expected, "{:#x}", address);
@@ -133,7 +136,8 @@ proptest! {
         let misaligned = RangeError::Misaligned { address: end - 1, size: pages.size };
         prop_assert_eq!(PageRange::from_bounds(start, end - 1, pages.size), Err(misaligned));
         let (start, end) = (end + off, start);
-        prop_assert_eq!(PageRange::from_bounds(start, end, pages.size), Err(RangeError::Reversed { start, end }));
+        prop_assert_eq!(PageRange::from_bounds(start, end, pages.size),
+            Err(RangeError::Reversed { start, end }));
     }
 
     /// Any bytes of the first and the last page stand for the whole range; one byte more is one
@@ -147,8 +151,12 @@ proptest! {
         let (start, length) = (low(first), low(last - first + 1));
         let range = PageRange::covering_with_width(start, length, pages.size, pages.width);
         prop_assert_eq!(range, pages.range());
-        let range = PageRange::covering_with_width(start, low(pages.end() - first + 1), pages.size, pages.width);
-        prop_assert_eq!(range, Pages { count: pages.count + 1, ..pages }.range().map_err(|error| reported_at(error, start)));
+        let range =
+            PageRange::covering_with_width(start, low(pages.end() - first + 1), pages.size,
+                pages.width);
+        prop_assert_eq!(range,
+            Pages { count: pages.count + 1, ..pages }.range().map_err(|error|
+                reported_at(error, start)));
     }
 }
 

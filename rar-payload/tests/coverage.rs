@@ -234,25 +234,31 @@ proptest! {
     /// However few operations are allowed, they drop all that each request wants.
     #[test]
     fn widened_and_collapsed_requests_drop_all_that_is_wanted(
-        all in prop::collection::vec(asked(), 1..=12), limit in 0..=5usize, costs in costs(), anywhere: u64,
+        all in prop::collection::vec(asked(), 1..=12), limit in 0..=5usize, costs in costs(),
+            anywhere: u64,
     ) {
         let requests: Vec<Request> = all.iter().map(Asked::request).collect();
         let collapsed = Request::collapse(&requests, limit, &costs);
         prop_assert!(collapsed.exact || collapsed.crowded || costs != CostModel::EXACT);
         prop_assert!((1..=limit.clamp(1, 4)).contains(&collapsed.operations.len()));
-        let dropped = |cached: &Cached| collapsed.operations.into_iter().any(|operation| drops(operation, cached));
+        let dropped =
+            |cached: &Cached| collapsed.operations.into_iter().any(|operation|
+                drops(operation, cached));
         for (asked, request) in all.iter().zip(&requests) {
             for cached in witnesses(asked, anywhere) {
                 if asked.wants(&cached) {
-                    prop_assert!(drops(&request.widened(), &cached), "{:?} spares {:x?}", request.widened(), cached);
+                    prop_assert!(drops(&request.widened(), &cached), "{:?} spares {:x?}",
+                        request.widened(), cached);
                     if let Some(cheapest) = request.cheapest_operation(&costs) {
-                        prop_assert!(drops(&cheapest, &cached), "{:?} spares {:x?}", cheapest, cached);
+                        prop_assert!(drops(&cheapest, &cached), "{:?} spares {:x?}", cheapest,
+                            cached);
                     }
                     prop_assert!(dropped(&cached), "{:?} spares {:x?}", collapsed, cached);
                 } else if collapsed.exact {
                     let global = |asked: &Asked| asked.kind == Kind::GlobalPages;
                     let wanted = all.iter().any(|asked| global(asked) || asked.wants(&cached));
-                    prop_assert!(wanted || !dropped(&cached), "{:?} drops {:x?}", collapsed, cached);
+                    prop_assert!(wanted || !dropped(&cached), "{:?} drops {:x?}", collapsed,
+                        cached);
                 }
             }
         }
@@ -284,10 +290,13 @@ proptest! {
     /// Even ranges that are too large to be cut into entries have a whole operation, and count
     /// their chunks.
     #[test]
-    fn huge_ranges_are_counted_and_covered(pcid in pcids(), size in prop::sample::select(PageSize::ALL.to_vec()), ends in any::<[u64; 2]>(), high: bool) {
+    fn huge_ranges_are_counted_and_covered(pcid in pcids(),
+        size in prop::sample::select(PageSize::ALL.to_vec()), ends in any::<[u64; 2]>(),
+            high: bool) {
         let half = 1u64 << 56;
         let [a, b] = ends.map(|end| end % half + if high { half.wrapping_neg() } else { 0 });
-        let asked = Asked { kind: Kind::Pages, pcid, first_byte: a.min(b), last_byte: a.max(b), size };
+        let asked =
+            Asked { kind: Kind::Pages, pcid, first_byte: a.min(b), last_byte: a.max(b), size };
         let request = asked.request();
         let pages = (asked.last_byte / size.bytes()) - (asked.first_byte / size.bytes()) + 1;
         prop_assert_eq!(request.operations().len() as u64, pages.div_ceil(63));

@@ -303,7 +303,8 @@ fn any_width() -> impl Strategy<Value = LinearAddressWidth> {
 proptest! {
     #[test]
     fn ranges_agree_with_the_plain_account(
-        start: u64, shift in 0u32..64, pages: u64, fewer in 0u32..64, align: bool, size in any_size(), width in any_width(),
+        start: u64, shift in 0u32..64, pages: u64, fewer in 0u32..64, align: bool,
+            size in any_size(), width in any_width(),
     ) {
         let start = (start as i64 >> shift) as u64;
         let start = if align { start & !(size.bytes() - 1) } else { start };
@@ -311,14 +312,16 @@ proptest! {
         let range = PageRange::with_width(start, pages, size, width);
         prop_assert_eq!(range.is_ok(), legal(start, pages, size, width));
         if let Ok(range) = range {
-            prop_assert!(range.contains(range.start()) && range.contains(range.last() + (size.bytes() - 1)));
+            prop_assert!(range.contains(range.start())
+                && range.contains(range.last() + (size.bytes() - 1)));
             prop_assert!(!range.contains(range.start().wrapping_sub(1)));
         }
     }
 
     #[test]
     fn covering_holds_first_and_last_byte_and_is_tight(
-        start: u64, shift in 0u32..64, bytes: u64, fewer in 0u32..64, size in any_size(), width in any_width(),
+        start: u64, shift in 0u32..64, bytes: u64, fewer in 0u32..64, size in any_size(),
+            width in any_width(),
     ) {
         let start = (start as i64 >> shift) as u64;
         let bytes = bytes >> fewer;

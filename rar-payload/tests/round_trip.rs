@@ -284,7 +284,8 @@ proptest! {
 proptest! {
     #[test]
     fn any_words_are_an_msr_write_that_encodes_to_them_or_none(
-        words: [u64; 8], payload_type in 4u64..=6, clear in prop::bool::weighted(0.8), spoilt in prop::option::of((0..4usize, 0..64u32)),
+        words: [u64; 8], payload_type in 4u64..=6, clear in prop::bool::weighted(0.8),
+            spoilt in prop::option::of((0..4usize, 0..64u32)),
     ) {
         let mut words = words;
         if clear {

@@ -57,7 +57,8 @@ impl LocalApic {
     /// let error = unsafe { LocalApic::detect(&cpu, |_| None) }.unwrap_err();
     /// assert_eq!(
     ///     error.to_string(),
-    ///     "local APIC: disabled (got IA32_APIC_BASE 0xfee00100, expected bit 11 set); enable it first"
+    ///     "local APIC: disabled (got IA32_APIC_BASE 0xfee00100, expected bit 11 set); \
+    ///      enable it first"
     /// );
     /// ```
     ///

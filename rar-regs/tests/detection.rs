@@ -211,20 +211,25 @@ fn signatures() -> impl Strategy<Value = u32> {
 prop_compose! {
     fn answers()(
         max_leaf in mostly(7..40u32, prop_oneof![0..9u32, any::<u32>()]),
-        vendor in mostly(Just(*b"GenuineIntel"), prop_oneof![Just(*b"AuthenticAMD"), any::<[u8; 12]>()]),
+        vendor in mostly(Just(*b"GenuineIntel"),
+            prop_oneof![Just(*b"AuthenticAMD"), any::<[u8; 12]>()]),
         signature in signatures(),
         [eax, ebx, ecx] in any::<[u32; 3]>(),
         edx in mostly(Just(1 << 30), any::<u32>()),
-        core_capabilities in prop::option::weighted(0.9, mostly(any::<u64>().prop_map(|bits| bits | 2), any::<u64>())),
-        info in prop::option::weighted(0.9, mostly((0..64u64, types()).prop_map(info), any::<u64>())),
-        max_extended_leaf in mostly(Just(0x8000_0008), prop_oneof![0x8000_0000..=0x8000_0010u32, any::<u32>()]),
+        core_capabilities in prop::option::weighted(0.9,
+            mostly(any::<u64>().prop_map(|bits| bits | 2), any::<u64>())),
+        info in prop::option::weighted(0.9,
+            mostly((0..64u64, types()).prop_map(info), any::<u64>())),
+        max_extended_leaf in mostly(Just(0x8000_0008),
+            prop_oneof![0x8000_0000..=0x8000_0010u32, any::<u32>()]),
         width in mostly(32..=52u32, 0..256u32),
         other_widths in 0..1u32 << 24,
     ) -> Answers {
         let features = CpuidResult { eax, ebx, ecx, edx };
         let address_widths = other_widths << 8 | width;
         Answers {
-            max_leaf, vendor, signature, features, core_capabilities, info, max_extended_leaf, address_widths,
+            max_leaf, vendor, signature, features, core_capabilities, info, max_extended_leaf,
+                address_widths,
         }
     }
 }
@@ -277,7 +282,8 @@ proptest! {
                 prop_assert_eq!(verdict, Verdict::Rar);
                 prop_assert_eq!(Some(u64::from(support.entries())), answers.entries());
                 prop_assert_eq!(Some(support.info().bits()), answers.info);
-                prop_assert_eq!(u32::from(support.physical_address_width().bits()), answers.width());
+                prop_assert_eq!(u32::from(support.physical_address_width().bits()),
+                    answers.width());
                 prop_assert_eq!(support.signature().vendor, Vendor::new(answers.vendor));
                 prop_assert_eq!(support.check_cpu(&cpu), Ok(()));
             }
@@ -313,7 +319,8 @@ proptest! {
             other.info = boot.info;
         }
         if width {
-            (other.max_extended_leaf, other.address_widths) = (boot.max_extended_leaf, boot.address_widths);
+            (other.max_extended_leaf, other.address_widths) =
+                (boot.max_extended_leaf, boot.address_widths);
         }
         let alone = other.verdict(question);
         let differs = [

@@ -135,7 +135,8 @@ proptest! {
     }
 
     #[test]
-    fn x2apic_words_name_one_cpu_or_are_refused(number in ids(), others in prop::collection::vec(ids(), 8), vector: u8) {
+    fn x2apic_words_name_one_cpu_or_are_refused(number in ids(),
+        others in prop::collection::vec(ids(), 8), vector: u8) {
         let id = ApicId::new(number);
         let destination = match number {
             u32::MAX => Err(DestinationError::Broadcast { id }),
@@ -172,7 +173,8 @@ proptest! {
         let words = signal(&targets)?;
         for word in &words {
             let [low, destination] = halves(*word);
-            prop_assert_eq!(Command::read(low), Command { logical: true, ..Command::to_one(RAR, 0) });
+            prop_assert_eq!(Command::read(low),
+                Command { logical: true, ..Command::to_one(RAR, 0) });
             prop_assert_ne!(destination, u32::MAX);
         }
         for id in targets.iter().chain(&others).copied() {

@@ -21,7 +21,8 @@ fn words() -> impl Strategy<Value = u64> {
         1 => any::<u64>(),
         1 => (0..64u32).prop_map(|bit| 1 << bit),
         1 => (0..64u32).prop_map(|bit| !(1 << bit)),
-        4 => (any::<u64>(), aligned, above).prop_map(|(word, low, high)| word << low << high >> high),
+        4 => (any::<u64>(), aligned, above)
+            .prop_map(|(word, low, high)| word << low << high >> high),
         1 => prop::sample::select(vec![0, 1 << 31, 1 << 30, 3 << 30, 63 << 32, 64 << 32]),
     ]
 }
@@ -88,13 +89,17 @@ proptest! {
         }
         let vector = RarActionVectorBase::read(&cpu, &support);
         let reserved = too_wide | 0x3f;
-        prop_assert_eq!(vector.map(RarActionVectorBase::bits), judged(ACTION_VECTOR_BASE, value, reserved));
-        prop_assert_eq!(vector.map(RarActionVectorBase::address), judged(ACTION_VECTOR_BASE, value, reserved));
+        prop_assert_eq!(vector.map(RarActionVectorBase::bits),
+            judged(ACTION_VECTOR_BASE, value, reserved));
+        prop_assert_eq!(vector.map(RarActionVectorBase::address),
+            judged(ACTION_VECTOR_BASE, value, reserved));
         prop_assert_eq!(RarActionVectorBase::reserved(width), reserved);
         let table = RarPayloadTableBase::read(&cpu, &support);
         let reserved = too_wide | 0xfff;
-        prop_assert_eq!(table.map(RarPayloadTableBase::bits), judged(PAYLOAD_TABLE_BASE, value, reserved));
-        prop_assert_eq!(table.map(RarPayloadTableBase::address), judged(PAYLOAD_TABLE_BASE, value, reserved));
+        prop_assert_eq!(table.map(RarPayloadTableBase::bits),
+            judged(PAYLOAD_TABLE_BASE, value, reserved));
+        prop_assert_eq!(table.map(RarPayloadTableBase::address),
+            judged(PAYLOAD_TABLE_BASE, value, reserved));
         prop_assert_eq!(RarPayloadTableBase::reserved(width), reserved);
         let info = RarInfo::read(&cpu, &support);
         prop_assert_eq!(info.map(RarInfo::bits), judged(INFO, value, u64::MAX << 38));
@@ -137,8 +142,10 @@ proptest! {
         if let Ok(vector) = vector {
             // SAFETY: duties 1 to 4: nothing reads memory through a fake's registers.
             let outcome = unsafe { vector.write(&cpu, &support) };
-            prop_assert_eq!(cpu.msr(ACTION_VECTOR_BASE), written(outcome, ACTION_VECTOR_BASE, wanted, too_wide_here)?);
-            prop_assert_eq!(RarActionVectorBase::read(&cpu, &support).is_ok_and(|read| read == vector), outcome.is_ok() || wanted == 0);
+            prop_assert_eq!(cpu.msr(ACTION_VECTOR_BASE),
+                written(outcome, ACTION_VECTOR_BASE, wanted, too_wide_here)?);
+            let read = RarActionVectorBase::read(&cpu, &support);
+            prop_assert_eq!(read.is_ok_and(|read| read == vector), outcome.is_ok() || wanted == 0);
         }
 
         let table = RarPayloadTableBase::new(wanted, width);
@@ -149,8 +156,10 @@ proptest! {
         if let Ok(table) = table {
             // SAFETY: duties 1 to 4: nothing reads memory through a fake's registers.
             let outcome = unsafe { table.write(&cpu, &support) };
-            prop_assert_eq!(cpu.msr(PAYLOAD_TABLE_BASE), written(outcome, PAYLOAD_TABLE_BASE, wanted, too_wide_here)?);
-            prop_assert_eq!(RarPayloadTableBase::read(&cpu, &support).is_ok_and(|read| read == table), outcome.is_ok() || wanted == 0);
+            prop_assert_eq!(cpu.msr(PAYLOAD_TABLE_BASE),
+                written(outcome, PAYLOAD_TABLE_BASE, wanted, too_wide_here)?);
+            let read = RarPayloadTableBase::read(&cpu, &support);
+            prop_assert_eq!(read.is_ok_and(|read| read == table), outcome.is_ok() || wanted == 0);
         }
     }
 }

@@ -136,8 +136,8 @@ Examples:
     /// Make pages of reports, from serial logs or scanned QR codes
     ///
     /// Parts may come in any order, several times, from several files, with anything around them.
-    /// With many reports the page sorts them by machine and microcode. Exit code 1: parts are missing or
-    /// damaged, or there is no report.
+    /// With many reports the page sorts them by machine and microcode. Exit code 1: parts are
+    /// missing or damaged, or there is no report.
     #[command(after_help = "\
 Examples:
   cargo xtask report serial.log --html out.html

@@ -12,9 +12,9 @@ use rar_percpu::{CpuSet, LifeCycleError, NativeTlb};
 use rar_regs::{Addressing, FakeCpu, LocalApic};
 use rar_shootdown::{Machine, Message, NmiHandler, Policy, TscClock, X86Machine};
 
-use crate::Size;
 use crate::bed::{Answers, Bed};
 use crate::count::Counter;
+use crate::size::Size;
 
 unsafe extern "C" {
     fn rar_regs_send_x2apic();

@@ -5,8 +5,8 @@ use core::ptr::NonNull;
 use std::hint::black_box;
 
 use crate::count::Counter;
+use crate::size::{ADDRESS, Size, golden};
 use crate::world::{World, vector_at};
-use crate::{ADDRESS, Size, golden};
 
 #[repr(C)]
 struct Opaque {

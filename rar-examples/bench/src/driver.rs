@@ -8,7 +8,7 @@ use rar_shootdown::{AllOnline, Policy};
 
 use crate::bed::{Answers, Bed, Signal};
 use crate::count::Counter;
-use crate::{ADDRESS, Size, golden};
+use crate::size::{ADDRESS, Size, golden};
 
 /// A flush of one page on `size`, whole and in its parts.
 pub(crate) fn count(counter: &mut Counter, size: Size) -> Result<(), LifeCycleError> {

@@ -8,8 +8,8 @@ use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 
 use crate::count::Counter;
+use crate::size::{ADDRESS, Size, golden};
 use crate::world::{World, rar_bench_outside_signal, vector_at};
-use crate::{ADDRESS, Size, golden};
 
 /// One CPU's memory: as long as the driver's.
 #[repr(C, align(128))]

@@ -13,7 +13,7 @@ use rar_shootdown::{LazySkip, Pending, Policy};
 use crate::bed::{Answers, Bed, Bench, NoTlb, Signal};
 use crate::count::Counter;
 use crate::driver::page;
-use crate::{ADDRESS, Size, sizes};
+use crate::size::{ADDRESS, Size, sizes};
 
 type Flights = Vec<Pending<'static, Bench, (), 1>>;
 

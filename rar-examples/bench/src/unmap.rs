@@ -10,7 +10,7 @@ use rar_shootdown::Policy;
 
 use crate::bed::{Answers, Bed};
 use crate::count::Counter;
-use crate::{ADDRESS, Size};
+use crate::size::{ADDRESS, Size};
 
 /// Fills a gatherer with what was unmapped.
 type Unmap = fn(&mut Gather<4>);

@@ -36,7 +36,7 @@ pub fn circles(tree: &SourceTree) -> Result<Findings> {
         for circle in found(&ties) {
             if circle.len() <= MAX_FILES {
                 pairs += 1;
-            } else if !CIRCLES.iter().any(|known| circle.contains(known)) {
+            } else if !CIRCLES.iter().any(|(known, _)| circle.contains(known)) {
                 violations.push(describe(&circle, &ties));
             }
         }

@@ -107,7 +107,8 @@ the question.
 
 {LETTERS}
 
-This page is written by `cargo xtask questions --markdown docs/questions.md`; `cargo xtask test` checks it.
+This page is written by `cargo xtask questions --markdown docs/questions.md`; `cargo xtask test`
+checks it.
 
 | id | question | what is known | asked by | if so | if not |
 |---|---|---|---|---|---|

@@ -106,7 +106,8 @@ proptest! {
 
     /// The result is the first step that fits: one step back there would be too many operations.
     #[test]
-    fn no_step_is_taken_too_many(requests in prop::collection::vec(request(), 0..=12), limit in 1..=4usize) {
+    fn no_step_is_taken_too_many(requests in prop::collection::vec(request(), 0..=12),
+        limit in 1..=4usize) {
         let collapsed = Request::collapse(&requests, limit, &CostModel::EXACT);
         prop_assert_eq!(collapsed.crowded, !collapsed.exact);
         let list = collapsed.operations.as_slice();

@@ -228,7 +228,10 @@ fn where_nobody_can_handle_an_error_it_is_reported_and_what_was_owned_is_leaked(
     machine.set_takes(1, Takes::Nothing);
     assert!(flight().wait_or_leak(&initiator).is_none());
     assert_eq!(std::sync::Arc::strong_count(&frame), 2);
-    let leaked = |event: &Event| matches!(event, Event::Leaked(FlushError::NoAnswer { cpu, late: 1, .. }) if *cpu == cpu_id(1));
+    let leaked = |event: &Event| {
+        matches!(event,
+            Event::Leaked(FlushError::NoAnswer { cpu, late: 1, .. }) if *cpu == cpu_id(1))
+    };
     assert_eq!(machine.count_events(leaked), 1);
     assert_slots(shootdown, 1, "CPU 1 is deaf");
 }

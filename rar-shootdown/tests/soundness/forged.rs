@@ -55,7 +55,8 @@ fn check(name: &str, options: &str, text: &str) -> Output {
         format!("{krate} = {{ path = {path:?}, {options} }}\n")
     };
     let manifest = format!(
-        "[package]\nname = \"kernel\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n[dependencies]\n{}{}",
+        "[package]\nname = \"kernel\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+         [workspace]\n\n[dependencies]\n{}{}",
         dependency("rar-percpu"),
         dependency("rar-shootdown"),
     );
