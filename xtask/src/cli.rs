@@ -137,7 +137,7 @@ Examples:
     ///
     /// Parts may come in any order, several times, from several files, with anything around them.
     /// With many reports the page sorts them by machine and microcode. Exit code 1: parts are
-    /// missing or damaged, or there is no report.
+    /// missing or damaged, or the input has no report.
     #[command(after_help = "\
 Examples:
   cargo xtask report serial.log --html out.html

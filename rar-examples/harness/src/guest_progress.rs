@@ -54,7 +54,7 @@ impl GuestProgress {
             }
             Record::Begin(_) | Record::Measurement(_) => {}
             Record::Retry(retry) => line(&format!(
-                "  {}: {} begins again, initiator {}: {}",
+                "  {}: {} is retried, initiator {}: {}",
                 self.label, retry.name, retry.initiator, retry.why
             )),
             Record::Progress(progress) => {

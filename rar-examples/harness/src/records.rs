@@ -14,7 +14,7 @@ pub enum Record {
     Start(Start),
     /// One test with one initiator begins.
     Begin(Begin),
-    /// It begins again.
+    /// It is retried.
     Retry(Retry),
     /// One kind of flush was measured.
     Measurement(Measurement),
@@ -93,7 +93,7 @@ pub struct Begin {
     pub initiator: u32,
 }
 
-/// Which test begins again, since a control was not seen.
+/// Which test is retried, since a control was not seen.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Retry {
     /// The test.

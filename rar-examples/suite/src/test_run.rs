@@ -36,7 +36,7 @@ pub(crate) enum Subject {
     Units,
 }
 
-/// The run and the test, and the CPU that takes part.
+/// The run of a test, and the CPU that takes part in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
     pub(crate) test: &'static str,

@@ -93,9 +93,8 @@ pub(crate) fn points(means: Means) -> impl Iterator<Item = Point> {
         state: State::Spinning,
         contenders: means.cpus.min(STORM_INITIATORS),
     });
-    // A unit that does not answer while interrupts are disabled ends the measurements, so this
-    // comes last. A unit that does not answer while interrupts are disabled ends the measurements,
-    // so this is last.
+    // A unit that does not answer while interrupts are disabled ends the measurements, so this is
+    // last.
     local(means.exit)
         .chain(by_targets(State::Spinning))
         .chain(by_targets(State::Halted))
