@@ -77,13 +77,12 @@ impl<const WORDS: usize> Domain<WORDS> {
         let Some(state) = self.cpu(owner) else {
             return self.slots().are_held_by(owner);
         };
-        // Forgotten before the look: what a handler claims during it is noted anew.
-        if !state.forget_far_slots() {
+        if !state.begin_look_for_far_slots() {
             return false;
         }
         let holds_slots = self.slots().are_held_by(owner);
-        if holds_slots {
-            state.note_far_slots();
+        if !holds_slots {
+            state.forget_far_slots();
         }
         holds_slots
     }

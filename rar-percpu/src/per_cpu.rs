@@ -54,9 +54,16 @@ struct State {
     owner: AtomicU64,
     /// Whether a CPU is registered with the memory.
     in_use: AtomicU32,
-    /// Whether the CPU may own slots that are not near it, for that CPU alone.
+    /// Whether the CPU may own slots that are not near it, for that CPU and its handlers alone.
     far_slots: AtomicU32,
 }
+
+/// No slot that is not near.
+const NO_FAR_SLOTS: u32 = 0;
+/// There may be some.
+const FAR_SLOTS: u32 = 1;
+/// There may be some, and a look at all slots has begun since.
+const BEING_LOOKED_FOR: u32 = 2;
 
 /// Which of the lives of a CPU's number a value belongs to: a CPU that was declared dead begins
 /// another one.
@@ -194,14 +201,29 @@ impl PerCpu {
     pub(crate) fn note_far_slots(&self) {
         // AcqRel: not reordered with the claims behind it, since an interrupt handler on the same
         // CPU may come in between.
-        self.state.far_slots.swap(1, Ordering::AcqRel);
+        self.state.far_slots.swap(FAR_SLOTS, Ordering::AcqRel);
     }
 
-    /// Forgets it, and returns whether it was noted. Only that CPU calls it.
-    pub(crate) fn forget_far_slots(&self) -> bool {
+    /// Returns whether the CPU may own slots that are not near it. Only that CPU calls it, and then
+    /// looks at all slots. Until [`forget_far_slots`](Self::forget_far_slots) a handler that cuts in
+    /// gets the same answer.
+    pub(crate) fn begin_look_for_far_slots(&self) -> bool {
         // AcqRel: not reordered with the look behind it, as above.
         let noted = &self.state.far_slots;
-        noted.load(Ordering::Relaxed) != 0 && noted.swap(0, Ordering::AcqRel) != 0
+        noted.load(Ordering::Relaxed) != NO_FAR_SLOTS
+            && noted.swap(BEING_LOOKED_FOR, Ordering::AcqRel) != NO_FAR_SLOTS
+    }
+
+    /// Forgets the note after a look that found no slot, unless a handler has noted others
+    /// meanwhile.
+    pub(crate) fn forget_far_slots(&self) {
+        // AcqRel: not reordered with the look before it. A failure leaves what the handler wrote.
+        let _unless_noted_anew = self.state.far_slots.compare_exchange(
+            BEING_LOOKED_FOR,
+            NO_FAR_SLOTS,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
     }
 
     fn exchange_life(&self, from: u32, to: u32) -> bool {
@@ -256,6 +278,22 @@ mod tests {
         );
         cpu.give_back(second);
         assert_eq!(cpu.claim(), Some(second));
+    }
+
+    #[test]
+    fn a_handler_that_cuts_into_a_look_for_far_slots_looks_itself() {
+        let cpu = PerCpu::new();
+        assert!(!cpu.begin_look_for_far_slots());
+        cpu.note_far_slots();
+        assert!(cpu.begin_look_for_far_slots());
+        // In a handler, before the look has ended.
+        assert!(cpu.begin_look_for_far_slots());
+        cpu.note_far_slots();
+        // The look that was cut found nothing; what the handler claimed stays noted.
+        cpu.forget_far_slots();
+        assert!(cpu.begin_look_for_far_slots());
+        cpu.forget_far_slots();
+        assert!(!cpu.begin_look_for_far_slots());
     }
 
     #[test]
