@@ -205,8 +205,8 @@ impl PerCpu {
     }
 
     /// Returns whether the CPU may own slots that are not near it. Only that CPU calls it, and then
-    /// looks at all slots. Until [`forget_far_slots`](Self::forget_far_slots) a handler that cuts in
-    /// gets the same answer.
+    /// looks at all slots. Until [`forget_far_slots`](Self::forget_far_slots) a handler that cuts
+    /// in gets the same answer.
     pub(crate) fn begin_look_for_far_slots(&self) -> bool {
         // AcqRel: not reordered with the look behind it, as above.
         let noted = &self.state.far_slots;
