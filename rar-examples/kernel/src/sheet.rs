@@ -43,8 +43,10 @@ pub const LABEL_COLUMNS: u32 = 12;
 pub const COUNT_COLUMNS: u32 = 6;
 /// The fewest characters for the bar itself.
 const LEAST_BAR_COLUMNS: u32 = 12;
-/// The title has this share of the height at most.
-const TITLE_SHARE: u32 = 5;
+/// Titles have this share of the height at most.
+const TITLE_SHARE: u32 = 4;
+/// A title is at least this many times as large as the other rows.
+const LEAST_TITLE: u32 = 3;
 /// From here on a line is large enough.
 const MOST_ZOOM: u32 = 4;
 const MOST_TITLE_ZOOM: u32 = 24;
@@ -95,18 +97,21 @@ impl SheetLayout {
             }
             SheetRow::Gap => rows += 1,
         });
-        let fits = |zoom: u32, columns: u32, height: u32| {
-            (columns + 2) * character.0 * zoom <= screen.0 && height <= screen.1
-        };
-        let title = (1..=MOST_TITLE_ZOOM)
-            .rev()
-            .find(|zoom| fits(*zoom, title_columns, TITLE_SHARE * character.1 * zoom))
-            .unwrap_or(1);
-        let above = titles * character.1 * title;
+        let fits = |zoom: u32, columns: u32| (columns + 2) * character.0 * zoom <= screen.0;
+        // A row's height is free above the first and below the last.
+        let height = |zoom: u32, rows: u32| rows * character.1 * zoom;
         let text = (1..=MOST_ZOOM)
             .rev()
-            // A row's height is free above the first and below the last.
-            .find(|zoom| fits(*zoom, columns, above + (rows + 2) * character.1 * zoom))
+            .find(|zoom| {
+                let title = height(LEAST_TITLE * zoom, titles);
+                fits(*zoom, columns) && title + height(*zoom, rows + 2) <= screen.1
+            })
+            .unwrap_or(1);
+        let free = screen.1.saturating_sub(height(text, rows + 2));
+        let most = free.min(screen.1 / TITLE_SHARE);
+        let title = (1..=MOST_TITLE_ZOOM)
+            .rev()
+            .find(|zoom| fits(*zoom, title_columns) && height(*zoom, titles) <= most)
             .unwrap_or(1);
         Self {
             title: title.max(text),
@@ -164,9 +169,9 @@ mod tests {
     #[test]
     fn rows_are_as_large_as_the_screen_allows() {
         let large = layout("HOLDS", 4, (1280, 800));
-        assert_eq!(large, SheetLayout { title: 10, text: 4 });
+        assert_eq!(large, SheetLayout { title: 12, text: 4 });
         let small = layout("HOLDS", 4, (640, 480));
-        assert_eq!(small, SheetLayout { title: 6, text: 2 });
+        assert_eq!(small, SheetLayout { title: 7, text: 2 });
         assert_eq!(layout("HOLDS", 40, (1280, 800)).text, 1);
     }
 

@@ -7,7 +7,7 @@ use rar_suite::Counts;
 
 use crate::{Finished, Name, Short, ink_of, mark_of};
 
-/// The group of tests that did not run.
+/// The line of the groups that did not run.
 const NOT_RUN: &str = "not run";
 
 /// A group of tests that ended.
@@ -49,32 +49,31 @@ impl fmt::Display for Folded {
     }
 }
 
-/// Puts the tests of a group together as they end.
+/// Puts the tests of a group together as they end, and the groups that did not run, too.
 #[derive(Clone, Debug)]
 pub struct Fold {
     open: Option<Folded>,
+    /// The groups before it that did not run.
+    idle: Option<Folded>,
 }
 
 impl Fold {
     /// Nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { open: None }
+        Self {
+            open: None,
+            idle: None,
+        }
     }
 
-    /// Takes in a test that ended; returns the group before it if the test begins another one.
-    ///
-    /// Tests that could not run are one group, whatever group they belong to.
-    pub fn add(&mut self, group: &str, test: &Finished) -> Option<Folded> {
-        let group = match ink_of(&test.counts) {
-            Ink::Faint if test.points == 0 => NOT_RUN,
-            _ => group,
-        };
+    /// Takes in a test that ended; returns the lines that its group's beginning completes.
+    pub fn add(&mut self, group: &str, test: &Finished) -> [Option<Folded>; 2] {
         let ended = match &self.open {
-            Some(open) if open.group.as_str() == group => None,
-            _ => self.end(),
+            Some(open) if open.group.as_str() == group => [None, None],
+            _ => self.end_group(),
         };
-        let open = self.open.get_or_insert(Folded {
+        let open = self.open.get_or_insert_with(|| Folded {
             group: Name::of(format_args!("{group}")),
             counts: Counts::NONE,
             tests: 0,
@@ -86,9 +85,29 @@ impl Fold {
         ended
     }
 
-    /// Ends the group that is open.
-    pub fn end(&mut self) -> Option<Folded> {
-        self.open.take()
+    /// Ends everything; returns the lines that are left.
+    pub fn end(&mut self) -> [Option<Folded>; 2] {
+        let [idle, open] = self.end_group();
+        [idle.or_else(|| self.idle.take()), open]
+    }
+
+    /// Ends the group that is open. A group that did not run waits for others of its kind.
+    fn end_group(&mut self) -> [Option<Folded>; 2] {
+        let Some(ended) = self.open.take() else {
+            return [None, None];
+        };
+        if ended.ink() != Ink::Faint || ended.points > 0 {
+            return [self.idle.take(), Some(ended)];
+        }
+        let idle = self.idle.get_or_insert_with(|| Folded {
+            group: Name::of(format_args!("{NOT_RUN}")),
+            counts: Counts::NONE,
+            tests: 0,
+            points: 0,
+        });
+        idle.counts += ended.counts;
+        idle.tests += ended.tests;
+        [None, None]
     }
 }
 
@@ -144,30 +163,18 @@ mod tests {
     #[test]
     fn a_group_ends_with_the_first_test_of_another() {
         let mut fold = Fold::new();
-        assert_eq!(fold.add("pages", &ended("one-page", HOLDS)), None);
-        assert_eq!(fold.add("pages", &ended("pages-2", HOLDS)), None);
-        let folded = fold.add("storms", &ended("storm", HOLDS)).unwrap();
+        assert_eq!(fold.add("pages", &ended("one-page", HOLDS)), [None, None]);
+        assert_eq!(fold.add("pages", &ended("pages-2", HOLDS)), [None, None]);
+        let [None, Some(folded)] = fold.add("storms", &ended("storm", HOLDS)) else {
+            panic!("{fold:?}")
+        };
         assert_eq!((folded.tests, folded.counts.passed), (2, 8));
         assert_eq!(
             folded.to_string(),
             "+ pages                     2 tests  8 hold"
         );
-        assert_eq!(fold.end().unwrap().group.as_str(), "storms");
-        assert_eq!(fold.end(), None);
-    }
-
-    #[test]
-    fn tests_that_did_not_run_are_one_group() {
-        let skipped = Counts {
-            skipped: 1,
-            ..Counts::NONE
-        };
-        let mut fold = Fold::new();
-        assert_eq!(fold.add("pages", &ended("pages-2", HOLDS)), None);
-        assert!(fold.add("storms", &ended("storm", skipped)).is_some());
-        assert_eq!(fold.add("signals", &ended("unit-prompt", skipped)), None);
-        let folded = fold.end().unwrap();
-        assert_eq!((folded.tests, folded.group.as_str()), (2, "not run"));
+        assert_eq!(fold.end()[1].as_ref().unwrap().group.as_str(), "storms");
+        assert_eq!(fold.end(), [None, None]);
     }
 
     #[test]
@@ -177,44 +184,65 @@ mod tests {
             (
                 Counts {
                     skipped: 1,
-                    ..Counts::NONE
-                },
-                Ink::Faint,
-                "- ",
-            ),
-            (
-                Counts {
-                    passed: 1,
-                    skipped: 1,
-                    ..Counts::NONE
+                    ..Counts::of(1, 0)
                 },
                 Ink::Good,
                 "+ ",
             ),
             (
                 Counts {
-                    passed: 1,
                     observed: 1,
-                    ..Counts::NONE
+                    ..Counts::of(1, 0)
                 },
                 Ink::Note,
                 "? ",
             ),
             (
                 Counts {
-                    failed: 1,
                     observed: 1,
-                    ..Counts::NONE
+                    ..Counts::of(0, 1)
                 },
                 Ink::Bad,
                 "! ",
             ),
         ] {
             fold.add("group", &ended("test", counts));
-            let folded = fold.end().unwrap();
+            let [None, Some(folded)] = fold.end() else {
+                panic!("{fold:?}")
+            };
             assert_eq!(folded.ink(), ink);
             assert!(folded.to_string().starts_with(start), "{folded}");
         }
+    }
+
+    #[test]
+    fn groups_of_which_nothing_ran_are_one_line() {
+        let skipped = Counts {
+            skipped: 1,
+            ..Counts::NONE
+        };
+        let mut fold = Fold::new();
+        fold.add("pages", &ended("pages-2", HOLDS));
+        // A test that did not run does not cut its group in two.
+        assert_eq!(fold.add("pages", &ended("pages-3", skipped)), [None, None]);
+        assert!(fold.add("storms", &ended("storm", skipped))[1].is_some());
+        let nothing = fold.add("signals", &ended("unit-prompt", skipped));
+        assert_eq!(nothing, [None, None]);
+        let nothing = fold.add("delivery", &ended("unit-merge", HOLDS));
+        assert_eq!(nothing, [None, None]);
+        let [Some(idle), Some(ran)] = fold.end() else {
+            panic!("{fold:?}")
+        };
+        assert_eq!(
+            idle.to_string(),
+            "- not run                   2 tests  2 not run"
+        );
+        assert_eq!(ran.group.as_str(), "delivery");
+        fold.add("storms", &ended("storm", skipped));
+        let [Some(idle), None] = fold.end() else {
+            panic!("{fold:?}")
+        };
+        assert_eq!(idle.tests, 1);
     }
 
     #[test]

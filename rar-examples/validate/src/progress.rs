@@ -30,7 +30,7 @@ pub(crate) fn on_record(record: &Record<'_>) {
         console::print_serial_line(format_args!("{finished}"));
         let group = test_named(finished.name.as_str()).map_or("", |test| test.group);
         let folded = FOLD.lock().add(group, &finished);
-        show_group(folded);
+        show_groups(folded);
     }
     match *record {
         Record::Start {
@@ -67,15 +67,15 @@ pub(crate) fn on_record(record: &Record<'_>) {
         }
         Record::End { .. } => {
             let folded = FOLD.lock().end();
-            show_group(folded);
+            show_groups(folded);
         }
         _ => {}
     }
     header();
 }
 
-fn show_group(folded: Option<Folded>) {
-    if let Some(folded) = folded {
+fn show_groups(folded: [Option<Folded>; 2]) {
+    for folded in folded.into_iter().flatten() {
         console::print_screen_line(folded.ink(), format_args!("{folded}"));
     }
 }

@@ -178,7 +178,7 @@ mod tests {
         ];
         let tally = tally(&all);
         let layout = |screen| SheetLayout::new(&summary(&tally), screen, (7, 16));
-        assert!(layout((1280, 800)).title >= 8);
+        assert!(layout((1280, 800)).title >= 6);
         assert!(layout((1280, 800)).text >= 2);
         assert!(layout((640, 480)).text >= 1);
     }
