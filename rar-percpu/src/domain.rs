@@ -155,7 +155,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     // Full flushes by generation.
 
     /// Requests a full flush of each of the CPUs. They must be interrupted, too: the handler calls
-    /// [`serve`](Self::serve).
+    /// [`answer`](Self::answer).
     ///
     /// Wait for the returned ticket on each, by [`is_flushed`](Self::is_flushed).
     pub fn request_full_flush(&self, targets: &CpuSet<WORDS>) -> Ticket {

@@ -103,7 +103,7 @@ impl FlushGeneration {
     #[must_use]
     #[inline]
     pub fn is_completed(&self, ticket: Ticket) -> bool {
-        // Acquire: the flush is before the number. Partner: the Release in `serve`.
+        // Acquire: the flush is before the number. Partner: the Release in `complete`.
         self.completed.load(Ordering::Acquire) >= ticket.0
     }
 
@@ -120,7 +120,7 @@ impl FlushGeneration {
         self.requested.load(Ordering::Acquire) & DEMOTED != 0
     }
 
-    /// Returns whether [`serve`](Self::serve) has something to do, or the CPU may be armed again.
+    /// Returns whether [`complete`](Self::complete) has something to do, or the CPU may be armed again.
     #[inline]
     pub(crate) fn is_asked(&self) -> bool {
         let word = self.requested.load(Ordering::Acquire);
@@ -147,7 +147,7 @@ impl FlushGeneration {
         let mut word = self.requested.load(Ordering::Acquire);
         while word >> NUMBER_SHIFT < ticket.0 {
             let raised = word & BELOW_NUMBER | ticket.0 << NUMBER_SHIFT;
-            // AcqRel: publishes the page-table stores before it. Partner: the load in `serve`.
+            // AcqRel: publishes the page-table stores before it. Partner: the load in `complete`.
             match self
                 .requested
                 .compare_exchange(word, raised, Ordering::AcqRel, Ordering::Acquire)
@@ -189,7 +189,7 @@ impl FlushGeneration {
     ///
     /// One pass, so that a stream of requests cannot hold the CPU: what is requested after it comes
     /// with its own interrupt.
-    pub(crate) fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
+    pub(crate) fn complete(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
         let newest = self.newest();
         let open = !self.is_completed(newest);
         if open {
@@ -233,7 +233,7 @@ impl FlushGeneration {
         LeftLazy {
             was_lazy: word & LAZY != 0,
             was_in_guest: word & GUEST != 0,
-            flushed: self.serve(cpu, tlb) || missed.is_some(),
+            flushed: self.complete(cpu, tlb) || missed.is_some(),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::sync::{Ordering, fence};
 use crate::together::Together;
 use crate::vector_scan::{holds_anything, slots_in_use};
 
-/// What one call of [`Domain::serve`] did.
+/// What one call of [`Domain::answer`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -49,7 +49,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// than one flush of their address space, or of all of them, are answered by that flush
     /// together: in a storm of flushes a CPU is not held by each of 64.
     #[inline]
-    pub fn serve(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
+    pub fn answer(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
         match self.cpu(cpu.id()) {
             Some(state) if is_asked(state) => self.serve_what_is_asked(cpu, state, tlb),
             _ => Served::default(),
@@ -67,7 +67,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         if state.responder() == Responder::Software {
             self.serve_entries(cpu, state, tlb, &mut served);
         }
-        served.generation = state.generation().serve(cpu, tlb);
+        served.generation = state.generation().complete(cpu, tlb);
         // The unit has answered all that it was asked, late as it was.
         if state.generation().is_trusted_when_quiet() && state.vector().is_quiet() {
             served.promoted = self.promote(state);
@@ -77,9 +77,9 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     /// Serves this CPU's flush generation alone, and leaves its action vector; returns whether it
     /// flushed.
-    pub fn serve_generation(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
+    pub fn complete_generation(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> bool {
         self.cpu(cpu.id())
-            .is_some_and(|state| state.generation().serve(cpu, tlb))
+            .is_some_and(|state| state.generation().complete(cpu, tlb))
     }
 
     /// Takes what is pending, then carries it out: each entry by itself, or many of them by one
@@ -180,7 +180,7 @@ impl<const WORDS: usize> Domain<WORDS> {
         }
         fence(Ordering::SeqCst);
         tlb.flush_everything(cpu);
-        state.generation().serve(cpu, tlb);
+        state.generation().complete(cpu, tlb);
         for slot in slots_of(open) {
             self.end_entry(state, slot);
         }

@@ -8,7 +8,7 @@ use crate::life_cycle_error::{LifeCycleError, StepError};
 use crate::local_tlb::LocalTlb;
 use crate::per_cpu::Responder;
 
-/// A CPU that is online without RAR: its interrupt handler answers through [`Domain::serve`].
+/// A CPU that is online without RAR: its interrupt handler answers through [`Domain::answer`].
 ///
 /// The same table, vectors and orchestrator as with RAR; only the signal differs, an ordinary
 /// interrupt. On a CPU that has RAR and shall not use it, firmware or a previous kernel may have
@@ -23,7 +23,7 @@ impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
     /// Brings this CPU online: clears its vector, flushes everything, publishes it, and flushes
     /// once more.
     ///
-    /// From here on its handler for the software signal must call [`Domain::serve`].
+    /// From here on its handler for the software signal must call [`Domain::answer`].
     ///
     /// # Errors
     ///

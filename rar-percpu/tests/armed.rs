@@ -34,9 +34,9 @@ fn it_ends_when_every_target_has_answered_every_entry() {
     let space = Operation::Invpcid(InvpcidScope::Context { pcid: Pcid::ZERO });
     let armed = domain.post(&pinned(0), &[EVERYTHING, space], &targets);
     let armed = armed.unwrap().end().unwrap_err();
-    assert_eq!(domain.serve(&pinned(0), &tlb).succeeded, 2);
+    assert_eq!(domain.answer(&pinned(0), &tlb).succeeded, 2);
     let armed = armed.end().unwrap_err();
-    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 2);
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 2);
     assert!(armed.end().is_ok());
     assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
 }
@@ -46,7 +46,7 @@ fn a_refusal_is_no_end() {
     let (domain, tlb) = machine(64);
     let targets = set(&[2]);
     let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
-    assert_eq!(domain.serve(&pinned(2), &tlb).failed, 1);
+    assert_eq!(domain.answer(&pinned(2), &tlb).failed, 1);
     let mut posted = armed.end().unwrap_err().into_posted();
     assert!(!posted.look());
     assert_eq!(posted.open(), &targets);
@@ -60,7 +60,7 @@ fn all_slots_or_none() {
     assert!(two.is_none());
     assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
     assert_eq!(
-        domain.serve(&pinned(1), &tlb).succeeded,
+        domain.answer(&pinned(1), &tlb).succeeded,
         0,
         "no CPU was armed"
     );
@@ -76,7 +76,7 @@ fn a_slot_that_was_let_go_before_the_end_is_taken_over_after_it() {
         domain.claim(&pinned(0), 1).is_none(),
         "its entry may still be read"
     );
-    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
     assert!(domain.claim(&pinned(0), 1).is_some());
 }
 
@@ -89,10 +89,10 @@ fn a_look_in_order_ends_with_the_last_answer_whoever_is_first() {
         let mut posted = armed.into_posted();
         assert_ne!(posted.look_on(), Progress::Succeeded);
         assert_eq!(posted.open(), &targets);
-        assert_eq!(domain.serve(&pinned(first), &tlb).succeeded, 1);
+        assert_eq!(domain.answer(&pinned(first), &tlb).succeeded, 1);
         assert_ne!(posted.look_on(), Progress::Succeeded);
         assert!(posted.open().contains(CpuId::new(1 - first)));
-        assert_eq!(domain.serve(&pinned(1 - first), &tlb).succeeded, 1);
+        assert_eq!(domain.answer(&pinned(1 - first), &tlb).succeeded, 1);
         assert_eq!(posted.look_on(), Progress::Succeeded);
         assert!(posted.settle().is_empty());
         assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
@@ -105,8 +105,8 @@ fn a_refusal_is_no_answer_to_a_look_in_order() {
     let targets = set(&[1, 2]);
     let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
     let mut posted = armed.into_posted();
-    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
-    assert_eq!(domain.serve(&pinned(2), &tlb).failed, 1);
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
+    assert_eq!(domain.answer(&pinned(2), &tlb).failed, 1);
     assert_ne!(posted.look_on(), Progress::Succeeded);
     assert_eq!(posted.open(), &set(&[2]));
 }

@@ -210,7 +210,7 @@ fn steps(
             assert_eq!(registers.control(), 0, "RAR is disabled");
             // A quiet vector is no sign of a unit that works.
             assert!(memory.vector().is_quiet());
-            assert!(!domain.serve(&cpu, tlb).promoted);
+            assert!(!domain.answer(&cpu, tlb).promoted);
             assert!(memory.generation().is_demoted());
             assert_eq!(enabled.verify(&cpu, tlb), Ok(Verified::Restored));
         }
@@ -222,7 +222,7 @@ fn steps(
         failed = Failed::TakeOffline;
         assert!(domain.is_online(cpu.id()) && memory.generation().is_demoted());
         assert_eq!(memory.responder(), Responder::Microcode);
-        assert!(!domain.serve(&cpu, tlb).promoted);
+        assert!(!domain.answer(&cpu, tlb).promoted);
         // SAFETY: a host; the CPU uses no translation.
         unsafe { refused.cpu.take_offline(&cpu, tlb) }.unwrap()
     });

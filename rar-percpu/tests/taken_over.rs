@@ -20,13 +20,13 @@ fn the_first_look_sees_the_answers_of_the_slots_that_are_left() {
     let target = CpuSet::of([CpuId::new(1)]).unwrap();
     let claimed = domain.claim(&pinned(0), 2).unwrap();
     let mut first = claimed.post(&[everything, everything], &target).unwrap();
-    domain.serve(&pinned(1), &tlb);
+    domain.answer(&pinned(1), &tlb);
 
     let taken = domain.claim(&pinned(0), 1).unwrap();
     let mut second = taken.post(&[everything], &target).unwrap();
     assert!(first.look(), "both entries were answered");
     assert!(!second.look(), "control: the byte is armed anew");
-    domain.serve(&pinned(1), &tlb);
+    domain.answer(&pinned(1), &tlb);
     assert!(second.look());
 }
 
@@ -49,7 +49,7 @@ fn a_refusal_does_not_outlive_its_entry() {
         claimed.post(&[everything], &targets).unwrap()
     };
     let mut refused = post(1);
-    assert_eq!(domain.serve(&pinned(1), &tlb).failed, 1);
+    assert_eq!(domain.answer(&pinned(1), &tlb).failed, 1);
     assert!(!refused.look());
     assert!(
         domain.claim(&pinned(0), 1).is_none(),
@@ -58,7 +58,7 @@ fn a_refusal_does_not_outlive_its_entry() {
     assert!(refused.settle().is_empty());
 
     let mut answered = post(0);
-    domain.serve(&pinned(0), &tlb);
+    domain.answer(&pinned(0), &tlb);
     let next = domain.claim(&pinned(0), 1);
     assert!(
         next.is_some(),

@@ -89,7 +89,7 @@ impl<const CPUS: usize, const WORDS: usize> Machine<WORDS> for FakeMachine<CPUS>
                 .get(target.index())
                 .map_or(Hearing::Nothing as u8, |cell| cell.load(Ordering::Acquire));
             if hearing <= message as u8 {
-                domain.serve(&pinned(target.get()), &self.tlb);
+                domain.answer(&pinned(target.get()), &self.tlb);
             }
         }
         Ok(())

@@ -258,7 +258,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     /// any code that spins for long with interrupts disabled. With RAR it serves the flush
     /// generation only.
     pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
-        let served = self.domain.serve(cpu, self.machine.tlb());
+        let served = self.domain.answer(cpu, self.machine.tlb());
         if served.promoted {
             count(&self.counters.promotions, 1);
             self.report(Event::Promotion { cpu: cpu.id() });

@@ -110,7 +110,7 @@ impl X86Machine {
             .filter_map(PerCpu::apic_id);
         // The bounded wait for a busy xAPIC serves others, who may wait for this CPU.
         let relax = || {
-            domain.serve(cpu, &self.tlb);
+            domain.answer(cpu, &self.tlb);
             core::hint::spin_loop();
         };
         // SAFETY: 1. to 3. are duties of `new`: privilege level and mode are those of

@@ -40,7 +40,7 @@ impl Machine<1> for Slow {
         let now = self.clock.fetch_add(1, Ordering::Relaxed);
         if now >= 2 {
             let domain = self.domain.get().unwrap();
-            domain.serve(&pinned(TARGET), &self.tlb);
+            domain.answer(&pinned(TARGET), &self.tlb);
         }
         Instant::from_nanos(now)
     }

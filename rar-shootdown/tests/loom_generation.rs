@@ -48,7 +48,7 @@ fn fallback_generation_and_hardware_both_answer() {
         machine.hears_interrupts.store(false, Ordering::Relaxed);
         let hardware = thread::spawn(move || unit::scan(world, 1));
         let handler = thread::spawn(move || {
-            world.domain().serve_generation(&pinned(1), world.tlbs());
+            world.domain().complete_generation(&pinned(1), world.tlbs());
         });
         // Spawned last: loom tries first what it would not come to by reordering loads.
         let initiator = thread::spawn(move || {

@@ -25,7 +25,7 @@ fn arm_versus_a_scan_by_anothers_signal() {
     explore(None, || {
         let world = World::new(1, 2);
         let tlbs = world.tlbs();
-        let scan = move || world.domain().serve(&pinned(1), tlbs);
+        let scan = move || world.domain().answer(&pinned(1), tlbs);
         // Leaves an entry behind that could be taken for the next.
         world.flush(0, 3);
         world

@@ -43,7 +43,7 @@ fn late_answer_versus_quarantine() {
             .store(false, Ordering::Relaxed);
         world.store(1, 1);
         let late_unit = thread::spawn(move || {
-            let _served = world.domain().serve(&pinned(1), tlbs);
+            let _served = world.domain().answer(&pinned(1), tlbs);
         });
         world.flush(0, 1);
         assert_eq!(tlbs.cached(1, 1), 1);

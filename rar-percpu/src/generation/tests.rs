@@ -36,10 +36,10 @@ fn one_flush_answers_all_requests_before_it() {
     generation.request(Ticket(3));
     generation.request(Ticket(2));
     assert!(!generation.is_completed(Ticket(1)));
-    assert!(generation.serve(&cpu, &tlb));
+    assert!(generation.complete(&cpu, &tlb));
     assert!(generation.is_completed(Ticket(3)) && !generation.is_completed(Ticket(4)));
     assert_eq!(tlb.full_flushes(cpu.id()), 1);
-    assert!(!generation.serve(&cpu, &tlb));
+    assert!(!generation.complete(&cpu, &tlb));
     assert_eq!(tlb.full_flushes(cpu.id()), 1);
 }
 
@@ -51,7 +51,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
     assert_eq!(generation.service(Skippable::Never), Service::Entry);
     assert_eq!(generation.service(Skippable::InGuest), Service::Entry);
     assert_eq!(generation.service(LAZILY), Service::Skipped);
-    assert!(!generation.serve(&cpu, &tlb), "a mark is no request");
+    assert!(!generation.complete(&cpu, &tlb), "a mark is no request");
     let left = generation.leave_lazy(&cpu, &tlb);
     assert_eq!(
         (left.was_lazy, left.was_in_guest, left.flushed),
@@ -69,7 +69,7 @@ fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
 fn a_cpu_flushes_what_it_missed_and_keeps_its_number() {
     let (generation, tlb) = (FlushGeneration::new(), FakeTlb::<1>::new());
     generation.request(Ticket(7));
-    assert!(generation.serve(&pinned(0), &tlb));
+    assert!(generation.complete(&pinned(0), &tlb));
     let pcid = Pcid::new(5).unwrap();
     let one = Operation::Invpcid(InvpcidScope::Context { pcid });
     let all = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Exclude));
@@ -154,7 +154,7 @@ fn a_request_of_a_lazy_cpu_is_served_at_once() {
     generation.enter_lazy();
     generation.request(Ticket(1));
     assert_eq!(generation.service(LAZILY), Service::Skipped);
-    assert!(generation.serve(&cpu, &tlb));
+    assert!(generation.complete(&cpu, &tlb));
     assert!(
         generation.is_completed(generation.newest()),
         "skipping adds nothing to wait for"

@@ -10,7 +10,7 @@ fn an_entry_that_cannot_be_decoded_is_refused() {
     let _online = software(&domain, &cpu, &tlb);
     store(&domain, 2, &NO_KNOWN_TYPE);
     arm(state, 2);
-    let served = domain.serve(&cpu, &tlb);
+    let served = domain.answer(&cpu, &tlb);
     assert_eq!((served.succeeded, served.failed), (0, 1));
     assert_eq!(
         state.vector().load(slot(2)).state(),
@@ -40,7 +40,7 @@ fn many_entries_for_one_space_cost_one_flush_of_it_and_few_are_exact() {
         store(&domain, 63, &NO_KNOWN_TYPE);
         arm(state, 63);
         let before = tlb.operations(cpu.id());
-        let served = domain.serve(&cpu, &tlb);
+        let served = domain.answer(&cpu, &tlb);
         assert_eq!((served.succeeded, served.failed), (entries, 1));
         assert_eq!(tlb.operations(cpu.id()) - before, flushes);
         assert_eq!(tlb.last_operation(cpu.id()), Some(last));
@@ -103,7 +103,7 @@ fn targets_are_sorted_by_how_they_are_to_be_flushed() {
     assert_eq!(sorted(Skippable::Never), (set(&[0, 1]), set(&[2, 3])));
     assert_eq!(sorted(Skippable::InGuest), (set(&[0, 1]), set(&[3])));
     assert_eq!(sorted(LAZILY), (set(&[0]), set(&[3])));
-    assert!(domain.serve(&pinned(3), &tlb).promoted);
+    assert!(domain.answer(&pinned(3), &tlb).promoted);
     let left = domain.leave_lazy(&pinned(1), &tlb);
     assert!(left.was_lazy && !left.was_in_guest && left.flushed);
     let left = domain.leave_lazy(&pinned(2), &tlb);
@@ -172,7 +172,7 @@ fn entries_have_one_owner_from_the_claim_to_the_last_answer() {
         Answer::Open(_, ActionByte(1))
     ));
     assert_eq!(posted.answer(CpuId::new(0)), Answer::Success, "not asked");
-    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
     assert!(posted.look());
     assert!(posted.settle().is_empty());
     assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
@@ -191,7 +191,7 @@ fn entries_have_one_owner_from_the_claim_to_the_last_answer() {
     assert_eq!(domain.free_and_quarantined_slots(), (0, 1));
     assert!(domain.claim(&cpu, 1).is_none());
     assert_eq!(domain.reclaim_slots(), 0);
-    assert_eq!(domain.serve(&pinned(1), &tlb).succeeded, 1);
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
     assert_eq!(domain.reclaim_slots(), 1);
     assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
 }

@@ -139,7 +139,7 @@ impl World {
     }
 
     pub(crate) fn serve(self, cpu: u32) -> Served {
-        self.domain.serve(&pinned(cpu), self.tlb)
+        self.domain.answer(&pinned(cpu), self.tlb)
     }
 
     /// Whether the CPU has flushed the PCID.

@@ -119,7 +119,7 @@ fn a_dropped_flush_keeps_its_slots_from_others_until_they_are_answered() {
         assert_eq!(domain.free_and_quarantined_slots(), (2 - slots, slots));
         assert_eq!(domain.reclaim_slots(), 0);
         machine.set_hearing(cpu(1), Hearing::Everything);
-        let served = domain.serve(&pinned(1), tlb(shootdown));
+        let served = domain.answer(&pinned(1), tlb(shootdown));
         assert_eq!(usize::from(served.succeeded), slots);
         // Without `reclaim_slots`: a flush takes them over by itself.
         shootdown.flush(&pinned(0), &request, &AllOnline).unwrap();

@@ -15,7 +15,7 @@ fn a_flush_is_polled_without_waiting_and_gives_back_only_at_its_end() {
         assert_eq!(pending.poll(&initiator), Poll::Pending);
         assert_eq!(Arc::strong_count(&frame), 2);
         // CPU 3 gets round to it at last.
-        shootdown.domain().serve(&pinned(3), tlb(shootdown));
+        shootdown.domain().answer(&pinned(3), tlb(shootdown));
         assert!(pending.is_done());
         assert_eq!(pending.poll(&initiator), Poll::Ready(Ok(())));
         drop(pending.try_wait(&initiator).unwrap());

@@ -106,7 +106,7 @@ impl Machine<1> for Model {
                 self.signalled.store(true, Ordering::Relaxed);
                 if self.hears_signals.load(Ordering::Relaxed) {
                     for target in targets.iter() {
-                        let _served = domain.serve(&pinned(target.get()), &self.tlbs);
+                        let _served = domain.answer(&pinned(target.get()), &self.tlbs);
                     }
                 }
                 Ok(())
@@ -114,7 +114,7 @@ impl Machine<1> for Model {
             Message::Interrupt => {
                 if self.hears_interrupts.load(Ordering::Relaxed) {
                     for target in targets.iter() {
-                        domain.serve_generation(&pinned(target.get()), &self.tlbs);
+                        domain.complete_generation(&pinned(target.get()), &self.tlbs);
                     }
                 }
                 Ok(())

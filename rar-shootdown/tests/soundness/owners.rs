@@ -216,7 +216,7 @@ fn finding_05_an_interrupted_responder_does_not_answer_for_the_next_owner_of_the
             (),
         )));
     })));
-    domain.serve(&pinned(1), tlb);
+    domain.answer(&pinned(1), tlb);
     let second = second.take().unwrap();
     let flushed_by_1 = || {
         let log = tlb.log.lock().unwrap();
@@ -237,7 +237,7 @@ fn finding_05_an_interrupted_responder_does_not_answer_for_the_next_owner_of_the
         "the interrupted responder answered for the second flush"
     );
     let second = second.try_wait(&pinned(0)).unwrap_err();
-    assert_eq!(domain.serve(&pinned(1), tlb).succeeded, 1);
+    assert_eq!(domain.answer(&pinned(1), tlb).succeeded, 1);
     assert_eq!(flushed_by_1(), 1);
     second.wait(&pinned(0)).map_err(|late| late.error).unwrap();
     assert_eq!(domain.free_and_quarantined_slots(), (1, 0));

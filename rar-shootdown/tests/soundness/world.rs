@@ -269,7 +269,7 @@ impl World {
 
     fn interrupt(&self, domain: &Domain<1>, cpu: CpuId, needs: Takes) {
         if self.cpus[cpu.index()].takes.load(Ordering::Acquire) >= needs as u8 {
-            domain.serve(&pinned(cpu.get()), &self.tlb);
+            domain.answer(&pinned(cpu.get()), &self.tlb);
         }
     }
 }

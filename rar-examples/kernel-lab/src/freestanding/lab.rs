@@ -73,7 +73,7 @@ impl KernelLab {
             let _served = self.shootdown.serve(&cpu);
         } else if notes.hears(Heard::Fallback) {
             let tlb = self.shootdown.machine();
-            self.domain().serve_generation(&cpu, tlb);
+            self.domain().complete_generation(&cpu, tlb);
         }
     }
 

@@ -89,9 +89,9 @@ impl<const TLB: usize> Machine<'_, TLB> {
     /// ignore signals.
     fn serve(&self, cpu: u32) {
         if self.is_deaf_to(cpu, Vector::Signal) {
-            self.domain().serve_generation(&pinned(cpu), self);
+            self.domain().complete_generation(&pinned(cpu), self);
         } else {
-            let served = self.domain().serve(&pinned(cpu), self);
+            let served = self.domain().answer(&pinned(cpu), self);
             self.promoted
                 .fetch_add(u64::from(served.promoted), Ordering::Relaxed);
         }

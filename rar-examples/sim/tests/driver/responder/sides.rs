@@ -116,7 +116,7 @@ pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
     for translation in filled {
         cpu.with_tlb(|tlb| tlb.fill(*translation));
     }
-    let served = domain.serve(&pinned(0), &machine);
+    let served = domain.answer(&pinned(0), &machine);
     assert!(!served.generation);
     let after = After {
         bytes: memory.actions(0).to_vec(),

@@ -78,7 +78,7 @@ fn answer_fallbacks<L: Platform>(t: &TestRun<'_, L>) {
     let (cpu, shootdown) = (t.platform.pin(), t.platform.shootdown());
     t.wait_until("the flushes of others", || {
         let tlb = shootdown.machine().tlb();
-        shootdown.domain().serve_generation(&cpu, tlb);
+        shootdown.domain().complete_generation(&cpu, tlb);
         t.word(GO).load(Acquire) != 0
     });
 }
