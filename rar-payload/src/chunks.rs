@@ -1,7 +1,8 @@
 //! A range, cut to the size of an entry.
 
-use crate::{PageChunk, PageRange, PageSize};
 use core::iter::FusedIterator;
+
+use crate::{PageChunk, PageRange, PageSize};
 
 /// The pieces of a [`PageRange`], in ascending order: all of 63 pages, the last of what is left.
 ///

@@ -1,7 +1,8 @@
 //! Why 64 bytes are no legal entry.
 
-use crate::{Field, RangeError};
 use core::fmt;
+
+use crate::{Field, RangeError};
 
 /// The reason why an entry was not decoded: names the field and its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

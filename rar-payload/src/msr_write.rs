@@ -1,8 +1,9 @@
 //! An MSR write on other processors. Feature `unverified`.
 
+use bit_field::BitField;
+
 use crate::encode::Fields;
 use crate::{DecodeError, Field, Payload};
-use bit_field::BitField;
 
 /// An MSR to be written, and the value: the content of a type 5 entry.
 ///

@@ -1,7 +1,8 @@
 //! As many pages as one entry can name.
 
-use crate::{Field, LinearAddressWidth, PageRange, PageSize, RangeError};
 use core::fmt;
+
+use crate::{Field, LinearAddressWidth, PageRange, PageSize, RangeError};
 
 /// A page range that fits one entry: 1 to 63 pages.
 ///

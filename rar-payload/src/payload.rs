@@ -1,7 +1,8 @@
 //! The word view of the 64-byte entry.
 
-use crate::Field;
 use bit_field::BitField;
+
+use crate::Field;
 
 /// One entry of the payload table, as eight quadwords.
 ///

@@ -1,7 +1,8 @@
 //! Why some numbers are no page range.
 
-use crate::{LinearAddressWidth, PageSize};
 use core::fmt;
+
+use crate::{LinearAddressWidth, PageSize};
 
 /// The reason why a [`PageRange`](crate::PageRange) could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

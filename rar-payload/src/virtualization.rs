@@ -1,7 +1,8 @@
 //! The scopes of INVEPT and INVVPID entries. Feature `unverified`.
 
-use crate::PageChunk;
 use core::fmt;
+
+use crate::PageChunk;
 
 /// What an INVEPT entry invalidates.
 ///

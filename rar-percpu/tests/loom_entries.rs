@@ -12,9 +12,10 @@ mod models;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
-use models::{REFUSED, World, explore, keep};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Answer, CpuId, Posted, Progress};
+
+use models::{REFUSED, World, explore, keep};
 
 /// A slot that its target has answered is taken over, while its owner looks and settles and posts
 /// again.

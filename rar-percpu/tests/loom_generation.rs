@@ -13,10 +13,11 @@ use core::sync::atomic::AtomicBool;
 
 use loom::sync::atomic::Ordering;
 use loom::thread;
-use models::{FIRST_SPACE, World, explore};
 use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, Missed, Skippable};
+
+use models::{FIRST_SPACE, World, explore};
 
 /// Two initiators draw tickets and raise the target's number, in either order. One that finds its
 /// ticket completed finds what it stored before flushed; no request is lost.

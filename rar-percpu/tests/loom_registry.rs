@@ -15,10 +15,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::sync::atomic::{AtomicU32, fence};
 use loom::thread;
-use models::{World, explore, keep};
 use rar_percpu::fake::pinned;
 use rar_percpu::{ApicId, CpuId, PerCpu, SoftwareCpu};
 use rar_regs::FakeCpu;
+
+use models::{World, explore, keep};
 
 /// The APIC id of the CPU that follows a dead one.
 const NEXT: ApicId = ApicId::new(7);

@@ -13,10 +13,11 @@ mod models;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
-use models::{World, explore};
 use rar_payload::{Globals, InvpcidScope, Operation};
 use rar_percpu::fake::pinned;
 use rar_percpu::{Posted, SoftwareCpu};
+
+use models::{World, explore};
 
 /// The one target.
 const TARGET: u32 = 0;

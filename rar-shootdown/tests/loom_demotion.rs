@@ -14,11 +14,12 @@ mod unit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
-use models::{World, explore, request};
 use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
 use rar_regs::RarControl;
 use rar_shootdown::AllOnline;
+
+use models::{World, explore, request};
 
 /// A CPU is demoted and promoted while an initiator flushes it: it is flushed by its entry or by
 /// generation. It is promoted only after its unit has answered what it was asked before.

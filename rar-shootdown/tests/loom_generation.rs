@@ -17,10 +17,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use loom::thread;
-use models::{World, explore, policy, request};
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet};
 use rar_shootdown::AllOnline;
+
+use models::{World, explore, policy, request};
 
 /// Two initiators ask one target at once: a count that one of them waits for never runs ahead of
 /// the flush it stands for.

@@ -13,11 +13,12 @@ mod models;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
-use models::{World, explore, keep, request};
 use rar_payload::{Pcid, Request, TableOwner};
 use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
 use rar_shootdown::AllOnline;
+
+use models::{World, explore, keep, request};
 
 /// Store, fence, then look; publish, fence, then flush: one of the two sees the other.
 #[test]

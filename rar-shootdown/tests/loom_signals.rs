@@ -13,9 +13,10 @@ mod two_initiators;
 use core::sync::atomic::Ordering;
 
 use loom::thread;
-use models::{World, explore, request};
 use rar_percpu::fake::pinned;
 use rar_shootdown::AllOnline;
+
+use models::{World, explore, request};
 
 /// Another's signal makes the target scan at any moment, also between the stores of an initiator
 /// that has not signalled: the entry is carried out by that scan, or left for the one that its own

@@ -16,12 +16,13 @@ mod two_initiators;
 use core::cell::Cell;
 use core::time::Duration;
 
-use interrupts_disabled::{InterruptsDisabled, SPINS};
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use models::{Model, World, explore, keep, policy, request};
 use rar_percpu::fake::pinned;
 use rar_shootdown::{AllOnline, Pending};
+
+use interrupts_disabled::{InterruptsDisabled, SPINS};
+use models::{Model, World, explore, keep, policy, request};
 
 /// Two initiators, one slot, one target: neither's payload is written over while the target may
 /// read it.

@@ -25,10 +25,11 @@ mod stages;
 use std::process::ExitCode;
 
 use anyhow::{Error, Result};
-use cli::{Cli, Subcommands};
 use rar_harness::exit_code::{Reason, reason_of};
 use rar_harness::process::Verbosity;
 use rar_harness::{errln, interrupt, parent_death};
+
+use cli::{Cli, Subcommands};
 
 fn main() -> ExitCode {
     let ended = parent_death::install()

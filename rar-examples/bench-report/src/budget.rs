@@ -1,10 +1,12 @@
 //! What each case may cost.
 
-use crate::figures::Count;
-use crate::figures::Moved;
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+
+use crate::figures::Count;
+use crate::figures::Moved;
 
 /// By how much a count may grow: what a change elsewhere in the program can do, by what the
 /// compiler inlines.

@@ -1,8 +1,9 @@
 //! What callgrind left: one part between two calls of the mark.
 
-use crate::figures::Count;
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
+
+use crate::figures::Count;
 
 /// The function at whose calls a part ends.
 pub const MARK: &str = "rar_bench_mark";

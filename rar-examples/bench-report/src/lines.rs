@@ -1,12 +1,14 @@
 //! How many cache lines a flush moves: measured on the simulated machine, shown beside the
 //! instructions.
 
-use crate::figures::Moved;
-use crate::table::{Row, Sheet};
-use comfy_table::CellAlignment;
-use rar_harness::text;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+use comfy_table::CellAlignment;
+use rar_harness::text;
+
+use crate::figures::Moved;
+use crate::table::{Row, Sheet};
 
 /// What starts the name of each case.
 pub const START: &str = "lines, ";

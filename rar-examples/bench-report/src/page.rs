@@ -1,10 +1,11 @@
 //! Counts as a page of the documentation.
 
+use std::fmt::Write as _;
+
 use crate::figures::Moved;
 use crate::figures::{Count, Linking};
 use crate::lines;
 use crate::table::{Row, Sheet, sheets};
-use std::fmt::Write as _;
 
 /// What was counted with which programs.
 #[derive(Clone, Debug)]

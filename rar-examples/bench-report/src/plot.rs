@@ -1,10 +1,11 @@
 //! Counts over targets as a page of plots. The page is one file and loads nothing.
 
+use std::fmt::Write as _;
+
 use crate::figures::Count;
 use crate::figures::Moved;
 use crate::lines;
 use crate::table::{Sheet, sheets};
-use std::fmt::Write as _;
 
 /// The rows that are drawn, each with its colour: those that flush the same.
 const CURVES: [(&str, &str); 6] = [

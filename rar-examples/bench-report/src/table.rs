@@ -1,10 +1,12 @@
 //! Counts as tables.
 
-use crate::figures::Count;
-use comfy_table::CellAlignment;
-use rar_harness::text;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+
+use comfy_table::CellAlignment;
+use rar_harness::text;
+
+use crate::figures::Count;
 
 /// A count whose case is a thing done on that many targets, with room for that many CPUs.
 struct Sized<'c> {

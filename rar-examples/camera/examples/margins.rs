@@ -6,8 +6,9 @@ mod common;
 
 use std::process::Command;
 
-use common::{SCALE, pages};
 use rar_camera::{Picture, View, blurred, lit, read_codes, stored};
+
+use common::{SCALE, pages};
 
 /// The pages to photograph at each strength.
 const PAGES: u32 = 5;

@@ -7,8 +7,9 @@
 
 mod common;
 
-use common::{SCALE, pages};
 use rar_camera::{Picture, SHOTS, read_codes};
+
+use common::{SCALE, pages};
 
 /// Inverts a square of modules in the middle of the code.
 fn blotted(page: &Picture, modules: usize) -> Picture {

@@ -2,13 +2,14 @@
 
 mod common;
 
-use common::{MACHINE, Numbers, measurement, write_typical};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rar_report::{
     Backend, EndReason, Event, EventKind, Fact, Header, LeftOut, Method, Outcome, PartError, Parts,
     Record, Records, Symbol, TestResult, UnsealError, Writer, open, open_prefix, read_part, seal,
 };
+
+use common::{MACHINE, Numbers, measurement, write_typical};
 
 const BACKENDS: [Backend; 3] = [Backend::Hardware, Backend::Vrar, Backend::Software];
 

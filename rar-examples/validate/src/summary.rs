@@ -4,7 +4,6 @@ use core::fmt;
 
 use rar_kernel::{Bar, Ink, Sheet, SheetRow};
 use rar_vocabulary::Counts;
-
 use rar_vocabulary::Verdict;
 
 use crate::Tally;

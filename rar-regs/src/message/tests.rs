@@ -1,7 +1,8 @@
 extern crate std;
-use super::*;
 use std::string::ToString;
 use std::vec::Vec;
+
+use super::*;
 
 /// The words written, each with whether a fence stood before it.
 #[derive(Default)]

@@ -5,13 +5,12 @@ use core::task::Poll;
 
 use rar_percpu::{Answer, CpuId, PinnedCpu, Responder, SlotIndex};
 
+use super::{Pending, Phase};
 use crate::error::FlushError;
 use crate::event::Event;
 use crate::machine::{Instant, Machine, Message, NotSent};
 use crate::statistics::count;
 use crate::timer::Timer;
-
-use super::{Pending, Phase};
 
 impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
     #[cold]

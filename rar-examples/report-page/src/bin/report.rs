@@ -1,9 +1,10 @@
 //! `cargo xtask report` by itself.
 
+use std::process::ExitCode;
+
 use clap::Parser;
 use rar_harness::errln;
 use rar_report_page::command::{ReportArgs, run};
-use std::process::ExitCode;
 
 /// Reads reports of validation runs and makes pages of them.
 ///

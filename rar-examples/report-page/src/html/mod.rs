@@ -14,11 +14,11 @@ pub(crate) use machine::facts as machine_facts;
 
 use std::collections::BTreeMap;
 
-use document::document;
 use maud::{Markup, html};
 
 use crate::assemble::Broken;
 use crate::report::Report;
+use document::document;
 
 /// Returns the page of one or more reports: those of the same machine and microcode together.
 #[must_use]

@@ -9,6 +9,7 @@ mod common;
 mod runs;
 
 use rar_report::{Backend, EndReason, Outcome, Record, Symbol, TestResult, Writer};
+
 use runs::{lines, read, run, small, typical, write};
 
 #[test]

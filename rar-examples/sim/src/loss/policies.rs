@@ -1,7 +1,6 @@
 //! The policies: this driver, and two others in our own code.
 
 use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages, Tlb as _};
-
 use rar_shootdown::{GlobalFlush, InvpgDropsGlobals};
 
 use super::ground::{After, CPUS, IDLE};
