@@ -156,7 +156,7 @@ mod tests {
         let (mut memory, mut sealed) = ([0; 4096], [0; 4096]);
         let mut writer = Writer::new(&mut memory, 7, "test");
         for number in 0..40_u32 {
-            let value = &number.wrapping_mul(0x9E37_79B9).to_string();
+            let value = &number.wrapping_mul(0x9e37_79b9).to_string();
             writer.push(&Record::Fact(Fact { key: "k", value }));
         }
         let sealed = seal(writer.finish(reason), &mut sealed).unwrap();

@@ -61,7 +61,7 @@ pub(super) fn count_wrmsr(function: &Function, instructions: &[Instruction]) -> 
         return function
             .code
             .windows(2)
-            .filter(|pair| *pair == [0x0F, 0x30])
+            .filter(|pair| *pair == [0x0f, 0x30])
             .count();
     }
     instructions

@@ -1,13 +1,13 @@
 use super::*;
 
 const FENCED: [u8; 13] = [
-    0x0F, 0xAE, 0xF0, // mfence
-    0x0F, 0xAE, 0xE8, // lfence
-    0x0F, 0x30, // wrmsr
-    0xC3, 0x90, 0x90, 0x90, 0x90, // ret, nops
+    0x0f, 0xae, 0xf0, // mfence
+    0x0f, 0xae, 0xe8, // lfence
+    0x0f, 0x30, // wrmsr
+    0xc3, 0x90, 0x90, 0x90, 0x90, // ret, nops
 ];
-const LOAD_ICR: [u8; 5] = [0xB9, 0x30, 0x08, 0x00, 0x00]; // mov ecx, 0x830
-const WRMSR: [u8; 2] = [0x0F, 0x30];
+const LOAD_ICR: [u8; 5] = [0xb9, 0x30, 0x08, 0x00, 0x00]; // mov ecx, 0x830
+const WRMSR: [u8; 2] = [0x0f, 0x30];
 
 fn function(name: &str, address: u64, code: &[u8]) -> Function {
     Function {
@@ -21,11 +21,11 @@ fn function(name: &str, address: u64, code: &[u8]) -> Function {
 fn sound() -> Vec<Function> {
     vec![
         function(SENDER, 0x1000, &FENCED),
-        function(WRITER, 0x1100, &[0x89, 0xF9, 0x0F, 0x30, 0xC3]), // mov ecx, edi; wrmsr; ret
+        function(WRITER, 0x1100, &[0x89, 0xf9, 0x0f, 0x30, 0xc3]), // mov ecx, edi; wrmsr; ret
         function(
             "rar_kernel::main",
             0x1200,
-            &[0x48, 0x89, 0x44, 0x24, 0x08, 0xC3],
+            &[0x48, 0x89, 0x44, 0x24, 0x08, 0xc3],
         ), // mov [rsp+8], rax; ret
     ]
 }
@@ -66,7 +66,7 @@ fn wrmsr_elsewhere_is_found() {
 fn wrmsr_in_assembly_is_found_whatever_its_mode() {
     let mut functions = sound();
     // As 64-bit code the first byte starts an instruction that swallows the wrmsr.
-    let code = vec![0xB8, 0x00, 0x0F, 0x30, 0x00];
+    let code = vec![0xb8, 0x00, 0x0f, 0x30, 0x00];
     functions.push(Function {
         label: true,
         ..function("trampoline", 0x1300, &code)
@@ -76,9 +76,9 @@ fn wrmsr_in_assembly_is_found_whatever_its_mode() {
 
 #[test]
 fn missing_or_distant_fences_are_found() {
-    let no_lfence = [0x0F, 0xAE, 0xF0, 0x0F, 0x30];
-    let swapped = [0x0F, 0xAE, 0xE8, 0x0F, 0xAE, 0xF0, 0x0F, 0x30];
-    let distant = [0x0F, 0xAE, 0xF0, 0x0F, 0xAE, 0xE8, 0x90, 0x0F, 0x30];
+    let no_lfence = [0x0f, 0xae, 0xf0, 0x0f, 0x30];
+    let swapped = [0x0f, 0xae, 0xe8, 0x0f, 0xae, 0xf0, 0x0f, 0x30];
+    let distant = [0x0f, 0xae, 0xf0, 0x0f, 0xae, 0xe8, 0x90, 0x0f, 0x30];
     let twice = [&FENCED[..8], &WRMSR].concat();
     for code in [&no_lfence[..], &swapped, &distant, &twice, &WRMSR] {
         let mut functions = sound();
@@ -88,7 +88,7 @@ fn missing_or_distant_fences_are_found() {
         assert_violation(&shim, "rar_vrar_send_x2apic: wrmsr at");
     }
     let mut functions = sound();
-    functions[0].code = vec![0xC3];
+    functions[0].code = vec![0xc3];
     assert_violation(&functions, "holds no wrmsr");
     assert_violation(&sound()[1..], "0 functions are named");
 }
@@ -98,8 +98,8 @@ fn another_writer_of_the_command_register_is_found() {
     let direct = [&LOAD_ICR[..], &FENCED].concat();
     assert_violation(&with("to_long_mode", &direct), "writes MSR 0x830");
     let through = [
-        0xBF, 0x30, 0x08, 0x00, 0x00, // mov edi, 0x830
-        0xE8, 0xF6, 0xFD, 0xFF, 0xFF, // call 0x1100
+        0xbf, 0x30, 0x08, 0x00, 0x00, // mov edi, 0x830
+        0xe8, 0xf6, 0xfd, 0xff, 0xff, // call 0x1100
     ];
     assert_violation(
         &with("rar_kernel::apic", &through),
@@ -109,10 +109,10 @@ fn another_writer_of_the_command_register_is_found() {
 
 #[test]
 fn a_send_without_any_fence_is_found() {
-    let next = [&LOAD_ICR[..], &WRMSR, &[0xC3]].concat();
+    let next = [&LOAD_ICR[..], &WRMSR, &[0xc3]].concat();
     let call = |target: i32, from: i32| {
         let relative = target - (from + 5);
-        [&[0xE8][..], &relative.to_le_bytes()].concat()
+        [&[0xe8][..], &relative.to_le_bytes()].concat()
     };
     let mut functions = sound();
     functions.push(function(NEXT_SENDER, 0x1400, &next));
@@ -130,8 +130,8 @@ fn a_send_without_any_fence_is_found() {
 
 #[test]
 fn a_store_into_the_red_zone_is_found() {
-    let store = [0x48, 0x89, 0x44, 0x24, 0xF8]; // mov [rsp-8], rax
-    let xmm = [0x0F, 0x29, 0x44, 0x24, 0xE8]; // movaps [rsp-0x18], xmm0
+    let store = [0x48, 0x89, 0x44, 0x24, 0xf8]; // mov [rsp-8], rax
+    let xmm = [0x0f, 0x29, 0x44, 0x24, 0xe8]; // movaps [rsp-0x18], xmm0
     for name in [
         "rar_kernel::leaf",
         "<rar_kernel::T as core::fmt::Debug>::fmt",
@@ -152,9 +152,9 @@ fn a_store_into_the_red_zone_is_found() {
 fn pushes_calls_and_addresses_are_no_stores_below_the_stack() {
     let code = [
         0x50, // push rax
-        0xFF, 0x54, 0x24, 0xF8, // call [rsp-8]
-        0x48, 0x8D, 0x64, 0x24, 0xF8, // lea rsp, [rsp-8]
-        0x48, 0x8B, 0x44, 0x24, 0xF8, // mov rax, [rsp-8]
+        0xff, 0x54, 0x24, 0xf8, // call [rsp-8]
+        0x48, 0x8d, 0x64, 0x24, 0xf8, // lea rsp, [rsp-8]
+        0x48, 0x8b, 0x44, 0x24, 0xf8, // mov rax, [rsp-8]
     ];
     assert!(
         check(&with("rar_kernel::leaf", &code))
@@ -165,7 +165,7 @@ fn pushes_calls_and_addresses_are_no_stores_below_the_stack() {
 
 #[test]
 fn a_library_that_panics_or_copies_is_found() {
-    let call = [0xE8, 0xFB, 0x00, 0x00, 0x00, 0xC3]; // at 0x1300: call 0x1400; ret
+    let call = [0xe8, 0xfb, 0x00, 0x00, 0x00, 0xc3]; // at 0x1300: call 0x1400; ret
     for (callee, is_found) in [
         ("core::panicking::panic_bounds_check", true),
         ("memcpy", true),
@@ -181,7 +181,7 @@ fn a_library_that_panics_or_copies_is_found() {
             ("rar_suite::tests::storm", false),
         ] {
             let mut functions = with(caller, &call);
-            functions.push(function(callee, 0x1400, &[0xC3]));
+            functions.push(function(callee, 0x1400, &[0xc3]));
             let found = check(&functions).violations;
             assert_eq!(!found.is_empty(), is_found && is_library, "{found:?}");
         }
