@@ -120,7 +120,8 @@ impl FlushGeneration {
         self.requested.load(Ordering::Acquire) & DEMOTED != 0
     }
 
-    /// Returns whether [`complete`](Self::complete) has something to do, or the CPU may be armed again.
+    /// Returns whether [`complete`](Self::complete) has something to do, or the CPU may be armed
+    /// again.
     #[inline]
     pub(crate) fn is_asked(&self) -> bool {
         let word = self.requested.load(Ordering::Acquire);
