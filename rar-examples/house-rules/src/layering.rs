@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("rar-percpu", &["rar-regs", "rar-payload"]),
     ("rar-shootdown", &["rar-regs", "rar-payload", "rar-percpu"]),
     ("rar-model", &[]),
-    ("rar-vrar", &["rar-model"]),
+    ("rar-vrar", &["rar-model", "rar-vocabulary"]),
     ("rar-vocabulary", &[]),
     ("rar-report", &["rar-vocabulary"]),
     ("rar-kernel", &["rar-regs", "rar-percpu", "rar-shootdown"]),

@@ -14,6 +14,14 @@ mod tests {
     use super::payload_hash;
 
     #[test]
+    fn hashes_differ_by_word_and_place() {
+        let first = 2 << 8 | 2 << 37;
+        let two_pages = payload_hash([first, 0, 5, 0x7000]);
+        assert_ne!(two_pages, payload_hash([first + (1 << 37), 0, 5, 0x7000]));
+        assert_ne!(two_pages, payload_hash([first, 5, 0, 0x7000]));
+    }
+
+    #[test]
     fn the_hash_sees_every_byte() {
         let plain = payload_hash([0; 4]);
         for word in 0..4 {

@@ -264,14 +264,6 @@ impl Record {
     }
 }
 
-/// Returns the FNV-1a hash of quadwords 0-3.
-pub(crate) fn hash(words: [u64; 4]) -> u64 {
-    let bytes = words.into_iter().flat_map(u64::to_le_bytes);
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use rar_model::{Contexts, Globals, PageReach, PageSize, Pages, Structures};
@@ -371,12 +363,5 @@ mod tests {
         record.keep(&execution(nonsense, outcome), None, 0, None, 0);
         assert_eq!(record.offences(Offence::RefusedEntry), 1);
         assert_eq!(record.execution(2).unwrap().action(), None);
-    }
-
-    #[test]
-    fn hashes_differ_by_word_and_place() {
-        let a = hash(TWO_PAGES);
-        assert_ne!(a, hash([TWO_PAGES[0] + (1 << 37), 0, 5, 0x7000]));
-        assert_ne!(a, hash([TWO_PAGES[0], 5, 0, 0x7000]));
     }
 }

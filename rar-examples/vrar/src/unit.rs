@@ -6,11 +6,11 @@ use rar_model::{
     ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, PAYLOAD_TABLE_BASE, PENDING,
     PageSize, PhysicalMemory, Refused, Sender, Serviced, Signalled, Tlb, Wake,
 };
+use rar_vocabulary::payload_hash;
 
 use crate::cpu::Cpu;
 use crate::direct_map::{DirectMap, UnitMemory};
 use crate::native;
-use crate::record::hash;
 use crate::vcpu::Vcpu;
 use crate::vmcb::FLUSH_ALL;
 
@@ -59,7 +59,7 @@ impl Cpu {
             if memory.load_u8(vector + u64::from(index)) == PENDING {
                 let entry = table + 64 * u64::from(index);
                 let words = [0, 8, 16, 24].map(|offset| memory.load_u64(entry + offset));
-                self.signalled_payloads.note(index, hash(words));
+                self.signalled_payloads.note(index, payload_hash(words));
             }
         }
     }
@@ -102,7 +102,7 @@ impl Vcpu<'_> {
         let serviced = signalled.with(|| {
             let mut keep = |execution: rar_model::Execution| {
                 let announced = signalled.get(execution.index);
-                let hash = hash(execution.words);
+                let hash = payload_hash(execution.words);
                 record.keep(&execution, invalidated.take(), cr3, announced, hash);
             };
             let serviced = self
