@@ -9,7 +9,7 @@ use rar_model::{Defect, Knobs};
 use rar_sim::history::{
     Campaign, Episode, Finding, History, Op, Problem, Scheduler, Slot, Summary, problem,
 };
-use rar_sim::machine::{Addressing, Backend};
+use rar_sim::machine::{Addressing, Answering};
 
 fn campaign(episode: Episode, seed: u64, steps: u64) -> Result<Summary, Box<(Finding, Summary)>> {
     let campaign = Campaign {
@@ -160,7 +160,7 @@ fn every_machine_passes() {
         (
             "software",
             Episode {
-                backend: Backend::Software,
+                backend: Answering::Software,
                 ..four.clone()
             },
         ),

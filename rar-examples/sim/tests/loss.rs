@@ -3,7 +3,7 @@
 
 use rar_sim::loss::storm::{self, Storm};
 use rar_sim::loss::{CPUS, Loss, Memory, Policy, Workload, measure};
-use rar_sim::machine::Backend;
+use rar_sim::machine::Answering;
 
 /// The losses by this driver, by it with global pages by address, by Linux, and by the published
 /// series.
@@ -80,7 +80,7 @@ fn the_others_lose_what_they_are_known_to_lose_and_the_same_each_time() {
 #[test]
 fn a_storm_costs_a_cpu_that_answers_in_software_no_more_than_one_flush() {
     // Up to the limit of one flush the pages are flushed one by one, exactly.
-    let few = storm::measure(Backend::Software, 4).unwrap();
+    let few = storm::measure(Answering::Software, 4).unwrap();
     let exact = Storm {
         pages: 4 * storm::PAGES,
         whole: 0,
@@ -89,7 +89,7 @@ fn a_storm_costs_a_cpu_that_answers_in_software_no_more_than_one_flush() {
     assert_eq!(few, exact);
     for initiators in [5, 16, 63] {
         let pages = u64::from(initiators) * storm::PAGES;
-        let by_software = storm::measure(Backend::Software, initiators).unwrap();
+        let by_software = storm::measure(Answering::Software, initiators).unwrap();
         let one_flush = Storm {
             pages: 0,
             whole: 1,
@@ -98,7 +98,7 @@ fn a_storm_costs_a_cpu_that_answers_in_software_no_more_than_one_flush() {
         };
         assert_eq!(by_software, one_flush);
         // A control: a unit executes them one by one.
-        let by_unit = storm::measure(Backend::Hardware, initiators).unwrap();
+        let by_unit = storm::measure(Answering::Units, initiators).unwrap();
         assert_eq!((by_unit.pages, by_unit.needless), (pages, 0));
     }
 }

@@ -3,7 +3,7 @@
 
 use rar_model::Knobs;
 use rar_sim::defects::DriverDefect;
-use rar_sim::machine::{Backend, MachineConfig};
+use rar_sim::machine::{Answering, MachineConfig};
 use rar_sim::platform::{self, Ended, SuiteRun, Transcript};
 use rar_suite::{MEASUREMENTS, Measurement, Method, Options, Outcome, State};
 
@@ -36,7 +36,7 @@ fn the_test(transcript: &Transcript) -> &Ended {
     test.unwrap_or_else(|| unreachable!("asserted just now"))
 }
 
-fn measured(backend: Backend, cpus: u32) -> Vec<Measurement> {
+fn measured(backend: Answering, cpus: u32) -> Vec<Measurement> {
     let config = MachineConfig {
         backend,
         ..platform::config(cpus)
@@ -56,11 +56,11 @@ fn count(measurements: &[Measurement], is: impl Fn(&Measurement) -> bool) -> usi
 #[test]
 fn every_point_has_its_samples_in_order() {
     for (backend, cpus) in [
-        (Backend::Hardware, 1),
-        (Backend::Software, 1),
-        (Backend::Hardware, 2),
-        (Backend::Hardware, 5),
-        (Backend::Software, 5),
+        (Answering::Units, 1),
+        (Answering::Software, 1),
+        (Answering::Units, 2),
+        (Answering::Units, 5),
+        (Answering::Software, 5),
     ] {
         let all = measured(backend, cpus);
         assert!(all.len() >= 8);
@@ -80,8 +80,8 @@ fn every_point_has_its_samples_in_order() {
 #[test]
 fn each_method_is_measured_where_it_exists() {
     let (units, software) = (
-        measured(Backend::Hardware, 4),
-        measured(Backend::Software, 4),
+        measured(Answering::Units, 4),
+        measured(Answering::Software, 4),
     );
     let by = |all: &[Measurement], method| count(all, |each| each.method == method);
     assert_eq!((by(&units, Method::Ipi), by(&units, Method::Nmi)), (0, 0));

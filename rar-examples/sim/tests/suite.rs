@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rar_sim::machine::{Backend, MachineConfig};
+use rar_sim::machine::{Answering, MachineConfig};
 use rar_sim::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
 use rar_suite::{Options, Outcome, TESTS};
 
@@ -63,7 +63,7 @@ fn hardware_passes_every_test() {
 #[test]
 fn software_skips_the_tests_of_units() {
     let transcript = run(MachineConfig {
-        backend: Backend::Software,
+        backend: Answering::Software,
         ..platform::config(4)
     });
     let of_units = TESTS.iter().filter(|test| test.units.is_some());

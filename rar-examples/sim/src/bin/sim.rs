@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rar_model::Knobs;
 use rar_sim::history::{Campaign, Episode, Finding, History, Scheduler, Summary, problem};
 use rar_sim::loss;
-use rar_sim::machine::{Addressing, Backend};
+use rar_sim::machine::{Addressing, Answering};
 use rar_sim_options::{Address, Answer, ENOUGH, SimArgs};
 use serde::Serialize;
 
@@ -67,8 +67,8 @@ fn run(args: &SimArgs) -> Result<ExitCode> {
 fn episode(args: &SimArgs) -> Episode {
     Episode {
         backend: match args.backend {
-            Answer::Rar => Backend::Hardware,
-            Answer::Software => Backend::Software,
+            Answer::Rar => Answering::Units,
+            Answer::Software => Answering::Software,
         },
         knobs: if args.sparing {
             Knobs::SPARING

@@ -6,7 +6,7 @@ use rar_regs::InterruptPolicy;
 use rar_shootdown::{LazySkip, Policy};
 
 use super::episode::{Episode, Fallbacks, Scheduler};
-use crate::machine::{Backend, steps};
+use crate::machine::{Answering, steps};
 
 /// A timeout that only a silent CPU exceeds, in steps per CPU.
 const PATIENCE: u32 = 20_000;
@@ -92,7 +92,7 @@ impl Conditions {
     }
 
     /// Few slots or some, short deadlines, units that refuse, stall, lose signals and fall silent.
-    fn rough(mut self, backend: Backend, dice: &mut fastrand::Rng) -> Self {
+    fn rough(mut self, backend: Answering, dice: &mut fastrand::Rng) -> Self {
         let answer = dice.u32(10..200);
         self.policy.answer_timeout = steps(answer);
         self.policy.fallback_timeout = steps(dice.u32(10..200));
@@ -107,7 +107,7 @@ impl Conditions {
         for knobs in &mut self.knobs {
             let honest = knobs.faults;
             knobs.faults = match dice.u8(..8) {
-                _ if backend == Backend::Software => honest,
+                _ if backend == Answering::Software => honest,
                 0 => Faults {
                     fail_every: dice.u8(1..6),
                     ..honest

@@ -20,7 +20,7 @@ use super::paths::Paths;
 use super::remap::on_own_interrupt;
 use super::stage::{SimShootdown, Stage, TLB};
 use super::world::World;
-use crate::machine::{Addressing, Backend, Clock, Machine, MachineConfig, Memory};
+use crate::machine::{Addressing, Answering, Clock, Machine, MachineConfig, Memory};
 use crate::schedule::End;
 
 /// How the CPUs take turns.
@@ -49,7 +49,7 @@ pub struct Episode {
     /// How many CPUs there are, 1 to 1,024.
     pub cpus: u32,
     /// What answers signals.
-    pub backend: Backend,
+    pub backend: Answering,
     /// The decisions of the RAR units.
     pub knobs: Knobs,
     /// How a signal addresses its targets.
@@ -154,7 +154,7 @@ impl Episode {
     pub fn new(cpus: u32) -> Self {
         Self {
             cpus,
-            backend: Backend::Hardware,
+            backend: Answering::Units,
             knobs: Knobs::DEFAULT,
             addressing: Addressing::Physical,
             scheduler: Scheduler::Deterministic,

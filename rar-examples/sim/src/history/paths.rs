@@ -3,7 +3,7 @@
 use rar_shootdown::Statistics;
 use serde::Serialize;
 
-use crate::machine::Backend;
+use crate::machine::Answering;
 
 macro_rules! paths {
     ($($(#[doc = $doc:literal])* $name:ident $words:literal,)*) => {
@@ -101,10 +101,10 @@ impl Paths {
 
     /// Returns the paths that were not taken, among those of a machine.
     #[must_use]
-    pub fn missing(&self, backend: Backend) -> Vec<&'static str> {
+    pub fn missing(&self, backend: Answering) -> Vec<&'static str> {
         // A handler never refuses, and answers entries and generations alike.
         let only_units = ["FAILURE bytes", "demotions", "promotions"];
-        let has = |name| backend == Backend::Hardware || !only_units.contains(&name);
+        let has = |name| backend == Answering::Units || !only_units.contains(&name);
         self.named()
             .into_iter()
             .filter(|(name, count)| *count == 0 && has(name))

@@ -11,7 +11,7 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Machine as _, Shootdown};
 
 use super::ground::{SPACE, TLB, USER, translations};
-use crate::machine::{Backend, Machine, MachineConfig, Unwatched, Vector, lock};
+use crate::machine::{Answering, Machine, MachineConfig, Unwatched, Vector, lock};
 use crate::platform::STEPS;
 use crate::schedule::End;
 
@@ -37,7 +37,7 @@ pub struct Storm {
 /// # Errors
 ///
 /// The reason, if the machine cannot be brought up, or a flush fails.
-pub fn measure(backend: Backend, initiators: u32) -> Result<Storm, String> {
+pub fn measure(backend: Answering, initiators: u32) -> Result<Storm, String> {
     let config = MachineConfig {
         backend,
         ..MachineConfig::new(initiators + 1)
@@ -126,7 +126,7 @@ impl Stage<'_> {
         });
         let held = || target.with_tlb(|tlb| tlb.iter().count()) as u64;
         let cached = held();
-        let is_unit = machine.backend() == Backend::Hardware;
+        let is_unit = machine.backend() == Answering::Units;
         if is_unit {
             machine.set_deaf_to(TARGET, &[Vector::Signal]);
         }
@@ -179,7 +179,7 @@ pub fn table() -> Result<String, String> {
     ]);
     for initiators in [1, 4, 5, 16, 63] {
         let mut row = vec![initiators.to_string()];
-        for backend in [Backend::Software, Backend::Hardware] {
+        for backend in [Answering::Software, Answering::Units] {
             let storm = measure(backend, initiators)?;
             row.extend([storm.pages, storm.whole, storm.needless].map(|count| count.to_string()));
         }

@@ -10,7 +10,7 @@ pub struct MachineConfig {
     /// How many CPUs there are.
     pub cpus: u32,
     /// What answers signals.
-    pub backend: Backend,
+    pub backend: Answering,
     /// The decisions of the RAR units; CPU *i* has member *i* modulo the length.
     pub knobs: Vec<Knobs>,
     /// Returns the APIC id of a CPU.
@@ -46,7 +46,7 @@ impl MachineConfig {
     pub fn new(cpus: u32) -> Self {
         Self {
             cpus,
-            backend: Backend::Hardware,
+            backend: Answering::Units,
             knobs: vec![Knobs::DEFAULT],
             apic_id,
             addressing: Addressing::Physical,
@@ -74,9 +74,9 @@ const fn apic_id(cpu: u32) -> u32 {
 
 /// What answers signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
+pub enum Answering {
     /// A RAR unit per CPU.
-    Hardware,
+    Units,
     /// The handler of an ordinary interrupt.
     Software,
 }

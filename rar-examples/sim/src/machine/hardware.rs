@@ -9,7 +9,7 @@ use fastrand::Rng;
 use rar_percpu::Domain;
 use rar_suite::Witness;
 
-use super::config::{Addressing, Backend, MachineConfig};
+use super::config::{Addressing, Answering, MachineConfig};
 use super::cpu::Cpu;
 use super::driver_memory::DriverMemory;
 use super::lock::lock;
@@ -129,7 +129,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
 
     /// Returns what answers signals.
     #[must_use]
-    pub fn backend(&self) -> Backend {
+    pub fn backend(&self) -> Answering {
         self.config.backend
     }
 

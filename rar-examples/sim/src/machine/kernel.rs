@@ -13,7 +13,7 @@ use rar_regs::{Detection, RarSupport, SupportError};
 use rar_shootdown::{Instant, Message, NotSent};
 
 use super::hardware::Driver;
-use super::{Backend, Clock, DriverMemory, Machine, Registers, STEP, Vector};
+use super::{Answering, Clock, DriverMemory, Machine, Registers, STEP, Vector};
 use crate::schedule::step;
 
 /// A CPU that is online.
@@ -59,8 +59,8 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
     /// As `Detection::detect`.
     pub fn detect(&self) -> Result<Option<RarSupport>, SupportError> {
         match self.config.backend {
-            Backend::Software => Ok(None),
-            Backend::Hardware => Detection::new().detect(&self.registers(0)).map(Some),
+            Answering::Software => Ok(None),
+            Answering::Units => Detection::new().detect(&self.registers(0)).map(Some),
         }
     }
 
@@ -169,7 +169,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         let me = self.cpu(cpu);
         let bits = vectors.iter().fold(0, |bits, vector| bits | *vector as u8);
         me.deaf_to.store(bits, Ordering::Release);
-        if self.config.backend == Backend::Hardware {
+        if self.config.backend == Answering::Units {
             me.set_activity(if self.is_deaf_to(cpu, Vector::Signal) {
                 Activity::Inhibited
             } else {
@@ -199,12 +199,12 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
     ) -> Result<(), NotSent> {
         let vector = match message {
             Message::Signal | Message::SecondSignal => match self.config.backend {
-                Backend::Hardware => {
+                Answering::Units => {
                     self.witness.signals();
                     self.send_rar(cpu.id().get(), targets, self.config.addressing);
                     return Ok(());
                 }
-                Backend::Software => {
+                Answering::Software => {
                     self.witness.signals();
                     Vector::Signal
                 }

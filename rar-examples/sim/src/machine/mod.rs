@@ -18,7 +18,7 @@ mod watch;
 
 pub use caches::{Caches, PageFault, Stored};
 pub use config::{
-    Addressing, Backend, Clock, Invlpg, MachineConfig, OddCommands, STEP, Service, steps,
+    Addressing, Answering, Clock, Invlpg, MachineConfig, OddCommands, STEP, Service, steps,
 };
 pub use cpu::{Cpu, Vector};
 pub use driver_memory::{ACTION_VECTORS, DriverMemory, PAYLOAD_TABLE};

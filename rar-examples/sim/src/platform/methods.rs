@@ -14,7 +14,7 @@ use rar_suite::{
 
 use super::layout::{LARGE, REGION, leaf, physical, tables};
 use super::{Boundary, GivenUp, SimPlatform, SimShootdown};
-use crate::machine::{Backend, Member, STEP, Vector, lock};
+use crate::machine::{Answering, Member, STEP, Vector, lock};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
 
@@ -36,7 +36,7 @@ impl<'m> Platform for SimPlatform<'m> {
     }
 
     fn entries(&self) -> usize {
-        if self.machine().backend() == Backend::Software {
+        if self.machine().backend() == Answering::Software {
             return SOFTWARE_ENTRIES;
         }
         let info = self
@@ -52,8 +52,8 @@ impl<'m> Platform for SimPlatform<'m> {
 
     fn backend(&self) -> rar_suite::Backend {
         match self.machine().backend() {
-            Backend::Hardware => rar_suite::Backend::Model,
-            Backend::Software => rar_suite::Backend::Software,
+            Answering::Units => rar_suite::Backend::Model,
+            Answering::Software => rar_suite::Backend::Software,
         }
     }
 
@@ -185,7 +185,7 @@ impl<'m> Platform for SimPlatform<'m> {
     }
 
     fn has_nmi(&self) -> bool {
-        self.machine().backend() == Backend::Software
+        self.machine().backend() == Answering::Software
     }
 
     fn send_nmi(&self, cpu: CpuId) {
@@ -250,7 +250,7 @@ impl<'m> Platform for SimPlatform<'m> {
     }
 
     fn units(&self) -> Option<&dyn RarUnits> {
-        (self.machine().backend() == Backend::Hardware).then_some(self)
+        (self.machine().backend() == Answering::Units).then_some(self)
     }
 
     fn emit(&self, record: &Record<'_>) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rar_sim::history::{Campaign, Episode};
-use rar_sim::machine::Backend;
+use rar_sim::machine::Answering;
 
 /// Without `--cfg rar_observed` a build is not optimised.
 const STEPS: u64 = if cfg!(rar_observed) {
@@ -12,7 +12,7 @@ const STEPS: u64 = if cfg!(rar_observed) {
     100_000
 };
 
-fn run(backend: Backend, cpus: u32) {
+fn run(backend: Answering, cpus: u32) {
     let campaign = Campaign {
         episode: Episode {
             backend,
@@ -38,11 +38,11 @@ fn run(backend: Backend, cpus: u32) {
 /// On every path of a flush: it ends, nothing stale is used after it, and its slots are free again.
 #[test]
 fn every_way_of_units() {
-    run(Backend::Hardware, 4);
+    run(Answering::Units, 4);
 }
 
 /// The same without units.
 #[test]
 fn every_way_of_software() {
-    run(Backend::Software, 4);
+    run(Answering::Software, 4);
 }

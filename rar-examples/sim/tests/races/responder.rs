@@ -1,7 +1,7 @@
 //! The responder in software.
 
 use rar_sim::history::{Episode, Op};
-use rar_sim::machine::Backend;
+use rar_sim::machine::Answering;
 
 use crate::observer::{CPUS, SLOTS, TAKEN};
 use crate::race::{machine, race};
@@ -12,7 +12,7 @@ use crate::race::{machine, race};
 fn nested_responders() {
     let totals = race(
         |_| Episode {
-            backend: Backend::Software,
+            backend: Answering::Software,
             ..machine()
         },
         |script| {

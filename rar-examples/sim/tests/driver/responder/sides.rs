@@ -9,7 +9,7 @@ use rar_model::{
 use rar_payload::Payload;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, Domain, SlotIndex};
-use rar_sim::machine::{Backend, Invlpg, Machine, MachineConfig, Unwatched};
+use rar_sim::machine::{Answering, Invlpg, Machine, MachineConfig, Unwatched};
 
 use super::cases::{CR3, PLACES};
 
@@ -93,7 +93,7 @@ pub(crate) fn by_unit(
 pub(crate) fn by_software(entries: &Entries, filled: &[Translation]) -> After {
     let domain = Domain::new();
     let config = MachineConfig {
-        backend: Backend::Software,
+        backend: Answering::Software,
         invlpg: Invlpg::MaySpareGlobals,
         ..MachineConfig::new(1)
     };
