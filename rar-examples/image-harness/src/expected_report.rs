@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rar_harness::expectation::Expectation;
 use rar_harness::records::Transcript;
 use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
-use rar_report_page::{Report, Sealed, Verdict, assemble, scan};
+use rar_report_page::{PartCollector, Report, Verdict, assemble, scan};
 use rar_suite::MEASUREMENTS;
 
 /// What a report has to say.
@@ -45,7 +45,7 @@ pub fn open(text: &str) -> Result<Vec<u8>, String> {
             found.damaged, found.unreadable
         ));
     }
-    let mut sealed = Sealed::default();
+    let mut sealed = PartCollector::default();
     sealed.add("boot", found);
     let mut reports = assemble(&sealed);
     match (reports.pop(), reports.len()) {

@@ -130,11 +130,11 @@ struct Cut {
 
 /// The parts that were found, by report.
 #[derive(Clone, Debug, Default)]
-pub struct Sealed {
+pub struct PartCollector {
     cuts: BTreeMap<(u32, u32), Cut>,
 }
 
-impl Sealed {
+impl PartCollector {
     /// Adds the parts that were found in `source`.
     pub fn add(&mut self, source: &str, scan: Scan) {
         for head in scan.damaged {
@@ -164,7 +164,7 @@ impl Sealed {
 /// Returns all reports, each once: if it came cut in several ways, in one that is whole if there is
 /// such.
 #[must_use]
-pub fn assemble(sealed: &Sealed) -> Vec<Assembled> {
+pub fn assemble(sealed: &PartCollector) -> Vec<Assembled> {
     let mut reports: BTreeMap<u32, Assembled> = BTreeMap::new();
     for ((id, count), cut) in &sealed.cuts {
         // A damaged number may name a report that does not exist; nothing can be said of it unless

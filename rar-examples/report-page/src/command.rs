@@ -8,7 +8,7 @@ use rar_harness::{errln, outln};
 use serde::Serialize;
 
 use crate::html;
-use crate::{Assembled, Broken, Comparison, Report, Sealed, assemble, scan, write_whole};
+use crate::{Assembled, Broken, Comparison, PartCollector, Report, assemble, scan, write_whole};
 
 /// The arguments of the command.
 #[derive(clap::Args, Clone, Debug)]
@@ -49,7 +49,7 @@ pub fn run(args: &ReportArgs) -> Result<bool> {
 
 /// Makes the page of all reports in the inputs; returns whether all are whole.
 fn show(args: &ReportArgs) -> Result<bool> {
-    let mut sealed = Sealed::default();
+    let mut sealed = PartCollector::default();
     for input in &args.inputs {
         read(input, &mut sealed)?;
     }
@@ -157,7 +157,7 @@ fn sort(assembled: &[Assembled], partial: bool) -> (Vec<Report<'_>>, Vec<Broken>
 }
 
 /// Adds the parts of a file, of the standard input, or of a text.
-fn read(input: &str, sealed: &mut Sealed) -> Result<()> {
+fn read(input: &str, sealed: &mut PartCollector) -> Result<()> {
     if input.to_ascii_uppercase().contains("RAR1:") && !Path::new(input).exists() {
         sealed.add("the command line", scan(input));
         return Ok(());
@@ -242,7 +242,7 @@ fn one(input: &str, partial: bool) -> Result<Option<Assembled>> {
         }
         _ => (input, None),
     };
-    let mut sealed = Sealed::default();
+    let mut sealed = PartCollector::default();
     read(file, &mut sealed)?;
     let mut found = assemble(&sealed);
     let ids: Vec<_> = found.iter().map(|one| format!("{:08X}", one.id)).collect();

@@ -15,9 +15,9 @@ mod report;
 mod scan;
 mod text;
 
-pub use assemble::{Assembled, Broken, Problem, Sealed, assemble};
+pub use assemble::{Assembled, Broken, PartCollector, Problem, assemble};
 pub use compare::{Change, Comparison, Latency};
 pub use output::write_whole;
-pub use questions::{Answer, Asked, Means, Question};
+pub use questions::{Answer, AnswerKind, Asked, Question};
 pub use report::{Counts, End, Report, Verdict};
 pub use scan::{Found, Scan, scan};

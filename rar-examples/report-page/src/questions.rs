@@ -29,7 +29,7 @@ pub struct Answer<'a> {
     /// Who was asked.
     pub backend: Backend,
     /// What the outcomes of the tests come to.
-    pub means: Means,
+    pub means: AnswerKind,
     /// The tests that ask.
     pub tests: Vec<Asked<'a>>,
 }
@@ -46,7 +46,7 @@ pub struct Asked<'a> {
 /// What the outcomes of the tests of a question come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Means {
+pub enum AnswerKind {
     /// It is so: all tests that ran hold.
     So,
     /// It is not so: a test was violated.
@@ -88,9 +88,9 @@ impl<'a> Question<'a> {
     }
 
     /// Returns what the first backend answers: hardware, where there is any.
-    pub(crate) fn means(&self) -> Means {
+    pub(crate) fn means(&self) -> AnswerKind {
         let first = self.answers.first();
-        first.map_or(Means::NotRun, |answer| answer.means)
+        first.map_or(AnswerKind::NotRun, |answer| answer.means)
     }
 }
 
@@ -109,13 +109,13 @@ impl<'a> Answer<'a> {
         let tests: Vec<_> = tests.iter().map(asked).collect();
         Self {
             backend,
-            means: Means::of(tests.iter().filter_map(|test| test.outcome)),
+            means: AnswerKind::of(tests.iter().filter_map(|test| test.outcome)),
             tests,
         }
     }
 }
 
-impl Means {
+impl AnswerKind {
     fn of<'a>(outcomes: impl Iterator<Item = Outcome<'a>>) -> Self {
         let each = outcomes.map(|outcome| match outcome {
             Outcome::Violated { .. } => Self::NotSo,
@@ -182,13 +182,17 @@ mod tests {
         };
         let observed = Outcome::Observed("0x02");
         for (outcomes, means) in [
-            (&[][..], Means::NotRun),
-            (&[not_run], Means::NotRun),
-            (&[Outcome::Holds, not_run], Means::So),
-            (&[observed, Outcome::Holds], Means::AsObserved),
-            (&[observed, violated, Outcome::Holds], Means::NotSo),
+            (&[][..], AnswerKind::NotRun),
+            (&[not_run], AnswerKind::NotRun),
+            (&[Outcome::Holds, not_run], AnswerKind::So),
+            (&[observed, Outcome::Holds], AnswerKind::AsObserved),
+            (&[observed, violated, Outcome::Holds], AnswerKind::NotSo),
         ] {
-            assert_eq!(Means::of(outcomes.iter().copied()), means, "{outcomes:?}");
+            assert_eq!(
+                AnswerKind::of(outcomes.iter().copied()),
+                means,
+                "{outcomes:?}"
+            );
         }
     }
 
@@ -204,11 +208,11 @@ mod tests {
         let order = find(&questions, "6-scan-order");
         let backends: Vec<_> = order.answers.iter().map(|answer| answer.backend).collect();
         assert_eq!(backends, [Backend::Hardware, Backend::Vrar]);
-        assert_eq!(order.means(), Means::AsObserved);
+        assert_eq!(order.means(), AnswerKind::AsObserved);
         let said = order.answers[0].tests[0].outcome;
         assert_eq!(said, Some(Outcome::Observed("downwards")));
         // A question that the report says nothing of stays open.
-        assert_eq!(find(&questions, "6-mwait").means(), Means::NotRun);
+        assert_eq!(find(&questions, "6-mwait").means(), AnswerKind::NotRun);
 
         let alone = report(&[(Backend::Software, test, not_run)]);
         let order = find(&alone, "6-scan-order");

@@ -7,7 +7,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rar_report::{EndReason, Fact, Parts, Record, Symbol, Writer, seal};
-use rar_report_page::{Problem, Report, Sealed, assemble, scan};
+use rar_report_page::{PartCollector, Problem, Report, assemble, scan};
 
 /// A report of many parts: codes of the smallest size, and facts that do not compress.
 fn report(id: u32, seed: u32) -> (Vec<u8>, Vec<String>) {
@@ -30,7 +30,7 @@ fn report(id: u32, seed: u32) -> (Vec<u8>, Vec<String>) {
 }
 
 fn assembled(text: &str) -> Vec<rar_report_page::Assembled> {
-    let mut sealed = Sealed::default();
+    let mut sealed = PartCollector::default();
     sealed.add("text", scan(text));
     assemble(&sealed)
 }

@@ -4,27 +4,32 @@ use maud::{Markup, html};
 use rar_report::{Backend, Outcome};
 
 use super::observation::observation;
-use crate::questions::{Answer, Means, Question};
+use crate::questions::{Answer, AnswerKind, Question};
 use crate::report::Report;
 use crate::text;
 
 /// The groups of questions, in the order of the page; no test can ask those of `None`.
-const GROUPS: [(Option<Means>, &str, &str, &str); 5] = [
+const GROUPS: [(Option<AnswerKind>, &str, &str, &str); 5] = [
     (
-        Some(Means::NotSo),
+        Some(AnswerKind::NotSo),
         "No",
         "violated",
         "a test was violated: read what did not hold",
     ),
-    (Some(Means::So), "Yes", "holds", "each test that ran holds"),
     (
-        Some(Means::AsObserved),
+        Some(AnswerKind::So),
+        "Yes",
+        "holds",
+        "each test that ran holds",
+    ),
+    (
+        Some(AnswerKind::AsObserved),
         "Observed",
         "observed",
         "to be judged by what was seen",
     ),
     (
-        Some(Means::NotRun),
+        Some(AnswerKind::NotRun),
         "Not asked",
         "not-run",
         "no test could run",
@@ -51,7 +56,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
         }
         @for ((means, name, class, reason), questions) in GROUPS.into_iter().zip(&groups) {
             @if !questions.is_empty() {
-                details open[matches!(means, Some(Means::NotSo | Means::AsObserved | Means::So))] {
+                details open[matches!(means, Some(AnswerKind::NotSo | AnswerKind::AsObserved | AnswerKind::So))] {
                     summary {
                         span.badge.(class) { (name) }
                         span.tally { (questions.len()) ", " (reason) }
@@ -66,7 +71,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
 }
 
 /// Returns the answer by which a question is grouped; `None` if no test can ask it.
-fn group(question: &Question<'_>) -> Option<Means> {
+fn group(question: &Question<'_>) -> Option<AnswerKind> {
     question.not_testable.is_none().then(|| question.means())
 }
 
@@ -152,9 +157,9 @@ fn meaning(question: &Question<'_>) -> Markup {
     };
     html! {
         @match question.means() {
-            Means::So => (follows(if_so)),
-            Means::NotSo => (follows(if_not)),
-            Means::AsObserved | Means::NotRun => {
+            AnswerKind::So => (follows(if_so)),
+            AnswerKind::NotSo => (follows(if_not)),
+            AnswerKind::AsObserved | AnswerKind::NotRun => {
                 p.means { "If yes: " (marked(if_so)) "." br; "If no: " (marked(if_not)) "." }
             }
         }
