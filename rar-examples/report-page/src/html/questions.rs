@@ -56,7 +56,7 @@ pub(super) fn section(report: &Report<'_>) -> Markup {
         }
         @for ((means, name, class, reason), questions) in GROUPS.into_iter().zip(&groups) {
             @if !questions.is_empty() {
-                details open[matches!(means, Some(AnswerKind::NotSo | AnswerKind::AsObserved | AnswerKind::So))] {
+                details open[means.is_some_and(|kind| kind != AnswerKind::NotRun)] {
                     summary {
                         span.badge.(class) { (name) }
                         span.tally { (questions.len()) ", " (reason) }
