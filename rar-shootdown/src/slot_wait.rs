@@ -63,8 +63,13 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
                 HomeSlot::InFlight => None,
                 _ => domain.claim(cpu, count),
             };
-            if claimed.is_some() || holds_slots {
+            // A CPU that holds slots does not wait, but looks a few times: its own may be answered.
+            if claimed.is_some() || holds_slots && rounds >= HOME_ROUNDS {
                 return claimed;
+            }
+            if holds_slots {
+                self.idle(cpu);
+                continue;
             }
             let is_late = timer.is_past(self.machine().now(), limit);
             if is_late || home == HomeSlot::Lost || rounds % HOME_ROUNDS == 0 {
