@@ -7,7 +7,7 @@ use rar_sim::machine::Answering;
 
 /// Without `--cfg rar_observed` a build is not optimised.
 const STEPS: u64 = if cfg!(rar_observed) {
-    1_500_000
+    12_000_000
 } else {
     100_000
 };
