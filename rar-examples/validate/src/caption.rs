@@ -40,36 +40,12 @@ impl fmt::Display for Caption<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tally::tests::tally_of;
     use rar_kernel::{CAPTION_COLUMNS, CAPTION_ROWS};
-    use rar_suite::Record;
     use rar_vocabulary::Outcome;
 
     fn caption(backends: &[&'static str], outcomes: &[Outcome]) -> String {
-        let mut tally = Tally::new();
-        for backend in backends.iter().copied() {
-            tally.add(&Record::Start {
-                backend,
-                cpus: 4,
-                tests: 4,
-                runs: 4,
-                initiators: 1,
-            });
-            for outcome in outcomes.iter().cloned() {
-                tally.add(&Record::Test {
-                    name: "storm",
-                    question: None,
-                    backend,
-                    cpus: 4,
-                    initiator: 0,
-                    flushes: 1,
-                    controls: &[],
-                    fallbacks: 0,
-                    resignals: 0,
-                    outcome,
-                    why: "",
-                });
-            }
-        }
+        let tally = tally_of(backends, outcomes);
         Caption {
             tally: &tally,
             id: 0xc0ff_ee42,

@@ -6,7 +6,7 @@ use rar_kernel::{Bar, Ink, Sheet, SheetRow};
 use rar_vocabulary::Counts;
 use rar_vocabulary::Verdict;
 
-use crate::Tally;
+use crate::{Tally, worded};
 
 /// The summary of a run.
 #[derive(Clone, Copy, Debug)]
@@ -87,48 +87,22 @@ fn words(verdict: Verdict) -> (Ink, &'static str, &'static str) {
 
 /// Returns the counts that are not zero, and how many hold in any case.
 fn rows_of(counts: &Counts) -> impl Iterator<Item = (Ink, &'static str, u32)> {
-    [
-        (Ink::Good, "hold", counts.passed),
-        (Ink::Bad, "VIOLATED", counts.failed),
-        (Ink::Note, "observed", counts.observed),
-        (Ink::Faint, "not run", counts.skipped),
-    ]
-    .map(|(ink, label, count)| (ink, label, u32::try_from(count).unwrap_or(u32::MAX)))
-    .into_iter()
-    .filter(|(ink, _, count)| *count > 0 || *ink == Ink::Good)
+    [Ink::Good, Ink::Bad, Ink::Note, Ink::Faint]
+        .into_iter()
+        .zip(worded(counts))
+        .filter(|(ink, (count, _))| *count > 0 || *ink == Ink::Good)
+        .map(|(ink, (count, label))| (ink, label, u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tally::tests::tally_of;
     use rar_kernel::SheetLayout;
-    use rar_suite::{Outcome, Record};
+    use rar_suite::Outcome;
 
     fn tally(outcomes: &[Outcome]) -> Tally {
-        let mut tally = Tally::new();
-        tally.add(&Record::Start {
-            backend: "vrar",
-            cpus: 4,
-            tests: 4,
-            runs: 4,
-            initiators: 1,
-        });
-        for outcome in outcomes.iter().cloned() {
-            tally.add(&Record::Test {
-                name: "storm",
-                question: None,
-                backend: "vrar",
-                cpus: 4,
-                initiator: 0,
-                flushes: 1,
-                controls: &[],
-                fallbacks: 0,
-                resignals: 0,
-                outcome,
-                why: "",
-            });
-        }
-        tally
+        tally_of(&["vrar"], outcomes)
     }
 
     fn text(tally: &Tally) -> String {

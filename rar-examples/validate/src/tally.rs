@@ -186,7 +186,7 @@ impl Default for Tally {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::wording::Full;
     use rar_vocabulary::Outcome;
@@ -219,6 +219,24 @@ mod tests {
             outcome,
             why: "",
         }
+    }
+
+    /// Returns the tally of backends that each had these outcomes and did not end.
+    pub(crate) fn tally_of(backends: &[&str], outcomes: &[Outcome]) -> Tally {
+        let mut tally = Tally::new();
+        for backend in backends.iter().copied() {
+            tally.add(&Record::Start {
+                backend,
+                cpus: 4,
+                tests: 4,
+                runs: 4,
+                initiators: 1,
+            });
+            for outcome in outcomes.iter().copied() {
+                tally.add(&test(outcome));
+            }
+        }
+        tally
     }
 
     fn verdict(records: &[Record<'_>]) -> Verdict {
