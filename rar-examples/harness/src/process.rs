@@ -245,6 +245,8 @@ impl Drop for Running {
 fn lack_of_room(output: &str) -> Option<&'static str> {
     let causes = [
         ("No space left on device", "a disk is full"),
+        // What xorriso says before it writes anything.
+        ("exceeds free space on media", "a disk is full"),
         ("Read-only file system", "a file system is read-only"),
     ];
     let mut causes = causes.into_iter();
@@ -353,15 +355,20 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_one_sentence_about_the_machine() {
-        let error = Cmd::new("sh")
-            .args(["-c", "echo 'x: No space left on device' >&2; exit 1"])
-            .require(Verbosity::Normal)
-            .unwrap_err();
-        assert_eq!(reason_of(&error), Reason::Environment);
-        assert_eq!(
-            error.to_string(),
-            "sh: a disk is full; -v shows the command"
-        );
+        for says in [
+            "x: No space left on device",
+            "Image size 9623s exceeds free space on media 32s",
+        ] {
+            let error = Cmd::new("sh")
+                .args(["-c", "echo \"$0\" >&2; exit 1", says])
+                .require(Verbosity::Normal)
+                .unwrap_err();
+            assert_eq!(reason_of(&error), Reason::Environment);
+            assert_eq!(
+                error.to_string(),
+                "sh: a disk is full; -v shows the command"
+            );
+        }
     }
 
     #[test]
