@@ -2,6 +2,7 @@
 //! then run.
 
 mod quote;
+mod room;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read};
@@ -191,7 +192,7 @@ impl Cmd {
         if captured.status.success() {
             return Ok(captured);
         }
-        if let Some(lack) = lack_of_room(&captured.both) {
+        if let Some(lack) = room::lack_of_room(&captured.both) {
             let message = format!("{}: {lack}; -v shows the command", self.program);
             return Err(Fault::new(Reason::Environment, message).into());
         }
@@ -239,18 +240,6 @@ impl Drop for Running {
         drop(self.0.kill());
         drop(self.0.wait());
     }
-}
-
-/// Returns what a program could not write for, if it says so.
-fn lack_of_room(output: &str) -> Option<&'static str> {
-    let causes = [
-        ("No space left on device", "a disk is full"),
-        // What xorriso says before it writes anything.
-        ("exceeds free space on media", "a disk is full"),
-        ("Read-only file system", "a file system is read-only"),
-    ];
-    let mut causes = causes.into_iter();
-    causes.find_map(|(words, cause)| output.contains(words).then_some(cause))
 }
 
 /// Returns how a command ended, in words.
