@@ -137,12 +137,13 @@ fn fallback_generation_and_hardware_both_answer() {
     let (mut microcode_first, mut generation_first) = (0, 0);
     let totals = race(
         |seed| {
-            let delay = 40 + (seed % 80) as u8;
+            // Seeds that are near differ much: a few of them cover the range.
+            let delay = 40 + (seed * 37 % 200) as u8;
             let late = Faults {
                 delay,
                 ..Faults::NONE
             };
-            faulty(late, 30)
+            faulty(late, 20)
         },
         one_target,
         &mut |served: &mut Served, sight| {
@@ -159,7 +160,14 @@ fn fallback_generation_and_hardware_both_answer() {
             0
         },
     );
-    assert!(microcode_first > 0, "the unit was faster than the fallback");
-    assert!(generation_first > 0, "the fallback was faster");
-    assert!(totals.statistics.fallbacks > 0, "late CPUs are counted");
+    let least = if cfg!(rar_observed) { 200 } else { 1 };
+    assert!(
+        microcode_first >= least,
+        "the unit was faster than the fallback"
+    );
+    assert!(generation_first >= least, "the fallback was faster");
+    assert!(
+        totals.statistics.fallbacks >= least,
+        "late CPUs are counted"
+    );
 }
