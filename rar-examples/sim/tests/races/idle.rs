@@ -4,7 +4,7 @@ use rar_model::Activity;
 use rar_sim::history::Op;
 
 use crate::observer::CPUS;
-use crate::race::{Script, machine, race};
+use crate::race::{Script, at_least, machine, race};
 
 /// Half of the CPUs idle and run guests, half change what those may have cached: mostly one kind of
 /// change in a run.
@@ -68,7 +68,7 @@ fn entering_and_leaving_idle_while_targeted() {
         };
         (0..CPUS).filter(asleep).count() as u64
     });
-    assert!(totals.seen > 0, "a CPU was targeted in its sleep");
-    assert!(totals.made_up > 0, "a CPU was skipped and came back");
+    at_least(totals.seen, 50_000, "a CPU was targeted in its sleep");
+    at_least(totals.made_up, 300, "a CPU was skipped and came back");
     assert_eq!(totals.statistics.fallbacks, 0);
 }

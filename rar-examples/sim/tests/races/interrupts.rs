@@ -3,7 +3,7 @@
 use rar_sim::history::Op;
 
 use crate::observer::CPUS;
-use crate::race::{race, slow_machine};
+use crate::race::{at_least, race, slow_machine};
 
 /// An interrupt handler flushes while its CPU holds slots: with no slot left it does not wait for
 /// one (I7).
@@ -34,8 +34,8 @@ fn nested_flush_from_an_interrupt_with_slots_held() {
         },
         &mut |(), sight| u64::from(sight.all_slots_are_held()),
     );
-    assert!(totals.seen > 0, "all slots were held at once");
-    assert!(totals.nested > 0, "an interrupt flushed with slots held");
+    at_least(totals.seen, 500_000, "all slots were held at once");
+    at_least(totals.nested, 800, "an interrupt flushed with slots held");
     assert!(
         totals.statistics.slotless > 0,
         "no flush went without a slot"

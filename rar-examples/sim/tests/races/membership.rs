@@ -3,7 +3,7 @@
 use rar_sim::history::{Episode, Op, Reset};
 
 use crate::observer::{CPUS, Sight};
-use crate::race::{Script, machine, race};
+use crate::race::{Script, at_least, machine, race};
 
 /// The CPUs that run space 0 join and leave; the others change it, with so few targets that many
 /// flushes pass while one CPU joins.
@@ -60,7 +60,7 @@ fn target_set_versus_a_joining_cpu() {
             seen.map(u64::from).sum()
         },
     );
-    assert!(totals.seen > 0, "a CPU joined during a flush");
+    at_least(totals.seen, 1_000, "a CPU joined during a flush");
 }
 
 /// A CPU leaves with open entries: it flushes before it leaves, and no CPU waits for it.
@@ -79,6 +79,6 @@ fn going_offline_while_targeted() {
             seen.map(u64::from).sum()
         },
     );
-    assert!(totals.seen > 0, "a CPU left with an entry open");
+    at_least(totals.seen, 1_000, "a CPU left with an entry open");
     assert_eq!(totals.statistics.fallbacks, 0);
 }

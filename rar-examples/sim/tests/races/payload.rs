@@ -3,7 +3,7 @@
 use rar_sim::history::Op;
 
 use crate::observer::{CPUS, SLOTS};
-use crate::race::{Script, machine, race};
+use crate::race::{Script, at_least, machine, race};
 
 /// Every CPU may cache one space and changes it.
 fn one_space(script: &mut Script) {
@@ -57,7 +57,7 @@ fn arm_versus_a_scan_by_anothers_signal() {
             seen
         },
     );
-    assert!(totals.seen > 0, "an entry was answered before its signal");
+    at_least(totals.seen, 400, "an entry was answered before its signal");
 }
 
 /// The slots with a partly written payload and no armed byte.

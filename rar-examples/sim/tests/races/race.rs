@@ -12,6 +12,22 @@ use crate::observer::{CPUS, Observer, Sight};
 /// places and the build is not optimised.
 const SEEDS: u64 = if cfg!(rar_observed) { 200 } else { 5 };
 
+/// Asserts that an interleaving was met, and with `--cfg rar_observed` that 200 seeds met it
+/// `expected` times, about a third of what they do today. A race that meets less than that has
+/// got weaker: a mutant that needs one step of many would pass.
+///
+/// # Panics
+///
+/// If it was met less often.
+#[track_caller]
+pub(crate) fn at_least(seen: u64, expected: u64, what: &str) {
+    let least = if cfg!(rar_observed) { expected } else { 1 };
+    assert!(
+        seen >= least,
+        "{what}: too rare (got {seen}, expected {least})"
+    );
+}
+
 /// The counts of all seeds of a race.
 #[derive(Debug, Default)]
 pub(crate) struct Totals {

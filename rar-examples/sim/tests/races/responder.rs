@@ -3,8 +3,8 @@
 use rar_sim::history::{Episode, Op};
 use rar_sim::machine::Answering;
 
-use crate::observer::{CPUS, SLOTS, TAKEN};
-use crate::race::{machine, race};
+use crate::observer::{CPUS, TAKEN};
+use crate::race::{at_least, machine, race};
 
 /// A CPU that executes an entry while it waits is interrupted, and the handler executes others
 /// (I11).
@@ -46,10 +46,8 @@ fn nested_responders() {
         },
     );
     // A spin finds an entry that is armed but not signalled yet: only where CPUs can switch between
-    // any two accesses. A mutant of the exchange needs one step of many: a few would show nothing.
-    let least = if cfg!(rar_observed) { 50 } else { 0 };
-    assert!(
-        totals.seen >= least,
-        "a responder was interrupted by another"
-    );
+    // any two accesses.
+    if cfg!(rar_observed) {
+        at_least(totals.seen, 40, "a responder was interrupted by another");
+    }
 }

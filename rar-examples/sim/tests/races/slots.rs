@@ -4,7 +4,7 @@ use rar_model::{Faults, Knobs};
 use rar_sim::history::{Episode, Fallbacks, Op};
 
 use crate::observer::{CPUS, SLOTS};
-use crate::race::{machine, race, slow_machine};
+use crate::race::{at_least, machine, race, slow_machine};
 
 /// Eight CPUs want 96 slots at once: each slot has one owner, and a CPU that finds none flushes
 /// without.
@@ -37,7 +37,7 @@ fn claim_and_release() {
         },
     );
     assert_eq!(used, [true; SLOTS], "every slot was used");
-    assert!(totals.seen > 0, "all slots were held at once");
+    at_least(totals.seen, 500_000, "all slots were held at once");
     assert!(
         totals.statistics.slotless > 0,
         "no flush went without a slot"
@@ -94,6 +94,6 @@ fn late_answer_versus_quarantine() {
         },
     );
     assert!(totals.statistics.fallbacks > 0, "late CPUs are counted");
-    assert!(totals.seen > 0, "an answer came after its deadline");
+    at_least(totals.seen, 9, "an answer came after its deadline");
     assert!(taken_back > 0, "a slot came back from quarantine");
 }
