@@ -94,6 +94,9 @@ impl Apic {
             return Err(Refused);
         }
         self.base = (self.base & !mode) | new;
+        if self.mode() != ApicMode::Xapic {
+            self.logical = LogicalAddress::RESET;
+        }
         Ok(())
     }
 
@@ -182,6 +185,15 @@ impl Apic {
     /// Returns the logical address of an xAPIC.
     pub(crate) fn logical(&self) -> LogicalAddress {
         self.logical
+    }
+
+    /// Returns the logical address that the machine's xAPIC must have, so that devices reach this
+    /// CPU by the address that the guest gave it.
+    pub(crate) fn machine_logical(&self) -> LogicalAddress {
+        match self.mode() {
+            ApicMode::X2apic => LogicalAddress::of_x2apic(self.id),
+            ApicMode::Xapic | ApicMode::Disabled => self.logical,
+        }
     }
 
     pub(crate) fn logical_mut(&mut self) -> &mut LogicalAddress {

@@ -3,12 +3,11 @@
 use crate::apic::Apic;
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
+use crate::real_apic::{DESTINATION_FORMAT, LOGICAL_DESTINATION};
 use crate::register_effect::{RegisterEffect, Registers};
 
 const ID: u32 = 0x20;
 const END_OF_INTERRUPT: u32 = 0xb0;
-const LOGICAL_DESTINATION: u32 = 0xd0;
-const DESTINATION_FORMAT: u32 = 0xe0;
 const ERROR_STATUS: u32 = 0x280;
 const COMMAND: u32 = 0x300;
 const COMMAND_HIGH: u32 = 0x310;

@@ -69,9 +69,11 @@ impl Shim {
             memory.give_back();
             return Err(LaunchError::ApicId(id));
         }
+        let apic = guest_apic(real, id, apic_base);
+        memory.shared().mailbox.set_logical(apic.logical());
         let own = VcpuState {
             shim: self,
-            apic: guest_apic(real, id, apic_base),
+            apic,
             real,
             state: State::Running,
             nmi: false,
@@ -177,7 +179,9 @@ fn check_svm(cpuid: impl Fn(u32, u32) -> Leaf, vm_cr: impl Fn() -> u64) -> Resul
 
 fn guest_apic(real: RealApic, id: u32, base: u64) -> Apic {
     let [task_priority, ..] = real.read(real_apic::TASK_PRIORITY).to_le_bytes();
-    Apic::new(id, base, task_priority, real.read(real_apic::SPURIOUS))
+    let mut apic = Apic::new(id, base, task_priority, real.read(real_apic::SPURIOUS));
+    *apic.logical_mut() = real.logical();
+    apic
 }
 
 fn knobs(wanted: &Knobs) -> Knobs {

@@ -51,7 +51,11 @@ impl Vcpu<'_> {
     fn write(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
         match msr {
             CORE_CAPABILITIES | CONTROL..=INFO => self.write_unit(msr, value),
-            APIC_BASE => self.own.apic.write_base(value),
+            APIC_BASE => {
+                self.own.apic.write_base(value)?;
+                self.publish_logical();
+                Ok(())
+            }
             X2APIC_FIRST..=X2APIC_LAST => self.write_apic(msr, value),
             EFER => self.write_efer(value),
             _ => Err(Refused),

@@ -2,6 +2,7 @@
 
 use crate::access::{Access, decode};
 use crate::bits::low;
+use crate::real_apic;
 use crate::vcpu::Vcpu;
 
 /// The longest instruction.
@@ -46,8 +47,20 @@ impl Vcpu<'_> {
 
     fn write_page(&mut self, offset: u32, value: u32) {
         let effect = self.own.apic.write_page(offset, value, &self.own.real);
-        self.cpu.mailbox.set_logical(self.own.apic.logical());
+        if matches!(
+            offset & 0xff0,
+            real_apic::LOGICAL_DESTINATION | real_apic::DESTINATION_FORMAT
+        ) {
+            self.publish_logical();
+        }
         self.carry_out(effect);
+    }
+
+    /// Tells other CPUs of the shim, and the machine's own APIC, by what logical address the guest
+    /// wants to be reached.
+    pub(crate) fn publish_logical(&self) {
+        self.cpu.mailbox.set_logical(self.own.apic.logical());
+        self.own.real.set_logical(self.own.apic.machine_logical());
     }
 
     fn register(&self, number: u8) -> u64 {

@@ -5,12 +5,15 @@
 use core::ptr::NonNull;
 
 use crate::bits::low;
+use crate::logical_address::LogicalAddress;
 use crate::native;
 use crate::permissions::X2APIC_FIRST;
 
 pub(crate) const ID: u32 = 0x20;
 pub(crate) const TASK_PRIORITY: u32 = 0x80;
 const END_OF_INTERRUPT: u32 = 0xb0;
+pub(crate) const LOGICAL_DESTINATION: u32 = 0xd0;
+pub(crate) const DESTINATION_FORMAT: u32 = 0xe0;
 pub(crate) const SPURIOUS: u32 = 0xf0;
 const IN_SERVICE: u32 = 0x100;
 const TRIGGER_MODE: u32 = 0x180;
@@ -92,6 +95,25 @@ impl RealApic {
     pub(crate) fn open(self) {
         self.write(TASK_PRIORITY, 0);
         self.write(SPURIOUS, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+    }
+
+    /// Returns the logical address; that of an x2APIC follows from its id.
+    pub(crate) fn logical(self) -> LogicalAddress {
+        match self {
+            Self::Page(_) => LogicalAddress {
+                destination: self.read(LOGICAL_DESTINATION),
+                format: self.read(DESTINATION_FORMAT),
+            },
+            Self::Registers => LogicalAddress::RESET,
+        }
+    }
+
+    /// Sets the logical address of an xAPIC.
+    pub(crate) fn set_logical(self, address: LogicalAddress) {
+        if let Self::Page(_) = self {
+            self.write(DESTINATION_FORMAT, address.format);
+            self.write(LOGICAL_DESTINATION, address.destination);
+        }
     }
 
     pub(crate) fn end_of_interrupt(self) {

@@ -14,6 +14,7 @@ impl Vcpu<'_> {
     pub(crate) fn init(&mut self) {
         self.unit.init();
         self.own.apic.init();
+        self.publish_logical();
         self.own.nmi = false;
         self.own.event = 0;
         self.own.offered = None;
