@@ -8,6 +8,7 @@ use crate::config::ApicPage;
 use crate::cpu_memory::CpuMemory;
 use crate::cpuid::{self, Leaf};
 use crate::error::LaunchError;
+use crate::gdt;
 use crate::idt;
 use crate::native::{self, Masked};
 use crate::nested;
@@ -48,7 +49,7 @@ impl Shim {
     ///
     /// # Safety
     ///
-    /// 1. Ring 0, 64-bit mode, CR4.OSFXSR set; the GDT and its code segment in use stay forever.
+    /// 1. Ring 0, 64-bit mode, CR4.OSFXSR set.
     /// 2. The promises to [`Shim::new`] hold for the page tables that are loaded.
     /// 3. No device uses the kick vector of the configuration.
     pub unsafe fn launch(&'static self, memory: &'static CpuMemory) -> Result<(), LaunchError> {
@@ -219,9 +220,11 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     world.memory = core::ptr::from_ref(memory).cast();
     // SAFETY: as the VMCB.
     let gates = unsafe { &mut *memory.gates() };
-    *gates = idt::gates(world::stubs(), vmcb.cs.selector);
+    *gates = idt::gates(world::stubs(), gdt::CODE);
     // SAFETY: filled in just now, and the memory stays forever.
     unsafe { native::load_idt(gates) };
+    // SAFETY: ring 0, and captured above.
+    unsafe { native::load_gdt() };
     // SAFETY: 1. to 4. as made above; interrupts are disabled by the caller.
     unsafe { world::enter(world, vmcb, memory.stack_top()) };
 }

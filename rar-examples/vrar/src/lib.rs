@@ -17,6 +17,7 @@ mod effect;
 mod entry;
 mod error;
 mod exit;
+mod gdt;
 mod host_entry;
 mod idt;
 mod launch;

@@ -6,6 +6,7 @@ use core::arch::asm;
 use x86::dtables::DescriptorTablePointer;
 
 use crate::cpuid::Leaf;
+use crate::gdt;
 use crate::vmcb::{Segment, Vmcb};
 
 unsafe extern "C" {
@@ -130,6 +131,34 @@ fn flat(selector: u16, attributes: u16) -> Segment {
 pub(crate) unsafe fn load_idt(gates: &'static [[u64; 2]; 256]) {
     // SAFETY: the caller's promise.
     unsafe { x86::dtables::lidt(&DescriptorTablePointer::new(gates)) };
+}
+
+/// Loads the host's own global descriptor table, and its segments.
+///
+/// # Safety
+///
+/// Ring 0 in 64-bit mode. What ran before needs its segments only as the VMCB has kept them.
+pub(crate) unsafe fn load_gdt() {
+    // SAFETY: a static that describes flat segments.
+    unsafe { x86::dtables::lgdt(&DescriptorTablePointer::new(&gdt::TABLE)) };
+    // SAFETY: the selectors name what the table just loaded holds; the far return goes on behind
+    // it, on the same stack. FS and GS keep their bases.
+    unsafe {
+        asm!(
+            "push {code}",
+            "lea {next}, [rip + 2f]",
+            "push {next}",
+            "retfq",
+            "2:",
+            "mov ds, {data:e}",
+            "mov es, {data:e}",
+            "mov ss, {data:e}",
+            code = in(reg) u64::from(gdt::CODE),
+            data = in(reg) u32::from(gdt::DATA),
+            next = out(reg) _,
+            options(preserves_flags),
+        );
+    }
 }
 
 /// Interrupts disabled while it lives; then as before.

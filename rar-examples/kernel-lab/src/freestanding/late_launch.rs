@@ -147,9 +147,9 @@ fn take_part(cpu: CpuId) {
     // or acknowledges one.
     let _disabled = Disabled::new();
     let launched = match launch.memory.get(cpu.index()) {
-        // SAFETY: 1. ring 0 with SSE enabled, and this CPU's descriptor tables stay. 2. As promised
-        // in `shim::make`: this CPU is in the kernel's space, as it is whenever it waits for work.
-        // 3. No device of this kernel has a vector at all.
+        // SAFETY: 1. ring 0 with SSE enabled. 2. As promised in `shim::make`: this CPU is in the
+        // kernel's space, as it is whenever it waits for work. 3. No device of this kernel has a
+        // vector at all.
         Some(memory) => unsafe { shim.launch(memory) },
         None => Err(LaunchError::MemoryTaken),
     };

@@ -95,8 +95,8 @@ fn launch() {
 pub fn try_launch() -> Option<Result<(), LaunchError>> {
     let shim = SHIM.get()?;
     let memory = new_memory()?;
-    // SAFETY: 1. ring 0 with SSE enabled, and the boot code's tables stay. 2. As promised in
-    // `make`: CPUs start in the kernel's space. 3. No device of this kernel has a vector at all.
+    // SAFETY: 1. ring 0 with SSE enabled. 2. As promised in `make`: CPUs start in the kernel's
+    // space. 3. No device of this kernel has a vector at all.
     Some(unsafe { shim.launch(memory) })
 }
 
