@@ -22,6 +22,19 @@ pub struct Config {
     pub knobs: Knobs,
     /// What becomes of the page of the local APIC.
     pub page: ApicPage,
+    /// Whose name the guest finds in CPUID leaf 0x4000_0000.
+    pub hypervisor: Hypervisor,
+}
+
+/// Whose name the guest finds in CPUID leaf 0x4000_0000, where hypervisors have theirs. The shim's
+/// own is in leaf 0x4000_0100 whatever this says: hypervisors may stand at steps of 0x100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hypervisor {
+    /// The machine's: leaves 0x4000_0000 to 0x4000_00ff are what the processor says.
+    Machine,
+    /// KVM's, without a feature. Linux goes to x2APIC mode without interrupt remapping only if a
+    /// hypervisor that it knows is there.
+    Kvm,
 }
 
 /// What becomes of the page of the local APIC, which the guest can map.
@@ -50,6 +63,7 @@ impl Config {
             signature: Self::SIGNATURE,
             knobs: Knobs::DEFAULT,
             page: ApicPage::Open,
+            hypervisor: Hypervisor::Machine,
         }
     }
 }

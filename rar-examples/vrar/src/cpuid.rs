@@ -1,5 +1,7 @@
 //! CPUID as the guest sees it: a part with RAR and an x2APIC, and without SVM.
 
+use crate::config::{Config, Hypervisor};
+
 /// The leaf by which software detects the shim.
 pub(crate) const OWN_LEAF: u32 = 0x4000_0100;
 /// What EBX, ECX and EDX of [`OWN_LEAF`] hold.
@@ -8,6 +10,12 @@ pub(crate) const OWN_NAME: [u32; 3] = words(*b"rar-vrar-svm");
 pub(crate) const SVM: u32 = 1 << 2;
 
 const INTEL: [u32; 3] = words(*b"GenuntelineI");
+/// The leaves of the hypervisor that stands first.
+const HYPERVISOR_FIRST: u32 = 0x4000_0000;
+const HYPERVISOR_LAST: u32 = 0x4000_00ff;
+const KVM: [u32; 3] = words(*b"KVMKVMKVM\0\0\0");
+/// Leaf 1, ECX: there is a hypervisor.
+const HYPERVISOR: u32 = 1 << 31;
 const X2APIC: u32 = 1 << 21;
 const CORE_CAPABILITIES: u32 = 1 << 30;
 
@@ -30,7 +38,11 @@ const fn words(text: [u8; 12]) -> [u32; 3] {
 }
 
 /// Returns what the guest reads where the processor says `real`.
-pub(crate) const fn presented(leaf: u32, subleaf: u32, real: Leaf, signature: u32) -> Leaf {
+pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) -> Leaf {
+    let hypervisor = match config.hypervisor {
+        Hypervisor::Machine => 0,
+        Hypervisor::Kvm => HYPERVISOR,
+    };
     match (leaf, subleaf) {
         (0, _) => {
             let [ebx, ecx, edx] = INTEL;
@@ -42,8 +54,8 @@ pub(crate) const fn presented(leaf: u32, subleaf: u32, real: Leaf, signature: u3
             }
         }
         (1, _) => Leaf {
-            eax: signature,
-            ecx: real.ecx | X2APIC,
+            eax: config.signature,
+            ecx: real.ecx | X2APIC | hypervisor,
             ..real
         },
         (7, 0) => Leaf {
@@ -54,22 +66,29 @@ pub(crate) const fn presented(leaf: u32, subleaf: u32, real: Leaf, signature: u3
             ecx: real.ecx & !SVM,
             ..real
         },
-        (0x8000_000a, _) => Leaf {
-            eax: 0,
-            ebx: 0,
-            ecx: 0,
-            edx: 0,
-        },
-        (OWN_LEAF, _) => {
-            let [ebx, ecx, edx] = OWN_NAME;
-            Leaf {
-                eax: OWN_LEAF,
-                ebx,
-                ecx,
-                edx,
+        (0x8000_000a, _) => NOTHING,
+        (OWN_LEAF, _) => named(OWN_LEAF, OWN_NAME),
+        (HYPERVISOR_FIRST..=HYPERVISOR_LAST, _) if config.hypervisor == Hypervisor::Kvm => {
+            if leaf == HYPERVISOR_FIRST {
+                // The next leaf has the features: it stays zero.
+                named(HYPERVISOR_FIRST + 1, KVM)
+            } else {
+                NOTHING
             }
         }
         _ => real,
+    }
+}
+
+const NOTHING: Leaf = named(0, [0; 3]);
+
+/// The first leaf of a hypervisor: its last leaf and its name.
+const fn named(last: u32, [ebx, ecx, edx]: [u32; 3]) -> Leaf {
+    Leaf {
+        eax: last,
+        ebx,
+        ecx,
+        edx,
     }
 }
 
@@ -84,9 +103,36 @@ mod tests {
         edx: 3,
     };
 
+    fn config(hypervisor: Hypervisor) -> Config {
+        Config {
+            hypervisor,
+            ..Config::new(0, core::ptr::NonNull::dangling())
+        }
+    }
+
+    #[test]
+    fn a_name_that_linux_knows_and_beside_it_the_own_one() {
+        let kvm = config(Hypervisor::Kvm);
+        let see = |leaf| presented(leaf, 0, REAL, &kvm);
+        assert_eq!(see(1).ecx, HYPERVISOR | X2APIC | SVM);
+        assert_eq!(see(0x4000_0000), named(0x4000_0001, KVM));
+        assert_eq!(see(0x4000_0000).ebx.to_le_bytes(), *b"KVMK");
+        for leaf in [0x4000_0001, 0x4000_0010, 0x4000_00ff] {
+            assert_eq!(see(leaf), NOTHING, "{leaf:#x}");
+        }
+        assert_eq!(see(OWN_LEAF), named(OWN_LEAF, OWN_NAME));
+        for hypervisor in [Hypervisor::Machine, Hypervisor::Kvm] {
+            let config = config(hypervisor);
+            assert_eq!(presented(0x4000_0200, 0, REAL, &config), REAL);
+        }
+        let machine = config(Hypervisor::Machine);
+        assert_eq!(presented(0x4000_0000, 0, REAL, &machine), REAL);
+    }
+
     #[test]
     fn a_listed_part_with_rar_and_without_svm() {
-        let see = |leaf, subleaf| presented(leaf, subleaf, REAL, 0x0008_06f8);
+        let config = config(Hypervisor::Machine);
+        let see = |leaf, subleaf| presented(leaf, subleaf, REAL, &config);
         assert_eq!(see(0, 0).eax, 0xd);
         assert_eq!(see(0, 0).ebx.to_le_bytes(), *b"Genu");
         assert_eq!(see(0, 0).edx.to_le_bytes(), *b"ineI");

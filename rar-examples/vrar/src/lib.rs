@@ -41,7 +41,7 @@ mod vectors;
 mod vmcb;
 mod world;
 
-pub use config::{ApicPage, Config};
+pub use config::{ApicPage, Config, Hypervisor};
 pub use cpu::Cpu;
 pub use cpu_memory::CpuMemory;
 pub use error::LaunchError;
