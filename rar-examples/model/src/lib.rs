@@ -11,6 +11,10 @@ mod distort;
 mod faults;
 mod illegal;
 mod invalidation;
+mod knob;
+mod knob_table;
+mod knob_value;
+mod knob_words;
 mod knobs;
 mod latch;
 mod memory;
@@ -20,6 +24,7 @@ mod nth;
 mod pages;
 mod pcids;
 mod policy;
+mod preset;
 mod record;
 mod recording_tlb;
 mod refused;
@@ -40,6 +45,8 @@ pub use defect::{Defect, UnknownDefect};
 pub use faults::{CountedPages, Faults, ServedEntries, UsedPcid};
 pub use illegal::Illegal;
 pub use invalidation::{Contexts, Globals, Invalidation, Structures, Vpids};
+pub use knob::{Knob, KnobError};
+pub use knob_words::WordTaken;
 pub use knobs::Knobs;
 pub use latch::Sender;
 pub use memory::{PhysicalMemory, SharedBytes};
@@ -53,6 +60,7 @@ pub use policy::{
     Acked, Cr3Mismatch, LatchClear, LinearWidth, MsrsAtInit, Offence, PageReach, Rebase, Scan,
     ScanOrder, Signals, Sleep, TableSize, ZeroPages,
 };
+pub use preset::Preset;
 pub use record::{Execution, NoRecord, Outcome, Recorder, Ring};
 pub use recording_tlb::{Asked, RecordingTlb};
 pub use refused::Refused;

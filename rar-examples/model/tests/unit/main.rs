@@ -4,6 +4,7 @@ mod concurrency;
 mod defects;
 mod execution;
 mod illegal;
+mod knob_names;
 mod knobs;
 mod msrs;
 mod properties;
