@@ -38,6 +38,7 @@ mod tlb;
 mod tlb_model;
 mod translation;
 mod unit;
+mod words;
 
 pub use action::{Action, InvpcidScope, InvpgScope, InvvpidScope};
 pub use cpu_state::{Activity, InterruptFlag};
@@ -51,8 +52,8 @@ pub use knobs::Knobs;
 pub use latch::Sender;
 pub use memory::{PhysicalMemory, SharedBytes};
 pub use msr::{
-    ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, MsrOperation,
-    PAYLOAD_TABLE_BASE,
+    ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, MsrFault,
+    MsrOperation, PAYLOAD_TABLE_BASE,
 };
 pub use pages::{PageSize, Pages};
 pub use pcids::Pcids;
@@ -64,7 +65,7 @@ pub use preset::Preset;
 pub use record::{Execution, NoRecord, Outcome, Recorder, Ring};
 pub use recording_tlb::{Asked, RecordingTlb};
 pub use refused::Refused;
-pub use serviced::{HeldBy, Pass, Serviced, Signalled, Wake};
+pub use serviced::{HeldBy, Loss, Pass, Serviced, Signalled, Wake};
 pub use structure::{Level, StructureEntry};
 pub use tlb::Tlb;
 pub use tlb_model::TlbModel;

@@ -39,13 +39,40 @@ pub struct GeneralProtection {
     pub msr: u32,
     /// The access.
     pub operation: MsrOperation,
+    /// Why.
+    pub cause: MsrFault,
+}
+
+/// Why an access raises #GP(0).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MsrFault {
+    /// The unit has no such register.
+    Unknown,
+    /// The register is read-only.
+    ReadOnly,
+    /// These bits are reserved: alignment and bits at or above MAXPHYADDR, too.
+    ReservedBits(u64),
+    /// A base register, while ENABLE is 1.
+    Enabled,
+}
+
+impl fmt::Display for MsrFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("the register does not exist"),
+            Self::ReadOnly => f.write_str("the register is read-only"),
+            Self::ReservedBits(bits) => write!(f, "reserved bits {bits:#x} are set"),
+            Self::Enabled => f.write_str("a base must not change while ENABLE is 1"),
+        }
+    }
 }
 
 impl fmt::Display for GeneralProtection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { msr, cause, .. } = self;
         match self.operation {
-            MsrOperation::Read => write!(f, "#GP(0): RDMSR {:#x}", self.msr),
-            MsrOperation::Write(value) => write!(f, "#GP(0): WRMSR {:#x}, {value:#x}", self.msr),
+            MsrOperation::Read => write!(f, "#GP(0): RDMSR {msr:#x}: {cause}"),
+            MsrOperation::Write(value) => write!(f, "#GP(0): WRMSR {msr:#x}, {value:#x}: {cause}"),
         }
     }
 }
@@ -89,6 +116,7 @@ impl Registers {
             _ => Err(GeneralProtection {
                 msr,
                 operation: MsrOperation::Read,
+                cause: MsrFault::Unknown,
             }),
         }
     }
@@ -99,22 +127,25 @@ impl Registers {
         value: u64,
         knobs: &Knobs,
     ) -> Result<(), GeneralProtection> {
-        let fault = GeneralProtection {
+        let fault = |cause| GeneralProtection {
             msr,
             operation: MsrOperation::Write(value),
+            cause,
         };
         let (register, legal) = match msr {
             CONTROL => (&self.control, ENABLE | IGNORE_IF),
             ACTION_VECTOR_BASE => (&self.vector, address_bits(knobs, VECTOR_ALIGNMENT)),
             PAYLOAD_TABLE_BASE => (&self.table, address_bits(knobs, TABLE_ALIGNMENT)),
-            _ => return Err(fault),
+            CORE_CAPABILITIES | INFO => return Err(fault(MsrFault::ReadOnly)),
+            _ => return Err(fault(MsrFault::Unknown)),
         };
         let accepted = legal | low_bits_accepted(msr, &knobs.faults);
-        if knobs.msr_reserved_bits == Offence::Fail && value & !accepted != 0 {
-            return Err(fault);
+        let reserved = value & !accepted;
+        if knobs.msr_reserved_bits == Offence::Fail && reserved != 0 {
+            return Err(fault(MsrFault::ReservedBits(reserved)));
         }
         if msr != CONTROL && knobs.rebase == Rebase::Fault && self.is_enabled() {
-            return Err(fault);
+            return Err(fault(MsrFault::Enabled));
         }
         register.store(value & legal, Ordering::Release);
         Ok(())

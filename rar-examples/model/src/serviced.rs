@@ -1,5 +1,7 @@
 //! What the calls of a unit report.
 
+use core::fmt;
+
 use crate::Activity;
 
 /// The fate of a signal.
@@ -9,8 +11,29 @@ pub enum Signalled {
     Latched,
     /// Another was latched already; the two merge.
     Merged,
-    /// Lost: the unit is disabled, the CPU is in a state that loses signals, or a fault takes it.
-    Dropped,
+    /// It is lost.
+    Dropped(Loss),
+}
+
+/// Why a signal is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// ENABLE is 0.
+    Disabled,
+    /// The CPU is in a state that loses signals.
+    Inhibited,
+    /// A fault takes it.
+    Fault,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disabled => "RAR is disabled there",
+            Self::Inhibited => "the CPU is in wait-for-SIPI, shutdown or SMM",
+            Self::Fault => "a defect of the unit loses it",
+        })
+    }
 }
 
 /// What a call of [`service`](crate::RarUnit::service) did.

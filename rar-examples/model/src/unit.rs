@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::latch::{Latch, Latched};
 use crate::msr::Registers;
 use crate::nth::EveryNth;
-use crate::{Activity, GeneralProtection, Knobs, Sender, Signalled, Signals};
+use crate::{Activity, GeneralProtection, Knobs, Loss, Sender, Signalled, Signals};
 
 /// The RAR unit of one logical processor.
 ///
@@ -82,8 +82,16 @@ impl RarUnit {
         let disabled = !self.answers() && self.knobs.while_disabled == Signals::Drop;
         let inhibited =
             self.activity() == Activity::Inhibited && self.knobs.while_inhibited == Signals::Drop;
-        if disabled || inhibited || self.signals.is_due(faults.lose_every) {
-            return Signalled::Dropped;
+        let loss = match (disabled, inhibited) {
+            (true, _) => Some(Loss::Disabled),
+            (false, true) => Some(Loss::Inhibited),
+            (false, false) => self
+                .signals
+                .is_due(faults.lose_every)
+                .then_some(Loss::Fault),
+        };
+        if let Some(loss) = loss {
+            return Signalled::Dropped(loss);
         }
         let mut signal = Latched::by(sender);
         if faults.signal_duplicated {
@@ -92,7 +100,7 @@ impl RarUnit {
         if self.latch.add(signal).is_wanted() {
             if faults.signals_annihilate {
                 self.latch.take();
-                return Signalled::Dropped;
+                return Signalled::Dropped(Loss::Fault);
             }
             return Signalled::Merged;
         }

@@ -39,7 +39,7 @@ impl Cpu {
             return false;
         };
         self.signalled_payloads.with(|| self.note_payloads(map));
-        if unit.signal_from(sender) == Signalled::Dropped {
+        if matches!(unit.signal_from(sender), Signalled::Dropped(_)) {
             self.record().drop_request();
             return false;
         }

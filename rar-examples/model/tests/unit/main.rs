@@ -14,3 +14,4 @@ mod scan;
 mod signals;
 mod structures;
 mod tlb_model;
+mod words;

@@ -1,15 +1,16 @@
 use rar_model::{
-    ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, Knobs, MsrOperation,
-    MsrsAtInit, Offence, PAYLOAD_TABLE_BASE, RarUnit, Rebase, Signalled, TableSize,
+    ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, Knobs, MsrFault,
+    MsrOperation, MsrsAtInit, Offence, PAYLOAD_TABLE_BASE, RarUnit, Rebase, Signalled, TableSize,
 };
 
 use crate::rig::{ENABLE, IGNORE_IF};
 
-fn refuses(unit: &RarUnit, msr: u32, value: u64) {
+fn refuses(unit: &RarUnit, msr: u32, value: u64, cause: MsrFault) {
     let before = unit.read_msr(msr);
     let fault = GeneralProtection {
         msr,
         operation: MsrOperation::Write(value),
+        cause,
     };
     assert_eq!(unit.write_msr(msr, value), Err(fault), "{fault}");
     assert_eq!(
@@ -46,7 +47,12 @@ fn control_takes_its_two_bits_only() {
         assert_eq!(unit.read_msr(CONTROL), Ok(value));
     }
     for bit in (0..64).filter(|bit| ![30, 31].contains(bit)) {
-        refuses(&unit, CONTROL, ENABLE | 1 << bit);
+        refuses(
+            &unit,
+            CONTROL,
+            ENABLE | 1 << bit,
+            MsrFault::ReservedBits(1 << bit),
+        );
     }
 }
 
@@ -64,7 +70,7 @@ fn bases_are_aligned_and_below_maxphyaddr() {
                     assert_eq!(unit.write_msr(msr, value), Ok(()));
                     assert_eq!(unit.read_msr(msr), Ok(value));
                 } else {
-                    refuses(&unit, msr, value);
+                    refuses(&unit, msr, value, MsrFault::ReservedBits(value));
                 }
             }
         }
@@ -77,7 +83,12 @@ fn a_width_above_52_counts_as_52() {
         physical_address_bits: 64,
         ..Knobs::DEFAULT
     });
-    refuses(&unit, ACTION_VECTOR_BASE, 1 << 52);
+    refuses(
+        &unit,
+        ACTION_VECTOR_BASE,
+        1 << 52,
+        MsrFault::ReservedBits(1 << 52),
+    );
 }
 
 #[test]
@@ -85,18 +96,19 @@ fn read_only_and_unknown_registers_refuse() {
     let unit = RarUnit::new(Knobs::DEFAULT);
     for msr in [CORE_CAPABILITIES, INFO] {
         let same = unit.read_msr(msr).unwrap();
-        refuses(&unit, msr, same);
-        refuses(&unit, msr, 0);
+        refuses(&unit, msr, same, MsrFault::ReadOnly);
+        refuses(&unit, msr, 0, MsrFault::ReadOnly);
     }
     for msr in [0, 0xce, 0xd0, 0xec, 0xf1, 0x830, u32::MAX] {
         assert_eq!(
             unit.read_msr(msr),
             Err(GeneralProtection {
                 msr,
-                operation: MsrOperation::Read
+                operation: MsrOperation::Read,
+                cause: MsrFault::Unknown,
             })
         );
-        refuses(&unit, msr, 0);
+        refuses(&unit, msr, 0, MsrFault::Unknown);
     }
 }
 
@@ -127,7 +139,7 @@ fn knob_rebase() {
     for msr in [ACTION_VECTOR_BASE, PAYLOAD_TABLE_BASE] {
         let unit = RarUnit::new(Knobs::DEFAULT);
         assert_eq!(unit.write_msr(CONTROL, ENABLE), Ok(()));
-        refuses(&unit, msr, 0x5000);
+        refuses(&unit, msr, 0x5000, MsrFault::Enabled);
         let unit = RarUnit::new(Knobs {
             rebase: Rebase::AtOnce,
             ..Knobs::DEFAULT

@@ -1,5 +1,5 @@
 use rar_model::{
-    Activity, CONTROL, Faults, HeldBy, InterruptFlag, Knobs, LatchClear, PENDING, SUCCESS,
+    Activity, CONTROL, Faults, HeldBy, InterruptFlag, Knobs, LatchClear, Loss, PENDING, SUCCESS,
     Serviced, Signalled, Signals, Sleep, Wake,
 };
 
@@ -9,7 +9,7 @@ use crate::rig::{ENABLE, EVERYTHING, IGNORE_IF, Rig};
 fn a_signal_to_a_disabled_unit_is_lost() {
     let mut rig = Rig::disabled(Knobs::DEFAULT);
     rig.arm(0, EVERYTHING);
-    assert_eq!(rig.unit.signal(), Signalled::Dropped);
+    assert_eq!(rig.unit.signal(), Signalled::Dropped(Loss::Disabled));
     assert!(!rig.unit.pending());
     assert_eq!(rig.service(InterruptFlag::Set), Serviced::Disabled);
     assert_eq!(rig.unit.write_msr(CONTROL, ENABLE), Ok(()));
@@ -124,7 +124,10 @@ fn knob_while_inhibited() {
             assert!(matches!(later, Serviced::Scanned(_)));
             assert_eq!(rig.byte(0), SUCCESS);
         } else {
-            assert_eq!((signalled, served), (Signalled::Dropped, Serviced::Idle));
+            assert_eq!(
+                (signalled, served),
+                (Signalled::Dropped(Loss::Inhibited), Serviced::Idle)
+            );
             assert_eq!((later, rig.byte(0)), (Serviced::Idle, PENDING));
         }
     }

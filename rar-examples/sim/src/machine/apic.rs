@@ -112,7 +112,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
             Signalled::Merged => {
                 self.merged.fetch_add(1, Ordering::Relaxed);
             }
-            Signalled::Dropped => {
+            Signalled::Dropped(_) => {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -179,7 +179,7 @@ fn an_entry_armed_for_a_cpu_that_is_gone_costs_a_slot_until_it_is_back() {
             arm_late(rig, LEAVER);
             assert_eq!(
                 rig.machine.cpu(LEAVER).with_unit(RarUnit::signal),
-                rar_model::Signalled::Dropped
+                rar_model::Signalled::Dropped(rar_model::Loss::Disabled)
             );
             pending.wait(&pinned(0)).unwrap();
             rig.assert_statistics(statistics(|expected| {

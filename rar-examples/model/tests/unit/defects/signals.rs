@@ -1,7 +1,8 @@
 //! Units that serve a signal wrongly or not at all.
 
 use rar_model::{
-    Activity, CONTROL, Defect, HeldBy, InterruptFlag, Knobs, PENDING, SUCCESS, Serviced, Signalled,
+    Activity, CONTROL, Defect, HeldBy, InterruptFlag, Knobs, Loss, PENDING, SUCCESS, Serviced,
+    Signalled,
 };
 
 use super::observes;
@@ -18,7 +19,7 @@ pub(super) fn lost(defect: Defect) {
         })
     };
     let served = (Signalled::Latched, SUCCESS);
-    let lost = (Signalled::Dropped, PENDING);
+    let lost = (Signalled::Dropped(Loss::Fault), PENDING);
     let wrong = [served, served, lost, served, served, lost, served];
     observes(defect, observe, [[served; 7], wrong]);
 }
@@ -65,7 +66,8 @@ pub(super) fn annihilate(defect: Defect) {
         let pair = [(); 2].map(|()| rig.unit.signal());
         (signals, pair, scans(&mut rig))
     };
-    let (latched, merged, lost) = (Signalled::Latched, Signalled::Merged, Signalled::Dropped);
+    let (latched, merged) = (Signalled::Latched, Signalled::Merged);
+    let lost = Signalled::Dropped(Loss::Fault);
     let right = ([latched, merged, merged], [latched, merged], 1);
     let wrong = ([latched, lost, latched], [latched, lost], 0);
     observes(defect, observe, [right, wrong]);
@@ -114,7 +116,7 @@ pub(super) fn disabled_answers(defect: Defect) {
         let _ = rig.service(InterruptFlag::Set);
         (signalled, rig.byte(7))
     };
-    let right = (Signalled::Dropped, PENDING);
+    let right = (Signalled::Dropped(Loss::Disabled), PENDING);
     let wrong = (Signalled::Latched, SUCCESS);
     observes(defect, before_enable, [right, wrong]);
     let after_disable = |knobs| {
