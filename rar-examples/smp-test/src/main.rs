@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod nmi_check;
 mod shim_check;
 
 use core::fmt;

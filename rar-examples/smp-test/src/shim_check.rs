@@ -5,6 +5,8 @@ use rar_kernel::{clock, irq, println, smp};
 use rar_kernel_lab::shim::{self, LaunchError};
 use rar_percpu::CpuId;
 
+use crate::nmi_check;
+
 /// How long a CPU may take to die.
 const MILLISECONDS: u64 = 10_000;
 /// The exit code of a shutdown, which ends a triple fault.
@@ -20,6 +22,7 @@ pub(crate) fn check() -> Result<(), &'static str> {
         Some(Err(LaunchError::AlreadyLaunched)) => {}
         _ => return Err("a second launch is not refused as one"),
     }
+    nmi_check::check()?;
     let last = smp::cpus().map_or(1, smp::Cpus::online) - 1;
     let Some(id) = smp::apic_id(last).filter(|_| last > 0) else {
         return Ok(());
@@ -41,7 +44,7 @@ pub(crate) fn check() -> Result<(), &'static str> {
         return Err("a CPU that was started again is still reported as gone");
     }
     println!(
-        "shim: registers survive it, a second launch was refused, \
+        "shim: registers survive it, a second launch was refused, an NMI waited for another, \
          CPU {last} died alone and was started again"
     );
     Ok(())

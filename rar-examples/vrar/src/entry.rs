@@ -2,13 +2,15 @@
 
 use rar_model::Activity;
 
+use crate::send::NMI;
 use crate::unit::Service;
 use crate::vcpu::{State, Vcpu};
 use crate::vectors::Vectors;
-use crate::vmcb::{event, intercept_1, interrupt_control};
+use crate::vmcb::{intercept_1, interrupt_control};
 use crate::world;
 
-const NMI: u8 = 2;
+/// The vector of non-maskable interrupts.
+const NMI_VECTOR: u8 = 2;
 
 impl Vcpu<'_> {
     /// Stays in the host until the guest can run, then says what is delivered to it at the entry.
@@ -54,7 +56,6 @@ impl Vcpu<'_> {
         // After the call was taken: a call that comes from here on is one to be taken.
         self.cpu.mailbox.look();
         self.own.apic.request(self.cpu.mailbox.take_vectors());
-        self.own.nmi |= self.cpu.mailbox.take_nmi();
         if self.cpu.mailbox.take_init() {
             self.init();
         }
@@ -70,7 +71,7 @@ impl Vcpu<'_> {
         let mut taken = Vectors::from(taken);
         while let Some(vector) = taken.highest() {
             taken.remove(vector);
-            if vector == NMI {
+            if vector == NMI_VECTOR {
                 self.own.nmi = true;
                 continue;
             }
@@ -109,13 +110,10 @@ impl Vcpu<'_> {
     /// time if its main loop is called before the guest's next exception.
     fn deliver(&mut self, window: bool) {
         self.vmcb.event = core::mem::take(&mut self.own.event);
-        if self.own.nmi {
-            if self.vmcb.event == 0 && !self.vmcb.in_shadow() {
-                self.own.nmi = false;
-                self.vmcb.event = event::NON_MASKABLE;
-            } else {
-                self.call_self();
-            }
+        // Taken by the host, so that the guest served none. Sent again, it is the guest's: until
+        // the guest executes IRET the processor holds the next one back.
+        if core::mem::take(&mut self.own.nmi) {
+            self.own.real.send(self.own.real.id(), NMI);
         }
         let class = u32::from(self.own.apic.task_priority() >> 4);
         let mut control = interrupt_control::V_INTR_MASKING | class;

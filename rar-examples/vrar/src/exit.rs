@@ -9,7 +9,6 @@ use crate::vmcb::{event, interrupt_control};
 /// Exit codes (AMD64 Architecture Programmer's Manual vol. 2, appendix C).
 mod code {
     pub(super) const INTR: u64 = 0x60;
-    pub(super) const NMI: u64 = 0x61;
     pub(super) const VINTR: u64 = 0x64;
     pub(super) const CPUID: u64 = 0x72;
     pub(super) const HLT: u64 = 0x78;
@@ -31,7 +30,7 @@ impl Vcpu<'_> {
         let (exit, address) = (self.vmcb.exit_code, self.vmcb.exit_info_2);
         match exit {
             // What came shows when the host takes it.
-            code::INTR | code::NMI | code::VINTR => {}
+            code::INTR | code::VINTR => {}
             code::CPUID => self.cpuid(),
             code::MSR => self.msr(),
             code::HLT => {

@@ -231,7 +231,6 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
 
 fn control(vmcb: &mut Vmcb, permissions: u64) {
     vmcb.intercept_1 = intercept_1::INTR
-        | intercept_1::NMI
         | intercept_1::CPUID
         | intercept_1::HLT
         | intercept_1::INVLPGA

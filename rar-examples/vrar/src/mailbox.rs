@@ -11,7 +11,6 @@ const STARTED: u32 = 1 << 8;
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     vectors: [AtomicU64; 4],
-    nmi: AtomicBool,
     init: AtomicBool,
     startup: AtomicU32,
     /// The CPU has been called, and has not looked yet.
@@ -24,7 +23,6 @@ impl Mailbox {
     pub(crate) const fn new() -> Self {
         Self {
             vectors: [const { AtomicU64::new(0) }; 4],
-            nmi: AtomicBool::new(false),
             init: AtomicBool::new(false),
             startup: AtomicU32::new(0),
             called: AtomicBool::new(false),
@@ -50,10 +48,6 @@ impl Mailbox {
         if let Some(word) = self.vectors.get(usize::from(vector / 64)) {
             word.fetch_or(1 << (vector % 64), Ordering::AcqRel);
         }
-    }
-
-    pub(crate) fn post_nmi(&self) {
-        self.nmi.store(true, Ordering::Release);
     }
 
     /// A start-up message from before is forgotten; one that comes after it counts, also if the CPU
@@ -87,10 +81,6 @@ impl Mailbox {
         })
     }
 
-    pub(crate) fn take_nmi(&self) -> bool {
-        self.nmi.load(Ordering::Relaxed) && self.nmi.swap(false, Ordering::AcqRel)
-    }
-
     pub(crate) fn take_init(&self) -> bool {
         self.init.load(Ordering::Relaxed) && self.init.swap(false, Ordering::AcqRel)
     }
@@ -121,7 +111,7 @@ mod tests {
         assert_eq!(mailbox.take_vectors(), [0; 4]);
         assert_eq!(mailbox.take_startup(), Some(9));
         assert_eq!(mailbox.take_startup(), None);
-        assert!(!mailbox.take_nmi() && !mailbox.take_init());
+        assert!(!mailbox.take_init());
     }
 
     #[test]

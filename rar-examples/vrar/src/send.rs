@@ -12,6 +12,8 @@ use crate::vcpu::Vcpu;
 
 /// The low word of the machine's command: level asserted.
 const ASSERT: u32 = 1 << 14;
+/// A non-maskable interrupt.
+pub(crate) const NMI: u32 = 0x400 | ASSERT;
 /// Polls, with a PAUSE between, of the targets of a request until they take it up: about as long as
 /// all CPUs of a small machine need to have their turn. A longer wait only costs when two CPUs wait
 /// for each other.
@@ -39,6 +41,11 @@ impl Shim {
                 continue;
             }
             reached = true;
+            // The machine's own: the processor holds it back while the guest serves another.
+            if command.mode == Mode::Nmi {
+                real.send(id, NMI);
+                continue;
+            }
             let who = if id == own_id {
                 Sender::Itself
             } else {
@@ -82,10 +89,9 @@ impl Shim {
         match command.mode {
             Mode::RemoteAction => return cpu.signal(self.map(), sender),
             Mode::Fixed | Mode::LowestPriority => cpu.mailbox.post_vector(command.vector),
-            Mode::Nmi => cpu.mailbox.post_nmi(),
             Mode::Init => cpu.mailbox.post_init(),
             Mode::Startup => cpu.mailbox.post_startup(command.vector),
-            Mode::Smi | Mode::Reserved => return false,
+            Mode::Nmi | Mode::Smi | Mode::Reserved => return false,
         }
         true
     }

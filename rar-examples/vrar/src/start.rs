@@ -3,6 +3,7 @@
 use crate::native;
 use crate::vcpu::{State, Vcpu};
 use crate::vmcb::{FLUSH_ALL, Segment};
+use crate::world;
 
 const EFER_SVME: u64 = 1 << 12;
 /// CR0 after INIT keeps CD and NW, sets ET, and clears the rest.
@@ -15,6 +16,10 @@ impl Vcpu<'_> {
         self.unit.init();
         self.own.apic.init();
         self.publish_logical();
+        // Also one that the guest did not take while it served another.
+        world::unblock_nmi();
+        world::take(self.world);
+        self.world.forget_nmi();
         self.own.nmi = false;
         self.own.event = 0;
         self.own.offered = None;

@@ -101,7 +101,6 @@ const_assert_eq!(core::mem::offset_of!(Vmcb, pat), 0x668);
 /// Bits of `intercept_1`.
 pub(crate) mod intercept_1 {
     pub(crate) const INTR: u32 = 1 << 0;
-    pub(crate) const NMI: u32 = 1 << 1;
     pub(crate) const VINTR: u32 = 1 << 4;
     pub(crate) const CPUID: u32 = 1 << 18;
     pub(crate) const HLT: u32 = 1 << 24;
@@ -128,12 +127,10 @@ pub(crate) const FLUSH_ALL: u32 = 1;
 pub(crate) mod event {
     const VALID: u64 = 1 << 31;
     const HAS_ERROR_CODE: u64 = 1 << 11;
-    const NMI: u64 = 2 << 8;
     const EXCEPTION: u64 = 3 << 8;
     const SOFTWARE: u64 = 4 << 8;
     const KIND: u64 = 7 << 8;
 
-    pub(crate) const NON_MASKABLE: u64 = VALID | NMI | 2;
     /// #UD.
     pub(crate) const INVALID_OPCODE: u64 = VALID | EXCEPTION | 6;
     /// #GP(0).
@@ -225,10 +222,6 @@ impl Vmcb {
 
     pub(crate) const fn interrupts_enabled(&self) -> bool {
         self.rflags & INTERRUPT_FLAG != 0
-    }
-
-    pub(crate) const fn in_shadow(&self) -> bool {
-        self.interrupt_shadow & 1 != 0
     }
 }
 

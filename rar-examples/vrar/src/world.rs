@@ -68,12 +68,19 @@ impl World {
         taken: [0; 4],
         memory: core::ptr::null(),
     };
+
+    /// Forgets a non-maskable interrupt that the host has taken.
+    pub(crate) fn forget_nmi(&mut self) {
+        let [first, ..] = &mut self.taken;
+        *first &= !(1 << 2);
+    }
 }
 
 unsafe extern "C" {
     fn rar_vrar_enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8);
     fn rar_vrar_take(world: *mut World);
     fn rar_vrar_halt(world: *mut World);
+    fn rar_vrar_unblock_nmi();
     static rar_vrar_stubs: [[u8; 16]; 256];
 }
 
@@ -104,6 +111,12 @@ pub(crate) fn take(world: &mut World) {
 pub(crate) fn halt(world: &mut World) {
     // SAFETY: as for `take`.
     unsafe { rar_vrar_halt(world) }
+}
+
+/// Ends the service of a non-maskable interrupt: the next can come.
+pub(crate) fn unblock_nmi() {
+    // SAFETY: called in the host, in ring 0; returns with the same stack, flags and segments.
+    unsafe { rar_vrar_unblock_nmi() }
 }
 
 /// Returns the address of the entry point of vector 0; the others follow, 16 bytes each.

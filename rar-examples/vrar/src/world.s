@@ -88,14 +88,31 @@ rar_vrar_halt:
     push rbx
     mov rbx, rdi
     cli
+rar_vrar_halt_begin:
     stgi
     sti
     hlt
+rar_vrar_halt_end:
     clgi
     pop rbx
     ret
 
-/* 256 entry points of 16 bytes. They run on the host's stack, only inside the two functions above or after a mistake. */
+/* rar_vrar_unblock_nmi(): ends the service of a non-maskable interrupt. */
+.global rar_vrar_unblock_nmi
+rar_vrar_unblock_nmi:
+    mov rax, rsp
+    mov ecx, ss
+    push rcx
+    push rax
+    pushfq
+    mov ecx, cs
+    push rcx
+    lea rcx, [rip + 1f]
+    push rcx
+    iretq
+1:  ret
+
+/* 256 entry points of 16 bytes. They run on the host's stack, only inside take and halt or after a mistake. */
 .balign 16
 .global rar_vrar_stubs
 rar_vrar_stubs:
@@ -103,7 +120,9 @@ rar_vrar_stubs:
 .rept 256
     .balign 16, 0xcc
     push vector
-    .if vector < 32 && vector != 2
+    .if vector == 2
+    jmp rar_vrar_note_nmi
+    .elseif vector < 32
     jmp rar_vrar_mistake
     .else
     jmp rar_vrar_note
@@ -112,12 +131,27 @@ rar_vrar_stubs:
 .endr
 .balign 16, 0xcc
 
+/* Returns without IRET, which would let in the next non-maskable interrupt of a guest that serves one. RAX is free in take and halt. */
 rar_vrar_note:
-    push rax
-    mov rax, [rsp + 8]
-    bts qword ptr [rbx + {TAKEN}], rax
     pop rax
-    add rsp, 8
+    bts qword ptr [rbx + {TAKEN}], rax
+    mov rax, [rsp]
+    mov rsp, [rsp + 24]
+    sti
+    jmp rax
+
+/* Comes only if the guest serves none. One that comes before HLT ends the wait. */
+rar_vrar_note_nmi:
+    bts qword ptr [rbx + {TAKEN}], 2
+    mov [rsp], rax
+    lea rax, [rip + rar_vrar_halt_begin]
+    cmp [rsp + 8], rax
+    jb 1f
+    lea rax, [rip + rar_vrar_halt_end]
+    cmp [rsp + 8], rax
+    jae 1f
+    mov [rsp + 8], rax
+1:  pop rax
     iretq
 
 rar_vrar_mistake:

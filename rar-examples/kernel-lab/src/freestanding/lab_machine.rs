@@ -9,8 +9,6 @@ use rar_regs::RarSupport;
 use rar_shootdown::{Instant, Machine, Message, NotSent};
 use rar_suite::Witness;
 
-use super::shim;
-
 /// The machine of a shootdown under test.
 #[derive(Debug)]
 pub struct LabMachine {
@@ -24,16 +22,10 @@ impl LabMachine {
     /// units.
     ///
     /// A processor holds the next NMI back until the handler of one has ended, so that the
-    /// handler's stack is used once. The shim does not: there two senders could have one handler
-    /// cut into the other, on the same stack.
+    /// handler's stack is used once.
     pub(crate) fn new(support: Option<RarSupport>, witness: &'static Witness) -> Self {
-        let nmi = if shim::is_shim() {
-            NmiUse::Unused
-        } else {
-            NmiUse::Serves
-        };
         Self {
-            kernel: KernelMachine::new(support, nmi),
+            kernel: KernelMachine::new(support, NmiUse::Serves),
             witness,
         }
     }
