@@ -12,6 +12,7 @@ mod members;
 mod membership;
 mod mwait;
 mod neighbours;
+pub mod new_owner;
 mod nmi_work;
 mod other_modes;
 mod platform;

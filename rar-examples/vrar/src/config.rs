@@ -7,12 +7,14 @@ use rar_model::Knobs;
 /// The configuration of the shim; the same for every CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Physical address `p` is mapped at `p + direct_map`, in the page tables loaded at the launch,
-    /// forever.
+    /// Physical address `p` is mapped at `p + direct_map` in the page tables loaded at the launch,
+    /// as far as the kernel needs memory, and in the host's from then on. A multiple of 1 GiB.
     pub direct_map: u64,
-    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch,
-    /// forever. Not used where a launch finds the APIC in x2APIC mode.
+    /// The page of the local APIC, mapped uncached in the page tables loaded at the launch, and in
+    /// the host's from then on. Not used where a launch finds the APIC in x2APIC mode.
     pub apic: NonNull<u32>,
+    /// Where code and statics of the shim lie: the kernel's image.
+    pub image: Image,
     /// The vector by which the shim calls another CPU out of its guest. No device may use it;
     /// guests may send it as they like.
     pub kick_vector: u8,
@@ -37,13 +39,28 @@ pub enum Hypervisor {
     Kvm,
 }
 
+/// The virtual addresses of the kernel's image, with the shim's code and statics. The host maps it
+/// there as it is mapped at the launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The first.
+    pub start: u64,
+    /// Behind the last.
+    pub end: u64,
+}
+
+impl Image {
+    /// All of the image is in the direct map, and it is not to be hidden.
+    pub const IN_DIRECT_MAP: Self = Self { start: 0, end: 0 };
+}
+
 /// What becomes of the page of the local APIC, which the guest can map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApicPage {
     /// Nothing: for a guest that goes to x2APIC mode before it sends anything, or is in it.
     Open,
-    /// Nested paging takes it away, and the shim does what the guest's MOVs to it ask for.
-    /// Everything is slower.
+    /// Nested paging takes it away, and the shim does what the guest's MOVs to it ask for. In
+    /// x2APIC mode there is no page, but nested paging is on. Everything is slower.
     Trapped,
 }
 
@@ -59,6 +76,7 @@ impl Config {
         Self {
             direct_map,
             apic,
+            image: Image::IN_DIRECT_MAP,
             kick_vector: Self::KICK_VECTOR,
             signature: Self::SIGNATURE,
             knobs: Knobs::DEFAULT,

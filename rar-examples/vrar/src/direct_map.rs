@@ -33,15 +33,19 @@ impl DirectMap {
         core::ptr::with_exposed_provenance(usize::try_from(address).unwrap_or(0))
     }
 
+    /// Returns how many levels the page tables that are loaded have.
+    pub(crate) fn levels(self) -> u32 {
+        // SAFETY: ring 0; reading control registers has no effect.
+        let cr4 = unsafe { x86::controlregs::cr4() };
+        if cr4.bits() >> LA57 & 1 != 0 { 5 } else { 4 }
+    }
+
     /// Returns the physical address of a virtual one in the page tables that are loaded; `None` if
     /// it is not mapped.
     pub(crate) fn physical(self, address: u64) -> Option<u64> {
         // SAFETY: ring 0; reading control registers has no effect.
         let cr3 = unsafe { x86::controlregs::cr3() };
-        // SAFETY: as above.
-        let cr4 = unsafe { x86::controlregs::cr4() };
-        let levels = if cr4.bits() >> LA57 & 1 != 0 { 5 } else { 4 };
-        walk(cr3, levels, address, |entry| {
+        walk(cr3, self.levels(), address, |entry| {
             // SAFETY: page tables are memory of the direct map, and entries are read whole.
             unsafe { &*self.pointer::<AtomicU64>(entry) }.load(Ordering::Acquire)
         })

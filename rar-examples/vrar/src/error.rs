@@ -16,11 +16,18 @@ pub enum LaunchError {
     MemoryTaken,
     /// Another CPU has this APIC id, or there are more CPUs than the shim has places.
     ApicId(u32),
-    /// The local APIC is disabled, or it is in x2APIC mode and the configuration wants its page
-    /// trapped.
+    /// The local APIC is disabled.
     ApicMode,
-    /// The configuration wants nested paging, and the CPU has none, or none with pages of 1 GiB.
+    /// The configuration wants nested paging, and the CPU has none.
     NoNestedPaging,
+    /// The CPU has no pages of 1 GiB: the host maps physical memory by them.
+    NoLargePages,
+    /// The direct map does not begin at a multiple of 1 GiB.
+    DirectMap(u64),
+    /// The image is too large, or too scattered, for the shim's page tables.
+    OutOfTables,
+    /// Another CPU did not finish the shim's page tables in time.
+    TablesBusy,
     /// This address of the shim's memory is not mapped, or not through the direct map.
     NotMapped(u64),
 }
@@ -33,8 +40,17 @@ impl fmt::Display for LaunchError {
             Self::AlreadyLaunched => f.write_str("the CPU runs under the shim already"),
             Self::MemoryTaken => f.write_str("the memory belongs to another CPU"),
             Self::ApicId(id) => write!(f, "APIC id {id} is taken, or there are too many CPUs"),
-            Self::ApicMode => f.write_str("the local APIC is disabled, or has no page to trap"),
-            Self::NoNestedPaging => f.write_str("the CPU has no nested paging with pages of 1 GiB"),
+            Self::ApicMode => f.write_str("the local APIC is disabled"),
+            Self::NoNestedPaging => f.write_str("the CPU has no nested paging"),
+            Self::NoLargePages => f.write_str("the CPU has no pages of 1 GiB"),
+            Self::DirectMap(start) => {
+                write!(
+                    f,
+                    "the direct map begins at {start:#x}, no multiple of 1 GiB"
+                )
+            }
+            Self::OutOfTables => f.write_str("the image needs more page tables than the shim has"),
+            Self::TablesBusy => f.write_str("another CPU did not finish the shim's page tables"),
             Self::NotMapped(address) => write!(f, "{address:#x} is not mapped"),
         }
     }

@@ -11,10 +11,11 @@ use crate::error::LaunchError;
 use crate::gdt;
 use crate::idt;
 use crate::native::{self, Masked};
-use crate::nested;
 use crate::permissions::{APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HSAVE_PA};
 use crate::real_apic::{self, RealApic};
 use crate::shim::Shim;
+use crate::spaces::{Machine, SPACES};
+use crate::tables::PAGE;
 use crate::unit::ASID;
 use crate::vcpu::{State, VcpuState};
 use crate::vmcb::{FLUSH_ALL, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control};
@@ -25,13 +26,14 @@ const VM_CR_SVMDIS: u64 = 1 << 4;
 const APIC_BASE_MODE: u64 = 0b11 << 10;
 const APIC_BASE_ENABLE: u64 = 1 << 11;
 const APIC_BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-const PAGE: u64 = 4096;
 
 /// Physical addresses of what the processor reads.
 struct Places {
     vmcb: u64,
     host_save: u64,
     permissions: u64,
+    /// The host's top page table.
+    host: u64,
     /// The top nested page table, if there is nested paging.
     nested: Option<u64>,
 }
@@ -50,7 +52,7 @@ impl Shim {
     /// # Safety
     ///
     /// 1. Ring 0, 64-bit mode, CR4.OSFXSR set.
-    /// 2. The promises to [`Shim::new`] hold for the page tables that are loaded.
+    /// 2. The promises to [`Shim::new`] hold.
     /// 3. No device uses the kick vector of the configuration.
     pub unsafe fn launch(&'static self, memory: &'static CpuMemory) -> Result<(), LaunchError> {
         // SAFETY: 1. ring 0.
@@ -59,7 +61,7 @@ impl Shim {
         unsafe { self.check()? };
         // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
         let apic_base = unsafe { native::read_msr(APIC_BASE) };
-        let places = self.places(memory, apic_base & APIC_BASE_ADDRESS)?;
+        let places = self.places(memory, apic_base)?;
         if !memory.take() {
             return Err(LaunchError::MemoryTaken);
         }
@@ -105,10 +107,12 @@ impl Shim {
         })?;
         // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
         let apic_base = unsafe { native::read_msr(APIC_BASE) };
-        let mode = apic_base & APIC_BASE_MODE;
         let trapped = self.config().page == ApicPage::Trapped;
-        if mode & APIC_BASE_ENABLE == 0 || trapped && mode != APIC_BASE_ENABLE {
+        if apic_base & APIC_BASE_ENABLE == 0 {
             return Err(LaunchError::ApicMode);
+        }
+        if !has_large_pages() {
+            return Err(LaunchError::NoLargePages);
         }
         if trapped && !has_nested_paging() {
             return Err(LaunchError::NoNestedPaging);
@@ -116,51 +120,57 @@ impl Shim {
         Ok(())
     }
 
-    fn places(&self, memory: &'static CpuMemory, apic: u64) -> Result<Places, LaunchError> {
-        let physical = |address: usize| {
-            let address = address as u64;
-            self.map()
-                .physical(address)
-                .ok_or(LaunchError::NotMapped(address))
+    /// Finds everything by the page tables that are loaded, and sees to it that the host's lead to
+    /// the same.
+    fn places(&self, memory: &'static CpuMemory, apic_base: u64) -> Result<Places, LaunchError> {
+        let physical = |address| self.map().physical(address);
+        let [physical_address_bits, ..] = native::cpuid(0x8000_0008, 0).eax.to_le_bytes();
+        let machine = Machine {
+            levels: self.map().levels(),
+            physical_address_bits: u32::from(physical_address_bits),
+            apic: (apic_base & APIC_BASE_MODE == APIC_BASE_ENABLE)
+                .then_some(apic_base & APIC_BASE_ADDRESS),
         };
+        SPACES.make_ready(self.config(), machine, physical)?;
+        let both = |address: usize| {
+            let address = address as u64;
+            let place = physical(address).filter(|place| SPACES.host.find(address) == Some(*place));
+            place.ok_or(LaunchError::NotMapped(address))
+        };
+        let whole = |start: usize, size: usize| {
+            (start..start + size)
+                .step_by(4096)
+                .chain([start + size - 1])
+                .try_for_each(|page| both(page).map(drop))
+        };
+        whole(core::ptr::from_ref(memory).addr(), size_of::<CpuMemory>())?;
+        whole(core::ptr::from_ref(self).addr(), size_of::<Self>())?;
+        both(usize::try_from(world::stubs()).unwrap_or(0))?;
         let permissions = core::ptr::from_ref(&PERMISSIONS).addr();
-        let first = physical(permissions)?;
+        let first = both(permissions)?;
         let second = permissions + size_of::<Permissions>() / 2;
-        if physical(second)? != first + PAGE {
+        if both(second)? != first + PAGE {
             return Err(LaunchError::NotMapped(second as u64));
         }
         Ok(Places {
-            vmcb: physical(memory.vmcb().addr())?,
-            host_save: physical(memory.host_save().addr())?,
+            vmcb: both(memory.vmcb().addr())?,
+            host_save: both(memory.host_save().addr())?,
             permissions: first,
+            host: SPACES.host.top(),
             nested: match self.config().page {
                 ApicPage::Open => None,
-                ApicPage::Trapped => Some(self.nested_tables(apic, physical)?),
+                ApicPage::Trapped => Some(SPACES.open.top()),
             },
         })
     }
 }
 
-impl Shim {
-    fn nested_tables(
-        &self,
-        apic: u64,
-        physical: impl Fn(usize) -> Result<u64, LaunchError>,
-    ) -> Result<u64, LaunchError> {
-        let mut places = [0; nested::TABLES];
-        for (place, address) in places.iter_mut().zip(self.nested().addresses()) {
-            *place = physical(address)?;
-        }
-        self.nested().fill(places, apic);
-        let [top, ..] = places;
-        Ok(top)
-    }
+fn has_large_pages() -> bool {
+    native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0
 }
 
 fn has_nested_paging() -> bool {
-    let gibibytes = native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0;
-    let nested = native::cpuid(0x8000_000a, 0).edx & 1 != 0;
-    gibibytes && nested
+    native::cpuid(0x8000_000a, 0).edx & 1 != 0
 }
 
 /// Asks whether SVM is there and unlocked, and whether the shim is.
@@ -225,8 +235,8 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     unsafe { native::load_idt(gates) };
     // SAFETY: ring 0, and captured above.
     unsafe { native::load_gdt() };
-    // SAFETY: 1. to 4. as made above; interrupts are disabled by the caller.
-    unsafe { world::enter(world, vmcb, memory.stack_top()) };
+    // SAFETY: 1. to 5. as made above; interrupts are disabled by the caller.
+    unsafe { world::enter(world, vmcb, memory.stack_top(), places.host) };
 }
 
 fn control(vmcb: &mut Vmcb, permissions: u64) {

@@ -6,7 +6,6 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use crate::config::Config;
 use crate::cpu::Cpu;
 use crate::direct_map::DirectMap;
-use crate::nested::NestedTables;
 
 /// The most CPUs of a machine.
 const CPUS: usize = 1024;
@@ -16,7 +15,6 @@ const CPUS: usize = 1024;
 pub struct Shim {
     config: Config,
     map: DirectMap,
-    nested: NestedTables,
     /// In the order of their launches.
     cpus: [AtomicPtr<Cpu>; CPUS],
 }
@@ -26,19 +24,17 @@ impl Shim {
     ///
     /// # Safety
     ///
-    /// 1. The direct map and the mapping of the local APIC are as [`Config`] says, in the page
-    ///    tables that each CPU has loaded when it is launched. Those page tables are the host's
-    ///    forever: they are never freed, and what they map of the kernel's code, of its statics, of
-    ///    RAM and of the APIC never changes.
-    /// 2. Physical memory is not the shim's to protect: the guest may write anywhere, also to the
-    ///    shim. The kernel does not.
+    /// 1. The direct map, the image and the mapping of the local APIC are as [`Config`] says, in
+    ///    the page tables that each CPU has loaded when it is launched. Nothing of those tables is
+    ///    needed after the launch.
+    /// 2. Code and statics of the shim, this shim and the [`CpuMemory`](crate::CpuMemory) of its
+    ///    CPUs keep their place in physical memory, and nothing else writes to them, ever.
     #[must_use]
     pub const unsafe fn new(config: Config) -> Self {
         Self {
-            // SAFETY: the caller's promise 1.
+            // SAFETY: the caller's promise 1 until the launch; then the host's own tables.
             map: unsafe { DirectMap::new(config.direct_map) },
             config,
-            nested: NestedTables::new(),
             cpus: [const { AtomicPtr::new(core::ptr::null_mut()) }; CPUS],
         }
     }
@@ -68,10 +64,6 @@ impl Shim {
 
     pub(crate) const fn map(&self) -> DirectMap {
         self.map
-    }
-
-    pub(crate) const fn nested(&self) -> &NestedTables {
-        &self.nested
     }
 
     /// Adds a CPU; returns whether its id was free, and a place.

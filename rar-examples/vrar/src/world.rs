@@ -77,7 +77,7 @@ impl World {
 }
 
 unsafe extern "C" {
-    fn rar_vrar_enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8);
+    fn rar_vrar_enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8, tables: u64);
     fn rar_vrar_take(world: *mut World);
     fn rar_vrar_halt(world: *mut World);
     fn rar_vrar_unblock_nmi();
@@ -94,11 +94,13 @@ unsafe extern "C" {
 ///    with IST 0.
 /// 3. Interrupts are disabled; `stack` is the 16-byte aligned top of a stack that nothing else
 ///    uses.
-/// 4. All of that stays forever.
-pub(crate) unsafe fn enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8) {
+/// 4. `tables` is the physical address of page tables that map all of that, the code and the
+///    statics of the shim where they are now.
+/// 5. All of that stays forever.
+pub(crate) unsafe fn enter(world: *mut World, vmcb: *mut Vmcb, stack: *mut u8, tables: u64) {
     // SAFETY: the caller's promises are what the assembly needs; it keeps to the C calling
     // convention.
-    unsafe { rar_vrar_enter(world, vmcb, stack) }
+    unsafe { rar_vrar_enter(world, vmcb, stack, tables) }
 }
 
 /// Lets the host take the interrupts that wait: they show in `taken`.

@@ -1,7 +1,8 @@
 /* Between the worlds. RBX holds the address of this CPU's `World` whenever interrupts can come in the host. */
 .text
 
-/* rar_vrar_enter(world: rdi, vmcb: rsi, host stack top: rdx): returns as the guest of the shim. Interrupts are disabled. */
+/* rar_vrar_enter(world: rdi, vmcb: rsi, host stack top: rdx, host page tables: rcx): returns as the guest of the shim.
+   Interrupts are disabled. */
 .global rar_vrar_enter
 rar_vrar_enter:
     push rbx
@@ -17,7 +18,9 @@ rar_vrar_enter:
     lea rax, [rip + 2f]
     mov [rsi + {VMCB_RIP}], rax
     mov rbx, rdi
+    /* From here on nothing of what the kernel has loaded is needed, not even its stack. */
     mov rsp, rdx
+    mov cr3, rcx
     cld
     clgi
     sti

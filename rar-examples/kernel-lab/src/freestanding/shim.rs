@@ -68,8 +68,9 @@ pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<
     if let Some(defect) = defect {
         defect.apply(&mut knobs);
     }
-    // SAFETY: RAM is mapped one to one by page tables that stay forever, and so is the APIC since
-    // just now. Nothing in this kernel writes to memory that is not its own.
+    // SAFETY: 1. RAM is mapped one to one where CPUs are launched, and so is the APIC since just
+    // now. 2. The image stays, memory for CPUs is never given back, and nothing in this kernel
+    // writes to memory that is not its own.
     let shim = unsafe {
         Shim::new(Config {
             page,

@@ -9,6 +9,6 @@ pub use address_space::{AddressSpace, PageSize, PageTable};
 pub use entry::{Cache, PageScope, Permission, USER};
 pub(crate) use kernel_map::{KERNEL, build, map_read_only, map_screen, map_trampoline};
 pub use kernel_map::{
-    enter_kernel_space, kernel_entry, leaf, map_alias, map_device, map_stack, map_user,
+    enter_kernel_space, kernel_entry, kernel_root, leaf, map_alias, map_device, map_stack, map_user,
 };
 pub use map_error::MapError;

@@ -9,4 +9,4 @@ mod trampoline;
 pub use cpu_table::{Cpus, all, apic_id, cpus};
 pub use jobs::{done, everyone_done, run_on_all};
 pub use reset::{help, reset};
-pub use starter::restart;
+pub use starter::{restart, trampoline_page};

@@ -22,7 +22,8 @@ static SHIM: Shim = {
         page: ApicPage::Trapped,
         ..Config::new(0, APIC)
     };
-    // SAFETY: this kernel maps RAM and the APIC one to one, forever.
+    // SAFETY: 1. this kernel maps RAM and the APIC one to one. 2. Its image stays where it is, and
+    // nothing writes to what is not its own.
     unsafe { Shim::new(config) }
 };
 static MEMORY: CpuMemory = CpuMemory::new();

@@ -110,6 +110,12 @@ pub fn leaf(frame: u64, permission: Permission, scope: PageScope, size: PageSize
     }
 }
 
+/// Returns the physical address of the top table of the kernel's own space.
+#[must_use]
+pub fn kernel_root() -> Option<u64> {
+    KERNEL.get().map(|kernel| kernel.space.root())
+}
+
 /// Loads CR3 of this CPU with the kernel's own space.
 pub fn enter_kernel_space() {
     if let Some(kernel) = KERNEL.get() {

@@ -93,6 +93,13 @@ pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
     Ok(cpu)
 }
 
+/// Returns the address of the page where CPUs begin, with what they run on until they have better;
+/// `None` where only one CPU was started.
+#[must_use]
+pub fn trampoline_page() -> Option<u64> {
+    TRAMPOLINE.get().map(Trampoline::page)
+}
+
 /// Resets a CPU and lets it call `function` below `stack`. No other CPU is started meanwhile.
 pub(super) fn start_again(
     cpu: &'static PerCpu,

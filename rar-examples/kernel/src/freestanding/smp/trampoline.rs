@@ -104,6 +104,11 @@ impl Trampoline {
         unsafe { &*mailbox }
     }
 
+    /// Returns the address of its page.
+    pub(super) fn page(&self) -> u64 {
+        self.page
+    }
+
     /// Returns the page number that a start-up message carries.
     pub(super) fn vector(&self) -> u8 {
         u8::try_from(self.page >> 12).unwrap_or(0)
