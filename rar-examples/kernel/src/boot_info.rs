@@ -1,12 +1,14 @@
-//! What the boot loader says: command line, memory map, place of the ACPI tables.
+//! What the boot loader says: command line, memory map, modules, place of the ACPI tables.
 
 mod framebuffer;
 mod info;
+mod modules;
 mod multiboot2;
 mod pvh;
 
 pub use framebuffer::{Channel, Display, Framebuffer, read_framebuffer};
 pub use info::{BootInfo, BootInfoError, Firmware, Rsdp};
+pub use modules::{Module, Modules};
 pub use multiboot2::read_multiboot2;
 pub use pvh::{PVH_MAGIC, read_pvh};
 

@@ -1,4 +1,5 @@
-//! The kernel command line: `key=value` words.
+//! The kernel command line: `key=value` words, and behind a word `--` a line for a program that the
+//! kernel starts.
 
 use crate::PhysicalMemory;
 
@@ -7,11 +8,12 @@ use crate::PhysicalMemory;
 pub struct CommandLine {
     bytes: [u8; Self::CAPACITY],
     length: usize,
+    cut: bool,
 }
 
 impl CommandLine {
     /// Longest command line kept, in bytes.
-    pub const CAPACITY: usize = 1024;
+    pub const CAPACITY: usize = 2048;
 
     /// An empty command line.
     #[must_use]
@@ -19,12 +21,13 @@ impl CommandLine {
         Self {
             bytes: [0; Self::CAPACITY],
             length: 0,
+            cut: false,
         }
     }
 
     /// Replaces the text by the bytes up to the first zero; what does not fit is cut.
     pub fn copy_from_bytes(&mut self, bytes: &[u8]) {
-        self.length = 0;
+        *self = Self::empty();
         for &byte in bytes.iter().take_while(|byte| **byte != 0) {
             self.push(byte);
         }
@@ -32,8 +35,8 @@ impl CommandLine {
 
     /// Replaces the text by the zero-terminated string at a physical address.
     pub fn copy_from(&mut self, address: u64, memory: &impl PhysicalMemory) {
-        self.length = 0;
-        for offset in 0..Self::CAPACITY as u64 {
+        *self = Self::empty();
+        for offset in 0..=Self::CAPACITY as u64 {
             match memory.bytes(address.saturating_add(offset), 1) {
                 Some(&[byte]) if byte != 0 => self.push(byte),
                 _ => break,
@@ -45,7 +48,15 @@ impl CommandLine {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte;
             self.length += 1;
+        } else {
+            self.cut = true;
         }
+    }
+
+    /// Returns whether the text was longer than [`CAPACITY`](Self::CAPACITY).
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// Returns the text, up to the first byte that is not UTF-8.
@@ -61,11 +72,29 @@ impl CommandLine {
         }
     }
 
-    /// Returns the words in order, each split at its first `=`; a word without one has an empty
-    /// value.
+    /// Returns the text behind the first word `--`, without the space around it; `None` without
+    /// that word.
+    #[must_use]
+    pub fn behind(&self) -> Option<&str> {
+        let text = self.as_str();
+        let mut from = 0;
+        while let Some(found) = text.get(from..)?.find("--") {
+            let (before, after) = (text.get(..from + found)?, text.get(from + found + 2..)?);
+            let is_space = |byte: Option<u8>| byte.is_none_or(|byte| byte.is_ascii_whitespace());
+            if is_space(before.bytes().next_back()) && is_space(after.bytes().next()) {
+                return Some(after.trim_ascii());
+            }
+            from += found + 2;
+        }
+        None
+    }
+
+    /// Returns the words in order, up to a word `--`, each split at its first `=`; a word without
+    /// one has an empty value.
     pub fn words(&self) -> impl Iterator<Item = (&str, &str)> {
         self.as_str()
             .split_ascii_whitespace()
+            .take_while(|word| *word != "--")
             .map(|word| word.split_once('=').unwrap_or((word, "")))
     }
 
@@ -109,6 +138,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_behind_two_dashes_is_another_programs() {
+        let line = line(b"apic=xapic a--b --c=1 --  apic=verbose -- quiet ");
+        assert_eq!(line.get("apic"), Some("xapic"));
+        assert_eq!(line.get("quiet"), None);
+        assert_eq!(line.words().count(), 3);
+        assert_eq!(line.behind(), Some("apic=verbose -- quiet"));
+    }
+
+    #[test]
+    fn dashes_are_a_word_at_either_end_too() {
+        assert_eq!(line(b"-- x").behind(), Some("x"));
+        assert_eq!(line(b"x --").behind(), Some(""));
+        assert_eq!(line(b"--").behind(), Some(""));
+        for without in [&b""[..], b"---", b"x --y", b"a-- b", b"- -"] {
+            assert_eq!(line(without).behind(), None, "{without:?}");
+        }
+    }
+
+    #[test]
     fn numbers_are_decimal_or_hexadecimal() {
         assert_eq!(line(b"seed=0xff").number("seed"), Some(255));
         assert_eq!(line(b"seed=-1").number("seed"), None);
@@ -117,7 +165,9 @@ mod tests {
 
     #[test]
     fn a_long_or_broken_line_is_cut() {
-        assert_eq!(line(&[b'a'; 2000]).as_str().len(), CommandLine::CAPACITY);
+        let long = line(&[b'a'; 3000]);
+        assert_eq!(long.as_str().len(), CommandLine::CAPACITY);
+        assert!(long.is_cut() && !line(&[b'a'; 2048]).is_cut());
         assert_eq!(line(b"ok=1 \xFF x=2").as_str(), "ok=1 ");
     }
 }

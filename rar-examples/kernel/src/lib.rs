@@ -22,8 +22,8 @@ pub use acpi::{
     read_pm_timer, read_pm1_control, read_reset_register,
 };
 pub use boot_info::{
-    BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC, PVH_MAGIC,
-    Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
+    BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC, Module,
+    Modules, PVH_MAGIC, Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
 };
 pub use command_line::CommandLine;
 pub use cpu_model::{keeps_globals, model_name, revision};

@@ -27,6 +27,17 @@ impl MemoryKind {
         }
     }
 
+    /// Returns the address range type of the kind.
+    #[must_use]
+    pub const fn e820(self) -> u32 {
+        match self {
+            Self::Usable => 1,
+            Self::Reserved => 2,
+            Self::AcpiTables => 3,
+            Self::AcpiNvs => 4,
+        }
+    }
+
     /// Returns whether the region is RAM, free or not.
     #[must_use]
     pub const fn is_ram(self) -> bool {
@@ -131,6 +142,7 @@ impl MemoryMap {
 pub struct FreeRanges {
     ranges: [(u64, u64); CAPACITY],
     count: usize,
+    dropped: usize,
 }
 
 const PAGE: u64 = 4096;
@@ -142,6 +154,7 @@ impl FreeRanges {
         Self {
             ranges: [(0, 0); CAPACITY],
             count: 0,
+            dropped: 0,
         }
     }
 
@@ -172,7 +185,8 @@ impl FreeRanges {
         Some(start)
     }
 
-    fn add(&mut self, start: u64, end: u64) {
+    /// Adds the whole pages of a range; pages that are there already stay once.
+    pub fn add(&mut self, start: u64, end: u64) {
         let start = start.next_multiple_of(PAGE);
         let end = end - end % PAGE;
         if start >= end {
@@ -180,10 +194,26 @@ impl FreeRanges {
         }
         // Usable regions that overlap must not be handed out twice.
         self.cut(start, end);
-        self.push(start, end);
+        let before = self.clone();
+        self.count = 0;
+        let (mut first, mut after) = (start, end);
+        for &(from, to) in before.ranges() {
+            if to == start {
+                first = from;
+            } else if from == end {
+                after = to;
+            } else {
+                self.push(from, to);
+            }
+        }
+        self.push(first, after);
     }
 
-    fn cut(&mut self, start: u64, end: u64) {
+    /// Removes every page that the range touches; an empty range touches none.
+    pub fn cut(&mut self, start: u64, end: u64) {
+        if start >= end {
+            return;
+        }
         let start = start - start % PAGE;
         let end = end.checked_next_multiple_of(PAGE).unwrap_or(u64::MAX);
         let before = self.clone();
@@ -198,12 +228,21 @@ impl FreeRanges {
         }
     }
 
+    /// Returns how many ranges did not fit: 256 are kept.
+    #[must_use]
+    pub const fn dropped(&self) -> usize {
+        self.dropped
+    }
+
     fn push(&mut self, start: u64, end: u64) {
-        if start < end
-            && let Some(place) = self.ranges.get_mut(self.count)
-        {
+        if start >= end {
+            return;
+        }
+        if let Some(place) = self.ranges.get_mut(self.count) {
             *place = (start, end);
             self.count += 1;
+        } else {
+            self.dropped += 1;
         }
     }
 }
@@ -247,6 +286,28 @@ mod tests {
             taken.push(page);
         }
         assert_eq!(taken, [0x1000, 0x2000, 0x3000, 0x4000, 0x5000]);
+    }
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        let mut ranges = FreeRanges::empty();
+        for page in [5, 1, 3, 2, 9, 4_u64] {
+            ranges.add(page * PAGE, (page + 1) * PAGE);
+        }
+        assert_eq!(ranges.ranges(), &[(0x9000, 0xa000), (0x1000, 0x6000)]);
+        ranges.cut(0x3000, 0x3000);
+        assert_eq!(ranges.ranges().len(), 2);
+        ranges.cut(0x3000, 0x3001);
+        assert_eq!(ranges.ranges().len(), 3);
+    }
+
+    #[test]
+    fn ranges_beyond_the_capacity_are_counted() {
+        let mut ranges = FreeRanges::empty();
+        for page in 0..260 {
+            ranges.add(2 * page * PAGE, (2 * page + 1) * PAGE);
+        }
+        assert_eq!((ranges.ranges().len(), ranges.dropped()), (256, 4));
     }
 
     #[test]

@@ -56,6 +56,26 @@ fn table(address: u64, memory: &impl PhysicalMemory) -> Result<&[u8], AcpiError>
         .ok_or(bad)
 }
 
+impl Rsdp {
+    /// Returns the root pointer's bytes, unchecked, or `None` where it cannot be read; bytes that
+    /// an old one does not have are zero.
+    #[must_use]
+    pub fn bytes(&self, memory: &impl PhysicalMemory) -> Option<[u8; 36]> {
+        let address = match *self {
+            Self::Copy(bytes) => return Some(bytes),
+            Self::At(address) => address,
+        };
+        // Version 0 of the structure has 20 bytes, and nothing says that more can be read.
+        let old = memory.bytes(address, 20)?;
+        let new = memory.bytes(address, 36).filter(|_| old.get(15) > Some(&0));
+        let mut root = [0; 36];
+        for (to, from) in root.iter_mut().zip(new.unwrap_or(old)) {
+            *to = *from;
+        }
+        Some(root)
+    }
+}
+
 /// Returns the table with `signature`, header included.
 ///
 /// The XSDT is used where there is one, else the RSDT. Tables of other signatures are not checked,
@@ -70,20 +90,7 @@ pub fn find_table<'m>(
     signature: [u8; 4],
     memory: &'m impl PhysicalMemory,
 ) -> Result<&'m [u8], AcpiError> {
-    let mut root = [0; 36];
-    match rsdp {
-        Rsdp::Copy(copy) => root = *copy,
-        Rsdp::At(address) => {
-            // Version 0 of the structure has 20 bytes, and nothing says that more can be read.
-            let old = memory.bytes(*address, 20).ok_or(AcpiError::BadRsdp)?;
-            let new = memory
-                .bytes(*address, 36)
-                .filter(|_| old.get(15) > Some(&0));
-            for (to, from) in root.iter_mut().zip(new.unwrap_or(old)) {
-                *to = *from;
-            }
-        }
-    }
+    let root = rsdp.bytes(memory).ok_or(AcpiError::BadRsdp)?;
     let old = root.get(..20).ok_or(AcpiError::BadRsdp)?;
     if !old.starts_with(b"RSD PTR ") || sum(old) != 0 {
         return Err(AcpiError::BadRsdp);

@@ -1,6 +1,7 @@
 //! What either protocol says.
 
 use super::framebuffer::Display;
+use super::modules::Modules;
 use crate::{CommandLine, MemoryMap};
 
 /// Where the root pointer of the ACPI tables was found.
@@ -30,6 +31,8 @@ pub struct BootInfo {
     pub command_line: CommandLine,
     /// The memory map.
     pub memory: MemoryMap,
+    /// The files that the loader has put beside the kernel.
+    pub modules: Modules,
     /// The root of the ACPI tables, when the loader names it.
     pub rsdp: Option<Rsdp>,
     /// What the loader left on, when it says.
@@ -47,6 +50,7 @@ impl BootInfo {
         Self {
             command_line: CommandLine::empty(),
             memory: MemoryMap::empty(),
+            modules: Modules::empty(),
             rsdp: None,
             display: None,
             firmware: Firmware::Unknown,

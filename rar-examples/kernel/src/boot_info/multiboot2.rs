@@ -4,6 +4,7 @@
 
 use super::framebuffer::read_framebuffer;
 use super::info::{BootInfo, BootInfoError, Firmware, Rsdp};
+use super::modules::{Module, text_at};
 use crate::little_endian::{number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
@@ -14,6 +15,7 @@ const MAXIMUM_LENGTH: u64 = 1 << 20;
 const TAG_END: u32 = 0;
 const TAG_COMMAND_LINE: u32 = 1;
 const TAG_LOADER: u32 = 2;
+const TAG_MODULE: u32 = 3;
 const TAG_MEMORY_MAP: u32 = 6;
 const TAG_FRAMEBUFFER: u32 = 8;
 /// The tags that only a UEFI firmware causes: its system table, its memory map, its services, the
@@ -68,6 +70,11 @@ pub fn read_multiboot2(
             TAG_MEMORY_MAP => {
                 read_memory_map(body, into).ok_or(malformed("multiboot2 memory map", at))?;
             }
+            TAG_MODULE => {
+                let module = read_module(at, body, memory);
+                into.modules
+                    .push(module.ok_or(malformed("multiboot2 module", at))?);
+            }
             TAG_LOADER => into.loader.copy_from_bytes(body),
             TAG_FRAMEBUFFER => into.display = read_framebuffer(body),
             // The new RSDP wins over the old one, in whichever order they come.
@@ -82,6 +89,18 @@ pub fn read_multiboot2(
         return Err(BootInfoError::NoMemoryMap);
     }
     Ok(())
+}
+
+/// The tag at `at`: start, end, and a string up to the end of the tag.
+fn read_module(at: u64, body: &[u8], memory: &impl PhysicalMemory) -> Option<Module> {
+    let (start, end) = (number(body, 0, 4)?, number(body, 4, 4)?);
+    let (first, after) = (at + 16, at + 8 + body.len() as u64);
+    let (text, text_end) = text_at(first, memory);
+    (start <= end).then_some(Module {
+        start,
+        end,
+        text: (text, text_end.min(after)),
+    })
 }
 
 fn read_memory_map(body: &[u8], into: &mut BootInfo) -> Option<()> {
@@ -198,6 +217,55 @@ mod tests {
         let mut zero = information(&[(6, &map), (0, &[])]);
         zero.put(0x800c, &0_u32.to_le_bytes());
         assert!(read_multiboot2(0x8000, &zero, &mut info).is_err());
+    }
+
+    fn module_tag(start: u32, end: u32, text: &[u8]) -> Vec<u8> {
+        [&start.to_le_bytes(), &end.to_le_bytes(), text].concat()
+    }
+
+    #[test]
+    fn modules_come_in_their_order_with_their_command_lines() {
+        let map = memory_map();
+        let (kernel, initrd) = (
+            module_tag(0x20_0000, 0x30_0000, b"vmlinuz quiet\0"),
+            module_tag(0x30_0000, 0x30_0800, b"\0"),
+        );
+        let memory = information(&[(3, &kernel), (6, &map), (3, &initrd), (0, &[])]);
+        let mut info = BootInfo::empty();
+        read_multiboot2(0x8000, &memory, &mut info).unwrap();
+        let [first, second] = info.modules.all() else {
+            panic!("{:?}", info.modules)
+        };
+        assert_eq!((first.start, first.end), (0x20_0000, 0x30_0000));
+        assert_eq!(first.command_line(&memory), "vmlinuz quiet");
+        assert_eq!((second.start, second.end), (0x30_0000, 0x30_0800));
+        assert_eq!(second.command_line(&memory), "");
+    }
+
+    #[test]
+    fn a_text_without_its_zero_ends_with_its_tag() {
+        let map = memory_map();
+        let module = module_tag(0x20_0000, 0x30_0000, b"12345678");
+        let memory = information(&[(3, &module), (6, &map), (0, &[])]);
+        let mut info = BootInfo::empty();
+        read_multiboot2(0x8000, &memory, &mut info).unwrap();
+        assert_eq!(info.modules.all()[0].command_line(&memory), "12345678");
+    }
+
+    #[test]
+    fn refuses_a_short_module_and_one_that_ends_before_its_start() {
+        let map = memory_map();
+        let backwards = module_tag(0x30_0000, 0x20_0000, b"\0");
+        for bad in [&backwards[..], &backwards[..7], &[]] {
+            let memory = information(&[(6, &map), (3, bad), (0, &[])]);
+            assert!(matches!(
+                read_multiboot2(0x8000, &memory, &mut BootInfo::empty()),
+                Err(BootInfoError::Malformed {
+                    what: "multiboot2 module",
+                    ..
+                })
+            ));
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! as used by QEMU).
 
 use super::info::{BootInfo, BootInfoError, Rsdp};
+use super::modules::{Module, text_at};
 use crate::little_endian::{number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
@@ -11,6 +12,7 @@ pub const PVH_MAGIC: u32 = 0x336e_c578;
 /// Version 1 of the structure, the first with a memory map, is 56 bytes long.
 const START_INFO_LENGTH: usize = 56;
 const MEMORY_MAP_ENTRY_LENGTH: usize = 24;
+const MODULE_LENGTH: usize = 32;
 const MAXIMUM_ENTRIES: u32 = 1024;
 
 /// Reads the PVH start information at `address`.
@@ -39,6 +41,8 @@ pub fn read_pvh(
         into.command_line.copy_from(command_line, memory);
     }
     into.rsdp = (rsdp != 0).then_some(Rsdp::At(rsdp));
+    let modules = u32::try_from(field(12, 4)?).unwrap_or(u32::MAX);
+    read_modules(modules, field(16, 8)?, memory, into)?;
     if version == 0 {
         return Err(BootInfoError::NoMemoryMap);
     }
@@ -67,6 +71,32 @@ pub fn read_pvh(
                 kind: MemoryKind::from_e820(kind),
             });
         }
+    }
+    Ok(())
+}
+
+fn read_modules(
+    count: u32,
+    list: u64,
+    memory: &impl PhysicalMemory,
+    into: &mut BootInfo,
+) -> Result<(), BootInfoError> {
+    let malformed = |what, address| BootInfoError::Malformed { what, address };
+    if count > MAXIMUM_ENTRIES {
+        return Err(malformed("PVH module list", list));
+    }
+    for module in 0..u64::from(count) {
+        let at = list.saturating_add(module * MODULE_LENGTH as u64);
+        let read = memory.bytes(at, MODULE_LENGTH).and_then(|bytes| {
+            let start = number(bytes, 0, 8)?;
+            Some(Module {
+                start,
+                end: start.checked_add(number(bytes, 8, 8)?)?,
+                text: text_at(number(bytes, 16, 8)?, memory),
+            })
+        });
+        into.modules
+            .push(read.ok_or(malformed("PVH module list entry", at))?);
     }
     Ok(())
 }
@@ -104,6 +134,51 @@ mod tests {
         assert_eq!(info.rsdp, Some(Rsdp::At(0xf_5000)));
         assert_eq!(info.memory.regions().len(), 2);
         assert_eq!(info.memory.regions()[1].end, 0x2000_0000);
+    }
+
+    #[test]
+    fn modules_come_in_their_order_with_their_command_lines() {
+        let mut memory = start_info();
+        memory.put(0x100c, &2_u32.to_le_bytes());
+        memory.put(0x1010, &0x1500_u64.to_le_bytes());
+        for (at, start, length, text) in [
+            (0x1500_u64, 0x20_0000_u64, 0x1234_u64, 0x1900_u64),
+            (0x1520, 0x30_0000, 0, 0),
+        ] {
+            memory.put(at, &start.to_le_bytes());
+            memory.put(at + 8, &length.to_le_bytes());
+            memory.put(at + 16, &text.to_le_bytes());
+        }
+        memory.put(0x1900, b"pack\0");
+        let mut info = BootInfo::empty();
+        read_pvh(0x1000, &memory, &mut info).unwrap();
+        let [first, second] = info.modules.all() else {
+            panic!("{:?}", info.modules)
+        };
+        assert_eq!((first.start, first.end), (0x20_0000, 0x20_1234));
+        assert_eq!(first.command_line(&memory), "pack");
+        assert_eq!((second.start, second.end), (0x30_0000, 0x30_0000));
+        assert_eq!(second.command_line(&memory), "");
+    }
+
+    #[test]
+    fn refuses_a_wild_module_list() {
+        for (count, list, length) in [
+            (2000_u32, 0x1500_u64, 0_u64),
+            (1, 0x9000, 0),
+            (u32::MAX, 0x1500, 0),
+            (1, 0x1500, u64::MAX),
+        ] {
+            let mut memory = start_info();
+            memory.put(0x100c, &count.to_le_bytes());
+            memory.put(0x1010, &list.to_le_bytes());
+            memory.put(0x1500, &0x20_0000_u64.to_le_bytes());
+            memory.put(0x1508, &length.to_le_bytes());
+            assert!(matches!(
+                read_pvh(0x1000, &memory, &mut BootInfo::empty()),
+                Err(BootInfoError::Malformed { .. })
+            ));
+        }
     }
 
     #[test]

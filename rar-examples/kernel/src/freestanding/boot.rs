@@ -57,7 +57,7 @@ fn start(magic: u32, information: u64) {
         }
         boot.clone()
     };
-    frames::start(&boot.memory);
+    frames::start(&boot.memory, &boot.modules);
     control.set_efer();
     if let Err(error) = paging::build(&boot.memory, control.no_execute, control.global_pages) {
         panic!("{error}");

@@ -3,7 +3,7 @@
 use super::image::Image;
 use super::int::word;
 use super::spin::SpinLock;
-use crate::{FreeRanges, MemoryMap};
+use crate::{FreeRanges, MemoryMap, Module, Modules};
 
 /// Bytes of a page and of a frame.
 pub const PAGE: u64 = 4096;
@@ -11,16 +11,37 @@ pub const PAGE: u64 = 4096;
 /// makes.
 const LIMIT: u64 = 1 << 32;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
-/// Where the kernel's image begins. Page tables above it have other low page numbers than the pages
-/// under test.
-const FLOOR: u64 = 2 << 20;
 
 static FREE: SpinLock<FreeRanges> = SpinLock::new(FreeRanges::empty());
+/// Above [`floor`].
+static TAKEN: SpinLock<FreeRanges> = SpinLock::new(FreeRanges::empty());
 
-/// Takes over the free memory of the map, except the kernel itself and page 0.
-pub(crate) fn start(map: &MemoryMap) {
-    let image = Image::range();
-    *FREE.lock() = map.free(&[(0, PAGE), image]);
+/// Takes over the free memory of the map, except the kernel itself, page 0, and the modules.
+pub(crate) fn start(map: &MemoryMap, modules: &Modules) {
+    let mut free = map.free(&[(0, PAGE), Image::range()]);
+    for (start, end) in modules.all().iter().flat_map(Module::ranges) {
+        free.cut(start, end);
+    }
+    *FREE.lock() = free;
+}
+
+/// Where the kernel's image begins: all that [`take`] hands out lies above. In a kernel at 2 MiB,
+/// page tables then have other low page numbers than the pages under test.
+fn floor() -> u64 {
+    Image::get().text
+}
+
+/// Ends the allocator; returns the memory that the kernel keeps: its image, and all that was ever
+/// taken. The rest belongs to the caller, except what the modules hold.
+///
+/// Returns `None` if the list has become too long.
+#[must_use]
+pub fn close() -> Option<FreeRanges> {
+    *FREE.lock() = FreeRanges::empty();
+    let mut kept = TAKEN.lock().clone();
+    let (start, end) = Image::range();
+    kept.add(start, end);
+    (kept.dropped() == 0).then_some(kept)
 }
 
 /// Takes a page below 1 MiB, where a starting CPU can run. The highest part is the firmware's; the
@@ -29,19 +50,20 @@ pub(crate) fn take_low_page() -> Option<u64> {
     FREE.lock().take(1, PAGE, PAGE, FIRST_MEBIBYTE)
 }
 
-/// Takes `pages` zeroed frames in a row, aligned to `alignment` bytes, between 2 MiB and 4 GiB;
-/// returns the physical address.
+/// Takes `pages` zeroed frames in a row, aligned to `alignment` bytes, above the kernel and below
+/// 4 GiB; returns the physical address.
 ///
 /// Returns `None` when memory is exhausted.
 #[must_use]
 pub fn take(pages: u64, alignment: u64) -> Option<u64> {
-    let start = FREE.lock().take(pages, alignment, FLOOR, LIMIT)?;
-    clear(start, pages);
+    let start = FREE.lock().take(pages, alignment, floor(), LIMIT)?;
+    own(start, pages);
     Some(start)
 }
 
-/// Zeroes frames that were just taken.
-fn clear(start: u64, pages: u64) {
+/// Notes frames that were just taken, and zeroes them.
+fn own(start: u64, pages: u64) {
+    TAKEN.lock().add(start, start + pages * PAGE);
     // SAFETY: the range is free RAM that was just taken, mapped one to one and writable.
     unsafe {
         core::ptr::write_bytes(
@@ -58,7 +80,7 @@ pub(crate) fn left() -> u64 {
     let pieces = free
         .ranges()
         .iter()
-        .map(|(start, end)| end.min(&LIMIT).saturating_sub(*start.max(&FLOOR)));
+        .map(|(start, end)| end.min(&LIMIT).saturating_sub(*start.max(&floor())));
     pieces.sum()
 }
 
@@ -127,11 +149,11 @@ fn room<T>(place: Place, count: usize) -> Option<*mut T> {
 
 fn take_aside(pages: u64) -> Option<u64> {
     const ROW: u64 = 1024 * PAGE;
-    let mut rows = (FLOOR / ROW * ROW..LIMIT).step_by(word(ROW));
+    let mut rows = (floor() / ROW * ROW..LIMIT).step_by(word(ROW));
     let start = {
         let mut free = FREE.lock();
         rows.find_map(|row| free.take(pages, PAGE, row + ROW / 2, row + ROW))?
     };
-    clear(start, pages);
+    own(start, pages);
     Some(start)
 }

@@ -3,9 +3,13 @@
 use core::fmt;
 
 use super::cpu::control::Control;
+use super::identity_map::KernelMap;
 use super::machine_info::MachineInfo;
 use super::once::Once;
-use crate::{AcpiError, BootInfo, Clock, CommandLine, Firmware};
+use crate::{
+    AcpiError, BootInfo, Clock, CommandLine, Display, Firmware, MemoryMap, Module, Modules,
+    PhysicalMemory, Rsdp,
+};
 
 pub(super) static KERNEL: Once<Kernel> = Once::new();
 
@@ -49,6 +53,50 @@ impl Kernel {
     #[must_use]
     pub fn command_line(&self) -> &CommandLine {
         &self.boot.command_line
+    }
+
+    /// Returns the memory map as the boot loader gave it.
+    #[must_use]
+    pub fn memory(&self) -> &MemoryMap {
+        &self.boot.memory
+    }
+
+    /// Returns the files that the boot loader has put beside the kernel.
+    #[must_use]
+    pub fn modules(&self) -> &Modules {
+        &self.boot.modules
+    }
+
+    /// Returns the bytes of a module; `None` where its memory cannot be mapped.
+    #[must_use]
+    pub fn module_bytes(&self, module: &Module) -> Option<&'static [u8]> {
+        // The range was cut out of free memory: nothing writes to it.
+        let length = usize::try_from(module.end.checked_sub(module.start)?).ok()?;
+        KernelMap.bytes(module.start, length)
+    }
+
+    /// Returns the command line of a module.
+    #[must_use]
+    pub fn module_line(&self, module: &Module) -> &'static str {
+        module.command_line(&KernelMap)
+    }
+
+    /// Returns the root of the ACPI tables, where the boot loader names it.
+    #[must_use]
+    pub fn rsdp(&self) -> Option<Rsdp> {
+        self.boot.rsdp
+    }
+
+    /// Returns the bytes of the root of the ACPI tables, as [`Rsdp::bytes`].
+    #[must_use]
+    pub fn rsdp_bytes(&self) -> Option<[u8; 36]> {
+        self.boot.rsdp?.bytes(&KernelMap)
+    }
+
+    /// Returns the screen that the boot loader left on.
+    #[must_use]
+    pub fn display(&self) -> Option<Display> {
+        self.boot.display
     }
 
     /// Returns what started the boot loader.

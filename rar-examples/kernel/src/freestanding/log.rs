@@ -26,6 +26,11 @@ pub(crate) fn start() {
     PRESENT.store(port().read8() == 0xe9, Ordering::Relaxed);
 }
 
+/// Writes nothing to the debug console from here on: the port is for a kernel above.
+pub fn leave_port() {
+    PRESENT.store(false, Ordering::Relaxed);
+}
+
 #[defmt::global_logger]
 struct Logger;
 

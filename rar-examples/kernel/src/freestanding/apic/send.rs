@@ -218,8 +218,13 @@ pub fn send_nmi(to: ApicId) -> Result<(), SendError> {
     send(Command::Nmi, to)
 }
 
-/// Resets a CPU that runs nothing: it waits for [`send_startup`].
-pub(crate) fn send_init(to: ApicId) -> Result<(), SendError> {
+/// Resets a CPU, which then waits for a start-up message: one that runs nothing any more, or whose
+/// memory stays as it is.
+///
+/// # Errors
+///
+/// As for [`send_fixed`].
+pub fn send_init(to: ApicId) -> Result<(), SendError> {
     send(Command::Init, to)
 }
 
