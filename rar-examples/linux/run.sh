@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT OR GPL-2.0
+# Loads rar_check.ko once, prints its lines, unloads it.
+# Exit code: 0 no test failed, 1 a test failed, 2 the machine was refused or the module not loaded.
+set -u
+
+usage() {
+	echo "usage: $0 [PARAMETER=VALUE ...]"
+	echo "  any_model=1 deadline_ms=N storm_rounds=N seconds=N ignore_enabled=1 (README.md)"
+	echo "  The lines of the run go to the standard output; keep them for cargo xtask report."
+}
+
+case "${1:-}" in
+-h | --help)
+	usage
+	exit 0
+	;;
+esac
+
+module=$(dirname "$0")/rar_check.ko
+if [ ! -f "$module" ]; then
+	echo "rar_check.ko: not found (expected $module); run make first" >&2
+	exit 2
+fi
+if [ "$(id -u)" != 0 ]; then
+	echo "$0: needs root to load a module; use sudo" >&2
+	exit 2
+fi
+
+echo "loading rar_check.ko; the run takes up to a minute" >&2
+insmod "$module" "$@"
+loaded=$?
+# The lines since the last run began.
+lines=$(dmesg | awk '
+	/rar_check: TAP version/ { text = "" }
+	/rar_check: / { text = text $0 "\n" }
+	END { printf "%s", text }')
+printf '%s\n' "$lines"
+if [ "$loaded" != 0 ]; then
+	echo "$0: not run: $(printf '%s\n' "$lines" | sed -n 's/.*1\.\.0 # SKIP //p')" >&2
+	exit 2
+fi
+rmmod rar_check
+case "$lines" in
+*'rar_check: not ok '*) exit 1 ;;
+esac

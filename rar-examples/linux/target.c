@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT OR GPL-2.0
+/*
+ * One attempt with a target that spins with interrupts off: it reads the old value, sees it once
+ * more after the translation was changed (the positive control), and reads again after the flush.
+ */
+#include <linux/completion.h>
+#include <linux/irqflags.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+
+#include <asm/barrier.h>
+#include <asm/special_insns.h>
+
+#include "check.h"
+
+/* Each step is made by one side and awaited by the other. */
+enum step { BEGIN, READ_OLD, CHANGED, READ_STALE, FLUSHED };
+
+/* Longer than a flush takes. */
+#define UNFLUSHED_US	1000
+
+struct spin {
+	struct attempt *attempt;
+	enum step step;
+	struct completion ended;
+};
+
+/* Without interrupts longer than a request can take: two deadlines, and one more. */
+static ktime_t deadline(unsigned int times)
+{
+	return ktime_add_ms(ktime_get(), (u64)times * deadline_ms);
+}
+
+static bool await(struct spin *spin, enum step step, ktime_t end)
+{
+	/* Pairs with the release in `announce`. */
+	while (smp_load_acquire(&spin->step) != step) {
+		if (ktime_after(ktime_get(), end))
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
+
+static void announce(struct spin *spin, enum step step)
+{
+	smp_store_release(&spin->step, step);
+}
+
+static void wait_us(unsigned int us)
+{
+	const ktime_t end = ktime_add_us(ktime_get(), us);
+
+	while (!ktime_after(ktime_get(), end))
+		cpu_relax();
+}
+
+static void spin_with_interrupts_off(struct spin *spin)
+{
+	struct attempt *attempt = spin->attempt;
+	unsigned long flags;
+	ktime_t end;
+
+	local_irq_save(flags);
+	attempt->interrupts_off = irqs_disabled();
+	wait_us(attempt->settle_us);
+	end = deadline(3);
+	attempt->cr3 = __read_cr3();
+	attempt->before = window_read(attempt->window, attempt->page);
+	announce(spin, READ_OLD);
+	attempt->expired = !await(spin, CHANGED, end);
+	if (!attempt->expired) {
+		attempt->stale = window_read(attempt->window, attempt->page);
+		announce(spin, READ_STALE);
+		attempt->expired = !await(spin, FLUSHED, end);
+		attempt->after = window_read(attempt->window, attempt->page);
+	}
+	local_irq_restore(flags);
+}
+
+static int target(void *data)
+{
+	struct spin *spin = data;
+
+	spin_with_interrupts_off(spin);
+	complete(&spin->ended);
+	return 0;
+}
+
+static void ask(struct spin *spin, struct flush *flush, int slot)
+{
+	const struct attempt *attempt = spin->attempt;
+
+	if (flush->asked == ASK_NOTHING) {
+		wait_us(UNFLUSHED_US);
+		return;
+	}
+	if (flush->own_cr3)
+		flush->request.operand = attempt->cr3;
+	if (flush->own_pcid)
+		flush->request.operand = attempt->cr3 & 0xfff;
+	flush->sent = true;
+	flush->answer = request_send(slot, &flush->request, cpumask_of(attempt->cpu));
+}
+
+/* The initiator's side, from the moment when the target has read. */
+static void initiate(struct spin *spin, struct window *window, struct flush *flush, int slot)
+{
+	struct attempt *attempt = spin->attempt;
+	const u64 old = *window_frame(window, attempt->page, 0);
+
+	/* An interrupt here may wait for the target: the target then gives up, which is seen. */
+	preempt_disable();
+	if (await(spin, READ_OLD, deadline(2))) {
+		window_map(window, attempt->page, 1);
+		announce(spin, CHANGED);
+		/* No control, no flush: a new value would prove nothing. */
+		if (await(spin, READ_STALE, deadline(2)) && attempt->stale == old)
+			ask(spin, flush, slot);
+		announce(spin, FLUSHED);
+	}
+	preempt_enable();
+}
+
+/* Returns 0 if the target ran, whatever it saw. */
+int attempt_run(struct attempt *attempt, struct window *window, struct flush *flush)
+{
+	struct spin spin = { .attempt = attempt, .step = BEGIN };
+	struct task_struct *thread;
+	int slot = slot_take();
+
+	if (slot < 0)
+		return slot;
+	init_completion(&spin.ended);
+	attempt->window = window;
+	attempt->before = attempt->stale = attempt->after = 0;
+	flush->sent = false;
+	flush->answer = ANSWER_ALL_SUCCESS;
+	window_map(window, attempt->page, 0);
+	flush_everything();
+	thread = kthread_create(target, &spin, "rar_check/%u", attempt->cpu);
+	if (IS_ERR(thread)) {
+		slot_release(slot, ANSWER_ALL_SUCCESS);
+		return PTR_ERR(thread);
+	}
+	kthread_bind(thread, attempt->cpu);
+	wake_up_process(thread);
+	initiate(&spin, window, flush, slot);
+	/* The target's own deadline ends it, so this wait is bounded by that. */
+	wait_for_completion(&spin.ended);
+	if (flush->sent && flush->answer == ANSWER_NONE) {
+		flush->with_interrupts = request_wait_again(slot, attempt->cpu);
+		if (flush->with_interrupts == RAR_SUCCESS ||
+		    flush->with_interrupts == RAR_FAILURE)
+			slot_release(slot, ANSWER_ALL_SUCCESS);
+	} else {
+		slot_release(slot, flush->answer);
+	}
+	return 0;
+}
