@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod trace_line;
+pub mod trace_table;
+pub mod trace_tally;
