@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 /// QEMU's exit code when the guest wrote 0x10: every test passed.
 pub const PASSED: i32 = 33;
 /// The guest wrote 0x11: some test failed.
-pub(crate) const FAILED: i32 = 35;
+pub const FAILED: i32 = 35;
 /// The guest wrote 0x12: a panic.
 pub const PANICKED: i32 = 37;
 
@@ -31,7 +31,12 @@ impl Ending {
     /// How a guest ends by itself if a test failed.
     pub const FAILED: Self = Self::Exited(FAILED);
 
-    pub(crate) fn of(status: ExitStatus) -> Result<Self> {
+    /// Returns how QEMU ended.
+    ///
+    /// # Errors
+    ///
+    /// It ended with neither a code nor a signal.
+    pub fn of(status: ExitStatus) -> Result<Self> {
         match (status.code(), status.signal()) {
             (Some(code), _) => Ok(Self::Exited(code)),
             (None, Some(signal)) => Ok(Self::Signalled(signal)),

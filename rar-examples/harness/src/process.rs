@@ -1,11 +1,11 @@
 //! External commands: built as data, printed with `-v` so that they can be pasted into a shell,
 //! then run.
 
+mod collect;
 mod quote;
 mod room;
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
+use self::collect::collect;
 use self::quote::quote;
 use crate::exit_code::{Fault, Reason};
-use crate::{errln, interrupt, output, parent_death};
+use crate::{errln, interrupt, parent_death};
 
 /// How much of external commands is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +119,19 @@ impl Cmd {
     ///
     /// The program cannot be started.
     pub fn spawn(&self, verbosity: Verbosity) -> Result<Running> {
+        self.start(Stdio::null(), verbosity)
+    }
+
+    /// Starts the command with input and both outputs piped.
+    ///
+    /// # Errors
+    ///
+    /// The program cannot be started.
+    pub fn spawn_with_input(&self, verbosity: Verbosity) -> Result<Running> {
+        self.start(Stdio::piped(), verbosity)
+    }
+
+    fn start(&self, input: Stdio, verbosity: Verbosity) -> Result<Running> {
         if verbosity.is_verbose() {
             errln!("$ {}", self.line());
         }
@@ -132,7 +146,7 @@ impl Cmd {
             command.current_dir(dir);
         }
         command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let child = command
@@ -279,33 +293,6 @@ pub fn utf8(path: &(impl AsRef<OsStr> + ?Sized)) -> Result<&str> {
             "the path {} is not UTF-8; use another folder",
             path.display()
         )
-    })
-}
-
-fn collect(
-    pipe: impl Read + Send + 'static,
-    verbosity: Verbosity,
-    all: Arc<Mutex<String>>,
-) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut own = String::new();
-        let mut reader = BufReader::new(pipe);
-        let mut line = Vec::new();
-        while reader
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|length| length > 0)
-        {
-            let text = String::from_utf8_lossy(&line);
-            if verbosity.is_verbose() {
-                output::print_error(format_args!("{text}"));
-            }
-            own.push_str(&text);
-            all.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push_str(&text);
-            line.clear();
-        }
-        own
     })
 }
 

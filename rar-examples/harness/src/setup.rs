@@ -1,5 +1,6 @@
 //! Finds what this machine must have, and installs what is missing where it may.
 
+pub mod debian;
 mod install;
 
 use std::path::{Path, PathBuf};

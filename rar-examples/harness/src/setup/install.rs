@@ -110,12 +110,12 @@ fn names(needs: &[&Need]) -> String {
 
 /// How packages may be installed without a question, if at all.
 #[derive(Clone, Copy)]
-enum Privilege {
+pub(super) enum Privilege {
     Root,
     Sudo,
 }
 
-fn privilege(verbosity: Verbosity) -> Option<Privilege> {
+pub(super) fn privilege(verbosity: Verbosity) -> Option<Privilege> {
     let root = Cmd::new("id")
         .arg("-u")
         .capture(verbosity)
@@ -128,7 +128,7 @@ fn privilege(verbosity: Verbosity) -> Option<Privilege> {
         .then_some(Privilege::Sudo)
 }
 
-fn apt(privilege: Privilege, args: &[&str]) -> Cmd {
+pub(super) fn apt(privilege: Privilege, args: &[&str]) -> Cmd {
     let cmd = match privilege {
         Privilege::Root => Cmd::new("env"),
         Privilege::Sudo => Cmd::new("sudo").args(["-n", "env"]),
@@ -144,7 +144,7 @@ fn apt(privilege: Privilege, args: &[&str]) -> Cmd {
     .args(args.iter().copied())
 }
 
-fn lists_present() -> bool {
+pub(super) fn lists_present() -> bool {
     std::fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
         entries
             .flatten()
