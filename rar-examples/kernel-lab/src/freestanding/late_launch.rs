@@ -11,7 +11,7 @@ use rar_kernel::{Kernel, LOCAL_APIC_DEFAULT, Once, clock, frames, kernel, percpu
 use rar_percpu::CpuId;
 use rar_vrar::{ApicPage, CpuMemory, Defect, LaunchError};
 
-use super::shim::{self, SHIM};
+use super::shim;
 use crate::options::GuestApic;
 
 /// How long CPUs wait for each other between two steps.
@@ -133,7 +133,7 @@ impl Launch {
 }
 
 fn take_part(cpu: CpuId) {
-    let (Some(launch), Some(shim)) = (LAUNCH.get(), SHIM.get()) else {
+    let (Some(launch), Some(shim)) = (LAUNCH.get(), shim::shim()) else {
         return;
     };
     // SAFETY: ring 0.

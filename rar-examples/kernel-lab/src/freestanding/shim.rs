@@ -1,16 +1,12 @@
 //! The shim of this machine: made once, launched on every CPU.
 
-use core::ptr::NonNull;
-
-use rar_kernel::frames::{self, PAGE};
-use rar_kernel::int::word;
-use rar_kernel::paging::{self, MapError};
-use rar_kernel::{Arrival, CommandLine, Once, percpu, println};
+use rar_kernel::paging::MapError;
+use rar_kernel::{Arrival, CommandLine, percpu, println};
+pub use rar_launch::launch as try_launch;
+pub(crate) use rar_launch::shim;
 use rar_suite::ProtocolViolations;
-use rar_vrar::{ApicPage, Config, Cpu, CpuMemory, Knobs, Offence, Record, Shim};
+use rar_vrar::{ApicPage, Cpu, Offence, Record, Shim};
 pub use rar_vrar::{Defect, LaunchError};
-
-pub(crate) static SHIM: Once<Shim> = Once::new();
 
 /// What each CPU does first in a kernel that may begin under the shim:
 /// [`entry!`](rar_kernel::entry) names it.
@@ -61,25 +57,12 @@ fn start(line: &CommandLine, local_apic: u64, x2apic_wanted: bool) {
 
 /// Makes the shim. `apic` is the physical address of the local APICs; `defect` breaks every unit.
 pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<(), MapError> {
-    paging::map_device(apic, PAGE)?;
-    let registers = NonNull::new(core::ptr::with_exposed_provenance_mut(word(apic)))
-        .ok_or(MapError::OutOfReach { address: apic })?;
-    let mut knobs = Knobs::DEFAULT;
-    if let Some(defect) = defect {
-        defect.apply(&mut knobs);
-    }
-    // SAFETY: 1. RAM is mapped one to one where CPUs are launched, and so is the APIC since just
-    // now. 2. The image stays, memory for CPUs is never given back, and nothing in this kernel
-    // writes to memory that is not its own.
-    let shim = unsafe {
-        Shim::new(Config {
-            page,
-            knobs,
-            ..Config::new(0, registers)
-        })
-    };
-    let _first = SHIM.set(shim);
-    Ok(())
+    rar_launch::make(apic, |config| {
+        config.page = page;
+        if let Some(defect) = defect {
+            defect.apply(&mut config.knobs);
+        }
+    })
 }
 
 /// Launches the CPU that calls it, if there is a shim. Without it the CPU goes on as it is, and
@@ -91,26 +74,16 @@ fn launch() {
     }
 }
 
-/// Launches the CPU that calls it and says what came of it; `None` without a shim, or without
-/// memory for it.
-pub fn try_launch() -> Option<Result<(), LaunchError>> {
-    let shim = SHIM.get()?;
-    let memory = new_memory()?;
-    // SAFETY: 1. ring 0 with SSE enabled. 2. As promised in `make`: CPUs start in the kernel's
-    // space. 3. No device of this kernel has a vector at all.
-    Some(unsafe { shim.launch(memory) })
-}
-
 /// Returns the shim's CPU with this APIC id, where there is a shim.
 #[must_use]
 pub(crate) fn of(apic_id: u32) -> Option<&'static Cpu> {
-    SHIM.get()?.cpu(apic_id)
+    shim()?.cpu(apic_id)
 }
 
 /// Returns what the shim's units had to see from the drivers of all CPUs.
 #[must_use]
 pub fn offences() -> ProtocolViolations {
-    let cpus = || SHIM.get().into_iter().flat_map(Shim::cpus);
+    let cpus = || shim().into_iter().flat_map(Shim::cpus);
     let each = |kind| cpus().map(move |(_, cpu)| cpu.record().offences(kind));
     let gone = cpus().filter(|(_, cpu)| cpu.gone().is_some()).count() as u64;
     Offence::ALL
@@ -149,14 +122,7 @@ pub fn gone(apic_id: u32) -> Option<u64> {
 /// Returns whether the units are the shim's.
 #[must_use]
 pub fn is_shim() -> bool {
-    SHIM.get().is_some_and(|shim| shim.cpus().next().is_some())
-}
-
-/// A function of its own: a frame for this much memory, aligned to pages, must not become part of a
-/// function that mostly returns early (LLVM then forgets to set the frame up).
-#[inline(never)]
-fn new_memory() -> Option<&'static CpuMemory> {
-    frames::alloc_static(CpuMemory::new())
+    shim().is_some_and(|shim| shim.cpus().next().is_some())
 }
 
 /// What the shim's unit of this CPU has executed, where there is a shim.
