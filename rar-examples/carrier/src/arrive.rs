@@ -1,0 +1,82 @@
+//! What each CPU does first: it becomes a guest of the shim.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use rar_carrier::{ApicMode, Options};
+use rar_kernel::{Arrival, CommandLine, Once, log, percpu, smp};
+use rar_vrar::{ApicPage, LaunchError};
+
+use crate::fail;
+
+/// The first CPU that could not be launched, and why.
+static REFUSED: Once<(u32, Option<LaunchError>)> = Once::new();
+static LAUNCHED: AtomicU32 = AtomicU32::new(0);
+
+/// Makes the CPU that calls it a guest of the shim; the first one makes the shim.
+pub(crate) fn arrive(arrival: Arrival<'_>) {
+    if let Arrival::First {
+        command_line,
+        local_apic,
+        ..
+    } = arrival
+    {
+        // The debug console is the trace's.
+        log::leave_port();
+        make(command_line, local_apic);
+    }
+    match rar_launch::launch() {
+        Some(Ok(())) => {
+            LAUNCHED.fetch_add(1, Ordering::Relaxed);
+        }
+        refused => {
+            let _first = REFUSED.set((percpu::this().number(), refused.and_then(Result::err)));
+            if matches!(arrival, Arrival::First { .. }) {
+                check();
+            }
+        }
+    }
+}
+
+fn make(line: &CommandLine, local_apic: u64) {
+    let options = match Options::read(line) {
+        Ok(options) => options,
+        Err(error) => fail(format_args!("{error}")),
+    };
+    let made = rar_launch::make(local_apic, |config| {
+        config.page = match options.apic {
+            ApicMode::Xapic => ApicPage::Trapped,
+            ApicMode::X2apic => ApicPage::Open,
+        };
+        config.knobs = options.knobs;
+        if let Some(defect) = options.defect {
+            defect.apply(&mut config.knobs);
+        }
+    });
+    if let Err(error) = made {
+        fail(format_args!("the shim cannot start: {error}"));
+    }
+}
+
+/// Ends the machine unless every CPU so far is a guest of the shim.
+pub(crate) fn check() {
+    let Some((cpu, why)) = REFUSED.get() else {
+        let online = smp::cpus().map_or(1, smp::Cpus::online);
+        if LAUNCHED.load(Ordering::Relaxed) < online {
+            fail(format_args!("a CPU has not become a guest of the shim"));
+        }
+        return;
+    };
+    match why {
+        Some(LaunchError::NoSvm) => fail(format_args!(
+            "CPU {cpu} has no SVM, which the shim needs; start QEMU with -cpu max, or add +svm \
+             to -cpu"
+        )),
+        Some(LaunchError::ApicMode) => fail(format_args!(
+            "CPU {cpu}: the local APIC is disabled or in x2APIC mode; leave apic=xapic away"
+        )),
+        Some(why) => fail(format_args!("CPU {cpu} cannot be launched: {why}")),
+        None => fail(format_args!(
+            "CPU {cpu}: no memory for the shim; give the machine more memory (QEMU: -m 512M)"
+        )),
+    }
+}

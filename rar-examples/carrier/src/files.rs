@@ -1,0 +1,92 @@
+//! The files that a payload is made of, and where they lie.
+
+use crate::archive::{ArchiveError, is_archive, members};
+
+/// A file in physical memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct File<'a> {
+    /// The physical address of its first byte.
+    pub start: u64,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What the loader says about it.
+    pub line: &'a str,
+}
+
+impl File<'_> {
+    /// Returns the first address after the file.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+
+    /// Returns the file's range.
+    #[must_use]
+    pub const fn range(&self) -> (u64, u64) {
+        (self.start, self.end())
+    }
+}
+
+/// The most files beside the kernel.
+const MOST: usize = 16;
+
+/// The files that a payload is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    /// The kernel.
+    pub kernel: File<'a>,
+    modules: [Option<File<'a>>; MOST],
+}
+
+impl<'a> Files<'a> {
+    /// Returns a payload of a kernel and its modules, in their order. A kernel that is an archive
+    /// stands for the files in it: `kernel` is the kernel, every other one a module.
+    ///
+    /// Returns `None` without a kernel.
+    ///
+    /// # Errors
+    ///
+    /// The archive is malformed.
+    pub fn new(files: impl IntoIterator<Item = File<'a>>) -> Result<Option<Self>, ArchiveError> {
+        let mut all = [None; MOST + 1];
+        let mut kernel = None;
+        let mut count = 0;
+        let mut add = |file| {
+            if let Some(place) = all.get_mut(count) {
+                *place = Some(file);
+                count += 1;
+            }
+        };
+        for (number, file) in files.into_iter().enumerate() {
+            if number > 0 {
+                add(file);
+            } else if is_archive(file.bytes) {
+                for member in members(file.bytes) {
+                    let member = member?;
+                    let found = File {
+                        start: file.start + member.offset as u64,
+                        bytes: member.bytes,
+                        line: member.name,
+                    };
+                    if member.name == "kernel" {
+                        kernel = Some(found);
+                    } else {
+                        add(found);
+                    }
+                }
+            } else {
+                kernel = Some(file);
+            }
+        }
+        let mut modules = [None; MOST];
+        for (to, from) in modules.iter_mut().zip(all) {
+            *to = from;
+        }
+        Ok(kernel.map(|kernel| Self { kernel, modules }))
+    }
+
+    /// Returns the files beside the kernel, in their order.
+    pub fn modules(&self) -> impl Iterator<Item = File<'a>> {
+        self.modules.into_iter().flatten()
+    }
+}
