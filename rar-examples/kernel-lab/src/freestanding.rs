@@ -3,6 +3,7 @@
 pub mod abort;
 mod cpu_notes;
 pub mod fault_injection;
+pub mod guest_counters;
 mod handlers;
 mod instructions;
 mod lab;

@@ -2,6 +2,7 @@
 //! is reported and can be started again.
 
 use rar_kernel::{clock, irq, println, smp};
+use rar_kernel_lab::guest_counters;
 use rar_kernel_lab::new_owner;
 use rar_kernel_lab::shim::{self, LaunchError};
 use rar_percpu::CpuId;
@@ -25,6 +26,7 @@ pub(crate) fn check() -> Result<(), &'static str> {
     }
     nmi_check::check()?;
     new_owner::overwrite_tables()?;
+    guest_counters::check()?;
     let last = smp::cpus().map_or(1, smp::Cpus::online) - 1;
     let Some(id) = smp::apic_id(last).filter(|_| last > 0) else {
         return Ok(());
@@ -47,7 +49,8 @@ pub(crate) fn check() -> Result<(), &'static str> {
     }
     println!(
         "shim: registers survive it, a second launch was refused, an NMI waited for another, \
-         it needs no tables of the kernel's, CPU {last} died alone and was started again"
+         its counters are those of CPUID, it needs no tables of the kernel's, \
+         CPU {last} died alone and was started again"
     );
     Ok(())
 }

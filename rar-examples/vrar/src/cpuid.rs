@@ -1,5 +1,7 @@
 //! CPUID as the guest sees it: a part with RAR and an x2APIC, and without SVM.
 
+use rar_vocabulary::ENTRY_LEAF;
+
 use crate::config::{Config, Hypervisor};
 
 /// The leaf by which software detects the shim.
@@ -67,7 +69,7 @@ pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) ->
             ..real
         },
         (0x8000_000a, _) => NOTHING,
-        (OWN_LEAF, _) => named(OWN_LEAF, OWN_NAME),
+        (OWN_LEAF, _) => named(ENTRY_LEAF, OWN_NAME),
         (HYPERVISOR_FIRST..=HYPERVISOR_LAST, _) if config.hypervisor == Hypervisor::Kvm => {
             if leaf == HYPERVISOR_FIRST {
                 // The next leaf has the features: it stays zero.
@@ -120,7 +122,7 @@ mod tests {
         for leaf in [0x4000_0001, 0x4000_0010, 0x4000_00ff] {
             assert_eq!(see(leaf), NOTHING, "{leaf:#x}");
         }
-        assert_eq!(see(OWN_LEAF), named(OWN_LEAF, OWN_NAME));
+        assert_eq!(see(OWN_LEAF), named(ENTRY_LEAF, OWN_NAME));
         for hypervisor in [Hypervisor::Machine, Hypervisor::Kvm] {
             let config = config(hypervisor);
             assert_eq!(presented(0x4000_0200, 0, REAL, &config), REAL);

@@ -9,6 +9,8 @@ mod apic_registers;
 mod bits;
 mod command;
 mod config;
+mod counter_leaf;
+mod counts;
 mod cpu;
 mod cpu_memory;
 mod cpuid;
@@ -25,6 +27,7 @@ mod logical_address;
 mod mailbox;
 mod msr;
 mod native;
+mod offence;
 mod page;
 mod permissions;
 mod real_apic;
@@ -43,9 +46,15 @@ mod vmcb;
 mod world;
 
 pub use config::{ApicPage, Config, Hypervisor, Image};
+pub use counts::Counts;
 pub use cpu::Cpu;
 pub use cpu_memory::CpuMemory;
 pub use error::LaunchError;
+pub use offence::Offence;
 pub use rar_model::{Defect, Knobs};
-pub use record::{Executed, Offence, Record, Verdict};
+pub use rar_vocabulary::{
+    COUNTER_LEAF, COUNTER_VERSION, ENTRY_LEAF, EntryKind, EntryVerdict as Verdict, UnitCounter,
+    entry_subleaf,
+};
+pub use record::{Executed, Record};
 pub use shim::Shim;

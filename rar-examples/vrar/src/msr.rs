@@ -1,10 +1,11 @@
 //! RDMSR and WRMSR of the registers that the shim presents.
 
 use rar_model::{ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, INFO, PENDING, PhysicalMemory};
+use rar_vocabulary::UnitCounter;
 
 use crate::bits::low;
+use crate::offence::Offence;
 use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
-use crate::record::Offence;
 use crate::register_effect::{Refused, RegisterEffect};
 use crate::vcpu::Vcpu;
 use crate::vmcb::event;
@@ -66,6 +67,7 @@ impl Vcpu<'_> {
         self.unit
             .write_msr(msr, value)
             .map_err(|_| self.refused_register())?;
+        self.cpu.record().counts().add(UnitCounter::RegisterWrites);
         if msr == CONTROL && value & ENABLE != 0 {
             self.look_at_vector();
         }

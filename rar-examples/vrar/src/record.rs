@@ -3,41 +3,16 @@
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use rar_model::{Action, Cr3Mismatch, Execution, Invalidation, Knobs, Outcome};
+use rar_model::{Action, Execution, Invalidation, Knobs};
+use rar_vocabulary::{EntryVerdict as Verdict, UnitCounter};
 
+use crate::counts::{Counts, verdict};
 use crate::effect::Effect;
+use crate::offence::Offence;
 
 /// How many executions are kept.
 const CAPACITY: usize = 256;
 const WORDS: usize = 10;
-
-/// What came of an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Executed.
-    Performed,
-    /// INVPG with CR3 match found another CR3.
-    OtherCr3,
-    /// Refused: the payload has no meaning, or the CPU cannot do it.
-    Refused,
-    /// A fault that the knobs asked for.
-    Fault,
-}
-
-impl Verdict {
-    const ALL: [Self; 4] = [Self::Performed, Self::OtherCr3, Self::Refused, Self::Fault];
-
-    fn of(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Performed => Self::Performed,
-            Outcome::Cr3Differs(Cr3Mismatch::Success | Cr3Mismatch::Failure) => Self::OtherCr3,
-            Outcome::Illegal(_) | Outcome::Refused(_) => Self::Refused,
-            Outcome::InjectedFailure | Outcome::SuccessWithoutFlush | Outcome::Unanswered => {
-                Self::Fault
-            }
-        }
-    }
-}
 
 /// One executed entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,52 +63,12 @@ impl Executed {
     }
 }
 
-/// What a driver must never do; each kind is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offence {
-    /// A request with a vector, a shorthand, the broadcast or a level: no source says what a
-    /// processor does then.
-    UnknownRequest,
-    /// An entry that ended in FAILURE.
-    RefusedEntry,
-    /// A payload that was changed between its signal and its execution.
-    ChangedPayload,
-    /// ENABLE set while an entry of the vector was pending.
-    EnabledWithPending,
-    /// An access to a RAR register that raised #GP.
-    Register,
-}
-
-impl Offence {
-    /// Every kind, in the order of their counters.
-    pub const ALL: [Self; 5] = [
-        Self::UnknownRequest,
-        Self::RefusedEntry,
-        Self::ChangedPayload,
-        Self::EnabledWithPending,
-        Self::Register,
-    ];
-
-    /// Returns the kind in words.
-    #[must_use]
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::UnknownRequest => "a request that no public source knows",
-            Self::RefusedEntry => "an entry that the unit refuses",
-            Self::ChangedPayload => "a payload changed between signal and execution",
-            Self::EnabledWithPending => "RAR enabled with an entry pending",
-            Self::Register => "a RAR register access that faults",
-        }
-    }
-}
-
 /// The record of one CPU: the latest executions, and how often something went wrong.
 #[derive(Debug)]
 pub struct Record {
     executions: [[AtomicU64; WORDS]; CAPACITY],
     total: AtomicU64,
-    dropped: AtomicU64,
-    offences: [AtomicU64; Offence::ALL.len()],
+    counts: Counts,
 }
 
 /// Set in the second word if the payload was announced.
@@ -144,8 +79,7 @@ impl Record {
         Self {
             executions: [const { [const { AtomicU64::new(0) }; WORDS] }; CAPACITY],
             total: AtomicU64::new(0),
-            dropped: AtomicU64::new(0),
-            offences: [const { AtomicU64::new(0) }; Offence::ALL.len()],
+            counts: Counts::new(),
         }
     }
 
@@ -158,17 +92,19 @@ impl Record {
     /// Returns how many requests were lost, because RAR was disabled or the CPU played deaf.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Acquire)
+        self.counts.get(UnitCounter::Dropped)
     }
 
     /// Returns how often a driver did this.
     #[must_use]
     pub fn offences(&self, kind: Offence) -> u64 {
-        Offence::ALL
-            .iter()
-            .zip(&self.offences)
-            .find(|(each, _)| **each == kind)
-            .map_or(0, |(_, count)| count.load(Ordering::Acquire))
+        self.counts.get(kind.counter())
+    }
+
+    /// Returns what was counted since the launch.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// Returns the execution with this number; `None` if it was not made yet, or is no longer kept.
@@ -181,12 +117,12 @@ impl Record {
         if sequence != number + 1 || still != sequence {
             return None;
         }
-        let [index, verdict, _, effect @ .., _, _] = what.to_le_bytes();
+        let [index, code, _, effect @ .., _, _] = what.to_le_bytes();
         Some(Executed {
             number,
             index,
             words: [w0, w1, w2, w3],
-            verdict: Verdict::ALL.get(usize::from(verdict)).copied()?,
+            verdict: *Verdict::ALL.get(usize::from(code).checked_sub(1)?)?,
             cr3,
             announced: (what & ANNOUNCED != 0).then_some(announced),
             hash,
@@ -220,15 +156,11 @@ impl Record {
         hash: u64,
     ) {
         let number = self.total.load(Ordering::Relaxed);
-        let verdict = Verdict::of(execution.outcome);
-        let code = Verdict::ALL
-            .iter()
-            .zip(0_u64..)
-            .find(|(each, _)| **each == verdict);
+        let verdict = verdict(execution.outcome);
         let ([flags, kind, count], start) = Effect::encode(invalidated.and_then(Effect::of));
         let what = u64::from_le_bytes([0, 0, 0, flags, kind, count, 0, 0])
             | u64::from(execution.index)
-            | code.map_or(0, |(_, code)| code) << 8
+            | u64::from(verdict.number()) << 8
             | if announced.is_some() { ANNOUNCED } else { 0 };
         let [w0, w1, w2, w3] = execution.words;
         let announced_hash = announced.unwrap_or(0);
@@ -241,6 +173,7 @@ impl Record {
             sequence.store(number + 1, Ordering::Release);
         }
         self.total.store(number + 1, Ordering::Release);
+        self.counts.add_entry(w0, execution.outcome);
         if verdict == Verdict::Refused {
             self.offence(Offence::RefusedEntry);
         }
@@ -250,23 +183,13 @@ impl Record {
     }
 
     pub(crate) fn offence(&self, kind: Offence) {
-        for (_, count) in Offence::ALL
-            .iter()
-            .zip(&self.offences)
-            .filter(|(each, _)| **each == kind)
-        {
-            count.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    pub(crate) fn drop_request(&self) {
-        self.dropped.fetch_add(1, Ordering::AcqRel);
+        self.counts.add(kind.counter());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rar_model::{Contexts, Globals, PageReach, PageSize, Pages, Structures};
+    use rar_model::{Contexts, Globals, Outcome, PageReach, PageSize, Pages, Structures};
 
     use super::*;
 

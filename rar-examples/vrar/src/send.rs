@@ -2,11 +2,12 @@
 //! APIC.
 
 use rar_model::{RarUnit, Sender};
+use rar_vocabulary::UnitCounter;
 
 use crate::command::{Command, Destination, Mode};
 use crate::cpu::Cpu;
+use crate::offence::Offence;
 use crate::real_apic::RealApic;
-use crate::record::Offence;
 use crate::shim::Shim;
 use crate::vcpu::Vcpu;
 
@@ -31,6 +32,9 @@ impl Shim {
         if command.mode == Mode::RemoteAction && !command.is_known_request() {
             sender.record().offence(Offence::UnknownRequest);
             return;
+        }
+        if command.mode == Mode::RemoteAction {
+            sender.record().counts().add(UnitCounter::Commands);
         }
         if command.mode == Mode::Init && command.deasserted {
             return;

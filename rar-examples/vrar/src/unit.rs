@@ -6,7 +6,7 @@ use rar_model::{
     ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, PAYLOAD_TABLE_BASE, PENDING,
     PageSize, PhysicalMemory, Refused, Sender, Serviced, Signalled, Tlb, Wake,
 };
-use rar_vocabulary::payload_hash;
+use rar_vocabulary::{UnitCounter, payload_hash};
 
 use crate::cpu::Cpu;
 use crate::direct_map::{DirectMap, UnitMemory};
@@ -35,15 +35,17 @@ impl Cpu {
     /// Signals the unit, for another CPU or this one; returns whether the CPU must look.
     pub(crate) fn signal(&self, map: DirectMap, sender: Sender) -> bool {
         let Some(unit) = self.unit().filter(|_| !self.is_deaf()) else {
-            self.record().drop_request();
+            self.record().counts().add(UnitCounter::Dropped);
             return false;
         };
         self.signalled_payloads.with(|| self.note_payloads(map));
-        if matches!(unit.signal_from(sender), Signalled::Dropped(_)) {
-            self.record().drop_request();
-            return false;
-        }
-        true
+        let signalled = unit.signal_from(sender);
+        self.record().counts().add(match signalled {
+            Signalled::Latched => UnitCounter::Latched,
+            Signalled::Merged => UnitCounter::Merged,
+            Signalled::Dropped(_) => UnitCounter::Dropped,
+        });
+        !matches!(signalled, Signalled::Dropped(_))
     }
 
     fn note_payloads(&self, map: DirectMap) {
