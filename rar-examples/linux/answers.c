@@ -59,6 +59,8 @@ static enum answer ask(struct request request)
 static bool prepare(struct result *result)
 {
 	const struct request valid = { .control = FULL };
+	const bool counted = counters_present();
+	u64 performed;
 	enum answer answer;
 
 	if (cpumask_weight(units.enabled) < 2) {
@@ -74,9 +76,15 @@ static bool prepare(struct result *result)
 		return false;
 	}
 	result->initiators = 1;
+	performed = counted ? counters_performed() : 0;
 	answer = ask(valid);
-	if (answer == ANSWER_ALL_SUCCESS)
-		return true;
+	if (answer == ANSWER_ALL_SUCCESS) {
+		if (!counted || counters_performed() > performed)
+			return true;
+		result_set(result, VIOLATED, "a valid entry: SUCCESS without a flush: the counters "
+			   "of the RAR machine have none");
+		return false;
+	}
 	result_set(result, VIOLATED, "a valid entry is answered by %c, expected S "
 		   "(F is FAILURE, L SUCCESS after a second signal, P nothing)", letter(answer));
 	result->first_initiator = raw_smp_processor_id();

@@ -154,9 +154,11 @@ struct flush {
 	struct request request;
 	bool own_cr3;		/* the operand is the target's CR3 */
 	bool own_pcid;		/* the operand is the target's PCID */
+	bool counted;		/* compare the counters of the RAR machine */
 	enum answer answer;
 	u8 with_interrupts;	/* the byte once the target has interrupts on, if none came */
 	bool sent;
+	bool unperformed;	/* SUCCESS, but the counters of the RAR machine say otherwise */
 };
 
 int attempt_run(struct attempt *attempt, struct window *window, struct flush *flush);
@@ -234,5 +236,9 @@ struct identity {
 };
 
 void identity_read(struct identity *identity);
+
+/* ---- counters of the RAR machine (counters.c) ---- */
+bool counters_present(void);
+u64 counters_performed(void);
 
 #endif

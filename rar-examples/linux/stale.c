@@ -73,8 +73,12 @@ static void describe(struct result *result, const struct attempt *attempt,
 			   flush->with_interrupts == RAR_SUCCESS ? ": it heeds IF" : "");
 		break;
 	case ANSWER_ALL_SUCCESS:
-		result_set(result, VIOLATED, "CPU %u: SUCCESS without a flush: still 0x%llx, "
-			   "expected 0x%llx", cpu, attempt->after, NEW);
+		if (flush->unperformed)
+			result_set(result, VIOLATED, "CPU %u: SUCCESS without a flush: the "
+				   "counters of the RAR machine have none", cpu);
+		else
+			result_set(result, VIOLATED, "CPU %u: SUCCESS without a flush: still "
+				   "0x%llx, expected 0x%llx", cpu, attempt->after, NEW);
 		break;
 	}
 	result->first_initiator = raw_smp_processor_id();
@@ -90,6 +94,7 @@ static int try_target(const struct stale_case *wanted, struct window *window, un
 		.request = { .control = wanted->control },
 		.own_cr3 = wanted->operand == OWN_CR3,
 		.own_pcid = wanted->operand == OWN_PCID,
+		.counted = counters_present(),
 	};
 	unsigned int tries;
 	int error;
@@ -108,9 +113,11 @@ static int try_target(const struct stale_case *wanted, struct window *window, un
 		if (attempt.expired && flush.answer == ANSWER_ALL_SUCCESS)
 			continue;
 		tally->shown++;
-		if (flush.answer == ANSWER_ALL_SUCCESS && attempt.after == NEW) {
+		if (flush.answer == ANSWER_ALL_SUCCESS && attempt.after == NEW &&
+		    !flush.unperformed) {
 			tally->flushed++;
-		} else if (flush.answer == ANSWER_ALL_SUCCESS && wanted->certainty == OPEN) {
+		} else if (flush.answer == ANSWER_ALL_SUCCESS && wanted->certainty == OPEN &&
+			   !flush.unperformed) {
 			tally->kept++;
 		} else {
 			tally->failures++;

@@ -36,6 +36,9 @@ struct storm {
 	bool stop;
 	atomic_t failures, running, made;
 	atomic64_t reads, bad;
+	/* By the counters of the RAR machine, if it is one. */
+	bool counted;
+	u64 performed;
 	/* Of the first request without success. */
 	enum answer answer;
 	unsigned int failed_cpu;
@@ -225,6 +228,7 @@ static bool rounds_are_over(struct storm *storm)
 
 static int run(struct storm *storm, enum flushes flushes, unsigned int rounds)
 {
+	const u64 before = storm->counted ? counters_performed() : 0;
 	unsigned int cpu, number = 0;
 	int error = 0;
 
@@ -247,6 +251,7 @@ static int run(struct storm *storm, enum flushes flushes, unsigned int rounds)
 	/* Threads look at `stop` in each round, and a round ends by its deadlines. */
 	if (!atomic_dec_and_test(&storm->running))
 		wait_for_completion(&storm->ended);
+	storm->performed = storm->counted ? counters_performed() - before : 0;
 	return error;
 }
 
@@ -272,6 +277,7 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 	};
 	const u64 bad = atomic64_read(&storm->bad), reads = atomic64_read(&storm->reads);
 	const int made = atomic_read(&storm->made);
+	const unsigned int others = cpumask_weight(units.enabled) - 1;
 
 	result->initiators = storm->initiators;
 	if (bad)
@@ -280,6 +286,9 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 	else if (atomic_read(&storm->failures))
 		result_set(result, VIOLATED, "CPU %u %s, in round %d", storm->failed_cpu,
 			   answers[storm->answer], made);
+	else if (storm->counted && storm->performed < (u64)made * others)
+		result_set(result, VIOLATED, "%llu flushes in %d rounds by the counters of the RAR "
+			   "machine, expected %llu", storm->performed, made, (u64)made * others);
 	else if (made < storm->rounds * storm->initiators)
 		result_set(result, NOT_RUN, "ended after %d of %u rounds", made,
 			   storm->rounds * storm->initiators);
@@ -307,6 +316,7 @@ void test_storm(struct result *result, const void *argument)
 		return;
 	}
 	storm->initiators = min(cpumask_weight(units.enabled), (unsigned int)MOST_INITIATORS);
+	storm->counted = counters_present();
 	start_over(storm);
 	if (run(storm, WITHOUT_FLUSHES, CONTROL_ROUNDS)) {
 		result_set(result, NOT_RUN, "no threads");

@@ -92,6 +92,7 @@ static int target(void *data)
 static void ask(struct spin *spin, struct flush *flush, int slot)
 {
 	const struct attempt *attempt = spin->attempt;
+	u64 performed;
 
 	if (flush->asked == ASK_NOTHING) {
 		wait_us(UNFLUSHED_US);
@@ -102,7 +103,9 @@ static void ask(struct spin *spin, struct flush *flush, int slot)
 	if (flush->own_pcid)
 		flush->request.operand = attempt->cr3 & 0xfff;
 	flush->sent = true;
+	performed = flush->counted ? counters_performed() : 0;
 	flush->answer = request_send(slot, &flush->request, cpumask_of(attempt->cpu));
+	flush->unperformed = flush->counted && counters_performed() == performed;
 }
 
 /* The initiator's side, from the moment when the target has read. */
@@ -137,6 +140,7 @@ int attempt_run(struct attempt *attempt, struct window *window, struct flush *fl
 	attempt->window = window;
 	attempt->before = attempt->stale = attempt->after = 0;
 	flush->sent = false;
+	flush->unperformed = false;
 	flush->answer = ANSWER_ALL_SUCCESS;
 	window_map(window, attempt->page, 0);
 	flush_everything();
