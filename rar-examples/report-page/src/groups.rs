@@ -14,11 +14,14 @@ pub(crate) struct Group<'a> {
 /// The group of tests that the catalogue does not have: the report is of another version.
 const OTHER: &str = "tests of another version";
 
+/// The group of the tests of `rar-examples/linux`, by how their names begin.
+const LINUX: (&str, &str) = ("linux-", "the Linux module");
+
 /// Sorts tests into groups, in the order in which the groups begin. No test is left out.
 pub(crate) fn grouped<'a>(tests: &[&'a str]) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for test in tests {
-        let title = test_named(test).map_or(OTHER, |info| info.group);
+        let title = title_of(test);
         match groups.iter_mut().find(|group| group.title == title) {
             Some(group) => group.tests.push(test),
             None => groups.push(Group {
@@ -30,13 +33,27 @@ pub(crate) fn grouped<'a>(tests: &[&'a str]) -> Vec<Group<'a>> {
     groups
 }
 
+fn title_of(test: &str) -> &'static str {
+    match test_named(test) {
+        Some(info) => info.group,
+        None if test.starts_with(LINUX.0) => LINUX.1,
+        None => OTHER,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_test_is_in_the_group_of_its_row() {
-        let groups = grouped(&["one-page", "unit-halted", "a-test-of-tomorrow", "pages-2"]);
+        let groups = grouped(&[
+            "one-page",
+            "unit-halted",
+            "a-test-of-tomorrow",
+            "pages-2",
+            "linux-storm",
+        ]);
         let found: Vec<_> = groups
             .iter()
             .map(|group| (group.title, group.tests.as_slice()))
@@ -47,6 +64,7 @@ mod tests {
                 ("pages", &["one-page", "pages-2"][..]),
                 ("idle and interrupts", &["unit-halted"]),
                 (OTHER, &["a-test-of-tomorrow"]),
+                ("the Linux module", &["linux-storm"]),
             ]
         );
     }
