@@ -5,6 +5,7 @@ mod cpu_notes;
 pub mod fault_injection;
 pub mod guest_counters;
 mod handlers;
+pub mod hidden_memory;
 mod instructions;
 mod lab;
 mod lab_machine;

@@ -2,9 +2,8 @@
 //! is reported and can be started again.
 
 use rar_kernel::{clock, irq, println, smp};
-use rar_kernel_lab::guest_counters;
-use rar_kernel_lab::new_owner;
 use rar_kernel_lab::shim::{self, LaunchError};
+use rar_kernel_lab::{guest_counters, hidden_memory, new_owner};
 use rar_percpu::CpuId;
 
 use crate::nmi_check;
@@ -47,10 +46,19 @@ pub(crate) fn check() -> Result<(), &'static str> {
     if gone().is_some() {
         return Err("a CPU that was started again is still reported as gone");
     }
+    let hides = hidden_memory::lose(id, |number| number == last)?;
+    if hides {
+        smp::restart(id)?;
+    }
+    let hides = if hides {
+        "hides memory"
+    } else {
+        "hides no memory without nested paging"
+    };
     println!(
         "shim: registers survive it, a second launch was refused, an NMI waited for another, \
          its counters are those of CPUID, it needs no tables of the kernel's, \
-         CPU {last} died alone and was started again"
+         CPU {last} died alone and was started again, it {hides}"
     );
     Ok(())
 }

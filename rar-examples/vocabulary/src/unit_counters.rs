@@ -90,6 +90,8 @@ numbered! {
             "Writes of ENABLE while an entry was pending.";
         OffenceRegister "offence-register" "Accesses to RAR registers that raised #GP(0).";
         RegisterWrites "register-writes" "Writes of RAR registers that were done.";
+        OffenceHiddenMemory "offence-hidden-memory"
+            "Accesses to memory that is hidden from guests: the CPU is gone.";
     }
 }
 
@@ -163,13 +165,14 @@ mod tests {
             (UnitCounter::RefusedOther, 19),
             (UnitCounter::OffenceUnknownRequest, 20),
             (UnitCounter::RegisterWrites, 25),
+            (UnitCounter::OffenceHiddenMemory, 26),
         ];
         assert!(
             counters
                 .iter()
                 .all(|(each, number)| each.number() == *number)
         );
-        assert_eq!(UnitCounter::ALL.len(), 25);
+        assert_eq!(UnitCounter::ALL.len(), 26);
         assert_eq!(
             entry_subleaf(EntryKind::InvpcidAll, EntryVerdict::Performed),
             0x91

@@ -96,7 +96,7 @@ mod tests {
         let leaf = pair(0x1_0000_0002, 0x3_0000_0004);
         assert_eq!([leaf.eax, leaf.ebx, leaf.ecx, leaf.edx], [2, 1, 4, 3]);
         let leaf = description(COUNTER_LEAF, 4, 7);
-        assert_eq!([leaf.eax, leaf.ebx, leaf.ecx, leaf.edx], [1, 25, 4, 7]);
+        assert_eq!([leaf.eax, leaf.ebx, leaf.ecx, leaf.edx], [1, 26, 4, 7]);
         let leaf = description(ENTRY_LEAF, 4, 7);
         assert_eq!([leaf.eax, leaf.ebx, leaf.ecx, leaf.edx], [1, 11, 4, 0]);
     }

@@ -12,7 +12,18 @@ use crate::signalled_payloads::SignalledPayloads;
 
 /// In [`Cpu::gone`]: the host itself faulted, with the vector in the low bits.
 pub(crate) const HOST_FAULT: u64 = 1 << 32;
+/// In [`Cpu::gone`]: the exit code of an access to memory that the guest does not have.
+pub(crate) const NESTED_PAGE_FAULT: u64 = 0x400;
 const ALIVE: u64 = 0;
+
+/// Where a guest was when it touched memory that it does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stray {
+    /// The physical address that it wanted.
+    pub address: u64,
+    /// RIP: the instruction that did it.
+    pub instruction: u64,
+}
 
 /// One CPU of the shim, as other CPUs see it.
 #[derive(Debug)]
@@ -23,6 +34,8 @@ pub struct Cpu {
     apic_id: AtomicU32,
     deaf: AtomicBool,
     gone: AtomicU64,
+    /// Address and instruction; of a CPU that is gone by a nested page fault.
+    stray: [AtomicU64; 2],
     record: Record,
 }
 
@@ -39,6 +52,7 @@ impl Cpu {
             apic_id: AtomicU32::new(0),
             deaf: AtomicBool::new(false),
             gone: AtomicU64::new(ALIVE),
+            stray: [const { AtomicU64::new(0) }; 2],
             record: Record::new(),
         }
     }
@@ -84,6 +98,30 @@ impl Cpu {
     #[must_use]
     pub fn gone(&self) -> Option<u64> {
         self.gone.load(Ordering::Acquire).checked_sub(1)
+    }
+
+    /// Returns where the guest of this CPU was if it is gone because it touched memory that it does
+    /// not have: what is [hidden](crate::Shim::hide), or what the shim does not reach.
+    #[must_use]
+    pub fn stray(&self) -> Option<Stray> {
+        if self.gone()? != NESTED_PAGE_FAULT {
+            return None;
+        }
+        let [address, instruction] = self
+            .stray
+            .each_ref()
+            .map(|word| word.load(Ordering::Relaxed));
+        Some(Stray {
+            address,
+            instruction,
+        })
+    }
+
+    /// Before [`note_gone`](Self::note_gone), which shows it.
+    pub(crate) fn note_stray(&self, stray: Stray) {
+        let [address, instruction] = &self.stray;
+        address.store(stray.address, Ordering::Relaxed);
+        instruction.store(stray.instruction, Ordering::Relaxed);
     }
 
     pub(crate) fn note_gone(&self, code: u64) {

@@ -37,6 +37,7 @@ impl Vcpu<'_> {
                 world::halt(self.world);
             }
         };
+        self.choose_memory();
         self.deliver(held == Service::HeldByFlag);
     }
 

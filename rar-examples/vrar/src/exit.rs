@@ -1,8 +1,11 @@
 //! Why the guest was left, and what is done about it.
 
 use crate::bits::low;
+use crate::cpu::Stray;
 use crate::cpuid;
 use crate::native;
+use crate::offence::Offence;
+use crate::spaces::SPACES;
 use crate::vcpu::{State, Vcpu};
 use crate::vmcb::{event, interrupt_control};
 
@@ -15,8 +18,9 @@ mod code {
     pub(super) const INVLPGA: u64 = 0x7a;
     pub(super) const MSR: u64 = 0x7c;
     pub(super) const VMRUN: u64 = 0x80;
+    pub(super) const VMMCALL: u64 = 0x81;
     pub(super) const SKINIT: u64 = 0x86;
-    pub(super) const NESTED_PAGE_FAULT: u64 = 0x400;
+    pub(super) use crate::cpu::NESTED_PAGE_FAULT;
 }
 
 impl Vcpu<'_> {
@@ -37,15 +41,30 @@ impl Vcpu<'_> {
                 self.vmcb.skip(1);
                 self.set_state(State::Halted);
             }
+            code::VMMCALL if self.call_of_guest() => {}
             code::INVLPGA | code::VMRUN..=code::SKINIT => self.own.event = event::INVALID_OPCODE,
             code::NESTED_PAGE_FAULT if self.access_page(address) => {}
-            // A triple fault, and whatever should not be.
-            other => {
-                self.cpu.note_gone(other);
-                self.set_state(State::Gone);
+            code::NESTED_PAGE_FAULT => {
+                let instruction = self.vmcb.rip;
+                self.cpu.note_stray(Stray {
+                    address,
+                    instruction,
+                });
+                if SPACES.is_hidden(address) {
+                    self.cpu.record().offence(Offence::HiddenMemory);
+                }
+                self.lose(exit);
             }
+            // A triple fault, and whatever should not be.
+            other => self.lose(other),
         }
         self.prepare_entry();
+    }
+
+    /// The guest is no more, for this reason.
+    fn lose(&mut self, exit: u64) {
+        self.cpu.note_gone(exit);
+        self.set_state(State::Gone);
     }
 
     /// The guest moves to CR8 without leaving; the processor keeps it here.

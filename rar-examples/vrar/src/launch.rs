@@ -159,7 +159,7 @@ impl Shim {
             host: SPACES.host.top(),
             nested: match self.config().page {
                 ApicPage::Open => None,
-                ApicPage::Trapped => Some(SPACES.open.top()),
+                ApicPage::Trapped => Some(SPACES.nested()),
             },
         })
     }

@@ -20,6 +20,8 @@ mod entry;
 mod error;
 mod exit;
 mod gdt;
+mod hide;
+mod hide_error;
 mod host_entry;
 mod idt;
 mod launch;
@@ -47,9 +49,11 @@ mod world;
 
 pub use config::{ApicPage, Config, Hypervisor, Image};
 pub use counts::Counts;
-pub use cpu::Cpu;
+pub use cpu::{Cpu, Stray};
 pub use cpu_memory::CpuMemory;
 pub use error::LaunchError;
+pub use hide::HIDE;
+pub use hide_error::HideError;
 pub use offence::Offence;
 pub use rar_model::{Defect, Knobs};
 pub use rar_vocabulary::{

@@ -16,16 +16,19 @@ pub enum Offence {
     EnabledWithPending,
     /// An access to a RAR register that raised #GP.
     Register,
+    /// An access to memory that is hidden: the CPU is gone.
+    HiddenMemory,
 }
 
 impl Offence {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::UnknownRequest,
         Self::RefusedEntry,
         Self::ChangedPayload,
         Self::EnabledWithPending,
         Self::Register,
+        Self::HiddenMemory,
     ];
 
     /// Returns the kind in words.
@@ -37,6 +40,7 @@ impl Offence {
             Self::ChangedPayload => "a payload changed between signal and execution",
             Self::EnabledWithPending => "RAR enabled with an entry pending",
             Self::Register => "a RAR register access that faults",
+            Self::HiddenMemory => "an access to memory that is hidden",
         }
     }
 
@@ -49,6 +53,7 @@ impl Offence {
             Self::ChangedPayload => "changed-payload",
             Self::EnabledWithPending => "enabled-with-pending",
             Self::Register => "register",
+            Self::HiddenMemory => "hidden-memory",
         }
     }
 
@@ -61,6 +66,7 @@ impl Offence {
             Self::ChangedPayload => UnitCounter::OffenceChangedPayload,
             Self::EnabledWithPending => UnitCounter::OffenceEnabledWithPending,
             Self::Register => UnitCounter::OffenceRegister,
+            Self::HiddenMemory => UnitCounter::OffenceHiddenMemory,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The address spaces of the shim: the host's, and those of guests under nested paging.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use crate::config::Config;
 use crate::error::LaunchError;
+use crate::hide_error::HideError;
 use crate::tables::{Full, GIBIBYTE, OPEN, OWN, PAGE, Tables, UNCACHED};
 
 /// Each space: the top, tables of gigabytes, and what is split.
@@ -16,6 +18,7 @@ const MAX_POLLS: u32 = 100_000_000;
 const FRESH: u8 = 0;
 const BEING_FILLED: u8 = 1;
 const READY: u8 = 2;
+const HIDING: u8 = 3;
 
 /// The tables of the one shim of this machine: too large for a stack on which a shim is made.
 pub(crate) static SPACES: Spaces = Spaces::new();
@@ -28,6 +31,8 @@ pub(crate) struct Spaces {
     pub(crate) host: Tables<SUPPLY>,
     /// All memory one to one, without the page of the APIC.
     pub(crate) open: Tables<SUPPLY>,
+    /// As `open`, and without what is hidden.
+    hiding: Tables<SUPPLY>,
     state: AtomicU8,
 }
 
@@ -45,6 +50,7 @@ impl Spaces {
         Self {
             host: Tables::new(),
             open: Tables::new(),
+            hiding: Tables::new(),
             state: AtomicU8::new(FRESH),
         }
     }
@@ -72,7 +78,7 @@ impl Spaces {
                     self.state.store(state, Ordering::Release);
                     return filled;
                 }
-                Err(READY) => return Ok(()),
+                Err(READY | HIDING) => return Ok(()),
                 Err(_) => core::hint::spin_loop(),
             }
         }
@@ -85,14 +91,61 @@ impl Spaces {
         machine: Machine,
         physical: impl Fn(u64) -> Option<u64>,
     ) -> Result<(), LaunchError> {
-        for tables in [&self.host, &self.open] {
+        for tables in [&self.host, &self.open, &self.hiding] {
             tables
                 .begin(machine.levels, &physical)
                 .map_err(LaunchError::NotMapped)?;
         }
         fill_host(&self.host, config, machine, physical)?;
-        fill_nested(&self.open, machine).map_err(|Full| LaunchError::OutOfTables)?;
+        for tables in [&self.open, &self.hiding] {
+            fill_nested(tables, machine).map_err(|Full| LaunchError::OutOfTables)?;
+        }
         Ok(())
+    }
+
+    /// Takes memory out of what guests have once [`HIDE`](crate::HIDE) is in force.
+    pub(crate) fn hide(&self, physical: &Range<u64>) -> Result<(), HideError> {
+        let from = |state, to| {
+            let found =
+                self.state
+                    .compare_exchange(state, to, Ordering::Acquire, Ordering::Acquire);
+            found.map(drop)
+        };
+        from(READY, BEING_FILLED).map_err(|state| match state {
+            FRESH => HideError::NotLaunched,
+            HIDING => HideError::Hidden,
+            _ => HideError::TablesBusy,
+        })?;
+        let done = self.hiding.unmap(physical);
+        self.state.store(READY, Ordering::Release);
+        done.map_err(|Full| HideError::OutOfTables)
+    }
+
+    /// Lets guests lose what is hidden, from their next entry on; returns whether that is new.
+    pub(crate) fn begin_hiding(&self) -> bool {
+        self.state
+            .compare_exchange(READY, HIDING, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    fn is_hiding(&self) -> bool {
+        self.state.load(Ordering::Acquire) == HIDING
+    }
+
+    /// Returns the top table of what guests have now.
+    pub(crate) fn nested(&self) -> u64 {
+        if self.is_hiding() {
+            self.hiding.top()
+        } else {
+            self.open.top()
+        }
+    }
+
+    /// Returns whether guests have lost what lies there.
+    pub(crate) fn is_hidden(&self, physical: u64) -> bool {
+        self.is_hiding()
+            && self.hiding.find(physical).is_none()
+            && self.open.find(physical).is_some()
     }
 }
 
@@ -182,6 +235,50 @@ mod tests {
             assert_eq!(spaces.open.find(address), None, "{address:#x}");
         }
         assert_eq!(spaces.host.find(0xfee0_0010), Some(0xfee0_0010));
+    }
+
+    #[test]
+    fn what_is_hidden_is_hidden_from_guests_only_and_only_in_time() {
+        let spaces = spaces();
+        let config = Config::new(0, APIC);
+        let range = 0x20_0000..0x63_1000;
+        assert_eq!(spaces.hide(&range), Err(HideError::NotLaunched));
+        assert!(!spaces.begin_hiding());
+        spaces.make_ready(&config, MACHINE, Some).unwrap();
+        assert_eq!(spaces.hide(&range), Ok(()));
+        assert!(!spaces.is_hidden(0x20_0000));
+        assert_eq!(spaces.nested(), spaces.open.top());
+        assert!(spaces.begin_hiding() && !spaces.begin_hiding());
+        assert_eq!(spaces.nested(), spaces.hiding.top());
+        for (address, hidden) in [
+            (0x1f_ffff, false),
+            (0x20_0000, true),
+            (0x40_0000, true),
+            (0x63_0fff, true),
+            (0x63_1000, false),
+            // Was never there.
+            (0xfee0_0000, false),
+            (1 << 40, false),
+        ] {
+            assert_eq!(spaces.is_hidden(address), hidden, "{address:#x}");
+        }
+        for address in [0x20_0000, 0x63_1000] {
+            assert_eq!(spaces.host.find(address), Some(address));
+        }
+        assert_eq!(spaces.hide(&range), Err(HideError::Hidden));
+        // A CPU that comes late.
+        assert_eq!(spaces.make_ready(&config, MACHINE, Some), Ok(()));
+    }
+
+    #[test]
+    fn too_many_pieces_are_an_error() {
+        let spaces = spaces();
+        spaces
+            .make_ready(&Config::new(0, APIC), MACHINE, Some)
+            .unwrap();
+        let mut pieces = (1..100).map(|number| number << 30..(number << 30) + PAGE);
+        let failed = pieces.find_map(|piece| spaces.hide(&piece).err());
+        assert_eq!(failed, Some(HideError::OutOfTables));
     }
 
     #[test]

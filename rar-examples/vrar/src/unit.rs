@@ -11,6 +11,7 @@ use rar_vocabulary::{UnitCounter, payload_hash};
 use crate::cpu::Cpu;
 use crate::direct_map::{DirectMap, UnitMemory};
 use crate::native;
+use crate::spaces::SPACES;
 use crate::vcpu::Vcpu;
 use crate::vmcb::FLUSH_ALL;
 
@@ -24,7 +25,7 @@ impl Cpu {
     pub(crate) fn memory(&self, map: DirectMap) -> UnitMemory {
         let page = |register| {
             let base = self.unit()?.read_msr(register).ok()?;
-            map.page(base)
+            map.page(base).filter(|_| !SPACES.is_hidden(base))
         };
         UnitMemory {
             vector: page(ACTION_VECTOR_BASE),
