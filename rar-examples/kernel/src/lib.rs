@@ -26,7 +26,7 @@ pub use boot_info::{
     Modules, PVH_MAGIC, Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
 };
 pub use command_line::CommandLine;
-pub use cpu_model::{keeps_globals, model_name, revision};
+pub use cpu_model::{InvlpgErratum, invlpg_erratum, keeps_globals, model_name, revision};
 pub use frame_ring::FrameRing;
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};

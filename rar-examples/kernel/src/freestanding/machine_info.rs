@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::cpu::control::Control;
 use super::cpu::msr::read_msr;
 use super::cpu::probe;
-use crate::cpu_model::{keeps_globals, model_name, revision};
+use crate::cpu_model::{invlpg_erratum, keeps_globals, model_name, revision};
 use crate::{MemoryKind, MemoryMap};
 
 /// IA32_BIOS_SIGN_ID, which AMD calls PATCH_LEVEL.
@@ -238,14 +238,19 @@ impl fmt::Display for MachineInfo {
         if self.hypervisor {
             f.write_str(", under a hypervisor")?;
         }
-        let pcids = match self.pcids {
-            Pcids::On => "on",
-            Pcids::Absent => "absent",
-            Pcids::Erratum => "off, since INVLPG of this microcode may keep global pages with them",
-        };
+        match (self.pcids, invlpg_erratum(family, model)) {
+            (Pcids::On, _) => f.write_str("; PCIDs on")?,
+            (Pcids::Absent, _) => f.write_str("; PCIDs absent")?,
+            (Pcids::Erratum, row) => {
+                f.write_str("; PCIDs off, since with them INVLPG may keep global pages")?;
+                if let Some(row) = row {
+                    write!(f, " before microcode {:#x} ({})", row.mended, row.source)?;
+                }
+            }
+        }
         write!(
             f,
-            "; PCIDs {pcids}; {} MiB of RAM; firmware left the APIC in mode {:?}",
+            "; {} MiB of RAM; firmware left the APIC in mode {:?}",
             self.usable_ram >> 20,
             self.firmware_apic
         )
