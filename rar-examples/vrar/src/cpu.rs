@@ -6,9 +6,11 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rar_model::RarUnit;
 
+use crate::code::Code;
 use crate::mailbox::Mailbox;
 use crate::record::Record;
 use crate::signalled_payloads::SignalledPayloads;
+use crate::undecoded::Undecoded;
 
 /// In [`Cpu::gone`]: the host itself faulted, with the vector in the low bits.
 pub(crate) const HOST_FAULT: u64 = 1 << 32;
@@ -36,6 +38,7 @@ pub struct Cpu {
     gone: AtomicU64,
     /// Address and instruction; of a CPU that is gone by a nested page fault.
     stray: [AtomicU64; 2],
+    undecoded: Undecoded,
     record: Record,
 }
 
@@ -53,6 +56,7 @@ impl Cpu {
             deaf: AtomicBool::new(false),
             gone: AtomicU64::new(ALIVE),
             stray: [const { AtomicU64::new(0) }; 2],
+            undecoded: Undecoded::new(),
             record: Record::new(),
         }
     }
@@ -124,12 +128,24 @@ impl Cpu {
         instruction.store(stray.instruction, Ordering::Relaxed);
     }
 
+    /// Returns the instruction that the shim should have carried out for the guest and could not:
+    /// the reason why it is gone, if it is.
+    #[must_use]
+    pub fn undecoded(&self) -> Option<Code> {
+        self.undecoded.get()
+    }
+
+    pub(crate) fn note_undecoded(&self, code: &Code) {
+        self.undecoded.set(code);
+    }
+
     pub(crate) fn note_gone(&self, code: u64) {
         self.gone.store(code.wrapping_add(1), Ordering::Release);
     }
 
     /// The CPU was reset: a new guest begins.
     pub(crate) fn note_reset(&self) {
+        self.undecoded.clear();
         self.gone.store(ALIVE, Ordering::Release);
     }
 

@@ -51,25 +51,24 @@ impl DirectMap {
         })
     }
 
-    /// Reads code of a guest with these page tables, at most to the end of its page.
-    pub(crate) fn code(self, cr3: u64, cr4: u64, address: u64, into: &mut [u8]) -> usize {
-        let levels = if cr4 >> LA57 & 1 != 0 { 5 } else { 4 };
-        let physical = walk(cr3, levels, address, |entry| {
-            self.page(entry)
-                .and_then(|page| Some(page.quadword(entry)?.load(Ordering::Acquire)))
-                .unwrap_or(0)
-        });
-        let Some((page, start)) = physical.and_then(|start| Some((self.page(start)?, start)))
-        else {
+    /// Reads memory, at most to the end of its page.
+    pub(crate) fn bytes(self, physical: u64, into: &mut [u8]) -> usize {
+        let Some(page) = self.page(physical) else {
             return 0;
         };
-        let bytes = (start..).map_while(|at| page.byte(at));
+        let bytes = (physical..).map_while(|at| page.byte(at));
         let mut length = 0;
         for (place, byte) in into.iter_mut().zip(bytes) {
             *place = byte.load(Ordering::Relaxed);
             length += 1;
         }
         length
+    }
+
+    /// Reads an aligned quadword; `None` where no memory is.
+    pub(crate) fn quadword(self, physical: u64) -> Option<u64> {
+        let page = self.page(physical)?;
+        Some(page.quadword(physical)?.load(Ordering::Acquire))
     }
 
     /// Returns the page at a physical address, if there is memory behind the direct map.

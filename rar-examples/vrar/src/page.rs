@@ -5,28 +5,21 @@ use crate::bits::low;
 use crate::real_apic;
 use crate::vcpu::Vcpu;
 
-/// The longest instruction.
-const LONGEST: usize = 15;
-/// EFER.LMA, and the bit of the code segment's attributes that says 64-bit code.
-const LONG_MODE_ACTIVE: u64 = 1 << 10;
-const LONG_CODE: u16 = 1 << 9;
+/// Of a nested page fault's error code: the instruction's own bytes, or a page table of the guest.
+const NOT_BY_DATA: u64 = 1 << 4 | 1 << 33;
 
 impl Vcpu<'_> {
     /// Does what the instruction that faulted asks of the page; returns whether it could be done.
+    /// [`Cpu::undecoded`](crate::Cpu::undecoded) shows what could not.
     pub(crate) fn access_page(&mut self, physical: u64) -> bool {
-        let wide =
-            self.vmcb.efer & LONG_MODE_ACTIVE != 0 && self.vmcb.cs.attributes & LONG_CODE != 0;
-        let apic = self.own.apic.base() & !0xfff;
-        if !wide || physical & !0xfff != apic {
+        if physical & !0xfff != self.own.apic.base() & !0xfff {
             return false;
         }
-        let mut code = [0; LONGEST];
-        let map = self.own.shim.map();
-        let length = map.code(self.vmcb.cr3, self.vmcb.cr4, self.vmcb.rip, &mut code);
-        let rest = code.get_mut(length..).unwrap_or_default();
-        let next = self.vmcb.rip.wrapping_add(length as u64);
-        map.code(self.vmcb.cr3, self.vmcb.cr4, next, rest);
-        let Some((access, length)) = decode(&code) else {
+        let code = self.code();
+        let is_data = self.vmcb.exit_info_1 & NOT_BY_DATA == 0 && self.own.event == 0;
+        let decoded = decode(&code.bytes, code.size).filter(|_| is_data);
+        let Some((access, length)) = decoded else {
+            self.cpu.note_undecoded(&code);
             return false;
         };
         let offset = low(physical & 0xfff);
@@ -63,7 +56,7 @@ impl Vcpu<'_> {
         self.own.real.set_logical(self.own.apic.machine_logical());
     }
 
-    fn register(&self, number: u8) -> u64 {
+    pub(crate) fn register(&self, number: u8) -> u64 {
         match number {
             0 => self.vmcb.rax,
             1 => self.world.rcx,
