@@ -2,6 +2,7 @@
 
 pub mod abort;
 mod cpu_notes;
+pub mod devices;
 pub mod fault_injection;
 pub mod guest_counters;
 mod handlers;
@@ -23,6 +24,7 @@ mod rar_units;
 mod run;
 pub mod shim;
 mod start;
+pub mod task_priority;
 mod test_frames;
 mod test_space;
 mod transcript;

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+mod interrupt_check;
 mod nmi_check;
 mod shim_check;
 

@@ -4,6 +4,7 @@
 //! routine does not keep the shim's own interrupts out; what the guest sees of them is here. Timers
 //! and local vector table are the machine's own.
 
+use crate::level::LevelInterrupts;
 use crate::logical_address::LogicalAddress;
 use crate::register_effect::{Refused, RegisterEffect};
 use crate::vectors::Vectors;
@@ -34,8 +35,9 @@ pub(crate) struct Apic {
     pub(crate) in_service: Vectors,
     /// Taken from a controller that is no local APIC: they have no priority and no end.
     external: Vectors,
-    /// Level-triggered: acknowledged at the machine's APIC when the guest ends them.
-    pub(crate) level: Vectors,
+    /// Those whose last request was level-triggered.
+    pub(crate) trigger_mode: Vectors,
+    pub(crate) levels: LevelInterrupts,
 }
 
 impl Apic {
@@ -51,7 +53,8 @@ impl Apic {
             requested: Vectors::default(),
             in_service: Vectors::default(),
             external: Vectors::default(),
-            level: Vectors::default(),
+            trigger_mode: Vectors::default(),
+            levels: LevelInterrupts::default(),
         }
     }
 
@@ -105,7 +108,9 @@ impl Apic {
         if self.is_enabled() {
             // Vectors below 16 are illegal and not delivered.
             let [first, second, third, fourth] = vectors;
-            self.requested.add([first & !0xffff, second, third, fourth]);
+            let vectors = [first & !0xffff, second, third, fourth];
+            self.requested.add(vectors);
+            self.trigger_mode.subtract(vectors);
         }
     }
 
@@ -113,7 +118,10 @@ impl Apic {
     /// acknowledged there.
     pub(crate) fn take(&mut self, vector: u8, level: bool) {
         if level {
-            self.level.insert(vector);
+            self.trigger_mode.insert(vector);
+            self.levels.take(vector);
+        } else {
+            self.trigger_mode.remove(vector);
         }
         self.requested.insert(vector);
     }
@@ -146,6 +154,14 @@ impl Apic {
         })
     }
 
+    /// Returns whether a request waits that a write of the task priority can let through or hold
+    /// back.
+    pub(crate) fn heeds_task_priority(&self) -> bool {
+        let serving = self.in_service.highest().unwrap_or(0) >> 4;
+        let waiting = self.requested.highest();
+        waiting.is_some_and(|vector| vector >> 4 > serving)
+    }
+
     /// Returns whether another vector can be taken once this one was, before the guest ends
     /// anything.
     pub(crate) fn waits_behind(&self, vector: u8) -> bool {
@@ -170,11 +186,10 @@ impl Apic {
             return RegisterEffect::Nothing;
         };
         self.in_service.remove(vector);
-        if self.level.contains(vector) {
-            self.level.remove(vector);
-            return RegisterEffect::Ended(vector);
+        match self.levels.end(vector) {
+            0 => RegisterEffect::Nothing,
+            ends => RegisterEffect::EndsAtMachine(ends),
         }
-        RegisterEffect::Nothing
     }
 
     /// Returns the logical address of an x2APIC: cluster in 31:16, member in 15:0.
@@ -277,10 +292,13 @@ mod tests {
         assert_eq!(apic.next(), None);
         request(&mut apic, 0x51);
         assert_eq!(apic.next(), Some(0x51));
+        assert!(apic.heeds_task_priority());
         apic.write(0x808, 0x50, &machine()).unwrap();
         assert_eq!(apic.next(), None);
+        assert!(apic.heeds_task_priority());
         apic.write(0x808, 0, &machine()).unwrap();
         apic.accept(0x51);
+        assert!(!apic.heeds_task_priority(), "0x41 waits for an end");
         assert_eq!(apic.read(0x80a, &machine()), Ok(0x50));
         assert_eq!(apic.read(0x812, &machine()), Ok(1 << 5 | 1 << 17));
         assert_eq!(
@@ -299,10 +317,16 @@ mod tests {
         let mut apic = x2apic(0);
         apic.take(0x60, true);
         apic.accept(0x60);
+        assert_eq!(apic.read(0x81b, &machine()), Ok(1));
         assert_eq!(
             apic.write(0x80b, 0, &machine()),
-            Ok(RegisterEffect::Ended(0x60))
+            Ok(RegisterEffect::EndsAtMachine(1))
         );
+        assert_eq!(apic.read(0x81b, &machine()), Ok(1), "as on a processor");
+        request(&mut apic, 0x60);
+        assert_eq!(apic.read(0x81b, &machine()), Ok(0));
+        apic.accept(0x60);
+        apic.end();
         apic.take_external(0x20);
         apic.accept(0x20);
         assert_eq!((apic.next(), apic.in_service.highest()), (None, None));

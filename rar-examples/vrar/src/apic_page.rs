@@ -1,9 +1,10 @@
 //! The guest's APIC in xAPIC mode: a page of registers.
 
 use crate::apic::Apic;
+use crate::apic_registers::spurious_bits;
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
-use crate::real_apic::{DESTINATION_FORMAT, LOGICAL_DESTINATION};
+use crate::real_apic::{DESTINATION_FORMAT, LOGICAL_DESTINATION, SPURIOUS};
 use crate::register_effect::{RegisterEffect, Registers};
 
 const ID: u32 = 0x20;
@@ -48,6 +49,12 @@ impl Apic {
                 return RegisterEffect::Command(Command::from_xapic(high, value));
             }
             SELF_INTERRUPT => {}
+            SPURIOUS => {
+                let value = u64::from(value & spurious_bits(real));
+                return self
+                    .write_register(X2APIC_FIRST + offset / 16, value, real)
+                    .unwrap_or(RegisterEffect::Nothing);
+            }
             // Any value will do, where an x2APIC wants zero.
             END_OF_INTERRUPT | ERROR_STATUS => {
                 return self

@@ -3,6 +3,7 @@
 use crate::apic::{Apic, ApicMode};
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
+use crate::real_apic;
 use crate::register_effect::{Refused, RegisterEffect, Registers};
 
 /// Register numbers: the offset in the page, divided by 16.
@@ -26,6 +27,13 @@ mod register {
     pub(super) const DIVIDE: u32 = 0x3e;
     pub(super) const SELF_INTERRUPT: u32 = 0x3f;
 }
+
+/// In the version: an end of interrupt need not go to the I/O APICs.
+const HAS_DIRECTED_ENDS: u32 = 1 << 24;
+/// Vector, software enable, focus checking.
+const SPURIOUS_BITS: u32 = 0x3ff;
+/// In the spurious register: ends are not broadcast, the guest tells the I/O APIC itself.
+const DIRECTED_ENDS: u32 = 1 << 12;
 
 impl Apic {
     /// Reads a register of an x2APIC.
@@ -53,7 +61,7 @@ impl Apic {
                 self.in_service.word(number - register::IN_SERVICE)
             }
             register::TRIGGER_MODE..register::REQUESTED => {
-                self.level.word(number - register::TRIGGER_MODE)
+                self.trigger_mode.word(number - register::TRIGGER_MODE)
             }
             register::REQUESTED..register::ERROR_STATUS => {
                 self.requested.word(number - register::REQUESTED)
@@ -67,6 +75,15 @@ impl Apic {
             | register::DIVIDE => real.read(number << 4),
             _ => return Err(Refused),
         }))
+    }
+
+    /// Keeps the value, and has the machine's APIC broadcast its ends or not.
+    fn set_spurious(&mut self, value: u32, real: &impl Registers) {
+        self.spurious = value;
+        if spurious_bits(real) & DIRECTED_ENDS != 0 {
+            let own = real_apic::SPURIOUS_OPEN | value & DIRECTED_ENDS;
+            real.write(register::SPURIOUS << 4, own);
+        }
     }
 
     /// Writes a register of an x2APIC.
@@ -99,7 +116,9 @@ impl Apic {
         match number {
             register::TASK_PRIORITY => self.task_priority = byte(value)?,
             register::END_OF_INTERRUPT if value == 0 => return Ok(self.end()),
-            register::SPURIOUS if value & !0x13ff == 0 => self.spurious = value,
+            register::SPURIOUS if value & !spurious_bits(real) == 0 => {
+                self.set_spurious(value, real);
+            }
             register::ERROR_STATUS if value == 0 => {}
             register::SELF_INTERRUPT => return Ok(RegisterEffect::SelfInterrupt(byte(value)?)),
             register::LOCAL_FIRST..=register::LOCAL_LAST
@@ -108,6 +127,16 @@ impl Apic {
             _ => return Err(Refused),
         }
         Ok(RegisterEffect::Nothing)
+    }
+}
+
+/// Returns the bits that the register can have: that of directed ends only where the version shows
+/// them.
+pub(crate) fn spurious_bits(real: &impl Registers) -> u32 {
+    if real.read(register::VERSION << 4) & HAS_DIRECTED_ENDS != 0 {
+        SPURIOUS_BITS | DIRECTED_ENDS
+    } else {
+        SPURIOUS_BITS
     }
 }
 
@@ -138,6 +167,32 @@ mod tests {
 
     fn machine() -> Machine {
         Machine(Cell::new(0))
+    }
+
+    /// Remembers the spurious register, and knows directed ends.
+    struct Directed(Cell<u32>);
+
+    impl Registers for Directed {
+        fn read(&self, offset: u32) -> u32 {
+            if offset == 0x30 { 0x0105_0015 } else { 0 }
+        }
+
+        fn write(&self, offset: u32, value: u32) {
+            assert_eq!(offset, 0xf0);
+            self.0.set(value);
+        }
+    }
+
+    #[test]
+    fn ends_are_directed_where_the_machine_knows_them() {
+        let mut apic = x2apic(0);
+        assert_eq!(apic.write(0x80f, 0x11ff, &machine()), Err(Refused));
+        let directed = Directed(Cell::new(0));
+        apic.write(0x80f, 0x1142, &directed).unwrap();
+        assert_eq!(apic.read(0x80f, &directed), Ok(0x1142));
+        assert_eq!(directed.0.get(), 0x11ff);
+        apic.write(0x80f, 0x142, &directed).unwrap();
+        assert_eq!(directed.0.get(), 0x1ff);
     }
 
     fn x2apic(id: u32) -> Apic {

@@ -6,7 +6,7 @@ use crate::send::NMI;
 use crate::unit::Service;
 use crate::vcpu::{State, Vcpu};
 use crate::vectors::Vectors;
-use crate::vmcb::{intercept_1, interrupt_control};
+use crate::vmcb::{INTERCEPT_CR8_WRITE, intercept_1, interrupt_control};
 use crate::world;
 
 /// The vector of non-maskable interrupts.
@@ -77,7 +77,7 @@ impl Vcpu<'_> {
                 continue;
             }
             let real = self.own.real;
-            if !real.in_service(vector) {
+            if !real.in_service(vector) || self.own.apic.levels.contains(vector) {
                 if vector != crate::real_apic::SPURIOUS_VECTOR {
                     self.own.apic.take_external(vector);
                 }
@@ -129,6 +129,13 @@ impl Vcpu<'_> {
             control |= interrupt_control::V_IRQ | interrupt_control::V_IGNORE_TPR;
         }
         self.vmcb.interrupt_control = control;
+        // QEMU 7.2 ends itself at a write of CR8 under V_IRQ.
+        let offers = control & interrupt_control::V_IRQ != 0;
+        self.vmcb.intercept_cr = if offers || self.own.apic.heeds_task_priority() {
+            INTERCEPT_CR8_WRITE
+        } else {
+            0
+        };
         if window {
             self.vmcb.intercept_1 |= intercept_1::VINTR;
         } else {

@@ -11,6 +11,7 @@ use crate::vmcb::{event, interrupt_control};
 
 /// Exit codes (AMD64 Architecture Programmer's Manual vol. 2, appendix C).
 mod code {
+    pub(super) const CR8_WRITE: u64 = 0x18;
     pub(super) const INTR: u64 = 0x60;
     pub(super) const VINTR: u64 = 0x64;
     pub(super) const CPUID: u64 = 0x72;
@@ -43,6 +44,7 @@ impl Vcpu<'_> {
             }
             code::VMMCALL if self.call_of_guest() => {}
             code::INVLPGA | code::VMRUN..=code::SKINIT => self.own.event = event::INVALID_OPCODE,
+            code::CR8_WRITE if self.write_cr8() => {}
             code::NESTED_PAGE_FAULT if self.access_page(address) => {}
             code::NESTED_PAGE_FAULT => {
                 let instruction = self.vmcb.rip;

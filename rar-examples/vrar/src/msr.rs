@@ -101,7 +101,7 @@ impl Vcpu<'_> {
     pub(crate) fn carry_out(&mut self, effect: RegisterEffect) {
         match effect {
             RegisterEffect::Nothing => {}
-            RegisterEffect::Ended(_) => self.own.real.end_of_interrupt(),
+            RegisterEffect::EndsAtMachine(ends) => self.own.real.end_of_interrupts(ends),
             RegisterEffect::Command(command) => self.send(&command),
             RegisterEffect::SelfInterrupt(vector) => self.cpu.mailbox.post_vector(vector),
         }

@@ -2,6 +2,7 @@
 //! guest sees [`crate::apic`].
 #![expect(unsafe_code, reason = "device registers")]
 
+use core::ops::RangeInclusive;
 use core::ptr::NonNull;
 
 use crate::bits::low;
@@ -17,6 +18,10 @@ pub(crate) const DESTINATION_FORMAT: u32 = 0xe0;
 pub(crate) const SPURIOUS: u32 = 0xf0;
 const IN_SERVICE: u32 = 0x100;
 const TRIGGER_MODE: u32 = 0x180;
+/// The local vector table, in numbers of registers: the offset divided by 16.
+const LOCAL_VECTORS: RangeInclusive<u32> = 0x32..=0x37;
+const MASKED: u32 = 1 << 16;
+const INITIAL_COUNT: u32 = 0x380;
 const ICR_LOW: u32 = 0x300;
 const ICR_HIGH: u32 = 0x310;
 
@@ -29,6 +34,8 @@ const MAX_POLLS: u32 = 100_000;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
 /// The real spurious vector. The guest has one of its own.
 pub(crate) const SPURIOUS_VECTOR: u8 = 0xff;
+/// The spurious register of an APIC that lets every interrupt through.
+pub(crate) const SPURIOUS_OPEN: u32 = SOFTWARE_ENABLE | SPURIOUS_VECTOR as u32;
 
 /// The way to the local APIC of whatever CPU uses it.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +101,14 @@ impl RealApic {
     /// Lets every interrupt through.
     pub(crate) fn open(self) {
         self.write(TASK_PRIORITY, 0);
-        self.write(SPURIOUS, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+        self.write(SPURIOUS, SPURIOUS_OPEN);
+    }
+
+    /// Resets what INIT resets, except that interrupts are let through.
+    pub(crate) fn reset(self) {
+        LOCAL_VECTORS.for_each(|entry| self.write(entry << 4, MASKED));
+        self.write(INITIAL_COUNT, 0);
+        self.open();
     }
 
     /// Returns the logical address; that of an x2APIC follows from its id.
@@ -118,6 +132,10 @@ impl RealApic {
 
     pub(crate) fn end_of_interrupt(self) {
         self.write(END_OF_INTERRUPT, 0);
+    }
+
+    pub(crate) fn end_of_interrupts(self, count: u32) {
+        (0..count).for_each(|_| self.end_of_interrupt());
     }
 
     fn bit(self, first: u32, vector: u8) -> bool {

@@ -10,8 +10,8 @@ pub(crate) struct Refused;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RegisterEffect {
     Nothing,
-    /// The service of this vector has ended.
-    Ended(u8),
+    /// Level-triggered interrupts have ended: the machine's APIC gets this many ends.
+    EndsAtMachine(u32),
     /// An interrupt command is sent.
     Command(Command),
     /// An interrupt to the CPU itself.

@@ -14,7 +14,11 @@ impl Vcpu<'_> {
     /// Does what INIT does (SDM vol. 3, "Processor State After Reset or INIT").
     pub(crate) fn init(&mut self) {
         self.unit.init();
+        self.own
+            .real
+            .end_of_interrupts(self.own.apic.levels.end_all());
         self.own.apic.init();
+        self.own.real.reset();
         self.publish_logical();
         // Also one that the guest did not take while it served another.
         world::unblock_nmi();

@@ -43,6 +43,12 @@ impl Vectors {
         }
     }
 
+    pub(crate) fn subtract(&mut self, words: [u64; 4]) {
+        for (word, less) in self.0.iter_mut().zip(words) {
+            *word &= !less;
+        }
+    }
+
     /// Returns 32 of them, as a register shows them.
     pub(crate) fn word(&self, number: u32) -> u32 {
         (0..32)
@@ -70,5 +76,9 @@ mod tests {
         assert_eq!(set, Vectors::default());
         set.add([0, 1 << 63, 0, 0]);
         assert_eq!((set.word(3), set.word(2)), (1 << 31, 0));
+        set.subtract([u64::MAX, 0, 0, 0]);
+        assert!(set.contains(127));
+        set.subtract([0, 1 << 63, 0, 0]);
+        assert_eq!(set, Vectors::default());
     }
 }

@@ -98,6 +98,9 @@ const_assert_eq!(core::mem::offset_of!(Vmcb, rax), 0x5f8);
 const_assert_eq!(core::mem::offset_of!(Vmcb, cr2), 0x640);
 const_assert_eq!(core::mem::offset_of!(Vmcb, pat), 0x668);
 
+/// Bit of `intercept_cr`: writes of CR8.
+pub(crate) const INTERCEPT_CR8_WRITE: u32 = 1 << (16 + 8);
+
 /// Bits of `intercept_1`.
 pub(crate) mod intercept_1 {
     pub(crate) const INTR: u32 = 1 << 0;
