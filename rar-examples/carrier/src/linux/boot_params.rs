@@ -129,3 +129,82 @@ impl BootParams {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rar_kernel::{Channel, Framebuffer, MemoryKind, Region};
+
+    use super::*;
+    use crate::bytes::{u16_at, u32_at, u64_at};
+
+    #[test]
+    fn each_field_lies_where_linux_reads_it() {
+        let mut page = BootParams::new(&[1, 0, 0, 0]);
+        page.set_command_line(0x420_0000);
+        page.set_initrd(0x3000_0000, 0x3000_1234);
+        page.set_rsdp(0xf_59e0);
+        let bytes = page.bytes();
+        assert_eq!(bytes[0x1f1], 1);
+        assert_eq!(u64_at(bytes, 0x70), Some(0xf_59e0));
+        assert_eq!(u32_at(bytes, 0x228), Some(0x420_0000));
+        assert_eq!(u32_at(bytes, 0x218), Some(0x3000_0000));
+        assert_eq!(u32_at(bytes, 0x21c), Some(0x1234));
+        assert_eq!((bytes[0x210], u16_at(bytes, 0x1fa)), (0xff, Some(0xffff)));
+    }
+
+    #[test]
+    fn the_memory_map_has_at_most_128_entries() {
+        let mut map = MemoryMap::empty();
+        for number in 0..129 {
+            let mut page = BootParams::new(&[]);
+            assert_eq!(page.set_memory_map(&map), Ok(()));
+            assert_eq!(usize::from(page.bytes()[0x1e8]), map.regions().len());
+            map.push(Region {
+                start: number << 20,
+                end: (number << 20) + 0x1000,
+                kind: MemoryKind::AcpiNvs,
+            });
+        }
+        let mut page = BootParams::new(&[]);
+        assert!(page.set_memory_map(&map).is_err());
+        map = MemoryMap::empty();
+        map.push(Region {
+            start: 0x1_2345_6000,
+            end: 0x1_2345_8000,
+            kind: MemoryKind::AcpiTables,
+        });
+        page.set_memory_map(&map).unwrap();
+        let entry = &page.bytes()[0x2d0..];
+        assert_eq!(u64_at(entry, 0), Some(0x1_2345_6000));
+        assert_eq!(
+            (u64_at(entry, 8), u32_at(entry, 16)),
+            (Some(0x2000), Some(3))
+        );
+    }
+
+    #[test]
+    fn a_screen_of_pixels_is_described_with_its_whole_address() {
+        let channel = |shift| Channel { shift, size: 8 };
+        let mut page = BootParams::new(&[]);
+        page.set_display(Display::Pixels(Framebuffer {
+            address: 0x80_c000_0000,
+            pitch: 4096,
+            width: 1024,
+            height: 768,
+            bytes: 4,
+            red: channel(16),
+            green: channel(8),
+            blue: channel(0),
+        }));
+        let bytes = page.bytes();
+        let halves = [0x12, 0x14, 0x16, 0x24].map(|at| u16_at(bytes, at).unwrap());
+        assert_eq!(halves, [1024, 768, 32, 4096]);
+        assert_eq!(
+            (u32_at(bytes, 0x18), u32_at(bytes, 0x3a)),
+            (Some(0xc000_0000), Some(0x80))
+        );
+        assert_eq!(u32_at(bytes, 0x1c), Some(4096 * 768));
+        assert_eq!(bytes[0x26..0x2c], [8, 16, 8, 8, 8, 0]);
+        assert_eq!(bytes[0x0f], 0x70);
+    }
+}

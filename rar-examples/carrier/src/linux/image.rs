@@ -115,3 +115,99 @@ impl<'a> BzImage<'a> {
         })
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::bytes::put;
+
+    /// A kernel of 2 setup sectors and 4 KiB of code that wants 1 MiB at 16 MiB.
+    pub(crate) fn bzimage() -> Vec<u8> {
+        let mut file = vec![0; 3 * 512 + 4096];
+        for (offset, bytes) in [
+            (offset::SETUP_SECTORS, &[2][..]),
+            (offset::SYSTEM_SIZE, &256_u32.to_le_bytes()),
+            (offset::BOOT_FLAG, &BOOT_FLAG.to_le_bytes()),
+            (offset::HEADER_END, &[0x6a]),
+            (offset::MAGIC, &MAGIC),
+            (offset::VERSION, &0x20f_u16.to_le_bytes()),
+            (offset::LOAD_FLAGS, &[LOADED_HIGH]),
+            (offset::INITRD_MOST, &0x7fff_ffff_u32.to_le_bytes()),
+            (offset::ALIGNMENT, &0x20_0000_u32.to_le_bytes()),
+            (offset::RELOCATABLE, &[1]),
+            (offset::EXTENDED_LOAD_FLAGS, &0x7f_u16.to_le_bytes()),
+            (offset::LINE_SIZE, &2047_u32.to_le_bytes()),
+            (offset::PREFERRED, &0x100_0000_u64.to_le_bytes()),
+            (offset::INIT_SIZE, &0x10_0000_u32.to_le_bytes()),
+        ] {
+            put(&mut file, offset, bytes);
+        }
+        file[3 * 512..].fill(0xcc);
+        file
+    }
+
+    fn with(offset: usize, bytes: &[u8]) -> Vec<u8> {
+        let mut file = bzimage();
+        put(&mut file, offset, bytes);
+        file
+    }
+
+    #[test]
+    fn the_header_says_where_the_kernel_goes() {
+        let file = bzimage();
+        assert!(is_bzimage(&file));
+        let image = BzImage::new(&file).unwrap();
+        assert_eq!((image.offset, image.length), (3 * 512, 4096));
+        assert_eq!((image.preferred, image.init_size), (16 << 20, 1 << 20));
+        assert_eq!(image.alignment, 2 << 20);
+        assert_eq!((image.initrd_limit, image.longest_line), (1 << 31, 2047));
+        assert_eq!(image.header.len(), 0x202 + 0x6a - 0x1f1);
+        let mut old = with(offset::SETUP_SECTORS, &[0]);
+        old.extend([0; 1024]);
+        let image = BzImage::new(&old).unwrap();
+        assert_eq!(image.offset, 5 * 512, "0 sectors stand for 4");
+    }
+
+    #[test]
+    fn what_cannot_be_entered_in_64_bit_mode_is_refused_with_the_reason() {
+        for (offset, bytes, word) in [
+            (offset::VERSION, &[0x0b, 2][..], "2.12"),
+            (offset::LOAD_FLAGS, &[0], "zImage"),
+            (offset::EXTENDED_LOAD_FLAGS, &[0, 0], "64-bit"),
+        ] {
+            let error = BzImage::new(&with(offset, bytes)).unwrap_err();
+            assert!(matches!(error, PayloadError::Unsupported { .. }));
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        assert!(!is_bzimage(&with(offset::MAGIC, b"Hdrs")));
+        assert!(!is_bzimage(&with(offset::BOOT_FLAG, &[0, 0])));
+        assert!(!is_bzimage(&[]));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_is_malformed() {
+        let file = bzimage();
+        for length in [0x204, 0x263, 3 * 512, file.len() - 17] {
+            let error = BzImage::new(&file[..length]).unwrap_err();
+            assert!(matches!(error, PayloadError::Malformed { .. }), "{length}");
+        }
+        // The size is in 16 bytes: the last ones may be missing.
+        let image = file[..file.len() - 15].to_vec();
+        assert_eq!(BzImage::new(&image).unwrap().length, 4096 - 15);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_without_a_panic(
+            header in proptest::collection::vec(any::<u8>(), 0x80),
+            length in 0_usize..6000,
+        ) {
+            let mut file = bzimage();
+            file.truncate(length);
+            put(&mut file, offset::SETUP_SECTORS, &header);
+            let _ = BzImage::new(&file);
+        }
+    }
+}
