@@ -21,7 +21,7 @@ pub struct Knobs {
     pub reported_types: u32,
     /// MAXPHYADDR, at most 52. Default 46.
     pub physical_address_bits: u8,
-    /// Width of linear addresses. Default 48 bits.
+    /// Width of linear addresses, if the TLB does not know it. Default 48 bits.
     pub linear: LinearWidth,
     /// Reserved bits in an MSR write. Default #GP(0), the rule for MSRs in general (SDM vol. 2,
     /// WRMSR).

@@ -78,7 +78,9 @@ impl<M: PhysicalMemory, T: Tlb> Handler<'_, M, T> {
         let byte = self.unit.byte_of(index);
         let payload = self.unit.payload_of(index);
         let words = [0, 8, 16, 24].map(|offset| self.memory.load_u64(payload + offset));
-        let decoded = Action::decode(words, &self.unit.knobs);
+        let mut knobs = self.unit.knobs;
+        knobs.linear = self.tlb.linear_width().unwrap_or(knobs.linear);
+        let decoded = Action::decode(words, &knobs);
         let outcome = match self.faulty(index) {
             Some(outcome) => outcome,
             None => self.perform(index, decoded, byte),

@@ -1,6 +1,6 @@
 //! The boundary to the TLB of the CPU that owns the unit.
 
-use crate::{Invalidation, Refused};
+use crate::{Invalidation, LinearWidth, Refused};
 
 /// The TLB of one CPU, as its RAR unit sees it.
 pub trait Tlb {
@@ -12,6 +12,12 @@ pub trait Tlb {
     /// A correct unit does not use it: it always flushes the host's translations.
     fn vpid(&self) -> u16 {
         0
+    }
+
+    /// Returns the width of linear addresses in the CPU's mode (CR4.LA57); by default `None`, for
+    /// the width that the unit's knobs have.
+    fn linear_width(&self) -> Option<LinearWidth> {
+        None
     }
 
     /// Removes at least what `invalidation` names, and returns only when that is complete.
@@ -47,6 +53,10 @@ impl<T: Tlb + ?Sized> Tlb for &mut T {
 
     fn vpid(&self) -> u16 {
         T::vpid(self)
+    }
+
+    fn linear_width(&self) -> Option<LinearWidth> {
+        T::linear_width(self)
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {

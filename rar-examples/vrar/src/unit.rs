@@ -3,8 +3,9 @@
 use core::cell::Cell;
 
 use rar_model::{
-    ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, PAYLOAD_TABLE_BASE, PENDING,
-    PageSize, PhysicalMemory, Refused, Sender, Serviced, Signalled, Tlb, Wake,
+    ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, LinearWidth,
+    PAYLOAD_TABLE_BASE, PENDING, PageSize, PhysicalMemory, Refused, Sender, Serviced, Signalled,
+    Tlb, Wake,
 };
 use rar_vocabulary::{UnitCounter, payload_hash};
 
@@ -15,6 +16,8 @@ use crate::spaces::SPACES;
 use crate::vcpu::Vcpu;
 use crate::vmcb::FLUSH_ALL;
 
+/// CR4.LA57: paging with five levels.
+const CR4_LA57: u64 = 1 << 12;
 /// CR4.PCIDE.
 const CR4_PCIDE: u64 = 1 << 17;
 /// The guest's address space identifier.
@@ -97,6 +100,7 @@ impl Vcpu<'_> {
         let mut tlb = GuestTlb {
             cr3: self.vmcb.cr3,
             pcids: self.vmcb.cr4 & CR4_PCIDE != 0,
+            linear: linear_width(self.vmcb.cr4),
             flush_all: false,
             invalidated: &invalidated,
         };
@@ -131,11 +135,21 @@ impl Vcpu<'_> {
     }
 }
 
+/// Returns the width of the guest's linear addresses.
+const fn linear_width(cr4: u64) -> LinearWidth {
+    if cr4 & CR4_LA57 == 0 {
+        LinearWidth::Bits48
+    } else {
+        LinearWidth::Bits57
+    }
+}
+
 /// The TLB entries of the guest.
 #[derive(Debug)]
 struct GuestTlb<'a> {
     cr3: u64,
     pcids: bool,
+    linear: LinearWidth,
     flush_all: bool,
     /// What the entry that is being executed has invalidated.
     invalidated: &'a Cell<Option<Invalidation>>,
@@ -144,6 +158,10 @@ struct GuestTlb<'a> {
 impl Tlb for GuestTlb<'_> {
     fn cr3(&self) -> u64 {
         self.cr3
+    }
+
+    fn linear_width(&self) -> Option<LinearWidth> {
+        Some(self.linear)
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
@@ -168,5 +186,26 @@ impl Tlb for GuestTlb<'_> {
         }
         self.invalidated.set(Some(invalidation));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_width_of_addresses_follows_the_guest() {
+        let tlb = |cr4| {
+            GuestTlb {
+                cr3: 0,
+                pcids: false,
+                linear: linear_width(cr4),
+                flush_all: false,
+                invalidated: &Cell::new(None),
+            }
+            .linear_width()
+        };
+        assert_eq!(tlb(0x20), Some(LinearWidth::Bits48));
+        assert_eq!(tlb(0x1020), Some(LinearWidth::Bits57));
     }
 }

@@ -1,8 +1,8 @@
 //! Payloads without a meaning end in FAILURE and flush nothing.
 
 use rar_model::{
-    Action, FAILURE, Illegal, InvpgScope, Knobs, LinearWidth, Offence, Outcome, SUCCESS, Tag,
-    ZeroPages,
+    Action, FAILURE, Illegal, InterruptFlag, Invalidation, InvpgScope, Knobs, LinearWidth, Offence,
+    Outcome, RecordingTlb, Refused, SUCCESS, Serviced, Tag, Tlb, ZeroPages,
 };
 
 use crate::rig::{EVERYTHING, HERE, Rig, control, invpcid_pages, invpg_pages};
@@ -133,6 +133,45 @@ fn canonical_addresses() {
     };
     succeeds(wide, invpg_pages(low_end, 1));
     fails_with(wide, invpg_pages(1 << 56, 1), why(1 << 56, 1));
+}
+
+/// A TLB of a CPU with five levels of paging.
+struct Wide(RecordingTlb<1>);
+
+impl Tlb for Wide {
+    fn cr3(&self) -> u64 {
+        self.0.cr3()
+    }
+
+    fn linear_width(&self) -> Option<LinearWidth> {
+        Some(LinearWidth::Bits57)
+    }
+
+    fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
+        self.0.invalidate(invalidation)
+    }
+}
+
+#[test]
+fn what_is_canonical_follows_the_mode_of_the_cpu() {
+    // Where Linux keeps mapped pages if it runs with five levels.
+    let address = 0xffa0_0000_0000_0000;
+    fails(
+        invpg_pages(address, 1),
+        Illegal::NonCanonical {
+            start: address,
+            count: 1,
+        },
+    );
+    let rig = Rig::enabled(Knobs::DEFAULT);
+    rig.arm(7, invpg_pages(address, 1));
+    rig.unit.signal();
+    let mut tlb = Wide(RecordingTlb::new(0));
+    let served = rig
+        .unit
+        .service(InterruptFlag::Clear, &rig.memory(), &mut &mut tlb);
+    assert!(matches!(served, Serviced::Scanned(_)));
+    assert_eq!((rig.byte(7), tlb.0.total()), (SUCCESS, 1));
 }
 
 #[test]
