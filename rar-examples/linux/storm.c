@@ -20,8 +20,8 @@
 
 #define PAGES			64
 #define MOST_INITIATORS		4
-/* Without flushes, a stale value must be seen in so many rounds. */
-#define CONTROL_ROUNDS		20000
+/* Without flushes, a stale value must be seen in this time; usually it is at once. */
+#define CONTROL_MS		5000
 /* Requests without success before a storm ends. */
 #define MOST_FAILURES		2
 
@@ -32,6 +32,7 @@ struct storm {
 	enum flushes flushes;
 	unsigned int initiators;
 	unsigned int rounds;		/* of each initiator */
+	ktime_t end_of_control;
 	u64 announced[PAGES];
 	bool stop;
 	atomic_t failures, running, made;
@@ -219,8 +220,9 @@ static int begin(struct storm *storm, int (*run)(void *), unsigned int cpu, unsi
 
 static bool rounds_are_over(struct storm *storm)
 {
-	if (storm->flushes == WITHOUT_FLUSHES && atomic64_read(&storm->bad))
-		return true;
+	if (storm->flushes == WITHOUT_FLUSHES)
+		return atomic64_read(&storm->bad) || run_is_over() ||
+		       ktime_after(ktime_get(), storm->end_of_control);
 	return atomic_read(&storm->made) >= storm->rounds * storm->initiators ||
 	       atomic_read(&storm->failures) >= MOST_FAILURES || units_are_silent() ||
 	       run_is_over();
@@ -318,7 +320,8 @@ void test_storm(struct result *result, const void *argument)
 	storm->initiators = min(cpumask_weight(units.enabled), (unsigned int)MOST_INITIATORS);
 	storm->counted = counters_present();
 	start_over(storm);
-	if (run(storm, WITHOUT_FLUSHES, CONTROL_ROUNDS)) {
+	storm->end_of_control = ktime_add_ms(ktime_get(), CONTROL_MS);
+	if (run(storm, WITHOUT_FLUSHES, UINT_MAX)) {
 		result_set(result, NOT_RUN, "no threads");
 		goto close;
 	}
