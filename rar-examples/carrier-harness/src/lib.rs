@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod module;
 pub mod trace_line;
 pub mod trace_table;
 pub mod trace_tally;
