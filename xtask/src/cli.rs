@@ -101,6 +101,12 @@ Examples:
   cargo xtask bochs
   cargo xtask bochs --cpus 2 --model corei7_skylake_x")]
     Bochs(BochsArgs),
+    /// Build rar-probe, one static Linux program that answers whether a machine has RAR, and print
+    /// its path
+    ///
+    /// Copy the program to the machine and run it there: `rar-probe --help` lists its exit codes.
+    #[command(after_help = "Examples:\n  $(cargo xtask probe)\n  scp $(cargo xtask probe) server:")]
+    Probe,
     /// Find QEMU and GRUB, and install what is missing where that needs no question
     #[command(after_help = "Examples:\n  cargo xtask setup\n  cargo xtask setup --check")]
     Setup(SetupArgs),

@@ -14,6 +14,7 @@ mod minimal;
 mod msrv;
 mod old_rust;
 mod packages;
+mod probe;
 mod qemu;
 mod questions;
 mod report_page;
@@ -62,6 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Minimal(args) => minimal::command(args, verbosity),
         Subcommands::Image(args) => image::command(args, verbosity),
         Subcommands::Bochs(args) => bochs::command(args, verbosity),
+        Subcommands::Probe => probe::command(verbosity),
         Subcommands::Setup(args) => setup::command(*args, verbosity),
         Subcommands::Loom(args) => loom::command(args, verbosity),
         Subcommands::Sim(_) => sim::command("sim", verbosity),

@@ -34,6 +34,7 @@ pub mod run;
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 pub mod setup;
+pub mod static_program;
 pub mod test_kernel;
 pub mod test_output;
 pub mod text;

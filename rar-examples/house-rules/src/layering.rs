@@ -13,7 +13,7 @@ use rar_harness::workspace::{FREESTANDING, LIBRARIES, Workspace};
 
 /// What each crate may know of this workspace. The RAR unit in software has its own decoder, so
 /// that a mistake in `rar-payload` cannot hide in both.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("rar-regs", &[]),
     ("rar-payload", &[]),
     ("rar-percpu", &["rar-regs", "rar-payload"]),
@@ -23,6 +23,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("rar-vocabulary", &[]),
     ("rar-report", &["rar-vocabulary"]),
     ("rar-kernel", &["rar-regs", "rar-percpu", "rar-shootdown"]),
+    ("rar-probe", &["rar-regs"]),
     ("rar-minimal", &["rar-kernel", "rar-shootdown"]),
 ];
 
