@@ -1,11 +1,11 @@
 //! One boot of the test kernel: what it runs, and the command line of QEMU.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
 use rar_suite::TestInfo;
-use rar_vocabulary::Backend;
+use rar_vocabulary::{Backend, TraceLevel};
 
 use crate::expectation::Expectation;
 use crate::guest;
@@ -25,6 +25,9 @@ const BASE_SECONDS: u64 = 60;
 /// How long a target may take to answer a signal while it has a core of the host for itself: the
 /// kernel's own default.
 const ANSWER_MILLISECONDS: u32 = 250;
+
+/// Where the test kernel's shim writes its trace: the first debug console has the kernel's log.
+const TRACE_PORT: u16 = 0xea;
 
 /// The tests of one boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Run {
     pub before: Option<Backend>,
     /// What is broken in every unit of the shim.
     pub defect: Option<&'static str>,
+    /// How much the shim's units write, into a file of its own.
+    pub trace: TraceLevel,
     /// How many milliseconds a target may take to answer, if not the usual.
     pub answer: Option<u32>,
     /// How the kernel drives its local APIC.
@@ -79,6 +84,7 @@ impl Run {
             backend,
             before: None,
             defect: None,
+            trace: TraceLevel::Off,
             answer: None,
             apic: Apic::X2apic,
             thread: Thread::Single,
@@ -177,6 +183,9 @@ impl Run {
         if let Some(name) = self.defect {
             line.push_str(&format!(" defect={name}"));
         }
+        if self.trace != TraceLevel::Off {
+            line.push_str(&format!(" trace={}", self.trace.name()));
+        }
         if let Some(answer) = self.answer {
             return format!("{line} deadline={answer}");
         }
@@ -227,12 +236,14 @@ impl Run {
 
     /// Returns the QEMU command on a host with that many cores.
     ///
-    /// The console is standard output; defmt frames go into the file `frames`.
+    /// The console is standard output; defmt frames go into the file `frames`, and a trace into one
+    /// beside it.
     ///
     /// # Errors
     ///
     /// A path is not UTF-8.
     pub fn qemu(&self, qemu: &Path, kernel: &Path, frames: &Path, cores: u32) -> Result<Cmd> {
+        let trace = format!("file,id=trace,path={}", escape(utf8(&trace_of(frames))?));
         let frames = format!("file:{}", escape(utf8(frames)?));
         let mut cmd = guest::bare(qemu, "q35", "max", self.thread)?
             .args(["-smp", &self.cpus.to_string()])
@@ -244,12 +255,22 @@ impl Run {
             .args(["-debugcon", &frames])
             .args(["-kernel", utf8(kernel)?])
             .args(["-append", &self.kernel_command_line(cores)]);
+        if self.trace != TraceLevel::Off {
+            let port = format!("isa-debugcon,iobase={TRACE_PORT:#x},chardev=trace");
+            cmd = cmd.args(["-chardev", &trace]).args(["-device", &port]);
+        }
         if self.deterministic {
             // Time is instructions, so that every repeat is the same.
             cmd = cmd.args(["-icount", "shift=0,sleep=off"]);
         }
         Ok(cmd)
     }
+}
+
+/// Returns the file of the trace of a run with these frames.
+fn trace_of(frames: &Path) -> PathBuf {
+    // `NAME.defmt.bin`
+    frames.with_extension("").with_extension("trace.log")
 }
 
 fn names(tests: impl Iterator<Item = &'static TestInfo>) -> Vec<&'static str> {

@@ -9,6 +9,7 @@ mod measurement;
 mod outcome;
 mod payload_hash;
 mod text;
+mod trace_level;
 mod unit_counters;
 mod verdict;
 
@@ -19,6 +20,7 @@ pub use measurement::{Measurement, Method, State};
 pub use outcome::Outcome;
 pub use payload_hash::payload_hash;
 pub use text::Text;
+pub use trace_level::TraceLevel;
 pub use unit_counters::{
     COUNTER_LEAF, COUNTER_VERSION, ENTRY_LEAF, EntryKind, EntryVerdict, UnitCounter, entry_subleaf,
 };

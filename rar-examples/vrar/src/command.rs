@@ -103,11 +103,25 @@ impl Command {
     /// Returns whether a remote action request is written as every known driver writes it: vector
     /// 0, edge, no shorthand. What a processor does with any other is unknown.
     pub(crate) fn is_known_request(&self) -> bool {
-        let named = matches!(
-            self.destination,
-            Destination::Physical(_) | Destination::Logical(_) | Destination::LogicalByte(_)
-        );
-        self.vector == 0 && self.trigger == 0 && named
+        self.oddity().is_none()
+    }
+
+    /// Returns what no known driver writes into a remote action request.
+    pub(crate) const fn oddity(&self) -> Option<&'static str> {
+        match self.destination {
+            Destination::Broadcast => return Some("the broadcast"),
+            Destination::Own | Destination::All | Destination::Others => {
+                return Some("a shorthand");
+            }
+            Destination::Physical(_) | Destination::Logical(_) | Destination::LogicalByte(_) => {}
+        }
+        if self.vector != 0 {
+            Some("a vector")
+        } else if self.trigger != 0 {
+            Some("a level or a trigger mode")
+        } else {
+            None
+        }
     }
 }
 

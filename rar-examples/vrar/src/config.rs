@@ -4,6 +4,8 @@ use core::ptr::NonNull;
 
 use rar_model::Knobs;
 
+use crate::trace::Trace;
+
 /// The configuration of the shim; the same for every CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
@@ -26,6 +28,8 @@ pub struct Config {
     pub page: ApicPage,
     /// Whose name the guest finds in CPUID leaf 0x4000_0000.
     pub hypervisor: Hypervisor,
+    /// What the shim writes about its units, and where.
+    pub trace: Trace,
 }
 
 /// Whose name the guest finds in CPUID leaf 0x4000_0000, where hypervisors have theirs. The shim's
@@ -82,6 +86,7 @@ impl Config {
             knobs: Knobs::DEFAULT,
             page: ApicPage::Open,
             hypervisor: Hypervisor::Machine,
+            trace: Trace::OFF,
         }
     }
 }

@@ -39,6 +39,7 @@ pub struct Cpu {
     /// Address and instruction; of a CPU that is gone by a nested page fault.
     stray: [AtomicU64; 2],
     undecoded: Undecoded,
+    resting: AtomicBool,
     record: Record,
 }
 
@@ -57,6 +58,7 @@ impl Cpu {
             gone: AtomicU64::new(ALIVE),
             stray: [const { AtomicU64::new(0) }; 2],
             undecoded: Undecoded::new(),
+            resting: AtomicBool::new(false),
             record: Record::new(),
         }
     }
@@ -147,6 +149,18 @@ impl Cpu {
     pub(crate) fn note_reset(&self) {
         self.undecoded.clear();
         self.gone.store(ALIVE, Ordering::Release);
+    }
+
+    /// Notes whether the guest rests: no interrupt can make it run. Returns whether it did before.
+    pub(crate) fn set_resting(&self, resting: bool) -> bool {
+        // Two CPUs that come to rest together note it, then look at each other: SeqCst lets at
+        // least one see both.
+        self.resting.swap(resting, Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_resting(&self) -> bool {
+        // As in `set_resting`.
+        self.resting.load(Ordering::SeqCst)
     }
 
     /// Returns the RAR unit; `None` before the launch.

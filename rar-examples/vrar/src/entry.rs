@@ -17,6 +17,7 @@ impl Vcpu<'_> {
     pub(crate) fn prepare_entry(&mut self) {
         let held = loop {
             self.collect();
+            self.trace_counts();
             match self.own.state {
                 State::Gone => {}
                 State::WaitsForStartup => self.try_startup(),
@@ -34,10 +35,12 @@ impl Vcpu<'_> {
                 }
             }
             if self.own.state != State::Running {
+                self.trace_rest();
                 world::halt(self.world);
             }
         };
         self.choose_memory();
+        self.trace_run();
         self.deliver(held == Service::HeldByFlag);
     }
 

@@ -53,7 +53,13 @@ impl Vcpu<'_> {
                     instruction,
                 });
                 if SPACES.is_hidden(address) {
-                    self.cpu.record().offence(Offence::HiddenMemory);
+                    self.offend(
+                        Offence::HiddenMemory,
+                        format_args!(
+                            "address={address:#x} rip={instruction:#x} \
+                             why=\"the carrier and the shim are there\""
+                        ),
+                    );
                 }
                 self.lose(exit);
             }
@@ -66,6 +72,7 @@ impl Vcpu<'_> {
     /// The guest is no more, for this reason.
     fn lose(&mut self, exit: u64) {
         self.cpu.note_gone(exit);
+        self.trace_gone(exit);
         self.set_state(State::Gone);
     }
 

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "turns the running CPU into a guest")]
 
 use rar_model::{Knobs, RarUnit};
+use rar_vocabulary::TraceLevel;
 
 use crate::apic::Apic;
 use crate::config::ApicPage;
@@ -16,6 +17,7 @@ use crate::real_apic::{self, RealApic};
 use crate::shim::Shim;
 use crate::spaces::{Machine, SPACES};
 use crate::tables::PAGE;
+use crate::tracer::{About, Reported};
 use crate::unit::ASID;
 use crate::vcpu::{State, VcpuState};
 use crate::vmcb::{FLUSH_ALL, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control};
@@ -82,10 +84,17 @@ impl Shim {
             nmi: false,
             event: 0,
             offered: None,
+            reported: Reported::default(),
         };
         // SAFETY: the memory was taken just now.
         unsafe { memory.prepare(own, RarUnit::new(knobs(&self.config().knobs))) };
         real.open();
+        let cpus = self.cpus().count();
+        self.trace(
+            TraceLevel::Offences,
+            About::Cpu(id),
+            format_args!("launch cpus={cpus}"),
+        );
         // SAFETY: 1. and the memory is this CPU's.
         unsafe { become_guest(memory, &places) };
         Ok(())

@@ -42,10 +42,17 @@ mod record;
 mod register_effect;
 mod send;
 mod shim;
+mod signal_fate;
 mod signalled_payloads;
 mod spaces;
 mod start;
 mod tables;
+mod trace;
+mod trace_calls;
+mod trace_counts;
+mod trace_lines;
+mod trace_lock;
+mod tracer;
 mod undecoded;
 mod unit;
 mod vcpu;
@@ -64,8 +71,9 @@ pub use hide_error::HideError;
 pub use offence::Offence;
 pub use rar_model::{Defect, Knobs};
 pub use rar_vocabulary::{
-    COUNTER_LEAF, COUNTER_VERSION, ENTRY_LEAF, EntryKind, EntryVerdict as Verdict, UnitCounter,
-    entry_subleaf,
+    COUNTER_LEAF, COUNTER_VERSION, ENTRY_LEAF, EntryKind, EntryVerdict as Verdict, TraceLevel,
+    UnitCounter, entry_subleaf,
 };
 pub use record::{Executed, Record};
 pub use shim::Shim;
+pub use trace::Trace;

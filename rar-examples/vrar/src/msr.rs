@@ -1,12 +1,16 @@
 //! RDMSR and WRMSR of the registers that the shim presents.
 
-use rar_model::{ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, INFO, PENDING, PhysicalMemory};
-use rar_vocabulary::UnitCounter;
+use rar_model::{
+    ACTION_VECTOR_BASE, CONTROL, CORE_CAPABILITIES, GeneralProtection, INFO, MsrOperation, PENDING,
+    PhysicalMemory,
+};
+use rar_vocabulary::{TraceLevel, UnitCounter};
 
 use crate::bits::low;
 use crate::offence::Offence;
 use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
 use crate::register_effect::{Refused, RegisterEffect};
+use crate::trace_lines::RegisterWrite;
 use crate::vcpu::Vcpu;
 use crate::vmcb::event;
 
@@ -38,9 +42,10 @@ impl Vcpu<'_> {
 
     fn read(&self, msr: u32) -> Result<u64, Refused> {
         match msr {
-            CORE_CAPABILITIES | CONTROL..=INFO => {
-                self.unit.read_msr(msr).map_err(|_| self.refused_register())
-            }
+            CORE_CAPABILITIES | CONTROL..=INFO => self
+                .unit
+                .read_msr(msr)
+                .map_err(|fault| self.refused_register(fault)),
             APIC_BASE => Ok(self.own.apic.base()),
             X2APIC_FIRST..=X2APIC_LAST => self.own.apic.read(msr, &self.own.real),
             EFER => Ok(self.vmcb.efer & !EFER_SVME),
@@ -64,9 +69,14 @@ impl Vcpu<'_> {
     }
 
     fn write_unit(&mut self, msr: u32, value: u64) -> Result<(), Refused> {
-        self.unit
-            .write_msr(msr, value)
-            .map_err(|_| self.refused_register())?;
+        let done = self.unit.write_msr(msr, value);
+        let write = RegisterWrite {
+            number: msr,
+            value,
+            done,
+        };
+        self.trace(TraceLevel::Signals, format_args!("{write}"));
+        done.map_err(|fault| self.refused_register(fault))?;
         self.cpu.record().counts().add(UnitCounter::RegisterWrites);
         if msr == CONTROL && value & ENABLE != 0 {
             self.look_at_vector();
@@ -81,13 +91,31 @@ impl Vcpu<'_> {
             return;
         };
         let memory = self.cpu.memory(self.own.shim.map());
-        if (0..64).any(|byte| memory.load_u8(vector + byte) == PENDING) {
-            self.cpu.record().offence(Offence::EnabledWithPending);
+        let pending = |slot: &u64| memory.load_u8(vector + slot) == PENDING;
+        if let Some(slot) = (0..64).find(pending) {
+            self.offend(
+                Offence::EnabledWithPending,
+                format_args!("slot={slot} why=\"its action byte is PENDING\""),
+            );
         }
     }
 
-    fn refused_register(&self) -> Refused {
-        self.cpu.record().offence(Offence::Register);
+    fn refused_register(&self, fault: GeneralProtection) -> Refused {
+        let GeneralProtection {
+            msr,
+            operation,
+            cause,
+        } = fault;
+        let offence = Offence::Register;
+        match operation {
+            MsrOperation::Read => {
+                self.offend(offence, format_args!("number={msr:#x} why=\"{cause}\""));
+            }
+            MsrOperation::Write(value) => self.offend(
+                offence,
+                format_args!("number={msr:#x} value={value:#x} why=\"{cause}\""),
+            ),
+        }
         Refused
     }
 

@@ -51,6 +51,27 @@ pub(crate) unsafe fn send_x2apic(command: u64) {
     unsafe { rar_vrar_send_x2apic(command) }
 }
 
+/// Returns the time stamp counter.
+pub(crate) fn time_stamp() -> u64 {
+    // SAFETY: the host runs in ring 0, where the instruction works whatever CR4.TSD says.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Writes text to an I/O port, byte by byte, in one instruction.
+pub(crate) fn write_text(port: u16, text: &str) {
+    // SAFETY: called in the host, hence in ring 0; the port takes bytes, as `Shim::new` was
+    // promised, and the instruction reads only the text.
+    unsafe {
+        asm!(
+            "rep outsb",
+            in("dx") port,
+            inout("rsi") text.as_ptr() => _,
+            inout("rcx") text.len() => _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+}
+
 /// Invalidates one page of the guest's address space on this CPU.
 pub(crate) fn invalidate_page(address: u64, asid: u32) {
     // SAFETY: called in the host, where EFER.SVME is set; dropping a translation changes no memory.

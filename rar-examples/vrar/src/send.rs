@@ -2,13 +2,14 @@
 //! APIC.
 
 use rar_model::{RarUnit, Sender};
-use rar_vocabulary::UnitCounter;
+use rar_vocabulary::{TraceLevel, UnitCounter};
 
 use crate::command::{Command, Destination, Mode};
 use crate::cpu::Cpu;
 use crate::offence::Offence;
 use crate::real_apic::RealApic;
 use crate::shim::Shim;
+use crate::tracer::About;
 use crate::vcpu::Vcpu;
 
 /// The low word of the machine's command: level asserted.
@@ -31,6 +32,15 @@ impl Shim {
     ) {
         if command.mode == Mode::RemoteAction && !command.is_known_request() {
             sender.record().offence(Offence::UnknownRequest);
+            self.trace_offence(
+                About::Cpu(own_id),
+                Offence::UnknownRequest,
+                format_args!(
+                    "vector={:#x} why=\"{}\"",
+                    command.vector,
+                    command.oddity().unwrap_or("unknown")
+                ),
+            );
             return;
         }
         if command.mode == Mode::RemoteAction {
@@ -55,7 +65,7 @@ impl Shim {
             } else {
                 Sender::Another
             };
-            if self.post(cpu, command, who) && id != own_id && cpu.mailbox.call() {
+            if self.post(sender, cpu, command, who) && id != own_id && cpu.mailbox.call() {
                 real.send(id, u32::from(self.config().kick_vector));
             }
             if command.mode == Mode::LowestPriority {
@@ -68,6 +78,13 @@ impl Shim {
         if let Destination::Physical(id) = command.destination
             && !reached
         {
+            if command.mode == Mode::RemoteAction {
+                self.trace(
+                    TraceLevel::Signals,
+                    About::Cpu(own_id),
+                    format_args!("signal to={id} fate=dropped why=\"the shim has no such CPU\""),
+                );
+            }
             forward(real, id, command);
         }
     }
@@ -89,9 +106,18 @@ impl Shim {
     }
 
     /// Leaves the message; returns whether the CPU must look.
-    fn post(&self, cpu: &Cpu, command: &Command, sender: Sender) -> bool {
+    fn post(&self, from: &Cpu, cpu: &Cpu, command: &Command, sender: Sender) -> bool {
         match command.mode {
-            Mode::RemoteAction => return cpu.signal(self.map(), sender),
+            Mode::RemoteAction => {
+                let fate = cpu.signal(self.map(), sender);
+                // Before the target is called, so that its lines come after this one.
+                self.trace(
+                    TraceLevel::Signals,
+                    About::Cpu(from.apic_id()),
+                    format_args!("signal to={} {fate}", cpu.apic_id()),
+                );
+                return fate.is_taken();
+            }
             Mode::Fixed | Mode::LowestPriority => cpu.mailbox.post_vector(command.vector),
             Mode::Init => cpu.mailbox.post_init(),
             Mode::Startup => cpu.mailbox.post_startup(command.vector),

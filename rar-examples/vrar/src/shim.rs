@@ -1,11 +1,12 @@
 //! What the CPUs of the shim share.
 #![expect(unsafe_code, reason = "finds other CPUs")]
 
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use crate::config::Config;
 use crate::cpu::Cpu;
 use crate::direct_map::DirectMap;
+use crate::tracer::Tracer;
 
 /// The most CPUs of a machine.
 const CPUS: usize = 1024;
@@ -15,6 +16,9 @@ const CPUS: usize = 1024;
 pub struct Shim {
     config: Config,
     map: DirectMap,
+    tracer: Tracer,
+    /// The summary of the trace was written.
+    ended: AtomicBool,
     /// In the order of their launches.
     cpus: [AtomicPtr<Cpu>; CPUS],
 }
@@ -29,12 +33,15 @@ impl Shim {
     ///    needed after the launch.
     /// 2. Code and statics of the shim, this shim and the [`CpuMemory`](crate::CpuMemory) of its
     ///    CPUs keep their place in physical memory, and nothing else writes to them, ever.
+    /// 3. If there is a trace, its port takes bytes and does nothing else with them.
     #[must_use]
     pub const unsafe fn new(config: Config) -> Self {
         Self {
             // SAFETY: the caller's promise 1 until the launch; then the host's own tables.
             map: unsafe { DirectMap::new(config.direct_map) },
             config,
+            tracer: Tracer::new(),
+            ended: AtomicBool::new(false),
             cpus: [const { AtomicPtr::new(core::ptr::null_mut()) }; CPUS],
         }
     }
@@ -64,6 +71,14 @@ impl Shim {
 
     pub(crate) const fn map(&self) -> DirectMap {
         self.map
+    }
+
+    pub(crate) const fn tracer(&self) -> &Tracer {
+        &self.tracer
+    }
+
+    pub(crate) const fn ended(&self) -> &AtomicBool {
+        &self.ended
     }
 
     /// Adds a CPU; returns whether its id was free, and a place.

@@ -1,5 +1,7 @@
 //! INIT and start-up, without the processor's help: QEMU would reset the CPU out of the shim.
 
+use rar_vocabulary::TraceLevel;
+
 use crate::native;
 use crate::vcpu::{State, Vcpu};
 use crate::vmcb::{FLUSH_ALL, Segment};
@@ -28,6 +30,7 @@ impl Vcpu<'_> {
         self.own.event = 0;
         self.own.offered = None;
         self.cpu.note_reset();
+        self.trace(TraceLevel::Offences, format_args!("init"));
         self.set_state(State::WaitsForStartup);
     }
 
@@ -36,6 +39,7 @@ impl Vcpu<'_> {
         let Some(page) = self.cpu.mailbox.take_startup() else {
             return;
         };
+        self.trace(TraceLevel::Offences, format_args!("startup page={page:#x}"));
         let data = Segment {
             selector: 0,
             attributes: 0x0093,

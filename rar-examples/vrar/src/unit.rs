@@ -4,15 +4,17 @@ use core::cell::Cell;
 
 use rar_model::{
     ACTION_VECTOR_BASE, Contexts, HeldBy, InterruptFlag, Invalidation, LinearWidth,
-    PAYLOAD_TABLE_BASE, PENDING, PageSize, PhysicalMemory, Refused, Sender, Serviced, Signalled,
-    Tlb, Wake,
+    PAYLOAD_TABLE_BASE, PENDING, PageSize, PhysicalMemory, Refused, Sender, Serviced, Tlb, Wake,
 };
-use rar_vocabulary::{UnitCounter, payload_hash};
+use rar_vocabulary::payload_hash;
 
 use crate::cpu::Cpu;
 use crate::direct_map::{DirectMap, UnitMemory};
 use crate::native;
+use crate::signal_fate::{Dropped, SignalFate};
 use crate::spaces::SPACES;
+use crate::trace_lines::Entry;
+use crate::tracer::About;
 use crate::vcpu::Vcpu;
 use crate::vmcb::FLUSH_ALL;
 
@@ -36,20 +38,17 @@ impl Cpu {
         }
     }
 
-    /// Signals the unit, for another CPU or this one; returns whether the CPU must look.
-    pub(crate) fn signal(&self, map: DirectMap, sender: Sender) -> bool {
-        let Some(unit) = self.unit().filter(|_| !self.is_deaf()) else {
-            self.record().counts().add(UnitCounter::Dropped);
-            return false;
+    /// Signals the unit, for another CPU or this one.
+    pub(crate) fn signal(&self, map: DirectMap, sender: Sender) -> SignalFate {
+        let fate = match self.unit().filter(|_| !self.is_deaf()) {
+            None => SignalFate::Dropped(Dropped::Deaf),
+            Some(unit) => {
+                self.signalled_payloads.with(|| self.note_payloads(map));
+                SignalFate::of(unit.signal_from(sender))
+            }
         };
-        self.signalled_payloads.with(|| self.note_payloads(map));
-        let signalled = unit.signal_from(sender);
-        self.record().counts().add(match signalled {
-            Signalled::Latched => UnitCounter::Latched,
-            Signalled::Merged => UnitCounter::Merged,
-            Signalled::Dropped(_) => UnitCounter::Dropped,
-        });
-        !matches!(signalled, Signalled::Dropped(_))
+        self.record().counts().add(fate.counter());
+        fate
     }
 
     fn note_payloads(&self, map: DirectMap) {
@@ -106,11 +105,24 @@ impl Vcpu<'_> {
         };
         let signalled = &self.cpu.signalled_payloads;
         let (record, cr3) = (self.cpu.record(), self.vmcb.cr3);
+        let (shim, about) = (self.own.shim, About::Cpu(self.cpu.apic_id()));
         let serviced = signalled.with(|| {
             let mut keep = |execution: rar_model::Execution| {
-                let announced = signalled.get(execution.index);
-                let hash = payload_hash(execution.words);
-                record.keep(&execution, invalidated.take(), cr3, announced, hash);
+                let entry = Entry {
+                    execution,
+                    announced: signalled.get(execution.index),
+                    hash: payload_hash(execution.words),
+                    cr3,
+                    interrupts,
+                };
+                record.keep(
+                    &execution,
+                    invalidated.take(),
+                    cr3,
+                    entry.announced,
+                    entry.hash,
+                );
+                shim.trace_entry(about, &entry);
             };
             let serviced = self
                 .unit

@@ -10,6 +10,7 @@ use crate::apic::Apic;
 use crate::cpu::Cpu;
 use crate::real_apic::RealApic;
 use crate::shim::Shim;
+use crate::tracer::Reported;
 use crate::vmcb::Vmcb;
 use crate::world::World;
 
@@ -26,6 +27,8 @@ pub(crate) struct VcpuState {
     pub(crate) event: u64,
     /// The vector that the processor delivers as soon as the guest takes interrupts.
     pub(crate) offered: Option<u8>,
+    /// The counts that the trace has.
+    pub(crate) reported: Reported,
 }
 
 /// What the guest of a CPU is doing.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rar_harness::modes::Thread;
 use rar_harness::run::{RACE_VOLUME, Run, Tests, VOLUME};
-use rar_vocabulary::Backend;
+use rar_vocabulary::{Backend, TraceLevel};
 
 use crate::qemu::QemuArgs;
 
@@ -28,6 +28,7 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             measure: args
                 .measure
                 .filter(|_| thread == Thread::Single || args.thread.is_some()),
+            trace: args.trace.unwrap_or(TraceLevel::Off),
             deterministic: args.deterministic,
             timeout: args.timeout.map(Duration::from_secs),
             ..Run::new(args.backend.unwrap_or(Backend::Vrar), cpus)
@@ -116,5 +117,7 @@ mod tests {
         assert_eq!(line, "test=one-page,storm flushes=3 backends=vrar");
         assert_eq!(one[0].deadline(2).as_secs(), 5);
         assert!(plan(&["--risky"])[0].risky);
+        let traced = plan(&["--trace", "signals", "--keep-log"]);
+        assert_eq!(traced[0].trace, TraceLevel::Signals);
     }
 }

@@ -103,6 +103,13 @@ fn never_kvm_and_always_without_defaults() {
         );
         assert!(line.contains("file:a,,b"), "{line}");
     }
+    let traced = line(&Run {
+        trace: TraceLevel::All,
+        ..four()
+    });
+    assert!(traced.contains("isa-debugcon,iobase=0xea,"), "{traced}");
+    assert!(traced.contains(" trace=all"), "{traced}");
+    assert!(!line(&four()).contains("trace"));
     let replay = line(&Run {
         deterministic: true,
         ..four()

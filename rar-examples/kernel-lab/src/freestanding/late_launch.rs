@@ -9,9 +9,9 @@ use rar_kernel::irq::Disabled;
 use rar_kernel::paging::MapError;
 use rar_kernel::{Kernel, LOCAL_APIC_DEFAULT, Once, clock, frames, kernel, percpu, smp};
 use rar_percpu::CpuId;
-use rar_vrar::{ApicPage, CpuMemory, Defect, LaunchError};
+use rar_vrar::{ApicPage, CpuMemory, LaunchError};
 
-use super::shim;
+use super::shim::{self, Units};
 use crate::options::GuestApic;
 
 /// How long CPUs wait for each other between two steps.
@@ -72,14 +72,14 @@ struct Launch {
 static LAUNCH: Once<Launch> = Once::new();
 
 /// Makes every CPU a guest of the shim; where they are already, nothing happens. Called by CPU 0
-/// while the others have no work and are offline in every domain. `defect` breaks every unit, so
-/// that tests of tests have something to find.
+/// while the others have no work and are offline in every domain. `units` may break every
+/// unit, so that tests of tests have something to find.
 ///
 /// # Errors
 ///
 /// [`LateLaunchError`]. After [`LateLaunchError::Refused`] and [`LateLaunchError::Memory`] all CPUs
 /// go on as they were.
-pub fn launch_everywhere(wanted: GuestApic, defect: Option<Defect>) -> Result<(), LateLaunchError> {
+pub fn launch_everywhere(wanted: GuestApic, units: Units) -> Result<(), LateLaunchError> {
     if shim::is_shim() {
         return Ok(());
     }
@@ -91,7 +91,7 @@ pub fn launch_everywhere(wanted: GuestApic, defect: Option<Defect>) -> Result<()
         ApicPage::Open
     };
     let address = kernel().map_or(LOCAL_APIC_DEFAULT, Kernel::local_apic);
-    shim::make(address, page, defect).map_err(LateLaunchError::Memory)?;
+    shim::make(address, page, units).map_err(LateLaunchError::Memory)?;
     let count = smp::cpus().map_or(1, smp::Cpus::online);
     let memory = frames::alloc_static_each(smp::all().count(), CpuMemory::new)
         .ok_or(LateLaunchError::Memory(MapError::OutOfFrames))?;

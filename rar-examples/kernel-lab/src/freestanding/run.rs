@@ -10,7 +10,7 @@ use rar_suite::{Backend, Counts, Options};
 use super::lab::current;
 use super::late_launch::{LateLaunchError, launch_everywhere};
 use super::rar_provider::{ModelCheck, SupportError, detect, enumerate};
-use super::shim::Defect;
+use super::shim::{Defect, Units};
 use super::start::{StartError, start};
 use super::{fault_injection, watchdog};
 use crate::options::{Models, RunOptions, UsualAmounts};
@@ -107,8 +107,11 @@ pub fn run_backend(
 ) -> Result<Counts, RunError> {
     let _first = SUITE_OPTIONS.set(options.suite(usual));
     if backend == Backend::Vrar {
-        let defect = options.defect.and_then(Defect::by_name);
-        launch_everywhere(options.apic, defect).map_err(RunError::Shim)?;
+        let units = Units {
+            defect: options.defect.and_then(Defect::by_name),
+            trace: options.trace,
+        };
+        launch_everywhere(options.apic, units).map_err(RunError::Shim)?;
     }
     let models = match options.models {
         Models::Listed => ModelCheck::Listed,

@@ -1,12 +1,15 @@
 //! The shim of this machine: made once, launched on every CPU.
 
 use rar_kernel::paging::MapError;
-use rar_kernel::{Arrival, CommandLine, percpu, println};
+use rar_kernel::{Arrival, CommandLine, clock, percpu, println};
 pub use rar_launch::launch as try_launch;
 pub(crate) use rar_launch::shim;
 use rar_suite::ProtocolViolations;
-use rar_vrar::{ApicPage, Cpu, Offence, Record, Shim};
-pub use rar_vrar::{Defect, LaunchError};
+use rar_vrar::{ApicPage, Cpu, Offence, Record, Shim, Trace};
+pub use rar_vrar::{Defect, LaunchError, TraceLevel};
+
+/// Where a trace goes: a debug console of its own, since the first one has the log.
+const TRACE_PORT: u16 = 0xea;
 
 /// What each CPU does first in a kernel that may begin under the shim:
 /// [`entry!`](rar_kernel::entry) names it.
@@ -48,20 +51,39 @@ fn start(line: &CommandLine, local_apic: u64, x2apic_wanted: bool) {
         ApicPage::Trapped
     };
     // The main function reports an unknown name.
-    let defect = line.get("defect").and_then(Defect::by_name);
-    if let Err(error) = make(local_apic, page, defect) {
+    let units = Units {
+        defect: line.get("defect").and_then(Defect::by_name),
+        trace: line
+            .get("trace")
+            .and_then(TraceLevel::by_name)
+            .unwrap_or(TraceLevel::Off),
+    };
+    if let Err(error) = make(local_apic, page, units) {
         panic!("the shim cannot start: {error}");
     }
     launch();
 }
 
-/// Makes the shim. `apic` is the physical address of the local APICs; `defect` breaks every unit.
-pub(crate) fn make(apic: u64, page: ApicPage, defect: Option<Defect>) -> Result<(), MapError> {
+/// What is asked of the units.
+#[derive(Clone, Copy, Debug)]
+pub struct Units {
+    /// What is broken in every unit.
+    pub defect: Option<Defect>,
+    /// How much they write.
+    pub trace: TraceLevel,
+}
+
+/// Makes the shim. `apic` is the physical address of the local APICs.
+pub(crate) fn make(apic: u64, page: ApicPage, units: Units) -> Result<(), MapError> {
     rar_launch::make(apic, |config| {
         config.page = page;
-        if let Some(defect) = defect {
+        if let Some(defect) = units.defect {
             defect.apply(&mut config.knobs);
         }
+        config.trace = Trace {
+            port: TRACE_PORT,
+            ..Trace::new(units.trace, 1000 * clock::ticks_per_millisecond())
+        };
     })
 }
 

@@ -1,6 +1,7 @@
 //! The options of every kernel of the laboratory: what the suite runs, and how patiently.
 
 use rar_suite::{Backend, List, Options};
+use rar_vocabulary::TraceLevel;
 
 use super::backend::are_backends;
 use super::guest_apic::GuestApic;
@@ -19,6 +20,7 @@ const WORDS: &[Word] = &[
     ("test", "a list of tests"),
     ("list", "all, race"),
     ("defect", "a defect of the catalogue, for vrar"),
+    ("trace", "off, offences, signals, all: what vrar writes"),
     ("apic", "x2apic, xapic"),
     ("deadline", "milliseconds, from 1"),
     ("flushes", "flushes of each CPU in a storm, from 1"),
@@ -49,6 +51,8 @@ pub struct RunOptions<'a> {
     pub list: List,
     /// The defect of the shim's units.
     pub defect: Option<&'a str>,
+    /// How much the shim's units write to their port.
+    pub trace: TraceLevel,
     /// How the kernel drives its local APIC under a shim that is launched late.
     pub apic: GuestApic,
     /// How many milliseconds a target may take to answer the signal.
@@ -121,6 +125,7 @@ impl<'a> RunOptions<'a> {
         test: None,
         list: List::All,
         defect: None,
+        trace: TraceLevel::Off,
         apic: GuestApic::X2apic,
         deadline: DEADLINE,
         flushes: Amount::Usual,
@@ -189,6 +194,7 @@ impl<'a> Words<'a> for RunOptions<'a> {
                 }
             }
             "defect" => self.defect = Some(not_empty(value)?),
+            "trace" => self.trace = TraceLevel::by_name(value)?,
             "apic" => {
                 self.apic = match value {
                     "x2apic" => GuestApic::X2apic,

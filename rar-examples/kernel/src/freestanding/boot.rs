@@ -89,6 +89,8 @@ fn start(magic: u32, information: u64) {
     // An xAPIC has no name for them.
     let beyond_xapic = cpus.ids().iter().any(|id| *id >= XAPIC_BROADCAST);
     let x2apic_wanted = beyond_xapic || boot.command_line.get("apic") != Some("xapic");
+    // Before a shim that writes times.
+    let clock = clock::calibrate(pm_timer);
     arrival::announce(Arrival::First {
         command_line: &boot.command_line,
         local_apic: cpus.local_apic(),
@@ -99,7 +101,6 @@ fn start(magic: u32, information: u64) {
     if let Err(error) = apic::choose(control.x2apic && x2apic_wanted, cpus.local_apic()) {
         panic!("the local APIC cannot be mapped: {error}");
     }
-    let clock = clock::calibrate(pm_timer);
     let dropped = boot.memory.dropped();
     if dropped > 0 {
         println!("memory map: {dropped} regions too many, their memory is not used");

@@ -38,7 +38,7 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 fn every_option_is_taken() {
-    let text = "backends=vrar,software models=any test=a,b list=race defect=lost \
+    let text = "backends=vrar,software models=any test=a,b list=race defect=lost trace=signals \
                 apic=xapic deadline=9 flushes=3 initiators=all measure=7 risky=on patience=5 \
                 test-seconds=6 stop=2@storm";
     let expected = RunOptions {
@@ -47,6 +47,7 @@ fn every_option_is_taken() {
         test: Some("a,b"),
         list: List::Race,
         defect: Some("lost"),
+        trace: TraceLevel::Signals,
         apic: GuestApic::Xapic,
         deadline: 9,
         flushes: Amount::Of(3),
@@ -85,6 +86,7 @@ fn an_invalid_value_is_named_with_what_the_option_takes() {
         "measure=0",
         "measure=many",
         "risky=yes",
+        "trace=on",
         "stop=storm",
         "stop=x@storm",
         "stop=1@",
