@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod archive;
+pub mod debian;
+pub mod linux;
 pub mod module;
 pub mod trace_line;
 pub mod trace_table;
