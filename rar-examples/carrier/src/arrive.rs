@@ -3,8 +3,8 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use rar_carrier::{ApicMode, Options};
-use rar_kernel::{Arrival, CommandLine, Once, log, percpu, smp};
-use rar_vrar::{ApicPage, LaunchError};
+use rar_kernel::{Arrival, CommandLine, Once, clock, log, percpu, smp};
+use rar_vrar::{ApicPage, LaunchError, Trace};
 
 use crate::fail;
 
@@ -51,6 +51,7 @@ fn make(line: &CommandLine, local_apic: u64) {
         if let Some(defect) = options.defect {
             defect.apply(&mut config.knobs);
         }
+        config.trace = Trace::new(options.trace, 1000 * clock::ticks_per_millisecond());
     });
     if let Err(error) = made {
         fail(format_args!("the shim cannot start: {error}"));

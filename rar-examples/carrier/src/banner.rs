@@ -1,7 +1,8 @@
 //! What the carrier says of the machine and of itself.
 
-use rar_carrier::{ApicMode, Options, Trace};
+use rar_carrier::{ApicMode, Options};
 use rar_kernel::{Kernel, println, smp};
+use rar_vrar::{Knob, Knobs, TraceLevel};
 
 /// Prints what is to be done on which machine.
 pub(crate) fn print(kernel: &Kernel, options: &Options) {
@@ -24,6 +25,9 @@ pub(crate) fn print(kernel: &Kernel, options: &Options) {
         knobs.table.entries(),
         knobs.reported_types,
     );
+    for knob in Knob::all().filter(|knob| !knob.is_same(knobs, &Knobs::DEFAULT)) {
+        println!("carrier: knob {}={}", knob.name(), knob.value(knobs));
+    }
     let from = match kernel.loader() {
         "" => "the command line of the emulator (PVH)",
         loader => loader,
@@ -32,7 +36,7 @@ pub(crate) fn print(kernel: &Kernel, options: &Options) {
         "carrier: started by {from}, words {:?}",
         kernel.command_line().as_str()
     );
-    if options.trace != Trace::Off {
+    if options.trace != TraceLevel::Off {
         println!("carrier: the trace is on port 0xe9 (QEMU: -debugcon file:trace.log)");
     }
 }

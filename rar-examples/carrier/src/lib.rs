@@ -27,7 +27,7 @@ pub use files::{File, Files};
 pub use guest_ram::{GuestRam, HANDOVER_BYTES};
 pub use handover::Handover;
 pub use machine::Machine;
-pub use options::{ApicMode, OptionError, Options, Start, Trace};
+pub use options::{ApicMode, OptionError, Options, Start};
 pub use payload::Payload;
 pub use plan::Plan;
 pub use protocol::Protocol;

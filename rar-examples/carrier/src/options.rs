@@ -3,14 +3,15 @@
 use core::fmt;
 
 use rar_kernel::CommandLine;
-use rar_vrar::{Defect, Knobs};
+use rar_vrar::{Defect, KnobError, Knobs, TraceLevel, WordTaken};
 
 use crate::protocol::Protocol;
 
 /// The words that the carrier takes, as they are shown to people. `screen=off` is for
 /// [`rar_kernel`].
 const KNOWN: &str = "apic=xapic|x2apic, defect=NAME, protocol=linux|multiboot2|pvh, \
-                     trace=off|offences|signals|all, chain, screen=off";
+                     trace=off|offences|signals|all, knobs=PRESET, knob.NAME=VALUE, chain, \
+                     screen=off";
 
 /// How the guest finds the local APICs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +31,6 @@ pub enum Start {
     Chain,
 }
 
-/// How much of the units' work is traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trace {
-    /// Nothing.
-    Off,
-    /// What no driver may do.
-    Offences,
-    /// Signals, too.
-    Signals,
-    /// Everything.
-    All,
-}
-
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -55,7 +43,7 @@ pub struct Options {
     /// The way in which the payload is started; what it offers if `None`.
     pub protocol: Option<Protocol>,
     /// How much is traced.
-    pub trace: Trace,
+    pub trace: TraceLevel,
     /// What is started.
     pub start: Start,
 }
@@ -77,6 +65,8 @@ pub enum OptionError<'a> {
         /// The values that it takes.
         expected: &'static str,
     },
+    /// A knob is not set.
+    Knob(KnobError<'a>),
     /// The line is longer than the carrier reads.
     Cut,
 }
@@ -94,6 +84,7 @@ impl fmt::Display for OptionError<'_> {
                     "option {key}: invalid (got {got:?}, expected {expected})"
                 )
             }
+            Self::Knob(error) => error.fmt(f),
             Self::Cut => write!(
                 f,
                 "command line: too long (expected at most {} bytes); shorten it",
@@ -112,7 +103,7 @@ impl Options {
         knobs: Knobs::DEFAULT,
         defect: None,
         protocol: None,
-        trace: Trace::Off,
+        trace: TraceLevel::Off,
         start: Start::Payload,
     };
 
@@ -152,19 +143,20 @@ impl Options {
                 self.protocol = Some(one_of(key, value, names, "linux, multiboot2 or pvh")?);
             }
             "trace" => {
-                let names = [
-                    ("off", Trace::Off),
-                    ("offences", Trace::Offences),
-                    ("signals", Trace::Signals),
-                    ("all", Trace::All),
-                ];
+                let names = TraceLevel::ALL.map(|level| (level.name(), level));
                 self.trace = one_of(key, value, names, "off, offences, signals or all")?;
             }
             "chain" => {
                 self.start = one_of(key, value, [("", Start::Chain)], "no value")?;
             }
             "screen" => one_of(key, value, [("on", ()), ("off", ())], "on or off")?,
-            _ => return Err(OptionError::Unknown { key }),
+            // `knobs=` and `knob.NAME=`.
+            _ => {
+                let taken = self.knobs.take_word(key, value);
+                if taken.map_err(OptionError::Knob)? == WordTaken::No {
+                    return Err(OptionError::Unknown { key });
+                }
+            }
         }
         Ok(())
     }
@@ -193,10 +185,17 @@ mod tests {
         line
     }
 
+    fn ignoring_unused_fields() -> Knobs {
+        let mut knobs = Knobs::DEFAULT;
+        knobs.set("unused_fields", "ignore").unwrap();
+        knobs
+    }
+
     #[test]
     fn each_word_is_taken_up_to_the_dashes() {
         let line = line(
-            "apic=xapic defect=signal-lost protocol=pvh trace=all chain screen=off -- apic=debug",
+            "apic=xapic defect=signal-lost protocol=pvh trace=all chain screen=off \
+             knob.unused_fields=ignore -- apic=debug",
         );
         assert_eq!(
             Options::read(&line),
@@ -204,9 +203,9 @@ mod tests {
                 apic: ApicMode::Xapic,
                 defect: Defect::by_name("signal-lost"),
                 protocol: Some(Protocol::Pvh),
-                trace: Trace::All,
+                trace: TraceLevel::All,
                 start: Start::Chain,
-                ..Options::DEFAULT
+                knobs: ignoring_unused_fields(),
             })
         );
     }
@@ -224,6 +223,8 @@ mod tests {
             "trace=",
             "chain",
             "screen=",
+            "knobs=",
+            "knob.NAME=",
         ] {
             assert!(text.contains(word), "{text}");
         }
@@ -244,6 +245,24 @@ mod tests {
             let wrong = line(word);
             let error = Options::read(&wrong).unwrap_err();
             assert!(matches!(error, OptionError::Value { .. }), "{word}");
+        }
+        for (word, text) in [
+            (
+                "knobs=kind",
+                "knobs: unknown preset (got kind, expected strict, lenient",
+            ),
+            (
+                "knob.order=up",
+                "knob order: unknown value (got up, expected ascending, ",
+            ),
+            (
+                "knob.speed=1",
+                "knob speed: unknown name (expected table, types, ",
+            ),
+        ] {
+            let wrong = line(word);
+            let error = Options::read(&wrong).unwrap_err().to_string();
+            assert!(error.starts_with(text), "{error}");
         }
         let wrong = line("apic=x3");
         assert_eq!(

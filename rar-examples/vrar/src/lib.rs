@@ -69,7 +69,7 @@ pub use error::LaunchError;
 pub use hide::HIDE;
 pub use hide_error::HideError;
 pub use offence::Offence;
-pub use rar_model::{Defect, Knobs};
+pub use rar_model::{Defect, Knob, KnobError, Knobs, Preset, WordTaken};
 pub use rar_vocabulary::{
     COUNTER_LEAF, COUNTER_VERSION, ENTRY_LEAF, EntryKind, EntryVerdict as Verdict, TraceLevel,
     UnitCounter, entry_subleaf,
