@@ -11,6 +11,7 @@ mod instructions;
 mod lab;
 mod lab_machine;
 pub mod late_launch;
+pub mod legacy_controllers;
 mod members;
 mod membership;
 mod mwait;

@@ -4,6 +4,7 @@
 #![no_main]
 
 mod interrupt_check;
+mod legacy_check;
 mod nmi_check;
 mod shim_check;
 
@@ -68,10 +69,21 @@ fn run() -> Result<bool, Obstacle> {
         let summary = run_backend(backend, &options, &USUAL).map_err(Obstacle::Run)?;
         passed &= summary.failed == 0 && summary.passed + summary.observed > 0;
     }
+    interrupt_checks().map_err(Obstacle::Interrupts)?;
     if is_shim() {
         shim_check::check().map_err(Obstacle::Shim)?;
     }
     Ok(passed)
+}
+
+/// Checks interrupts beside those of the suite: under the shim they are as on a processor. Without
+/// it the same checks show that they know one.
+fn interrupt_checks() -> Result<(), &'static str> {
+    nmi_check::check()?;
+    interrupt_check::check()?;
+    legacy_check::check()?;
+    println!("interrupts: NMIs, CR8, level-triggered and legacy ones are as on a processor");
+    Ok(())
 }
 
 /// Why the run did not come to its end.
@@ -80,6 +92,7 @@ enum Obstacle {
     Option(OptionError<'static>),
     NoDefect(&'static str),
     Run(RunError),
+    Interrupts(&'static str),
     Shim(&'static str),
 }
 
@@ -93,6 +106,7 @@ impl fmt::Display for Obstacle {
                 "option defect={name} is no defect; `cargo xtask defects --list` shows the names"
             ),
             Self::Run(error) => error.fmt(f),
+            Self::Interrupts(why) => write!(f, "interrupts: {why}"),
             Self::Shim(why) => write!(f, "shim: {why}"),
         }
     }

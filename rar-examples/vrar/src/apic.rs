@@ -33,8 +33,6 @@ pub(crate) struct Apic {
     logical: LogicalAddress,
     pub(crate) requested: Vectors,
     pub(crate) in_service: Vectors,
-    /// Taken from a controller that is no local APIC: they have no priority and no end.
-    external: Vectors,
     /// Those whose last request was level-triggered.
     pub(crate) trigger_mode: Vectors,
     pub(crate) levels: LevelInterrupts,
@@ -52,7 +50,6 @@ impl Apic {
             logical: LogicalAddress::RESET,
             requested: Vectors::default(),
             in_service: Vectors::default(),
-            external: Vectors::default(),
             trigger_mode: Vectors::default(),
             levels: LevelInterrupts::default(),
         }
@@ -126,11 +123,6 @@ impl Apic {
         self.requested.insert(vector);
     }
 
-    /// Requests an interrupt of a legacy controller.
-    pub(crate) fn take_external(&mut self, vector: u8) {
-        self.external.insert(vector);
-    }
-
     pub(crate) fn task_priority(&self) -> u8 {
         self.task_priority
     }
@@ -147,11 +139,8 @@ impl Apic {
 
     /// Returns the vector that the processor takes next if it takes interrupts.
     pub(crate) fn next(&self) -> Option<u8> {
-        self.external.highest().or_else(|| {
-            self.requested
-                .highest()
-                .filter(|vector| vector >> 4 > self.priority_class())
-        })
+        let above = |vector: &u8| vector >> 4 > self.priority_class();
+        self.requested.highest().filter(above)
     }
 
     /// Returns whether a request waits that a write of the task priority can let through or hold
@@ -162,22 +151,10 @@ impl Apic {
         waiting.is_some_and(|vector| vector >> 4 > serving)
     }
 
-    /// Returns whether another vector can be taken once this one was, before the guest ends
-    /// anything.
-    pub(crate) fn waits_behind(&self, vector: u8) -> bool {
-        let mut after = self.clone();
-        after.accept(vector);
-        after.next().is_some()
-    }
-
     /// The processor takes the vector that [`next`](Self::next) named.
     pub(crate) fn accept(&mut self, vector: u8) {
-        if self.external.contains(vector) {
-            self.external.remove(vector);
-        } else {
-            self.requested.remove(vector);
-            self.in_service.insert(vector);
-        }
+        self.requested.remove(vector);
+        self.in_service.insert(vector);
     }
 
     /// Ends the service of the highest vector.
@@ -313,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn level_interrupts_end_at_the_machine_and_external_ones_have_no_end() {
+    fn level_interrupts_end_at_the_machine() {
         let mut apic = x2apic(0);
         apic.take(0x60, true);
         apic.accept(0x60);
@@ -327,9 +304,6 @@ mod tests {
         assert_eq!(apic.read(0x81b, &machine()), Ok(0));
         apic.accept(0x60);
         apic.end();
-        apic.take_external(0x20);
-        apic.accept(0x20);
-        assert_eq!((apic.next(), apic.in_service.highest()), (None, None));
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Config {
     /// The vector by which the shim calls another CPU out of its guest. No device may use it;
     /// guests may send it as they like.
     pub kick_vector: u8,
+    /// The first vectors of the two legacy interrupt controllers at the first launch: they cannot
+    /// be asked. From then on the guest may change them.
+    pub pic_vectors: [u8; 2],
     /// CPUID leaf 1, EAX: the model that the guest sees. The vendor is Intel.
     pub signature: u32,
     /// The decisions of every RAR unit. MAXPHYADDR is replaced by what CPUID says.
@@ -73,6 +76,8 @@ impl Config {
     pub const SIGNATURE: u32 = 0x0008_06f8;
     /// The highest priority, and no vector that operating systems give to devices.
     pub const KICK_VECTOR: u8 = 0xfe;
+    /// Behind the exceptions, as most kernels have them.
+    pub const PIC_VECTORS: [u8; 2] = [0x20, 0x28];
 
     /// Returns the default for a kernel with this direct map and this mapping of the local APIC.
     #[must_use]
@@ -82,6 +87,7 @@ impl Config {
             apic,
             image: Image::IN_DIRECT_MAP,
             kick_vector: Self::KICK_VECTOR,
+            pic_vectors: Self::PIC_VECTORS,
             signature: Self::SIGNATURE,
             knobs: Knobs::DEFAULT,
             page: ApicPage::Open,

@@ -2,11 +2,12 @@
 
 use rar_model::Activity;
 
+use crate::pics::Line;
 use crate::send::NMI;
 use crate::unit::Service;
-use crate::vcpu::{State, Vcpu};
+use crate::vcpu::{Offered, State, Vcpu};
 use crate::vectors::Vectors;
-use crate::vmcb::{INTERCEPT_CR8_WRITE, intercept_1, interrupt_control};
+use crate::vmcb::{EXIT_IRET, INTERCEPT_CR8_WRITE, intercept_1, interrupt_control};
 use crate::world;
 
 /// The vector of non-maskable interrupts.
@@ -79,11 +80,13 @@ impl Vcpu<'_> {
                 self.own.nmi = true;
                 continue;
             }
+            // Both controllers may have given the same vector.
+            if let Some(line) = Line::of_vector(vector) {
+                self.take_external(line);
+            }
             let real = self.own.real;
+            // What is in service is not delivered again.
             if !real.in_service(vector) || self.own.apic.levels.contains(vector) {
-                if vector != crate::real_apic::SPURIOUS_VECTOR {
-                    self.own.apic.take_external(vector);
-                }
                 continue;
             }
             let level = real.is_level(vector);
@@ -98,7 +101,8 @@ impl Vcpu<'_> {
 
     /// Returns whether something ends the guest's halt.
     fn is_woken(&self) -> bool {
-        self.own.nmi || (self.vmcb.interrupts_enabled() && self.own.apic.next().is_some())
+        let waits = || self.own.apic.next().is_some() || self.external_waits();
+        self.own.nmi || (self.vmcb.interrupts_enabled() && waits())
     }
 
     /// Has this CPU leave its guest soon.
@@ -121,13 +125,7 @@ impl Vcpu<'_> {
         }
         let class = u32::from(self.own.apic.task_priority() >> 4);
         let mut control = interrupt_control::V_INTR_MASKING | class;
-        self.own.offered = self.own.apic.next();
-        if let Some(vector) = self.own.offered {
-            self.vmcb.interrupt_vector = u32::from(vector);
-            if self.own.apic.waits_behind(vector) {
-                self.call_self();
-            }
-        }
+        self.offer();
         if window || self.own.offered.is_some() {
             control |= interrupt_control::V_IRQ | interrupt_control::V_IGNORE_TPR;
         }
@@ -143,6 +141,28 @@ impl Vcpu<'_> {
             self.vmcb.intercept_1 |= intercept_1::VINTR;
         } else {
             self.vmcb.intercept_1 &= !intercept_1::VINTR;
+        }
+    }
+    /// Offers the interrupt that the guest takes next; the legacy controllers' have no priority and
+    /// come first.
+    fn offer(&mut self) {
+        let apic = self.own.apic.next();
+        let external = self.next_external();
+        let offered = external
+            .map(|(line, vector)| (Offered::External(line), vector))
+            .or(apic.map(|vector| (Offered::Apic(vector), vector)));
+        self.own.offered = offered.map(|(offered, _)| offered);
+        if let Some((_, vector)) = offered {
+            self.vmcb.interrupt_vector = u32::from(vector);
+        }
+        // Behind one of the local APIC nothing comes before its end, which leaves the guest, and so
+        // does the end of a legacy one, if it has an end. Where the next IRET stands the guest goes
+        // on, or it would not come any further.
+        let waits = external.is_some() && (apic.is_some() || self.external_ends_by_itself());
+        if waits && self.vmcb.exit_code != EXIT_IRET {
+            self.vmcb.intercept_1 |= intercept_1::IRET;
+        } else {
+            self.vmcb.intercept_1 &= !intercept_1::IRET;
         }
     }
 }

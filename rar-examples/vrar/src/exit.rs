@@ -6,7 +6,7 @@ use crate::cpuid;
 use crate::native;
 use crate::offence::Offence;
 use crate::spaces::SPACES;
-use crate::vcpu::{State, Vcpu};
+use crate::vcpu::{Offered, State, Vcpu};
 use crate::vmcb::{event, interrupt_control};
 
 /// Exit codes (AMD64 Architecture Programmer's Manual vol. 2, appendix C).
@@ -15,8 +15,10 @@ mod code {
     pub(super) const INTR: u64 = 0x60;
     pub(super) const VINTR: u64 = 0x64;
     pub(super) const CPUID: u64 = 0x72;
+    pub(super) use crate::vmcb::EXIT_IRET as IRET;
     pub(super) const HLT: u64 = 0x78;
     pub(super) const INVLPGA: u64 = 0x7a;
+    pub(super) const PORT: u64 = 0x7b;
     pub(super) const MSR: u64 = 0x7c;
     pub(super) const VMRUN: u64 = 0x80;
     pub(super) const VMMCALL: u64 = 0x81;
@@ -35,9 +37,10 @@ impl Vcpu<'_> {
         let (exit, address) = (self.vmcb.exit_code, self.vmcb.exit_info_2);
         match exit {
             // What came shows when the host takes it.
-            code::INTR | code::VINTR => {}
+            code::INTR | code::VINTR | code::IRET => {}
             code::CPUID => self.cpuid(),
             code::MSR => self.msr(),
+            code::PORT if self.access_port() => {}
             code::HLT => {
                 self.vmcb.skip(1);
                 self.set_state(State::Halted);
@@ -87,11 +90,13 @@ impl Vcpu<'_> {
 
     /// The processor clears V_IRQ when it has delivered the vector that was offered.
     fn note_taken(&mut self) {
-        let offered = self.own.offered.take();
-        if let Some(vector) = offered
+        if let Some(offered) = self.own.offered.take()
             && self.vmcb.interrupt_control & interrupt_control::V_IRQ == 0
         {
-            self.own.apic.accept(vector);
+            match offered {
+                Offered::Apic(vector) => self.own.apic.accept(vector),
+                Offered::External(line) => self.accept_external(line),
+            }
         }
     }
 

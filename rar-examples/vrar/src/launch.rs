@@ -11,12 +11,12 @@ use crate::cpuid::{self, Leaf};
 use crate::error::LaunchError;
 use crate::gdt;
 use crate::idt;
+use crate::io_permissions::{IO_PERMISSIONS, IoPermissions};
 use crate::native::{self, Masked};
 use crate::permissions::{APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HSAVE_PA};
 use crate::real_apic::{self, RealApic};
 use crate::shim::Shim;
 use crate::spaces::{Machine, SPACES};
-use crate::tables::PAGE;
 use crate::tracer::{About, Reported};
 use crate::unit::ASID;
 use crate::vcpu::{State, VcpuState};
@@ -34,6 +34,7 @@ struct Places {
     vmcb: u64,
     host_save: u64,
     permissions: u64,
+    io_permissions: u64,
     /// The host's top page table.
     host: u64,
     /// The top nested page table, if there is nested paging.
@@ -89,6 +90,11 @@ impl Shim {
         // SAFETY: the memory was taken just now.
         unsafe { memory.prepare(own, RarUnit::new(knobs(&self.config().knobs))) };
         real.open();
+        self.pics().with(|pics| {
+            if pics.take_over(&native::MachinePorts) {
+                self.pics().set_taker(id);
+            }
+        });
         let cpus = self.cpus().count();
         self.trace(
             TraceLevel::Offences,
@@ -155,16 +161,25 @@ impl Shim {
         whole(core::ptr::from_ref(memory).addr(), size_of::<CpuMemory>())?;
         whole(core::ptr::from_ref(self).addr(), size_of::<Self>())?;
         both(usize::try_from(world::stubs()).unwrap_or(0))?;
+        let in_one_piece = |start: usize, size: usize| {
+            let first = both(start)?;
+            for (page, place) in (start..start + size)
+                .step_by(4096)
+                .zip((first..).step_by(4096))
+            {
+                if both(page)? != place {
+                    return Err(LaunchError::NotMapped(page as u64));
+                }
+            }
+            Ok(first)
+        };
         let permissions = core::ptr::from_ref(&PERMISSIONS).addr();
-        let first = both(permissions)?;
-        let second = permissions + size_of::<Permissions>() / 2;
-        if both(second)? != first + PAGE {
-            return Err(LaunchError::NotMapped(second as u64));
-        }
+        let io_permissions = core::ptr::from_ref(&IO_PERMISSIONS).addr();
         Ok(Places {
             vmcb: both(memory.vmcb().addr())?,
             host_save: both(memory.host_save().addr())?,
-            permissions: first,
+            permissions: in_one_piece(permissions, size_of::<Permissions>())?,
+            io_permissions: in_one_piece(io_permissions, size_of::<IoPermissions>())?,
             host: SPACES.host.top(),
             nested: match self.config().page {
                 ApicPage::Open => None,
@@ -226,7 +241,7 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     let vmcb = unsafe { &mut *memory.vmcb() };
     // SAFETY: ring 0 in 64-bit mode.
     unsafe { native::capture(vmcb) };
-    control(vmcb, places.permissions);
+    control(vmcb, places);
     if let Some(top) = places.nested {
         vmcb.nested_control = 1;
         vmcb.nested_cr3 = top;
@@ -248,15 +263,17 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     unsafe { world::enter(world, vmcb, memory.stack_top(), places.host) };
 }
 
-fn control(vmcb: &mut Vmcb, permissions: u64) {
+fn control(vmcb: &mut Vmcb, places: &Places) {
     vmcb.intercept_1 = intercept_1::INTR
         | intercept_1::CPUID
         | intercept_1::HLT
         | intercept_1::INVLPGA
+        | intercept_1::PORT
         | intercept_1::MSR
         | intercept_1::SHUTDOWN;
     vmcb.intercept_2 = INTERCEPT_SVM;
-    vmcb.msr_permissions = permissions;
+    vmcb.msr_permissions = places.permissions;
+    vmcb.io_permissions = places.io_permissions;
     vmcb.asid = ASID;
     vmcb.tlb_control = FLUSH_ALL;
     vmcb.interrupt_control = interrupt_control::V_INTR_MASKING;

@@ -7,6 +7,7 @@ use x86::dtables::DescriptorTablePointer;
 
 use crate::cpuid::Leaf;
 use crate::gdt;
+use crate::machine_pics::Ports;
 use crate::vmcb::{Segment, Vmcb};
 
 unsafe extern "C" {
@@ -69,6 +70,30 @@ pub(crate) fn write_text(port: u16, text: &str) {
             inout("rcx") text.len() => _,
             options(nostack, preserves_flags, readonly),
         );
+    }
+}
+
+pub(crate) fn read_port(port: u16) -> u8 {
+    // SAFETY: called in the host, for the guest of this CPU or for the interrupt controllers.
+    unsafe { x86::io::inb(port) }
+}
+
+pub(crate) fn write_port(port: u16, value: u8) {
+    // SAFETY: as above.
+    unsafe { x86::io::outb(port, value) }
+}
+
+/// The ports of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MachinePorts;
+
+impl Ports for MachinePorts {
+    fn read(&self, port: u16) -> u8 {
+        read_port(port)
+    }
+
+    fn write(&self, port: u16, value: u8) {
+        write_port(port, value);
     }
 }
 

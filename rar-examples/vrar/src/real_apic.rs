@@ -22,6 +22,7 @@ const TRIGGER_MODE: u32 = 0x180;
 const LOCAL_VECTORS: RangeInclusive<u32> = 0x32..=0x37;
 const MASKED: u32 = 1 << 16;
 const INITIAL_COUNT: u32 = 0x380;
+pub(crate) const LINT0: u32 = 0x350;
 const ICR_LOW: u32 = 0x300;
 const ICR_HIGH: u32 = 0x310;
 

@@ -22,6 +22,13 @@ pub(crate) const NMI: u32 = 0x400 | ASSERT;
 const TAKE_UP_POLLS: u32 = 16;
 
 impl Shim {
+    /// Has the CPU with this id look at what waits for it.
+    pub(crate) fn call(&'static self, real: RealApic, id: u32) {
+        if self.cpu(id).is_some_and(|cpu| cpu.mailbox.call()) {
+            real.send(id, u32::from(self.config().kick_vector));
+        }
+    }
+
     /// Sends a command of the guest of `sender`.
     pub(crate) fn send(
         &'static self,

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use crate::config::Config;
 use crate::cpu::Cpu;
 use crate::direct_map::DirectMap;
+use crate::shared_pics::SharedPics;
 use crate::tracer::Tracer;
 
 /// The most CPUs of a machine.
@@ -16,6 +17,7 @@ const CPUS: usize = 1024;
 pub struct Shim {
     config: Config,
     map: DirectMap,
+    pics: SharedPics,
     tracer: Tracer,
     /// The summary of the trace was written.
     ended: AtomicBool,
@@ -39,6 +41,7 @@ impl Shim {
         Self {
             // SAFETY: the caller's promise 1 until the launch; then the host's own tables.
             map: unsafe { DirectMap::new(config.direct_map) },
+            pics: SharedPics::new(config.pic_vectors),
             config,
             tracer: Tracer::new(),
             ended: AtomicBool::new(false),
@@ -67,6 +70,10 @@ impl Shim {
 
     pub(crate) const fn config(&self) -> &Config {
         &self.config
+    }
+
+    pub(crate) const fn pics(&self) -> &SharedPics {
+        &self.pics
     }
 
     pub(crate) const fn map(&self) -> DirectMap {

@@ -1,13 +1,14 @@
 //! One CPU as its host sees it.
 //!
 //! Other files add what it does: `entry.rs` prepares the next stay in the guest, `exit.rs` handles
-//! the end of one, `msr.rs` and `page.rs` its accesses to registers, `start.rs` INIT and start-up,
-//! `unit.rs` the RAR unit, `send.rs` the interrupts that it sends.
+//! the end of one, `msr.rs`, `page.rs` and `external.rs` its accesses to registers, `start.rs` INIT
+//! and start-up, `unit.rs` the RAR unit, `send.rs` the interrupts that it sends.
 
 use rar_model::RarUnit;
 
 use crate::apic::Apic;
 use crate::cpu::Cpu;
+use crate::pics::Line;
 use crate::real_apic::RealApic;
 use crate::shim::Shim;
 use crate::tracer::Reported;
@@ -25,10 +26,19 @@ pub(crate) struct VcpuState {
     pub(crate) nmi: bool,
     /// What is delivered at the next entry before anything else; 0 for nothing.
     pub(crate) event: u64,
-    /// The vector that the processor delivers as soon as the guest takes interrupts.
-    pub(crate) offered: Option<u8>,
+    /// What the processor delivers as soon as the guest takes interrupts.
+    pub(crate) offered: Option<Offered>,
     /// The counts that the trace has.
     pub(crate) reported: Reported,
+}
+
+/// Whose interrupt the processor delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offered {
+    /// The local APIC's, with this vector.
+    Apic(u8),
+    /// One of the legacy controllers'.
+    External(Line),
 }
 
 /// What the guest of a CPU is doing.

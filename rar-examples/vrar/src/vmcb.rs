@@ -21,7 +21,8 @@ pub(crate) struct Vmcb {
     pub(crate) intercept_exceptions: u32,
     pub(crate) intercept_1: u32,
     pub(crate) intercept_2: u32,
-    _reserved_1: [u8; 0x48 - 0x14],
+    _reserved_1: [u8; 0x40 - 0x14],
+    pub(crate) io_permissions: u64,
     pub(crate) msr_permissions: u64,
     pub(crate) tsc_offset: u64,
     pub(crate) asid: u32,
@@ -82,6 +83,7 @@ pub(crate) struct Vmcb {
 }
 
 const_assert_eq!(size_of::<Vmcb>(), 0x1000);
+const_assert_eq!(core::mem::offset_of!(Vmcb, io_permissions), 0x40);
 const_assert_eq!(core::mem::offset_of!(Vmcb, msr_permissions), 0x48);
 const_assert_eq!(core::mem::offset_of!(Vmcb, interrupt_control), 0x60);
 const_assert_eq!(core::mem::offset_of!(Vmcb, exit_code), 0x70);
@@ -106,14 +108,19 @@ pub(crate) mod intercept_1 {
     pub(crate) const INTR: u32 = 1 << 0;
     pub(crate) const VINTR: u32 = 1 << 4;
     pub(crate) const CPUID: u32 = 1 << 18;
+    pub(crate) const IRET: u32 = 1 << 20;
     pub(crate) const HLT: u32 = 1 << 24;
     pub(crate) const INVLPGA: u32 = 1 << 26;
+    pub(crate) const PORT: u32 = 1 << 27;
     pub(crate) const MSR: u32 = 1 << 28;
     pub(crate) const SHUTDOWN: u32 = 1 << 31;
 }
 
 /// Bits 0 to 6 of `intercept_2`: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT.
 pub(crate) const INTERCEPT_SVM: u32 = 0x7f;
+
+/// The exit code of an intercepted IRET.
+pub(crate) const EXIT_IRET: u64 = 0x74;
 
 /// Bits of `interrupt_control`.
 pub(crate) mod interrupt_control {
@@ -160,7 +167,8 @@ impl Vmcb {
         intercept_exceptions: 0,
         intercept_1: 0,
         intercept_2: 0,
-        _reserved_1: [0; 0x48 - 0x14],
+        _reserved_1: [0; 0x40 - 0x14],
+        io_permissions: 0,
         msr_permissions: 0,
         tsc_offset: 0,
         asid: 0,

@@ -34,6 +34,8 @@ const BASE_X2APIC: u64 = 1 << 10;
 const BASE_ENABLE: u64 = 1 << 11;
 const X2APIC_FIRST_MSR: u32 = 0x800;
 const LVT_MASKED: u32 = 1 << 16;
+/// The vector comes from a legacy controller.
+const LVT_EXTERNAL: u32 = 0x700;
 const SPURIOUS_ENABLE: u32 = 1 << 8;
 /// The timer counts every 128th tick of its clock.
 const DIVIDE_BY_128: u32 = 0b1010;
@@ -199,6 +201,16 @@ impl LocalApic {
         self.write(offset::TIMER_DIVIDE, DIVIDE_BY_128);
         self.write(offset::LVT_TIMER, masked | u32::from(vector::TIMER));
         self.write(offset::TIMER_INITIAL, count);
+    }
+
+    /// Lets interrupts of the legacy controllers through to this CPU.
+    pub fn accept_legacy(&self) {
+        self.write(offset::LVT_LINT0, LVT_EXTERNAL);
+    }
+
+    /// Holds them back again.
+    pub fn refuse_legacy(&self) {
+        self.write(offset::LVT_LINT0, LVT_MASKED);
     }
 
     /// Returns what this CPU's timer has still to count.
