@@ -7,8 +7,9 @@ use core::fmt;
 
 use rar_carrier::{File, Files, GuestRam, Handover, Machine, Options, Payload, PayloadError};
 use rar_kernel::{Kernel, Rsdp, frames, println};
+use rar_vrar::HideError;
 
-use crate::hand_over;
+use crate::hand_over::{self, Kept};
 use crate::parking::park_others;
 
 /// Why the guest does not begin.
@@ -33,6 +34,28 @@ impl From<PayloadError> for BootError {
     fn from(error: PayloadError) -> Self {
         Self::Payload(error)
     }
+}
+
+/// Names to the shim what the guest is to lose, and says what comes of it.
+fn hide(ram: &GuestRam) -> Kept {
+    let mut kept = Kept::Exposed;
+    for &(start, end) in ram.kept() {
+        match rar_launch::shim().map(|shim| shim.hide(start..end)) {
+            Some(Ok(())) => {
+                kept = Kept::Hidden;
+                println!("carrier: keeps {start:#x} to {end:#x}, hidden from the guest");
+            }
+            Some(Err(HideError::NoNestedPaging)) => println!(
+                "carrier: keeps {start:#x} to {end:#x}, which the guest can reach; apic=xapic \
+                 hides it"
+            ),
+            Some(Err(why)) => {
+                println!("carrier: keeps {start:#x} to {end:#x}, which the guest can reach: {why}");
+            }
+            None => {}
+        }
+    }
+    kept
 }
 
 /// Boots the payload.
@@ -79,11 +102,9 @@ pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, Boo
     let mut handover = Handover::new(ram.handover(), block);
     let map = kernel.memory();
     let plan = payload.plan(&files, line, &machine, map, &mut ram, &mut handover)?;
-    for (start, end) in ram.kept() {
-        println!("carrier: keeps {start:#x} to {end:#x}");
-    }
+    let kept = hide(&ram);
     println!("carrier: the guest has {} MiB of RAM", ram.bytes() >> 20);
     // SAFETY: 1. The others were reset and the allocator is closed; `files` ends here. 2. The plan
     // and the block are those of `ram`.
-    Ok(unsafe { hand_over::enter(&plan, handover) }?)
+    Ok(unsafe { hand_over::enter(&plan, handover, kept) }?)
 }

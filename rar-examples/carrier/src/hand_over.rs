@@ -7,10 +7,13 @@ use core::mem::offset_of;
 
 use rar_carrier::{Entry, HANDOVER_BYTES, Handover, PayloadError, Plan, Step};
 use rar_kernel::int::word;
+use rar_vrar::HIDE;
 
 /// What the assembly reads.
 #[repr(C)]
 struct Parameters {
+    /// RAX of a VMMCALL that takes the carrier away, or zero.
+    hide: u64,
     mode: u64,
     entry: u64,
     rsi: u64,
@@ -23,6 +26,7 @@ struct Parameters {
 
 global_asm!(
     include_str!("hand_over.s"),
+    HIDE = const offset_of!(Parameters, hide),
     MODE = const offset_of!(Parameters, mode),
     ENTRY = const offset_of!(Parameters, entry),
     RSI = const offset_of!(Parameters, rsi),
@@ -36,6 +40,15 @@ global_asm!(
 unsafe extern "C" {
     static rar_carrier_hand_over: u8;
     static rar_carrier_hand_over_end: u8;
+}
+
+/// Whether the guest loses the memory that the carrier keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It was named by [`Shim::hide`](rar_vrar::Shim::hide), and is taken away at the last moment.
+    Hidden,
+    /// The guest can reach it.
+    Exposed,
 }
 
 /// CR4 of the guest: PAE, OSFXSR and OSXMMEXCPT.
@@ -68,6 +81,7 @@ pub(crate) unsafe fn block(address: u64) -> &'static mut [u8] {
 pub(crate) unsafe fn enter(
     plan: &Plan,
     mut handover: Handover<'static>,
+    kept: Kept,
 ) -> Result<Infallible, PayloadError> {
     let begin = &raw const rar_carrier_hand_over;
     let length = (&raw const rar_carrier_hand_over_end).addr() - begin.addr();
@@ -85,6 +99,10 @@ pub(crate) unsafe fn enter(
         *to = from;
     }
     let mut parameters = Parameters {
+        hide: match kept {
+            Kept::Hidden => HIDE,
+            Kept::Exposed => 0,
+        },
         mode: LONG,
         entry: 0,
         rsi: 0,
@@ -111,7 +129,7 @@ pub(crate) unsafe fn enter(
         unsafe { take(*step) };
     }
     // SAFETY: the tables map the carrier's code and the handover where they lie. The code there
-    // needs nothing of the carrier, and nothing of the carrier is used again.
+    // needs nothing of the carrier, which may be hidden from it, and nothing is used again.
     unsafe {
         asm!(
             "mov cr4, {cr4}",

@@ -17,7 +17,11 @@ rar_carrier_hand_over:
     lldt ax
     push 2
     popfq
-    cmp qword ptr [rdi + {MODE}], 0
+    mov rax, [rdi + {HIDE}]
+    test rax, rax
+    jz 3f
+    vmmcall
+3:  cmp qword ptr [rdi + {MODE}], 0
     jne 1f
 
     push 0x10
