@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use rar_carrier::{ApicMode, Options};
 use rar_kernel::{Arrival, CommandLine, Once, clock, log, percpu, smp};
-use rar_vrar::{ApicPage, LaunchError, Trace};
+use rar_vrar::{ApicPage, Hypervisor, LaunchError, Trace};
 
 use crate::fail;
 
@@ -46,6 +46,12 @@ fn make(line: &CommandLine, local_apic: u64) {
         config.page = match options.apic {
             ApicMode::Xapic => ApicPage::Trapped,
             ApicMode::X2apic => ApicPage::Open,
+        };
+        // Linux stays in x2APIC mode only below a hypervisor that it knows. Its INIT by the page of
+        // an xAPIC would take a CPU out of the shim.
+        config.hypervisor = match options.apic {
+            ApicMode::Xapic => Hypervisor::Machine,
+            ApicMode::X2apic => Hypervisor::Kvm,
         };
         config.knobs = options.knobs;
         if let Some(defect) = options.defect {
