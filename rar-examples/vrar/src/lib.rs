@@ -45,6 +45,7 @@ mod pics;
 mod real_apic;
 mod record;
 mod register_effect;
+mod reported;
 mod send;
 mod shared_pics;
 mod shim;

@@ -9,23 +9,22 @@ use crate::counts::Counts;
 use crate::cpu::Cpu;
 use crate::native;
 use crate::shim::Shim;
-use crate::tracer::{About, Reported};
+use crate::tracer::About;
 use crate::vcpu::{State, Vcpu};
 
 impl Vcpu<'_> {
-    /// Writes the counts of this CPU if they have changed, at most once a second.
+    /// Writes the counts of this CPU if they have changed and it is time.
     pub(crate) fn trace_counts(&mut self) {
         let shim = self.own.shim;
         if !shim.is_traced(TraceLevel::Offences) {
             return;
         }
-        let now = native::time_stamp();
-        if now.wrapping_sub(self.own.reported.at) < shim.config().trace.ticks_per_second {
+        let (now, second) = (native::time_stamp(), shim.config().trace.ticks_per_second);
+        let reported = &mut self.own.reported;
+        if !reported.is_due(now, second) {
             return;
         }
-        let total = total(self.cpu.record().counts());
-        if total != self.own.reported.total {
-            self.own.reported = Reported { at: now, total };
+        if reported.look(total(self.cpu.record().counts()), now, second) {
             shim.trace_counts(Whose::One(self.cpu));
         }
     }

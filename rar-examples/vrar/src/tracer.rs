@@ -51,15 +51,6 @@ impl Tracer {
     }
 }
 
-/// The counts of a CPU that the trace has already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Reported {
-    /// The time stamp counter when they were written.
-    pub(crate) at: u64,
-    /// The sum of all of them.
-    pub(crate) total: u64,
-}
-
 /// What a line is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {

@@ -10,8 +10,8 @@ use crate::apic::Apic;
 use crate::cpu::Cpu;
 use crate::pics::Line;
 use crate::real_apic::RealApic;
+use crate::reported::Reported;
 use crate::shim::Shim;
-use crate::tracer::Reported;
 use crate::vmcb::Vmcb;
 use crate::world::World;
 

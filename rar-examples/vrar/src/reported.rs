@@ -1,0 +1,67 @@
+//! When the counts of a CPU are written to a trace while the guest runs.
+
+/// Seconds between two reports of counts that go on changing.
+const LONGEST: u64 = 10;
+
+/// The counts of a CPU that a trace has already, each as the sum of all its counters.
+///
+/// Writing takes time, which a guest in the middle of its work may miss. So counts are written once
+/// they have been at rest for a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reported {
+    /// The sum at the last report, and when that was.
+    total: u64,
+    at: u64,
+    /// The sum at the last look, and when that was.
+    seen: u64,
+    looked: u64,
+}
+
+impl Reported {
+    /// Returns whether it is time to look at the counts.
+    pub(crate) const fn is_due(&self, now: u64, second: u64) -> bool {
+        now.wrapping_sub(self.looked) >= second
+    }
+
+    /// Takes the sum of the counts; returns whether they are to be written.
+    pub(crate) fn look(&mut self, total: u64, now: u64, second: u64) -> bool {
+        if self.at == 0 {
+            self.at = now;
+        }
+        let rests = total == self.seen;
+        let is_long_ago = now.wrapping_sub(self.at) >= LONGEST.saturating_mul(second);
+        (self.seen, self.looked) = (total, now);
+        if total == self.total || !(rests || is_long_ago) {
+            return false;
+        }
+        (self.total, self.at) = (total, now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_written_when_they_rest_or_after_a_long_time() {
+        const SECOND: u64 = 1000;
+        let mut reported = Reported::default();
+        let mut written = Vec::new();
+        // The counts grow from the 3rd second to the 25th, and once more in the 30th.
+        for second in 1..40 {
+            let total = if second < 30 {
+                second.clamp(3, 25) - 3
+            } else {
+                50
+            };
+            let now = second * SECOND;
+            assert!(reported.is_due(now, SECOND) && !reported.is_due(now, u64::MAX));
+            if reported.look(total, now, SECOND) {
+                written.push((second, total));
+            }
+            assert!(!reported.is_due(now + SECOND - 1, SECOND));
+        }
+        assert_eq!(written, [(11, 8), (21, 18), (26, 22), (31, 50)]);
+    }
+}
