@@ -75,6 +75,8 @@ extern struct units units;
 int units_enable(char *why, size_t size);
 /* Puts the registers back and frees the memory, or keeps it if a unit may still use it. */
 void units_restore(void);
+/* Keeps the memory until the next boot. */
+void units_keep(void);
 struct rar_entry *unit_entry(unsigned int slot);
 u8 *unit_byte(unsigned int cpu, unsigned int slot);
 u64 unit_vector_base(unsigned int cpu);
@@ -103,6 +105,7 @@ struct request {
 /* Slots that were never answered are not used again. */
 int slot_take(void);
 void slot_release(int slot, enum answer answer);
+bool byte_is_final(u8 byte);
 enum answer request_send(int slot, struct request *request, const struct cpumask *targets);
 /* Waits once more, without a signal, for a request that got no answer. */
 u8 request_wait_again(int slot, unsigned int cpu);
@@ -117,6 +120,7 @@ struct window {
 	void *address;
 	struct page **frames;	/* two for each page: frames[page * 2 + version] */
 	pgprot_t protection;
+	bool in_use;		/* by a thread that does not end: it stays */
 };
 
 int window_open(struct window *window, unsigned int pages, enum globals globals);
@@ -128,6 +132,13 @@ void window_map(struct window *window, unsigned int page, unsigned int version);
 u64 window_read(const struct window *window, unsigned int page);
 /* Flushes all CPUs by ordinary means. */
 void flush_everything(void);
+
+/* ---- threads (thread.c) ---- */
+struct completion;
+
+int thread_start(int (*run)(void *data), void *data, unsigned int cpu);
+void __noreturn thread_end(struct completion *ended);
+bool threads_ended(struct completion *ended, unsigned int count);
 
 /* ---- a target with interrupts off (target.c) ---- */
 struct attempt {
@@ -240,5 +251,6 @@ void identity_read(struct identity *identity);
 /* ---- counters of the RAR machine (counters.c) ---- */
 bool counters_present(void);
 u64 counters_performed(void);
+u64 counters_await(u64 count);
 
 #endif

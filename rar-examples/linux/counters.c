@@ -4,6 +4,8 @@
  * world switch may empty a TLB, so a load cannot show there what a unit left undone: the counters
  * do. A processor has no such leaves, and its TLB needs none.
  */
+#include <linux/ktime.h>
+
 #include <asm/processor.h>
 
 #include "check.h"
@@ -32,4 +34,17 @@ u64 counters_performed(void)
 
 	cpuid_count(COUNTER_LEAF, PERFORMED, &eax, &ebx, &ecx, &edx);
 	return (u64)edx << 32 | ecx;
+}
+
+/* Waits for a count: a unit stores its answer before it counts. Returns the last count. */
+u64 counters_await(u64 count)
+{
+	const ktime_t end = ktime_add_ms(ktime_get(), deadline_ms);
+	u64 performed = counters_performed();
+
+	while (performed < count && !ktime_after(ktime_get(), end)) {
+		cpu_relax();
+		performed = counters_performed();
+	}
+	return performed;
 }

@@ -55,7 +55,7 @@ static void write_entry(unsigned int slot, const struct request *request)
 		WRITE_ONCE(entry->software[i], 0);
 }
 
-static bool is_final(u8 byte)
+bool byte_is_final(u8 byte)
 {
 	/* Older texts have a state between PENDING and the end, so any other value is not final. */
 	return byte == RAR_SUCCESS || byte == RAR_FAILURE;
@@ -74,7 +74,7 @@ static bool wait_for_all(unsigned int slot, const struct cpumask *targets)
 	unsigned int cpu;
 
 	for_each_cpu(cpu, targets) {
-		while (!is_final(byte_of(cpu, slot))) {
+		while (!byte_is_final(byte_of(cpu, slot))) {
 			if (ktime_after(ktime_get(), end))
 				return false;
 			cpu_relax();
@@ -89,7 +89,7 @@ static unsigned int signal_late(unsigned int slot, const struct cpumask *targets
 	unsigned int cpu, late = 0;
 
 	for_each_cpu(cpu, targets) {
-		if (is_final(byte_of(cpu, slot)))
+		if (byte_is_final(byte_of(cpu, slot)))
 			continue;
 		apic_signal(cpu);
 		late++;

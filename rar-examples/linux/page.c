@@ -74,6 +74,7 @@ int window_open(struct window *window, unsigned int pages, enum globals globals)
 
 	window->pages = pages;
 	window->address = NULL;
+	window->in_use = false;
 	window->protection = PAGE_KERNEL;
 	if (globals == PAGES_NOT_GLOBAL)
 		window->protection = __pgprot(pgprot_val(PAGE_KERNEL) & ~_PAGE_GLOBAL);
@@ -90,6 +91,8 @@ void window_close(struct window *window)
 {
 	unsigned int i;
 
+	if (window->in_use)
+		return;
 	if (window->address) {
 		/* vunmap expects no particular frame; the flush ends every stale translation. */
 		vunmap(window->address);

@@ -9,7 +9,6 @@
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
-#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -35,7 +34,8 @@ struct storm {
 	ktime_t end_of_control;
 	u64 announced[PAGES];
 	bool stop;
-	atomic_t failures, running, made;
+	atomic_t failures, made;
+	unsigned int threads;
 	atomic64_t reads, bad;
 	/* By the counters of the RAR machine, if it is one. */
 	bool counted;
@@ -59,13 +59,12 @@ static u32 random(u32 *state)
 	return *state;
 }
 
-static void leave(struct role *role)
+static void __noreturn leave(struct role *role)
 {
-	struct storm *storm = role->storm;
+	struct completion *ended = &role->storm->ended;
 
 	kfree(role);
-	if (atomic_dec_and_test(&storm->running))
-		complete(&storm->ended);
+	thread_end(ended);
 }
 
 static void read_pages(struct storm *storm, u32 *state)
@@ -114,7 +113,6 @@ static int worker(void *data)
 		ordinary_work(&state);
 	}
 	leave(role);
-	return 0;
 }
 
 static void flush_own(const struct storm *storm, unsigned int page)
@@ -189,33 +187,29 @@ static int initiator(void *data)
 {
 	struct role *role = data;
 	cpumask_var_t others;
-	int slot = slot_take();
+	int slot = READ_ONCE(role->storm->stop) ? -ECANCELED : slot_take();
 
 	if (slot >= 0 && alloc_cpumask_var(&others, GFP_KERNEL)) {
 		make_rounds(role, slot, others);
 		free_cpumask_var(others);
 	}
 	leave(role);
-	return 0;
 }
 
 static int begin(struct storm *storm, int (*run)(void *), unsigned int cpu, unsigned int number)
 {
 	struct role *role = kmalloc(sizeof(*role), GFP_KERNEL);
-	struct task_struct *thread;
+	int error;
 
 	if (!role)
 		return -ENOMEM;
 	*role = (struct role) { .storm = storm, .cpu = cpu, .number = number };
-	thread = kthread_create(run, role, "rar_check/%u", cpu);
-	if (IS_ERR(thread)) {
+	error = thread_start(run, role, cpu);
+	if (error)
 		kfree(role);
-		return PTR_ERR(thread);
-	}
-	kthread_bind(thread, cpu);
-	atomic_inc(&storm->running);
-	wake_up_process(thread);
-	return 0;
+	else
+		storm->threads++;
+	return error;
 }
 
 static bool rounds_are_over(struct storm *storm)
@@ -226,6 +220,14 @@ static bool rounds_are_over(struct storm *storm)
 	return atomic_read(&storm->made) >= storm->rounds * storm->initiators ||
 	       atomic_read(&storm->failures) >= MOST_FAILURES || units_are_silent() ||
 	       run_is_over();
+}
+
+/* How many flushes were asked for. */
+static u64 requests_of(const struct storm *storm)
+{
+	const u64 others = cpumask_weight(units.enabled) - 1;
+
+	return storm->flushes == WITH_FLUSHES ? atomic_read(&storm->made) * others : 0;
 }
 
 static int run(struct storm *storm, enum flushes flushes, unsigned int rounds)
@@ -239,7 +241,7 @@ static int run(struct storm *storm, enum flushes flushes, unsigned int rounds)
 	storm->stop = false;
 	init_completion(&storm->ended);
 	atomic_set(&storm->made, 0);
-	atomic_set(&storm->running, 1);
+	storm->threads = 0;
 	atomic64_set(&storm->bad, 0);
 	atomic64_set(&storm->reads, 0);
 	for_each_cpu(cpu, units.enabled)
@@ -250,10 +252,13 @@ static int run(struct storm *storm, enum flushes flushes, unsigned int rounds)
 	while (!error && !rounds_are_over(storm))
 		msleep(20);
 	WRITE_ONCE(storm->stop, true);
-	/* Threads look at `stop` in each round, and a round ends by its deadlines. */
-	if (!atomic_dec_and_test(&storm->running))
-		wait_for_completion(&storm->ended);
-	storm->performed = storm->counted ? counters_performed() - before : 0;
+	/* Threads look at `stop` before each round, and a round ends by its deadlines. */
+	if (!threads_ended(&storm->ended, storm->threads)) {
+		storm->window.in_use = true;
+		return -ETIMEDOUT;
+	}
+	if (storm->counted)
+		storm->performed = counters_await(before + requests_of(storm)) - before;
 	return error;
 }
 
@@ -279,7 +284,6 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 	};
 	const u64 bad = atomic64_read(&storm->bad), reads = atomic64_read(&storm->reads);
 	const int made = atomic_read(&storm->made);
-	const unsigned int others = cpumask_weight(units.enabled) - 1;
 
 	result->initiators = storm->initiators;
 	if (bad)
@@ -288,9 +292,9 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 	else if (atomic_read(&storm->failures))
 		result_set(result, VIOLATED, "CPU %u %s, in round %d", storm->failed_cpu,
 			   answers[storm->answer], made);
-	else if (storm->counted && storm->performed < (u64)made * others)
+	else if (storm->counted && storm->performed < requests_of(storm))
 		result_set(result, VIOLATED, "%llu flushes in %d rounds by the counters of the RAR "
-			   "machine, expected %llu", storm->performed, made, (u64)made * others);
+			   "machine, expected %llu", storm->performed, made, requests_of(storm));
 	else if (made < storm->rounds * storm->initiators)
 		result_set(result, NOT_RUN, "ended after %d of %u rounds", made,
 			   storm->rounds * storm->initiators);
@@ -322,7 +326,7 @@ void test_storm(struct result *result, const void *argument)
 	start_over(storm);
 	storm->end_of_control = ktime_add_ms(ktime_get(), CONTROL_MS);
 	if (run(storm, WITHOUT_FLUSHES, UINT_MAX)) {
-		result_set(result, NOT_RUN, "no threads");
+		result_set(result, NOT_RUN, "threads do not start or end");
 		goto close;
 	}
 	shown = atomic64_read(&storm->bad);
@@ -331,10 +335,11 @@ void test_storm(struct result *result, const void *argument)
 		result_set(result, NOT_RUN, "no stale value was shown in %d rounds without flushes",
 			   atomic_read(&storm->made));
 	else if (run(storm, WITH_FLUSHES, storm_rounds))
-		result_set(result, NOT_RUN, "no threads");
+		result_set(result, NOT_RUN, "threads do not start or end");
 	else
 		judge(storm, result, shown);
 close:
 	window_close(&storm->window);
-	kfree(storm);
+	if (!storm->window.in_use)
+		kfree(storm);
 }

@@ -5,10 +5,9 @@
  */
 #include <linux/completion.h>
 #include <linux/irqflags.h>
-#include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/preempt.h>
-#include <linux/sched.h>
+#include <linux/slab.h>
 
 #include <asm/barrier.h>
 #include <asm/special_insns.h>
@@ -21,8 +20,10 @@ enum step { BEGIN, READ_OLD, CHANGED, READ_STALE, FLUSHED };
 /* Longer than a flush takes. */
 #define UNFLUSHED_US	1000
 
+/* What both sides use. It is not on a stack: a target that does not end may keep it. */
 struct spin {
-	struct attempt *attempt;
+	struct attempt attempt;
+	struct window window;
 	enum step step;
 	struct completion ended;
 };
@@ -59,7 +60,7 @@ static void wait_us(unsigned int us)
 
 static void spin_with_interrupts_off(struct spin *spin)
 {
-	struct attempt *attempt = spin->attempt;
+	struct attempt *attempt = &spin->attempt;
 	unsigned long flags;
 	ktime_t end;
 
@@ -85,14 +86,12 @@ static int target(void *data)
 	struct spin *spin = data;
 
 	spin_with_interrupts_off(spin);
-	complete(&spin->ended);
-	return 0;
+	thread_end(&spin->ended);
 }
 
 static void ask(struct spin *spin, struct flush *flush, int slot)
 {
-	const struct attempt *attempt = spin->attempt;
-	u64 performed;
+	const struct attempt *attempt = &spin->attempt;
 
 	if (flush->asked == ASK_NOTHING) {
 		wait_us(UNFLUSHED_US);
@@ -103,15 +102,13 @@ static void ask(struct spin *spin, struct flush *flush, int slot)
 	if (flush->own_pcid)
 		flush->request.operand = attempt->cr3 & 0xfff;
 	flush->sent = true;
-	performed = flush->counted ? counters_performed() : 0;
 	flush->answer = request_send(slot, &flush->request, cpumask_of(attempt->cpu));
-	flush->unperformed = flush->counted && counters_performed() == performed;
 }
 
 /* The initiator's side, from the moment when the target has read. */
 static void initiate(struct spin *spin, struct window *window, struct flush *flush, int slot)
 {
-	struct attempt *attempt = spin->attempt;
+	struct attempt *attempt = &spin->attempt;
 	const u64 old = *window_frame(window, attempt->page, 0);
 
 	/* An interrupt here may wait for the target: the target then gives up, which is seen. */
@@ -127,40 +124,57 @@ static void initiate(struct spin *spin, struct window *window, struct flush *flu
 	preempt_enable();
 }
 
+static int run(struct spin *spin, struct window *window, struct flush *flush, int slot)
+{
+	struct attempt *attempt = &spin->attempt;
+	const u64 performed = flush->counted ? counters_performed() : 0;
+	int error;
+
+	window_map(window, attempt->page, 0);
+	flush_everything();
+	error = thread_start(target, spin, attempt->cpu);
+	if (error)
+		return error;
+	initiate(spin, window, flush, slot);
+	if (!threads_ended(&spin->ended, 1)) {
+		window->in_use = true;
+		return -ETIMEDOUT;
+	}
+	if (flush->sent && flush->counted && flush->answer == ANSWER_ALL_SUCCESS)
+		flush->unperformed = counters_await(performed + 1) == performed;
+	if (flush->sent && flush->answer == ANSWER_NONE)
+		flush->with_interrupts = request_wait_again(slot, attempt->cpu);
+	return 0;
+}
+
 /* Returns 0 if the target ran, whatever it saw. */
 int attempt_run(struct attempt *attempt, struct window *window, struct flush *flush)
 {
-	struct spin spin = { .attempt = attempt, .step = BEGIN };
-	struct task_struct *thread;
-	int slot = slot_take();
+	const int slot = slot_take();
+	struct spin *spin;
+	int error;
 
 	if (slot < 0)
 		return slot;
-	init_completion(&spin.ended);
-	attempt->window = window;
-	attempt->before = attempt->stale = attempt->after = 0;
+	spin = kzalloc(sizeof(*spin), GFP_KERNEL);
+	if (!spin) {
+		slot_release(slot, ANSWER_ALL_SUCCESS);
+		return -ENOMEM;
+	}
+	init_completion(&spin->ended);
+	spin->window = *window;
+	spin->attempt = *attempt;
+	spin->attempt.window = &spin->window;
 	flush->sent = false;
 	flush->unperformed = false;
 	flush->answer = ANSWER_ALL_SUCCESS;
-	window_map(window, attempt->page, 0);
-	flush_everything();
-	thread = kthread_create(target, &spin, "rar_check/%u", attempt->cpu);
-	if (IS_ERR(thread)) {
+	flush->with_interrupts = RAR_PENDING;
+	error = run(spin, window, flush, slot);
+	*attempt = spin->attempt;
+	/* A byte that became final after all frees its slot. */
+	if (flush->answer != ANSWER_NONE || byte_is_final(flush->with_interrupts))
 		slot_release(slot, ANSWER_ALL_SUCCESS);
-		return PTR_ERR(thread);
-	}
-	kthread_bind(thread, attempt->cpu);
-	wake_up_process(thread);
-	initiate(&spin, window, flush, slot);
-	/* The target's own deadline ends it, so this wait is bounded by that. */
-	wait_for_completion(&spin.ended);
-	if (flush->sent && flush->answer == ANSWER_NONE) {
-		flush->with_interrupts = request_wait_again(slot, attempt->cpu);
-		if (flush->with_interrupts == RAR_SUCCESS ||
-		    flush->with_interrupts == RAR_FAILURE)
-			slot_release(slot, ANSWER_ALL_SUCCESS);
-	} else {
-		slot_release(slot, flush->answer);
-	}
-	return 0;
+	if (error != -ETIMEDOUT)
+		kfree(spin);
+	return error;
 }

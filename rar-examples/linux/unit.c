@@ -15,6 +15,7 @@ struct units units;
 static struct rar_entry *table;		/* one page, shared by all CPUs */
 static u8 *vectors;			/* 64 bytes for each CPU */
 static struct registers *saved;
+static bool keep;
 
 static size_t vectors_size(void)
 {
@@ -107,6 +108,11 @@ int units_enable(char *why, size_t size)
 	return 0;
 }
 
+void units_keep(void)
+{
+	keep = true;
+}
+
 /* Returns whether a unit could still read or write our memory. */
 static bool put_back(void)
 {
@@ -122,7 +128,7 @@ static bool put_back(void)
 		for (slot = 0; slot < RAR_MOST_SLOTS; slot++) {
 			const u8 byte = READ_ONCE(*unit_byte(cpu, slot));
 
-			in_doubt |= byte != RAR_SUCCESS && byte != RAR_FAILURE;
+			in_doubt |= !byte_is_final(byte);
 		}
 	}
 	return in_doubt;
@@ -130,22 +136,22 @@ static bool put_back(void)
 
 void units_restore(void)
 {
-	bool in_doubt = false;
+	bool in_doubt = keep;
 
 	if (cpumask_available(units.enabled) && table && vectors && saved)
-		in_doubt = put_back();
-	if (in_doubt) {
-		/* A late unit may still answer: its memory stays its own until the next boot. */
-		pr_warn("rar_check: a unit did not answer; %zu bytes are kept for it\n",
-			vectors_size() + PAGE_SIZE);
-	} else {
-		free_page((unsigned long)table);
-		if (vectors)
-			free_pages_exact(vectors, vectors_size());
-	}
-	table = NULL;
-	vectors = NULL;
+		in_doubt |= put_back();
 	kfree(saved);
 	saved = NULL;
+	if (in_doubt) {
+		/* A late unit may still answer: its memory stays its own until the next boot. */
+		pr_warn("rar_check: a unit or thread did not answer; %zu bytes are kept for it\n",
+			vectors_size() + PAGE_SIZE);
+		return;
+	}
+	free_page((unsigned long)table);
+	if (vectors)
+		free_pages_exact(vectors, vectors_size());
 	free_cpumask_var(units.enabled);
+	table = NULL;
+	vectors = NULL;
 }
