@@ -143,7 +143,7 @@ static int signal_xapic(u32 id)
 	unsigned long flags;
 	int error;
 
-	/* Nobody else on this CPU may use the two halves meanwhile. */
+	/* No other code on this CPU may use the two halves meanwhile. */
 	local_irq_save(flags);
 	error = wait_until_idle();
 	if (!error) {

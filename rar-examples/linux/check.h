@@ -110,7 +110,7 @@ enum answer request_send(int slot, struct request *request, const struct cpumask
 /* Waits once more, without a signal, for a request that got no answer. */
 u8 request_wait_again(int slot, unsigned int cpu);
 u64 requests_resignalled(void);
-bool units_are_silent(void);	/* so many deadlines passed that nothing more is asked */
+bool units_are_silent(void);	/* after some deadlines, nothing more is asked */
 
 /* ---- pages whose translation is changed (page.c) ---- */
 enum globals { PAGES_GLOBAL, PAGES_NOT_GLOBAL };

@@ -28,8 +28,8 @@ void thread_end(struct completion *ended)
 }
 
 /*
- * Returns whether all of them ended. If not, the module stays loaded for ever, and the caller must
- * leave alone what the threads use.
+ * Returns whether all of them ended. If not, the module stays loaded until the next boot, and the
+ * caller must leave alone what the threads use.
  */
 bool threads_ended(struct completion *ended, unsigned int count)
 {
