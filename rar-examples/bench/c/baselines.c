@@ -156,7 +156,7 @@ __attribute__((noinline)) static unsigned next_member(const uint64_t *mask, unsi
         }                                                                                                             \
     } while (0)
 
-// The targets that are online, but for the caller; whether there is one.
+// The targets that are online, except the caller; whether there is one.
 INLINE bool remote(const struct machine *m, const uint64_t *targets, unsigned self, uint64_t *mask, unsigned words)
 {
     // Behind the caller's page-table stores.
@@ -171,7 +171,7 @@ INLINE bool remote(const struct machine *m, const uint64_t *targets, unsigned se
     mask[self / 64] &= ~self_bit;
     if (any & ~self_bit)
         return true;
-    // Rare: another CPU has the caller's bit in another word, or there is none.
+    // Rare: another CPU has the caller's bit in another word, or no CPU has one.
     any = 0;
     for (unsigned w = 0; w < words; w++)
         any |= mask[w];
@@ -263,7 +263,7 @@ INLINE void flush_by_call(struct machine *m, const uint64_t *targets, unsigned s
             call->next = first;
         while (!__atomic_compare_exchange_n(&m->queues[cpu].first, &first, call, true, __ATOMIC_RELEASE,
                                             __ATOMIC_RELAXED));
-        // Whoever finds the queue filled leaves the interrupt to the one who filled it.
+        // A CPU that finds the queue filled leaves the interrupt to the CPU that filled it.
         if (!first) {
             interrupted[cpu / 64] |= 1ULL << cpu % 64;
             any = true;

@@ -3,6 +3,12 @@
 /// Files that may have more lines than the rule allows.
 pub(crate) const LONG_FILES: &[(&str, &str)] = &[];
 
+/// Files that may have wider lines than the rule allows.
+pub(crate) const WIDE_FILES: &[(&str, &str)] = &[(
+    "rar-examples/bench/c/baselines.c",
+    "older than the rule for C; the macros are easier to read unbroken",
+)];
+
 /// Files that commands write. Their writers keep the rules that matter to readers.
 pub(crate) const GENERATED: &[&str] = &[
     "docs/defects.md",

@@ -25,7 +25,7 @@ impl SourceFile {
     }
 }
 
-/// The Rust and Markdown files of a repository, and the paths of all its files.
+/// The Rust, C and Markdown files of a repository, and the paths of all its files.
 #[derive(Clone, Debug, Default)]
 pub struct SourceTree {
     files: Vec<SourceFile>,
@@ -48,7 +48,7 @@ impl SourceTree {
             let entry = entry.context("cannot list the workspace")?;
             let path = entry.path();
             let extension = path.extension().and_then(|extension| extension.to_str());
-            let is_text = matches!(extension, Some("rs" | "md"));
+            let is_text = matches!(extension, Some("rs" | "md" | "c" | "h"));
             let relative = path.strip_prefix(root).unwrap_or(path);
             if !is_text || relative.starts_with(".git") || relative.starts_with("target") {
                 continue;
