@@ -4,6 +4,7 @@
 
 mod archive;
 mod bytes;
+pub mod chain;
 mod elf_file;
 mod entry;
 mod error;

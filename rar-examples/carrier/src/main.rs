@@ -4,10 +4,10 @@
 
 mod arrive;
 mod banner;
-mod chain;
 mod guest;
 mod hand_over;
 mod parking;
+mod to_bios;
 
 use rar_carrier::{Options, Start};
 use rar_kernel::{ExitCode, exit, kernel, println};
@@ -26,7 +26,7 @@ fn main() -> ! {
     banner::print(kernel, &options);
     let ended = match options.start {
         Start::Payload => guest::boot(kernel, &options),
-        Start::Chain => chain::boot(kernel, &options),
+        Start::Chain => to_bios::boot(kernel),
     };
     match ended {
         Err(error) => fail(format_args!("{error}")),

@@ -3,6 +3,7 @@
 pub mod apic;
 mod arrival;
 mod atomic_fn;
+pub mod bios;
 mod boot;
 mod bring_up;
 pub mod clock;

@@ -11,7 +11,7 @@ use super::machine_info::{Bare, Early};
 use super::percpu::{self, PerCpu};
 use super::smp::{cpu_table, starter};
 use super::spin::SpinLock;
-use super::{apic, clock, console, frames, log, paging, pic, power, red_zone, screen};
+use super::{apic, bios, clock, console, frames, log, paging, pic, power, red_zone, screen};
 use crate::{
     BootInfo, CpuList, Rsdp, find_table, println, read_boot_info, read_madt, read_pm_timer,
 };
@@ -32,6 +32,7 @@ extern "C" fn rar_kernel_start(magic: u32, information: u32) -> ! {
     // SAFETY: named just now, for this CPU.
     unsafe { percpu::enter(&BOOT_CPU) };
     cpu_table::add(&BOOT_CPU);
+    bios::remember();
     pic::mask();
     console::start();
     log::start();

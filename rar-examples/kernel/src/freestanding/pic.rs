@@ -1,19 +1,33 @@
 //! The legacy interrupt controllers, silenced.
 
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use super::port::Port;
 
 /// Lines 0 to 15 are moved here, out of the way of exceptions: a spurious one can come even when
 /// all are masked.
 pub(crate) const FIRST_VECTOR: u8 = 0x20;
 
+/// The masks as firmware left them.
+static MASKS: [AtomicU8; 2] = [const { AtomicU8::new(0xff) }; 2];
+
+/// Returns the masks that the controllers had before [`mask`].
+pub(crate) fn firmware_masks() -> [u8; 2] {
+    MASKS.each_ref().map(|mask| mask.load(Ordering::Relaxed))
+}
+
 /// Moves both controllers to vectors 0x20 to 0x2f and masks every line.
 pub(crate) fn mask() {
     // SAFETY: the legacy interrupt controllers do not touch memory.
     let [command1, data1, command2, data2] = unsafe { Port::several([0x20, 0x21, 0xa0, 0xa1]) };
-    for (command, data, vector, wiring) in [
+    for ((command, data, vector, wiring), kept) in [
         (command1, data1, FIRST_VECTOR, 4),
         (command2, data2, FIRST_VECTOR + 8, 2),
-    ] {
+    ]
+    .into_iter()
+    .zip(&MASKS)
+    {
+        kept.store(data.read8(), Ordering::Relaxed);
         command.write8(0x11);
         data.write8(vector);
         data.write8(wiring);

@@ -36,6 +36,7 @@ const X2APIC_FIRST_MSR: u32 = 0x800;
 const LVT_MASKED: u32 = 1 << 16;
 /// The vector comes from a legacy controller.
 const LVT_EXTERNAL: u32 = 0x700;
+const LVT_NMI: u32 = 0x400;
 const SPURIOUS_ENABLE: u32 = 1 << 8;
 /// The timer counts every 128th tick of its clock.
 const DIVIDE_BY_128: u32 = 0b1010;
@@ -183,6 +184,12 @@ impl LocalApic {
         );
         self.write(offset::ERROR_STATUS, 0);
         self.write(offset::END_OF_INTERRUPT, 0);
+    }
+
+    /// Passes on the interrupts of the legacy controllers, and non-maskable ones.
+    pub(crate) fn virtual_wire(&self) {
+        self.accept_legacy();
+        self.write(offset::LVT_LINT1, LVT_NMI);
     }
 
     /// Returns the number of this CPU's APIC.
