@@ -7,6 +7,7 @@ use rar_sim_options::{DefectsArgs, SimArgs};
 
 use crate::bench::BenchArgs;
 use crate::bochs::BochsArgs;
+use crate::carry::CarryArgs;
 use crate::ci::CiArgs;
 use crate::disasm::DisasmArgs;
 use crate::image::ImageArgs;
@@ -91,6 +92,24 @@ Examples:
 
 With --run the kernel's own verdict counts.")]
     Image(ImageArgs),
+    /// Boot any kernel, unmodified, on CPUs that have RAR, and show what its driver does
+    ///
+    /// The carrier starts first, launches the shim on all CPUs, and starts the kernel inside it.
+    /// Console and trace are shown as they come; a table at the end sums up what the driver did.
+    /// On a terminal the keyboard is the guest's; Ctrl-C ends the machine, and the table still
+    /// comes.
+    #[command(after_help = "\
+Examples:
+  cargo xtask carry --kernel debian
+  cargo xtask carry --kernel debian --cpus 4 --module rar_check.ko --run 'dmesg | tail'
+  cargo xtask carry --kernel bzImage --initrd busybox --defect signal-lost --timeout 120
+  cargo xtask carry --kernel bzImage --initrd busybox --knob unused_fields=ignore
+  cargo xtask carry --kernel mykernel.elf --append 'test=all' --expect 'all tests passed'
+  cargo xtask carry --chain --disk memtest.iso --apic xapic
+
+Exit code 0: each --expect was shown, the guest ended by itself if there was none, and the
+driver's offences are as --offences says. Exit code 4: the time was over first.")]
+    Carry(Box<CarryArgs>),
     /// Boot the image in Bochs, which plays Intel processors with PCIDs, SMEP and SMAP, and judge
     /// every test in software
     ///

@@ -2,6 +2,7 @@
 
 mod bench;
 mod bochs;
+mod carry;
 mod ci;
 mod cli;
 mod defects;
@@ -62,6 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
         },
         Subcommands::Minimal(args) => minimal::command(args, verbosity),
         Subcommands::Image(args) => image::command(args, verbosity),
+        Subcommands::Carry(args) => carry::command(args, verbosity),
         Subcommands::Bochs(args) => bochs::command(args, verbosity),
         Subcommands::Probe => probe::command(verbosity),
         Subcommands::Setup(args) => setup::command(*args, verbosity),

@@ -16,8 +16,8 @@ const IMAGE: &str = "linux-image-";
 /// Drivers of the machine's disk and network card, and those that show MSRs and CPUID to programs,
 /// in the order in which they are loaded. A kernel may have some of them built in.
 const DRIVERS: [&str; 11] = [
-    "drivers/virtio/virtio.ko",
     "drivers/virtio/virtio_ring.ko",
+    "drivers/virtio/virtio.ko",
     "drivers/virtio/virtio_pci_legacy_dev.ko",
     "drivers/virtio/virtio_pci_modern_dev.ko",
     "drivers/virtio/virtio_pci.ko",
