@@ -14,6 +14,9 @@ static LAUNCHED: AtomicU32 = AtomicU32::new(0);
 
 /// Makes the CPU that calls it a guest of the shim; the first one makes the shim.
 pub(crate) fn arrive(arrival: Arrival<'_>) {
+    if matches!(arrival, Arrival::Boot { .. }) {
+        return;
+    }
     if let Arrival::First {
         command_line,
         local_apic,

@@ -1,12 +1,24 @@
 //! The few ACPI tables a kernel needs to find its CPUs: RSDP, RSDT or XSDT, MADT, and FADT for
 //! timer and reset.
 
+mod error;
 mod fadt;
+mod firmware_tables;
+mod lists;
 mod madt;
+mod madt_entries;
+mod notes;
+mod table;
 mod tables;
 
+pub use error::AcpiError;
 pub use fadt::{
-    Place, PmTimer, ResetRegister, read_pm_timer, read_pm1_control, read_reset_register,
+    Place, PmTimer, ResetRegister, demands_physical_destinations, read_pm_timer, read_pm1_control,
+    read_reset_register,
 };
-pub use madt::{CpuList, LOCAL_APIC_DEFAULT, read_madt};
-pub use tables::{AcpiError, find_table};
+pub use firmware_tables::{FirmwareTables, HardwareFacts, NoCpuList};
+pub use madt::{CpuList, LOCAL_APIC_DEFAULT, MadtSummary, read_madt};
+pub use madt_entries::{MadtEntries, MadtEntry, MalformedEntry};
+pub use notes::{Behind, Remedy, TableNote, TableNotes};
+pub use table::{Signature, Table, TableFault};
+pub use tables::find_table;

@@ -9,6 +9,7 @@ mod frame_ring;
 mod little_endian;
 mod memory_map;
 mod msr_list;
+mod note_text;
 mod page;
 mod physical_memory;
 mod sheet;
@@ -18,8 +19,10 @@ mod text_grid;
 mod tsc;
 
 pub use acpi::{
-    AcpiError, CpuList, LOCAL_APIC_DEFAULT, Place, PmTimer, ResetRegister, find_table, read_madt,
-    read_pm_timer, read_pm1_control, read_reset_register,
+    AcpiError, Behind, CpuList, FirmwareTables, HardwareFacts, LOCAL_APIC_DEFAULT, MadtEntries,
+    MadtEntry, MadtSummary, MalformedEntry, NoCpuList, Place, PmTimer, Remedy, ResetRegister,
+    Signature, Table, TableFault, TableNote, TableNotes, demands_physical_destinations, find_table,
+    read_madt, read_pm_timer, read_pm1_control, read_reset_register,
 };
 pub use boot_info::{
     BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC, Module,
@@ -30,6 +33,7 @@ pub use cpu_model::{InvlpgErratum, invlpg_erratum, keeps_globals, model_name, re
 pub use frame_ring::FrameRing;
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};
+pub use note_text::NoteText;
 pub use page::{CAPTION_COLUMNS, CAPTION_ROWS, Page, Placement, place};
 pub use physical_memory::PhysicalMemory;
 pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow};

@@ -1,5 +1,7 @@
 //! The memory map and the memory left when everything in use is cut out of it.
 
+mod known;
+
 /// What a region holds, by its ACPI address range type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "freestanding", derive(defmt::Format))]

@@ -109,6 +109,13 @@ impl fmt::Display for Verdict {
 }
 
 impl<'a> Report<'a> {
+    /// Returns the fact with this key.
+    #[must_use]
+    pub fn fact(&self, key: &str) -> Option<&'a str> {
+        let mut facts = self.facts.iter();
+        facts.find(|fact| fact.key == key).map(|fact| fact.value)
+    }
+
     /// Reads the records of a report. What cannot be read is named in [`problems`](Self::problems).
     #[must_use]
     pub fn read(bytes: &'a [u8], sources: &[String]) -> Self {

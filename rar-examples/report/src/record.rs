@@ -40,6 +40,10 @@ pub struct Head<'a> {
     pub project: &'a str,
 }
 
+/// The key of the fact that the machine may have more CPUs than its firmware lists in a form that
+/// can be read. The value is a decimal number: how many CPUs there are at least.
+pub const CPUS_AT_LEAST: &str = "cpus-at-least";
+
 /// Anything worth knowing that has no record of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<'a> {

@@ -24,6 +24,10 @@ impl fmt::Display for Caption<'_> {
         writeln!(f, "report {:08X}", self.id)?;
         writeln!(f, "code {} of {}\n", self.number, self.count)?;
         writeln!(f, "verdict: {}", self.tally.verdict())?;
+        let coverage = self.tally.coverage();
+        if !coverage.is_whole() {
+            writeln!(f, "on {coverage}")?;
+        }
         for part in self.tally.parts() {
             let ended = if part.ended { "" } else { ", cut short" };
             writeln!(f, "{}{ended}", part.backend.as_str())?;
@@ -40,12 +44,14 @@ impl fmt::Display for Caption<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Coverage;
     use crate::tally::tests::tally_of;
     use rar_kernel::{CAPTION_COLUMNS, CAPTION_ROWS};
     use rar_vocabulary::Outcome;
 
-    fn caption(backends: &[&'static str], outcomes: &[Outcome]) -> String {
-        let tally = tally_of(backends, outcomes);
+    fn caption(backends: &[&'static str], outcomes: &[Outcome], coverage: Coverage) -> String {
+        let mut tally = tally_of(backends, outcomes);
+        tally.cover(coverage);
         Caption {
             tally: &tally,
             id: 0xc0ff_ee42,
@@ -60,6 +66,7 @@ mod tests {
         let text = caption(
             &["vrar"],
             &[Outcome::Pass, Outcome::Observed, Outcome::Pass],
+            Coverage::UNKNOWN,
         );
         let expected = "rar-validate\nreport C0FFEE42\ncode 3 of 17\n\nverdict: INCOMPLETE\n\
             vrar, cut short\n  2 hold\n  1 observed\n\n";
@@ -74,7 +81,13 @@ mod tests {
             Outcome::Observed,
             Outcome::Skipped,
         ];
-        let text = caption(&["hardware", "software", "vrar"], &all);
+        let coverage = Coverage {
+            online: 1_000,
+            listed: 1_024,
+            hidden: 1,
+        };
+        let text = caption(&["hardware", "software", "vrar"], &all, coverage);
+        assert!(text.contains("\non 1000 of at least 1025 CPUs\n"), "{text}");
         let columns = text.lines().map(str::len).max().unwrap();
         assert!(columns <= CAPTION_COLUMNS as usize, "{columns}\n{text}");
         assert!(text.lines().count() <= CAPTION_ROWS as usize, "{text}");

@@ -4,6 +4,7 @@
 mod answers;
 mod caption;
 mod collection;
+mod coverage;
 mod fold;
 mod image_options;
 mod summary;
@@ -13,6 +14,7 @@ mod wording;
 pub use answers::{Answer, Answers};
 pub use caption::Caption;
 pub use collection::{Collection, Event, Name};
+pub use coverage::Coverage;
 pub use fold::{Fold, Folded, ProgressBar};
 pub use image_options::{End, ImageOptions, Run};
 pub use summary::Summary;

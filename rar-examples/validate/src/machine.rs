@@ -5,8 +5,12 @@ use core::fmt;
 use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, apic, smp};
 use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
-use rar_report::{ApicMode, Machine, Record, RegisterRead, Registers, TscSource, Writer};
+use rar_report::{
+    ApicMode, CPUS_AT_LEAST, Event, EventKind, Fact, Machine, Record, RegisterRead, Registers,
+    TscSource, Writer,
+};
 use rar_suite::MAX_CPUS;
+use rar_validate::Coverage;
 use rar_vocabulary::Text;
 use x86::cpuid;
 
@@ -85,6 +89,18 @@ impl fmt::Display for Line {
     }
 }
 
+/// Returns how many of the CPUs take part.
+pub(crate) fn coverage(kernel: &Kernel) -> Coverage {
+    let cpus = smp::cpus();
+    Coverage {
+        online: cpus.map_or(1, |cpus| {
+            usize::try_from(cpus.online()).unwrap_or(usize::MAX)
+        }),
+        listed: cpus.map_or(1, smp::Cpus::expected),
+        hidden: kernel.tables().hidden_cpus,
+    }
+}
+
 /// Writes machine and registers.
 pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
     let info = kernel.info();
@@ -125,7 +141,37 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
         hypervisor: info.hypervisor.then_some(hypervisor.as_str()),
         options: kernel.command_line().as_str(),
     }));
+    let coverage = coverage(kernel);
+    if coverage.hidden > 0 {
+        let value = Text::<12>::of(format_args!("{}", coverage.machine()));
+        writer.push(&Record::Fact(Fact {
+            key: CPUS_AT_LEAST,
+            value: value.as_str(),
+        }));
+    }
     enumerations(|registers| writer.push(&Record::Registers(registers)));
+}
+
+/// Writes what the kernel noted about the machine, up to now.
+pub(crate) fn write_notes(writer: &mut Writer<'_>) {
+    rar_kernel::notes().for_each(|text| write_note(text, writer));
+    let dropped = rar_kernel::notes_dropped();
+    if dropped > 0 {
+        let text = Text::<80>::of(format_args!(
+            "{dropped} notes about the machine had no room"
+        ));
+        write_note(text.as_str(), writer);
+    }
+}
+
+fn write_note(text: &str, writer: &mut Writer<'_>) {
+    writer.push(&Record::Event(Event {
+        kind: EventKind::Note,
+        cpu: None,
+        backend: None,
+        test: "",
+        text,
+    }));
 }
 
 /// What the hypervisor calls itself in CPUID leaf 0x4000_0000.

@@ -8,13 +8,13 @@ mod pages;
 mod progress;
 mod report;
 
-use rar_kernel::{ExitCode, Once, apic, clock, console, exit, println, screen, smp};
+use rar_kernel::{Arrival, ExitCode, Once, apic, clock, console, exit, println, screen, smp};
 use rar_kernel_lab::shim::Defect;
 use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
 use rar_report::{EndReason, EventKind};
 use rar_validate::ImageOptions;
 
-rar_kernel::entry!(main);
+rar_kernel::entry!(main, arrive);
 
 /// How long CPUs may take to read their registers.
 const ENUMERATION_MILLISECONDS: u64 = 10_000;
@@ -22,23 +22,29 @@ const ENUMERATION_MILLISECONDS: u64 = 10_000;
 /// For a run that ends on another CPU, in the middle.
 static OPTIONS: Once<ImageOptions<'static>> = Once::new();
 
+/// Says what this is before anything that takes time: a screen that stays dark for long is switched
+/// off by the person before it.
+fn arrive(arrival: Arrival<'_>) {
+    if let Arrival::Boot { command_line } = arrival {
+        let options = ImageOptions::read(command_line, |_| {});
+        if !options.serial {
+            console::leave_serial();
+        }
+        if !options.screen {
+            screen::leave();
+        }
+        println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
+        println!("options: {}", command_line.as_str());
+    }
+}
+
 fn main() -> ! {
     let Some(kernel) = rar_kernel::kernel() else {
         println!("the kernel did not start");
         exit(ExitCode::Failure)
     };
     let line = kernel.command_line();
-    let options = ImageOptions::read(line, |_| {});
-    if !options.serial {
-        console::leave_serial();
-    }
-    if !options.screen {
-        screen::leave();
-    }
-    println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
-    println!("options: {}", line.as_str());
-    // Read again, so that errors reach the outputs that the options choose.
-    let _same = ImageOptions::read(line, |error| {
+    let options = ImageOptions::read(line, |error| {
         progress::happened(EventKind::OptionIgnored, None, "", format_args!("{error}"));
     });
     if let Some(name) = options
@@ -53,19 +59,17 @@ fn main() -> ! {
         progress::happened(EventKind::OptionIgnored, None, "", text);
     }
     let cpus = smp::cpus().map_or(1, smp::Cpus::online);
+    let coverage = machine::coverage(kernel);
+    progress::cover(coverage);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
     let title = format_args!(
-        " rar-validate {}   {}   {cpus} CPUs, {mode}",
+        " rar-validate {}   {}   {coverage}, {mode}",
         env!("CARGO_PKG_VERSION"),
         kernel.info().brand()
     );
     progress::begin(title);
     println!("{}", kernel.info());
-    println!("{cpus} CPUs, {mode}, {}", kernel.clock());
-    // The console has it already.
-    if let Some(why) = kernel.no_cpu_list() {
-        progress::keep(EventKind::Note, None, "", format_args!("{why}"));
-    }
+    println!("{coverage}, {mode}, {}", kernel.clock());
     if apic::get().is_none() {
         let text = format_args!("no local APIC: one CPU, no watchdog");
         progress::keep(EventKind::Note, None, "", text);

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use rar_kernel::{Display, console, screen, smp};
+use rar_kernel::{Display, console, screen};
 use rar_report::EndReason;
 use rar_validate::{Full, Summary, Tally};
 
@@ -49,7 +49,11 @@ impl Pages {
                 Full(&part.counts)
             ));
         }
-        line(format_args!("verdict: {}", self.tally.verdict()));
+        let (verdict, coverage) = (self.tally.verdict(), self.tally.coverage());
+        match coverage.is_whole() {
+            true => line(format_args!("verdict: {verdict}")),
+            false => line(format_args!("verdict: {verdict} on {coverage}")),
+        }
         self.with_next(line);
     }
 
@@ -93,7 +97,6 @@ impl Pages {
             screen::show_sheet(&Summary {
                 tally: &self.tally,
                 processor: kernel.map_or("", |kernel| kernel.info().brand()),
-                cpus: smp::cpus().map_or(1, smp::Cpus::online),
                 report: self.report.id(),
                 next,
             });

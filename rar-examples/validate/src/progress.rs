@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 use rar_kernel::{Ink, SpinLock, console, println, screen};
 use rar_report::{EventKind, Writer};
 use rar_suite::{Record, test_named};
-use rar_validate::{Collection, Event, Fold, Folded, ProgressBar, Short, Tally, ink_of};
+use rar_validate::{Collection, Coverage, Event, Fold, Folded, ProgressBar, Short, Tally, ink_of};
 use rar_vocabulary::{Outcome, Text};
 
 /// The machine, the run, its counts; and a row that is free.
@@ -123,6 +123,11 @@ fn header() {
 /// Returns what was seen so far.
 pub(crate) fn tally() -> Tally {
     TALLY.lock().clone()
+}
+
+/// Takes in how many of the CPUs take part.
+pub(crate) fn cover(coverage: Coverage) {
+    TALLY.lock().cover(coverage);
 }
 
 /// The driver refuses units that are there.

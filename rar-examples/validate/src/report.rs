@@ -32,6 +32,7 @@ impl Report {
         if let Some(kernel) = rar_kernel::kernel() {
             machine::write(kernel, &mut writer);
         }
+        machine::write_notes(&mut writer);
         progress::write(&mut writer);
         let length = seal(writer.finish(reason), &mut *sealed).map_or(0, <[u8]>::len);
         Self { sealed, length, id }

@@ -15,8 +15,6 @@ pub struct Summary<'s> {
     pub tally: &'s Tally,
     /// The processor's own name.
     pub processor: &'s str,
-    /// How many CPUs took part.
-    pub cpus: u32,
     /// The report's number.
     pub report: u32,
     /// What to do next.
@@ -57,11 +55,11 @@ impl Sheet for Summary<'_> {
         if self.tally.answers().all().next().is_some() {
             to(SheetRow::Gap);
         }
-        let (processor, cpus) = (self.processor, self.cpus);
+        let (processor, coverage) = (self.processor, self.tally.coverage());
         to(SheetRow::Line(Ink::Plain, format_args!("{processor}")));
         to(SheetRow::Line(
             Ink::Plain,
-            format_args!("{cpus} CPUs, report {:08X}", self.report),
+            format_args!("{coverage}, report {:08X}", self.report),
         ));
         to(SheetRow::Line(Ink::Note, self.next));
     }
@@ -121,7 +119,6 @@ mod tests {
         Summary {
             tally,
             processor: "A processor with quite a long name @ 2.00 GHz",
-            cpus: 4,
             report: 0xc0ff_ee42,
             next: format_args!("Next: photograph the 15 codes."),
         }

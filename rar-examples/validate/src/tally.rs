@@ -5,6 +5,7 @@ use core::fmt;
 use rar_suite::Record;
 use rar_vocabulary::{Counts, Text, Verdict};
 
+use crate::Coverage;
 use crate::Name;
 use crate::answers::Answers;
 use crate::wording::Short;
@@ -56,6 +57,7 @@ pub struct Tally {
     /// Whether a backend that is there was refused.
     refused: bool,
     answers: Answers,
+    coverage: Coverage,
 }
 
 impl Tally {
@@ -79,7 +81,19 @@ impl Tally {
             },
             refused: false,
             answers: Answers::new(),
+            coverage: Coverage::UNKNOWN,
         }
+    }
+
+    /// Takes in how many of the CPUs take part.
+    pub fn cover(&mut self, coverage: Coverage) {
+        self.coverage = coverage;
+    }
+
+    /// Returns how many of the CPUs take part.
+    #[must_use]
+    pub const fn coverage(&self) -> Coverage {
+        self.coverage
     }
 
     /// The driver refuses RAR units that the machine announces: the other backends do not stand for

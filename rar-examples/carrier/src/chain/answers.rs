@@ -7,7 +7,7 @@ const MEBIBYTE: u64 = 1 << 20;
 const BORDER: u64 = 16 * MEBIBYTE;
 const KIB: u64 = 1 << 10;
 const PIECE: u64 = 64 * KIB;
-/// Where the memory ends of which programs of 16 bits know.
+/// Where the memory that programs of 16 bits use ends.
 const CONVENTIONAL: u64 = 640 * KIB;
 /// Function 0x88 never answers more: 63 MiB.
 const MOST_88: u64 = 0xfc00;

@@ -23,6 +23,7 @@ const TRACE_PORT: u16 = 0xea;
 /// Without memory for the shim.
 pub fn arrive(arrival: Arrival<'_>) {
     match arrival {
+        Arrival::Boot { .. } => {}
         Arrival::First {
             command_line,
             local_apic,

@@ -87,6 +87,17 @@ pub fn read_reset_register(table: &[u8]) -> Option<ResetRegister> {
     (address != 0).then_some(ResetRegister { place, value })
 }
 
+/// Bit 19 of the FADT's flags: interrupts go to physical destinations only (ACPI 6.5, "Fixed ACPI
+/// Description Table Feature Flags", FORCE_APIC_PHYSICAL_DESTINATION_MODE).
+const PHYSICAL_DESTINATIONS: u32 = 1 << 19;
+
+/// Returns whether a FADT (the whole table, header included) demands that interrupts are sent to
+/// physical destinations.
+#[must_use]
+pub fn demands_physical_destinations(table: &[u8]) -> bool {
+    number32(table, 112).is_some_and(|flags| flags & PHYSICAL_DESTINATIONS != 0)
+}
+
 /// Returns the I/O port of the first power management control register, which puts a machine to
 /// sleep.
 #[must_use]
@@ -148,6 +159,15 @@ mod tests {
         ] {
             assert_eq!(read_reset_register(&table), None);
         }
+    }
+
+    #[test]
+    fn only_flag_19_demands_physical_destinations() {
+        let mut table = vec![0xff; 116];
+        assert!(demands_physical_destinations(&table));
+        table[114] = 0xf7;
+        assert!(!demands_physical_destinations(&table));
+        assert!(!demands_physical_destinations(&[0xff; 115]));
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! The CPUs of the machine (ACPI 6.5, "Multiple APIC Description Table").
 
-use crate::little_endian::{number, number32};
+use super::madt_entries::{MadtEntries, MadtEntry};
+use super::notes::{TableNote, TableNotes};
+use crate::little_endian::number;
 
 /// The physical address of the local APIC after reset (SDM vol. 3, "Local APIC Status and
 /// Location").
 pub const LOCAL_APIC_DEFAULT: u64 = 0xfee0_0000;
 
 const HEADER_LENGTH: usize = 44;
-const LOCAL_APIC: u8 = 0;
-const LOCAL_APIC_ADDRESS_OVERRIDE: u8 = 5;
-const LOCAL_X2APIC: u8 = 9;
 const ENABLED: u32 = 1;
 
 /// The hardware ids of the CPUs that firmware enabled, in its order, without repetition.
@@ -18,7 +17,6 @@ pub struct CpuList {
     ids: [u32; Self::CAPACITY],
     count: usize,
     dropped: usize,
-    local_apic: u64,
 }
 
 impl CpuList {
@@ -32,7 +30,6 @@ impl CpuList {
             ids: [0; Self::CAPACITY],
             count: 0,
             dropped: 0,
-            local_apic: LOCAL_APIC_DEFAULT,
         }
     }
 
@@ -46,12 +43,6 @@ impl CpuList {
     #[must_use]
     pub const fn dropped(&self) -> usize {
         self.dropped
-    }
-
-    /// Returns the physical address of the local APIC's registers in xAPIC mode.
-    #[must_use]
-    pub const fn local_apic(&self) -> u64 {
-        self.local_apic
     }
 
     /// Adds a CPU unless it is there already: firmware may list one by both entry types.
@@ -94,48 +85,70 @@ impl CpuList {
     }
 }
 
+/// What a MADT says beside the CPUs that it lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MadtSummary {
+    /// How many well-formed entries it has.
+    pub entries: usize,
+    /// The physical address of the local APICs, if it names one.
+    pub local_apic: Option<u64>,
+    /// CPUs that may exist behind malformed entries, at least.
+    pub hidden: usize,
+}
+
 /// Reads the CPUs out of a MADT (the whole table, header included).
 ///
-/// Entries with a wrong length end the reading: nothing behind them can be trusted. CPUs that are
-/// only "online capable" are empty sockets and left out.
-pub fn read_madt(table: &[u8], cpus: &mut CpuList) {
-    if let Some(address) = number(table, 36, 4).filter(|address| *address != 0) {
-        cpus.local_apic = address;
-    }
-    let mut rest = table.get(HEADER_LENGTH..).unwrap_or(&[]);
-    while let [kind, length, ..] = *rest {
-        let Some((entry, next)) = rest
-            .split_at_checked(usize::from(length))
-            .filter(|_| length >= 2)
-        else {
-            return;
-        };
-        match kind {
-            LOCAL_APIC => {
-                if let (Some(&id), Some(flags)) = (entry.get(3), number32(entry, 4))
-                    && flags & ENABLED != 0
-                    && id != u8::MAX
-                {
-                    cpus.push(u32::from(id));
-                }
-            }
-            LOCAL_X2APIC => {
-                if let (Some(id), Some(flags)) = (number32(entry, 4), number32(entry, 8))
-                    && flags & ENABLED != 0
-                    && id != u32::MAX
-                {
+/// Malformed entries are noted and counted. CPUs that are only "online capable" are empty sockets
+/// and left out.
+pub fn read_madt(table: &[u8], cpus: &mut CpuList, notes: &mut TableNotes) -> MadtSummary {
+    let mut madt = MadtSummary {
+        local_apic: number(table, 36, 4).filter(|address| *address != 0),
+        ..MadtSummary::default()
+    };
+    let (mut malformed, mut broadcasts) = (0, 0);
+    let mut first = None;
+    let mut cpu_found = false;
+    for entry in MadtEntries::new(table.get(HEADER_LENGTH..).unwrap_or(&[])) {
+        match entry {
+            Ok(MadtEntry::Cpu { id, flags }) if flags & ENABLED != 0 => match id {
+                Some(id) => {
+                    cpu_found = true;
                     cpus.push(id);
                 }
+                None => broadcasts += 1,
+            },
+            Ok(MadtEntry::LocalApicAddress(address)) => madt.local_apic = Some(address),
+            Ok(_) => {}
+            Err(entry) => {
+                malformed += 1;
+                madt.hidden += usize::from(entry.may_be_cpu());
+                let (_, first) = first.get_or_insert((madt.entries, entry));
+                // Only the last one can end the reading.
+                first.behind = entry.behind;
+                continue;
             }
-            LOCAL_APIC_ADDRESS_OVERRIDE => {
-                if let Some(address) = number(entry, 4, 8) {
-                    cpus.local_apic = address;
-                }
-            }
-            _ => {}
         }
-        rest = next;
+        madt.entries += 1;
     }
+    if let Some((after, entry)) = first {
+        notes.push(TableNote::MadtMalformed {
+            after,
+            kind: entry.kind,
+            length: entry.length,
+            behind: entry.behind,
+            malformed,
+        });
+    }
+    if broadcasts > 0 {
+        notes.push(TableNote::BroadcastIds {
+            entries: broadcasts,
+        });
+    }
+    if !cpu_found {
+        let entries = madt.entries;
+        notes.push(TableNote::MadtEmpty { entries });
+    }
+    madt
 }
 
 #[cfg(test)]
@@ -152,9 +165,17 @@ mod tests {
     }
 
     fn read(entries: &[&[u8]]) -> CpuList {
-        let mut cpus = CpuList::empty();
-        read_madt(&madt(entries), &mut cpus);
-        cpus
+        read_all(entries).0
+    }
+
+    fn read_all(entries: &[&[u8]]) -> (CpuList, MadtSummary, Vec<String>) {
+        let (mut cpus, mut notes) = (CpuList::empty(), TableNotes::new());
+        let summary = read_madt(&madt(entries), &mut cpus, &mut notes);
+        (
+            cpus,
+            summary,
+            notes.iter().map(|note| note.to_string()).collect(),
+        )
     }
 
     const X2_300: &[u8] = &[9, 16, 0, 0, 0x2c, 1, 0, 0, 1, 0, 0, 0, 7, 0, 0, 0];
@@ -180,12 +201,37 @@ mod tests {
         assert!(cpus.ids().is_empty());
     }
 
+    const CPU_0: &[u8] = &[0, 8, 0, 0, 1, 0, 0, 0];
+
     #[test]
-    fn a_wrong_length_ends_the_reading() {
-        assert_eq!(read(&[X2_300, &[0, 0, 0, 1, 1, 0, 0, 0]]).ids(), [300]);
-        assert_eq!(read(&[X2_300, &[0, 40, 0, 1, 1, 0, 0, 0]]).ids(), [300]);
-        assert_eq!(read(&[X2_300, &[9]]).ids(), [300]);
-        assert!(read(&[&[0, 3, 0]]).ids().is_empty());
+    fn what_a_wrong_length_hides_is_counted_and_noted() {
+        for length in [0, 1, 255] {
+            let bad = [0, length, 2, 2, 1, 0, 0, 0];
+            let (cpus, summary, notes) =
+                read_all(&[CPU_0, X2_300, &bad, &[0, 8, 3, 3, 1, 0, 0, 0]]);
+            assert_eq!((cpus.ids(), summary.hidden), ([0, 300, 3].as_slice(), 1));
+            let note = format!("MADT malformed after 2 entries (type 0, length {length}); ");
+            assert!(notes[0].starts_with(&note), "{notes:?}");
+        }
+        let (cpus, summary, notes) = read_all(&[CPU_0, &[0, 6, 2, 2, 1, 0], X2_300]);
+        assert_eq!((cpus.ids(), summary.hidden), ([0, 300].as_slice(), 1));
+        assert!(notes[0].starts_with("MADT malformed after 1 entries (type 0, length 6)"));
+        let (cpus, summary, notes) = read_all(&[CPU_0, &[0; 12], X2_300]);
+        assert_eq!((cpus.ids(), summary.hidden), ([0].as_slice(), 1));
+        assert!(notes[0].ends_with("28 bytes are not read"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_table_without_cpus_is_named() {
+        for entries in [&[][..], &[&[0, 8, 0, 1, 2, 0, 0, 0][..]]] {
+            let (_, _, notes) = read_all(entries);
+            assert_eq!(
+                notes,
+                [format!("MADT: it lists no CPU ({} entries)", entries.len())]
+            );
+        }
+        assert!(read_all(&[CPU_0]).2.is_empty());
+        assert!(read_all(&[CPU_0, &[0, 8, 0, 0xff, 1, 0, 0, 0]]).2[0].contains("broadcast"));
     }
 
     #[test]
@@ -198,7 +244,7 @@ mod tests {
             })
             .collect();
         let entries: Vec<_> = entries.iter().map(<[u8; 16]>::as_slice).collect();
-        read_madt(&madt(&entries), &mut cpus);
+        read_madt(&madt(&entries), &mut cpus, &mut TableNotes::new());
         assert_eq!((cpus.ids().len(), cpus.dropped()), (1_024, 6));
         assert_eq!(cpus.ids().last(), Some(&(1_023 * 3)));
         // The boot CPU is one that did not fit.
@@ -209,9 +255,9 @@ mod tests {
 
     #[test]
     fn the_address_override_wins() {
-        let cpus = read(&[&[5, 12, 0, 0, 0, 0, 0, 0xfd, 0, 0, 0, 0]]);
-        assert_eq!(cpus.local_apic(), 0xfd00_0000);
-        assert_eq!(read(&[]).local_apic(), LOCAL_APIC_DEFAULT);
+        let (_, summary, _) = read_all(&[&[5, 12, 0, 0, 0, 0, 0, 0xfd, 0, 0, 0, 0]]);
+        assert_eq!(summary.local_apic, Some(0xfd00_0000));
+        assert_eq!(read_all(&[]).1.local_apic, Some(LOCAL_APIC_DEFAULT));
     }
 
     #[test]

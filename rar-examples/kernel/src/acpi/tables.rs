@@ -1,123 +1,92 @@
-//! From the root pointer to a table by signature (ACPI 6.5, "Root System Description Pointer" and
-//! "System Description Table Header").
+//! From the root pointer to a table by signature.
 
-use crate::little_endian::{number, number32};
+use super::error::AcpiError;
+use super::lists::read_lists;
+use super::notes::{Remedy, TableNote, TableNotes};
+use super::table::{Signature, Table, TableFault, read_table};
 use crate::{PhysicalMemory, Rsdp};
 
-/// Why a table was not found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AcpiError {
-    /// The root pointer cannot be read, has a wrong signature or a wrong checksum.
-    BadRsdp,
-    /// A table cannot be read, says an impossible length, or has a wrong checksum.
-    BadTable {
-        /// Its physical address.
-        address: u64,
-    },
-    /// No table has this signature.
-    Missing([u8; 4]),
-}
-
-impl core::fmt::Display for AcpiError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::BadRsdp => f.write_str("the ACPI root pointer has a wrong signature or checksum"),
-            Self::BadTable { address } => write!(f, "the ACPI table at {address:#x} is malformed"),
-            Self::Missing(signature) => {
-                write!(f, "there is no ACPI table {}", signature.escape_ascii())
-            }
-        }
-    }
-}
-
-impl core::error::Error for AcpiError {}
-
-const HEADER_LENGTH: usize = 36;
-/// Larger than any table of interest here; a bound on what garbage can make us read.
-const MAXIMUM_LENGTH: usize = 1 << 20;
-
-fn sum(bytes: &[u8]) -> u8 {
-    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
-}
-
-/// Reads a whole table after checking its length and checksum.
-fn table(address: u64, memory: &impl PhysicalMemory) -> Result<&[u8], AcpiError> {
-    let bad = AcpiError::BadTable { address };
-    let length = memory
-        .bytes(address, HEADER_LENGTH)
-        .and_then(|header| number32(header, 4))
-        .and_then(|length| usize::try_from(length).ok())
-        .filter(|length| (HEADER_LENGTH..=MAXIMUM_LENGTH).contains(length))
-        .ok_or(bad)?;
-    memory
-        .bytes(address, length)
-        .filter(|bytes| sum(bytes) == 0)
-        .ok_or(bad)
-}
-
-impl Rsdp {
-    /// Returns the root pointer's bytes, unchecked, or `None` where it cannot be read; bytes that
-    /// an old one does not have are zero.
-    #[must_use]
-    pub fn bytes(&self, memory: &impl PhysicalMemory) -> Option<[u8; 36]> {
-        let address = match *self {
-            Self::Copy(bytes) => return Some(bytes),
-            Self::At(address) => address,
-        };
-        // Version 0 of the structure has 20 bytes, and nothing says that more can be read.
-        let old = memory.bytes(address, 20)?;
-        let new = memory.bytes(address, 36).filter(|_| old.get(15) > Some(&0));
-        let mut root = [0; 36];
-        for (to, from) in root.iter_mut().zip(new.unwrap_or(old)) {
-            *to = *from;
-        }
-        Some(root)
-    }
-}
-
-/// Returns the table with `signature`, header included.
+/// Returns the table with `signature`.
 ///
-/// The XSDT is used where there is one, else the RSDT. Tables of other signatures are not checked,
-/// so that one broken table does not hide the others.
+/// The first with a right checksum is taken: by the XSDT, else by the RSDT. A table whose checksum
+/// is wrong is better than none: the kernel starts CPUs by it that answer, and reads. Tables of
+/// other signatures are not checked, so that one broken table does not hide the others. What is
+/// wrong on the way is noted.
 ///
 /// # Errors
 ///
-/// Fails on a broken root pointer, a broken table list, a broken or missing table with this
+/// Fails on a broken root pointer, without a list of tables, and without a readable table of this
 /// signature.
 pub fn find_table<'m>(
     rsdp: &Rsdp,
     signature: [u8; 4],
     memory: &'m impl PhysicalMemory,
-) -> Result<&'m [u8], AcpiError> {
-    let root = rsdp.bytes(memory).ok_or(AcpiError::BadRsdp)?;
-    let old = root.get(..20).ok_or(AcpiError::BadRsdp)?;
-    if !old.starts_with(b"RSD PTR ") || sum(old) != 0 {
-        return Err(AcpiError::BadRsdp);
+    notes: &mut TableNotes,
+) -> Result<Table<'m>, AcpiError> {
+    let lists = read_lists(rsdp, memory, notes)?;
+    let found = || {
+        let addresses = lists.iter().flatten();
+        addresses
+            .flat_map(|list| list.addresses(memory))
+            .map(|address| (address, read_table(address, signature, memory)))
+            .filter(|(_, table)| !matches!(table, Err(TableFault::Signature(_))))
+    };
+    let right = |table: Result<Table<'m>, _>| table.ok().filter(|table| table.fault.is_none());
+    let chosen = found()
+        .find_map(|(_, table)| right(table))
+        .or_else(|| found().find_map(|(_, table)| table.ok()));
+    let table = Signature(signature);
+    let Some(chosen) = chosen else {
+        let worst = found().find_map(|(address, read)| Some((address, read.err()?)));
+        return Err(match worst {
+            Some((address, fault)) => AcpiError::BadTable {
+                table,
+                address,
+                fault,
+            },
+            None => AcpiError::Missing(table),
+        });
+    };
+    // Two lists may have copies of their own.
+    let first_list = lists.iter().flatten().next();
+    let second = first_list.and_then(|list| {
+        list.addresses(memory)
+            .filter(|address| *address != chosen.address)
+            .find_map(|address| right(read_table(address, signature, memory)))
+    });
+    if let Some(second) = second {
+        notes.push(TableNote::Twice {
+            table,
+            first: chosen.address,
+            second: second.address,
+        });
     }
-    let rsdt = number(&root, 16, 4).unwrap_or(0);
-    let extended = root.get(15) > Some(&0) && sum(&root) == 0;
-    let xsdt = number(&root, 24, 8).filter(|_| extended).unwrap_or(0);
-    let (list, width) = if xsdt != 0 { (xsdt, 8) } else { (rsdt, 4) };
-
-    for entry in table(list, memory)?
-        .get(HEADER_LENGTH..)
-        .unwrap_or(&[])
-        .chunks_exact(width)
-    {
-        let address = number(entry, 0, width).unwrap_or(0);
-        let matches = memory
-            .bytes(address, HEADER_LENGTH)
-            .is_some_and(|header| header.starts_with(&signature));
-        if matches {
-            return table(address, memory);
-        }
+    for (address, read) in found() {
+        let fault = match read {
+            Ok(table) => table.fault,
+            // It may be a table of any signature.
+            Err(TableFault::Unreadable) => None,
+            Err(fault) => Some(fault),
+        };
+        let Some(fault) = fault else { continue };
+        let remedy = match address == chosen.address {
+            false => Remedy::Other(chosen.address),
+            true if signature == *b"FACP" => Remedy::ReadOnly,
+            true => Remedy::Read,
+        };
+        notes.push(TableNote::Fault {
+            table,
+            address,
+            fault,
+            remedy,
+        });
     }
-    Err(AcpiError::Missing(signature))
+    Ok(chosen)
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::table::{HEADER_LENGTH, sum};
     use super::*;
     use crate::test_memory::TestMemory;
 
@@ -162,31 +131,110 @@ pub(super) mod tests {
         memory
     }
 
+    type Spoil = fn(&mut TestMemory);
+
+    fn find(memory: &TestMemory, signature: &[u8; 4]) -> (Result<u8, AcpiError>, Vec<String>) {
+        let mut notes = TableNotes::new();
+        let table = find_table(&Rsdp::At(0xe_0000), *signature, memory, &mut notes);
+        let notes = notes.iter().map(|note| note.to_string()).collect();
+        (table.map(|table| table.bytes[36]), notes)
+    }
+
+    /// Which MADT is found, and the one note.
+    fn found_with(memory: &TestMemory) -> (u8, String) {
+        let (table, notes) = find(memory, b"APIC");
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        (table.unwrap(), notes[0].clone())
+    }
+
     #[test]
     fn xsdt_from_revision_2_rsdt_before() {
         for (revision, expected) in [(0, 1), (2, 2)] {
-            let memory = machine(revision);
-            let table = find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory).unwrap();
-            assert_eq!(table[36..], [expected; 8]);
+            assert_eq!(find(&machine(revision), b"APIC"), (Ok(expected), vec![]));
         }
     }
 
     #[test]
-    fn a_missing_table_and_a_broken_checksum_are_told_apart() {
+    fn a_missing_table_and_a_broken_pointer_are_told_apart() {
         let mut memory = machine(2);
-        assert_eq!(
-            find_table(&Rsdp::At(0xe_0000), *b"FACP", &memory),
-            Err(AcpiError::Missing(*b"FACP"))
-        );
-        memory.put(0xe_2124, &[9]);
-        assert_eq!(
-            find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory),
-            Err(AcpiError::BadTable { address: 0xe_2100 })
-        );
+        let missing = AcpiError::Missing(Signature(*b"FACP"));
+        assert_eq!(find(&memory, b"FACP"), (Err(missing), vec![]));
         memory.put(0xe_0000, b"X");
-        assert_eq!(
-            find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory),
-            Err(AcpiError::BadRsdp)
+        assert_eq!(find(&memory, b"APIC"), (Err(AcpiError::BadRsdp), vec![]));
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_noted_with_both_sums_and_the_table_used() {
+        let mut memory = machine(2);
+        memory.put(0xe_0010, &0_u32.to_le_bytes());
+        seal(&mut memory, 0xe_0000, 20, 8);
+        let right = memory.bytes(0xe_2109, 1).unwrap()[0];
+        memory.put(0xe_2109, &[right.wrapping_add(1)]);
+        let (table, note) = found_with(&memory);
+        assert_eq!(table, 2);
+        let sums = format!("got {:#04x}, expected {right:#04x}", right.wrapping_add(1));
+        assert!(
+            note.contains("APIC at 0xe2100") && note.contains(&sums),
+            "{note}"
+        );
+        let mut memory = machine(0);
+        memory.put(0xe_0008, &[0x77]);
+        assert!(found_with(&memory).1.contains("over 20 bytes"));
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_used_gives_way_to_the_other() {
+        let spoils: [(&str, Spoil); 5] = [
+            ("checksum", |memory| memory.put(0xe_1809, &[0x77])),
+            ("signature", |memory| {
+                memory.put(0xe_1800, b"RSDT");
+                seal(memory, 0xe_1800, 44, 9);
+            }),
+            ("length", |memory| {
+                memory.put(0xe_1804, &0xffff_ffff_u32.to_le_bytes());
+            }),
+            ("no memory", |memory| {
+                memory.put(0xe_0018, &(1_u64 << 40).to_le_bytes());
+                seal(memory, 0xe_0000, 36, 32);
+            }),
+            ("36 bytes", |memory| memory.put(0xe_0020, &[0x77])),
+        ];
+        for (word, spoil) in spoils {
+            let mut memory = machine(2);
+            spoil(&mut memory);
+            let (table, note) = found_with(&memory);
+            assert!(table == 1 && note.contains(word), "{word}: {table}, {note}");
+            // Without the other one, what can be read is read.
+            memory.put(0xe_0010, &0_u32.to_le_bytes());
+            seal(&mut memory, 0xe_0000, 20, 8);
+            let alone = find(&memory, b"APIC").0;
+            let readable = ["checksum", "36 bytes"].contains(&word);
+            assert_eq!(alone.ok(), readable.then_some(2), "{word}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_hides_nothing_that_the_other_has() {
+        let mut memory = machine(2);
+        put_table(&mut memory, 0xe_1800, b"XSDT", &[]);
+        assert_eq!(find(&memory, b"APIC").0, Ok(1));
+    }
+
+    #[test]
+    fn of_two_tables_the_first_with_a_right_checksum_is_used() {
+        let mut memory = machine(2);
+        let both = [0xe_2000_u64, 0xe_2100].map(u64::to_le_bytes);
+        put_table(&mut memory, 0xe_1800, b"XSDT", both.as_flattened());
+        let (table, note) = found_with(&memory);
+        assert!(
+            table == 1 && note.contains("stands at 0xe2000 and at 0xe2100"),
+            "{note}"
+        );
+        memory.put(0xe_2009, &[0x77]);
+        let (table, note) = found_with(&memory);
+        assert!(
+            table == 2 && note.ends_with("the one at 0xe2100 is read"),
+            "{note}"
         );
     }
 
@@ -194,6 +242,26 @@ pub(super) mod tests {
     fn a_wild_length_is_refused() {
         let mut memory = machine(2);
         memory.put(0xe_2104, &0xffff_ffff_u32.to_le_bytes());
-        assert!(find_table(&Rsdp::At(0xe_0000), *b"APIC", &memory).is_err());
+        assert_eq!(find(&memory, b"APIC").0, Ok(1));
+        memory.put(0xe_2004, &0xffff_ffff_u32.to_le_bytes());
+        let error = find(&memory, b"APIC").0.unwrap_err().to_string();
+        assert!(
+            error.contains("got 4294967295, expected 36 to 1048576"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn entries_that_lead_nowhere_do_not_hide_others() {
+        let mut memory = machine(2);
+        let entries = [0, 1 << 40, 0xe_2100_u64].map(u64::to_le_bytes);
+        put_table(&mut memory, 0xe_1800, b"XSDT", entries.as_flattened());
+        assert_eq!(find(&memory, b"APIC"), (Ok(2), vec![]));
+        let entries = [0, 1 << 40_u64].map(u64::to_le_bytes);
+        put_table(&mut memory, 0xe_1800, b"XSDT", entries.as_flattened());
+        memory.put(0xe_0010, &0_u32.to_le_bytes());
+        seal(&mut memory, 0xe_0000, 20, 8);
+        let error = find(&memory, b"APIC").0.unwrap_err().to_string();
+        assert_eq!(error, "ACPI table APIC at 0x10000000000: no memory there");
     }
 }

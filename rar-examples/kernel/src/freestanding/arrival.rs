@@ -9,9 +9,17 @@ unsafe extern "Rust" {
     safe fn rar_kernel_arrive(arrival: Arrival<'_>);
 }
 
-/// A CPU that has memory and traps, and has not looked for features or its local APIC yet.
+/// How far a CPU has come.
+///
+/// It has memory and traps. Where it arrives as [`First`](Self::First) or [`Later`](Self::Later),
+/// it has not looked for features or its local APIC yet.
 #[derive(Clone, Copy, Debug)]
 pub enum Arrival<'a> {
+    /// The boot CPU has a console, and nothing that takes time was done.
+    Boot {
+        /// The command line.
+        command_line: &'a CommandLine,
+    },
     /// The boot CPU.
     First {
         /// The command line.

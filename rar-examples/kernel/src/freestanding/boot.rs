@@ -5,16 +5,15 @@ use core::arch::global_asm;
 use super::arrival::{self, Arrival};
 use super::bring_up::{answer, take_traps};
 use super::cpu::control::Control;
-use super::identity_map::{BootMap, KernelMap};
-use super::kernel::{KERNEL, Kernel, NoCpuList};
+use super::identity_map::{BootMap, TableMap};
+use super::kernel::{KERNEL, Kernel};
 use super::machine_info::{Bare, Early};
+use super::notes::note;
 use super::percpu::{self, PerCpu};
 use super::smp::{cpu_table, starter};
 use super::spin::SpinLock;
 use super::{apic, bios, clock, console, frames, log, paging, pic, power, red_zone, screen};
-use crate::{
-    BootInfo, CpuList, Rsdp, find_table, println, read_boot_info, read_madt, read_pm_timer,
-};
+use crate::{BootInfo, CpuList, FirmwareTables, println, read_boot_info};
 
 global_asm!(include_str!("boot/entry.s"));
 
@@ -80,38 +79,48 @@ fn start(magic: u32, information: u64) {
         println!("no screen: {error}");
     }
 
-    let (cpus, no_list) = read_cpus(boot.rsdp.as_ref());
-    let pm_timer = boot
-        .rsdp
-        .as_ref()
-        .and_then(|rsdp| find_table(rsdp, *b"FACP", &KernelMap).ok())
-        .inspect(|table| power::learn(table))
-        .and_then(read_pm_timer);
+    // It can say what it is before anything that takes time.
+    arrival::announce(Arrival::Boot {
+        command_line: &boot.command_line,
+    });
+    let (cpus, tables) = {
+        let mut cpus = CPUS.lock();
+        let memory = TableMap(&boot.memory);
+        let tables =
+            FirmwareTables::read(boot.rsdp.as_ref(), &memory, &early.hardware(), &mut cpus);
+        (cpus.clone(), tables)
+    };
     // An xAPIC has no name for them.
     let beyond_xapic = cpus.ids().iter().any(|id| *id >= XAPIC_BROADCAST);
     let x2apic_wanted = beyond_xapic || boot.command_line.get("apic") != Some("xapic");
+    tell(&tables);
+    power::learn(&tables, &boot.memory);
     // Before a shim that writes times.
-    let clock = clock::calibrate(pm_timer);
+    let clock = clock::calibrate(tables.pm_timer);
     arrival::announce(Arrival::First {
         command_line: &boot.command_line,
-        local_apic: cpus.local_apic(),
+        local_apic: early.local_apic(),
         x2apic_wanted,
     });
     // What CPUID shows may have changed.
     control = Control::detect(early.wants_pcids());
-    if let Err(error) = apic::choose(control.x2apic && x2apic_wanted, cpus.local_apic()) {
-        panic!("the local APIC cannot be mapped: {error}");
+    if let Err(error) = apic::choose(control.x2apic && x2apic_wanted, early.local_apic()) {
+        note(format_args!(
+            "no local APIC: its registers cannot be mapped: {error}; one CPU, no watchdog"
+        ));
     }
     let dropped = boot.memory.dropped();
     if dropped > 0 {
-        println!("memory map: {dropped} regions too many, their memory is not used");
+        note(format_args!(
+            "memory map: {dropped} regions too many, their memory is not used"
+        ));
     }
     let Some(kernel) = KERNEL.set(Kernel {
         info: early.complete(&bare, clock, &boot.memory),
         boot,
         control,
-        local_apic: cpus.local_apic(),
-        no_list,
+        local_apic: early.local_apic(),
+        tables,
     }) else {
         panic!("the kernel state exists already (two CPUs entered boot)")
     };
@@ -121,18 +130,16 @@ fn start(magic: u32, information: u64) {
     starter::start(cpus);
 }
 
-fn read_cpus(rsdp: Option<&Rsdp>) -> (CpuList, Option<NoCpuList>) {
-    let mut cpus = CPUS.lock();
-    let no_list = match rsdp.map(|rsdp| find_table(rsdp, *b"APIC", &KernelMap)) {
-        Some(Ok(madt)) => {
-            read_madt(madt, &mut cpus);
-            None
-        }
-        Some(Err(error)) => Some(NoCpuList::Broken(error)),
-        None => Some(NoCpuList::NoTables),
-    };
-    if let Some(why) = no_list {
-        println!("{why}");
+/// Says what is wrong with the tables.
+fn tell(tables: &FirmwareTables) {
+    if let Some(why) = tables.no_list {
+        note(format_args!("{why}"));
     }
-    (cpus.clone(), no_list)
+    for each in tables.notes.iter() {
+        note(format_args!("{each}"));
+    }
+    let dropped = tables.notes.dropped();
+    if dropped > 0 {
+        note(format_args!("ACPI tables: {dropped} notes had no room"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::int::word;
 use super::paging;
-use crate::PhysicalMemory;
+use crate::{MemoryMap, PhysicalMemory};
 
 /// The map that the boot code made: the first 4 GiB. Address 0 stays what it is for Rust: nowhere.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,19 @@ impl PhysicalMemory for KernelMap {
         paging::map_read_only(address, length as u64).ok()?;
         // SAFETY: mapped just now; tables of the firmware are not written.
         Some(unsafe { slice(address, length) })
+    }
+}
+
+/// As [`KernelMap`], for addresses that only a table of the firmware vouches for: nothing is mapped
+/// where the loader's map has nothing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableMap<'m>(pub(crate) &'m MemoryMap);
+
+impl PhysicalMemory for TableMap<'_> {
+    fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
+        let Self(map) = self;
+        let there = map.may_have_tables(address, length as u64);
+        there.then(|| KernelMap.bytes(address, length)).flatten()
     }
 }
 

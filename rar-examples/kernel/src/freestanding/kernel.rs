@@ -1,13 +1,11 @@
 //! What is known about the machine after the start.
 
-use core::fmt;
-
 use super::cpu::control::Control;
 use super::identity_map::KernelMap;
 use super::machine_info::MachineInfo;
 use super::once::Once;
 use crate::{
-    AcpiError, BootInfo, Clock, CommandLine, Display, Firmware, MemoryMap, Module, Modules,
+    BootInfo, Clock, CommandLine, Display, Firmware, FirmwareTables, MemoryMap, Module, Modules,
     PhysicalMemory, Rsdp,
 };
 
@@ -26,26 +24,7 @@ pub struct Kernel {
     pub(super) info: MachineInfo,
     pub(super) control: Control,
     pub(super) local_apic: u64,
-    pub(super) no_list: Option<NoCpuList>,
-}
-
-/// Why the kernel finds no other CPUs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoCpuList {
-    /// The boot loader did not name the ACPI tables.
-    NoTables,
-    /// The table that lists them cannot be used.
-    Broken(AcpiError),
-}
-
-impl fmt::Display for NoCpuList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("one CPU only: ")?;
-        match self {
-            Self::NoTables => f.write_str("the boot loader did not name the ACPI tables"),
-            Self::Broken(error) => error.fmt(f),
-        }
-    }
+    pub(super) tables: FirmwareTables,
 }
 
 impl Kernel {
@@ -111,10 +90,10 @@ impl Kernel {
         self.boot.loader.as_str()
     }
 
-    /// Returns why the kernel finds no other CPUs, where firmware does not list them.
+    /// Returns what the kernel takes from the tables of the firmware.
     #[must_use]
-    pub fn no_cpu_list(&self) -> Option<NoCpuList> {
-        self.no_list
+    pub fn tables(&self) -> &FirmwareTables {
+        &self.tables
     }
 
     /// Returns the time stamp counter's rate.

@@ -11,10 +11,13 @@ use super::cpu::control::Control;
 use super::cpu::msr::read_msr;
 use super::cpu::probe;
 use crate::cpu_model::{invlpg_erratum, keeps_globals, model_name, revision};
-use crate::{MemoryKind, MemoryMap};
+use crate::{HardwareFacts, MemoryKind, MemoryMap};
 
 /// IA32_BIOS_SIGN_ID, which AMD calls PATCH_LEVEL.
 const MICROCODE: u32 = 0x8b;
+
+/// The address in IA32_APIC_BASE: bits 51:12.
+const BASE_ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 
 /// Whether the kernel uses PCIDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,7 @@ pub(crate) struct Early {
     signature: CpuSignature,
     microcode: Option<u32>,
     firmware_apic: FirmwareApic,
+    local_apic: u64,
     pcids: Pcids,
 }
 
@@ -106,7 +110,42 @@ impl Early {
             signature,
             microcode,
             firmware_apic,
+            local_apic: base & BASE_ADDRESS,
             pcids,
+        }
+    }
+
+    /// Returns the physical address of the local APIC's registers: what the CPU itself says.
+    pub(crate) fn local_apic(&self) -> u64 {
+        self.local_apic
+    }
+
+    /// Returns what hardware says beside the tables of the firmware.
+    pub(crate) fn hardware(&self) -> HardwareFacts {
+        let cpuid = CpuId::new();
+        let features = cpuid.get_feature_info();
+        let old = features
+            .as_ref()
+            .map_or(0, |features| u32::from(features.initial_local_apic_id()));
+        let together = features
+            .filter(|features| features.has_htt())
+            .map_or(1, |features| {
+                usize::from(features.max_logical_processor_ids())
+            });
+        let levels = || {
+            cpuid
+                .get_extended_topology_info()
+                .into_iter()
+                .flatten()
+                .filter(|level| level.processors() > 0)
+        };
+        HardwareFacts {
+            local_apic: self.local_apic,
+            boot_id: levels().next().map_or(old, |level| level.x2apic_id()),
+            package_cpus: levels()
+                .map(|level| usize::from(level.processors()))
+                .max()
+                .unwrap_or(together),
         }
     }
 

@@ -3,10 +3,11 @@
 use x86::cpuid::{CpuId, Hypervisor};
 
 use super::int::word;
+use super::notes::note;
 use super::once::Once;
 use super::port::Port;
 use super::{clock, irq, paging};
-use crate::{Place, ResetRegister, println, read_pm1_control, read_reset_register};
+use crate::{FirmwareTables, MemoryMap, Place, ResetRegister, println};
 
 /// How long a machine may take to obey.
 const MILLISECONDS: u64 = 500;
@@ -20,11 +21,20 @@ struct Registers {
 
 static REGISTERS: Once<Registers> = Once::new();
 
-/// Reads the FADT.
-pub(crate) fn learn(table: &[u8]) {
+/// Takes over what the FADT says. A register that lies in RAM is left out, with a note.
+pub(crate) fn learn(tables: &FirmwareTables, map: &MemoryMap) {
+    let mut reset = tables.reset;
+    if let Some(Place::Memory(address)) = reset.map(|register| register.place)
+        && map.is_ram(address)
+    {
+        note(format_args!(
+            "FADT: the reset register at {address:#x} lies in RAM; it is not written"
+        ));
+        reset = None;
+    }
     let _first = REGISTERS.set(Registers {
-        reset: read_reset_register(table),
-        pm1_control: read_pm1_control(table),
+        reset,
+        pm1_control: tables.pm1_control,
     });
 }
 

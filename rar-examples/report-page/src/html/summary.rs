@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use rar_report::{Backend, Event, EventKind, Outcome};
+use rar_report::{Backend, CPUS_AT_LEAST, Event, EventKind, Outcome};
 
 use crate::assemble::Broken;
 use crate::report::{Counts, Report, Verdict};
@@ -104,10 +104,12 @@ fn machine_line(report: &Report<'_>) -> String {
     let (name, microcode) = report.kind();
     let mut line = format!("{name}, microcode {microcode}");
     if let Some(machine) = &report.machine {
-        line += &match (machine.cpus_online, machine.cpus_found) {
-            (1, 1) => ", 1 CPU".to_owned(),
-            (online, found) if online == found => format!(", {found} CPUs"),
-            (online, found) => format!(", {online} of {found} CPUs online"),
+        let at_least = report.fact(CPUS_AT_LEAST);
+        line += &match (machine.cpus_online, machine.cpus_found, at_least) {
+            (online, _, Some(least)) => format!(", {online} of at least {least} CPUs online"),
+            (1, 1, None) => ", 1 CPU".to_owned(),
+            (online, found, None) if online == found => format!(", {found} CPUs"),
+            (online, found, None) => format!(", {online} of {found} CPUs online"),
         };
         line += &format!(", {}", text::firmware(machine.firmware));
     }
@@ -268,5 +270,33 @@ pub(super) const fn class(verdict: Verdict) -> &'static str {
         Verdict::Violated => "violated",
         Verdict::Holds => "holds",
         Verdict::Incomplete | Verdict::NothingRan => "observed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rar_report::{Fact, Machine};
+
+    #[test]
+    fn cpus_that_may_exist_are_in_the_line_of_the_machine() {
+        let line = |online, found, facts: Vec<Fact<'static>>| {
+            machine_line(&Report {
+                machine: Some(Machine {
+                    cpus_online: online,
+                    cpus_found: found,
+                    ..Machine::default()
+                }),
+                facts,
+                ..Report::default()
+            })
+        };
+        let at_least = Fact {
+            key: CPUS_AT_LEAST,
+            value: "4",
+        };
+        assert!(line(3, 3, vec![at_least]).contains(", 3 of at least 4 CPUs online,"));
+        assert!(line(3, 3, vec![]).contains(", 3 CPUs,"));
+        assert!(line(3, 4, vec![]).contains(", 3 of 4 CPUs online,"));
     }
 }

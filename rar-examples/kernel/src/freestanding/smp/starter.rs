@@ -74,7 +74,7 @@ pub(crate) fn start(mut listed: CpuList) {
         }
     }
     let _first = CPUS.set(Cpus {
-        expected: listed.ids().len(),
+        expected: listed.ids().len() + listed.dropped(),
         missing,
     });
 }
