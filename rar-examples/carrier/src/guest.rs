@@ -37,7 +37,7 @@ impl From<PayloadError> for BootError {
 }
 
 /// Names to the shim what the guest is to lose, and says what comes of it.
-fn hide(ram: &GuestRam) -> Kept {
+pub(crate) fn hide(ram: &GuestRam) -> Kept {
     let mut kept = Kept::Exposed;
     for &(start, end) in ram.kept() {
         match rar_launch::shim().map(|shim| shim.hide(start..end)) {
