@@ -2,6 +2,7 @@
 
 pub mod abort;
 mod cpu_notes;
+mod deaf;
 pub mod devices;
 pub mod fault_injection;
 pub mod guest_counters;

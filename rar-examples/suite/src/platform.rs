@@ -265,6 +265,12 @@ pub trait Platform: Sync {
         true
     }
 
+    /// Returns whether translations stay in the TLB while a flush works that does not name them. A
+    /// hypervisor may empty the TLB at each exit, and then no load can show what was kept.
+    fn keeps_translations(&self) -> bool {
+        true
+    }
+
     /// Returns the protocol violations of the drivers of all CPUs so far, if the machine detects
     /// any.
     fn protocol_violations(&self) -> ProtocolViolations {

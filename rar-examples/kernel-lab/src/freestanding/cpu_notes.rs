@@ -27,6 +27,8 @@ pub(crate) struct CpuNotes {
     pub(crate) own: AtomicU64,
     /// How many entries its unit had executed when it flushed everything last.
     pub(crate) executed: AtomicU64,
+    /// The control register of its unit before it was made deaf; zero if it is not.
+    pub(crate) control: AtomicU64,
     /// How many interrupts it has handled that ask for nothing.
     pub(crate) bare_ipis: AtomicU64,
 }
@@ -37,6 +39,7 @@ impl CpuNotes {
             deaf_to: AtomicU8::new(BOTH),
             own: AtomicU64::new(0),
             executed: AtomicU64::new(0),
+            control: AtomicU64::new(0),
             bare_ipis: AtomicU64::new(0),
         }
     }

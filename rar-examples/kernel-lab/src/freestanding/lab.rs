@@ -35,6 +35,8 @@ pub struct KernelLab {
     pub(crate) user: &'static UserPages,
     /// See [`Platform::spares_neighbours`].
     pub(crate) spares_neighbours: bool,
+    /// See [`Platform::keeps_translations`].
+    pub(crate) keeps_translations: bool,
     pub(crate) warm_up: &'static WarmUp,
     pub(crate) cpus: &'static [CpuNotes],
 }

@@ -1,4 +1,5 @@
-//! Whether this processor's own instruction leaves alone what it does not name.
+//! Whether this processor's own instruction leaves alone what it does not name, and a hypervisor
+//! everything.
 
 use core::sync::atomic::Ordering;
 
@@ -19,20 +20,40 @@ const STEP: usize = 32;
 /// laboratory's own instruction and not by the driver's TLB. No other CPU uses the space yet, and
 /// the CPU is in the kernel's space afterwards.
 pub(crate) fn spared(space: &TestSpace, frames: &TestFrames) -> bool {
+    any_pair_keeps(space, frames, |page| {
+        instructions::flush_page(address(page), space.pcid());
+    })
+}
+
+/// Returns whether a page stays in the TLB of this CPU during CPUID, by which guests leave for
+/// their hypervisor. A processor's own CPUID flushes nothing.
+pub(crate) fn kept(space: &TestSpace, frames: &TestFrames) -> bool {
+    any_pair_keeps(space, frames, |_| {
+        core::arch::x86_64::__cpuid(0);
+    })
+}
+
+/// Returns whether the second page of a pair is still cached after `between`, which gets the first.
+fn any_pair_keeps(space: &TestSpace, frames: &TestFrames, between: impl Fn(Page)) -> bool {
     frames.word(Frame::Small(0), 0).store(OLD, Ordering::SeqCst);
     frames.word(Frame::Small(1), 0).store(NEW, Ordering::SeqCst);
     space.enter();
     let spared = (0..PAGES)
         .step_by(STEP)
-        .any(|page| try_pair(space, frames, [page, page + 1]) == Some(OLD));
+        .any(|page| try_pair(space, frames, [page, page + 1], &between) == Some(OLD));
     paging::enter_kernel_space();
     instructions::flush_everything();
     spared
 }
 
-/// Flushes the first page of a pair; returns what the second reads, whose entry has changed since
-/// it was cached.
-fn try_pair(space: &TestSpace, frames: &TestFrames, pages: [u16; 2]) -> Option<u64> {
+/// Caches both pages of a pair; returns what the second reads after `between`, whose entry has
+/// changed since it was cached.
+fn try_pair(
+    space: &TestSpace,
+    frames: &TestFrames,
+    pages: [u16; 2],
+    between: impl Fn(Page),
+) -> Option<u64> {
     let [flushed, kept] = pages.map(Page::Small);
     let map = |page, frame| {
         let mapping = Mapping {
@@ -50,7 +71,7 @@ fn try_pair(space: &TestSpace, frames: &TestFrames, pages: [u16; 2]) -> Option<u
         load(page)?;
     }
     map(kept, 1);
-    instructions::flush_page(address(flushed), space.pcid());
+    between(flushed);
     let found = load(kept);
     for page in [flushed, kept] {
         space.entry(page).store(0, Ordering::SeqCst);

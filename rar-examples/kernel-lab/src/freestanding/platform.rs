@@ -18,7 +18,9 @@ use super::lab::KernelLab;
 use super::lab_machine::LabMachine;
 use super::shim::record;
 use super::test_space::{address, span};
-use super::{fault_injection, instructions, membership, shim, transcript, vector, vmx, watchdog};
+use super::{
+    deaf, fault_injection, instructions, membership, shim, transcript, vector, vmx, watchdog,
+};
 
 /// All entries of the table, where no hardware limits them.
 const ENTRIES: usize = 64;
@@ -176,6 +178,11 @@ impl Platform for KernelLab {
         self.spares_neighbours
     }
 
+    fn keeps_translations(&self) -> bool {
+        // Our own shim has a record where it matters.
+        self.keeps_translations || shim::is_shim()
+    }
+
     fn protocol_violations(&self) -> ProtocolViolations {
         shim::offences()
     }
@@ -253,8 +260,10 @@ impl Platform for KernelLab {
 
     fn set_deaf_to(&self, deaf_to: DeafTo) {
         self.notes(percpu::this().id()).set_deaf_to(deaf_to);
-        if let Some(unit) = shim::of(percpu::this().apic_id().get()) {
-            unit.set_deaf(deaf_to != DeafTo::Nothing);
+        match shim::of(percpu::this().apic_id().get()) {
+            Some(unit) => unit.set_deaf(deaf_to != DeafTo::Nothing),
+            None if self.units().is_some() => deaf::set(self, deaf_to),
+            None => {}
         }
     }
 

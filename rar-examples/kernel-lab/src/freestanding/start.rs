@@ -109,6 +109,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         states: states.ok_or(MapError::OutOfFrames)?,
         members: Members::new()?,
         spares_neighbours: neighbours::spared(&first, frames),
+        keeps_translations: neighbours::kept(&first, frames),
         first,
         second: TestSpace::new(pcid(2))?,
         frames,
