@@ -11,6 +11,7 @@ use rar_regs::ApicId;
 const IO_APIC: u64 = 0xfec0_0000;
 const IO_APIC_DATA: u64 = 0x10;
 const REDIRECTION: u32 = 0x10;
+const LOGICAL: u32 = 1 << 11;
 const LEVEL: u32 = 1 << 15;
 const MASKED: u32 = 1 << 16;
 
@@ -72,9 +73,19 @@ impl IoApic {
 
     /// Sends the line, level-triggered, to one CPU as this vector.
     pub fn route(self, line: Line, vector: u8, to: ApicId) {
+        self.set(line, to.get(), LEVEL | u32::from(vector));
+    }
+
+    /// Sends the line, edge-triggered, to the CPUs with this logical address as this vector. A
+    /// level that no CPU takes is never ended.
+    pub fn route_logically(self, line: Line, vector: u8, to: u8) {
+        self.set(line, u32::from(to), LOGICAL | u32::from(vector));
+    }
+
+    fn set(self, line: Line, destination: u32, low: u32) {
         let entry = REDIRECTION + 2 * line.pin();
-        self.write(entry + 1, to.get() << 24);
-        self.write(entry, LEVEL | u32::from(vector));
+        self.write(entry + 1, destination << 24);
+        self.write(entry, low);
     }
 
     /// Sends it nowhere.

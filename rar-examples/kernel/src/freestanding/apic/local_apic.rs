@@ -19,6 +19,7 @@ mod offset {
     pub(super) const ID: u32 = 0x20;
     pub(super) const TASK_PRIORITY: u32 = 0x80;
     pub(super) const END_OF_INTERRUPT: u32 = 0xb0;
+    pub(super) const LOGICAL_DESTINATION: u32 = 0xd0;
     pub(super) const SPURIOUS: u32 = 0xf0;
     pub(super) const ERROR_STATUS: u32 = 0x280;
     pub(super) const LVT_TIMER: u32 = 0x320;
@@ -200,6 +201,22 @@ impl LocalApic {
             Self::X2apic => id,
             Self::Xapic { .. } => id >> 24,
         })
+    }
+
+    /// Gives this CPU, one of the first eight, the logical address by which devices name it, and
+    /// returns that: a bit of eight. An x2APIC has it from its id, an xAPIC in flat mode gets one.
+    #[must_use]
+    pub fn take_logical_address(&self) -> u8 {
+        let member = 1_u8 << (self.id().get() % 8);
+        match self {
+            Self::X2apic => member,
+            Self::Xapic { .. } => {
+                // Another one than an x2APIC would have.
+                let chosen = member.rotate_left(3);
+                self.write(offset::LOGICAL_DESTINATION, u32::from(chosen) << 24);
+                chosen
+            }
+        }
     }
 
     /// Starts this CPU's timer: one interrupt when it has counted down. A count of zero stops it.
