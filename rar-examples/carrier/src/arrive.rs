@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use rar_carrier::{ApicMode, Options};
 use rar_kernel::{Arrival, CommandLine, Once, clock, log, percpu, smp};
-use rar_vrar::{ApicPage, Hypervisor, LaunchError, Trace};
+use rar_vrar::{ApicPage, Hypervisor, LaunchError, Mwait, Trace};
 
 use crate::fail;
 
@@ -57,6 +57,7 @@ fn make(line: &CommandLine, local_apic: u64) {
             ApicMode::X2apic => Hypervisor::Kvm,
         };
         config.knobs = options.knobs;
+        config.mwait = Mwait::Hidden;
         if let Some(defect) = options.defect {
             defect.apply(&mut config.knobs);
         }

@@ -31,6 +31,8 @@ pub struct Config {
     pub page: ApicPage,
     /// Whose name the guest finds in CPUID leaf 0x4000_0000.
     pub hypervisor: Hypervisor,
+    /// What becomes of MONITOR and MWAIT.
+    pub mwait: Mwait,
     /// What the shim writes about its units, and where.
     pub trace: Trace,
 }
@@ -59,6 +61,17 @@ pub struct Image {
 impl Image {
     /// All of the image is in the direct map, and it is not to be hidden.
     pub const IN_DIRECT_MAP: Self = Self { start: 0, end: 0 };
+}
+
+/// What becomes of MONITOR and MWAIT. QEMU's TCG has them, but its MWAIT ends at once: an idle loop
+/// around it takes all of a host's core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mwait {
+    /// They are the processor's: for a guest that tests what RAR does in a C-state.
+    Shown,
+    /// CPUID has none, and they raise #UD: for a guest that chooses its idle loop by CPUID, which
+    /// is then HLT.
+    Hidden,
 }
 
 /// What becomes of the page of the local APIC, which the guest can map.
@@ -92,6 +105,7 @@ impl Config {
             knobs: Knobs::DEFAULT,
             page: ApicPage::Open,
             hypervisor: Hypervisor::Machine,
+            mwait: Mwait::Shown,
             trace: Trace::OFF,
         }
     }

@@ -2,7 +2,7 @@
 
 use rar_vocabulary::ENTRY_LEAF;
 
-use crate::config::{Config, Hypervisor};
+use crate::config::{Config, Hypervisor, Mwait};
 
 /// The leaf by which software detects the shim.
 pub(crate) const OWN_LEAF: u32 = 0x4000_0100;
@@ -18,6 +18,10 @@ const HYPERVISOR_LAST: u32 = 0x4000_00ff;
 const KVM: [u32; 3] = words(*b"KVMKVMKVM\0\0\0");
 /// Leaf 1, ECX: there is a hypervisor.
 const HYPERVISOR: u32 = 1 << 31;
+/// Leaf 1, ECX: MONITOR and MWAIT.
+const MONITOR: u32 = 1 << 3;
+/// Their details.
+const MWAIT_LEAF: u32 = 5;
 const X2APIC: u32 = 1 << 21;
 const CORE_CAPABILITIES: u32 = 1 << 30;
 
@@ -45,6 +49,10 @@ pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) ->
         Hypervisor::Machine => 0,
         Hypervisor::Kvm => HYPERVISOR,
     };
+    let hidden = match config.mwait {
+        Mwait::Shown => 0,
+        Mwait::Hidden => MONITOR,
+    };
     match (leaf, subleaf) {
         (0, _) => {
             let [ebx, ecx, edx] = INTEL;
@@ -57,9 +65,10 @@ pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) ->
         }
         (1, _) => Leaf {
             eax: config.signature,
-            ecx: real.ecx | X2APIC | hypervisor,
+            ecx: (real.ecx & !hidden) | X2APIC | hypervisor,
             ..real
         },
+        (MWAIT_LEAF, _) if config.mwait == Mwait::Hidden => NOTHING,
         (7, 0) => Leaf {
             edx: real.edx | CORE_CAPABILITIES,
             ..real
@@ -129,6 +138,20 @@ mod tests {
         }
         let machine = config(Hypervisor::Machine);
         assert_eq!(presented(0x4000_0000, 0, REAL, &machine), REAL);
+    }
+
+    #[test]
+    fn mwait_is_the_processors_or_hidden() {
+        let real = Leaf {
+            ecx: u32::MAX,
+            ..REAL
+        };
+        let mut config = config(Hypervisor::Machine);
+        assert_eq!(presented(1, 0, real, &config).ecx, u32::MAX);
+        assert_eq!(presented(5, 0, real, &config), real);
+        config.mwait = Mwait::Hidden;
+        assert_eq!(presented(1, 0, real, &config).ecx, !MONITOR);
+        assert_eq!(presented(5, 0, real, &config), NOTHING);
     }
 
     #[test]

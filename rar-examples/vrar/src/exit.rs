@@ -23,6 +23,8 @@ mod code {
     pub(super) const VMRUN: u64 = 0x80;
     pub(super) const VMMCALL: u64 = 0x81;
     pub(super) const SKINIT: u64 = 0x86;
+    pub(super) const MONITOR: u64 = 0x8a;
+    pub(super) const MWAIT_THAT_WAITS: u64 = 0x8c;
     pub(super) use crate::cpu::NESTED_PAGE_FAULT;
 }
 
@@ -46,7 +48,9 @@ impl Vcpu<'_> {
                 self.set_state(State::Halted);
             }
             code::VMMCALL if self.call_of_guest() => {}
-            code::INVLPGA | code::VMRUN..=code::SKINIT => self.own.event = event::INVALID_OPCODE,
+            code::INVLPGA | code::VMRUN..=code::SKINIT | code::MONITOR..=code::MWAIT_THAT_WAITS => {
+                self.own.event = event::INVALID_OPCODE;
+            }
             code::CR8_WRITE if self.write_cr8() => {}
             code::NESTED_PAGE_FAULT if self.access_page(address) => {}
             code::NESTED_PAGE_FAULT => {

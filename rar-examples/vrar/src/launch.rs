@@ -5,7 +5,7 @@ use rar_model::{Knobs, RarUnit};
 use rar_vocabulary::TraceLevel;
 
 use crate::apic::Apic;
-use crate::config::ApicPage;
+use crate::config::{ApicPage, Config, Mwait};
 use crate::cpu_memory::CpuMemory;
 use crate::cpuid::{self, Leaf};
 use crate::error::LaunchError;
@@ -21,7 +21,9 @@ use crate::spaces::{Machine, SPACES};
 use crate::tracer::About;
 use crate::unit::ASID;
 use crate::vcpu::{State, VcpuState};
-use crate::vmcb::{FLUSH_ALL, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control};
+use crate::vmcb::{
+    FLUSH_ALL, INTERCEPT_MWAIT, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control,
+};
 use crate::world;
 
 const EFER_SVME: u64 = 1 << 12;
@@ -103,7 +105,7 @@ impl Shim {
             format_args!("launch cpus={cpus}"),
         );
         // SAFETY: 1. and the memory is this CPU's.
-        unsafe { become_guest(memory, &places) };
+        unsafe { become_guest(memory, &places, self.config()) };
         Ok(())
     }
 
@@ -231,7 +233,7 @@ fn knobs(wanted: &Knobs) -> Knobs {
 /// # Safety
 ///
 /// As [`Shim::launch`], with interrupts disabled; the memory belongs to this CPU and is prepared.
-unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
+unsafe fn become_guest(memory: &'static CpuMemory, places: &Places, config: &Config) {
     // SAFETY: EFER exists on every 64-bit CPU.
     let efer = unsafe { native::read_msr(EFER) };
     // SAFETY: SVME changes nothing but that SVM instructions work.
@@ -242,7 +244,7 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     let vmcb = unsafe { &mut *memory.vmcb() };
     // SAFETY: ring 0 in 64-bit mode.
     unsafe { native::capture(vmcb) };
-    control(vmcb, places);
+    control(vmcb, places, config.mwait);
     if let Some(top) = places.nested {
         vmcb.nested_control = 1;
         vmcb.nested_cr3 = top;
@@ -264,7 +266,7 @@ unsafe fn become_guest(memory: &'static CpuMemory, places: &Places) {
     unsafe { world::enter(world, vmcb, memory.stack_top(), places.host) };
 }
 
-fn control(vmcb: &mut Vmcb, places: &Places) {
+fn control(vmcb: &mut Vmcb, places: &Places, mwait: Mwait) {
     vmcb.intercept_1 = intercept_1::INTR
         | intercept_1::CPUID
         | intercept_1::HLT
@@ -272,7 +274,10 @@ fn control(vmcb: &mut Vmcb, places: &Places) {
         | intercept_1::PORT
         | intercept_1::MSR
         | intercept_1::SHUTDOWN;
-    vmcb.intercept_2 = INTERCEPT_SVM;
+    vmcb.intercept_2 = match mwait {
+        Mwait::Shown => INTERCEPT_SVM,
+        Mwait::Hidden => INTERCEPT_SVM | INTERCEPT_MWAIT,
+    };
     vmcb.msr_permissions = places.permissions;
     vmcb.io_permissions = places.io_permissions;
     vmcb.asid = ASID;

@@ -70,6 +70,12 @@ impl Vcpu<'_> {
 
     /// Writes that the guest of this CPU is no more.
     pub(crate) fn trace_gone(&self, exit: u64) {
+        if let Some(code) = self.cpu.undecoded() {
+            return self.trace(
+                TraceLevel::Offences,
+                format_args!("gone exit={exit:#x} why=\"an access that is not emulated, {code}\""),
+            );
+        }
         let why = match exit {
             SHUTDOWN => "a triple fault",
             NESTED_PAGE_FAULT => "an access to memory that is not the guest's",

@@ -118,6 +118,8 @@ pub(crate) mod intercept_1 {
 
 /// Bits 0 to 6 of `intercept_2`: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT.
 pub(crate) const INTERCEPT_SVM: u32 = 0x7f;
+/// Bits 10 to 12 of `intercept_2`: MONITOR, MWAIT, and MWAIT that would wait.
+pub(crate) const INTERCEPT_MWAIT: u32 = 0b111 << 10;
 
 /// The exit code of an intercepted IRET.
 pub(crate) const EXIT_IRET: u64 = 0x74;
