@@ -11,6 +11,13 @@ use crate::protocol::Protocol;
 pub enum PayloadError {
     /// There is no kernel.
     Missing,
+    /// A file that the loader has put beside the carrier cannot be read.
+    Unreadable {
+        /// The first byte.
+        start: u64,
+        /// The first byte after the file.
+        end: u64,
+    },
     /// The archive with the payload is malformed.
     Archive(ArchiveError),
     /// The file is of no kind that is known here.
@@ -66,6 +73,11 @@ impl fmt::Display for PayloadError {
             Self::Missing => f.write_str(
                 "there is no kernel; give QEMU a pack as -initrd (`cargo xtask carry` makes one), \
                  or GRUB a kernel by module2",
+            ),
+            Self::Unreadable { start, end } => write!(
+                f,
+                "the loader has put a file to {start:#x} to {end:#x}, where it cannot be read \
+                 (expected RAM below 512 GiB)"
             ),
             Self::Archive(error) => error.fmt(f),
             Self::Unknown { first } => write!(

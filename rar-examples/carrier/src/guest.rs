@@ -6,10 +6,10 @@ use core::convert::Infallible;
 use core::fmt;
 
 use rar_carrier::{File, Files, GuestRam, Handover, Machine, Options, Payload, PayloadError};
-use rar_kernel::{Kernel, Rsdp, frames, println};
-use rar_vrar::HideError;
+use rar_kernel::{Kernel, Module, Rsdp, bios, frames, println};
 
-use crate::hand_over::{self, Kept};
+use crate::hand_over;
+use crate::hiding::hide;
 use crate::parking::park_others;
 
 /// Why the guest does not begin.
@@ -36,33 +36,15 @@ impl From<PayloadError> for BootError {
     }
 }
 
-/// Names to the shim what the guest is to lose, and says what comes of it.
-pub(crate) fn hide(ram: &GuestRam) -> Kept {
-    let mut kept = Kept::Exposed;
-    for &(start, end) in ram.kept() {
-        match rar_launch::shim().map(|shim| shim.hide(start..end)) {
-            Some(Ok(())) => {
-                kept = Kept::Hidden;
-                println!("carrier: keeps {start:#x} to {end:#x}, hidden from the guest");
-            }
-            Some(Err(HideError::NoNestedPaging)) => println!(
-                "carrier: keeps {start:#x} to {end:#x}, which the guest can reach; apic=xapic \
-                 hides it"
-            ),
-            Some(Err(why)) => {
-                println!("carrier: keeps {start:#x} to {end:#x}, which the guest can reach: {why}");
-            }
-            None => {}
-        }
-    }
-    kept
-}
-
 /// Boots the payload.
 pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, BootError> {
     let modules = kernel.modules();
     if modules.dropped() > 0 {
         return Err(PayloadError::TooManyParts.into());
+    }
+    let unreadable = |module: &&Module| kernel.module_bytes(module).is_none();
+    if let Some(Module { start, end, .. }) = modules.all().iter().find(unreadable).copied() {
+        return Err(PayloadError::Unreadable { start, end }.into());
     }
     let files = modules.all().iter().filter_map(|module| {
         Some(File {
@@ -104,6 +86,7 @@ pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, Boo
     let plan = payload.plan(&files, line, &machine, map, &mut ram, &mut handover)?;
     let kept = hide(&ram);
     println!("carrier: the guest has {} MiB of RAM", ram.bytes() >> 20);
+    bios::virtual_wire();
     // SAFETY: 1. The others were reset and the allocator is closed; `files` ends here. 2. The plan
     // and the block are those of `ram`.
     Ok(unsafe { hand_over::enter(&plan, handover, kept) }?)

@@ -6,6 +6,7 @@ mod arrive;
 mod banner;
 mod guest;
 mod hand_over;
+mod hiding;
 mod parking;
 mod to_bios;
 

@@ -8,8 +8,9 @@ use rar_carrier::chain::{self, Code, Firmware, layout};
 use rar_carrier::{GuestRam, Handover};
 use rar_kernel::{Kernel, bios, frames, println};
 
-use crate::guest::{BootError, hide};
+use crate::guest::BootError;
 use crate::hand_over;
+use crate::hiding::hide;
 use crate::parking::park_others;
 
 global_asm!(
@@ -57,13 +58,13 @@ pub(crate) fn boot(kernel: &Kernel) -> Result<Infallible, BootError> {
     let block = unsafe { hand_over::block(ram.handover()) };
     let mut handover = Handover::new(ram.handover(), block);
     let plan = chain::plan(&firmware, &code(), kernel.memory(), &mut ram, &mut handover)?;
-    let hidden = hide(&ram);
+    let kept = hide(&ram);
     println!("carrier: the guest has {} MiB of RAM", ram.bytes() >> 20);
     println!("carrier: back to the BIOS, which boots its next device");
     bios::virtual_wire();
     // SAFETY: 1. The others were reset and the allocator is closed; there are no files. 2. The plan
     // and the block are those of `ram`.
-    Ok(unsafe { hand_over::enter(&plan, handover, hidden) }?)
+    Ok(unsafe { hand_over::enter(&plan, handover, kept) }?)
 }
 
 fn code() -> Code<'static> {

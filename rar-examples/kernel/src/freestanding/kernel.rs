@@ -51,6 +51,9 @@ impl Kernel {
     pub fn module_bytes(&self, module: &Module) -> Option<&'static [u8]> {
         // The range was cut out of free memory: nothing writes to it.
         let length = usize::try_from(module.end.checked_sub(module.start)?).ok()?;
+        if length == 0 {
+            return Some(&[]);
+        }
         KernelMap.bytes(module.start, length)
     }
 
