@@ -86,6 +86,7 @@ pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, Boo
     let plan = payload.plan(&files, line, &machine, map, &mut ram, &mut handover)?;
     let kept = hide(&ram);
     println!("carrier: the guest has {} MiB of RAM", ram.bytes() >> 20);
+    bios::give_back_legacy_controllers();
     bios::virtual_wire();
     // SAFETY: 1. The others were reset and the allocator is closed; `files` ends here. 2. The plan
     // and the block are those of `ram`.

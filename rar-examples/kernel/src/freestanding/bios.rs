@@ -48,6 +48,12 @@ pub fn find() -> Option<Bios> {
     })
 }
 
+/// Moves the legacy controllers to where a BIOS has them, with the masks that firmware left. Called
+/// with interrupts disabled, and they stay so.
+pub fn give_back_legacy_controllers() {
+    pic::give_back();
+}
+
 /// Lets this CPU's APIC pass on the interrupts of the legacy controllers and non-maskable ones, as
 /// a BIOS does: virtual wire mode (MultiProcessor Specification 1.4, section 3.6.2.2).
 pub fn virtual_wire() {
