@@ -34,7 +34,8 @@ pub struct Execution {
     pub outcome: Outcome,
 }
 
-/// Receives the record of every entry, after its final byte was stored.
+/// Receives the record of every entry: after its invalidation, and before its final byte is stored,
+/// so that software which sees the byte finds the record.
 pub trait Recorder {
     /// Takes one record.
     fn record(&mut self, execution: Execution);

@@ -65,7 +65,13 @@ impl<M: PhysicalMemory, T: Tlb> Handler<'_, M, T> {
             byte.is_some_and(|byte| unit.waits(byte))
         };
         let mut order = order(knobs);
-        let serve = |index| report(self.serve(index));
+        let serve = |index| {
+            let execution = self.execute(index);
+            report(execution);
+            if let Some(status) = execution.outcome.status() {
+                memory.store_u8(unit.byte_of(index), status);
+            }
+        };
         match knobs.faults.served_entries {
             ServedEntries::All => order.filter(waits).for_each(serve),
             ServedEntries::First => order.find(waits).into_iter().for_each(serve),
@@ -74,7 +80,8 @@ impl<M: PhysicalMemory, T: Tlb> Handler<'_, M, T> {
         }
     }
 
-    fn serve(&mut self, index: u8) -> Execution {
+    /// Does all except storing the final byte.
+    fn execute(&mut self, index: u8) -> Execution {
         let byte = self.unit.byte_of(index);
         let payload = self.unit.payload_of(index);
         let words = [0, 8, 16, 24].map(|offset| self.memory.load_u64(payload + offset));
@@ -85,9 +92,6 @@ impl<M: PhysicalMemory, T: Tlb> Handler<'_, M, T> {
             Some(outcome) => outcome,
             None => self.perform(index, decoded, byte),
         };
-        if let Some(status) = outcome.status() {
-            self.memory.store_u8(byte, status);
-        }
         Execution {
             index,
             words,

@@ -80,6 +80,20 @@ impl Rig {
         })
     }
 
+    /// Serves, and returns what an action byte reads whenever an entry is recorded.
+    pub(crate) fn bytes_during_record(&mut self, index: u8) -> Vec<u8> {
+        let Self {
+            unit, tlb, bytes, ..
+        } = self;
+        let memory = SharedBytes::new(TABLE, bytes);
+        let mut during = Vec::new();
+        let serviced = unit.service_recorded(InterruptFlag::Clear, &memory, tlb, &mut |_| {
+            during.push(memory.load_u8(VECTOR + u64::from(index)));
+        });
+        assert!(matches!(serviced, Serviced::Scanned(_)));
+        during
+    }
+
     /// Signals and serves; the scan must happen.
     pub(crate) fn pass(&mut self) -> Pass {
         assert_eq!(self.unit.signal(), Signalled::Latched);

@@ -41,6 +41,18 @@ fn only_pending_is_served() {
 }
 
 #[test]
+fn the_record_comes_before_the_final_byte() {
+    for words in [EVERYTHING, [9 << 8, 0, 0, 0]] {
+        let mut rig = Rig::enabled(Knobs::DEFAULT);
+        rig.arm(4, words);
+        rig.unit.signal();
+        let during = rig.bytes_during_record(4);
+        assert_eq!(during, [PENDING]);
+        assert_ne!(rig.byte(4), PENDING);
+    }
+}
+
+#[test]
 fn entries_beyond_the_table_are_left_alone() {
     let mut rig = Rig::enabled(Knobs {
         table: TableSize::new(8).unwrap(),
