@@ -5,11 +5,11 @@
 
 use core::ptr::NonNull;
 
-use rar_kernel::Once;
 use rar_kernel::frames::{self, PAGE};
 use rar_kernel::int::word;
 use rar_kernel::paging::{self, MapError};
-use rar_vrar::{Config, CpuMemory, LaunchError, Shim};
+use rar_kernel::{Once, exit, power};
+use rar_vrar::{Config, CpuMemory, EndPorts, LaunchError, Shim};
 
 static SHIM: Once<Shim> = Once::new();
 
@@ -25,6 +25,10 @@ pub fn make(apic: u64, configure: impl FnOnce(&mut Config)) -> Result<(), MapErr
         .ok_or(MapError::OutOfReach { address: apic })?;
     let mut config = Config::new(0, registers);
     configure(&mut config);
+    config.trace.ends = EndPorts {
+        sleep: power::sleep_control(),
+        exit: Some(exit::DEVICE),
+    };
     (config.direct_map, config.apic) = (0, registers);
     // SAFETY: 1. RAM is mapped one to one where CPUs are launched, and so is the APIC since just
     // now. 2. The image stays, memory for CPUs is never given back, and nothing in this kernel

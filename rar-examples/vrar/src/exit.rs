@@ -42,7 +42,7 @@ impl Vcpu<'_> {
             code::INTR | code::VINTR | code::IRET => {}
             code::CPUID => self.cpuid(),
             code::MSR => self.msr(),
-            code::PORT if self.access_port() => {}
+            code::PORT if self.pass_port() || self.access_port() => {}
             code::HLT => {
                 self.vmcb.skip(1);
                 self.set_state(State::Halted);

@@ -98,6 +98,7 @@ impl Shim {
                 self.pics().set_taker(id);
             }
         });
+        self.watch_ends();
         let cpus = self.cpus().count();
         self.trace(
             TraceLevel::Offences,

@@ -83,6 +83,31 @@ pub(crate) fn write_port(port: u16, value: u8) {
     unsafe { x86::io::outb(port, value) }
 }
 
+/// Reads 1, 2 or 4 bytes from a port.
+pub(crate) fn input(port: u16, bytes: u8) -> u32 {
+    match bytes {
+        // SAFETY: called in the host, for the guest of this CPU.
+        1 => u32::from(unsafe { x86::io::inb(port) }),
+        // SAFETY: as above.
+        2 => u32::from(unsafe { x86::io::inw(port) }),
+        // SAFETY: as above.
+        _ => unsafe { x86::io::inl(port) },
+    }
+}
+
+/// Writes 1, 2 or 4 bytes to a port.
+pub(crate) fn output(port: u16, bytes: u8, value: u32) {
+    let [first, second, ..] = value.to_le_bytes();
+    match bytes {
+        // SAFETY: called in the host, for the guest of this CPU.
+        1 => unsafe { x86::io::outb(port, first) },
+        // SAFETY: as above.
+        2 => unsafe { x86::io::outw(port, u16::from_le_bytes([first, second])) },
+        // SAFETY: as above.
+        _ => unsafe { x86::io::outl(port, value) },
+    }
+}
+
 /// The ports of the machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MachinePorts;

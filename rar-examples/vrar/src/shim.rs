@@ -19,8 +19,8 @@ pub struct Shim {
     map: DirectMap,
     pics: SharedPics,
     tracer: Tracer,
-    /// The summary of the trace was written.
-    ended: AtomicBool,
+    /// The trace says that every CPU rests.
+    rest_is_traced: AtomicBool,
     /// In the order of their launches.
     cpus: [AtomicPtr<Cpu>; CPUS],
 }
@@ -44,7 +44,7 @@ impl Shim {
             pics: SharedPics::new(config.pic_vectors),
             config,
             tracer: Tracer::new(),
-            ended: AtomicBool::new(false),
+            rest_is_traced: AtomicBool::new(false),
             cpus: [const { AtomicPtr::new(core::ptr::null_mut()) }; CPUS],
         }
     }
@@ -84,8 +84,8 @@ impl Shim {
         &self.tracer
     }
 
-    pub(crate) const fn ended(&self) -> &AtomicBool {
-        &self.ended
+    pub(crate) const fn rest_is_traced(&self) -> &AtomicBool {
+        &self.rest_is_traced
     }
 
     /// Adds a CPU; returns whether its id was free, and a place.

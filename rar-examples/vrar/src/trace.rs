@@ -2,6 +2,8 @@
 
 use rar_vocabulary::TraceLevel;
 
+use crate::ends::EndPorts;
+
 /// What the shim writes about its units, and where: one line of text for each event. The page
 /// `docs/rar-machine.md` has the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +14,8 @@ pub struct Trace {
     pub port: u16,
     /// Ticks of the time stamp counter in a second; 0 counts as 1.
     pub ticks_per_second: u64,
+    /// The ports by which the guest ends: a write to them ends the trace, too.
+    pub ends: EndPorts,
 }
 
 impl Trace {
@@ -27,6 +31,7 @@ impl Trace {
             level,
             port: Self::PORT,
             ticks_per_second,
+            ends: EndPorts::NONE,
         }
     }
 }

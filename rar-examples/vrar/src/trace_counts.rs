@@ -43,7 +43,8 @@ impl Vcpu<'_> {
             State::WaitsForStartup | State::Gone => true,
         };
         self.cpu.set_resting(rests);
-        if rests && shim.cpus().all(|(_, cpu)| cpu.is_resting()) {
+        let all_rest = rests && shim.cpus().all(|(_, cpu)| cpu.is_resting());
+        if all_rest && !shim.rest_is_traced().swap(true, Ordering::AcqRel) {
             shim.trace_summary(format_args!("every CPU has stopped"));
         }
     }
@@ -52,7 +53,7 @@ impl Vcpu<'_> {
     pub(crate) fn trace_run(&self) {
         let shim = self.own.shim;
         if shim.is_traced(TraceLevel::Offences) && self.cpu.set_resting(false) {
-            shim.ended().store(false, Ordering::Release);
+            shim.rest_is_traced().store(false, Ordering::Release);
         }
     }
 }
@@ -64,9 +65,9 @@ fn total(counts: &Counts) -> u64 {
 }
 
 impl Shim {
-    /// Writes the counts of every CPU and their sums, unless that was done.
+    /// Writes the counts of every CPU and their sums.
     pub(crate) fn trace_summary(&self, why: fmt::Arguments<'_>) {
-        if !self.is_traced(TraceLevel::Offences) || self.ended().swap(true, Ordering::AcqRel) {
+        if !self.is_traced(TraceLevel::Offences) {
             return;
         }
         let level = TraceLevel::Offences;

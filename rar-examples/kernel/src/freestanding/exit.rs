@@ -46,8 +46,11 @@ pub(crate) fn end(code: ExitCode) -> ! {
     irq::halt_forever()
 }
 
+/// The port of QEMU's exit device.
+pub const DEVICE: u16 = 0xf4;
+
 fn tell_qemu(code: ExitCode) {
     // SAFETY: QEMU's exit device, or a port without a device.
-    let device = unsafe { Port::new(0xf4) };
+    let device = unsafe { Port::new(DEVICE) };
     device.write32(u32::from(code as u8));
 }

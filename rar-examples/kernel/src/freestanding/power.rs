@@ -38,6 +38,13 @@ pub(crate) fn learn(tables: &FirmwareTables, map: &MemoryMap) {
     });
 }
 
+/// Returns the port by which the machine sleeps and turns itself off, where firmware names one: the
+/// PM1a control register.
+#[must_use]
+pub fn sleep_control() -> Option<u16> {
+    REGISTERS.get()?.pm1_control
+}
+
 /// Resets the machine: by the register that the FADT names, else as chipsets have long done it,
 /// else by a triple fault.
 pub fn reboot() -> ! {

@@ -1,0 +1,88 @@
+//! Accesses of the guest to the ports by which it ends, where a trace looks at them.
+
+use rar_vocabulary::TraceLevel;
+
+use crate::bits::low;
+use crate::ends::PortWrite;
+use crate::io_permissions::IO_PERMISSIONS;
+use crate::machine_pics::Half;
+use crate::native;
+use crate::shim::Shim;
+use crate::vcpu::Vcpu;
+
+/// Of `exit_info_1` at an access to a port.
+const IN: u8 = 1 << 0;
+const STRING: u8 = 1 << 2;
+
+impl Shim {
+    /// Has accesses to the ports by which the guest ends leave it, if there is a trace.
+    pub(crate) fn watch_ends(&self) {
+        if self.is_traced(TraceLevel::Offences) {
+            let ports = self.config().trace.ends.ports();
+            ports.for_each(|port| IO_PERMISSIONS.watch(port));
+        }
+    }
+}
+
+impl Vcpu<'_> {
+    /// Passes an access to a port on to the machine, and writes the summary of the trace before one
+    /// that ends the guest. Returns whether the access was passed on: those to the legacy interrupt
+    /// controllers are not.
+    pub(crate) fn pass_port(&mut self) -> bool {
+        let [what, _, first, second, ..] = self.vmcb.exit_info_1.to_le_bytes();
+        let port = u16::from_le_bytes([first, second]);
+        // One bit for each size: 1, 2, 4 bytes.
+        let bytes = what >> 4 & 7;
+        let reached = (port..).take(usize::from(bytes));
+        if reached
+            .into_iter()
+            .any(|port| Half::of_port(port).is_some())
+        {
+            return false;
+        }
+        let ends = self.own.shim.config().trace.ends;
+        if what & STRING != 0 {
+            // No guest ends by one: it may have the ports for itself, and execute it again.
+            ends.ports().for_each(|port| IO_PERMISSIONS.leave(port));
+            return true;
+        }
+        if what & IN != 0 {
+            let value = u64::from(native::input(port, bytes));
+            self.vmcb.rax = merged(self.vmcb.rax, value, bytes);
+        } else {
+            let value = low(merged(0, self.vmcb.rax, bytes));
+            if let Some(end) = ends.end(PortWrite { port, bytes, value }) {
+                self.own.shim.trace_summary(format_args!("{end}"));
+            }
+            native::output(port, bytes, value);
+        }
+        self.vmcb.rip = self.vmcb.exit_info_2;
+        // What an instruction without an own length clears.
+        self.vmcb.skip(0);
+        true
+    }
+}
+
+/// Returns a register whose low bytes an instruction has written; 4 bytes clear the rest.
+const fn merged(register: u64, value: u64, bytes: u8) -> u64 {
+    let mask = match bytes {
+        1 => 0xff,
+        2 => 0xffff,
+        _ => return value & 0xffff_ffff,
+    };
+    register & !mask | value & mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::merged;
+
+    #[test]
+    fn an_input_changes_as_much_as_the_instruction_does() {
+        let all = u64::MAX;
+        assert_eq!(merged(all, 0x1234_5678, 1), 0xffff_ffff_ffff_ff78);
+        assert_eq!(merged(all, 0x1234_5678, 2), 0xffff_ffff_ffff_5678);
+        assert_eq!(merged(all, 0x1234_5678, 4), 0x1234_5678);
+        assert_eq!(merged(0, all, 2), 0xffff);
+    }
+}
