@@ -9,7 +9,7 @@
 #include "check.h"
 
 /* After this many requests without an answer, the run asks nothing more. */
-#define MOST_SILENCES	6
+#define MOST_SILENCES	4
 
 static DECLARE_BITMAP(taken, RAR_MOST_SLOTS);
 static atomic64_t resignalled = ATOMIC64_INIT(0);

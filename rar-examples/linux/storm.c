@@ -279,7 +279,7 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 {
 	static const char * const answers[] = {
 		[ANSWER_FAILURE] = "answered FAILURE",
-		[ANSWER_LATE] = "lost a signal: SUCCESS only after a second one",
+		[ANSWER_LATE] = "lost a signal, or was late: SUCCESS only after a second one",
 		[ANSWER_NONE] = "did not answer",
 	};
 	const u64 bad = atomic64_read(&storm->bad), reads = atomic64_read(&storm->reads);
