@@ -8,10 +8,13 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use rar_carrier_harness::boot::{self, Booted, Show, Watch};
 use rar_carrier_harness::carrier_words::UnitArgs;
+use rar_carrier_harness::case_run;
+use rar_carrier_harness::catalogue;
 use rar_carrier_harness::debian::{self, StockKernel};
 use rar_carrier_harness::judge::{Expected, Offences};
 use rar_carrier_harness::linux::{DONE, End, Initrd};
 use rar_carrier_harness::machine::{self, MachineArgs, Network};
+use rar_carrier_harness::module;
 use rar_carrier_harness::payload::{Carrier, Payload, Way};
 use rar_carrier_harness::terminal::Keyboard;
 use rar_carrier_harness::trace_table;
@@ -26,6 +29,9 @@ const DEBIAN: &str = "debian";
 /// What names the initrd that is made here instead of a file.
 const BUSYBOX: &str = "busybox";
 
+/// What names the module of this repository instead of a file.
+const OWN_MODULE: &str = "rar_check";
+
 /// What a Linux with such an initrd is told before the words of the user: a panic ends the run.
 const LINUX_LINE: &str = "console=ttyS0 panic=-1";
 
@@ -33,7 +39,7 @@ const LINUX_LINE: &str = "console=ttyS0 panic=-1";
 pub(crate) struct CarryArgs {
     /// The kernel: a file (Linux, PVH or multiboot2), `debian` for Debian's newest one, or
     /// `debian:RELEASE`
-    #[arg(long, value_name = "FILE", required_unless_present = "chain")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["chain", "cases"])]
     pub(crate) kernel: Option<String>,
     /// Its initrd: a file, or `busybox` for one that is made here (Debian's kernels get it anyway)
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -49,7 +55,8 @@ pub(crate) struct CarryArgs {
     /// Boot whatever the BIOS finds on --disk instead of a kernel
     #[arg(long, requires = "disk", conflicts_with = "kernel")]
     pub(crate) chain: bool,
-    /// Load this module once Linux is up (may be given again)
+    /// Load this module once Linux is up (may be given again); `rar_check` is that of this
+    /// repository, built for Debian's kernel
     #[arg(long = "module", value_name = "FILE", requires = "kernel")]
     pub(crate) modules: Vec<PathBuf>,
     /// Put this file into Linux's path (may be given again)
@@ -58,6 +65,10 @@ pub(crate) struct CarryArgs {
     /// Run this command once Linux is up (may be given again); the machine goes off afterwards
     #[arg(long = "run", value_name = "COMMAND", requires = "kernel")]
     pub(crate) commands: Vec<String>,
+    /// Make these runs of the catalogue instead, and judge each
+    #[arg(long = "case", value_name = "NAME,...", value_delimiter = ',',
+          value_parser = catalogue::names(), conflicts_with_all = ["kernel", "chain"])]
+    pub(crate) cases: Vec<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
     #[command(flatten)]
@@ -84,8 +95,14 @@ pub(crate) struct CarryArgs {
 /// Runs `cargo xtask carry`.
 pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    let keyboard = Keyboard::of_this_command();
     let qemu = setup::emulator(args.machine.qemu.as_deref(), verbosity)?;
+    if !args.cases.is_empty() {
+        let cases = catalogue::chosen(&args.cases);
+        let (count, failure) = case_run::run_all(&cases, &workspace, &qemu, verbosity)?;
+        outln!("{count}");
+        return failure.map_or(Ok(()), Err);
+    }
+    let keyboard = Keyboard::of_this_command();
     let payload = match &args.kernel {
         Some(kernel) => Some(payload(kernel, args, &workspace, keyboard, verbosity)?),
         None => None,
@@ -175,7 +192,13 @@ fn payload(
         (Init::Own, _) => {
             words.push(LINUX_LINE.to_owned());
             let busybox = debian::busybox(&cache, verbosity)?;
-            Some(own_initrd(args, busybox, stock.as_ref(), keyboard).pack()?)
+            let mut initrd = own_initrd(args, busybox, stock.as_ref(), keyboard);
+            for module in &mut initrd.modules {
+                if *module == Path::new(OWN_MODULE) {
+                    *module = own_module(stock.as_ref(), workspace, verbosity)?;
+                }
+            }
+            Some(initrd.pack()?)
         }
         (Init::Foreign, file) => {
             check_needs_own_init(args)?;
@@ -217,6 +240,22 @@ fn own_initrd(
             false => End::PowerOff,
         },
     }
+}
+
+/// Builds the module of this repository.
+fn own_module(
+    stock: Option<&StockKernel>,
+    workspace: &Workspace,
+    verbosity: Verbosity,
+) -> Result<PathBuf> {
+    let Some(stock) = stock else {
+        let message = format!(
+            "--module {OWN_MODULE} is built for Debian's kernels only; build it against yours as \
+             rar-examples/linux/README.md says, and name the file"
+        );
+        return Err(Fault::new(Reason::Usage, message).into());
+    };
+    module::for_stock(&stock.release, workspace, verbosity)
 }
 
 fn check_needs_own_init(args: &CarryArgs) -> Result<()> {

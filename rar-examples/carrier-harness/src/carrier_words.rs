@@ -1,10 +1,10 @@
 //! The words of the carrier's own command line, and the options that choose them.
 
-use std::fmt;
-
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rar_harness::modes::Apic;
 use rar_model::Knobs;
+use rar_vocabulary::TraceLevel;
 
 /// How the RAR units of the machine behave.
 #[derive(Args, Clone, Debug)]
@@ -23,32 +23,12 @@ pub struct UnitArgs {
     #[arg(long, value_name = "NAME", value_parser = preset)]
     pub preset: Option<String>,
     /// How much of the units' work is traced
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = TraceLevel::All)]
+    #[arg(long, value_name = "LEVEL", default_value = TraceLevel::All.name(),
+          value_parser = trace_level())]
     pub trace_level: TraceLevel,
-}
-
-/// How much of the units' work is traced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum TraceLevel {
-    /// Nothing: the table at the end is empty
-    Off,
-    /// What no driver may do, and the counts
-    Offences,
-    /// Also writes of registers, and signals
-    Signals,
-    /// Also every entry
-    All,
-}
-
-impl fmt::Display for TraceLevel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Offences => "offences",
-            Self::Signals => "signals",
-            Self::All => "all",
-        })
-    }
+    /// One more word for the carrier (may be given again)
+    #[arg(long = "carrier-word", value_name = "WORD")]
+    pub words: Vec<String>,
 }
 
 impl UnitArgs {
@@ -61,6 +41,7 @@ impl UnitArgs {
             knobs: Vec::new(),
             preset: None,
             trace_level,
+            words: Vec::new(),
         }
     }
 
@@ -71,15 +52,20 @@ impl UnitArgs {
             Apic::X2apic => "x2apic",
             Apic::Xapic => "xapic",
         };
-        let mut words = vec![
-            format!("apic={apic}"),
-            format!("trace={}", self.trace_level),
-        ];
+        let trace = self.trace_level.name();
+        let mut words = vec![format!("apic={apic} trace={trace}")];
         words.extend(self.preset.iter().map(|name| format!("knobs={name}")));
         words.extend(self.knobs.iter().map(|knob| format!("knob.{knob}")));
         words.extend(self.defect.iter().map(|name| format!("defect={name}")));
+        words.extend(self.words.iter().cloned());
         words.join(" ")
     }
+}
+
+fn trace_level() -> impl TypedValueParser<Value = TraceLevel> {
+    let names = TraceLevel::ALL.map(TraceLevel::name);
+    let level = |name: String| TraceLevel::by_name(&name).unwrap_or(TraceLevel::All);
+    PossibleValuesParser::new(names).map(level)
 }
 
 fn defect(name: &str) -> Result<String, String> {

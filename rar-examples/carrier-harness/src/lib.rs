@@ -4,10 +4,15 @@
 pub mod archive;
 pub mod boot;
 pub mod carrier_words;
+mod case_judge;
+pub mod case_run;
+pub mod catalogue;
 mod cpu_time;
 pub mod debian;
+mod goods;
 pub mod judge;
 pub mod linux;
+mod linux_log;
 pub mod machine;
 pub mod module;
 pub mod payload;

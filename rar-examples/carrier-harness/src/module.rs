@@ -9,6 +9,9 @@ use rar_harness::process::{Cmd, Verbosity, find_program, utf8};
 use rar_harness::progress::Step;
 use rar_harness::setup::debian::{behind, unpacked};
 use rar_harness::text::tail;
+use rar_harness::workspace::Workspace;
+
+use crate::debian;
 
 /// What the names of packages of headers begin with.
 const HEADERS: &str = "linux-headers-";
@@ -80,6 +83,18 @@ fn refer_to(makefile: &Path, root: &Path) -> Result<()> {
 
 fn moved(makefile: &str, root: &str) -> String {
     makefile.replace("include /usr/", &format!("include {root}/usr/"))
+}
+
+/// Builds the module for a kernel of Debian; returns its path.
+///
+/// # Errors
+///
+/// As [`headers`] and [`build`].
+pub fn for_stock(release: &str, workspace: &Workspace, verbosity: Verbosity) -> Result<PathBuf> {
+    let headers = headers(release, &debian::cache(workspace), verbosity)?;
+    let source = workspace.root.join("rar-examples/linux");
+    let room = workspace.target.join(format!("module-{release}"));
+    build(&source, &headers, &room, verbosity)
 }
 
 /// Builds the module from the files in `source`; returns its path. `room` is a folder for the files

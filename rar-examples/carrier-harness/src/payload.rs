@@ -94,9 +94,9 @@ fn written(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use rar_harness::modes::Apic;
+    use rar_vocabulary::TraceLevel;
 
     use super::*;
-    use crate::carrier_words::TraceLevel;
 
     #[test]
     fn the_guests_words_follow_those_of_the_carrier() {

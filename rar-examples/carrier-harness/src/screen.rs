@@ -11,7 +11,7 @@ const TRACE: char = '#';
 pub const LEGEND: &str = "seconds, then | the guest's console, or # the trace of the RAR units";
 
 /// Lines of the trace that are shown in each second; the others are counted.
-const MOST: u32 = 50;
+const MOST: u32 = 20;
 
 /// A console that prints no line end is cut here, so that it does not eat the host's memory.
 const LONGEST_LINE: usize = 1 << 20;

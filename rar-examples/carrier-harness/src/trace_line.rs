@@ -5,6 +5,9 @@ use std::fmt;
 /// What every line of the trace begins with.
 const MARK: &str = "vrar";
 
+/// Fields that are shown of entries that were not performed.
+const OF_ODD_ENTRIES: [&str; 4] = ["byte", "cr3", "payload", "words"];
+
 /// One line of the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceLine<'a> {
@@ -122,14 +125,18 @@ impl<'a> TraceLine<'a> {
     }
 }
 
-/// As people read it: without the mark and the time.
+/// As people read it: without the mark, the time, and what is usual of an entry.
 impl fmt::Display for TraceLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
             Place::Machine => f.write_str(self.kind)?,
             place => write!(f, "{place} {}", self.kind)?,
         }
+        let is_usual = self.field("verdict") == Some("performed");
         for Field { key, value } in &self.fields {
+            if is_usual && OF_ODD_ENTRIES.contains(key) {
+                continue;
+            }
             match value.contains(' ') {
                 true => write!(f, " {key}=\"{value}\"")?,
                 false => write!(f, " {key}={value}")?,

@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use rar_harness::text;
+use rar_vocabulary::UnitCounter;
 
 use crate::trace_line::Place;
 use crate::trace_tally::{RegisterWrites, Sums, Tally, TraceEnd};
 
-/// Counters of signals, in the order in which they are shown, each in words.
-const SIGNALS: [(&str, &str); 4] = [
-    ("commands", "commands that the CPUs sent"),
-    ("latched", "latched by a unit"),
-    ("merged", "met a latched one and became one with it"),
-    ("dropped", "lost"),
+/// Counters of signals, in the order in which they are shown.
+const SIGNALS: [UnitCounter; 4] = [
+    UnitCounter::Commands,
+    UnitCounter::Latched,
+    UnitCounter::Merged,
+    UnitCounter::Dropped,
 ];
 
 /// Counters whose names begin so say why entries were refused.
@@ -25,15 +26,15 @@ pub fn render(tally: &Tally) -> String {
     for (name, writes) in &tally.registers {
         rows.push(row("registers", register(name, writes), writes.done));
         if writes.faulted > 0 {
-            rows.push(row("", format!("{name}: #GP(0)"), writes.faulted));
+            rows.push(row("registers", format!("{name}: #GP(0)"), writes.faulted));
         }
     }
     let counters = tally.counters();
     if tally.registers.is_empty() {
-        rows.extend(counted(&counters, "registers", "register-writes", "writes"));
+        rows.extend(counted(&counters, "registers", UnitCounter::RegisterWrites));
     }
-    for (name, words) in SIGNALS {
-        rows.extend(counted(&counters, "signals", name, words));
+    for counter in SIGNALS {
+        rows.extend(counted(&counters, "signals", counter));
     }
     for (kind, verdicts) in tally.entries() {
         for (verdict, number) in verdicts {
@@ -42,7 +43,8 @@ pub fn render(tally: &Tally) -> String {
     }
     for (name, number) in &counters {
         if let Some(reason) = name.strip_prefix(REFUSED) {
-            rows.push(row("refusals", reason.to_owned(), *number));
+            let words = UnitCounter::by_name(name).map_or(reason, |counter| counter.describe());
+            rows.push(row("refusals", words.to_owned(), *number));
         }
     }
     for (kind, number) in tally.offences() {
@@ -97,9 +99,9 @@ fn row(group: &str, what: String, times: u64) -> [String; 3] {
     [group.to_owned(), what, times.to_string()]
 }
 
-fn counted(counters: &Sums, group: &str, name: &str, words: &str) -> Option<[String; 3]> {
-    let number = counters.get(name)?;
-    Some(row(group, words.to_owned(), *number))
+fn counted(counters: &Sums, group: &str, counter: UnitCounter) -> Option<[String; 3]> {
+    let number = counters.get(counter.name())?;
+    Some(row(group, counter.describe().to_owned(), *number))
 }
 
 fn register(name: &str, writes: &RegisterWrites) -> String {
@@ -134,11 +136,11 @@ mod tests {
             "{text}"
         );
         assert!(
-            has(&["signals", "commands that the CPUs sent", "302"]),
+            has(&["signals", "commands that this CPU wrote", "302"]),
             "{text}"
         );
         assert!(has(&["invpcid-all: performed", "301"]), "{text}");
-        assert!(has(&["refusals", "pcid"]), "{text}");
+        assert!(has(&["refusals", "A PCID other than 0"]), "{text}");
         assert!(
             has(&["OFFENCES", "refused-entry (CPU 1: PCID 5 named"]),
             "{text}"

@@ -30,12 +30,12 @@ say "online $(cat /sys/devices/system/cpu/online)"
 say "clock $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 
 if [ -b /dev/vda ]; then
-    sum=$(dd if=/dev/vda bs=64k count=64 2> /dev/null | md5sum | cut -d ' ' -f 1)
+    sum=$(dd if=/dev/vda bs=64k count=64 2> /dev/null | sha256sum | cut -d ' ' -f 1)
     say "disk sum $sum, $(interrupts -req.) interrupts"
 fi
 if [ -d /sys/class/net/eth0 ]; then
     ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up
-    answers=$(ping -c 3 -W 2 10.0.2.2 2> /dev/null | grep -c 'bytes from')
+    answers=$(ping -c 2 -W 2 10.0.2.2 2> /dev/null | grep -c 'bytes from')
     say "network $answers answers, $(interrupts -input.) interrupts"
 fi
 

@@ -1,0 +1,229 @@
+//! What a carried run must show, and whether it did.
+
+use rar_harness::ending::Ending;
+use rar_harness::modes::Apic;
+use rar_harness::records::{Line, Transcript};
+use rar_harness::run::{Run, Tests};
+use rar_harness::verdict::judge;
+use rar_vocabulary::{Backend, Counts, Outcome};
+
+use crate::boot::{BootEnd, Booted};
+use crate::catalogue::{Case, Volume};
+use crate::linux::DONE;
+use crate::linux_log::{added, module_counts, warnings};
+
+/// Tests of a small run: pages, all of a space, a target with interrupts off, the registers and
+/// the answers of a unit, and a storm.
+const FEW: [&str; 6] = [
+    "one-page",
+    "pages-64",
+    "target-interrupts-off",
+    "unit-registers",
+    "unit-subtypes",
+    "storm",
+];
+
+/// Flushes per CPU in the storm: each is some world switches.
+const FLUSHES: u32 = 300;
+
+/// The processor time of a boot with the shim, in percent of one without, may be this at most.
+const MOST_PERCENT: u128 = 130;
+
+/// What a run showed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Showed {
+    pub(crate) counts: Counts,
+    /// A figure for people.
+    pub(crate) note: String,
+}
+
+/// Returns the run of the test kernel that a case makes.
+pub(crate) fn suite_run(case: &Case, volume: Volume) -> Run {
+    Run {
+        apic: case.apic,
+        tests: match volume {
+            Volume::Few => Tests::Named(FEW.map(str::to_owned).to_vec()),
+            Volume::All => Tests::Functional,
+        },
+        flushes: FLUSHES,
+        // What the carrier makes is hardware to the kernel, and can what the shim can.
+        ..Run::new(Backend::Vrar, case.cpus)
+    }
+}
+
+/// Judges a boot of the test kernel.
+pub(crate) fn suite(case: &Case, volume: Volume, booted: &Booted) -> Result<Showed, String> {
+    let mut expectation = suite_run(case, volume).expectation();
+    expectation.backend = Backend::Hardware;
+    let mut transcript = Transcript::default();
+    for line in &booted.console {
+        transcript.push(Line {
+            text: line.clone(),
+            complete: true,
+        });
+    }
+    let verdict = judge(&expectation, &transcript, ending(booted)?);
+    if !verdict.passed() {
+        let failed = verdict.tests.iter();
+        let failed = failed.filter(|test| test.outcome == Outcome::Fail);
+        let failed = failed.map(|test| format!("{}: {}", test.record.name, test.why));
+        let wrong: Vec<_> = verdict.faults.iter().cloned().chain(failed).collect();
+        return Err(wrong.join("; "));
+    }
+    units_worked(case, booted)?;
+    let count = |outcome| verdict.count(outcome);
+    Ok(Showed {
+        counts: Counts {
+            passed: count(Outcome::Pass),
+            failed: 0,
+            observed: count(Outcome::Observed),
+            skipped: count(Outcome::Skipped),
+        },
+        note: entries(booted),
+    })
+}
+
+/// Judges a boot of a stock kernel by one without the shim.
+pub(crate) fn stock(
+    case: &Case,
+    sum: &str,
+    carried: &Booted,
+    bare: &Booted,
+) -> Result<Showed, String> {
+    for (name, booted) in [("without the shim", bare), ("with the shim", carried)] {
+        linux_is_up(case, booted).map_err(|why| format!("{name}: {why}"))?;
+        devices_work(sum, booted).map_err(|why| format!("{name}: {why}"))?;
+    }
+    launched(case, carried)?;
+    if !carried.tally.is_idle() {
+        return Err("a kernel without a driver of RAR used it".to_owned());
+    }
+    let [new, old] = [carried, bare].map(|booted| warnings(lines(booted)));
+    let added = added(&new, &old);
+    if !added.is_empty() {
+        return Err(format!("new warnings: {}", added.join("; ")));
+    }
+    let percent = carried.user_time.as_millis() * 100 / bare.user_time.as_millis().max(1);
+    let note = format!(
+        "{:.1} s of processor time, without the shim {:.1} s: {percent} %",
+        carried.user_time.as_secs_f64(),
+        bare.user_time.as_secs_f64()
+    );
+    if percent > MOST_PERCENT {
+        return Err(format!("{note} (expected at most {MOST_PERCENT} %)"));
+    }
+    Ok(one_passed(note))
+}
+
+/// Judges a boot with the module.
+pub(crate) fn module(case: &Case, booted: &Booted) -> Result<Showed, String> {
+    linux_is_up(case, booted)?;
+    launched(case, booted)?;
+    let (passed, failed) =
+        module_counts(lines(booted)).ok_or("the module did not come to its end")?;
+    units_worked(case, booted)?;
+    let note = format!(
+        "rar_check: {passed} passed, {failed} failed; {}",
+        entries(booted)
+    );
+    match (case.defect, failed) {
+        (None, 0) if passed > 0 => Ok(one_passed(note)),
+        (None, _) => Err(format!("{note} (expected 0 failed)")),
+        (Some(name), 0) => Err(format!("{note}: the defect {name} was not seen")),
+        (Some(_), _) => Ok(one_passed(note)),
+    }
+}
+
+fn one_passed(note: String) -> Showed {
+    Showed {
+        counts: Counts {
+            passed: 1,
+            ..Counts::NONE
+        },
+        note,
+    }
+}
+
+/// The guest ended by itself.
+fn ending(booted: &Booted) -> Result<Ending, String> {
+    match booted.end {
+        BootEnd::Qemu(ending) => Ok(ending),
+        BootEnd::Shown | BootEnd::Interrupted => Err("the guest was ended".to_owned()),
+    }
+}
+
+/// Linux came to its end, with all CPUs.
+fn linux_is_up(case: &Case, booted: &Booted) -> Result<(), String> {
+    let online = match case.cpus {
+        1 => "carry: online 0".to_owned(),
+        cpus => format!("carry: online 0-{}", cpus - 1),
+    };
+    let is_online = |line: &str| line.ends_with(&online);
+    if !lines(booted).any(is_online) {
+        return Err(format!("it does not say `{online}`"));
+    }
+    if !booted.says(DONE) || ending(booted)? != Ending::Exited(0) {
+        return Err(format!("it did not come to its end: {:?}", booted.end));
+    }
+    Ok(())
+}
+
+/// Disk and network were used, and interrupted.
+fn devices_work(sum: &str, booted: &Booted) -> Result<(), String> {
+    for words in [
+        format!("carry: disk sum {sum}, "),
+        "carry: network 2 answers, ".to_owned(),
+    ] {
+        let line = lines(booted).find_map(|line| line.split_once(&words));
+        let (_, interrupts) = line.ok_or_else(|| format!("it does not say `{words}`"))?;
+        if interrupts.starts_with("0 ") {
+            return Err(format!("{words}no interrupt came"));
+        }
+    }
+    Ok(())
+}
+
+/// Every CPU has a unit.
+fn launched(case: &Case, booted: &Booted) -> Result<(), String> {
+    let launched = booted.tally.launched.len();
+    match u32::try_from(launched) == Ok(case.cpus) {
+        true => Ok(()),
+        false => Err(format!(
+            "{launched} CPUs became guests (expected {})",
+            case.cpus
+        )),
+    }
+}
+
+/// The units of the carrier executed entries: nothing else did.
+fn units_worked(case: &Case, booted: &Booted) -> Result<(), String> {
+    launched(case, booted)?;
+    match booted.tally.entries().is_empty() {
+        true => Err("no unit of the carrier executed an entry".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn entries(booted: &Booted) -> String {
+    let entries = booted.tally.entries();
+    let sum: u64 = entries
+        .values()
+        .flat_map(|verdicts| verdicts.values())
+        .sum();
+    format!("{sum} entries")
+}
+
+fn lines(booted: &Booted) -> impl Iterator<Item = &str> {
+    booted.console.iter().map(String::as_str)
+}
+
+/// Returns the words that tell the test kernel what to do.
+pub(crate) fn suite_line(case: &Case, volume: Volume, cores: u32) -> String {
+    let run = Run {
+        backend: Backend::Hardware,
+        // The carrier gives the mode of the APIC to the kernel, not the kernel to itself.
+        apic: Apic::X2apic,
+        ..suite_run(case, volume)
+    };
+    run.kernel_command_line(cores)
+}

@@ -1,0 +1,235 @@
+//! Makes carried runs, and prints what each came to.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Error, Result};
+use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::process::Verbosity;
+use rar_harness::setup::Qemu;
+use rar_harness::text::{table, tail};
+use rar_harness::workspace::Workspace;
+use rar_harness::{interrupt, outln, parallel, progress};
+use rar_vocabulary::{Counts, TraceLevel};
+
+use crate::boot::{self, Booted, Show, Watch};
+use crate::carrier_words::UnitArgs;
+use crate::case_judge::{self, Showed};
+use crate::catalogue::{Cargo, Case};
+use crate::goods::{Goods, Linux};
+use crate::machine::{self, MachineArgs, Network};
+use crate::payload::{Carrier, Payload, Way};
+use crate::terminal::Keyboard;
+
+/// How many lines of a failed boot are shown.
+const TAIL: usize = 15;
+
+/// What a Linux is told.
+const LINUX_LINE: &str = "console=ttyS0 panic=-1";
+
+/// What a run came to.
+struct Row {
+    case: Case,
+    result: Outcome,
+    time: Duration,
+}
+
+/// What a run came to.
+enum Outcome {
+    Passed(Showed),
+    Failed(String),
+    /// This machine lacks something.
+    Skipped(String),
+}
+
+/// Makes these runs; prints a table.
+///
+/// # Errors
+///
+/// A kernel does not build, or QEMU cannot be started. What a guest shows is no error here: it is
+/// counted.
+pub fn run_all(
+    cases: &[Case],
+    workspace: &Workspace,
+    emulator: &Qemu,
+    verbosity: Verbosity,
+) -> Result<(Counts, Option<Error>)> {
+    let goods = Goods::provide(cases, workspace, verbosity)?;
+    let rows = parallel::each(cases, parallel::cores(), |_, case| {
+        let begin = Instant::now();
+        let result = run(case, &goods, emulator, verbosity)?;
+        let row = Row {
+            case: *case,
+            result,
+            time: begin.elapsed(),
+        };
+        progress::line(&format!("{}: {}", case.name, row.words()));
+        Ok(row)
+    })?;
+    outln!("{}", render(&rows));
+    let mut count = Counts::NONE;
+    let mut wrong = Vec::new();
+    for Row { case, result, .. } in &rows {
+        match result {
+            Outcome::Passed(showed) => count += showed.counts,
+            Outcome::Skipped(_) => count.skipped += 1,
+            Outcome::Failed(why) => {
+                count.failed += 1;
+                wrong.push(format!("{} ({}): {why}", case.name, case.about));
+            }
+        }
+    }
+    let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
+    Ok((count, failure))
+}
+
+impl Row {
+    fn words(&self) -> String {
+        let seconds = self.time.as_secs_f64();
+        match &self.result {
+            Outcome::Passed(showed) => format!("passed in {seconds:.1} s, {}", showed.note),
+            Outcome::Failed(why) => {
+                let first = why.lines().next().unwrap_or_default();
+                format!("FAILED in {seconds:.1} s: {first}")
+            }
+            Outcome::Skipped(why) => format!("skipped: {why}"),
+        }
+    }
+}
+
+fn render(rows: &[Row]) -> String {
+    let mut table = table(&["run", "what", "CPUs", "result"]);
+    for row in rows {
+        let Case {
+            name, about, cpus, ..
+        } = row.case;
+        table.add_row([name, about, &cpus.to_string(), &row.words()]);
+    }
+    table.to_string()
+}
+
+/// Makes one run and judges it.
+fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Result<Outcome> {
+    let units = UnitArgs {
+        defect: case.defect.map(str::to_owned),
+        ..UnitArgs::usual(case.apic, TraceLevel::Offences)
+    };
+    let boots = Boots {
+        case,
+        goods,
+        emulator,
+        verbosity,
+    };
+    let carrier = |units| Carrier {
+        elf: &goods.carrier,
+        units,
+    };
+    let no_disk = MachineArgs {
+        machine: case.board,
+        ..MachineArgs::usual(case.cpus)
+    };
+    match case.cargo {
+        Cargo::Suite(protocol, volume) => {
+            let payload = Payload {
+                kernel: goods.suite.clone().context("a kernel that was built")?,
+                initrd: None,
+                line: case_judge::suite_line(case, volume, cores()),
+            };
+            let units = UnitArgs {
+                words: vec![protocol.word().to_owned()],
+                ..units
+            };
+            let way = Way::Carried(&payload, carrier(&units));
+            let booted = boots.boot(way, &no_disk, Network::None)?;
+            Ok(judged(case_judge::suite(case, volume, &booted), &[&booted]))
+        }
+        Cargo::Stock => {
+            let linux = match &goods.linux {
+                Ok(linux) => linux,
+                Err(why) => return Ok(Outcome::Skipped(why.clone())),
+            };
+            let payload = payload(linux, &[])?;
+            let machine = MachineArgs {
+                disk: Some(linux.disk.clone()),
+                ..no_disk
+            };
+            let network = Network::Isolated;
+            let bare = boots.boot(Way::Bare(&payload), &machine, network)?;
+            let way = Way::Carried(&payload, carrier(&units));
+            let carried = boots.boot(way, &machine, network)?;
+            let result = case_judge::stock(case, &linux.sum, &carried, &bare);
+            Ok(judged(result, &[&bare, &carried]))
+        }
+        Cargo::Module => {
+            let (linux, module) = match (&goods.linux, &goods.module) {
+                (Ok(linux), Ok(module)) => (linux, module),
+                (Err(why), _) | (_, Err(why)) => return Ok(Outcome::Skipped(why.clone())),
+            };
+            let payload = payload(linux, std::slice::from_ref(module))?;
+            let way = Way::Carried(&payload, carrier(&units));
+            let booted = boots.boot(way, &no_disk, Network::None)?;
+            Ok(judged(case_judge::module(case, &booted), &[&booted]))
+        }
+        Cargo::MemoryTest => Ok(Outcome::Skipped("not there yet".to_owned())),
+    }
+}
+
+fn payload(linux: &Linux, modules: &[PathBuf]) -> Result<Payload> {
+    Ok(Payload {
+        kernel: linux.image.clone(),
+        initrd: Some(linux.initrd(modules)?),
+        line: LINUX_LINE.to_owned(),
+    })
+}
+
+fn cores() -> u32 {
+    u32::try_from(parallel::cores()).unwrap_or(1)
+}
+
+/// What every boot of a run has.
+struct Boots<'r> {
+    case: &'r Case,
+    goods: &'r Goods,
+    emulator: &'r Qemu,
+    verbosity: Verbosity,
+}
+
+impl Boots<'_> {
+    fn boot(&self, way: Way<'_>, machine: &MachineArgs, network: Network) -> Result<Booted> {
+        let folder = tempfile::Builder::new()
+            .prefix("boot-")
+            .tempdir_in(self.goods.folder.path());
+        let folder = folder.context("cannot create a folder for temporary files")?;
+        let trace = folder.path().join("trace");
+        let start = way.start(folder.path())?;
+        let cmd = machine::command(&self.emulator.path, machine, &start, network, &trace)?;
+        let watch = Watch {
+            limit: Duration::from_secs(self.case.limit),
+            until: Vec::new(),
+            trace: None,
+            keyboard: Keyboard::None,
+            show: match self.verbosity.is_verbose() {
+                true => Show::All,
+                false => Show::Nothing,
+            },
+        };
+        let booted = boot::run(&cmd, &trace, &watch, self.verbosity)?;
+        interrupt::check()?;
+        Ok(booted)
+    }
+}
+
+/// Adds the end of each console to what was wrong.
+fn judged(result: Result<Showed, String>, boots: &[&Booted]) -> Outcome {
+    match result {
+        Ok(showed) => Outcome::Passed(showed),
+        Err(why) => {
+            let consoles = boots.iter().map(|booted| {
+                let lines = booted.console.iter().map(String::as_str);
+                let title = format!("console, {:?} {}", booted.end, booted.stderr.trim());
+                tail(&title, lines, TAIL)
+            });
+            Outcome::Failed(format!("{why}\n{}", consoles.collect::<String>()))
+        }
+    }
+}
