@@ -35,6 +35,9 @@ use crate::{ApicId, DestinationError};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Where flag 19 of the FADT is set (ACPI 6.5, FORCE_APIC_PHYSICAL_DESTINATION_MODE), commands to
+/// clusters may be lost: send to one CPU at a time there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ClusterMembers {

@@ -95,6 +95,9 @@ fn start(magic: u32, information: u64) {
     let x2apic_wanted = beyond_xapic || boot.command_line.get("apic") != Some("xapic");
     tell(&tables);
     power::learn(&tables, &boot.memory);
+    if tables.physical_destinations {
+        apic::use_physical_destinations();
+    }
     // Before a shim that writes times.
     let clock = clock::calibrate(tables.pm_timer);
     arrival::announce(Arrival::First {

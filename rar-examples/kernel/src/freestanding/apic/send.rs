@@ -1,6 +1,7 @@
 //! Interrupt commands, in whichever mode the machine runs.
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use rar_regs::{
     ApicId, ClusterMembers, DestinationError, IcrBusy, IcrError, X2apicIcr, XapicIcr, send_x2apic,
@@ -167,15 +168,27 @@ fn send(command: Command, to: ApicId) -> Result<(), SendError> {
     get().ok_or(SendError::NotStarted)?.send(command, to)
 }
 
+/// Set once, before other CPUs start: firmware says that commands to clusters may be lost.
+static PHYSICAL_ONLY: AtomicBool = AtomicBool::new(false);
+
+/// Sends requests to one CPU at a time from here on, except those of [`send_cluster_requests`].
+pub(crate) fn use_physical_destinations() {
+    // CPUs that start later see it by the hand-over of their start.
+    PHYSICAL_ONLY.store(true, Ordering::Relaxed);
+}
+
 /// Sends a remote action request to each CPU of the list.
 ///
 /// # Errors
 ///
 /// As for [`send_fixed`]; the CPUs before the one that cannot be addressed have got theirs.
 pub fn send_requests(targets: impl Iterator<Item = ApicId>) -> Result<(), SendError> {
-    get()
-        .ok_or(SendError::NotStarted)?
-        .send_requests(targets, SingleTarget::Physical)
+    let apic = get().ok_or(SendError::NotStarted)?;
+    // Written before this CPU started.
+    match PHYSICAL_ONLY.load(Ordering::Relaxed) {
+        true => apic.send_physical_requests(targets),
+        false => apic.send_requests(targets, SingleTarget::Physical),
+    }
 }
 
 /// As [`send_requests`], with a command of its own for each CPU.
