@@ -146,7 +146,7 @@ fn linux(
     })
 }
 
-/// Returns bytes of which no two blocks are equal.
+/// Returns bytes in blocks that all differ.
 fn pattern() -> Vec<u8> {
     let words = 0..u32::try_from(DISK / 4).unwrap_or(u32::MAX);
     words
