@@ -33,8 +33,19 @@ pub struct Config {
     pub hypervisor: Hypervisor,
     /// What becomes of MONITOR and MWAIT.
     pub mwait: Mwait,
+    /// What a triple fault of a guest comes to.
+    pub triple_fault: TripleFault,
     /// What the shim writes about its units, and where.
     pub trace: Trace,
+}
+
+/// What a triple fault of a guest comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripleFault {
+    /// The CPU is gone, and the others live: for tests.
+    LosesCpu,
+    /// The shim resets the machine by port 0xcf9, as a PC does: a guest may want that.
+    ResetsMachine,
 }
 
 /// Whose name the guest finds in CPUID leaf 0x4000_0000, where hypervisors have theirs. The shim's
@@ -106,6 +117,7 @@ impl Config {
             page: ApicPage::Open,
             hypervisor: Hypervisor::Machine,
             mwait: Mwait::Shown,
+            triple_fault: TripleFault::LosesCpu,
             trace: Trace::OFF,
         }
     }

@@ -1,6 +1,7 @@
 //! Why the guest was left, and what is done about it.
 
 use crate::bits::low;
+use crate::config::TripleFault;
 use crate::cpu::Stray;
 use crate::cpuid;
 use crate::native;
@@ -20,6 +21,8 @@ mod code {
     pub(super) const INVLPGA: u64 = 0x7a;
     pub(super) const PORT: u64 = 0x7b;
     pub(super) const MSR: u64 = 0x7c;
+    /// A triple fault.
+    pub(super) const SHUTDOWN: u64 = 0x7f;
     pub(super) const VMRUN: u64 = 0x80;
     pub(super) const VMMCALL: u64 = 0x81;
     pub(super) const SKINIT: u64 = 0x86;
@@ -70,7 +73,7 @@ impl Vcpu<'_> {
                 }
                 self.lose(exit);
             }
-            // A triple fault, and whatever should not be.
+            // A triple fault among them, and whatever should not be.
             other => self.lose(other),
         }
         self.prepare_entry();
@@ -81,6 +84,11 @@ impl Vcpu<'_> {
         self.cpu.note_gone(exit);
         self.trace_gone(exit);
         self.set_state(State::Gone);
+        let shim = self.own.shim;
+        if exit == code::SHUTDOWN && shim.config().triple_fault == TripleFault::ResetsMachine {
+            shim.trace_summary(format_args!("a triple fault resets the machine"));
+            native::reset_machine();
+        }
     }
 
     /// The guest moves to CR8 without leaving; the processor keeps it here.

@@ -70,7 +70,7 @@ mod vmcb;
 mod world;
 
 pub use code::{Code, CodeSize};
-pub use config::{ApicPage, Config, Hypervisor, Image, Mwait};
+pub use config::{ApicPage, Config, Hypervisor, Image, Mwait, TripleFault};
 pub use counts::Counts;
 pub use cpu::{Cpu, Stray};
 pub use cpu_memory::CpuMemory;

@@ -10,6 +10,11 @@ use crate::gdt;
 use crate::machine_pics::Ports;
 use crate::vmcb::{Segment, Vmcb};
 
+/// The reset control register of every PC chipset with PCI.
+const RESET_PORT: u16 = 0xcf9;
+const RESET_KIND_HARD: u8 = 1 << 1;
+const RESET_NOW: u8 = 1 << 2;
+
 unsafe extern "C" {
     fn rar_vrar_write_msr(register: u32, value: u64);
     fn rar_vrar_send_x2apic(command: u64);
@@ -22,6 +27,13 @@ pub(crate) fn cpuid(leaf: u32, subleaf: u32) -> Leaf {
         ebx: result.ebx,
         ecx: result.ecx,
         edx: result.edx,
+    }
+}
+
+/// Resets the machine, where it has the usual register for that; returns where not.
+pub(crate) fn reset_machine() {
+    for value in [RESET_KIND_HARD, RESET_KIND_HARD | RESET_NOW] {
+        write_port(RESET_PORT, value);
     }
 }
 
