@@ -16,6 +16,7 @@ pub mod legacy_controllers;
 mod members;
 mod membership;
 mod mwait;
+pub mod narrow_access;
 mod neighbours;
 pub mod new_owner;
 mod nmi_work;

@@ -9,7 +9,7 @@ use rar_kernel_lab::legacy_controllers::{self, Ends, Register};
 
 /// How long an interrupt may take to come.
 const MILLISECONDS: u64 = 1_000;
-/// Far longer than the timer counts.
+/// How long nothing may come.
 const MICROSECONDS: u64 = 2_000;
 const TIMER_TICKS: u16 = 100;
 /// Where a BIOS has them: the first are those of exceptions.
@@ -60,10 +60,12 @@ pub(crate) fn check() -> Result<(), &'static str> {
     result
 }
 
-/// The timer's interrupt comes while this CPU takes none.
-fn let_timer_wait() {
+/// The timer's interrupt comes while this CPU takes none; returns whether it is requested.
+fn let_timer_wait() -> bool {
     devices::start_timer(TIMER_TICKS);
-    clock::delay_microseconds(MICROSECONDS);
+    clock::wait_until(MILLISECONDS, || {
+        legacy_controllers::read_master(Register::Requested) & 1 != 0
+    })
 }
 
 fn timer_came(times: u32) -> bool {
@@ -75,14 +77,13 @@ fn timer_came(times: u32) -> bool {
 fn forgotten_by_a_move() -> Result<(), &'static str> {
     irq::disable();
     legacy_controllers::initialise(BIOS, Ends::ByCommand);
-    let_timer_wait();
-    let requested = legacy_controllers::read_master(Register::Requested);
+    let requested = let_timer_wait();
     let in_service = legacy_controllers::read_master(Register::InService);
     devices::quiet_timer();
     legacy_controllers::initialise(OURS, Ends::ByCommand);
     irq::enable();
     clock::delay_microseconds(MICROSECONDS);
-    if requested & 1 == 0 || in_service != 0 {
+    if !requested || in_service != 0 {
         return Err("an interrupt of the timer that waits is not shown as requested");
     }
     if TIMER_SEEN.load(Ordering::Acquire) != 0 {
@@ -100,11 +101,11 @@ fn forgotten_by_a_move() -> Result<(), &'static str> {
 
 fn masked_while_it_waits() -> Result<(), &'static str> {
     irq::disable();
-    let_timer_wait();
+    let requested = let_timer_wait();
     legacy_controllers::mask();
     irq::enable();
     clock::delay_microseconds(MICROSECONDS);
-    if TIMER_SEEN.load(Ordering::Acquire) != 1 {
+    if !requested || TIMER_SEEN.load(Ordering::Acquire) != 1 {
         return Err("an interrupt came although its controller holds it back");
     }
     legacy_controllers::open();
@@ -123,7 +124,7 @@ fn several_at_once() -> Result<(), &'static str> {
     legacy_controllers::initialise(OURS, Ends::ByCommand);
     devices::start_clock();
     let sent = apic::send_fixed(percpu::this().apic_id(), OWN);
-    let_timer_wait();
+    let requested = let_timer_wait();
     irq::enable();
     let wanted = before.map(|count| count + 1);
     let came = clock::wait_until(MILLISECONDS, || {
@@ -132,7 +133,7 @@ fn several_at_once() -> Result<(), &'static str> {
             .zip(wanted)
             .all(|(count, wanted)| *count >= wanted)
     });
-    if sent.is_err() || !came {
+    if sent.is_err() || !requested || !came {
         return Err("of several interrupts that waited not all came");
     }
     Ok(())
@@ -146,10 +147,10 @@ fn behind_one_without_end() -> Result<(), &'static str> {
     irq::disable();
     legacy_controllers::initialise(IGNORED, Ends::ByItself);
     let sent = apic::send_fixed(percpu::this().apic_id(), OWN);
-    let_timer_wait();
+    let requested = let_timer_wait();
     irq::enable();
     let came = clock::wait_until(MILLISECONDS, || seen() > before);
-    if sent.is_err() || !came {
+    if sent.is_err() || !requested || !came {
         return Err("an interrupt behind one that ends by itself did not come");
     }
     Ok(())

@@ -11,6 +11,7 @@ mod shim_check;
 use core::fmt;
 
 use rar_kernel::{Cpus, ExitCode, LocalApic, apic, exit, kernel, println, smp};
+use rar_kernel_lab::narrow_access;
 use rar_kernel_lab::options::{OptionError, UsualAmounts, read};
 use rar_kernel_lab::shim::{Defect, is_shim};
 use rar_kernel_lab::{RUN_ORDER, RunError, RunOptions, prepare, run_backend};
@@ -82,7 +83,11 @@ fn interrupt_checks() -> Result<(), &'static str> {
     nmi_check::check()?;
     interrupt_check::check()?;
     legacy_check::check()?;
-    println!("interrupts: NMIs, CR8, level-triggered and legacy ones are as on a processor");
+    narrow_access::check()?;
+    println!(
+        "interrupts: NMIs, CR8, level-triggered and legacy ones are as on a processor, \
+         and the APIC is reached in each mode"
+    );
     Ok(())
 }
 
