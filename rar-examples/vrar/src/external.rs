@@ -3,16 +3,13 @@
 use crate::machine_pics::Half;
 use crate::native;
 use crate::pics::{Line, Pics};
+use crate::port_access::PortAccess;
 use crate::real_apic::LINT0;
 use crate::vcpu::Vcpu;
 
 /// Mask and delivery mode of LINT0; the mode of the legacy controllers, not masked.
 const MASK_AND_MODE: u32 = 1 << 16 | 0x700;
 const EXTERNAL: u32 = 0x700;
-
-/// Of `exit_info_1` at an access to a port.
-const IN: u8 = 1 << 0;
-const STRING: u8 = 1 << 2;
 
 impl Vcpu<'_> {
     /// Requests an interrupt of the legacy controllers.
@@ -57,28 +54,16 @@ impl Vcpu<'_> {
 
     /// Does what the guest's access to a port asks for; returns whether it could be done.
     pub(crate) fn access_port(&mut self) -> bool {
-        let [what, _, low, high, ..] = self.vmcb.exit_info_1.to_le_bytes();
-        let port = u16::from_le_bytes([low, high]);
-        if what & STRING != 0 {
+        let Some(access) = PortAccess::read(self.vmcb.exit_info_1) else {
             self.cpu.note_undecoded(&self.code());
             return false;
-        }
-        // One bit for each size: 1, 2, 4 bytes.
-        let bytes = usize::from(what >> 4 & 7);
-        let mut value = self.vmcb.rax.to_le_bytes();
-        for (byte, port) in value.iter_mut().take(bytes).zip(port..) {
-            if what & IN != 0 {
-                *byte = self.read_port(port);
-            } else {
-                self.write_port(port, *byte);
-            }
-        }
-        let value = u64::from_le_bytes(value);
-        self.vmcb.rax = if bytes == 4 {
-            value & 0xffff_ffff
-        } else {
-            value
         };
+        self.vmcb.rax = access.make(
+            self.vmcb.rax,
+            |port| self.read_port(port),
+            |port, value| self.write_port(port, value),
+        );
+        // The next instruction.
         self.vmcb.rip = self.vmcb.exit_info_2;
         self.vmcb.skip(0);
         true

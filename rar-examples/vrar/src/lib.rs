@@ -44,6 +44,7 @@ mod page;
 mod permissions;
 mod pic;
 mod pics;
+mod port_access;
 mod real_apic;
 mod record;
 mod register_effect;
