@@ -11,6 +11,7 @@ use rar_carrier_harness::carrier_words::UnitArgs;
 use rar_carrier_harness::case_run;
 use rar_carrier_harness::catalogue;
 use rar_carrier_harness::debian::{self, StockKernel};
+use rar_carrier_harness::iso;
 use rar_carrier_harness::judge::{Expected, Offences};
 use rar_carrier_harness::linux::{DONE, End, Initrd};
 use rar_carrier_harness::machine::{self, MachineArgs, Network};
@@ -21,7 +22,7 @@ use rar_carrier_harness::trace_table;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::outln;
 use rar_harness::process::Verbosity;
-use rar_harness::setup;
+use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
 
 /// What names a kernel of Debian instead of a file; a release may follow a colon.
@@ -39,7 +40,7 @@ const LINUX_LINE: &str = "console=ttyS0 panic=-1";
 pub(crate) struct CarryArgs {
     /// The kernel: a file (Linux, PVH or multiboot2), `debian` for Debian's newest one, or
     /// `debian:RELEASE`
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["chain", "cases"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["chain", "cases", "iso"])]
     pub(crate) kernel: Option<String>,
     /// Its initrd: a file, or `busybox` for one that is made here (Debian's kernels get it anyway)
     #[arg(long, value_name = "FILE", requires = "kernel")]
@@ -73,6 +74,10 @@ pub(crate) struct CarryArgs {
     pub(crate) machine: MachineArgs,
     #[command(flatten)]
     pub(crate) units: UnitArgs,
+    /// Boot nothing, but write an image for any machine that has GRUB's menu: with --kernel on it,
+    /// or with one that lies in the folder `rar` of a disk
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["chain", "no_shim"])]
+    pub(crate) iso: Option<PathBuf>,
     /// Boot without the shim: no RAR, to compare
     #[arg(long)]
     pub(crate) no_shim: bool,
@@ -95,6 +100,10 @@ pub(crate) struct CarryArgs {
 /// Runs `cargo xtask carry`.
 pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
+    let keyboard = Keyboard::of_this_command();
+    if let Some(output) = &args.iso {
+        return write_iso(args, &workspace, keyboard, output, verbosity);
+    }
     let qemu = setup::emulator(args.machine.qemu.as_deref(), verbosity)?;
     if !args.cases.is_empty() {
         let cases = catalogue::chosen(&args.cases);
@@ -102,7 +111,6 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
         outln!("{count}");
         return failure.map_or(Ok(()), Err);
     }
-    let keyboard = Keyboard::of_this_command();
     let payload = match &args.kernel {
         Some(kernel) => Some(payload(kernel, args, &workspace, keyboard, verbosity)?),
         None => None,
@@ -148,6 +156,32 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
         expected.texts.push(DONE.to_owned());
     }
     Ok(expected.judge(&booted)?)
+}
+
+/// Writes an image instead of booting.
+fn write_iso(
+    args: &CarryArgs,
+    workspace: &Workspace,
+    keyboard: Keyboard,
+    output: &Path,
+    verbosity: Verbosity,
+) -> Result<()> {
+    setup::boot_loader(Install::Allowed, verbosity)?;
+    let payload = match &args.kernel {
+        Some(kernel) => Some(payload(kernel, args, workspace, keyboard, verbosity)?.0),
+        None => None,
+    };
+    let elf = boot::build_carrier(workspace, verbosity)?;
+    let carrier = Carrier {
+        elf: &elf,
+        units: &args.units,
+    };
+    iso::write(carrier, payload.as_ref(), output, verbosity)?;
+    outln!(
+        "{}: boots by BIOS and UEFI, from a CD or a stick",
+        output.display()
+    );
+    Ok(())
 }
 
 fn report(booted: &Booted) {

@@ -10,6 +10,7 @@ pub mod catalogue;
 mod cpu_time;
 pub mod debian;
 mod goods;
+pub mod iso;
 pub mod judge;
 pub mod linux;
 mod linux_log;

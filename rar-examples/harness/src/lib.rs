@@ -29,6 +29,7 @@ pub mod progress;
 mod ratios;
 pub mod records;
 pub mod requirements;
+pub mod rescue_image;
 pub mod results;
 pub mod run;
 #[cfg(any(test, feature = "samples"))]

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::process::{Cmd, Verbosity, utf8};
-use rar_harness::setup;
+use rar_harness::process::{Verbosity, utf8};
+use rar_harness::rescue_image::{self, Modules, program};
 use tempfile::TempDir;
 
 /// Where the kernel lies in the image.
@@ -102,14 +102,6 @@ fn put(root: &Path, kernel: &Path, menu: &Menu) -> Result<()> {
     fs::write(root.join("boot/grub/grub.cfg"), menu.text()).with_context(cannot)
 }
 
-fn program(name: &str) -> Result<Cmd> {
-    let path = setup::grub(name).ok_or_else(|| {
-        let message = format!("grub-{name} is missing; `cargo xtask setup` installs it");
-        Fault::new(Reason::Environment, message)
-    })?;
-    Ok(Cmd::new(utf8(&path)?))
-}
-
 /// Writes an ISO file that boots from a CD and from a stick, by BIOS and by UEFI. It appears whole
 /// or not at all.
 ///
@@ -118,32 +110,7 @@ fn program(name: &str) -> Result<Cmd> {
 /// A program of GRUB fails, or a file cannot be written.
 pub fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
     let files = stage(kernel, menu)?;
-    let folder = match output.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let cannot = || {
-        format!(
-            "cannot write the image {}: its folder must exist and be writable",
-            output.display()
-        )
-    };
-    let made = tempfile::Builder::new()
-        .prefix(".rar-image-")
-        .suffix(".iso")
-        .tempfile_in(folder)
-        .with_context(cannot)?;
-    program("mkrescue")?
-        .args(["-o", utf8(made.path())?])
-        .args(["--fonts=", "--locales=", "--themes="])
-        .arg(format!("--install-modules={MODULES}"))
-        .arg(utf8(files.path())?)
-        .require(verbosity)?;
-    readable(made.path()).with_context(cannot)?;
-    made.persist(output)
-        .map_err(|error| error.error)
-        .with_context(cannot)?;
-    Ok(())
+    rescue_image::write(files.path(), Modules::Only(MODULES), output, verbosity)
 }
 
 /// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not
@@ -188,12 +155,6 @@ pub fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, verbosity: Verbos
     )
     .with_context(cannot)?;
     fs::rename(tree.keep(), folder).with_context(cannot)
-}
-
-/// A temporary file is private; a result is read by others too.
-fn readable(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(test)]

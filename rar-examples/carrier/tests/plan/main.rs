@@ -1,4 +1,10 @@
 //! Whole payloads, planned: what a kernel of each protocol finds when it begins.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by a panic"
+)]
 
 mod ground;
 mod kernels;
