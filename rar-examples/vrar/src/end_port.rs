@@ -1,4 +1,5 @@
-//! Accesses of the guest to the ports by which it ends, where a trace looks at them.
+//! Accesses of the guest to the ports by which it ends, where a trace looks at them, and to the
+//! port of the trace, which is not the guest's.
 
 use rar_vocabulary::TraceLevel;
 
@@ -15,12 +16,17 @@ const IN: u8 = 1 << 0;
 const STRING: u8 = 1 << 2;
 
 impl Shim {
-    /// Has accesses to the ports by which the guest ends leave it, if there is a trace.
-    pub(crate) fn watch_ends(&self) {
+    /// Has accesses to the ports of a trace leave the guest, if there is a trace.
+    pub(crate) fn watch_ports(&self) {
         if self.is_traced(TraceLevel::Offences) {
-            let ports = self.config().trace.ends.ports();
-            ports.for_each(|port| IO_PERMISSIONS.watch(port));
+            self.trace_ports()
+                .for_each(|port| IO_PERMISSIONS.watch(port));
         }
+    }
+
+    fn trace_ports(&self) -> impl Iterator<Item = u16> + use<> {
+        let trace = self.config().trace;
+        trace.ends.ports().chain([trace.port])
     }
 }
 
@@ -40,19 +46,26 @@ impl Vcpu<'_> {
         {
             return false;
         }
-        let ends = self.own.shim.config().trace.ends;
+        let (shim, trace) = (self.own.shim, self.own.shim.config().trace);
         if what & STRING != 0 {
             // No guest ends by one: it may have the ports for itself, and execute it again.
-            ends.ports().for_each(|port| IO_PERMISSIONS.leave(port));
+            shim.trace_ports()
+                .for_each(|port| IO_PERMISSIONS.leave(port));
             return true;
         }
+        // A guest that looks for a debug console finds none: its bytes would tear lines.
+        let is_hidden = port == trace.port;
         if what & IN != 0 {
-            let value = u64::from(native::input(port, bytes));
-            self.vmcb.rax = merged(self.vmcb.rax, value, bytes);
-        } else {
+            let value = if is_hidden {
+                u32::MAX
+            } else {
+                native::input(port, bytes)
+            };
+            self.vmcb.rax = merged(self.vmcb.rax, u64::from(value), bytes);
+        } else if !is_hidden {
             let value = low(merged(0, self.vmcb.rax, bytes));
-            if let Some(end) = ends.end(PortWrite { port, bytes, value }) {
-                self.own.shim.trace_summary(format_args!("{end}"));
+            if let Some(end) = trace.ends.end(PortWrite { port, bytes, value }) {
+                shim.trace_summary(format_args!("{end}"));
             }
             native::output(port, bytes, value);
         }

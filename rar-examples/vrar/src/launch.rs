@@ -98,7 +98,7 @@ impl Shim {
                 self.pics().set_taker(id);
             }
         });
-        self.watch_ends();
+        self.watch_ports();
         let cpus = self.cpus().count();
         self.trace(
             TraceLevel::Offences,
