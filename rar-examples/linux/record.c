@@ -118,7 +118,7 @@ void record_machine(struct records *records)
 	struct body *body = new_body();
 	const struct cpuinfo_x86 *model = &boot_cpu_data;
 	struct identity identity;
-	char loader[80];
+	char loader[100];
 
 	identity_read(&identity);
 	backend = identity.shim ? BACKEND_SHIM : BACKEND_HARDWARE;
