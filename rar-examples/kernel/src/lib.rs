@@ -6,13 +6,17 @@ mod boot_info;
 mod command_line;
 mod cpu_model;
 mod frame_ring;
+mod id_runs;
 mod little_endian;
 mod memory_map;
 mod msr_list;
 mod note_text;
 mod page;
+mod page_sum;
 mod physical_memory;
+mod roll_call;
 mod sheet;
+mod start_slot;
 #[cfg(test)]
 mod test_memory;
 mod text_grid;
@@ -31,12 +35,16 @@ pub use boot_info::{
 pub use command_line::CommandLine;
 pub use cpu_model::{InvlpgErratum, invlpg_erratum, keeps_globals, model_name, revision};
 pub use frame_ring::FrameRing;
+pub use id_runs::{IdRuns, id_runs};
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};
 pub use note_text::NoteText;
 pub use page::{CAPTION_COLUMNS, CAPTION_ROWS, Page, Placement, place};
+pub use page_sum::page_sum;
 pub use physical_memory::PhysicalMemory;
+pub use roll_call::{StartMachine, call_roll};
 pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow};
+pub use start_slot::StartSlot;
 pub use text_grid::{Cell, Ink, TextGrid};
 
 pub use tsc::{rate_of_leaf_15, rate_of_leaf_16};

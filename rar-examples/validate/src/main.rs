@@ -8,16 +8,22 @@ mod pages;
 mod progress;
 mod report;
 
-use rar_kernel::{Arrival, ExitCode, Once, apic, clock, console, exit, println, screen, smp};
+use rar_kernel::{
+    Arrival, ExitCode, Once, apic, clock, console, exit, id_runs, println, screen, smp,
+};
 use rar_kernel_lab::shim::Defect;
 use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
 use rar_report::{EndReason, EventKind};
 use rar_validate::ImageOptions;
+use rar_vocabulary::Text;
 
 rar_kernel::entry!(main, arrive);
 
 /// How long CPUs may take to read their registers.
 const ENUMERATION_MILLISECONDS: u64 = 10_000;
+
+/// Most runs of missing CPUs that are events of their own: others need room, too.
+const MOST_RUNS: usize = 16;
 
 /// For a run that ends on another CPU, in the middle.
 static OPTIONS: Once<ImageOptions<'static>> = Once::new();
@@ -35,6 +41,26 @@ fn arrive(arrival: Arrival<'_>) {
         }
         println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
         println!("options: {}", command_line.as_str());
+    }
+}
+
+/// Keeps the CPUs that did not start for the report, run by run. The console has them already.
+fn keep_missing(ids: &[u32]) {
+    let runs = id_runs(ids).count();
+    for (first, last) in id_runs(ids).take(MOST_RUNS) {
+        let text = match last - first {
+            0 => Text::<80>::of(format_args!("the CPU with APIC id {first} did not start")),
+            more => Text::of(format_args!(
+                "{} CPUs with the APIC ids {first} to {last} did not start",
+                more + 1
+            )),
+        };
+        let text = format_args!("{}", text.as_str());
+        progress::keep(EventKind::CpuMissing, Some(first), "", text);
+    }
+    if runs > MOST_RUNS {
+        let text = format_args!("{} CPUs in all did not start", ids.len());
+        progress::keep(EventKind::CpuMissing, None, "", text);
     }
 }
 
@@ -74,10 +100,7 @@ fn main() -> ! {
         let text = format_args!("no local APIC: one CPU, no watchdog");
         progress::keep(EventKind::Note, None, "", text);
     }
-    for id in smp::cpus().map_or(&[][..], smp::Cpus::missing) {
-        let text = format_args!("the CPU with APIC id {id} did not start");
-        progress::happened(EventKind::CpuMissing, Some(*id), "", text);
-    }
+    keep_missing(smp::cpus().map_or(&[], smp::Cpus::missing));
     match screen::display() {
         Some(display) => println!("screen: {display}"),
         None => println!("screen: none"),

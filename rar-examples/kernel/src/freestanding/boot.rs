@@ -18,7 +18,7 @@ use crate::{BootInfo, CpuList, FirmwareTables, println, read_boot_info};
 global_asm!(include_str!("boot/entry.s"));
 
 /// The first APIC id that an xAPIC cannot address.
-const XAPIC_BROADCAST: u32 = 0xff;
+pub(super) const XAPIC_BROADCAST: u32 = 0xff;
 
 static BOOT_CPU: PerCpu = PerCpu::new();
 static BOOT_INFO: SpinLock<BootInfo> = SpinLock::new(BootInfo::empty());

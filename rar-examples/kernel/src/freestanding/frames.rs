@@ -11,6 +11,8 @@ pub const PAGE: u64 = 4096;
 /// makes.
 const LIMIT: u64 = 1 << 32;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
+/// Firmware is known to write below, whatever its memory map says.
+pub(crate) const WRITTEN_BY_FIRMWARE: u64 = 64 << 10;
 
 static FREE: SpinLock<FreeRanges> = SpinLock::new(FreeRanges::empty());
 /// Above [`floor`].
@@ -44,10 +46,13 @@ pub fn close() -> Option<FreeRanges> {
     (kept.dropped() == 0).then_some(kept)
 }
 
-/// Takes a page below 1 MiB, where a starting CPU can run. The highest part is the firmware's; the
-/// lowest free page is taken.
+/// Takes a page below 1 MiB, where a starting CPU can run: the lowest from 64 KiB on, else
+/// the lowest of all.
 pub(crate) fn take_low_page() -> Option<u64> {
-    FREE.lock().take(1, PAGE, PAGE, FIRST_MEBIBYTE)
+    let mut free = FREE.lock();
+    [WRITTEN_BY_FIRMWARE, PAGE]
+        .into_iter()
+        .find_map(|floor| free.take(1, PAGE, floor, FIRST_MEBIBYTE))
 }
 
 /// Takes `pages` zeroed frames in a row, aligned to `alignment` bytes, above the kernel and below

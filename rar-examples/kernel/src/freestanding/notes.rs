@@ -14,13 +14,17 @@ const MOST: usize = 48;
 static NOTES: [Once<NoteText>; MOST] = [const { Once::new() }; MOST];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Prints a note on the console and keeps it.
+/// Prints a note on the console and keeps it, once if it comes again.
 pub fn note(text: fmt::Arguments<'_>) {
     println!("{text}");
+    let text = NoteText::of(text);
+    if notes().any(|known| known == text.as_str()) {
+        return;
+    }
     // Orders nothing: `Once` publishes the text.
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     if let Some(place) = NOTES.get(number) {
-        let _first = place.set(NoteText::of(text));
+        let _first = place.set(text);
     }
 }
 

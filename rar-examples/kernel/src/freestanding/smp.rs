@@ -3,6 +3,7 @@
 pub(crate) mod cpu_table;
 pub(crate) mod jobs;
 pub(crate) mod reset;
+mod slots;
 pub(crate) mod starter;
 mod trampoline;
 

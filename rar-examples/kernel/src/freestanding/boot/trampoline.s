@@ -1,5 +1,5 @@
 /* Where a CPU starts: copied to a page below 1 MiB, entered in real mode at its first byte. Data behind the code is filled in
-   by the CPU that sends the start-up message. A CPU that is not the expected one, or comes when nobody waits, parks. */
+   by the CPU that sends the start-up message, and constant from then on. A CPU that has no slot, or was not called, parks. */
 .section .rodata.trampoline, "a", @progbits
 .balign 16
 .global rar_kernel_trampoline
@@ -62,15 +62,29 @@ trampoline_64:
     cpuid
     movl %ebx, %edx
     shrl $24, %edx
-2:  cmpl %edx, trampoline_expected - rar_kernel_trampoline(%r9)
-    jne 3f
-    movl $1, %eax
+    /* The slot of this CPU: id, state, stack, argument, function; see `StartSlot`. */
+2:  movq trampoline_slots - rar_kernel_trampoline(%r9), %rsi
+    movl trampoline_slot_count - rar_kernel_trampoline(%r9), %ecx
+4:  decl %ecx
+    js 3f
+    cmpl %edx, (%rsi)
+    je 5f
+    addq $64, %rsi
+    jmp 4b
+    /* It comes if it was called, and waits until it may go on. */
+5:  movl $1, %eax
     movl $2, %ecx
-    lock cmpxchgl %ecx, trampoline_state - rar_kernel_trampoline(%r9)
+    lock cmpxchgl %ecx, 4(%rsi)
     jne 3f
-    movq trampoline_stack - rar_kernel_trampoline(%r9), %rsp
-    movq trampoline_argument - rar_kernel_trampoline(%r9), %rdi
-    movq trampoline_function - rar_kernel_trampoline(%r9), %rax
+6:  pause
+    movl 4(%rsi), %eax
+    cmpl $2, %eax
+    je 6b
+    cmpl $3, %eax
+    jne 3f
+    movq 8(%rsi), %rsp
+    movq 16(%rsi), %rdi
+    movq 24(%rsi), %rax
     xorl %ebp, %ebp
     callq *%rax
 3:  cli
@@ -89,15 +103,12 @@ trampoline_gdt_end:
 .balign 16
 .global rar_kernel_trampoline_mailbox
 rar_kernel_trampoline_mailbox:
-trampoline_state:    .long 0
-trampoline_expected: .long 0
 trampoline_cr0:      .long 0
 trampoline_cr3:      .long 0
 trampoline_cr4:      .long 0
 trampoline_efer:     .long 0
-trampoline_stack:    .quad 0
-trampoline_argument: .quad 0
-trampoline_function: .quad 0
+trampoline_slots:    .quad 0
+trampoline_slot_count: .long 0, 0
 trampoline_to_32:    .long trampoline_32 - rar_kernel_trampoline
                      .word 0x08, 0
 trampoline_to_64:    .long trampoline_64 - rar_kernel_trampoline

@@ -1,29 +1,31 @@
-//! INIT for all CPUs, then start-up, one CPU at a time.
+//! INIT and start-up for all CPUs at once; then each gets its stack, in the order of the list.
+
+use core::slice;
 
 use rar_regs::ApicId;
 
 use super::cpu_table::{CPUS, Cpus, add, all};
 use super::jobs::idle;
+use super::slots;
 use super::trampoline::Trampoline;
-use crate::freestanding::apic::{self, SendError};
+use crate::freestanding::apic::{self, LocalApic};
 use crate::freestanding::arrival::{self, Arrival};
+use crate::freestanding::boot::XAPIC_BROADCAST;
 use crate::freestanding::bring_up::become_ready;
 use crate::freestanding::kernel::kernel;
+use crate::freestanding::notes::note;
 use crate::freestanding::once::Once;
 use crate::freestanding::percpu::{self, PerCpu};
 use crate::freestanding::{clock, frames, paging};
-use crate::{CpuList, println};
+use crate::{CpuList, IdRuns, StartSlot, println};
 
 const STACK_PAGES: u64 = 32;
-const ATTEMPTS: usize = 2;
-const INIT_MICROSECONDS: u64 = 10_000;
-/// A host may not run a virtual CPU for a while.
-const CLAIM_MILLISECONDS: u64 = 1_000;
 const READY_MILLISECONDS: u64 = 10_000;
-const UNREACHABLE: &str = "it cannot be addressed";
 /// What is left for tests when many CPUs share little memory.
 const RESERVE: u64 = 16 << 20;
 const NO_PAGE: &str = "there is no free page below 1 MiB";
+const UNREACHABLE: &str = "an xAPIC cannot address it";
+const NO_ANSWER: &str = "no answer to INIT and start-up";
 
 static TRAMPOLINE: Once<Trampoline> = Once::new();
 
@@ -31,52 +33,80 @@ static TRAMPOLINE: Once<Trampoline> = Once::new();
 /// on without them.
 pub(crate) fn start(mut listed: CpuList) {
     listed.put_first(percpu::this().apic_id().get());
-    let mut missing = CpuList::empty();
     if listed.dropped() > 0 {
-        println!(
+        note(format_args!(
             "CPUs: {} more than {} are left alone",
             listed.dropped(),
             CpuList::CAPACITY
-        );
+        ));
     }
-    let trampoline = if listed.ids().len() > 1 {
-        make_trampoline()
-    } else {
-        None
+    slots::name(listed.ids());
+    let others = slots::slots().get(1..).unwrap_or(&[]);
+    let mut missing = Missing {
+        ids: CpuList::empty(),
+        told: 0,
+        why: "",
     };
-    let others = || listed.ids().iter().skip(1);
-    if trampoline.is_some() {
-        // One wait for all: hundreds of them would be seconds.
-        for &id in others() {
-            // A CPU that cannot be addressed is named when its turn comes.
-            let _ = apic::send_init(ApicId::new(id));
+    if !others.is_empty() {
+        println!("starting {} more CPUs", others.len());
+        let trampoline = make_trampoline();
+        if let Some(trampoline) = trampoline {
+            slots::call(trampoline, others);
         }
-        clock::delay_microseconds(INIT_MICROSECONDS);
-    }
-    let mut number = 1;
-    let mut spare = None;
-    for &id in others() {
-        let started = trampoline
-            .ok_or(NO_PAGE)
-            .and_then(|page| match frames::left() {
-                ..RESERVE => Err("no memory for more CPUs"),
-                _ => start_one(page, id, number, &mut spare),
-            });
-        match started {
-            Ok(cpu) => {
-                add(cpu);
-                number += 1;
-            }
-            Err(why) => {
-                println!("CPU with APIC id {id} is missing: {why}");
-                missing.push(id);
+        let mut number = 1;
+        for slot in others {
+            let started = match trampoline {
+                Some(_) => let_go(slot, number),
+                None => Err(NO_PAGE),
+            };
+            match started {
+                Ok(cpu) => {
+                    add(cpu);
+                    number += 1;
+                }
+                Err(why) => missing.add(slot.id(), why),
             }
         }
     }
+    missing.tell();
     let _first = CPUS.set(Cpus {
         expected: listed.ids().len() + listed.dropped(),
-        missing,
+        missing: missing.ids,
     });
+}
+
+/// The CPUs that did not come, told in one line for each reason in a row.
+struct Missing {
+    ids: CpuList,
+    /// How many were told.
+    told: usize,
+    why: &'static str,
+}
+
+impl Missing {
+    fn add(&mut self, id: u32, why: &'static str) {
+        if why != self.why {
+            self.tell();
+            self.why = why;
+        }
+        self.ids.push(id);
+    }
+
+    fn tell(&mut self) {
+        let ids = self.ids.ids().get(self.told..).unwrap_or(&[]);
+        if let [first, rest @ ..] = ids {
+            let why = self.why;
+            match rest {
+                [] => println!("the CPU with APIC id {first} is missing: {why}"),
+                _ => println!(
+                    "{} CPUs are missing: {why}; APIC ids {}",
+                    ids.len(),
+                    IdRuns(ids)
+                ),
+            }
+        }
+        self.told += ids.len();
+    }
 }
 
 /// Starts a CPU again that was lost, by INIT and start-up, under the next free number.
@@ -86,9 +116,8 @@ pub(crate) fn start(mut listed: CpuList) {
 /// Says why it does not come.
 pub fn restart(id: ApicId) -> Result<&'static PerCpu, &'static str> {
     let number = u32::try_from(all().count()).map_err(|_| "too many CPUs")?;
-    let trampoline = TRAMPOLINE.get().ok_or(NO_PAGE)?;
-    init(id)?;
-    let cpu = start_one(trampoline, id.get(), number, &mut None)?;
+    let slot = call_one(id)?;
+    let cpu = let_go(slot, number)?;
     add(cpu);
     Ok(cpu)
 }
@@ -106,39 +135,54 @@ pub(super) fn start_again(
     stack: u64,
     function: extern "C" fn(&'static PerCpu) -> !,
 ) -> Result<(), &'static str> {
+    let slot = call_one(cpu.apic_id())?;
+    go(slot, cpu, stack, function);
+    Ok(())
+}
+
+/// Resets a CPU and lets it come into the trampoline.
+fn call_one(id: ApicId) -> Result<&'static StartSlot, &'static str> {
     let trampoline = TRAMPOLINE.get().ok_or(NO_PAGE)?;
-    init(cpu.apic_id())?;
-    start_at(trampoline, cpu.apic_id(), stack, cpu, function)
+    let slot = slots::slot(id).ok_or("it is not in the list of CPUs")?;
+    // Whatever it did before, it is called anew.
+    slot.send_away();
+    slots::call(trampoline, slice::from_ref(slot));
+    if slot.has_come() {
+        Ok(slot)
+    } else {
+        Err(NO_ANSWER)
+    }
 }
 
 fn make_trampoline() -> Option<&'static Trampoline> {
     let page = frames::take_low_page()?;
+    if page < frames::WRITTEN_BY_FIRMWARE {
+        note(format_args!(
+            "trampoline at {page:#x}: no memory between 64 KiB and 1 MiB is free; firmware may \
+             write below"
+        ));
+    }
     let kernel = kernel()?;
     let root = paging::KERNEL.get()?.space().root();
     // SAFETY: a free page below 1 MiB that was just taken; RAM is mapped one to one.
-    let trampoline = unsafe { Trampoline::new(page, kernel.control(), root) }.ok()?;
-    TRAMPOLINE.set(trampoline)
+    let made = unsafe { Trampoline::new(page, kernel.control(), root, slots::slots()) };
+    TRAMPOLINE.set(made.ok()?)
 }
 
-/// Memory and stack of a CPU.
-type Place = (&'static PerCpu, u64);
-
-/// Starts a CPU that has got its INIT. What a CPU that never came would have had is left in `spare`
-/// for the next one.
-fn start_one(
-    trampoline: &Trampoline,
-    id: u32,
-    number: u32,
-    spare: &mut Option<Place>,
-) -> Result<&'static PerCpu, &'static str> {
-    let (cpu, stack) = match spare.take() {
-        Some(place) => place,
-        None => new_place(number)?,
-    };
-    if let Err(why) = start_at(trampoline, ApicId::new(id), stack, cpu, on_new_cpu) {
-        *spare = Some((cpu, stack));
-        return Err(why);
+/// Gives a CPU that came its memory, and waits until it is ready.
+fn let_go(slot: &StartSlot, number: u32) -> Result<&'static PerCpu, &'static str> {
+    if !slot.has_come() {
+        return Err(match apic::get() {
+            Some(LocalApic::Xapic { .. }) if slot.id() >= XAPIC_BROADCAST => UNREACHABLE,
+            _ => NO_ANSWER,
+        });
     }
+    let place = match frames::left() {
+        ..RESERVE => Err("no memory for more CPUs"),
+        _ => new_place(number),
+    };
+    let (cpu, stack) = place.inspect_err(|_| slot.send_away())?;
+    go(slot, cpu, stack, on_new_cpu);
     if clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
         Ok(cpu)
     } else {
@@ -146,51 +190,21 @@ fn start_one(
     }
 }
 
-fn start_at(
-    trampoline: &Trampoline,
-    id: ApicId,
-    stack: u64,
+fn go(
+    slot: &StartSlot,
     cpu: &'static PerCpu,
+    stack: u64,
     function: extern "C" fn(&'static PerCpu) -> !,
-) -> Result<(), &'static str> {
-    for attempt in 0..ATTEMPTS {
-        trampoline.arm(id.get(), stack, cpu, function);
-        if attempt > 0 {
-            init(id)?;
-        }
-        wake(trampoline, id).map_err(|_| UNREACHABLE)?;
-        clock::wait_until(CLAIM_MILLISECONDS, || trampoline.is_claimed());
-        if !trampoline.disarm() {
-            // It runs our code: another INIT would reset it in the middle.
-            return Ok(());
-        }
-        if attempt + 1 < ATTEMPTS {
-            println!(
-                "CPU with APIC id {} does not start, trying once more",
-                id.get()
-            );
-        }
-    }
-    Err("it does not answer to INIT and start-up")
+) {
+    slot.go(
+        stack,
+        core::ptr::from_ref(cpu).expose_provenance() as u64,
+        (function as *const ()).expose_provenance() as u64,
+    );
 }
 
-/// SDM vol. 3, "MP Initialization Protocol Algorithm": INIT, 10 ms, start-up, 200 us, start-up.
-fn init(id: ApicId) -> Result<(), &'static str> {
-    apic::send_init(id).map_err(|_| UNREACHABLE)?;
-    clock::delay_microseconds(INIT_MICROSECONDS);
-    Ok(())
-}
-
-/// The part of it after the INIT.
-fn wake(trampoline: &Trampoline, id: ApicId) -> Result<(), SendError> {
-    apic::send_startup(id, trampoline.vector())?;
-    if !clock::wait_until(1, || trampoline.is_claimed()) {
-        apic::send_startup(id, trampoline.vector())?;
-    }
-    Ok(())
-}
-
-fn new_place(number: u32) -> Result<Place, &'static str> {
+/// Returns memory and stack of a CPU.
+fn new_place(number: u32) -> Result<(&'static PerCpu, u64), &'static str> {
     let cpu = frames::alloc_static(PerCpu::new()).ok_or("no memory")?;
     // SAFETY: no CPU uses it yet.
     unsafe { cpu.name(number) };
