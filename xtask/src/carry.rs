@@ -104,13 +104,10 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(output) = &args.iso {
         return write_iso(args, &workspace, keyboard, output, verbosity);
     }
-    let qemu = setup::emulator(args.machine.qemu.as_deref(), verbosity)?;
     if !args.cases.is_empty() {
-        let cases = catalogue::chosen(&args.cases);
-        let (count, failure) = case_run::run_all(&cases, &workspace, &qemu, verbosity)?;
-        outln!("{count}");
-        return failure.map_or(Ok(()), Err);
+        return cases(&args.cases, args.machine.qemu.as_deref(), verbosity);
     }
+    let qemu = setup::emulator(args.machine.qemu.as_deref(), verbosity)?;
     let payload = match &args.kernel {
         Some(kernel) => Some(payload(kernel, args, &workspace, keyboard, verbosity)?),
         None => None,
@@ -182,6 +179,15 @@ fn write_iso(
         output.display()
     );
     Ok(())
+}
+
+/// Makes the runs of these names.
+pub(crate) fn cases(names: &[String], qemu: Option<&Path>, verbosity: Verbosity) -> Result<()> {
+    let emulator = setup::emulator(qemu, verbosity)?;
+    let cases = catalogue::chosen(names);
+    let made = case_run::run_all(&cases, &Workspace::this()?, &emulator, verbosity)?;
+    outln!("{}", made.counts);
+    made.failure.map_or(Ok(()), Err)
 }
 
 fn report(booted: &Booted) {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use rar_carrier_harness::catalogue as carried;
 use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
@@ -10,12 +11,13 @@ use rar_image_harness::catalogue;
 
 use crate::bochs::{self, BochsArgs};
 use crate::stages::{self, LONG, TestArgs};
-use crate::{image, sabotage};
+use crate::{carry, image, sabotage};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
     /// Also run the tests in the packages, boot the image on every machine of the catalogue, with
-    /// every defect, and in Bochs where that is installed, and run every sabotage
+    /// every defect, and in Bochs where that is installed, carry every kernel of the list, and run
+    /// every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }
@@ -67,6 +69,10 @@ fn full(verbosity: Verbosity) -> Result<()> {
     part(
         "image --machines all",
         image::on_machines(&[catalogue::ALL.to_owned()], verbosity),
+    )?;
+    part(
+        "carry --case all",
+        carry::cases(&[carried::ALL.to_owned()], None, verbosity),
     )?;
     part(
         "sabotage",

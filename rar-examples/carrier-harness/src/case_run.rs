@@ -27,6 +27,17 @@ const TAIL: usize = 15;
 /// What a Linux is told.
 const LINUX_LINE: &str = "console=ttyS0 panic=-1";
 
+/// What runs came to, all together.
+#[derive(Debug)]
+pub struct Made {
+    /// Tests in them.
+    pub counts: Counts,
+    /// How many there were, or what this machine lacks.
+    pub note: String,
+    /// Which failed.
+    pub failure: Option<Error>,
+}
+
 /// What a run came to.
 struct Row {
     case: Case,
@@ -53,26 +64,33 @@ pub fn run_all(
     workspace: &Workspace,
     emulator: &Qemu,
     verbosity: Verbosity,
-) -> Result<(Counts, Option<Error>)> {
+) -> Result<Made> {
     let goods = Goods::provide(cases, workspace, verbosity)?;
-    let rows = parallel::each(cases, parallel::cores(), |_, case| {
-        let begin = Instant::now();
-        let result = run(case, &goods, emulator, verbosity)?;
-        let row = Row {
-            case: *case,
-            result,
-            time: begin.elapsed(),
-        };
-        progress::line(&format!("{}: {}", case.name, row.words()));
-        Ok(row)
-    })?;
+    let rows = parallel::by_cores(
+        cases,
+        |case| case.cargo.cores(),
+        |case| {
+            let begin = Instant::now();
+            let result = run(case, &goods, emulator, verbosity)?;
+            let row = Row {
+                case: *case,
+                result,
+                time: begin.elapsed(),
+            };
+            progress::line(&format!("{}: {}", case.name, row.words()));
+            Ok(row)
+        },
+    )?;
     outln!("{}", render(&rows));
     let mut count = Counts::NONE;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut lacking) = (Vec::new(), Vec::new());
     for Row { case, result, .. } in &rows {
         match result {
             Outcome::Passed(showed) => count += showed.counts,
-            Outcome::Skipped(_) => count.skipped += 1,
+            Outcome::Skipped(why) => {
+                count.skipped += 1;
+                lacking.push(format!("{} skipped: {why}", case.name));
+            }
             Outcome::Failed(why) => {
                 count.failed += 1;
                 wrong.push(format!("{} ({}): {why}", case.name, case.about));
@@ -80,7 +98,15 @@ pub fn run_all(
         }
     }
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
-    Ok((count, failure))
+    let note = match lacking.is_empty() {
+        true => format!("{} kernels carried", rows.len()),
+        false => lacking.join("; "),
+    };
+    Ok(Made {
+        counts: count,
+        note,
+        failure,
+    })
 }
 
 impl Row {

@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use rar_harness::modes::Apic;
+use rar_harness::parallel::Cores;
 
 use crate::machine::Board;
 
@@ -39,6 +40,17 @@ pub enum Cargo {
     Module,
     /// A memory test, booted by the BIOS.
     MemoryTest,
+}
+
+impl Cargo {
+    /// Returns how many of the host's cores a run needs. A machine with foreign timers needs one
+    /// that is always free: Linux compares clocks when it starts.
+    pub(crate) const fn cores(self) -> Cores {
+        match self {
+            Self::Suite(..) => Cores::One,
+            Self::Stock | Self::Module | Self::MemoryTest => Cores::All,
+        }
+    }
 }
 
 /// How a kernel that is an ELF file is started.

@@ -45,6 +45,9 @@ pub(crate) enum Stage {
     Qemu,
     /// The boot image on machines of the catalogue
     Image,
+    /// Foreign kernels on CPUs with RAR: the test kernel, and Debian's with a module if its
+    /// packages can be had
+    Carry,
     /// Count the instructions of a flush, and compare them with their budgets
     Bench,
 }
@@ -72,6 +75,7 @@ impl Stage {
             Self::Defects => "broken units and drivers",
             Self::Qemu => "QEMU",
             Self::Image => "the boot image",
+            Self::Carry => "foreign kernels on CPUs with RAR",
             Self::Bench => "instructions and lines of a flush",
         }
     }
@@ -82,6 +86,7 @@ impl Stage {
             self,
             Self::Qemu
                 | Self::Image
+                | Self::Carry
                 | Self::Loom
                 | Self::Sim
                 | Self::SimLong
