@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use rar_carrier::{ApicMode, Options};
 use rar_kernel::{Arrival, CommandLine, Once, clock, log, percpu, smp};
-use rar_vrar::{ApicPage, Hypervisor, LaunchError, Mwait, Trace};
+use rar_vrar::{ApicPage, Hypervisor, LaunchError, Mwait, Trace, TripleFault};
 
 use crate::fail;
 
@@ -46,12 +46,12 @@ fn make(line: &CommandLine, local_apic: u64) {
         Err(error) => fail(format_args!("{error}")),
     };
     let made = rar_launch::make(local_apic, |config| {
-        config.page = match options.apic {
-            ApicMode::Xapic => ApicPage::Trapped,
-            ApicMode::X2apic => ApicPage::Open,
-        };
-        // Linux stays in x2APIC mode only below a hypervisor that it knows. Its INIT by the page of
-        // an xAPIC would take a CPU out of the shim.
+        // In both modes, so that nested paging hides what the guest must not touch, and so that no
+        // guest sends INIT by the page of an xAPIC, which would take a CPU out of the shim.
+        config.page = ApicPage::Trapped;
+        // What a guest that wants to begin again by it expects.
+        config.triple_fault = TripleFault::ResetsMachine;
+        // Linux goes to x2APIC mode only below a hypervisor that it knows.
         config.hypervisor = match options.apic {
             ApicMode::Xapic => Hypervisor::Machine,
             ApicMode::X2apic => Hypervisor::Kvm,
@@ -83,7 +83,7 @@ pub(crate) fn check() {
              to -cpu"
         )),
         Some(LaunchError::ApicMode) => fail(format_args!(
-            "CPU {cpu}: the local APIC is disabled or in x2APIC mode; leave apic=xapic away"
+            "CPU {cpu}: the local APIC is disabled; start QEMU with -cpu max, or leave -apic away"
         )),
         Some(why) => fail(format_args!("CPU {cpu} cannot be launched: {why}")),
         None => fail(format_args!(
