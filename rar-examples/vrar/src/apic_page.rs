@@ -1,6 +1,6 @@
 //! The guest's APIC in xAPIC mode: a page of registers.
 
-use crate::apic::Apic;
+use crate::apic::{Apic, ApicMode};
 use crate::apic_registers::spurious_bits;
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
@@ -15,8 +15,12 @@ const COMMAND_HIGH: u32 = 0x310;
 const SELF_INTERRUPT: u32 = 0x3f0;
 
 impl Apic {
-    /// Reads a register of the page. What does not exist reads zero.
+    /// Reads a register of the page. What does not exist reads zero. Outside of xAPIC mode there is
+    /// no page, and nothing answers.
     pub(crate) fn read_page(&self, offset: u32, real: &impl Registers) -> u32 {
+        if self.mode() != ApicMode::Xapic {
+            return u32::MAX;
+        }
         match offset & 0xff0 {
             ID => self.id() << 24,
             LOGICAL_DESTINATION => self.logical().destination,
@@ -31,13 +35,17 @@ impl Apic {
         }
     }
 
-    /// Writes a register of the page. What does not exist, or refuses the value, stays as it is.
+    /// Writes a register of the page. What does not exist, or refuses the value, stays as it is; so
+    /// does everything outside of xAPIC mode.
     pub(crate) fn write_page(
         &mut self,
         offset: u32,
         value: u32,
         real: &impl Registers,
     ) -> RegisterEffect {
+        if self.mode() != ApicMode::Xapic {
+            return RegisterEffect::Nothing;
+        }
         let (low, high) = words(self.command());
         let offset = offset & 0xff0;
         match offset {
@@ -113,6 +121,20 @@ mod tests {
         assert_eq!(apic.read_page(0x310, &Nothing), 0x0900_0000);
         assert_eq!(apic.read_page(0x30, &Nothing), 7);
         assert_eq!(apic.read_page(0x3f0, &Nothing), 0);
+    }
+
+    #[test]
+    fn there_is_a_page_in_xapic_mode_only() {
+        for base in [0xfee0_0000, 0xfee0_0c00] {
+            let mut apic = Apic::new(3, base, 0, 0x1ff);
+            assert_eq!(apic.read_page(0x20, &Nothing), u32::MAX);
+            for offset in (0..0x1000).step_by(16) {
+                let effect = apic.write_page(offset, 0x300, &Nothing);
+                assert_eq!(effect, RegisterEffect::Nothing, "{offset:#x}");
+            }
+            assert_eq!(apic.command(), 0);
+            assert_eq!(apic.spurious, 0x1ff);
+        }
     }
 
     #[test]
