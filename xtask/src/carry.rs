@@ -76,7 +76,7 @@ pub(crate) struct CarryArgs {
     pub(crate) units: UnitArgs,
     /// Boot nothing, but write an image for any machine that has GRUB's menu: with --kernel on it,
     /// or with one that lies in the folder `rar` of a disk
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["chain", "no_shim"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["chain", "cases", "no_shim"])]
     pub(crate) iso: Option<PathBuf>,
     /// Boot without the shim: no RAR, to compare
     #[arg(long)]

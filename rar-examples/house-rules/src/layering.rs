@@ -13,7 +13,7 @@ use rar_harness::workspace::{FREESTANDING, LIBRARIES, Workspace};
 
 /// What each crate may know of this workspace. The RAR unit in software has its own decoder, so
 /// that a mistake in `rar-payload` cannot hide in both.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("rar-regs", &[]),
     ("rar-payload", &[]),
     ("rar-percpu", &["rar-regs", "rar-payload"]),
@@ -25,6 +25,8 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("rar-kernel", &["rar-regs", "rar-percpu", "rar-shootdown"]),
     ("rar-probe", &["rar-regs"]),
     ("rar-minimal", &["rar-kernel", "rar-shootdown"]),
+    ("rar-launch", &["rar-kernel", "rar-vrar"]),
+    ("rar-carrier", &["rar-kernel", "rar-launch", "rar-vrar"]),
 ];
 
 /// Crates that must stay easy to adopt, and how many crates they may pull in.
