@@ -1,9 +1,9 @@
 //! Link arguments of the kernel, as the build script of `rar-kernel` hands them on, and the address
 //! of the image; none without its feature `freestanding`.
 
-/// Where the image lies. Other kernels are linked at 1, 2 or 16 MiB and have room below; a machine
-/// of 128 MiB has room above.
-const BASE: u64 = 64 << 20;
+/// Where the image lies. Other kernels are linked at 1, 2 or 16 MiB and have room below: Linux
+/// unpacks itself in some 50 MiB. A machine of 128 MiB has room above.
+const BASE: u64 = 96 << 20;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -16,7 +16,6 @@ use boot_params::BootParams;
 
 /// The 64-bit entry point lies here in the protected-mode part.
 const ENTRY_64: u64 = 0x200;
-const FIRST_MEBIBYTE: u64 = 1 << 20;
 const PAGE: u64 = 4096;
 
 pub(crate) fn plan(
@@ -83,8 +82,8 @@ pub(crate) fn plan(
     layout.parts(&files.kernel, [part], entry)
 }
 
-/// Finds memory for the kernel to unpack itself in: where it prefers to be, or above, or, if it can
-/// be moved, anywhere.
+/// Finds memory for the kernel to unpack itself in: where it prefers to be, or above, if it can be
+/// moved. Below that it would move itself up, over whatever lies there.
 fn place_kernel(image: &BzImage<'_>, layout: &mut Layout<'_>) -> Result<u64, PayloadError> {
     let what = "the Linux kernel";
     let size = image.init_size;
@@ -93,6 +92,5 @@ fn place_kernel(image: &BzImage<'_>, layout: &mut Layout<'_>) -> Result<u64, Pay
         let there = (preferred, preferred.saturating_add(size + PAGE));
         return layout.take(what, size, PAGE, there);
     }
-    let mut take = |floor| layout.take(what, size, image.alignment, (floor, LIMIT));
-    take(preferred).or_else(|_| take(FIRST_MEBIBYTE))
+    layout.take(what, size, image.alignment, (preferred, LIMIT))
 }

@@ -107,6 +107,18 @@ fn a_kernel_is_moved_up_where_its_own_place_is_taken() {
 }
 
 #[test]
+fn a_kernel_without_room_at_its_place_and_above_is_refused() {
+    // There would be room below, but from there it moves itself up.
+    let mut kernel = bzimage();
+    kernels::put(&mut kernel, 0x260, &(60_u32 << 20).to_le_bytes());
+    let refused = boot(&[(80 * MIB, &kernel, "")], "", None).err().unwrap();
+    assert!(matches!(
+        refused,
+        PayloadError::NoRoom { bytes, .. } if bytes == 60 * MIB
+    ));
+}
+
+#[test]
 fn an_initrd_off_a_page_border_is_moved_to_one() {
     let files = [(80 * MIB, &bzimage()[..], ""), (90 * MIB + 5, INITRD, "")];
     let ground = boot(&files, "", None).unwrap();
