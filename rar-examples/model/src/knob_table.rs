@@ -47,7 +47,7 @@ table! {
         types "Payload types that the unit executes, bit t for type t."
         reported_types "Payload types that MSR_RAR_INFO 31:0 reports, bit t for type t."
         physical_address_bits "MAXPHYADDR, at most 52; the shim takes it from CPUID instead."
-        linear "Width of linear addresses."
+        linear "Width of linear addresses; the shim takes it from the guest's paging instead."
         msr_reserved_bits "Reserved bits in a write of a register: #GP(0), or treated as zero."
         rebase "A base register written while ENABLE is 1: #GP(0), or used by the next scan."
         while_disabled "Signals while ENABLE is 0."

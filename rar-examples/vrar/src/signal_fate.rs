@@ -56,3 +56,32 @@ impl fmt::Display for SignalFate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../docs/rar-machine-trace.txt");
+
+    #[test]
+    fn a_fate_reads_as_the_page_says() {
+        for signalled in [Signalled::Latched, Signalled::Dropped(Loss::Disabled)] {
+            let fate = SignalFate::of(signalled);
+            let line = format!(" 0 signal to=1 {fate}\n");
+            assert!(PAGE.contains(&line), "{line}");
+            assert_eq!(fate.is_taken(), signalled == Signalled::Latched);
+        }
+        let fates = [
+            SignalFate::of(Signalled::Merged),
+            SignalFate::Dropped(Dropped::Deaf),
+        ];
+        assert_eq!(
+            fates.map(|fate| fate.to_string()),
+            [
+                "fate=merged",
+                "fate=dropped why=\"a test makes the CPU deaf\""
+            ]
+        );
+        assert_eq!(fates.map(SignalFate::is_taken), [true, false]);
+    }
+}
