@@ -11,6 +11,7 @@ use crate::boot::{BootEnd, Booted};
 use crate::catalogue::{Case, Volume};
 use crate::linux::DONE;
 use crate::linux_log::{added, module_counts, warnings};
+use crate::module_report;
 
 /// Tests of a small run: pages, all of a space, a target with interrupts off, the registers and
 /// the answers of a unit, and a storm.
@@ -28,6 +29,10 @@ const FLUSHES: u32 = 300;
 
 /// The processor time of a boot with the shim, in percent of one without, may be this at most.
 const MOST_PERCENT: u128 = 130;
+
+/// Tests of the module that pass on good units, at least. There are 13, and a busy machine may hide
+/// the stale value of some.
+const LEAST_PASSED: u64 = 10;
 
 /// What a run showed.
 #[derive(Clone, Debug, Default)]
@@ -121,14 +126,18 @@ pub(crate) fn module(case: &Case, booted: &Booted) -> Result<Showed, String> {
     launched(case, booted)?;
     let (passed, failed) =
         module_counts(lines(booted)).ok_or("the module did not come to its end")?;
+    let log: Vec<_> = lines(booted).collect();
+    module_report::check(&log.join("\n"), passed, failed)?;
     units_worked(case, booted)?;
     let note = format!(
         "rar_check: {passed} passed, {failed} failed; {}",
         entries(booted)
     );
     match (case.defect, failed) {
-        (None, 0) if passed > 0 => Ok(one_passed(note)),
-        (None, _) => Err(format!("{note} (expected 0 failed)")),
+        (None, 0) if passed >= LEAST_PASSED => Ok(one_passed(note)),
+        (None, _) => Err(format!(
+            "{note} (expected at least {LEAST_PASSED} passed, 0 failed)"
+        )),
         (Some(name), 0) => Err(format!("{note}: the defect {name} was not seen")),
         (Some(_), _) => Ok(one_passed(note)),
     }

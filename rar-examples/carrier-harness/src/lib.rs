@@ -16,6 +16,7 @@ pub mod linux;
 mod linux_log;
 pub mod machine;
 pub mod module;
+mod module_report;
 pub mod payload;
 mod pipes;
 pub mod screen;
