@@ -28,16 +28,19 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 echo "loading rar_check.ko; the run takes up to a minute" >&2
+# Lines of a run before do not count.
+mark="run.sh: run $$ at $(cut -d ' ' -f 1 /proc/uptime)"
+echo "$mark" > /dev/kmsg
 insmod "$module" "$@"
 loaded=$?
-# The lines since the last run began.
-lines=$(dmesg | awk '
-	/rar_check: TAP version/ { text = "" }
+lines=$(dmesg | awk -v mark="$mark" '
+	index($0, mark) || /rar_check: TAP version/ { text = "" }
 	/rar_check: / { text = text $0 "\n" }
 	END { printf "%s", text }')
 printf '%s\n' "$lines"
 if [ "$loaded" != 0 ]; then
-	echo "$0: not run: $(printf '%s\n' "$lines" | sed -n 's/.*1\.\.0 # SKIP //p')" >&2
+	why=$(printf '%s\n' "$lines" | sed -n 's/.*1\.\.0 # SKIP //p')
+	echo "$0: not run: ${why:-insmod ended with $loaded, see dmesg}" >&2
 	exit 2
 fi
 rmmod rar_check
