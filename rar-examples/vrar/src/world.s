@@ -61,7 +61,13 @@ rar_vrar_enter:
     mov [rbx + {R13}], r13
     mov [rbx + {R14}], r14
     mov [rbx + {R15}], r15
-    fxsave64 [rbx + {FX}]
+    /* QEMU leaves the host without CR0.PG if the guest had EFER.LME, but neither CR0.PG nor CR4.PAE. The next VMRUN then
+       enters the guest without nested paging. */
+    mov rax, cr0
+    bts rax, 31
+    jc 3f
+    mov cr0, rax
+3:  fxsave64 [rbx + {FX}]
     mov rdi, rbx
     call rar_vrar_on_exit
     jmp 1b

@@ -25,14 +25,19 @@ trampoline_32:
     movw %ax, %ds
     movw %ax, %es
     movw %ax, %ss
-    movl trampoline_cr4 - rar_kernel_trampoline(%ebx), %eax
-    movl %eax, %cr4
-    movl trampoline_cr3 - rar_kernel_trampoline(%ebx), %eax
-    movl %eax, %cr3
     movl $0xc0000080, %ecx
     xorl %edx, %edx
     movl trampoline_efer - rar_kernel_trampoline(%ebx), %eax
     wrmsr
+    /* EFER.LME without CR4.PAE: a guest of the shim that is left in this state has shown a fault of QEMU. */
+    movl %ebx, %esi
+    xorl %eax, %eax
+    cpuid
+    movl %esi, %ebx
+    movl trampoline_cr4 - rar_kernel_trampoline(%ebx), %eax
+    movl %eax, %cr4
+    movl trampoline_cr3 - rar_kernel_trampoline(%ebx), %eax
+    movl %eax, %cr3
     movl trampoline_cr0 - rar_kernel_trampoline(%ebx), %eax
     movl %eax, %cr0
     ljmpl *trampoline_to_64 - rar_kernel_trampoline(%ebx)
