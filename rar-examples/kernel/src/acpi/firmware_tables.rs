@@ -132,8 +132,14 @@ impl FirmwareTables {
 
     /// A table with a wrong checksum is only read by: nothing is written where it says.
     fn read_fadt(&mut self, rsdp: &Rsdp, memory: &impl PhysicalMemory) {
-        let Ok(table) = find_table(rsdp, *b"FACP", memory, &mut self.notes) else {
-            return;
+        let table = match find_table(rsdp, *b"FACP", memory, &mut self.notes) {
+            Ok(table) => table,
+            // The list of CPUs is not found for the same reason, which is told there.
+            Err(AcpiError::BadRsdp | AcpiError::NoList) => return,
+            Err(error) => {
+                self.notes.push(TableNote::NotFound(error));
+                return;
+            }
         };
         self.pm_timer = read_pm_timer(table.bytes);
         self.physical_destinations = demands_physical_destinations(table.bytes);

@@ -108,7 +108,8 @@ pub fn read_madt(table: &[u8], cpus: &mut CpuList, notes: &mut TableNotes) -> Ma
     let (mut malformed, mut broadcasts) = (0, 0);
     let mut first = None;
     let mut cpu_found = false;
-    for entry in MadtEntries::new(table.get(HEADER_LENGTH..).unwrap_or(&[])) {
+    let mut entries = MadtEntries::new(table.get(HEADER_LENGTH..).unwrap_or(&[]));
+    for entry in entries.by_ref() {
         match entry {
             Ok(MadtEntry::Cpu { id, flags }) if flags & ENABLED != 0 => match id {
                 Some(id) => {
@@ -129,6 +130,13 @@ pub fn read_madt(table: &[u8], cpus: &mut CpuList, notes: &mut TableNotes) -> Ma
             }
         }
         madt.entries += 1;
+    }
+    if entries.odd() > 0 {
+        madt.hidden += entries.swallowed();
+        notes.push(TableNote::MadtOddLengths {
+            entries: entries.odd(),
+            swallowed: entries.swallowed(),
+        });
     }
     if let Some((after, entry)) = first {
         notes.push(TableNote::MadtMalformed {

@@ -51,41 +51,80 @@ impl MalformedEntry {
     /// Returns whether it may stand for a CPU, or hide one.
     #[must_use]
     pub fn may_be_cpu(&self) -> bool {
-        matches!(self.kind, LOCAL_APIC | LOCAL_X2APIC) || self.behind != Behind::Read
+        match self.behind {
+            Behind::Read => matches!(self.kind, LOCAL_APIC | LOCAL_X2APIC),
+            Behind::Unread(_) => true,
+            Behind::Zeroes(_) => false,
+        }
     }
 }
 
 /// Walks over the entries of a MADT.
 ///
-/// An entry that is shorter than its type needs is skipped. A length that is less than 2 or leads
-/// out of the table says nothing: the walk goes on at the length that the type has, if all that
-/// follows there is well-formed, and ends otherwise.
+/// An entry whose length is not that of its type may say the wrong one: the walk goes on at the
+/// shorter of the two, or at the longer, wherever all that follows is well-formed. Where neither is
+/// so, it goes on at its own length, or ends if that is less than 2 or leads out of the table.
 #[derive(Clone, Debug)]
 pub struct MadtEntries<'t> {
     rest: &'t [u8],
+    judged: usize,
+    odd: usize,
+    swallowed: usize,
 }
+
+/// Most entries that are judged by what follows them: each takes a walk to the end.
+const MOST_JUDGED: usize = 64;
 
 impl<'t> MadtEntries<'t> {
     /// Starts behind the header of a MADT.
     #[must_use]
     pub fn new(entries: &'t [u8]) -> Self {
-        Self { rest: entries }
+        Self {
+            rest: entries,
+            judged: 0,
+            odd: 0,
+            swallowed: 0,
+        }
     }
 
-    fn malformed(&mut self, kind: u8, length: u8) -> MalformedEntry {
-        let next = usual_length(kind)
-            .and_then(|usual| self.rest.get(usual..))
-            .filter(|rest| is_well_formed(rest));
-        let behind = match next {
-            Some(_) => Behind::Read,
-            None => Behind::Unread(self.rest.len()),
-        };
-        self.rest = next.unwrap_or(&[]);
-        MalformedEntry {
-            kind,
-            length,
-            behind,
+    /// Returns how many entries so far were read though they have another length than their type.
+    #[must_use]
+    pub fn odd(&self) -> usize {
+        self.odd
+    }
+
+    /// Returns how many CPUs so far may lie inside entries that are too long.
+    #[must_use]
+    pub fn swallowed(&self) -> usize {
+        self.swallowed
+    }
+
+    /// Returns the bytes of an entry with an odd length, and what follows it.
+    fn judge(&mut self, kind: u8) -> Option<(&'t [u8], &'t [u8])> {
+        let own = split(self.rest);
+        let usual = usual_length(kind).and_then(|length| self.rest.split_at_checked(length));
+        self.judged += 1;
+        if self.judged > MOST_JUDGED {
+            return own;
         }
+        let fits = |(_, next): &(&[u8], &[u8])| is_well_formed(next);
+        let mut both = [own, usual];
+        // The shorter one hides nothing.
+        both.sort_unstable_by_key(|split| split.map(|(entry, _)| entry.len()));
+        both.into_iter().flatten().find(fits).or(own)
+    }
+
+    /// Counts what lies behind the usual length of an entry, inside it.
+    fn count_swallowed(&mut self, kind: u8, entry: &[u8]) {
+        let excess = usual_length(kind).and_then(|usual| entry.get(usual..));
+        let excess = excess.unwrap_or(&[]);
+        self.swallowed += match is_well_formed(excess) {
+            true => MadtEntries::new(excess)
+                .filter(|entry| matches!(entry, Ok(MadtEntry::Cpu { .. })))
+                .count(),
+            // Its length may be that of two entries, or one and a half.
+            false => usize::from(!is_zero(excess)),
+        };
     }
 }
 
@@ -95,15 +134,31 @@ impl Iterator for MadtEntries<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         let (&kind, behind) = self.rest.split_first()?;
         let length = behind.first().copied().unwrap_or(0);
-        let Some((entry, next)) = split(self.rest) else {
-            return Some(Err(self.malformed(kind, length)));
+        let usual = usual_length(kind).is_none_or(|usual| usual == usize::from(length));
+        let own = split(self.rest);
+        let found = own.filter(|_| usual).or_else(|| self.judge(kind));
+        let malformed = |behind| {
+            Err(MalformedEntry {
+                kind,
+                length,
+                behind,
+            })
+        };
+        let Some((entry, next)) = found else {
+            let rest = core::mem::take(&mut self.rest);
+            return Some(malformed(match is_zero(rest) {
+                true => Behind::Zeroes(rest.len()),
+                false => Behind::Unread(rest.len()),
+            }));
         };
         self.rest = next;
-        Some(read(kind, entry).ok_or(MalformedEntry {
-            kind,
-            length,
-            behind: Behind::Read,
-        }))
+        // What it says must lie in its own length, wherever the next one begins.
+        let read = own.and_then(|(own, _)| read(kind, own));
+        if read.is_some() && !usual {
+            self.odd += 1;
+            self.count_swallowed(kind, entry);
+        }
+        Some(read.map_or_else(|| malformed(Behind::Read), Ok))
     }
 }
 
@@ -111,6 +166,10 @@ impl Iterator for MadtEntries<'_> {
 fn split(entries: &[u8]) -> Option<(&[u8], &[u8])> {
     let length = usize::from(*entries.get(1)?);
     entries.split_at_checked(length).filter(|_| length >= 2)
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 fn is_well_formed(mut entries: &[u8]) -> bool {
@@ -209,9 +268,13 @@ mod tests {
 
     #[test]
     fn garbage_behind_a_bad_length_ends_the_walk() {
-        let found = walk(&[CPU_7, &[0; 8], &[0; 8]]);
+        let found = walk(&[CPU_7, &[0; 8], &[0, 0, 0, 0, 0, 0, 0, 1]]);
         assert_eq!(found.len(), 2);
         assert_eq!(found[1].unwrap_err().behind, Behind::Unread(16));
+        // Zeroes are padding.
+        let zeroes = walk(&[CPU_7, &[0; 16]])[1].unwrap_err();
+        assert_eq!(zeroes.behind, Behind::Zeroes(16));
+        assert!(!zeroes.may_be_cpu());
         // A type without a usual length.
         let found = walk(&[&[0x7f, 0], CPU_7]);
         let malformed = found[0].unwrap_err();
@@ -219,6 +282,32 @@ mod tests {
         assert!(malformed.may_be_cpu());
         // A single byte.
         assert_eq!(walk(&[CPU_7, &[9]])[1].unwrap_err().length, 0);
+    }
+
+    #[test]
+    fn cpus_inside_a_long_entry_are_read_or_counted() {
+        let long = [&[0, 24, 1, 1, 1, 0, 0, 0], CPU_7, CPU_7].concat();
+        let walk = |behind: &[u8]| {
+            let bytes = [&long, CPU_7, behind].concat();
+            let mut entries = MadtEntries::new(&bytes);
+            let right = entries.by_ref().filter(Result::is_ok).count();
+            (right, entries.odd(), entries.swallowed())
+        };
+        // All that follows its usual length is well-formed.
+        assert_eq!(walk(&[]), (4, 1, 0));
+        // Something behind is not, and its length must be believed.
+        assert_eq!(walk(&[0, 3, 0]), (2, 1, 2));
+        // Zeroes inside an entry are no CPUs.
+        let padded = [&[0, 16, 1, 1, 1, 0, 0, 0][..], &[0; 8]].concat();
+        let mut entries = MadtEntries::new(&padded);
+        assert_eq!(entries.by_ref().count(), 1);
+        assert_eq!((entries.odd(), entries.swallowed()), (1, 0));
+    }
+
+    #[test]
+    fn many_odd_entries_do_not_take_long() {
+        let bytes = [0, 9, 1, 1, 1, 0, 0, 0, 0].repeat(100_000);
+        assert_eq!(MadtEntries::new(&bytes).count(), 100_000);
     }
 
     #[test]

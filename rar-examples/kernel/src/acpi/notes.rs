@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use super::error::AcpiError;
 use super::table::{Signature, TableFault};
 
 /// What the kernel does about a table with a fault.
@@ -24,6 +25,8 @@ pub enum Behind {
     Read,
     /// As many bytes, which cannot be read.
     Unread(usize),
+    /// As many zeroes up to the end, the entry itself included.
+    Zeroes(usize),
 }
 
 /// Something in the tables that cannot be right, or that hardware contradicts.
@@ -70,6 +73,15 @@ pub enum TableNote {
         /// How many malformed entries there are in all.
         malformed: usize,
     },
+    /// Entries of the MADT that can be read, and are longer or shorter than others of their type.
+    MadtOddLengths {
+        /// How many.
+        entries: usize,
+        /// How many CPUs lie inside the longer ones.
+        swallowed: usize,
+    },
+    /// A table that the kernel can do without is not found.
+    NotFound(AcpiError),
     /// The MADT lists no CPU.
     MadtEmpty {
         /// How many entries it has.
@@ -153,8 +165,15 @@ impl fmt::Display for TableNote {
                 match behind {
                     Behind::Read => f.write_str("; the entries behind it are read"),
                     Behind::Unread(bytes) => write!(f, "; {bytes} bytes are not read"),
+                    Behind::Zeroes(bytes) => write!(f, "; the last {bytes} bytes are zeroes"),
                 }
             }
+            Self::MadtOddLengths { entries, swallowed } => write!(
+                f,
+                "MADT: {entries} entries have another length than their type; {swallowed} CPUs lie \
+                 inside them"
+            ),
+            Self::NotFound(error) => write!(f, "{error}; the kernel does without it"),
             Self::MadtEmpty { entries } => {
                 write!(f, "MADT: it lists no CPU ({entries} entries)")
             }

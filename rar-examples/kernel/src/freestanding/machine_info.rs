@@ -11,7 +11,7 @@ use super::cpu::control::Control;
 use super::cpu::msr::read_msr;
 use super::cpu::probe;
 use crate::cpu_model::{invlpg_erratum, keeps_globals, model_name, revision};
-use crate::{HardwareFacts, MemoryKind, MemoryMap};
+use crate::{HardwareFacts, LOCAL_APIC_DEFAULT, MemoryKind, MemoryMap};
 
 /// IA32_BIOS_SIGN_ID, which AMD calls PATCH_LEVEL.
 const MICROCODE: u32 = 0x8b;
@@ -110,7 +110,11 @@ impl Early {
             signature,
             microcode,
             firmware_apic,
-            local_apic: base & BASE_ADDRESS,
+            local_apic: match base & BASE_ADDRESS {
+                // Without a local APIC.
+                0 => LOCAL_APIC_DEFAULT,
+                address => address,
+            },
             pcids,
         }
     }
