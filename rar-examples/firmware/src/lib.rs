@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod boot_info;
+mod fadt;
+mod firmware;
+mod madt;
+mod mutation;
+mod table;
+
+pub use boot_info::{BootTag, multiboot2, pvh};
+pub use fadt::Fadt;
+pub use firmware::{Firmware, FirmwareMemory, Root};
+pub use madt::{Madt, MadtEntry};
+pub use mutation::{Mutation, Seal};
+pub use table::{Sum, Table};
