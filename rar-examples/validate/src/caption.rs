@@ -26,7 +26,7 @@ impl fmt::Display for Caption<'_> {
         writeln!(f, "verdict: {}", self.tally.verdict())?;
         let coverage = self.tally.coverage();
         if !coverage.is_whole() {
-            writeln!(f, "on {coverage}")?;
+            writeln!(f, "{}", coverage.short().as_str())?;
         }
         for part in self.tally.parts() {
             let ended = if part.ended { "" } else { ", cut short" };
@@ -87,7 +87,7 @@ mod tests {
             hidden: 1,
         };
         let text = caption(&["hardware", "software", "vrar"], &all, coverage);
-        assert!(text.contains("\non 1000 of at least 1025 CPUs\n"), "{text}");
+        assert!(text.contains("\nCPUs: 1000 of 1025+\n"), "{text}");
         let columns = text.lines().map(str::len).max().unwrap();
         assert!(columns <= CAPTION_COLUMNS as usize, "{columns}\n{text}");
         assert!(text.lines().count() <= CAPTION_ROWS as usize, "{text}");

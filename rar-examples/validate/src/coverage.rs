@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use rar_vocabulary::Text;
+
 /// How many of the machine's CPUs take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coverage {
@@ -25,6 +27,17 @@ impl Coverage {
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.online >= self.listed && self.hidden == 0
+    }
+
+    /// Returns the same in few columns.
+    #[must_use]
+    pub fn short(&self) -> Text<24> {
+        let more = if self.hidden > 0 { "+" } else { "" };
+        Text::of(format_args!(
+            "CPUs: {} of {}{more}",
+            self.online,
+            self.machine()
+        ))
     }
 
     /// Returns how many CPUs the machine has, or has at least.
@@ -66,5 +79,11 @@ mod tests {
             assert_eq!(coverage.to_string(), expected);
             assert_eq!(coverage.is_whole(), expected == "4 CPUs");
         }
+        let many = Coverage {
+            online: 1_000,
+            listed: 1_024,
+            hidden: 1,
+        };
+        assert_eq!(many.short().as_str(), "CPUs: 1000 of 1025+");
     }
 }

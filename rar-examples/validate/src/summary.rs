@@ -100,7 +100,13 @@ mod tests {
     use rar_suite::Outcome;
 
     fn tally(outcomes: &[Outcome]) -> Tally {
-        tally_of(&["vrar"], outcomes)
+        let mut tally = tally_of(&["vrar"], outcomes);
+        tally.cover(crate::Coverage {
+            online: 4,
+            listed: 4,
+            hidden: 0,
+        });
+        tally
     }
 
     fn text(tally: &Tally) -> String {
