@@ -155,6 +155,7 @@ mod tests {
     use super::*;
     use rar_kernel_lab::options::{Amount, Models, Stop};
     use rar_suite::Options;
+    use rar_vocabulary::TraceLevel;
 
     fn line(text: &str) -> CommandLine {
         let mut line = CommandLine::empty();
@@ -184,7 +185,7 @@ mod tests {
         let text = "run=quick backends=vrar,software models=any test=a,b defect=lost \
                     deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
                     risky=on patience=5 test-seconds=6 screen=off end=halt \
-                    stop=2@storm list=all apic=x2apic";
+                    stop=2@storm list=all apic=x2apic trace=signals";
         let line = line(text);
         let options = ImageOptions::read(&line, |error| panic!("{error}"));
         let expected = ImageOptions {
@@ -204,6 +205,7 @@ mod tests {
                     cpu: 2,
                     test: "storm",
                 }),
+                trace: TraceLevel::Signals,
                 ..RunOptions::DEFAULT
             },
             run: Run::Quick,
