@@ -268,7 +268,8 @@ fn own_initrd(
     stock: Option<&StockKernel>,
     keyboard: Keyboard,
 ) -> Initrd {
-    let is_attended = keyboard == Keyboard::Terminal && args.commands.is_empty();
+    let is_attended =
+        keyboard == Keyboard::Terminal && args.commands.is_empty() && args.texts.is_empty();
     Initrd {
         busybox,
         drivers: stock.map_or_else(Vec::new, |stock| stock.drivers.clone()),

@@ -11,7 +11,7 @@ use rar_harness::ending::Ending;
 use rar_harness::process::{Cmd, Running, Verbosity};
 use rar_harness::progress::Step;
 use rar_harness::workspace::Workspace;
-use rar_harness::{interrupt, kernel, out};
+use rar_harness::{interrupt, kernel, out, output};
 
 use crate::pipes::{Piece, Pipes};
 use crate::screen::{LEGEND, Screen, Shown, Style};
@@ -265,10 +265,62 @@ impl<'w> Boot<'w> {
     fn show(&mut self, shown: Shown) {
         if self.watch.show == Show::All {
             out!("{}", shown.text);
+            if !shown.text.ends_with('\n') {
+                output::flush();
+            }
         }
         for line in &shown.lines {
             self.awaited.retain(|text| !line.contains(text));
         }
         self.console.extend(shown.lines);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn booted(script: &str, limit: Duration, until: &[&str]) -> Booted {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = Watch {
+            limit,
+            until: until.iter().map(|text| (*text).to_owned()).collect(),
+            trace: Some(folder.path().join("kept")),
+            keyboard: Keyboard::None,
+            show: Show::Nothing,
+        };
+        let machine = Cmd::new("sh").args(["-c", script]);
+        let trace = folder.path().join("trace");
+        run(&machine, &trace, &watch, Verbosity::Normal).unwrap()
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_machine_without_a_trace_ends_with_all_that_it_said() {
+        let begin = Instant::now();
+        let booted = booted("printf 'one\\r\\ntwo'; echo oops >&2; exit 33", LONG, &[]);
+        assert_eq!(booted.console, ["one", "two"]);
+        assert_eq!(booted.end, BootEnd::Qemu(Ending::PASSED));
+        assert_eq!(booted.stderr, "oops\n");
+        // A trace that does not come delays no end.
+        assert!(begin.elapsed() < DRAIN);
+    }
+
+    #[test]
+    fn a_machine_that_goes_on_is_ended_at_its_deadline() {
+        let limit = Duration::from_millis(200);
+        let booted = booted("echo up; exec sleep 100", limit, &["never"]);
+        assert_eq!(booted.end, BootEnd::Qemu(Ending::TimedOut(limit)));
+        assert!(booted.says("up") && booted.time < GRACE);
+    }
+
+    #[test]
+    fn a_machine_that_showed_all_has_time_to_end() {
+        let ends = booted("echo passed; sleep 0.2; exit 0", LONG, &["pass"]);
+        assert_eq!(ends.end, BootEnd::Qemu(Ending::Exited(0)));
+        let stays = booted("echo passed; exec sleep 100", LONG, &["pass"]);
+        assert_eq!(stays.end, BootEnd::Shown);
+        assert!(stays.time >= GRACE);
     }
 }

@@ -27,9 +27,6 @@ const FEW: [&str; 6] = [
 /// Flushes per CPU in the storm: each is some world switches.
 const FLUSHES: u32 = 300;
 
-/// The processor time of a boot with the shim, in percent of one without, may be this at most.
-const MOST_PERCENT: u128 = 130;
-
 /// Tests of the module that pass on good units, at least. There are 13, and a busy machine may hide
 /// the stale value of some.
 const LEAST_PASSED: u64 = 10;
@@ -89,12 +86,7 @@ pub(crate) fn suite(case: &Case, volume: Volume, booted: &Booted) -> Result<Show
 }
 
 /// Judges a boot of a stock kernel by one without the shim.
-pub(crate) fn stock(
-    case: &Case,
-    sum: &str,
-    carried: &Booted,
-    bare: &Booted,
-) -> Result<Showed, String> {
+pub(crate) fn stock(case: &Case, sum: &str, carried: &Booted, bare: &Booted) -> Result<(), String> {
     for (name, booted) in [("without the shim", bare), ("with the shim", carried)] {
         linux_is_up(case, booted).map_err(|why| format!("{name}: {why}"))?;
         devices_work(sum, booted).map_err(|why| format!("{name}: {why}"))?;
@@ -108,16 +100,7 @@ pub(crate) fn stock(
     if !added.is_empty() {
         return Err(format!("new warnings: {}", added.join("; ")));
     }
-    let percent = carried.user_time.as_millis() * 100 / bare.user_time.as_millis().max(1);
-    let note = format!(
-        "{:.1} s of processor time, without the shim {:.1} s: {percent} %",
-        carried.user_time.as_secs_f64(),
-        bare.user_time.as_secs_f64()
-    );
-    if percent > MOST_PERCENT {
-        return Err(format!("{note} (expected at most {MOST_PERCENT} %)"));
-    }
-    Ok(one_passed(note))
+    Ok(())
 }
 
 /// Judges a boot with the module.
@@ -143,7 +126,8 @@ pub(crate) fn module(case: &Case, booted: &Booted) -> Result<Showed, String> {
     }
 }
 
-fn one_passed(note: String) -> Showed {
+/// Returns what a run shows that is one test.
+pub(crate) fn one_passed(note: String) -> Showed {
     Showed {
         counts: Counts {
             passed: 1,

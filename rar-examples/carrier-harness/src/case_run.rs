@@ -20,6 +20,10 @@ use crate::goods::{Goods, Linux};
 use crate::machine::{self, MachineArgs, Network};
 use crate::payload::{Carrier, Payload, Way};
 use crate::terminal::Keyboard;
+use crate::times::Times;
+
+/// How often a pair of boots is made whose times differ too much.
+const MOST_BOOTS: u32 = 4;
 
 /// How many lines of a failed boot are shown.
 const TAIL: usize = 15;
@@ -179,12 +183,22 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
                 disk: Some(linux.disk.clone()),
                 ..no_disk
             };
-            let network = Network::Isolated;
-            let bare = boots.boot(Way::Bare(&payload), &machine, network)?;
             let way = Way::Carried(&payload, carrier(&units));
-            let carried = boots.boot(way, &machine, network)?;
-            let result = case_judge::stock(case, &linux.sum, &carried, &bare);
-            Ok(judged(result, &[&bare, &carried]))
+            let mut times = Times::NONE;
+            loop {
+                let bare = boots.boot(Way::Bare(&payload), &machine, Network::Isolated)?;
+                let carried = boots.boot(way, &machine, Network::Isolated)?;
+                times.add(carried.user_time, bare.user_time);
+                let result = case_judge::stock(case, &linux.sum, &carried, &bare);
+                // Another load of the host only adds to a time.
+                if result.is_ok() && !times.are_close() && times.boots < MOST_BOOTS {
+                    continue;
+                }
+                return Ok(judged(
+                    result.and_then(|()| times.judge()),
+                    &[&bare, &carried],
+                ));
+            }
         }
         Cargo::Module => {
             let (linux, module) = match (&goods.linux, &goods.module) {

@@ -21,6 +21,7 @@ pub mod payload;
 mod pipes;
 pub mod screen;
 pub mod terminal;
+mod times;
 pub mod trace_line;
 pub mod trace_table;
 pub mod trace_tally;

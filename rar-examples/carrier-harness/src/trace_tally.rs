@@ -213,8 +213,7 @@ pub(crate) mod tests {
         let (place, why) = &tally.first_offences["refused-entry"];
         assert_eq!(*place, Place::Cpu(1));
         assert!(why.contains("PCID 5"));
-        let why = "the guest wrote 0x2000 to port 0x604";
-        assert_eq!(tally.end, TraceEnd::Whole(why.to_owned()));
+        assert!(matches!(tally.end, TraceEnd::Whole(why) if why.contains("port 0x604")));
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub fn print(text: fmt::Arguments<'_>) {
     check(io::stdout().write_fmt(text));
 }
 
+/// Shows what was printed to standard output without a line end.
+pub fn flush() {
+    check(io::stdout().flush());
+}
+
 /// Prints to standard error; if that fails, the command is asked to end.
 pub fn print_error(text: fmt::Arguments<'_>) {
     if cfg!(test) {
