@@ -73,9 +73,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use rar_harness::modes::Apic;
+    use rar_vocabulary::TraceLevel;
 
     use super::*;
-    use crate::carrier_words::{TraceLevel, UnitArgs};
+    use crate::carrier_words::UnitArgs;
 
     fn staged(root: &Path, payload: Option<&Payload>) -> Result<()> {
         let carrier = root.with_extension("elf");
