@@ -14,10 +14,11 @@ use rar_vocabulary::{Counts, TraceLevel};
 
 use crate::boot::{self, Booted, Show, Watch};
 use crate::carrier_words::UnitArgs;
-use crate::case_judge::{self, Showed};
+use crate::case_judge::{self, Showed, one_passed};
 use crate::catalogue::{Cargo, Case};
 use crate::goods::{Goods, Linux};
 use crate::machine::{self, MachineArgs, Network};
+use crate::memory_test;
 use crate::payload::{Carrier, Payload, Way};
 use crate::terminal::Keyboard;
 use crate::times::Times;
@@ -210,7 +211,21 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
             let booted = boots.boot(way, &no_disk, Network::None)?;
             Ok(judged(case_judge::module(case, &booted), &[&booted]))
         }
-        Cargo::MemoryTest => Ok(Outcome::Skipped("not there yet".to_owned())),
+        Cargo::MemoryTest => {
+            let cd = match &goods.memory_test {
+                Ok(cd) => cd,
+                Err(why) => return Ok(Outcome::Skipped(why.clone())),
+            };
+            let machine = MachineArgs {
+                disk: Some(cd.clone()),
+                memory: 256,
+                ..no_disk
+            };
+            let booted = boots.boot(Way::Chained(carrier(&units)), &machine, Network::None)?;
+            let result = case_judge::launched(case, &booted);
+            let result = result.and_then(|()| memory_test::judge(&booted));
+            Ok(judged(result.map(one_passed), &[&booted]))
+        }
     }
 }
 

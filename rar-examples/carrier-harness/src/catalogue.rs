@@ -250,6 +250,8 @@ pub const CATALOGUE: [Case; 22] = [
         about: "memtest86+, booted by the BIOS, for a minute",
         cargo: Cargo::MemoryTest,
         apic: Apic::Xapic,
+        // It does not end.
+        limit: 100,
         ..USUAL
     },
 ];

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::boot::build_carrier;
 use crate::catalogue::{Cargo, Case};
 use crate::linux::{End, Initrd};
-use crate::{debian, module};
+use crate::{debian, memory_test, module};
 
 /// The kernel with the suite.
 const SUITE: &str = "rar-smp-test";
@@ -32,6 +32,8 @@ pub(crate) struct Goods {
     pub(crate) linux: Provided<Linux>,
     /// The module of this repository.
     pub(crate) module: Provided<PathBuf>,
+    /// A CD with a memory test.
+    pub(crate) memory_test: Provided<PathBuf>,
 }
 
 /// Something that this machine may not be able to provide.
@@ -97,11 +99,16 @@ impl Goods {
             Ok(stock) => provided(linux(&stock, &cache, folder.path(), verbosity))?,
             Err(why) => Err(why),
         };
+        let memory_test = match needs(|cargo| cargo == Cargo::MemoryTest) {
+            true => provided(memory_test::cd(&cache, folder.path(), verbosity))?,
+            false => not_needed(),
+        };
         Ok(Self {
             carrier: build_carrier(workspace, verbosity)?,
             suite,
             linux,
             module,
+            memory_test,
             folder,
         })
     }

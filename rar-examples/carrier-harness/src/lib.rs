@@ -15,6 +15,7 @@ pub mod judge;
 pub mod linux;
 mod linux_log;
 pub mod machine;
+mod memory_test;
 pub mod module;
 mod module_report;
 pub mod payload;

@@ -8,12 +8,12 @@ use rar_vocabulary::UnitCounter;
 use crate::trace_line::Place;
 use crate::trace_tally::{RegisterWrites, Sums, Tally, TraceEnd};
 
-/// Counters of signals, in the order in which they are shown.
-const SIGNALS: [UnitCounter; 4] = [
-    UnitCounter::Commands,
-    UnitCounter::Latched,
-    UnitCounter::Merged,
-    UnitCounter::Dropped,
+/// Counters of signals, in the order in which they are shown, each in words.
+const SIGNALS: [(UnitCounter, &str); 4] = [
+    (UnitCounter::Commands, "sent, by interrupt commands"),
+    (UnitCounter::Latched, "latched by the unit of their target"),
+    (UnitCounter::Merged, "merged with a latched one"),
+    (UnitCounter::Dropped, "lost"),
 ];
 
 /// Counters whose names begin so say why entries were refused.
@@ -31,7 +31,8 @@ pub fn render(tally: &Tally) -> String {
     }
     let counters = tally.counters();
     if tally.registers.is_empty() {
-        rows.extend(counted(&counters, "registers", UnitCounter::RegisterWrites));
+        let writes = (UnitCounter::RegisterWrites, "writes");
+        rows.extend(counted(&counters, "registers", writes));
     }
     for counter in SIGNALS {
         rows.extend(counted(&counters, "signals", counter));
@@ -99,9 +100,13 @@ fn row(group: &str, what: String, times: u64) -> [String; 3] {
     [group.to_owned(), what, times.to_string()]
 }
 
-fn counted(counters: &Sums, group: &str, counter: UnitCounter) -> Option<[String; 3]> {
+fn counted(
+    counters: &Sums,
+    group: &str,
+    (counter, words): (UnitCounter, &str),
+) -> Option<[String; 3]> {
     let number = counters.get(counter.name())?;
-    Some(row(group, counter.describe().to_owned(), *number))
+    Some(row(group, words.to_owned(), *number))
 }
 
 fn register(name: &str, writes: &RegisterWrites) -> String {
@@ -136,7 +141,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            has(&["signals", "commands that this CPU wrote", "302"]),
+            has(&["signals", "sent, by interrupt commands", "302"]),
             "{text}"
         );
         assert!(has(&["invpcid-all: performed", "301"]), "{text}");
