@@ -4,7 +4,6 @@
 use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use rar_kernel::frames::PAGE;
 use rar_kernel::int::word;
 use rar_kernel::irq::Disabled;
 use rar_kernel::paging::{AddressSpace, enter_kernel_space, kernel_root};
@@ -17,6 +16,9 @@ use super::vector;
 const MILLISECONDS: u64 = 10_000;
 /// Stays of each CPU in the host meanwhile, by its own doing; calls from another come on top.
 const STAYS: u32 = 20;
+
+/// What is overwritten at once: a page.
+const BYTES: usize = 4096;
 
 struct Round {
     /// Where the CPUs go on: the kernel's space with another top table.
@@ -83,7 +85,7 @@ fn take_part(cpu: CpuId) {
 /// A page that was overwritten.
 struct Saved {
     page: &'static [AtomicU8],
-    bytes: [u8; PAGE as usize],
+    bytes: [u8; BYTES],
 }
 
 impl Saved {
@@ -91,8 +93,8 @@ impl Saved {
         let start = core::ptr::with_exposed_provenance(word(address?));
         // SAFETY: a page of RAM that the kernel keeps forever, mapped one to one; no CPU writes to
         // it but by this function, and none runs on it.
-        let page: &[AtomicU8] = unsafe { core::slice::from_raw_parts(start, word(PAGE)) };
-        let mut bytes = [0; PAGE as usize];
+        let page: &[AtomicU8] = unsafe { core::slice::from_raw_parts(start, BYTES) };
+        let mut bytes = [0; BYTES];
         for (kept, byte) in bytes.iter_mut().zip(page) {
             *kept = byte.swap(0, Ordering::AcqRel);
         }
