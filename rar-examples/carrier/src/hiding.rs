@@ -2,7 +2,6 @@
 
 use rar_carrier::GuestRam;
 use rar_kernel::println;
-use rar_vrar::HideError;
 
 use crate::hand_over::Kept;
 
@@ -15,10 +14,6 @@ pub(crate) fn hide(ram: &GuestRam) -> Kept {
                 kept = Kept::Hidden;
                 println!("carrier: keeps {start:#x} to {end:#x}, hidden from the guest");
             }
-            Some(Err(HideError::NoNestedPaging)) => println!(
-                "carrier: keeps {start:#x} to {end:#x}, which the guest can reach; apic=xapic \
-                 hides it"
-            ),
             Some(Err(why)) => {
                 println!("carrier: keeps {start:#x} to {end:#x}, which the guest can reach: {why}");
             }
