@@ -17,6 +17,8 @@ pub struct Tally {
     pub knobs: Vec<String>,
     /// CPUs that became guests.
     pub launched: BTreeSet<Place>,
+    /// CPUs that took a start-up message of the guest.
+    pub started: BTreeSet<Place>,
     /// Guests that are no more, with the reason.
     pub gone: Vec<(Place, String)>,
     /// Writes of each RAR register.
@@ -80,6 +82,7 @@ impl Tally {
                 .knobs
                 .push(format!("{}={}", text("name"), text("value"))),
             "launch" => drop(self.launched.insert(line.place)),
+            "startup" => drop(self.started.insert(line.place)),
             "gone" => self.gone.push((line.place, text("why"))),
             "msr" => {
                 let writes = self.registers.entry(text("name")).or_default();
