@@ -298,6 +298,26 @@ mod tests {
     }
 
     #[test]
+    fn the_page_lists_every_run() {
+        let page = include_str!("../../../docs/rar-machine.md");
+        let rows: Vec<_> = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| name | what | when |"))
+            .skip(2)
+            .take_while(|line| line.starts_with('|'))
+            .collect();
+        assert_eq!(rows.len(), CATALOGUE.len());
+        for (row, case) in rows.iter().zip(CATALOGUE) {
+            let when = match case.when {
+                When::Test => "`test`",
+                When::Full => "`ci --full`",
+            };
+            let wanted = format!("| `{}` | {} | {when} |", case.name, case.about);
+            assert_eq!(*row, wanted);
+        }
+    }
+
+    #[test]
     fn the_runs_of_the_promise_are_there() {
         for cpus in [1, 2, 4, 8] {
             for apic in [Apic::Xapic, Apic::X2apic] {
