@@ -183,11 +183,17 @@ fn let_go(slot: &StartSlot, number: u32) -> Result<&'static PerCpu, &'static str
     };
     let (cpu, stack) = place.inspect_err(|_| slot.send_away())?;
     go(slot, cpu, stack, on_new_cpu);
-    if clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
-        Ok(cpu)
-    } else {
-        Err("it started but did not get ready")
+    if !clock::wait_until(READY_MILLISECONDS, || cpu.is_ready()) {
+        return Err("it started but did not get ready");
     }
+    let (listed, register) = (slot.id(), cpu.apic_id().get());
+    if listed != register {
+        note(format_args!(
+            "CPU {number}: APIC ids disagree (CPUID and MADT {listed}, register {register}); the \
+             register's is used"
+        ));
+    }
+    Ok(cpu)
 }
 
 fn go(
