@@ -136,6 +136,24 @@ pub(crate) fn module(case: &Case, booted: &Booted) -> Result<Showed, String> {
     }
 }
 
+/// Judges a boot with the program that asks whether a machine has RAR: it says yes, with the facts
+/// of the unit.
+pub(crate) fn probe(case: &Case, booted: &Booted) -> Result<Showed, String> {
+    linux_is_up(case, booted)?;
+    launched(case, booted)?;
+    let says = [
+        format!("RAR: yes, the same on all {} CPUs", case.cpus),
+        "64 entries".to_owned(),
+        "types       0, 1, 2 (0x3f00000007)".to_owned(),
+        "in use      no".to_owned(),
+        "carry: run exit 0".to_owned(),
+    ];
+    match says.iter().find(|text| !booted.says(text)) {
+        Some(unsaid) => Err(format!("it does not say `{unsaid}`")),
+        None => Ok(one_passed("rar-probe: yes".to_owned())),
+    }
+}
+
 /// Returns what a run shows that is one test.
 pub(crate) fn one_passed(note: String) -> Showed {
     Showed {
@@ -324,6 +342,26 @@ mod tests {
         let (without, _) = UNITS.split_once("vrar 0.5").unwrap();
         let why = judged(without).unwrap_err();
         assert_eq!(why, "the shim started 0 CPUs for the guest (expected 1)");
+    }
+
+    #[test]
+    fn a_probe_must_say_yes_with_the_facts_of_the_unit() {
+        let good = [
+            "carry: online 0-1",
+            "RAR: yes, the same on all 2 CPUs",
+            "  table       64 entries",
+            "  types       0, 1, 2 (0x3f00000007)",
+            "  in use      no, RAR is off",
+            "carry: run exit 0",
+            "carry: done",
+        ];
+        for (left_out, line) in good.iter().enumerate() {
+            let mut lines = good.to_vec();
+            lines.remove(left_out);
+            let judged = probe(&case("probe"), &booted(&lines, UNITS, OFF));
+            assert!(judged.is_err(), "{line}");
+        }
+        assert!(probe(&case("probe"), &booted(&good, UNITS, OFF)).is_ok());
     }
 
     #[test]

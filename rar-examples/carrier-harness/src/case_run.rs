@@ -1,6 +1,5 @@
 //! Makes carried runs, and prints what each came to.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result};
@@ -179,7 +178,7 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
                 Ok(linux) => linux,
                 Err(why) => return Ok(Outcome::Skipped(why.clone())),
             };
-            let payload = payload(linux, &[])?;
+            let payload = payload(linux, linux.with_modules(&[])?);
             let machine = MachineArgs {
                 disk: Some(linux.disk.clone()),
                 ..no_disk
@@ -206,10 +205,23 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
                 (Ok(linux), Ok(module)) => (linux, module),
                 (Err(why), _) | (_, Err(why)) => return Ok(Outcome::Skipped(why.clone())),
             };
-            let payload = payload(linux, std::slice::from_ref(module))?;
+            let initrd = linux.with_modules(std::slice::from_ref(module))?;
+            let payload = payload(linux, initrd);
             let way = Way::Carried(&payload, carrier(&units));
             let booted = boots.boot(way, &no_disk, Network::None)?;
             Ok(judged(case_judge::module(case, &booted), &[&booted]))
+        }
+        Cargo::Probe => {
+            let linux = match &goods.linux {
+                Ok(linux) => linux,
+                Err(why) => return Ok(Outcome::Skipped(why.clone())),
+            };
+            let program = goods.probe.as_deref();
+            let initrd = linux.with_program(program.context("a program that was built")?)?;
+            let payload = payload(linux, initrd);
+            let way = Way::Carried(&payload, carrier(&units));
+            let booted = boots.boot(way, &no_disk, Network::None)?;
+            Ok(judged(case_judge::probe(case, &booted), &[&booted]))
         }
         Cargo::MemoryTest => {
             let cd = match &goods.memory_test {
@@ -229,12 +241,12 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
     }
 }
 
-fn payload(linux: &Linux, modules: &[PathBuf]) -> Result<Payload> {
-    Ok(Payload {
+fn payload(linux: &Linux, initrd: Vec<u8>) -> Payload {
+    Payload {
         kernel: linux.image.clone(),
-        initrd: Some(linux.initrd(modules)?),
+        initrd: Some(initrd),
         line: LINUX_LINE.to_owned(),
-    })
+    }
 }
 
 fn cores() -> u32 {

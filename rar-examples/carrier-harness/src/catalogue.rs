@@ -38,6 +38,8 @@ pub enum Cargo {
     Stock,
     /// Debian's kernel with the module of this repository.
     Module,
+    /// Debian's kernel with the program that asks whether a machine has RAR.
+    Probe,
     /// A memory test, booted by the BIOS.
     MemoryTest,
 }
@@ -48,7 +50,7 @@ impl Cargo {
     pub(crate) const fn cores(self) -> Cores {
         match self {
             Self::Suite(..) => Cores::One,
-            Self::Stock | Self::Module | Self::MemoryTest => Cores::All,
+            Self::Stock | Self::Module | Self::Probe | Self::MemoryTest => Cores::All,
         }
     }
 }
@@ -104,7 +106,7 @@ const USUAL: Case = Case {
 };
 
 /// The runs.
-pub const CATALOGUE: [Case; 22] = [
+pub const CATALOGUE: [Case; 23] = [
     Case {
         name: "suite-pvh",
         about: "our test kernel, started by PVH: a few tests",
@@ -243,6 +245,12 @@ pub const CATALOGUE: [Case; 22] = [
         about: "rar_check on units that wait for interrupts",
         cargo: Cargo::Module,
         defect: Some("ignore-if-unheeded"),
+        ..USUAL
+    },
+    Case {
+        name: "probe",
+        about: "Debian's kernel with rar-probe, which says yes",
+        cargo: Cargo::Probe,
         ..USUAL
     },
     Case {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Reason, reason_of};
-use rar_harness::kernel;
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
+use rar_harness::{kernel, static_program};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
@@ -18,6 +18,9 @@ use crate::{debian, memory_test, module};
 
 /// The kernel with the suite.
 const SUITE: &str = "rar-smp-test";
+
+/// The program that asks whether a machine has RAR.
+const PROBE: &str = "rar-probe";
 
 /// Bytes that a Linux reads from its disk.
 const DISK: usize = 4 << 20;
@@ -32,6 +35,8 @@ pub(crate) struct Goods {
     pub(crate) linux: Provided<Linux>,
     /// The module of this repository.
     pub(crate) module: Provided<PathBuf>,
+    /// The program that asks whether a machine has RAR, if a run carries it.
+    pub(crate) probe: Option<PathBuf>,
     /// A CD with a memory test.
     pub(crate) memory_test: Provided<PathBuf>,
 }
@@ -51,9 +56,20 @@ pub(crate) struct Linux {
 
 impl Linux {
     /// Returns an initrd that loads these modules and prints all warnings.
-    pub(crate) fn initrd(&self, modules: &[PathBuf]) -> Result<Vec<u8>> {
+    pub(crate) fn with_modules(&self, modules: &[PathBuf]) -> Result<Vec<u8>> {
         let initrd = Initrd {
             modules: modules.to_vec(),
+            ..self.initrd.clone()
+        };
+        initrd.pack()
+    }
+
+    /// Returns an initrd that runs this program.
+    pub(crate) fn with_program(&self, program: &Path) -> Result<Vec<u8>> {
+        let name = program.file_name().unwrap_or_default();
+        let initrd = Initrd {
+            files: vec![program.to_owned()],
+            commands: vec![name.to_string_lossy().into_owned()],
             ..self.initrd.clone()
         };
         initrd.pack()
@@ -82,7 +98,12 @@ impl Goods {
             }
             false => None,
         };
-        let wants_linux = needs(|cargo| matches!(cargo, Cargo::Stock | Cargo::Module));
+        let probe = match needs(|cargo| cargo == Cargo::Probe) {
+            true => Some(static_program::build(workspace, PROBE, verbosity)?),
+            false => None,
+        };
+        let wants_linux =
+            needs(|cargo| matches!(cargo, Cargo::Stock | Cargo::Module | Cargo::Probe));
         let cache = debian::cache(workspace);
         let stock = match wants_linux {
             true => provided(debian::kernel(None, &cache, verbosity))?,
@@ -109,6 +130,7 @@ impl Goods {
             linux,
             module,
             memory_test,
+            probe,
             folder,
         })
     }
