@@ -25,6 +25,7 @@ struct spin {
 	struct attempt attempt;
 	struct window window;
 	enum step step;
+	bool given_up;		/* by the initiator: the target waits for nothing more */
 	struct completion ended;
 };
 
@@ -38,7 +39,7 @@ static bool await(struct spin *spin, enum step step, ktime_t end)
 {
 	/* Pairs with the release in `announce`. */
 	while (smp_load_acquire(&spin->step) != step) {
-		if (ktime_after(ktime_get(), end))
+		if (READ_ONCE(spin->given_up) || ktime_after(ktime_get(), end))
 			return false;
 		cpu_relax();
 	}
@@ -85,7 +86,9 @@ static int target(void *data)
 {
 	struct spin *spin = data;
 
-	spin_with_interrupts_off(spin);
+	/* A CPU that was busy for long runs this when nobody waits for it any more. */
+	if (!READ_ONCE(spin->given_up))
+		spin_with_interrupts_off(spin);
 	thread_end(&spin->ended);
 }
 
@@ -110,17 +113,22 @@ static void initiate(struct spin *spin, struct window *window, struct flush *flu
 {
 	struct attempt *attempt = &spin->attempt;
 	const u64 old = *window_frame(window, attempt->page, 0);
+	bool answered = false;
 
 	/* An interrupt here may wait for the target: the target then gives up, which is seen. */
 	preempt_disable();
-	if (await(spin, READ_OLD, deadline(2))) {
+	/* A thread that was moved to the target's CPU would wait for a target that cannot run. */
+	if (raw_smp_processor_id() != attempt->cpu && await(spin, READ_OLD, deadline(2))) {
 		window_map(window, attempt->page, 1);
 		announce(spin, CHANGED);
+		answered = await(spin, READ_STALE, deadline(2));
 		/* No control, no flush: a new value would prove nothing. */
-		if (await(spin, READ_STALE, deadline(2)) && attempt->stale == old)
+		if (answered && attempt->stale == old)
 			ask(spin, flush, slot);
 		announce(spin, FLUSHED);
 	}
+	if (!answered)
+		WRITE_ONCE(spin->given_up, true);
 	preempt_enable();
 }
 
@@ -166,6 +174,9 @@ int attempt_run(struct attempt *attempt, struct window *window, struct flush *fl
 	spin->window = *window;
 	spin->attempt = *attempt;
 	spin->attempt.window = &spin->window;
+	/* Until the target says otherwise: it may never begin. */
+	spin->attempt.stale = 0;
+	spin->attempt.expired = true;
 	flush->sent = false;
 	flush->unperformed = false;
 	flush->answer = ANSWER_ALL_SUCCESS;
