@@ -10,6 +10,8 @@
 #include <linux/vmalloc.h>
 
 #include <asm/pgtable.h>
+#include <asm/processor-flags.h>
+#include <asm/special_insns.h>
 #include <asm/tlbflush.h>
 
 #include "check.h"
@@ -33,6 +35,14 @@ static pte_t *entry_of(const struct window *window, unsigned int page)
 	return entry && level == PG_LEVEL_4K ? entry : NULL;
 }
 
+/* Returns whether the processor treats the page as was asked for. */
+static bool is_as_asked(pte_t entry, enum globals globals)
+{
+	const bool global = (pte_val(entry) & _PAGE_GLOBAL) && (__read_cr4() & X86_CR4_PGE);
+
+	return global == (globals == PAGES_GLOBAL);
+}
+
 static int fill(struct window *window)
 {
 	unsigned int i;
@@ -46,7 +56,7 @@ static int fill(struct window *window)
 }
 
 /* Maps the first frame of each page. */
-static int map_all(struct window *window)
+static int map_all(struct window *window, enum globals globals)
 {
 	struct page **first = kcalloc(window->pages, sizeof(*first), GFP_KERNEL);
 	unsigned int i;
@@ -60,8 +70,10 @@ static int map_all(struct window *window)
 	if (!window->address)
 		return -ENOMEM;
 	for (i = 0; i < window->pages; i++) {
-		if (!entry_of(window, i)) {
-			pr_err("rar_check: no page table entry of 4K for our own page %u\n", i);
+		const pte_t *entry = entry_of(window, i);
+
+		if (!entry || !is_as_asked(*entry, globals)) {
+			pr_err("rar_check: own page %u: no entry of 4K, or global bit wrong\n", i);
 			return -EIO;
 		}
 	}
@@ -75,13 +87,14 @@ int window_open(struct window *window, unsigned int pages, enum globals globals)
 	window->pages = pages;
 	window->address = NULL;
 	window->in_use = false;
-	window->protection = PAGE_KERNEL;
-	if (globals == PAGES_NOT_GLOBAL)
-		window->protection = __pgprot(pgprot_val(PAGE_KERNEL) & ~_PAGE_GLOBAL);
+	/* Where page tables are isolated from programs, PAGE_KERNEL is not global. */
+	window->protection = __pgprot(globals == PAGES_GLOBAL ?
+				      pgprot_val(PAGE_KERNEL) | _PAGE_GLOBAL :
+				      pgprot_val(PAGE_KERNEL) & ~_PAGE_GLOBAL);
 	window->frames = kcalloc(pages * 2, sizeof(*window->frames), GFP_KERNEL);
 	if (!window->frames)
 		return -ENOMEM;
-	error = fill(window) ?: map_all(window);
+	error = fill(window) ?: map_all(window, globals);
 	if (error)
 		window_close(window);
 	return error;
