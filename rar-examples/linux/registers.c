@@ -132,12 +132,14 @@ static void try_reserved(void *argument)
 	trial->letters[4] = try_write(RAR_MSR_ACTION_VECTOR_BASE, unit_vector_base(cpu) | above);
 	trial->letters[5] = try_write(RAR_MSR_PAYLOAD_TABLE_BASE, unit_table_base() + 64);
 	trial->letters[6] = try_write(RAR_MSR_PAYLOAD_TABLE_BASE, unit_table_base() | above);
+	rdmsrl_safe(RAR_MSR_ACTION_VECTOR_BASE, &read[0]);
+	rdmsrl_safe(RAR_MSR_PAYLOAD_TABLE_BASE, &read[1]);
+	/* With another base, the unit stays disabled: that memory may not be ours. */
+	if (read[0] != unit_vector_base(cpu) || read[1] != unit_table_base())
+		return;
 	wrmsrl_safe(RAR_MSR_CONTROL, control);
-	rdmsrl_safe(RAR_MSR_CONTROL, &read[0]);
-	rdmsrl_safe(RAR_MSR_ACTION_VECTOR_BASE, &read[1]);
-	rdmsrl_safe(RAR_MSR_PAYLOAD_TABLE_BASE, &read[2]);
-	trial->restored = read[0] == control && read[1] == unit_vector_base(cpu) &&
-			  read[2] == unit_table_base();
+	rdmsrl_safe(RAR_MSR_CONTROL, &read[2]);
+	trial->restored = read[2] == control;
 }
 
 /*

@@ -47,13 +47,23 @@ const struct registers *unit_saved(unsigned int cpu)
 	return saved + cpu;
 }
 
-/* On the CPU itself. Returns nonzero if a write raised #GP. */
+static int write_base(u32 number, u64 base)
+{
+	u64 read = ~base;
+
+	return wrmsrl_safe(number, base) ?: rdmsrl_safe(number, &read) ?: read != base;
+}
+
+/*
+ * On the CPU itself. Returns nonzero if a write raised #GP or a base was not taken: such a unit
+ * stays disabled, since it could write into memory that is not ours.
+ */
 static int write_registers(u64 vector_base, u64 table_base, u64 control)
 {
 	/* Bases are changed only while the unit is disabled; ENABLE is written last. */
 	return wrmsrl_safe(RAR_MSR_CONTROL, 0) ?:
-	       wrmsrl_safe(RAR_MSR_ACTION_VECTOR_BASE, vector_base) ?:
-	       wrmsrl_safe(RAR_MSR_PAYLOAD_TABLE_BASE, table_base) ?:
+	       write_base(RAR_MSR_ACTION_VECTOR_BASE, vector_base) ?:
+	       write_base(RAR_MSR_PAYLOAD_TABLE_BASE, table_base) ?:
 	       wrmsrl_safe(RAR_MSR_CONTROL, control);
 }
 
@@ -102,7 +112,8 @@ int units_enable(char *why, size_t size)
 		error = smp_call_function_single(cpu, enable_here, &refused, 1);
 		if (!error && !refused)
 			continue;
-		snprintf(why, size, "CPU %u: enabling its unit raised #GP", cpu);
+		snprintf(why, size, "CPU %u: its unit cannot be enabled: a write raised #GP, or "
+			 "a base reads otherwise than it was written", cpu);
 		return error ?: -EIO;
 	}
 	return 0;
