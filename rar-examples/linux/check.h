@@ -77,6 +77,7 @@ int units_enable(char *why, size_t size);
 void units_restore(void);
 /* Keeps the memory until the next boot. */
 void units_keep(void);
+bool units_are_kept(void);
 struct rar_entry *unit_entry(unsigned int slot);
 u8 *unit_byte(unsigned int cpu, unsigned int slot);
 u64 unit_vector_base(unsigned int cpu);

@@ -124,6 +124,11 @@ void units_keep(void)
 	keep = true;
 }
 
+bool units_are_kept(void)
+{
+	return keep;
+}
+
 /* Returns whether a unit could still read or write our memory. */
 static bool put_back(void)
 {
