@@ -295,7 +295,7 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 	else if (storm->counted && storm->performed < requests_of(storm))
 		result_set(result, VIOLATED, "%llu flushes in %d rounds by the counters of the RAR "
 			   "machine, expected %llu", storm->performed, made, requests_of(storm));
-	else if (made < storm->rounds * storm->initiators)
+	else if (!made || !reads || made < storm->rounds * storm->initiators)
 		result_set(result, NOT_RUN, "ended after %d of %u rounds", made,
 			   storm->rounds * storm->initiators);
 	else
@@ -321,7 +321,9 @@ void test_storm(struct result *result, const void *argument)
 		result_set(result, NOT_RUN, "no memory");
 		return;
 	}
-	storm->initiators = min(cpumask_weight(units.enabled), (unsigned int)MOST_INITIATORS);
+	/* Each has a slot of its own. */
+	storm->initiators = min3(cpumask_weight(units.enabled), units.slots,
+				 (unsigned int)MOST_INITIATORS);
 	storm->counted = counters_present();
 	start_over(storm);
 	storm->end_of_control = ktime_add_ms(ktime_get(), CONTROL_MS);
