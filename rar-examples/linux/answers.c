@@ -5,6 +5,7 @@
  */
 #include <linux/smp.h>
 
+#include <asm/cpufeature.h>
 #include <asm/processor-flags.h>
 #include <asm/special_insns.h>
 
@@ -75,6 +76,11 @@ static bool prepare(struct result *result)
 
 	if (cpumask_weight(units.enabled) < 2) {
 		result_set(result, NOT_RUN, "needs two CPUs");
+		return false;
+	}
+	if (!odd_entries && !boot_cpu_has(X86_FEATURE_HYPERVISOR)) {
+		result_set(result, NOT_RUN, "no public source says what a processor does with such "
+			   "entries; use odd_entries=1");
 		return false;
 	}
 	if (units_are_silent()) {

@@ -24,6 +24,7 @@
 /* ---- parameters (main.c) ---- */
 extern bool any_model;
 extern bool ignore_enabled;
+extern bool odd_entries;
 extern unsigned int deadline_ms;
 extern unsigned int storm_rounds;
 

@@ -23,6 +23,10 @@ bool ignore_enabled;
 module_param(ignore_enabled, bool, 0444);
 MODULE_PARM_DESC(ignore_enabled, "run although a unit is enabled: only if the firmware did that");
 
+bool odd_entries;
+module_param(odd_entries, bool, 0444);
+MODULE_PARM_DESC(odd_entries, "ask a processor what no driver should; a guest is asked anyway");
+
 /* CPUs of an emulator may have to wait for a CPU of their host. */
 #define DEADLINE_MS		500
 #define DEADLINE_EMULATED_MS	2000
