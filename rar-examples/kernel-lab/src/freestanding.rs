@@ -37,6 +37,7 @@ mod vmx;
 mod warm_up;
 pub mod watchdog;
 
+pub use instructions::cpuid_follows_cr4;
 pub use lab::{KernelLab, current};
 pub use lab_machine::LabMachine;
 pub use run::{Consequence, RunError, prepare, run_backend};

@@ -3,7 +3,7 @@
 
 use rar_kernel::{clock, irq, println, smp};
 use rar_kernel_lab::shim::{self, LaunchError};
-use rar_kernel_lab::{guest_counters, hidden_memory, new_owner};
+use rar_kernel_lab::{cpuid_follows_cr4, guest_counters, hidden_memory, new_owner};
 use rar_percpu::CpuId;
 
 /// How long a CPU may take to die.
@@ -16,6 +16,9 @@ const SHUTDOWN: u64 = 0x7f;
 pub(crate) fn check() -> Result<(), &'static str> {
     if !shim::registers_survive() {
         return Err("a stay in the shim changed a register");
+    }
+    if !cpuid_follows_cr4() {
+        return Err("CPUID does not show what CR4 has enabled");
     }
     match shim::try_launch() {
         Some(Err(LaunchError::AlreadyLaunched)) => {}

@@ -24,6 +24,12 @@ const MONITOR: u32 = 1 << 3;
 const MWAIT_LEAF: u32 = 5;
 const X2APIC: u32 = 1 << 21;
 const CORE_CAPABILITIES: u32 = 1 << 30;
+/// Leaf 1, ECX: the operating system has set CR4.OSXSAVE.
+const OSXSAVE: u32 = 1 << 27;
+const CR4_OSXSAVE: u64 = 1 << 18;
+/// Leaf 7, ECX: the operating system has set CR4.PKE.
+const OSPKE: u32 = 1 << 4;
+const CR4_PKE: u64 = 1 << 22;
 
 /// The four registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +49,8 @@ const fn words(text: [u8; 12]) -> [u32; 3] {
     ]
 }
 
-/// Returns what the guest reads where the processor says `real`.
-pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) -> Leaf {
+/// Returns what a guest with this CR4 reads where the processor says `real`.
+pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, cr4: u64, config: &Config) -> Leaf {
     let hypervisor = match config.hypervisor {
         Hypervisor::Machine => 0,
         Hypervisor::Kvm => HYPERVISOR,
@@ -52,6 +58,11 @@ pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) ->
     let hidden = match config.mwait {
         Mwait::Shown => 0,
         Mwait::Hidden => MONITOR,
+    };
+    // The processor has answered by the host's CR4.
+    let follows = |register: u32, bit: u32, wanted: u64| {
+        let shown = if cr4 & wanted == 0 { 0 } else { bit };
+        register & !bit | shown
     };
     match (leaf, subleaf) {
         (0, _) => {
@@ -65,11 +76,12 @@ pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, config: &Config) ->
         }
         (1, _) => Leaf {
             eax: config.signature,
-            ecx: (real.ecx & !hidden) | X2APIC | hypervisor,
+            ecx: follows(real.ecx & !hidden, OSXSAVE, CR4_OSXSAVE) | X2APIC | hypervisor,
             ..real
         },
         (MWAIT_LEAF, _) if config.mwait == Mwait::Hidden => NOTHING,
         (7, 0) => Leaf {
+            ecx: follows(real.ecx, OSPKE, CR4_PKE),
             edx: real.edx | CORE_CAPABILITIES,
             ..real
         },
@@ -124,7 +136,7 @@ mod tests {
     #[test]
     fn a_name_that_linux_knows_and_beside_it_the_own_one() {
         let kvm = config(Hypervisor::Kvm);
-        let see = |leaf| presented(leaf, 0, REAL, &kvm);
+        let see = |leaf| presented(leaf, 0, REAL, 0, &kvm);
         assert_eq!(see(1).ecx, HYPERVISOR | X2APIC | SVM);
         assert_eq!(see(0x4000_0000), named(0x4000_0001, KVM));
         assert_eq!(see(0x4000_0000).ebx.to_le_bytes(), *b"KVMK");
@@ -134,10 +146,10 @@ mod tests {
         assert_eq!(see(OWN_LEAF), named(ENTRY_LEAF, OWN_NAME));
         for hypervisor in [Hypervisor::Machine, Hypervisor::Kvm] {
             let config = config(hypervisor);
-            assert_eq!(presented(0x4000_0200, 0, REAL, &config), REAL);
+            assert_eq!(presented(0x4000_0200, 0, REAL, 0, &config), REAL);
         }
         let machine = config(Hypervisor::Machine);
-        assert_eq!(presented(0x4000_0000, 0, REAL, &machine), REAL);
+        assert_eq!(presented(0x4000_0000, 0, REAL, 0, &machine), REAL);
     }
 
     #[test]
@@ -147,17 +159,33 @@ mod tests {
             ..REAL
         };
         let mut config = config(Hypervisor::Machine);
-        assert_eq!(presented(1, 0, real, &config).ecx, u32::MAX);
-        assert_eq!(presented(5, 0, real, &config), real);
+        let see = |leaf, config: &Config| presented(leaf, 0, real, CR4_OSXSAVE, config);
+        assert_eq!(see(1, &config).ecx, u32::MAX);
+        assert_eq!(see(5, &config), real);
         config.mwait = Mwait::Hidden;
-        assert_eq!(presented(1, 0, real, &config).ecx, !MONITOR);
-        assert_eq!(presented(5, 0, real, &config), NOTHING);
+        assert_eq!(see(1, &config).ecx, !MONITOR);
+        assert_eq!(see(5, &config), NOTHING);
+    }
+
+    #[test]
+    fn what_the_operating_system_has_enabled_is_the_guests() {
+        let config = config(Hypervisor::Machine);
+        for host in [0, u32::MAX] {
+            let real = Leaf { ecx: host, ..REAL };
+            let see = |leaf, cr4| presented(leaf, 0, real, cr4, &config).ecx;
+            let rest = |leaf, cr4, bit: u32| see(leaf, cr4) & !bit;
+            for (leaf, bit, cr4) in [(1, 1 << 27, 1 << 18), (7, 1 << 4, 1 << 22)] {
+                assert_eq!(see(leaf, cr4) & bit, bit, "{leaf} {host:#x}");
+                assert_eq!(see(leaf, !cr4) & bit, 0, "{leaf} {host:#x}");
+                assert_eq!(rest(leaf, cr4, bit), rest(leaf, !cr4, bit));
+            }
+        }
     }
 
     #[test]
     fn a_listed_part_with_rar_and_without_svm() {
         let config = config(Hypervisor::Machine);
-        let see = |leaf, subleaf| presented(leaf, subleaf, REAL, &config);
+        let see = |leaf, subleaf| presented(leaf, subleaf, REAL, 0, &config);
         assert_eq!(see(0, 0).eax, 0xd);
         assert_eq!(see(0, 0).ebx.to_le_bytes(), *b"Genu");
         assert_eq!(see(0, 0).edx.to_le_bytes(), *b"ineI");

@@ -116,9 +116,10 @@ impl Vcpu<'_> {
         let leaf = low(self.vmcb.rax);
         let subleaf = low(self.world.rcx);
         let real = native::cpuid(leaf, subleaf);
+        let (cr4, config) = (self.vmcb.cr4, self.own.shim.config());
         let seen = self
             .counter_leaf(leaf, subleaf)
-            .unwrap_or_else(|| cpuid::presented(leaf, subleaf, real, self.own.shim.config()));
+            .unwrap_or_else(|| cpuid::presented(leaf, subleaf, real, cr4, config));
         self.vmcb.rax = u64::from(seen.eax);
         self.world.rbx = u64::from(seen.ebx);
         self.world.rcx = u64::from(seen.ecx);

@@ -11,7 +11,11 @@ use rar_payload::Pcid;
 /// The CPUID leaf of extended features, and the bit of INVPCID in its EBX.
 const EXTENDED_FEATURES: u32 = 7;
 const INVPCID: u32 = 1 << 10;
+/// Of leaf 1, in ECX: XSAVE, and that CR4 has enabled it.
+const XSAVE: u32 = 1 << 26;
+const XSAVE_ENABLED: u32 = 1 << 27;
 /// Bits of CR4.
+const XSAVE_IN_USE: u64 = 1 << 18;
 const GLOBAL_PAGES: u64 = 1 << 7;
 const PCIDS: u64 = 1 << 17;
 /// Types of INVPCID (SDM vol. 2, "INVPCID").
@@ -86,6 +90,28 @@ pub(crate) fn call_the_shim() {
             options(nostack, preserves_flags),
         );
     }
+}
+
+/// Returns whether CPUID shows XSAVE as enabled while CR4 has it so, and not else; also where there
+/// is no XSAVE.
+#[must_use]
+pub fn cpuid_follows_cr4() -> bool {
+    if __cpuid(1).ecx & XSAVE == 0 {
+        return true;
+    }
+    let before = cr4();
+    [before | XSAVE_IN_USE, before & !XSAVE_IN_USE, before]
+        .into_iter()
+        .all(|value| {
+            // `nomem`, `nostack`, `preserves_flags`: touches none of them.
+            // SAFETY: ring 0; CPUID shows XSAVE, which nothing here uses, and the last value is
+            // that of before. Handlers do not write CR4.
+            unsafe {
+                asm!("mov cr4, {}", in(reg) value, options(nomem, nostack, preserves_flags));
+            }
+            let shown = __cpuid(1).ecx & XSAVE_ENABLED != 0;
+            shown == (value & XSAVE_IN_USE != 0)
+        })
 }
 
 fn has_invpcid() -> bool {
