@@ -113,7 +113,7 @@ impl Pic {
             0b000 => self.rotates = false,
             0b100 => self.rotates = true,
             0b001 | 0b101 => {
-                if let Some(served) = self.highest(self.in_service) {
+                if let Some(served) = self.highest(self.heeded()) {
                     self.in_service &= !(1 << served);
                     if command == 0b101 {
                         self.lowest = served;
@@ -179,15 +179,17 @@ impl Pic {
             return None;
         }
         let asks = self.highest((self.requested | more) & !self.masked)?;
-        let mut serving = self.in_service;
-        if self.special_mask {
-            serving &= !self.masked;
-        }
-        if self.special_nesting {
-            serving &= !nested;
-        }
-        let is_above = |served| self.rank(asks) < self.rank(served);
-        self.highest(serving).is_none_or(is_above).then_some(asks)
+        let nests = |served| self.special_nesting && served == asks && nested >> asks & 1 != 0;
+        let is_above = |served| self.rank(asks) < self.rank(served) || nests(served);
+        let serving = self.highest(self.heeded());
+        serving.is_none_or(is_above).then_some(asks)
+    }
+
+    /// Returns what is in service and keeps others out, and is what an end without a number ends:
+    /// in special mask mode not what is masked.
+    fn heeded(&self) -> u8 {
+        let masked = if self.special_mask { self.masked } else { 0 };
+        self.in_service & !masked
     }
 
     /// The processor takes the input.
@@ -312,9 +314,16 @@ mod tests {
         assert_eq!(pic.pending(4, 0), None);
         assert_eq!(pic.pending(4, 4), Some(2));
         assert_eq!(request(&mut pic, 0x20), None);
+        assert_eq!(pic.pending(0, 4), None, "only the slave itself is let in");
         pic.masked = 4;
         pic.write_command(0x68);
         assert_eq!(pic.pending(0, 0), Some(5));
+        pic.acknowledge(5);
+        pic.write_command(0x20);
+        assert_eq!(pic.in_service, 4, "an end passes over what is masked");
+        pic.write_command(0x20);
+        assert_eq!(pic.in_service, 4);
+        pic.requested = 0x20;
         pic.write_command(0x48);
         assert_eq!(pic.pending(0, 0), None);
     }
