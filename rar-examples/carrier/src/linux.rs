@@ -89,7 +89,10 @@ fn place_kernel(image: &BzImage<'_>, layout: &mut Layout<'_>) -> Result<u64, Pay
     let size = image.init_size;
     let preferred = image.preferred;
     if !image.relocatable {
-        let there = (preferred, preferred.saturating_add(size + PAGE));
+        let there = (
+            preferred,
+            preferred.saturating_add(size.next_multiple_of(PAGE)),
+        );
         return layout.take(what, size, PAGE, there);
     }
     layout.take(what, size, image.alignment, (preferred, LIMIT))

@@ -107,6 +107,28 @@ fn a_kernel_is_moved_up_where_its_own_place_is_taken() {
 }
 
 #[test]
+fn a_kernel_that_cannot_be_moved_is_at_its_place_or_refused() {
+    let mut kernel = bzimage();
+    kernels::put(&mut kernel, 0x234, &[0]);
+    let boot_with = |at| boot(&[(80 * MIB, &kernel, ""), (at, INITRD, "")], "", None);
+    let ground = boot_with(90 * MIB).unwrap();
+    assert!(matches!(ground.entry, Entry::Long { rip, .. } if rip == 16 * MIB + 0x200));
+    // A file in its first page: the next page would do for one that can be moved.
+    let refused = boot_with(16 * MIB).err();
+    assert!(
+        matches!(refused, Some(PayloadError::NoRoom { .. })),
+        "{refused:?}"
+    );
+    let odd = (16_u64 * MIB + 0x800).to_le_bytes();
+    kernels::put(&mut kernel, 0x258, &odd);
+    let refused = boot(&[(80 * MIB, &kernel, "")], "", None).err();
+    assert!(
+        matches!(refused, Some(PayloadError::NoRoom { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
 fn a_kernel_without_room_at_its_place_and_above_is_refused() {
     // There would be room below, but from there it moves itself up.
     let mut kernel = bzimage();
