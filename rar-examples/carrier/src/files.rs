@@ -1,6 +1,7 @@
 //! The files that a payload is made of, and where they lie.
 
-use crate::archive::{ArchiveError, is_archive, members};
+use crate::archive::{is_archive, members};
+use crate::error::PayloadError;
 
 /// A file in physical memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,20 +47,21 @@ impl<'a> Files<'a> {
     ///
     /// # Errors
     ///
-    /// The archive is malformed.
-    pub fn new(files: impl IntoIterator<Item = File<'a>>) -> Result<Option<Self>, ArchiveError> {
-        let mut all = [None; MOST + 1];
+    /// [`PayloadError::Archive`] of a malformed archive, [`PayloadError::TooManyParts`] with more
+    /// than 16 modules.
+    pub fn new(files: impl IntoIterator<Item = File<'a>>) -> Result<Option<Self>, PayloadError> {
+        let mut modules = [None; MOST];
         let mut kernel = None;
         let mut count = 0;
         let mut add = |file| {
-            if let Some(place) = all.get_mut(count) {
-                *place = Some(file);
-                count += 1;
-            }
+            let place = modules.get_mut(count).ok_or(PayloadError::TooManyParts)?;
+            *place = Some(file);
+            count += 1;
+            Ok::<_, PayloadError>(())
         };
         for (number, file) in files.into_iter().enumerate() {
             if number > 0 {
-                add(file);
+                add(file)?;
             } else if is_archive(file.bytes) {
                 for member in members(file.bytes) {
                     let member = member?;
@@ -71,16 +73,12 @@ impl<'a> Files<'a> {
                     if member.name == "kernel" {
                         kernel = Some(found);
                     } else {
-                        add(found);
+                        add(found)?;
                     }
                 }
             } else {
                 kernel = Some(file);
             }
-        }
-        let mut modules = [None; MOST];
-        for (to, from) in modules.iter_mut().zip(all) {
-            *to = from;
         }
         Ok(kernel.map(|kernel| Self { kernel, modules }))
     }

@@ -53,8 +53,7 @@ pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, Boo
             line: kernel.module_line(module),
         })
     });
-    let files = Files::new(files).map_err(PayloadError::from)?;
-    let files = files.ok_or(PayloadError::Missing)?;
+    let files = Files::new(files)?.ok_or(PayloadError::Missing)?;
     let payload = Payload::new(files.kernel.bytes, options.protocol)?;
     let line = kernel.command_line().behind().unwrap_or("");
     println!(

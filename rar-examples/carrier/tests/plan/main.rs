@@ -239,6 +239,22 @@ fn what_does_not_fit_is_refused_with_the_reason() {
         refused(&two, "", None),
         PayloadError::Unsupported { .. }
     ));
+    let many = [("module", INITRD); 17];
+    for (length, fits) in [(17, true), (18, false)] {
+        let files: Vec<_> = [("kernel", low[0].1)]
+            .into_iter()
+            .chain(many)
+            .take(length)
+            .collect();
+        let found = boot(&[(68 * MIB, &pack(&files), "")], "", None);
+        match found {
+            Ok(ground) => {
+                assert!(fits, "{length} files, and one is lost");
+                assert_eq!(information(&ground).modules.all().len(), length - 1);
+            }
+            Err(error) => assert!(!fits && error == PayloadError::TooManyParts, "{error}"),
+        }
+    }
     assert!(matches!(
         refused(&[(80 * MIB, b"#!/bin/sh\n", "")], "", None),
         PayloadError::Unknown { first } if first == *b"#!/b"
