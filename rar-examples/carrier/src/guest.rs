@@ -69,10 +69,8 @@ pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, Boo
         },
         display: kernel.display(),
     };
-    let ranges = modules
-        .all()
-        .iter()
-        .map(|module| (module.start, module.end));
+    // With their texts, which the plan reads while it writes into free memory.
+    let ranges = modules.all().iter().flat_map(Module::ranges);
     park_others();
     let kept = frames::close().ok_or(BootError::Other(
         "the carrier's memory is in too many pieces; give the machine more memory",
