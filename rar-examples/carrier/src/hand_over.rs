@@ -22,7 +22,12 @@ struct Parameters {
     ebx: u32,
     segments: [u8; 10],
     no_gates: [u8; 10],
+    /// Makes the size a multiple of the alignment.
+    unused: [u8; 4],
 }
+
+// Without padding: all bytes are copied, and those of padding have no value.
+const _: () = assert!(size_of::<Parameters>() == 5 * 8 + 2 * 4 + 10 + 10 + 4);
 
 global_asm!(
     include_str!("hand_over.s"),
@@ -111,6 +116,7 @@ pub(crate) unsafe fn enter(
         ebx: 0,
         segments,
         no_gates: [0; 10],
+        unused: [0; 4],
     };
     match plan.entry {
         Entry::Long { rip, rsi } => (parameters.entry, parameters.rsi) = (rip, rsi),
