@@ -174,8 +174,8 @@ void test_stale(struct result *result, const void *argument)
 		return;
 	}
 	if (wanted->certainty == OPEN && counters_present()) {
-		result_set(result, NOT_RUN, "world switches of this machine flush as well, so a new "
-			   "value shows nothing");
+		result_set(result, NOT_RUN, "world switches of this machine flush as well, so a "
+			   "new value shows nothing");
 		return;
 	}
 	if (!(units.types >> (wanted->control >> 8 & 0xff) & 1)) {

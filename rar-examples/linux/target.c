@@ -86,7 +86,7 @@ static int target(void *data)
 {
 	struct spin *spin = data;
 
-	/* A CPU that was busy for long runs this when nobody waits for it any more. */
+	/* A CPU that was busy for long runs this when its initiator has given it up. */
 	if (!READ_ONCE(spin->given_up))
 		spin_with_interrupts_off(spin);
 	thread_end(&spin->ended);
