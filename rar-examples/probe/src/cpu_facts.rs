@@ -1,6 +1,8 @@
 //! What is true of one CPU.
 
-use rar_regs::{CpuSignature, Detection, ModelCheck, RarSupport, SupportError};
+use rar_regs::{
+    CoreCapabilities, CpuSignature, Detection, ModelCheck, MsrFault, RarSupport, SupportError,
+};
 
 use crate::cpu_of_linux::CpuOfLinux;
 use crate::registers::Registers;
@@ -91,7 +93,12 @@ impl Rar {
                 _,
                 SupportError::NoFeatureLeaf { .. }
                 | SupportError::NoCoreCapabilities { .. }
-                | SupportError::NoRarCapability { .. },
+                | SupportError::NoRarCapability { .. }
+                // CPUID announces the register, and it is not there, as below some hypervisors.
+                | SupportError::Fault(MsrFault {
+                    msr: CoreCapabilities::MSR,
+                    ..
+                }),
             ) => Self::Absent(error),
             (_, error) => Self::Refused(error),
         }

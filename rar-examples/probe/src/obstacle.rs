@@ -81,9 +81,9 @@ impl fmt::Display for Obstacle {
                 ..
             } => write!(
                 f,
-                "{}: the kernel is locked down and refuses (got lockdown, as with Secure Boot; \
-                 expected `none` in /sys/kernel/security/lockdown); boot without Secure Boot or \
-                 without `lockdown=`",
+                "{}: the kernel refuses although this is root (no CAP_SYS_RAWIO, as in a \
+                 container, or a security module; it is also locked down, but lockdown alone \
+                 lets registers be read); run the probe outside",
                 path.display()
             ),
             Self::NotPermitted { path, .. } => write!(

@@ -96,6 +96,18 @@ fn absent_by_the_register() {
 }
 
 #[test]
+fn absent_where_the_announced_register_is_not_there() {
+    let without = FakeCpu::with_rar(63).without_msr(CoreCapabilities::MSR);
+    let words = ["RAR: no, on the CPU", "RDMSR of 0xcf raised #GP(0)"];
+    expect(
+        &probe(&FakeSystem::new([without])),
+        Verdict::Absent,
+        1,
+        &words,
+    );
+}
+
+#[test]
 fn a_model_that_is_not_listed_is_asked_and_refused() {
     let cpu = || with_types().with_signature(Vendor::INTEL, 0x000a_06d1);
     let answer = probe(&FakeSystem::new([cpu()]));
@@ -153,7 +165,7 @@ fn each_obstacle_has_its_sentence() {
             refused(User::Ordinary, Lockdown::On),
             "run the probe as root",
         ),
-        (refused(User::Root, Lockdown::On), "Secure Boot"),
+        (refused(User::Root, Lockdown::On), "lockdown alone"),
         (refused(User::Root, Lockdown::NotShown), "CAP_SYS_RAWIO"),
         (Obstacle::Offline { path: path.clone() }, "offline"),
     ];
