@@ -136,8 +136,23 @@ fn module_tests(case: &Case, passed: u64, failed: u64, booted: &Booted) -> Resul
             "{note} (expected at least {LEAST_PASSED} passed, 0 failed)"
         )),
         (Some(name), 0) => Err(format!("{note}: the defect {name} was not seen")),
+        (Some(name), _) if !lines(booted).any(|line| names_defect(name, line)) => {
+            Err(format!("{note}: no failed test names the defect {name}"))
+        }
         (Some(_), _) => Ok(one_passed(note)),
     }
+}
+
+/// Returns whether a line is of a test of the module that failed for this defect.
+fn names_defect(defect: &str, line: &str) -> bool {
+    let words = match defect {
+        "signal-lost" => "SUCCESS after a second signal",
+        "success-without-flush" => "SUCCESS without a flush",
+        "failure-always" => "got FAILURE (0x80)",
+        "ignore-if-unheeded" => "it heeds IF",
+        _ => return false,
+    };
+    line.contains("rar_check: not ok ") && line.contains(words)
 }
 
 /// Judges a boot with the program that asks whether a machine has RAR: it says yes, with the facts
@@ -283,8 +298,10 @@ mod tests {
 
     #[test]
     fn a_module_must_pass_and_must_see_a_defect() {
+        const LOST: &str = "rar_check: not ok 7 - a # CPU 1: SUCCESS after a second signal";
         let judged = |name: &str, failed, trace: &str| {
-            module_tests(&case(name), LEAST_PASSED, failed, &booted(&[], trace, OFF))
+            let booted = booted(&[LOST], trace, OFF);
+            module_tests(&case(name), LEAST_PASSED, failed, &booted)
         };
         let worked = format!("{UNITS}{ENTRIES}");
         assert!(judged("module-2", 0, &worked).is_ok());
@@ -292,6 +309,8 @@ mod tests {
         assert!(judged("signal-lost", 1, &worked).is_ok());
         let why = judged("signal-lost", 0, &worked).unwrap_err();
         assert!(why.contains("was not seen"), "{why}");
+        let why = judged("failure-always", 1, &worked).unwrap_err();
+        assert!(why.contains("no failed test names"), "{why}");
         let why = judged("module-2", 0, UNITS).unwrap_err();
         assert!(why.contains("no unit"), "{why}");
         let why = judged("module-2", 0, ENTRIES).unwrap_err();
