@@ -20,6 +20,11 @@ enum step { BEGIN, READ_OLD, CHANGED, READ_STALE, FLUSHED };
 /* Longer than a flush takes. */
 #define UNFLUSHED_US	1000
 
+/*
+ * Seconds. Some clocks stand still, or wrap, while the CPU that keeps the time has interrupts off.
+ */
+#define MOST_POLLS	50000000
+
 /* What both sides use. It is not on a stack: a target that does not end may keep it. */
 struct spin {
 	struct attempt attempt;
@@ -37,9 +42,12 @@ static ktime_t deadline(unsigned int times)
 
 static bool await(struct spin *spin, enum step step, ktime_t end)
 {
+	unsigned int polls = 0;
+
 	/* Pairs with the release in `announce`. */
 	while (smp_load_acquire(&spin->step) != step) {
-		if (READ_ONCE(spin->given_up) || ktime_after(ktime_get(), end))
+		if (READ_ONCE(spin->given_up) || ktime_after(ktime_get(), end) ||
+		    ++polls > MOST_POLLS)
 			return false;
 		cpu_relax();
 	}
@@ -54,8 +62,9 @@ static void announce(struct spin *spin, enum step step)
 static void wait_us(unsigned int us)
 {
 	const ktime_t end = ktime_add_us(ktime_get(), us);
+	unsigned int polls = 0;
 
-	while (!ktime_after(ktime_get(), end))
+	while (!ktime_after(ktime_get(), end) && ++polls <= MOST_POLLS)
 		cpu_relax();
 }
 
