@@ -4,10 +4,12 @@
 use rar_vocabulary::TraceLevel;
 
 use crate::bits::low;
+use crate::code::CodeSize;
 use crate::ends::PortWrite;
 use crate::io_permissions::IO_PERMISSIONS;
 use crate::machine_pics::Half;
 use crate::native;
+use crate::port_access::StringRegisters;
 use crate::shim::Shim;
 use crate::vcpu::Vcpu;
 
@@ -39,22 +41,22 @@ impl Vcpu<'_> {
         let port = u16::from_le_bytes([first, second]);
         // One bit for each size: 1, 2, 4 bytes.
         let bytes = what >> 4 & 7;
-        let reached = (port..).take(usize::from(bytes));
-        if reached
-            .into_iter()
-            .any(|port| Half::of_port(port).is_some())
-        {
+        let reached = (0..u16::from(bytes)).map(|place| port.wrapping_add(place));
+        if reached.clone().any(|port| Half::of_port(port).is_some()) {
             return false;
         }
         let (shim, trace) = (self.own.shim, self.own.shim.config().trace);
+        // A guest that looks for a debug console finds none: its bytes would tear lines.
+        let is_hidden = reached.clone().any(|port| port == trace.port);
         if what & STRING != 0 {
-            // No guest ends by one: it may have the ports for itself, and execute it again.
-            shim.trace_ports()
-                .for_each(|port| IO_PERMISSIONS.leave(port));
+            if is_hidden && what & IN == 0 {
+                self.pass_over_output();
+            } else {
+                // No guest ends by one: it may have the port for itself, and execute it again.
+                reached.for_each(|port| IO_PERMISSIONS.leave(port));
+            }
             return true;
         }
-        // A guest that looks for a debug console finds none: its bytes would tear lines.
-        let is_hidden = port == trace.port;
         if what & IN != 0 {
             let value = if is_hidden {
                 u32::MAX
@@ -69,10 +71,27 @@ impl Vcpu<'_> {
             }
             native::output(port, bytes, value);
         }
+        self.end_port_access();
+        true
+    }
+
+    /// Goes on behind an OUTS as if its bytes were written.
+    fn pass_over_output(&mut self) {
+        let size = CodeSize::of(self.vmcb.efer, self.vmcb.cs.attributes);
+        let before = StringRegisters {
+            rcx: self.world.rcx,
+            rsi: self.world.rsi,
+        };
+        let after = before.after_output(self.vmcb.exit_info_1, size, self.vmcb.rflags);
+        (self.world.rcx, self.world.rsi) = (after.rcx, after.rsi);
+        self.end_port_access();
+    }
+
+    /// Goes on behind the instruction, whose end the processor has told.
+    pub(crate) fn end_port_access(&mut self) {
         self.vmcb.rip = self.vmcb.exit_info_2;
         // What an instruction without an own length clears.
         self.vmcb.skip(0);
-        true
     }
 }
 

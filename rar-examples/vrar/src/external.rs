@@ -63,9 +63,7 @@ impl Vcpu<'_> {
             |port| self.read_port(port),
             |port, value| self.write_port(port, value),
         );
-        // The next instruction.
-        self.vmcb.rip = self.vmcb.exit_info_2;
-        self.vmcb.skip(0);
+        self.end_port_access();
         true
     }
 

@@ -1,8 +1,13 @@
 //! What a guest wants of an I/O port, as the processor says it (AMD64 Architecture Programmer's
 //! Manual vol. 2, "IOIO Intercepts").
 
+use crate::code::CodeSize;
+
 const IN: u8 = 1 << 0;
 const STRING: u8 = 1 << 2;
+const REPEATED: u8 = 1 << 3;
+/// RFLAGS.DF.
+const DIRECTION: u64 = 1 << 10;
 
 /// In which direction bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +69,47 @@ impl PortAccess {
     }
 }
 
+/// RCX and RSI of an instruction that reads a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StringRegisters {
+    pub(crate) rcx: u64,
+    pub(crate) rsi: u64,
+}
+
+impl StringRegisters {
+    /// Returns the registers after an OUTS, with or without REP, which begins with these.
+    pub(crate) fn after_output(self, exit_info: u64, size: CodeSize, rflags: u64) -> Self {
+        let [what, address, ..] = exit_info.to_le_bytes();
+        let width = match (what >> 7 & 1, address & 0b11, size) {
+            (1, ..) => u64::from(u16::MAX),
+            (_, 0b01, _) => u64::from(u32::MAX),
+            (_, 0b10, _) => u64::MAX,
+            // QEMU does not say.
+            (.., CodeSize::Bits16) => u64::from(u16::MAX),
+            (.., CodeSize::Bits32) => u64::from(u32::MAX),
+            (.., CodeSize::Bits64) => u64::MAX,
+        };
+        // What is narrower than 32 bits leaves the rest of a register.
+        let kept = if width == u64::from(u16::MAX) {
+            !width
+        } else {
+            0
+        };
+        let repeats = what & REPEATED != 0;
+        let count = if repeats { self.rcx & width } else { 1 };
+        let length = count.wrapping_mul(u64::from(what >> 4 & 0b111));
+        let moved = if rflags & DIRECTION == 0 {
+            self.rsi.wrapping_add(length)
+        } else {
+            self.rsi.wrapping_sub(length)
+        };
+        Self {
+            rcx: if repeats { self.rcx & kept } else { self.rcx },
+            rsi: self.rsi & kept | moved & width,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +154,60 @@ mod tests {
         assert_eq!(read(0x0020_0021), 0x8877_6655_4433_2120);
         assert_eq!(read(0x0020_0041), 0x2322_2120);
         assert_eq!(read(0xffff_0021), 0x8877_6655_4433_00ff, "ports wrap");
+    }
+
+    #[test]
+    fn a_string_that_is_written_moves_its_registers() {
+        const TOP: u64 = 0x8877_6655_0000_0000;
+        let long = (u64::MAX - 1, 0x10);
+        for (info, size, rflags, (rcx, rsi), expected) in [
+            // REP OUTSB, OUTSB, REP OUTSW, REP OUTSD downwards.
+            (
+                0x1c,
+                CodeSize::Bits64,
+                0,
+                (5, 0x1_0000_0000),
+                (0, 0x1_0000_0005),
+            ),
+            (0x14, CodeSize::Bits64, 0, (5, 0x1000), (5, 0x1001)),
+            (0x2c, CodeSize::Bits64, 0, (5, 0x1000), (0, 0x100a)),
+            (0x4c, CodeSize::Bits64, 1 << 10, (5, 0x1000), (0, 0xfec)),
+            (0x1c, CodeSize::Bits64, 0, long, (0, 0xe)),
+            // The address size that the code has, and the one that is said.
+            (
+                0x1c,
+                CodeSize::Bits32,
+                0,
+                (TOP | 5, TOP | 0xffff_fffe),
+                (0, 3),
+            ),
+            (
+                0x1c,
+                CodeSize::Bits16,
+                0,
+                (TOP | 5, TOP | 0xfffe),
+                (TOP, TOP | 3),
+            ),
+            (
+                0x9c,
+                CodeSize::Bits32,
+                0,
+                (TOP | 5, TOP | 0xfffe),
+                (TOP, TOP | 3),
+            ),
+            (0x11c, CodeSize::Bits64, 0, (TOP | 5, TOP | 7), (0, 12)),
+            (
+                0x21c,
+                CodeSize::Bits16,
+                0,
+                (5, TOP | 0xffff),
+                (0, TOP | 0x1_0004),
+            ),
+        ] {
+            let before = StringRegisters { rcx, rsi };
+            let (rcx, rsi) = expected;
+            let after = before.after_output(0x00e9_0000 | info, size, rflags);
+            assert_eq!(after, StringRegisters { rcx, rsi }, "{info:#x} {size:?}");
+        }
     }
 }
