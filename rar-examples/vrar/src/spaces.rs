@@ -12,6 +12,7 @@ use crate::tables::{Full, GIBIBYTE, OPEN, OWN, PAGE, Tables, UNCACHED};
 const SUPPLY: usize = 32;
 /// Physical memory beyond is not reached: the tables of gigabytes would take the supply.
 const REACH_BITS: u32 = 42;
+const REACH: u64 = 1 << REACH_BITS;
 /// Looks at another CPU that fills the tables in: milliseconds of work.
 const MAX_POLLS: u32 = 100_000_000;
 
@@ -116,7 +117,9 @@ impl Spaces {
             HIDING => HideError::Hidden,
             _ => HideError::TablesBusy,
         })?;
-        let done = self.hiding.unmap(physical);
+        // Nothing is mapped beyond, where tables would take an address for a lower one.
+        let reached = physical.start.min(REACH)..physical.end.min(REACH);
+        let done = self.hiding.unmap(&reached);
         self.state.store(READY, Ordering::Release);
         done.map_err(|Full| HideError::OutOfTables)
     }
@@ -144,6 +147,7 @@ impl Spaces {
     /// Returns whether guests have lost what lies there.
     pub(crate) fn is_hidden(&self, physical: u64) -> bool {
         self.is_hiding()
+            && physical < REACH
             && self.hiding.find(physical).is_none()
             && self.open.find(physical).is_some()
     }
@@ -246,6 +250,9 @@ mod tests {
         assert!(!spaces.begin_hiding());
         spaces.make_ready(&config, MACHINE, Some).unwrap();
         assert_eq!(spaces.hide(&range), Ok(()));
+        // Beyond all memory: no lower address may be taken for it.
+        assert_eq!(spaces.hide(&(1 << 48..u64::MAX)), Ok(()));
+        assert_eq!(spaces.hiding.find(0), Some(0));
         assert!(!spaces.is_hidden(0x20_0000));
         assert_eq!(spaces.nested(), spaces.open.top());
         assert!(spaces.begin_hiding() && !spaces.begin_hiding());
@@ -259,6 +266,7 @@ mod tests {
             // Was never there.
             (0xfee0_0000, false),
             (1 << 40, false),
+            (1 << 48 | 0x20_0000, false),
         ] {
             assert_eq!(spaces.is_hidden(address), hidden, "{address:#x}");
         }
