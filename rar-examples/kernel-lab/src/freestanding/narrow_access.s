@@ -1,6 +1,6 @@
 /* rar_lab_narrow_access(answers: edi, directory: esi, pointers: edx): accesses the page of the local APIC in every mode but
-   64-bit mode, with interrupts disabled. Answers of a mode are four: the version twice, the task priority 0x20 and 0. All of it
-   lies below 4 GiB and is mapped one to one, by the tables of 32-bit and of PAE paging, too. */
+   64-bit mode, with interrupts disabled. Answers of a mode are five: the version twice, the task priority 0x20, 0, and the mark
+   in the upper half of the interrupt command, which 64-bit code has left there. All of it lies below 4 GiB and is mapped one to one, by the tables of 32-bit and of PAE paging, too. */
 .set apic, 0xfee00000
 
 /* MOV by an address of 32 bits; `prefixes` are those of 32-bit operands and addresses in 16-bit code. */
@@ -24,7 +24,9 @@
     move 0xa3, 0x80, \prefixes
     movl 0x80(%ebx), %ecx
     movl %ecx, 12(%edi)
-    addl $16, %edi
+    movl 0x310(%ebx), %ecx
+    movl %ecx, 16(%edi)
+    addl $20, %edi
 .endm
 
 /* In 32-bit code, then in 16-bit code, then back. */
@@ -65,6 +67,7 @@ rar_lab_narrow_access:
     movq %cr4, %rax
     movq %rax, narrow_saved_cr4
     movl $apic, %ebx
+    movl $0x5a000000, 0x310(%rbx)
     lgdt narrow_gdt_pointer
     pushq $0x18
     pushq $1f
@@ -95,6 +98,7 @@ rar_lab_narrow_access:
     /* PSE, and SSE as it was. */
     movl $0x610, %eax
     movl %eax, %cr4
+    access_in_both
     movl %esi, %cr3
     paging_on
     access_in_both
