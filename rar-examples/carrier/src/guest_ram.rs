@@ -11,8 +11,8 @@ const PAGE: u64 = 4096;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
 /// Loaders of 32 bits reach no more.
 const LIMIT: u64 = 1 << 32;
-/// What the carrier keeps grows to whole pages of this size, so that few entries of a page table
-/// can hide it.
+/// What the carrier keeps grows to whole pages of this size where firmware has nothing there, so
+/// that few entries of a page table can hide it.
 const PIECE: u64 = 2 << 20;
 
 /// The memory that the guest gets, and what of it is in use before the guest runs.
@@ -40,6 +40,14 @@ impl GuestRam {
         for &(start, end) in kept.ranges() {
             let end = end.checked_next_multiple_of(PIECE).unwrap_or(end);
             whole.add(start - start % PIECE, end);
+        }
+        // Firmware's tables may lie in the same piece, and the guest must find them.
+        let all = map.regions().iter();
+        for region in all.filter(|region| region.kind != MemoryKind::Usable) {
+            whole.cut(region.start, region.end);
+        }
+        for &(start, end) in kept.ranges() {
+            whole.add(start, end);
         }
         let mut usable = map.free(&[]);
         for &(start, end) in whole.ranges() {
@@ -74,7 +82,7 @@ impl GuestRam {
         self.handover
     }
 
-    /// Returns what the carrier and the shim keep, in whole pieces of 2 MiB.
+    /// Returns what the carrier and the shim keep, in whole pieces of 2 MiB less what firmware has.
     #[must_use]
     pub fn kept(&self) -> &[(u64, u64)] {
         self.kept.ranges()
@@ -213,6 +221,20 @@ mod tests {
             ]
         );
         assert_eq!(ram.bytes(), 0x9_f000 + 509 * MIB - HANDOVER_BYTES);
+    }
+
+    #[test]
+    fn tables_of_firmware_beside_what_is_kept_stay() {
+        let tables = (65 * MIB + 0x2_0000, 67 * MIB);
+        let map = machine(&[
+            (MIB, tables.0, 1),
+            (tables.0, tables.1, 3),
+            (tables.1, 512 * MIB, 1),
+        ]);
+        let kept = ranges(&[(64 * MIB, 65 * MIB + 0x1000), (67 * MIB, 67 * MIB + 0x1000)]);
+        let ram = GuestRam::new(&map, &kept, []).unwrap();
+        let expected = [(64 * MIB, tables.0), (tables.1, 68 * MIB)];
+        assert_eq!(ram.kept(), expected);
     }
 
     #[test]
