@@ -2,7 +2,8 @@
 
 use core::fmt;
 
-/// Why memory cannot be hidden. Guests keep it.
+/// Why memory cannot be hidden. Guests keep it, but for what [`OutOfTables`](Self::OutOfTables)
+/// says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HideError {
@@ -12,7 +13,8 @@ pub enum HideError {
     NotLaunched,
     /// [`HIDE`](crate::HIDE) is in force: nothing can be added.
     Hidden,
-    /// The ranges have too many borders inside of large pages for the shim's tables.
+    /// The ranges have too many borders inside of large pages for the shim's tables. Guests lose
+    /// the beginning of this range.
     OutOfTables,
     /// Another CPU changes the tables.
     TablesBusy,
