@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why memory cannot be hidden. Guests keep it, but for what [`OutOfTables`](Self::OutOfTables)
+/// Why memory cannot be hidden. Guests keep it, except as [`OutOfTables`](Self::OutOfTables)
 /// says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
