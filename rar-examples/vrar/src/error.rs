@@ -20,10 +20,13 @@ pub enum LaunchError {
     ApicMode,
     /// The configuration wants nested paging, and the CPU has none.
     NoNestedPaging,
-    /// The CPU has no pages of 1 GiB: the host maps physical memory by them.
+    /// The configuration wants nested paging, and the CPU has no pages of 1 GiB for it.
     NoLargePages,
     /// The direct map does not begin at a multiple of 1 GiB.
     DirectMap(u64),
+    /// The shim's page tables lie at this physical address, which the host does not map: without
+    /// pages of 1 GiB it maps 16 GiB.
+    OutOfReach(u64),
     /// The image is too large, or too scattered, for the shim's page tables.
     OutOfTables,
     /// Another CPU did not finish the shim's page tables in time.
@@ -42,13 +45,17 @@ impl fmt::Display for LaunchError {
             Self::ApicId(id) => write!(f, "APIC id {id} is taken, or there are too many CPUs"),
             Self::ApicMode => f.write_str("the local APIC is disabled"),
             Self::NoNestedPaging => f.write_str("the CPU has no nested paging"),
-            Self::NoLargePages => f.write_str("the CPU has no pages of 1 GiB"),
+            Self::NoLargePages => f.write_str("the CPU has no pages of 1 GiB for nested paging"),
             Self::DirectMap(start) => {
                 write!(
                     f,
                     "the direct map begins at {start:#x}, no multiple of 1 GiB"
                 )
             }
+            Self::OutOfReach(physical) => write!(
+                f,
+                "the shim lies at physical address {physical:#x}, beyond what its host maps"
+            ),
             Self::OutOfTables => f.write_str("the image needs more page tables than the shim has"),
             Self::TablesBusy => f.write_str("another CPU did not finish the shim's page tables"),
             Self::NotMapped(address) => write!(f, "{address:#x} is not mapped"),

@@ -18,6 +18,7 @@ use crate::real_apic::{self, RealApic};
 use crate::reported::Reported;
 use crate::shim::Shim;
 use crate::spaces::{Machine, SPACES};
+use crate::tables::LargestPage;
 use crate::tracer::About;
 use crate::unit::ASID;
 use crate::vcpu::{State, VcpuState};
@@ -126,17 +127,10 @@ impl Shim {
         })?;
         // SAFETY: exists on every CPU with a local APIC, and every 64-bit CPU has one.
         let apic_base = unsafe { native::read_msr(APIC_BASE) };
-        let trapped = self.config().page == ApicPage::Trapped;
         if apic_base & APIC_BASE_ENABLE == 0 {
             return Err(LaunchError::ApicMode);
         }
-        if !has_large_pages() {
-            return Err(LaunchError::NoLargePages);
-        }
-        if trapped && !has_nested_paging() {
-            return Err(LaunchError::NoNestedPaging);
-        }
-        Ok(())
+        check_paging(self.config().page, largest_page(), nested_paging())
     }
 
     /// Finds everything by the page tables that are loaded, and sees to it that the host's lead to
@@ -147,6 +141,7 @@ impl Shim {
         let machine = Machine {
             levels: self.map().levels(),
             physical_address_bits: u32::from(physical_address_bits),
+            largest: largest_page(),
             apic: (apic_base & APIC_BASE_MODE == APIC_BASE_ENABLE)
                 .then_some(apic_base & APIC_BASE_ADDRESS),
         };
@@ -193,12 +188,39 @@ impl Shim {
     }
 }
 
-fn has_large_pages() -> bool {
-    native::cpuid(0x8000_0001, 0).edx >> 26 & 1 != 0
+fn largest_page() -> LargestPage {
+    match native::cpuid(0x8000_0001, 0).edx >> 26 & 1 {
+        0 => LargestPage::Mebibytes2,
+        _ => LargestPage::Gibibyte,
+    }
 }
 
-fn has_nested_paging() -> bool {
-    native::cpuid(0x8000_000a, 0).edx & 1 != 0
+fn nested_paging() -> NestedPaging {
+    match native::cpuid(0x8000_000a, 0).edx & 1 {
+        0 => NestedPaging::Missing,
+        _ => NestedPaging::Present,
+    }
+}
+
+/// Whether the processor has nested paging.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NestedPaging {
+    Missing,
+    Present,
+}
+
+/// Asks whether the CPU has the paging that the configuration needs.
+fn check_paging(
+    page: ApicPage,
+    largest: LargestPage,
+    nested: NestedPaging,
+) -> Result<(), LaunchError> {
+    match (page, largest, nested) {
+        (ApicPage::Open, ..) => Ok(()),
+        (ApicPage::Trapped, _, NestedPaging::Missing) => Err(LaunchError::NoNestedPaging),
+        (ApicPage::Trapped, LargestPage::Mebibytes2, _) => Err(LaunchError::NoLargePages),
+        (ApicPage::Trapped, LargestPage::Gibibyte, NestedPaging::Present) => Ok(()),
+    }
 }
 
 /// Asks whether SVM is there and unlocked, and whether the shim is.
@@ -317,5 +339,38 @@ mod tests {
         assert_eq!(check(false, false, 0), Err(LaunchError::NoSvm));
         assert_eq!(check(true, false, 0x18), Err(LaunchError::SvmLocked));
         assert_eq!(check(false, true, 0), Err(LaunchError::AlreadyLaunched));
+    }
+
+    #[test]
+    fn only_nested_paging_needs_large_pages() {
+        let none = NestedPaging::Missing;
+        let nested = NestedPaging::Present;
+        let (small, large) = (LargestPage::Mebibytes2, LargestPage::Gibibyte);
+        for (page, largest, nested, expected) in [
+            (ApicPage::Open, small, none, Ok(())),
+            (ApicPage::Open, large, none, Ok(())),
+            (ApicPage::Trapped, large, nested, Ok(())),
+            (
+                ApicPage::Trapped,
+                large,
+                none,
+                Err(LaunchError::NoNestedPaging),
+            ),
+            (
+                ApicPage::Trapped,
+                small,
+                none,
+                Err(LaunchError::NoNestedPaging),
+            ),
+            (
+                ApicPage::Trapped,
+                small,
+                nested,
+                Err(LaunchError::NoLargePages),
+            ),
+        ] {
+            let found = check_paging(page, largest, nested);
+            assert_eq!(found, expected, "{page:?} {largest:?} {nested:?}");
+        }
     }
 }

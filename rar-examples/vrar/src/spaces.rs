@@ -6,13 +6,15 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::config::Config;
 use crate::error::LaunchError;
 use crate::hide_error::HideError;
-use crate::tables::{Full, GIBIBYTE, OPEN, OWN, PAGE, Tables, UNCACHED};
+use crate::tables::{Full, GIBIBYTE, LargestPage, OPEN, OWN, PAGE, Tables, UNCACHED};
 
 /// Each space: the top, tables of gigabytes, and what is split.
 const SUPPLY: usize = 32;
 /// Physical memory beyond is not reached: the tables of gigabytes would take the supply.
 const REACH_BITS: u32 = 42;
 const REACH: u64 = 1 << REACH_BITS;
+/// The same without pages of 1 GiB: each gigabyte takes a table, and half of the supply is left.
+const SHORT_REACH_BITS: u32 = 34;
 /// Looks at another CPU that fills the tables in: milliseconds of work.
 const MAX_POLLS: u32 = 100_000_000;
 
@@ -42,6 +44,7 @@ pub(crate) struct Spaces {
 pub(crate) struct Machine {
     pub(crate) levels: u32,
     pub(crate) physical_address_bits: u32,
+    pub(crate) largest: LargestPage,
     /// The physical address of the APIC's page; `None` in x2APIC mode, where it has no page.
     pub(crate) apic: Option<u64>,
 }
@@ -153,9 +156,13 @@ impl Spaces {
     }
 }
 
-/// Returns how much physical memory is reached.
-fn gibibytes(machine: Machine) -> u64 {
-    (1 << machine.physical_address_bits.clamp(30, REACH_BITS)) / GIBIBYTE
+/// Returns how much physical memory pages of this size reach.
+fn gibibytes(machine: Machine, largest: LargestPage) -> u64 {
+    let bits = match largest {
+        LargestPage::Gibibyte => REACH_BITS,
+        LargestPage::Mebibytes2 => SHORT_REACH_BITS,
+    };
+    (1 << machine.physical_address_bits.clamp(30, bits)) / GIBIBYTE
 }
 
 fn fill_host<const N: usize>(
@@ -170,8 +177,13 @@ fn fill_host<const N: usize>(
     }
     // A direct map near the end of the address space ends there.
     let left = (u64::MAX - start) / GIBIBYTE + 1;
+    let count = left.min(gibibytes(machine, machine.largest));
+    // The host walks its own tables through the direct map.
+    if let Some(place) = tables.places().find(|place| place / GIBIBYTE >= count) {
+        return Err(LaunchError::OutOfReach(place));
+    }
     tables
-        .map_gibibytes(start, left.min(gibibytes(machine)), OWN)
+        .map_gibibytes(start, count, machine.largest, OWN)
         .map_err(|Full| LaunchError::OutOfTables)?;
     let mut page = config.image.start & !(PAGE - 1);
     while page < config.image.end {
@@ -193,160 +205,13 @@ fn fill_host<const N: usize>(
 }
 
 fn fill_nested<const N: usize>(tables: &Tables<N>, machine: Machine) -> Result<(), Full> {
-    tables.map_gibibytes(0, gibibytes(machine), OPEN)?;
+    // A launch on a CPU without pages of 1 GiB does not use these tables.
+    let largest = LargestPage::Gibibyte;
+    tables.map_gibibytes(0, gibibytes(machine, largest), largest, OPEN)?;
     machine
         .apic
         .map_or(Ok(()), |apic| tables.unmap(&(apic..apic + PAGE)))
 }
 
 #[cfg(test)]
-mod tests {
-    use core::num::NonZero;
-    use core::ptr::NonNull;
-
-    use super::*;
-    use crate::config::Image;
-
-    const MACHINE: Machine = Machine {
-        levels: 4,
-        physical_address_bits: 40,
-        apic: Some(0xfee0_0000),
-    };
-    const APIC: NonNull<u32> = NonNull::without_provenance(NonZero::new(0xfee0_0000).unwrap());
-
-    fn spaces() -> Box<Spaces> {
-        Box::new(Spaces::new())
-    }
-
-    #[test]
-    fn guests_have_everything_but_the_apic() {
-        let spaces = spaces();
-        let config = Config::new(0, APIC);
-        spaces.make_ready(&config, MACHINE, Some).unwrap();
-        for address in [
-            0,
-            0x12_3456,
-            0xfec0_0000,
-            0xfedf_ffff,
-            0xfee0_1000,
-            0xffff_ffff,
-            0xff_ffff_ffff,
-        ] {
-            assert_eq!(spaces.open.find(address), Some(address), "{address:#x}");
-            assert_eq!(spaces.host.find(address), Some(address), "{address:#x}");
-        }
-        for address in [0xfee0_0000, 0xfee0_0fff, 1 << 40] {
-            assert_eq!(spaces.open.find(address), None, "{address:#x}");
-        }
-        assert_eq!(spaces.host.find(0xfee0_0010), Some(0xfee0_0010));
-    }
-
-    #[test]
-    fn what_is_hidden_is_hidden_from_guests_only_and_only_in_time() {
-        let spaces = spaces();
-        let config = Config::new(0, APIC);
-        let range = 0x20_0000..0x63_1000;
-        assert_eq!(spaces.hide(&range), Err(HideError::NotLaunched));
-        assert!(!spaces.begin_hiding());
-        spaces.make_ready(&config, MACHINE, Some).unwrap();
-        assert_eq!(spaces.hide(&range), Ok(()));
-        // Beyond all memory: no lower address may be taken for it.
-        assert_eq!(spaces.hide(&(1 << 48..u64::MAX)), Ok(()));
-        assert_eq!(spaces.hiding.find(0), Some(0));
-        assert!(!spaces.is_hidden(0x20_0000));
-        assert_eq!(spaces.nested(), spaces.open.top());
-        assert!(spaces.begin_hiding() && !spaces.begin_hiding());
-        assert_eq!(spaces.nested(), spaces.hiding.top());
-        for (address, hidden) in [
-            (0x1f_ffff, false),
-            (0x20_0000, true),
-            (0x40_0000, true),
-            (0x63_0fff, true),
-            (0x63_1000, false),
-            // Was never there.
-            (0xfee0_0000, false),
-            (1 << 40, false),
-            (1 << 48 | 0x20_0000, false),
-        ] {
-            assert_eq!(spaces.is_hidden(address), hidden, "{address:#x}");
-        }
-        for address in [0x20_0000, 0x63_1000] {
-            assert_eq!(spaces.host.find(address), Some(address));
-        }
-        assert_eq!(spaces.hide(&range), Err(HideError::Hidden));
-        // A CPU that comes late.
-        assert_eq!(spaces.make_ready(&config, MACHINE, Some), Ok(()));
-    }
-
-    #[test]
-    fn too_many_pieces_are_an_error() {
-        let spaces = spaces();
-        spaces
-            .make_ready(&Config::new(0, APIC), MACHINE, Some)
-            .unwrap();
-        let mut pieces = (1..100).map(|number| number << 30..(number << 30) + PAGE);
-        let failed = pieces.find_map(|piece| spaces.hide(&piece).err());
-        assert_eq!(failed, Some(HideError::OutOfTables));
-    }
-
-    #[test]
-    fn in_x2apic_mode_there_is_no_page_to_map_or_to_trap() {
-        let spaces = spaces();
-        let machine = Machine {
-            apic: None,
-            ..MACHINE
-        };
-        let config = Config::new(0, NonNull::dangling());
-        spaces.make_ready(&config, machine, Some).unwrap();
-        for tables in [&spaces.host, &spaces.open] {
-            assert_eq!(tables.find(4), Some(4));
-            assert_eq!(tables.find(0xfee0_0020), Some(0xfee0_0020));
-        }
-    }
-
-    #[test]
-    fn an_image_and_an_apic_outside_of_the_direct_map() {
-        let spaces = spaces();
-        let (direct_map, image) = (0xffff_8880_0000_0000, 0xffff_ffff_8000_0000);
-        let apic = 0xffff_ffff_ff5f_d000;
-        let config = Config {
-            image: Image {
-                start: image,
-                end: image + 0x3000,
-            },
-            ..Config::new(
-                direct_map,
-                NonNull::without_provenance(NonZero::new(apic).unwrap()),
-            )
-        };
-        let loaded = |address: u64| match address {
-            0xffff_ffff_8000_1000.. => Some(0x90_0000 + (address & 0xfff)),
-            0xffff_ffff_8000_0000.. => Some(0x80_0000 + (address & 0xfff)),
-            _ => Some(address),
-        };
-        spaces.make_ready(&config, MACHINE, loaded).unwrap();
-        let find = |address| spaces.host.find(address);
-        assert_eq!(find(direct_map + 0x5678), Some(0x5678));
-        assert_eq!(find(image + 0x123), Some(0x80_0123));
-        assert_eq!(find(image + 0x1123), Some(0x90_0123));
-        assert_eq!(find(image + 0x3000), None);
-        assert_eq!(find(apic as u64 + 0x20), Some(0xfee0_0020));
-        assert_eq!(find(0), None);
-    }
-
-    #[test]
-    fn what_cannot_be_mapped_is_an_error_and_leaves_the_next_launch_free() {
-        let spaces = spaces();
-        let ready = |offset, physical: &dyn Fn(u64) -> Option<u64>| {
-            spaces.make_ready(&Config::new(offset, APIC), MACHINE, physical)
-        };
-        assert_eq!(ready(4096, &Some), Err(LaunchError::DirectMap(4096)));
-        assert!(matches!(
-            ready(0, &|_| None),
-            Err(LaunchError::NotMapped(_))
-        ));
-        assert_eq!(ready(0, &Some), Ok(()));
-        // Done once for all: nothing is asked again.
-        assert_eq!(ready(0, &|_| None), Ok(()));
-    }
-}
+mod tests;

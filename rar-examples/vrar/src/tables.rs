@@ -20,6 +20,22 @@ const LARGE: u64 = 1 << 7;
 pub(crate) const PAGE: u64 = 1 << 12;
 pub(crate) const GIBIBYTE: u64 = 1 << 30;
 
+/// The largest page that the processor has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LargestPage {
+    Mebibytes2,
+    Gibibyte,
+}
+
+impl LargestPage {
+    const fn level(self) -> u32 {
+        match self {
+            Self::Mebibytes2 => 2,
+            Self::Gibibyte => 3,
+        }
+    }
+}
+
 /// There are no more tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
@@ -79,11 +95,31 @@ impl<const N: usize> Tables<N> {
             .map_or(0, |top| top.load(Ordering::Relaxed))
     }
 
-    /// Maps physical memory from 0 on at `start`, a multiple of 1 GiB, in as many pages of 1 GiB.
-    pub(crate) fn map_gibibytes(&self, start: u64, count: u64, flags: u64) -> Result<(), Full> {
-        (0..count).try_for_each(|number| {
-            let physical = number * GIBIBYTE;
-            self.set(start.wrapping_add(physical), 3, physical | flags | LARGE)
+    /// Returns the physical address of each table.
+    pub(crate) fn places(&self) -> impl Iterator<Item = u64> {
+        self.places
+            .iter()
+            .map(|place| place.load(Ordering::Relaxed))
+    }
+
+    /// Maps physical memory from 0 on at `start`, a multiple of 1 GiB: `count` times 1 GiB, in the
+    /// largest pages.
+    pub(crate) fn map_gibibytes(
+        &self,
+        start: u64,
+        count: u64,
+        largest: LargestPage,
+        flags: u64,
+    ) -> Result<(), Full> {
+        let level = largest.level();
+        let size = size_at(level);
+        (0..count * (GIBIBYTE / size)).try_for_each(|number| {
+            let physical = number * size;
+            self.set(
+                start.wrapping_add(physical),
+                level,
+                physical | flags | LARGE,
+            )
         })
     }
 
@@ -197,10 +233,14 @@ mod tests {
 
     #[test]
     fn large_pages_split_and_the_rest_stays() {
-        for levels in [4, 5] {
+        let pages = [LargestPage::Gibibyte, LargestPage::Mebibytes2];
+        for (levels, largest) in [4, 5]
+            .into_iter()
+            .flat_map(|each| pages.map(|page| (each, page)))
+        {
             let tables = tables(levels);
             let top = 0xffff_8880_0000_0000_u64;
-            tables.map_gibibytes(top, 4, OWN).unwrap();
+            tables.map_gibibytes(top, 4, largest, OWN).unwrap();
             assert_eq!(tables.find(top + 0x1234_5678), Some(0x1234_5678));
             tables.map_page(top + 0x20_3000, 0x7000, OWN).unwrap();
             tables.unmap(&(top + 0x80_0000..top + 0xc0_1000)).unwrap();
@@ -220,15 +260,38 @@ mod tests {
             ] {
                 assert_eq!(tables.find(top + offset), expected, "{levels} {offset:#x}");
             }
-            // One table for each level, two pages of 2 MiB that were split.
-            assert_eq!(tables.used.load(Ordering::Relaxed), u64::from(levels) + 1);
+            // One table for each level, two pages of 2 MiB that were split, and without pages of
+            // 1 GiB a table for each.
+            let more = match largest {
+                LargestPage::Gibibyte => 1,
+                LargestPage::Mebibytes2 => 4,
+            };
+            let used = tables.used.load(Ordering::Relaxed);
+            assert_eq!(used, u64::from(levels) + more, "{levels} {largest:?}");
+            assert_eq!(
+                has_entries_of_1_gib(&tables, top),
+                largest == LargestPage::Gibibyte
+            );
         }
+    }
+
+    /// Returns whether the second gigabyte is one page.
+    fn has_entries_of_1_gib(tables: &Tables<12>, top: u64) -> bool {
+        let levels = u32::try_from(tables.levels.load(Ordering::Relaxed)).unwrap();
+        let pointers = (4..=levels).rev().fold(&tables.tables[0], |table, level| {
+            let entry = table.entry(top, level).unwrap().load(Ordering::Relaxed);
+            tables.table_at(entry & FRAME).unwrap()
+        });
+        let entry = pointers.entry(top + GIBIBYTE, 3).unwrap();
+        entry.load(Ordering::Relaxed) & LARGE != 0
     }
 
     #[test]
     fn a_page_that_the_range_only_touches_goes_whole() {
         let tables = tables(4);
-        tables.map_gibibytes(0, 1, OPEN).unwrap();
+        tables
+            .map_gibibytes(0, 1, LargestPage::Gibibyte, OPEN)
+            .unwrap();
         tables.unmap(&(0x1800..0x2001)).unwrap();
         let seen = [0xfff, 0x1000, 0x2fff, 0x3000].map(|at| tables.find(at).is_some());
         assert_eq!(seen, [true, false, false, true]);
