@@ -35,6 +35,7 @@ mod red_zone;
 pub mod screen;
 pub mod smp;
 mod spin;
+mod strays;
 
 pub use apic::LocalApic;
 pub use arrival::Arrival;
@@ -53,3 +54,4 @@ pub use once::Once;
 pub use panic::{PanicHook, set_panic_hook};
 pub use smp::Cpus;
 pub use spin::{SpinGuard, SpinLock};
+pub use strays::strays;

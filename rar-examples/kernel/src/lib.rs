@@ -17,10 +17,12 @@ mod physical_memory;
 mod roll_call;
 mod sheet;
 mod start_slot;
+mod stray_table;
 #[cfg(test)]
 mod test_memory;
 mod text_grid;
 mod tsc;
+mod vector_set;
 
 pub use acpi::{
     AcpiError, Behind, CpuList, FirmwareTables, HardwareFacts, LOCAL_APIC_DEFAULT, MadtEntries,
@@ -45,9 +47,11 @@ pub use physical_memory::PhysicalMemory;
 pub use roll_call::{StartMachine, call_roll};
 pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow};
 pub use start_slot::StartSlot;
+pub use stray_table::{StrayTable, Strays};
 pub use text_grid::{Cell, Ink, TextGrid};
 
 pub use tsc::{rate_of_leaf_15, rate_of_leaf_16};
+pub use vector_set::VectorSet;
 
 // A test links the standard library, which has a panic handler and memory functions of its own.
 #[cfg(all(feature = "freestanding", not(test)))]

@@ -10,7 +10,7 @@ use rar_vocabulary::Verdict;
 
 use crate::OPTIONS;
 use crate::pages::Pages;
-use crate::progress;
+use crate::{machine, progress};
 
 /// Every page is shown this often before the machine starts again: time to fetch a camera.
 const ROUNDS: u32 = 3;
@@ -20,6 +20,7 @@ const LOOK_MICROSECONDS: u64 = 10_000;
 /// Shows what was found, then ends as the options say.
 pub(crate) fn finish(options: &ImageOptions<'_>, reason: EndReason) -> ! {
     let verdict = progress::tally().verdict();
+    machine::stray_notes(|_, text| println!("{text}"));
     let pages = Pages::new(reason);
     pages.print();
     if options.page_seconds > 0 {

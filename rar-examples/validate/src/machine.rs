@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, apic, smp};
+use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, Strays, apic, smp};
 use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
 use rar_report::{
@@ -13,6 +13,9 @@ use rar_suite::MAX_CPUS;
 use rar_validate::Coverage;
 use rar_vocabulary::Text;
 use x86::cpuid;
+
+/// The vector of NMIs.
+const NMI: u8 = 2;
 
 /// What each CPU says of RAR, before any shim.
 static SEEN: SpinLock<[Option<Enumeration>; MAX_CPUS]> = SpinLock::new([None; MAX_CPUS]);
@@ -154,20 +157,45 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
 
 /// Writes what the kernel noted about the machine, up to now.
 pub(crate) fn write_notes(writer: &mut Writer<'_>) {
-    rar_kernel::notes().for_each(|text| write_note(text, writer));
+    rar_kernel::notes().for_each(|text| write_note(None, text, writer));
+    stray_notes(|cpu, text| write_note(cpu, text, writer));
     let dropped = rar_kernel::notes_dropped();
     if dropped > 0 {
         let text = Text::<80>::of(format_args!(
             "{dropped} notes about the machine had no room"
         ));
-        write_note(text.as_str(), writer);
+        write_note(None, text.as_str(), writer);
     }
 }
 
-fn write_note(text: &str, writer: &mut Writer<'_>) {
+/// Calls `each` with a CPU and a sentence for the interrupts that no code asked for, by vector.
+pub(crate) fn stray_notes(mut each: impl FnMut(Option<u32>, &str)) {
+    let strays = rar_kernel::strays();
+    for stray in strays.iter() {
+        let Strays { cpu, vector, count } = stray;
+        let text = match vector {
+            NMI => Text::<80>::of(format_args!(
+                "CPU {cpu} took {count} NMIs that no code asked for"
+            )),
+            _ => Text::of(format_args!(
+                "CPU {cpu} took {count} interrupts {vector:#x} that no code asked for"
+            )),
+        };
+        each(Some(cpu), text.as_str());
+    }
+    let others = strays.others();
+    if others > 0 {
+        let text = Text::<80>::of(format_args!(
+            "{others} more interrupts came that no code asked for"
+        ));
+        each(None, text.as_str());
+    }
+}
+
+fn write_note(cpu: Option<u32>, text: &str, writer: &mut Writer<'_>) {
     writer.push(&Record::Event(Event {
         kind: EventKind::Note,
-        cpu: None,
+        cpu,
         backend: None,
         test: "",
         text,

@@ -7,7 +7,7 @@ use rar_regs::{ApicId, XapicMmio};
 use x86::cpuid::CpuId;
 
 use crate::freestanding::cpu::msr::{read_msr, write_msr};
-use crate::freestanding::cpu::vector;
+use crate::freestanding::cpu::{probe, vector};
 use crate::freestanding::frames::PAGE;
 use crate::freestanding::int::{low32, word};
 use crate::freestanding::once::Once;
@@ -15,17 +15,27 @@ use crate::freestanding::paging::{self, MapError};
 use crate::println;
 
 /// SDM vol. 3, "Local APIC Register Address Map": offsets in the page of an xAPIC.
-mod offset {
+pub(super) mod offset {
+    /// From a register to the next one.
+    pub(in super::super) const NEXT: u32 = 0x10;
     pub(super) const ID: u32 = 0x20;
+    pub(in super::super) const VERSION: u32 = 0x30;
     pub(super) const TASK_PRIORITY: u32 = 0x80;
-    pub(super) const END_OF_INTERRUPT: u32 = 0xb0;
+    pub(in super::super) const END_OF_INTERRUPT: u32 = 0xb0;
     pub(super) const LOGICAL_DESTINATION: u32 = 0xd0;
     pub(super) const SPURIOUS: u32 = 0xf0;
+    /// The first of eight registers.
+    pub(in super::super) const IN_SERVICE: u32 = 0x100;
+    /// The first of eight registers.
+    pub(in super::super) const REQUESTED: u32 = 0x200;
     pub(super) const ERROR_STATUS: u32 = 0x280;
-    pub(super) const LVT_TIMER: u32 = 0x320;
-    pub(super) const LVT_LINT0: u32 = 0x350;
-    pub(super) const LVT_LINT1: u32 = 0x360;
-    pub(super) const LVT_ERROR: u32 = 0x370;
+    pub(in super::super) const LVT_CORRECTED: u32 = 0x2f0;
+    pub(in super::super) const LVT_TIMER: u32 = 0x320;
+    pub(in super::super) const LVT_THERMAL: u32 = 0x330;
+    pub(in super::super) const LVT_PERFORMANCE: u32 = 0x340;
+    pub(in super::super) const LVT_LINT0: u32 = 0x350;
+    pub(in super::super) const LVT_LINT1: u32 = 0x360;
+    pub(in super::super) const LVT_ERROR: u32 = 0x370;
     pub(super) const TIMER_INITIAL: u32 = 0x380;
     pub(super) const TIMER_CURRENT: u32 = 0x390;
     pub(super) const TIMER_DIVIDE: u32 = 0x3e0;
@@ -34,7 +44,7 @@ mod offset {
 const BASE_X2APIC: u64 = 1 << 10;
 const BASE_ENABLE: u64 = 1 << 11;
 const X2APIC_FIRST_MSR: u32 = 0x800;
-const LVT_MASKED: u32 = 1 << 16;
+pub(super) const LVT_MASKED: u32 = 1 << 16;
 /// The vector comes from a legacy controller.
 const LVT_EXTERNAL: u32 = 0x700;
 const LVT_NMI: u32 = 0x400;
@@ -135,7 +145,7 @@ impl LocalApic {
         }
     }
 
-    fn read(&self, offset: u32) -> u32 {
+    pub(super) fn read(&self, offset: u32) -> u32 {
         match self {
             // SAFETY: in x2APIC mode each register of the page is an MSR.
             Self::X2apic => low32(unsafe { read_msr(X2APIC_FIRST_MSR + offset / 16) }),
@@ -143,7 +153,18 @@ impl LocalApic {
         }
     }
 
-    fn write(&self, offset: u32, value: u32) {
+    /// As [`read`](Self::read), for a register that this APIC, or a hypervisor, may not have.
+    pub(super) fn read_if_there(&self, offset: u32) -> Option<u32> {
+        match self {
+            // SAFETY: reading a local vector has no effect.
+            Self::X2apic => {
+                unsafe { probe::read_register(X2APIC_FIRST_MSR + offset / 16) }.map(low32)
+            }
+            Self::Xapic { .. } => Some(self.read(offset)),
+        }
+    }
+
+    pub(super) fn write(&self, offset: u32, value: u32) {
         match self {
             // SAFETY: as above; this module writes values that are legal in either mode and do not
             // touch memory.
@@ -153,7 +174,7 @@ impl LocalApic {
     }
 
     /// Enables this CPU's APIC in the machine's mode, with nothing but interprocessor interrupts
-    /// let through.
+    /// let through, and nothing in service.
     pub fn start(&self) {
         // SAFETY: see `choose`.
         let base = unsafe { read_msr(x86::msr::IA32_APIC_BASE) };
@@ -170,21 +191,14 @@ impl LocalApic {
             // SAFETY: a legal transition; the mode is what the rest of the kernel uses.
             unsafe { write_msr(x86::msr::IA32_APIC_BASE, wanted) };
         }
-        for entry in [
-            offset::LVT_TIMER,
-            offset::LVT_LINT0,
-            offset::LVT_LINT1,
-            offset::LVT_ERROR,
-        ] {
-            self.write(entry, LVT_MASKED);
-        }
+        self.mask_local_vectors();
         self.write(offset::TASK_PRIORITY, 0);
         self.write(
             offset::SPURIOUS,
             SPURIOUS_ENABLE | u32::from(vector::SPURIOUS),
         );
         self.write(offset::ERROR_STATUS, 0);
-        self.write(offset::END_OF_INTERRUPT, 0);
+        self.end_all();
     }
 
     /// Passes on the interrupts of the legacy controllers, and non-maskable ones.
@@ -249,4 +263,12 @@ pub(crate) fn end_of_interrupt() {
     if let Some(apic) = get() {
         apic.write(offset::END_OF_INTERRUPT, 0);
     }
+}
+
+/// Acknowledges a vector on this CPU if it is in service; returns whether it was. A spurious
+/// interrupt, or an exception of that number, is not.
+pub(crate) fn end_if_in_service(vector: u8) -> bool {
+    let apic = get().filter(|apic| apic.is_in_service(vector));
+    apic.inspect(|apic| apic.write(offset::END_OF_INTERRUPT, 0))
+        .is_some()
 }

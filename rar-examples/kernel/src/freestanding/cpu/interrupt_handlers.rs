@@ -12,7 +12,7 @@ unsafe impl FunctionPointer for InterruptHandler {}
 static HANDLERS: [AtomicFn<InterruptHandler>; 256] = [const { AtomicFn::new() }; 256];
 
 /// Sets the handler of a vector, for every CPU. The interrupt is acknowledged after the handler
-/// returns; an interrupt without a handler is only acknowledged.
+/// returns; an interrupt without a handler is acknowledged and counted.
 ///
 /// Vectors below 0x30 and the spurious one do not come here.
 pub fn set_interrupt_handler(vector: u8, handler: InterruptHandler) {
@@ -21,9 +21,8 @@ pub fn set_interrupt_handler(vector: u8, handler: InterruptHandler) {
     }
 }
 
-pub(crate) fn call(vector: u8, frame: &TrapFrame) {
+/// Calls the handler of a vector; returns whether there is one.
+pub(crate) fn call(vector: u8, frame: &TrapFrame) -> bool {
     let handler = HANDLERS.get(usize::from(vector)).and_then(AtomicFn::get);
-    if let Some(handler) = handler {
-        handler(frame);
-    }
+    handler.inspect(|handler| handler(frame)).is_some()
 }

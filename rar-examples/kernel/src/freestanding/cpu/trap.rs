@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use super::trap_frame::TrapFrame;
 use super::{interrupt_handlers, probe, user_mode, vector};
 use crate::freestanding::int::word;
-use crate::freestanding::{apic, nmi, panic, percpu, pic};
+use crate::freestanding::{apic, nmi, panic, percpu, pic, strays};
 
 global_asm!(include_str!("trap.s"), options(att_syntax));
 
@@ -40,6 +40,9 @@ const DOUBLE_FAULT: u8 = 8;
 const MACHINE_CHECK: u8 = 18;
 const GENERAL_PROTECTION: u8 = 13;
 const PAGE_FAULT: u8 = 14;
+const FIRST_OF_APIC: u8 = 16;
+/// In IA32_MCG_STATUS: a machine check is being handled.
+const IN_PROGRESS: u64 = 1 << 2;
 
 /// Called by `trap.s` with interrupts disabled, on the stack of the vector.
 #[unsafe(no_mangle)]
@@ -47,10 +50,13 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     let number = u8::try_from(frame.vector).unwrap_or(u8::MAX);
     match number {
         NMI => on_nmi(),
+        // A local APIC accepts vectors from 0x10 on.
+        FIRST_OF_APIC..32 if is_interrupt(number) => strays::count(number),
         // What user mode does wrong ends it; a double fault and a machine check are not its doing.
         0..32 if user_mode::is_user(frame) && !matches!(number, DOUBLE_FAULT | MACHINE_CHECK) => {
             user_mode::end(frame, u64::MAX)
         }
+        vector::USER_END if apic::end_if_in_service(number) => strays::count(number),
         vector::USER_END => user_mode::end(frame, frame.rax),
         GENERAL_PROTECTION | PAGE_FAULT if let Some(landing) = probe::landing(frame.rip) => {
             frame.rip = landing
@@ -71,14 +77,31 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
                 Some(frame),
             )
         }
-        // A masked line of the legacy controllers still has spurious interrupts; they want no
-        // acknowledgement.
-        pic::FIRST_VECTOR..0x30 | vector::SPURIOUS => {}
+        // A masked line of the legacy controllers still has spurious interrupts, and so has the
+        // local APIC; they want no acknowledgement. A device's interrupt of that vector does.
+        pic::FIRST_VECTOR..0x30 | vector::SPURIOUS => {
+            if apic::end_if_in_service(number) {
+                strays::count(number);
+            }
+        }
         _ => {
-            interrupt_handlers::call(number, frame);
+            let known = interrupt_handlers::call(number, frame);
             apic::end_of_interrupt();
+            if !known && !matches!(number, vector::WAKE | vector::TIMER) {
+                strays::count(number);
+            }
         }
     }
+}
+
+/// Returns whether an interrupt has the vector of an exception, and ends it.
+fn is_interrupt(number: u8) -> bool {
+    let machine_check = number == MACHINE_CHECK && {
+        // SAFETY: reading the register has no side effect.
+        let status = unsafe { probe::read_register(x86::msr::IA32_MCG_STATUS) };
+        status.is_some_and(|status| status & IN_PROGRESS != 0)
+    };
+    !machine_check && apic::end_if_in_service(number)
 }
 
 const WRMSR: [u8; 2] = [0x0f, 0x30];

@@ -7,7 +7,14 @@ rar_kernel_trap_stubs:
 .set vector, 0
 .rept 256
     .balign 16, 0xcc
-    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+    .if vector == 8 || (vector >= 10 && vector <= 14)
+    .elseif vector == 17 || vector == 21 || vector == 29 || vector == 30
+    /* An interrupt may have this vector, too, and has no error code. The processor aligns the stack to 16 bytes before it
+       pushes 5 or 6 words. */
+    testb $8, %spl
+    jz 1f
+    pushq $0
+1:
     .else
     pushq $0
     .endif
