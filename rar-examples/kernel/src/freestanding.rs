@@ -15,6 +15,7 @@ pub mod frames;
 mod identity_map;
 mod image;
 pub mod int;
+mod io_apics;
 pub mod irq;
 mod kernel;
 pub mod keyboard;

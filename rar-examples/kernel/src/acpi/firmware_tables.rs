@@ -10,7 +10,7 @@ use super::fadt::{
 use super::madt::{CpuList, read_madt};
 use super::notes::{TableNote, TableNotes};
 use super::tables::find_table;
-use crate::{PhysicalMemory, Rsdp};
+use crate::{IoApicList, PhysicalMemory, Rsdp};
 
 /// What hardware says by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct FirmwareTables {
     pub no_list: Option<NoCpuList>,
     /// CPUs that may exist beside those of the list, at least.
     pub hidden_cpus: usize,
+    /// The I/O APICs.
+    pub io_apics: IoApicList,
     /// Whether interrupts must be sent to one CPU at a time.
     pub physical_destinations: bool,
     /// The power management timer.
@@ -73,6 +75,7 @@ impl FirmwareTables {
         let mut tables = Self {
             no_list: Some(NoCpuList::NoTables),
             hidden_cpus: 0,
+            io_apics: IoApicList::new(),
             physical_destinations: false,
             pm_timer: None,
             reset: None,
@@ -106,6 +109,7 @@ impl FirmwareTables {
         };
         self.no_list = None;
         let madt = read_madt(table.bytes, cpus, &mut self.notes);
+        self.io_apics = madt.io_apics;
         let register = hardware.local_apic;
         if let Some(madt) = madt.local_apic.filter(|madt| *madt != register) {
             let note = TableNote::LocalApicAddress { madt, register };

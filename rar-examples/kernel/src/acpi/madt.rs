@@ -2,6 +2,7 @@
 
 use super::madt_entries::{MadtEntries, MadtEntry};
 use super::notes::{TableNote, TableNotes};
+use crate::IoApicList;
 use crate::little_endian::number;
 
 /// The physical address of the local APIC after reset (SDM vol. 3, "Local APIC Status and
@@ -94,6 +95,8 @@ pub struct MadtSummary {
     pub local_apic: Option<u64>,
     /// CPUs that may exist behind malformed entries, at least.
     pub hidden: usize,
+    /// The I/O APICs that it lists.
+    pub io_apics: IoApicList,
 }
 
 /// Reads the CPUs out of a MADT (the whole table, header included).
@@ -118,6 +121,7 @@ pub fn read_madt(table: &[u8], cpus: &mut CpuList, notes: &mut TableNotes) -> Ma
                 }
                 None => broadcasts += 1,
             },
+            Ok(MadtEntry::IoApic { address, .. }) => madt.io_apics.push(address),
             Ok(MadtEntry::LocalApicAddress(address)) => madt.local_apic = Some(address),
             Ok(_) => {}
             Err(entry) => {
@@ -197,6 +201,13 @@ mod tests {
             &[9, 16, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
         ]);
         assert_eq!(cpus.ids(), [4, 300]);
+    }
+
+    #[test]
+    fn io_apics_are_listed() {
+        let at = |page| [1, 12, 2, 0, 0, page, 0xc0, 0xfe, 24, 0, 0, 0];
+        let (_, summary, _) = read_all(&[&at(0), CPU_0, &at(0x10), &at(0)]);
+        assert_eq!(summary.io_apics.addresses(), [0xfec0_0000, 0xfec0_1000]);
     }
 
     #[test]

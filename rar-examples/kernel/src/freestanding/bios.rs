@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use super::{apic, pic};
+use super::{apic, io_apics, pic};
 
 /// The size of conventional memory in KiB (the BIOS data area, 0040:0013).
 const CONVENTIONAL: usize = 0x413;
@@ -48,10 +48,11 @@ pub fn find() -> Option<Bios> {
     })
 }
 
-/// Moves the legacy controllers to where a BIOS has them, with the masks that firmware left. Called
-/// with interrupts disabled, and they stay so.
+/// Moves the legacy controllers to where a BIOS has them, with the masks that firmware left, and
+/// unmasks what it had live in the I/O APICs. Called with interrupts disabled, and they stay so.
 pub fn give_back_legacy_controllers() {
     pic::give_back();
+    io_apics::give_back();
 }
 
 /// Lets this CPU's APIC pass on the interrupts of the legacy controllers and non-maskable ones, as

@@ -12,7 +12,9 @@ use super::notes::note;
 use super::percpu::{self, PerCpu};
 use super::smp::{cpu_table, starter};
 use super::spin::SpinLock;
-use super::{apic, bios, clock, console, frames, log, paging, pic, power, red_zone, screen};
+use super::{
+    apic, bios, clock, console, frames, io_apics, log, paging, pic, power, red_zone, screen,
+};
 use crate::{BootInfo, CpuList, FirmwareTables, println, read_boot_info};
 
 global_asm!(include_str!("boot/entry.s"));
@@ -94,6 +96,7 @@ fn start(magic: u32, information: u64) {
     let beyond_xapic = cpus.ids().iter().any(|id| *id >= XAPIC_BROADCAST);
     let x2apic_wanted = beyond_xapic || boot.command_line.get("apic") != Some("xapic");
     tell(&tables);
+    io_apics::mask_all(&tables.io_apics, &boot.memory, early.local_apic());
     power::learn(&tables, &boot.memory);
     if tables.physical_destinations {
         apic::use_physical_destinations();

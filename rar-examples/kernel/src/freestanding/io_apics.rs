@@ -1,0 +1,153 @@
+//! The I/O APICs, silenced: firmware may have left entries that interrupt.
+
+use core::fmt;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use super::notes::note;
+use super::paging;
+use super::spin::SpinLock;
+use crate::io_apic::{IoApicRegisters, LiveEntry, mask_entries, restore_entry};
+use crate::{IoApicList, MemoryMap};
+
+/// Bytes from the selector to the end of the window.
+const LENGTH: u32 = 0x20;
+const WINDOW: usize = 0x10;
+/// Entries that are named in a note.
+const NAMED: usize = 4;
+/// Entries that can be given back.
+const KEPT: usize = 64;
+
+static MASKED: SpinLock<[Option<(u32, LiveEntry)>; KEPT]> = SpinLock::new([None; KEPT]);
+
+/// Registers that are mapped one to one.
+struct Mapped(NonNull<AtomicU32>);
+
+impl Mapped {
+    /// Maps the registers.
+    fn new(address: u32) -> Option<Self> {
+        paging::map_device(u64::from(address), u64::from(LENGTH)).ok()?;
+        let selector: *mut AtomicU32 = core::ptr::with_exposed_provenance_mut(address as usize);
+        NonNull::new(selector).map(Self)
+    }
+
+    fn selector(&self) -> &AtomicU32 {
+        // SAFETY: mapped by `new`, forever and uncached.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn window(&self) -> &AtomicU32 {
+        // SAFETY: `new` maps this far.
+        let window = unsafe { self.0.byte_add(WINDOW) };
+        // SAFETY: as in `selector`.
+        unsafe { window.as_ref() }
+    }
+}
+
+impl IoApicRegisters for Mapped {
+    fn selected(&self) -> u32 {
+        self.selector().load(Ordering::Relaxed)
+    }
+
+    fn select(&self, number: u32) {
+        self.selector().store(number, Ordering::Release);
+    }
+
+    fn read(&self) -> u32 {
+        self.window().load(Ordering::Acquire)
+    }
+
+    fn write(&self, value: u32) {
+        self.window().store(value, Ordering::Release);
+    }
+}
+
+/// Some entries in words.
+struct Named {
+    first: [Option<LiveEntry>; NAMED],
+    count: usize,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        for entry in self.first.iter().flatten() {
+            write!(f, "{before}{entry}")?;
+            before = ", ";
+        }
+        if self.count > NAMED {
+            f.write_str(", ...")?;
+        }
+        Ok(())
+    }
+}
+
+/// Masks the entries of every I/O APIC of the list, and notes which could interrupt. Registers that
+/// would lie in RAM, or upon those of the local APICs, are left alone.
+pub(super) fn mask_all(list: &IoApicList, map: &MemoryMap, local_apic: u64) {
+    for &address in list.addresses() {
+        if let Err(why) = mask(address, map, local_apic) {
+            note(format_args!(
+                "I/O APIC at {address:#x} by the MADT: left alone, {why}"
+            ));
+        }
+    }
+    let dropped = list.dropped();
+    if dropped > 0 {
+        note(format_args!("I/O APICs: {dropped} too many are left alone"));
+    }
+}
+
+/// Masks one; returns why not.
+fn mask(address: u32, map: &MemoryMap, local_apic: u64) -> Result<(), &'static str> {
+    let (start, end) = (u64::from(address), u64::from(address) + u64::from(LENGTH));
+    if address == 0 || address % 16 != 0 {
+        return Err("no device has that address");
+    }
+    if start >> 12 == local_apic >> 12 {
+        return Err("the local APICs are there");
+    }
+    let mut ram = map.regions().iter().filter(|region| region.kind.is_ram());
+    if ram.any(|region| region.start < end && start < region.end) {
+        return Err("RAM is there");
+    }
+    let registers = Mapped::new(address).ok_or("it cannot be mapped")?;
+    let mut named = Named {
+        first: [None; NAMED],
+        count: 0,
+    };
+    let found = mask_entries(&registers, |entry| {
+        if let Some(place) = named.first.get_mut(named.count) {
+            *place = Some(entry);
+        }
+        named.count += 1;
+        keep(address, entry);
+    });
+    match found {
+        Ok(inputs) if named.count > 0 => note(format_args!(
+            "I/O APIC at {address:#x}: {} of {inputs} entries were live, and are masked: {named}",
+            named.count
+        )),
+        Ok(_) => {}
+        Err(why) => note(format_args!(
+            "I/O APIC at {address:#x} by the MADT: left alone, {why}"
+        )),
+    }
+    Ok(())
+}
+
+fn keep(address: u32, entry: LiveEntry) {
+    if let Some(place) = MASKED.lock().iter_mut().find(|place| place.is_none()) {
+        *place = Some((address, entry));
+    }
+}
+
+/// Lets the entries interrupt as firmware left them.
+pub(super) fn give_back() {
+    let masked = *MASKED.lock();
+    for (address, entry) in masked.iter().flatten() {
+        if let Some(registers) = Mapped::new(*address) {
+            restore_entry(&registers, entry);
+        }
+    }
+}
