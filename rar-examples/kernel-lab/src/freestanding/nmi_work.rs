@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use rar_kernel::{CpuList, apic, clock, percpu};
 
-/// How long an NMI may take to come, in milliseconds.
-const COMING_MILLISECONDS: u64 = 1_000;
+/// How long an NMI may take to come: a host that is busy may not run this CPU.
+const COMING_MILLISECONDS: u64 = 10_000;
 
 /// Null, or what the next NMI of a CPU does; written and read by that CPU alone.
 static WORK: [AtomicPtr<Work<'_>>; CpuList::CAPACITY] =
