@@ -151,11 +151,11 @@ impl Cpu {
         self.gone.store(ALIVE, Ordering::Release);
     }
 
-    /// Notes whether the guest rests: no interrupt can make it run. Returns whether it did before.
-    pub(crate) fn set_resting(&self, resting: bool) -> bool {
+    /// Notes whether the guest rests: no interrupt can make it run.
+    pub(crate) fn set_resting(&self, resting: bool) {
         // Two CPUs that come to rest together note it, then look at each other: SeqCst lets at
         // least one see both.
-        self.resting.swap(resting, Ordering::SeqCst)
+        self.resting.store(resting, Ordering::SeqCst);
     }
 
     pub(crate) fn is_resting(&self) -> bool {

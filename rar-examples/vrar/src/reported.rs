@@ -1,4 +1,7 @@
-//! When the counts of a CPU are written to a trace while the guest runs.
+//! When counts are written to a trace before the guest ends: those of a CPU while it runs, and all
+//! of them when every CPU has stopped.
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Seconds between two reports of counts that go on changing.
 const LONGEST: u64 = 10;
@@ -39,9 +42,42 @@ impl Reported {
     }
 }
 
+/// The counts of all CPUs that the last summary of stopped CPUs had, as one sum.
+///
+/// A guest may stop all of its CPUs again and again, and let an NMI wake them: a summary that says
+/// what the last one said would be no news.
+#[derive(Debug)]
+pub(crate) struct ReportedStop {
+    /// One more than the sum; 0 before the first summary.
+    total: AtomicU64,
+}
+
+impl ReportedStop {
+    pub(crate) const fn new() -> Self {
+        Self {
+            total: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes the sum of the counts; returns whether a summary is to be written. Of CPUs that stop
+    /// at once one writes it.
+    pub(crate) fn look(&self, total: u64) -> bool {
+        let total = total.wrapping_add(1);
+        // Counts are read before; nothing else is handed over.
+        self.total.swap(total, Ordering::Relaxed) != total
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_is_reported_once_until_something_is_counted() {
+        let stop = ReportedStop::new();
+        let looks = [0, 0, 0, 7, 7, 8, 8].map(|total| stop.look(total));
+        assert_eq!(looks, [true, false, false, true, false, true, false]);
+    }
 
     #[test]
     fn counts_are_written_when_they_rest_or_after_a_long_time() {

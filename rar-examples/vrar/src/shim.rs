@@ -1,11 +1,12 @@
 //! What the CPUs of the shim share.
 #![expect(unsafe_code, reason = "finds other CPUs")]
 
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::config::Config;
 use crate::cpu::Cpu;
 use crate::direct_map::DirectMap;
+use crate::reported::ReportedStop;
 use crate::shared_pics::SharedPics;
 use crate::tracer::Tracer;
 
@@ -19,8 +20,7 @@ pub struct Shim {
     map: DirectMap,
     pics: SharedPics,
     tracer: Tracer,
-    /// The trace says that every CPU rests.
-    rest_is_traced: AtomicBool,
+    reported_stop: ReportedStop,
     /// In the order of their launches.
     cpus: [AtomicPtr<Cpu>; CPUS],
 }
@@ -44,7 +44,7 @@ impl Shim {
             pics: SharedPics::new(config.pic_vectors),
             config,
             tracer: Tracer::new(),
-            rest_is_traced: AtomicBool::new(false),
+            reported_stop: ReportedStop::new(),
             cpus: [const { AtomicPtr::new(core::ptr::null_mut()) }; CPUS],
         }
     }
@@ -84,8 +84,8 @@ impl Shim {
         &self.tracer
     }
 
-    pub(crate) const fn rest_is_traced(&self) -> &AtomicBool {
-        &self.rest_is_traced
+    pub(crate) const fn reported_stop(&self) -> &ReportedStop {
+        &self.reported_stop
     }
 
     /// Adds a CPU; returns whether its id was free, and a place.

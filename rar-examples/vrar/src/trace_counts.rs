@@ -1,7 +1,6 @@
 //! The counts in a trace: now and then while the guest runs, and all of them at its end.
 
 use core::fmt;
-use core::sync::atomic::Ordering;
 
 use rar_vocabulary::{EntryKind, EntryVerdict, TraceLevel, UnitCounter};
 
@@ -31,7 +30,8 @@ impl Vcpu<'_> {
 }
 
 impl Vcpu<'_> {
-    /// Writes the summary if no interrupt can make any CPU run again. Called before a wait.
+    /// Writes the summary if no interrupt can make any CPU run again, unless nothing was counted
+    /// since the last one of this kind. Called before a wait.
     pub(crate) fn trace_rest(&self) {
         let shim = self.own.shim;
         if !shim.is_traced(TraceLevel::Offences) {
@@ -44,16 +44,15 @@ impl Vcpu<'_> {
         };
         self.cpu.set_resting(rests);
         let all_rest = rests && shim.cpus().all(|(_, cpu)| cpu.is_resting());
-        if all_rest && !shim.rest_is_traced().swap(true, Ordering::AcqRel) {
+        if all_rest && shim.reported_stop().look(Whose::All(shim).total()) {
             shim.trace_summary(format_args!("every CPU has stopped"));
         }
     }
 
-    /// The guest runs: another summary can follow.
+    /// The guest runs.
     pub(crate) fn trace_run(&self) {
-        let shim = self.own.shim;
-        if shim.is_traced(TraceLevel::Offences) && self.cpu.set_resting(false) {
-            shim.rest_is_traced().store(false, Ordering::Release);
+        if self.own.shim.is_traced(TraceLevel::Offences) {
+            self.cpu.set_resting(false);
         }
     }
 }
@@ -104,6 +103,11 @@ impl Whose<'_> {
             Self::One(cpu) => About::Cpu(cpu.apic_id()),
             Self::All(_) => About::Machine,
         }
+    }
+
+    /// Returns a number that changes whenever one of the counts does.
+    fn total(self) -> u64 {
+        self.sum(total)
     }
 
     fn sum(self, get: impl Fn(&Counts) -> u64) -> u64 {
