@@ -49,7 +49,7 @@ pub use exit::{ExitCode, exit};
 pub use kernel::{Kernel, kernel};
 pub use machine::{KernelMachine, NmiUse};
 pub use machine_info::{FirmwareApic, MachineInfo, Pcids};
-pub use nmi::{NmiHandler, add_nmi_handler};
+pub use nmi::{NmiHandler, add_nmi_handler, forget_sent_nmis, send_nmi};
 pub use notes::{note, notes, notes_dropped};
 pub use once::Once;
 pub use panic::{PanicHook, set_panic_hook};

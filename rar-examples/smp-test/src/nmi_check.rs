@@ -3,7 +3,7 @@
 use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use rar_kernel::{add_nmi_handler, apic, clock, percpu};
+use rar_kernel::{add_nmi_handler, clock, percpu, send_nmi};
 
 /// How long the interrupts may take to come: a host that is busy may not run this CPU.
 const MILLISECONDS: u64 = 10_000;
@@ -21,7 +21,7 @@ pub(crate) fn check() -> Result<(), &'static str> {
         return Err("no room for a handler of NMIs");
     }
     ASKED.store(true, Ordering::Release);
-    let sent = apic::send_nmi(percpu::this().apic_id());
+    let sent = send_nmi(percpu::this());
     let served = || SERVED.load(Ordering::Acquire);
     let came = clock::wait_until(MILLISECONDS, || served() == 2);
     ASKED.store(false, Ordering::Release);
@@ -42,7 +42,7 @@ fn serve() {
     DEEPEST.fetch_max(depth, Ordering::AcqRel);
     if SERVED.load(Ordering::Acquire) == 0 && depth == 1 {
         // A message that cannot be sent is one that does not come.
-        let _ = apic::send_nmi(percpu::this().apic_id());
+        let _ = send_nmi(percpu::this());
         for _ in 0..STAYS {
             core::hint::black_box(__cpuid(0));
         }

@@ -131,6 +131,16 @@ const IDLE: [Assertion; 3] = [Assertion::Control, Assertion::GuestEnds, Assertio
 /// A stale translation outlived its flush.
 const FATAL: [Assertion; 3] = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
 
+/// No interrupt can break these: it flushes more, or it leaves the register alone.
+const STEADY: [Assertion; 6] = [
+    Assertion::Flushed,
+    Assertion::Frozen,
+    Assertion::StillOwned,
+    Assertion::Register,
+    Assertion::Refused,
+    Assertion::Alike,
+];
+
 /// Returns whether the reason of a failure says that a stale use outlived its flush: the driver
 /// reported an end too early.
 #[must_use]
@@ -145,6 +155,8 @@ pub(crate) struct FirstFailure {
     taken: AtomicBool,
     /// Whether any failure, not only the first, is more than a missing control.
     shown: AtomicBool,
+    /// Whether any failure is one that no interrupt can cause.
+    steady: AtomicBool,
     assertion: AtomicU32,
     cpu: AtomicU32,
     place: AtomicU32,
@@ -166,6 +178,7 @@ impl FirstFailure {
         Self {
             taken: AtomicBool::new(false),
             shown: AtomicBool::new(false),
+            steady: AtomicBool::new(false),
             assertion: AtomicU32::new(0),
             cpu: AtomicU32::new(0),
             place: AtomicU32::new(0),
@@ -176,6 +189,7 @@ impl FirstFailure {
 
     pub(crate) fn clear(&self) {
         self.shown.store(false, Ordering::Relaxed);
+        self.steady.store(false, Ordering::Relaxed);
         self.taken.store(false, Ordering::Release);
     }
 
@@ -189,6 +203,11 @@ impl FirstFailure {
         self.is_set() && !self.shown.load(Ordering::Relaxed)
     }
 
+    /// Returns whether an interrupt that no code asked for may have caused every failure there is.
+    pub(crate) fn may_be_disturbed(&self) -> bool {
+        !self.steady.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set(
         &self,
         assertion: Assertion,
@@ -197,6 +216,9 @@ impl FirstFailure {
         expected: u64,
         found: u64,
     ) {
+        if STEADY.contains(&assertion) {
+            self.steady.store(true, Ordering::Relaxed);
+        }
         if !IDLE.contains(&assertion) {
             self.shown.store(true, Ordering::Relaxed);
         }
@@ -256,6 +278,20 @@ impl fmt::Display for FirstFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stale_use_is_never_the_doing_of_a_disturbance() {
+        let failure = FirstFailure::new();
+        failure.set(Assertion::FlushFails, 1, Place::Number(1), 1, 0);
+        assert!(failure.may_be_disturbed());
+        failure.set(Assertion::Flushed, 1, Place::Number(1), 1, 0);
+        assert!(!failure.may_be_disturbed());
+        failure.clear();
+        assert!(failure.may_be_disturbed());
+        for fatal in FATAL {
+            assert!(STEADY.contains(&fatal));
+        }
+    }
 
     #[test]
     fn a_missing_control_shows_nothing_unless_something_else_failed() {

@@ -23,6 +23,7 @@ pub(crate) struct Before {
     statistics: Statistics,
     sent: Sent,
     violations: ProtocolViolations,
+    disturbances: u64,
 }
 
 impl Before {
@@ -31,6 +32,7 @@ impl Before {
             statistics: platform.shootdown().statistics(),
             sent: platform.witness().sent(),
             violations: platform.protocol_violations(),
+            disturbances: platform.disturbances(),
         }
     }
 }
@@ -100,6 +102,19 @@ pub(crate) fn judge<L: Platform>(
         why: why.as_str(),
     });
     shared.failure.clear();
+}
+
+/// Returns how many interrupts came since then that no code asked for, if they may be why the run
+/// fails, and 0 if not.
+pub(crate) fn spoiled<L: Platform>(run: &TestRun<'_, L>, test: &Test<L>, before: &Before) -> u64 {
+    let (platform, shared) = (run.platform, run.shared);
+    let broken = shared.failure.is_set() || took_part(&other_means(run, test, before));
+    let disturbances = platform.disturbances() - before.disturbances;
+    if broken && shared.failure.may_be_disturbed() {
+        disturbances
+    } else {
+        0
+    }
 }
 
 /// Returns whether nothing but the signal path worked since then, and the driver violated no

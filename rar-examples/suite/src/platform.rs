@@ -298,6 +298,15 @@ pub trait Platform: Sync {
     /// Sends such an interrupt, if the machine has them.
     fn send_nmi(&self, _cpu: CpuId) {}
 
+    /// Returns how many interrupts and NMIs that no code asked for came so far, on all CPUs. A test
+    /// that fails while one comes has shown nothing.
+    fn disturbances(&self) -> u64 {
+        0
+    }
+
+    /// Expects no NMI any more that was sent to this CPU before.
+    fn forget_sent_nmis(&self) {}
+
     /// Sends each of these CPUs an ordinary interrupt that only counts. It uses the code that
     /// signals CPUs without units, and its handler has the same entry. Returns whether all were
     /// sent.

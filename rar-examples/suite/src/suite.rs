@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use rar_vocabulary::Counts;
 
 use crate::catalogue::{Test, catalogue};
-use crate::judge::{Before, is_clean, judge};
+use crate::judge::{Before, is_clean, judge, spoiled};
 use crate::options::{MEASUREMENTS, Options};
 use crate::platform::Platform;
 use crate::record::Record;
@@ -39,7 +39,9 @@ impl Suite {
     /// The CPUs go through each test in step: each step is for some of them, and a barrier ends it.
     /// A test passes if its assertions hold, its positive control was seen, and, except in the
     /// tests about them, no fallback and no second signal was needed. A test without a positive
-    /// control has shown nothing: it is retried, and after a few attempts it counts as skipped. A
+    /// control has shown nothing: it is retried, and after a few attempts it counts as skipped. So
+    /// does one that fails while interrupts come that no code asked for, unless no interrupt can
+    /// break what failed. A
     /// test of a question that no source answers ends with an observation instead of a pass.
     pub fn run<L: Platform>(&self, platform: &L, options: &Options<'_>) -> Counts {
         let shared = &self.shared;
@@ -138,13 +140,22 @@ fn run_once<L: Platform>(
     run.barrier();
     if run.is_initiator() {
         let idle = shared.failure.shows_nothing() && is_clean(run, test, &before);
-        let again = idle && attempt < ATTEMPTS && test.name != MEASUREMENTS;
+        let spoiled = match shared.obstacle.load(Ordering::Acquire) {
+            true => 0,
+            false => spoiled(run, test, &before),
+        };
+        let in_vain = idle || spoiled > 0;
+        let again = in_vain && attempt < ATTEMPTS && test.name != MEASUREMENTS;
         shared.again.store(again, Ordering::Release);
         if again {
-            forget_attempt(run);
+            forget_attempt(run, spoiled);
         } else {
             if obstacle.as_str().is_empty() && shared.obstacle.load(Ordering::Acquire) {
                 let _ = obstacle.write_str("another CPU cannot run it");
+            } else if !obstacle.as_str().is_empty() {
+                // It did not run.
+            } else if spoiled > 0 {
+                let _ = write_disturbed(run, spoiled, &mut obstacle);
             } else if idle {
                 let _ = write!(
                     obstacle,
@@ -159,11 +170,31 @@ fn run_once<L: Platform>(
     run.barrier();
 }
 
-/// Forgets an attempt that showed nothing.
-fn forget_attempt<L: Platform>(run: &TestRun<'_, L>) {
+/// Says that interrupts which no code asked for may have broken what the test asserts.
+fn write_disturbed<L: Platform>(
+    run: &TestRun<'_, L>,
+    spoiled: u64,
+    why: &mut Why,
+) -> core::fmt::Result {
+    let failure = &run.shared.failure;
+    write!(
+        why,
+        "disturbed by {spoiled} interrupts that no code asked for"
+    )?;
+    match failure.is_set() {
+        true => write!(why, ": {failure}"),
+        false => Ok(()),
+    }
+}
+
+/// Forgets an attempt that showed nothing, or that was disturbed.
+fn forget_attempt<L: Platform>(run: &TestRun<'_, L>, spoiled: u64) {
     let shared = run.shared;
     let mut why = Why::new();
-    let _ = write!(why, "{}", shared.failure);
+    let _ = match spoiled {
+        0 => write!(why, "{}", shared.failure),
+        _ => write_disturbed(run, spoiled, &mut why),
+    };
     run.platform.emit(&Record::Retry {
         name: run.name,
         initiator: run.initiator,

@@ -116,6 +116,7 @@ impl<'a, L: Platform> TestRun<'a, L> {
     /// Puts this CPU into the state that every test begins with.
     pub(crate) fn settle(&self) {
         self.platform.set_deaf_to(DeafTo::Nothing);
+        self.platform.forget_sent_nmis();
         self.platform.enable_interrupts();
         self.enter(Space::First);
         // A test that failed may have left this CPU lazy or demoted, an entry unanswered, or a slot

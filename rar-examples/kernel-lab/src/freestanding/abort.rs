@@ -6,8 +6,8 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rar_kernel::percpu::PerCpu;
 use rar_kernel::{
-    CpuList, ExitCode, Once, add_nmi_handler, apic, clock, console, exit, irq, log, paging, percpu,
-    println, screen, set_panic_hook, smp,
+    CpuList, ExitCode, Once, add_nmi_handler, clock, console, exit, irq, log, paging, percpu,
+    println, screen, send_nmi, set_panic_hook, smp,
 };
 
 use super::fault_injection::is_stopped;
@@ -146,7 +146,7 @@ fn stop_others(me: u32) {
     for _ in 0..ANSWER_MILLISECONDS / AGAIN_MILLISECONDS {
         for cpu in missing() {
             // A CPU that cannot be addressed shows as one that does not answer.
-            let _ = apic::send_nmi(cpu.apic_id());
+            let _ = send_nmi(cpu);
         }
         if clock::wait_until(AGAIN_MILLISECONDS, || missing().next().is_none()) {
             return;

@@ -3,7 +3,7 @@
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-use rar_kernel::{CpuList, apic, clock, percpu};
+use rar_kernel::{CpuList, clock, percpu, send_nmi};
 
 /// How long an NMI may take to come: a host that is busy may not run this CPU.
 const COMING_MILLISECONDS: u64 = 10_000;
@@ -26,7 +26,7 @@ pub(crate) fn run(work: &dyn Fn()) -> bool {
     };
     place.store((&raw const work).cast_mut().cast(), Ordering::Release);
     // A message that cannot be sent is one that does not come.
-    let _ = apic::send_nmi(percpu::this().apic_id());
+    let _ = send_nmi(percpu::this());
     let done = clock::wait_until(COMING_MILLISECONDS, || {
         place.load(Ordering::Acquire).is_null()
     });

@@ -4,7 +4,10 @@ use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_kernel::machine::send_fixed;
-use rar_kernel::{Kernel, apic, clock, irq, kernel, percpu, probe, smp, vector as kernel_vector};
+use rar_kernel::{
+    Kernel, apic, clock, forget_sent_nmis, irq, kernel, percpu, probe, send_nmi, smp, strays,
+    vector as kernel_vector,
+};
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Shootdown};
@@ -221,7 +224,15 @@ impl Platform for KernelLab {
 
     fn send_nmi(&self, cpu: CpuId) {
         // One that is not sent shows as one that is not answered.
-        let _ = smp::apic_id(cpu.get()).map(apic::send_nmi);
+        let _ = smp::cpu(cpu.get()).map(send_nmi);
+    }
+
+    fn disturbances(&self) -> u64 {
+        strays().all()
+    }
+
+    fn forget_sent_nmis(&self) {
+        forget_sent_nmis();
     }
 
     fn send_bare_ipi(&self, targets: &CpuSet) -> bool {

@@ -8,8 +8,9 @@ use rar_regs::{ApicId, RarSupport};
 use rar_shootdown::{Instant, Machine, Message, NotSent};
 
 use super::apic::{self, SendError};
-use super::clock;
 use super::cpu::vector;
+use super::smp::cpu_table;
+use super::{clock, nmi};
 
 /// Whether the kernel above serves flushes in its NMI handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,12 @@ impl<const WORDS: usize> Machine<WORDS> for KernelMachine {
                 requested.and(interrupted)
             }
             Message::Interrupt => send_fixed(domain, targets, vector::FALLBACK),
-            Message::Nmi if self.has_nmi() => send_each(domain, targets, apic::send_nmi),
+            Message::Nmi if self.has_nmi() => {
+                // A CPU of the domain is one that runs.
+                send_each(domain, targets, |cpu, _| {
+                    cpu_table::cpu(cpu.get()).map_or(Ok(()), nmi::send_nmi)
+                })
+            }
             // NMIs that no handler serves, and whatever a later version adds.
             _ => Err(NotSent::Unsupported),
         }
@@ -130,18 +136,18 @@ pub fn send_fixed<const WORDS: usize>(
     targets: &CpuSet<WORDS>,
     vector: u8,
 ) -> Result<(), NotSent> {
-    send_each(domain, targets, |id| apic::send_fixed(id, vector))
+    send_each(domain, targets, |_, id| apic::send_fixed(id, vector))
 }
 
 /// Sends to each target, also after one that cannot be sent to; returns the first error.
 fn send_each<const WORDS: usize>(
     domain: &Domain<WORDS>,
     targets: &CpuSet<WORDS>,
-    send: impl Fn(ApicId) -> Result<(), SendError>,
+    send: impl Fn(CpuId, ApicId) -> Result<(), SendError>,
 ) -> Result<(), NotSent> {
     let mut sent = Ok(());
     for cpu in targets.iter() {
-        if let Some(Err(error)) = apic_id(domain, cpu).map(&send) {
+        if let Some(Err(error)) = apic_id(domain, cpu).map(|id| send(cpu, id)) {
             sent = sent.and(Err(not_sent(&error, cpu)));
         }
     }

@@ -8,7 +8,7 @@ use super::atomic_fn::{AtomicFn, FunctionPointer};
 use super::cpu::trap_frame::TrapFrame;
 use super::exit::{ExitCode, end};
 use super::smp::cpu_table;
-use super::{apic, console, irq, log, percpu, screen};
+use super::{console, irq, log, nmi, percpu, screen};
 use crate::println;
 
 const NO_CPU: u32 = 0;
@@ -52,7 +52,7 @@ pub(crate) fn die(what: fmt::Arguments<'_>, frame: Option<&TrapFrame>) -> ! {
     let others = cpu_table::all().filter(|_| hook.is_none());
     for cpu in others.filter(|cpu| cpu.is_ready() && cpu.number() + 1 != me) {
         // Nothing can be done about a CPU that the message does not reach.
-        let _ = apic::send_nmi(cpu.apic_id());
+        let _ = nmi::send_nmi(cpu);
     }
     console::seize();
     screen::seize();

@@ -20,6 +20,8 @@ pub struct PerCpu {
     number: AtomicU32,
     apic_id: AtomicU32,
     in_nmi: AtomicU32,
+    /// NMIs that were sent to the CPU, and that it has not taken.
+    expected_nmis: AtomicU32,
     /// Kernel locks that the CPU holds.
     locks: AtomicU32,
     /// The CPU answers interrupts.
@@ -42,6 +44,7 @@ impl PerCpu {
             number: AtomicU32::new(0),
             apic_id: AtomicU32::new(0),
             in_nmi: AtomicU32::new(0),
+            expected_nmis: AtomicU32::new(0),
             locks: AtomicU32::new(0),
             ready: AtomicBool::new(false),
             jobs_done: AtomicU64::new(0),
@@ -113,6 +116,10 @@ impl PerCpu {
 
     pub(crate) fn in_nmi(&self) -> bool {
         self.in_nmi.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn expected_nmis(&self) -> &AtomicU32 {
+        &self.expected_nmis
     }
 
     pub(crate) fn nmi_depth(&self) -> &AtomicU32 {

@@ -7,7 +7,7 @@ mod slots;
 pub(crate) mod starter;
 mod trampoline;
 
-pub use cpu_table::{Cpus, all, apic_id, cpus};
+pub use cpu_table::{Cpus, all, apic_id, cpu, cpus};
 pub use jobs::{done, everyone_done, run_on_all};
 pub use reset::{help, reset};
 pub use starter::{restart, trampoline_page};

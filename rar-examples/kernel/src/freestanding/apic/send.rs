@@ -222,12 +222,9 @@ pub fn send_fixed(to: ApicId, vector: u8) -> Result<(), SendError> {
     send(Command::Fixed(vector), to)
 }
 
-/// Sends a non-maskable interrupt.
-///
-/// # Errors
-///
-/// As for [`send_fixed`].
-pub fn send_nmi(to: ApicId) -> Result<(), SendError> {
+/// Sends a non-maskable interrupt, which its CPU takes for a stray one: [`crate::send_nmi`] counts
+/// it.
+pub(crate) fn send_nmi(to: ApicId) -> Result<(), SendError> {
     send(Command::Nmi, to)
 }
 

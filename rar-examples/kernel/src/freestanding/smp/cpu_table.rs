@@ -70,10 +70,13 @@ fn running(place: &AtomicPtr<PerCpu>) -> Option<&'static PerCpu> {
 /// Returns the APIC id of a CPU by its number.
 #[must_use]
 pub fn apic_id(number: u32) -> Option<ApicId> {
+    cpu(number).map(PerCpu::apic_id)
+}
+
+/// Returns a CPU that runs by its number.
+#[must_use]
+pub fn cpu(number: u32) -> Option<&'static PerCpu> {
     let count = COUNT.load(Ordering::Acquire);
     let number = usize::try_from(number).ok()?;
-    ALL.get(..count)?
-        .get(number)
-        .and_then(running)
-        .map(PerCpu::apic_id)
+    ALL.get(..count)?.get(number).and_then(running)
 }
