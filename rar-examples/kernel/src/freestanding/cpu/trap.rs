@@ -50,14 +50,14 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     let number = u8::try_from(frame.vector).unwrap_or(u8::MAX);
     match number {
         NMI => on_nmi(),
-        // A local APIC accepts vectors from 0x10 on.
-        FIRST_OF_APIC..32 if is_interrupt(number) => strays::count(number),
         // What user mode does wrong ends it; a double fault and a machine check are not its doing.
         0..32 if user_mode::is_user(frame) && !matches!(number, DOUBLE_FAULT | MACHINE_CHECK) => {
             user_mode::end(frame, u64::MAX)
         }
-        vector::USER_END if apic::end_if_in_service(number) => strays::count(number),
-        vector::USER_END => user_mode::end(frame, frame.rax),
+        // Interrupts are disabled in user mode.
+        vector::USER_END if user_mode::is_user(frame) => user_mode::end(frame, frame.rax),
+        // A local APIC accepts vectors from 0x10 on.
+        FIRST_OF_APIC..32 if is_interrupt(number) => strays::count(number),
         GENERAL_PROTECTION | PAGE_FAULT if let Some(landing) = probe::landing(frame.rip) => {
             frame.rip = landing
         }
@@ -79,7 +79,7 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
         }
         // A masked line of the legacy controllers still has spurious interrupts, and so has the
         // local APIC; they want no acknowledgement. A device's interrupt of that vector does.
-        pic::FIRST_VECTOR..0x30 | vector::SPURIOUS => {
+        pic::FIRST_VECTOR..0x30 | vector::SPURIOUS | vector::USER_END => {
             if apic::end_if_in_service(number) {
                 strays::count(number);
             }
