@@ -4,6 +4,7 @@ use crate::bits::low;
 use crate::config::TripleFault;
 use crate::cpu::Stray;
 use crate::cpuid;
+use crate::length::opcode;
 use crate::native;
 use crate::offence::Offence;
 use crate::spaces::SPACES;
@@ -47,7 +48,7 @@ impl Vcpu<'_> {
             code::MSR => self.msr(),
             code::PORT if self.pass_port() || self.access_port() => {}
             code::HLT => {
-                self.vmcb.skip(1);
+                self.vmcb.skip(self.length(opcode::HLT));
                 self.set_state(State::Halted);
             }
             code::VMMCALL if self.call_of_guest() => {}
@@ -124,6 +125,6 @@ impl Vcpu<'_> {
         self.world.rbx = u64::from(seen.ebx);
         self.world.rcx = u64::from(seen.ecx);
         self.world.rdx = u64::from(seen.edx);
-        self.vmcb.skip(2);
+        self.vmcb.skip(self.length(opcode::CPUID));
     }
 }

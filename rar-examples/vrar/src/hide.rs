@@ -4,6 +4,7 @@ use core::ops::Range;
 
 use crate::config::ApicPage;
 use crate::hide_error::HideError;
+use crate::length::opcode;
 use crate::shim::Shim;
 use crate::spaces::SPACES;
 use crate::vcpu::Vcpu;
@@ -15,9 +16,6 @@ use crate::vmcb::FLUSH_ALL;
 /// at once. RAX becomes 0. Once only: from then on VMMCALL raises #UD, as it always does with
 /// another value or without nested paging.
 pub const HIDE: u64 = u64::from_le_bytes(*b"rar-hide");
-
-/// The length of VMMCALL.
-const LENGTH: u64 = 3;
 
 impl Shim {
     /// Names physical memory that guests lose by [`HIDE`], in whole pages of 4 KiB: all that the
@@ -47,7 +45,7 @@ impl Vcpu<'_> {
             return false;
         }
         self.vmcb.rax = 0;
-        self.vmcb.skip(LENGTH);
+        self.vmcb.skip(self.length(opcode::VMMCALL));
         let shim = self.own.shim;
         let kick = u32::from(shim.config().kick_vector);
         let own_id = self.own.apic.id();

@@ -33,6 +33,7 @@ mod host_entry;
 mod idt;
 mod io_permissions;
 mod launch;
+mod length;
 mod level;
 mod logical_address;
 mod machine_pics;

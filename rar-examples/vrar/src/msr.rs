@@ -7,6 +7,7 @@ use rar_model::{
 use rar_vocabulary::{TraceLevel, UnitCounter};
 
 use crate::bits::low;
+use crate::length::opcode;
 use crate::offence::Offence;
 use crate::permissions::{APIC_BASE, EFER, X2APIC_FIRST, X2APIC_LAST};
 use crate::register_effect::{Refused, RegisterEffect};
@@ -25,17 +26,18 @@ const ENABLE: u64 = 1 << 31;
 impl Vcpu<'_> {
     pub(crate) fn msr(&mut self) {
         let msr = low(self.world.rcx);
-        let done = if self.vmcb.exit_info_1 & 1 == 0 {
-            self.read(msr).map(|value| {
+        let (opcode, done) = if self.vmcb.exit_info_1 & 1 == 0 {
+            let done = self.read(msr).map(|value| {
                 self.vmcb.rax = u64::from(low(value));
                 self.world.rdx = value >> 32;
-            })
+            });
+            (opcode::RDMSR, done)
         } else {
             let value = u64::from(low(self.vmcb.rax)) | self.world.rdx << 32;
-            self.write(msr, value)
+            (opcode::WRMSR, self.write(msr, value))
         };
         match done {
-            Ok(()) => self.vmcb.skip(2),
+            Ok(()) => self.vmcb.skip(self.length(opcode)),
             Err(Refused) => self.own.event = event::GENERAL_PROTECTION,
         }
     }
