@@ -10,8 +10,7 @@ use rar_vocabulary::{Backend, Counts, Outcome};
 use crate::boot::{BootEnd, Booted};
 use crate::catalogue::{Case, Volume};
 use crate::linux::DONE;
-use crate::linux_log::{added, module_counts, warnings};
-use crate::module_report;
+use crate::linux_log::{added, warnings};
 
 /// Tests of a small run: pages, all of a space, a target with interrupts off, the registers and
 /// the answers of a unit, and a storm.
@@ -26,10 +25,6 @@ const FEW: [&str; 6] = [
 
 /// Flushes per CPU in the storm: each is some world switches.
 const FLUSHES: u32 = 300;
-
-/// Tests of the module that pass on good units, at least. There are 13, and a busy machine may hide
-/// the stale value of some.
-const LEAST_PASSED: u64 = 10;
 
 /// What a run showed.
 #[derive(Clone, Debug, Default)]
@@ -113,48 +108,6 @@ pub(crate) fn stock(case: &Case, sum: &str, carried: &Booted, bare: &Booted) -> 
     Ok(())
 }
 
-/// Judges a boot with the module.
-pub(crate) fn module(case: &Case, booted: &Booted) -> Result<Showed, String> {
-    linux_is_up(case, booted)?;
-    let (passed, failed) =
-        module_counts(lines(booted)).ok_or("the module did not come to its end")?;
-    let log: Vec<_> = lines(booted).collect();
-    module_report::check(&log.join("\n"), passed, failed)?;
-    module_tests(case, passed, failed, booted)
-}
-
-/// Judges what the module counted: it must see a defect, and nothing else.
-fn module_tests(case: &Case, passed: u64, failed: u64, booted: &Booted) -> Result<Showed, String> {
-    units_worked(case, booted)?;
-    let note = format!(
-        "rar_check: {passed} passed, {failed} failed; {}",
-        entries(booted)
-    );
-    match (case.defect, failed) {
-        (None, 0) if passed >= LEAST_PASSED => Ok(one_passed(note)),
-        (None, _) => Err(format!(
-            "{note} (expected at least {LEAST_PASSED} passed, 0 failed)"
-        )),
-        (Some(name), 0) => Err(format!("{note}: the defect {name} was not seen")),
-        (Some(name), _) if !lines(booted).any(|line| names_defect(name, line)) => {
-            Err(format!("{note}: no failed test names the defect {name}"))
-        }
-        (Some(_), _) => Ok(one_passed(note)),
-    }
-}
-
-/// Returns whether a line is of a test of the module that failed for this defect.
-fn names_defect(defect: &str, line: &str) -> bool {
-    let words = match defect {
-        "signal-lost" => "SUCCESS after a second signal",
-        "success-without-flush" => "SUCCESS without a flush",
-        "failure-always" => "got FAILURE (0x80)",
-        "ignore-if-unheeded" => "it heeds IF",
-        _ => return false,
-    };
-    line.contains("rar_check: not ok ") && line.contains(words)
-}
-
 /// Judges a boot with the program that asks whether a machine has RAR: it says yes, with the facts
 /// of the unit.
 pub(crate) fn probe(case: &Case, booted: &Booted) -> Result<Showed, String> {
@@ -193,7 +146,7 @@ fn ending(booted: &Booted) -> Result<Ending, String> {
 }
 
 /// Linux came to its end, with all CPUs.
-fn linux_is_up(case: &Case, booted: &Booted) -> Result<(), String> {
+pub(crate) fn linux_is_up(case: &Case, booted: &Booted) -> Result<(), String> {
     let online = match case.cpus {
         1 => "carry: online 0".to_owned(),
         cpus => format!("carry: online 0-{}", cpus - 1),
@@ -247,7 +200,7 @@ pub(crate) fn launched(case: &Case, booted: &Booted) -> Result<(), String> {
 }
 
 /// The units of the carrier executed entries: nothing else did.
-fn units_worked(case: &Case, booted: &Booted) -> Result<(), String> {
+pub(crate) fn units_worked(case: &Case, booted: &Booted) -> Result<(), String> {
     launched(case, booted)?;
     match booted.tally.entries().is_empty() {
         true => Err("no unit of the carrier executed an entry".to_owned()),
@@ -255,7 +208,7 @@ fn units_worked(case: &Case, booted: &Booted) -> Result<(), String> {
     }
 }
 
-fn entries(booted: &Booted) -> String {
+pub(crate) fn entries(booted: &Booted) -> String {
     let entries = booted.tally.entries();
     let sum: u64 = entries
         .values()
@@ -264,7 +217,7 @@ fn entries(booted: &Booted) -> String {
     format!("{sum} entries")
 }
 
-fn lines(booted: &Booted) -> impl Iterator<Item = &str> {
+pub(crate) fn lines(booted: &Booted) -> impl Iterator<Item = &str> {
     booted.console.iter().map(String::as_str)
 }
 
@@ -294,30 +247,6 @@ mod tests {
     fn case(name: &str) -> Case {
         let mut cases = CATALOGUE.into_iter();
         cases.find(|case| case.name == name).unwrap()
-    }
-
-    #[test]
-    fn a_module_must_pass_and_must_see_a_defect() {
-        const LOST: &str = "rar_check: not ok 7 - a # CPU 1: SUCCESS after a second signal";
-        let judged = |name: &str, failed, trace: &str| {
-            let booted = booted(&[LOST], trace, OFF);
-            module_tests(&case(name), LEAST_PASSED, failed, &booted)
-        };
-        let worked = format!("{UNITS}{ENTRIES}");
-        assert!(judged("module-2", 0, &worked).is_ok());
-        assert!(judged("module-2", 1, &worked).is_err());
-        assert!(judged("signal-lost", 1, &worked).is_ok());
-        let why = judged("signal-lost", 0, &worked).unwrap_err();
-        assert!(why.contains("was not seen"), "{why}");
-        let why = judged("failure-always", 1, &worked).unwrap_err();
-        assert!(why.contains("no failed test names"), "{why}");
-        let why = judged("module-2", 0, UNITS).unwrap_err();
-        assert!(why.contains("no unit"), "{why}");
-        let why = judged("module-2", 0, ENTRIES).unwrap_err();
-        assert!(why.contains("0 CPUs became guests"), "{why}");
-        let few = module_tests(&case("module-2"), 1, 0, &booted(&[], &worked, OFF));
-        assert!(few.is_err());
-        assert!(module(&case("module-2"), &booted(&[], &worked, OFF)).is_err());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::catalogue::{Cargo, Case};
 use crate::goods::{Goods, Linux};
 use crate::machine::{self, MachineArgs, Network};
 use crate::memory_test;
+use crate::module_judge::{self, Unproved};
 use crate::payload::{Carrier, Payload, Way};
 use crate::terminal::Keyboard;
 use crate::times::Times;
@@ -208,8 +209,15 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
             let initrd = linux.with_modules(std::slice::from_ref(module))?;
             let payload = payload(linux, initrd);
             let way = Way::Carried(&payload, carrier(&units));
-            let booted = boots.boot(way, &no_disk, Network::None)?;
-            Ok(judged(case_judge::module(case, &booted), &[&booted]))
+            let mut booted = boots.boot(way, &no_disk, Network::None)?;
+            let mut result = module_judge::module(case, &booted);
+            if let Err(Unproved::Hidden(why)) = &result {
+                progress::line(&format!("{}: {why}; once more", case.name));
+                booted = boots.boot(way, &no_disk, Network::None)?;
+                result = module_judge::module(case, &booted);
+            }
+            let result = result.map_err(|(Unproved::Hidden(why) | Unproved::Wrong(why))| why);
+            Ok(judged(result, &[&booted]))
         }
         Cargo::Probe => {
             let linux = match &goods.linux {

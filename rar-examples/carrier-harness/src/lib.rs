@@ -17,6 +17,7 @@ mod linux_log;
 pub mod machine;
 mod memory_test;
 pub mod module;
+mod module_judge;
 mod module_report;
 pub mod payload;
 mod pipes;
