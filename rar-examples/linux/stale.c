@@ -3,6 +3,9 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 
+#include <asm/processor-flags.h>
+#include <asm/special_insns.h>
+
 #include "check.h"
 
 /* A TLB may drop a translation at any time, so a control that is not seen is tried again. */
@@ -20,6 +23,7 @@
 enum certainty {
 	DOCUMENTED,	/* the new value must be seen */
 	OPEN,		/* no source says whether it is */
+	OPEN_OPERAND,	/* nor whether the unit refuses the operand */
 };
 
 struct stale_case {
@@ -52,7 +56,7 @@ CASE(invpg_global_page, RAR_INVPG_ANY_CR3, RAR_ADDRESS, 1, PAGES_GLOBAL, OPEN, N
 CASE(invpcid_local_global, RAR_INVPCID, RAR_ALL_BUT_GLOBALS, 0, PAGES_GLOBAL, OPEN, NO_OPERAND);
 
 struct tally {
-	unsigned int shown, flushed, kept, failures, attempts;
+	unsigned int shown, flushed, kept, refused, failures, attempts;
 };
 
 static void describe(struct result *result, const struct attempt *attempt,
@@ -84,6 +88,12 @@ static void describe(struct result *result, const struct attempt *attempt,
 		break;
 	}
 	result->first_initiator = raw_smp_processor_id();
+}
+
+/* Returns whether a unit that answered SUCCESS may have kept the translation. */
+static bool may_keep(enum certainty certainty, const struct flush *flush)
+{
+	return certainty == OPEN_OPERAND || (certainty == OPEN && !flush->unperformed);
 }
 
 /* One target, until its control is seen. */
@@ -118,9 +128,11 @@ static int try_target(const struct stale_case *wanted, struct window *window, un
 		if (flush.answer == ANSWER_ALL_SUCCESS && attempt.after == NEW &&
 		    !flush.unperformed) {
 			tally->flushed++;
-		} else if (flush.answer == ANSWER_ALL_SUCCESS && wanted->certainty == OPEN &&
-			   !flush.unperformed) {
+		} else if (flush.answer == ANSWER_ALL_SUCCESS &&
+			   may_keep(wanted->certainty, &flush)) {
 			tally->kept++;
+		} else if (flush.answer == ANSWER_FAILURE && wanted->certainty == OPEN_OPERAND) {
+			tally->refused++;
 		} else {
 			tally->failures++;
 			describe(result, &attempt, &flush);
@@ -162,9 +174,15 @@ static int fill_window(struct window *window, const struct stale_case *wanted)
 	return error;
 }
 
-void test_stale(struct result *result, const void *argument)
+/* Which bits of CR3 a unit compares is unknown, so with a PCID in it anything may be right. */
+static enum certainty certainty_of(const struct stale_case *wanted)
 {
-	const struct stale_case *wanted = argument;
+	return wanted->operand == OWN_CR3 && (__read_cr4() & X86_CR4_PCIDE) ? OPEN_OPERAND :
+									     wanted->certainty;
+}
+
+static void test_case(struct result *result, const struct stale_case *wanted)
+{
 	struct tally tally = { };
 	struct window window;
 	int error;
@@ -199,6 +217,10 @@ void test_stale(struct result *result, const void *argument)
 	else if (!tally.shown)
 		result_set(result, NOT_RUN, "stale value not shown in %u attempts: no control",
 			   tally.attempts);
+	else if (wanted->certainty == OPEN_OPERAND)
+		result_set(result, OBSERVED, "PCIDs are on, and no source says which bits of CR3 "
+			   "are compared: %u targets flushed, %u kept it, %u answered FAILURE",
+			   tally.flushed, tally.kept, tally.refused);
 	else if (wanted->certainty == OPEN)
 		result_set(result, OBSERVED, "SUCCESS; %u targets flushed, %u kept it",
 			   tally.flushed, tally.kept);
@@ -206,6 +228,14 @@ void test_stale(struct result *result, const void *argument)
 		result_set(result, HOLDS,
 			   "stale before, new after on %u of %u targets, %u attempts",
 			   tally.flushed, cpumask_weight(units.enabled), tally.attempts);
+}
+
+void test_stale(struct result *result, const void *argument)
+{
+	struct stale_case wanted = *(const struct stale_case *)argument;
+
+	wanted.certainty = certainty_of(&wanted);
+	test_case(result, &wanted);
 }
 
 /* Without a flush the stale value must stay: else a new value after a flush proves nothing. */

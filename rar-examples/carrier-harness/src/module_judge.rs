@@ -123,6 +123,7 @@ mod tests {
     const ENTRIES: &str = "vrar 1.000000 0 entries kind=invpg-all performed=9\n";
     const LOST: &str = "rar_check: not ok 7 - a # CPU 1: SUCCESS after a second signal";
     const MAIN: &str = include_str!("../../linux/main.c");
+    const STALE: &str = include_str!("../../linux/stale.c");
 
     fn case(name: &str) -> Case {
         let mut cases = CATALOGUE.into_iter();
@@ -203,6 +204,7 @@ mod tests {
         for name in MUST_PASS.iter().flat_map(|row| row.iter()) {
             assert!(MAIN.contains(&format!("{{ \"{name}\", ")), "{name}");
         }
+        assert!(STALE.contains(UNKNOWN_WITH_PCIDS));
         let of_type_2 = MAIN.matches("{ \"linux-invpcid-").count();
         let here = MUST_PASS.iter();
         let here = here.filter(|row| row[0].starts_with("linux-invpcid-"));
