@@ -9,6 +9,9 @@
 /bin/busybox --install -s /bin
 export PATH=/bin:/carry/files HOME=/tmp
 echo on > /proc/sys/kernel/printk_devkmsg
+# With `quiet` or a low `loglevel=` the console would show neither these lines nor a module's.
+read -r level _ < /proc/sys/kernel/printk
+if [ "${level:-7}" -lt 7 ]; then echo 7 > /proc/sys/kernel/printk; fi
 
 say() {
     echo "<4>carry: $*" > /dev/kmsg || echo "carry: $*"
