@@ -15,6 +15,9 @@ use crate::payload::{Carrier, Payload};
 const MENU: &str = include_str!("iso/grub.cfg");
 const HELP: &str = include_str!("iso/help.txt");
 
+/// The line of the menu that the options of the units take the place of.
+const NO_WORDS: &str = "set words=\"\"";
+
 /// The folder in which the menu looks, and what it finds there.
 const FOLDER: &str = "rar";
 const KERNEL: &str = "kernel";
@@ -42,7 +45,9 @@ pub fn write(
 fn stage(root: &Path, carrier: Carrier<'_>, payload: Option<&Payload>) -> Result<()> {
     let cannot = || format!("cannot write the image's files into {}", root.display());
     fs::create_dir_all(root.join("boot/grub")).with_context(cannot)?;
-    fs::write(root.join("boot/grub/grub.cfg"), MENU).with_context(cannot)?;
+    let words = carrier.units.words();
+    let menu = MENU.replacen(NO_WORDS, &format!("set words={}", quoted(&words)), 1);
+    fs::write(root.join("boot/grub/grub.cfg"), menu).with_context(cannot)?;
     fs::write(root.join("boot/help.txt"), HELP).with_context(cannot)?;
     copy(carrier.elf, &root.join("boot/rar-carrier"))?;
     let Some(payload) = payload else {
@@ -54,15 +59,19 @@ fn stage(root: &Path, carrier: Carrier<'_>, payload: Option<&Payload>) -> Result
     if let Some(initrd) = &payload.initrd {
         fs::write(rar.join(INITRD), initrd).with_context(cannot)?;
     }
-    let settings = settings(&carrier.units.words(), &payload.line);
+    let settings = settings(&words, &payload.line);
     fs::write(rar.join(SETTINGS), settings).with_context(cannot)
 }
 
-/// Returns what the menu reads: the words, quoted as GRUB does.
+/// Returns what the menu reads.
 fn settings(words: &str, line: &str) -> String {
-    let quoted = |words: &str| words.replace('\'', "'\\''");
     let (words, line) = (quoted(words), quoted(line));
-    format!("set words='{words}'\nset line='{line}'\n")
+    format!("set words={words}\nset line={line}\n")
+}
+
+/// Returns words as GRUB reads them as one.
+fn quoted(words: &str) -> String {
+    format!("'{}'", words.replace('\'', "'\\''"))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -121,6 +130,10 @@ mod tests {
         let root = folder.path().join("image");
         staged(&root, None).unwrap();
         assert!(!root.join("rar").exists());
+        // The options of the units hold for a kernel that is found, too.
+        let menu = fs::read_to_string(root.join("boot/grub/grub.cfg")).unwrap();
+        let words = "\nset words='apic=xapic trace=offences'\n";
+        assert!(menu.contains(words), "{menu}");
         let missing = Payload {
             kernel: folder.path().join("vmlinuz"),
             initrd: None,
