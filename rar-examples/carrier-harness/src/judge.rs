@@ -85,7 +85,10 @@ impl Expected {
                 return Err(Fault::new(Reason::Guest, message));
             }
             (BootEnd::Qemu(Ending::TimedOut(limit)), Some(did_not)) => {
-                let message = format!("after {} s {did_not}", limit.as_secs());
+                let message = format!(
+                    "after {} s {did_not}; --timeout gives it more",
+                    limit.as_secs()
+                );
                 return Err(Fault::new(Reason::Guest, message));
             }
             (BootEnd::Qemu(Ending::TimedOut(limit)), None) if self.texts.is_empty() => {
@@ -116,11 +119,14 @@ impl Expected {
     }
 }
 
-/// What QEMU itself says about its end.
+/// What QEMU itself says about its end, or else the carrier, if the last line is its own.
 fn own_words(booted: &Booted) -> String {
-    match booted.stderr.trim() {
-        "" => String::new(),
-        words => format!(": {words}"),
+    let last = booted.console.iter().rfind(|line| !line.is_empty());
+    let carrier = last.filter(|line| line.starts_with("carrier: "));
+    match (booted.stderr.trim(), carrier) {
+        ("", None) => String::new(),
+        ("", Some(words)) => format!(": {words}"),
+        (words, _) => format!(": {words}"),
     }
 }
 
@@ -218,5 +224,21 @@ pub(crate) mod tests {
             "{}",
             fault.message
         );
+    }
+
+    #[test]
+    fn the_last_words_of_the_carrier_are_its_reason() {
+        let failed = BootEnd::Qemu(Ending::FAILED);
+        for (last, end) in [
+            (
+                "carrier: payload: cut short",
+                "35: carrier: payload: cut short",
+            ),
+            ("suite: 1 failed", "code 35"),
+        ] {
+            let booted = booted(&["carrier: the guest has 9 MiB", last, ""], "", failed);
+            let fault = Expected::default().judge(&booted).unwrap_err();
+            assert!(fault.message.ends_with(end), "{}", fault.message);
+        }
     }
 }
