@@ -17,9 +17,9 @@ pub struct MachineArgs {
     #[arg(long, value_name = "N", default_value_t = 2,
           value_parser = clap::value_parser!(u32).range(1..=255))]
     pub cpus: u32,
-    /// MiB of memory
+    /// MiB of memory; the carrier lies at 96 MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024,
-          value_parser = clap::value_parser!(u32).range(64..))]
+          value_parser = clap::value_parser!(u32).range(128..))]
     pub memory: u32,
     /// QEMU's machine type
     #[arg(long, value_enum, value_name = "TYPE", default_value_t = Board::Q35)]
