@@ -16,7 +16,7 @@ use rar_carrier_harness::judge::{Expected, Offences};
 use rar_carrier_harness::linux::{DONE, End, Initrd};
 use rar_carrier_harness::machine::{self, MachineArgs, Network};
 use rar_carrier_harness::module;
-use rar_carrier_harness::payload::{Carrier, Payload, Way};
+use rar_carrier_harness::payload::{Carrier, Payload, Way, check_file};
 use rar_carrier_harness::terminal::Keyboard;
 use rar_carrier_harness::trace_table;
 use rar_harness::exit_code::{Fault, Reason};
@@ -106,6 +106,9 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     }
     if !args.cases.is_empty() {
         return cases(&args.cases, args.machine.qemu.as_deref(), verbosity);
+    }
+    if let Some(disk) = &args.machine.disk {
+        check_file(disk)?;
     }
     let qemu = setup::emulator(args.machine.qemu.as_deref(), verbosity)?;
     let payload = match &args.kernel {
@@ -220,7 +223,10 @@ fn payload(
     let stock = match kernel.split_once(':') {
         _ if kernel == DEBIAN => Some(debian::kernel(None, &cache, verbosity)?),
         Some((DEBIAN, release)) => Some(debian::kernel(Some(release), &cache, verbosity)?),
-        _ => None,
+        _ => {
+            check_file(Path::new(kernel))?;
+            None
+        }
     };
     let init = match (&args.initrd, &stock) {
         (Some(word), _) if word == BUSYBOX => Init::Own,

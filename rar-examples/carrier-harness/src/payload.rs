@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use crate::archive::{Archive, Layout, Mode};
 use crate::carrier_words::UnitArgs;
@@ -86,6 +86,25 @@ fn pack(payload: &Payload) -> Result<Vec<u8>> {
     archive.finish()
 }
 
+/// Fails unless this is a file with something in it, or a device: before anything is built for it.
+///
+/// # Errors
+///
+/// It cannot be opened, is a folder, or is empty.
+pub fn check_file(path: &Path) -> Result<()> {
+    let opened = fs::File::open(path).and_then(|file| file.metadata());
+    let is = opened.with_context(|| format!("cannot read {}", path.display()))?;
+    let what = match (is.is_dir(), is.is_file() && is.len() == 0) {
+        (true, _) => "a folder",
+        (_, true) => "an empty file",
+        _ => return Ok(()),
+    };
+    bail!(
+        "{}: cannot be booted (got {what}, expected a file or device)",
+        path.display()
+    )
+}
+
 fn written(path: &Path, bytes: &[u8]) -> Result<PathBuf> {
     fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path.to_owned())
@@ -131,5 +150,23 @@ mod tests {
             panic!("{chained:?}");
         };
         assert!(line.ends_with(" chain"), "{line}");
+    }
+
+    #[test]
+    fn only_a_file_with_something_in_it_is_booted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("empty"), "").unwrap();
+        fs::write(path("kernel"), "MZ").unwrap();
+        check_file(&path("kernel")).unwrap();
+        check_file(Path::new("/dev/null")).unwrap();
+        for (name, why) in [
+            ("empty", "an empty file"),
+            (".", "a folder"),
+            ("none", "cannot read"),
+        ] {
+            let error = check_file(&path(name)).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 }
