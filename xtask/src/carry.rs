@@ -20,6 +20,7 @@ use rar_carrier_harness::payload::{Carrier, Payload, Way, check_file};
 use rar_carrier_harness::terminal::Keyboard;
 use rar_carrier_harness::trace_table;
 use rar_harness::exit_code::{Fault, Reason};
+use rar_harness::interrupt;
 use rar_harness::outln;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install};
@@ -148,6 +149,7 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     };
     let booted = boot::run(&cmd, &trace, &watch, verbosity)?;
     report(&booted);
+    interrupt::check_output()?;
     let mut expected = Expected {
         texts: args.texts.clone(),
         offences: args.offences,

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -25,6 +26,36 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     // The reader reads nothing, and the page is larger than a pipe.
     let mut child = Command::new(XTASK)
         .arg("questions")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+    assert_eq!(said, "");
+}
+
+/// Returns a program that says its version as QEMU does, or else runs a line of the shell.
+fn emulator(folder: &Path, line: &str) -> PathBuf {
+    let path = folder.join("emulator");
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = --version ] && echo 'QEMU emulator version 7.2.0' && exit\n{line}\n"
+    );
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_boot_whose_reader_goes_away_ends_as_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = emulator(folder.path(), "sleep 1; echo up; sleep 100");
+    let mut child = Command::new(XTASK)
+        .args(["carry", "--chain", "--no-shim", "--disk", XTASK, "--qemu"])
+        .arg(&emulator)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -99,7 +130,9 @@ fn the_help_of_every_command_lists_the_exit_codes() {
         "qemu",
         "minimal",
         "image",
+        "carry",
         "bochs",
+        "probe",
         "setup",
         "loom",
         "sim",
