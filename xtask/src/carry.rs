@@ -25,6 +25,7 @@ use rar_harness::outln;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
+use rar_vocabulary::TraceLevel;
 
 /// What names a kernel of Debian instead of a file; a release may follow a colon.
 const DEBIAN: &str = "debian";
@@ -90,8 +91,9 @@ pub(crate) struct CarryArgs {
     #[arg(long = "expect", value_name = "TEXT")]
     pub(crate) texts: Vec<String>,
     /// Expect this number of offences of the driver: none, some, any or a number
-    #[arg(long, value_name = "COUNT", default_value = "none")]
-    pub(crate) offences: Offences,
+    /// [default: none; any if the trace is off, which counts none]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) offences: Option<Offences>,
     /// End the machine after this many seconds
     #[arg(long, value_name = "SECS", default_value_t = 600,
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -102,6 +104,7 @@ pub(crate) struct CarryArgs {
 pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let keyboard = Keyboard::of_this_command();
+    let offences = expected_offences(args)?;
     if let Some(output) = &args.iso {
         return write_iso(args, &workspace, keyboard, output, verbosity);
     }
@@ -148,11 +151,11 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
         show: Show::All,
     };
     let booted = boot::run(&cmd, &trace, &watch, verbosity)?;
-    report(&booted);
+    report(&booted, args.units.trace_level);
     interrupt::check_output()?;
     let mut expected = Expected {
         texts: args.texts.clone(),
-        offences: args.offences,
+        offences,
     };
     if own_init && args.texts.is_empty() {
         expected.texts.push(DONE.to_owned());
@@ -195,8 +198,24 @@ pub(crate) fn cases(names: &[String], qemu: Option<&Path>, verbosity: Verbosity)
     made.failure.map_or(Ok(()), Err)
 }
 
-fn report(booted: &Booted) {
-    outln!("{}", trace_table::render(&booted.tally));
+/// Returns how many offences are expected; without a trace there is no number to compare.
+fn expected_offences(args: &CarryArgs) -> Result<Offences> {
+    match (args.units.trace_level, args.offences) {
+        (TraceLevel::Off, None | Some(Offences::Any)) => Ok(Offences::Any),
+        (TraceLevel::Off, Some(_)) => {
+            let message = "--offences: no offence is counted with --trace-level off; \
+                           --trace-level offences costs least";
+            Err(Fault::new(Reason::Usage, message).into())
+        }
+        (_, offences) => Ok(offences.unwrap_or_default()),
+    }
+}
+
+fn report(booted: &Booted, level: TraceLevel) {
+    match level {
+        TraceLevel::Off => outln!("the trace is off: what the driver did is not known"),
+        _ => outln!("{}", trace_table::render(&booted.tally)),
+    }
     outln!(
         "{:.1} s, {:.1} s of processor time for the machine",
         booted.time.as_secs_f64(),

@@ -50,6 +50,24 @@ fn emulator(folder: &Path, line: &str) -> PathBuf {
 }
 
 #[test]
+fn a_boot_without_a_trace_claims_nothing_of_the_driver() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = emulator(folder.path(), "exit 0");
+    let carry = |more: &[&str]| {
+        let mut command = Command::new(XTASK);
+        command.args(["carry", "--chain", "--no-shim", "--disk", XTASK, "--qemu"]);
+        command.arg(&emulator).args(more).output().unwrap()
+    };
+    let off = carry(&["--trace-level", "off"]);
+    let said = String::from_utf8(off.stdout).unwrap();
+    assert!(said.contains("the trace is off"), "{said}");
+    assert_eq!(off.status.code(), Some(0));
+    // None were counted, so none is no number to expect.
+    let none = carry(&["--trace-level", "off", "--offences", "none"]);
+    assert_eq!(none.status.code(), Some(2));
+}
+
+#[test]
 fn a_boot_whose_reader_goes_away_ends_as_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = emulator(folder.path(), "sleep 1; echo up; sleep 100");
