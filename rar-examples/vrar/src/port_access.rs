@@ -145,6 +145,16 @@ mod tests {
     }
 
     #[test]
+    fn an_output_changes_no_register() {
+        for info in [0x0020_0010, 0x0020_0020, 0x0020_0040, 0xffff_0040] {
+            let mut written = 0;
+            let out = PortAccess::read(info).unwrap();
+            let rax = out.make(RAX, |_| panic!(), |_, _| written += 1);
+            assert_eq!((rax, written), (RAX, out.bytes), "{info:#x}");
+        }
+    }
+
+    #[test]
     fn registers_keep_what_is_not_read() {
         let read = |info| {
             let access = PortAccess::read(info).unwrap();
