@@ -64,8 +64,11 @@ fn the_kernel_command_line() {
     );
     assert_eq!(
         race().kernel_command_line(2),
-        "list=race flushes=100 backends=vrar deadline=500"
+        "list=race flushes=100 backends=vrar deadline=4000"
     );
+    // More CPUs than cores share them.
+    let crowded = Run { cpus: 64, ..race() }.kernel_command_line(2);
+    assert!(crowded.ends_with(" deadline=8000"), "{crowded}");
     let one = Run {
         tests: named(&["one-page"]),
         flushes: 3,
