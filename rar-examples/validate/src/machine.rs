@@ -152,6 +152,13 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
             value: value.as_str(),
         }));
     }
+    if let Some(types) = rar_kernel::memory_types() {
+        let value = Text::<80>::of(format_args!("{types}"));
+        writer.push(&Record::Fact(Fact {
+            key: "memory-types",
+            value: value.as_str(),
+        }));
+    }
     enumerations(|registers| writer.push(&Record::Registers(registers)));
 }
 

@@ -4,7 +4,7 @@ use super::cpu::ist_stacks::IstStacks;
 use super::cpu::tables::load_idt;
 use super::kernel::Kernel;
 use super::percpu::PerCpu;
-use super::{apic, irq};
+use super::{apic, irq, left_behind};
 
 /// Makes the CPU that runs this answer traps and interrupts: descriptor tables, control registers,
 /// APIC.
@@ -43,6 +43,7 @@ pub(super) unsafe fn answer(cpu: &'static PerCpu, kernel: &Kernel) {
     // Loading a segment register does not touch the GS base unless it is GS itself, which is never
     // loaded.
     kernel.control().set();
+    left_behind::look();
     if let Some(apic) = apic::get() {
         apic.start();
         cpu.set_apic_id(apic.id());
