@@ -101,7 +101,7 @@ pub(super) fn mask_all(list: &IoApicList, map: &MemoryMap, local_apic: u64) {
 /// Masks one; returns why not.
 fn mask(address: u32, map: &MemoryMap, local_apic: u64) -> Result<(), &'static str> {
     let (start, end) = (u64::from(address), u64::from(address) + u64::from(LENGTH));
-    if address == 0 || address % 16 != 0 {
+    if address == 0 || !address.is_multiple_of(16) {
         return Err("no device has that address");
     }
     if start >> 12 == local_apic >> 12 {

@@ -156,9 +156,10 @@ impl LocalApic {
     /// As [`read`](Self::read), for a register that this APIC, or a hypervisor, may not have.
     pub(super) fn read_if_there(&self, offset: u32) -> Option<u32> {
         match self {
-            // SAFETY: reading a local vector has no effect.
             Self::X2apic => {
-                unsafe { probe::read_register(X2APIC_FIRST_MSR + offset / 16) }.map(low32)
+                // SAFETY: reading a local vector has no effect.
+                let value = unsafe { probe::read_register(X2APIC_FIRST_MSR + offset / 16) };
+                value.map(low32)
             }
             Self::Xapic { .. } => Some(self.read(offset)),
         }
