@@ -3,7 +3,9 @@
 
 use rar_kernel::{clock, irq, println, smp};
 use rar_kernel_lab::shim::{self, LaunchError};
-use rar_kernel_lab::{cpuid_follows_cr4, guest_counters, hidden_memory, new_owner};
+use rar_kernel_lab::{
+    cpuid_follows_cr4, guest_counters, hidden_memory, new_owner, single_steps_end,
+};
 use rar_percpu::CpuId;
 
 /// How long a CPU may take to die.
@@ -19,6 +21,9 @@ pub(crate) fn check() -> Result<(), &'static str> {
     }
     if !cpuid_follows_cr4() {
         return Err("CPUID does not show what CR4 has enabled");
+    }
+    if !single_steps_end() {
+        return Err("an instruction that the shim carried out ended without its single step");
     }
     match shim::try_launch() {
         Some(Err(LaunchError::AlreadyLaunched)) => {}

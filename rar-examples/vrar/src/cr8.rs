@@ -22,7 +22,7 @@ impl Vcpu<'_> {
         match task_priority(self.register(register), code.size) {
             Ok(priority) => {
                 self.own.apic.set_task_priority(priority);
-                self.vmcb.skip(length);
+                self.skip(length);
             }
             Err(Refused) => self.own.event = event::GENERAL_PROTECTION,
         }

@@ -91,7 +91,7 @@ impl Vcpu<'_> {
     pub(crate) fn end_port_access(&mut self) {
         self.vmcb.rip = self.vmcb.exit_info_2;
         // What an instruction without an own length clears.
-        self.vmcb.skip(0);
+        self.skip(0);
     }
 }
 

@@ -48,8 +48,11 @@ impl Vcpu<'_> {
             code::MSR => self.msr(),
             code::PORT if self.pass_port() || self.access_port() => {}
             code::HLT => {
-                self.vmcb.skip(self.length(opcode::HLT));
-                self.set_state(State::Halted);
+                self.skip_opcode(opcode::HLT);
+                // A debug exception ends the halt.
+                if self.own.event == 0 {
+                    self.set_state(State::Halted);
+                }
             }
             code::VMMCALL if self.call_of_guest() => {}
             code::INVLPGA | code::VMRUN..=code::SKINIT | code::MONITOR..=code::MWAIT_THAT_WAITS => {
@@ -125,6 +128,6 @@ impl Vcpu<'_> {
         self.world.rbx = u64::from(seen.ebx);
         self.world.rcx = u64::from(seen.ecx);
         self.world.rdx = u64::from(seen.edx);
-        self.vmcb.skip(self.length(opcode::CPUID));
+        self.skip_opcode(opcode::CPUID);
     }
 }

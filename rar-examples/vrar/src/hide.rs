@@ -45,7 +45,7 @@ impl Vcpu<'_> {
             return false;
         }
         self.vmcb.rax = 0;
-        self.vmcb.skip(self.length(opcode::VMMCALL));
+        self.skip_opcode(opcode::VMMCALL);
         let shim = self.own.shim;
         let kick = u32::from(shim.config().kick_vector);
         let own_id = self.own.apic.id();

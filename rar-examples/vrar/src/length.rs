@@ -1,5 +1,5 @@
-//! The length of an instruction that the shim carries out. QEMU does not tell where the next one
-//! is, and prefixes may stand before any of them.
+//! Goes on behind an instruction that the shim has carried out. QEMU does not tell where the next
+//! one is, and prefixes may stand before any of them.
 
 use crate::code::{Code, CodeSize};
 use crate::vcpu::Vcpu;
@@ -14,9 +14,23 @@ pub(crate) mod opcode {
 }
 
 impl Vcpu<'_> {
-    /// Returns the length of the instruction at which the guest stands, which has this opcode and
-    /// no operands. Where the guest's page tables do not lead to it, it has no prefixes.
-    pub(crate) fn length(&self, opcode: &[u8]) -> u64 {
+    /// Goes on behind the instruction at which the guest stands, which has this opcode and no
+    /// operands.
+    pub(crate) fn skip_opcode(&mut self, opcode: &[u8]) {
+        self.skip(self.length(opcode));
+    }
+
+    /// Goes on behind an instruction of this length, with the exception that follows it.
+    pub(crate) fn skip(&mut self, length: u64) {
+        let event = self.vmcb.skip(length);
+        // What was being delivered comes first, and is no instruction of the guest.
+        if self.own.event == 0 {
+            self.own.event = event;
+        }
+    }
+
+    /// Where the guest's page tables do not lead to the instruction, it has no prefixes.
+    fn length(&self, opcode: &[u8]) -> u64 {
         length(&self.code(), opcode).unwrap_or(opcode.len() as u64)
     }
 }

@@ -37,7 +37,7 @@ impl Vcpu<'_> {
             (opcode::WRMSR, self.write(msr, value))
         };
         match done {
-            Ok(()) => self.vmcb.skip(self.length(opcode)),
+            Ok(()) => self.skip_opcode(opcode),
             Err(Refused) => self.own.event = event::GENERAL_PROTECTION,
         }
     }

@@ -34,7 +34,7 @@ impl Vcpu<'_> {
             }
             Access::StoreImmediate { value } => self.write_page(offset, value),
         }
-        self.vmcb.skip(length);
+        self.skip(length);
         true
     }
 

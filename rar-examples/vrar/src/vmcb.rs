@@ -143,6 +143,8 @@ pub(crate) mod event {
     const SOFTWARE: u64 = 4 << 8;
     const KIND: u64 = 7 << 8;
 
+    /// #DB.
+    pub(crate) const DEBUG: u64 = VALID | EXCEPTION | 1;
     /// #UD.
     pub(crate) const INVALID_OPCODE: u64 = VALID | EXCEPTION | 6;
     /// #GP(0).
@@ -159,6 +161,9 @@ pub(crate) mod event {
     }
 }
 
+/// RFLAGS.TF, and DR6.BS.
+const TRAP_FLAG: u64 = 1 << 8;
+const SINGLE_STEP: u64 = 1 << 14;
 /// RFLAGS.IF.
 pub(crate) const INTERRUPT_FLAG: u64 = 1 << 9;
 
@@ -227,10 +232,18 @@ impl Vmcb {
         _reserved_10: [0; 0x1000 - 0x670],
     };
 
-    /// Goes on behind an instruction of this length.
-    pub(crate) const fn skip(&mut self, length: u64) {
+    /// Goes on behind an instruction of this length. Returns the event that follows it: #DB if the
+    /// guest takes single steps, else 0.
+    #[must_use]
+    pub(crate) const fn skip(&mut self, length: u64) -> u64 {
         self.rip = self.rip.wrapping_add(length);
         self.interrupt_shadow &= !1;
+        if self.rflags & TRAP_FLAG == 0 {
+            return 0;
+        }
+        // The processor does not change DR6 for an event that is injected.
+        self.dr6 |= SINGLE_STEP;
+        event::DEBUG
     }
 
     pub(crate) const fn interrupts_enabled(&self) -> bool {
@@ -245,4 +258,20 @@ impl Segment {
         limit: 0,
         base: 0,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_step_ends_behind_what_is_skipped() {
+        let mut vmcb = Vmcb::ZERO;
+        (vmcb.rip, vmcb.interrupt_shadow) = (0x1000, 1);
+        assert_eq!((vmcb.skip(2), vmcb.dr6), (0, 0));
+        assert_eq!((vmcb.rip, vmcb.interrupt_shadow), (0x1002, 0));
+        (vmcb.rflags, vmcb.dr6) = (0x102, 0xffff_0ff0);
+        assert_eq!(vmcb.skip(0), 1 << 31 | 3 << 8 | 1);
+        assert_eq!((vmcb.rip, vmcb.dr6), (0x1002, 0xffff_4ff0));
+    }
 }
