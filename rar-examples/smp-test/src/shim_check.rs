@@ -1,7 +1,7 @@
 //! The shim's contract besides RAR units: a second launch is refused, and a CPU that dies
 //! is reported and can be started again.
 
-use rar_kernel::{clock, irq, println, smp};
+use rar_kernel::{apic, clock, irq, println, smp};
 use rar_kernel_lab::shim::{self, LaunchError};
 use rar_kernel_lab::{
     cpuid_follows_cr4, guest_counters, hidden_memory, new_owner, single_steps_end,
@@ -47,8 +47,16 @@ pub(crate) fn check() -> Result<(), &'static str> {
     if !clock::wait_until(MILLISECONDS, || smp::done(others())) {
         return Err("the other CPUs did not outlive a triple fault");
     }
+    let waits = || shim::waits_for_startup(id.get());
+    if waits() {
+        return Err("a CPU that died is shown as one that waits for start-up");
+    }
+    apic::send_init(id).map_err(|_| "INIT was not sent")?;
+    if !clock::wait_until(MILLISECONDS, waits) {
+        return Err("a CPU that was reset is not shown as one that waits for start-up");
+    }
     smp::restart(id)?;
-    if gone().is_some() {
+    if gone().is_some() || waits() {
         return Err("a CPU that was started again is still reported as gone");
     }
     let hides = hidden_memory::lose(id, |number| number == last)?;

@@ -40,6 +40,7 @@ pub struct Cpu {
     stray: [AtomicU64; 2],
     undecoded: Undecoded,
     resting: AtomicBool,
+    waits_for_startup: AtomicBool,
     record: Record,
 }
 
@@ -59,6 +60,7 @@ impl Cpu {
             stray: [const { AtomicU64::new(0) }; 2],
             undecoded: Undecoded::new(),
             resting: AtomicBool::new(false),
+            waits_for_startup: AtomicBool::new(false),
             record: Record::new(),
         }
     }
@@ -161,6 +163,19 @@ impl Cpu {
     pub(crate) fn is_resting(&self) -> bool {
         // As in `set_resting`.
         self.resting.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_waits_for_startup(&self, waits: bool) {
+        self.waits_for_startup.store(waits, Ordering::Release);
+    }
+
+    /// Returns whether an INIT has stopped the guest of this CPU, and no start-up message has come:
+    /// nothing of it runs. One that was posted and not taken yet does not count.
+    #[must_use]
+    pub fn waits_for_startup(&self) -> bool {
+        // Acquire pairs with the Release in `set_waits_for_startup`: what the guest did before is
+        // seen.
+        self.waits_for_startup.load(Ordering::Acquire)
     }
 
     /// Returns the RAR unit; `None` before the launch.

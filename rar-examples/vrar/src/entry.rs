@@ -47,6 +47,8 @@ impl Vcpu<'_> {
 
     pub(crate) fn set_state(&mut self, state: State) {
         self.own.state = state;
+        self.cpu
+            .set_waits_for_startup(state == State::WaitsForStartup);
         self.unit.set_activity(match state {
             State::Running => Activity::Running,
             State::Halted => Activity::Halted,

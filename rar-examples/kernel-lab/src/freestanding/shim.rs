@@ -142,6 +142,12 @@ pub fn gone(apic_id: u32) -> Option<u64> {
     of(apic_id)?.gone()
 }
 
+/// Returns whether the shim holds this CPU back until a start-up message comes.
+#[must_use]
+pub fn waits_for_startup(apic_id: u32) -> bool {
+    of(apic_id).is_some_and(Cpu::waits_for_startup)
+}
+
 /// Returns whether the units are the shim's.
 #[must_use]
 pub fn is_shim() -> bool {
