@@ -4,7 +4,7 @@ use crate::apic::{Apic, ApicMode};
 use crate::apic_registers::spurious_bits;
 use crate::command::Command;
 use crate::permissions::X2APIC_FIRST;
-use crate::real_apic::{DESTINATION_FORMAT, LOGICAL_DESTINATION, SPURIOUS};
+use crate::real_apic::{DESTINATION_FORMAT, LOGICAL_DESTINATION, SPURIOUS, TASK_PRIORITY};
 use crate::register_effect::{RegisterEffect, Registers};
 
 const ID: u32 = 0x20;
@@ -57,6 +57,11 @@ impl Apic {
                 return RegisterEffect::Command(Command::from_xapic(high, value));
             }
             SELF_INTERRUPT => {}
+            // The rest of the register is reserved, and ignored.
+            TASK_PRIORITY => {
+                let [priority, ..] = value.to_le_bytes();
+                self.set_task_priority(priority);
+            }
             SPURIOUS => {
                 let value = u64::from(value & spurious_bits(real));
                 return self
@@ -135,6 +140,13 @@ mod tests {
             assert_eq!(apic.command(), 0);
             assert_eq!(apic.spurious, 0x1ff);
         }
+    }
+
+    #[test]
+    fn a_task_priority_is_the_low_byte() {
+        let mut apic = Apic::new(0, 0xfee0_0800, 0, 0x1ff);
+        apic.write_page(0x80, 0xffff_ff45, &Nothing);
+        assert_eq!(apic.read_page(0x80, &Nothing), 0x45);
     }
 
     #[test]
