@@ -81,8 +81,9 @@ impl Apic {
     }
 
     /// Writes IA32_APIC_BASE (SDM vol. 3, "x2APIC State Transitions"). The address and the boot
-    /// flag cannot be changed here.
-    pub(crate) fn write_base(&mut self, value: u64) -> Result<(), Refused> {
+    /// flag cannot be changed here. An APIC that is disabled forgets everything, as at a reset;
+    /// what it has not ended at the machine's APIC ends there.
+    pub(crate) fn write_base(&mut self, value: u64) -> Result<RegisterEffect, Refused> {
         let mode = BASE_ENABLE | BASE_X2APIC;
         let (old, new) = (self.base & mode, value & mode);
         let legal = match new {
@@ -94,10 +95,18 @@ impl Apic {
             return Err(Refused);
         }
         self.base = (self.base & !mode) | new;
-        if self.mode() != ApicMode::Xapic {
-            self.logical = LogicalAddress::RESET;
-        }
-        Ok(())
+        Ok(match self.mode() {
+            ApicMode::Xapic => RegisterEffect::Nothing,
+            ApicMode::X2apic => {
+                self.logical = LogicalAddress::RESET;
+                RegisterEffect::Nothing
+            }
+            ApicMode::Disabled => {
+                let ends = self.levels.end_all();
+                self.init();
+                RegisterEffect::EndsAtMachine(ends)
+            }
+        })
     }
 
     /// Requests an interrupt, as a message on the bus does.
@@ -115,8 +124,11 @@ impl Apic {
     /// acknowledged there.
     pub(crate) fn take(&mut self, vector: u8, level: bool) {
         if level {
+            // Also for one that is disabled: the line would only come again.
             self.trigger_mode.insert(vector);
             self.levels.take(vector);
+        } else if self.mode() == ApicMode::Disabled {
+            return;
         } else {
             self.trigger_mode.remove(vector);
         }
@@ -139,6 +151,9 @@ impl Apic {
 
     /// Returns the vector that the processor takes next if it takes interrupts.
     pub(crate) fn next(&self) -> Option<u8> {
+        if self.mode() == ApicMode::Disabled {
+            return None;
+        }
         let above = |vector: &u8| vector >> 4 > self.priority_class();
         self.requested.highest().filter(above)
     }
@@ -257,6 +272,21 @@ mod tests {
             assert_eq!(at(from).write_base(to).is_ok(), legal, "{from:#x} {to:#x}");
         }
         assert_eq!(at(xapic).read(0x802, &machine()), Err(Refused));
+    }
+
+    #[test]
+    fn an_apic_that_is_disabled_forgets_its_interrupts() {
+        let mut apic = x2apic(0);
+        apic.take(0x61, true);
+        apic.accept(0x61);
+        request(&mut apic, 0x71);
+        let ends = apic.write_base(0xfee0_0100);
+        assert_eq!(ends, Ok(RegisterEffect::EndsAtMachine(1)));
+        apic.take(0x45, false);
+        assert_eq!(apic.next(), None);
+        apic.write_base(0xfee0_0900).unwrap();
+        assert_eq!(apic.in_service.highest(), None);
+        assert_eq!((apic.requested.highest(), apic.spurious), (None, 0xff));
     }
 
     #[test]

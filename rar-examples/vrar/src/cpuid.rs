@@ -22,6 +22,8 @@ const HYPERVISOR: u32 = 1 << 31;
 const MONITOR: u32 = 1 << 3;
 /// Their details.
 const MWAIT_LEAF: u32 = 5;
+/// Leaf 1, EDX: there is an APIC, and it is enabled.
+const APIC: u32 = 1 << 9;
 const X2APIC: u32 = 1 << 21;
 const CORE_CAPABILITIES: u32 = 1 << 30;
 /// Leaf 1, ECX: the operating system has set CR4.OSXSAVE.
@@ -103,6 +105,18 @@ pub(crate) fn presented(leaf: u32, subleaf: u32, real: Leaf, cr4: u64, config: &
     }
 }
 
+/// Returns what a guest reads instead while its APIC is disabled: that it has no APIC (SDM vol. 3,
+/// "Enabling or Disabling the Local APIC").
+pub(crate) fn without_apic(leaf: u32, seen: Leaf) -> Leaf {
+    match leaf {
+        1 => Leaf {
+            edx: seen.edx & !APIC,
+            ..seen
+        },
+        _ => seen,
+    }
+}
+
 const NOTHING: Leaf = named(0, [0; 3]);
 
 /// The first leaf of a hypervisor: its last leaf and its name.
@@ -131,6 +145,13 @@ mod tests {
             hypervisor,
             ..Config::new(0, core::ptr::NonNull::dangling())
         }
+    }
+
+    #[test]
+    fn a_disabled_apic_is_not_shown() {
+        let real = Leaf { edx: 0x2ff, ..REAL };
+        assert_eq!(without_apic(1, real), Leaf { edx: 0xff, ..real });
+        assert_eq!(without_apic(7, real), real);
     }
 
     #[test]

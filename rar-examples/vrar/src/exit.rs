@@ -1,5 +1,6 @@
 //! Why the guest was left, and what is done about it.
 
+use crate::apic::ApicMode;
 use crate::bits::low;
 use crate::config::TripleFault;
 use crate::cpu::Stray;
@@ -124,6 +125,10 @@ impl Vcpu<'_> {
         let seen = self
             .counter_leaf(leaf, subleaf)
             .unwrap_or_else(|| cpuid::presented(leaf, subleaf, real, cr4, config));
+        let seen = match self.own.apic.mode() {
+            ApicMode::Disabled => cpuid::without_apic(leaf, seen),
+            ApicMode::Xapic | ApicMode::X2apic => seen,
+        };
         self.vmcb.rax = u64::from(seen.eax);
         self.world.rbx = u64::from(seen.ebx);
         self.world.rcx = u64::from(seen.ecx);

@@ -60,7 +60,8 @@ impl Vcpu<'_> {
         match msr {
             CORE_CAPABILITIES | CONTROL..=INFO => self.write_unit(msr, value),
             APIC_BASE => {
-                self.own.apic.write_base(value)?;
+                let effect = self.own.apic.write_base(value)?;
+                self.carry_out(effect);
                 self.publish_logical();
                 Ok(())
             }
