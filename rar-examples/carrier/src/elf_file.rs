@@ -51,6 +51,17 @@ impl<'a> ElfFile<'a> {
             };
             inside(&part).ok_or(malformed("segments"))?;
         }
+        // What a later one clears or copies would be gone from an earlier one.
+        for (place, part) in file.parts().enumerate() {
+            let overlaps =
+                |other: Part| part.to < other.to + other.size && other.to < part.to + part.size;
+            if file.parts().take(place).any(overlaps) {
+                return Err(PayloadError::Unsupported {
+                    kind: KIND,
+                    what: "two of its segments are loaded to the same memory",
+                });
+            }
+        }
         Ok(file)
     }
 
@@ -183,6 +194,21 @@ pub(crate) mod tests {
         other[18] = 183;
         let refused = ElfFile::new(&other).err();
         assert!(matches!(refused, Some(PayloadError::Unsupported { .. })));
+    }
+
+    #[test]
+    fn segments_that_overlap_are_refused() {
+        // The note becomes a second segment behind the first, then one byte into it.
+        for (second, refused) in [(0x20_2000_u64, false), (0x20_1fff, true), (0x1f_fff0, true)] {
+            let mut bytes = elf64(0x20_0000, &[7; 100], Some(0));
+            bytes[120..124].copy_from_slice(&PT_LOAD.to_le_bytes());
+            bytes[120 + 24..][..8].copy_from_slice(&second.to_le_bytes());
+            let expected = refused.then_some(PayloadError::Unsupported {
+                kind: KIND,
+                what: "two of its segments are loaded to the same memory",
+            });
+            assert_eq!(ElfFile::new(&bytes).err(), expected, "{second:#x}");
+        }
     }
 
     #[test]
