@@ -102,7 +102,7 @@ fn hexadecimal(digits: &[u8]) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -122,6 +122,15 @@ mod tests {
         archive.resize(aligned(archive.len()), 0);
         archive.extend(bytes);
         archive.resize(aligned(archive.len()), 0);
+    }
+
+    /// An archive of these files.
+    pub(crate) fn pack(files: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut archive = Vec::new();
+        for (name, bytes) in files.iter().chain([&(TRAILER, &[][..])]) {
+            add(&mut archive, name, 1, bytes);
+        }
+        archive
     }
 
     fn archive() -> Vec<u8> {

@@ -20,6 +20,8 @@ pub enum PayloadError {
     },
     /// The archive with the payload is malformed.
     Archive(ArchiveError),
+    /// The archive has more than one kernel.
+    TwoKernels,
     /// The file is of no kind that is known here.
     Unknown {
         /// Its first bytes.
@@ -80,6 +82,9 @@ impl fmt::Display for PayloadError {
                  (expected RAM below 512 GiB)"
             ),
             Self::Archive(error) => error.fmt(f),
+            Self::TwoKernels => f.write_str(
+                "two files of the archive are named `kernel` (expected one); pack it again",
+            ),
             Self::Unknown { first } => write!(
                 f,
                 "unknown kind of file (got a file that begins with {first:02x?}, expected a Linux \

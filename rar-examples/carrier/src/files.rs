@@ -47,8 +47,8 @@ impl<'a> Files<'a> {
     ///
     /// # Errors
     ///
-    /// [`PayloadError::Archive`] of a malformed archive, [`PayloadError::TooManyParts`] with more
-    /// than 16 modules.
+    /// [`PayloadError::Archive`] of a malformed archive, [`PayloadError::TwoKernels`] of one with
+    /// two kernels, [`PayloadError::TooManyParts`] with more than 16 modules.
     pub fn new(files: impl IntoIterator<Item = File<'a>>) -> Result<Option<Self>, PayloadError> {
         let mut modules = [None; MOST];
         let mut kernel = None;
@@ -71,7 +71,9 @@ impl<'a> Files<'a> {
                         line: member.name,
                     };
                     if member.name == "kernel" {
-                        kernel = Some(found);
+                        if kernel.replace(found).is_some() {
+                            return Err(PayloadError::TwoKernels);
+                        }
                     } else {
                         add(found)?;
                     }
@@ -86,5 +88,34 @@ impl<'a> Files<'a> {
     /// Returns the files beside the kernel, in their order.
     pub fn modules(&self) -> impl Iterator<Item = File<'a>> {
         self.modules.into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::pack;
+
+    fn files(names: &[&str]) -> Result<Option<String>, PayloadError> {
+        let members: Vec<_> = names.iter().map(|name| (*name, name.as_bytes())).collect();
+        let bytes = pack(&members);
+        let file = File {
+            start: 0x1000,
+            bytes: &bytes,
+            line: "",
+        };
+        let files = Files::new([file])?;
+        Ok(files.map(|files| {
+            let modules = files.modules().map(|module| module.line);
+            core::iter::once(files.kernel.line).chain(modules).collect()
+        }))
+    }
+
+    #[test]
+    fn a_pack_has_one_kernel() {
+        assert_eq!(files(&["initrd"]), Ok(None));
+        let found = files(&["initrd", "kernel", "initrd"]);
+        assert_eq!(found, Ok(Some("kernelinitrdinitrd".to_owned())));
+        assert_eq!(files(&["kernel", "kernel"]), Err(PayloadError::TwoKernels));
     }
 }
