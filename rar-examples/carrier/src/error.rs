@@ -64,6 +64,11 @@ pub enum PayloadError {
         /// How much.
         bytes: u64,
     },
+    /// The guest's memory map has more regions than fit.
+    TooManyRegions {
+        /// How many more.
+        over: usize,
+    },
     /// The payload has more parts than fit.
     TooManyParts,
 }
@@ -114,6 +119,11 @@ impl fmt::Display for PayloadError {
                 "no room for {what} (expected {} KiB of free memory in a row, below 4 GiB); give \
                  the machine more memory (QEMU: -m 512M)",
                 bytes.div_ceil(1024)
+            ),
+            Self::TooManyRegions { over } => write!(
+                f,
+                "the memory map of the machine is in too many pieces (got {over} more than fit), \
+                 and the kernel would not know all of it; start with another firmware"
             ),
             Self::TooManyParts => f.write_str("it has more segments and modules than fit"),
         }

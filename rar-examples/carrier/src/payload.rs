@@ -106,6 +106,10 @@ impl<'a> Payload<'a> {
         handover: &mut Handover<'_>,
     ) -> Result<Plan, PayloadError> {
         let map = ram.map(map);
+        match map.dropped() {
+            0 => {}
+            over => return Err(PayloadError::TooManyRegions { over }),
+        }
         let tell = Told {
             line,
             machine,

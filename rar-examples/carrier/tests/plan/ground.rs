@@ -47,6 +47,16 @@ pub(crate) fn boot(
     line: &str,
     protocol: Option<Protocol>,
 ) -> Result<Ground, PayloadError> {
+    boot_on(&machine_map(), files, line, protocol)
+}
+
+/// Boots on a machine with this memory map, whose RAM is that of [`machine_map`].
+pub(crate) fn boot_on(
+    map: &MemoryMap,
+    files: &[(u64, &[u8], &str)],
+    line: &str,
+    protocol: Option<Protocol>,
+) -> Result<Ground, PayloadError> {
     let mut memory = vec![0; at(96 * MIB)];
     let found = files
         .iter()
@@ -55,11 +65,10 @@ pub(crate) fn boot(
     let payload = Payload::new(found.kernel.bytes, protocol)?;
     let mut kept = FreeRanges::empty();
     kept.add(KEPT.0, KEPT.1);
-    let map = machine_map();
     let ranges = files
         .iter()
         .map(|(start, bytes, _)| (*start, *start + bytes.len() as u64));
-    let mut ram = GuestRam::new(&map, &kept, ranges)?;
+    let mut ram = GuestRam::new(map, &kept, ranges)?;
     let mut rsdp = [7; 36];
     rsdp[15] = 2;
     let machine = Machine {
@@ -69,10 +78,10 @@ pub(crate) fn boot(
     };
     let mut block = vec![0xff; at(HANDOVER_BYTES)];
     let mut handover = Handover::new(ram.handover(), &mut block);
-    let plan = payload.plan(&found, line, &machine, &map, &mut ram, &mut handover)?;
+    let plan = payload.plan(&found, line, &machine, map, &mut ram, &mut handover)?;
     for step in plan.steps.all() {
         let (Step::Copy { to, length, .. } | Step::Clear { start: to, length }) = *step;
-        let allowed = ram.map(&map);
+        let allowed = ram.map(map);
         let mut usable = allowed.regions().iter();
         assert!(
             usable.any(|region| region.kind == MemoryKind::Usable
@@ -99,6 +108,6 @@ pub(crate) fn boot(
     Ok(Ground {
         memory,
         entry: plan.entry,
-        map: ram.map(&map),
+        map: ram.map(map),
     })
 }

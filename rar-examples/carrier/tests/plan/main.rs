@@ -9,12 +9,12 @@
 mod ground;
 mod kernels;
 
-use ground::{Ground, KEPT, MIB, boot};
+use ground::{Ground, KEPT, MIB, boot, boot_on, machine_map};
 use kernels::{bzimage, elf, pack};
 use proptest::prelude::*;
 use rar_carrier::{Entry, PayloadError, Protocol};
 use rar_kernel::{
-    BootInfo, MULTIBOOT2_MAGIC, MemoryKind, PVH_MAGIC, PhysicalMemory as _, read_boot_info,
+    BootInfo, MULTIBOOT2_MAGIC, MemoryKind, PVH_MAGIC, PhysicalMemory as _, Region, read_boot_info,
 };
 
 const INITRD: &[u8] = b"an initial file system";
@@ -200,6 +200,31 @@ fn files_in_the_way_of_a_kernel_are_moved_first() {
     assert!(is_all(&ground, 80 * MIB + 0x1_0000, 100, 0xdd));
     let module = information(&ground).modules.all()[0];
     assert_eq!(bytes(&ground, module.start, INITRD.len()), INITRD);
+}
+
+#[test]
+fn a_memory_map_that_does_not_fit_is_refused() {
+    let (linux, elf) = (bzimage(), elf(2 * MIB));
+    for (regions, refused) in [(100, false), (250, false), (252, true)] {
+        let mut map = machine_map();
+        for number in 0..regions {
+            let start = 1 << 40 | number << 12;
+            map.push(Region {
+                start,
+                end: start + 0x800,
+                kind: MemoryKind::Reserved,
+            });
+        }
+        for (kernel, protocol) in [
+            (&linux, None),
+            (&elf, Some(Protocol::Multiboot2)),
+            (&elf, Some(Protocol::Pvh)),
+        ] {
+            let booted = boot_on(&map, &[(80 * MIB, kernel, "")], "", protocol);
+            let found = matches!(booted.err(), Some(PayloadError::TooManyRegions { .. }));
+            assert_eq!(found, refused, "{regions} {protocol:?}");
+        }
+    }
 }
 
 #[test]
