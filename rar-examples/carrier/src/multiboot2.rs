@@ -26,6 +26,7 @@ pub(crate) fn plan(
     ram: &mut GuestRam,
     handover: &mut Handover<'_>,
 ) -> Result<Plan, PayloadError> {
+    header.check_display(told.machine.display)?;
     let mut layout = Layout::new(ram);
     for part in file.parts() {
         layout.claim(&part)?;

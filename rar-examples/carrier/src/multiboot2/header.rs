@@ -1,5 +1,7 @@
 //! The header of a kernel, and the tags by which it asks for things.
 
+use rar_kernel::Display;
+
 use crate::bytes::{u16_at, u32_at};
 use crate::error::PayloadError;
 
@@ -28,6 +30,7 @@ const SUPPLIED: [u32; 8] = [1, 2, 3, 4, 6, 8, 14, 15];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     entry: Option<u32>,
+    needs_display: bool,
 }
 
 const fn malformed(what: &'static str) -> PayloadError {
@@ -59,6 +62,17 @@ impl Header {
         self.entry
     }
 
+    /// Checks that the machine has the display without which the kernel cannot do.
+    pub(crate) fn check_display(&self, display: Option<Display>) -> Result<(), PayloadError> {
+        if self.needs_display && display.is_none() {
+            return Err(unsupported(
+                "its header requires a display, and the loader has set none up; start the carrier \
+                 by GRUB",
+            ));
+        }
+        Ok(())
+    }
+
     fn read(header: &[u8]) -> Result<Self, PayloadError> {
         if u32_at(header, 4) != Some(I386) {
             return Err(unsupported("it is for another processor than i386"));
@@ -67,7 +81,10 @@ impl Header {
         let header = length.and_then(|length| header.get(..length));
         let header = header.ok_or(malformed("header"))?;
         let mut at = FIXED_LENGTH;
-        let mut entry = None;
+        let mut found = Self {
+            entry: None,
+            needs_display: false,
+        };
         loop {
             let tag = header.get(at..).unwrap_or(&[]);
             let (Some(kind), Some(flags), Some(size)) =
@@ -76,7 +93,7 @@ impl Header {
                 return Err(malformed("header's end tag"));
             };
             if kind == TAG_END {
-                return Ok(Self { entry });
+                return Ok(found);
             }
             let size = usize::try_from(size).ok().filter(|size| *size >= 8);
             let body = size.and_then(|size| tag.get(8..size));
@@ -84,8 +101,9 @@ impl Header {
                 return Err(malformed("header's tags"));
             };
             if kind == TAG_ENTRY {
-                entry = Some(u32_at(body, 0).ok_or(malformed("entry tag"))?);
+                found.entry = Some(u32_at(body, 0).ok_or(malformed("entry tag"))?);
             } else if flags & OPTIONAL == 0 {
+                found.needs_display |= kind == TAG_FRAMEBUFFER;
                 demand(kind, body)?;
             }
             at = (at + size).next_multiple_of(8);
@@ -137,6 +155,11 @@ pub(crate) mod tests {
 
     use super::*;
 
+    const NOTHING: Header = Header {
+        entry: None,
+        needs_display: false,
+    };
+
     pub(crate) fn header(tags: &[(u16, u16, &[u8])]) -> Vec<u8> {
         let mut bytes = vec![0; FIXED_LENGTH];
         for (kind, flags, body) in tags.iter().chain([&(TAG_END, 0, &[][..])]) {
@@ -184,10 +207,26 @@ pub(crate) mod tests {
                 "{kind}"
             );
             let optional = Header::find(&header(&[(kind, OPTIONAL, body)]));
-            assert_eq!(optional, Ok(Some(Header { entry: None })), "{kind}");
+            assert_eq!(optional, Ok(Some(NOTHING)), "{kind}");
         }
         let known = Header::find(&header(&[(TAG_INFORMATION, 0, &asked[..8])]));
-        assert_eq!(known, Ok(Some(Header { entry: None })));
+        assert_eq!(known, Ok(Some(NOTHING)));
+    }
+
+    #[test]
+    fn only_a_required_framebuffer_needs_a_display() {
+        let display = Display::Text {
+            address: 0xb_8000,
+            pitch: 160,
+            columns: 80,
+            rows: 25,
+        };
+        for (flags, without) in [(0, false), (OPTIONAL, true)] {
+            let tags = header(&[(TAG_FRAMEBUFFER, flags, &[0; 12])]);
+            let found = Header::find(&tags).unwrap().unwrap();
+            assert_eq!(found.check_display(None).is_ok(), without, "{flags}");
+            assert_eq!(found.check_display(Some(display)), Ok(()));
+        }
     }
 
     #[test]
