@@ -47,6 +47,8 @@ static char letter(enum answer answer)
 		return 'F';
 	case ANSWER_LATE:
 		return 'L';
+	case ANSWER_UNSENT:
+		return 'U';
 	case ANSWER_NONE:
 		break;
 	}
@@ -84,7 +86,7 @@ static bool prepare(struct result *result)
 		return false;
 	}
 	if (units_are_silent()) {
-		result_set(result, NOT_RUN, "units are silent");
+		result_set(result, NOT_RUN, "four requests got no answer");
 		return false;
 	}
 	if (initiate_on(cpumask_first(units.enabled))) {
@@ -102,7 +104,8 @@ static bool prepare(struct result *result)
 		return false;
 	}
 	result_set(result, VIOLATED, "a valid entry is answered by %c, expected S "
-		   "(F is FAILURE, L SUCCESS after a second signal, P nothing)", letter(answer));
+		   "(F is FAILURE, L SUCCESS after a second signal, U a signal that could "
+		   "not be sent, P nothing)", letter(answer));
 	result->first_initiator = raw_smp_processor_id();
 	return false;
 }

@@ -91,6 +91,7 @@ enum answer {
 	ANSWER_FAILURE,		/* a byte reads 0x80 */
 	ANSWER_LATE,		/* success, but one more signal was needed */
 	ANSWER_NONE,		/* a byte is not final after the deadline */
+	ANSWER_UNSENT,		/* a signal could not be sent */
 };
 
 struct request {
@@ -101,6 +102,7 @@ struct request {
 	/* Results. */
 	unsigned int cpu;	/* that answered otherwise */
 	u8 byte;		/* its byte */
+	int error;		/* of its signal */
 	u64 nanoseconds;
 };
 
@@ -108,11 +110,14 @@ struct request {
 int slot_take(void);
 void slot_release(int slot, enum answer answer);
 bool byte_is_final(u8 byte);
+/* Why a signal could not be sent, by its error. */
+const char *signal_fault(int error);
 enum answer request_send(int slot, struct request *request, const struct cpumask *targets);
 /* Waits once more, without a signal, for a request that got no answer. */
 u8 request_wait_again(int slot, unsigned int cpu);
 u64 requests_resignalled(void);
-bool units_are_silent(void);	/* after some deadlines, nothing more is asked */
+/* After some requests without an answer, nothing more is asked. */
+bool units_are_silent(void);
 
 /* ---- pages whose translation is changed (page.c) ---- */
 enum globals { PAGES_GLOBAL, PAGES_NOT_GLOBAL };

@@ -38,7 +38,7 @@ int slot_take(void)
 /* A slot without an answer stays taken: a late unit may still read it. */
 void slot_release(int slot, enum answer answer)
 {
-	if (answer != ANSWER_NONE)
+	if (answer != ANSWER_NONE && answer != ANSWER_UNSENT)
 		clear_bit(slot, taken);
 }
 
@@ -83,15 +83,37 @@ static bool wait_for_all(unsigned int slot, const struct cpumask *targets)
 	return true;
 }
 
+const char *signal_fault(int error)
+{
+	if (error == -EIO)
+		return "writing the interrupt command raised #GP: a hypervisor may refuse its "
+		       "delivery mode 3";
+	if (error == -EBUSY)
+		return "the interrupt command of the APIC stays busy";
+	return "this module did not enable its unit";
+}
+
+/* Signals a target; notes the first signal that could not be sent. */
+static void signal(unsigned int cpu, struct request *request)
+{
+	const int error = apic_signal(cpu);
+
+	if (!error || request->error)
+		return;
+	request->error = error;
+	request->cpu = cpu;
+}
+
 /* Signals the targets whose bytes are not final. */
-static unsigned int signal_late(unsigned int slot, const struct cpumask *targets)
+static unsigned int signal_late(unsigned int slot, struct request *request,
+				const struct cpumask *targets)
 {
 	unsigned int cpu, late = 0;
 
 	for_each_cpu(cpu, targets) {
 		if (byte_is_final(byte_of(cpu, slot)))
 			continue;
-		apic_signal(cpu);
+		signal(cpu, request);
 		late++;
 	}
 	return late;
@@ -124,6 +146,7 @@ enum answer request_send(int slot, struct request *request, const struct cpumask
 
 	write_entry(slot, request);
 	request->byte = RAR_SUCCESS;
+	request->error = 0;
 	request->cpu = cpumask_first(targets);
 	for_each_cpu(cpu, targets) {
 		if (!cpumask_test_cpu(cpu, units.enabled))
@@ -132,11 +155,17 @@ enum answer request_send(int slot, struct request *request, const struct cpumask
 		smp_store_release(unit_byte(cpu, slot), RAR_PENDING);
 	}
 	for_each_cpu(cpu, targets)
-		apic_signal(cpu);
-	if (!wait_for_all(slot, targets)) {
-		late = signal_late(slot, targets);
+		signal(cpu, request);
+	if (!request->error && !wait_for_all(slot, targets)) {
+		late = signal_late(slot, request, targets);
 		atomic64_add(late, &resignalled);
-		wait_for_all(slot, targets);
+		if (!request->error)
+			wait_for_all(slot, targets);
+	}
+	if (request->error) {
+		/* What was not asked is not answered. */
+		atomic_inc(&silences);
+		return ANSWER_UNSENT;
 	}
 	request->nanoseconds = ktime_to_ns(ktime_sub(ktime_get(), start));
 	answer = judge(slot, request, targets);

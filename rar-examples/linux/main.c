@@ -127,8 +127,10 @@ static int run_enabled(struct records *records, char *why, size_t size)
 	}
 	record_all_registers(records);
 	allowed = kmalloc(sizeof(*allowed), GFP_KERNEL);
-	if (!allowed)
+	if (!allowed) {
+		snprintf(why, size, "no memory for a mask of CPUs");
 		return -ENOMEM;
+	}
 	cpumask_copy(allowed, current->cpus_ptr);
 	run_tests(records);
 	set_cpus_allowed_ptr(current, allowed);
@@ -138,7 +140,7 @@ static int run_enabled(struct records *records, char *why, size_t size)
 
 static int run(struct records *records)
 {
-	char why[200] = "no memory";
+	char why[200] = "no reason was given";
 	int error;
 
 	/* No CPU comes or goes during the run. */

@@ -84,9 +84,12 @@ int refuse(char *why, size_t size)
 			 "boot without lockdown to run this");
 		return -EPERM;
 	}
-	error = registers_of(cpumask_first(cpu_online_mask), &units.first);
-	if (error)
+	cpu = cpumask_first(cpu_online_mask);
+	error = registers_of(cpu, &units.first);
+	if (error) {
+		snprintf(why, size, "CPU %u does not answer a call (error %d)", cpu, error);
 		return error;
+	}
 	error = refuse_without_rar(&units.first, why, size);
 	if (error)
 		return error;

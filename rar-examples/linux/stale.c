@@ -78,6 +78,10 @@ static void describe(struct result *result, const struct attempt *attempt,
 			   flush->request.byte, 2 * deadline_ms, flush->with_interrupts,
 			   flush->with_interrupts == RAR_SUCCESS ? ": it heeds IF" : "");
 		break;
+	case ANSWER_UNSENT:
+		result_set(result, VIOLATED, "CPU %u: no signal could be sent: %s",
+			   flush->request.cpu, signal_fault(flush->request.error));
+		break;
 	case ANSWER_ALL_SUCCESS:
 		if (flush->unperformed)
 			result_set(result, VIOLATED, "CPU %u: SUCCESS without a flush: the "
@@ -213,7 +217,7 @@ static void test_case(struct result *result, const struct stale_case *wanted)
 	else if (error)
 		result_set(result, NOT_RUN, "error %d after %u targets", error, tally.shown);
 	else if (!tally.shown && units_are_silent())
-		result_set(result, NOT_RUN, "units are silent");
+		result_set(result, NOT_RUN, "four requests got no answer");
 	else if (!tally.shown)
 		result_set(result, NOT_RUN, "stale value not shown in %u attempts: no control",
 			   tally.attempts);

@@ -160,7 +160,8 @@ static void make_rounds(struct role *role, int slot, struct cpumask *others)
 
 	cpumask_copy(others, units.enabled);
 	cpumask_clear_cpu(role->cpu, others);
-	for (round = 0; round < storm->rounds && answer != ANSWER_NONE; round++) {
+	for (round = 0; round < storm->rounds && answer != ANSWER_NONE &&
+			answer != ANSWER_UNSENT; round++) {
 		const unsigned int each = PAGES / storm->initiators;
 		const unsigned int page = random(&state) % each * storm->initiators + role->number;
 		const u64 version = ++versions[page];
@@ -281,6 +282,7 @@ static void judge(struct storm *storm, struct result *result, u64 shown)
 		[ANSWER_FAILURE] = "answered FAILURE",
 		[ANSWER_LATE] = "lost a signal, or was late: SUCCESS only after a second one",
 		[ANSWER_NONE] = "did not answer",
+		[ANSWER_UNSENT] = "could not be signalled",
 	};
 	const u64 bad = atomic64_read(&storm->bad), reads = atomic64_read(&storm->reads);
 	const int made = atomic_read(&storm->made);
@@ -311,7 +313,7 @@ void test_storm(struct result *result, const void *argument)
 	u64 shown;
 
 	if (cpumask_weight(units.enabled) < 2 || units_are_silent()) {
-		result_set(result, NOT_RUN, units_are_silent() ? "units are silent" :
+		result_set(result, NOT_RUN, units_are_silent() ? "four requests got no answer" :
 								 "needs two CPUs");
 		return;
 	}

@@ -193,8 +193,8 @@ int attempt_run(struct attempt *attempt, struct window *window, struct flush *fl
 	error = run(spin, window, flush, slot);
 	*attempt = spin->attempt;
 	/* A byte that became final after all frees its slot. */
-	if (flush->answer != ANSWER_NONE || byte_is_final(flush->with_interrupts))
-		slot_release(slot, ANSWER_ALL_SUCCESS);
+	slot_release(slot, byte_is_final(flush->with_interrupts) ? ANSWER_ALL_SUCCESS :
+								   flush->answer);
 	if (error != -ETIMEDOUT)
 		kfree(spin);
 	return error;
