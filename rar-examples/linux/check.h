@@ -54,6 +54,11 @@ bool registers_same_unit(const struct registers *a, const struct registers *b);
 /* Returns 0, or an error after having put the reason into `why`. */
 int refuse(char *why, size_t size);
 
+/* ---- a reboot waits for the end of the run (reboot.c) ---- */
+int reboot_open(void);
+void reboot_close(void);
+bool reboot_begins(void);
+
 /* ---- the interrupt command (apic.c) ---- */
 enum apic_mode { APIC_NONE, APIC_XAPIC, APIC_X2APIC };
 
@@ -216,7 +221,7 @@ extern const struct stale_case invpg_cr3, invpg_page, invpg_all, invpg_local, in
 
 /* Moves this thread to another CPU of the test; the run moves it back. */
 int initiate_on(unsigned int cpu);
-/* Returns whether the run has to end: its time is over, or it is to be killed. */
+/* Returns whether the run has to end: its time is over, or it is to be killed, or a reboot. */
 bool run_is_over(void);
 
 /* ---- output (tap.c, record.c, seal.c, identity.c) ---- */

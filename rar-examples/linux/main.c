@@ -69,7 +69,8 @@ static ktime_t end_of_run;
 
 bool run_is_over(void)
 {
-	return ktime_after(ktime_get(), end_of_run) || fatal_signal_pending(current);
+	return ktime_after(ktime_get(), end_of_run) || fatal_signal_pending(current) ||
+	       reboot_begins();
 }
 
 int initiate_on(unsigned int cpu)
@@ -180,7 +181,8 @@ static int __init rar_check_init(void)
 	error = records_open(&records, id);
 	if (!error) {
 		tap("TAP version 13");
-		error = run(&records);
+		error = reboot_open() ?: run(&records);
+		reboot_close();
 		records_print(&records, id);
 		records_close(&records);
 	}
