@@ -187,11 +187,12 @@ static enum certainty certainty_of(const struct stale_case *wanted)
 
 static void test_case(struct result *result, const struct stale_case *wanted)
 {
+	const unsigned int targets = cpumask_weight(units.enabled);
 	struct tally tally = { };
 	struct window window;
 	int error;
 
-	if (cpumask_weight(units.enabled) < 2) {
+	if (targets < 2) {
 		result_set(result, NOT_RUN, "needs two CPUs");
 		return;
 	}
@@ -221,6 +222,10 @@ static void test_case(struct result *result, const struct stale_case *wanted)
 	else if (!tally.shown)
 		result_set(result, NOT_RUN, "stale value not shown in %u attempts: no control",
 			   tally.attempts);
+	else if (tally.shown < targets)
+		result_set(result, NOT_RUN, "stale before, answered on %u of %u targets only: %s",
+			   tally.shown, targets, run_is_over() ? "the run ended meanwhile" :
+			   "no stale value was shown on the others");
 	else if (wanted->certainty == OPEN_OPERAND)
 		result_set(result, OBSERVED, "PCIDs are on, and no source says which bits of CR3 "
 			   "are compared: %u targets flushed, %u kept it, %u answered FAILURE",
@@ -231,7 +236,7 @@ static void test_case(struct result *result, const struct stale_case *wanted)
 	else
 		result_set(result, HOLDS,
 			   "stale before, new after on %u of %u targets, %u attempts",
-			   tally.flushed, cpumask_weight(units.enabled), tally.attempts);
+			   tally.flushed, targets, tally.attempts);
 }
 
 void test_stale(struct result *result, const void *argument)
