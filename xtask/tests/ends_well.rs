@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,20 +39,20 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 /// Returns a program that says its version as QEMU does, or else runs a line of the shell.
-fn emulator(folder: &Path, line: &str) -> PathBuf {
+fn emulator(folder: &Path, line: &str) -> io::Result<PathBuf> {
     let path = folder.join("emulator");
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --version ] && echo 'QEMU emulator version 7.2.0' && exit\n{line}\n"
     );
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
+    fs::write(&path, script)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(path)
 }
 
 #[test]
 fn a_boot_without_a_trace_claims_nothing_of_the_driver() {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = emulator(folder.path(), "exit 0");
+    let emulator = emulator(folder.path(), "exit 0").unwrap();
     let carry = |more: &[&str]| {
         let mut command = Command::new(XTASK);
         command.args(["carry", "--chain", "--no-shim", "--disk", XTASK, "--qemu"]);
@@ -70,7 +70,7 @@ fn a_boot_without_a_trace_claims_nothing_of_the_driver() {
 #[test]
 fn a_boot_whose_reader_goes_away_ends_as_quietly() {
     let folder = tempfile::tempdir().unwrap();
-    let emulator = emulator(folder.path(), "sleep 1; echo up; sleep 100");
+    let emulator = emulator(folder.path(), "sleep 1; echo up; sleep 100").unwrap();
     let mut child = Command::new(XTASK)
         .args(["carry", "--chain", "--no-shim", "--disk", XTASK, "--qemu"])
         .arg(&emulator)
