@@ -12,7 +12,7 @@ use rar_carrier_harness::case_run;
 use rar_carrier_harness::catalogue;
 use rar_carrier_harness::debian::{self, StockKernel};
 use rar_carrier_harness::iso;
-use rar_carrier_harness::judge::{Expected, Offences};
+use rar_carrier_harness::judge::{Expected, Offences, judge_steps};
 use rar_carrier_harness::linux::{DONE, End, Initrd};
 use rar_carrier_harness::machine::{self, MachineArgs, Network};
 use rar_carrier_harness::module;
@@ -160,7 +160,11 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
     if own_init && args.texts.is_empty() {
         expected.texts.push(DONE.to_owned());
     }
-    Ok(expected.judge(&booted)?)
+    expected.judge(&booted)?;
+    if own_init && args.texts.is_empty() {
+        judge_steps(&booted)?;
+    }
+    Ok(())
 }
 
 /// Writes an image instead of booting.

@@ -119,6 +119,23 @@ impl Expected {
     }
 }
 
+/// Fails if a module could not be loaded or a command failed, as the lines of `/init` say.
+///
+/// # Errors
+///
+/// The first line that reports an exit code other than 0.
+pub fn judge_steps(booted: &Booted) -> Result<(), Fault> {
+    let failed = booted.console.iter().find_map(|line| {
+        let (_, step) = line.split_once("carry: ")?;
+        let (_, code) = step.rsplit_once(" exit ")?;
+        (code.trim() != "0").then_some(step)
+    });
+    match failed {
+        Some(step) => Err(Fault::new(Reason::Failed, format!("in the guest: {step}"))),
+        None => Ok(()),
+    }
+}
+
 /// What QEMU itself says about its end, or else the carrier, if the last line is its own.
 fn own_words(booted: &Booted) -> String {
     let last = booted.console.iter().rfind(|line| !line.is_empty());
@@ -239,6 +256,21 @@ pub(crate) mod tests {
             let booted = booted(&["carrier: the guest has 9 MiB", last, ""], "", failed);
             let fault = Expected::default().judge(&booted).unwrap_err();
             assert!(fault.message.ends_with(end), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn a_module_that_does_not_load_and_a_command_that_fails_are_failures() {
+        for (line, fails) in [
+            ("[    4.3] carry: module mine.ko exit 0", false),
+            ("[    4.3] carry: run exit 0", false),
+            ("[    4.3] carry: module mine.ko exit 8", true),
+            ("[    4.3] carry: run exit 127", true),
+            ("[    4.3] carry: run echo a; false", false),
+            ("mine: 3 exit 5", false),
+        ] {
+            let booted = booted(&["carry: clock tsc", line], "", OFF);
+            assert_eq!(judge_steps(&booted).is_err(), fails, "{line}");
         }
     }
 }
