@@ -20,11 +20,10 @@ use rar_carrier_harness::payload::{Carrier, Payload, Way, check_file};
 use rar_carrier_harness::terminal::Keyboard;
 use rar_carrier_harness::trace_table;
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::interrupt;
-use rar_harness::outln;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
+use rar_harness::{interrupt, outln, progress};
 use rar_vocabulary::TraceLevel;
 
 /// What names a kernel of Debian instead of a file; a release may follow a colon.
@@ -115,6 +114,11 @@ pub(crate) fn command(args: &CarryArgs, verbosity: Verbosity) -> Result<()> {
         check_file(disk)?;
     }
     let qemu = setup::emulator(args.machine.qemu.as_deref(), verbosity)?;
+    let hint = args.kernel.as_deref();
+    let hint = hint.and_then(|kernel| debian::hint(kernel, &qemu.version, &args.machine.cpu));
+    if let Some(hint) = hint {
+        progress::line(&hint);
+    }
     let payload = match &args.kernel {
         Some(kernel) => Some(payload(kernel, args, &workspace, keyboard, verbosity)?),
         None => None,

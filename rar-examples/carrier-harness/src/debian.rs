@@ -46,6 +46,20 @@ pub fn cache(workspace: &Workspace) -> PathBuf {
     workspace.target.join("debian")
 }
 
+/// Returns what to try if this kernel (`debian:RELEASE`) dies in this QEMU on this model of CPU.
+#[must_use]
+pub fn hint(kernel: &str, qemu: &str, cpu: &str) -> Option<String> {
+    let is_met = kernel.starts_with("debian:6.12.")
+        && qemu.contains("version 7.2.")
+        && !cpu.contains("cx16=off");
+    is_met.then(|| {
+        format!(
+            "hint: Linux 6.12 may die in QEMU 7.2, with and without the shim (docs/vrar.md); use \
+             --cpu {cpu},cx16=off"
+        )
+    })
+}
+
 /// Returns a kernel of Debian: the newest, or that with this release.
 ///
 /// # Errors
@@ -93,6 +107,20 @@ fn found(package: &str, files: &Path) -> Result<StockKernel> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hint_names_the_option_where_a_kernel_is_known_to_die() {
+        let [old, new] = [
+            "QEMU emulator version 7.2.22 (Debian)",
+            "QEMU emulator version 10.0.2",
+        ];
+        let kernel = "debian:6.12.95+deb12-cloud-amd64";
+        let text = hint(kernel, old, "max").unwrap();
+        assert!(text.contains("--cpu max,cx16=off"), "{text}");
+        assert_eq!(hint(kernel, old, "max,cx16=off"), None);
+        assert_eq!(hint(kernel, new, "max"), None);
+        assert_eq!(hint("debian:6.1.0-57-cloud-amd64", old, "max"), None);
+    }
 
     #[test]
     fn files_of_a_package_are_found_and_built_in_drivers_are_left_out() {
