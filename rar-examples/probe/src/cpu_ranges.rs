@@ -3,7 +3,7 @@
 use crate::CpuNumber;
 
 /// The most CPUs that a list may have: more than any Linux is built for.
-const MOST: u32 = 1 << 16;
+pub(crate) const MOST: u32 = 1 << 16;
 
 /// Returns the CPUs of a list; `None` if it is not one, or is empty.
 pub(crate) fn parse(text: &str) -> Option<Vec<CpuNumber>> {

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+#[expect(unsafe_code, reason = "a system call whose mask has any length")]
+mod affinity;
 mod answer;
 mod cpu_facts;
 #[expect(unsafe_code, reason = "implements the unsafe trait `MsrAccess`")]

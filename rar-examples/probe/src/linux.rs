@@ -10,8 +10,8 @@ use std::thread;
 use rar_regs::{Cpuid, CpuidResult};
 use rustix::io::Errno;
 use rustix::process::geteuid;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
+use crate::affinity;
 use crate::cpu_ranges;
 use crate::obstacle::{Lockdown, User};
 use crate::{CpuNumber, NotRead, Obstacle, System};
@@ -135,17 +135,14 @@ impl Cpuid for NativeCpuid {
     }
 }
 
-/// Binds this thread to a CPU. When the call returns, the thread runs there.
+/// Binds this thread to a CPU.
 fn stay_on(cpu: CpuNumber) -> Result<(), Obstacle> {
     let not_ours = |error: String| Obstacle::NotOurs { error };
-    let index = usize::try_from(cpu.0).unwrap_or(usize::MAX);
-    if index >= CpuSet::MAX_CPU {
-        let most = CpuSet::MAX_CPU;
+    if cpu.0 >= cpu_ranges::MOST {
+        let most = cpu_ranges::MOST;
         return Err(not_ours(format!("only CPUs below {most} can be asked")));
     }
-    let mut set = CpuSet::new();
-    set.set(index);
-    sched_setaffinity(None, &set).map_err(|error| not_ours(error.to_string()))
+    affinity::stay_on(cpu).map_err(|error| not_ours(error.to_string()))
 }
 
 fn user() -> User {
@@ -192,9 +189,13 @@ mod tests {
 
     #[test]
     fn a_cpu_that_does_not_exist_is_an_obstacle() {
-        for number in [1023, 1024, u32::MAX] {
-            let obstacle = Linux::new().on_cpu(CpuNumber(number), |_| ()).unwrap_err();
-            assert!(matches!(obstacle, Obstacle::NotOurs { .. }), "{obstacle}");
+        let obstacle = |number| Linux::new().on_cpu(CpuNumber(number), |_| ()).unwrap_err();
+        for number in [1023, 1024, 65535] {
+            let text = obstacle(number).to_string();
+            // The kernel was asked.
+            assert!(text.contains("Invalid argument"), "{number}: {text}");
         }
+        let beyond = obstacle(u32::MAX).to_string();
+        assert!(beyond.contains("below 65536"), "{beyond}");
     }
 }
