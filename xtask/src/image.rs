@@ -16,7 +16,8 @@ use rar_image_harness::boot::{build_kernel, kernel_verdict, watch};
 use rar_image_harness::grub::{self, Menu};
 use rar_image_harness::machine::{self, Boot, MachineArgs};
 use rar_image_harness::screen_watcher::Seen;
-use rar_image_harness::{catalogue, catalogue_run, defects};
+use rar_image_harness::test_machine::TestMachine;
+use rar_image_harness::{catalogue, catalogue_run, defects, firmware_catalogue};
 use rar_vocabulary::Verdict;
 use sha2::{Digest as _, Sha256};
 
@@ -38,10 +39,15 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = catalogue::names(),
           conflicts_with_all = ["run", "output", "netboot", "options"])]
     pub(crate) machines: Vec<String>,
+    /// Boot the image on machines that firmware left in these states, and judge what each reports
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',',
+          value_parser = firmware_catalogue::names(),
+          conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
+    pub(crate) firmware: Vec<String>,
     /// Boot the image with units of the shim that are broken in this way, `all`: in each way in
     /// turn, and judge what each report says
     #[arg(long, value_name = "NAME", value_parser = rar_harness::defect_names::name,
-          conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
+          conflicts_with_all = ["run", "output", "netboot", "options", "machines", "firmware"])]
     pub(crate) defect: Option<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
@@ -65,6 +71,9 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {
         return on_machines(&args.machines, verbosity);
+    }
+    if !args.firmware.is_empty() {
+        return boot_on(&firmware_catalogue::chosen(&args.firmware), verbosity);
     }
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = match args.run {
@@ -122,11 +131,14 @@ fn unattended(options: &str, args: &ImageArgs) -> String {
 
 /// Boots the image on the machines of these names.
 pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
+    boot_on(&catalogue::chosen(names), verbosity)
+}
+
+fn boot_on(machines: &[TestMachine], verbosity: Verbosity) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = setup::emulator(None, verbosity)?;
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
-    let machines = catalogue::chosen(names);
-    let (count, failure) = catalogue_run::boot_all(&machines, &elf, &emulator, verbosity)?;
+    let (count, failure) = catalogue_run::boot_all(machines, &elf, &emulator, verbosity)?;
     outln!("{count}");
     failure.map_or(Ok(()), Err)
 }

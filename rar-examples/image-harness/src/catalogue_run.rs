@@ -50,7 +50,7 @@ pub fn boot_all(
 ) -> Result<(Counts, Option<Error>)> {
     let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
-    let mut images: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let mut images: BTreeMap<(String, &[&str]), PathBuf> = BTreeMap::new();
     // Installed once, not by two boots at a time.
     if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
         setup::firmware(Install::Allowed, verbosity)?;
@@ -59,15 +59,20 @@ pub fn boot_all(
         setup::barcodes(Install::Allowed, verbosity)?;
     }
     for machine in machines {
-        let options = machine.options();
-        if !images.contains_key(&options) {
+        let key = (machine.options(), machine.prelude);
+        if !images.contains_key(&key) {
             let image = folder.path().join(format!("{}.iso", images.len()));
-            grub::iso(elf, &Menu::Only(options.clone()), &image, verbosity)?;
-            images.insert(options, image);
+            let (options, prelude) = key.clone();
+            let menu = match prelude {
+                [] => Menu::Only(options),
+                _ => Menu::Disordered { prelude, options },
+            };
+            grub::iso(elf, &menu, &image, verbosity)?;
+            images.insert(key, image);
         }
     }
     let rows = parallel::each(machines, parallel::cores(), |_, machine| {
-        let image = images.get(&machine.options());
+        let image = images.get(&(machine.options(), machine.prelude));
         let image = image.context("an image that was made")?;
         let begin = Instant::now();
         let result = boot(machine, image, emulator, verbosity)?;

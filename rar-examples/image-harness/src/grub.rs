@@ -55,7 +55,17 @@ pub enum Menu {
     Whole,
     /// One entry with these options, taken at once.
     Only(String),
+    /// As [`Only`](Self::Only), on a machine that firmware seems to have left in disorder.
+    Disordered {
+        /// The commands that GRUB executes before.
+        prelude: &'static [&'static str],
+        /// The kernel's options.
+        options: String,
+    },
 }
+
+/// What the commands of a prelude need beside [`MODULES`].
+const MORE_MODULES: &str = "memrw iorw wrmsr acpi mmap";
 
 impl Menu {
     /// Returns the text of `grub.cfg`.
@@ -64,10 +74,11 @@ impl Menu {
             Self::Whole => (
                 TIMEOUT,
                 ENTRIES
-                    .map(|(title, options)| entry(title, options))
+                    .map(|(title, options)| entry(title, options, &[]))
                     .join(""),
             ),
-            Self::Only(options) => (0, entry("Run", options)),
+            Self::Only(options) => (0, entry("Run", options, &[])),
+            Self::Disordered { prelude, options } => (0, entry("Run", options, prelude)),
         };
         // A terminal on a serial port is for machines without a person at the screen; a machine
         // without a serial port goes on.
@@ -78,11 +89,20 @@ impl Menu {
              {VIDEO}{entries}"
         )
     }
+
+    /// Returns the modules of GRUB that it needs.
+    fn modules(&self) -> String {
+        match self {
+            Self::Whole | Self::Only(_) => MODULES.to_owned(),
+            Self::Disordered { .. } => format!("{MODULES} {MORE_MODULES}"),
+        }
+    }
 }
 
-fn entry(title: &str, options: &str) -> String {
+fn entry(title: &str, options: &str, prelude: &[&str]) -> String {
+    let prelude: String = prelude.iter().map(|line| format!("  {line}\n")).collect();
     format!(
-        "menuentry \"{title}\" {{\n  set gfxpayload={SCREEN}\n  \
+        "menuentry \"{title}\" {{\n{prelude}  set gfxpayload={SCREEN}\n  \
          multiboot2 /{KERNEL} {options}\n}}\n"
     )
 }
@@ -110,7 +130,8 @@ fn put(root: &Path, kernel: &Path, menu: &Menu) -> Result<()> {
 /// A program of GRUB fails, or a file cannot be written.
 pub fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
     let files = stage(kernel, menu)?;
-    rescue_image::write(files.path(), Modules::Only(MODULES), output, verbosity)
+    let modules = menu.modules();
+    rescue_image::write(files.path(), Modules::Only(&modules), output, verbosity)
 }
 
 /// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not
@@ -182,5 +203,18 @@ mod tests {
         assert!(text.starts_with("set timeout=0\n"));
         assert_eq!(text.matches("menuentry").count(), 1);
         assert!(text.contains("multiboot2 /boot/rar-validate run=ipi test=storm\n"));
+    }
+
+    #[test]
+    fn a_prelude_comes_before_the_kernel() {
+        let menu = Menu::Disordered {
+            prelude: &["wrmsr 0x277 0"],
+            options: "run=quick".to_owned(),
+        };
+        let text = menu.text();
+        let at = |words| text.find(words).unwrap();
+        assert!(at("  wrmsr 0x277 0\n") < at("multiboot2 /boot/rar-validate run=quick\n"));
+        assert!(menu.modules().contains("wrmsr"));
+        assert!(!Menu::Whole.modules().contains("wrmsr"));
     }
 }

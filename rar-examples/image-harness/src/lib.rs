@@ -8,6 +8,7 @@ pub mod catalogue_run;
 pub mod defects;
 pub mod expected_records;
 pub mod expected_report;
+pub mod firmware_catalogue;
 pub mod grub;
 pub mod machine;
 mod qr_check;

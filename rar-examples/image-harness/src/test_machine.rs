@@ -29,6 +29,8 @@ pub struct TestMachine {
     pub(crate) no_shim: Option<&'static str>,
     /// Tests that the machine cannot run.
     pub(crate) cannot: &'static [&'static str],
+    /// What GRUB does to the machine before it loads the kernel.
+    pub(crate) prelude: &'static [&'static str],
     /// What the report notes beside the tests.
     pub(crate) notes: &'static [&'static str],
     /// Lines that it says beside that.
@@ -99,6 +101,7 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     load: Load::Short,
     no_shim: None,
     cannot: &[],
+    prelude: &[],
     notes: &[],
     says: &[],
     told: ReportChannel::Serial,

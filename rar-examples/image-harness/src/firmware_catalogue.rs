@@ -1,0 +1,143 @@
+//! Machines that firmware leaves in disorder: GRUB makes it, and the report must note it.
+
+use clap::builder::PossibleValuesParser;
+
+use crate::catalogue::ALL;
+use crate::test_machine::{TestMachine, USUAL};
+
+/// A machine whose input 2 of the I/O APIC, that of the timer, is live.
+macro_rules! live_timer {
+    ($name:literal, $about:literal, $low:literal, $live:literal $(, $note:literal)?) => {
+        TestMachine {
+            name: $name,
+            about: $about,
+            prelude: &[
+                "write_dword 0xfec00000 0x15",
+                "write_dword 0xfec00010 0x0",
+                "write_dword 0xfec00000 0x14",
+                concat!("write_dword 0xfec00010 ", $low),
+            ],
+            notes: &[concat!("are masked: 2 to vector ", $live) $(, $note)?],
+            ..USUAL
+        }
+    };
+}
+
+/// The machines.
+pub const FIRMWARE: [TestMachine; 10] = [
+    TestMachine {
+        name: "in-service",
+        about: "three interrupts in service",
+        // The BIOS, in which GRUB sleeps, takes each and never ends it.
+        prelude: &[
+            "write_dword 0xfee00310 0",
+            "write_dword 0xfee00300 0x4051",
+            "sleep 1",
+            "write_dword 0xfee00310 0",
+            "write_dword 0xfee00300 0x40e5",
+            "sleep 1",
+            "write_dword 0xfee00310 0",
+            "write_dword 0xfee00300 0x40f0",
+            "sleep 1",
+        ],
+        notes: &["left interrupts in service, which are ended: 0x51, 0xe5, 0xf0"],
+        ..USUAL
+    },
+    live_timer!(
+        "level-ff",
+        "a live input, level, vector 0xff",
+        "0x80ff",
+        "0xff (level)"
+    ),
+    live_timer!(
+        "edge-ff",
+        "a live input, edge, vector 0xff",
+        "0x00ff",
+        "0xff (edge)",
+        "interrupts 0xff that no code asked for"
+    ),
+    live_timer!(
+        "edge-e5",
+        "a live input, edge, vector 0xe5",
+        "0x00e5",
+        "0xe5 (edge)",
+        "interrupts 0xe5 that no code asked for"
+    ),
+    live_timer!(
+        "level-fe",
+        "a live input, level, the shim's vector",
+        "0x80fe",
+        "0xfe (level)"
+    ),
+    live_timer!(
+        "level-30",
+        "a live input, level, a free vector",
+        "0x8030",
+        "0x30 (level)"
+    ),
+    live_timer!(
+        "edge-12",
+        "a live input, that of a machine check",
+        "0x0012",
+        "0x12 (edge)",
+        "interrupts 0x12 that no code asked for"
+    ),
+    live_timer!(
+        "edge-11",
+        "a live input, that of an exception",
+        "0x0011",
+        "0x11 (edge)",
+        "interrupts 0x11 that no code asked for"
+    ),
+    TestMachine {
+        name: "pat-zero",
+        about: "another PAT on the boot CPU",
+        prelude: &["wrmsr 0x277 0"],
+        notes: &["have other memory types than CPU 0", "PAT 0x0"],
+        ..USUAL
+    },
+    TestMachine {
+        name: "performance-live",
+        about: "an entry of the local vector table, a blocked priority, and no spurious vector",
+        prelude: &[
+            "write_dword 0xfee00340 0xe5",
+            "write_dword 0xfee00330 0xff",
+            "write_dword 0xfee00080 0xff",
+            "write_dword 0xfee000f0 0x0",
+        ],
+        ..USUAL
+    },
+];
+
+/// Returns the names that `--firmware` takes.
+pub fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(FIRMWARE.iter().map(|odd| odd.name).chain([ALL]))
+}
+
+/// Returns the machines of these names, in the catalogue's order.
+pub fn chosen(names: &[String]) -> Vec<TestMachine> {
+    let has = |word: &str| names.iter().any(|name| name == word);
+    let mut chosen = FIRMWARE.to_vec();
+    chosen.retain(|odd| has(odd.name) || has(ALL));
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_choose() {
+        let names: BTreeSet<_> = FIRMWARE.iter().map(|odd| odd.name).collect();
+        assert_eq!(names.len(), FIRMWARE.len());
+        assert_eq!(chosen(&["edge-12".to_owned()])[0].name, "edge-12");
+        assert_eq!(chosen(&[ALL.to_owned()]).len(), FIRMWARE.len());
+    }
+
+    #[test]
+    fn each_has_a_prelude() {
+        assert!(FIRMWARE.iter().all(|odd| !odd.prelude.is_empty()));
+    }
+}
