@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::bits::low;
 use crate::logical_address::LogicalAddress;
 
 /// Set in `startup` beside the page number.
@@ -15,8 +16,9 @@ pub(crate) struct Mailbox {
     startup: AtomicU32,
     /// The CPU has been called, and has not looked yet.
     called: AtomicBool,
-    /// Logical destination and format of the guest's xAPIC.
-    logical: [AtomicU32; 2],
+    /// Logical destination and, in the upper half, format of the guest's xAPIC: a sender finds two
+    /// that belong together.
+    logical: AtomicU64,
 }
 
 impl Mailbox {
@@ -26,21 +28,20 @@ impl Mailbox {
             init: AtomicBool::new(false),
             startup: AtomicU32::new(0),
             called: AtomicBool::new(false),
-            logical: [const { AtomicU32::new(0) }; 2],
+            logical: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn set_logical(&self, address: LogicalAddress) {
-        let [destination, format] = &self.logical;
-        destination.store(address.destination, Ordering::Release);
-        format.store(address.format, Ordering::Release);
+        let both = u64::from(address.format) << 32 | u64::from(address.destination);
+        self.logical.store(both, Ordering::Release);
     }
 
     pub(crate) fn logical(&self) -> LogicalAddress {
-        let [destination, format] = &self.logical;
+        let both = self.logical.load(Ordering::Acquire);
         LogicalAddress {
-            destination: destination.load(Ordering::Acquire),
-            format: format.load(Ordering::Acquire),
+            destination: low(both),
+            format: low(both >> 32),
         }
     }
 
@@ -112,6 +113,30 @@ mod tests {
         assert_eq!(mailbox.take_startup(), Some(9));
         assert_eq!(mailbox.take_startup(), None);
         assert!(!mailbox.take_init());
+    }
+
+    #[test]
+    fn a_logical_address_is_never_a_mix_of_two() {
+        let mailbox = Mailbox::new();
+        let address = |number| LogicalAddress {
+            destination: number,
+            format: !number,
+        };
+        mailbox.set_logical(address(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..200_000 {
+                    mailbox.set_logical(address(number));
+                }
+            });
+            loop {
+                let seen = mailbox.logical();
+                assert_eq!(seen, address(seen.destination));
+                if seen.destination == 199_999 {
+                    break;
+                }
+            }
+        });
     }
 
     #[test]
