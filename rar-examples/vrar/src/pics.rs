@@ -166,10 +166,9 @@ impl Pics {
             Half::Slave => 0,
         };
         let pic = &mut self.controller(half).pic;
-        if port != 0 {
-            return pic.masked;
-        }
+        // A poll is the next read, of whichever port (Intel 8259A data sheet, "Poll Command").
         match pic.shown() {
+            Shown::InService | Shown::Requested if port != 0 => pic.masked,
             Shown::InService => pic.in_service,
             // With what the machine's holds back, being masked.
             Shown::Requested => pic.requested | cascade | half.requested(ports),

@@ -287,6 +287,18 @@ fn a_poll_acknowledges() {
 }
 
 #[test]
+fn a_poll_is_the_next_read_of_either_port() {
+    let mut guest = Guest::bios();
+    let masked = guest.read(Half::Master, 1);
+    guest.machine.edge(1);
+    guest.take();
+    guest.write(Half::Master, 0, 0x0c);
+    assert_eq!(guest.read(Half::Master, 1), 0x81);
+    assert_eq!(guest.next(), None);
+    assert_eq!(guest.read(Half::Master, 1), masked);
+}
+
+#[test]
 fn the_pair_is_taken_over_as_it_is() {
     let machine = Machine::new();
     {
