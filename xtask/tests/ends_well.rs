@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -44,8 +43,12 @@ fn emulator(folder: &Path, line: &str) -> io::Result<PathBuf> {
     let script = format!(
         "#!/bin/sh\n[ \"$1\" = --version ] && echo 'QEMU emulator version 7.2.0' && exit\n{line}\n"
     );
-    fs::write(&path, script)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    let text = folder.join("text");
+    fs::write(&text, script)?;
+    // Another process writes the program: a child of another test may inherit an open file of this
+    // one, and a program that is open for writing cannot be run.
+    let mut install = Command::new("install");
+    install.args(["-m", "755"]).args([&text, &path]).status()?;
     Ok(path)
 }
 
