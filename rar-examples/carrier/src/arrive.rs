@@ -68,6 +68,17 @@ fn make(line: &CommandLine, local_apic: u64) {
     }
 }
 
+/// Ends the machine if a CPU of it did not start: a guest could start it outside of the shim.
+pub(crate) fn check_all() {
+    check();
+    if let Some(id) = smp::cpus().and_then(|cpus| cpus.missing().first()) {
+        fail(format_args!(
+            "the CPU with APIC id {id} did not start, so the guest would start it without a RAR \
+             unit; give the machine more memory or fewer CPUs (QEMU: -m 512M, -smp 2)"
+        ));
+    }
+}
+
 /// Ends the machine unless every CPU so far is a guest of the shim.
 pub(crate) fn check() {
     let Some((cpu, why)) = REFUSED.get() else {

@@ -15,9 +15,6 @@ pub(crate) fn print(kernel: &Kernel, options: &Options) {
         "rar-carrier {}: {cpus} CPUs with a RAR unit each, below the guest; {apic}",
         env!("CARGO_PKG_VERSION")
     );
-    for id in smp::cpus().map_or(&[][..], smp::Cpus::missing) {
-        println!("carrier: the CPU with APIC id {id} did not start; the guest must not start it");
-    }
     let knobs = &options.knobs;
     let defect = options.defect.map_or("none", |defect| defect.name());
     println!(

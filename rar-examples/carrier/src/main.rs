@@ -19,7 +19,7 @@ fn main() -> ! {
     let Some(kernel) = kernel() else {
         fail(format_args!("the kernel did not start"))
     };
-    arrive::check();
+    arrive::check_all();
     let options = match Options::read(kernel.command_line()) {
         Ok(options) => options,
         Err(error) => fail(format_args!("{error}")),
