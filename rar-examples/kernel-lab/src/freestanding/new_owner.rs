@@ -2,7 +2,7 @@
 //! launch gets another owner.
 
 use core::arch::x86_64::__cpuid;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use rar_kernel::int::word;
 use rar_kernel::irq::Disabled;
@@ -14,6 +14,8 @@ use super::vector;
 
 /// How long CPUs wait for each other.
 const MILLISECONDS: u64 = 10_000;
+/// How often they do.
+const MEETINGS: u64 = 4;
 /// Stays of each CPU in the host meanwhile, by its own doing; calls from another come on top.
 const STAYS: u32 = 20;
 
@@ -24,6 +26,8 @@ struct Round {
     /// Where the CPUs go on: the kernel's space with another top table.
     space: AddressSpace,
     arrived: AtomicU32,
+    /// A CPU has not waited for another: nothing is shown.
+    apart: AtomicBool,
 }
 
 static ROUND: Once<Round> = Once::new();
@@ -39,22 +43,29 @@ pub fn overwrite_tables() -> Result<(), &'static str> {
     let round = Round {
         space,
         arrived: AtomicU32::new(0),
+        apart: AtomicBool::new(false),
     };
-    ROUND.set(round).ok_or("tables are overwritten once only")?;
+    let round = ROUND.set(round).ok_or("tables are overwritten once only")?;
     smp::run_on_all(take_part);
-    if clock::wait_until(MILLISECONDS, smp::everyone_done) {
-        Ok(())
-    } else {
-        Err("a CPU did not outlive that the kernel's page tables were overwritten")
+    // Each CPU may wait out every meeting.
+    if !clock::wait_until((MEETINGS + 1) * MILLISECONDS, smp::everyone_done) {
+        return Err("a CPU did not outlive that the kernel's page tables were overwritten");
     }
+    if round.apart.load(Ordering::Acquire) {
+        return Err("a CPU came too late to where the kernel's page tables are overwritten");
+    }
+    Ok(())
 }
 
 impl Round {
-    /// Waits until every CPU has come here for the time of this number.
+    /// Waits until every CPU has come here for the time of this number; a round in which one has
+    /// not is [apart](Self::apart).
     fn meet(&self, step: u32) {
         self.arrived.fetch_add(1, Ordering::AcqRel);
         let all = smp::cpus().map_or(1, smp::Cpus::online) * step;
-        clock::wait_until(MILLISECONDS, || self.arrived.load(Ordering::Acquire) >= all);
+        if !clock::wait_until(MILLISECONDS, || self.arrived.load(Ordering::Acquire) >= all) {
+            self.apart.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -64,7 +75,8 @@ fn take_part(cpu: CpuId) {
     let _disabled = Disabled::new();
     round.space.enter();
     round.meet(1);
-    let saved = (cpu.get() == 0).then(|| [kernel_root(), smp::trampoline_page()].map(Saved::wipe));
+    let wipes = cpu.get() == 0 && !round.apart.load(Ordering::Acquire);
+    let saved = wipes.then(|| [kernel_root(), smp::trampoline_page()].map(Saved::wipe));
     round.meet(2);
     let count = smp::cpus().map_or(1, smp::Cpus::online);
     for _ in 0..STAYS {
