@@ -36,9 +36,15 @@ pub(crate) enum Rar {
     Absent(SupportError),
     /// It says that it has, and a driver must refuse it.
     Refused(SupportError),
+    /// It says that it has, and its `MSR_RAR_INFO` is 0, as a hypervisor answers that does not know
+    /// the register.
+    Blank,
     /// The probe could not find out.
     Unknown(Obstacle),
 }
+
+const BLANK: &str = "MSR_RAR_INFO is 0x0: one entry and no types (expected more), as a hypervisor \
+                     answers that does not know the register; flush with interrupts";
 
 impl CpuFacts {
     /// Asks the executing CPU. `first` is what was found on the CPU that was asked first.
@@ -74,6 +80,9 @@ impl Rar {
             Ok(support) => support,
             Err(error) => return Self::without_support(cpu.take_obstacle(), error),
         };
+        if support.info().bits() == 0 {
+            return Self::Blank;
+        }
         let registers = Registers::read(cpu, &support);
         match first.map(|first| first.check_cpu(cpu)) {
             Some(Err(why @ SupportError::CpuDisagrees { .. })) => Self::Differs {
@@ -126,6 +135,7 @@ impl Rar {
             Self::Present { .. } => None,
             Self::Differs { why, .. } => Some(why.to_string()),
             Self::Absent(error) | Self::Refused(error) => Some(error.to_string()),
+            Self::Blank => Some(BLANK.to_owned()),
             Self::Unknown(obstacle) => Some(obstacle.to_string()),
         }
     }

@@ -89,7 +89,7 @@ fn cpu(facts: &CpuFacts) -> Cpu {
             Rar::Present { .. } => "present",
             Rar::Differs { .. } => "differs",
             Rar::Absent(_) => "absent",
-            Rar::Refused(_) => "refused",
+            Rar::Refused(_) | Rar::Blank => "refused",
             Rar::Unknown(_) => "unknown",
         },
         why: facts.rar.why(),

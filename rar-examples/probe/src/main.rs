@@ -25,8 +25,8 @@ Exit codes:
   2  wrong usage
   3  unknown: something could not be read, or the answer could not be written
   4  the CPUs disagree
-  5  all CPUs set the bit, but a driver should refuse: the model is not listed, or a register holds
-     what this revision of RAR does not define";
+  5  all CPUs set the bit, but a driver should refuse: the model is not listed, a register holds
+     what this revision of RAR does not define, or MSR_RAR_INFO is 0";
 
 /// Exit code: the answer could not be written.
 const NOT_WRITTEN: u8 = 3;

@@ -136,6 +136,22 @@ fn a_register_of_another_revision_is_refused() {
 }
 
 #[test]
+fn a_table_that_nothing_describes_is_refused() {
+    let blank = || FakeCpu::with_rar(0).with_msr(RarInfo::MSR, 0);
+    let answer = probe(&FakeSystem::new([blank(), blank()]));
+    let words = ["should refuse it", "MSR_RAR_INFO is 0x0"];
+    expect(&answer, Verdict::Refused, 5, &words);
+    assert!(json(&answer).unwrap().contains("\"rar\": \"refused\""));
+    let answer = probe(&FakeSystem::new([with_types(), blank()]));
+    expect(
+        &answer,
+        Verdict::Disagree,
+        4,
+        &["CPU 1: MSR_RAR_INFO is 0x0"],
+    );
+}
+
+#[test]
 fn cpus_disagree() {
     let smaller = FakeCpu::with_rar(31);
     let answer = probe(&FakeSystem::new([FakeCpu::with_rar(63), smaller]));

@@ -36,7 +36,7 @@ impl Verdict {
         let any = |kind: fn(&Rar) -> bool| cpus.iter().any(|cpu| kind(&cpu.rar));
         let present = any(|rar| matches!(rar, Rar::Present { .. }));
         let absent = any(|rar| matches!(rar, Rar::Absent(_)));
-        let refused = any(|rar| matches!(rar, Rar::Refused(_)));
+        let refused = any(|rar| matches!(rar, Rar::Refused(_) | Rar::Blank));
         let unlisted = cpus.iter().any(|cpu| {
             let listed = cpu.signature.and_then(rar_regs::CpuSignature::listed);
             cpu.rar.support().is_some() && listed.is_none()
