@@ -4,10 +4,22 @@
 //! routine does not keep the shim's own interrupts out; what the guest sees of them is here. Timers
 //! and local vector table are the machine's own.
 
-use crate::level::LevelInterrupts;
-use crate::logical_address::LogicalAddress;
-use crate::register_effect::{Refused, RegisterEffect};
-use crate::vectors::Vectors;
+pub(crate) mod command;
+pub(crate) mod level;
+pub(crate) mod logical_address;
+pub(crate) mod mailbox;
+pub(crate) mod page;
+pub(crate) mod page_access;
+pub(crate) mod real_apic;
+pub(crate) mod register_effect;
+pub(crate) mod registers;
+pub(crate) mod send;
+pub(crate) mod vectors;
+
+use crate::apic::level::LevelInterrupts;
+use crate::apic::logical_address::LogicalAddress;
+use crate::apic::register_effect::{Refused, RegisterEffect};
+use crate::apic::vectors::Vectors;
 
 /// How the guest reaches its APIC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,7 +233,7 @@ mod tests {
     use core::cell::Cell;
 
     use super::*;
-    use crate::register_effect::Registers;
+    use crate::apic::register_effect::Registers;
 
     /// One register of the machine.
     struct Machine(Cell<u32>);

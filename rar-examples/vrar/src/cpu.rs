@@ -6,11 +6,11 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use rar_model::RarUnit;
 
-use crate::code::Code;
-use crate::mailbox::Mailbox;
-use crate::record::Record;
-use crate::signalled_payloads::SignalledPayloads;
-use crate::undecoded::Undecoded;
+use crate::apic::mailbox::Mailbox;
+use crate::instruction::code::Code;
+use crate::instruction::undecoded::Undecoded;
+use crate::unit::record::Record;
+use crate::unit::signalled_payloads::SignalledPayloads;
 
 /// In [`Cpu::gone`]: the host itself faulted, with the vector in the low bits.
 pub(crate) const HOST_FAULT: u64 = 1 << 32;

@@ -8,9 +8,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use rar_model::RarUnit;
 
 use crate::cpu::Cpu;
-use crate::vcpu::{Vcpu, VcpuState};
-use crate::vmcb::Vmcb;
-use crate::world::World;
+use crate::guest::vcpu::{Vcpu, VcpuState};
+use crate::processor::vmcb::Vmcb;
+use crate::processor::world::World;
 
 const STACK: usize = 32 << 10;
 

@@ -5,27 +5,29 @@ use rar_model::{Knobs, RarUnit};
 use rar_vocabulary::TraceLevel;
 
 use crate::apic::Apic;
+use crate::apic::real_apic::{self, RealApic};
 use crate::config::{ApicPage, Config, Mwait};
 use crate::cpu_memory::CpuMemory;
-use crate::cpuid::{self, Leaf};
 use crate::error::LaunchError;
-use crate::gdt;
-use crate::idt;
-use crate::io_permissions::{IO_PERMISSIONS, IoPermissions};
-use crate::native::{self, Masked};
-use crate::permissions::{APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HSAVE_PA};
-use crate::real_apic::{self, RealApic};
-use crate::reported::Reported;
-use crate::shim::Shim;
-use crate::spaces::{Machine, SPACES};
-use crate::tables::LargestPage;
-use crate::tracer::About;
-use crate::unit::ASID;
-use crate::vcpu::{State, VcpuState};
-use crate::vmcb::{
+use crate::guest::cpuid::{self, Leaf};
+use crate::guest::vcpu::{State, VcpuState};
+use crate::memory::spaces::{Machine, SPACES};
+use crate::memory::tables::LargestPage;
+use crate::processor::gdt;
+use crate::processor::idt;
+use crate::processor::io_permissions::{IO_PERMISSIONS, IoPermissions};
+use crate::processor::native::{self, Masked};
+use crate::processor::permissions::{
+    APIC_BASE, EFER, PERMISSIONS, Permissions, VM_CR, VM_HSAVE_PA,
+};
+use crate::processor::vmcb::{
     FLUSH_ALL, INTERCEPT_MWAIT, INTERCEPT_SVM, Vmcb, intercept_1, interrupt_control,
 };
-use crate::world;
+use crate::processor::world;
+use crate::shim::Shim;
+use crate::trace::reported::Reported;
+use crate::trace::tracer::About;
+use crate::unit::ASID;
 
 const EFER_SVME: u64 = 1 << 12;
 const VM_CR_SVMDIS: u64 = 1 << 4;

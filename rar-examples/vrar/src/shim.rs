@@ -5,10 +5,10 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::config::Config;
 use crate::cpu::Cpu;
-use crate::direct_map::DirectMap;
-use crate::reported::ReportedStop;
-use crate::shared_pics::SharedPics;
-use crate::tracer::Tracer;
+use crate::legacy::shared_pics::SharedPics;
+use crate::memory::direct_map::DirectMap;
+use crate::trace::reported::ReportedStop;
+use crate::trace::tracer::Tracer;
 
 /// The most CPUs of a machine.
 const CPUS: usize = 1024;

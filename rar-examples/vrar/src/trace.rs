@@ -1,8 +1,17 @@
 //! What the shim writes about its units, and where.
 
+pub(crate) mod calls;
+pub(crate) mod counts;
+pub(crate) mod end_port;
+pub(crate) mod ends;
+pub(crate) mod lines;
+pub(crate) mod lock;
+pub(crate) mod reported;
+pub(crate) mod tracer;
+
 use rar_vocabulary::TraceLevel;
 
-use crate::ends::EndPorts;
+use crate::trace::ends::EndPorts;
 
 /// What the shim writes about its units, and where: one line of text for each event. The page
 /// `docs/rar-machine.md` has the format.

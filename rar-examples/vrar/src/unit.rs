@@ -1,5 +1,13 @@
 //! The RAR unit of a CPU: how it is signalled, when it is served, and what it flushes.
 
+pub(crate) mod counter_leaf;
+pub(crate) mod counts;
+pub(crate) mod effect;
+pub(crate) mod offence;
+pub(crate) mod record;
+pub(crate) mod signal_fate;
+pub(crate) mod signalled_payloads;
+
 use core::cell::Cell;
 
 use rar_model::{
@@ -9,14 +17,14 @@ use rar_model::{
 use rar_vocabulary::payload_hash;
 
 use crate::cpu::Cpu;
-use crate::direct_map::{DirectMap, UnitMemory};
-use crate::native;
-use crate::signal_fate::{Dropped, SignalFate};
-use crate::spaces::SPACES;
-use crate::trace_lines::Entry;
-use crate::tracer::About;
-use crate::vcpu::Vcpu;
-use crate::vmcb::FLUSH_ALL;
+use crate::guest::vcpu::Vcpu;
+use crate::memory::direct_map::{DirectMap, UnitMemory};
+use crate::memory::spaces::SPACES;
+use crate::processor::native;
+use crate::processor::vmcb::FLUSH_ALL;
+use crate::trace::lines::Entry;
+use crate::trace::tracer::About;
+use crate::unit::signal_fate::{Dropped, SignalFate};
 
 /// CR4.LA57: paging with five levels.
 const CR4_LA57: u64 = 1 << 12;
