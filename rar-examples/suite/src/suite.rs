@@ -183,7 +183,7 @@ fn write_disturbed<L: Platform>(
     )?;
     match failure.is_set() {
         true => write!(why, ": {failure}"),
-        false => Ok(()),
+        false => why.write_str(": a flush took other means than the signal"),
     }
 }
 
