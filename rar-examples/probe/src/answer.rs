@@ -2,7 +2,7 @@
 
 use crate::cpu_facts::{CpuFacts, Rar};
 use crate::hypervisor::Hypervisor;
-use crate::{Obstacle, Verdict};
+use crate::{CpuNumber, Obstacle, Verdict};
 
 /// What the probe found.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// In the order of their numbers.
     pub(crate) cpus: Vec<CpuFacts>,
+    /// CPUs that are there and were not asked.
+    pub(crate) offline: Vec<CpuNumber>,
     /// `None` if the probe ran on no CPU.
     pub(crate) hypervisor: Option<Hypervisor>,
     /// Why there are no CPUs.
@@ -23,6 +25,7 @@ impl Answer {
         Self {
             verdict: Verdict::of(&cpus),
             cpus,
+            offline: Vec::new(),
             hypervisor,
             obstacle: None,
         }
@@ -33,6 +36,7 @@ impl Answer {
         Self {
             verdict: Verdict::Unknown,
             cpus: Vec::new(),
+            offline: Vec::new(),
             hypervisor: None,
             obstacle: Some(obstacle),
         }
@@ -42,10 +46,11 @@ impl Answer {
     #[must_use]
     pub fn sentence(&self) -> String {
         let all = self.cpus.len();
-        let cpus = if all == 1 {
-            "the CPU".to_owned()
-        } else {
-            format!("all {all} CPUs")
+        let cpus = match (all, self.offline.is_empty()) {
+            (1, true) => "the CPU".to_owned(),
+            (1, false) => "the CPU that is online".to_owned(),
+            (_, true) => format!("all {all} CPUs"),
+            (_, false) => format!("all {all} CPUs that are online"),
         };
         match self.verdict {
             Verdict::Usable => format!("RAR: yes, the same on {cpus}"),

@@ -19,6 +19,7 @@ pub(crate) struct FakeSystem {
     pub(crate) reads: Reads,
     /// CPUs on which the process may not run.
     pub(crate) closed: Vec<CpuNumber>,
+    pub(crate) offline: Vec<CpuNumber>,
 }
 
 impl FakeSystem {
@@ -27,6 +28,7 @@ impl FakeSystem {
             cpus: (0..).map(CpuNumber).zip(cpus).collect(),
             reads: Reads::Answer,
             closed: Vec::new(),
+            offline: Vec::new(),
         }
     }
 }
@@ -36,6 +38,10 @@ impl System for FakeSystem {
 
     fn online(&self) -> Result<Vec<CpuNumber>, Obstacle> {
         Ok(self.cpus.keys().copied().collect())
+    }
+
+    fn offline(&self) -> Vec<CpuNumber> {
+        self.offline.clone()
     }
 
     fn microcode(&self) -> BTreeMap<CpuNumber, u64> {

@@ -7,14 +7,20 @@ use crate::hypervisor::{Hypervisor, Unit};
 use crate::registers::InUse;
 use crate::{Answer, Verdict};
 
+/// Which fields there are and what they mean. A new field does not change it.
+const SCHEMA_VERSION: u32 = 1;
+
 #[derive(Serialize)]
 struct Json {
+    schema_version: u32,
     verdict: Verdict,
     exit_code: u8,
     sentence: String,
     /// Why no CPU was asked.
     obstacle: Option<String>,
     hypervisor: Option<Below>,
+    /// CPUs that are there and were not asked.
+    offline: Vec<u32>,
     cpus: Vec<Cpu>,
 }
 
@@ -55,11 +61,13 @@ struct Cpu {
 /// None is known: all values are numbers, texts and lists.
 pub fn json(answer: &Answer) -> Result<String, serde_json::Error> {
     serde_json::to_string_pretty(&Json {
+        schema_version: SCHEMA_VERSION,
         verdict: answer.verdict,
         exit_code: answer.verdict.exit_code(),
         sentence: answer.sentence(),
         obstacle: answer.obstacle.as_ref().map(ToString::to_string),
         hypervisor: answer.hypervisor.as_ref().map(below),
+        offline: answer.offline.iter().map(|cpu| cpu.0).collect(),
         cpus: answer.cpus.iter().map(cpu).collect(),
     })
 }

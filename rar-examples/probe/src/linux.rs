@@ -78,6 +78,17 @@ impl System for Linux {
         })
     }
 
+    fn offline(&self) -> Vec<CpuNumber> {
+        let listed = |name: &str| {
+            let path = self.root.join("sys/devices/system/cpu").join(name);
+            cpu_ranges::parse(&fs::read_to_string(path).ok()?)
+        };
+        let mut cpus = listed("present").unwrap_or_default();
+        let online = listed("online").unwrap_or_default();
+        cpus.retain(|cpu| !online.contains(cpu));
+        cpus
+    }
+
     fn microcode(&self) -> BTreeMap<CpuNumber, u64> {
         let text = fs::read_to_string(self.root.join("proc/cpuinfo")).unwrap_or_default();
         microcode(&text)

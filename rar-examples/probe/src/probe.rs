@@ -37,5 +37,8 @@ where
         first = first.or(facts.rar.support().copied());
         cpus.push(facts);
     }
-    Answer::new(cpus, hypervisor)
+    Answer {
+        offline: system.offline(),
+        ..Answer::new(cpus, hypervisor)
+    }
 }

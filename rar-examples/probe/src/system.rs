@@ -38,6 +38,10 @@ pub trait System {
     /// [`Obstacle`]: the kernel does not list them.
     fn online(&self) -> Result<Vec<CpuNumber>, Obstacle>;
 
+    /// Returns the CPUs that are there and not online, as far as the kernel shows them. They are
+    /// not asked.
+    fn offline(&self) -> Vec<CpuNumber>;
+
     /// Returns the microcode revisions, as far as the kernel shows them.
     fn microcode(&self) -> BTreeMap<CpuNumber, u64>;
 

@@ -23,6 +23,7 @@ fn expect(answer: &Answer, verdict: Verdict, code: u8, words: &[&str]) {
     }
     let parsed: serde_json::Value = serde_json::from_str(&json(answer).unwrap()).unwrap();
     assert_eq!(parsed["exit_code"], code);
+    assert_eq!(parsed["schema_version"], 1);
     assert_eq!(parsed["cpus"].as_array().unwrap().len(), answer.cpus.len());
 }
 
@@ -195,6 +196,31 @@ fn each_obstacle_has_its_sentence() {
             &["RAR: unknown", word, "0x8f"],
         );
     }
+}
+
+#[test]
+fn cpus_that_are_offline_are_named() {
+    let mut system = FakeSystem::new([with_types(), with_types()]);
+    system.offline = vec![CpuNumber(2), CpuNumber(3)];
+    let words = [
+        "RAR: yes, the same on all 2 CPUs that are online\n",
+        "not asked   CPU 2-3: offline",
+    ];
+    let answer = probe(&system);
+    expect(&answer, Verdict::Usable, 0, &words);
+    let parsed: serde_json::Value = serde_json::from_str(&json(&answer).unwrap()).unwrap();
+    assert_eq!(parsed["offline"], serde_json::json!([2, 3]));
+    assert!(!text(&probe(&FakeSystem::new([with_types()]))).contains("not asked"));
+}
+
+#[test]
+fn a_cpu_that_is_there_and_not_online_is_offline() {
+    let root = root(None);
+    let folder = root.path().join("sys/devices/system/cpu");
+    assert!(Linux::under(root.path()).offline().is_empty());
+    fs::write(folder.join("present"), "0-3\n").unwrap();
+    let offline = Linux::under(root.path()).offline();
+    assert_eq!(offline, [1, 2, 3].map(CpuNumber));
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub fn text(answer: &Answer) -> String {
     rows.extend(microcode(&answer.cpus));
     rows.extend(answer.hypervisor.as_ref().map(below));
     rows.extend(in_use(&answer.cpus));
+    rows.extend(not_asked(&answer.offline));
     let mut text = format!("{}\n", answer.sentence());
     for (name, value) in rows {
         // Writing to a `String` cannot fail.
@@ -104,6 +105,16 @@ fn below(hypervisor: &Hypervisor) -> (&'static str, String) {
         Unit::Machine => name.to_owned(),
     };
     ("hypervisor", text)
+}
+
+fn not_asked(offline: &[CpuNumber]) -> Option<(&'static str, String)> {
+    let cpus = cpu_ranges::render(offline);
+    (!offline.is_empty()).then(|| {
+        (
+            "not asked",
+            format!("CPU {cpus}: offline; bring it online and run the probe again"),
+        )
+    })
 }
 
 /// Returns whether somebody uses RAR, and then the registers of each CPU.
