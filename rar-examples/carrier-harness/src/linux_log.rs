@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 ///
 /// Sentences about clocks are those that were seen without the shim, and no more: a clock that the
 /// shim made unstable has to be seen.
-const OF_A_BUSY_HOST: [&str; 9] = [
+const OF_A_BUSY_HOST: [&str; 10] = [
     "APIC calibration not consistent with PM-Timer",
     "TSC found unstable after boot",
+    "clocksource: Long readout interval, skipping watchdog check",
     "tsc: PIT calibration deviates from HPET",
     "hpet: Lost",
     "on the kernel command line",
