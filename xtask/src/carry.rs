@@ -75,7 +75,7 @@ pub(crate) struct CarryArgs {
     pub(crate) machine: MachineArgs,
     #[command(flatten)]
     pub(crate) units: UnitArgs,
-    /// Boot nothing, but write an image for any machine that has GRUB's menu: with --kernel on it,
+    /// Boot nothing, but write an image for QEMU with a menu: with --kernel on it,
     /// or with one that lies in the folder `rar` of a disk
     #[arg(long, value_name = "FILE", conflicts_with_all = ["chain", "cases", "no_shim"])]
     pub(crate) iso: Option<PathBuf>,
@@ -190,10 +190,7 @@ fn write_iso(
         units: &args.units,
     };
     iso::write(carrier, payload.as_ref(), output, verbosity)?;
-    outln!(
-        "{}: boots by BIOS and UEFI, from a CD or a stick",
-        output.display()
-    );
+    outln!("{}: boots QEMU by BIOS and UEFI", output.display());
     Ok(())
 }
 
