@@ -31,6 +31,19 @@ pub enum Modules<'m> {
     All,
 }
 
+/// Copies a kernel without its debug information. GRUB loads all sections of a kernel, so with it a
+/// kernel of 3 MB does not start on a machine with 32 MiB.
+///
+/// # Errors
+///
+/// The program `objcopy`, which comes with every linker, is missing or fails.
+pub fn put_kernel(elf: &Path, to: &Path, verbosity: Verbosity) -> Result<()> {
+    Cmd::new("objcopy")
+        .args(["--strip-debug", utf8(elf)?, utf8(to)?])
+        .require(verbosity)?;
+    Ok(())
+}
+
 /// Writes an ISO file with the files of a folder. It appears whole or not at all.
 ///
 /// # Errors
@@ -77,4 +90,26 @@ pub fn write(
 fn readable(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(test)]
+mod tests {
+    use object::Object as _;
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_put_without_debug_information() {
+        let sections = |path: &Path| {
+            let bytes = fs::read(path).unwrap();
+            let file = object::File::parse(&*bytes).unwrap();
+            [".text", ".debug_info"].map(|name| file.section_by_name(name).is_some())
+        };
+        let this = std::env::current_exe().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let to = folder.path().join("kernel");
+        put_kernel(&this, &to, Verbosity::Normal).unwrap();
+        assert_eq!(sections(&this), [true, true]);
+        assert_eq!(sections(&to), [true, false]);
+    }
 }

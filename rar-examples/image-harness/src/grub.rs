@@ -108,17 +108,17 @@ fn entry(title: &str, options: &str, prelude: &[&str]) -> String {
 }
 
 /// Lays out the files of an image in a folder.
-fn stage(kernel: &Path, menu: &Menu) -> Result<TempDir> {
+fn stage(kernel: &Path, menu: &Menu, verbosity: Verbosity) -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("rar-image-").tempdir();
     let folder = folder.context("cannot create a folder for the image's files")?;
-    put(folder.path(), kernel, menu)?;
+    put(folder.path(), kernel, menu, verbosity)?;
     Ok(folder)
 }
 
-fn put(root: &Path, kernel: &Path, menu: &Menu) -> Result<()> {
+fn put(root: &Path, kernel: &Path, menu: &Menu, verbosity: Verbosity) -> Result<()> {
     let cannot = || format!("cannot write the image's files into {}", root.display());
     fs::create_dir_all(root.join("boot/grub")).with_context(cannot)?;
-    fs::copy(kernel, root.join(KERNEL)).with_context(cannot)?;
+    rescue_image::put_kernel(kernel, &root.join(KERNEL), verbosity)?;
     fs::write(root.join("boot/grub/grub.cfg"), menu.text()).with_context(cannot)
 }
 
@@ -129,7 +129,7 @@ fn put(root: &Path, kernel: &Path, menu: &Menu) -> Result<()> {
 ///
 /// A program of GRUB fails, or a file cannot be written.
 pub fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
-    let files = stage(kernel, menu)?;
+    let files = stage(kernel, menu, verbosity)?;
     let modules = menu.modules();
     rescue_image::write(files.path(), Modules::Only(&modules), output, verbosity)
 }
@@ -169,7 +169,7 @@ pub fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, verbosity: Verbos
         .require(verbosity)?;
     // GRUB's own programs read their menu beside them, under the names that mknetdir has built into
     // them.
-    put(tree.path(), kernel, menu)?;
+    put(tree.path(), kernel, menu, verbosity)?;
     fs::set_permissions(
         tree.path(),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
