@@ -145,17 +145,6 @@ defects! {
         |knobs| knobs.faults.latch_kept_at_init = true;
 }
 
-impl Defect {
-    /// Returns the defect of this name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|defect| defect.name() == name)
-    }
-}
-
 impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

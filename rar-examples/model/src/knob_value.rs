@@ -147,9 +147,7 @@ impl KnobValue for u32 {
     const ALLOWED: &'static [&'static str] = &["0x0 to 0xffffffff"];
 
     fn parse(text: &str) -> Option<Self> {
-        text.strip_prefix("0x")
-            .map_or_else(|| text.parse(), |digits| Self::from_str_radix(digits, 16))
-            .ok()
+        mask(text)?.try_into().ok()
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,12 +160,18 @@ impl KnobValue for u64 {
     const ALLOWED: &'static [&'static str] = &["0x0 to 0xffffffffffffffff"];
 
     fn parse(text: &str) -> Option<Self> {
-        text.strip_prefix("0x")
-            .map_or_else(|| text.parse(), |digits| Self::from_str_radix(digits, 16))
-            .ok()
+        mask(text)
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:#x}")
+    }
+}
+
+/// Reads a mask: hexadecimal with `0x`, or decimal.
+fn mask(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
     }
 }

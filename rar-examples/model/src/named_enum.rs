@@ -3,7 +3,7 @@
 /// Declares an enum with one row for each variant: its name, in lower case and hyphens, and what it
 /// does, in one sentence.
 ///
-/// The rows generate `ALL`, `name` and `describe`, so that no list of the variants can be
+/// The rows generate `ALL`, `name`, `by_name` and `describe`, so that no list of the variants can be
 /// incomplete.
 #[macro_export]
 macro_rules! named_enum {
@@ -29,6 +29,12 @@ macro_rules! named_enum {
                 match self {
                     $(Self::$variant => $name,)*
                 }
+            }
+
+            /// Returns the one of this name.
+            #[must_use]
+            pub fn by_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|each| each.name() == name)
             }
 
             /// Returns what it does, in one sentence.

@@ -13,15 +13,6 @@ crate::named_enum! {
 }
 
 impl Preset {
-    /// Returns the preset of this name.
-    #[must_use]
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|preset| preset.name() == name)
-    }
-
     /// Returns its knobs.
     #[must_use]
     pub const fn knobs(self) -> Knobs {
