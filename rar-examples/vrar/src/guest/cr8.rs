@@ -45,34 +45,22 @@ fn task_priority(value: u64, size: CodeSize) -> Result<u8, Refused> {
 /// Returns the register that the MOV reads, and the length of the instruction. That it is a MOV to
 /// CR8, as 64-bit code has it or by a LOCK prefix, is known.
 fn decode(code: &Code) -> Option<(u8, u64)> {
-    let opcode = code
-        .bytes
-        .windows(2)
-        .position(|pair| pair == [0x0f, 0x22])?;
-    let prefix = opcode.checked_sub(1).and_then(|at| code.bytes.get(at));
-    let rex = match prefix {
+    let (rest, prefixes) = code.behind_prefixes()?;
+    let [0x0f, 0x22, operand, ..] = *rest else {
+        return None;
+    };
+    let last = prefixes.checked_sub(1).and_then(|at| code.bytes.get(at));
+    let rex = match last {
         Some(rex @ REX..=0x4f) if code.size == CodeSize::Bits64 => *rex,
         _ => 0,
     };
-    let operand = code.bytes.get(opcode + 2)?;
     let register = operand & REGISTER | (rex & REX_B) << 3;
-    Some((register, opcode as u64 + 3))
+    Some((register, prefixes as u64 + 3))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instruction::code::LONGEST;
-
-    fn code(size: CodeSize, start: &[u8]) -> Code {
-        let mut bytes = [0x90; LONGEST];
-        bytes[..start.len()].copy_from_slice(start);
-        Code {
-            size,
-            address: 0,
-            bytes,
-        }
-    }
 
     #[test]
     fn the_register_and_the_length() {
@@ -86,9 +74,16 @@ mod tests {
             // In 32-bit code 0x45 is an instruction of its own.
             (CodeSize::Bits32, &[0x0f, 0x22, 0xc6, 0x45], (6, 3)),
         ] {
-            assert_eq!(decode(&code(size, start)), Some(expected), "{start:x?}");
+            assert_eq!(
+                decode(&Code::beginning(size, start)),
+                Some(expected),
+                "{start:x?}"
+            );
         }
-        assert_eq!(decode(&code(CodeSize::Bits64, &[0x0f, 0x20, 0xc0])), None);
+        assert_eq!(
+            decode(&Code::beginning(CodeSize::Bits64, &[0x0f, 0x20, 0xc0])),
+            None
+        );
     }
 
     #[test]

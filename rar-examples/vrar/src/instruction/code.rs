@@ -43,6 +43,26 @@ pub struct Code {
     pub bytes: [u8; LONGEST],
 }
 
+impl Code {
+    /// Returns the bytes behind the prefixes, and how many prefixes there are; `None` if there is
+    /// nothing else.
+    pub(crate) fn behind_prefixes(&self) -> Option<(&[u8], usize)> {
+        let is_other = |byte: &u8| !is_prefix(*byte, self.size);
+        let prefixes = self.bytes.iter().position(is_other)?;
+        Some((self.bytes.get(prefixes..)?, prefixes))
+    }
+}
+
+fn is_prefix(byte: u8, size: CodeSize) -> bool {
+    match byte {
+        // Segments, sizes, LOCK and REP.
+        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => true,
+        // REX.
+        0x40..=0x4f => size == CodeSize::Bits64,
+        _ => false,
+    }
+}
+
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = match self.size {
@@ -54,6 +74,20 @@ impl fmt::Display for Code {
         self.bytes
             .iter()
             .try_for_each(|byte| write!(f, " {byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+impl Code {
+    /// Returns code that begins like this.
+    pub(crate) fn beginning(size: CodeSize, start: &[u8]) -> Self {
+        let mut bytes = [0xcc; LONGEST];
+        bytes[..start.len()].copy_from_slice(start);
+        Self {
+            size,
+            address: 0,
+            bytes,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! one is, and prefixes may stand before any of them.
 
 use crate::guest::vcpu::Vcpu;
-use crate::instruction::code::{Code, CodeSize};
+use crate::instruction::code::Code;
 
 /// Opcodes of what the shim carries out.
 pub(crate) mod opcode {
@@ -37,36 +37,15 @@ impl Vcpu<'_> {
 
 /// Returns the length with prefixes; `None` if this is not what is there.
 fn length(code: &Code, opcode: &[u8]) -> Option<u64> {
-    let is_other = |byte: &u8| !is_prefix(*byte, code.size);
-    let prefixes = code.bytes.iter().position(is_other)?;
-    let found = code.bytes.get(prefixes..)?.starts_with(opcode);
+    let (rest, prefixes) = code.behind_prefixes()?;
+    let found = rest.starts_with(opcode);
     found.then_some((prefixes + opcode.len()) as u64)
-}
-
-fn is_prefix(byte: u8, size: CodeSize) -> bool {
-    match byte {
-        // Segments, sizes, LOCK and REP.
-        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3 => true,
-        // REX.
-        0x40..=0x4f => size == CodeSize::Bits64,
-        _ => false,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::instruction::code::LONGEST;
-
-    fn code(size: CodeSize, start: &[u8]) -> Code {
-        let mut bytes = [0xcc; LONGEST];
-        bytes[..start.len()].copy_from_slice(start);
-        Code {
-            size,
-            address: 0,
-            bytes,
-        }
-    }
+    use crate::instruction::code::{CodeSize, LONGEST};
 
     #[test]
     fn prefixes_count() {
@@ -81,10 +60,14 @@ mod tests {
             (CodeSize::Bits64, &[0x3e, 0x0f, 0x01, 0xd9], opcode::VMMCALL),
         ] {
             let expected = Some(start.len() as u64);
-            assert_eq!(length(&code(size, start), opcode), expected, "{start:x?}");
+            assert_eq!(
+                length(&Code::beginning(size, start), opcode),
+                expected,
+                "{start:x?}"
+            );
         }
         let longest = [[0x66; LONGEST - 2].as_slice(), opcode::CPUID].concat();
-        let found = length(&code(CodeSize::Bits64, &longest), opcode::CPUID);
+        let found = length(&Code::beginning(CodeSize::Bits64, &longest), opcode::CPUID);
         assert_eq!(found, Some(LONGEST as u64));
     }
 
@@ -98,7 +81,7 @@ mod tests {
             (CodeSize::Bits64, &[0x66; LONGEST]),
         ] {
             assert_eq!(
-                length(&code(size, start), opcode::CPUID),
+                length(&Code::beginning(size, start), opcode::CPUID),
                 None,
                 "{start:x?}"
             );
