@@ -14,6 +14,8 @@ pub(crate) mod real_apic;
 pub(crate) mod register_effect;
 pub(crate) mod registers;
 pub(crate) mod send;
+#[cfg(test)]
+mod test_machine;
 pub(crate) mod vectors;
 
 use crate::apic::level::LevelInterrupts;
@@ -230,35 +232,8 @@ impl Apic {
 
 #[cfg(test)]
 mod tests {
-    use core::cell::Cell;
-
     use super::*;
-    use crate::apic::register_effect::Registers;
-
-    /// One register of the machine.
-    struct Machine(Cell<u32>);
-
-    impl Registers for Machine {
-        fn read(&self, offset: u32) -> u32 {
-            if offset == 0x320 { self.0.get() } else { 0 }
-        }
-
-        fn write(&self, offset: u32, value: u32) {
-            if offset == 0x320 {
-                self.0.set(value);
-            }
-        }
-    }
-
-    fn machine() -> Machine {
-        Machine(Cell::new(0))
-    }
-
-    fn x2apic(id: u32) -> Apic {
-        let mut apic = Apic::new(id, 0xfee0_0900, 0, 0x1ff);
-        apic.write_base(0xfee0_0d00).unwrap();
-        apic
-    }
+    use crate::apic::test_machine::{machine, x2apic};
 
     fn request(apic: &mut Apic, vector: u8) {
         let mut words = [0; 4];

@@ -149,25 +149,7 @@ mod tests {
     use core::cell::Cell;
 
     use super::*;
-
-    /// One register of the machine.
-    struct Machine(Cell<u32>);
-
-    impl Registers for Machine {
-        fn read(&self, offset: u32) -> u32 {
-            if offset == 0x320 { self.0.get() } else { 0 }
-        }
-
-        fn write(&self, offset: u32, value: u32) {
-            if offset == 0x320 {
-                self.0.set(value);
-            }
-        }
-    }
-
-    fn machine() -> Machine {
-        Machine(Cell::new(0))
-    }
+    use crate::apic::test_machine::{machine, x2apic};
 
     /// Remembers the spurious register, and knows directed ends.
     struct Directed(Cell<u32>);
@@ -193,12 +175,6 @@ mod tests {
         assert_eq!(directed.0.get(), 0x11ff);
         apic.write(0x80f, 0x142, &directed).unwrap();
         assert_eq!(directed.0.get(), 0x1ff);
-    }
-
-    fn x2apic(id: u32) -> Apic {
-        let mut apic = Apic::new(id, 0xfee0_0900, 0, 0x1ff);
-        apic.write_base(0xfee0_0d00).unwrap();
-        apic
     }
 
     #[test]
