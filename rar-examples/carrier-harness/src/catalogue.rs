@@ -1,13 +1,13 @@
 //! The carried runs: what is carried, on which machine, and what it must show.
 
 use clap::builder::PossibleValuesParser;
+use rar_harness::catalogue;
 use rar_harness::modes::Apic;
 use rar_harness::parallel::Cores;
 
 use crate::machine::Board;
 
-/// Every run, by this word on the command line.
-pub const ALL: &str = "all";
+pub use rar_harness::catalogue::ALL;
 
 /// A carried run.
 #[derive(Clone, Copy, Debug)]
@@ -266,17 +266,13 @@ pub const CATALOGUE: [Case; 23] = [
 
 /// Returns what reads runs' names on the command line.
 pub fn names() -> PossibleValuesParser {
-    let names = CATALOGUE.iter().map(|case| case.name);
-    PossibleValuesParser::new(names.chain([ALL]))
+    catalogue::names(CATALOGUE.iter().map(|case| case.name))
 }
 
 /// Returns the runs of these names, in the catalogue's order.
 #[must_use]
 pub fn chosen(names: &[String]) -> Vec<Case> {
-    let has = |word: &str| names.iter().any(|name| name == word);
-    let mut chosen = CATALOGUE.to_vec();
-    chosen.retain(|case| has(case.name) || has(ALL));
-    chosen
+    catalogue::chosen(&CATALOGUE, |case| case.name, names)
 }
 
 /// Returns the runs of `cargo xtask test`.

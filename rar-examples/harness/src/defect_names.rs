@@ -2,8 +2,7 @@
 
 use rar_model::Defect;
 
-/// The name that stands for all of them.
-pub const ALL: &str = "all";
+pub use crate::catalogue::ALL;
 
 /// Returns the name if a defect has it, or if it is [`ALL`].
 ///

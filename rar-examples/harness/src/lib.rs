@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cargo;
+pub mod catalogue;
 pub mod collateral_failures;
 pub mod defect_names;
 pub mod defmt;

@@ -1,12 +1,12 @@
 //! The machines that the image is booted on.
 
 use clap::builder::PossibleValuesParser;
+use rar_harness::catalogue;
 
 use crate::machine::Boot;
 use crate::test_machine::{Load, ReportChannel, TestMachine, USUAL, When};
 
-/// Every machine, by this word on the command line.
-pub const ALL: &str = "all";
+pub use rar_harness::catalogue::ALL;
 
 /// What a full run may take on a busy host.
 const LONG: u64 = 1200;
@@ -272,16 +272,12 @@ pub const CATALOGUE: [TestMachine; 29] = [
 
 /// Returns what reads machines' names on the command line.
 pub fn names() -> PossibleValuesParser {
-    let names = CATALOGUE.iter().map(|odd| odd.name);
-    PossibleValuesParser::new(names.chain([ALL]))
+    catalogue::names(CATALOGUE.iter().map(|odd| odd.name))
 }
 
 /// Returns the machines of these names, in the catalogue's order.
 pub fn chosen(names: &[String]) -> Vec<TestMachine> {
-    let has = |word: &str| names.iter().any(|name| name == word);
-    let mut chosen = CATALOGUE.to_vec();
-    chosen.retain(|odd| has(odd.name) || has(ALL));
-    chosen
+    catalogue::chosen(&CATALOGUE, |odd| odd.name, names)
 }
 
 #[cfg(test)]

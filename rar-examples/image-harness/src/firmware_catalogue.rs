@@ -1,8 +1,8 @@
 //! Machines that firmware leaves in disorder: GRUB makes it, and the report must note it.
 
 use clap::builder::PossibleValuesParser;
+use rar_harness::catalogue;
 
-use crate::catalogue::ALL;
 use crate::test_machine::{TestMachine, USUAL};
 
 /// A machine whose input 2 of the I/O APIC, that of the timer, is live.
@@ -111,20 +111,19 @@ pub const FIRMWARE: [TestMachine; 10] = [
 
 /// Returns the names that `--firmware` takes.
 pub fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(FIRMWARE.iter().map(|odd| odd.name).chain([ALL]))
+    catalogue::names(FIRMWARE.iter().map(|odd| odd.name))
 }
 
 /// Returns the machines of these names, in the catalogue's order.
 pub fn chosen(names: &[String]) -> Vec<TestMachine> {
-    let has = |word: &str| names.iter().any(|name| name == word);
-    let mut chosen = FIRMWARE.to_vec();
-    chosen.retain(|odd| has(odd.name) || has(ALL));
-    chosen
+    catalogue::chosen(&FIRMWARE, |odd| odd.name, names)
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use rar_harness::catalogue::ALL;
 
     use super::*;
 
