@@ -11,7 +11,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use rar_harness::json_file::JsonFile;
 use rar_harness::judged_run::require_pass;
 use rar_harness::logs::Logs;
-use rar_harness::modes::{Apic, Thread};
+use rar_harness::modes::{self, Apic, Thread};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
 use rar_harness::{kernel, out, outln, results, setup, test_kernel};
@@ -103,7 +103,7 @@ pub(crate) struct QemuArgs {
     pub(crate) keep_log: Option<Option<PathBuf>>,
     /// Let the units of the shim write what they see, one line for each event; the file stays only
     /// with --keep-log
-    #[arg(long, value_name = "LEVEL", requires = "keep_log", value_parser = trace_level())]
+    #[arg(long, value_name = "LEVEL", requires = "keep_log", value_parser = modes::trace_level())]
     pub(crate) trace: Option<TraceLevel>,
     /// Replay mode: instruction counting makes every repeat the same (implies --thread single)
     #[arg(long, conflicts_with = "thread")]
@@ -137,11 +137,6 @@ fn backend() -> impl TypedValueParser<Value = Backend> {
     let values = [(Backend::Vrar, vrar), (Backend::Software, software)];
     let values = values.map(|(backend, help)| PossibleValue::new(backend.name()).help(help));
     PossibleValuesParser::new(values).try_map(|name| name.parse())
-}
-
-fn trace_level() -> impl TypedValueParser<Value = TraceLevel> {
-    let level = |name: String| TraceLevel::by_name(&name).ok_or("no such level");
-    PossibleValuesParser::new(TraceLevel::ALL.map(TraceLevel::name)).try_map(level)
 }
 
 #[cfg(test)]

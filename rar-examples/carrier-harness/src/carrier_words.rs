@@ -1,8 +1,7 @@
 //! The words of the carrier's own command line, and the options that choose them.
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use rar_harness::modes::Apic;
+use rar_harness::modes::{self, Apic};
 use rar_model::Knobs;
 use rar_vocabulary::TraceLevel;
 
@@ -24,7 +23,7 @@ pub struct UnitArgs {
     pub preset: Option<String>,
     /// How much of the units' work is traced
     #[arg(long, value_name = "LEVEL", default_value = TraceLevel::All.name(),
-          value_parser = trace_level())]
+          value_parser = modes::trace_level())]
     pub trace_level: TraceLevel,
     /// One more word for the carrier (may be given again)
     #[arg(long = "carrier-word", value_name = "WORD")]
@@ -60,12 +59,6 @@ impl UnitArgs {
         words.extend(self.words.iter().cloned());
         words.join(" ")
     }
-}
-
-fn trace_level() -> impl TypedValueParser<Value = TraceLevel> {
-    let names = TraceLevel::ALL.map(TraceLevel::name);
-    let level = |name: String| TraceLevel::by_name(&name).unwrap_or(TraceLevel::All);
-    PossibleValuesParser::new(names).map(level)
 }
 
 fn defect(name: &str) -> Result<String, String> {

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use rar_vocabulary::TraceLevel;
 
 use crate::parallel::Cores;
 
@@ -42,4 +44,10 @@ impl fmt::Display for Thread {
             Self::Multi => "multi",
         })
     }
+}
+
+/// Returns what reads the level of a trace.
+pub fn trace_level() -> impl TypedValueParser<Value = TraceLevel> {
+    let level = |name: String| TraceLevel::by_name(&name).ok_or("no such level");
+    PossibleValuesParser::new(TraceLevel::ALL.map(TraceLevel::name)).try_map(level)
 }
