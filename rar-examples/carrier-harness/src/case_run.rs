@@ -14,12 +14,12 @@ use rar_vocabulary::{Counts, TraceLevel};
 use crate::boot::{self, Booted, Show, Watch};
 use crate::carrier_words::UnitArgs;
 use crate::case_judge::{self, Showed, one_passed};
-use crate::catalogue::{Cargo, Case};
-use crate::goods::{Goods, Linux};
+use crate::catalogue::{Case, Guest};
 use crate::machine::{self, MachineArgs, Network};
 use crate::memory_test;
 use crate::module_judge::{self, Unproved};
 use crate::payload::{Carrier, Payload, Way};
+use crate::supplies::{Linux, Supplies};
 use crate::terminal::Keyboard;
 use crate::times::Times;
 
@@ -70,13 +70,13 @@ pub fn run_all(
     emulator: &Qemu,
     verbosity: Verbosity,
 ) -> Result<Made> {
-    let goods = Goods::provide(cases, workspace, verbosity)?;
+    let supplies = Supplies::provide(cases, workspace, verbosity)?;
     let rows = parallel::by_cores(
         cases,
-        |case| case.cargo.cores(),
+        |case| case.guest.cores(),
         |case| {
             let begin = Instant::now();
-            let result = run(case, &goods, emulator, verbosity)?;
+            let result = run(case, &supplies, emulator, verbosity)?;
             let row = Row {
                 case: *case,
                 result,
@@ -140,29 +140,29 @@ fn render(rows: &[Row]) -> String {
 }
 
 /// Makes one run and judges it.
-fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Result<Outcome> {
+fn run(case: &Case, supplies: &Supplies, emulator: &Qemu, verbosity: Verbosity) -> Result<Outcome> {
     let units = UnitArgs {
         defect: case.defect.map(str::to_owned),
         ..UnitArgs::usual(case.apic, TraceLevel::Offences)
     };
     let boots = Boots {
         case,
-        goods,
+        supplies,
         emulator,
         verbosity,
     };
     let carrier = |units| Carrier {
-        elf: &goods.carrier,
+        elf: &supplies.carrier,
         units,
     };
     let no_disk = MachineArgs {
         machine: case.board,
         ..MachineArgs::usual(case.cpus)
     };
-    match case.cargo {
-        Cargo::Suite(protocol, volume) => {
+    match case.guest {
+        Guest::Suite(protocol, volume) => {
             let payload = Payload {
-                kernel: goods.suite.clone().context("a kernel that was built")?,
+                kernel: supplies.suite.clone().context("a kernel that was built")?,
                 initrd: None,
                 line: case_judge::suite_line(case, volume, cores()),
             };
@@ -174,8 +174,8 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
             let booted = boots.boot(way, &no_disk, Network::None)?;
             Ok(judged(case_judge::suite(case, volume, &booted), &[&booted]))
         }
-        Cargo::Stock => {
-            let linux = match &goods.linux {
+        Guest::Stock => {
+            let linux = match &supplies.linux {
                 Ok(linux) => linux,
                 Err(why) => return Ok(Outcome::Skipped(why.clone())),
             };
@@ -201,8 +201,8 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
                 ));
             }
         }
-        Cargo::Module => {
-            let (linux, module) = match (&goods.linux, &goods.module) {
+        Guest::Module => {
+            let (linux, module) = match (&supplies.linux, &supplies.module) {
                 (Ok(linux), Ok(module)) => (linux, module),
                 (Err(why), _) | (_, Err(why)) => return Ok(Outcome::Skipped(why.clone())),
             };
@@ -219,20 +219,20 @@ fn run(case: &Case, goods: &Goods, emulator: &Qemu, verbosity: Verbosity) -> Res
             let result = result.map_err(|(Unproved::Hidden(why) | Unproved::Wrong(why))| why);
             Ok(judged(result, &[&booted]))
         }
-        Cargo::Probe => {
-            let linux = match &goods.linux {
+        Guest::Probe => {
+            let linux = match &supplies.linux {
                 Ok(linux) => linux,
                 Err(why) => return Ok(Outcome::Skipped(why.clone())),
             };
-            let program = goods.probe.as_deref();
+            let program = supplies.probe.as_deref();
             let initrd = linux.with_program(program.context("a program that was built")?)?;
             let payload = payload(linux, initrd);
             let way = Way::Carried(&payload, carrier(&units));
             let booted = boots.boot(way, &no_disk, Network::None)?;
             Ok(judged(case_judge::probe(case, &booted), &[&booted]))
         }
-        Cargo::MemoryTest => {
-            let cd = match &goods.memory_test {
+        Guest::MemoryTest => {
+            let cd = match &supplies.memory_test {
                 Ok(cd) => cd,
                 Err(why) => return Ok(Outcome::Skipped(why.clone())),
             };
@@ -264,7 +264,7 @@ fn cores() -> u32 {
 /// What every boot of a run has.
 struct Boots<'r> {
     case: &'r Case,
-    goods: &'r Goods,
+    supplies: &'r Supplies,
     emulator: &'r Qemu,
     verbosity: Verbosity,
 }
@@ -273,7 +273,7 @@ impl Boots<'_> {
     fn boot(&self, way: Way<'_>, machine: &MachineArgs, network: Network) -> Result<Booted> {
         let folder = tempfile::Builder::new()
             .prefix("boot-")
-            .tempdir_in(self.goods.folder.path());
+            .tempdir_in(self.supplies.folder.path());
         let folder = folder.context("cannot create a folder for temporary files")?;
         let trace = folder.path().join("trace");
         let start = way.start(folder.path())?;

@@ -16,7 +16,7 @@ pub struct Case {
     pub name: &'static str,
     /// What it stands for.
     pub about: &'static str,
-    pub(crate) cargo: Cargo,
+    pub(crate) guest: Guest,
     pub(crate) cpus: u32,
     pub(crate) apic: Apic,
     pub(crate) board: Board,
@@ -30,7 +30,7 @@ pub struct Case {
 
 /// What is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cargo {
+pub enum Guest {
     /// The test kernel of this repository, as if it were foreign: the tests of the suite on the
     /// carrier's units.
     Suite(Protocol, Volume),
@@ -44,7 +44,7 @@ pub enum Cargo {
     MemoryTest,
 }
 
-impl Cargo {
+impl Guest {
     /// Returns how many of the host's cores a run needs. A machine with foreign timers needs one
     /// that is always free: Linux compares clocks when it starts.
     pub(crate) const fn cores(self) -> Cores {
@@ -96,7 +96,7 @@ pub enum When {
 const USUAL: Case = Case {
     name: "",
     about: "",
-    cargo: Cargo::Stock,
+    guest: Guest::Stock,
     cpus: 2,
     apic: Apic::X2apic,
     board: Board::Q35,
@@ -110,14 +110,14 @@ pub const CATALOGUE: [Case; 23] = [
     Case {
         name: "suite-pvh",
         about: "our test kernel, started by PVH: a few tests",
-        cargo: Cargo::Suite(Protocol::Pvh, Volume::Few),
+        guest: Guest::Suite(Protocol::Pvh, Volume::Few),
         when: When::Test,
         ..USUAL
     },
     Case {
         name: "suite-multiboot2",
         about: "our test kernel, started by multiboot2: a few tests",
-        cargo: Cargo::Suite(Protocol::Multiboot2, Volume::Few),
+        guest: Guest::Suite(Protocol::Multiboot2, Volume::Few),
         apic: Apic::Xapic,
         when: When::Test,
         ..USUAL
@@ -125,26 +125,26 @@ pub const CATALOGUE: [Case; 23] = [
     Case {
         name: "module-2",
         about: "Debian's kernel with rar_check",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         when: When::Test,
         ..USUAL
     },
     Case {
         name: "suite-pvh-all",
         about: "our test kernel, started by PVH: every test",
-        cargo: Cargo::Suite(Protocol::Pvh, Volume::All),
+        guest: Guest::Suite(Protocol::Pvh, Volume::All),
         ..USUAL
     },
     Case {
         name: "suite-multiboot2-all",
         about: "our test kernel, started by multiboot2: every test",
-        cargo: Cargo::Suite(Protocol::Multiboot2, Volume::All),
+        guest: Guest::Suite(Protocol::Multiboot2, Volume::All),
         ..USUAL
     },
     Case {
         name: "suite-xapic-all",
         about: "our test kernel with the APIC by its page: every test",
-        cargo: Cargo::Suite(Protocol::Pvh, Volume::All),
+        guest: Guest::Suite(Protocol::Pvh, Volume::All),
         apic: Apic::Xapic,
         ..USUAL
     },
@@ -208,55 +208,55 @@ pub const CATALOGUE: [Case; 23] = [
     Case {
         name: "module-2-xapic",
         about: "Debian's kernel with rar_check",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         apic: Apic::Xapic,
         ..USUAL
     },
     Case {
         name: "module-4",
         about: "Debian's kernel with rar_check",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         cpus: 4,
         ..USUAL
     },
     Case {
         name: "signal-lost",
         about: "rar_check on units that lose signals",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         defect: Some("signal-lost"),
         ..USUAL
     },
     Case {
         name: "success-without-flush",
         about: "rar_check on units that flush nothing",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         defect: Some("success-without-flush"),
         ..USUAL
     },
     Case {
         name: "failure-always",
         about: "rar_check on units that refuse all",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         defect: Some("failure-always"),
         ..USUAL
     },
     Case {
         name: "ignore-if-unheeded",
         about: "rar_check on units that wait for interrupts",
-        cargo: Cargo::Module,
+        guest: Guest::Module,
         defect: Some("ignore-if-unheeded"),
         ..USUAL
     },
     Case {
         name: "probe",
         about: "Debian's kernel with rar-probe, which says yes",
-        cargo: Cargo::Probe,
+        guest: Guest::Probe,
         ..USUAL
     },
     Case {
         name: "memory-test",
         about: "memtest86+, booted by the BIOS, for a minute",
-        cargo: Cargo::MemoryTest,
+        guest: Guest::MemoryTest,
         apic: Apic::Xapic,
         // It does not end.
         limit: 100,
@@ -328,7 +328,7 @@ mod tests {
                 let same = |case: &&Case| (case.cpus, case.apic) == (cpus, apic);
                 let mut stock = CATALOGUE.iter().filter(same);
                 assert!(
-                    stock.any(|case| case.cargo == Cargo::Stock),
+                    stock.any(|case| case.guest == Guest::Stock),
                     "{cpus} {apic:?}"
                 );
             }

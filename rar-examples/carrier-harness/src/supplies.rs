@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use crate::boot::build_carrier;
-use crate::catalogue::{Cargo, Case};
+use crate::catalogue::{Case, Guest};
 use crate::linux::{End, Initrd};
 use crate::{debian, memory_test, module};
 
@@ -27,7 +27,7 @@ const DISK: usize = 4 << 20;
 
 /// What carried runs need.
 #[derive(Debug)]
-pub(crate) struct Goods {
+pub(crate) struct Supplies {
     pub(crate) folder: TempDir,
     pub(crate) carrier: PathBuf,
     /// The kernel with the suite, if a run carries it.
@@ -76,7 +76,7 @@ impl Linux {
     }
 }
 
-impl Goods {
+impl Supplies {
     /// Provides what these runs need.
     ///
     /// # Errors
@@ -90,27 +90,27 @@ impl Goods {
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("rar-carried-").tempdir();
         let folder = folder.context("cannot create a folder for temporary files")?;
-        let needs = |wanted: fn(Cargo) -> bool| cases.iter().any(|case| wanted(case.cargo));
-        let suite = match needs(|cargo| matches!(cargo, Cargo::Suite(..))) {
+        let needs = |wanted: fn(Guest) -> bool| cases.iter().any(|case| wanted(case.guest));
+        let suite = match needs(|cargo| matches!(cargo, Guest::Suite(..))) {
             true => {
                 let target = kernel::target(workspace);
                 Some(kernel::build(workspace, &target, SUITE, verbosity)?)
             }
             false => None,
         };
-        let probe = match needs(|cargo| cargo == Cargo::Probe) {
+        let probe = match needs(|cargo| cargo == Guest::Probe) {
             true => Some(static_program::build(workspace, PROBE, verbosity)?),
             false => None,
         };
         let wants_linux =
-            needs(|cargo| matches!(cargo, Cargo::Stock | Cargo::Module | Cargo::Probe));
+            needs(|cargo| matches!(cargo, Guest::Stock | Guest::Module | Guest::Probe));
         let cache = debian::cache(workspace);
         let stock = match wants_linux {
             true => provided(debian::kernel(None, &cache, verbosity))?,
             false => not_needed(),
         };
         let module = match &stock {
-            Ok(stock) if needs(|cargo| cargo == Cargo::Module) => {
+            Ok(stock) if needs(|cargo| cargo == Guest::Module) => {
                 provided(module::for_stock(&stock.release, workspace, verbosity))?
             }
             Ok(_) => not_needed(),
@@ -120,7 +120,7 @@ impl Goods {
             Ok(stock) => provided(linux(&stock, &cache, folder.path(), verbosity))?,
             Err(why) => Err(why),
         };
-        let memory_test = match needs(|cargo| cargo == Cargo::MemoryTest) {
+        let memory_test = match needs(|cargo| cargo == Guest::MemoryTest) {
             true => provided(memory_test::cd(&cache, folder.path(), verbosity))?,
             false => not_needed(),
         };
