@@ -3,8 +3,8 @@
 /// Declares an enum with one row for each variant: its name, in lower case and hyphens, and what it
 /// does, in one sentence.
 ///
-/// The rows generate `ALL`, `name`, `by_name` and `describe`, so that no list of the variants can be
-/// incomplete.
+/// The rows generate `ALL`, `name`, `by_name` and `describe`, so that no list of the variants can
+/// be incomplete.
 #[macro_export]
 macro_rules! named_enum {
     (
