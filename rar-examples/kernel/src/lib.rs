@@ -24,6 +24,7 @@ mod stray_table;
 #[cfg(test)]
 mod test_memory;
 mod text_grid;
+mod transmitter;
 mod tsc;
 mod vector_set;
 
@@ -55,7 +56,7 @@ pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow}
 pub use start_slot::StartSlot;
 pub use stray_table::{StrayTable, Strays};
 pub use text_grid::{Cell, Ink, TextGrid};
-
+pub use transmitter::{Sent, SerialLoss, SerialPort, Transmitter};
 pub use tsc::{rate_of_leaf_15, rate_of_leaf_16};
 pub use vector_set::VectorSet;
 

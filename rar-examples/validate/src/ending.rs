@@ -20,7 +20,7 @@ const LOOK_MICROSECONDS: u64 = 10_000;
 /// Shows what was found, then ends as the options say.
 pub(crate) fn finish(options: &ImageOptions<'_>, reason: EndReason) -> ! {
     let verdict = progress::tally().verdict();
-    machine::stray_notes(|_, text| println!("{text}"));
+    machine::late_notes(|_, text| println!("{text}"));
     let pages = Pages::new(reason);
     pages.print();
     if options.page_seconds > 0 {

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use rar_kernel::{ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, Strays, apic, smp};
+use rar_kernel::{
+    ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, Strays, apic, console, smp,
+};
 use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
 use rar_report::{
@@ -165,7 +167,7 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
 /// Writes what the kernel noted about the machine, up to now.
 pub(crate) fn write_notes(writer: &mut Writer<'_>) {
     rar_kernel::notes().for_each(|text| write_note(None, text, writer));
-    stray_notes(|cpu, text| write_note(cpu, text, writer));
+    late_notes(|cpu, text| write_note(cpu, text, writer));
     let dropped = rar_kernel::notes_dropped();
     if dropped > 0 {
         let text = Text::<80>::of(format_args!(
@@ -175,8 +177,12 @@ pub(crate) fn write_notes(writer: &mut Writer<'_>) {
     }
 }
 
-/// Calls `each` with a CPU and a sentence for the interrupts that no code asked for, by vector.
-pub(crate) fn stray_notes(mut each: impl FnMut(Option<u32>, &str)) {
+/// Calls `each` with a CPU and a sentence for what is counted until the end: lines that the serial
+/// port did not take, and interrupts that no code asked for, by vector.
+pub(crate) fn late_notes(mut each: impl FnMut(Option<u32>, &str)) {
+    if let Some(loss) = console::serial_loss() {
+        each(None, Text::<96>::of(format_args!("{loss}")).as_str());
+    }
     let strays = rar_kernel::strays();
     for stray in strays.iter() {
         let Strays { cpu, vector, count } = stray;

@@ -72,7 +72,7 @@ impl Pages {
         };
         let rest = match console::has_serial() {
             true => "the report is on the serial port only",
-            false => "there is no serial port, so this summary is all that remains",
+            false => "no serial port takes it, so this summary is all that remains",
         };
         say(format_args!("{screen}: {rest}"));
     }

@@ -1,21 +1,22 @@
 //! The text console on COM1 and on the screen: whole lines, whichever CPU prints.
 
-use core::fmt::{self, Write};
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::port::Port;
-use super::{percpu, screen};
-use crate::Ink;
+use super::{clock, percpu, screen};
+use crate::{Ink, Sent, SerialLoss, SerialPort, Transmitter};
 
 const COM1: u16 = 0x3f8;
 const NO_CPU: u32 = 0;
 /// Looks at the lock before a line is printed without it: a broken line is better than a silent
 /// machine.
 const LOCK_BOUND: u32 = 50_000_000;
-/// Looks at the transmitter before a byte is given up; a byte takes 87 us at 115,200 baud.
-const TRANSMIT_BOUND: u32 = 100_000;
+/// Looks for the byte that comes back in loopback mode; it takes 87 us at 115,200 baud.
+const LOOPBACK_LOOKS: u32 = 100_000;
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
+static TRANSMITTER: Transmitter = Transmitter::new();
 /// Number of the CPU that prints, plus one.
 static OWNER: AtomicU32 = AtomicU32::new(NO_CPU);
 
@@ -35,29 +36,24 @@ pub(crate) fn start() {
     register(2).write8(0xc7);
     register(4).write8(0x1e);
     register(0).write8(0xa5);
-    let present = (0..TRANSMIT_BOUND).any(|_| register(0).read8() == 0xa5);
+    let present = (0..LOOPBACK_LOOKS).any(|_| register(0).read8() == 0xa5);
     register(4).write8(0x0f);
     PRESENT.store(present, Ordering::Relaxed);
 }
 
-struct Serial;
+struct Com1;
 
-impl Write for Serial {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for byte in text.bytes() {
-            if byte == b'\n' {
-                transmit(b'\r');
-            }
-            transmit(byte);
-        }
-        Ok(())
+impl SerialPort for Com1 {
+    fn is_empty(&self) -> bool {
+        register(5).read8() & 0x20 != 0
     }
-}
 
-fn transmit(byte: u8) {
-    let ready = (0..TRANSMIT_BOUND).any(|_| register(5).read8() & 0x20 != 0);
-    if ready {
+    fn put(&self, byte: u8) {
         register(0).write8(byte);
+    }
+
+    fn microseconds(&self) -> u64 {
+        clock::microseconds()
     }
 }
 
@@ -94,10 +90,16 @@ pub fn leave_serial() {
     PRESENT.store(false, Ordering::Relaxed);
 }
 
-/// Returns whether there is a serial port in use.
+/// Returns whether there is a serial port in use that takes bytes.
 #[must_use]
 pub fn has_serial() -> bool {
-    PRESENT.load(Ordering::Relaxed)
+    PRESENT.load(Ordering::Relaxed) && !TRANSMITTER.is_given_up()
+}
+
+/// Returns what the serial port did not take, if it was ever given up.
+#[must_use]
+pub fn serial_loss() -> Option<SerialLoss> {
+    TRANSMITTER.loss()
 }
 
 #[derive(Clone, Copy)]
@@ -120,15 +122,20 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
                 .is_ok()
         });
     }
-    if serial && matches!(place, Where::Everywhere(_) | Where::Serial) {
-        // A serial port cannot fail, and there is nowhere to say it if formatting does.
-        let _ = Serial.write_fmt(text);
-        let _ = Serial.write_str("\n");
-    }
+    let sent = match place {
+        Where::Everywhere(_) | Where::Serial if serial => TRANSMITTER.send_line(&Com1, text),
+        _ => Sent::Whole,
+    };
     match place {
         Where::Everywhere(ink) | Where::Screen(ink) => screen::print_line(ink, text),
         Where::Header(row, ink) => screen::write_header(row, ink, text),
         Where::Serial => {}
+    }
+    if sent == Sent::GaveUp {
+        screen::print_line(
+            Ink::Note,
+            format_args!("serial: given up, the peer of the port does not read"),
+        );
     }
     if owned {
         OWNER.store(NO_CPU, Ordering::Release);
