@@ -189,7 +189,7 @@ fn verdict(finished: &Finished, machine: &MachineArgs) -> Result<()> {
             let message = format!("QEMU was killed by signal {signal}");
             fault(Reason::Guest, message)
         }
-        (None, Ending::Exited(PASSED | 0)) if machine.no_serial => Ok(()),
+        (None, Ending::Exited(PASSED | 0)) if !machine.has_console() => Ok(()),
         (None, ending) => {
             let message = format!(
                 "the kernel came to no verdict ({ending:?}): {}",

@@ -14,6 +14,7 @@ use rar_harness::workspace::Workspace;
 use rar_vocabulary::Verdict;
 use tempfile::TempDir;
 
+use crate::deaf_peer::DeafPeer;
 use crate::machine::{self, Boot, Files, MachineArgs};
 use crate::screen_watcher::{Photographer, Seen};
 
@@ -68,6 +69,10 @@ pub fn watch(
     };
     let socket = files.path().join("monitor");
     let wanted = machine.read_codes || machine.screenshots.is_some();
+    let deaf_peer = match machine.deaf_serial {
+        true => Some(DeafPeer::new(files.path())?),
+        false => None,
+    };
     let cmd = machine::qemu(
         boot,
         machine,
@@ -76,6 +81,7 @@ pub fn watch(
             image,
             firmware: firmware.as_ref(),
             monitor: wanted.then_some(&socket),
+            deaf_peer: deaf_peer.as_ref().map(DeafPeer::path),
         },
     )?;
     let photographer = match wanted {

@@ -3,7 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use rar_harness::catalogue;
 
-use crate::test_machine::{TestMachine, USUAL};
+use crate::test_machine::{ReportChannel, SerialPeer, TestMachine, USUAL};
 
 /// A machine whose input 2 of the I/O APIC, that of the timer, is live.
 macro_rules! live_timer {
@@ -24,7 +24,7 @@ macro_rules! live_timer {
 }
 
 /// The machines.
-pub const FIRMWARE: [TestMachine; 10] = [
+pub const FIRMWARE: [TestMachine; 11] = [
     TestMachine {
         name: "in-service",
         about: "three interrupts in service",
@@ -107,6 +107,14 @@ pub const FIRMWARE: [TestMachine; 10] = [
         ],
         ..USUAL
     },
+    TestMachine {
+        name: "serial-deaf",
+        about: "a serial port whose peer never reads",
+        serial_peer: SerialPeer::Deaf,
+        told: ReportChannel::Screen,
+        notes: &["serial: given up, the peer of the port did not read"],
+        ..USUAL
+    },
 ];
 
 /// Returns the names that `--firmware` takes.
@@ -136,7 +144,9 @@ mod tests {
     }
 
     #[test]
-    fn each_has_a_prelude() {
-        assert!(FIRMWARE.iter().all(|odd| !odd.prelude.is_empty()));
+    fn each_has_a_prelude_or_an_odd_peer() {
+        let odd =
+            |odd: &TestMachine| !odd.prelude.is_empty() || odd.serial_peer != SerialPeer::Reads;
+        assert!(FIRMWARE.iter().all(odd));
     }
 }

@@ -5,6 +5,7 @@ pub mod boot;
 pub mod boot_plan;
 pub mod catalogue;
 pub mod catalogue_run;
+mod deaf_peer;
 pub mod defects;
 pub mod expected_records;
 pub mod expected_report;

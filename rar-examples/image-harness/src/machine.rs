@@ -34,6 +34,9 @@ pub struct MachineArgs {
     /// A machine without a serial port: only the screen tells
     #[arg(long, requires = "run")]
     pub no_serial: bool,
+    /// A serial port whose peer never reads: only the screen tells
+    #[arg(long, requires = "run", conflicts_with = "no_serial")]
+    pub deaf_serial: bool,
     /// One more argument for QEMU (may be given again)
     #[arg(
         long = "qemu-arg",
@@ -72,6 +75,7 @@ impl MachineArgs {
             cpu: "max".to_owned(),
             vga: "std".to_owned(),
             no_serial: false,
+            deaf_serial: false,
             more: Vec::new(),
             thread,
             screenshots: None,
@@ -79,6 +83,12 @@ impl MachineArgs {
             timeout,
             qemu: None,
         }
+    }
+
+    /// Returns whether the console can be read.
+    #[must_use]
+    pub const fn has_console(&self) -> bool {
+        !self.no_serial && !self.deaf_serial
     }
 }
 
@@ -110,9 +120,12 @@ pub struct Files<'f> {
     pub firmware: Option<&'f Firmware>,
     /// The monitor's socket, if somebody listens.
     pub monitor: Option<&'f Path>,
+    /// The pipes of a serial port whose peer never reads, instead of a console.
+    pub deaf_peer: Option<&'f Path>,
 }
 
-/// Returns the QEMU command that boots an image; its console comes on standard output.
+/// Returns the QEMU command that boots an image; its console, if it can be read, comes on standard
+/// output.
 ///
 /// # Errors
 ///
@@ -122,8 +135,11 @@ pub fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> 
         .args(["-smp", &machine.cpus.to_string()])
         .args(["-m", &format!("{}M", machine.memory)])
         .args(["-vga", &machine.vga]);
-    if !machine.no_serial {
+    if machine.has_console() {
         cmd = cmd.args(["-serial", "stdio"]);
+    }
+    if let Some(peer) = files.deaf_peer {
+        cmd = cmd.args(["-serial", &format!("pipe:{}", utf8(peer)?)]);
     }
     if let Some(firmware) = files.firmware {
         let (code, variables) = (utf8(&firmware.code)?, utf8(&firmware.variables)?);

@@ -24,6 +24,7 @@ pub struct TestMachine {
     pub(crate) vga: &'static str,
     /// Other arguments of QEMU.
     pub(crate) more: &'static [&'static str],
+    pub(crate) serial_peer: SerialPeer,
     pub(crate) load: Load,
     /// Words of the reason why the shim cannot be, if it cannot.
     pub(crate) no_shim: Option<&'static str>,
@@ -50,6 +51,15 @@ pub(crate) enum Load {
     Short,
     /// As the image does by itself.
     Full,
+}
+
+/// What is at the other end of the serial line, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SerialPeer {
+    /// The harness reads what comes.
+    Reads,
+    /// It never reads: the findings must come by another channel.
+    Deaf,
 }
 
 /// Where the findings can be read.
@@ -98,6 +108,7 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     cpu: "max",
     vga: "std",
     more: &[],
+    serial_peer: SerialPeer::Reads,
     load: Load::Short,
     no_shim: None,
     cannot: &[],
@@ -134,12 +145,15 @@ impl TestMachine {
 
     /// Returns the machine for QEMU.
     pub fn machine(&self) -> MachineArgs {
+        let deaf_serial = self.serial_peer == SerialPeer::Deaf;
+        let unheard = matches!(self.told, ReportChannel::Screen | ReportChannel::ExitCode);
         MachineArgs {
             memory: self.memory,
             machine: self.machine.to_owned(),
             cpu: self.cpu.to_owned(),
             vga: self.vga.to_owned(),
-            no_serial: matches!(self.told, ReportChannel::Screen | ReportChannel::ExitCode),
+            no_serial: unheard && !deaf_serial,
+            deaf_serial,
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
             read_codes: matches!(self.told, ReportChannel::Screen | ReportChannel::Both),
             ..MachineArgs::usual(self.cpus, Thread::Single, self.limit)
