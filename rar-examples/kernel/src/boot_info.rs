@@ -7,7 +7,7 @@ mod multiboot2;
 mod pvh;
 
 pub use framebuffer::{Channel, Display, Framebuffer, read_framebuffer};
-pub use info::{BootInfo, BootInfoError, Firmware, Rsdp};
+pub use info::{BootFaults, BootInfo, BootInfoError, Firmware, Rsdp};
 pub use modules::{Module, Modules};
 pub use multiboot2::read_multiboot2;
 pub use pvh::{PVH_MAGIC, read_pvh};

@@ -35,8 +35,8 @@ pub use acpi::{
     read_madt, read_pm_timer, read_pm1_control, read_reset_register,
 };
 pub use boot_info::{
-    BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC, Module,
-    Modules, PVH_MAGIC, Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
+    BootFaults, BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC,
+    Module, Modules, PVH_MAGIC, Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
 };
 pub use command_line::CommandLine;
 pub use cpu_model::{InvlpgErratum, invlpg_erratum, keeps_globals, model_name, revision};

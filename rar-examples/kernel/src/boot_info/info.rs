@@ -41,6 +41,8 @@ pub struct BootInfo {
     pub firmware: Firmware,
     /// What the loader calls itself; empty if it does not say.
     pub loader: CommandLine,
+    /// What is wrong with the information, and was passed over.
+    pub faults: BootFaults,
 }
 
 impl BootInfo {
@@ -55,6 +57,48 @@ impl BootInfo {
             display: None,
             firmware: Firmware::Unknown,
             loader: CommandLine::empty(),
+            faults: BootFaults::NONE,
+        }
+    }
+}
+
+/// What is wrong with the loader's information, and was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootFaults {
+    first: Option<BootInfoError>,
+    count: usize,
+}
+
+impl BootFaults {
+    /// Nothing is wrong.
+    pub const NONE: Self = Self {
+        first: None,
+        count: 0,
+    };
+
+    /// Adds a fault. The first is kept, all are counted.
+    pub fn add(&mut self, fault: BootInfoError) {
+        self.first.get_or_insert(fault);
+        self.count += 1;
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl core::fmt::Display for BootFaults {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match (self.first, self.count) {
+            (None, _) => f.write_str("boot information: no fault"),
+            (Some(first), 1) => write!(f, "boot information: {first}; what can be read is read"),
+            (Some(first), count) => write!(
+                f,
+                "boot information: {first}, and {} more faults; what can be read is read",
+                count - 1
+            ),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The tag list of a multiboot2 loader (Multiboot2 specification 2.0, "Boot information format").
 //!
-//! The crate `multiboot2` reads it too, but panics on a malformed tag; here that is an error.
+//! The crate `multiboot2` reads it too, but panics on a malformed tag; here that is a fault, which
+//! is passed over.
 
 use super::framebuffer::read_framebuffer;
 use super::info::{BootInfo, BootInfoError, Firmware, Rsdp};
@@ -12,10 +13,15 @@ const HEADER_LENGTH: u64 = 8;
 /// No loader writes more; a larger size is a sign of garbage.
 const MAXIMUM_LENGTH: u64 = 1 << 20;
 
+const TAG_HEADER_LENGTH: u64 = 8;
+const FIRST_MEBIBYTE: u64 = 1 << 20;
+
 const TAG_END: u32 = 0;
 const TAG_COMMAND_LINE: u32 = 1;
 const TAG_LOADER: u32 = 2;
 const TAG_MODULE: u32 = 3;
+/// KiB below 640 KiB, and KiB from 1 MiB to the first hole.
+const TAG_MEMORY_SIZES: u32 = 4;
 const TAG_MEMORY_MAP: u32 = 6;
 const TAG_FRAMEBUFFER: u32 = 8;
 /// The tags that only a UEFI firmware causes: its system table, its memory map, its services, the
@@ -26,55 +32,52 @@ const TAG_ACPI_NEW: u32 = 15;
 
 /// Reads the multiboot2 information at `address`.
 ///
-/// Every tag must lie inside the total size and the list must close with its end tag.
+/// What is malformed is passed over and counted in [`BootInfo::faults`]: a size that cannot be, a
+/// module, a memory map; behind a tag whose size cannot be, nothing is read. Without a memory map
+/// the two sizes of memory that loaders gave before are taken.
 ///
 /// # Errors
 ///
-/// Fails on a tag that runs past the end, a list without end tag, and a missing memory map.
+/// Fails where there is nothing to read, and where neither memory map nor sizes can be read.
 pub fn read_multiboot2(
     address: u64,
     memory: &impl PhysicalMemory,
     into: &mut BootInfo,
 ) -> Result<(), BootInfoError> {
     let malformed = |what, address| BootInfoError::Malformed { what, address };
-    let total = memory
+    let said = memory
         .bytes(address, 4)
         .and_then(|bytes| number32(bytes, 0))
         .map(u64::from)
-        .filter(|total| (HEADER_LENGTH..=MAXIMUM_LENGTH).contains(total))
         .ok_or(malformed("multiboot2 information", address))?;
-
+    let mut total = said;
+    if !(HEADER_LENGTH..=MAXIMUM_LENGTH).contains(&said) {
+        into.faults
+            .add(malformed("multiboot2 information", address));
+        // The last tag ends it.
+        total = MAXIMUM_LENGTH;
+    }
     into.firmware = Firmware::Bios;
+    let mut sizes = None;
     let mut offset = HEADER_LENGTH;
     loop {
         let at = address.saturating_add(offset);
-        let header = memory
-            .bytes(at, 8)
-            .filter(|_| offset.saturating_add(8) <= total)
-            .ok_or(malformed("multiboot2 tag header", at))?;
-        let (kind, size) = number32(header, 0)
-            .zip(number32(header, 4))
-            .ok_or(malformed("multiboot2 tag header", at))?;
-        if kind == TAG_END {
+        let Some((kind, body)) = read_tag(at, total.saturating_sub(offset), memory) else {
+            into.faults.add(malformed("multiboot2 tag", at));
             break;
-        }
-        let size = u64::from(size);
-        let body = usize::try_from(size)
-            .ok()
-            .filter(|_| size >= 8 && offset.saturating_add(size) <= total)
-            .and_then(|length| memory.bytes(at, length))
-            .and_then(|tag| tag.get(8..))
-            .ok_or(malformed("multiboot2 tag", at))?;
+        };
         match kind {
+            TAG_END => break,
             TAG_COMMAND_LINE => into.command_line.copy_from_bytes(body),
-            TAG_MEMORY_MAP => {
-                read_memory_map(body, into).ok_or(malformed("multiboot2 memory map", at))?;
-            }
-            TAG_MODULE => {
-                let module = read_module(at, body, memory);
-                into.modules
-                    .push(module.ok_or(malformed("multiboot2 module", at))?);
-            }
+            TAG_MEMORY_SIZES => sizes = number32(body, 0).zip(number32(body, 4)),
+            TAG_MEMORY_MAP => match read_memory_map(body, into) {
+                Some(()) => {}
+                None => into.faults.add(malformed("multiboot2 memory map", at)),
+            },
+            TAG_MODULE => match read_module(at, body, memory) {
+                Some(module) => into.modules.push(module),
+                None => into.faults.add(malformed("multiboot2 module", at)),
+            },
             TAG_LOADER => into.loader.copy_from_bytes(body),
             TAG_FRAMEBUFFER => into.display = read_framebuffer(body),
             // The new RSDP wins over the old one, in whichever order they come.
@@ -83,12 +86,36 @@ pub fn read_multiboot2(
             other if TAGS_UEFI.contains(&other) => into.firmware = Firmware::Uefi,
             _ => {}
         }
+        let size = body.len() as u64 + TAG_HEADER_LENGTH;
         offset = offset.saturating_add(size).next_multiple_of(8);
+    }
+    if into.memory.regions().is_empty()
+        && let Some((lower, upper)) = sizes
+    {
+        into.faults.add(BootInfoError::NoMemoryMap);
+        for (start, kibibytes) in [(0, lower), (FIRST_MEBIBYTE, upper)] {
+            into.memory.push(Region {
+                start,
+                end: start + (u64::from(kibibytes) << 10),
+                kind: MemoryKind::Usable,
+            });
+        }
     }
     if into.memory.regions().is_empty() {
         return Err(BootInfoError::NoMemoryMap);
     }
     Ok(())
+}
+
+/// Reads the tag at `at`, of which at most `left` bytes belong to the information: its type, and
+/// what follows type and size.
+fn read_tag(at: u64, left: u64, memory: &impl PhysicalMemory) -> Option<(u32, &[u8])> {
+    let header = memory.bytes(at, 8).filter(|_| left >= TAG_HEADER_LENGTH)?;
+    let (kind, size) = number32(header, 0).zip(number32(header, 4))?;
+    // The last tag has nothing that could be wrong.
+    let size = if kind == TAG_END { 8 } else { u64::from(size) };
+    let length = usize::try_from(size).ok().filter(|_| size <= left)?;
+    Some((kind, memory.bytes(at, length)?.get(8..)?))
 }
 
 /// The tag at `at`: start, end, and a string up to the end of the tag.
@@ -128,6 +155,7 @@ fn copy_rsdp(body: &[u8]) -> Rsdp {
 
 #[cfg(test)]
 mod tests {
+    use super::super::info::BootFaults;
     use super::*;
     use crate::test_memory::TestMemory;
 
@@ -204,19 +232,71 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_list_without_end_and_a_tag_past_the_end() {
+    fn what_can_be_read_of_a_malformed_list_is_read() {
         let map = memory_map();
-        let mut info = BootInfo::empty();
-        let open = information(&[(6, &map)]);
-        assert!(read_multiboot2(0x8000, &open, &mut info).is_err());
+        let read = |memory: &TestMemory| {
+            let mut info = BootInfo::empty();
+            read_multiboot2(0x8000, memory, &mut info).map(|()| info)
+        };
+        let open = read(&information(&[(6, &map)])).unwrap();
+        assert_eq!((open.faults.count(), open.memory.regions().len()), (1, 1));
+        // Sizes past the end, and of less than a header: nothing behind them is read.
+        let tags = [(6, &map[..]), (9, &[0; 8]), (1, b"late\0"), (0, &[])];
+        for size in [0x1000_u32, 0, 7, u32::MAX] {
+            let mut memory = information(&tags);
+            memory.put(0x8000 + 8 + 40 + 4, &size.to_le_bytes());
+            let info = read(&memory).unwrap();
+            assert_eq!(
+                (info.faults.count(), info.command_line.as_str()),
+                (1, ""),
+                "{size}"
+            );
+            assert_eq!(info.memory.regions().len(), 1);
+            assert_eq!(
+                info.faults.to_string(),
+                "boot information: multiboot2 tag at 0x8030 is malformed; what can be read is read"
+            );
+            memory.put(0x800c, &size.to_le_bytes());
+            assert_eq!(read(&memory).unwrap_err(), BootInfoError::NoMemoryMap);
+        }
+        // A total that cannot be: the last tag ends the list.
+        for total in [7_u32, u32::MAX] {
+            let mut memory = information(&tags);
+            memory.put(0x8000, &total.to_le_bytes());
+            let info = read(&memory).unwrap();
+            assert_eq!(
+                (info.faults.count(), info.command_line.as_str()),
+                (1, "late"),
+                "{total}"
+            );
+        }
+    }
 
-        let mut long = information(&[(6, &map), (0, &[])]);
-        long.put(0x800c, &0x1000_u32.to_le_bytes());
-        assert!(read_multiboot2(0x8000, &long, &mut info).is_err());
-
-        let mut zero = information(&[(6, &map), (0, &[])]);
-        zero.put(0x800c, &0_u32.to_le_bytes());
-        assert!(read_multiboot2(0x8000, &zero, &mut info).is_err());
+    #[test]
+    fn sizes_of_memory_stand_in_for_a_map() {
+        let sizes = [639_u32, 64 << 10].map(u32::to_le_bytes);
+        let sizes = sizes.as_flattened();
+        let bad_map = [8, 0, 0, 0, 0, 0, 0, 0];
+        for (tags, faults) in [
+            (&[(4, sizes), (0, &[])][..], 1),
+            (&[(6, &bad_map), (4, sizes), (0, &[])], 2),
+        ] {
+            let mut info = BootInfo::empty();
+            read_multiboot2(0x8000, &information(tags), &mut info).unwrap();
+            let ends: Vec<_> = info.memory.regions().iter().map(|one| one.end).collect();
+            assert_eq!(
+                (ends, info.faults.count()),
+                (vec![0x9_fc00, 0x410_0000], faults)
+            );
+        }
+        // A map is better.
+        let (map, mut info) = (memory_map(), BootInfo::empty());
+        let both = information(&[(6, &map), (4, sizes), (0, &[])]);
+        read_multiboot2(0x8000, &both, &mut info).unwrap();
+        assert_eq!(
+            (info.memory.regions().len(), info.faults),
+            (1, BootFaults::NONE)
+        );
     }
 
     fn module_tag(start: u32, end: u32, text: &[u8]) -> Vec<u8> {
@@ -253,18 +333,20 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_short_module_and_one_that_ends_before_its_start() {
+    fn a_short_module_and_one_that_ends_before_its_start_are_passed_over() {
         let map = memory_map();
         let backwards = module_tag(0x30_0000, 0x20_0000, b"\0");
+        let right = module_tag(0x20_0000, 0x30_0000, b"\0");
         for bad in [&backwards[..], &backwards[..7], &[]] {
-            let memory = information(&[(6, &map), (3, bad), (0, &[])]);
-            assert!(matches!(
-                read_multiboot2(0x8000, &memory, &mut BootInfo::empty()),
-                Err(BootInfoError::Malformed {
-                    what: "multiboot2 module",
-                    ..
-                })
-            ));
+            let memory = information(&[(6, &map), (3, bad), (3, &right), (0, &[])]);
+            let mut info = BootInfo::empty();
+            read_multiboot2(0x8000, &memory, &mut info).unwrap();
+            assert_eq!((info.modules.all().len(), info.faults.count()), (1, 1));
+            assert!(
+                info.faults
+                    .to_string()
+                    .contains("multiboot2 module at 0x8030")
+            );
         }
     }
 

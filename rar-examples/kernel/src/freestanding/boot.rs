@@ -75,6 +75,9 @@ fn start(magic: u32, information: u64) {
     let early = Early::read();
     control = Control::detect(early.wants_pcids());
     let bare = Bare::read(control);
+    if boot.faults.count() > 0 {
+        note(format_args!("{}", boot.faults));
+    }
     if boot.command_line.get("screen") != Some("off")
         && let Err(error) = screen::start(boot.display)
     {
