@@ -90,6 +90,29 @@ impl Framebuffer {
     }
 }
 
+impl Display {
+    /// Returns the memory that is written: its first byte, and the first after it.
+    #[must_use]
+    pub fn range(&self) -> (u64, u64) {
+        let (start, pitch, rows) = match *self {
+            Self::Pixels(Framebuffer {
+                address,
+                pitch,
+                height,
+                ..
+            }) => (address, pitch, height),
+            Self::Text {
+                address,
+                pitch,
+                rows,
+                ..
+            } => (address, pitch, rows),
+        };
+        let length = u64::from(pitch) * u64::from(rows);
+        (start, start.saturating_add(length))
+    }
+}
+
 impl fmt::Display for Display {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -220,6 +243,8 @@ mod tests {
                 rows: 25
             })
         );
+        let range = read_framebuffer(&tag(16, 2, 160, 80, 25)).map(|display| display.range());
+        assert_eq!(range, Some((0x40_0000_0000, 0x40_0000_0fa0)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use core::arch::global_asm;
 use super::arrival::{self, Arrival};
 use super::bring_up::{answer, take_traps};
 use super::cpu::control::Control;
+use super::frames::PAGE;
 use super::identity_map::{BootMap, TableMap};
 use super::kernel::{KERNEL, Kernel};
 use super::machine_info::{Bare, Early};
@@ -15,7 +16,7 @@ use super::spin::SpinLock;
 use super::{
     apic, bios, clock, console, frames, io_apics, log, paging, pic, power, red_zone, screen,
 };
-use crate::{BootInfo, CpuList, FirmwareTables, println, read_boot_info};
+use crate::{BootInfo, CpuList, Display, FirmwareTables, println, read_boot_info};
 
 global_asm!(include_str!("boot/entry.s"));
 
@@ -78,10 +79,13 @@ fn start(magic: u32, information: u64) {
     if boot.faults.count() > 0 {
         note(format_args!("{}", boot.faults));
     }
-    if boot.command_line.get("screen") != Some("off")
-        && let Err(error) = screen::start(boot.display)
-    {
-        println!("no screen: {error}");
+    if boot.command_line.get("screen") != Some("off") {
+        let display = boot
+            .display
+            .filter(|display| may_draw(display, &boot, &early));
+        if let Err(error) = screen::start(display) {
+            println!("no screen: {error}");
+        }
     }
 
     // It can say what it is before anything that takes time.
@@ -137,6 +141,21 @@ fn start(magic: u32, information: u64) {
     // SAFETY: this CPU's own memory; it runs on the boot stack with interrupts disabled.
     unsafe { answer(&BOOT_CPU, kernel) };
     starter::start(cpus);
+}
+
+/// Whether the screen lies where one can lie; says if not. Only the loader vouches for it.
+fn may_draw(display: &Display, boot: &BootInfo, early: &Early) -> bool {
+    let (start, end) = display.range();
+    let registers = early.local_apic();
+    let why = if boot.memory.has_ram(start, end) {
+        "RAM is there"
+    } else if start < registers + PAGE && registers < end {
+        "the local APICs are there"
+    } else {
+        return true;
+    };
+    note(format_args!("screen of {display}: left alone, {why}"));
+    false
 }
 
 /// Says what is wrong with the tables.

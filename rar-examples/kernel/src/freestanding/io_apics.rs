@@ -107,8 +107,7 @@ fn mask(address: u32, map: &MemoryMap, local_apic: u64) -> Result<(), &'static s
     if start >> 12 == local_apic >> 12 {
         return Err("the local APICs are there");
     }
-    let mut ram = map.regions().iter().filter(|region| region.kind.is_ram());
-    if ram.any(|region| region.start < end && start < region.end) {
+    if map.has_ram(start, end) {
         return Err("RAM is there");
     }
     let registers = Mapped::new(address).ok_or("it cannot be mapped")?;

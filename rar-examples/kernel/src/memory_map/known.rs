@@ -12,6 +12,13 @@ impl MemoryMap {
         ranges.any(|region| region.kind.is_ram() && (region.start..region.end).contains(&address))
     }
 
+    /// Returns whether a byte from `start` up to `end` lies in RAM, free or not.
+    #[must_use]
+    pub fn has_ram(&self, start: u64, end: u64) -> bool {
+        let mut ram = self.regions().iter().filter(|region| region.kind.is_ram());
+        ram.any(|region| region.start < end && start < region.end)
+    }
+
     /// Returns whether tables of the firmware may lie there: in a region of any kind, or below
     /// 1 MiB, where loaders leave regions out. Elsewhere may be the registers of a device.
     #[must_use]
@@ -58,6 +65,8 @@ mod tests {
                 "{address:#x}"
             );
         }
+        assert!(map.has_ram(0x9_efff, 0xb_0000) && map.has_ram(0, u64::MAX));
+        assert!(!map.has_ram(0x9_f000, 0x10_0000) && !map.has_ram(0xfec0_0000, u64::MAX));
         assert!(map.is_ram(0x1000_0000) && !map.is_ram(0xfec0_0000) && !map.is_ram(0xe_0000));
     }
 
