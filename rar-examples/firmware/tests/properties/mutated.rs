@@ -1,8 +1,10 @@
 //! Firmwares with one to three changes: nothing panics, and nothing is silent.
 
+use std::time::{Duration, Instant};
+
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rar_firmware::{Firmware, FirmwareMemory, Madt, MadtEntry, Mutation, Root, Seal, Sum};
+use rar_firmware::{Firmware, FirmwareMemory, Madt, MadtEntry, Mutation, Root, Seal, Sum, Table};
 use rar_kernel::{CpuList, MadtEntries, TableNotes, read_madt};
 
 use crate::machine::{read, tables, usual};
@@ -136,6 +138,36 @@ proptest! {
         let seen = read(&memory);
         prop_assert!(seen.tables.no_list.is_some() || !seen.ids.is_empty());
     }
+}
+
+/// Garbage may make a reader look at much, but not for long.
+#[test]
+fn a_long_list_of_a_long_table_is_read_soon() {
+    let long = Table::new(*b"APIC", 3, vec![0; 1 << 15]).with_sum(Sum::Off(1));
+    let mut firmware = Firmware::new([long]);
+    firmware.rsdt = Root::Absent;
+    let table = firmware.tables[0].clone();
+    // The same table, listed as often as a list can be long.
+    let entries = [0xe_0030_u64.to_le_bytes(); 60_000];
+    let list = Table::new(*b"XSDT", 1, entries.as_flattened().to_vec());
+    firmware.tables = vec![table, list];
+    let at = firmware.lay_out();
+    let place = (at.rsdp()..)
+        .step_by(16)
+        .find(|place| at.bytes(*place, 4) == Some(b"XSDT"));
+    firmware.xsdt = Root::Nowhere(place.unwrap());
+    let begin = Instant::now();
+    let seen = read(&firmware.lay_out());
+    assert!(
+        begin.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begin.elapsed()
+    );
+    let notes = seen.notes();
+    assert!(
+        notes.iter().any(|note| note.contains("60000 entries")),
+        "{notes:?}"
+    );
 }
 
 #[test]

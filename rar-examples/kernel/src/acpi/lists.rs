@@ -11,6 +11,10 @@ use crate::{PhysicalMemory, Rsdp};
 const OLD_LENGTH: usize = 20;
 const LENGTH: usize = 36;
 
+/// Most tables of a list that are looked at: more than any firmware has, and a bound on what garbage
+/// can make us read.
+pub(super) const MOST_TABLES: usize = 1024;
+
 /// A list of tables.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct List {
@@ -29,13 +33,31 @@ impl List {
         }
     }
 
-    /// Returns where its tables are.
-    pub(super) fn addresses(&self, memory: &impl PhysicalMemory) -> impl Iterator<Item = u64> {
+    /// Returns its entries, as bytes.
+    fn entries<'m>(&self, memory: &'m impl PhysicalMemory) -> &'m [u8] {
         let table = read_table(self.address, self.signature, memory).ok();
         table
             .and_then(|table| table.bytes.get(HEADER_LENGTH..))
             .unwrap_or(&[])
+    }
+
+    /// Returns what is odd about the number of its entries.
+    fn odd_length(&self, memory: &impl PhysicalMemory) -> Option<TableNote> {
+        let length = self.entries(memory).len();
+        let (entries, rest) = (length / self.width, length % self.width);
+        (entries > MOST_TABLES || rest > 0).then_some(TableNote::ListLength {
+            table: Signature(self.signature),
+            address: self.address,
+            entries,
+            rest,
+        })
+    }
+
+    /// Returns where its tables are.
+    pub(super) fn addresses(&self, memory: &impl PhysicalMemory) -> impl Iterator<Item = u64> {
+        self.entries(memory)
             .chunks_exact(self.width)
+            .take(MOST_TABLES)
             .filter_map(|entry| number(entry, 0, entry.len()))
             .filter(|address| *address != 0)
     }
@@ -99,6 +121,11 @@ pub(super) fn read_lists(
             fault,
             remedy,
         });
+    }
+    for list in lists.iter().flatten() {
+        if let Some(note) = list.odd_length(memory) {
+            notes.push(note);
+        }
     }
     match lists {
         [None, _] => Err(AcpiError::NoList),

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use super::error::AcpiError;
+use super::lists::MOST_TABLES;
 use super::table::{Signature, TableFault};
 
 /// What the kernel does about a table with a fault.
@@ -59,6 +60,17 @@ pub enum TableNote {
         first: u64,
         /// The physical address of the second.
         second: u64,
+    },
+    /// A list of tables ends inside an entry, or has more entries than are looked at.
+    ListLength {
+        /// Its signature.
+        table: Signature,
+        /// Its physical address.
+        address: u64,
+        /// How many whole entries it has.
+        entries: usize,
+        /// How many bytes are behind them.
+        rest: usize,
     },
     /// An entry of the MADT cannot be.
     MadtMalformed {
@@ -146,6 +158,16 @@ impl fmt::Display for TableNote {
             } => write!(
                 f,
                 "ACPI table {table} stands at {first:#x} and at {second:#x}; the first is read"
+            ),
+            Self::ListLength {
+                table,
+                address,
+                entries,
+                rest,
+            } => write!(
+                f,
+                "ACPI table {table} at {address:#x}: {entries} entries, and {rest} bytes that are \
+                 none; at most {MOST_TABLES} entries are read"
             ),
             Self::MadtMalformed {
                 after,
