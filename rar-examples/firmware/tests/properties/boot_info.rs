@@ -20,7 +20,7 @@ impl PhysicalMemory for Bytes {
     }
 }
 
-fn read(magic: u32, bytes: Vec<u8>) -> Option<Box<BootInfo>> {
+pub(crate) fn read(magic: u32, bytes: Vec<u8>) -> Option<Box<BootInfo>> {
     let mut info = Box::new(BootInfo::empty());
     read_boot_info(magic, AT, &Bytes(bytes), &mut info).ok()?;
     Some(info)

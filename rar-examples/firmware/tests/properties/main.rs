@@ -9,4 +9,5 @@ mod boot_info;
 mod corpus;
 mod facts;
 mod machine;
+mod memory;
 mod mutated;
