@@ -55,8 +55,8 @@ impl fmt::Display for SerialLoss {
 ///
 /// All waiting together lasts at most [`ADVANCE`](Self::ADVANCE), and [`PER_BYTE`](Self::PER_BYTE)
 /// more for each byte that the port took: 87 us is what a byte takes at 115,200 baud. A port that
-/// was given up gets one look for each line, and the whole line if it takes bytes again: a peer that
-/// reads by the end of a run gets the report, which comes last.
+/// was given up gets one look for each line, and the whole line if it takes bytes again: a peer
+/// that reads by the end of a run gets the report, which comes last.
 #[derive(Debug)]
 pub struct Transmitter {
     /// Microseconds that may still be waited.
