@@ -4,6 +4,7 @@
 mod boot_info;
 mod fadt;
 mod firmware;
+mod hpet;
 mod madt;
 mod mutation;
 mod table;
@@ -11,6 +12,7 @@ mod table;
 pub use boot_info::{BootTag, multiboot2, pvh};
 pub use fadt::Fadt;
 pub use firmware::{Firmware, FirmwareMemory, Root};
+pub use hpet::Hpet;
 pub use madt::{Madt, MadtEntry};
 pub use mutation::{Mutation, Seal};
 pub use table::{Sum, Table};

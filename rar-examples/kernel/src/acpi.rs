@@ -1,9 +1,10 @@
-//! The few ACPI tables a kernel needs to find its CPUs: RSDP, RSDT or XSDT, MADT, and FADT for
-//! timer and reset.
+//! The few ACPI tables a kernel needs to find its CPUs: RSDP, RSDT or XSDT, MADT, FADT for timer
+//! and reset, and HPET.
 
 mod error;
 mod fadt;
 mod firmware_tables;
+mod hpet;
 mod lists;
 mod madt;
 mod madt_entries;
@@ -17,6 +18,7 @@ pub use fadt::{
     read_reset_register,
 };
 pub use firmware_tables::{FirmwareTables, HardwareFacts, NoCpuList};
+pub use hpet::{hpet_frequency, read_hpet};
 pub use madt::{CpuList, LOCAL_APIC_DEFAULT, MadtSummary, read_madt};
 pub use madt_entries::{MadtEntries, MadtEntry, MalformedEntry};
 pub use notes::{Behind, Remedy, TableNote, TableNotes};

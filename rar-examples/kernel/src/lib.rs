@@ -32,7 +32,7 @@ pub use acpi::{
     AcpiError, Behind, CpuList, FirmwareTables, HardwareFacts, LOCAL_APIC_DEFAULT, MadtEntries,
     MadtEntry, MadtSummary, MalformedEntry, NoCpuList, Place, PmTimer, Remedy, ResetRegister,
     Signature, Table, TableFault, TableNote, TableNotes, demands_physical_destinations, find_table,
-    read_madt, read_pm_timer, read_pm1_control, read_reset_register,
+    hpet_frequency, read_hpet, read_madt, read_pm_timer, read_pm1_control, read_reset_register,
 };
 pub use boot_info::{
     BootFaults, BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC,

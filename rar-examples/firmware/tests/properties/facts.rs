@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rar_firmware::{Fadt, Firmware, Madt, MadtEntry, Root, Sum};
+use rar_firmware::{Fadt, Firmware, Hpet, Madt, MadtEntry, Root, Sum};
 use rar_kernel::{Place, PmTimer, ResetRegister};
 
 use crate::machine::{read, tables, usual};
@@ -92,6 +92,23 @@ proptest! {
         prop_assert_eq!(seen.reset, reset);
         let noted = seen.notes.iter().count();
         prop_assert_eq!(noted, usize::from(seen.physical_destinations));
+    }
+
+    #[test]
+    fn an_hpet_is_found_by_a_table_with_a_right_sum_only(
+        space in 0_u8..2,
+        address in prop_oneof![any::<u64>(), Just(0xfed0_0000)],
+        off in 0_u8..3,
+    ) {
+        let mut firmware = usual();
+        let table = Hpet { space, address }.table();
+        firmware.tables.push(table.with_sum(if off == 0 { Sum::Right } else { Sum::Off(off) }));
+        let seen = read(&firmware.lay_out());
+        let found = off == 0 && space == 0 && address != 0 && address % 8 == 0;
+        prop_assert_eq!(seen.tables.hpet, found.then_some(address));
+        let notes = seen.notes();
+        prop_assert_eq!(notes.len(), usize::from(off != 0));
+        prop_assert!(notes.iter().all(|note| note.ends_with("; it is left out")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::fadt::{
     PmTimer, ResetRegister, demands_physical_destinations, read_pm_timer, read_pm1_control,
     read_reset_register,
 };
+use super::hpet::read_hpet;
 use super::madt::{CpuList, read_madt};
 use super::notes::{TableNote, TableNotes};
 use super::tables::find_table;
@@ -55,6 +56,8 @@ pub struct FirmwareTables {
     pub physical_destinations: bool,
     /// The power management timer.
     pub pm_timer: Option<PmTimer>,
+    /// The physical address of the registers of the high precision event timer.
+    pub hpet: Option<u64>,
     /// The reset register.
     pub reset: Option<ResetRegister>,
     /// The port of the register that turns the machine off.
@@ -78,6 +81,7 @@ impl FirmwareTables {
             io_apics: IoApicList::new(),
             physical_destinations: false,
             pm_timer: None,
+            hpet: None,
             reset: None,
             pm1_control: None,
             notes: TableNotes::new(),
@@ -85,6 +89,7 @@ impl FirmwareTables {
         if let Some(rsdp) = rsdp {
             tables.read_cpus(rsdp, memory, hardware, cpus);
             tables.read_fadt(rsdp, memory);
+            tables.read_hpet(rsdp, memory);
         }
         if tables.no_list.is_some() {
             // Nothing but CPUID counts them.
@@ -154,5 +159,14 @@ impl FirmwareTables {
             self.reset = read_reset_register(table.bytes);
             self.pm1_control = read_pm1_control(table.bytes);
         }
+    }
+
+    /// Many machines have none. Reading the registers of a device may have effects: only a table
+    /// with a right checksum says where they are.
+    fn read_hpet(&mut self, rsdp: &Rsdp, memory: &impl PhysicalMemory) {
+        self.hpet = find_table(rsdp, *b"HPET", memory, &mut self.notes)
+            .ok()
+            .filter(|table| table.fault.is_none())
+            .and_then(|table| read_hpet(table.bytes));
     }
 }

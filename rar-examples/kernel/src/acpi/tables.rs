@@ -72,6 +72,7 @@ pub fn find_table<'m>(
         let remedy = match address == chosen.address {
             false => Remedy::Other(chosen.address),
             true if signature == *b"FACP" => Remedy::ReadOnly,
+            true if signature == *b"HPET" => Remedy::None,
             true => Remedy::Read,
         };
         notes.push(TableNote::Fault {
