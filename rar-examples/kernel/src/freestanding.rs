@@ -12,6 +12,7 @@ mod cpu;
 mod critical;
 pub mod exit;
 pub mod frames;
+mod hpet;
 mod identity_map;
 mod image;
 pub mod int;
@@ -41,7 +42,6 @@ mod strays;
 
 pub use apic::LocalApic;
 pub use arrival::Arrival;
-pub use clock::{Clock, ClockSource};
 pub use cpu::interrupt_handlers::{InterruptHandler, set_interrupt_handler};
 pub use cpu::probe::PageFault;
 pub use cpu::trap_frame::TrapFrame;

@@ -57,7 +57,10 @@ pub use start_slot::StartSlot;
 pub use stray_table::{StrayTable, Strays};
 pub use text_grid::{Cell, Ink, TextGrid};
 pub use transmitter::{Sent, SerialLoss, SerialPort, Transmitter};
-pub use tsc::{rate_of_leaf_15, rate_of_leaf_16};
+pub use tsc::{
+    Clock, ClockSource, ClockSources, Look, NoRate, Rate, Timer, agree, measure, rate_of_leaf_15,
+    rate_of_leaf_16,
+};
 pub use vector_set::VectorSet;
 
 // A test links the standard library, which has a panic handler and memory functions of its own.

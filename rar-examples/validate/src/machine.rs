@@ -133,6 +133,7 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
             ClockSource::Cpuid15 => TscSource::CpuidCrystal,
             ClockSource::Cpuid16 => TscSource::CpuidBase,
             ClockSource::Pit => TscSource::Pit,
+            ClockSource::Hpet => TscSource::Hpet,
             ClockSource::PmTimer => TscSource::AcpiTimer,
             ClockSource::Guess => TscSource::Unknown,
         },

@@ -109,7 +109,7 @@ fn start(magic: u32, information: u64) {
         apic::use_physical_destinations();
     }
     // Before a shim that writes times.
-    let clock = clock::calibrate(tables.pm_timer);
+    let clock = clock::calibrate(&tables, &boot.memory);
     arrival::announce(Arrival::First {
         command_line: &boot.command_line,
         local_apic: early.local_apic(),

@@ -5,69 +5,36 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use x86::cpuid::CpuId;
 
+use super::hpet::Hpet;
+use super::notes::note;
 use super::port::Port;
-use crate::{PmTimer, rate_of_leaf_15, rate_of_leaf_16};
+use crate::{
+    Clock, ClockSource, FirmwareTables, Look, MemoryMap, PmTimer, Rate, Timer, agree, measure,
+    rate_of_leaf_15, rate_of_leaf_16,
+};
 
-const PIT_FREQUENCY: u64 = 1_193_182;
-/// 10 ms.
-const PIT_COUNT: u16 = 11_932;
-/// 10 ms.
-const PM_TICKS: u32 = 35_795;
-/// Ticks before a timer is taken for missing: more than 10 ms on anything, and below 2 s.
-const POLL_TICKS: u64 = 1_000_000_000;
-const MEASUREMENTS: usize = 3;
-/// Ticks in a second, as good as any guess, where no source says it: deadlines come out wrong by a
-/// small factor.
-const GUESS: u64 = 3_000_000_000;
+const PIT: Timer = Timer {
+    source: ClockSource::Pit,
+    frequency: 1_193_182,
+    mask: 0xffff,
+};
+const PM_TIMER: Timer = Timer {
+    source: ClockSource::PmTimer,
+    frequency: PmTimer::FREQUENCY,
+    mask: PmTimer::MASK as u64,
+};
+/// Millionths by which the crystal of leaf 0x15 may differ from its name. Our choice.
+const CRYSTAL_BOUND: u32 = 200;
+/// Leaf 0x16 is rounded, and the counter does not always run at the base frequency. Our choice.
+const BASE_BOUND: u32 = 10_000;
 
-static FREQUENCY: AtomicU64 = AtomicU64::new(GUESS);
+static FREQUENCY: AtomicU64 = AtomicU64::new(Clock::GUESS.frequency);
 /// Nanoseconds of a tick, times 2^[`FRACTION_BITS`].
-static TICK: AtomicU64 = AtomicU64::new(tick_of(GUESS));
+static TICK: AtomicU64 = AtomicU64::new(tick_of(Clock::GUESS.frequency));
 const FRACTION_BITS: u32 = 32;
 
 const fn tick_of(frequency: u64) -> u64 {
     (1_000_000_000 << FRACTION_BITS) / frequency
-}
-
-/// Where the rate of the counter was learnt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub enum ClockSource {
-    /// CPUID leaf 0x15: crystal and ratio.
-    Cpuid15,
-    /// Measured against the ACPI power management timer.
-    PmTimer,
-    /// Measured against the programmable interval timer.
-    Pit,
-    /// CPUID leaf 0x16: the base frequency of the processor.
-    Cpuid16,
-    /// Nothing answered.
-    Guess,
-}
-
-/// The time stamp counter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, defmt::Format)]
-pub struct Clock {
-    /// Ticks in a second.
-    pub frequency: u64,
-    /// Where the rate was learnt.
-    pub source: ClockSource,
-}
-
-impl core::fmt::Display for Clock {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let source = match self.source {
-            ClockSource::Cpuid15 => "CPUID leaf 0x15",
-            ClockSource::Pit => "the interval timer",
-            ClockSource::PmTimer => "the ACPI timer",
-            ClockSource::Cpuid16 => "CPUID leaf 0x16",
-            ClockSource::Guess => "a guess",
-        };
-        write!(
-            f,
-            "time stamp counter at {} kHz by {source}",
-            self.frequency / 1000
-        )
-    }
 }
 
 /// Returns the time stamp counter, read after every earlier load.
@@ -135,78 +102,112 @@ pub fn delay_microseconds(microseconds: u64) {
     }
 }
 
-/// Learns the rate of the counter from whatever the machine has.
-pub(crate) fn calibrate(pm_timer: Option<PmTimer>) -> Clock {
-    let clock = cpuid_15()
-        .map(|frequency| (frequency, ClockSource::Cpuid15))
-        .or_else(|| {
-            let frequency = lowest(|| pm_timer.and_then(against_pm_timer))?;
-            Some((frequency, ClockSource::PmTimer))
-        })
-        // Newer machines have its clock turned off.
-        .or_else(|| lowest(pit).map(|frequency| (frequency, ClockSource::Pit)))
-        .or_else(|| cpuid_16().map(|frequency| (frequency, ClockSource::Cpuid16)))
-        .unwrap_or((GUESS, ClockSource::Guess));
-    let clock = Clock {
-        frequency: clock.0,
-        source: clock.1,
+/// Learns the rate of the counter from all that the machine has, and notes where sources disagree.
+pub(crate) fn calibrate(tables: &FirmwareTables, map: &MemoryMap) -> Clock {
+    let pm_timer = || measure(&PM_TIMER, pm_timer(tables.pm_timer?)).ok();
+    let hpet = || {
+        let hpet = Hpet::find(tables.hpet?, map)?;
+        measure(&hpet.timer(), || Look::take(now, || hpet.count())).ok()
     };
+    let pit = || {
+        let pit = Pit::start();
+        measure(&PIT, || pit.look()).ok()
+    };
+    let sources = [pm_timer(), hpet(), pit(), cpuid_15(), cpuid_16()];
+    let rates = sources.iter().flatten();
+    let clock = agree(rates.clone());
+    for rate in rates {
+        if clock.contradicted_by.contains(rate.source) {
+            note(format_args!(
+                "clock: sources disagree ({} {} kHz, {} {} kHz); the second is used",
+                rate.source,
+                rate.frequency / 1000,
+                clock.source,
+                clock.frequency / 1000
+            ));
+        }
+    }
     FREQUENCY.store(clock.frequency, Ordering::Relaxed);
     TICK.store(tick_of(clock.frequency), Ordering::Relaxed);
     clock
 }
 
-fn cpuid_15() -> Option<u64> {
+fn cpuid_15() -> Option<Rate> {
     let tsc = CpuId::new().get_tsc_info()?;
-    rate_of_leaf_15(tsc.denominator(), tsc.numerator(), tsc.nominal_frequency())
+    let rate = rate_of_leaf_15(tsc.denominator(), tsc.numerator(), tsc.nominal_frequency())?;
+    told(ClockSource::Cpuid15, rate, CRYSTAL_BOUND)
 }
 
-fn cpuid_16() -> Option<u64> {
+fn cpuid_16() -> Option<Rate> {
     let frequencies = CpuId::new().get_processor_frequency_info()?;
-    rate_of_leaf_16(u32::from(frequencies.processor_base_frequency()))
+    let rate = rate_of_leaf_16(u32::from(frequencies.processor_base_frequency()))?;
+    told(ClockSource::Cpuid16, rate, BASE_BOUND)
 }
 
-/// Measures a few times and takes the lowest rate: a pause of the host between two looks makes a
-/// rate too high, never too low.
-fn lowest(measure: impl Fn() -> Option<u64>) -> Option<u64> {
-    (0..MEASUREMENTS).filter_map(|_| measure()).min()
+fn told(source: ClockSource, frequency: u64, bound: u32) -> Option<Rate> {
+    Rate::PLAUSIBLE.contains(&frequency).then_some(Rate {
+        source,
+        frequency,
+        bound,
+    })
 }
 
-/// Looks at a timer, for as long as it may take.
-fn polls(start: u64) -> impl Iterator<Item = ()> {
-    core::iter::from_fn(move || (now().wrapping_sub(start) < POLL_TICKS).then_some(()))
-}
-
-/// Counts ticks while channel 2 of the interval timer counts down once.
-fn pit() -> Option<u64> {
-    // SAFETY: the interval timer and its gate do not touch memory.
-    let [gate, channel, mode] = unsafe { Port::several([0x61, 0x42, 0x43]) };
-    let [low, high] = PIT_COUNT.to_le_bytes();
-    let before = gate.read8();
-    gate.write8(before & !0x03);
-    // Channel 2, low byte then high byte, mode 0: the output rises when the count ends.
-    mode.write8(0xb0);
-    channel.write8(low);
-    channel.write8(high);
-    let start_low = gate.read8() & 0x20 == 0;
-    gate.write8((before & !0x02) | 0x01);
-    let start = now();
-    let ended = start_low && polls(start).any(|()| gate.read8() & 0x20 != 0);
-    let ticks = now().wrapping_sub(start);
-    gate.write8(before);
-    let frequency = ticks.checked_mul(PIT_FREQUENCY)? / u64::from(PIT_COUNT);
-    (ended && frequency >= 1_000_000).then_some(frequency)
-}
-
-fn against_pm_timer(timer: PmTimer) -> Option<u64> {
+fn pm_timer(timer: PmTimer) -> impl FnMut() -> Look {
     // SAFETY: the FADT names the port of a read-only counter.
     let port = unsafe { Port::new(timer.port) };
-    let first = port.read32();
-    let start = now();
-    let ended =
-        polls(start).any(|()| port.read32().wrapping_sub(first) & PmTimer::MASK >= PM_TICKS);
-    let ticks = now().wrapping_sub(start);
-    let passed = u64::from(port.read32().wrapping_sub(first) & PmTimer::MASK);
-    let frequency = ticks.checked_mul(PmTimer::FREQUENCY)?.checked_div(passed)?;
-    (ended && frequency >= 1_000_000).then_some(frequency)
+    move || Look::take(now, || u64::from(port.read32()))
+}
+
+/// Channel 2 of the interval timer (Intel 8254 data sheet), which counts down while this lives.
+struct Pit {
+    gate: Port,
+    channel: Port,
+    mode: Port,
+    /// The gate's register before.
+    before: u8,
+}
+
+impl Pit {
+    /// Channel 2, low byte then high byte, mode 0: it counts through all 16 bits, again and again.
+    const COUNT: u8 = 0xb0;
+    /// The count of channel 2 stays for the next two reads.
+    const LATCH: u8 = 0x80;
+
+    fn start() -> Self {
+        // SAFETY: the interval timer and its gate do not touch memory.
+        let [gate, channel, mode] = unsafe { Port::several([0x61, 0x42, 0x43]) };
+        let before = gate.read8();
+        // Gate on, speaker off.
+        gate.write8((before & !0x02) | 0x01);
+        mode.write8(Self::COUNT);
+        channel.write8(0xff);
+        channel.write8(0xff);
+        let pit = Self {
+            gate,
+            channel,
+            mode,
+            before,
+        };
+        // The count is loaded at the next clock.
+        for _ in 0..8 {
+            let _early = pit.look();
+        }
+        pit
+    }
+
+    fn look(&self) -> Look {
+        let mut look = Look::take(now, || {
+            self.mode.write8(Self::LATCH);
+            0
+        });
+        let count = u16::from_le_bytes([self.channel.read8(), self.channel.read8()]);
+        look.count = u64::from(count.wrapping_neg());
+        look
+    }
+}
+
+impl Drop for Pit {
+    fn drop(&mut self) {
+        self.gate.write8(self.before);
+    }
 }

@@ -6,12 +6,11 @@ use core::fmt;
 use rar_regs::{CpuSignature, NativeCpu, Vendor};
 use x86::cpuid::CpuId;
 
-use super::clock::Clock;
 use super::cpu::control::Control;
 use super::cpu::msr::read_msr;
 use super::cpu::probe;
 use crate::cpu_model::{invlpg_erratum, keeps_globals, model_name, revision};
-use crate::{HardwareFacts, LOCAL_APIC_DEFAULT, MemoryKind, MemoryMap};
+use crate::{Clock, HardwareFacts, LOCAL_APIC_DEFAULT, MemoryKind, MemoryMap};
 
 /// IA32_BIOS_SIGN_ID, which AMD calls PATCH_LEVEL.
 const MICROCODE: u32 = 0x8b;
