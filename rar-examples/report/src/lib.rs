@@ -28,7 +28,7 @@ pub use outcome::{Outcome, TestResult};
 pub use part::{MARK, MAX_PARTS, Part, PartError, PartHead, Parts, SerialLine, TooLong, read_part};
 pub use rar_vocabulary::{Backend, Histogram, Method};
 pub use reader::{ReadError, Records};
-pub use record::{CPUS_AT_LEAST, Fact, Head, LeftOut, Record};
+pub use record::{CLOCK, CPUS_AT_LEAST, Fact, Head, LeftOut, Record};
 pub use registers::{RegisterRead, Registers};
 pub use symbol::Symbol;
 pub use writer::Writer;

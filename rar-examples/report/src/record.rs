@@ -44,6 +44,10 @@ pub struct Head<'a> {
 /// can be read. The value is a decimal number: how many CPUs there are at least.
 pub const CPUS_AT_LEAST: &str = "cpus-at-least";
 
+/// The key of the fact by what the rate of the time stamp counter is known. The value is a text for
+/// people: the source, its bound in millionths, and which other sources agree or disagree.
+pub const CLOCK: &str = "clock";
+
 /// Anything worth knowing that has no record of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact<'a> {

@@ -8,8 +8,8 @@ use rar_kernel::{
 use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
 use rar_report::{
-    ApicMode, CPUS_AT_LEAST, Event, EventKind, Fact, Machine, Record, RegisterRead, Registers,
-    TscSource, Writer,
+    ApicMode, CLOCK, CPUS_AT_LEAST, Event, EventKind, Fact, Machine, Record, RegisterRead,
+    Registers, TscSource, Writer,
 };
 use rar_suite::MAX_CPUS;
 use rar_validate::Coverage;
@@ -155,6 +155,11 @@ pub(crate) fn write(kernel: &Kernel, writer: &mut Writer<'_>) {
             value: value.as_str(),
         }));
     }
+    let origin = Text::<160>::of(format_args!("{}", info.clock.origin()));
+    writer.push(&Record::Fact(Fact {
+        key: CLOCK,
+        value: origin.as_str(),
+    }));
     if let Some(types) = rar_kernel::memory_types() {
         let value = Text::<80>::of(format_args!("{types}"));
         writer.push(&Record::Fact(Fact {

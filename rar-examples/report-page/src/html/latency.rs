@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use maud::{Markup, PreEscaped, html};
-use rar_report::Measurement;
+use rar_report::{CLOCK, Measurement};
 
 use crate::figures::{Figure, figures};
 use crate::plot::{self, Unit};
@@ -80,6 +80,9 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
             Unit::Nanoseconds => p {
                 "In nanoseconds. The title of each number and the JSON file have ticks of the time "
                 "stamp counter."
+                @if let Some(clock) = report.fact(CLOCK) {
+                    " The rate of that counter is by " (clock) "."
+                }
             }
             Unit::Ticks => p { "In ticks of the time stamp counter, whose rate is not known." }
         }
@@ -141,14 +144,14 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use rar_report::{Backend, Histogram, Method};
+    use rar_report::{Backend, Fact, Histogram, Machine, Method};
 
     use super::*;
 
-    fn page(spoiled: [u64; 2]) -> String {
+    fn measurement(targets: u32, spoiled: u64) -> Measurement<'static> {
         let mut histogram = Histogram::new();
         histogram.record(1024);
-        let measurement = |targets, spoiled| Measurement {
+        Measurement {
             backend: Backend::Vrar,
             method: Method::Rar,
             targets,
@@ -162,7 +165,10 @@ mod tests {
             max: 1024,
             histogram,
             spoiled,
-        };
+        }
+    }
+
+    fn page(spoiled: [u64; 2]) -> String {
         let [first, second] = spoiled;
         let report = Report {
             measurements: vec![measurement(1, first), measurement(2, second)],
@@ -184,6 +190,26 @@ mod tests {
             page.contains(r#"<td class="number violated">7</td></tr>"#),
             "{page}"
         );
+    }
+
+    #[test]
+    fn times_name_the_source_of_their_rate_and_its_bound() {
+        let mut report = Report {
+            machine: Some(Machine {
+                tsc_hz: 1_000_000_000,
+                ..Machine::default()
+            }),
+            measurements: vec![measurement(1, 0)],
+            ..Report::default()
+        };
+        assert!(!section(&report).into_string().contains("is by"));
+        report.facts = vec![Fact {
+            key: CLOCK,
+            value: "the ACPI timer within 560 ppm",
+        }];
+        let page = section(&report).into_string();
+        let words = "The rate of that counter is by the ACPI timer within 560 ppm.";
+        assert!(page.contains(words), "{page}");
     }
 
     #[test]
