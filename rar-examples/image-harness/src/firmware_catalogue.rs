@@ -24,7 +24,7 @@ macro_rules! live_timer {
 }
 
 /// The machines.
-pub const FIRMWARE: [TestMachine; 11] = [
+pub const FIRMWARE: [TestMachine; 12] = [
     TestMachine {
         name: "in-service",
         about: "three interrupts in service",
@@ -105,6 +105,12 @@ pub const FIRMWARE: [TestMachine; 11] = [
             "write_dword 0xfee00080 0xff",
             "write_dword 0xfee000f0 0x0",
         ],
+        ..USUAL
+    },
+    TestMachine {
+        name: "hpet-runs",
+        about: "an HPET that counts",
+        prelude: &["write_dword 0xfed00010 1"],
         ..USUAL
     },
     TestMachine {
