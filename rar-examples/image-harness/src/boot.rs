@@ -14,6 +14,7 @@ use rar_harness::workspace::Workspace;
 use rar_vocabulary::Verdict;
 use tempfile::TempDir;
 
+use crate::bus_writes::BusWriter;
 use crate::deaf_peer::DeafPeer;
 use crate::machine::{self, Boot, Files, MachineArgs};
 use crate::screen_watcher::{Photographer, Seen};
@@ -67,7 +68,7 @@ pub fn watch(
     } else {
         None
     };
-    let socket = files.path().join("monitor");
+    let (socket, bus) = (files.path().join("monitor"), files.path().join("bus"));
     let wanted = machine.read_codes || machine.screenshots.is_some();
     let deaf_peer = match machine.deaf_serial {
         true => Some(DeafPeer::new(files.path())?),
@@ -82,14 +83,25 @@ pub fn watch(
             firmware: firmware.as_ref(),
             monitor: wanted.then_some(&socket),
             deaf_peer: deaf_peer.as_ref().map(DeafPeer::path),
+            bus: machine.bus_writes.is_some().then_some(&bus),
         },
     )?;
     let photographer = match wanted {
         true => Some(Photographer::start(socket, machine.screenshots.as_deref())?),
         false => None,
     };
+    let mut writer = machine
+        .bus_writes
+        .map(|writes| BusWriter::start(bus, writes));
     let limit = Duration::from_secs(machine.timeout);
-    let finished = guest::run(&cmd, limit, verbosity, |_| {})?;
+    let finished = guest::run(&cmd, limit, verbosity, |_| {
+        if let Some(writer) = &mut writer {
+            writer.on_record();
+        }
+    })?;
+    if let Some(writer) = writer {
+        writer.finish()?;
+    }
     let seen = match photographer {
         Some(photographer) => photographer.finish()?,
         None => Seen::default(),

@@ -1,8 +1,11 @@
-//! Machines that firmware leaves in disorder: GRUB makes it, and the report must note it.
+//! Machines that firmware leaves in disorder, or disturbs while tests run: the report must note it.
+
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use rar_harness::catalogue;
 
+use crate::bus_writes::{Begin, BusWrites, Store};
 use crate::test_machine::{ReportChannel, SerialPeer, TestMachine, USUAL};
 
 /// A machine whose input 2 of the I/O APIC, that of the timer, is live.
@@ -24,7 +27,7 @@ macro_rules! live_timer {
 }
 
 /// The machines.
-pub const FIRMWARE: [TestMachine; 12] = [
+pub const FIRMWARE: [TestMachine; 14] = [
     TestMachine {
         name: "in-service",
         about: "three interrupts in service",
@@ -121,6 +124,35 @@ pub const FIRMWARE: [TestMachine; 12] = [
         notes: &["serial: given up, the peer of the port did not read"],
         ..USUAL
     },
+    TestMachine {
+        name: "nmi-storm",
+        about: "an NMI to each CPU each second",
+        bus_writes: Some(BusWrites {
+            stores: &[Store::nmi(0), Store::nmi(1), Store::nmi(2), Store::nmi(3)],
+            begin: Begin::FirstRecord,
+            every: Duration::from_secs(1),
+        }),
+        notes: &["NMIs that no code asked for"],
+        ..USUAL
+    },
+    TestMachine {
+        name: "level-storm",
+        about: "hundreds of level-triggered interrupts in a second",
+        bus_writes: Some(BusWrites {
+            stores: &[
+                Store::level(0, 0x30),
+                Store::level(1, 0x30),
+                Store::level(2, 0x30),
+                Store::level(3, 0x30),
+            ],
+            begin: Begin::FirstRecord,
+            every: Duration::from_millis(10),
+        }),
+        // Each interrupt leaves the guest, and so empties the TLB of QEMU.
+        cannot: &["target-in-user-mode"],
+        notes: &["interrupts 0x30 that no code asked for"],
+        ..USUAL
+    },
 ];
 
 /// Returns the names that `--firmware` takes.
@@ -150,9 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn each_has_a_prelude_or_an_odd_peer() {
-        let odd =
-            |odd: &TestMachine| !odd.prelude.is_empty() || odd.serial_peer != SerialPeer::Reads;
+    fn each_is_disturbed_before_the_kernel_or_beside_it() {
+        let odd = |odd: &TestMachine| {
+            !odd.prelude.is_empty()
+                || odd.bus_writes.is_some()
+                || odd.serial_peer != SerialPeer::Reads
+        };
         assert!(FIRMWARE.iter().all(odd));
     }
 }

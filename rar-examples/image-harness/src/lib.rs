@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod boot_plan;
+mod bus_writes;
 pub mod catalogue;
 pub mod catalogue_run;
 mod deaf_peer;

@@ -10,6 +10,8 @@ use rar_harness::process::{Cmd, utf8};
 use rar_harness::run::escape;
 use rar_harness::setup::Firmware;
 
+use crate::bus_writes::BusWrites;
+
 /// The machine that QEMU plays.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
@@ -56,6 +58,9 @@ pub struct MachineArgs {
     /// Read the codes on the screen though no picture is kept.
     #[arg(skip)]
     pub read_codes: bool,
+    /// What is stored into the guest from outside.
+    #[arg(skip)]
+    pub(crate) bus_writes: Option<BusWrites>,
     /// Kill the guest after this many seconds
     #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run",
           value_parser = clap::value_parser!(u64).range(1..))]
@@ -80,6 +85,7 @@ impl MachineArgs {
             thread,
             screenshots: None,
             read_codes: false,
+            bus_writes: None,
             timeout,
             qemu: None,
         }
@@ -122,6 +128,8 @@ pub struct Files<'f> {
     pub monitor: Option<&'f Path>,
     /// The pipes of a serial port whose peer never reads, instead of a console.
     pub deaf_peer: Option<&'f Path>,
+    /// The socket for stores into the guest, if somebody makes them.
+    pub bus: Option<&'f Path>,
 }
 
 /// Returns the QEMU command that boots an image; its console, if it can be read, comes on standard
@@ -178,6 +186,12 @@ pub fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> 
     if let Some(socket) = files.monitor {
         let socket = escape(utf8(socket)?);
         cmd = cmd.args(["-qmp", &format!("unix:{socket},server=on,wait=off")]);
+    }
+    if let Some(socket) = files.bus {
+        let socket = escape(utf8(socket)?);
+        cmd = cmd.args(["-qtest", &format!("unix:{socket},server=on,wait=off")]);
+        // Else every store is a line of QEMU's errors.
+        cmd = cmd.args(["-qtest-log", "none"]);
     }
     Ok(cmd)
 }

@@ -4,6 +4,7 @@ use rar_harness::modes::Thread;
 use rar_harness::run::Run;
 use rar_report::{Backend, Firmware};
 
+use crate::bus_writes::BusWrites;
 use crate::expected_report::ExpectedReport;
 use crate::machine::{self, Boot, MachineArgs};
 
@@ -32,6 +33,8 @@ pub struct TestMachine {
     pub(crate) cannot: &'static [&'static str],
     /// What GRUB does to the machine before it loads the kernel.
     pub(crate) prelude: &'static [&'static str],
+    /// What is stored into the machine from outside while it runs.
+    pub(crate) bus_writes: Option<BusWrites>,
     /// What the report notes beside the tests.
     pub(crate) notes: &'static [&'static str],
     /// Lines that it says beside that.
@@ -113,6 +116,7 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     no_shim: None,
     cannot: &[],
     prelude: &[],
+    bus_writes: None,
     notes: &[],
     says: &[],
     told: ReportChannel::Serial,
@@ -155,6 +159,7 @@ impl TestMachine {
             no_serial: unheard && !deaf_serial,
             deaf_serial,
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
+            bus_writes: self.bus_writes,
             read_codes: matches!(self.told, ReportChannel::Screen | ReportChannel::Both),
             ..MachineArgs::usual(self.cpus, Thread::Single, self.limit)
         }
