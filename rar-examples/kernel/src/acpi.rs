@@ -9,6 +9,7 @@ mod lists;
 mod madt;
 mod madt_entries;
 mod notes;
+mod root_search;
 mod table;
 mod tables;
 
@@ -22,5 +23,6 @@ pub use hpet::{hpet_frequency, read_hpet};
 pub use madt::{CpuList, LOCAL_APIC_DEFAULT, MadtSummary, read_madt};
 pub use madt_entries::{MadtEntries, MadtEntry, MalformedEntry};
 pub use notes::{Behind, Remedy, TableNote, TableNotes};
+pub use root_search::search_rsdp;
 pub use table::{Signature, Table, TableFault};
 pub use tables::find_table;

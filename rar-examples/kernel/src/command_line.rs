@@ -44,6 +44,15 @@ impl CommandLine {
         }
     }
 
+    /// Removes the first word.
+    pub(crate) fn drop_first_word(&mut self) {
+        let old = self.clone();
+        let text = old.as_str().trim_ascii_start();
+        let rest = text.split_once(|letter: char| letter.is_ascii_whitespace());
+        self.copy_from_bytes(rest.map_or("", |(_, rest)| rest).as_bytes());
+        self.cut = old.cut;
+    }
+
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte;
@@ -110,7 +119,12 @@ impl CommandLine {
     /// or not a number.
     #[must_use]
     pub fn number(&self, key: &str) -> Option<u64> {
-        let value = self.get(key)?;
+        Self::parse_number(self.get(key)?)
+    }
+
+    /// Reads a number, decimal or with `0x`.
+    #[must_use]
+    pub fn parse_number(value: &str) -> Option<u64> {
         match value.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16).ok(),
             None => value.parse().ok(),
@@ -161,6 +175,20 @@ mod tests {
         assert_eq!(line(b"seed=0xff").number("seed"), Some(255));
         assert_eq!(line(b"seed=-1").number("seed"), None);
         assert_eq!(line(b"seed=").number("seed"), None);
+    }
+
+    #[test]
+    fn the_first_word_can_be_removed() {
+        for (text, rest) in [
+            ("/boot/kernel run=quick  test=a", "run=quick  test=a"),
+            ("  kernel", ""),
+            ("kernel ", ""),
+            ("", ""),
+        ] {
+            let mut line = line(text.as_bytes());
+            line.drop_first_word();
+            assert_eq!(line.as_str(), rest);
+        }
     }
 
     #[test]

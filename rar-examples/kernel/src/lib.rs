@@ -33,6 +33,7 @@ pub use acpi::{
     MadtEntry, MadtSummary, MalformedEntry, NoCpuList, Place, PmTimer, Remedy, ResetRegister,
     Signature, Table, TableFault, TableNote, TableNotes, demands_physical_destinations, find_table,
     hpet_frequency, read_hpet, read_madt, read_pm_timer, read_pm1_control, read_reset_register,
+    search_rsdp,
 };
 pub use boot_info::{
     BootFaults, BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC,

@@ -25,6 +25,7 @@ const LEGAL: &[Word] = &[
     ("serial", "on, off"),
     ("screen", "on, off"),
     ("end", "reboot, poweroff, halt, debug-exit"),
+    ("rsdp", "the address of ACPI's root pointer"),
 ];
 
 /// How much is run.
@@ -144,6 +145,8 @@ impl<'a> Words<'a> for ImageOptions<'a> {
                     _ => return None,
                 }
             }
+            // The kernel below takes it.
+            "rsdp" => return CommandLine::parse_number(value).map(|_| ()),
             _ => return self.suite.set(key, value),
         }
         Some(())
@@ -185,7 +188,7 @@ mod tests {
         let text = "run=quick backends=vrar,software models=any test=a,b defect=lost \
                     deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
                     risky=on patience=5 test-seconds=6 screen=off end=halt \
-                    stop=2@storm list=all apic=x2apic trace=signals";
+                    stop=2@storm list=all apic=x2apic trace=signals rsdp=0x7ff0";
         let line = line(text);
         let options = ImageOptions::read(&line, |error| panic!("{error}"));
         let expected = ImageOptions {
@@ -239,6 +242,7 @@ mod tests {
             "measure=many",
             "risky=yes",
             "serial=com1",
+            "rsdp=0xyz",
             "end=now",
             "stop=storm",
             "stop=x@storm",

@@ -27,7 +27,7 @@ pub struct HardwareFacts {
 /// Why the kernel finds no other CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCpuList {
-    /// The boot loader did not name the ACPI tables.
+    /// The boot loader did not name the ACPI tables, and no BIOS has left them where they are found.
     NoTables,
     /// The table that lists them cannot be used.
     Broken(AcpiError),

@@ -8,7 +8,7 @@ use crate::little_endian::number;
 use crate::{PhysicalMemory, Rsdp};
 
 /// The root pointer's length in ACPI 1.0, which the first checksum is over.
-const OLD_LENGTH: usize = 20;
+pub(super) const OLD_LENGTH: usize = 20;
 const LENGTH: usize = 36;
 
 /// Most tables of a list that are looked at: more than any firmware has, and a bound on what garbage

@@ -60,6 +60,15 @@ impl BootInfo {
             faults: BootFaults::NONE,
         }
     }
+
+    /// Undoes what only kexec does: it puts the kernel's path before the options, and says nothing
+    /// of UEFI.
+    pub(super) fn forgive_kexec(&mut self) {
+        if self.loader.as_str().starts_with("kexec") {
+            self.command_line.drop_first_word();
+            self.firmware = Firmware::Unknown;
+        }
+    }
 }
 
 /// What is wrong with the loader's information, and was passed over.

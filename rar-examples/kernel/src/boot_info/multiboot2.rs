@@ -104,6 +104,7 @@ pub fn read_multiboot2(
     if into.memory.regions().is_empty() {
         return Err(BootInfoError::NoMemoryMap);
     }
+    into.forgive_kexec();
     Ok(())
 }
 
@@ -218,6 +219,26 @@ mod tests {
         let uefi = [(6, &map[..]), (12, &[0; 8]), (0, &[])];
         read_multiboot2(0x8000, &information(&uefi), &mut info).unwrap();
         assert_eq!(info.firmware, Firmware::Uefi);
+    }
+
+    #[test]
+    fn kexec_puts_the_path_first_and_does_not_know_the_firmware() {
+        let map = memory_map();
+        let line = &b"/boot/rar-validate run=quick\0"[..];
+        for (loader, words, firmware) in [
+            (&b"kexec 2.0.25\0"[..], "run=quick", Firmware::Unknown),
+            (
+                b"GRUB 2.06\0",
+                "/boot/rar-validate run=quick",
+                Firmware::Bios,
+            ),
+        ] {
+            let mut info = BootInfo::empty();
+            let memory = information(&[(6, &map), (1, line), (2, loader), (0, &[])]);
+            read_multiboot2(0x8000, &memory, &mut info).unwrap();
+            assert_eq!(info.command_line.as_str(), words);
+            assert_eq!(info.firmware, firmware);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::spin::SpinLock;
 use super::{
     apic, bios, clock, console, frames, io_apics, log, paging, pic, power, red_zone, screen,
 };
-use crate::{BootInfo, CpuList, Display, FirmwareTables, println, read_boot_info};
+use crate::{BootInfo, CpuList, Display, FirmwareTables, println, read_boot_info, search_rsdp};
 
 global_asm!(include_str!("boot/entry.s"));
 
@@ -57,6 +57,9 @@ fn start(magic: u32, information: u64) {
         let mut boot = BOOT_INFO.lock();
         if let Err(error) = read_boot_info(magic, information, &BootMap, &mut boot) {
             panic!("{error}");
+        }
+        if boot.rsdp.is_none() {
+            boot.rsdp = search_rsdp(&boot.command_line, &BootMap);
         }
         boot.clone()
     };
