@@ -38,7 +38,10 @@ fn borders(regions: &[(u64, u64, u32)]) -> Vec<u64> {
 
 proptest! {
     #[test]
-    fn what_is_free_is_usable_and_nothing_else(regions in regions(), in_use in any::<(u64, u64)>()) {
+    fn what_is_free_is_usable_and_nothing_else(
+        regions in regions(),
+        in_use in any::<(u64, u64)>(),
+    ) {
         let (map, taken) = (map(&regions), (in_use.0.min(in_use.1), in_use.0.max(in_use.1)));
         let free = map.free(&[taken]);
         for (start, end) in free.ranges() {
@@ -86,7 +89,8 @@ proptest! {
         prop_assert!(start == address && start < end || end == u64::MAX);
         match display {
             Display::Pixels(screen) => {
-                prop_assert_eq!((screen.pitch, screen.width, screen.height), (pitch, width, height));
+                let read = (screen.pitch, screen.width, screen.height);
+                prop_assert_eq!(read, (pitch, width, height));
                 let last = screen.offset(width - 1, height - 1).unwrap();
                 prop_assert!(last + u64::from(screen.bytes) <= screen.length());
                 let pixel = u64::from(screen.pixel([0xff; 3]));
@@ -99,7 +103,9 @@ proptest! {
     }
 
     #[test]
-    fn modules_come_in_their_order(modules in vec((any::<u32>(), any::<u32>(), "[a-z ]{0,30}"), 0..20)) {
+    fn modules_come_in_their_order(
+        modules in vec((any::<u32>(), any::<u32>(), "[a-z ]{0,30}"), 0..20),
+    ) {
         let mut tags = vec![BootTag::memory_map(&[(0x10_0000, 0x1000_0000, 1)])];
         for (start, end, line) in &modules {
             let mut body = [*start, *end].map(u32::to_le_bytes).as_flattened().to_vec();

@@ -11,8 +11,8 @@ use crate::{PhysicalMemory, Rsdp};
 pub(super) const OLD_LENGTH: usize = 20;
 const LENGTH: usize = 36;
 
-/// Most tables of a list that are looked at: more than any firmware has, and a bound on what garbage
-/// can make us read.
+/// Most tables of a list that are looked at: more than any firmware has, and a bound on what
+/// garbage can make us read.
 pub(super) const MOST_TABLES: usize = 1024;
 
 /// A list of tables.

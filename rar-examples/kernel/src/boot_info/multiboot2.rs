@@ -108,8 +108,8 @@ pub fn read_multiboot2(
     Ok(())
 }
 
-/// Reads the tag at `at`, of which at most `left` bytes belong to the information: its type, and
-/// what follows type and size.
+/// Reads the tag at `at`, where the information has `left` more bytes: its type, and what follows
+/// type and size.
 fn read_tag(at: u64, left: u64, memory: &impl PhysicalMemory) -> Option<(u32, &[u8])> {
     let header = memory.bytes(at, 8).filter(|_| left >= TAG_HEADER_LENGTH)?;
     let (kind, size) = number32(header, 0).zip(number32(header, 4))?;
