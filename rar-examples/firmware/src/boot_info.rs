@@ -30,6 +30,21 @@ impl BootTag {
         body.extend(ranges.iter().flat_map(|range| entry(*range)));
         Self::new(6, body)
     }
+
+    /// Makes the command line.
+    #[must_use]
+    pub fn command_line(line: &str) -> Self {
+        Self::new(1, [line.as_bytes(), &[0]].concat())
+    }
+
+    /// Makes the screen of a VGA in text mode.
+    #[must_use]
+    pub fn vga_text() -> Self {
+        let mut body = 0xb_8000_u64.to_le_bytes().to_vec();
+        body.extend([160_u32, 80, 25].map(u32::to_le_bytes).as_flattened());
+        body.extend([16, 2, 0, 0]);
+        Self::new(8, body)
+    }
 }
 
 /// One range of a memory map, which looks the same in both protocols.

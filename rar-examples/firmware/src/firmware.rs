@@ -52,10 +52,17 @@ impl Firmware {
         }
     }
 
-    /// Lays the tables out in memory.
+    /// Lays the tables out in memory, from 0xE0000 on.
     #[must_use]
     pub fn lay_out(&self) -> FirmwareMemory {
+        self.lay_out_at(BASE)
+    }
+
+    /// Lays the tables out in memory from `base` on, a multiple of 16.
+    #[must_use]
+    pub fn lay_out_at(&self, base: u64) -> FirmwareMemory {
         let mut memory = FirmwareMemory {
+            base,
             bytes: vec![0; WHOLE.next_multiple_of(ALIGN)],
             tables: Vec::new(),
         };
@@ -79,9 +86,10 @@ impl Firmware {
     }
 }
 
-/// Memory with a firmware in it, from 0xE0000 on.
+/// Memory with a firmware in it.
 #[derive(Clone, Debug)]
 pub struct FirmwareMemory {
+    base: u64,
     pub(crate) bytes: Vec<u8>,
     /// Where each table lies, and its length.
     pub(crate) tables: Vec<(usize, usize)>,
@@ -91,13 +99,19 @@ impl FirmwareMemory {
     /// Returns the address of the root pointer.
     #[must_use]
     pub fn rsdp(&self) -> u64 {
-        BASE
+        self.base
+    }
+
+    /// Returns all bytes from the root pointer on.
+    #[must_use]
+    pub fn whole(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Returns `length` bytes at `address`, if they are there.
     #[must_use]
     pub fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
-        let start = usize::try_from(address.checked_sub(BASE)?).ok()?;
+        let start = usize::try_from(address.checked_sub(self.base)?).ok()?;
         self.bytes.get(start..start.checked_add(length)?)
     }
 
@@ -108,7 +122,7 @@ impl FirmwareMemory {
         self.bytes.extend(bytes);
         let end = self.bytes.len().next_multiple_of(ALIGN);
         self.bytes.resize(end, 0);
-        BASE + at as u64
+        self.base + at as u64
     }
 
     fn put_root(&mut self, root: Root, name: [u8; 4], addresses: &[u64], width: usize) -> u64 {
