@@ -15,6 +15,7 @@ use rar_harness::workspace::Workspace;
 use rar_image_harness::boot::{build_kernel, kernel_verdict, watch};
 use rar_image_harness::grub::{self, Menu};
 use rar_image_harness::machine::{self, Boot, MachineArgs};
+use rar_image_harness::mutated::{self, MOST};
 use rar_image_harness::screen_watcher::Seen;
 use rar_image_harness::test_machine::TestMachine;
 use rar_image_harness::{catalogue, catalogue_run, defects, firmware_catalogue};
@@ -49,6 +50,16 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "NAME", value_parser = rar_harness::defect_names::name,
           conflicts_with_all = ["run", "output", "netboot", "options", "machines", "firmware"])]
     pub(crate) defect: Option<String>,
+    /// Boot the kernel of the image on N machines whose tables and boot information were changed at
+    /// random, and judge what each reports
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)),
+          conflicts_with_all = ["run", "output", "netboot", "options", "machines", "firmware",
+          "defect"])]
+    pub(crate) mutated: Option<u32>,
+    /// The seed of the first of these machines; the others have the next ones
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutated")]
+    pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -67,6 +78,9 @@ fn kernel_options(words: &str) -> Result<String, String> {
 pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(defect) = &args.defect {
         return defects::command(defect, verbosity);
+    }
+    if let Some(count) = args.mutated {
+        return mutated::command(count, args.seed, verbosity);
     }
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {

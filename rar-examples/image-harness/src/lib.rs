@@ -13,6 +13,7 @@ pub mod expected_report;
 pub mod firmware_catalogue;
 pub mod grub;
 pub mod machine;
+pub mod mutated;
 mod qr_check;
 pub mod screen_watcher;
 pub mod test_machine;
