@@ -7,7 +7,7 @@ use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
 use rar_harness::{defect_names, errln, outln, setup};
-use rar_image_harness::catalogue;
+use rar_image_harness::{catalogue, mutated};
 
 use crate::bochs::{self, BochsArgs};
 use crate::stages::{self, LONG, TestArgs};
@@ -15,12 +15,16 @@ use crate::{carry, image, sabotage};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also run the tests in the packages, boot the image on every machine of the catalogue, with
-    /// every defect, and in Bochs where that is installed, carry every kernel of the list, and run
-    /// every sabotage
+    /// Also run the tests in the packages, boot the image on every machine of the catalogue, on
+    /// 50 with changed tables, with every defect, and in Bochs where that is installed, carry every
+    /// kernel of the list, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }
+
+/// Machines with changed tables, and the seed of the first.
+const MUTATED: u32 = 50;
+const FIRST_SEED: u64 = 1;
 
 /// Runs `cargo xtask ci`.
 pub(crate) fn command(args: &CiArgs, verbosity: Verbosity) -> Result<()> {
@@ -69,6 +73,10 @@ fn full(verbosity: Verbosity) -> Result<()> {
     part(
         "image --machines all",
         image::on_machines(&[catalogue::ALL.to_owned()], verbosity),
+    )?;
+    part(
+        "image --mutated 50",
+        mutated::command(MUTATED, FIRST_SEED, verbosity),
     )?;
     part(
         "carry --case all",
