@@ -112,6 +112,16 @@ proptest! {
     }
 
     #[test]
+    fn an_hpet_of_an_impossible_length_is_noted(length in prop_oneof![0_u32..36, 1_u32 << 21..]) {
+        let mut firmware = usual();
+        firmware.tables.push(Hpet::USUAL.table().with_length(length));
+        let seen = read(&firmware.lay_out());
+        prop_assert_eq!(seen.tables.hpet, None);
+        let notes = seen.notes();
+        prop_assert!(notes.len() == 1 && notes[0].contains("HPET"), "{notes:?}");
+    }
+
+    #[test]
     fn a_fadt_with_a_wrong_sum_is_only_read_by(off in 1_u8..) {
         let mut firmware = usual();
         firmware.tables[1] = Fadt::USUAL.table().with_sum(Sum::Off(off));

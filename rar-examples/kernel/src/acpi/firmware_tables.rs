@@ -10,6 +10,7 @@ use super::fadt::{
 use super::hpet::read_hpet;
 use super::madt::{CpuList, read_madt};
 use super::notes::{TableNote, TableNotes};
+use super::table::TableFault;
 use super::tables::find_table;
 use crate::{IoApicList, PhysicalMemory, Rsdp};
 
@@ -164,9 +165,15 @@ impl FirmwareTables {
     /// Many machines have none. Reading the registers of a device may have effects: only a table
     /// with a right checksum says where they are.
     fn read_hpet(&mut self, rsdp: &Rsdp, memory: &impl PhysicalMemory) {
-        self.hpet = find_table(rsdp, *b"HPET", memory, &mut self.notes)
-            .ok()
-            .filter(|table| table.fault.is_none())
-            .and_then(|table| read_hpet(table.bytes));
+        match find_table(rsdp, *b"HPET", memory, &mut self.notes) {
+            Ok(table) if table.fault.is_none() => self.hpet = read_hpet(table.bytes),
+            // One that cannot be read at all may be a table of any signature.
+            Err(AcpiError::BadTable { fault, .. }) if fault == TableFault::Unreadable => {}
+            Err(error @ AcpiError::BadTable { .. }) => {
+                self.notes.push(TableNote::NotFound(error));
+            }
+            // Noted, or not there.
+            Ok(_) | Err(_) => {}
+        }
     }
 }
