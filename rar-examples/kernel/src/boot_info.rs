@@ -5,6 +5,7 @@ mod info;
 mod modules;
 mod multiboot2;
 mod pvh;
+mod tags;
 
 pub use framebuffer::{Channel, Display, Framebuffer, read_framebuffer};
 pub use info::{BootFaults, BootInfo, BootInfoError, Firmware, Rsdp};

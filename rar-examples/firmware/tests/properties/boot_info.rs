@@ -52,6 +52,24 @@ proptest! {
     }
 
     #[test]
+    fn a_tag_of_a_wrong_size_hides_nothing_behind_it(
+        body in vec(any::<u8>(), 0..100),
+        size in prop_oneof![0_u32..8, 0x1000_u32..],
+        before in 0_usize..3,
+    ) {
+        let mut tags = vec![
+            BootTag::command_line("test=storm"),
+            BootTag::memory_map(&[(0x10_0000, 0x1000_0000, 1)]),
+            BootTag::new(2, *b"a loader\0"),
+        ];
+        tags.insert(before, BootTag { size: Some(size), ..BootTag::new(9, body) });
+        let info = read(MULTIBOOT2_MAGIC, multiboot2(&tags)).unwrap();
+        prop_assert_eq!(info.command_line.as_str(), "test=storm");
+        prop_assert_eq!((info.memory.regions().len(), info.loader.as_str()), (1, "a loader"));
+        prop_assert_eq!(info.faults.count(), 1);
+    }
+
+    #[test]
     fn changes_do_not_panic(
         ranges in vec(range(), 0..8),
         changes in vec(mutation(), 1..4),

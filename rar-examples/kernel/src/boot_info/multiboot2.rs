@@ -6,6 +6,7 @@
 use super::framebuffer::read_framebuffer;
 use super::info::{BootInfo, BootInfoError, Firmware, Rsdp};
 use super::modules::{Module, text_at};
+use super::tags::{TAG_END, TAG_HEADER_LENGTH, find_tags, read_tag};
 use crate::little_endian::{number, number32};
 use crate::{MemoryKind, PhysicalMemory, Region};
 
@@ -13,10 +14,8 @@ const HEADER_LENGTH: u64 = 8;
 /// No loader writes more; a larger size is a sign of garbage.
 const MAXIMUM_LENGTH: u64 = 1 << 20;
 
-const TAG_HEADER_LENGTH: u64 = 8;
 const FIRST_MEBIBYTE: u64 = 1 << 20;
 
-const TAG_END: u32 = 0;
 const TAG_COMMAND_LINE: u32 = 1;
 const TAG_LOADER: u32 = 2;
 const TAG_MODULE: u32 = 3;
@@ -33,8 +32,9 @@ const TAG_ACPI_NEW: u32 = 15;
 /// Reads the multiboot2 information at `address`.
 ///
 /// What is malformed is passed over and counted in [`BootInfo::faults`]: a size that cannot be, a
-/// module, a memory map; behind a tag whose size cannot be, nothing is read. Without a memory map
-/// the two sizes of memory that loaders gave before are taken.
+/// module, a memory map. Behind a tag whose size cannot be, the reading goes on where well-formed
+/// tags lead to the last one. Without a memory map the two sizes of memory that loaders gave before
+/// are taken.
 ///
 /// # Errors
 ///
@@ -62,9 +62,14 @@ pub fn read_multiboot2(
     let mut offset = HEADER_LENGTH;
     loop {
         let at = address.saturating_add(offset);
-        let Some((kind, body)) = read_tag(at, total.saturating_sub(offset), memory) else {
+        let left = total.saturating_sub(offset);
+        let Some((kind, body)) = read_tag(at, left, memory) else {
             into.faults.add(malformed("multiboot2 tag", at));
-            break;
+            let Some(skipped) = find_tags(at, left, memory) else {
+                break;
+            };
+            offset += skipped;
+            continue;
         };
         match kind {
             TAG_END => break,
@@ -106,17 +111,6 @@ pub fn read_multiboot2(
     }
     into.forgive_kexec();
     Ok(())
-}
-
-/// Reads the tag at `at`, where the information has `left` more bytes: its type, and what follows
-/// type and size.
-fn read_tag(at: u64, left: u64, memory: &impl PhysicalMemory) -> Option<(u32, &[u8])> {
-    let header = memory.bytes(at, 8).filter(|_| left >= TAG_HEADER_LENGTH)?;
-    let (kind, size) = number32(header, 0).zip(number32(header, 4))?;
-    // The last tag has nothing that could be wrong.
-    let size = if kind == TAG_END { 8 } else { u64::from(size) };
-    let length = usize::try_from(size).ok().filter(|_| size <= left)?;
-    Some((kind, memory.bytes(at, length)?.get(8..)?))
 }
 
 /// The tag at `at`: start, end, and a string up to the end of the tag.
@@ -261,7 +255,7 @@ mod tests {
         };
         let open = read(&information(&[(6, &map)])).unwrap();
         assert_eq!((open.faults.count(), open.memory.regions().len()), (1, 1));
-        // Sizes past the end, and of less than a header: nothing behind them is read.
+        // Sizes past the end, and of less than a header: what is behind them is found.
         let tags = [(6, &map[..]), (9, &[0; 8]), (1, b"late\0"), (0, &[])];
         for size in [0x1000_u32, 0, 7, u32::MAX] {
             let mut memory = information(&tags);
@@ -269,7 +263,7 @@ mod tests {
             let info = read(&memory).unwrap();
             assert_eq!(
                 (info.faults.count(), info.command_line.as_str()),
-                (1, ""),
+                (1, "late"),
                 "{size}"
             );
             assert_eq!(info.memory.regions().len(), 1);
@@ -277,6 +271,9 @@ mod tests {
                 info.faults.to_string(),
                 "boot information: multiboot2 tag at 0x8030 is malformed; what can be read is read"
             );
+            // Without the last tag nothing says that tags begin there.
+            memory.put(0x8000 + 8 + 40 + 16 + 16 + 4, &[9]);
+            assert_eq!(read(&memory).unwrap().command_line.as_str(), "", "{size}");
             memory.put(0x800c, &size.to_le_bytes());
             assert_eq!(read(&memory).unwrap_err(), BootInfoError::NoMemoryMap);
         }
