@@ -37,6 +37,8 @@ pub enum Change {
     FadtLength(usize),
     /// The port of the power management timer.
     PmTimer(u32),
+    /// The space and the address of the registers of the high precision event timer.
+    Hpet(u8, u64),
     /// A tag of the boot information is missing.
     TagGone(usize),
     /// A tag stands there twice.
@@ -137,9 +139,7 @@ impl Change {
             10 => Self::RootExtendedSum(sum(rng)),
             11..14 => Self::Entry(which, EntryChange::any(rng)),
             14 => Self::Phantoms(rng.u32(4..300), rng.u32(1..=64)),
-            15 if rng.bool() => Self::FadtFlags(rng.u32(..)),
-            15 if rng.bool() => Self::FadtLength(rng.usize(36..300)),
-            15 => Self::PmTimer(rng.u32(0..0x1_2000)),
+            15 => Self::of_a_timer(rng),
             16 => Self::TagGone(which),
             17 => Self::TagTwice(which),
             18 => Self::TagSize(which, number(rng)),
@@ -148,6 +148,18 @@ impl Change {
             22 if rng.bool() => Self::TagFirst(which),
             22 => Self::Total(number(rng)),
             _ => Self::Information(mutation(rng)),
+        }
+    }
+}
+
+impl Change {
+    /// Draws a change of what says where timers are, and how the machine ends.
+    fn of_a_timer(rng: &mut Rng) -> Self {
+        match rng.u8(0..4) {
+            0 => Self::FadtFlags(rng.u32(..)),
+            1 => Self::FadtLength(rng.usize(36..300)),
+            2 => Self::PmTimer(rng.u32(0..0x1_2000)),
+            _ => Self::Hpet(rng.u8(0..2), u64::from(number(rng)) & !7),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::boot_info::{BootTag, multiboot2};
 use crate::change::{Change, change_tags};
 use crate::fadt::Fadt;
 use crate::firmware::{Firmware, FirmwareMemory};
+use crate::hpet::Hpet;
 use crate::madt::{Madt, MadtEntry};
 use crate::table::Table;
 
@@ -81,7 +82,8 @@ impl HandOver {
     }
 
     fn tables_with(&self, changes: &[Change]) -> FirmwareMemory {
-        let (mut madt, mut fadt) = (Madt::of_cpus(0..self.cpus), Fadt::USUAL);
+        let (mut fadt, mut hpet) = (Fadt::USUAL, Hpet::USUAL);
+        let mut madt = Madt::of_cpus(0..self.cpus);
         // An empty socket.
         madt.entries
             .push(MadtEntry::LocalX2apic { id: 9, flags: 2 });
@@ -95,11 +97,12 @@ impl HandOver {
                 Change::FadtFlags(flags) => fadt.flags = flags,
                 Change::FadtLength(length) => fadt.length = length,
                 Change::PmTimer(port) => fadt.pm_timer = (port, 4),
+                Change::Hpet(space, address) => hpet = Hpet { space, address },
                 _ => {}
             }
         }
         let other = Table::new(*b"SSDT", 2, vec![0x5b; 40]);
-        let mut firmware = Firmware::new([other, fadt.table(), madt.table()]);
+        let mut firmware = Firmware::new([other, fadt.table(), madt.table(), hpet.table()]);
         for change in changes {
             let table = |number: usize| number % firmware.tables.len();
             match *change {

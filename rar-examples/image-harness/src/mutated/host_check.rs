@@ -60,7 +60,7 @@ fn wrong_tables(handed: &HandedOver) -> Vec<&'static str> {
     let bytes = handed.tables.whole();
     // An old root pointer does not lead to the XSDT.
     let old = bytes.get(15) == Some(&0);
-    let names = ["FACP", "APIC", "RSDT", "XSDT"];
+    let names = ["FACP", "APIC", "HPET", "RSDT", "XSDT"];
     let names = names.into_iter().filter(|name| *name != "XSDT" || !old);
     let is_wrong = |name: &&str| {
         let mut places = (0..bytes.len()).step_by(16);

@@ -139,10 +139,10 @@ fn is_same(note: &str, got: &str, unknown: &[u64]) -> bool {
     const KEPT: usize = 60;
     let cut = got.len() >= KEPT && note.starts_with(got.trim_end_matches(['.', '~']));
     let about = |address: &u64| {
-        let begin = note.find(&format!("at {address:#x}: "));
-        begin
-            .and_then(|at| note.get(..at + 5))
-            .is_some_and(|begin| got.starts_with(begin))
+        let place = format!("at {address:#x}: ");
+        let end = note.find(&place).map(|at| at + place.len());
+        let begin = end.and_then(|end| note.get(..end));
+        begin.is_some_and(|begin| got.starts_with(begin))
     };
     note == got || cut || unknown.iter().any(about)
 }
