@@ -98,7 +98,8 @@ mod tests {
 
     const LINE: &str = "run=quick";
 
-    /// Reads the machines of the first seeds; returns what is wrong, by seed, and how many were noted.
+    /// Reads the machines of the first seeds; returns what is wrong, by seed, and how many have
+    /// notes.
     fn read_all(count: u64, reader: Reader) -> (Vec<(u64, String)>, usize) {
         let (mut wrong, mut noted) = (Vec::new(), 0);
         for seed in 1..=count {

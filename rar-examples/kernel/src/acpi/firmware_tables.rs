@@ -28,7 +28,8 @@ pub struct HardwareFacts {
 /// Why the kernel finds no other CPUs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoCpuList {
-    /// The boot loader did not name the ACPI tables, and no BIOS has left them where they are found.
+    /// The boot loader did not name the ACPI tables, and no BIOS has left them where they are
+    /// found.
     NoTables,
     /// The table that lists them cannot be used.
     Broken(AcpiError),
@@ -168,7 +169,10 @@ impl FirmwareTables {
         match find_table(rsdp, *b"HPET", memory, &mut self.notes) {
             Ok(table) if table.fault.is_none() => self.hpet = read_hpet(table.bytes),
             // One that cannot be read at all may be a table of any signature.
-            Err(AcpiError::BadTable { fault, .. }) if fault == TableFault::Unreadable => {}
+            Err(AcpiError::BadTable {
+                fault: TableFault::Unreadable,
+                ..
+            }) => {}
             Err(error @ AcpiError::BadTable { .. }) => {
                 self.notes.push(TableNote::NotFound(error));
             }
