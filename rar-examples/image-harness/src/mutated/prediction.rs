@@ -2,7 +2,7 @@
 
 use rar_kernel::{
     BootInfo, CpuList, Display, FirmwareTables, FreeRanges, HardwareFacts, LOCAL_APIC_DEFAULT,
-    MULTIBOOT2_MAGIC, Module, read_boot_info,
+    MULTIBOOT2_MAGIC, Module, read_boot_info, search_rsdp,
 };
 
 use super::guest_memory::{BootView, CPUS, GuestMemory, INFORMATION, RAM, TableView};
@@ -60,7 +60,9 @@ pub(super) fn predict(memory: &GuestMemory, line: &str) -> Fate {
     }
     let mut cpus = Box::new(CpuList::empty());
     let view = TableView(memory, &boot.memory);
-    let tables = FirmwareTables::read(boot.rsdp.as_ref(), &view, &HARDWARE, &mut cpus);
+    let search = || search_rsdp(&boot.command_line, &BootView(memory));
+    let root = boot.rsdp.or_else(search);
+    let tables = FirmwareTables::read(root.as_ref(), &view, &HARDWARE, &mut cpus);
     cpus.put_first(HARDWARE.boot_id);
     let exists = |id: &&u32| **id < CPUS;
     let online = match free(&boot).take(1, PAGE, PAGE, FIRST_MEBIBYTE) {
@@ -99,6 +101,9 @@ fn free(boot: &BootInfo) -> FreeRanges {
 
 /// Returns why the machine cannot be judged by a boot, if it cannot.
 fn not_bootable(boot: &BootInfo, line: &str) -> Option<&'static str> {
+    if boot.rsdp.is_none() {
+        return Some("the kernel finds the tables of QEMU's own firmware");
+    }
     if boot.command_line.as_str() != line {
         return Some("another command line runs other tests");
     }
@@ -183,6 +188,8 @@ mod tests {
         // BIOS, lies behind the head, two ranges, and two numbers of its own.
         let ram = Change::TagBody(2, Mutation::Byte(8 + 2 * 24 + 16, 1));
         assert!(matches!(fate(&[ram]), Fate::NotBootable(why, _) if why.contains("RAM")));
+        let root = [Change::TagGone(5), Change::TagGone(4)];
+        assert!(matches!(fate(&root), Fate::NotBootable(why, _) if why.contains("own")));
         let line = Change::TagKind(0, 1);
         assert!(matches!(fate(&[line]), Fate::NotBootable(why, _) if why.contains("line")));
         let nothing = [Change::TagGone(2), Change::TagGone(1)];
