@@ -11,3 +11,4 @@ mod facts;
 mod machine;
 mod memory;
 mod mutated;
+mod root_search;
