@@ -1,7 +1,8 @@
 //! From the invalidation that an entry asks for to the one that a broken unit performs.
 
 use crate::{
-    Contexts, CountedPages, Faults, Globals, Invalidation, PageSize, Pages, Structures, UsedPcid,
+    Contexts, CountedPages, Faults, Globals, Invalidation, Leftovers, PageSize, Pages, Structures,
+    UsedPcid,
 };
 
 impl Faults {
@@ -34,6 +35,14 @@ impl Faults {
                 structures: self.structures(structures),
             },
             Invalidation::Ept(_) | Invalidation::Vpid(_) => invalidation,
+        }
+    }
+
+    /// Returns what stays of what an invalidation names.
+    pub(crate) const fn leftovers(&self) -> Leftovers {
+        Leftovers {
+            walks: self.walks_kept,
+            dirty_bits: self.dirty_bits_kept,
         }
     }
 

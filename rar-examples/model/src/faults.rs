@@ -69,6 +69,11 @@ pub struct Faults {
     pub guest_flushed: bool,
     /// Paging-structure caches stay.
     pub structures_kept: bool,
+    /// Page walks that began before an invalidation go on, and fill the TLB after it.
+    pub walks_kept: bool,
+    /// The CPU still takes flushed pages for dirty: it stores to them again without setting the D
+    /// bit of their entries.
+    pub dirty_bits_kept: bool,
     /// Entries served by one scan.
     pub served_entries: ServedEntries,
     /// How many entries after its own a byte's payload is read.
@@ -113,6 +118,8 @@ impl Faults {
         used_pcid: UsedPcid::AsEncoded,
         guest_flushed: false,
         structures_kept: false,
+        walks_kept: false,
+        dirty_bits_kept: false,
         served_entries: ServedEntries::All,
         payload_shift: 0,
         vector_shift: 0,

@@ -84,6 +84,8 @@ table! {
         used_pcid "The PCID on which an entry acts that names one."
         guest_flushed "While a guest runs, its contexts are flushed instead of the host's."
         structures_kept "Paging-structure caches stay."
+        walks_kept "Page walks that began before an invalidation fill the TLB after it."
+        dirty_bits_kept "Stores to a flushed page do not set the D bit of its entry again."
         served_entries "Which PENDING entries a scan serves."
         payload_shift "How many entries after its own a byte's payload is read."
         vector_shift "How many bytes after its base the action vector begins."

@@ -67,7 +67,7 @@ pub use recording_tlb::{Asked, RecordingTlb};
 pub use refused::Refused;
 pub use serviced::{HeldBy, Loss, Pass, Serviced, Signalled, Wake};
 pub use structure::{Level, StructureEntry};
-pub use tlb::Tlb;
+pub use tlb::{Leftovers, Tlb};
 pub use tlb_model::TlbModel;
 pub use translation::{Tag, Translation};
 pub use unit::RarUnit;

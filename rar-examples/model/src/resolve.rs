@@ -23,7 +23,7 @@ pub(crate) fn execute(action: Action, knobs: &Knobs, tlb: &mut impl Tlb) -> Outc
 
 fn flush(invalidation: Invalidation, knobs: &Knobs, tlb: &mut impl Tlb) -> Result<(), Refused> {
     let performed = knobs.faults.distort(invalidation, tlb.vpid());
-    tlb.invalidate(performed)?;
+    tlb.invalidate_leaving(performed, knobs.faults.leftovers())?;
     if !knobs.faults.stores_not_drained {
         tlb.drain_stores();
     }

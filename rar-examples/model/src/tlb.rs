@@ -2,6 +2,24 @@
 
 use crate::{Invalidation, LinearWidth, Refused};
 
+/// What a broken unit leaves of what an invalidation names. The translations and structures
+/// themselves go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Leftovers {
+    /// Page walks in flight go on.
+    pub walks: bool,
+    /// The CPU takes the pages that were dirty for dirty again when it next walks to them.
+    pub dirty_bits: bool,
+}
+
+impl Leftovers {
+    /// Nothing: the unit is right.
+    pub const NONE: Self = Self {
+        walks: false,
+        dirty_bits: false,
+    };
+}
+
 /// The TLB of one CPU, as its RAR unit sees it.
 pub trait Tlb {
     /// Returns the current CR3. INVPG with CR3 match compares with it.
@@ -22,10 +40,26 @@ pub trait Tlb {
 
     /// Removes at least what `invalidation` names, and returns only when that is complete.
     ///
+    /// A page walk in flight counts as cached: it is ended, or it fills the TLB before the removal.
+    ///
     /// # Errors
     ///
     /// [`Refused`] if the CPU is in no state to do it. Nothing was removed then.
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused>;
+
+    /// As [`invalidate`](Self::invalidate), by a broken unit that leaves something. By default it
+    /// leaves nothing: a real TLB cannot be made to.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate`](Self::invalidate).
+    fn invalidate_leaving(
+        &mut self,
+        invalidation: Invalidation,
+        _leftovers: Leftovers,
+    ) -> Result<(), Refused> {
+        self.invalidate(invalidation)
+    }
 
     /// Returns once every store that the CPU executed has reached memory.
     ///
@@ -61,6 +95,14 @@ impl<T: Tlb + ?Sized> Tlb for &mut T {
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
         T::invalidate(self, invalidation)
+    }
+
+    fn invalidate_leaving(
+        &mut self,
+        invalidation: Invalidation,
+        leftovers: Leftovers,
+    ) -> Result<(), Refused> {
+        T::invalidate_leaving(self, invalidation, leftovers)
     }
 
     fn drain_stores(&mut self) {

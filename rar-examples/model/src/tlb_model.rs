@@ -14,7 +14,8 @@ const KEEP_TRANSLATIONS: u64 = 1 << 63;
 ///
 /// Rules as in SDM vol. 3, "Operations that Invalidate TLBs and Paging-Structure Caches". Unlike
 /// real TLBs it evicts nothing until it is full (then in turn), so a missing flush is always
-/// visible. Accessed and dirty bits are not modelled, nor are a guest's own instructions.
+/// visible. A translation only records D: the machine's walker sets the bits in the tables. A
+/// guest's own instructions are not modelled.
 #[derive(Clone, Debug)]
 pub struct TlbModel<const N: usize, const S: usize = 0> {
     cr3: u64,
@@ -159,8 +160,9 @@ impl<const N: usize, const S: usize> TlbModel<N, S> {
             .remove(|held| invalidation.hits_structure(held, pcid));
     }
 
-    /// Returns the VPID and the PCID of an access.
-    fn space(&self) -> (u16, u16) {
+    /// Returns the VPID and the PCID under which an access looks up, and a walk fills, the TLB now.
+    #[must_use]
+    pub fn space(&self) -> (u16, u16) {
         self.guest
             .map_or((0, self.pcid()), |guest| (guest.vpid, guest.pcid))
     }

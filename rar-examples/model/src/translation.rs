@@ -22,11 +22,12 @@ pub struct Translation {
     tag: Tag,
     vpid: u16,
     writable: bool,
+    dirty: bool,
 }
 
 impl Translation {
-    /// Returns a writable translation of the host; both addresses are rounded down to the page
-    /// size.
+    /// Returns a writable, dirty translation of the host; both addresses are rounded down to the
+    /// page size.
     #[must_use]
     pub const fn new(linear: u64, physical: u64, size: PageSize, tag: Tag) -> Self {
         Self {
@@ -36,6 +37,7 @@ impl Translation {
             tag,
             vpid: 0,
             writable: true,
+            dirty: true,
         }
     }
 
@@ -50,6 +52,17 @@ impl Translation {
     pub const fn read_only(self) -> Self {
         Self {
             writable: false,
+            ..self
+        }
+    }
+
+    /// Returns the same translation of a page whose entry has D = 0.
+    ///
+    /// A store cannot use it: it walks the tables first, and sets D.
+    #[must_use]
+    pub const fn clean(self) -> Self {
+        Self {
+            dirty: false,
             ..self
         }
     }
@@ -88,6 +101,12 @@ impl Translation {
     #[must_use]
     pub const fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Returns whether a store may use it without setting the D bit of the entry.
+    #[must_use]
+    pub const fn is_dirty(&self) -> bool {
+        self.dirty
     }
 
     /// Returns whether the page holds `address`.

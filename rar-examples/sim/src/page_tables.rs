@@ -18,6 +18,10 @@ impl Entry {
     pub const PRESENT: u64 = 1;
     /// R/W.
     pub const WRITABLE: u64 = 1 << 1;
+    /// A: the CPU has used the entry for a translation.
+    pub const ACCESSED: u64 = 1 << 5;
+    /// D: a store went through the entry.
+    pub const DIRTY: u64 = 1 << 6;
     /// PS: a page, not a table.
     pub const LARGE: u64 = 1 << 7;
     /// G.
@@ -42,6 +46,18 @@ impl Entry {
     #[must_use]
     pub const fn is_writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
+    }
+
+    /// Returns whether the CPU has recorded a use of the entry.
+    #[must_use]
+    pub const fn is_accessed(self) -> bool {
+        self.0 & Self::ACCESSED != 0
+    }
+
+    /// Returns whether the CPU has recorded a store through the entry.
+    #[must_use]
+    pub const fn is_dirty(self) -> bool {
+        self.0 & Self::DIRTY != 0
     }
 
     /// Returns whether the entry is a page where it could be a table.

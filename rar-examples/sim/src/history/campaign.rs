@@ -139,8 +139,8 @@ impl Campaign {
             let seed = self.seed_of(number);
             let mut runner = runner(seed);
             let ops = (self.episode.cpus as usize * OPS_PER_CPU).max(LEAST_OPS);
-            let rough = self.episode.conditions(seed).rough;
-            let strategy = History::any(self.episode.cpus, ops, seed, rough);
+            let extra = self.episode.conditions(seed).extra();
+            let strategy = History::any(self.episode.cpus, ops, seed, extra);
             let Ok(tree) = strategy.new_tree(&mut runner) else {
                 unreachable!("no history is filtered out")
             };
@@ -200,10 +200,11 @@ impl Campaign {
     fn fails(&self, history: &History) -> Option<(u64, Problem)> {
         let [few, many] = ORDERS;
         let orders = if self.episode.cpus <= FEW { few } else { many };
-        // Operations of hard conditions prove nothing under ample ones.
-        let rough = |seed| self.episode.conditions(seed).rough;
+        // Operations of hard conditions prove nothing under ample ones, nor do walks that are never
+        // suspended.
+        let extra = |seed| self.episode.conditions(seed).extra();
         let seeds = (0..orders).map(|order| history.seed.wrapping_add(order));
-        let mut alike = seeds.filter(|seed| rough(*seed) == rough(history.seed));
+        let mut alike = seeds.filter(|seed| extra(*seed) == extra(history.seed));
         alike.find_map(|seed| {
             let tried = History {
                 seed,

@@ -6,6 +6,7 @@ use rar_regs::InterruptPolicy;
 use rar_shootdown::{LazySkip, Policy};
 
 use super::episode::{Episode, Fallbacks, Scheduler};
+use super::op::Extra;
 use crate::machine::{Answering, steps};
 
 /// A timeout that only a silent CPU exceeds, in steps per CPU.
@@ -15,6 +16,8 @@ const SLOWEST: u8 = 24;
 /// Of 8 histories of a mixed campaign: how many have few slots, and how many have hard conditions.
 const NARROW: u8 = 2;
 const ROUGH: u8 = 3;
+/// Of 8 histories of a mixed campaign: how many suspend page walks, whatever else they have.
+const WALKS: u8 = 2;
 
 /// The machine of one history, and what the driver may expect of it.
 #[derive(Clone, Debug)]
@@ -33,12 +36,33 @@ pub struct Conditions {
     pub fallbacks: Fallbacks,
     /// Whether CPUs may be deaf, or die.
     pub rough: bool,
+    /// After how many of 256 accesses to memory a page walk is suspended. If it is not 0, A and D
+    /// bits are cleared, too.
+    pub walk_pauses: u8,
 }
 
 impl Conditions {
     /// Returns the conditions of a history. Its seed decides them if the episode mixes them.
     #[must_use]
     pub fn of(episode: &Episode, seed: u64) -> Self {
+        let mut conditions = Self::without_walks(episode, seed);
+        conditions.walk_pauses = episode.walk_pauses;
+        let mut dice = fastrand::Rng::with_seed(seed ^ 0x3a1c);
+        if episode.mixed && dice.u8(..8) < WALKS {
+            conditions.walk_pauses = dice.u8(16..);
+        }
+        conditions
+    }
+
+    /// Returns the kinds of operations that these conditions permit or ask for.
+    pub(crate) const fn extra(&self) -> Extra {
+        Extra {
+            rough: self.rough,
+            cleans: self.walk_pauses > 0,
+        }
+    }
+
+    fn without_walks(episode: &Episode, seed: u64) -> Self {
         let mut dice = fastrand::Rng::with_seed(seed ^ 0x5eed);
         let kind = match episode.scheduler {
             _ if !episode.mixed => u8::MAX,
@@ -88,6 +112,7 @@ impl Conditions {
             interrupts: InterruptPolicy::IgnoreIf,
             fallbacks: episode.fallbacks,
             rough: false,
+            walk_pauses: 0,
         }
     }
 

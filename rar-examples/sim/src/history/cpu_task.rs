@@ -104,6 +104,7 @@ impl<'m> CpuTask<'m> {
                 });
             }
             Op::Revoke { space, slot } => self.revoke(space, slot),
+            Op::Clean { space, slot } => self.clean(space, slot),
             Op::FreeTable { space, region } => {
                 self.change_table(
                     space,

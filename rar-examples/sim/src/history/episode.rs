@@ -66,6 +66,9 @@ pub struct Episode {
     pub fallbacks: Fallbacks,
     /// How often, of 256 opportunities, a CPU walks the page tables speculatively.
     pub speculation: u8,
+    /// After how many of 256 accesses to memory a page walk is suspended, in histories whose
+    /// conditions are not mixed.
+    pub walk_pauses: u8,
     /// After how many steps a run counts as hung.
     pub most_steps: u64,
 }
@@ -163,6 +166,7 @@ impl Episode {
             mixed: false,
             fallbacks: Fallbacks::Unexpected,
             speculation: 32,
+            walk_pauses: 0,
             most_steps: MOST_STEPS_PER_CPU * u64::from(cpus),
         }
     }
@@ -295,6 +299,7 @@ impl Episode {
             },
             seed,
             speculation: self.speculation,
+            walk_pauses: conditions.walk_pauses,
             ..MachineConfig::new(self.cpus)
         }
     }

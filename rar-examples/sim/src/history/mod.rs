@@ -12,6 +12,7 @@ mod paths;
 mod remap;
 mod stage;
 mod try_lock;
+mod use_bits;
 mod world;
 
 pub use campaign::{Campaign, Finding, Problem, Summary, problem};

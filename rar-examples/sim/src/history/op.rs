@@ -69,6 +69,13 @@ pub enum Op {
         /// Which page.
         slot: Slot,
     },
+    /// Clears the A and D bits of a page and flushes.
+    Clean {
+        /// The space.
+        space: u8,
+        /// Which page.
+        slot: Slot,
+    },
     /// Removes a page table with all its pages, flushes, and frees them.
     FreeTable {
         /// The space.
@@ -175,7 +182,7 @@ pub enum Op {
 
 impl Op {
     /// How many kinds of operations there are.
-    pub const KINDS: usize = 26;
+    pub const KINDS: usize = 27;
 
     /// Returns the number of its kind, below [`KINDS`](Self::KINDS).
     pub(crate) const fn kind(&self) -> usize {
@@ -206,6 +213,7 @@ impl Op {
             Self::Deaf { .. } => 23,
             Self::Verify => 24,
             Self::Die { .. } => 25,
+            Self::Clean { .. } => 26,
         }
     }
 }
@@ -221,6 +229,15 @@ pub enum Reset {
     Power,
 }
 
+/// Kinds of operations that only some histories have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extra {
+    /// Those of hard conditions.
+    pub(crate) rough: bool,
+    /// [`Op::Clean`].
+    pub(crate) cleans: bool,
+}
+
 /// A history: the operations of each CPU, in order, and the seed of the interleaving.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
@@ -231,14 +248,18 @@ pub struct History {
 }
 
 impl History {
-    /// Returns random histories of at most `operations` operations on `cpus` CPUs, on request with
-    /// operations of hard conditions.
-    pub(crate) fn any(cpus: u32, ops: usize, seed: u64, rough: bool) -> BoxedStrategy<Self> {
+    /// Returns random histories of at most `ops` operations on `cpus` CPUs, with the extra kinds.
+    pub(crate) fn any(cpus: u32, ops: usize, seed: u64, extra: Extra) -> BoxedStrategy<Self> {
         let cpus = u16::try_from(cpus).unwrap_or(u16::MAX);
-        let op = if rough {
+        let op = if extra.rough {
             prop_oneof![4 => op(), 1 => rough_op()].boxed()
         } else {
             op().boxed()
+        };
+        let op = if extra.cleans {
+            prop_oneof![12 => op, 1 => clean_op()].boxed()
+        } else {
+            op
         };
         vec((0..cpus, op), 0..=ops)
             .prop_map(move |ops| Self { seed, ops })
@@ -255,6 +276,10 @@ fn rough_op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Verify),
         2 => (0..40_u8).prop_map(|moments| Op::Die { moments }),
     ]
+}
+
+fn clean_op() -> impl Strategy<Value = Op> {
+    (0..SPACES, slot()).prop_map(|(space, slot)| Op::Clean { space, slot })
 }
 
 fn op() -> impl Strategy<Value = Op> {

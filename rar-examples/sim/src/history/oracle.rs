@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rar_model::Translation;
 use serde::Serialize;
 
+use super::use_bits::UseBits;
 use crate::machine::{Stored, lock};
+use crate::page_tables::Entry;
 
 /// A use of a flushed translation, which must never happen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +36,10 @@ pub enum Use {
     BufferedStore,
     /// A walk reads a page table.
     Walk,
+    /// An access leaves the A bit of its entry clear.
+    WithoutAccessed,
+    /// A store leaves the D bit of its entry clear.
+    WithoutDirty,
 }
 
 impl fmt::Display for Violation {
@@ -49,6 +55,8 @@ impl fmt::Display for Violation {
             Use::Store => "stores by a stale translation of",
             Use::BufferedStore => "lets a buffered store go by a stale translation of",
             Use::Walk => "walks the freed page table at",
+            Use::WithoutAccessed => "does not set the A bit again when it uses",
+            Use::WithoutDirty => "does not set the D bit again when it stores to",
         };
         write!(
             f,
@@ -101,6 +109,7 @@ struct State {
     read_only: HashMap<u64, String>,
     /// Frames that are mapped read-only; the flush has not returned.
     revoked: HashSet<u64>,
+    bits: UseBits,
     tally: Tally,
     violation: Option<Violation>,
 }
@@ -134,6 +143,22 @@ impl Oracle {
         state.read_only.insert(frame, flush.to_owned());
     }
 
+    /// Records that software clears the A and D bits of the entry that leads to this frame, before
+    /// it does so. Returns the number of this clearing.
+    pub(crate) fn clears_bits(&self, frame: u64) -> u64 {
+        lock(&self.state).bits.clears(frame)
+    }
+
+    /// Records that the flush after this clearing has returned: each later use sets the bits.
+    pub(crate) fn bits_are_flushed(&self, frame: u64, number: u64, flush: &str) {
+        lock(&self.state).bits.is_flushed(frame, number, flush);
+    }
+
+    /// Records that a walk sets a bit of the entry that leads to this frame.
+    pub(crate) fn records(&self, frame: u64, bit: u64) {
+        lock(&self.state).bits.sets(frame, bit);
+    }
+
     pub(crate) fn judge(&self, cpu: u32, translation: &Translation, kind: Use) {
         let mut state = lock(&self.state);
         let frame = translation.physical();
@@ -154,6 +179,28 @@ impl Oracle {
         if let Some(flush) = flush {
             self.find(&mut state, cpu, kind, translation.linear(), flush);
         }
+        self.judge_bit(&mut state, cpu, translation, Entry::ACCESSED);
+        if stores {
+            self.judge_bit(&mut state, cpu, translation, Entry::DIRTY);
+        }
+    }
+
+    /// Judges a use that may have left a bit of its entry clear.
+    fn judge_bit(&self, state: &mut State, cpu: u32, translation: &Translation, bit: u64) {
+        let flush = match state.bits.clear_since(translation.physical(), bit) {
+            None => return,
+            Some(None) => {
+                state.tally.stale_uses += 1;
+                return;
+            }
+            Some(Some(flush)) => flush.to_owned(),
+        };
+        let kind = if bit == Entry::DIRTY {
+            Use::WithoutDirty
+        } else {
+            Use::WithoutAccessed
+        };
+        self.find(state, cpu, kind, translation.linear(), flush);
     }
 
     pub(crate) fn drains(&self, cpu: u32, stored: &Stored) {

@@ -124,7 +124,7 @@ impl World<'_> {
             Slot::Small { .. } => 0,
             Slot::Kernel { .. } => Entry::GLOBAL,
         };
-        frame | large | Entry::PRESENT | Entry::WRITABLE
+        frame | large | Entry::PRESENT | Entry::WRITABLE | Entry::ACCESSED | Entry::DIRTY
     }
 
     /// Returns where a slot's entry lies; `None` while its region has no page table.
@@ -215,6 +215,10 @@ impl Watch for World<'_> {
 
     fn walks(&self, cpu: u32, table: u64) {
         self.oracle.walks(cpu, table);
+    }
+
+    fn records(&self, _: u32, target: u64, bit: u64) {
+        self.oracle.records(target, bit);
     }
 
     fn drains(&self, cpu: u32, stored: &Stored) {

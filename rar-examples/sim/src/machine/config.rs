@@ -38,6 +38,8 @@ pub struct MachineConfig {
     pub preemption: u8,
     /// How often, of 256 opportunities, a CPU walks the page tables speculatively.
     pub speculation: u8,
+    /// After how many of 256 accesses to memory a page walk is suspended.
+    pub walk_pauses: u8,
 }
 
 impl MachineConfig {
@@ -60,6 +62,7 @@ impl MachineConfig {
             buffered: 8,
             preemption: 64,
             speculation: 0,
+            walk_pauses: 0,
         }
     }
 }

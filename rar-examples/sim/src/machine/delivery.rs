@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use rar_model::{InterruptFlag, Invalidation, PhysicalMemory, Refused, Serviced, Tlb};
+use rar_model::{InterruptFlag, Invalidation, Leftovers, PhysicalMemory, Refused, Serviced, Tlb};
 use rar_percpu::fake::pinned;
 
 use super::{Cpu, Machine, Vector};
@@ -183,9 +183,17 @@ impl<const TLB: usize> Tlb for UnitTlb<'_, '_, TLB> {
     }
 
     fn invalidate(&mut self, invalidation: Invalidation) -> Result<(), Refused> {
+        self.invalidate_leaving(invalidation, Leftovers::NONE)
+    }
+
+    fn invalidate_leaving(
+        &mut self,
+        invalidation: Invalidation,
+        leftovers: Leftovers,
+    ) -> Result<(), Refused> {
         yield_now();
         self.machine.watch.invalidates(self.cpu);
-        self.machine.invalidate(self.cpu, invalidation)
+        self.machine.invalidate(self.cpu, invalidation, leftovers)
     }
 
     fn drain_stores(&mut self) {

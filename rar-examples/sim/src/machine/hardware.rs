@@ -37,6 +37,9 @@ pub struct Machine<'m, const TLB: usize> {
     pub(crate) meter: Mutex<Meter>,
     /// The machine's own random choices.
     pub(super) choice: Mutex<Rng>,
+    /// Those about page walks. They have their own source, so that the others stay the same where
+    /// no walk is suspended.
+    pub(super) pausing: Mutex<Rng>,
     /// Interrupt commands with delivery mode 011b.
     pub(super) commands: AtomicU64,
     /// Signals that a unit lost.
@@ -77,6 +80,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
             watch,
             meter: Mutex::new(Meter::default()),
             choice: Mutex::new(Rng::with_seed(config.seed)),
+            pausing: Mutex::new(Rng::with_seed(!config.seed)),
             commands: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             merged: AtomicU64::new(0),

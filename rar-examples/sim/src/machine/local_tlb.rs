@@ -4,7 +4,7 @@
     reason = "the simulated kernel promises of its TLB what a kernel promises"
 )]
 
-use rar_model::{Contexts, Globals, Invalidation, PageSize, Pages};
+use rar_model::{Contexts, Globals, Invalidation, Leftovers, PageSize, Pages};
 use rar_payload::{InvpcidScope, InvpgScope, Operation, PageChunk};
 use rar_percpu::{LocalTlb, PinnedCpu, Unsupported};
 
@@ -80,14 +80,16 @@ impl<const TLB: usize> Machine<'_, TLB> {
         step();
         let cpu = cpu.id().get();
         self.drain_stores(cpu);
-        self.invalidate(cpu, invalidation).map_err(|_| Unsupported)
+        let done = self.invalidate(cpu, invalidation, Leftovers::NONE);
+        done.map_err(|_| Unsupported)
     }
 }
 
 // SAFETY:
 // 1. `by_instructions` names what the operation names, or more.
 // 2. All contexts with globals is everything; the TLB never refuses that.
-// 3. A walk takes the same lock as a flush, so that it is wholly before or wholly after.
+// 3. A walk takes the same lock as a flush for each of its reads, and a flush ends the walks that
+//    are between two of them.
 // 4. The lock is held for the one invalidation only, within which nothing else of the CPU runs.
 unsafe impl<const TLB: usize> LocalTlb for Machine<'_, TLB> {
     fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {

@@ -43,6 +43,16 @@ impl Memory {
             .map_or(0, |word| word.fetch_and(!bits, Ordering::SeqCst))
     }
 
+    /// Sets bits of a quadword in one locked access, if it still holds `expected`. Returns whether
+    /// it did.
+    #[must_use]
+    pub fn set_if(&self, address: u64, expected: u64, bits: u64) -> bool {
+        let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
+        let (new, order) = (expected | bits, Ordering::SeqCst);
+        let set = |word: &AtomicU64| word.compare_exchange(expected, new, order, order).is_ok();
+        words.get(&address).is_some_and(set)
+    }
+
     /// Stores a quadword.
     pub fn store(&self, address: u64, value: u64) {
         self.exchange(address, value);

@@ -14,6 +14,8 @@ mod memory;
 mod mmu;
 mod registers;
 mod service;
+mod walk;
+mod walker;
 mod watch;
 
 pub use caches::{Caches, PageFault, Stored};

@@ -16,6 +16,10 @@ pub trait Watch: Sync {
     /// address.
     fn walks(&self, _cpu: u32, _table: u64) {}
 
+    /// A walk of `cpu` sets the A or the D bit (`bit`) of the entry that leads to this physical
+    /// address.
+    fn records(&self, _cpu: u32, _target: u64, _bit: u64) {}
+
     /// A buffered store of `cpu` reaches memory.
     fn drains(&self, _cpu: u32, _stored: &Stored) {}
 

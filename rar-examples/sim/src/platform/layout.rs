@@ -58,5 +58,7 @@ pub(super) fn leaf(mapping: Option<Mapping>) -> u64 {
         Scope::Space => 0,
         Scope::Global => Entry::GLOBAL,
     };
-    physical(mapping.frame) | Entry::PRESENT | large | access | scope
+    // As the kernel here, so that a CPU has no reason to write to an entry.
+    let used = Entry::ACCESSED | Entry::DIRTY;
+    physical(mapping.frame) | Entry::PRESENT | used | large | access | scope
 }

@@ -83,6 +83,25 @@ impl<'m> CpuTask<'m> {
         }
     }
 
+    /// Clears the A and D bits of a page and flushes: each later use must set them again.
+    pub(super) fn clean(&self, space: u8, slot: Slot) {
+        let (oracle, memory) = (&self.stage.world.oracle, &self.machine().memory);
+        let name = "a flush of cleared A and D bits";
+        let cleared = Cell::new(None);
+        let returned = self.change(space, slot, name, |place| {
+            let entry = Entry(memory.load(place));
+            if entry.is_present() {
+                let number = oracle.clears_bits(entry.address());
+                memory.clear(place, Entry::ACCESSED | Entry::DIRTY);
+                cleared.set(Some((entry.address(), number)));
+            }
+            None
+        });
+        if let Some((frame, number)) = cleared.get().filter(|_| returned) {
+            oracle.bits_are_flushed(frame, number, name);
+        }
+    }
+
     pub(super) fn remap_many(&self, space: u8, region: u8, first: u8, count: u8) {
         let (stage, world) = (self.stage, self.stage.world);
         let count = count.min(PAGES - first.min(PAGES - 1));
