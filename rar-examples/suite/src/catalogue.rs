@@ -10,11 +10,11 @@ use crate::test_run::TestRun;
 use crate::tests::unit::{
     again, combinations, commands, delivery, destinations, disabled, entries, enumeration, foreign,
     idle, itself, late, lost, meanings, nmi, order, pages, registers, rescan, reserved, reset,
-    stores, strings,
+    stores, strings, walks,
 };
 use crate::tests::{
     deferred, guest, interrupts, large_page, membership, nested, precision, remap, revoke, silent,
-    slots, spaces, storm, tables, unit, user, writers,
+    slots, spaces, storm, tables, unit, use_bits, user, writers,
 };
 use crate::units::Ability;
 
@@ -65,6 +65,8 @@ catalogue! {
     of_driver "spaces and rights" {
         "two-spaces" => spaces::two_spaces, on(2);
         "revoke-write" => revoke::revoke_write;
+        "accessed-bit" => use_bits::accessed;
+        "dirty-bit" => use_bits::dirty;
         "writer-plain" => writers::plain, up_to(512), on(2), detects(Detects::NoAnswer);
         "writer-non-temporal" => writers::non_temporal, up_to(512), on(2),
             detects(Detects::NoAnswer);
@@ -126,6 +128,9 @@ catalogue! {
         "unit-subtypes" => pages::subtypes, answers("3.3-subtypes");
         "unit-invpg" => pages::invpg, answers("3.5-invpg");
         "unit-structures" => pages::structures, answers("3.4-structures");
+        "unit-walks" => walks::in_flight, answers("6-walks");
+        "unit-accessed-bit" => unit::use_bits::accessed, answers("6-use-bits");
+        "unit-dirty-bit" => unit::use_bits::dirty, answers("6-use-bits");
         "unit-other-space" => unit::spaces::other_space, needs(Ability::Pcids);
     }
     of_units "meanings of entries" {

@@ -21,6 +21,8 @@ pub(crate) enum Assertion {
     Unasked,
     /// After the flush no store reaches the old frame.
     Frozen,
+    /// After the flush a use of the page sets its A or D bit again.
+    Recorded,
     /// The flush returned `Ok`.
     FlushEnds,
     /// The flush returned an error that names the silent CPU.
@@ -74,6 +76,10 @@ const ALL: &[(Assertion, &str)] = &[
     (
         Assertion::Frozen,
         "no store reaches the old frame after the flush",
+    ),
+    (
+        Assertion::Recorded,
+        "a use after the flush sets the cleared A or D bit",
     ),
     (Assertion::FlushEnds, "the flush ends with Ok"),
     (
@@ -129,12 +135,18 @@ const ALL: &[(Assertion, &str)] = &[
 /// the test assumes.
 const IDLE: [Assertion; 3] = [Assertion::Control, Assertion::GuestEnds, Assertion::Arrived];
 /// A stale translation outlived its flush.
-const FATAL: [Assertion; 3] = [Assertion::Flushed, Assertion::Frozen, Assertion::StillOwned];
-
-/// No interrupt can break these: it flushes more, or it leaves the register alone.
-const STEADY: [Assertion; 6] = [
+const FATAL: [Assertion; 4] = [
     Assertion::Flushed,
     Assertion::Frozen,
+    Assertion::Recorded,
+    Assertion::StillOwned,
+];
+
+/// No interrupt can break these: it flushes more, or it leaves the register alone.
+const STEADY: [Assertion; 7] = [
+    Assertion::Flushed,
+    Assertion::Frozen,
+    Assertion::Recorded,
     Assertion::StillOwned,
     Assertion::Register,
     Assertion::Refused,

@@ -27,6 +27,7 @@ mod test_info;
 mod test_run;
 mod tests;
 mod units;
+mod use_bit;
 mod why;
 mod witness;
 
@@ -50,4 +51,5 @@ pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, RarUnits, Register,
 };
+pub use use_bit::UseBit;
 pub use witness::{Sent, Witness};

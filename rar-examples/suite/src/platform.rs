@@ -11,6 +11,7 @@ use rar_vocabulary::Backend;
 use crate::record::Record;
 use crate::space::Space;
 use crate::units::RarUnits;
+use crate::use_bit::UseBit;
 use crate::witness::Witness;
 
 /// How many 4 KiB pages the test region of each space has.
@@ -227,12 +228,29 @@ pub trait Platform: Sync {
     /// store to the page directory, no flush.
     fn swap_tables(&self, space: Space);
 
+    /// Clears a bit of a small page's entry: one locked access to the page table, no flush.
+    fn clear_use(&self, space: Space, page: u16, bit: UseBit);
+
+    /// Returns whether a bit of a small page's entry is set.
+    fn is_used(&self, space: Space, page: u16, bit: UseBit) -> bool;
+
     /// Loads a word of a page under test: one instruction.
     ///
     /// # Errors
     ///
     /// [`PageFault`] if the access faults.
     fn load(&self, page: Page, word: u16) -> Result<u64, PageFault>;
+
+    /// Flushes a page of the first space as [`invlpg`](Self::invlpg), and loads a word of it: by a
+    /// page walk, which takes as long as the machine can make it.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    fn load_by_walk(&self, page: Page, word: u16) -> Result<u64, PageFault> {
+        self.invlpg(page);
+        self.load(page, word)
+    }
 
     /// Stores a word of a page under test: one instruction, and no fence.
     ///

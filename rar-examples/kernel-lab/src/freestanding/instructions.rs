@@ -5,6 +5,7 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::sync::atomic::AtomicU64;
 
 use rar_payload::Pcid;
 
@@ -45,6 +46,15 @@ pub(crate) fn flush_everything() {
         // as it was. Handlers do not write CR4.
         unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack, preserves_flags)) }
     }
+}
+
+/// Writes a line of memory back and evicts it from all caches.
+pub(crate) fn evict(word: &AtomicU64) {
+    let address = core::ptr::from_ref(word);
+    // Not `nomem`: earlier stores to the line come first. `nostack`, `preserves_flags`: touches
+    // neither.
+    // SAFETY: every 64-bit processor has CLFLUSH, which changes no memory.
+    unsafe { asm!("clflush [{}]", in(reg) address, options(nostack, preserves_flags)) }
 }
 
 /// INVLPG of one page.

@@ -13,7 +13,7 @@ use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Shootdown};
 use rar_suite::{
     Asked, Backend, DeafTo, Frame, Guest, Mapping, Page, PageFault, Platform, ProtocolViolations,
-    RarUnits, Register, Space, StoreKind, UserMode, Witness,
+    RarUnits, Register, Space, StoreKind, UseBit, UserMode, Witness,
 };
 
 use super::abort::{self, Cause};
@@ -121,10 +121,28 @@ impl Platform for KernelLab {
         self.space(space).swap();
     }
 
+    fn clear_use(&self, space: Space, page: u16, bit: UseBit) {
+        self.space(space)
+            .entry(Page::Small(page))
+            .fetch_and(!bit.mask(), Ordering::SeqCst);
+    }
+
+    fn is_used(&self, space: Space, page: u16, bit: UseBit) -> bool {
+        let entry = self.space(space).entry(Page::Small(page));
+        entry.load(Ordering::SeqCst) & bit.mask() != 0
+    }
+
     fn load(&self, page: Page, word: u16) -> Result<u64, PageFault> {
         fault_injection::stop_if_wanted();
         // SAFETY: an aligned address of the test region; frames are plain memory.
         unsafe { probe::load(address(page) + 8 * u64::from(word)) }.map_err(|_| PageFault)
+    }
+
+    /// The entry is read from memory, not from a cache.
+    fn load_by_walk(&self, page: Page, word: u16) -> Result<u64, PageFault> {
+        instructions::evict(self.first.entry(page));
+        self.invlpg(page);
+        self.load(page, word)
     }
 
     fn store(&self, page: Page, word: u16, value: u64, kind: StoreKind) -> Result<(), PageFault> {

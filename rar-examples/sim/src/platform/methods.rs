@@ -9,7 +9,7 @@ use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine as _};
 use rar_suite::{
     DeafTo, Frame, Mapping, Page, PageFault, Platform, RarUnits, Record, Register, Space,
-    StoreKind, UserMode, Witness,
+    StoreKind, UseBit, UserMode, Witness,
 };
 
 use super::layout::{LARGE, REGION, leaf, physical, tables};
@@ -108,7 +108,7 @@ impl<'m> Platform for SimPlatform<'m> {
         schedule::step();
         let [_, _, _, large, ..] = tables(space);
         let entry = match page {
-            Page::Small(_) => slot(self.table(space, false), self.address(page), 12),
+            Page::Small(number) => self.small_entry(space, number),
             Page::Large => slot(large, LARGE, 21),
         };
         self.machine().memory.store(entry, leaf(mapping));
@@ -134,6 +134,26 @@ impl<'m> Platform for SimPlatform<'m> {
             .memory
             .store(slot(small, REGION, 21), spare.0);
         self.in_use(space).fetch_xor(1, Ordering::SeqCst);
+    }
+
+    fn clear_use(&self, space: Space, page: u16, bit: UseBit) {
+        schedule::step();
+        self.machine()
+            .memory
+            .clear(self.small_entry(space, page), bit.mask());
+    }
+
+    fn is_used(&self, space: Space, page: u16, bit: UseBit) -> bool {
+        schedule::step();
+        self.machine().memory.load(self.small_entry(space, page)) & bit.mask() != 0
+    }
+
+    fn load_by_walk(&self, page: Page, word: u16) -> Result<u64, PageFault> {
+        self.invlpg(page);
+        let loaded = self
+            .machine()
+            .load_slowly(self.me(), self.linear(page, word));
+        loaded.map_err(|_| PageFault)
     }
 
     fn load(&self, page: Page, word: u16) -> Result<u64, PageFault> {

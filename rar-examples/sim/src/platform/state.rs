@@ -130,6 +130,15 @@ impl<'m> SimPlatform<'m> {
         }
     }
 
+    /// Returns where the entry of a small page lies, in the table in use.
+    pub(super) fn small_entry(&self, space: Space, page: u16) -> u64 {
+        slot(
+            self.table(space, false),
+            self.address(Page::Small(page)),
+            12,
+        )
+    }
+
     pub(super) fn member(&self, cpu: u32) -> &Mutex<Option<Member<'m, TLB>>> {
         #[expect(clippy::indexing_slicing, reason = "one for each CPU of the machine")]
         &self.members[cpu as usize]

@@ -16,5 +16,6 @@ pub(crate) mod spaces;
 pub(crate) mod storm;
 pub(crate) mod tables;
 pub(crate) mod unit;
+pub(crate) mod use_bits;
 pub(crate) mod user;
 pub(crate) mod writers;

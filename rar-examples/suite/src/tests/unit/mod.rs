@@ -34,3 +34,5 @@ mod steps;
 pub(crate) mod stores;
 pub(crate) mod storm;
 pub(crate) mod strings;
+pub(crate) mod use_bits;
+pub(crate) mod walks;
