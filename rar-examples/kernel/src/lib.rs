@@ -3,6 +3,7 @@
 
 mod acpi;
 mod boot_info;
+mod com_port;
 mod command_line;
 mod cpu_model;
 mod frame_ring;
@@ -39,6 +40,7 @@ pub use boot_info::{
     BootFaults, BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC,
     Module, Modules, PVH_MAGIC, Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
 };
+pub use com_port::ComPort;
 pub use command_line::CommandLine;
 pub use cpu_model::{InvlpgErratum, invlpg_erratum, keeps_globals, model_name, revision};
 pub use frame_ring::FrameRing;

@@ -1,7 +1,7 @@
 //! What the command line asks for. Nothing on it can stop a run: an invalid value is reported, and
 //! the default is used.
 
-use rar_kernel::CommandLine;
+use rar_kernel::{ComPort, CommandLine};
 use rar_kernel_lab::options::switch;
 use rar_kernel_lab::options::{OptionError, RunOptions, UsualAmounts, Word, Words, read};
 use rar_suite::Backend;
@@ -22,7 +22,10 @@ const TEST_SECONDS: u64 = 300;
 const LEGAL: &[Word] = &[
     ("run", "full, quick, ipi, enumerate"),
     ("page-seconds", "seconds, from 0"),
-    ("serial", "on, off"),
+    (
+        "serial",
+        "on, off, ttyS0 to ttyS3, with a speed: ttyS1,57600",
+    ),
     ("screen", "on, off"),
     ("end", "reboot, poweroff, halt, debug-exit"),
     ("rsdp", "the address of ACPI's root pointer"),
@@ -63,8 +66,8 @@ pub struct ImageOptions<'a> {
     pub run: Run,
     /// How long a page stays; 0 skips the pages.
     pub page_seconds: u64,
-    /// Whether the serial port is used.
-    pub serial: bool,
+    /// The serial port, if one is used.
+    pub serial: Option<ComPort>,
     /// Whether the screen is used.
     pub screen: bool,
     /// What happens at the end.
@@ -82,7 +85,7 @@ impl<'a> ImageOptions<'a> {
             },
             run: Run::Full,
             page_seconds: PAGE_SECONDS,
-            serial: true,
+            serial: Some(ComPort::COM1),
             screen: true,
             end: End::Reboot,
         };
@@ -134,7 +137,13 @@ impl<'a> Words<'a> for ImageOptions<'a> {
                 }
             }
             "page-seconds" => self.page_seconds = value.parse().ok()?,
-            "serial" => self.serial = switch(value)?,
+            "serial" => {
+                self.serial = match value {
+                    "on" => Some(ComPort::COM1),
+                    "off" => None,
+                    place => Some(ComPort::parse(place)?),
+                }
+            }
             "screen" => self.screen = switch(value)?,
             "end" => {
                 self.end = match value {
@@ -213,7 +222,7 @@ mod tests {
             },
             run: Run::Quick,
             page_seconds: 0,
-            serial: false,
+            serial: None,
             screen: false,
             end: End::Halt,
         };
@@ -242,6 +251,7 @@ mod tests {
             "measure=many",
             "risky=yes",
             "serial=com1",
+            "serial=ttyS1,100000",
             "rsdp=0xyz",
             "end=now",
             "stop=storm",

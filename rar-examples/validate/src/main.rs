@@ -9,7 +9,7 @@ mod progress;
 mod report;
 
 use rar_kernel::{
-    Arrival, ExitCode, Once, apic, clock, console, exit, id_runs, println, screen, smp,
+    Arrival, ComPort, ExitCode, Once, apic, clock, console, exit, id_runs, println, screen, smp,
 };
 use rar_kernel_lab::shim::Defect;
 use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
@@ -33,8 +33,10 @@ static OPTIONS: Once<ImageOptions<'static>> = Once::new();
 fn arrive(arrival: Arrival<'_>) {
     if let Arrival::Boot { command_line } = arrival {
         let options = ImageOptions::read(command_line, |_| {});
-        if !options.serial {
-            console::leave_serial();
+        match options.serial {
+            Some(ComPort::COM1) => {}
+            Some(port) => console::choose_serial(port),
+            None => console::leave_serial(),
         }
         if !options.screen {
             screen::leave();

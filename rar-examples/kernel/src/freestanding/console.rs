@@ -1,13 +1,12 @@
-//! The text console on COM1 and on the screen: whole lines, whichever CPU prints.
+//! The text console on a serial port and on the screen: whole lines, whichever CPU prints.
 
 use core::fmt;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 
 use super::port::Port;
 use super::{clock, percpu, screen};
-use crate::{Ink, Sent, SerialLoss, SerialPort, Transmitter};
+use crate::{ComPort, Ink, Sent, SerialLoss, SerialPort, Transmitter};
 
-const COM1: u16 = 0x3f8;
 const NO_CPU: u32 = 0;
 /// Looks at the lock before a line is printed without it: a broken line is better than a silent
 /// machine.
@@ -17,21 +16,30 @@ const LOOPBACK_LOOKS: u32 = 100_000;
 
 static PRESENT: AtomicBool = AtomicBool::new(false);
 static TRANSMITTER: Transmitter = Transmitter::new();
+/// Where the serial port is.
+static BASE: AtomicU16 = AtomicU16::new(ComPort::COM1.base);
 /// Number of the CPU that prints, plus one.
 static OWNER: AtomicU32 = AtomicU32::new(NO_CPU);
 
 fn register(offset: u16) -> Port {
-    // SAFETY: the registers of the first serial port do not touch memory.
-    unsafe { Port::new(COM1 + offset) }
+    // SAFETY: the registers of a serial port do not touch memory.
+    unsafe { Port::new(BASE.load(Ordering::Relaxed) + offset) }
 }
 
-/// Looks for a serial port by its loopback mode and sets it to 115,200 baud, 8 data bits, no
-/// parity.
+/// Looks for the first serial port, and uses it at 115,200 baud.
 pub(crate) fn start() {
+    choose_serial(ComPort::COM1);
+}
+
+/// Looks for a serial port by its loopback mode and uses it from here on, with 8 data bits and no
+/// parity.
+pub fn choose_serial(port: ComPort) {
+    BASE.store(port.base, Ordering::Relaxed);
+    let [low, high] = port.divisor.to_le_bytes();
     register(1).write8(0x00);
     register(3).write8(0x80);
-    register(0).write8(0x01);
-    register(1).write8(0x00);
+    register(0).write8(low);
+    register(1).write8(high);
     register(3).write8(0x03);
     register(2).write8(0xc7);
     register(4).write8(0x1e);
@@ -41,9 +49,9 @@ pub(crate) fn start() {
     PRESENT.store(present, Ordering::Relaxed);
 }
 
-struct Com1;
+struct Uart;
 
-impl SerialPort for Com1 {
+impl SerialPort for Uart {
     fn is_empty(&self) -> bool {
         register(5).read8() & 0x20 != 0
     }
@@ -123,7 +131,7 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
         });
     }
     let sent = match place {
-        Where::Everywhere(_) | Where::Serial if serial => TRANSMITTER.send_line(&Com1, text),
+        Where::Everywhere(_) | Where::Serial if serial => TRANSMITTER.send_line(&Uart, text),
         _ => Sent::Whole,
     };
     match place {
