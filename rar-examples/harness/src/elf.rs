@@ -1,10 +1,15 @@
-//! The code of an ELF file, cut at its symbols.
+//! The code of an ELF file: cut at its symbols, and spoiled at one of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf};
+use object::{
+    File, Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf,
+};
+
+/// An instruction that raises an exception (SDM vol. 2, "UD").
+const UD2: [u8; 2] = [0x0f, 0x0b];
 
 /// The bytes from one symbol to the next.
 #[derive(Clone, Debug)]
@@ -79,4 +84,51 @@ pub fn functions(path: &Path) -> Result<Vec<Function>> {
     }
     ensure!(!functions.is_empty(), "{} has no code", path.display());
     Ok(functions)
+}
+
+/// Returns the bytes of an ELF file whose function with this symbol raises an exception at its
+/// first instruction.
+///
+/// # Errors
+///
+/// The file cannot be read, is not an ELF file, or has no such function.
+pub fn dying_at(path: &Path, symbol: &str) -> Result<Vec<u8>> {
+    let mut bytes =
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = File::parse(bytes.as_slice())
+        .with_context(|| format!("{} is no ELF file", path.display()))?;
+    let place = place_of(&file, symbol)
+        .with_context(|| format!("{} has no function {symbol}", path.display()))?;
+    bytes
+        .get_mut(place..place + UD2.len())
+        .with_context(|| format!("{} is cut before {symbol}", path.display()))?
+        .copy_from_slice(&UD2);
+    Ok(bytes)
+}
+
+/// Returns where a function lies in the file.
+fn place_of(file: &File<'_>, symbol: &str) -> Option<usize> {
+    let symbol = file.symbol_by_name(symbol)?;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    let (begin, _) = section.file_range()?;
+    let offset = symbol.address().checked_sub(section.address())?;
+    usize::try_from(begin + offset).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_function_is_spoiled_and_nothing_else() {
+        let this = std::env::current_exe().unwrap();
+        let spoiled = dying_at(&this, "main").unwrap();
+        let whole = std::fs::read(&this).unwrap();
+        let differ = whole
+            .iter()
+            .zip(&spoiled)
+            .filter(|(one, other)| one != other);
+        assert!((1..=2).contains(&differ.count()) && whole.len() == spoiled.len());
+        assert!(dying_at(&this, "no_such_function").is_err());
+    }
 }

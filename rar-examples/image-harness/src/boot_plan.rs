@@ -1,9 +1,11 @@
 //! The stage of the boot image: it is booted on machines of the catalogue, and where it has to end
 //! early.
 
+use std::fs;
 use std::time::Instant;
 
 use anyhow::{Context as _, Error, Result};
+use rar_harness::elf::dying_at;
 use rar_harness::ending::{Ending, PASSED};
 use rar_harness::errln;
 use rar_harness::exit_code::{Fault, Reason};
@@ -31,17 +33,30 @@ struct Case {
     name: &'static str,
     boot: Boot,
     cpus: u32,
+    kernel: Kernel,
     /// What the kernel is told beside how it ends.
     options: String,
     check: fn(&Case, &Finished) -> Result<Counts, String>,
 }
 
-fn cases() -> [Case; 2] {
+/// Whether a kernel is as it was built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kernel {
+    Whole,
+    /// Its main function raises an exception, before anything can make a report.
+    DiesEarly,
+}
+
+/// What the boot CPU calls when all CPUs are up.
+const MAIN: &str = "rar_kernel_main";
+
+fn cases() -> [Case; 3] {
     [
         Case {
             name: "a CPU stops",
             boot: Boot::Bios,
             cpus: 4,
+            kernel: Kernel::Whole,
             options:
                 "backends=vrar test=one-page,pages-64,storm patience=2 stop=2@pages-64 bogus=1"
                     .to_owned(),
@@ -51,9 +66,18 @@ fn cases() -> [Case; 2] {
             name: "a test never ends",
             boot: Boot::Bios,
             cpus: 2,
+            kernel: Kernel::Whole,
             options: "backends=vrar test=one-page,storm flushes=1000000000 test-seconds=2"
                 .to_owned(),
             check: names_the_test,
+        },
+        Case {
+            name: "an exception before there is a report",
+            boot: Boot::Bios,
+            cpus: 2,
+            kernel: Kernel::DiesEarly,
+            options: "end=reboot".to_owned(),
+            check: restarts,
         },
     ]
 }
@@ -77,7 +101,16 @@ pub fn stage(
     for case in cases() {
         let begin = Instant::now();
         let iso = folder.path().join("image.iso");
-        let options = format!("{} page-seconds=0 end=debug-exit", case.options);
+        let options = format!("page-seconds=0 end=debug-exit {}", case.options);
+        let elf = match case.kernel {
+            Kernel::Whole => elf.clone(),
+            Kernel::DiesEarly => {
+                let spoiled = folder.path().join("spoiled");
+                fs::write(&spoiled, dying_at(&elf, MAIN)?)
+                    .with_context(|| format!("cannot write {}", spoiled.display()))?;
+                spoiled
+            }
+        };
         grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
         let machine = MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS);
         let finished = boot::run(case.boot, &machine, emulator, &iso, verbosity)?;
@@ -141,6 +174,21 @@ fn names_the_test(_: &Case, finished: &Finished) -> Result<Counts, String> {
     }
     let told = [Happened(EventKind::Hung, None, "storm", "watchdog")];
     incomplete(finished, EndReason::Hung, &told)
+}
+
+/// The exception is printed, and the machine restarts by itself: no person may be there.
+fn restarts(_: &Case, finished: &Finished) -> Result<Counts, String> {
+    let mut lines = finished.transcript.lines.iter();
+    if !lines.any(|line| line.starts_with("PANIC on CPU 0 ")) {
+        return Err("it does not say that it panics".to_owned());
+    }
+    match finished.ending {
+        Ending::Exited(0) => Ok(Counts {
+            passed: 1,
+            ..Counts::NONE
+        }),
+        ending => Err(format!("the machine does not restart: {ending:?}")),
+    }
 }
 
 /// What a report has to tell: the kind of event, its CPU if one is wanted, its test, and words of
@@ -215,8 +263,17 @@ mod tests {
     }
 
     #[test]
+    fn an_exception_must_be_printed_and_end_in_a_restart() {
+        let [.., early] = cases();
+        let judged = |lines: &[&str], code| restarts(&early, &finished(lines, code)).is_ok();
+        let line = "PANIC on CPU 0 (APIC id 0): exception #UD";
+        assert!(judged(&[line], 0));
+        assert!(!judged(&[line], 37) && !judged(&["the machine starts again"], 0));
+    }
+
+    #[test]
     fn a_boot_that_shows_too_little_fails() {
-        let [stops, _] = cases();
+        let [stops, ..] = cases();
         let told = [
             "option bogus is unknown and ignored; the options are run",
             "GIVING UP on CPU 1: CPU 1 waited 2 s for a barrier in test pages-64 (initiator 0); \

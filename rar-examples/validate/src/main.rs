@@ -14,7 +14,7 @@ use rar_kernel::{
 use rar_kernel_lab::shim::Defect;
 use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
 use rar_report::{EndReason, EventKind};
-use rar_validate::ImageOptions;
+use rar_validate::{End, ImageOptions};
 use rar_vocabulary::Text;
 
 rar_kernel::entry!(main, arrive);
@@ -40,6 +40,9 @@ fn arrive(arrival: Arrival<'_>) {
         }
         if !options.screen {
             screen::leave();
+        }
+        if options.end == End::Reboot {
+            exit::restart_at_the_end();
         }
         println!("rar-validate {}", env!("CARGO_PKG_VERSION"));
         println!("options: {}", command_line.as_str());
