@@ -12,7 +12,7 @@ pub use rar_harness::catalogue::ALL;
 const LONG: u64 = 1200;
 
 /// The machines.
-pub const CATALOGUE: [TestMachine; 29] = [
+pub const CATALOGUE: [TestMachine; 31] = [
     TestMachine {
         name: "bios-cd",
         about: "BIOS, CD",
@@ -33,6 +33,21 @@ pub const CATALOGUE: [TestMachine; 29] = [
         cpus: 2,
         greatest_id: 1,
         when: When::Test,
+        ..USUAL
+    },
+    TestMachine {
+        name: "pxe",
+        about: "BIOS, the network",
+        boot: Boot::Pxe,
+        when: When::Test,
+        ..USUAL
+    },
+    TestMachine {
+        name: "uefi-pxe",
+        about: "UEFI, the network, 2 CPUs",
+        boot: Boot::UefiPxe,
+        cpus: 2,
+        greatest_id: 1,
         ..USUAL
     },
     TestMachine {

@@ -19,7 +19,7 @@ use rar_vocabulary::{Counts, Verdict};
 use crate::boot::{self, kernel_verdict};
 use crate::expected_records::by_records;
 use crate::expected_report::{faults, open, serial_report};
-use crate::grub::{self, Menu};
+use crate::image_key::ImageKey;
 use crate::test_machine::{ReportChannel, TestMachine};
 use crate::{machine, qr_check};
 
@@ -50,29 +50,27 @@ pub fn boot_all(
 ) -> Result<(Counts, Option<Error>)> {
     let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
-    let mut images: BTreeMap<(String, &[&str]), PathBuf> = BTreeMap::new();
+    let mut images: BTreeMap<ImageKey, PathBuf> = BTreeMap::new();
     // Installed once, not by two boots at a time.
     if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
         setup::firmware(Install::Allowed, verbosity)?;
+    }
+    if machines.iter().any(|odd| machine::by_network(odd.boot)) {
+        setup::network_boot(Install::Allowed, verbosity)?;
     }
     if machines.iter().any(|odd| odd.told == ReportChannel::Both) {
         setup::barcodes(Install::Allowed, verbosity)?;
     }
     for machine in machines {
-        let key = (machine.options(), machine.prelude);
+        let key = ImageKey::of(machine);
         if !images.contains_key(&key) {
-            let image = folder.path().join(format!("{}.iso", images.len()));
-            let (options, prelude) = key.clone();
-            let menu = match prelude {
-                [] => Menu::Only(options),
-                _ => Menu::Disordered { prelude, options },
-            };
-            grub::iso(elf, &menu, &image, verbosity)?;
+            let image = folder.path().join(format!("image-{}", images.len()));
+            key.write(elf, &image, verbosity)?;
             images.insert(key, image);
         }
     }
     let rows = parallel::each(machines, parallel::cores(), |_, machine| {
-        let image = images.get(&(machine.options(), machine.prelude));
+        let image = images.get(&ImageKey::of(machine));
         let image = image.context("an image that was made")?;
         let begin = Instant::now();
         let result = boot(machine, image, emulator, verbosity)?;

@@ -12,6 +12,7 @@ pub mod expected_records;
 pub mod expected_report;
 pub mod firmware_catalogue;
 pub mod grub;
+mod image_key;
 pub mod machine;
 pub mod mutated;
 mod qr_check;

@@ -1,0 +1,52 @@
+//! The images that machines of a catalogue need: the same for all that need the same.
+
+use std::path::Path;
+
+use anyhow::Result;
+use rar_harness::process::Verbosity;
+
+use crate::grub::{self, Menu};
+use crate::machine;
+use crate::test_machine::TestMachine;
+
+/// What tells images apart.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ImageKey {
+    options: String,
+    prelude: &'static [&'static str],
+    medium: Medium,
+}
+
+/// What is booted from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Medium {
+    Iso,
+    NetworkTree,
+}
+
+impl ImageKey {
+    /// Returns what tells a machine's image apart.
+    pub(crate) fn of(machine: &TestMachine) -> Self {
+        Self {
+            options: machine.options(),
+            prelude: machine.prelude,
+            medium: match machine.boot {
+                boot if machine::by_network(boot) => Medium::NetworkTree,
+                _ => Medium::Iso,
+            },
+        }
+    }
+
+    /// Writes the image with this kernel.
+    pub(crate) fn write(&self, elf: &Path, to: &Path, verbosity: Verbosity) -> Result<()> {
+        let options = self.options.clone();
+        let menu = match self.prelude {
+            [] => Menu::Only(options),
+            prelude => Menu::Disordered { prelude, options },
+        };
+        match self.medium {
+            Medium::Iso => grub::iso(elf, &menu, to, verbosity),
+            Medium::NetworkTree => grub::network_tree(elf, &menu, to, verbosity),
+        }
+    }
+}
