@@ -14,13 +14,13 @@ use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
 use rar_image_harness::boot::{build_kernel, kernel_verdict, watch};
 use rar_image_harness::grub::{self, Menu};
+use rar_image_harness::grub_entry::{self, sha256};
 use rar_image_harness::machine::{self, Boot, MachineArgs};
 use rar_image_harness::mutated::{self, MOST};
 use rar_image_harness::screen_watcher::Seen;
 use rar_image_harness::test_machine::TestMachine;
 use rar_image_harness::{catalogue, catalogue_run, defects, firmware_catalogue};
 use rar_vocabulary::Verdict;
-use sha2::{Digest as _, Sha256};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImageArgs {
@@ -30,6 +30,10 @@ pub(crate) struct ImageArgs {
     /// Also write a GRUB network tree for PXE (BIOS and UEFI) into this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) netboot: Option<PathBuf>,
+    /// Also write a folder for a machine that is reached by SSH: the kernel, an entry for the
+    /// machine's own GRUB that is started once, and a README
+    #[arg(long, value_name = "DIR")]
+    pub(crate) grub_entry: Option<PathBuf>,
     /// Replace the menu by one entry with these options for the kernel, taken at once
     #[arg(long, value_name = "WORDS", value_parser = kernel_options)]
     pub(crate) options: Option<String>,
@@ -38,17 +42,18 @@ pub(crate) struct ImageArgs {
     pub(crate) run: Option<Boot>,
     /// Boot the image on these machines, each with options of its own, and judge what each reports
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = catalogue::names(),
-          conflicts_with_all = ["run", "output", "netboot", "options"])]
+          conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options"])]
     pub(crate) machines: Vec<String>,
     /// Boot the image on machines that firmware left in these states, and judge what each reports
     #[arg(long, value_name = "NAME,...", value_delimiter = ',',
           value_parser = firmware_catalogue::names(),
-          conflicts_with_all = ["run", "output", "netboot", "options", "machines"])]
+          conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines"])]
     pub(crate) firmware: Vec<String>,
     /// Boot the image with units of the shim that are broken in this way, `all`: in each way in
     /// turn, and judge what each report says
     #[arg(long, value_name = "NAME", value_parser = rar_harness::defect_names::name,
-          conflicts_with_all = ["run", "output", "netboot", "options", "machines", "firmware"])]
+          conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines",
+                                "firmware"])]
     pub(crate) defect: Option<String>,
     /// Boot the kernel of the image on N machines whose tables and boot information were changed at
     /// random, and judge what each reports
@@ -112,6 +117,13 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
             folder.display()
         );
     }
+    if let Some(folder) = &args.grub_entry {
+        grub_entry::write(&elf, args.options.as_deref(), folder, verbosity)?;
+        outln!(
+            "{}: an entry for GRUB; see its README.txt and docs/rented-metal.md",
+            folder.display()
+        );
+    }
     if let Some((boot, emulator)) = args.run.zip(emulator) {
         // Its console is what a person wants to see.
         let verbosity = Verbosity::Verbose;
@@ -160,10 +172,8 @@ fn boot_on(machines: &[TestMachine], verbosity: Verbosity) -> Result<()> {
 fn describe(image: &Path) -> Result<()> {
     let bytes =
         fs::read(image).with_context(|| format!("cannot read the image {}", image.display()))?;
-    let sum = Sha256::digest(&bytes);
-    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
     outln!("{}: {} bytes", image.display(), bytes.len());
-    outln!("SHA-256 {sum}");
+    outln!("SHA-256 {}", sha256(&bytes));
     outln!("onto a USB stick, whose content is lost (name the stick, not a partition of it):");
     outln!(
         "    sudo dd if={} of=/dev/sdX bs=4M conv=fsync status=progress",

@@ -116,8 +116,8 @@ const BOOT_LOADER: [Need; 4] = [
     },
 ];
 
-/// Where distributions put GRUB's modules.
-const GRUB_BIOS: &str = "/usr/lib/grub/i386-pc";
+/// Where distributions put GRUB's modules for a BIOS.
+pub const GRUB_BIOS: &str = "/usr/lib/grub/i386-pc";
 const GRUB_UEFI: &str = "/usr/lib/grub/x86_64-efi";
 
 const FIRMWARE: Need = Need {

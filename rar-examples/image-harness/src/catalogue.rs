@@ -12,7 +12,7 @@ pub use rar_harness::catalogue::ALL;
 const LONG: u64 = 1200;
 
 /// The machines.
-pub const CATALOGUE: [TestMachine; 31] = [
+pub const CATALOGUE: [TestMachine; 34] = [
     TestMachine {
         name: "bios-cd",
         about: "BIOS, CD",
@@ -48,6 +48,31 @@ pub const CATALOGUE: [TestMachine; 31] = [
         boot: Boot::UefiPxe,
         cpus: 2,
         greatest_id: 1,
+        ..USUAL
+    },
+    TestMachine {
+        name: "grub-once",
+        about: "BIOS, one entry of an old system's GRUB, once",
+        boot: Boot::Disk,
+        when: When::Test,
+        ..USUAL
+    },
+    TestMachine {
+        name: "uefi-grub-once",
+        about: "UEFI, one entry of an old system's GRUB, once",
+        boot: Boot::UefiDisk,
+        cpus: 2,
+        greatest_id: 1,
+        ..USUAL
+    },
+    TestMachine {
+        name: "grub-stuck",
+        about: "a GRUB that cannot write on its disk",
+        boot: Boot::LockedDisk,
+        told: ReportChannel::Kept(
+            "rar-validate is not started: GRUB cannot empty next_entry in its file grubenv",
+        ),
+        when: When::Test,
         ..USUAL
     },
     TestMachine {

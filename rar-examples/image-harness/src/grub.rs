@@ -21,11 +21,11 @@ const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_vid
 
 /// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen
 /// need not have many pixels.
-const SCREEN: &str = "1280x1024x32,1280x800x32,1024x768x32,1024x768,auto";
+pub(crate) const SCREEN: &str = "1280x1024x32,1280x800x32,1024x768x32,1024x768,auto";
 
 /// The firmware's own way to a screen is taken where there is one: drivers of emulated cards would
 /// come first in `all_video`.
-const VIDEO: &str = "\
+pub(crate) const VIDEO: &str = "\
 if [ \"$grub_platform\" = efi ]; then
   if insmod efi_gop; then true; else insmod all_video; fi
 else

@@ -6,6 +6,7 @@ use anyhow::Result;
 use rar_harness::process::Verbosity;
 
 use crate::grub::{self, Menu};
+use crate::grub_disk;
 use crate::machine;
 use crate::test_machine::TestMachine;
 
@@ -22,6 +23,7 @@ pub(crate) struct ImageKey {
 enum Medium {
     Iso,
     NetworkTree,
+    OldDisk,
 }
 
 impl ImageKey {
@@ -32,6 +34,7 @@ impl ImageKey {
             prelude: machine.prelude,
             medium: match machine.boot {
                 boot if machine::by_network(boot) => Medium::NetworkTree,
+                boot if machine::by_old_system(boot) => Medium::OldDisk,
                 _ => Medium::Iso,
             },
         }
@@ -47,6 +50,7 @@ impl ImageKey {
         match self.medium {
             Medium::Iso => grub::iso(elf, &menu, to, verbosity),
             Medium::NetworkTree => grub::network_tree(elf, &menu, to, verbosity),
+            Medium::OldDisk => grub_disk::write(elf, &self.options, to, verbosity),
         }
     }
 }

@@ -113,6 +113,15 @@ pub enum Boot {
     Pxe,
     /// By a UEFI firmware, from the network
     UefiPxe,
+    /// By a BIOS, from the GRUB of an old system's disk
+    #[value(skip)]
+    Disk,
+    /// By a UEFI firmware, from the GRUB of an old system's disk
+    #[value(skip)]
+    UefiDisk,
+    /// By a BIOS, from the GRUB of an old system's disk that GRUB cannot write
+    #[value(skip)]
+    LockedDisk,
 }
 
 /// Files of one boot.
@@ -120,7 +129,8 @@ pub enum Boot {
 pub struct Files<'f> {
     /// The emulator.
     pub qemu: &'f Path,
-    /// The image: an ISO file, or for a boot from the network the folder of a TFTP server.
+    /// The image: an ISO file, the disk of an old system, or for a boot from the network the folder
+    /// of a TFTP server.
     pub image: &'f Path,
     /// The firmware, for a boot by UEFI, with variables that may be written.
     pub firmware: Option<&'f Firmware>,
@@ -167,7 +177,8 @@ pub fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> 
     };
     cmd = match boot {
         Boot::Bios | Boot::Uefi => cmd.args(["-drive", &format!("media=cdrom,{medium}")]),
-        Boot::Usb | Boot::BiosUsb => cmd.args([
+        Boot::Disk | Boot::UefiDisk => cmd.args(["-drive", &format!("format=raw,file={image}")]),
+        Boot::Usb | Boot::BiosUsb | Boot::LockedDisk => cmd.args([
             "-device",
             "qemu-xhci",
             "-drive",
@@ -199,9 +210,14 @@ pub fn qemu(boot: Boot, machine: &MachineArgs, files: Files<'_>) -> Result<Cmd> 
 /// Returns whether a firmware file is needed.
 pub const fn by_uefi(boot: Boot) -> bool {
     match boot {
-        Boot::Uefi | Boot::Usb | Boot::UefiPxe => true,
-        Boot::Bios | Boot::BiosUsb | Boot::Pxe => false,
+        Boot::Uefi | Boot::Usb | Boot::UefiPxe | Boot::UefiDisk => true,
+        Boot::Bios | Boot::BiosUsb | Boot::Pxe | Boot::Disk | Boot::LockedDisk => false,
     }
+}
+
+/// Returns whether the image is the disk of an old system.
+pub const fn by_old_system(boot: Boot) -> bool {
+    matches!(boot, Boot::Disk | Boot::UefiDisk | Boot::LockedDisk)
 }
 
 /// Returns whether the image is the folder of a TFTP server.

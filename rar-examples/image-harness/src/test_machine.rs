@@ -78,6 +78,8 @@ pub enum ReportChannel {
     ExitCode,
     /// The serial line, and no more than this line: nothing can run.
     Refused(&'static str),
+    /// The serial line: this line, and then the old system's. The image is not started.
+    Kept(&'static str),
 }
 
 /// When a machine is booted.
@@ -137,7 +139,9 @@ impl TestMachine {
             Load::Full => "run=full".to_owned(),
         };
         let end = match self.told {
-            ReportChannel::Serial | ReportChannel::Refused(_) => "page-seconds=0 end=reboot",
+            ReportChannel::Serial | ReportChannel::Refused(_) | ReportChannel::Kept(_) => {
+                "page-seconds=0 end=reboot"
+            }
             // A page is turned by a key once it was read; the first has no code.
             ReportChannel::Screen => "page-seconds=3 end=reboot",
             // The photographer turns the pages, except the first, which has no code.
