@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use rar_vocabulary::{Backend, Measurement, Outcome};
+use rar_vocabulary::{Backend, Disturbances, Measurement, Outcome};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -28,6 +28,8 @@ struct JsonLine<'a> {
     control: BTreeMap<u32, JsonControl>,
     fallbacks: u64,
     resignals: u64,
+    #[serde(skip_serializing_if = "Disturbances::is_none")]
+    disturbances: Disturbances,
     outcome: Outcome,
     why: &'a str,
 }
@@ -66,6 +68,7 @@ impl<'a> JsonLine<'a> {
             control,
             fallbacks: record.fallbacks,
             resignals: record.resignals,
+            disturbances: record.disturbances,
             outcome,
             why,
         }
@@ -85,6 +88,7 @@ impl<'a> JsonLine<'a> {
             control: BTreeMap::new(),
             fallbacks: 0,
             resignals: 0,
+            disturbances: Disturbances::NONE,
             outcome: Outcome::Fail,
             why,
         })
@@ -199,6 +203,7 @@ mod tests {
         assert_eq!(line["control"]["1"]["new"], 18);
         assert_eq!(line["thread"], "single");
         assert_eq!(line["outcome"], "pass");
+        assert_eq!(line.get("disturbances"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
 
-use rar_vocabulary::{Backend, Measurement, Outcome};
+use rar_vocabulary::{Backend, Disturbances, Measurement, Outcome};
 use serde::Deserialize;
 
 /// The mark of a record.
@@ -67,6 +67,9 @@ pub struct TestRecord {
     pub fallbacks: u64,
     /// Times a signal was sent again.
     pub resignals: u64,
+    /// What came from outside while it ran.
+    #[serde(default)]
+    pub disturbances: Disturbances,
     /// How it ended.
     pub outcome: Outcome,
     /// The assertion that failed, why the test was skipped, or what was observed.
@@ -265,6 +268,18 @@ mod tests {
             Some(Ok(Record::Start(_)))
         ));
         assert!(matches!(parse(&complete(TEST)), Some(Ok(Record::Test(_)))));
+    }
+
+    #[test]
+    fn what_disturbed_a_test_is_read_and_else_nothing_did() {
+        let read = |text: &str| match parse(&complete(text)) {
+            Some(Ok(Record::Test(test))) => test.disturbances,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read(TEST), Disturbances::NONE);
+        let told = r#""disturbances":{"nmis":2,"strays":0,"gaps":1,"longest_gap":120},"outcome""#;
+        let some = read(&TEST.replace("\"outcome\"", told));
+        assert_eq!((some.nmis, some.longest_gap), (2, 120));
     }
 
     #[test]

@@ -216,6 +216,7 @@ mod tests {
             controls: Vec::new(),
             fallbacks: 0,
             resignals: 1,
+            disturbances: rar_vocabulary::Disturbances::NONE,
             outcome,
             why: String::new(),
         };

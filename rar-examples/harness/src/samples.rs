@@ -1,6 +1,6 @@
 //! Records as guests print them, for tests of those who read them.
 
-use rar_vocabulary::{Backend, Histogram, Measurement, Method, State};
+use rar_vocabulary::{Backend, Disturbances, Histogram, Measurement, Method, State};
 
 use crate::expectation::Expectation;
 use crate::records::{Line, Transcript};
@@ -68,6 +68,7 @@ pub fn measurement() -> Measurement {
         max: 1100,
         histogram,
         spoiled: 0,
+        disturbances: Disturbances::NONE,
     }
 }
 

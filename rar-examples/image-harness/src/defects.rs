@@ -312,11 +312,10 @@ mod tests {
                 initiators: 1,
                 fallbacks: 0,
                 resignals: 0,
+                disturbances: rar_report::Disturbances::NONE,
             }));
         }
-        for record in more {
-            writer.push(record);
-        }
+        more.iter().for_each(|record| writer.push(record));
         judge(case, &Report::read(writer.finish(reason), &[])).0
     }
 

@@ -8,7 +8,7 @@ use rar_harness::records::{Record, TestRecord, Transcript};
 use rar_harness::verdict::judge;
 use rar_report::{Measurement as Latency, Outcome as Told, TestResult};
 use rar_report_page::Report;
-use rar_vocabulary::{Backend, Counts, Measurement, Outcome};
+use rar_vocabulary::{Backend, Counts, Disturbances, Measurement, Outcome};
 
 use crate::expected_report::ExpectedReport;
 
@@ -109,6 +109,7 @@ fn same_numbers(backend: Backend, records: &[Measurement], report: &Report<'_>) 
                 max: record.max,
                 histogram: record.histogram,
                 spoiled: record.spoiled,
+                disturbances: record.disturbances,
             }
     };
     told.clone().count() == records.len() && told.zip(records).all(same)
@@ -144,6 +145,13 @@ fn same(result: &TestResult<'_>, records: &[&TestRecord]) -> bool {
         && usize::try_from(result.initiators).is_ok_and(|count| count == ran.count())
         && result.fallbacks == records.iter().map(|record| record.fallbacks).sum::<u64>()
         && result.resignals == records.iter().map(|record| record.resignals).sum::<u64>()
+        && result.disturbances == all_disturbances(records)
+}
+
+fn all_disturbances(records: &[&TestRecord]) -> Disturbances {
+    let mut all = Disturbances::NONE;
+    records.iter().for_each(|record| all += record.disturbances);
+    all
 }
 
 /// Returns a transcript for each backend: its start record and what follows.
@@ -181,6 +189,10 @@ mod tests {
             controls: Vec::new(),
             fallbacks: 1,
             resignals: 2,
+            disturbances: Disturbances {
+                nmis: 1,
+                ..Disturbances::NONE
+            },
             outcome,
             why: why.to_owned(),
         };
@@ -191,6 +203,10 @@ mod tests {
             initiators,
             fallbacks: 2,
             resignals: 4,
+            disturbances: Disturbances {
+                nmis: 2,
+                ..Disturbances::NONE
+            },
         };
         let (pass, seen) = (
             record(0, Outcome::Pass, ""),
@@ -208,6 +224,11 @@ mod tests {
             ..told(Told::Observed("upwards"), 2)
         };
         assert!(!same(&fewer, &both));
+        let undisturbed = TestResult {
+            disturbances: Disturbances::NONE,
+            ..told(Told::Observed("upwards"), 2)
+        };
+        assert!(!same(&undisturbed, &both));
     }
 
     #[test]
@@ -232,6 +253,7 @@ mod tests {
             max: 1100,
             histogram,
             spoiled: 0,
+            disturbances: Disturbances::NONE,
         };
         let same = |told: &[Latency<'static>]| {
             let report = Report {
@@ -247,7 +269,7 @@ mod tests {
         assert!(same(&[right]) && same(&[vrar, right]));
         assert!(!same(&[]) && !same(&[vrar]) && !same(&[right, right]));
         histogram.add(10, 1);
-        let wrong: [fn(&mut Latency<'static>); 10] = [
+        let wrong: [fn(&mut Latency<'static>); 11] = [
             |each| each.method = Method::Nmi,
             |each| each.targets = 2,
             |each| each.pages = 1,
@@ -258,6 +280,7 @@ mod tests {
             |each| each.p50 = 701,
             |each| each.p99 = 1099,
             |each| each.spoiled = 1,
+            |each| each.disturbances.gaps = 1,
         ];
         for change in wrong {
             let mut told = right;

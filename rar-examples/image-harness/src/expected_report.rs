@@ -25,6 +25,8 @@ pub struct ExpectedReport<'w> {
     pub refused: Vec<(Backend, &'w str)>,
     /// What is noted beside the tests, in these words.
     pub notes: &'w [&'w str],
+    /// Whether interrupts come all through the run that no code asked for.
+    pub is_interrupted: bool,
 }
 
 /// How a line with a part begins: see [`rar_report::SerialLine`].
@@ -118,6 +120,10 @@ pub fn faults(wanted: &ExpectedReport<'_>, report: &Report<'_>) -> Vec<String> {
         if !notes.any(|event| event.kind == EventKind::Note && event.text.contains(words)) {
             faults.push(format!("it does not note `{words}`"));
         }
+    }
+    let mut results = report.results.iter();
+    if wanted.is_interrupted && !results.any(|test| test.disturbances.interrupts() > 0) {
+        faults.push("no test says that it was interrupted from outside".to_owned());
     }
     let expected = [EventKind::BackendUnavailable, EventKind::Note];
     for event in &report.events {

@@ -207,6 +207,7 @@ impl TestMachine {
             ran,
             refused,
             notes: self.notes,
+            is_interrupted: self.bus_writes.is_some(),
         }
     }
 }

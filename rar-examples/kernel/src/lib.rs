@@ -57,7 +57,7 @@ pub use physical_memory::PhysicalMemory;
 pub use roll_call::{StartMachine, call_roll};
 pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow};
 pub use start_slot::StartSlot;
-pub use stray_table::{StrayTable, Strays};
+pub use stray_table::{NMI_VECTOR, StrayTable, Strays};
 pub use text_grid::{Cell, Ink, TextGrid};
 pub use transmitter::{Sent, SerialLoss, SerialPort, Transmitter};
 pub use tsc::{

@@ -6,12 +6,15 @@ const CAPACITY: usize = 128;
 const COUNT_BITS: u32 = 32;
 const VECTOR_BITS: u32 = 8;
 
+/// The vector of NMIs.
+pub const NMI_VECTOR: u8 = 2;
+
 /// Interrupts of one vector on one CPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strays {
     /// The number of the CPU.
     pub cpu: u32,
-    /// The vector; 2 is that of NMIs.
+    /// The vector; that of NMIs is [`NMI_VECTOR`].
     pub vector: u8,
     /// How many came.
     pub count: u32,
@@ -71,6 +74,12 @@ impl StrayTable {
         })
     }
 
+    /// Returns how many of a vector were counted, without those that had no room.
+    pub fn of(&self, vector: u8) -> u64 {
+        let of_vector = self.iter().filter(|strays| strays.vector == vector);
+        of_vector.map(|strays| u64::from(strays.count)).sum()
+    }
+
     /// Returns how many were counted without their CPU and vector.
     #[must_use]
     pub fn others(&self) -> u64 {
@@ -106,6 +115,7 @@ mod tests {
             .collect();
         assert_eq!(seen, [(0, 0xff, 2), (1023, 0, 1), (0, 0x30, 1)]);
         assert_eq!((table.all(), table.others()), (4, 0));
+        assert_eq!([0xff, 0, 1].map(|vector| table.of(vector)), [2, 1, 0]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use rar_harness::{errln, outln};
+use rar_report::Disturbances;
 use serde::Serialize;
 
 use crate::html;
@@ -195,7 +196,11 @@ fn print(report: &Report<'_>) {
         report.verdict()
     );
     for (backend, counts) in report.counts() {
-        outln!("  {:9} {counts}", backend.name());
+        let disturbed = match report.disturbances(backend) {
+            Disturbances::NONE => String::new(),
+            disturbances => format!("; disturbed by {disturbances}"),
+        };
+        outln!("  {:9} {counts}{disturbed}", backend.name());
     }
     for problem in &report.problems {
         outln!("  {problem}");

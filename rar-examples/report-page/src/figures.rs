@@ -236,6 +236,7 @@ mod tests {
             max: 30,
             histogram: Histogram::new(),
             spoiled: 0,
+            disturbances: rar_report::Disturbances::NONE,
         }
     }
 

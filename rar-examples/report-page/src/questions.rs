@@ -149,6 +149,7 @@ mod tests {
             initiators: 1,
             fallbacks: 0,
             resignals: 0,
+            disturbances: rar_report::Disturbances::NONE,
         });
         Question::all(&Report {
             results: results.collect(),

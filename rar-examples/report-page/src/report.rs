@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rar_report::{
-    Backend, EndReason, Event, EventKind, Fact, Head, LeftOut, Machine, Measurement, Outcome,
-    Record, Records, Registers, TestResult,
+    Backend, Disturbances, EndReason, Event, EventKind, Fact, Head, LeftOut, Machine, Measurement,
+    Outcome, Record, Records, Registers, TestResult,
 };
 use serde::Serialize;
 
@@ -204,6 +204,16 @@ impl<'a> Report<'a> {
             counts.add(&result.outcome);
         }
         counts
+    }
+
+    /// Returns what came from outside while the tests of a backend ran.
+    #[must_use]
+    pub fn disturbances(&self, backend: Backend) -> Disturbances {
+        let mut all = Disturbances::NONE;
+        let results = self.results.iter();
+        let results = results.filter(|result| result.backend == backend);
+        results.for_each(|result| all += result.disturbances);
+        all
     }
 
     /// Returns what the report comes to.

@@ -26,7 +26,7 @@ pub use machine::{ApicMode, Firmware, Machine, TscSource};
 pub use measurement::Measurement;
 pub use outcome::{Outcome, TestResult};
 pub use part::{MARK, MAX_PARTS, Part, PartError, PartHead, Parts, SerialLine, TooLong, read_part};
-pub use rar_vocabulary::{Backend, Histogram, Method};
+pub use rar_vocabulary::{Backend, Disturbances, Histogram, Method};
 pub use reader::{ReadError, Records};
 pub use record::{CLOCK, CPUS_AT_LEAST, Fact, Head, LeftOut, Record};
 pub use registers::{RegisterRead, Registers};

@@ -1,6 +1,6 @@
 //! How long flushes took.
 
-use rar_vocabulary::{Backend, Histogram, Method};
+use rar_vocabulary::{Backend, Disturbances, Histogram, Method};
 use serde::Serialize;
 
 /// The latency of one kind of flush, in ticks of the time stamp counter.
@@ -34,4 +34,6 @@ pub struct Measurement<'a> {
     /// How often something else took part: fallbacks, second signals, flushes without a slot. The
     /// numbers are those of the method alone only if it is 0.
     pub spoiled: u64,
+    /// What came from outside meanwhile: the longest flushes may be longer by that.
+    pub disturbances: Disturbances,
 }

@@ -1,6 +1,6 @@
 //! What became of a test.
 
-use rar_vocabulary::Backend;
+use rar_vocabulary::{Backend, Disturbances};
 use serde::{Deserialize, Serialize};
 
 /// How a test ended on one backend, over all its initiators.
@@ -37,4 +37,6 @@ pub struct TestResult<'a> {
     pub fallbacks: u64,
     /// How many signals were sent a second time.
     pub resignals: u64,
+    /// What came from outside while it ran.
+    pub disturbances: Disturbances,
 }

@@ -2,6 +2,9 @@
 
 use core::fmt;
 
+use rar_vocabulary::Disturbances;
+use serde::Deserialize;
+
 use crate::measurement::Measurement;
 use crate::names::{Cursor, name_of};
 use crate::outcome::TestResult;
@@ -76,20 +79,22 @@ impl<'a> Records<'a> {
                 let (reason, left_out) = postcard::from_bytes(body).ok()?;
                 Record::End(reason, left_out)
             }
-            kind::RESULT => Record::Result(self.result(&postcard::from_bytes(body).ok()?)?),
+            kind::RESULT => {
+                let (fields, rest) = postcard::take_from_bytes(body).ok()?;
+                let (disturbances, _) = added(rest)?;
+                Record::Result(self.result(&fields, disturbances)?)
+            }
             _ => {
                 let (fields, rest) = postcard::take_from_bytes(body).ok()?;
-                let spoiled = match rest {
-                    [] => 0,
-                    rest => postcard::from_bytes(rest).ok()?,
-                };
-                Record::Measurement(self.measurement(&fields, spoiled)?)
+                let (spoiled, rest) = added(rest)?;
+                let (disturbances, _) = added(rest)?;
+                Record::Measurement(self.measurement(&fields, spoiled, disturbances)?)
             }
         };
         Some(record)
     }
 
-    fn result(&self, body: &ResultBody<'a>) -> Option<TestResult<'a>> {
+    fn result(&self, body: &ResultBody<'a>, disturbances: Disturbances) -> Option<TestResult<'a>> {
         Some(TestResult {
             backend: body.backend,
             name: self.cursor.text(self.bytes, body.name)?,
@@ -97,10 +102,16 @@ impl<'a> Records<'a> {
             initiators: body.initiators,
             fallbacks: body.fallbacks,
             resignals: body.resignals,
+            disturbances,
         })
     }
 
-    fn measurement(&self, body: &MeasurementBody<'a>, spoiled: u64) -> Option<Measurement<'a>> {
+    fn measurement(
+        &self,
+        body: &MeasurementBody<'a>,
+        spoiled: u64,
+        disturbances: Disturbances,
+    ) -> Option<Measurement<'a>> {
         let p50 = body.min.wrapping_add(body.to_p50);
         let p99 = p50.wrapping_add(body.to_p99);
         Some(Measurement {
@@ -117,7 +128,16 @@ impl<'a> Records<'a> {
             max: p99.wrapping_add(body.to_max),
             histogram: body.histogram,
             spoiled,
+            disturbances,
         })
+    }
+}
+
+/// Reads a field that was added to the end of a body: without it, it is nothing.
+fn added<'a, T: Default + Deserialize<'a>>(rest: &'a [u8]) -> Option<(T, &'a [u8])> {
+    match rest {
+        [] => Some((T::default(), rest)),
+        rest => postcard::take_from_bytes(rest).ok(),
     }
 }
 

@@ -10,6 +10,10 @@ use crate::registers::Registers;
 
 /// One entry of a report. The first is a [`Head`], the last is the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a record lives from its reading to its use; there is no memory to box it in"
+)]
 pub enum Record<'a> {
     /// What report this is.
     Head(Head<'a>),

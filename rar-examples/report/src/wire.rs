@@ -20,6 +20,8 @@ pub(crate) mod kind {
 }
 
 /// The body of a test's record.
+///
+/// [`Disturbances`](rar_vocabulary::Disturbances) follow the body, unless there were none.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct ResultBody<'a> {
     pub(crate) backend: Backend,
@@ -34,7 +36,8 @@ pub(crate) struct ResultBody<'a> {
 /// The body of a measurement's record. Each latency after the first is stored as the
 /// difference from the one before, so that it is short.
 ///
-/// The count `spoiled` follows the body, unless it is 0.
+/// The count `spoiled` follows the body, and after it disturbances, unless both are nothing; the
+/// disturbances are left out alone, too.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct MeasurementBody<'a> {
     pub(crate) backend: Backend,

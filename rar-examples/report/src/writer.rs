@@ -1,5 +1,6 @@
 //! Writes records into a fixed buffer.
 
+use rar_vocabulary::Disturbances;
 use serde::Serialize;
 
 use crate::event::EndReason;
@@ -101,7 +102,10 @@ impl<'b> Writer<'b> {
             fallbacks: result.fallbacks,
             resignals: result.resignals,
         };
-        self.body(kind::RESULT, &body, room)?;
+        match result.disturbances {
+            Disturbances::NONE => self.body(kind::RESULT, &body, room)?,
+            disturbances => self.body(kind::RESULT, &(body, disturbances), room)?,
+        }
         self.cursor.pass(name);
         Some(())
     }
@@ -123,9 +127,12 @@ impl<'b> Writer<'b> {
             to_max: measurement.max.wrapping_sub(p99),
             histogram: measurement.histogram,
         };
-        match measurement.spoiled {
-            0 => self.body(kind::MEASUREMENT, &body, room)?,
-            spoiled => self.body(kind::MEASUREMENT, &(body, spoiled), room)?,
+        match (measurement.spoiled, measurement.disturbances) {
+            (0, Disturbances::NONE) => self.body(kind::MEASUREMENT, &body, room)?,
+            (spoiled, Disturbances::NONE) => {
+                self.body(kind::MEASUREMENT, &(body, spoiled), room)?;
+            }
+            added => self.body(kind::MEASUREMENT, &(body, added), room)?,
         }
         self.cursor.pass(name);
         Some(())

@@ -11,8 +11,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rar_report::{
-    Backend, EndReason, Event, EventKind, Fact, Histogram, Measurement, Method, Outcome, Record,
-    Records, TestResult, Writer, open, open_prefix, seal,
+    Backend, Disturbances, EndReason, Event, EventKind, Fact, Histogram, Measurement, Method,
+    Outcome, Record, Records, TestResult, Writer, open, open_prefix, seal,
 };
 
 /// A change of one place.
@@ -49,6 +49,13 @@ fn apply(change: &Change, bytes: &mut Vec<u8>) {
     }
 }
 
+/// What came from outside while a test ran.
+const DISTURBED: Disturbances = Disturbances {
+    gaps: 2,
+    longest_gap: 130,
+    ..Disturbances::NONE
+};
+
 /// A few records of each kind, the names of tests more than once.
 static TYPICAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut room = vec![0; 16 << 10];
@@ -65,6 +72,7 @@ static TYPICAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
             initiators: 3,
             fallbacks: 1 << 40,
             resignals: 0,
+            disturbances: DISTURBED,
         }));
         let mut histogram = Histogram::new();
         (700..900).for_each(|sample| histogram.record(sample));
@@ -82,6 +90,7 @@ static TYPICAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
             max: 899,
             histogram,
             spoiled: 2,
+            disturbances: DISTURBED,
         }));
         writer.push(&Record::Event(Event {
             kind: EventKind::Note,

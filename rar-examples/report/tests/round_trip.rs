@@ -5,8 +5,9 @@ mod common;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rar_report::{
-    Backend, EndReason, Event, EventKind, Fact, Header, LeftOut, Method, Outcome, PartError, Parts,
-    Record, Records, Symbol, TestResult, UnsealError, Writer, open, open_prefix, read_part, seal,
+    Backend, Disturbances, EndReason, Event, EventKind, Fact, Header, LeftOut, Method, Outcome,
+    PartError, Parts, Record, Records, Symbol, TestResult, UnsealError, Writer, open, open_prefix,
+    read_part, seal,
 };
 
 use common::{MACHINE, Numbers, measurement, write_typical};
@@ -21,6 +22,7 @@ struct Owned {
     kind: u8,
     text: String,
     numbers: (u32, u64, u64),
+    disturbances: (u64, u64, u64),
 }
 
 impl Owned {
@@ -41,6 +43,12 @@ impl Owned {
             initiators: self.numbers.0,
             fallbacks: self.numbers.1,
             resignals: self.numbers.2,
+            disturbances: Disturbances {
+                nmis: self.disturbances.0,
+                strays: self.disturbances.1,
+                gaps: self.disturbances.2,
+                longest_gap: self.disturbances.2,
+            },
         })
     }
 }
@@ -52,14 +60,16 @@ fn results() -> impl Strategy<Value = Vec<Owned>> {
         0..4_u8,
         ".{0,20}",
         any::<(u32, u64, u64)>(),
+        prop_oneof![Just((0, 0, 0)), any::<(u64, u64, u64)>()],
     );
     vec(
-        one.prop_map(|(backend, name, kind, text, numbers)| Owned {
+        one.prop_map(|(backend, name, kind, text, numbers, disturbances)| Owned {
             backend,
             name,
             kind,
             text,
             numbers,
+            disturbances,
         }),
         0..40,
     )
@@ -136,6 +146,13 @@ fn every_kind_of_record_comes_back() {
             min: 9,
             p50: 3,
             spoiled: 300,
+            ..measured
+        }),
+        Record::Measurement(rar_report::Measurement {
+            disturbances: Disturbances {
+                nmis: 300,
+                ..Disturbances::NONE
+            },
             ..measured
         }),
         Record::Measurement(measured),
@@ -254,6 +271,7 @@ fn the_format_does_not_change() {
             initiators: 300,
             fallbacks: 0,
             resignals: 1,
+            disturbances: Disturbances::NONE,
         })
     };
     let mut memory = [0; 256];

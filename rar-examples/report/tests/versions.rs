@@ -1,14 +1,14 @@
 //! Records of older and newer versions of the format.
 
-use rar_report::{Backend, EndReason, Method, ReadError, Record, Records, Writer};
+use rar_report::{
+    Backend, Disturbances, EndReason, Method, Outcome, ReadError, Record, Records, TestResult,
+    Writer,
+};
 
-/// The count behind the histogram is newer than the format: its absence means 0, and an older
-/// reader skips it.
-#[test]
-fn what_spoiled_a_measurement_stands_behind_it() {
+fn measurement(spoiled: u64) -> rar_report::Measurement<'static> {
     let mut histogram = rar_report::Histogram::new();
     histogram.add(9, 2);
-    let clean = rar_report::Measurement {
+    rar_report::Measurement {
         backend: Backend::Vrar,
         method: Method::Cr3,
         targets: 1,
@@ -21,12 +21,16 @@ fn what_spoiled_a_measurement_stands_behind_it() {
         p99: 603,
         max: 603,
         histogram,
-        spoiled: 0,
-    };
-    let spoiled = rar_report::Measurement {
-        spoiled: 300,
-        ..clean
-    };
+        spoiled,
+        disturbances: Disturbances::NONE,
+    }
+}
+
+/// The count behind the histogram is newer than the format: its absence means 0, and an older
+/// reader skips it.
+#[test]
+fn what_spoiled_a_measurement_stands_behind_it() {
+    let (clean, spoiled) = (measurement(0), measurement(300));
     let mut memory = [0; 256];
     let mut writer = Writer::new(&mut memory, 5, "v");
     writer.push(&Record::Measurement(clean));
@@ -48,6 +52,46 @@ fn what_spoiled_a_measurement_stands_behind_it() {
         read.get(1..3),
         Some(&[Record::Measurement(clean), Record::Measurement(spoiled)][..])
     );
+}
+
+/// Disturbances are newer than the count before them, which is there if they are.
+#[test]
+fn what_disturbed_a_test_or_a_measurement_stands_behind_it() {
+    let disturbances = Disturbances {
+        nmis: 2,
+        strays: 300,
+        gaps: 1,
+        longest_gap: 150,
+    };
+    let result = Record::Result(TestResult {
+        backend: Backend::Software,
+        name: "a",
+        outcome: Outcome::Holds,
+        initiators: 1,
+        fallbacks: 0,
+        resignals: 0,
+        disturbances,
+    });
+    let measurement = Record::Measurement(rar_report::Measurement {
+        disturbances,
+        ..measurement(0)
+    });
+    let mut memory = [0; 256];
+    let mut writer = Writer::new(&mut memory, 5, "v");
+    writer.push(&result);
+    writer.push(&measurement);
+    let report = writer.finish(EndReason::Complete);
+    let expected: [&[u8]; 6] = [
+        &[0, 4, 1, 5, 1, b'v'],
+        &[4, 14, 2, 1, 1, b'a', 0, 1, 0, 0],
+        &[2, 0xac, 2, 1, 0x96, 1],
+        &[5, 23, 1, 5, 1, 0, 0, 1, 1, 2, 0xd8, 4, 1, 2, 0, 9, 1, 2, 0],
+        &[2, 0xac, 2, 1, 0x96, 1],
+        &[7, 5, 0, 0, 0, 0, 0],
+    ];
+    assert_eq!(report, expected.concat());
+    let read: Vec<_> = Records::new(report).map(Result::unwrap).collect();
+    assert_eq!(read.get(1..3), Some(&[result, measurement][..]));
 }
 
 #[test]

@@ -150,6 +150,7 @@ pub fn run(cpus: u32, backend: Backend, tests: &[String]) -> Run {
 mod tests {
     use rar_harness::records::TestRecord;
     use rar_harness::verdict::RunVerdict;
+    use rar_vocabulary::Disturbances;
 
     use super::*;
     use crate::catch::lines;
@@ -166,6 +167,7 @@ mod tests {
                 controls: Vec::new(),
                 fallbacks: 0,
                 resignals: 0,
+                disturbances: Disturbances::NONE,
                 outcome: *outcome,
                 why: String::new(),
             },

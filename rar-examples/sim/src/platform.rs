@@ -6,6 +6,7 @@ mod methods;
 mod run;
 mod setup;
 mod state;
+mod trouble;
 mod units;
 mod user;
 
@@ -13,3 +14,4 @@ pub use boundary::Boundary;
 pub use run::{Ended, SuiteRun, Transcript};
 pub use setup::{BEYOND, BY_NMI, GivenUp, STEPS, TLB, config};
 pub use state::{SimPlatform, SimShootdown};
+pub use trouble::Trouble;

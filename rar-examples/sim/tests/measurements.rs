@@ -4,7 +4,7 @@
 use rar_model::Knobs;
 use rar_sim::defects::DriverDefect;
 use rar_sim::machine::{Answering, MachineConfig};
-use rar_sim::platform::{self, Ended, SuiteRun, Transcript};
+use rar_sim::platform::{self, Ended, SuiteRun, Transcript, Trouble};
 use rar_suite::{MEASUREMENTS, Measurement, Method, Options, Outcome, State};
 
 const SAMPLES: u32 = 12;
@@ -19,7 +19,7 @@ fn run(config: MachineConfig, defect: Option<DriverDefect>, test: &str) -> Trans
             measure: Some(SAMPLES),
             ..Options::ALL
         },
-        forgets: 0,
+        trouble: Trouble::NONE,
         most_steps: 100_000_000,
         until_failure: false,
     };
@@ -116,7 +116,7 @@ fn nothing_is_measured_unless_it_is_asked_for() {
             storm_flushes: 1,
             ..Options::ALL
         },
-        forgets: 0,
+        trouble: Trouble::NONE,
         most_steps: 100_000_000,
         until_failure: false,
     };

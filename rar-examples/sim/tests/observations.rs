@@ -5,7 +5,7 @@ use rar_model::{
     Acked, Cr3Mismatch, Defect, Knobs, Offence, Rebase, Scan, ScanOrder, Signals, Sleep, ZeroPages,
 };
 use rar_sim::machine::{MachineConfig, OddCommands};
-use rar_sim::platform::{self, SuiteRun, Transcript};
+use rar_sim::platform::{self, SuiteRun, Transcript, Trouble};
 use rar_suite::{Options, Outcome};
 
 /// Runs a test on two CPUs with units of these knobs, with CPU 0 as initiator.
@@ -28,7 +28,7 @@ fn run_on(name: &str, config: MachineConfig) -> Transcript {
             risky: true,
             ..Options::ALL
         },
-        forgets: 0,
+        trouble: Trouble::NONE,
         most_steps: 20_000_000,
         until_failure: false,
     };

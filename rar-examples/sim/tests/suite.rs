@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use rar_sim::defects::DriverDefect;
 use rar_sim::machine::{Answering, MachineConfig};
-use rar_sim::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
+use rar_sim::platform::{self, BEYOND, BY_NMI, Ended, SuiteRun, Transcript, Trouble};
 use rar_suite::{Options, Outcome, TESTS};
 
 const ALL: Options<'_> = Options {
@@ -20,7 +21,7 @@ fn run(config: MachineConfig) -> Transcript {
         defect: None,
         seed: 1,
         options: ALL,
-        forgets: 0,
+        trouble: Trouble::NONE,
         most_steps: 1_000_000_000,
         until_failure: false,
     };
@@ -32,6 +33,8 @@ fn run(config: MachineConfig) -> Transcript {
         .filter(|test| test.outcome == Outcome::Fail)
         .collect();
     assert!(failures.is_empty(), "{failures:#?}");
+    let undisturbed = |test: &Ended| test.disturbances.is_none();
+    assert!(transcript.tests.iter().all(undisturbed), "{transcript:#?}");
     // The simulated TLB has room for all pages: only a driver that flushes unasked can hide a
     // control.
     assert_eq!(transcript.again, 0, "a control was not seen");
@@ -90,7 +93,10 @@ fn a_control_that_is_not_seen_is_looked_for_again_and_then_nothing_was_shown() {
                 measure: None,
                 ..ALL
             },
-            forgets,
+            trouble: Trouble {
+                forgets,
+                ..Trouble::NONE
+            },
             most_steps: 1_000_000,
             until_failure: false,
         };
@@ -106,4 +112,76 @@ fn a_control_that_is_not_seen_is_looked_for_again_and_then_nothing_was_shown() {
     let (again, test) = run(6);
     assert_eq!((again, test.outcome), (2, Outcome::Skipped));
     assert!(test.why.contains("control:"), "{}", test.why);
+}
+
+/// The target of a flush is not run for a while when the signal's interrupt comes.
+fn paused(trouble: Trouble) -> (u32, Ended) {
+    broken("one-page", None, trouble)
+}
+
+fn broken(test: &str, defect: Option<DriverDefect>, trouble: Trouble) -> (u32, Ended) {
+    let run = SuiteRun {
+        config: MachineConfig {
+            backend: Answering::Software,
+            ..platform::config(2)
+        },
+        defect,
+        seed: 1,
+        options: Options {
+            test: Some(test),
+            initiators: Some(1),
+            measure: None,
+            ..ALL
+        },
+        trouble,
+        most_steps: 1_000_000,
+        until_failure: false,
+    };
+    let mut transcript = run.run();
+    assert_eq!(transcript.broken_off, None);
+    assert_eq!(transcript.tests.len(), 1);
+    (transcript.again, transcript.tests.remove(0))
+}
+
+/// Too short for that, and for a gap that counts.
+const SHORT: u32 = 100;
+/// Too short for that, and long enough to count.
+const MIDDLE: u32 = 700;
+
+#[test]
+fn foreign_nmis_excuse_what_they_can_break_and_no_stale_use() {
+    let nmis = |pauses| Trouble {
+        pauses,
+        moments: 1,
+        nmis: true,
+        ..Trouble::NONE
+    };
+    let (again, test) = paused(nmis(1));
+    assert_eq!((again, test.outcome), (0, Outcome::Pass), "{test:?}");
+    assert_eq!(test.disturbances.nmis, 1);
+    let more = Some(DriverDefect::OnePageTooMany);
+    for (count, again, outcome) in [
+        (0, 0, Outcome::Fail),
+        (1, 1, Outcome::Fail),
+        (3, 2, Outcome::Skipped),
+    ] {
+        let (seen, test) = broken("neighbours-4", more, nmis(count));
+        assert_eq!((seen, test.outcome), (again, outcome), "{test:?}");
+    }
+    let fewer = Some(DriverDefect::OnePageTooFew);
+    let (again, test) = broken("neighbours-4", fewer, nmis(1));
+    assert_eq!((again, test.outcome), (0, Outcome::Fail), "{test:?}");
+}
+
+#[test]
+fn a_gap_that_breaks_nothing_is_only_counted() {
+    for (moments, gaps) in [(SHORT, 0), (MIDDLE, 1)] {
+        let (again, test) = paused(Trouble {
+            pauses: 1,
+            moments,
+            ..Trouble::NONE
+        });
+        assert_eq!((again, test.outcome), (0, Outcome::Pass), "{test:?}");
+        assert_eq!(test.disturbances.gaps, gaps, "{test:?}");
+    }
 }

@@ -4,9 +4,10 @@ use core::fmt::Write;
 use core::sync::atomic::Ordering;
 
 use rar_shootdown::Statistics;
-use rar_vocabulary::Outcome;
+use rar_vocabulary::{Disturbances, Outcome};
 
 use crate::catalogue::Test;
+use crate::gaps::Span;
 use crate::other_means::{COUNTERS, counters};
 use crate::platform::{Platform, ProtocolViolations};
 use crate::record::Record;
@@ -23,16 +24,17 @@ pub(crate) struct Before {
     statistics: Statistics,
     sent: Sent,
     violations: ProtocolViolations,
-    disturbances: u64,
+    disturbances: Disturbances,
 }
 
 impl Before {
-    pub(crate) fn take<L: Platform>(platform: &L) -> Self {
+    pub(crate) fn take<L: Platform>(run: &TestRun<'_, L>) -> Self {
+        let platform = run.platform;
         Self {
             statistics: platform.shootdown().statistics(),
             sent: platform.witness().sent(),
             violations: platform.protocol_violations(),
-            disturbances: platform.disturbances(),
+            disturbances: run.disturbances(Span::Test),
         }
     }
 }
@@ -87,6 +89,7 @@ pub(crate) fn judge<L: Platform>(
         Outcome::Observed => &shared.observed,
     };
     counter.fetch_add(1, Ordering::AcqRel);
+    let disturbances = run.disturbed_since(&before.disturbances, Span::Test);
     let before = &before.statistics;
     platform.emit(&Record::Test {
         name: test.name,
@@ -98,23 +101,23 @@ pub(crate) fn judge<L: Platform>(
         controls: controls.as_slice(),
         fallbacks: after.fallbacks.abs_diff(before.fallbacks),
         resignals: after.resignals.abs_diff(before.resignals),
+        disturbances,
         outcome,
         why: why.as_str(),
     });
     shared.failure.clear();
 }
 
-/// Returns how many interrupts came since then that no code asked for, if they may be why the run
-/// fails, and 0 if not.
-pub(crate) fn spoiled<L: Platform>(run: &TestRun<'_, L>, test: &Test<L>, before: &Before) -> u64 {
-    let (platform, shared) = (run.platform, run.shared);
-    let broken = shared.failure.is_set() || took_part(&other_means(run, test, before));
-    let disturbances = platform.disturbances() - before.disturbances;
-    if broken && shared.failure.may_be_disturbed() {
-        disturbances
-    } else {
-        0
-    }
+/// Returns what came from outside since then, if that may be why the run fails.
+pub(crate) fn spoiled<L: Platform>(
+    run: &TestRun<'_, L>,
+    test: &Test<L>,
+    before: &Before,
+) -> Option<Disturbances> {
+    let failure = &run.shared.failure;
+    let broken = failure.is_set() || took_part(&other_means(run, test, before));
+    let came = run.disturbed_since(&before.disturbances, Span::Test);
+    (broken && came.interrupts() > 0 && failure.may_be_disturbed()).then_some(came)
 }
 
 /// Returns whether nothing but the signal path worked since then, and the driver violated no

@@ -10,6 +10,7 @@ mod assertions;
 mod catalogue;
 mod controls;
 mod failure;
+mod gaps;
 mod judge;
 mod measure;
 mod options;
@@ -40,7 +41,8 @@ pub use platform::{
     Platform, ProtocolViolations, Scope, StoreKind, UserMode,
 };
 pub use rar_vocabulary::{
-    BUCKETS, Backend, Counts, Histogram, Measurement, Method, Outcome, State, payload_hash,
+    BUCKETS, Backend, Counts, Disturbances, Histogram, Measurement, Method, Outcome, State,
+    payload_hash,
 };
 pub use record::{Control, MAX_CPUS, Record};
 pub use samples::MOST_SAMPLES;

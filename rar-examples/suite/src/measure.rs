@@ -11,13 +11,14 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use rar_percpu::CpuId;
 use rar_shootdown::Statistics;
-use rar_vocabulary::{Measurement, Method, State};
+use rar_vocabulary::{Disturbances, Measurement, Method, State};
 
 use self::flush::{flush, others, watched};
 use self::headline::Headline;
 use self::points::{Means, Point, points};
 use crate::failure::Assertion::{FlushEnds, Flushed, Mapped, Measured, Once};
 use crate::failure::Place;
+use crate::gaps::Span;
 use crate::other_means::counters;
 use crate::platform::{Page, Platform};
 use crate::raw;
@@ -60,6 +61,7 @@ pub(crate) fn run<L: Platform>(t: &TestRun<'_, L>) {
             statistics: t.platform.shootdown().statistics(),
             sent: t.platform.witness().sent(),
             answers: answers(t, &point),
+            disturbances: t.disturbances(Span::Point),
         };
         t.step(Participants::All, || match point.role_of(t.me) {
             Role::Initiator => initiate(t, &point, &before),
@@ -91,6 +93,7 @@ struct Before {
     statistics: Statistics,
     sent: Sent,
     answers: Option<u64>,
+    disturbances: Disturbances,
 }
 
 /// What a CPU does at a point.
@@ -133,6 +136,7 @@ fn prove_stale<L: Platform>(t: &TestRun<'_, L>, point: &Point) {
     });
     t.step(Participants::Initiator, || {
         t.shared.samples.clear();
+        t.shared.gaps.begin(Span::Point);
         for word in [READY, SATED, ENDED, FLUSHES] {
             t.word(word).store(0, Release);
         }
@@ -239,9 +243,13 @@ fn has_ended<L: Platform>(t: &TestRun<'_, L>, point: &Point) -> bool {
 fn let_sleep<L: Platform>(t: &TestRun<'_, L>) {
     let started = t.platform.ticks();
     let length = t.platform.ticks_per_millisecond() * SLEEP_MICROSECONDS / 1_000;
+    // No other CPU may be awake to notice a gap.
+    let mut watch = t.watch();
     (0..SLEEP_MOMENTS).for_each(|_| t.platform.relax());
+    watch.now();
     while t.platform.ticks().saturating_sub(started) <= length {
         t.platform.relax();
+        watch.now();
     }
 }
 
@@ -321,5 +329,6 @@ fn sum_up<L: Platform>(
         max: sum.max,
         histogram: sum.histogram,
         spoiled: spoiled(t, before),
+        disturbances: t.disturbed_since(&before.disturbances, Span::Point),
     })
 }

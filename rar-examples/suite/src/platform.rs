@@ -2,11 +2,12 @@
 
 use core::fmt;
 use core::sync::atomic::AtomicU64;
+use core::time::Duration;
 
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine, Shootdown};
-use rar_vocabulary::Backend;
+use rar_vocabulary::{Backend, Disturbances};
 
 use crate::record::Record;
 use crate::space::Space;
@@ -20,6 +21,10 @@ pub const PAGES: u16 = 512;
 pub const FRAMES: u16 = 2048;
 /// How many 2 MiB frames the tests own.
 pub const LARGE_FRAMES: u8 = 2;
+/// How long a CPU that waits may take from one look at its clock to the next, if a platform does
+/// not say otherwise: a hundred times what it takes, and less than what any time-out here depends
+/// on.
+const GAP_BOUND: Duration = Duration::from_micros(100);
 
 /// A page under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,8 +322,20 @@ pub trait Platform: Sync {
     fn send_nmi(&self, _cpu: CpuId) {}
 
     /// Returns how many interrupts and NMIs that no code asked for came so far, on all CPUs. A test
-    /// that fails while one comes has shown nothing.
-    fn disturbances(&self) -> u64 {
+    /// that fails while one comes has shown nothing. Gaps are not the platform's to count.
+    fn disturbances(&self) -> Disturbances {
+        Disturbances::NONE
+    }
+
+    /// Returns how long a CPU that waits may take from one look at its clock to the next. If it
+    /// takes longer, it did not run meanwhile.
+    fn gap_bound(&self) -> Duration {
+        GAP_BOUND
+    }
+
+    /// Returns how often this CPU has left the code of the test so far, for the handler of an
+    /// interrupt or for other work of the kernel. That takes time, but none is lost.
+    fn detours(&self) -> u64 {
         0
     }
 

@@ -1,6 +1,6 @@
 //! What a test reports.
 
-use rar_vocabulary::{Measurement, Outcome};
+use rar_vocabulary::{Disturbances, Measurement, Outcome};
 use serde::Serialize;
 
 /// How many CPUs a suite can run on.
@@ -71,6 +71,9 @@ pub enum Record<'a> {
         fallbacks: u64,
         /// Signals sent a second time during the test.
         resignals: u64,
+        /// What came from outside during the test; left out if nothing came.
+        #[serde(skip_serializing_if = "Disturbances::is_none")]
+        disturbances: Disturbances,
         /// How it ended.
         outcome: Outcome,
         /// Why it did not pass, in one sentence, or the observation; empty if it passed.

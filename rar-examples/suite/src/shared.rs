@@ -6,6 +6,7 @@ use rar_percpu::AtomicCpuSet;
 
 use crate::controls::Controls;
 use crate::failure::FirstFailure;
+use crate::gaps::Gaps;
 use crate::record::MAX_CPUS;
 use crate::samples::Samples;
 use crate::space::Space;
@@ -17,6 +18,7 @@ const WORDS: usize = 8;
 pub(crate) struct Shared {
     pub(crate) arrived: AtomicU64,
     pub(crate) failure: FirstFailure,
+    pub(crate) gaps: Gaps,
     pub(crate) flushes: AtomicU64,
     pub(crate) first: AtomicCpuSet,
     pub(crate) second: AtomicCpuSet,
@@ -48,6 +50,7 @@ impl Shared {
         Self {
             arrived: AtomicU64::new(0),
             failure: FirstFailure::new(),
+            gaps: Gaps::new(),
             flushes: AtomicU64::new(0),
             first: AtomicCpuSet::new(),
             second: AtomicCpuSet::new(),

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use rar_vocabulary::Counts;
+use rar_vocabulary::{Counts, Disturbances};
 
 use crate::catalogue::{Test, catalogue};
 use crate::judge::{Before, is_clean, judge, spoiled};
@@ -41,8 +41,8 @@ impl Suite {
     /// tests about them, no fallback and no second signal was needed. A test without a positive
     /// control has shown nothing: it is retried, and after a few attempts it counts as skipped. So
     /// does one that fails while interrupts come that no code asked for, unless no interrupt can
-    /// break what failed. A
-    /// test of a question that no source answers ends with an observation instead of a pass.
+    /// break what failed. A test of a question that no source answers ends with an observation
+    /// instead of a pass.
     pub fn run<L: Platform>(&self, platform: &L, options: &Options<'_>) -> Counts {
         let shared = &self.shared;
         let chosen = || catalogue::<L>().filter(|test| options.choose(test.name, test.list()));
@@ -132,7 +132,7 @@ fn run_once<L: Platform>(
         shared.obstacle.store(true, Ordering::Release);
     }
     run.settle();
-    let before = Before::take(platform);
+    let before = Before::take(run);
     run.barrier();
     if !shared.obstacle.load(Ordering::Acquire) {
         (test.run)(run);
@@ -141,10 +141,10 @@ fn run_once<L: Platform>(
     if run.is_initiator() {
         let idle = shared.failure.shows_nothing() && is_clean(run, test, &before);
         let spoiled = match shared.obstacle.load(Ordering::Acquire) {
-            true => 0,
+            true => None,
             false => spoiled(run, test, &before),
         };
-        let in_vain = idle || spoiled > 0;
+        let in_vain = idle || spoiled.is_some();
         let again = in_vain && attempt < ATTEMPTS && test.name != MEASUREMENTS;
         shared.again.store(again, Ordering::Release);
         if again {
@@ -154,8 +154,8 @@ fn run_once<L: Platform>(
                 let _ = obstacle.write_str("another CPU cannot run it");
             } else if !obstacle.as_str().is_empty() {
                 // It did not run.
-            } else if spoiled > 0 {
-                let _ = write_disturbed(run, spoiled, &mut obstacle);
+            } else if let Some(came) = spoiled {
+                let _ = write_disturbed(run, &came, &mut obstacle);
             } else if idle {
                 let _ = write!(
                     obstacle,
@@ -170,17 +170,14 @@ fn run_once<L: Platform>(
     run.barrier();
 }
 
-/// Says that interrupts which no code asked for may have broken what the test asserts.
+/// Says that what came from outside may have broken what the test asserts.
 fn write_disturbed<L: Platform>(
     run: &TestRun<'_, L>,
-    spoiled: u64,
+    came: &Disturbances,
     why: &mut Why,
 ) -> core::fmt::Result {
     let failure = &run.shared.failure;
-    write!(
-        why,
-        "disturbed by {spoiled} interrupts that no code asked for"
-    )?;
+    write!(why, "disturbed by {came}")?;
     match failure.is_set() {
         true => write!(why, ": {failure}"),
         false => why.write_str(": a flush took other means than the signal"),
@@ -188,12 +185,12 @@ fn write_disturbed<L: Platform>(
 }
 
 /// Forgets an attempt that showed nothing, or that was disturbed.
-fn forget_attempt<L: Platform>(run: &TestRun<'_, L>, spoiled: u64) {
+fn forget_attempt<L: Platform>(run: &TestRun<'_, L>, spoiled: Option<Disturbances>) {
     let shared = run.shared;
     let mut why = Why::new();
     let _ = match spoiled {
-        0 => write!(why, "{}", shared.failure),
-        _ => write_disturbed(run, spoiled, &mut why),
+        None => write!(why, "{}", shared.failure),
+        Some(came) => write_disturbed(run, &came, &mut why),
     };
     run.platform.emit(&Record::Retry {
         name: run.name,

@@ -6,8 +6,10 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use rar_percpu::CpuId;
 use rar_shootdown::{Instant, Machine as _};
+use rar_vocabulary::Disturbances;
 
 use crate::failure::{Assertion, Place};
+use crate::gaps::{GapWatch, Span, between};
 use crate::options::Options;
 use crate::platform::{Access, DeafTo, Frame, Mapping, Page, Platform, Scope};
 use crate::raw;
@@ -140,6 +142,7 @@ impl<'a, L: Platform> TestRun<'a, L> {
                 word.store(0, Ordering::Relaxed);
             }
             self.shared.errand.store(0, Ordering::Relaxed);
+            self.shared.gaps.begin(Span::Test);
             shootdown.domain().reclaim_slots();
         }
         self.platform.flush_own_tlb();
@@ -177,10 +180,11 @@ impl<'a, L: Platform> TestRun<'a, L> {
 
     /// Waits for a condition that other CPUs cause. Ends the run on a timeout.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
-        let started = self.platform.now();
+        let mut watch = self.watch();
+        let started = watch.last();
         let seconds = self.platform.timeout_seconds();
         while !condition() {
-            if milliseconds_between(started, self.platform.now()) >= 1_000 * seconds {
+            if milliseconds_between(started, watch.now()) >= 1_000 * seconds {
                 self.platform.give_up(format_args!(
                     "CPU {} waited {seconds} s for {what} in test {} (initiator {}){}",
                     self.me,
@@ -191,6 +195,24 @@ impl<'a, L: Platform> TestRun<'a, L> {
             }
             self.platform.relax();
         }
+        // The last turn may have been long.
+        watch.now();
+    }
+
+    /// Returns what counts the gaps of this CPU while it waits.
+    pub(crate) fn watch(&self) -> GapWatch<'a, L> {
+        GapWatch::begin(self.platform, &self.shared.gaps)
+    }
+
+    /// Returns what came from outside so far, with the longest gap of a span.
+    pub(crate) fn disturbances(&self, span: Span) -> Disturbances {
+        let gaps = &self.shared.gaps;
+        gaps.add_to(self.platform.disturbances(), span)
+    }
+
+    /// Returns what came from outside since then.
+    pub(crate) fn disturbed_since(&self, before: &Disturbances, span: Span) -> Disturbances {
+        between(before, &self.disturbances(span))
     }
 
     pub(crate) fn is_initiator(&self) -> bool {

@@ -63,6 +63,7 @@ impl Collection {
                 initiator,
                 fallbacks,
                 resignals,
+                disturbances,
                 outcome,
                 why,
                 ..
@@ -77,6 +78,7 @@ impl Collection {
                     why,
                     fallbacks,
                     resignals,
+                    disturbances,
                 });
                 if differs {
                     self.note(name, initiator, format_args!("as initiator: {why}"));
@@ -199,6 +201,7 @@ fn latency(measurement: &Measurement) -> rar_report::Measurement<'static> {
         max: measurement.max,
         histogram: measurement.histogram,
         spoiled: measurement.spoiled,
+        disturbances: measurement.disturbances,
     }
 }
 

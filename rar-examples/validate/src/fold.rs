@@ -152,6 +152,7 @@ mod tests {
             name: Name::of(format_args!("{name}")),
             counts,
             points: 0,
+            disturbances: rar_vocabulary::Disturbances::NONE,
         }
     }
 

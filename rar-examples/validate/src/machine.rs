@@ -3,7 +3,7 @@
 use core::fmt;
 
 use rar_kernel::{
-    ClockSource, Firmware, FirmwareApic, Kernel, SpinLock, Strays, apic, console, smp,
+    ClockSource, Firmware, FirmwareApic, Kernel, NMI_VECTOR, SpinLock, Strays, apic, console, smp,
 };
 use rar_kernel_lab::rar_provider::{Enumeration, enumerate};
 use rar_percpu::CpuId;
@@ -15,9 +15,6 @@ use rar_suite::MAX_CPUS;
 use rar_validate::Coverage;
 use rar_vocabulary::Text;
 use x86::cpuid;
-
-/// The vector of NMIs.
-const NMI: u8 = 2;
 
 /// What each CPU says of RAR, before any shim.
 static SEEN: SpinLock<[Option<Enumeration>; MAX_CPUS]> = SpinLock::new([None; MAX_CPUS]);
@@ -193,7 +190,7 @@ pub(crate) fn late_notes(mut each: impl FnMut(Option<u32>, &str)) {
     for stray in strays.iter() {
         let Strays { cpu, vector, count } = stray;
         let text = match vector {
-            NMI => Text::<80>::of(format_args!(
+            NMI_VECTOR => Text::<80>::of(format_args!(
                 "CPU {cpu} took {count} NMIs that no code asked for"
             )),
             _ => Text::of(format_args!(

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use rar_suite::Record;
-use rar_vocabulary::{Counts, Text, Verdict};
+use rar_vocabulary::{Counts, Disturbances, Text, Verdict};
 
 use crate::Coverage;
 use crate::Name;
@@ -32,6 +32,8 @@ pub struct Finished {
     pub counts: Counts,
     /// How many points it measured.
     pub points: usize,
+    /// What came from outside meanwhile.
+    pub disturbances: Disturbances,
 }
 
 impl fmt::Display for Finished {
@@ -41,7 +43,10 @@ impl fmt::Display for Finished {
         if self.points > 0 {
             write!(f, " {} points measured", self.points)?;
         }
-        Ok(())
+        match self.disturbances.is_none() {
+            true => Ok(()),
+            false => write!(f, ", disturbed by {}", self.disturbances),
+        }
     }
 }
 
@@ -78,6 +83,7 @@ impl Tally {
                 name: Name::new(),
                 counts: Counts::NONE,
                 points: 0,
+                disturbances: Disturbances::NONE,
             },
             refused: false,
             answers: Answers::new(),
@@ -121,9 +127,14 @@ impl Tally {
                     .then(|| self.next(name))
                     .flatten();
             }
-            Record::Test { outcome, .. } => {
+            Record::Test {
+                outcome,
+                disturbances,
+                ..
+            } => {
                 part.counts.add(outcome);
                 self.current.counts.add(outcome);
+                self.current.disturbances += disturbances;
             }
             Record::Measurement(_) => self.current.points += 1,
             Record::End { .. } => {
@@ -143,6 +154,7 @@ impl Tally {
                 name,
                 counts,
                 points: 0,
+                disturbances: Disturbances::NONE,
             },
         );
         (!before.name.is_empty()).then_some(before)
@@ -219,6 +231,11 @@ pub(crate) mod tests {
         skipped: 0,
     };
 
+    const DISTURBED: Disturbances = Disturbances {
+        nmis: 2,
+        ..Disturbances::NONE
+    };
+
     fn test(outcome: Outcome) -> Record<'static> {
         Record::Test {
             name: "storm",
@@ -230,6 +247,7 @@ pub(crate) mod tests {
             controls: &[],
             fallbacks: 0,
             resignals: 0,
+            disturbances: DISTURBED,
             outcome,
             why: "",
         }
@@ -311,8 +329,14 @@ pub(crate) mod tests {
             lines.extend(tally.add(&record).map(|done| done.to_string()));
         }
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with("one-page ") && lines[0].ends_with(" 1 hold 1 VIOLATED"));
-        assert!(lines[1].ends_with(" 1 not run"), "{lines:?}");
+        assert!(
+            lines[0].starts_with("one-page ")
+                && lines[0].ends_with(" 1 hold 1 VIOLATED, disturbed by 4 foreign NMIs")
+        );
+        assert!(
+            lines[1].contains(" 1 not run, disturbed by 2 "),
+            "{lines:?}"
+        );
         assert_eq!(tally.running(), "");
     }
 

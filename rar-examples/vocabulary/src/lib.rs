@@ -4,6 +4,7 @@
 
 mod backend;
 mod counts;
+mod disturbances;
 mod histogram;
 mod measurement;
 mod outcome;
@@ -15,6 +16,7 @@ mod verdict;
 
 pub use backend::{Backend, UnknownBackend};
 pub use counts::Counts;
+pub use disturbances::Disturbances;
 pub use histogram::{BUCKETS, Histogram};
 pub use measurement::{Measurement, Method, State};
 pub use outcome::Outcome;

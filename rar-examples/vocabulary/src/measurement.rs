@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backend, Histogram};
+use crate::{Backend, Disturbances, Histogram};
 
 /// How long one kind of flush took, in ticks of the machine's counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub struct Measurement {
     /// How often a flush used other means than the signal: fallbacks, second signals, flushes
     /// without a slot, FAILURE bytes, errors. The numbers measure the method only if this is 0.
     pub spoiled: u64,
+    /// What came from outside meanwhile: the longest flushes may be longer by that.
+    #[serde(default, skip_serializing_if = "Disturbances::is_none")]
+    pub disturbances: Disturbances,
 }
 
 impl Measurement {
@@ -69,9 +72,12 @@ impl fmt::Display for Measurement {
         }
         let (p50, p99) = (self.nanoseconds(self.p50), self.nanoseconds(self.p99));
         write!(f, ": p50 {p50} ns, p99 {p99} ns")?;
-        match self.spoiled {
-            0 => Ok(()),
-            spoiled => write!(f, ", spoiled {spoiled} times"),
+        if self.spoiled > 0 {
+            write!(f, ", spoiled {} times", self.spoiled)?;
+        }
+        match self.disturbances.is_none() {
+            true => Ok(()),
+            false => write!(f, ", disturbed by {}", self.disturbances),
         }
     }
 }

@@ -1,8 +1,8 @@
 use rar_harness::records::Line;
 use rar_harness::run::Run;
 use rar_report::{
-    EndReason, Event, Machine, Parts, Record as Entry, RegisterRead, Registers, SerialLine, Symbol,
-    TestResult, Writer, seal,
+    Disturbances, EndReason, Event, Machine, Parts, Record as Entry, RegisterRead, Registers,
+    SerialLine, Symbol, TestResult, Writer, seal,
 };
 
 use super::*;
@@ -56,6 +56,7 @@ fn result(backend: &str, name: &'static str) -> Entry<'static> {
         initiators: 1,
         fallbacks: 0,
         resignals: 0,
+        disturbances: Disturbances::NONE,
     })
 }
 
@@ -67,6 +68,7 @@ fn wanted() -> ExpectedReport<'static> {
         firmware: Firmware::Uefi,
         ran: vec![Run::functional(Backend::Software, 2, 300, 1).expectation()],
         notes: &["a note"],
+        is_interrupted: false,
         refused: vec![(Backend::Hardware, "no RAR"), (Backend::Vrar, "no SVM")],
     }
 }
@@ -236,4 +238,21 @@ fn a_test_that_the_machine_can_run_is_not_skipped() {
     assert_eq!(skipped("one-page").len(), 1);
     // The software backend has no units to test.
     assert_eq!(skipped("unit-prompt"), Vec::<String>::new());
+}
+
+#[test]
+fn a_machine_that_is_interrupted_says_so_of_a_test() {
+    let is_wrong = |strays| {
+        let mut entries = right();
+        if let Some(Entry::Result(result)) = entries.last_mut() {
+            result.disturbances.strays = strays;
+        }
+        let bytes = written(&entries, EndReason::Complete);
+        let wanted = ExpectedReport {
+            is_interrupted: true,
+            ..wanted()
+        };
+        !faults(&wanted, &Report::read(&bytes, &[])).is_empty()
+    };
+    assert!(is_wrong(0) && !is_wrong(1));
 }

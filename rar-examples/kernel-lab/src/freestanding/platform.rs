@@ -5,15 +5,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use rar_kernel::machine::send_fixed;
 use rar_kernel::{
-    Kernel, apic, clock, forget_sent_nmis, irq, kernel, percpu, probe, send_nmi, smp, strays,
-    vector as kernel_vector,
+    Kernel, NMI_VECTOR, apic, clock, forget_sent_nmis, irq, kernel, percpu, probe, send_nmi, smp,
+    strays, vector as kernel_vector,
 };
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Shootdown};
 use rar_suite::{
-    Asked, Backend, DeafTo, Frame, Guest, Mapping, Page, PageFault, Platform, ProtocolViolations,
-    RarUnits, Register, Space, StoreKind, UseBit, UserMode, Witness,
+    Asked, Backend, DeafTo, Disturbances, Frame, Guest, Mapping, Page, PageFault, Platform,
+    ProtocolViolations, RarUnits, Register, Space, StoreKind, UseBit, UserMode, Witness,
 };
 
 use super::abort::{self, Cause};
@@ -245,8 +245,17 @@ impl Platform for KernelLab {
         let _ = smp::cpu(cpu.get()).map(send_nmi);
     }
 
-    fn disturbances(&self) -> u64 {
-        strays().all()
+    fn disturbances(&self) -> Disturbances {
+        let (all, nmis) = (strays().all(), strays().of(NMI_VECTOR));
+        Disturbances {
+            nmis,
+            strays: all.saturating_sub(nmis),
+            ..Disturbances::NONE
+        }
+    }
+
+    fn detours(&self) -> u64 {
+        percpu::this().detours()
     }
 
     fn forget_sent_nmis(&self) {

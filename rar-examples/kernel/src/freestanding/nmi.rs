@@ -6,6 +6,7 @@ use super::apic::{self, SendError};
 use super::atomic_fn::{AtomicFn, FunctionPointer};
 use super::percpu::{self, PerCpu};
 use super::strays;
+use crate::NMI_VECTOR;
 
 /// A handler: it may have interrupted anything, takes no lock, and ends.
 pub type NmiHandler = fn();
@@ -26,9 +27,6 @@ pub fn add_nmi_handler(handler: NmiHandler) -> bool {
     let place = HANDLERS.get(COUNT.fetch_add(1, Ordering::Relaxed));
     place.inspect(|place| place.set(handler)).is_some()
 }
-
-/// The vector of NMIs.
-const VECTOR: u8 = 2;
 
 /// Sends a non-maskable interrupt. Only those that are sent here call the handlers: a machine has
 /// others, from a watchdog or a management controller.
@@ -63,7 +61,7 @@ pub fn forget_sent_nmis() {
 /// Calls the handlers if the NMI is one that was sent, and counts it otherwise.
 pub(crate) fn handle() {
     if !take(percpu::this().expected_nmis()) {
-        strays::count(VECTOR);
+        strays::count(NMI_VECTOR);
         return;
     }
     for handler in HANDLERS.iter().filter_map(AtomicFn::get) {

@@ -22,6 +22,8 @@ pub struct PerCpu {
     in_nmi: AtomicU32,
     /// NMIs that were sent to the CPU, and that it has not taken.
     expected_nmis: AtomicU32,
+    /// How often handlers and other work of the kernel came between.
+    detours: AtomicU64,
     /// Kernel locks that the CPU holds.
     locks: AtomicU32,
     /// The CPU answers interrupts.
@@ -45,6 +47,7 @@ impl PerCpu {
             apic_id: AtomicU32::new(0),
             in_nmi: AtomicU32::new(0),
             expected_nmis: AtomicU32::new(0),
+            detours: AtomicU64::new(0),
             locks: AtomicU32::new(0),
             ready: AtomicBool::new(false),
             jobs_done: AtomicU64::new(0),
@@ -112,6 +115,21 @@ impl PerCpu {
     /// Returns how many kernel locks the CPU holds.
     pub fn locks(&self) -> &AtomicU32 {
         &self.locks
+    }
+
+    /// Returns how often the CPU has left what it does, for the handler of an interrupt or to start
+    /// another CPU.
+    #[must_use]
+    pub fn detours(&self) -> u64 {
+        self.detours.load(Ordering::Relaxed)
+    }
+
+    /// Counts a detour of the CPU that runs this.
+    pub(crate) fn make_detour(&self) {
+        // No locked access: if an NMI counts in between, one of the two is enough to see.
+        let before = self.detours.load(Ordering::Relaxed);
+        self.detours
+            .store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
     pub(crate) fn in_nmi(&self) -> bool {

@@ -66,6 +66,8 @@ fn buckets(report: &Report<'_>) -> Range<u32> {
 
 fn table(report: &Report<'_>, unit: Unit) -> Markup {
     let spoiled = report.measurements.iter().any(|each| each.spoiled > 0);
+    let disturbed = |each: &Measurement<'_>| !each.disturbances.is_none();
+    let any_disturbed = report.measurements.iter().any(disturbed);
     let buckets = buckets(report);
     let edge = |bucket: u32| {
         let ticks = 1_u64.checked_shl(bucket).unwrap_or(u64::MAX);
@@ -97,6 +99,12 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                 "such a row does not measure its method alone."
             }
         }
+        @if any_disturbed {
+            p {
+                i { "disturbed by" } " counts interrupts that no code asked for, and gaps in which "
+                "a CPU did not run: the longest flushes of such a row may be longer by that."
+            }
+        }
         div.scroll { table.latency {
             thead {
                 tr {
@@ -108,6 +116,7 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                     }
                     th { "histogram, from " (edge(buckets.start)) " to " (edge(buckets.end)) }
                     @if spoiled { th.number { "spoiled" } }
+                    @if any_disturbed { th { "disturbed by" } }
                 }
             }
             tbody {
@@ -135,6 +144,11 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
                         @if spoiled {
                             td.number.violated[measurement.spoiled > 0] { (measurement.spoiled) }
                         }
+                        @if any_disturbed {
+                            td class=[disturbed(measurement).then_some("observed")] {
+                                (measurement.disturbances)
+                            }
+                        }
                     }
                 }
             }
@@ -144,7 +158,7 @@ fn table(report: &Report<'_>, unit: Unit) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use rar_report::{Backend, Fact, Histogram, Machine, Method};
+    use rar_report::{Backend, Disturbances, Fact, Histogram, Machine, Method};
 
     use super::*;
 
@@ -165,16 +179,32 @@ mod tests {
             max: 1024,
             histogram,
             spoiled,
+            disturbances: Disturbances::NONE,
         }
     }
 
     fn page(spoiled: [u64; 2]) -> String {
+        section(&measured(spoiled)).into_string()
+    }
+
+    fn measured(spoiled: [u64; 2]) -> Report<'static> {
         let [first, second] = spoiled;
-        let report = Report {
+        Report {
             measurements: vec![measurement(1, first), measurement(2, second)],
             ..Report::default()
-        };
-        section(&report).into_string()
+        }
+    }
+
+    #[test]
+    fn what_disturbed_a_row_is_told_of_it_alone() {
+        let mut report = measured([0, 0]);
+        assert!(!section(&report).into_string().contains("disturbed by"));
+        report.measurements[1].disturbances.gaps = 2;
+        report.measurements[1].disturbances.longest_gap = 130;
+        let page = section(&report).into_string();
+        assert!(page.contains("<td></td></tr>"), "{page}");
+        let told = r#"<td class="observed">2 gaps of up to 130 us</td></tr>"#;
+        assert!(page.contains(told), "{page}");
     }
 
     #[test]

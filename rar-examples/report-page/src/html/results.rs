@@ -117,6 +117,7 @@ fn cell(backend: Backend, result: Option<&TestResult<'_>>) -> Markup {
         initiators,
         fallbacks,
         resignals,
+        disturbances,
         ..
     } = result;
     html! {
@@ -130,6 +131,7 @@ fn cell(backend: Backend, result: Option<&TestResult<'_>>) -> Markup {
             }
             @if *fallbacks > 0 { ", " (fallbacks) " fallbacks" }
             @if *resignals > 0 { ", " (resignals) " signals sent again" }
+            @if !disturbances.is_none() { ", disturbed by " (disturbances) }
         }
     }
 }

@@ -8,7 +8,7 @@
 mod common;
 mod runs;
 
-use rar_report::{Backend, EndReason, Outcome, Record, Symbol, TestResult, Writer};
+use rar_report::{Backend, Disturbances, EndReason, Outcome, Record, Symbol, TestResult, Writer};
 
 use runs::{lines, read, run, small, typical, write};
 
@@ -83,6 +83,10 @@ fn page_and_json_say_what_open_questions_come_to() {
             initiators: 1,
             fallbacks: 0,
             resignals: 0,
+            disturbances: Disturbances {
+                nmis: 4,
+                ..Disturbances::NONE
+            },
         }));
     }
     let log = lines(writer.finish(EndReason::Complete), 7, Symbol::DEFAULT).join("\n");
@@ -92,6 +96,8 @@ fn page_and_json_say_what_open_questions_come_to() {
         &["serial.log", "--html", "out.html", "--json", "out.json"],
     );
     assert_eq!(ran.code, 0, "{}", ran.err);
+    let disturbed = "not run; disturbed by 12 foreign NMIs";
+    assert!(ran.out.contains(disturbed), "{}", ran.out);
     let page = read(&dir, "out.html");
     for text in [
         "Open questions",
@@ -101,11 +107,13 @@ fn page_and_json_say_what_open_questions_come_to() {
         "2M stride at an address aligned to 4K:",
         "violated: stale (initiator CPU 1)",
         "not run: no guests",
+        ", disturbed by 4 foreign NMIs",
         "not testable: the suite programs no device",
     ] {
         assert!(page.contains(text), "{text}");
     }
     let json: serde_json::Value = serde_json::from_str(&read(&dir, "out.json")).unwrap();
+    assert_eq!(json["reports"][0]["results"][0]["disturbances"]["nmis"], 4);
     let questions = json["reports"][0]["questions"].as_array().unwrap();
     let stores = questions.iter().find(|one| one["id"] == "6-status-last");
     let answers = &stores.unwrap()["answers"];

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rar_report::{
-    Backend, EndReason, Fact, Machine, Outcome, Parts, Record, SerialLine, Symbol, TestResult,
-    Writer, seal,
+    Backend, Disturbances, EndReason, Fact, Machine, Outcome, Parts, Record, SerialLine, Symbol,
+    TestResult, Writer, seal,
 };
 use tempfile::TempDir;
 
@@ -75,6 +75,7 @@ pub(crate) fn small(id: u32, microcode: u32, outcome: Outcome<'_>, fact: &str) -
             initiators: 4,
             fallbacks: 0,
             resignals: 0,
+            disturbances: Disturbances::NONE,
         }));
     }
     for targets in [1, 4, 223] {

@@ -6,8 +6,8 @@
 )]
 
 use rar_report::{
-    ApicMode, Backend, EndReason, Event, EventKind, Firmware, Histogram, Machine, Measurement,
-    Method, Outcome, Record, RegisterRead, Registers, TestResult, TscSource, Writer,
+    ApicMode, Backend, Disturbances, EndReason, Event, EventKind, Firmware, Histogram, Machine,
+    Measurement, Method, Outcome, Record, RegisterRead, Registers, TestResult, TscSource, Writer,
 };
 
 pub(crate) const ID: u32 = 0xc0ff_ee42;
@@ -137,6 +137,7 @@ pub(crate) fn write_typical(memory: &mut [u8]) -> &[u8] {
                 initiators: if kind == 3 { 0 } else { 223 },
                 fallbacks: 0,
                 resignals: numbers.below(40) / 38,
+                disturbances: Disturbances::NONE,
             }));
         }
     }
@@ -205,5 +206,6 @@ pub(crate) fn measurement(
         max: samples[999],
         histogram,
         spoiled: 0,
+        disturbances: Disturbances::NONE,
     }
 }

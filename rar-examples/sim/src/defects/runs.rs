@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
 use crate::machine::MachineConfig;
-use crate::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript};
+use crate::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript, Trouble};
 
 /// A test that takes more steps has hung.
 const MOST_STEPS: u64 = 20_000_000;
@@ -97,7 +97,7 @@ impl Test {
                 risky: true,
                 ..Options::ALL
             },
-            forgets: 0,
+            trouble: Trouble::NONE,
             most_steps: MOST_STEPS,
             until_failure: true,
         };

@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rar_payload::Pcid;
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine as _};
 use rar_suite::{
-    DeafTo, Frame, Mapping, Page, PageFault, Platform, RarUnits, Record, Register, Space,
-    StoreKind, UseBit, UserMode, Witness,
+    DeafTo, Disturbances, Frame, Mapping, Page, PageFault, Platform, RarUnits, Record, Register,
+    Space, StoreKind, UseBit, UserMode, Witness,
 };
 
 use super::layout::{LARGE, REGION, leaf, physical, tables};
 use super::{Boundary, GivenUp, SimPlatform, SimShootdown};
-use crate::machine::{Answering, Member, STEP, Vector, lock};
+use crate::machine::{Answering, Member, STEP, Vector, lock, steps};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
 
@@ -23,6 +24,9 @@ const SOFTWARE_ENTRIES: usize = 64;
 
 /// Ticks of a machine whose clock counts steps.
 const TICKS_PER_MILLISECOND: u64 = 10;
+
+/// More than any handler takes, by a clock that counts steps.
+const GAP_BOUND: Duration = steps(500);
 
 impl<'m> Platform for SimPlatform<'m> {
     type Machine = &'m Boundary<'m>;
@@ -74,7 +78,18 @@ impl<'m> Platform for SimPlatform<'m> {
     }
 
     fn relax(&self) {
+        if self.trouble.may_pause() {
+            self.pause_if_interrupted();
+        }
         self.machine().relax();
+    }
+
+    fn gap_bound(&self) -> Duration {
+        GAP_BOUND
+    }
+
+    fn disturbances(&self) -> Disturbances {
+        self.trouble.disturbances()
     }
 
     fn address(&self, page: Page) -> u64 {
@@ -112,9 +127,7 @@ impl<'m> Platform for SimPlatform<'m> {
             Page::Large => slot(large, LARGE, 21),
         };
         self.machine().memory.store(entry, leaf(mapping));
-        let left = self.forgets.load(Ordering::SeqCst);
-        if left > 0 {
-            self.forgets.store(left - 1, Ordering::SeqCst);
+        if self.trouble.forgets() {
             self.flush_own_tlb();
         }
     }

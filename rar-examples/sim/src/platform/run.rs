@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rar_shootdown::Shootdown;
-use rar_suite::{Measurement, Options, Outcome, Record, Suite};
+use rar_suite::{Disturbances, Measurement, Options, Outcome, Record, Suite};
 
-use super::{Boundary, GivenUp, STEPS, SimPlatform};
+use super::{Boundary, GivenUp, STEPS, SimPlatform, Trouble};
 use crate::defects::DriverDefect;
 use crate::machine::{Machine, MachineConfig, Unwatched, lock};
 use crate::schedule::End;
@@ -24,8 +24,8 @@ pub struct SuiteRun<'a> {
     pub seed: u64,
     /// Which tests.
     pub options: Options<'a>,
-    /// How many changes of an entry also empty their CPU's TLB.
-    pub forgets: u64,
+    /// What else happens.
+    pub trouble: Trouble,
     /// A run that is longer has hung.
     pub most_steps: u64,
     /// Whether the first failure ends the run.
@@ -43,6 +43,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// Why it did not pass, or what it observed; empty if it passed.
     pub why: String,
+    /// What came from outside meanwhile.
+    pub disturbances: Disturbances,
 }
 
 /// The results of a run.
@@ -93,6 +95,7 @@ impl SuiteRun<'_> {
                 initiator,
                 outcome,
                 why,
+                disturbances,
                 ..
             } = record
             else {
@@ -104,6 +107,7 @@ impl SuiteRun<'_> {
                 initiator: *initiator,
                 outcome: *outcome,
                 why: (*why).to_owned(),
+                disturbances: *disturbances,
             });
         };
         let machine = Machine::new(&Unwatched, self.config.clone());
@@ -118,8 +122,7 @@ impl SuiteRun<'_> {
         };
         let suite = Suite::new();
         let platform: SimPlatform<'_> =
-            SimPlatform::new(&suite, &boundary, support, &shootdown, &emit)
-                .forgetting(self.forgets);
+            SimPlatform::new(&suite, &boundary, support, &shootdown, &emit).with(self.trouble);
         let enough = || self.until_failure && failed.load(Ordering::Acquire);
         let end = machine.run(
             self.seed,

@@ -10,11 +10,15 @@ use rar_suite::{Page, Platform as _, Record, Space, Suite};
 use super::boundary::Boundary;
 use super::layout::{LARGE, REGION, tables};
 use super::setup::TLB;
+use super::trouble::{Trouble, TroubleLeft};
 use super::user::Spin;
 use crate::defects::DriverDefect;
 use crate::machine::{Cpu, Machine, Member};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
+
+/// How many moments a CPU that waits looks out for an interrupt that comes with trouble.
+const LOOKOUT: u32 = 300;
 
 /// The shootdown under test.
 pub type SimShootdown<'m> = Shootdown<&'m Boundary<'m>>;
@@ -29,8 +33,7 @@ pub struct SimPlatform<'m> {
     /// For each space: which of its two page tables is in use.
     pub(super) in_use: [AtomicU64; 2],
     pub(super) spins: Vec<Spin>,
-    /// How many more changes of an entry empty their CPU's TLB.
-    pub(super) forgets: AtomicU64,
+    pub(super) trouble: TroubleLeft,
     pub(super) emit: &'m (dyn Fn(&Record<'_>) + Sync),
 }
 
@@ -56,7 +59,7 @@ impl<'m> SimPlatform<'m> {
             members: (0..machine.cpus()).map(|_| Mutex::new(None)).collect(),
             in_use: [AtomicU64::new(0), AtomicU64::new(0)],
             spins: (0..machine.cpus()).map(|_| Spin::default()).collect(),
-            forgets: AtomicU64::new(0),
+            trouble: TroubleLeft::new(Trouble::NONE),
             emit,
         };
         platform.build(Space::First);
@@ -64,11 +67,13 @@ impl<'m> SimPlatform<'m> {
         platform
     }
 
-    /// Lets the first `changes` changes of entries empty their CPU's TLB, as a small TLB may evict.
+    /// Lets the machine have trouble.
     #[must_use]
-    pub fn forgetting(self, changes: u64) -> Self {
-        self.forgets.store(changes, Ordering::SeqCst);
-        self
+    pub fn with(self, trouble: Trouble) -> Self {
+        Self {
+            trouble: TroubleLeft::new(trouble),
+            ..self
+        }
     }
 
     /// Brings this CPU online and loads the first space. Every CPU calls it once, before it runs
@@ -93,6 +98,17 @@ impl<'m> SimPlatform<'m> {
 
     pub(super) fn cpu(&self) -> &'m Cpu<TLB> {
         self.machine().cpu(self.me())
+    }
+
+    /// Lets the others run, and this CPU do nothing for a while if they interrupt it.
+    pub(super) fn pause_if_interrupted(&self) {
+        let is_interrupted = |_| {
+            schedule::yield_now();
+            self.cpu().interrupt_waits()
+        };
+        if (0..LOOKOUT).any(is_interrupted) {
+            (0..self.trouble.pause()).for_each(|_| schedule::yield_now());
+        }
     }
 
     pub(super) fn me(&self) -> u32 {

@@ -208,8 +208,6 @@ questions! {
         asked_by_tests
         if_so "long instructions do not delay a flush"
         if_not "a flush waits for the instruction";
-    "6-boundaries" "Is a RAR served in the shadow of MOV SS and STI, within a transaction, in \
-        single-step, in a SEAM guest?"
     "6-walks" "Does a page walk that is in flight when the signal is served leave nothing in the \
         TLB after SUCCESS?"
         known "no source; an instruction that flushes leaves nothing"
@@ -222,6 +220,8 @@ questions! {
         asked_by_tests
         if_so "D may be cleared and trusted after a flush, as for write-back and migration"
         if_not "a store after the flush may leave D clear, and a kernel loses it";
+    "6-boundaries" "Is a RAR served in the shadow of MOV SS and STI, within a transaction, in \
+        single-step, in a SEAM guest?"
         known "no source"
         not_testable "a shadow is one instruction long, and the other states need their own \
             software"

@@ -1,7 +1,7 @@
 //! One test on one backend, all its initiators together.
 
 use rar_report::TestResult;
-use rar_vocabulary::{Backend, Outcome, Text};
+use rar_vocabulary::{Backend, Disturbances, Outcome, Text};
 
 use super::event::{Name, Why};
 
@@ -17,6 +17,7 @@ pub(super) struct TestRow {
     initiators: u32,
     fallbacks: u64,
     resignals: u64,
+    disturbances: Disturbances,
 }
 
 /// What one initiator saw.
@@ -27,6 +28,7 @@ pub(super) struct Seen<'a> {
     pub(super) why: &'a str,
     pub(super) fallbacks: u64,
     pub(super) resignals: u64,
+    pub(super) disturbances: Disturbances,
 }
 
 /// How bad an outcome is.
@@ -50,6 +52,7 @@ impl TestRow {
         initiators: 0,
         fallbacks: 0,
         resignals: 0,
+        disturbances: Disturbances::NONE,
     };
 
     /// Adds what one initiator saw; returns whether it is another observation than the row keeps.
@@ -67,6 +70,7 @@ impl TestRow {
         }
         self.fallbacks += seen.fallbacks;
         self.resignals += seen.resignals;
+        self.disturbances += seen.disturbances;
         differs
     }
 
@@ -88,6 +92,7 @@ impl TestRow {
             initiators: self.initiators,
             fallbacks: self.fallbacks,
             resignals: self.resignals,
+            disturbances: self.disturbances,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What a reader sees of a collection.
 
 use rar_report::{EndReason, Records};
-use rar_vocabulary::{Histogram, Method, Outcome, State};
+use rar_vocabulary::{Disturbances, Histogram, Method, Outcome, State};
 
 use super::*;
 
@@ -31,6 +31,10 @@ fn test(
         controls: &[],
         fallbacks: 1,
         resignals: 2,
+        disturbances: Disturbances {
+            strays: 3,
+            ..Disturbances::NONE
+        },
         outcome,
         why,
     }
@@ -79,6 +83,7 @@ fn the_worst_of_all_initiators_counts_and_the_first_that_saw_it() {
         "stale",
         "initiators: 3",
         "fallbacks: 3",
+        "strays: 9",
     ];
     assert!(has(&rows[0], &storm), "{}", rows[0]);
     assert!(has(
@@ -104,6 +109,13 @@ fn initiators_that_observe_different_things_are_told_apart() {
     assert!(rows[1].contains("downwards") && rows[1].contains("cpu: Some(2)"));
 }
 
+const DISTURBED: Disturbances = Disturbances {
+    nmis: 1,
+    strays: 2,
+    gaps: 3,
+    longest_gap: 400,
+};
+
 fn measurement(targets: u32) -> Measurement {
     let mut histogram = Histogram::new();
     for ticks in [300, 700, 800] {
@@ -125,6 +137,7 @@ fn measurement(targets: u32) -> Measurement {
         max: 800,
         histogram,
         spoiled: 4,
+        disturbances: DISTURBED,
     }
 }
 
@@ -159,6 +172,7 @@ fn what_was_measured_is_reported_as_it_was() {
         max: 800,
         histogram,
         spoiled: 4,
+        disturbances: DISTURBED,
     };
     assert_eq!(found, Some(expected));
 }

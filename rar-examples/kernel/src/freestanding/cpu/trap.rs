@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use super::trap_frame::TrapFrame;
 use super::{interrupt_handlers, probe, user_mode, vector};
+use crate::NMI_VECTOR;
 use crate::freestanding::int::word;
 use crate::freestanding::{apic, nmi, panic, percpu, pic, strays};
 
@@ -35,7 +36,6 @@ const fn name(vector: u8) -> &'static str {
     }
 }
 
-const NMI: u8 = 2;
 const DOUBLE_FAULT: u8 = 8;
 const MACHINE_CHECK: u8 = 18;
 const GENERAL_PROTECTION: u8 = 13;
@@ -49,7 +49,7 @@ const IN_PROGRESS: u64 = 1 << 2;
 extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
     let number = u8::try_from(frame.vector).unwrap_or(u8::MAX);
     match number {
-        NMI => on_nmi(),
+        NMI_VECTOR => on_nmi(),
         // What user mode does wrong ends it; a double fault and a machine check are not its doing.
         0..32 if user_mode::is_user(frame) && !matches!(number, DOUBLE_FAULT | MACHINE_CHECK) => {
             user_mode::end(frame, u64::MAX)
@@ -85,6 +85,7 @@ extern "C" fn rar_kernel_on_trap(frame: &mut TrapFrame) {
             }
         }
         _ => {
+            percpu::this().make_detour();
             let known = interrupt_handlers::call(number, frame);
             apic::end_of_interrupt();
             if !known && !matches!(number, vector::WAKE | vector::TIMER) {
@@ -117,6 +118,7 @@ fn is_rar_write(frame: &TrapFrame) -> bool {
 }
 
 fn on_nmi() {
+    percpu::this().make_detour();
     let depth = percpu::this().nmi_depth();
     depth.fetch_add(1, Ordering::Relaxed);
     panic::freeze_if_wanted();

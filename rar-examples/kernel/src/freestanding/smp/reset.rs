@@ -78,6 +78,7 @@ pub fn help() {
     let Some(cpu) = all().find(|cpu| cpu.number() == number) else {
         return;
     };
+    percpu::this().make_detour();
     let back = || ASKING.load(Ordering::Acquire) == BACK;
     match starter::start_again(cpu, STACK.load(Ordering::Relaxed), on_reset) {
         // The next CPU may ask when neither this one nor that one looks at the statics and the

@@ -167,12 +167,17 @@ impl<L: Platform> Bench<'_, '_, L> {
 
     /// Waits until `done`, a timeout, or a failure of the test; the caller asserts which.
     pub(crate) fn wait(&self, milliseconds: u64, done: impl Fn() -> bool) {
-        let started = self.t.platform.now();
-        let is_late = || milliseconds_between(started, self.t.platform.now()) >= milliseconds;
+        let mut watch = self.t.watch();
+        let started = watch.last();
         let failed = || self.t.shared.failure.is_set();
-        while !done() && !failed() && !is_late() {
+        while !done() && !failed() {
+            if milliseconds_between(started, watch.now()) >= milliseconds {
+                return;
+            }
             self.t.platform.relax();
         }
+        // The last turn may have been long.
+        watch.now();
     }
 
     /// Announces a point of the test to all CPUs.
