@@ -56,116 +56,144 @@ pub enum NoRate {
 /// Timers run at their rate up to this many millionths (IA-PC HPET Specification 1.0a, "Minimum
 /// Recommended Hardware", asks it of the HPET; for the others it is our choice).
 const TOLERANCE: u64 = 500;
-/// A measurement lasts this part of a second.
+/// A measurement lasts this part of a second, without pauses.
 const PART: u64 = 100;
-/// Looks at each end; the one between the fewest ticks counts.
-const END_LOOKS: usize = 5;
+/// Looks that show how long one takes.
+const FIRST_LOOKS: usize = 5;
 /// A timer that did not move in as many looks and ticks stands still: on the fastest processor the
 /// slowest timer counts more than a hundred times meanwhile.
 const STILL_LOOKS: u64 = 100;
 const STILL_TICKS: u64 = 2_000_000;
 /// More than [`PART`] of a second on any processor.
 const MOST_TICKS: u64 = *Rate::PLAUSIBLE.end() / PART;
-/// For a time stamp counter that stands still: seconds.
+/// For a time stamp counter that stands still.
 const MOST_LOOKS: u64 = 1 << 20;
-const ATTEMPTS: usize = 3;
-/// A bound that needs no other attempt, in millionths.
-const GOOD: u32 = 1_000;
+const MOST_PAUSES: u32 = 100;
+/// Longer between two looks than half of a timer's period, on any processor as fast as this, is a
+/// pause: the timer may have counted through unseen.
+const SLOWEST: u64 = 400_000_000;
 
-/// Measures the rate of the time stamp counter by a timer: the best of a few attempts.
+/// Measures the rate of the time stamp counter by a timer.
 ///
-/// It takes a hundredth of a second unless the machine pauses, and less if the timer stands still.
+/// It takes a hundredth of a second and the pauses of the machine, and less if the timer stands
+/// still. Pauses in which the timer may have counted through unseen are left out, and make the
+/// bound larger.
 ///
 /// # Errors
 ///
 /// [`NoRate`].
 pub fn measure(timer: &Timer, mut look: impl FnMut() -> Look) -> Result<Rate, NoRate> {
-    let mut best = Err(NoRate::Paused);
-    for _ in 0..ATTEMPTS {
-        let next = Run::begin(timer, &mut look).and_then(|run| run.end(&mut look));
-        best = match (best, next) {
-            (Err(_), next) => next,
-            (Ok(best), Ok(next)) if next.bound < best.bound => Ok(next),
-            (best, _) => best,
-        };
-        match best {
-            Ok(rate) if rate.bound > GOOD => {}
-            Err(NoRate::Paused) => {}
-            _ => break,
+    let mut begin = look();
+    for _ in 1..FIRST_LOOKS {
+        let next = look();
+        if next.width() <= begin.width() {
+            begin = next;
         }
     }
-    best
-}
-
-/// A measurement in progress.
-struct Run<'t> {
-    timer: &'t Timer,
-    begin: Look,
-    last: Look,
-    /// Counts since the begin.
-    counts: u64,
-    /// The most ticks from one look to the next, and the counts meanwhile.
-    longest: (u64, u64),
-}
-
-impl<'t> Run<'t> {
-    /// Looks until [`PART`] of a second has passed, not counting the longest time between looks.
-    fn begin(timer: &'t Timer, look: &mut impl FnMut() -> Look) -> Result<Self, NoRate> {
-        let mut begin = look();
-        for _ in 1..END_LOOKS {
-            let next = look();
-            if next.width() <= begin.width() {
-                begin = next;
+    let mut all = Sum::default();
+    let mut stretch = Stretch::new(begin);
+    let mut widest = 4 * begin.width() + 200;
+    let (mut still, mut moved, mut pauses) = (0, begin.after, 0);
+    for _ in 0..MOST_LOOKS {
+        let next = look();
+        if next.width() > widest {
+            // The machine paused, or looks take longer than they did.
+            widest += widest / 64;
+            continue;
+        }
+        match stretch.add(next, timer) {
+            Some(0) => still += 1,
+            Some(_) => (still, moved) = (0, next.after),
+            None => {
+                all = all.with(&stretch);
+                stretch = Stretch::new(next);
+                pauses += 1;
+                (still, moved) = (0, next.after);
             }
         }
-        let mut run = Self {
-            timer,
+        let sum = all.with(&stretch);
+        if sum.counts >= timer.frequency / PART {
+            return sum.rate(timer);
+        }
+        if still > STILL_LOOKS && next.after.wrapping_sub(moved) > STILL_TICKS {
+            return Err(NoRate::Dead);
+        }
+        if sum.most > MOST_TICKS {
+            return Err(NoRate::Implausible);
+        }
+        if pauses > MOST_PAUSES {
+            return Err(NoRate::Paused);
+        }
+    }
+    Err(NoRate::Dead)
+}
+
+/// The time between two pauses.
+struct Stretch {
+    begin: Look,
+    last: Look,
+    counts: u64,
+}
+
+impl Stretch {
+    const fn new(begin: Look) -> Self {
+        Self {
             begin,
             last: begin,
             counts: 0,
-            longest: (0, 0),
-        };
-        let (mut still, mut moved) = (0, begin.after);
-        for _ in 0..MOST_LOOKS {
-            let next = look();
-            if run.add(next) > 0 {
-                (still, moved) = (0, next.after);
-            } else {
-                still += 1;
-            }
-            if still > STILL_LOOKS && next.after.wrapping_sub(moved) > STILL_TICKS {
-                return Err(NoRate::Dead);
-            }
-            if run.counts - run.longest.1 >= timer.frequency / PART {
-                return Ok(run);
-            }
-            if run.ticks().saturating_sub(run.longest.0) > MOST_TICKS {
-                return Err(NoRate::Implausible);
-            }
         }
-        Err(NoRate::Dead)
     }
 
-    /// Takes the rate at the best of a few more looks.
-    fn end(mut self, look: &mut impl FnMut() -> Look) -> Result<Rate, NoRate> {
-        let (mut end, mut counts) = (self.last, self.counts);
-        for _ in 1..END_LOOKS {
-            let next = look();
-            self.add(next);
-            if next.width() < end.width() {
-                (end, counts) = (next, self.counts);
-            }
+    /// Takes a look in; returns how far the timer has counted since the last one, or `None` after a
+    /// pause.
+    fn add(&mut self, next: Look, timer: &Timer) -> Option<u64> {
+        let half = u128::from(timer.mask / 2) * u128::from(SLOWEST) / u128::from(timer.frequency);
+        if u128::from(next.after.wrapping_sub(self.last.before)) > half {
+            return None;
         }
-        if self.may_have_begun_again() {
-            return Err(NoRate::Paused);
+        let counts = next.count.wrapping_sub(self.last.count) & timer.mask;
+        self.counts += counts;
+        self.last = next;
+        Some(counts)
+    }
+}
+
+/// All stretches together.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    stretches: u64,
+    counts: u64,
+    /// The ticks for sure, and at most.
+    least: u64,
+    most: u64,
+}
+
+impl Sum {
+    const fn with(self, stretch: &Stretch) -> Self {
+        let Stretch {
+            begin,
+            last,
+            counts,
+        } = stretch;
+        if *counts == 0 {
+            // It is shorter than the timer can show.
+            return self;
         }
-        // The timer moved up to one count before or after each look.
+        Self {
+            stretches: self.stretches + 1,
+            counts: self.counts + *counts,
+            least: self.least + last.before.saturating_sub(begin.after),
+            most: self.most + last.after.wrapping_sub(begin.before),
+        }
+    }
+
+    fn rate(&self, timer: &Timer) -> Result<Rate, NoRate> {
+        // In each stretch the timer moved up to one count more or less.
         let rate = |ticks: u64, counts: u64| {
-            u128::from(ticks) * u128::from(self.timer.frequency) / u128::from(counts.max(1))
+            u128::from(ticks) * u128::from(timer.frequency) / u128::from(counts.max(1))
         };
-        let least = end.before.saturating_sub(self.begin.after);
-        let low = rate(least, counts + 1);
-        let high = rate(end.after.wrapping_sub(self.begin.before), counts - 1);
+        let low = rate(self.least, self.counts + self.stretches);
+        let high = rate(self.most, self.counts.saturating_sub(self.stretches));
         let middle = low.midpoint(high);
         let frequency = u64::try_from(middle).map_err(|_| NoRate::Implausible)?;
         if !Rate::PLAUSIBLE.contains(&frequency) {
@@ -174,33 +202,10 @@ impl<'t> Run<'t> {
         let half = (high - middle).max(middle - low) * 1_000_000;
         let bound = half.div_ceil(middle) + u128::from(TOLERANCE);
         Ok(Rate {
-            source: self.timer.source,
+            source: timer.source,
             frequency,
             bound: u32::try_from(bound).unwrap_or(u32::MAX),
         })
-    }
-
-    /// Takes a look in; returns how far the timer has counted since the last one.
-    fn add(&mut self, next: Look) -> u64 {
-        let counts = next.count.wrapping_sub(self.last.count) & self.timer.mask;
-        let ticks = next.after.wrapping_sub(self.last.before);
-        self.longest = self.longest.max((ticks, counts));
-        self.counts += counts;
-        self.last = next;
-        counts
-    }
-
-    const fn ticks(&self) -> u64 {
-        self.last.after.wrapping_sub(self.begin.before)
-    }
-
-    /// Whether the longest time between two looks is near the time in which the timer counts
-    /// through, by what was counted in the rest.
-    fn may_have_begun_again(&self) -> bool {
-        let (ticks, counts) = self.longest;
-        let rest = u128::from(self.ticks().saturating_sub(ticks));
-        let counted = u128::from(self.counts - counts) * u128::from(ticks);
-        counted >= rest * u128::from(self.timer.mask / 2)
     }
 }
 

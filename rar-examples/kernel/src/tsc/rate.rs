@@ -106,9 +106,9 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Rates outside are none: slower or faster than any processor with a time stamp counter of
-    /// this kind.
-    pub const PLAUSIBLE: RangeInclusive<u64> = 100_000_000..=10_000_000_000;
+    /// Rates outside are none: slower than an emulator that counts instructions, or faster than any
+    /// processor.
+    pub const PLAUSIBLE: RangeInclusive<u64> = 1_000_000..=10_000_000_000;
 
     /// Returns the slowest and the fastest rate that it may be.
     pub(super) fn range(&self) -> RangeInclusive<u64> {

@@ -107,12 +107,12 @@ fn is_right(rate: Rate, truth: u64) -> bool {
 #[test]
 fn a_right_timer_gives_a_rate_within_a_thousandth() {
     for timer in [PM, PIT] {
-        for truth in [100_000_001, 800_000_000, 2_445_000_000, 5_700_000_000] {
+        for truth in [50_000_000, 800_000_000, 2_445_000_000, 5_700_000_000] {
             let machine = Machine::new(&timer, truth);
             let mut rate = Err(NoRate::Paused);
             let time = machine.milliseconds(|| rate = machine.measure(&timer));
             let rate = rate.unwrap();
-            assert!(is_right(rate, truth) && rate.bound <= GOOD, "{rate:?}");
+            assert!(is_right(rate, truth) && rate.bound <= 1_000, "{rate:?}");
             assert_eq!(rate.source, timer.source);
             assert!((9..=11).contains(&time), "{time}");
         }
@@ -137,20 +137,18 @@ fn a_look_that_comes_late_makes_no_wrong_rate() {
 }
 
 #[test]
-fn a_timer_that_may_have_counted_through_unseen_is_measured_again() {
-    // 65,536 counts and a few.
-    let pause = [(3 * MILLISECOND, 56 * MILLISECOND)];
-    let machine = Machine::new(&PIT, 2_445_000_000).with_pauses(&pause);
-    let rate = machine.measure(&PIT).unwrap();
-    assert!(
-        is_right(rate, 2_445_000_000) && rate.bound <= GOOD,
-        "{rate:?}"
-    );
-    // At each attempt.
-    let pauses = [3, 75, 145].map(|at| (at * MILLISECOND, 56 * MILLISECOND));
-    let machine = Machine::new(&PIT, 2_445_000_000).with_pauses(&pauses);
-    let rate = machine.measure(&PIT);
-    assert!(rate == Err(NoRate::Paused) || is_right(rate.unwrap(), 2_445_000_000));
+fn a_timer_that_counts_through_unseen_makes_no_wrong_rate() {
+    // 65,536 counts and a few, once and again and again.
+    let once = [(3 * MILLISECOND, 56 * MILLISECOND)];
+    let often: Vec<_> = (0..200)
+        .map(|number| (number * 4 * MILLISECOND, (53 + number % 5) * MILLISECOND))
+        .collect();
+    for pauses in [once.as_slice(), &often] {
+        let machine = Machine::new(&PIT, 2_445_000_000).with_pauses(pauses);
+        let rate = machine.measure(&PIT).unwrap();
+        assert!(is_right(rate, 2_445_000_000), "{rate:?}");
+        assert!(rate.bound < 2_000, "{rate:?}");
+    }
 }
 
 #[test]
@@ -201,10 +199,10 @@ fn a_timer_that_lies_gives_a_wrong_rate_and_nothing_shows_it() {
 
 proptest! {
     #[test]
-    fn pauses_below_the_half_of_a_period_make_no_wrong_rate(
-        truth in 100_000_000_u64..10_000_000_000,
+    fn pauses_make_no_wrong_rate(
+        truth in SLOWEST..9_900_000_000,
         access in 100_000_u64..5_000_000,
-        pauses in prop::collection::vec((0_u64..60_000, 0_u64..20_000), 0..8),
+        pauses in prop::collection::vec((0_u64..60_000, 0_u64..120_000), 0..8),
         pit in any::<bool>(),
     ) {
         let timer = if pit { PIT } else { PM };
