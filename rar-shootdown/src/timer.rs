@@ -8,8 +8,10 @@ use crate::machine::Instant;
 ///
 /// Time counts only from look to look, and each look counts for a part of the limit at most. So a
 /// clock that jumps ahead, or a CPU that was not run for a while, uses up no deadline by itself; a
-/// clock that goes back costs the time since the last look; and when the clock stands still the
-/// number of looks is what ends the wait.
+/// clock that goes back costs the time since the last look. A look takes a nanosecond at least:
+/// those for which the clock shows none are counted, and end the wait in the end. So a wait has a
+/// bound in looks, [`MAX_LOOKS_WITHOUT_TIME`] and two for each nanosecond of the limit, whatever
+/// the clock shows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Timer {
     /// When the last look was, in nanoseconds.
@@ -17,7 +19,8 @@ pub(crate) struct Timer {
     elapsed: u64,
     /// A look after less time than this may be [skipped](Timer::may_skip).
     grain: u64,
-    still: u32,
+    /// Looks, less the nanoseconds that the clock has shown for them.
+    looks_without_time: u32,
     skipped: u8,
     has_begun: bool,
 }
@@ -31,7 +34,7 @@ const GRAINS: u64 = 64;
 /// As many looks in a row may be skipped.
 const MAX_SKIPPED: u8 = 63;
 
-/// After this many looks at which the clock has not moved, the wait is over: some tenths of a
+/// After this many looks for which the clock shows no time, the wait is over: some tenths of a
 /// second with a `PAUSE` each.
 const MAX_LOOKS_WITHOUT_TIME: u32 = 1 << 22;
 
@@ -45,16 +48,15 @@ impl Timer {
         } else {
             0
         };
-        let skipped = u32::from(self.skipped);
-        if step == 0 {
-            self.still = self.still.saturating_add(skipped + 1);
-        } else {
-            self.still = 0;
-            self.elapsed = self.elapsed.saturating_add(step.min(limit / PARTS + 1));
-        }
+        let step = step.min(limit / PARTS + 1);
+        self.elapsed = self.elapsed.saturating_add(step);
+        self.looks_without_time = self
+            .looks_without_time
+            .saturating_add(u32::from(self.skipped) + 1)
+            .saturating_sub(u32::try_from(step).unwrap_or(u32::MAX));
         (self.last, self.has_begun, self.skipped) = (now, true, 0);
         self.grain = limit / GRAINS;
-        self.elapsed > limit || self.still > MAX_LOOKS_WITHOUT_TIME
+        self.elapsed > limit || self.looks_without_time > MAX_LOOKS_WITHOUT_TIME
     }
 
     /// Returns whether this look may count no time, since the last one that did was right before
@@ -152,6 +154,39 @@ mod tests {
             }),
             162
         );
+    }
+
+    #[test]
+    fn no_clock_makes_a_wait_of_more_looks_than_the_bound() {
+        const BOUND: u64 = MAX_LOOKS_WITHOUT_TIME as u64 + 2 * 1600 + 64;
+        // Hardly moves; goes to and fro; both at random, with every kind of step.
+        let mut clocks: std::vec::Vec<Box<dyn FnMut(u64) -> u64>> = std::vec![
+            Box::new(|look| look >> 16),
+            Box::new(|look| (look >> 20 << 10) + (look & 1)),
+            Box::new(|look| u64::MAX - (look >> 3)),
+        ];
+        for seed in 1_u64..6 {
+            let (mut now, mut random) = (1_u64 << 40, seed);
+            clocks.push(Box::new(move |_| {
+                random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                now = match (random >> 60, random >> 33) {
+                    (0, step) if step.is_multiple_of(4096) => now.wrapping_add(step),
+                    (1, step) if step.is_multiple_of(4096) => now.wrapping_sub(step),
+                    (2, step) if step.is_multiple_of(1024) => now + 1,
+                    (3, _) => now - 1,
+                    _ => now,
+                };
+                now
+            }));
+        }
+        for (number, mut clock) in clocks.into_iter().enumerate() {
+            let mut timer = Timer::default();
+            let ended = (0..=BOUND).find(|look| {
+                let now = Instant::from_nanos(clock(*look));
+                !timer.may_skip(now) && timer.is_past(now, LIMIT)
+            });
+            assert!(ended.is_some(), "clock {number}");
+        }
     }
 
     #[test]
