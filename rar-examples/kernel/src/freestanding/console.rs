@@ -31,8 +31,8 @@ pub(crate) fn start() {
     choose_serial(ComPort::COM1);
 }
 
-/// Looks for a serial port by its loopback mode and uses it from here on, with 8 data bits and no
-/// parity.
+/// Looks for a serial port by its loopback mode or its scratch register, and uses it from here on,
+/// with 8 data bits and no parity.
 pub fn choose_serial(port: ComPort) {
     BASE.store(port.base, Ordering::Relaxed);
     let [low, high] = port.divisor.to_le_bytes();
@@ -44,9 +44,23 @@ pub fn choose_serial(port: ComPort) {
     register(2).write8(0xc7);
     register(4).write8(0x1e);
     register(0).write8(0xa5);
-    let present = (0..LOOPBACK_LOOKS).any(|_| register(0).read8() == 0xa5);
+    let loops = (0..LOOPBACK_LOOKS).any(|_| register(0).read8() == 0xa5);
+    if !loops {
+        // Forgets the byte.
+        register(2).write8(0xc7);
+    }
     register(4).write8(0x0f);
-    PRESENT.store(present, Ordering::Relaxed);
+    // A port whose peer does not read may not send to itself either.
+    PRESENT.store(loops || has_scratch(), Ordering::Relaxed);
+}
+
+/// Returns whether the port's scratch register keeps what is written; the bus alone does not, once
+/// another register was read.
+fn has_scratch() -> bool {
+    [0x5a, 0xa5].into_iter().all(|value| {
+        register(7).write8(value);
+        register(5).read8() != 0xff && register(7).read8() == value
+    })
 }
 
 struct Uart;
@@ -130,15 +144,16 @@ fn print(text: fmt::Arguments<'_>, place: Where) {
                 .is_ok()
         });
     }
-    let sent = match place {
-        Where::Everywhere(_) | Where::Serial if serial => TRANSMITTER.send_line(&Uart, text),
-        _ => Sent::Whole,
-    };
+    // A serial port may take its time.
     match place {
         Where::Everywhere(ink) | Where::Screen(ink) => screen::print_line(ink, text),
         Where::Header(row, ink) => screen::write_header(row, ink, text),
         Where::Serial => {}
     }
+    let sent = match place {
+        Where::Everywhere(_) | Where::Serial if serial => TRANSMITTER.send_line(&Uart, text),
+        _ => Sent::Whole,
+    };
     if sent == Sent::GaveUp {
         screen::print_line(
             Ink::Note,
