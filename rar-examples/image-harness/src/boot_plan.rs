@@ -34,6 +34,8 @@ struct Case {
     boot: Boot,
     cpus: u32,
     kernel: Kernel,
+    /// Arguments of QEMU for serial ports, if there are more than the first.
+    ports: &'static [&'static str],
     /// What the kernel is told beside how it ends.
     options: String,
     check: fn(&Case, &Finished) -> Result<Counts, String>,
@@ -57,17 +59,20 @@ fn cases() -> [Case; 3] {
             boot: Boot::Bios,
             cpus: 4,
             kernel: Kernel::Whole,
+            ports: &[],
             options:
                 "backends=vrar test=one-page,pages-64,storm patience=2 stop=2@pages-64 bogus=1"
                     .to_owned(),
             check: names_the_lost,
         },
         Case {
-            name: "a test never ends",
+            name: "a test never ends, told on the second port",
             boot: Boot::Bios,
             cpus: 2,
             kernel: Kernel::Whole,
-            options: "backends=vrar test=one-page,storm flushes=1000000000 test-seconds=2"
+            ports: &["-serial", "null", "-serial", "stdio"],
+            options: "serial=ttyS1,57600 backends=vrar test=one-page,storm flushes=1000000000 \
+                      test-seconds=2"
                 .to_owned(),
             check: names_the_test,
         },
@@ -76,6 +81,7 @@ fn cases() -> [Case; 3] {
             boot: Boot::Bios,
             cpus: 2,
             kernel: Kernel::DiesEarly,
+            ports: &[],
             options: "end=reboot".to_owned(),
             check: restarts,
         },
@@ -112,7 +118,11 @@ pub fn stage(
             }
         };
         grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
-        let machine = MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS);
+        let machine = MachineArgs {
+            no_serial: !case.ports.is_empty(),
+            more: case.ports.iter().map(|word| (*word).to_owned()).collect(),
+            ..MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS)
+        };
         let finished = boot::run(case.boot, &machine, emulator, &iso, verbosity)?;
         let word = match (case.check)(&case, &finished) {
             Ok(count) => {
