@@ -87,6 +87,7 @@ Examples:
   cargo xtask image --netboot tftp-root
   cargo xtask image --machines no-svm,least
   cargo xtask image --machines all
+  cargo xtask image --mutated 50
   cargo xtask image --defect success-without-flush
   cargo xtask image --defect all
 

@@ -74,6 +74,9 @@ pub enum EntryChange {
     Twice,
 }
 
+/// Numbers of places and of tables, entries and tags are drawn below this: more than there are.
+const PLACES: usize = 1 << 12;
+
 /// A number that firmware gets wrong: at a border, or any.
 fn number(rng: &mut Rng) -> u32 {
     match rng.u8(0..4) {
@@ -94,12 +97,11 @@ fn byte(rng: &mut Rng) -> u8 {
 
 fn mutation(rng: &mut Rng) -> Mutation {
     match rng.u8(0..5) {
-        0 => Mutation::Byte(rng.usize(..), byte(rng)),
-        1 => Mutation::Bit(rng.usize(..), rng.u8(0..8)),
-        2 => Mutation::Word(rng.usize(..), if rng.bool() { 0 } else { u8::MAX }),
-        // Far from overflow: the rows are counted on.
-        3 => Mutation::Swap(rng.usize(0..1 << 16), rng.usize(0..1 << 16)),
-        _ => Mutation::Cut(rng.usize(..)),
+        0 => Mutation::Byte(rng.usize(0..PLACES), byte(rng)),
+        1 => Mutation::Bit(rng.usize(0..PLACES), rng.u8(0..8)),
+        2 => Mutation::Word(rng.usize(0..PLACES), if rng.bool() { 0 } else { u8::MAX }),
+        3 => Mutation::Swap(rng.usize(0..PLACES), rng.usize(0..PLACES)),
+        _ => Mutation::Cut(rng.usize(0..PLACES)),
     }
 }
 
@@ -127,7 +129,7 @@ impl Change {
     /// Draws any change.
     #[must_use]
     pub fn any(rng: &mut Rng) -> Self {
-        let which = rng.usize(..);
+        let which = rng.usize(0..PLACES);
         match rng.u8(0..24) {
             0..5 => Self::Table(which, mutation(rng), seal(rng)),
             5 => Self::TableSum(which, sum(rng)),
