@@ -257,7 +257,7 @@ impl History {
             op().boxed()
         };
         let op = if extra.cleans {
-            prop_oneof![12 => op, 1 => clean_op()].boxed()
+            prop_oneof![6 => op, 1 => clean_op(), 1 => store_op()].boxed()
         } else {
             op
         };
@@ -280,6 +280,11 @@ fn rough_op() -> impl Strategy<Value = Op> {
 
 fn clean_op() -> impl Strategy<Value = Op> {
     (0..SPACES, slot()).prop_map(|(space, slot)| Op::Clean { space, slot })
+}
+
+/// Stores make pages dirty, and show whether they set D again.
+fn store_op() -> impl Strategy<Value = Op> {
+    slot().prop_map(|slot| Op::Touch { slot, write: true })
 }
 
 fn op() -> impl Strategy<Value = Op> {
