@@ -193,6 +193,18 @@ questions! {
         not_testable "software cannot keep a CPU in these states and look at its TLB"
         if_so "held: the driver only has to wait"
         if_not "dropped: the driver has to signal again, as it does";
+    "6-walks" "Does a page walk that is in flight when the signal is served leave nothing in the \
+        TLB after SUCCESS?"
+        known "no source; an instruction that flushes leaves nothing"
+        asked_by_tests
+        if_so "a frame or a table may be freed on SUCCESS"
+        if_not "a stale translation can return after its flush: RAR cannot be used to free memory";
+    "6-use-bits" "Does the first use of a page after the flush set its A and D bits again?"
+        known "inferred: the translation is gone, and the walk sets them; NOMAD (OSDI 2024) needs \
+            it"
+        asked_by_tests
+        if_so "D may be cleared and trusted after a flush, as for write-back and migration"
+        if_not "a store after the flush may leave D clear, and a kernel loses it";
     "6-halt" "Is a CPU in HLT served, and does it stay halted?"
         known "HLT is not among the listed inhibited states; the rest is unknown"
         asked_by_tests
@@ -208,18 +220,6 @@ questions! {
         asked_by_tests
         if_so "long instructions do not delay a flush"
         if_not "a flush waits for the instruction";
-    "6-walks" "Does a page walk that is in flight when the signal is served leave nothing in the \
-        TLB after SUCCESS?"
-        known "no source; an instruction that flushes leaves nothing"
-        asked_by_tests
-        if_so "a frame or a table may be freed on SUCCESS"
-        if_not "a stale translation can return after its flush: RAR cannot be used to free memory";
-    "6-use-bits" "Does the first use of a page after the flush set its A and D bits again?"
-        known "inferred: the translation is gone, and the walk sets them; NOMAD (OSDI 2024) needs \
-            it"
-        asked_by_tests
-        if_so "D may be cleared and trusted after a flush, as for write-back and migration"
-        if_not "a store after the flush may leave D clear, and a kernel loses it";
     "6-boundaries" "Is a RAR served in the shadow of MOV SS and STI, within a transaction, in \
         single-step, in a SEAM guest?"
         known "no source"
