@@ -13,6 +13,7 @@ mod failure;
 mod gaps;
 mod judge;
 mod measure;
+mod modes;
 mod options;
 mod other_means;
 mod platform;
@@ -35,10 +36,11 @@ mod witness;
 pub use catalogue::{TESTS, test_named};
 pub use failure::reports_stale_use;
 pub use judge::BY_OTHER_MEANS;
+pub use modes::{Guest, UserMode};
 pub use options::{List, MEASUREMENTS, Options};
 pub use platform::{
-    Access, Asked, DeafTo, FRAMES, Frame, Guest, LARGE_FRAMES, Mapping, PAGES, Page, PageFault,
-    Platform, ProtocolViolations, Scope, StoreKind, UserMode,
+    Access, Asked, DeafTo, FRAMES, Frame, LARGE_FRAMES, Mapping, PAGES, Page, PageFault, Platform,
+    ProtocolViolations, Scope, StoreKind,
 };
 pub use rar_vocabulary::{
     BUCKETS, Backend, Counts, Disturbances, Histogram, Measurement, Method, Outcome, State,

@@ -39,7 +39,11 @@ proptest! {
     #[test]
     fn a_root_pointer_is_found_where_one_may_lie_and_its_sum_is_right(
         segment in prop_oneof![Just(0x9fc0_u16), any::<u16>()],
-        at in prop_oneof![0xe_0000_usize..0xf_ffec, 0x9_fc00_usize..0xa_0000, 0x500_usize..0xf_0000],
+        at in prop_oneof![
+            0xe_0000_usize..0xf_ffec,
+            0x9_fc00_usize..0xa_0000,
+            0x500_usize..0xf_0000,
+        ],
         is_aligned: bool,
         off in 0_u8..3,
     ) {

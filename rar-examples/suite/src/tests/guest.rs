@@ -5,7 +5,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 
 use crate::failure::Assertion::{Control, Flushed, GuestEnds, Mapped};
 use crate::failure::Place;
-use crate::platform::{Guest, Page, Platform, Scope};
+use crate::modes::Guest;
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 use crate::tests::remap::map_and_touch;
 

@@ -6,7 +6,8 @@ use rar_percpu::CpuId;
 
 use crate::failure::Assertion::{Control, Flushed, Mapped};
 use crate::failure::Place;
-use crate::platform::{Access, Page, Platform, Scope, UserMode};
+use crate::modes::UserMode;
+use crate::platform::{Access, Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_frame, new_value, old_frame, old_value};
 
 const PAGE: Page = Page::Small(0);
