@@ -80,8 +80,8 @@ const FASTEST_LOOKS: u32 = 16;
 impl Transmitter {
     /// Microseconds of waiting that need no byte: longer than a reader on a busy host is away.
     pub const ADVANCE: u64 = 2_000_000;
-    /// Microseconds of waiting that a byte earns: its time at 9,600 baud.
-    pub const PER_BYTE: u64 = 1_000;
+    /// Microseconds of waiting that a byte earns: twice its time at 9,600 baud.
+    pub const PER_BYTE: u64 = 2_000;
 
     /// Returns a transmitter that was never given up.
     #[must_use]
