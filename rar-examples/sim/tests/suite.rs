@@ -143,10 +143,41 @@ fn broken(test: &str, defect: Option<DriverDefect>, trouble: Trouble) -> (u32, E
     (transcript.again, transcript.tests.remove(0))
 }
 
+/// Longer than the driver waits before it takes other means.
+const LONG: u32 = 4_000;
 /// Too short for that, and for a gap that counts.
 const SHORT: u32 = 100;
 /// Too short for that, and long enough to count.
 const MIDDLE: u32 = 700;
+
+#[test]
+fn a_test_whose_target_lost_time_begins_again_and_then_did_not_run() {
+    let pauses = |pauses, moments| {
+        paused(Trouble {
+            pauses,
+            moments,
+            ..Trouble::NONE
+        })
+    };
+    for (count, again) in [(0, 0), (1, 1), (2, 2)] {
+        let (seen, test) = pauses(count, LONG);
+        assert_eq!((seen, test.outcome), (again, Outcome::Pass), "{test:?}");
+        assert!(test.disturbances.is_none(), "{test:?}");
+    }
+    let (again, test) = pauses(3, LONG);
+    assert_eq!((again, test.outcome), (2, Outcome::Skipped), "{test:?}");
+    assert!(
+        test.why.starts_with("disturbed by 1 gap of up to "),
+        "{}",
+        test.why
+    );
+    assert!(
+        test.why.contains("other means than the signal"),
+        "{}",
+        test.why
+    );
+    assert_eq!(test.disturbances.gaps, 1);
+}
 
 #[test]
 fn foreign_nmis_excuse_what_they_can_break_and_no_stale_use() {

@@ -153,6 +153,22 @@ const STEADY: [Assertion; 7] = [
     Assertion::Alike,
 ];
 
+/// A CPU that loses time can break these: it answers late, and what it does not do in time is done
+/// by other means.
+const TIMED: [Assertion; 11] = [
+    Assertion::Precise,
+    Assertion::Unasked,
+    Assertion::FlushEnds,
+    Assertion::FlushFails,
+    Assertion::Order,
+    Assertion::Counter,
+    Assertion::Sent,
+    Assertion::Answered,
+    Assertion::Once,
+    Assertion::AsAnnounced,
+    Assertion::Prompt,
+];
+
 /// Returns whether the reason of a failure says that a stale use outlived its flush: the driver
 /// reported an end too early.
 #[must_use]
@@ -169,6 +185,8 @@ pub(crate) struct FirstFailure {
     shown: AtomicBool,
     /// Whether any failure is one that no interrupt can cause.
     steady: AtomicBool,
+    /// Whether any failure is one that no loss of time can cause.
+    timeless: AtomicBool,
     assertion: AtomicU32,
     cpu: AtomicU32,
     place: AtomicU32,
@@ -191,6 +209,7 @@ impl FirstFailure {
             taken: AtomicBool::new(false),
             shown: AtomicBool::new(false),
             steady: AtomicBool::new(false),
+            timeless: AtomicBool::new(false),
             assertion: AtomicU32::new(0),
             cpu: AtomicU32::new(0),
             place: AtomicU32::new(0),
@@ -202,6 +221,7 @@ impl FirstFailure {
     pub(crate) fn clear(&self) {
         self.shown.store(false, Ordering::Relaxed);
         self.steady.store(false, Ordering::Relaxed);
+        self.timeless.store(false, Ordering::Relaxed);
         self.taken.store(false, Ordering::Release);
     }
 
@@ -220,6 +240,11 @@ impl FirstFailure {
         !self.steady.load(Ordering::Relaxed)
     }
 
+    /// Returns whether a CPU that lost time may have caused every failure there is.
+    pub(crate) fn may_be_late(&self) -> bool {
+        !self.timeless.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn set(
         &self,
         assertion: Assertion,
@@ -233,6 +258,9 @@ impl FirstFailure {
         }
         if !IDLE.contains(&assertion) {
             self.shown.store(true, Ordering::Relaxed);
+            if !TIMED.contains(&assertion) {
+                self.timeless.store(true, Ordering::Relaxed);
+            }
         }
         if self.taken.swap(true, Ordering::AcqRel) {
             return;
@@ -303,6 +331,20 @@ mod tests {
         for fatal in FATAL {
             assert!(STEADY.contains(&fatal));
         }
+    }
+
+    #[test]
+    fn a_late_cpu_breaks_only_what_waits_for_it() {
+        let failure = FirstFailure::new();
+        for assertion in [Assertion::Control, Assertion::FlushEnds] {
+            failure.set(assertion, 1, Place::Number(1), 1, 0);
+            assert!(failure.may_be_late());
+        }
+        failure.set(Assertion::Mapped, 1, Place::Number(1), 1, 0);
+        assert!(!failure.may_be_late() && failure.may_be_disturbed());
+        failure.clear();
+        assert!(failure.may_be_late());
+        assert!(STEADY.iter().all(|steady| !TIMED.contains(steady)));
     }
 
     #[test]

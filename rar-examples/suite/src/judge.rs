@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 use core::sync::atomic::Ordering;
+use core::time::Duration;
 
 use rar_shootdown::Statistics;
 use rar_vocabulary::{Disturbances, Outcome};
@@ -12,6 +13,7 @@ use crate::other_means::{COUNTERS, counters};
 use crate::platform::{Platform, ProtocolViolations};
 use crate::record::Record;
 use crate::test_run::TestRun;
+use crate::tests::unit::bench::ANSWER_MILLISECONDS;
 use crate::why::Why;
 use crate::witness::Sent;
 
@@ -117,7 +119,19 @@ pub(crate) fn spoiled<L: Platform>(
     let failure = &run.shared.failure;
     let broken = failure.is_set() || took_part(&other_means(run, test, before));
     let came = run.disturbed_since(&before.disturbances, Span::Test);
-    (broken && came.interrupts() > 0 && failure.may_be_disturbed()).then_some(came)
+    let by_interrupts = came.interrupts() > 0 && failure.may_be_disturbed();
+    let by_gaps = is_long(run, test, came.longest_gap) && failure.may_be_late();
+    (broken && (by_interrupts || by_gaps)).then_some(came)
+}
+
+/// Returns whether a gap of this length may be why a CPU was too late. A shorter one leaves it more
+/// than half of the time that the test gives for an answer: a thousand times what it takes.
+fn is_long<L: Platform>(run: &TestRun<'_, L>, test: &Test<L>, microseconds: u64) -> bool {
+    let given = match test.units {
+        Some(_) => Duration::from_millis(ANSWER_MILLISECONDS),
+        None => run.platform.shootdown().policy().answer_timeout,
+    };
+    Duration::from_micros(microseconds) >= given / 2
 }
 
 /// Returns whether nothing but the signal path worked since then, and the driver violated no

@@ -40,9 +40,9 @@ impl Suite {
     /// A test passes if its assertions hold, its positive control was seen, and, except in the
     /// tests about them, no fallback and no second signal was needed. A test without a positive
     /// control has shown nothing: it is retried, and after a few attempts it counts as skipped. So
-    /// does one that fails while interrupts come that no code asked for, unless no interrupt can
-    /// break what failed. A test of a question that no source answers ends with an observation
-    /// instead of a pass.
+    /// does one that fails while interrupts come that no code asked for, or while a CPU loses so
+    /// much time that it answers late, unless neither can break what failed. A test of a question
+    /// that no source answers ends with an observation instead of a pass.
     pub fn run<L: Platform>(&self, platform: &L, options: &Options<'_>) -> Counts {
         let shared = &self.shared;
         let chosen = || catalogue::<L>().filter(|test| options.choose(test.name, test.list()));

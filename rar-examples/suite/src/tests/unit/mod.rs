@@ -5,7 +5,7 @@
 //! driver must work with it.
 
 pub(crate) mod again;
-mod bench;
+pub(crate) mod bench;
 pub(crate) mod combinations;
 pub(crate) mod commands;
 pub(crate) mod delivery;
