@@ -136,6 +136,8 @@ pub const fn collateral(defect: Defect) -> Collateral {
         | Defect::PcidCurrent
         | Defect::GuestFlushed
         | Defect::StructuresKept
+        | Defect::WalkSurvivesFlush
+        | Defect::DirtyBitKept
         | Defect::LatchedScan
         | Defect::SignalDelayed => Only(&[]),
     }

@@ -54,6 +54,8 @@ pub const fn expected_detection(defect: Defect) -> Detection {
         Defect::PcidCurrent => Undetected("TCG has no PCIDs"),
         Defect::GuestFlushed => Undetected("the shim's guests have no guests"),
         Defect::StructuresKept => Undetected("TCG has no paging-structure caches"),
+        Defect::WalkSurvivesFlush => Undetected("TCG's walks are over before a signal is served"),
+        Defect::DirtyBitKept => Undetected("the D bits are set by TCG, not by the shim"),
         Defect::FirstEntryOnly | Defect::HighestEntryOnly => Violated("unit-slots-at-once"),
         Defect::ScanStopsAtGap
         | Defect::HalfTable

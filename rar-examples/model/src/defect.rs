@@ -70,6 +70,12 @@ defects! {
     StructuresKept "structures-kept"
         "Paging-structure caches stay."
         |knobs| knobs.faults.structures_kept = true;
+    WalkSurvivesFlush "walk-survives-flush"
+        "A page walk that began before the flush fills the TLB after it."
+        |knobs| knobs.faults.walks_kept = true;
+    DirtyBitKept "dirty-bit-kept"
+        "A flushed page still counts as dirty: later stores do not set the D bit of its entry."
+        |knobs| knobs.faults.dirty_bits_kept = true;
     FirstEntryOnly "first-entry-only"
         "A signal serves only the first PENDING entry of the scan."
         |knobs| knobs.faults.served_entries = ServedEntries::First;

@@ -117,6 +117,8 @@ const fn fate_of_unit(defect: UnitDefect) -> Fate {
         | UnitDefect::PcidCurrent
         | UnitDefect::GuestFlushed
         | UnitDefect::StructuresKept
+        | UnitDefect::WalkSurvivesFlush
+        | UnitDefect::DirtyBitKept
         | UnitDefect::PayloadIndexOff
         | UnitDefect::VectorBaseOff => Fate::Fatal,
         // A driver flushes its own TLB by instructions.

@@ -4,6 +4,7 @@
 mod answers;
 mod entries;
 mod flushes;
+mod leftovers;
 mod registers;
 mod signals;
 
@@ -47,6 +48,8 @@ fn each_differs_from_a_correct_unit() {
             Defect::PcidCurrent => flushes::pcid_current(defect),
             Defect::GuestFlushed => flushes::guest_flushed(defect),
             Defect::StructuresKept => flushes::structures_kept(defect),
+            Defect::WalkSurvivesFlush => leftovers::walk_survives_flush(defect),
+            Defect::DirtyBitKept => leftovers::dirty_bit_kept(defect),
             Defect::FirstEntryOnly => entries::first_entry_only(defect),
             Defect::HighestEntryOnly => entries::highest_entry_only(defect),
             Defect::ScanStopsAtGap => entries::scan_stops_at_gap(defect),
