@@ -4,7 +4,7 @@
 use crate::cache::Cache;
 use crate::{
     Contexts, Globals, Invalidation, PageSize, Pages, Pcids, Refused, StructureEntry, Tlb,
-    Translation,
+    Translation, Vpids,
 };
 
 const PCID_MASK: u64 = 0xfff;
@@ -115,6 +115,11 @@ impl<const N: usize, const S: usize> TlbModel<N, S> {
     /// Lets accesses use the translations of the host again.
     pub const fn leave_guest(&mut self) {
         self.guest = None;
+    }
+
+    /// Removes all translations and structure entries of a guest, as INVVPID of one VPID does.
+    pub fn forget_guest(&mut self, vpid: u16) {
+        self.remove(Invalidation::Vpid(Vpids::One(vpid)));
     }
 
     /// Does what MOV to CR3 does.

@@ -12,6 +12,6 @@ mod user;
 
 pub use boundary::Boundary;
 pub use run::{Ended, SuiteRun, Transcript};
-pub use setup::{BEYOND, BY_NMI, GivenUp, STEPS, TLB, config};
+pub use setup::{BY_NMI, GivenUp, STEPS, TLB, config};
 pub use state::{SimPlatform, SimShootdown};
 pub use trouble::Trouble;

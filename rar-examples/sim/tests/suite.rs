@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rar_sim::defects::DriverDefect;
 use rar_sim::machine::{Answering, MachineConfig};
-use rar_sim::platform::{self, BEYOND, BY_NMI, Ended, SuiteRun, Transcript, Trouble};
+use rar_sim::platform::{self, BY_NMI, Ended, SuiteRun, Transcript, Trouble};
 use rar_suite::{Options, Outcome, TESTS};
 
 const ALL: Options<'_> = Options {
@@ -55,7 +55,7 @@ fn hardware_passes_every_test() {
     let all: BTreeSet<_> = TESTS.iter().map(|test| test.name).collect();
     let observed = names(&transcript, Outcome::Observed);
     let passed = names(&transcript, Outcome::Pass);
-    let skipped = BTreeSet::from([BEYOND, BY_NMI]);
+    let skipped = BTreeSet::from([BY_NMI]);
     assert_eq!(names(&transcript, Outcome::Skipped), skipped);
     assert_eq!(&(&passed | &observed) | &skipped, all);
     // No test passes for one initiator and is observed for another.
@@ -71,7 +71,7 @@ fn software_skips_the_tests_of_units() {
     });
     let of_units = TESTS.iter().filter(|test| test.units.is_some());
     let of_units = of_units.map(|test| test.name);
-    let skipped = of_units.chain([BEYOND]).collect();
+    let skipped = of_units.collect();
     assert_eq!(names(&transcript, Outcome::Skipped), skipped);
 }
 

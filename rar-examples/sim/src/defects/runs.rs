@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Defect, Fate};
 use crate::defects::catalogue::CPUS;
 use crate::machine::MachineConfig;
-use crate::platform::{self, BEYOND, BY_NMI, SuiteRun, Transcript, Trouble};
+use crate::platform::{self, BY_NMI, SuiteRun, Transcript, Trouble};
 
 /// A test that takes more steps has hung.
 const MOST_STEPS: u64 = 20_000_000;
@@ -74,7 +74,7 @@ impl Test {
         // The measurements exercise nothing that the tests do not.
         TESTS
             .iter()
-            .filter(|test| ![MEASUREMENTS, BEYOND, BY_NMI].contains(&test.name))
+            .filter(|test| ![MEASUREMENTS, BY_NMI].contains(&test.name))
             .map(|test| Self {
                 name: test.name,
                 below_driver: test.units.is_some(),

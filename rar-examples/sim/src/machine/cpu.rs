@@ -133,6 +133,11 @@ impl<const TLB: usize> Cpu<TLB> {
         });
     }
 
+    /// Drops what an earlier guest has cached.
+    pub fn forget_guest(&self) {
+        self.with_tlb(|tlb| tlb.forget_guest(VPID));
+    }
+
     /// Returns the VPID of the guest that runs, 0 if none does.
     pub(crate) fn vpid(&self) -> u16 {
         if self.is_in_guest() { VPID } else { 0 }

@@ -9,8 +9,8 @@ use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine as _};
 use rar_suite::{
-    DeafTo, Disturbances, Frame, Mapping, Page, PageFault, Platform, RarUnits, Record, Register,
-    Space, StoreKind, UseBit, UserMode, Witness,
+    DeafTo, Disturbances, Frame, Guest, Mapping, Page, PageFault, Platform, RarUnits, Record,
+    Register, Space, StoreKind, UseBit, UserMode, Witness,
 };
 
 use super::layout::{LARGE, REGION, leaf, physical, tables};
@@ -280,6 +280,10 @@ impl<'m> Platform for SimPlatform<'m> {
 
     fn user_mode(&self) -> Option<&dyn UserMode> {
         Some(self)
+    }
+
+    fn guest(&self) -> Result<&dyn Guest, &'static str> {
+        Ok(self)
     }
 
     fn units(&self) -> Option<&dyn RarUnits> {

@@ -8,9 +8,6 @@ use crate::machine::{MachineConfig, steps};
 /// Room for every page under test in both spaces, so that no stale translation is evicted.
 pub const TLB: usize = 1200;
 
-/// The test that the simulated machine cannot run, since loads of its guests are not cached.
-pub const BEYOND: &str = "target-in-guest";
-
 /// The test that applies only without units, since units ignore IF.
 pub const BY_NMI: &str = "target-takes-nmi";
 

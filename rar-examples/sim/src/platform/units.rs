@@ -5,7 +5,7 @@ use rar_payload::Payload;
 use rar_percpu::{CpuId, CpuSet, PhysicalAddressOf as _, SlotIndex};
 use rar_shootdown::{Machine as _, Message};
 use rar_suite::{
-    Ability, Addresses, Destination, Executed, GeneralProtection, LongString, OddCommand,
+    Ability, Addresses, Destination, Executed, GeneralProtection, Guest, LongString, OddCommand,
     Platform as _, RarUnits, Register, Space, payload_hash,
 };
 
@@ -117,12 +117,7 @@ impl RarUnits for SimPlatform<'_> {
     }
 
     fn run_guest(&self, until: &dyn Fn() -> bool) -> bool {
-        self.cpu().set_guest(true);
-        while !until() {
-            step();
-        }
-        self.cpu().set_guest(false);
-        true
+        Guest::run(self, until)
     }
 
     fn send_odd(&self, command: OddCommand, to: u32) {
@@ -180,5 +175,17 @@ impl RarUnits for SimPlatform<'_> {
             last: last.map_or(0, |last| payload_hash(last.words)),
             announced: None,
         }
+    }
+}
+
+impl Guest for SimPlatform<'_> {
+    fn run(&self, until: &dyn Fn() -> bool) -> bool {
+        self.cpu().forget_guest();
+        self.cpu().set_guest(true);
+        while !until() {
+            step();
+        }
+        self.cpu().set_guest(false);
+        true
     }
 }
