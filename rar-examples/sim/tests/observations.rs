@@ -355,3 +355,13 @@ fn commands_that_no_driver_sends() {
          served, 0 others; all: 2 of 2 served, 0 others; all but self: 1 of 1 served, 0 others"
     );
 }
+
+#[test]
+fn entries_of_type_2_without_pcids() {
+    let off = |change: fn(&mut Knobs)| observe("unit-pcids-off", knobs(change));
+    assert_eq!(off(|_| {}), "PCID 0 SSSS; PCID 1 FF");
+    assert_eq!(
+        off(|knobs| knobs.faults.lie = u64::MAX),
+        "PCID 0 ssss; PCID 1 ss"
+    );
+}

@@ -9,8 +9,8 @@ use crate::test_info::{Detects, TestInfo};
 use crate::test_run::TestRun;
 use crate::tests::unit::{
     again, combinations, commands, delivery, destinations, disabled, entries, enumeration, foreign,
-    idle, itself, late, lost, meanings, nmi, order, pages, registers, rescan, reserved, reset,
-    stores, strings, walks,
+    idle, itself, late, lost, meanings, nmi, order, pages, pcids_off, registers, rescan, reserved,
+    reset, stores, strings, walks,
 };
 use crate::tests::{
     deferred, guest, interrupts, large_page, membership, nested, precision, remap, revoke, silent,
@@ -137,6 +137,8 @@ catalogue! {
         "unit-types" => meanings::types, once(), answers("3.2-types"), detects(Detects::Nothing);
         "unit-types-risky" => meanings::risky_types, once(), answers("9.2"),
             risky("entries may write a register or flush what guests use");
+        "unit-pcids-off" => pcids_off::type_2, once(), answers("3.7-pcids-off"),
+            detects(Detects::Nothing);
         "unit-page-counts" => meanings::counts, once(), answers("9.3"), detects(Detects::Nothing);
         "unit-failure-causes" => meanings::causes, once(), answers("9.4");
         "unit-cr3-bits" => meanings::cr3_bits, once(), answers("3.5-cr3-bits"),

@@ -187,6 +187,11 @@ pub trait RarUnits: Sync {
     /// here on.
     fn enter_keeping(&self, space: Space);
 
+    /// Turns PCIDs off on this CPU (`CR4.PCIDE` = 0), runs `work`, and turns them on again if they
+    /// were on. CR3 leads to the first space, and both changes empty the TLB. All CPUs do so
+    /// together.
+    fn without_pcids(&self, work: &dyn Fn());
+
     /// Returns what this CPU's unit has executed.
     fn executed(&self) -> Executed;
 }

@@ -48,6 +48,30 @@ pub(crate) fn flush_everything() {
     }
 }
 
+/// What CR4 says of PCIDs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pcids {
+    /// CR3 holds one.
+    On,
+    /// Every space has PCID 0.
+    Off,
+}
+
+/// Turns PCIDs on or off; CR3 must hold PCID 0. Only where they were on.
+pub(crate) fn set_pcids(pcids: Pcids) {
+    let others = cr4() & !PCIDS;
+    let value = match pcids {
+        Pcids::On => others | PCIDS,
+        Pcids::Off => others,
+    };
+    // Not `nomem`: no access may move across a flush. `nostack`, `preserves_flags`: touches
+    // neither.
+    // SAFETY: ring 0; PCIDs were on, so the processor has them, and CR3 holds PCID 0, as the switch
+    // to them demands. Turning them off drops everything. A handler that writes CR4 writes back
+    // what it has read.
+    unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack, preserves_flags)) }
+}
+
 /// Writes a line of memory back and evicts it from all caches.
 pub(crate) fn evict(word: &AtomicU64) {
     let address = core::ptr::from_ref(word);

@@ -10,6 +10,7 @@ use rar_suite::{
 };
 use x86::cpuid::CpuId;
 
+use super::instructions::{self, Pcids};
 use super::lab::KernelLab;
 use super::shim::record;
 use super::{mwait, nmi_work, shim, vmx};
@@ -146,6 +147,17 @@ impl RarUnits for KernelLab {
 
     fn enter_keeping(&self, space: Space) {
         self.space(space).enter_keeping();
+    }
+
+    fn without_pcids(&self, work: &dyn Fn()) {
+        if !kernel().is_some_and(Kernel::has_pcid) {
+            return work();
+        }
+        self.space(Space::First).enter_without_pcid();
+        instructions::set_pcids(Pcids::Off);
+        work();
+        instructions::set_pcids(Pcids::On);
+        self.space(Space::First).enter();
     }
 
     fn executed(&self) -> Executed {

@@ -113,6 +113,11 @@ impl TestSpace {
         unsafe { x86::controlregs::cr3_write(self.cr3() | KEEP_TRANSLATIONS) };
     }
 
+    /// Loads CR3 of this CPU with PCID 0.
+    pub(crate) fn enter_without_pcid(&self) {
+        self.space.enter();
+    }
+
     /// Loads CR3 of this CPU.
     pub(crate) fn enter(&self) {
         // SAFETY: the space shares all of the kernel's mappings; bit 63 is clear, so that the

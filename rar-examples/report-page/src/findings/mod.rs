@@ -39,7 +39,7 @@ pub(crate) fn findings(test: &str, observation: &str) -> Vec<Finding> {
 
 fn read(test: &str, piece: &str) -> Option<Vec<Finding>> {
     match test {
-        "unit-types" | "unit-types-risky" => letters::types(piece),
+        "unit-types" | "unit-types-risky" | "unit-pcids-off" => letters::types(piece),
         "unit-page-counts" => letters::page_count(piece).map(|one| vec![one]),
         "unit-failure-causes" => letters::cause(piece).map(|one| vec![one]),
         "unit-cr3-bits" => match piece.strip_prefix("own CR3 ") {
@@ -225,6 +225,13 @@ mod tests {
             [
                 "type 3, every subtype: SUCCESS, but nothing flushed",
                 "type 5: FAILURE, nothing flushed",
+            ]
+        );
+        assert_eq!(
+            words("unit-pcids-off", "PCID 0 SSSS; PCID 1 FF"),
+            [
+                "PCID 0, every subtype: SUCCESS, flushed",
+                "PCID 1, every subtype: FAILURE, nothing flushed",
             ]
         );
         assert_eq!(

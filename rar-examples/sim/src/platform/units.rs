@@ -1,6 +1,6 @@
 //! The units of the simulated machine, for tests below the driver.
 
-use rar_model::{Activity, Tlb as _};
+use rar_model::{Activity, Pcids, Tlb as _};
 use rar_payload::Payload;
 use rar_percpu::{CpuId, CpuSet, PhysicalAddressOf as _, SlotIndex};
 use rar_shootdown::{Machine as _, Message};
@@ -166,6 +166,14 @@ impl RarUnits for SimPlatform<'_> {
         let [root, ..] = tables(space);
         let cr3 = root | u64::from(self.pcid(space).get()) | KEEP_TRANSLATIONS;
         self.machine().load_cr3(self.me(), cr3);
+    }
+
+    fn without_pcids(&self, work: &dyn Fn()) {
+        let (me, machine) = (self.me(), self.machine());
+        machine.set_pcids(me, Pcids::Disabled);
+        work();
+        machine.set_pcids(me, Pcids::Enabled);
+        self.enter(Space::First);
     }
 
     fn executed(&self) -> Executed {

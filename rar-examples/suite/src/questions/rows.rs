@@ -126,6 +126,12 @@ questions! {
         asked_with "9.4"
         if_so "FAILURE: a wrong entry is detected"
         if_not "ignored: later parts may give them a meaning";
+    "3.7-pcids-off" "What does an entry of type 2 do while `CR4.PCIDE` is 0, for PCID 0 and for \
+        others?"
+        known "no source; INVPCID then takes PCID 0 only"
+        asked_by_tests
+        if_so "SUCCESS with the flush for PCID 0: kernels without PCIDs may use type 2"
+        if_not "kernels without PCIDs need type 0 or 1";
     "5-merge" "Do signals that cannot be served yet merge into one that serves all entries?"
         known "inferred from the simulator's interface without a queue"
         asked_by_tests

@@ -24,6 +24,7 @@ pub(crate) mod meanings;
 pub(crate) mod nmi;
 pub(crate) mod order;
 pub(crate) mod pages;
+pub(crate) mod pcids_off;
 mod probe;
 pub(crate) mod registers;
 pub(crate) mod rescan;
