@@ -337,22 +337,32 @@ fn long_instructions() {
 
 #[test]
 fn commands_that_no_driver_sends() {
-    let odd = |odd_commands| {
+    let odd = |name, odd_commands| {
         let config = MachineConfig {
             odd_commands,
             ..platform::config(2)
         };
-        observation(run_on("unit-odd-commands", config))
+        observation(run_on(name, config))
     };
     assert_eq!(
-        odd(OddCommands::Dropped),
-        "vector 0xe0: 0 of 1 served, 0 others; level: 0 of 1 served, 0 others; self: 0 of 1 \
-         served, 0 others; all: 0 of 2 served, 0 others; all but self: 0 of 1 served, 0 others"
+        odd("unit-odd-commands", OddCommands::Dropped),
+        "vector 0xe0: 0 of 1 served, 0 others; self: 0 of 1 served, 0 others; all: 0 of 2 served, \
+         0 others; all but self: 0 of 1 served, 0 others"
     );
     assert_eq!(
-        odd(OddCommands::Taken),
-        "vector 0xe0: 1 of 1 served, 0 others; level: 1 of 1 served, 0 others; self: 1 of 1 \
-         served, 0 others; all: 2 of 2 served, 0 others; all but self: 1 of 1 served, 0 others"
+        odd("unit-odd-commands", OddCommands::Taken),
+        "vector 0xe0: 1 of 1 served, 0 others; self: 1 of 1 served, 0 others; all: 2 of 2 served, \
+         0 others; all but self: 1 of 1 served, 0 others"
+    );
+    assert_eq!(
+        odd("unit-level-bits", OddCommands::Dropped),
+        "level: 0 of 1 served, 0 others; trigger: 0 of 1 served, 0 others; trigger and level: 0 of \
+         1 served, 0 others"
+    );
+    assert_eq!(
+        odd("unit-level-bits", OddCommands::Taken),
+        "level: 1 of 1 served, 0 others; trigger: 1 of 1 served, 0 others; trigger and level: 1 of \
+         1 served, 0 others"
     );
 }
 

@@ -181,6 +181,8 @@ catalogue! {
         "unit-foreign-signal" => foreign::signal, on(3);
         "unit-physical" => destinations::physical;
         "unit-cluster" => destinations::cluster, needs(Ability::Clusters);
+        "unit-level-bits" => commands::level, needs(Ability::OddCommands), answers("5-level"),
+            risky("a command may raise an error, an interrupt, or worse");
         "unit-odd-commands" => commands::odd, needs(Ability::OddCommands), answers("9.11"),
             risky("a command may raise an error, an interrupt, or worse");
     }

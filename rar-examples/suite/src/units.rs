@@ -73,13 +73,18 @@ pub enum Destination {
     Cluster,
 }
 
-/// A command whose effect no source states. All are edge-triggered, with delivery mode 011b.
+/// A command whose effect no source states. All have delivery mode 011b, and are edge-triggered
+/// unless their name says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OddCommand {
     /// To one CPU, with vector 0xe0, which Linux uses as a token.
     Vector,
     /// To one CPU, with the level bit (14) set.
     Level,
+    /// To one CPU, level-triggered (bit 15), with the level bit clear: INIT calls it de-assert.
+    Trigger,
+    /// To one CPU, level-triggered, with the level bit set.
+    TriggerLevel,
     /// By shorthand, to the sender.
     Own,
     /// By shorthand, to all.

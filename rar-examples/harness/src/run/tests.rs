@@ -52,7 +52,7 @@ fn risky_tests_are_required_only_when_asked_for() {
     };
     let risky = risky.expectation().required;
     let more = risky.iter().filter(|test| !usual.contains(test));
-    assert_eq!(more.count(), 2);
+    assert_eq!(more.count(), 3);
     assert!(usual.contains(&"unit-foreign-signal") && !usual.contains(&"target-in-guest"));
 }
 

@@ -179,6 +179,7 @@ impl RarUnits for KernelLab {
 /// Returns a request that no driver sends.
 fn odd_request(command: OddCommand, to: ApicId) -> Result<X2apicIcr, IcrError> {
     const LEVEL: u64 = 1 << 14;
+    const TRIGGER: u64 = 1 << 15;
     const VECTOR: u64 = 0xe0;
     const SHORTHAND: u32 = 18;
     let usual = X2apicIcr::rar(to)?.bits();
@@ -186,6 +187,8 @@ fn odd_request(command: OddCommand, to: ApicId) -> Result<X2apicIcr, IcrError> {
     Ok(X2apicIcr::from_bits(match command {
         OddCommand::Vector => usual | VECTOR,
         OddCommand::Level => usual | LEVEL,
+        OddCommand::Trigger => usual | TRIGGER,
+        OddCommand::TriggerLevel => usual | TRIGGER | LEVEL,
         OddCommand::Own => mode | 1 << SHORTHAND,
         OddCommand::All => mode | 2 << SHORTHAND,
         OddCommand::Others => mode | 3 << SHORTHAND,

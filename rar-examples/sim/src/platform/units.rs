@@ -123,7 +123,10 @@ impl RarUnits for SimPlatform<'_> {
     fn send_odd(&self, command: OddCommand, to: u32) {
         let me = self.me();
         let is_named = |cpu: &u32| match command {
-            OddCommand::Vector | OddCommand::Level => *cpu == to,
+            OddCommand::Vector
+            | OddCommand::Level
+            | OddCommand::Trigger
+            | OddCommand::TriggerLevel => *cpu == to,
             OddCommand::Own => *cpu == me,
             OddCommand::All => true,
             OddCommand::Others => *cpu != me,

@@ -132,6 +132,11 @@ questions! {
         asked_by_tests
         if_so "SUCCESS with the flush for PCID 0: kernels without PCIDs may use type 2"
         if_not "kernels without PCIDs need type 0 or 1";
+    "5-level" "Does a request with the level bit, or level-triggered, act like one without?"
+        known "Linux code sends it edge-triggered with level 0, and that works; the rest is unknown"
+        asked_by_tests
+        if_so "the two bits do not matter"
+        if_not "a driver must leave both bits 0, as this one does";
     "5-merge" "Do signals that cannot be served yet merge into one that serves all entries?"
         known "inferred from the simulator's interface without a queue"
         asked_by_tests
@@ -303,7 +308,7 @@ questions! {
         asked_by_tests
         if_so "dropped: disabling is final"
         if_not "it is served when the unit is enabled again, with the vector of that time";
-    "9.11" "What do a vector other than 0, the level bit and the shorthands do?"
+    "9.11" "What do a vector other than 0 and the shorthands do?"
         known "vector 0 works: Linux code; the rest is unknown"
         asked_by_tests
         if_so "served: broadcasts can be cheaper"

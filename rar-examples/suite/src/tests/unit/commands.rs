@@ -6,19 +6,35 @@ use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, without_driver};
 use crate::units::OddCommand;
 
-/// *Observed*: which units serve a command with a vector, with the level bit, with a trigger mode,
-/// and with each shorthand.
+/// *Observed*: which units serve a command with a vector, and with each shorthand.
 pub(crate) fn odd<L: Platform>(t: &TestRun<'_, L>) {
-    without_driver(t, |bench| {
-        let cases = [
+    try_commands(
+        t,
+        &[
             ("vector 0xe0", OddCommand::Vector),
-            ("level", OddCommand::Level),
             ("self", OddCommand::Own),
             ("all", OddCommand::All),
             ("all but self", OddCommand::Others),
-        ];
-        for ((name, command), page) in cases.into_iter().zip(0..) {
-            try_command(bench, page, name, command);
+        ],
+    );
+}
+
+/// *Observed*: which units serve a command with the level bit, or with the trigger mode of levels.
+pub(crate) fn level<L: Platform>(t: &TestRun<'_, L>) {
+    try_commands(
+        t,
+        &[
+            ("level", OddCommand::Level),
+            ("trigger", OddCommand::Trigger),
+            ("trigger and level", OddCommand::TriggerLevel),
+        ],
+    );
+}
+
+fn try_commands<L: Platform>(t: &TestRun<'_, L>, cases: &[(&str, OddCommand)]) {
+    without_driver(t, |bench| {
+        for ((name, command), page) in cases.iter().zip(0..) {
+            try_command(bench, page, name, *command);
         }
     });
 }
@@ -27,7 +43,9 @@ fn try_command<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, com
     let t = bench.t;
     let next = (t.initiator + 1) % t.platform.cpus();
     let is_meant = |cpu: &u32| match command {
-        OddCommand::Vector | OddCommand::Level => *cpu == next,
+        OddCommand::Vector | OddCommand::Level | OddCommand::Trigger | OddCommand::TriggerLevel => {
+            *cpu == next
+        }
         OddCommand::Own => *cpu == t.initiator,
         OddCommand::All => true,
         OddCommand::Others => *cpu != t.initiator,
