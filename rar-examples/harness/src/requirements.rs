@@ -80,6 +80,7 @@ mod tests {
             "target-in-guest",
             "target-takes-nmi",
             "unit-guest",
+            "unit-guest-tag",
             "unit-other-space",
         ];
         assert_eq!(vrar, BTreeSet::from(beyond));

@@ -375,3 +375,15 @@ fn entries_of_type_2_without_pcids() {
         "PCID 0 ssss; PCID 1 ss"
     );
 }
+
+#[test]
+fn whose_translations_go_while_a_guest_runs() {
+    let tags = |change: fn(&mut Knobs)| observe("unit-guest-tag", knobs(change));
+    let said = |hosts: u32, guests: u32| {
+        ["INVPCID", "INVPG", "all"]
+            .map(|entry| format!("{entry}: of 1 targets dropped by {hosts} hosts, {guests} guests"))
+            .join("; ")
+    };
+    assert_eq!(tags(|_| {}), said(1, 0));
+    assert_eq!(tags(|knobs| knobs.faults.guest_flushed = true), said(0, 1));
+}

@@ -173,6 +173,8 @@ catalogue! {
     }
     of_units "guests and stores" {
         "unit-guest" => unit::guest::runs, needs(Ability::Guest), answers("6-guest");
+        "unit-guest-tag" => unit::guest::tags, needs(Ability::Guest), answers("6-vpid"),
+            detects(Detects::Nothing);
         "unit-stores" => stores::drained, up_to(512), answers("6-status-last"),
             detects(Detects::NoAnswer);
         "unit-one-disabled" => disabled::one, up_to(256), answers("2-disabled");

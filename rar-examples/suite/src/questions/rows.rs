@@ -157,6 +157,12 @@ questions! {
         asked_by_tests
         if_so "hosts may target CPUs in guests"
         if_not "CPUs in guests are flushed at their exit";
+    "6-vpid" "Whose translations does an entry drop that arrives in VMX non-root operation: those \
+        of VPID 0, or those of the guest?"
+        known "no public source; the section of the text is not readable"
+        asked_by_tests
+        if_so "VPID 0, the host's: a host need not leave its guests to flush itself"
+        if_not "a host has to flush at the next exit, and guests lose what they cache";
     "6-scan-order" "In which order does a scan visit the slots?"
         known "no source"
         asked_by_tests
