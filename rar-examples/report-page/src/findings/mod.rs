@@ -189,7 +189,10 @@ fn median(piece: &str) -> Option<Vec<Finding>> {
     }
     let (name, time) = piece.strip_suffix(" ns")?.rsplit_once(' ')?;
     let about = match name.split_once(" of ") {
-        Some((name, targets)) => format!("{name}, {targets} targets (median)"),
+        Some((name, targets)) => match targets.strip_suffix(" as proxy") {
+            Some(targets) => format!("{name}, {targets} targets, a proxy for over 64 (median)"),
+            None => format!("{name}, {targets} targets (median)"),
+        },
         None => format!("{name} (median)"),
     };
     Some(vec![Finding::new(about, format!("{time} ns"))])
@@ -330,6 +333,16 @@ mod tests {
                 "43 points, 0 spoiled; medians; rar of 3 68618 ns"
             ),
             ["43 points, 0 spoiled", "rar, 3 targets (median): 68618 ns"]
+        );
+        assert_eq!(
+            words(
+                "measurements",
+                "ipi by 128 at once of 127 9 ns; rar by 4 at once of 3 as proxy 7 ns"
+            ),
+            [
+                "ipi by 128 at once, 127 targets (median): 9 ns",
+                "rar by 4 at once, 3 targets, a proxy for over 64 (median): 7 ns",
+            ]
         );
         assert_eq!(
             words("unit-byte-values", "bytes seen as 0x00 0x02"),

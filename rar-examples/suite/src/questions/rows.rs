@@ -264,6 +264,12 @@ questions! {
         asked_by_tests
         if_so "RAR is cheaper than an interrupt"
         if_not "an interrupt is as good";
+    "8-many" "With N initiators and more than 64 targets: is RAR slower than interrupts?"
+        known "disputed on LKML in May 2025 (Zijlstra: probably, since the table has 64 entries); \
+            all known code uses one entry for any number of targets; no measured number"
+        asked_with "8-numbers"
+        if_so "large machines keep interrupts for storms"
+        if_not "the number of entries does not limit the number of targets";
     "9.1" "Do the white paper and the manual confirm what is inferred?"
         known "neither text could be read"
         not_testable "it needs the documents, not a test"
