@@ -10,7 +10,10 @@ use crate::tests::unit::bench::{Bench, FIRST, READY, without_driver};
 use crate::tests::unit::steps::prepare;
 
 const PAGE: Page = Page::Small(0);
-const ROUNDS: u16 = 64;
+/// About how many walks a run tries to meet: a round has one of each target.
+const WALKS: u32 = 64;
+/// The minimum of rounds, on many CPUs.
+const ROUNDS: u32 = 8;
 
 /// The targets walk to the page again and again: they evict it and load it. Whatever walk the
 /// signal meets, after SUCCESS a load uses the new translation.
@@ -20,7 +23,8 @@ const ROUNDS: u16 = 64;
 pub(crate) fn in_flight<L: Platform>(t: &TestRun<'_, L>) {
     without_driver(t, |bench| {
         prepare(bench, 1);
-        for round in 0..ROUNDS {
+        let targets = t.platform.cpus().saturating_sub(1).max(1);
+        for round in 0..(WALKS / targets).max(ROUNDS) {
             t.step(Participants::Initiator, || {
                 t.word(READY).store(0, Release);
                 bench.order(FIRST, bench.pages(0, 1), bench.others());
