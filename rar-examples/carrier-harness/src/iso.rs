@@ -125,6 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn each_carrier_is_followed_by_the_sizes_of_its_screen() {
+        let mut lines = MENU.lines().map(str::trim);
+        let mut carriers = 0;
+        while lines.any(|line| line.starts_with("multiboot2 ")) {
+            let next = lines.find(|line| !line.starts_with('#'));
+            assert_eq!(next, Some("set gfxpayload=$modes"));
+            carriers += 1;
+        }
+        assert_eq!(carriers, MENU.matches("/boot/rar-carrier").count());
+        assert_eq!(carriers, MENU.matches("set gfxpayload").count());
+    }
+
+    #[test]
     fn without_a_kernel_the_image_has_no_folder_for_one() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("image");

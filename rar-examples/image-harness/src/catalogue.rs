@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use rar_harness::catalogue;
 
 use crate::machine::Boot;
+use crate::screens;
 use crate::test_machine::{Load, ReportChannel, TestMachine, USUAL, When};
 
 pub use rar_harness::catalogue::ALL;
@@ -12,7 +13,7 @@ pub use rar_harness::catalogue::ALL;
 const LONG: u64 = 1200;
 
 /// The machines.
-pub const CATALOGUE: [TestMachine; 34] = [
+pub const CATALOGUE: [TestMachine; 35] = [
     TestMachine {
         name: "bios-cd",
         about: "BIOS, CD",
@@ -250,6 +251,7 @@ pub const CATALOGUE: [TestMachine; 34] = [
         when: When::Test,
         ..USUAL
     },
+    screens::RGB_800X600X32,
     TestMachine {
         name: "bios-cd-full",
         about: "BIOS, CD, the full run",

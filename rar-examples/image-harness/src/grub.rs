@@ -59,6 +59,8 @@ pub enum Menu {
     Disordered {
         /// The commands that GRUB executes before.
         prelude: &'static [&'static str],
+        /// The sizes of a screen that are asked for, best first.
+        modes: &'static str,
         /// The kernel's options.
         options: String,
     },
@@ -74,11 +76,15 @@ impl Menu {
             Self::Whole => (
                 TIMEOUT,
                 ENTRIES
-                    .map(|(title, options)| entry(title, options, &[]))
+                    .map(|(title, options)| entry(title, options, &[], SCREEN))
                     .join(""),
             ),
-            Self::Only(options) => (0, entry("Run", options, &[])),
-            Self::Disordered { prelude, options } => (0, entry("Run", options, prelude)),
+            Self::Only(options) => (0, entry("Run", options, &[], SCREEN)),
+            Self::Disordered {
+                prelude,
+                modes,
+                options,
+            } => (0, entry("Run", options, prelude, modes)),
         };
         // A terminal on a serial port is for machines without a person at the screen; a machine
         // without a serial port goes on.
@@ -93,17 +99,21 @@ impl Menu {
     /// Returns the modules of GRUB that it needs.
     fn modules(&self) -> String {
         match self {
-            Self::Whole | Self::Only(_) => MODULES.to_owned(),
-            Self::Disordered { .. } => format!("{MODULES} {MORE_MODULES}"),
+            Self::Disordered { prelude, .. } if !prelude.is_empty() => {
+                format!("{MODULES} {MORE_MODULES}")
+            }
+            _ => MODULES.to_owned(),
         }
     }
 }
 
-fn entry(title: &str, options: &str, prelude: &[&str]) -> String {
+/// GRUB's `multiboot2` sets `gfxpayload` to what the kernel's header asks for, so the sizes come
+/// after it.
+fn entry(title: &str, options: &str, prelude: &[&str], modes: &str) -> String {
     let prelude: String = prelude.iter().map(|line| format!("  {line}\n")).collect();
     format!(
-        "menuentry \"{title}\" {{\n{prelude}  set gfxpayload={SCREEN}\n  \
-         multiboot2 /{KERNEL} {options}\n}}\n"
+        "menuentry \"{title}\" {{\n{prelude}  multiboot2 /{KERNEL} {options}\n  \
+         set gfxpayload={modes}\n}}\n"
     )
 }
 
@@ -198,6 +208,20 @@ mod tests {
     }
 
     #[test]
+    fn each_kernel_is_followed_by_the_sizes_of_its_screen() {
+        let text = Menu::Whole.text();
+        let mut lines = text.lines();
+        let mut entries = 0;
+        while lines.any(|line| line.contains("multiboot2")) {
+            let sizes = format!("  set gfxpayload={SCREEN}");
+            assert_eq!(lines.next(), Some(sizes.as_str()));
+            entries += 1;
+        }
+        assert_eq!(entries, ENTRIES.len());
+        assert_eq!(text.matches("gfxpayload").count(), entries);
+    }
+
+    #[test]
     fn one_entry_is_taken_at_once() {
         let text = Menu::Only("run=ipi test=storm".to_owned()).text();
         assert!(text.starts_with("set timeout=0\n"));
@@ -209,11 +233,14 @@ mod tests {
     fn a_prelude_comes_before_the_kernel() {
         let menu = Menu::Disordered {
             prelude: &["wrmsr 0x277 0"],
+            modes: "800x600x32",
             options: "run=quick".to_owned(),
         };
         let text = menu.text();
         let at = |words| text.find(words).unwrap();
-        assert!(at("  wrmsr 0x277 0\n") < at("multiboot2 /boot/rar-validate run=quick\n"));
+        let kernel = at("multiboot2 /boot/rar-validate run=quick\n");
+        assert!(at("  wrmsr 0x277 0\n") < kernel);
+        assert!(kernel < at("  set gfxpayload=800x600x32\n"));
         assert!(menu.modules().contains("wrmsr"));
         assert!(!Menu::Whole.modules().contains("wrmsr"));
     }

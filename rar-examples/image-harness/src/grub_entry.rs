@@ -126,6 +126,7 @@ mod tests {
         assert!(text.contains(&format!("--id {NAME} ")) && text.contains(SCREEN));
         let at = |words| text.find(words).unwrap();
         assert!(at("load_env next_entry") < at("multiboot2 "));
+        assert!(at("multiboot2 ") < at("set gfxpayload="));
         assert!(at("set fallback=0") < at("menuentry "));
         assert!(!text.contains('@'));
     }

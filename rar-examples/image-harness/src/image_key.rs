@@ -15,6 +15,7 @@ use crate::test_machine::TestMachine;
 pub(crate) struct ImageKey {
     options: String,
     prelude: &'static [&'static str],
+    modes: &'static str,
     medium: Medium,
 }
 
@@ -32,6 +33,7 @@ impl ImageKey {
         Self {
             options: machine.options(),
             prelude: machine.prelude,
+            modes: machine.modes,
             medium: match machine.boot {
                 boot if machine::by_network(boot) => Medium::NetworkTree,
                 boot if machine::by_old_system(boot) => Medium::OldDisk,
@@ -42,10 +44,10 @@ impl ImageKey {
 
     /// Writes the image with this kernel.
     pub(crate) fn write(&self, elf: &Path, to: &Path, verbosity: Verbosity) -> Result<()> {
-        let options = self.options.clone();
-        let menu = match self.prelude {
-            [] => Menu::Only(options),
-            prelude => Menu::Disordered { prelude, options },
+        let menu = Menu::Disordered {
+            prelude: self.prelude,
+            modes: self.modes,
+            options: self.options.clone(),
         };
         match self.medium {
             Medium::Iso => grub::iso(elf, &menu, to, verbosity),

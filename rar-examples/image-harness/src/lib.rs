@@ -20,4 +20,5 @@ pub mod mutated;
 mod old_system;
 mod qr_check;
 pub mod screen_watcher;
+mod screens;
 pub mod test_machine;

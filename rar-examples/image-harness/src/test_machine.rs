@@ -6,6 +6,7 @@ use rar_report::{Backend, Firmware};
 
 use crate::bus_writes::BusWrites;
 use crate::expected_report::ExpectedReport;
+use crate::grub::SCREEN;
 use crate::machine::{self, Boot, MachineArgs};
 
 /// A machine, and one boot on it.
@@ -35,6 +36,8 @@ pub struct TestMachine {
     pub(crate) prelude: &'static [&'static str],
     /// What is stored into the machine from outside while it runs.
     pub(crate) bus_writes: Option<BusWrites>,
+    /// The sizes of a screen that GRUB is asked for, best first.
+    pub(crate) modes: &'static str,
     /// What the report notes beside the tests.
     pub(crate) notes: &'static [&'static str],
     /// Lines that it says beside that.
@@ -119,6 +122,7 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     cannot: &[],
     prelude: &[],
     bus_writes: None,
+    modes: SCREEN,
     notes: &[],
     says: &[],
     told: ReportChannel::Serial,
