@@ -7,11 +7,11 @@ use rar_vrar::{Defect, KnobError, Knobs, TraceLevel, WordTaken};
 
 use crate::protocol::Protocol;
 
-/// The words that the carrier takes, as they are shown to people. `screen=off` is for
-/// [`rar_kernel`].
+/// The words that the carrier takes, as they are shown to people. The kernel obeys `apic`, `screen`
+/// and `rsdp`.
 const KNOWN: &str = "apic=xapic|x2apic, defect=NAME, protocol=linux|multiboot2|pvh, \
                      trace=off|offences|signals|all, knobs=PRESET, knob.NAME=VALUE, chain, \
-                     screen=off";
+                     screen=off, rsdp=ADDRESS";
 
 /// How the guest finds the local APICs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +150,14 @@ impl Options {
                 self.start = one_of(key, value, [("", Start::Chain)], "no value")?;
             }
             "screen" => one_of(key, value, [("on", ()), ("off", ())], "on or off")?,
+            "rsdp" => {
+                let expected = "an address";
+                rar_kernel::options::number(value).ok_or(OptionError::Value {
+                    key,
+                    got: value,
+                    expected,
+                })?;
+            }
             // `knobs=` and `knob.NAME=`.
             _ => {
                 let taken = self.knobs.take_word(key, value);
@@ -211,6 +219,16 @@ mod tests {
     }
 
     #[test]
+    fn every_option_of_the_kernel_is_known() {
+        let text = "apic=xapic screen=off rsdp=0x7ff0";
+        for (key, _) in rar_kernel::KernelOptions::WORDS {
+            assert!(KNOWN.contains(&format!("{key}=")), "{key}");
+            assert!(text.contains(&format!("{key}=")), "{key}");
+        }
+        assert!(Options::read(&line(text)).is_ok());
+    }
+
+    #[test]
     fn what_is_unknown_is_named_with_what_is_known() {
         let wrong = line("console=ttyS0");
         let error = Options::read(&wrong).unwrap_err();
@@ -241,6 +259,7 @@ mod tests {
             "trace=1",
             "chain=1",
             "screen=",
+            "rsdp=root",
         ] {
             let wrong = line(word);
             let error = Options::read(&wrong).unwrap_err();

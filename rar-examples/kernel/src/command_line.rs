@@ -106,30 +106,6 @@ impl CommandLine {
             .take_while(|word| *word != "--")
             .map(|word| word.split_once('=').unwrap_or((word, "")))
     }
-
-    /// Returns the last value given for `key`.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.words()
-            .filter_map(|(name, value)| (name == key).then_some(value))
-            .last()
-    }
-
-    /// Returns the last value given for `key` as a number, decimal or with `0x`; `None` when absent
-    /// or not a number.
-    #[must_use]
-    pub fn number(&self, key: &str) -> Option<u64> {
-        Self::parse_number(self.get(key)?)
-    }
-
-    /// Reads a number, decimal or with `0x`.
-    #[must_use]
-    pub fn parse_number(value: &str) -> Option<u64> {
-        match value.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16).ok(),
-            None => value.parse().ok(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -142,21 +118,24 @@ mod tests {
         line
     }
 
+    fn words(line: &CommandLine) -> Vec<(&str, &str)> {
+        line.words().collect()
+    }
+
     #[test]
-    fn the_last_value_wins() {
-        let line = line(b"  test=one-page flag flushes=20000 test=storm\0junk=1");
-        assert_eq!(line.get("test"), Some("storm"));
-        assert_eq!(line.get("flag"), Some(""));
-        assert_eq!(line.number("flushes"), Some(20_000));
-        assert_eq!(line.get("junk"), None);
+    fn words_end_at_blanks_and_the_line_at_a_zero() {
+        let line = line(b"  test=one-page flag a=b=c \0junk=1");
+        let expected = [("test", "one-page"), ("flag", ""), ("a", "b=c")];
+        assert_eq!(words(&line), expected);
     }
 
     #[test]
     fn a_line_behind_two_dashes_is_another_programs() {
         let line = line(b"apic=xapic a--b --c=1 --  apic=verbose -- quiet ");
-        assert_eq!(line.get("apic"), Some("xapic"));
-        assert_eq!(line.get("quiet"), None);
-        assert_eq!(line.words().count(), 3);
+        assert_eq!(
+            words(&line),
+            [("apic", "xapic"), ("a--b", ""), ("--c", "1")]
+        );
         assert_eq!(line.behind(), Some("apic=verbose -- quiet"));
     }
 
@@ -168,13 +147,6 @@ mod tests {
         for without in [&b""[..], b"---", b"x --y", b"a-- b", b"- -"] {
             assert_eq!(line(without).behind(), None, "{without:?}");
         }
-    }
-
-    #[test]
-    fn numbers_are_decimal_or_hexadecimal() {
-        assert_eq!(line(b"seed=0xff").number("seed"), Some(255));
-        assert_eq!(line(b"seed=-1").number("seed"), None);
-        assert_eq!(line(b"seed=").number("seed"), None);
     }
 
     #[test]

@@ -10,9 +10,10 @@ mod shim_check;
 
 use core::fmt;
 
+use rar_kernel::options::{OptionError, read};
 use rar_kernel::{Cpus, ExitCode, LocalApic, apic, exit, kernel, println, smp};
 use rar_kernel_lab::narrow_access;
-use rar_kernel_lab::options::{OptionError, UsualAmounts, read};
+use rar_kernel_lab::options::UsualAmounts;
 use rar_kernel_lab::shim::{Defect, is_shim};
 use rar_kernel_lab::{RUN_ORDER, RunError, RunOptions, prepare, run_backend};
 use rar_suite::{Backend, TESTS};

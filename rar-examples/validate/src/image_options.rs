@@ -1,9 +1,9 @@
 //! What the command line asks for. Nothing on it can stop a run: an invalid value is reported, and
 //! the default is used.
 
-use rar_kernel::{ComPort, CommandLine};
-use rar_kernel_lab::options::switch;
-use rar_kernel_lab::options::{OptionError, RunOptions, UsualAmounts, Word, Words, read};
+use rar_kernel::options::{OptionError, Word, Words, read};
+use rar_kernel::{ComPort, CommandLine, KernelOptions};
+use rar_kernel_lab::options::{RunOptions, UsualAmounts};
 use rar_suite::Backend;
 
 const STORM_FLUSHES: u64 = 20_000;
@@ -26,9 +26,7 @@ const LEGAL: &[Word] = &[
         "serial",
         "on, off, ttyS0 to ttyS3, with a speed: ttyS1,57600",
     ),
-    ("screen", "on, off"),
     ("end", "reboot, poweroff, halt, debug-exit"),
-    ("rsdp", "the address of ACPI's root pointer"),
 ];
 
 /// How much is run.
@@ -68,8 +66,6 @@ pub struct ImageOptions<'a> {
     pub page_seconds: u64,
     /// The serial port, if one is used.
     pub serial: Option<ComPort>,
-    /// Whether the screen is used.
-    pub screen: bool,
     /// What happens at the end.
     pub end: End,
 }
@@ -86,7 +82,6 @@ impl<'a> ImageOptions<'a> {
             run: Run::Full,
             page_seconds: PAGE_SECONDS,
             serial: Some(ComPort::COM1),
-            screen: true,
             end: End::Reboot,
         };
         read(line, &mut options, report);
@@ -123,7 +118,7 @@ impl<'a> ImageOptions<'a> {
 }
 
 impl<'a> Words<'a> for ImageOptions<'a> {
-    const LEGAL: &'static [&'static [Word]] = &[LEGAL, RunOptions::WORDS];
+    const LEGAL: &'static [&'static [Word]] = &[LEGAL, RunOptions::WORDS, KernelOptions::WORDS];
 
     fn set(&mut self, key: &str, value: &'a str) -> Option<()> {
         match key {
@@ -144,7 +139,6 @@ impl<'a> Words<'a> for ImageOptions<'a> {
                     place => Some(ComPort::parse(place)?),
                 }
             }
-            "screen" => self.screen = switch(value)?,
             "end" => {
                 self.end = match value {
                     "reboot" => End::Reboot,
@@ -154,8 +148,6 @@ impl<'a> Words<'a> for ImageOptions<'a> {
                     _ => return None,
                 }
             }
-            // The kernel below takes it.
-            "rsdp" => return CommandLine::parse_number(value).map(|_| ()),
             _ => return self.suite.set(key, value),
         }
         Some(())
@@ -213,6 +205,11 @@ mod tests {
                 risky: true,
                 patience: 5,
                 test_seconds: 6,
+                kernel: KernelOptions {
+                    screen: false,
+                    rsdp: Some(0x7ff0),
+                    ..KernelOptions::DEFAULT
+                },
                 stop: Some(Stop {
                     cpu: 2,
                     test: "storm",
@@ -223,13 +220,29 @@ mod tests {
             run: Run::Quick,
             page_seconds: 0,
             serial: None,
-            screen: false,
             end: End::Halt,
         };
         assert_eq!(options, expected);
         for (key, _) in ImageOptions::LEGAL.iter().copied().flatten() {
             assert!(text.contains(&format!("{key}=")), "{key}");
         }
+    }
+
+    #[test]
+    fn the_page_lists_every_option() {
+        let page = include_str!("../../../docs/validating.md");
+        let mut listed: Vec<_> = page
+            .lines()
+            .skip_while(|line| !line.starts_with("| option | values |"))
+            .skip(2)
+            .map_while(|line| line.strip_prefix("| `")?.split_once("=`"))
+            .map(|(key, _)| key)
+            .collect();
+        let legal = ImageOptions::LEGAL.iter().copied().flatten();
+        let mut known: Vec<_> = legal.map(|(key, _)| *key).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
     }
 
     #[test]

@@ -38,9 +38,6 @@ fn arrive(arrival: Arrival<'_>) {
             Some(port) => console::choose_serial(port),
             None => console::leave_serial(),
         }
-        if !options.screen {
-            screen::leave();
-        }
         if options.end == End::Reboot {
             exit::restart_at_the_end();
         }

@@ -1,8 +1,8 @@
 //! What a kernel must say of the bytes that it is handed: its own readers, on the host.
 
 use rar_kernel::{
-    BootInfo, CpuList, Display, FirmwareTables, FreeRanges, HardwareFacts, LOCAL_APIC_DEFAULT,
-    MULTIBOOT2_MAGIC, Module, read_boot_info, search_rsdp,
+    BootInfo, CpuList, Display, FirmwareTables, FreeRanges, HardwareFacts, KernelOptions,
+    LOCAL_APIC_DEFAULT, MULTIBOOT2_MAGIC, Module, read_boot_info, search_rsdp,
 };
 
 use super::guest_memory::{BootView, CPUS, GuestMemory, INFORMATION, RAM, TableView};
@@ -60,7 +60,8 @@ pub(super) fn predict(memory: &GuestMemory, line: &str) -> Fate {
     }
     let mut cpus = Box::new(CpuList::empty());
     let view = TableView(memory, &boot.memory);
-    let search = || search_rsdp(&boot.command_line, &BootView(memory));
+    let named = KernelOptions::read(&boot.command_line).rsdp;
+    let search = || search_rsdp(named, &BootView(memory));
     let root = boot.rsdp.or_else(search);
     let tables = FirmwareTables::read(root.as_ref(), &view, &HARDWARE, &mut cpus);
     cpus.put_first(HARDWARE.boot_id);

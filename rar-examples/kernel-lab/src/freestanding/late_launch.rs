@@ -7,12 +7,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use rar_kernel::apic::{self, LocalApic};
 use rar_kernel::irq::Disabled;
 use rar_kernel::paging::MapError;
-use rar_kernel::{Kernel, LOCAL_APIC_DEFAULT, Once, clock, frames, kernel, percpu, smp};
+use rar_kernel::{ApicMode, Kernel, LOCAL_APIC_DEFAULT, Once, clock, frames, kernel, percpu, smp};
 use rar_percpu::CpuId;
 use rar_vrar::{ApicPage, CpuMemory, LaunchError};
 
 use super::shim::{self, Units};
-use crate::options::GuestApic;
 
 /// How long CPUs wait for each other between two steps.
 const MILLISECONDS: u64 = 10_000;
@@ -79,12 +78,12 @@ static LAUNCH: Once<Launch> = Once::new();
 ///
 /// [`LateLaunchError`]. After [`LateLaunchError::Refused`] and [`LateLaunchError::Memory`] all CPUs
 /// go on as they were.
-pub fn launch_everywhere(wanted: GuestApic, units: Units) -> Result<(), LateLaunchError> {
+pub fn launch_everywhere(wanted: ApicMode, units: Units) -> Result<(), LateLaunchError> {
     if shim::is_shim() {
         return Ok(());
     }
     let native = matches!(apic::get(), Some(LocalApic::X2apic));
-    let trapped = !native && wanted == GuestApic::Xapic;
+    let trapped = !native && wanted == ApicMode::Xapic;
     let page = if trapped {
         ApicPage::Trapped
     } else {

@@ -111,7 +111,7 @@ pub fn run_backend(
             defect: options.defect.and_then(Defect::by_name),
             trace: options.trace,
         };
-        launch_everywhere(options.apic, units).map_err(RunError::Shim)?;
+        launch_everywhere(options.kernel.apic, units).map_err(RunError::Shim)?;
     }
     let models = match options.models {
         Models::Listed => ModelCheck::Listed,

@@ -1,12 +1,14 @@
 //! The shim of this machine: made once, launched on every CPU.
 
 use rar_kernel::paging::MapError;
-use rar_kernel::{Arrival, CommandLine, clock, percpu, println};
+use rar_kernel::{Arrival, clock, percpu, println};
 pub use rar_launch::launch as try_launch;
 pub(crate) use rar_launch::shim;
 use rar_suite::ProtocolViolations;
 use rar_vrar::{ApicPage, Cpu, Offence, Record, Shim, Trace};
 pub use rar_vrar::{Defect, LaunchError, TraceLevel};
+
+use crate::options::RunOptions;
 
 /// Where a trace goes: a debug console of its own, since the first one has the log.
 const TRACE_PORT: u16 = 0xea;
@@ -29,23 +31,19 @@ pub fn arrive(arrival: Arrival<'_>) {
             local_apic,
             x2apic_wanted,
         } => {
-            if is_first_backend(command_line) {
-                start(command_line, local_apic, x2apic_wanted);
+            let options = RunOptions::read(command_line);
+            if options.begins_under_shim() {
+                start(&options, local_apic, x2apic_wanted);
             }
         }
         Arrival::Later => launch(),
     }
 }
 
-fn is_first_backend(line: &CommandLine) -> bool {
-    let backends = line.get("backends").unwrap_or_default();
-    backends.split(',').next() == Some("vrar")
-}
-
 /// Makes this CPU the first guest of the shim. A kernel that stays in xAPIC mode has its registers
 /// trapped.
 #[expect(clippy::panic, reason = "there is no backend to fall back to")]
-fn start(line: &CommandLine, local_apic: u64, x2apic_wanted: bool) {
+fn start(options: &RunOptions<'_>, local_apic: u64, x2apic_wanted: bool) {
     let page = if x2apic_wanted {
         ApicPage::Open
     } else {
@@ -53,11 +51,8 @@ fn start(line: &CommandLine, local_apic: u64, x2apic_wanted: bool) {
     };
     // The main function reports an unknown name.
     let units = Units {
-        defect: line.get("defect").and_then(Defect::by_name),
-        trace: line
-            .get("trace")
-            .and_then(TraceLevel::by_name)
-            .unwrap_or(TraceLevel::Off),
+        defect: options.defect.and_then(Defect::by_name),
+        trace: options.trace,
     };
     if let Err(error) = make(local_apic, page, units) {
         panic!("the shim cannot start: {error}");

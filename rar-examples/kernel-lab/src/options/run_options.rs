@@ -1,11 +1,11 @@
 //! The options of every kernel of the laboratory: what the suite runs, and how patiently.
 
+use rar_kernel::options::{Word, Words, not_empty, positive, read, switch};
+use rar_kernel::{CommandLine, KernelOptions};
 use rar_suite::{Backend, List, Options};
 use rar_vocabulary::TraceLevel;
 
 use super::backend::are_backends;
-use super::guest_apic::GuestApic;
-use super::language::{Word, Words, not_empty, positive, switch};
 
 /// Milliseconds. A host that is busy may not run a virtual CPU for a good part of it.
 const DEADLINE: u64 = 250;
@@ -21,7 +21,6 @@ const WORDS: &[Word] = &[
     ("list", "all, race"),
     ("defect", "a defect of the catalogue, for vrar"),
     ("trace", "off, offences, signals, all: what vrar writes"),
-    ("apic", "x2apic, xapic"),
     ("deadline", "milliseconds, from 1"),
     ("flushes", "flushes of each CPU in a storm, from 1"),
     (
@@ -41,6 +40,8 @@ const WORDS: &[Word] = &[
 /// What the suite runs, and how patiently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunOptions<'a> {
+    /// What every kernel obeys.
+    pub kernel: KernelOptions,
     /// The backends; all that the machine has if none is named.
     pub backends: Option<&'a str>,
     /// Which processors may have RAR.
@@ -53,8 +54,6 @@ pub struct RunOptions<'a> {
     pub defect: Option<&'a str>,
     /// How much the shim's units write to their port.
     pub trace: TraceLevel,
-    /// How the kernel drives its local APIC under a shim that is launched late.
-    pub apic: GuestApic,
     /// How many milliseconds a target may take to answer the signal.
     pub deadline: u64,
     /// How many flushes each CPU makes in a storm.
@@ -115,18 +114,18 @@ pub struct Stop<'a> {
 }
 
 impl<'a> RunOptions<'a> {
-    /// The options, each with the values it takes.
+    /// The options beside those of every kernel, each with the values it takes.
     pub const WORDS: &'static [Word] = WORDS;
 
     /// What runs without any option: everything.
     pub const DEFAULT: Self = Self {
+        kernel: KernelOptions::DEFAULT,
         backends: None,
         models: Models::Listed,
         test: None,
         list: List::All,
         defect: None,
         trace: TraceLevel::Off,
-        apic: GuestApic::X2apic,
         deadline: DEADLINE,
         flushes: Amount::Usual,
         initiators: Amount::Usual,
@@ -136,6 +135,21 @@ impl<'a> RunOptions<'a> {
         test_seconds: 0,
         stop: None,
     };
+
+    /// Reads the command line. The main function reports what is unknown or invalid.
+    #[must_use]
+    pub fn read(line: &'a CommandLine) -> Self {
+        let mut options = Self::DEFAULT;
+        read(line, &mut options, |_| {});
+        options
+    }
+
+    /// Returns whether `vrar` is the first backend that is named.
+    #[must_use]
+    pub fn begins_under_shim(&self) -> bool {
+        let first = self.backends.and_then(|list| list.split(',').next());
+        first == Some(Backend::Vrar.name())
+    }
 
     /// Returns whether a backend is to run where the machine has it: those that are named, or all.
     #[must_use]
@@ -171,7 +185,7 @@ impl<'a> RunOptions<'a> {
 }
 
 impl<'a> Words<'a> for RunOptions<'a> {
-    const LEGAL: &'static [&'static [Word]] = &[WORDS];
+    const LEGAL: &'static [&'static [Word]] = &[WORDS, KernelOptions::WORDS];
 
     fn set(&mut self, key: &str, value: &'a str) -> Option<()> {
         match key {
@@ -195,14 +209,11 @@ impl<'a> Words<'a> for RunOptions<'a> {
             }
             "defect" => self.defect = Some(not_empty(value)?),
             "trace" => self.trace = TraceLevel::by_name(value)?,
-            "apic" => {
-                self.apic = match value {
-                    "x2apic" => GuestApic::X2apic,
-                    "xapic" => GuestApic::Xapic,
-                    _ => return None,
-                }
+            _ => {
+                return self
+                    .set_number(key, value)
+                    .or_else(|| self.kernel.set(key, value));
             }
-            _ => return self.set_number(key, value),
         }
         Some(())
     }

@@ -4,7 +4,7 @@
 use super::lists::OLD_LENGTH;
 use super::table::sum;
 use crate::little_endian::number;
-use crate::{CommandLine, PhysicalMemory, Rsdp};
+use crate::{PhysicalMemory, Rsdp};
 
 /// Where the BIOS data area has the segment of the extended one (0040:000e).
 const EXTENDED_AREA: u64 = 0x40e;
@@ -14,12 +14,11 @@ const BIOS: (u64, u64) = (0xe_0000, 0x2_0000);
 /// It begins on such a boundary.
 const STEP: usize = 16;
 
-/// Returns the root pointer that the command line names by `rsdp=`, or that a BIOS has left in the
-/// first mebibyte.
+/// Returns the root pointer that the command line names, or that a BIOS has left in the first
+/// mebibyte.
 #[must_use]
-pub fn search_rsdp(line: &CommandLine, memory: &impl PhysicalMemory) -> Option<Rsdp> {
-    let named = line.number("rsdp").map(Rsdp::At);
-    named.or_else(|| search(memory))
+pub fn search_rsdp(named: Option<u64>, memory: &impl PhysicalMemory) -> Option<Rsdp> {
+    named.map(Rsdp::At).or_else(|| search(memory))
 }
 
 fn search(memory: &impl PhysicalMemory) -> Option<Rsdp> {
@@ -77,10 +76,9 @@ mod tests {
     #[test]
     fn the_command_line_comes_first() {
         let memory = with_root_at(&[0xe_0000]);
-        let mut line = CommandLine::empty();
-        assert_eq!(search_rsdp(&line, &memory), Some(Rsdp::At(0xe_0000)));
-        line.copy_from_bytes(b"run=quick rsdp=0x7f5fe014");
-        assert_eq!(search_rsdp(&line, &memory), Some(Rsdp::At(0x7f5f_e014)));
+        assert_eq!(search_rsdp(None, &memory), Some(Rsdp::At(0xe_0000)));
+        let named = Some(0x7f5f_e014);
+        assert_eq!(search_rsdp(named, &memory), named.map(Rsdp::At));
     }
 
     #[test]

@@ -16,7 +16,10 @@ use super::spin::SpinLock;
 use super::{
     apic, bios, clock, console, frames, io_apics, log, paging, pic, power, red_zone, screen,
 };
-use crate::{BootInfo, CpuList, Display, FirmwareTables, println, read_boot_info, search_rsdp};
+use crate::{
+    ApicMode, BootInfo, CpuList, Display, FirmwareTables, KernelOptions, println, read_boot_info,
+    search_rsdp,
+};
 
 global_asm!(include_str!("boot/entry.s"));
 
@@ -53,15 +56,16 @@ fn start(magic: u32, information: u64) {
         panic!("this kernel was compiled with the red zone: build it with -C no-redzone=yes");
     }
     let mut control = Control::detect(false);
-    let boot = {
+    let (boot, options) = {
         let mut boot = BOOT_INFO.lock();
         if let Err(error) = read_boot_info(magic, information, &BootMap, &mut boot) {
             panic!("{error}");
         }
+        let options = KernelOptions::read(&boot.command_line);
         if boot.rsdp.is_none() {
-            boot.rsdp = search_rsdp(&boot.command_line, &BootMap);
+            boot.rsdp = search_rsdp(options.rsdp, &BootMap);
         }
-        boot.clone()
+        (boot.clone(), options)
     };
     frames::start(&boot.memory, &boot.modules);
     control.set_efer();
@@ -82,7 +86,7 @@ fn start(magic: u32, information: u64) {
     if boot.faults.count() > 0 {
         note(format_args!("{}", boot.faults));
     }
-    if boot.command_line.get("screen") != Some("off") {
+    if options.screen {
         let display = boot
             .display
             .filter(|display| may_draw(display, &boot, &early));
@@ -104,7 +108,7 @@ fn start(magic: u32, information: u64) {
     };
     // An xAPIC has no name for them.
     let beyond_xapic = cpus.ids().iter().any(|id| *id >= XAPIC_BROADCAST);
-    let x2apic_wanted = beyond_xapic || boot.command_line.get("apic") != Some("xapic");
+    let x2apic_wanted = beyond_xapic || options.apic == ApicMode::X2apic;
     tell(&tables);
     io_apics::mask_all(&tables.io_apics, &boot.memory, early.local_apic());
     power::learn(&tables, &boot.memory);

@@ -91,11 +91,6 @@ pub(crate) fn start(display: Option<Display>) -> Result<(), MapError> {
     Ok(())
 }
 
-/// Turns the screen off for the rest of the run.
-pub fn leave() {
-    let _done = with(|screen| screen.device = Device::None);
-}
-
 /// Returns what is written on, if there is a screen.
 #[must_use]
 pub fn display() -> Option<Display> {

@@ -1,8 +1,8 @@
 //! What the command line makes of the options of every kernel.
 
-use rar_kernel::CommandLine;
+use rar_kernel::options::{OptionError, read};
+use rar_kernel::{ApicMode, CommandLine};
 
-use super::super::language::{OptionError, read};
 use super::*;
 use crate::RUN_ORDER;
 
@@ -39,16 +39,21 @@ fn errors(text: &str) -> Vec<String> {
 #[test]
 fn every_option_is_taken() {
     let text = "backends=vrar,software models=any test=a,b list=race defect=lost trace=signals \
-                apic=xapic deadline=9 flushes=3 initiators=all measure=7 risky=on patience=5 \
+                apic=xapic screen=off rsdp=4096 \
+                deadline=9 flushes=3 initiators=all measure=7 risky=on patience=5 \
                 test-seconds=6 stop=2@storm";
     let expected = RunOptions {
+        kernel: KernelOptions {
+            apic: ApicMode::Xapic,
+            screen: false,
+            rsdp: Some(4096),
+        },
         backends: Some("vrar,software"),
         models: Models::Any,
         test: Some("a,b"),
         list: List::Race,
         defect: Some("lost"),
         trace: TraceLevel::Signals,
-        apic: GuestApic::Xapic,
         deadline: 9,
         flushes: Amount::Of(3),
         initiators: Amount::Unbounded,
@@ -62,14 +67,14 @@ fn every_option_is_taken() {
         }),
     };
     assert_eq!(options(&line(text)), expected);
-    for (key, _) in WORDS {
+    for (key, _) in RunOptions::LEGAL.iter().copied().flatten() {
         assert!(text.contains(&format!("{key}=")), "{key}");
     }
 }
 
 #[test]
 fn an_invalid_value_is_named_with_what_the_option_takes() {
-    for (key, legal) in WORDS {
+    for (key, legal) in RunOptions::LEGAL.iter().copied().flatten() {
         let errors = errors(&format!("{key}="));
         assert_eq!(errors.len(), 1, "{key}");
         assert!(errors[0].contains(legal), "{errors:?}");
@@ -100,6 +105,24 @@ fn an_unknown_option_is_named_and_ignored() {
     let errors = errors("quiet speed=7");
     assert!(errors[0].contains("option quiet is unknown"), "{errors:?}");
     assert!(errors[1].contains("option speed is unknown"), "{errors:?}");
+}
+
+#[test]
+fn a_kernel_begins_under_the_shim_if_it_is_named_first() {
+    for (text, begins) in [
+        ("", false),
+        ("backends=vrar", true),
+        ("backends=vrar,software", true),
+        ("backends=software,vrar", false),
+        ("backends=vrar,kvm", false),
+    ] {
+        let line = line(text);
+        assert_eq!(
+            RunOptions::read(&line).begins_under_shim(),
+            begins,
+            "{text}"
+        );
+    }
 }
 
 #[test]

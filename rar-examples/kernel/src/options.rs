@@ -2,12 +2,13 @@
 
 use core::fmt;
 
-use rar_kernel::CommandLine;
+use crate::CommandLine;
 
 /// An option, and the values it takes in words.
 pub type Word = (&'static str, &'static str);
 
-/// Options that the command line sets.
+/// Options that the command line sets. Nothing else reads it, so an option that no table has is not
+/// obeyed.
 pub trait Words<'a> {
     /// The options, table by table.
     const LEGAL: &'static [&'static [Word]];
@@ -95,8 +96,32 @@ pub fn switch(value: &str) -> Option<bool> {
     }
 }
 
+/// Returns a number, decimal or with `0x`.
+#[must_use]
+pub fn number(value: &str) -> Option<u64> {
+    match value.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => value.parse().ok(),
+    }
+}
+
 /// Returns a number from 1.
 #[must_use]
 pub fn positive(value: &str) -> Option<u64> {
     value.parse().ok().filter(|number| *number > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_decimal_or_hexadecimal() {
+        assert_eq!(number("0xff"), Some(255));
+        assert_eq!(number("20000"), Some(20_000));
+        for wrong in ["-1", "", "0x", "0xyz", "1k"] {
+            assert_eq!(number(wrong), None, "{wrong}");
+        }
+        assert_eq!((positive("0"), positive("7")), (None, Some(7)));
+    }
 }
