@@ -67,7 +67,8 @@ pub(crate) fn boot(kernel: &Kernel, options: &Options) -> Result<Infallible, Boo
             Some(Rsdp::At(address)) => Some(address),
             Some(Rsdp::Copy(_)) | None => None,
         },
-        display: kernel.display(),
+        // A guest cannot know the palette that the kernel has set.
+        display: kernel.display().filter(|display| !display.has_palette()),
     };
     // With their texts, which the plan reads while it writes into free memory.
     let ranges = modules.all().iter().flat_map(Module::ranges);

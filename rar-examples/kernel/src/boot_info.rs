@@ -7,7 +7,7 @@ mod multiboot2;
 mod pvh;
 mod tags;
 
-pub use framebuffer::{Channel, Display, Framebuffer, read_framebuffer};
+pub use framebuffer::{Display, Framebuffer, UnknownDisplay, read_framebuffer};
 pub use info::{BootFaults, BootInfo, BootInfoError, Firmware, Rsdp};
 pub use modules::{Module, Modules};
 pub use multiboot2::read_multiboot2;

@@ -20,16 +20,20 @@ pub mod options;
 mod page;
 mod page_sum;
 mod physical_memory;
+mod pixel_format;
 mod roll_call;
 mod sheet;
+mod sheet_layout;
 mod start_slot;
 mod stray_table;
 #[cfg(test)]
 mod test_memory;
 mod text_grid;
+mod text_size;
 mod transmitter;
 mod tsc;
 mod vector_set;
+mod wrap;
 
 pub use acpi::{
     AcpiError, Behind, CpuList, FirmwareTables, HardwareFacts, LOCAL_APIC_DEFAULT, MadtEntries,
@@ -39,8 +43,9 @@ pub use acpi::{
     search_rsdp,
 };
 pub use boot_info::{
-    BootFaults, BootInfo, BootInfoError, Channel, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC,
-    Module, Modules, PVH_MAGIC, Rsdp, read_boot_info, read_framebuffer, read_multiboot2, read_pvh,
+    BootFaults, BootInfo, BootInfoError, Display, Firmware, Framebuffer, MULTIBOOT2_MAGIC, Module,
+    Modules, PVH_MAGIC, Rsdp, UnknownDisplay, read_boot_info, read_framebuffer, read_multiboot2,
+    read_pvh,
 };
 pub use com_port::ComPort;
 pub use command_line::CommandLine;
@@ -54,20 +59,24 @@ pub use left_registers::{MemoryTypes, announces_rar};
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};
 pub use note_text::NoteText;
-pub use page::{CAPTION_COLUMNS, CAPTION_ROWS, Page, Placement, place};
+pub use page::{CAPTION_COLUMNS, CAPTION_ROWS, NARROW_CAPTION_COLUMNS, Page, Placement, place};
 pub use page_sum::page_sum;
 pub use physical_memory::PhysicalMemory;
+pub use pixel_format::{Channel, Colours, PixelFormat, palette};
 pub use roll_call::{StartMachine, call_roll};
-pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetLayout, SheetRow};
+pub use sheet::{Bar, COUNT_COLUMNS, LABEL_COLUMNS, Sheet, SheetRow};
+pub use sheet_layout::{PlacedRow, SheetLayout};
 pub use start_slot::StartSlot;
 pub use stray_table::{NMI_VECTOR, StrayTable, Strays};
 pub use text_grid::{Cell, Ink, TextGrid};
+pub use text_size::text_zoom;
 pub use transmitter::{Sent, SerialLoss, SerialPort, Transmitter};
 pub use tsc::{
     Clock, ClockSource, ClockSources, Look, NoRate, Rate, Timer, agree, measure, rate_of_leaf_15,
     rate_of_leaf_16,
 };
 pub use vector_set::VectorSet;
+pub use wrap::{Wrap, lines_of, wrap};
 
 // A test links the standard library, which has a panic handler and memory functions of its own.
 #[cfg(all(feature = "freestanding", not(test)))]

@@ -2,10 +2,14 @@
 
 use core::fmt;
 
-/// Characters of a line of the text beside a page.
+/// Characters of a line of the text beside a page on a usual screen.
 pub const CAPTION_COLUMNS: u32 = 24;
+/// Characters of a line where the screen has few pixels.
+pub const NARROW_CAPTION_COLUMNS: u32 = 16;
 /// Rows of text below a page.
 pub const CAPTION_ROWS: u32 = 24;
+/// The text takes this share of the screen's width at most, or it is narrow.
+const CAPTION_SHARE: u32 = 3;
 
 /// What a page shows.
 pub trait Page {
@@ -15,8 +19,8 @@ pub trait Page {
     /// Returns whether a module is dark.
     fn is_dark(&self, x: u32, y: u32) -> bool;
 
-    /// Writes the text beside the square: at most [`CAPTION_ROWS`] lines of [`CAPTION_COLUMNS`]
-    /// characters.
+    /// Writes the text beside the square, the most important first: at most [`CAPTION_ROWS`] lines
+    /// of [`CAPTION_COLUMNS`] characters. Longer lines are broken, and what has no room is cut.
     ///
     /// # Errors
     ///
@@ -37,19 +41,28 @@ pub struct Placement {
     pub text_left: u32,
     /// The first row of pixels of the text.
     pub text_top: u32,
+    /// Characters of a line of the text.
+    pub text_columns: u32,
 }
 
 /// Empty modules around a QR code (ISO/IEC 18004: four).
 const QUIET: u32 = 4;
 
-/// Places a square as large as possible with its quiet zone: the text goes to its right on a wide
-/// screen, or below it on a high one.
+/// Places a square as large as possible with its quiet zone on a screen of these pixels: the text,
+/// whose characters have the pixels `character`, goes to its right on a wide screen, or below it
+/// on a high one.
 ///
 /// Returns `None` where a module would have less than two pixels on a side, which no camera reads.
 #[must_use]
-pub fn place(side: u32, width: u32, height: u32, text: (u32, u32)) -> Option<Placement> {
+pub fn place(side: u32, (width, height): (u32, u32), character: (u32, u32)) -> Option<Placement> {
     let modules = side.checked_add(2 * QUIET)?;
-    let (text_width, text_height) = text;
+    let usual = CAPTION_COLUMNS * character.0;
+    let text_columns = match usual * CAPTION_SHARE <= width {
+        true => CAPTION_COLUMNS,
+        false => NARROW_CAPTION_COLUMNS,
+    };
+    let text_width = text_columns * character.0;
+    let text_height = CAPTION_ROWS * character.1;
     let beside = height.min(width.saturating_sub(text_width)) / modules;
     let above = width.min(height.saturating_sub(text_height)) / modules;
     let scale = beside.max(above);
@@ -65,6 +78,7 @@ pub fn place(side: u32, width: u32, height: u32, text: (u32, u32)) -> Option<Pla
         top: top + QUIET * scale,
         text_left: if wide { square } else { QUIET * scale },
         text_top: if wide { QUIET * scale } else { square },
+        text_columns,
     })
 }
 
@@ -72,18 +86,22 @@ pub fn place(side: u32, width: u32, height: u32, text: (u32, u32)) -> Option<Pla
 mod tests {
     use super::*;
 
+    const CHARACTER: (u32, u32) = (7, 16);
+
     #[test]
     fn the_square_and_its_quiet_zone_lie_on_the_screen() {
-        for side in [21, 77, 177] {
-            for (width, height) in [
+        for side in [21, 37, 77, 177] {
+            for screen in [
+                (320, 200),
                 (640, 480),
                 (800, 600),
                 (1024, 768),
                 (3840, 2160),
                 (768, 1024),
             ] {
-                let Some(at) = place(side, width, height, (200, 80)) else {
-                    assert!(side == 177 && height <= 480, "{side} {width} {height}");
+                let (width, height) = screen;
+                let Some(at) = place(side, screen, CHARACTER) else {
+                    assert!(side > 37 && height <= 480, "{side} {width} {height}");
                     continue;
                 };
                 let quiet = QUIET * at.scale;
@@ -96,18 +114,27 @@ mod tests {
                     at.top >= quiet && at.top + square + quiet <= height,
                     "{at:?}"
                 );
+                let text = at.text_columns * CHARACTER.0;
                 let beside =
-                    at.text_left >= at.left + square + quiet && at.text_left + 200 <= width;
-                let below = at.text_top >= at.top + square + quiet && at.text_top + 80 <= height;
+                    at.text_left >= at.left + square + quiet && at.text_left + text <= width;
+                let below = at.text_top >= at.top + square + quiet
+                    && at.text_top + CAPTION_ROWS * CHARACTER.1 <= height;
                 assert!(beside || below, "{at:?} {width} {height}");
             }
         }
     }
 
     #[test]
+    fn the_text_is_narrow_where_pixels_are_few() {
+        let columns = |screen| place(37, screen, CHARACTER).unwrap().text_columns;
+        assert_eq!(columns((320, 200)), NARROW_CAPTION_COLUMNS);
+        assert_eq!(columns((640, 400)), CAPTION_COLUMNS);
+    }
+
+    #[test]
     fn what_no_camera_reads_is_not_shown() {
-        assert_eq!(place(177, 320, 200, (100, 50)), None);
-        assert_eq!(place(0, 640, 480, (0, 0)), None);
-        assert_eq!(place(u32::MAX, 640, 480, (0, 0)), None);
+        assert_eq!(place(177, (320, 200), CHARACTER), None);
+        assert_eq!(place(0, (640, 480), CHARACTER), None);
+        assert_eq!(place(u32::MAX, (640, 480), CHARACTER), None);
     }
 }

@@ -115,6 +115,12 @@ impl TextGrid {
         self.columns
     }
 
+    /// Returns how many rows there are.
+    #[must_use]
+    pub const fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Blanks every cell and gives up the header; the next character goes to the top left.
     pub fn clear(&mut self) {
         self.wanted = [[BLANK; Self::MOST_COLUMNS]; Self::MOST_ROWS];

@@ -3,6 +3,7 @@
 
 mod answers;
 mod caption;
+mod codes;
 mod collection;
 mod coverage;
 mod fold;
@@ -13,6 +14,7 @@ mod wording;
 
 pub use answers::{Answer, Answers};
 pub use caption::Caption;
+pub use codes::fitting_symbol;
 pub use collection::{Collection, Event, Name};
 pub use coverage::Coverage;
 pub use fold::{Fold, Folded, ProgressBar};

@@ -9,7 +9,7 @@ mod progress;
 mod report;
 
 use rar_kernel::{
-    Arrival, ComPort, ExitCode, Once, apic, clock, console, exit, id_runs, println, screen, smp,
+    Arrival, ComPort, ExitCode, Once, apic, clock, console, exit, id_runs, println, smp,
 };
 use rar_kernel_lab::shim::Defect;
 use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
@@ -91,7 +91,7 @@ fn main() -> ! {
     progress::cover(coverage);
     let mode = apic::get().map_or("no APIC", apic::LocalApic::mode);
     let title = format_args!(
-        " rar-validate {}   {}   {coverage}, {mode}",
+        " rar-validate {}   {coverage}, {mode}   {}",
         env!("CARGO_PKG_VERSION"),
         kernel.info().brand()
     );
@@ -103,10 +103,7 @@ fn main() -> ! {
         progress::keep(EventKind::Note, None, "", text);
     }
     keep_missing(smp::cpus().map_or(&[], smp::Cpus::missing));
-    match screen::display() {
-        Some(display) => println!("screen: {display}"),
-        None => println!("screen: none"),
-    }
+    pages::tell_screen();
 
     abort::set_ending(ending::give_up);
     listen(progress::on_record);

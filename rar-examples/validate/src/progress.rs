@@ -10,6 +10,8 @@ use rar_vocabulary::{Outcome, Text};
 
 /// The machine, the run, its counts; and a row that is free.
 const HEADER_ROWS: usize = 4;
+/// A screen with fewer columns has no room for a bar.
+const COLUMNS_FOR_BAR: usize = 70;
 /// The bar has this share of the header's columns.
 const BAR_SHARE: usize = 3;
 /// Room for the counts of all backends.
@@ -95,14 +97,17 @@ fn header() {
     };
     let done = u32::try_from(part.counts.total()).unwrap_or(u32::MAX);
     let test = tally.running();
-    let bar = ProgressBar {
-        done,
-        of: part.runs,
-        columns: screen::columns() / BAR_SHARE,
-    };
     let (backend, of) = (part.backend.as_str(), part.runs);
-    let text = format_args!(" {backend:9} {bar} {done} of {of}  {test}");
-    console::print_header(1, Ink::Head, text);
+    let columns = screen::columns();
+    if columns < COLUMNS_FOR_BAR {
+        let text = format_args!(" {backend} {done} of {of} {test}");
+        console::print_header(1, Ink::Head, text);
+    } else {
+        let columns = columns / BAR_SHARE;
+        let bar = ProgressBar { done, of, columns };
+        let text = format_args!(" {backend:9} {bar} {done} of {of}  {test}");
+        console::print_header(1, Ink::Head, text);
+    }
     let mut counts = Text::<COUNTS>::new();
     for part in tally.parts() {
         // Text that has no room is cut.

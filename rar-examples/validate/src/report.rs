@@ -20,11 +20,13 @@ pub(crate) struct Report {
     sealed: SpinGuard<'static, [u8; ROOM]>,
     length: usize,
     id: u32,
+    symbol: Symbol,
 }
 
 impl Report {
-    /// Writes and seals the report of what is known.
-    pub(crate) fn new(reason: EndReason) -> Self {
+    /// Writes and seals the report of what is known, for codes of this size: larger ones if it
+    /// takes too many of these.
+    pub(crate) fn new(reason: EndReason, symbol: Symbol) -> Self {
         let mut plain = PLAIN.lock();
         let mut sealed = SEALED.lock();
         let id = identity(clock::now());
@@ -35,7 +37,17 @@ impl Report {
         machine::write_notes(&mut writer);
         progress::write(&mut writer);
         let length = seal(writer.finish(reason), &mut *sealed).map_or(0, <[u8]>::len);
-        Self { sealed, length, id }
+        let whole = sealed.get(..length).unwrap_or_default();
+        let symbol = match Parts::new(whole, id, symbol) {
+            Ok(_) => symbol,
+            Err(_) => Symbol::DEFAULT,
+        };
+        Self {
+            sealed,
+            length,
+            id,
+            symbol,
+        }
     }
 
     fn parts(&self) -> Option<Parts<'_>> {
@@ -43,12 +55,17 @@ impl Report {
             .sealed
             .get(..self.length)
             .filter(|sealed| !sealed.is_empty())?;
-        Parts::new(sealed, self.id, Symbol::DEFAULT).ok()
+        Parts::new(sealed, self.id, self.symbol).ok()
     }
 
     /// Returns how many codes it takes.
     pub(crate) fn codes(&self) -> u32 {
         self.parts().map_or(0, |parts| parts.count())
+    }
+
+    /// Returns the size of its codes.
+    pub(crate) fn symbol(&self) -> Symbol {
+        self.symbol
     }
 
     /// Returns its number.

@@ -112,11 +112,11 @@ impl BootParams {
                 };
                 self.put(offset::PIXELS, &half(screen.width));
                 self.put(offset::PIXELS + 2, &half(screen.height));
-                self.put(offset::PIXELS + 4, &half(8 * screen.bytes));
+                self.put(offset::PIXELS + 4, &half(screen.format.bits));
                 self.put_low(offset::PIXELS + 6, screen.address);
                 self.put_low(offset::PIXELS + 10, screen.length());
                 self.put(offset::PIXELS_PITCH, &half(screen.pitch));
-                let colours = [screen.red, screen.green, screen.blue];
+                let colours = [screen.format.red, screen.format.green, screen.format.blue];
                 for (at, colour) in (offset::PIXELS_COLOURS..).step_by(2).zip(colours) {
                     self.put(at, &[colour.size, colour.shift]);
                 }
@@ -132,7 +132,7 @@ impl BootParams {
 
 #[cfg(test)]
 mod tests {
-    use rar_kernel::{Channel, Framebuffer, MemoryKind, Region};
+    use rar_kernel::{Channel, Framebuffer, MemoryKind, PixelFormat, Region};
 
     use super::*;
     use crate::bytes::{u16_at, u32_at, u64_at};
@@ -191,10 +191,7 @@ mod tests {
             pitch: 4096,
             width: 1024,
             height: 768,
-            bytes: 4,
-            red: channel(16),
-            green: channel(8),
-            blue: channel(0),
+            format: PixelFormat::direct(32, [16, 8, 0].map(channel)).unwrap(),
         }));
         let bytes = page.bytes();
         let halves = [0x12, 0x14, 0x16, 0x24].map(|at| u16_at(bytes, at).unwrap());

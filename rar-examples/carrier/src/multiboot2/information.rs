@@ -95,9 +95,10 @@ impl<'h, 'm> Information<'h, 'm> {
         let size = size.as_flattened();
         match display {
             Display::Pixels(screen) => {
-                let [bits, ..] = (8 * screen.bytes).to_le_bytes();
+                let [bits, ..] = screen.format.bits.to_le_bytes();
                 let colour = |channel: Channel| [channel.shift, channel.size];
-                let colours = [screen.red, screen.green, screen.blue].map(colour);
+                let colours =
+                    [screen.format.red, screen.format.green, screen.format.blue].map(colour);
                 let kind = [bits, PIXELS, 0, 0];
                 let address = address.to_le_bytes();
                 self.tag(

@@ -1,6 +1,6 @@
 //! What either protocol says.
 
-use super::framebuffer::Display;
+use super::framebuffer::{Display, UnknownDisplay};
 use super::modules::Modules;
 use crate::{CommandLine, MemoryMap};
 
@@ -37,6 +37,8 @@ pub struct BootInfo {
     pub rsdp: Option<Rsdp>,
     /// What the loader left on, when it says.
     pub display: Option<Display>,
+    /// What the loader left on where nothing here can write on it.
+    pub unknown_display: Option<UnknownDisplay>,
     /// What started the loader.
     pub firmware: Firmware,
     /// What the loader calls itself; empty if it does not say.
@@ -55,6 +57,7 @@ impl BootInfo {
             modules: Modules::empty(),
             rsdp: None,
             display: None,
+            unknown_display: None,
             firmware: Firmware::Unknown,
             loader: CommandLine::empty(),
             faults: BootFaults::NONE,

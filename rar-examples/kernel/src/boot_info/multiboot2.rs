@@ -84,7 +84,10 @@ pub fn read_multiboot2(
                 None => into.faults.add(malformed("multiboot2 module", at)),
             },
             TAG_LOADER => into.loader.copy_from_bytes(body),
-            TAG_FRAMEBUFFER => into.display = read_framebuffer(body),
+            TAG_FRAMEBUFFER => match read_framebuffer(body) {
+                Ok(display) => into.display = Some(display),
+                Err(unknown) => into.unknown_display = Some(unknown),
+            },
             // The new RSDP wins over the old one, in whichever order they come.
             TAG_ACPI_NEW => into.rsdp = Some(copy_rsdp(body)),
             TAG_ACPI_OLD if into.rsdp.is_none() => into.rsdp = Some(copy_rsdp(body)),

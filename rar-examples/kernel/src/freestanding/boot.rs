@@ -87,10 +87,10 @@ fn start(magic: u32, information: u64) {
         note(format_args!("{}", boot.faults));
     }
     if options.screen {
-        let display = boot
+        let drawn = boot
             .display
             .filter(|display| may_draw(display, &boot, &early));
-        if let Err(error) = screen::start(display) {
+        if let Err(error) = screen::start(drawn, boot.unknown_display) {
             println!("no screen: {error}");
         }
     }

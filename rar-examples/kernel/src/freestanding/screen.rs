@@ -1,18 +1,23 @@
 //! The screen: text on pixels or on VGA text cells, and full-screen pages of modules. Without one
 //! nothing happens.
 
+mod error;
 mod glyph;
+mod palette;
 mod pixels;
 mod vga;
 
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+pub use self::error::ScreenError;
 use self::pixels::Pixels;
 use self::vga::Cells;
 use super::irq::Disabled;
-use super::paging::MapError;
-use crate::{Bar, COUNT_COLUMNS, Display, Ink, LABEL_COLUMNS, Page, Sheet, SheetRow, TextGrid};
+use crate::{
+    Bar, COUNT_COLUMNS, Display, Ink, LABEL_COLUMNS, Page, Sheet, SheetLayout, SheetRow, TextGrid,
+    UnknownDisplay, wrap,
+};
 
 /// What is there to write on.
 enum Device {
@@ -64,16 +69,28 @@ pub fn seize() {
 
 /// Takes the screen that the loader left on, else VGA text if it answers. Called once the kernel's
 /// own page tables are loaded.
-pub(crate) fn start(display: Option<Display>) -> Result<(), MapError> {
+pub(crate) fn start(
+    display: Option<Display>,
+    unknown: Option<UnknownDisplay>,
+) -> Result<(), ScreenError> {
     let device = match display {
-        Some(Display::Pixels(framebuffer)) => Device::Pixels(Pixels::map(framebuffer)?),
+        Some(display @ Display::Pixels(framebuffer)) => {
+            let pixels = Pixels::map(framebuffer)?;
+            if display.has_palette() && !palette::set() {
+                return Err(ScreenError::NoPalette(display));
+            }
+            Device::Pixels(pixels)
+        }
         Some(Display::Text {
             address,
             pitch,
             columns,
             rows,
         }) => Cells::new(address, pitch, columns, rows).map_or(Device::None, Device::Cells),
-        None => Cells::standard().map_or(Device::None, Device::Cells),
+        None => match unknown {
+            Some(unknown) => return Err(ScreenError::Unknown(unknown)),
+            None => Cells::standard().map_or(Device::None, Device::Cells),
+        },
     };
     let _drawn = with(|screen| {
         let (columns, rows) = match &device {
@@ -140,23 +157,46 @@ pub fn columns() -> usize {
     with(|screen| screen.grid.columns()).unwrap_or(0)
 }
 
-/// Fills the screen with a sheet: large on pixels, as lines of text on cells.
-pub fn show_sheet(sheet: &dyn Sheet) {
+/// Returns how many pages a sheet takes.
+#[must_use]
+pub fn sheet_pages(sheet: &dyn Sheet) -> u32 {
+    with(|screen| screen.layout(sheet).pages).unwrap_or(1)
+}
+
+/// Fills the screen with a page of a sheet, the first is 0: large on pixels, as lines of text on
+/// cells.
+pub fn show_sheet(sheet: &dyn Sheet, page: u32) {
     let _done = with(|screen| {
         screen.grid.clear();
         if let Device::Pixels(pixels) = &screen.device {
-            pixels.show_sheet(sheet);
+            pixels.show_sheet(sheet, page);
             screen.grid.forget();
             return;
         }
-        let columns = u32::try_from(screen.grid.columns()).unwrap_or(0);
-        sheet.rows(&mut |row| match row {
-            SheetRow::Title(ink, text) | SheetRow::Line(ink, text) => screen.write_line(ink, text),
-            SheetRow::Bar(bar) => screen.write_bar(bar, columns),
+        let layout = screen.layout(sheet);
+        layout.page(sheet, page, &mut |placed| match placed.row {
+            SheetRow::Title(ink, text) | SheetRow::Line(ink, text) => {
+                screen.write_lines(ink, placed.columns, text);
+            }
+            SheetRow::Bar(bar) => screen.write_bar(bar, placed.columns),
             SheetRow::Gap => screen.write_line(Ink::Plain, format_args!("")),
         });
+        if layout.pages > 1 {
+            let text = format_args!("page {} of {}", page + 1, layout.pages);
+            screen.write_line(Ink::Faint, text);
+        }
         screen.refresh();
     });
+}
+
+/// Returns how many pixels a module of a page with `side` modules gets; `None` if there are too few
+/// pixels for it to be read, or none at all.
+#[must_use]
+pub fn module_pixels(side: u32) -> Option<u32> {
+    with(|screen| match &screen.device {
+        Device::Pixels(pixels) => pixels.place(side).map(|at| at.scale),
+        Device::None | Device::Cells(_) => None,
+    })?
 }
 
 /// Fills the screen with a page; returns whether it could: only pixels can show modules. Text that
@@ -174,6 +214,22 @@ pub fn show_page(page: &dyn Page) -> bool {
 }
 
 impl Screen {
+    fn layout(&self, sheet: &dyn Sheet) -> SheetLayout {
+        if let Device::Pixels(pixels) = &self.device {
+            return pixels.layout(sheet);
+        }
+        let cells = |number| u32::try_from(number).unwrap_or(0);
+        SheetLayout::on_cells(sheet, cells(self.grid.columns()), cells(self.grid.rows()))
+    }
+
+    /// Writes text in lines of at most `columns`.
+    fn write_lines(&mut self, ink: Ink, columns: u32, text: fmt::Arguments<'_>) {
+        self.grid.set_ink(ink);
+        wrap(text, columns, |character| self.grid.put(character));
+        self.grid.put('\n');
+        self.grid.set_ink(Ink::Plain);
+    }
+
     fn write_line(&mut self, ink: Ink, text: fmt::Arguments<'_>) {
         self.grid.set_ink(ink);
         // There is nowhere to report it if formatting fails.

@@ -6,8 +6,8 @@ use super::glyph;
 use crate::freestanding::int::word;
 use crate::freestanding::paging::{self, MapError};
 use crate::{
-    Bar, CAPTION_COLUMNS, CAPTION_ROWS, COUNT_COLUMNS, Cell, Framebuffer, Ink, LABEL_COLUMNS, Page,
-    Sheet, SheetLayout, SheetRow, place,
+    Bar, COUNT_COLUMNS, Cell, Framebuffer, Ink, LABEL_COLUMNS, Page, PlacedRow, Placement, Sheet,
+    SheetLayout, SheetRow, Wrap, place, text_zoom, wrap,
 };
 
 type Colour = [u8; 3];
@@ -16,8 +16,6 @@ const PAPER: Colour = [0x10, 0x14, 0x20];
 const HEAD_PAPER: Colour = [0x20, 0x3c, 0x68];
 const WHITE: Colour = [0xff; 3];
 const BLACK: Colour = [0; 3];
-/// A screen with more pixels in a row shows larger characters.
-const PIXELS_FOR_TWICE: u32 = 2400;
 
 /// Returns the colours of an ink and of its ground. The contrast is 4.5 at least, except for
 /// [`Ink::Faint`]; red and green differ in brightness, too.
@@ -51,11 +49,7 @@ impl Pixels {
         Ok(Self {
             screen,
             base: core::ptr::with_exposed_provenance_mut(word(base)),
-            zoom: if screen.width >= PIXELS_FOR_TWICE {
-                2
-            } else {
-                1
-            },
+            zoom: text_zoom(screen.width, screen.height),
         })
     }
 
@@ -81,29 +75,36 @@ impl Pixels {
         (glyph::WIDTH * self.zoom, glyph::HEIGHT * self.zoom)
     }
 
-    fn set(&self, x: u32, y: u32, pixel: u32) {
-        let Some(offset) = self.screen.offset(x, y) else {
-            return;
-        };
-        // SAFETY: `offset` lies inside the screen, which is mapped whole.
-        let at = unsafe { self.base.add(word(offset)) };
-        let [blue, green, red, _] = pixel.to_le_bytes();
-        if self.screen.bytes == 4 {
-            // SAFETY: as above; a pixel of four bytes ends inside the row, and x86 has no
-            // misaligned store here.
-            unsafe { at.cast::<[u8; 4]>().write_volatile(pixel.to_le_bytes()) };
-        } else {
-            // SAFETY: as above, with three bytes.
-            unsafe { at.cast::<[u8; 3]>().write_volatile([blue, green, red]) };
+    /// Fills a rectangle, or what of it lies on the screen.
+    fn fill(&self, left: u32, top: u32, width: u32, height: u32, colour: Colour) {
+        let pixel = self.screen.format.pixel(colour);
+        let width = width.min(self.screen.width.saturating_sub(left));
+        for y in top..top.saturating_add(height).min(self.screen.height) {
+            self.fill_row(left, y, width, pixel);
         }
     }
 
-    fn fill(&self, left: u32, top: u32, width: u32, height: u32, colour: Colour) {
-        let pixel = self.screen.pixel(colour);
-        for y in top..top + height {
-            for x in left..left + width {
-                self.set(x, y, pixel);
-            }
+    /// Fills some pixels of a row; all of them lie on the screen.
+    fn fill_row(&self, left: u32, y: u32, width: u32, pixel: u32) {
+        let [a, b, c, d] = pixel.to_le_bytes();
+        let last = left.saturating_add(width).saturating_sub(1);
+        let Some(offset) = self.screen.offset(left, y) else {
+            return;
+        };
+        if self.screen.offset(last, y).is_none() {
+            return;
+        }
+        // SAFETY: `offset` lies inside the screen, which is mapped whole.
+        let at = unsafe { self.base.add(word(offset)) };
+        match self.screen.format.bytes() {
+            // SAFETY: the first and the last pixel lie in one row of the screen.
+            1 => unsafe { fill_with(at, width, [a]) },
+            // SAFETY: as above.
+            2 => unsafe { fill_with(at, width, [a, b]) },
+            // SAFETY: as above.
+            3 => unsafe { fill_with(at, width, [a, b, c]) },
+            // SAFETY: as above.
+            _ => unsafe { fill_with(at, width, [a, b, c, d]) },
         }
     }
 
@@ -136,44 +137,50 @@ impl Pixels {
         self.glyph(char::from(cell.character), spot, colours(cell.ink));
     }
 
-    /// Fills the screen with a sheet.
-    pub(super) fn show_sheet(&self, sheet: &dyn Sheet) {
+    /// Returns how a sheet fills the screen.
+    pub(super) fn layout(&self, sheet: &dyn Sheet) -> SheetLayout {
+        let screen = (self.screen.width, self.screen.height);
+        SheetLayout::new(sheet, screen, (glyph::WIDTH, glyph::HEIGHT))
+    }
+
+    /// Fills the screen with a page of a sheet.
+    pub(super) fn show_sheet(&self, sheet: &dyn Sheet, number: u32) {
         self.clear();
-        let character = (glyph::WIDTH, glyph::HEIGHT);
-        let (width, height) = (self.screen.width, self.screen.height);
-        let layout = SheetLayout::new(sheet, (width, height), character);
-        let margin = character.0 * layout.text;
-        let mut top = character.1 * layout.text;
-        sheet.rows(&mut |row| {
-            let zoom = match row {
-                SheetRow::Title(..) => layout.title,
-                _ => layout.text,
-            };
-            let spot = Spot {
-                left: margin,
-                top,
-                zoom,
-            };
-            top += character.1 * zoom;
-            if top > height {
-                return;
-            }
-            // A pen cannot fail.
-            let _ = match row {
+        let layout = self.layout(sheet);
+        let left = glyph::WIDTH * layout.text;
+        layout.page(sheet, number, &mut |placed| {
+            let PlacedRow { top, zoom, .. } = placed;
+            let spot = Spot { left, top, zoom };
+            match placed.row {
                 SheetRow::Title(ink, text) | SheetRow::Line(ink, text) => {
-                    Pen::new(self, spot, colours(ink)).write_fmt(text)
+                    self.text(spot, colours(ink), placed.columns, text);
                 }
                 SheetRow::Bar(bar) => self.bar(bar, spot),
-                SheetRow::Gap => Ok(()),
-            };
+                SheetRow::Gap => {}
+            }
         });
+        if layout.pages > 1 {
+            let zoom = layout.text;
+            let row = glyph::HEIGHT * zoom;
+            let top = self.screen.height.saturating_sub(row);
+            let spot = Spot { left, top, zoom };
+            let text = format_args!("page {} of {}", number + 1, layout.pages);
+            self.text(spot, colours(Ink::Faint), u32::MAX, text);
+        }
+    }
+
+    /// Writes text in lines of at most `columns`.
+    fn text(&self, at: Spot, colours: (Colour, Colour), columns: u32, text: fmt::Arguments<'_>) {
+        let mut pen = Pen::new(self, at, colours);
+        wrap(text, columns, |character| pen.put(character));
     }
 
     /// Draws a label, a count, and a bar.
-    fn bar(&self, bar: Bar<'_>, at: Spot) -> fmt::Result {
+    fn bar(&self, bar: Bar<'_>, at: Spot) {
         let (label, count) = (LABEL_COLUMNS as usize, COUNT_COLUMNS as usize - 1);
         let mut pen = Pen::new(self, at, colours(bar.ink));
-        write!(pen, "{:label$}{:count$} ", bar.label, bar.count)?;
+        // A pen cannot fail.
+        let _ = write!(pen, "{:label$}{:count$} ", bar.label, bar.count);
         let right = self.screen.width.saturating_sub(at.left);
         let room = right.saturating_sub(pen.at.left);
         // Lines of text are less high than their rows, and so is the bar.
@@ -181,18 +188,18 @@ impl Pixels {
         let height = glyph::HEIGHT * at.zoom - 2 * slack;
         let (ink, _) = colours(bar.ink);
         self.fill(pen.at.left, at.top + slack, bar.length(room), height, ink);
-        Ok(())
+    }
+
+    /// Returns where a square of that many modules goes, if they are large enough to be read.
+    pub(super) fn place(&self, side: u32) -> Option<Placement> {
+        let screen = (self.screen.width, self.screen.height);
+        place(side, screen, self.character())
     }
 
     /// Fills the screen with a page; returns whether its modules are large enough to be read.
     pub(super) fn show(&self, page: &dyn Page) -> bool {
-        let (character_width, character_height) = self.character();
-        let text = (
-            CAPTION_COLUMNS * character_width,
-            CAPTION_ROWS * character_height,
-        );
         let (width, height) = (self.screen.width, self.screen.height);
-        let Some(at) = place(page.side(), width, height, text) else {
+        let Some(at) = self.place(page.side()) else {
             return false;
         };
         self.fill(0, 0, width, height, WHITE);
@@ -210,9 +217,26 @@ impl Pixels {
             zoom: self.zoom,
         };
         let mut pen = Pen::new(self, spot, (BLACK, WHITE));
-        // A pen cannot fail.
-        let _ = page.caption(&mut pen);
+        let mut lines = Wrap::new(at.text_columns, |character| pen.put(character));
+        // Neither lines nor a pen can fail.
+        let _ = page.caption(&mut lines);
+        lines.finish();
         true
+    }
+}
+
+/// Stores the same pixel `count` times.
+///
+/// # Safety
+///
+/// All of these pixels lie on the screen, which is mapped.
+unsafe fn fill_with<const BYTES: usize>(at: *mut u8, count: u32, pixel: [u8; BYTES]) {
+    let first = at.cast::<[u8; BYTES]>();
+    for number in 0..count {
+        // SAFETY: the caller's promise.
+        let at = unsafe { first.add(number as usize) };
+        // SAFETY: as above; bytes may lie anywhere.
+        unsafe { at.write_volatile(pixel) };
     }
 }
 
@@ -255,17 +279,21 @@ impl<'p> Pen<'p> {
     }
 }
 
+impl Pen<'_> {
+    fn put(&mut self, character: char) {
+        if character == '\n' {
+            self.at.left = self.margin;
+            self.at.top += glyph::HEIGHT * self.at.zoom;
+        } else {
+            self.pixels.glyph(character, self.at, self.colours);
+            self.at.left += glyph::WIDTH * self.at.zoom;
+        }
+    }
+}
+
 impl Write for Pen<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            if character == '\n' {
-                self.at.left = self.margin;
-                self.at.top += glyph::HEIGHT * self.at.zoom;
-            } else {
-                self.pixels.glyph(character, self.at, self.colours);
-                self.at.left += glyph::WIDTH * self.at.zoom;
-            }
-        }
+        text.chars().for_each(|character| self.put(character));
         Ok(())
     }
 }
