@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rar_camera::{Picture, View, blurred, lit, read_codes, stored};
 
-use common::{SCALE, pages};
+use common::{USUAL, pages};
 
 /// The pages to photograph at each strength.
 const PAGES: u32 = 5;
@@ -42,12 +42,12 @@ const KINDS: [Kind; 7] = [
     Kind {
         name: "from far away, pixels of a module",
         strengths: &[6.0, 5.0, 4.0, 3.5, 3.0, 2.5, 2.0],
-        make: |page, pixels| View::far(pixels / SCALE as f64).of(page),
+        make: |page, pixels| View::far(pixels / USUAL.scale as f64).of(page),
     },
     Kind {
         name: "out of focus, sigma in modules",
         strengths: &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
-        make: |page, modules| blurred(page, modules * SCALE as f64),
+        make: |page, modules| blurred(page, modules * USUAL.scale as f64),
     },
     Kind {
         name: "JPEG, quality",
@@ -83,8 +83,8 @@ fn zbarimg(photo: &Picture) -> Vec<String> {
 }
 
 fn main() {
-    let pages = pages(PAGES);
-    println!("codes read of {PAGES}, {SCALE} pixels a module");
+    let pages = pages(USUAL, PAGES);
+    println!("codes read of {PAGES}, {} pixels a module", USUAL.scale);
     for kind in KINDS {
         println!("{}", kind.name);
         for strength in kind.strengths {

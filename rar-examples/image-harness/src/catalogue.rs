@@ -13,7 +13,7 @@ pub use rar_harness::catalogue::ALL;
 const LONG: u64 = 1200;
 
 /// The machines.
-pub const CATALOGUE: [TestMachine; 35] = [
+pub const CATALOGUE: [TestMachine; 39] = [
     TestMachine {
         name: "bios-cd",
         about: "BIOS, CD",
@@ -252,6 +252,10 @@ pub const CATALOGUE: [TestMachine; 35] = [
         ..USUAL
     },
     screens::RGB_800X600X32,
+    screens::RGB_800X600X16,
+    screens::PALETTE_800X600,
+    screens::SMALL,
+    screens::LARGE,
     TestMachine {
         name: "bios-cd-full",
         about: "BIOS, CD, the full run",

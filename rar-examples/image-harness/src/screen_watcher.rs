@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use rar_camera::{Picture, read_codes};
+use rar_camera::{Picture, on_panel, read_codes};
 use rar_harness::process::utf8;
 use rar_report::PartHead;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub struct Seen {
 pub struct Page {
     /// What the code says.
     pub text: String,
-    /// The whole screen.
+    /// The whole screen, as a panel shows it.
     pub picture: Picture,
 }
 
@@ -123,6 +123,7 @@ fn look(screen: &[u8], pages: &mut Vec<Page>) -> Option<&'static str> {
     let text = read_codes(&picture).pop()?;
     let (head, _) = PartHead::read(&text)?;
     if pages.iter().all(|page| page.text != text) {
+        let picture = on_panel(&picture);
         pages.push(Page { text, picture });
     }
     let all = pages.len() >= usize::try_from(head.count).ok()?;

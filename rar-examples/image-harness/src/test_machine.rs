@@ -149,7 +149,7 @@ impl TestMachine {
             // A page is turned by a key once it was read; the first has no code.
             ReportChannel::Screen => "page-seconds=3 end=reboot",
             // The photographer turns the pages, except the first, which has no code.
-            ReportChannel::Both => "page-seconds=2 end=reboot",
+            ReportChannel::Both => "page-seconds=6 end=reboot",
             ReportChannel::ExitCode => "page-seconds=0 end=debug-exit",
         };
         format!("{load} {end}")
