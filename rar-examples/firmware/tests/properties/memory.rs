@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use rar_firmware::{BootTag, multiboot2};
 use rar_kernel::{
-    CommandLine, Display, MULTIBOOT2_MAGIC, MemoryKind, MemoryMap, Region, read_framebuffer,
+    CommandLine, Display, KernelOptions, MULTIBOOT2_MAGIC, MemoryKind, MemoryMap, Region,
+    read_framebuffer,
 };
 
 use crate::boot_info::read;
@@ -84,7 +85,7 @@ proptest! {
         body.extend([pitch, width, height].map(u32::to_le_bytes).as_flattened());
         body.extend([if small { 32 } else { bits }, kind, 0, 0]);
         body.extend(channels);
-        let Some(display) = read_framebuffer(&body) else { return Ok(()) };
+        let Ok(display) = read_framebuffer(&body) else { return Ok(()) };
         let (start, end) = display.range();
         prop_assert!(start == address && start < end || end == u64::MAX);
         match display {
@@ -92,9 +93,10 @@ proptest! {
                 let read = (screen.pitch, screen.width, screen.height);
                 prop_assert_eq!(read, (pitch, width, height));
                 let last = screen.offset(width - 1, height - 1).unwrap();
-                prop_assert!(last + u64::from(screen.bytes) <= screen.length());
-                let pixel = u64::from(screen.pixel([0xff; 3]));
-                prop_assert!(screen.bytes == 4 || pixel < 1 << 24);
+                let (format, bytes) = (screen.format, screen.format.bytes());
+                prop_assert!(last + u64::from(bytes) <= screen.length());
+                let pixel = u64::from(format.pixel([0xff; 3]));
+                prop_assert!(pixel < 1 << (8 * bytes));
             }
             Display::Text { columns, rows, .. } => {
                 prop_assert_eq!((columns, rows), (width, height));
@@ -130,9 +132,6 @@ proptest! {
         let mut line = CommandLine::empty();
         line.copy_from_bytes(&bytes);
         prop_assert!(line.as_str().len() <= CommandLine::CAPACITY);
-        for (key, _) in line.words() {
-            let _any = (line.get(key), line.number(key));
-        }
-        let _any = line.behind();
+        let _any = (KernelOptions::read(&line), line.words().count(), line.behind());
     }
 }

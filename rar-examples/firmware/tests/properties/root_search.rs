@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rar_firmware::{Firmware, Madt};
-use rar_kernel::{CommandLine, PhysicalMemory, Rsdp, search_rsdp};
+use rar_kernel::{PhysicalMemory, Rsdp, search_rsdp};
 
 /// The first mebibyte, except page 0 from its start to the BIOS data area.
 struct FirstMebibyte(Vec<u8>);
@@ -31,7 +31,7 @@ impl FirstMebibyte {
     }
 
     fn search(&self) -> Option<Rsdp> {
-        search_rsdp(&CommandLine::empty(), self)
+        search_rsdp(None, self)
     }
 }
 

@@ -82,7 +82,7 @@ mod tests {
 
     use std::string::ToString as _;
 
-    use rar_vocabulary::{Backend, Histogram};
+    use rar_vocabulary::{Backend, Disturbances, Histogram};
 
     use super::*;
 
@@ -104,6 +104,7 @@ mod tests {
             max: 7,
             histogram: Histogram::new(),
             spoiled: 0,
+            disturbances: Disturbances::NONE,
         });
         headline.to_string()
     }
