@@ -71,8 +71,8 @@ pub fn watch(
     let (socket, bus) = (files.path().join("monitor"), files.path().join("bus"));
     let wanted = machine.read_codes || machine.screenshots.is_some();
     let deaf_peer = match machine.deaf_serial {
-        true => Some(DeafPeer::new(files.path())?),
-        false => None,
+        Some(deaf) => Some(DeafPeer::new(files.path(), deaf)?),
+        None => None,
     };
     let cmd = machine::qemu(
         boot,

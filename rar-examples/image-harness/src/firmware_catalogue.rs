@@ -6,7 +6,8 @@ use clap::builder::PossibleValuesParser;
 use rar_harness::catalogue;
 
 use crate::bus_writes::{Begin, BusWrites, Store};
-use crate::test_machine::{ReportChannel, SerialPeer, TestMachine, USUAL};
+use crate::deaf_peer::Deaf;
+use crate::test_machine::{ReportChannel, TestMachine, USUAL};
 
 /// A machine whose input 2 of the I/O APIC, that of the timer, is live.
 macro_rules! live_timer {
@@ -27,7 +28,7 @@ macro_rules! live_timer {
 }
 
 /// The machines.
-pub const FIRMWARE: [TestMachine; 14] = [
+pub const FIRMWARE: [TestMachine; 15] = [
     TestMachine {
         name: "in-service",
         about: "three interrupts in service",
@@ -119,7 +120,15 @@ pub const FIRMWARE: [TestMachine; 14] = [
     TestMachine {
         name: "serial-deaf",
         about: "a serial port whose peer never reads",
-        serial_peer: SerialPeer::Deaf,
+        deaf_serial: Some(Deaf::Later),
+        told: ReportChannel::Screen,
+        notes: &["serial: given up, the peer of the port did not read"],
+        ..USUAL
+    },
+    TestMachine {
+        name: "serial-full",
+        about: "a serial port that is full before the kernel starts",
+        deaf_serial: Some(Deaf::Start),
         told: ReportChannel::Screen,
         notes: &["serial: given up, the peer of the port did not read"],
         ..USUAL
@@ -184,9 +193,7 @@ mod tests {
     #[test]
     fn each_is_disturbed_before_the_kernel_or_beside_it() {
         let odd = |odd: &TestMachine| {
-            !odd.prelude.is_empty()
-                || odd.bus_writes.is_some()
-                || odd.serial_peer != SerialPeer::Reads
+            !odd.prelude.is_empty() || odd.bus_writes.is_some() || odd.deaf_serial.is_some()
         };
         assert!(FIRMWARE.iter().all(odd));
     }

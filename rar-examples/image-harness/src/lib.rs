@@ -6,7 +6,7 @@ pub mod boot_plan;
 mod bus_writes;
 pub mod catalogue;
 pub mod catalogue_run;
-mod deaf_peer;
+pub mod deaf_peer;
 pub mod defects;
 pub mod expected_records;
 pub mod expected_report;

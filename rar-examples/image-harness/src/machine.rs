@@ -11,6 +11,7 @@ use rar_harness::run::escape;
 use rar_harness::setup::Firmware;
 
 use crate::bus_writes::BusWrites;
+use crate::deaf_peer::Deaf;
 
 /// The machine that QEMU plays.
 #[derive(Args, Clone, Debug)]
@@ -37,8 +38,9 @@ pub struct MachineArgs {
     #[arg(long, requires = "run")]
     pub no_serial: bool,
     /// A serial port whose peer never reads: only the screen tells
-    #[arg(long, requires = "run", conflicts_with = "no_serial")]
-    pub deaf_serial: bool,
+    #[arg(long, value_enum, value_name = "FROM", num_args = 0..=1, default_missing_value = "later",
+          requires = "run", conflicts_with = "no_serial")]
+    pub deaf_serial: Option<Deaf>,
     /// One more argument for QEMU (may be given again)
     #[arg(
         long = "qemu-arg",
@@ -80,7 +82,7 @@ impl MachineArgs {
             cpu: "max".to_owned(),
             vga: "std".to_owned(),
             no_serial: false,
-            deaf_serial: false,
+            deaf_serial: None,
             more: Vec::new(),
             thread,
             screenshots: None,
@@ -94,7 +96,7 @@ impl MachineArgs {
     /// Returns whether the console can be read.
     #[must_use]
     pub const fn has_console(&self) -> bool {
-        !self.no_serial && !self.deaf_serial
+        !self.no_serial && self.deaf_serial.is_none()
     }
 }
 

@@ -5,6 +5,7 @@ use rar_harness::run::Run;
 use rar_report::{Backend, Firmware};
 
 use crate::bus_writes::BusWrites;
+use crate::deaf_peer::Deaf;
 use crate::expected_report::ExpectedReport;
 use crate::grub::SCREEN;
 use crate::machine::{self, Boot, MachineArgs};
@@ -26,7 +27,8 @@ pub struct TestMachine {
     pub(crate) vga: &'static str,
     /// Other arguments of QEMU.
     pub(crate) more: &'static [&'static str],
-    pub(crate) serial_peer: SerialPeer,
+    /// Whether the peer of the serial port never reads: the findings come by another channel.
+    pub(crate) deaf_serial: Option<Deaf>,
     pub(crate) load: Load,
     /// Words of the reason why the shim cannot be, if it cannot.
     pub(crate) no_shim: Option<&'static str>,
@@ -57,15 +59,6 @@ pub(crate) enum Load {
     Short,
     /// As the image does by itself.
     Full,
-}
-
-/// What is at the other end of the serial line, if there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SerialPeer {
-    /// The harness reads what comes.
-    Reads,
-    /// It never reads: the findings must come by another channel.
-    Deaf,
 }
 
 /// Where the findings can be read.
@@ -116,7 +109,7 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     cpu: "max",
     vga: "std",
     more: &[],
-    serial_peer: SerialPeer::Reads,
+    deaf_serial: None,
     load: Load::Short,
     no_shim: None,
     cannot: &[],
@@ -157,15 +150,14 @@ impl TestMachine {
 
     /// Returns the machine for QEMU.
     pub fn machine(&self) -> MachineArgs {
-        let deaf_serial = self.serial_peer == SerialPeer::Deaf;
         let unheard = matches!(self.told, ReportChannel::Screen | ReportChannel::ExitCode);
         MachineArgs {
             memory: self.memory,
             machine: self.machine.to_owned(),
             cpu: self.cpu.to_owned(),
             vga: self.vga.to_owned(),
-            no_serial: unheard && !deaf_serial,
-            deaf_serial,
+            no_serial: unheard && self.deaf_serial.is_none(),
+            deaf_serial: self.deaf_serial,
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
             bus_writes: self.bus_writes,
             read_codes: matches!(self.told, ReportChannel::Screen | ReportChannel::Both),
