@@ -107,6 +107,36 @@ fn each_method_is_measured_where_it_exists() {
 }
 
 #[test]
+fn a_point_whose_control_was_not_seen_is_proved_again() {
+    let with = |forgets| {
+        let run = SuiteRun {
+            config: platform::config(2),
+            defect: None,
+            seed: 1,
+            options: Options {
+                test: Some(MEASUREMENTS),
+                measure: Some(1),
+                ..Options::ALL
+            },
+            trouble: Trouble {
+                forgets,
+                ..Trouble::NONE
+            },
+            most_steps: 100_000_000,
+            until_failure: false,
+        };
+        let transcript = run.run();
+        assert_eq!(transcript.broken_off, None);
+        (transcript.measurements.len(), the_test(&transcript).outcome)
+    };
+    let (all, outcome) = with(0);
+    assert_eq!(outcome, Outcome::Observed);
+    // The first proof changes an entry twice; the change of the second also empties the TLB.
+    assert_eq!(with(4), (all, Outcome::Observed));
+    assert_eq!(with(1_000), (0, Outcome::Skipped));
+}
+
+#[test]
 fn nothing_is_measured_unless_it_is_asked_for() {
     let run = SuiteRun {
         config: platform::config(2),

@@ -51,6 +51,13 @@ impl Controls {
         }
     }
 
+    /// Drops the control of a CPU.
+    pub(crate) fn drop_of(&self, cpu: u32) {
+        if let Some(cell) = self.cells.get(cpu as usize) {
+            cell.taken.store(0, Ordering::Release);
+        }
+    }
+
     /// Drops all controls.
     pub(crate) fn clear(&self) {
         for cell in &self.cells {
