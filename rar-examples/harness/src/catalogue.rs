@@ -11,7 +11,7 @@ pub fn names(rows: impl IntoIterator<Item = &'static str>) -> PossibleValuesPars
 }
 
 /// Returns the rows of these names, in the catalogue's order.
-pub fn chosen<Row: Copy>(
+pub fn chosen<Row: Clone>(
     rows: &[Row],
     name: impl Fn(&Row) -> &'static str,
     asked: &[String],

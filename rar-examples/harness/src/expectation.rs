@@ -7,8 +7,10 @@ use rar_vocabulary::Backend;
 pub struct Expectation {
     /// The backend asked for.
     pub backend: Backend,
-    /// CPUs of the machine.
+    /// CPUs that run.
     pub cpus: u32,
+    /// APIC ids of CPUs that the firmware lists beside them, and that do not start.
+    pub missing: Vec<u32>,
     /// The tests asked for; all of a list if empty.
     pub tests: Vec<String>,
     /// The tests of the list asked for; none if tests were asked for by name.

@@ -131,6 +131,7 @@ impl Run {
             required: names(required),
             backend: self.backend,
             cpus: self.cpus,
+            missing: Vec::new(),
             tests,
             list,
             flushes: self.flushes,

@@ -78,6 +78,7 @@ pub fn expected() -> Expectation {
     Expectation {
         backend: Backend::Software,
         cpus: 2,
+        missing: Vec::new(),
         tests: Vec::new(),
         required: Vec::new(),
         list: vec!["one-page"],

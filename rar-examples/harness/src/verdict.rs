@@ -139,7 +139,11 @@ fn judge_order(expected: &Expectation, transcript: &Transcript, verdict: &mut Ru
                 verdict.faults.push(fault);
             }
             let listed = start.expected_cpus.unwrap_or(start.cpus);
-            if start.cpus != expected.cpus || listed != expected.cpus || !start.missing.is_empty() {
+            let wanted = u64::from(expected.cpus) + expected.missing.len() as u64;
+            if start.cpus != expected.cpus
+                || u64::from(listed) != wanted
+                || start.missing != expected.missing
+            {
                 verdict.faults.push(format!(
                     "{} of {} CPUs run, the firmware listed {listed}, APIC ids missing: {:?}",
                     start.cpus, expected.cpus, start.missing

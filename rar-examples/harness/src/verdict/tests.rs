@@ -208,6 +208,16 @@ fn the_wrong_machine_fails() {
     let passed = Ending::Exited(PASSED);
     let start = START.replace("\"missing\":[]", "\"missing\":[3]");
     assert_fault(&[&start, TEST, &second(), END], passed, "missing: [3]");
+    // Unless it is known to be missing.
+    let known = Expectation {
+        missing: vec![3],
+        ..expected()
+    };
+    let listed = start.replace("\"expected_cpus\":2", "\"expected_cpus\":3");
+    for (start, right) in [(&*listed, true), (&*start, false), (START, false)] {
+        let lines = transcript(&[start, TEST, &second(), END]);
+        assert_eq!(judge(&known, &lines, passed).passed(), right, "{start}");
+    }
     let start = START.replace("\"backend\":\"software\"", "\"backend\":\"hardware\"");
     assert_fault(
         &[&start, TEST, &second(), END],
