@@ -13,6 +13,7 @@ mod io_apic_list;
 mod kernel_options;
 mod left_registers;
 mod little_endian;
+mod live_entries;
 mod memory_map;
 mod msr_list;
 mod note_text;
@@ -56,6 +57,7 @@ pub use io_apic::{IoApicRegisters, LiveEntry, NotIoApic, mask_entries, restore_e
 pub use io_apic_list::IoApicList;
 pub use kernel_options::{ApicMode, KernelOptions};
 pub use left_registers::{MemoryTypes, announces_rar};
+pub use live_entries::{Among, LiveEntries};
 pub use memory_map::{FreeRanges, MemoryKind, MemoryMap, Region};
 pub use msr_list::{WRITTEN_MSRS, Written, is_written};
 pub use note_text::NoteText;

@@ -1,6 +1,5 @@
 //! The I/O APICs, silenced: firmware may have left entries that interrupt.
 
-use core::fmt;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,13 +7,11 @@ use super::notes::note;
 use super::paging;
 use super::spin::SpinLock;
 use crate::io_apic::{IoApicRegisters, LiveEntry, mask_entries, restore_entry};
-use crate::{IoApicList, MemoryMap};
+use crate::{IoApicList, LiveEntries, MemoryMap};
 
 /// Bytes from the selector to the end of the window.
 const LENGTH: u32 = 0x20;
 const WINDOW: usize = 0x10;
-/// Entries that are named in a note.
-const NAMED: usize = 4;
 /// Entries that can be given back.
 const KEPT: usize = 64;
 
@@ -62,26 +59,6 @@ impl IoApicRegisters for Mapped {
     }
 }
 
-/// Some entries in words.
-struct Named {
-    first: [Option<LiveEntry>; NAMED],
-    count: usize,
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before = "";
-        for entry in self.first.iter().flatten() {
-            write!(f, "{before}{entry}")?;
-            before = ", ";
-        }
-        if self.count > NAMED {
-            f.write_str(", ...")?;
-        }
-        Ok(())
-    }
-}
-
 /// Masks the entries of every I/O APIC of the list, and notes which could interrupt. Registers that
 /// would lie in RAM, or upon those of the local APICs, are left alone.
 pub(super) fn mask_all(list: &IoApicList, map: &MemoryMap, local_apic: u64) {
@@ -111,23 +88,23 @@ fn mask(address: u32, map: &MemoryMap, local_apic: u64) -> Result<(), &'static s
         return Err("RAM is there");
     }
     let registers = Mapped::new(address).ok_or("it cannot be mapped")?;
-    let mut named = Named {
-        first: [None; NAMED],
-        count: 0,
-    };
+    let (mut masked, mut left) = (LiveEntries::MASKED, LiveEntries::LEFT);
     let found = mask_entries(&registers, |entry| {
-        if let Some(place) = named.first.get_mut(named.count) {
-            *place = Some(entry);
+        if entry.calls_firmware() {
+            left.add(entry);
+        } else {
+            masked.add(entry);
+            keep(address, entry);
         }
-        named.count += 1;
-        keep(address, entry);
     });
     match found {
-        Ok(inputs) if named.count > 0 => note(format_args!(
-            "I/O APIC at {address:#x}: {} of {inputs} entries were live, and are masked: {named}",
-            named.count
-        )),
-        Ok(_) => {}
+        Ok(inputs) => {
+            for entries in [masked, left] {
+                if let Some(told) = entries.among(inputs) {
+                    note(format_args!("I/O APIC at {address:#x}: {told}"));
+                }
+            }
+        }
         Err(why) => note(format_args!(
             "I/O APIC at {address:#x} by the MADT: left alone, {why}"
         )),
