@@ -88,11 +88,13 @@ Examples:
   cargo xtask image --machines no-svm,least
   cargo xtask image --machines all
   cargo xtask image --mutated 50
+  cargo xtask image --firmware length-0,edge-ff
+  cargo xtask image --list
   cargo xtask image --defect success-without-flush
   cargo xtask image --defect all
 
 With --run the kernel's own verdict counts.")]
-    Image(ImageArgs),
+    Image(Box<ImageArgs>),
     /// Boot any kernel, unmodified, on CPUs that have RAR, and show what its driver does
     ///
     /// The carrier starts first, launches the shim on all CPUs, and starts the kernel inside it.

@@ -13,12 +13,12 @@ use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install};
 use rar_harness::workspace::Workspace;
 use rar_image_harness::boot::{build_kernel, kernel_verdict, watch};
+use rar_image_harness::case::{self, Case};
 use rar_image_harness::grub::{self, Menu};
 use rar_image_harness::grub_entry::{self, sha256};
 use rar_image_harness::machine::{self, Boot, MachineArgs};
 use rar_image_harness::mutated::{self, MOST};
 use rar_image_harness::screen_watcher::Seen;
-use rar_image_harness::test_machine::TestMachine;
 use rar_image_harness::{catalogue, catalogue_run, defects, firmware_catalogue};
 use rar_vocabulary::Verdict;
 
@@ -46,9 +46,16 @@ pub(crate) struct ImageArgs {
     pub(crate) machines: Vec<String>,
     /// Boot the image on machines that firmware left in these states, and judge what each reports
     #[arg(long, value_name = "NAME,...", value_delimiter = ',',
-          value_parser = firmware_catalogue::names(),
+          value_parser = firmware_catalogue::names(), hide_possible_values = true,
           conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines"])]
     pub(crate) firmware: Vec<String>,
+    /// Show the names for --machines and --firmware, each with what it stands for
+    #[arg(long, conflicts_with_all =
+          ["run", "output", "netboot", "grub_entry", "options", "machines", "firmware", "defect"])]
+    list: bool,
+    /// Write those for --firmware as a page in Markdown to FILE instead
+    #[arg(long, value_name = "FILE", requires = "list")]
+    markdown: Option<PathBuf>,
     /// Boot the image with units of the shim that are broken in this way, `all`: in each way in
     /// turn, and judge what each report says
     #[arg(long, value_name = "NAME", value_parser = rar_harness::defect_names::name,
@@ -87,12 +94,15 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     if let Some(count) = args.mutated {
         return mutated::command(count, args.seed, verbosity);
     }
+    if args.list {
+        return list(args.markdown.as_deref());
+    }
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {
         return on_machines(&args.machines, verbosity);
     }
     if !args.firmware.is_empty() {
-        return boot_on(&firmware_catalogue::chosen(&args.firmware), verbosity);
+        return on_disordered_machines(&args.firmware, verbosity);
     }
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = match args.run {
@@ -155,16 +165,43 @@ fn unattended(options: &str, args: &ImageArgs) -> String {
     }
 }
 
-/// Boots the image on the machines of these names.
-pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
-    boot_on(&catalogue::chosen(names), verbosity)
+/// Shows the catalogues, or writes the page about firmware.
+fn list(page: Option<&Path>) -> Result<()> {
+    let Some(page) = page else {
+        outln!("--machines\n{}", catalogue::list());
+        outln!("--firmware\n{}", firmware_catalogue::list());
+        return Ok(());
+    };
+    fs::write(page, firmware_catalogue::page())
+        .with_context(|| format!("cannot write {}", page.display()))
 }
 
-fn boot_on(machines: &[TestMachine], verbosity: Verbosity) -> Result<()> {
+/// Boots the image on the machines of these names.
+pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
+    boot_on(verbosity, |elf, folder| {
+        case::cases(&catalogue::chosen(names), elf, folder, verbosity)
+    })
+}
+
+/// Boots the image on the machines that firmware left in the states of these names.
+pub(crate) fn on_disordered_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
+    boot_on(verbosity, |elf, folder| {
+        let rows = firmware_catalogue::chosen(names);
+        case::disordered_cases(&rows, elf, folder, verbosity)
+    })
+}
+
+fn boot_on(
+    verbosity: Verbosity,
+    cases: impl FnOnce(&Path, &Path) -> Result<Vec<Case>>,
+) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = setup::emulator(None, verbosity)?;
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
-    let (count, failure) = catalogue_run::boot_all(machines, &elf, &emulator, verbosity)?;
+    let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
+    let folder = folder.context("cannot create a folder for temporary files")?;
+    let cases = cases(&elf, folder.path())?;
+    let (count, failure) = catalogue_run::boot_all(&cases, &emulator, verbosity)?;
     outln!("{count}");
     failure.map_or(Ok(()), Err)
 }

@@ -124,13 +124,20 @@ fn own_firmware(files: &TempDir, verbosity: Verbosity) -> Result<Firmware> {
 
 /// What the kernel says at its end.
 const VERDICT: &str = "verdict: ";
+/// What follows if not all CPUs took part.
+const ON: &str = " on ";
+
+/// Returns the kernel's own verdict in its words, with what it says of its CPUs.
+#[must_use]
+pub fn verdict_words(finished: &Finished) -> Option<&str> {
+    let mut lines = finished.transcript.lines.iter().rev();
+    lines.find_map(|line| line.strip_prefix(VERDICT))
+}
 
 /// Returns the kernel's own verdict, if it came to one.
 #[must_use]
 pub fn kernel_verdict(finished: &Finished) -> Option<Verdict> {
-    let mut lines = finished.transcript.lines.iter().rev();
-    lines
-        .find_map(|line| line.strip_prefix(VERDICT))?
-        .parse()
-        .ok()
+    let words = verdict_words(finished)?;
+    let verdict = words.split_once(ON).map_or(words, |(verdict, _)| verdict);
+    verdict.parse().ok()
 }

@@ -24,7 +24,7 @@ use crate::expected_report::serial_report;
 use crate::grub::{self, Menu};
 use crate::machine::{Boot, MachineArgs};
 use crate::test_machine::When;
-use crate::{catalogue_run, defects};
+use crate::{case, catalogue_run, defects, firmware_catalogue};
 
 const TIMEOUT_SECONDS: u64 = 240;
 
@@ -145,7 +145,16 @@ pub fn stage(
     }
     let mut machines = CATALOGUE.to_vec();
     machines.retain(|odd| odd.when == When::Test);
-    let (count, failure) = catalogue_run::boot_all(&machines, &elf, emulator, verbosity)?;
+    let mut cases = case::cases(&machines, &elf, folder.path(), verbosity)?;
+    let mut rows = firmware_catalogue::rows();
+    rows.retain(|row| row.machine.when == When::Test);
+    cases.extend(case::disordered_cases(
+        &rows,
+        &elf,
+        folder.path(),
+        verbosity,
+    )?);
+    let (count, failure) = catalogue_run::boot_all(&cases, emulator, verbosity)?;
     total += count;
     wrong.extend(failure.map(|error| error.to_string()));
     let (count, failure) = defects::stage(&elf, emulator, verbosity)?;

@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use rar_harness::catalogue;
+use rar_harness::text::table;
 
 use crate::machine::Boot;
 use crate::screens;
@@ -321,6 +322,16 @@ pub fn names() -> PossibleValuesParser {
     catalogue::names(CATALOGUE.iter().map(|odd| odd.name))
 }
 
+/// Returns the machines as a table for a terminal.
+#[must_use]
+pub fn list() -> String {
+    let mut list = table(&["name", "machine", "booted in"]);
+    for odd in CATALOGUE {
+        list.add_row([odd.name, odd.about, odd.when.command()]);
+    }
+    list.to_string()
+}
+
 /// Returns the machines of these names, in the catalogue's order.
 pub fn chosen(names: &[String]) -> Vec<TestMachine> {
     catalogue::chosen(&CATALOGUE, |odd| odd.name, names)
@@ -353,11 +364,8 @@ mod tests {
             .collect();
         assert_eq!(rows.len(), CATALOGUE.len());
         for (row, odd) in rows.iter().zip(CATALOGUE) {
-            let when = match odd.when {
-                When::Test => "`test`",
-                When::Full => "`ci --full`",
-            };
-            let begin = format!("| `{}` | {} | {when} | ", odd.name, odd.about);
+            let when = odd.when.command();
+            let begin = format!("| `{}` | {} | `{when}` | ", odd.name, odd.about);
             assert!(row.starts_with(&begin), "{row}\n{begin}");
         }
     }

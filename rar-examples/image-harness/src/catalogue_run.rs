@@ -1,7 +1,5 @@
 //! Boots the image on machines of the catalogue, and judges what each shows.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Error, Result};
@@ -16,10 +14,10 @@ use rar_report::Outcome;
 use rar_report_page::Report;
 use rar_vocabulary::{Counts, Verdict};
 
-use crate::boot::{self, kernel_verdict};
+use crate::boot::{self, kernel_verdict, verdict_words};
+use crate::case::Case;
 use crate::expected_records::by_records;
 use crate::expected_report::{faults, open, serial_report};
-use crate::image_key::ImageKey;
 use crate::old_system::{kept, old_system_runs, own_copy};
 use crate::test_machine::{ReportChannel, TestMachine};
 use crate::{machine, qr_check};
@@ -38,43 +36,36 @@ struct Row {
     time: Duration,
 }
 
-/// Boots the image with this kernel on each machine; prints a table.
+/// Boots the image on each machine; prints a table.
 ///
 /// # Errors
 ///
-/// The image cannot be built or booted. What a machine reports is no error here: it is counted.
+/// The image cannot be booted. What a machine reports is no error here: it is counted.
 pub fn boot_all(
-    machines: &[TestMachine],
-    elf: &Path,
+    cases: &[Case],
     emulator: &Qemu,
     verbosity: Verbosity,
 ) -> Result<(Counts, Option<Error>)> {
-    let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
-    let folder = folder.context("cannot create a folder for temporary files")?;
-    let mut images: BTreeMap<ImageKey, PathBuf> = BTreeMap::new();
     // Installed once, not by two boots at a time.
-    if machines.iter().any(|odd| machine::by_uefi(odd.boot)) {
+    if cases.iter().any(|case| machine::by_uefi(case.machine.boot)) {
         setup::firmware(Install::Allowed, verbosity)?;
     }
-    if machines.iter().any(|odd| machine::by_network(odd.boot)) {
+    if cases
+        .iter()
+        .any(|case| machine::by_network(case.machine.boot))
+    {
         setup::network_boot(Install::Allowed, verbosity)?;
     }
-    if machines.iter().any(|odd| odd.told == ReportChannel::Both) {
+    if cases
+        .iter()
+        .any(|case| case.machine.told == ReportChannel::Both)
+    {
         setup::barcodes(Install::Allowed, verbosity)?;
     }
-    for machine in machines {
-        let key = ImageKey::of(machine);
-        if !images.contains_key(&key) {
-            let image = folder.path().join(format!("image-{}", images.len()));
-            key.write(elf, &image, verbosity)?;
-            images.insert(key, image);
-        }
-    }
-    let rows = parallel::each(machines, parallel::cores(), |_, machine| {
-        let image = images.get(&ImageKey::of(machine));
-        let image = image.context("an image that was made")?;
+    let rows = parallel::each(cases, parallel::cores(), |_, case| {
         let begin = Instant::now();
-        let result = boot(machine, image, emulator, verbosity)?;
+        let machine = &case.machine;
+        let result = boot(case, emulator, verbosity)?;
         let row = Row {
             machine: *machine,
             result,
@@ -135,27 +126,25 @@ fn render(rows: &[Row]) -> String {
 }
 
 /// Makes one boot and judges it.
-fn boot(
-    odd: &TestMachine,
-    image: &Path,
-    emulator: &Qemu,
-    verbosity: Verbosity,
-) -> Result<Result<Counts, String>> {
+fn boot(case: &Case, emulator: &Qemu, verbosity: Verbosity) -> Result<Result<Counts, String>> {
+    let odd = &case.machine;
+    let mut machine = odd.machine();
+    machine.more.extend(case.more.iter().cloned());
     // GRUB writes to the disk.
     let own = tempfile::Builder::new().prefix("rar-machine-").tempdir();
     let own = own.context("cannot create a folder for temporary files")?;
     let image = match machine::by_old_system(odd.boot) {
-        true => &own_copy(image, own.path())?,
-        false => image,
+        true => &own_copy(&case.image, own.path())?,
+        false => &case.image,
     };
-    let (finished, seen) = boot::watch(odd.boot, &odd.machine(), emulator, image, verbosity)?;
+    let (finished, seen) = boot::watch(odd.boot, &machine, emulator, image, verbosity)?;
     let judged = match odd.told {
         ReportChannel::ExitCode => exit_code(&finished),
         ReportChannel::Serial if machine::by_old_system(odd.boot) => {
             match serial(odd, &finished) {
                 // The same machine again, as its owner would have it.
                 Ok(count) => {
-                    let again = boot::run(odd.boot, &odd.machine(), emulator, image, verbosity)?;
+                    let again = boot::run(odd.boot, &machine, emulator, image, verbosity)?;
                     old_system_runs(&again).map(|()| count)
                 }
                 failed => failed,
@@ -232,6 +221,11 @@ fn serial(odd: &TestMachine, finished: &Finished) -> Result<Counts, String> {
         let violated: Vec<_> = violated.map(String::as_str).collect();
         let violated = violated.join("; ");
         return Err(format!("the kernel's verdict is {verdict:?}: {violated}"));
+    }
+    let words = verdict_words(finished).unwrap_or_default();
+    let wanted = format!("{}{}", Verdict::Holds, odd.absent.coverage(odd.cpus));
+    if words != wanted {
+        return Err(format!("the kernel's verdict is `{words}`, not `{wanted}`"));
     }
     let bytes = serial_report(&finished.transcript)?;
     let report = Report::read(&bytes, &[]);

@@ -4,15 +4,64 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rar_harness::expectation::Expectation;
 use rar_harness::records::Transcript;
-use rar_report::{Backend, EventKind, Firmware, Outcome as Told};
+use rar_report::{Backend, CPUS_AT_LEAST, EventKind, Firmware, Outcome as Told};
 use rar_report_page::{PartCollector, Report, Verdict, assemble, scan};
 use rar_suite::MEASUREMENTS;
+
+/// CPUs that do not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Absent {
+    /// APIC ids that the firmware lists, each run of them by its first and last.
+    pub listed: &'static [(u32, u32)],
+    /// How many may exist beside the list, at least.
+    pub hidden: u32,
+}
+
+impl Absent {
+    /// All CPUs run.
+    pub const NONE: Self = Self {
+        listed: &[],
+        hidden: 0,
+    };
+
+    /// Returns the APIC ids that the firmware lists.
+    pub fn ids(&self) -> impl Iterator<Item = u32> + use<> {
+        self.listed.iter().flat_map(|&(first, last)| first..=last)
+    }
+
+    /// Returns how many CPUs there are, or are at least, with those that run.
+    pub fn beside(&self, cpus: u32) -> u32 {
+        self.ids().fold(cpus + self.hidden, |count, _| count + 1)
+    }
+
+    /// Returns what the verdict says behind its word of the CPUs that run.
+    #[must_use]
+    pub fn coverage(&self, cpus: u32) -> String {
+        let all = self.beside(cpus);
+        match (all == cpus, self.hidden) {
+            (true, _) => String::new(),
+            (false, 0) => format!(" on {cpus} of {all} CPUs"),
+            (false, _) => format!(" on {cpus} of at least {all} CPUs"),
+        }
+    }
+}
+
+/// What else a report may note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherNotes {
+    /// Anything.
+    Allowed,
+    /// Nothing that does not have one of these words.
+    Only(&'static [&'static str]),
+}
 
 /// What a report has to say.
 #[derive(Debug)]
 pub struct ExpectedReport<'w> {
-    /// CPUs of the machine; all must come up.
+    /// CPUs that run.
     pub cpus: u32,
+    /// CPUs that do not.
+    pub absent: Absent,
     /// The greatest APIC id among them.
     pub greatest_id: u32,
     /// MiB of memory.
@@ -27,6 +76,8 @@ pub struct ExpectedReport<'w> {
     pub notes: &'w [&'w str],
     /// Whether interrupts come all through the run that no code asked for.
     pub is_interrupted: bool,
+    /// What else is noted.
+    pub other_notes: OtherNotes,
 }
 
 /// How a line with a part begins: see [`rar_report::SerialLine`].
@@ -115,9 +166,17 @@ pub fn faults(wanted: &ExpectedReport<'_>, report: &Report<'_>) -> Vec<String> {
             faults.push(format!("{} ran", name.name()));
         }
     }
+    events(wanted, report, &mut faults);
+    faults
+}
+
+fn events(wanted: &ExpectedReport<'_>, report: &Report<'_>, faults: &mut Vec<String>) {
+    let texts = |kind| {
+        let events = report.events.iter();
+        events.filter_map(move |event| (event.kind == kind).then_some(event.text))
+    };
     for words in wanted.notes {
-        let mut notes = report.events.iter();
-        if !notes.any(|event| event.kind == EventKind::Note && event.text.contains(words)) {
+        if !texts(EventKind::Note).any(|text| text.contains(words)) {
             faults.push(format!("it does not note `{words}`"));
         }
     }
@@ -125,7 +184,32 @@ pub fn faults(wanted: &ExpectedReport<'_>, report: &Report<'_>) -> Vec<String> {
     if wanted.is_interrupted && !results.any(|test| test.disturbances.interrupts() > 0) {
         faults.push("no test says that it was interrupted from outside".to_owned());
     }
-    let expected = [EventKind::BackendUnavailable, EventKind::Note];
+    if let OtherNotes::Only(usual) = wanted.other_notes {
+        let known = |text: &&str| {
+            let mut known = wanted.notes.iter().chain(usual);
+            known.any(|words| text.contains(words))
+        };
+        let others = texts(EventKind::Note).filter(|text| !known(text));
+        faults.extend(others.map(|text| format!("it notes `{text}`, too")));
+    }
+    let missing = wanted.absent.listed.iter();
+    let missing = missing.map(|&(first, last)| match last - first {
+        0 => format!("the CPU with APIC id {first} did not start"),
+        more => format!(
+            "{} CPUs with the APIC ids {first} to {last} did not start",
+            more + 1
+        ),
+    });
+    if !missing.clone().eq(texts(EventKind::CpuMissing)) {
+        let told: Vec<_> = texts(EventKind::CpuMissing).collect();
+        let wanted: Vec<_> = missing.collect();
+        faults.push(format!("CPUs that did not start: {told:?}, not {wanted:?}"));
+    }
+    let expected = [
+        EventKind::BackendUnavailable,
+        EventKind::Note,
+        EventKind::CpuMissing,
+    ];
     for event in &report.events {
         if !expected.contains(&event.kind) {
             faults.push(format!(
@@ -134,7 +218,6 @@ pub fn faults(wanted: &ExpectedReport<'_>, report: &Report<'_>) -> Vec<String> {
             ));
         }
     }
-    faults
 }
 
 fn machine(wanted: &ExpectedReport<'_>, report: &Report<'_>, faults: &mut Vec<String>) {
@@ -148,8 +231,9 @@ fn machine(wanted: &ExpectedReport<'_>, report: &Report<'_>, faults: &mut Vec<St
         machine.max_apic_id,
         machine.firmware,
     );
+    let absent = wanted.absent;
     let right = (
-        wanted.cpus,
+        absent.beside(wanted.cpus) - absent.hidden,
         wanted.cpus,
         wanted.greatest_id,
         wanted.firmware,
@@ -158,6 +242,11 @@ fn machine(wanted: &ExpectedReport<'_>, report: &Report<'_>, faults: &mut Vec<St
         faults.push(format!(
             "CPUs listed and online, greatest APIC id, firmware: {said:?}, not {right:?}"
         ));
+    }
+    let least = (absent.hidden > 0).then(|| absent.beside(wanted.cpus).to_string());
+    let told = report.fact(CPUS_AT_LEAST);
+    if told != least.as_deref() {
+        faults.push(format!("CPUs at least: {told:?}, not {least:?}"));
     }
     // Firmware keeps some for itself.
     let most = u64::from(wanted.memory) << 20;
@@ -182,7 +271,9 @@ fn backend(expected: &Expectation, report: &Report<'_>, faults: &mut Vec<String>
         .map(|result| (result.name, result.outcome))
         .collect();
     let measured = expected.measures.then_some(MEASUREMENTS);
-    let listed: BTreeSet<_> = expected.list.iter().copied().chain(measured).collect();
+    let asked = expected.tests.iter().map(String::as_str);
+    let listed = expected.list.iter().copied().chain(asked);
+    let listed: BTreeSet<_> = listed.chain(measured).collect();
     let named: BTreeSet<_> = results.keys().copied().collect();
     if listed != named {
         let differ: Vec<_> = listed.symmetric_difference(&named).collect();

@@ -1,177 +1,161 @@
 //! Machines that firmware leaves in disorder, or disturbs while tests run: the report must note it.
 
-use std::time::Duration;
+mod fadt;
+mod from_outside;
+mod io_apic_entries;
+mod io_apics;
+mod legacy;
+mod local_apic;
+mod local_apic_address;
+mod madt_malformed;
+mod madt_order;
+mod memory_map;
+mod phantoms;
+mod registers;
+mod root;
+mod row;
+mod script;
+mod tables;
+mod timers;
 
 use clap::builder::PossibleValuesParser;
 use rar_harness::catalogue;
+use rar_harness::text::table;
 
-use crate::bus_writes::{Begin, BusWrites, Store};
-use crate::deaf_peer::Deaf;
-use crate::test_machine::{ReportChannel, TestMachine, USUAL};
+pub use rar_harness::catalogue::ALL;
 
-/// A machine whose input 2 of the I/O APIC, that of the timer, is live.
-macro_rules! live_timer {
-    ($name:literal, $about:literal, $low:literal, $live:literal $(, $note:literal)?) => {
-        TestMachine {
-            name: $name,
-            about: $about,
-            prelude: &[
-                "write_dword 0xfec00000 0x15",
-                "write_dword 0xfec00010 0x0",
-                "write_dword 0xfec00000 0x14",
-                concat!("write_dword 0xfec00010 ", $low),
-            ],
-            notes: &[concat!("are masked: 2 to vector ", $live) $(, $note)?],
-            ..USUAL
-        }
-    };
+pub use self::row::FirmwareRow;
+#[cfg(test)]
+pub(crate) use self::row::row;
+
+/// Rows of one kind.
+struct Kind {
+    name: &'static str,
+    rows: fn() -> Vec<FirmwareRow>,
 }
 
-/// The machines.
-pub const FIRMWARE: [TestMachine; 15] = [
-    TestMachine {
-        name: "in-service",
-        about: "three interrupts in service",
-        // The BIOS, in which GRUB sleeps, takes each and never ends it.
-        prelude: &[
-            "write_dword 0xfee00310 0",
-            "write_dword 0xfee00300 0x4051",
-            "sleep 1",
-            "write_dword 0xfee00310 0",
-            "write_dword 0xfee00300 0x40e5",
-            "sleep 1",
-            "write_dword 0xfee00310 0",
-            "write_dword 0xfee00300 0x40f0",
-            "sleep 1",
-        ],
-        notes: &["left interrupts in service, which are ended: 0x51, 0xe5, 0xf0"],
-        ..USUAL
+/// The kinds, each with its rows.
+const KINDS: [Kind; 14] = [
+    Kind {
+        name: "entries of an I/O APIC left live",
+        rows: io_apic_entries::rows,
     },
-    live_timer!(
-        "level-ff",
-        "a live input, level, vector 0xff",
-        "0x80ff",
-        "0xff (level)"
-    ),
-    live_timer!(
-        "edge-ff",
-        "a live input, edge, vector 0xff",
-        "0x00ff",
-        "0xff (edge)",
-        "interrupts 0xff that no code asked for"
-    ),
-    live_timer!(
-        "edge-e5",
-        "a live input, edge, vector 0xe5",
-        "0x00e5",
-        "0xe5 (edge)",
-        "interrupts 0xe5 that no code asked for"
-    ),
-    live_timer!(
-        "level-fe",
-        "a live input, level, the shim's vector",
-        "0x80fe",
-        "0xfe (level)"
-    ),
-    live_timer!(
-        "level-30",
-        "a live input, level, a free vector",
-        "0x8030",
-        "0x30 (level)"
-    ),
-    live_timer!(
-        "edge-12",
-        "a live input, that of a machine check",
-        "0x0012",
-        "0x12 (edge)",
-        "interrupts 0x12 that no code asked for"
-    ),
-    live_timer!(
-        "edge-11",
-        "a live input, that of an exception",
-        "0x0011",
-        "0x11 (edge)",
-        "interrupts 0x11 that no code asked for"
-    ),
-    TestMachine {
-        name: "pat-zero",
-        about: "another PAT on the boot CPU",
-        prelude: &["wrmsr 0x277 0"],
-        notes: &["have other memory types than CPU 0", "PAT 0x0"],
-        ..USUAL
+    Kind {
+        name: "local APICs",
+        rows: local_apic::rows,
     },
-    TestMachine {
-        name: "performance-live",
-        about: "an entry of the local vector table, a blocked priority, and no spurious vector",
-        prelude: &[
-            "write_dword 0xfee00340 0xe5",
-            "write_dword 0xfee00330 0xff",
-            "write_dword 0xfee00080 0xff",
-            "write_dword 0xfee000f0 0x0",
-        ],
-        ..USUAL
+    Kind {
+        name: "disturbed from outside all through the run",
+        rows: from_outside::rows,
     },
-    TestMachine {
-        name: "hpet-runs",
-        about: "an HPET that counts",
-        prelude: &["write_dword 0xfed00010 1"],
-        ..USUAL
+    Kind {
+        name: "legacy devices",
+        rows: legacy::rows,
     },
-    TestMachine {
-        name: "serial-deaf",
-        about: "a serial port whose peer never reads",
-        deaf_serial: Some(Deaf::Later),
-        told: ReportChannel::Screen,
-        notes: &["serial: given up, the peer of the port did not read"],
-        ..USUAL
+    Kind {
+        name: "timers",
+        rows: timers::rows,
     },
-    TestMachine {
-        name: "serial-full",
-        about: "a serial port that is full before the kernel starts",
-        deaf_serial: Some(Deaf::Start),
-        told: ReportChannel::Screen,
-        notes: &["serial: given up, the peer of the port did not read"],
-        ..USUAL
+    Kind {
+        name: "registers of the boot CPU",
+        rows: registers::rows,
     },
-    TestMachine {
-        name: "nmi-storm",
-        about: "an NMI to each CPU each second",
-        bus_writes: Some(BusWrites {
-            stores: &[Store::nmi(0), Store::nmi(1), Store::nmi(2), Store::nmi(3)],
-            begin: Begin::FirstRecord,
-            every: Duration::from_secs(1),
-        }),
-        notes: &["NMIs that no code asked for"],
-        ..USUAL
+    Kind {
+        name: "memory maps",
+        rows: memory_map::rows,
     },
-    TestMachine {
-        name: "level-storm",
-        about: "hundreds of level-triggered interrupts in a second",
-        bus_writes: Some(BusWrites {
-            stores: &[
-                Store::level(0, 0x30),
-                Store::level(1, 0x30),
-                Store::level(2, 0x30),
-                Store::level(3, 0x30),
-            ],
-            begin: Begin::FirstRecord,
-            every: Duration::from_millis(10),
-        }),
-        // Each interrupt leaves the guest, and so empties the TLB of QEMU.
-        cannot: &["target-in-user-mode"],
-        notes: &["interrupts 0x30 that no code asked for"],
-        ..USUAL
+    Kind {
+        name: "order of the MADT",
+        rows: madt_order::rows,
+    },
+    Kind {
+        name: "malformed MADTs",
+        rows: madt_malformed::rows,
+    },
+    Kind {
+        name: "CPUs that do not exist",
+        rows: phantoms::rows,
+    },
+    Kind {
+        name: "addresses of local APICs",
+        rows: local_apic_address::rows,
+    },
+    Kind {
+        name: "addresses of I/O APICs",
+        rows: io_apics::rows,
+    },
+    Kind {
+        name: "FADTs",
+        rows: fadt::rows,
+    },
+    Kind {
+        name: "root pointers and lists of tables",
+        rows: root::rows,
     },
 ];
 
+/// Returns the machines.
+#[must_use]
+pub fn rows() -> Vec<FirmwareRow> {
+    KINDS.iter().flat_map(|kind| (kind.rows)()).collect()
+}
+
 /// Returns the names that `--firmware` takes.
+#[must_use]
 pub fn names() -> PossibleValuesParser {
-    catalogue::names(FIRMWARE.iter().map(|odd| odd.name))
+    catalogue::names(rows().iter().map(|row| row.machine.name))
 }
 
 /// Returns the machines of these names, in the catalogue's order.
-pub fn chosen(names: &[String]) -> Vec<TestMachine> {
-    catalogue::chosen(&FIRMWARE, |odd| odd.name, names)
+#[must_use]
+pub fn chosen(names: &[String]) -> Vec<FirmwareRow> {
+    catalogue::chosen(&rows(), |row| row.machine.name, names)
+}
+
+/// Returns the machines as a table for a terminal.
+#[must_use]
+pub fn list() -> String {
+    let mut list = table(&["name", "what firmware leaves", "booted in"]);
+    for row in rows() {
+        let machine = row.machine;
+        list.add_row([machine.name, machine.about, machine.when.command()]);
+    }
+    list.to_string()
+}
+
+/// Returns the machines as a page in Markdown.
+#[must_use]
+pub fn page() -> String {
+    let mut page = include_str!("firmware_catalogue/page.txt").to_owned();
+    for kind in &KINDS {
+        page.push_str(&format!(
+            "\n## {}\n\n| name | what firmware leaves | booted in | the verdict | noted |\n\
+             |---|---|---|---|---|\n",
+            capitalized(kind.name)
+        ));
+        for FirmwareRow { machine, .. } in (kind.rows)() {
+            let notes = machine.notes.iter().map(|note| format!("`{note}`"));
+            page.push_str(&format!(
+                "| `{}` | {} | `{}` | holds{} | {} |\n",
+                machine.name,
+                machine.about,
+                machine.when.command(),
+                machine.absent.coverage(machine.cpus),
+                match machine.notes {
+                    [] => "nothing".to_owned(),
+                    _ => notes.collect::<Vec<_>>().join(", "),
+                }
+            ));
+        }
+    }
+    page
+}
+
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(rest).collect()
+    })
 }
 
 #[cfg(test)]
@@ -181,20 +165,35 @@ mod tests {
     use rar_harness::catalogue::ALL;
 
     use super::*;
+    use crate::test_machine::When;
 
     #[test]
     fn names_are_unique_and_choose() {
-        let names: BTreeSet<_> = FIRMWARE.iter().map(|odd| odd.name).collect();
-        assert_eq!(names.len(), FIRMWARE.len());
-        assert_eq!(chosen(&["edge-12".to_owned()])[0].name, "edge-12");
-        assert_eq!(chosen(&[ALL.to_owned()]).len(), FIRMWARE.len());
+        let rows = rows();
+        let names: BTreeSet<_> = rows.iter().map(|row| row.machine.name).collect();
+        assert_eq!(names.len(), rows.len());
+        assert_eq!(chosen(&["edge-12".to_owned()])[0].machine.name, "edge-12");
+        assert_eq!(chosen(&[ALL.to_owned()]).len(), rows.len());
     }
 
     #[test]
-    fn each_is_disturbed_before_the_kernel_or_beside_it() {
-        let odd = |odd: &TestMachine| {
-            !odd.prelude.is_empty() || odd.bus_writes.is_some() || odd.deaf_serial.is_some()
+    fn each_leaves_something_and_some_of_most_kinds_are_booted_in_each_test() {
+        assert!(rows().len() >= 60);
+        assert!(rows().iter().all(FirmwareRow::leaves_something));
+        let tested = |kind: &&Kind| {
+            let rows = (kind.rows)();
+            rows.iter().any(|row| row.machine.when == When::Test)
         };
-        assert!(FIRMWARE.iter().all(odd));
+        assert!(KINDS.iter().filter(tested).count() >= KINDS.len() - 5);
+    }
+
+    #[test]
+    fn the_page_lists_every_row() {
+        let written = include_str!("../../../docs/firmware.md");
+        assert!(
+            written == page(),
+            "docs/firmware.md is old: write it by `cargo xtask image --list --markdown \
+             docs/firmware.md`"
+        );
     }
 }

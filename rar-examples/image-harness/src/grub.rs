@@ -1,7 +1,7 @@
 //! GRUB's side of the boot image: the menu, the ISO file and the network tree.
 
-use std::fs;
 use std::path::Path;
+use std::{fmt, fs};
 
 use anyhow::{Context as _, Result};
 use rar_harness::exit_code::{Fault, Reason};
@@ -10,14 +10,17 @@ use rar_harness::rescue_image::{self, Modules, program};
 use tempfile::TempDir;
 
 /// Where the kernel lies in the image.
-const KERNEL: &str = "boot/rar-validate";
+pub(crate) const KERNEL: &str = "boot/rar-validate";
 
 /// Seconds until the first entry is taken.
 const TIMEOUT: u32 = 10;
 
 /// What the menu and a person at its command line need; GRUB adds what these depend on.
-const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video serial terminal \
-    echo test true configfile ls cat reboot halt sleep tftp net";
+pub(crate) const MODULES: &str = "multiboot2 normal part_msdos part_gpt iso9660 fat all_video \
+    serial terminal echo test true configfile ls cat reboot halt sleep tftp net";
+
+/// What commands need that put a machine in disorder.
+pub(crate) const MORE_MODULES: &str = "memrw iorw wrmsr acpi mmap";
 
 /// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen
 /// need not have many pixels.
@@ -55,19 +58,16 @@ pub enum Menu {
     Whole,
     /// One entry with these options, taken at once.
     Only(String),
-    /// As [`Only`](Self::Only), on a machine that firmware seems to have left in disorder.
-    Disordered {
+    /// As [`Only`](Self::Only), on a screen of one of these sizes, best first.
+    OnScreen {
         /// The commands that GRUB executes before.
         prelude: &'static [&'static str],
-        /// The sizes of a screen that are asked for, best first.
+        /// The sizes, as GRUB's `gfxpayload` takes them.
         modes: &'static str,
         /// The kernel's options.
         options: String,
     },
 }
-
-/// What the commands of a prelude need beside [`MODULES`].
-const MORE_MODULES: &str = "memrw iorw wrmsr acpi mmap";
 
 impl Menu {
     /// Returns the text of `grub.cfg`.
@@ -76,30 +76,26 @@ impl Menu {
             Self::Whole => (
                 TIMEOUT,
                 ENTRIES
-                    .map(|(title, options)| entry(title, options, &[], SCREEN))
+                    .map(|(title, options)| entry(title, &loading(options, SCREEN)))
                     .join(""),
             ),
-            Self::Only(options) => (0, entry("Run", options, &[], SCREEN)),
-            Self::Disordered {
+            Self::Only(options) => (0, entry("Run", &loading(options, SCREEN))),
+            Self::OnScreen {
                 prelude,
                 modes,
                 options,
-            } => (0, entry("Run", options, prelude, modes)),
+            } => {
+                let commands = format!("{}{}", lines(prelude), loading(options, modes));
+                (0, entry("Run", &commands))
+            }
         };
-        // A terminal on a serial port is for machines without a person at the screen; a machine
-        // without a serial port goes on.
-        format!(
-            "set timeout={timeout}\nset default=0\n\
-             if serial --unit=0 --speed=115200; then\n  \
-             terminal_input console serial\n  terminal_output console serial\nfi\n\
-             {VIDEO}{entries}"
-        )
+        format!("{}{entries}", start(timeout))
     }
 
     /// Returns the modules of GRUB that it needs.
     fn modules(&self) -> String {
         match self {
-            Self::Disordered { prelude, .. } if !prelude.is_empty() => {
+            Self::OnScreen { prelude, .. } if !prelude.is_empty() => {
                 format!("{MODULES} {MORE_MODULES}")
             }
             _ => MODULES.to_owned(),
@@ -107,29 +103,47 @@ impl Menu {
     }
 }
 
-/// GRUB's `multiboot2` sets `gfxpayload` to what the kernel's header asks for, so the sizes come
-/// after it.
-fn entry(title: &str, options: &str, prelude: &[&str], modes: &str) -> String {
-    let prelude: String = prelude.iter().map(|line| format!("  {line}\n")).collect();
+/// Returns what a menu starts with. A terminal on a serial port is for machines without a person at
+/// the screen; a machine without a serial port goes on.
+pub(crate) fn start(timeout: u32) -> String {
     format!(
-        "menuentry \"{title}\" {{\n{prelude}  multiboot2 /{KERNEL} {options}\n  \
-         set gfxpayload={modes}\n}}\n"
+        "set timeout={timeout}\nset default=0\n\
+         if serial --unit=0 --speed=115200; then\n  \
+         terminal_input console serial\n  terminal_output console serial\nfi\n\
+         {VIDEO}"
     )
 }
 
+/// Returns the commands that load the kernel with these options, for a screen of one of these
+/// sizes. GRUB's `multiboot2` sets `gfxpayload` to what the kernel's header asks for, so the sizes
+/// come after it.
+pub(crate) fn loading(options: &str, modes: &str) -> String {
+    format!("  multiboot2 /{KERNEL} {options}\n  set gfxpayload={modes}\n")
+}
+
+/// Returns commands of an entry.
+pub(crate) fn lines(commands: &[impl fmt::Display]) -> String {
+    commands.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+/// Returns an entry of a menu: its title, and its commands, a line each.
+pub(crate) fn entry(title: &str, commands: &str) -> String {
+    format!("menuentry \"{title}\" {{\n{commands}}}\n")
+}
+
 /// Lays out the files of an image in a folder.
-fn stage(kernel: &Path, menu: &Menu, verbosity: Verbosity) -> Result<TempDir> {
+pub(crate) fn stage(kernel: &Path, menu: &str, verbosity: Verbosity) -> Result<TempDir> {
     let folder = tempfile::Builder::new().prefix("rar-image-").tempdir();
     let folder = folder.context("cannot create a folder for the image's files")?;
     put(folder.path(), kernel, menu, verbosity)?;
     Ok(folder)
 }
 
-fn put(root: &Path, kernel: &Path, menu: &Menu, verbosity: Verbosity) -> Result<()> {
+fn put(root: &Path, kernel: &Path, menu: &str, verbosity: Verbosity) -> Result<()> {
     let cannot = || format!("cannot write the image's files into {}", root.display());
     fs::create_dir_all(root.join("boot/grub")).with_context(cannot)?;
     rescue_image::put_kernel(kernel, &root.join(KERNEL), verbosity)?;
-    fs::write(root.join("boot/grub/grub.cfg"), menu.text()).with_context(cannot)
+    fs::write(root.join("boot/grub/grub.cfg"), menu).with_context(cannot)
 }
 
 /// Writes an ISO file that boots from a CD and from a stick, by BIOS and by UEFI. It appears whole
@@ -139,9 +153,13 @@ fn put(root: &Path, kernel: &Path, menu: &Menu, verbosity: Verbosity) -> Result<
 ///
 /// A program of GRUB fails, or a file cannot be written.
 pub fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> Result<()> {
-    let files = stage(kernel, menu, verbosity)?;
-    let modules = menu.modules();
-    rescue_image::write(files.path(), Modules::Only(&modules), output, verbosity)
+    let files = stage(kernel, &menu.text(), verbosity)?;
+    rescue_image::write(
+        files.path(),
+        Modules::Only(&menu.modules()),
+        output,
+        verbosity,
+    )
 }
 
 /// Writes a tree for a TFTP server: GRUB for BIOS and UEFI with this menu. It appears whole, or not
@@ -179,7 +197,7 @@ pub fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, verbosity: Verbos
         .require(verbosity)?;
     // GRUB's own programs read their menu beside them, under the names that mknetdir has built into
     // them.
-    put(tree.path(), kernel, menu, verbosity)?;
+    put(tree.path(), kernel, &menu.text(), verbosity)?;
     fs::set_permissions(
         tree.path(),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
@@ -230,18 +248,18 @@ mod tests {
     }
 
     #[test]
-    fn a_prelude_comes_before_the_kernel() {
-        let menu = Menu::Disordered {
-            prelude: &["wrmsr 0x277 0"],
+    fn the_sizes_of_a_screen_come_after_the_kernel() {
+        let menu = Menu::OnScreen {
+            prelude: &["inb 0x3da"],
             modes: "800x600x32",
             options: "run=quick".to_owned(),
         };
         let text = menu.text();
         let at = |words| text.find(words).unwrap();
         let kernel = at("multiboot2 /boot/rar-validate run=quick\n");
-        assert!(at("  wrmsr 0x277 0\n") < kernel);
+        assert!(at("  inb 0x3da\n") < kernel);
         assert!(kernel < at("  set gfxpayload=800x600x32\n"));
-        assert!(menu.modules().contains("wrmsr"));
-        assert!(!Menu::Whole.modules().contains("wrmsr"));
+        assert!(menu.modules().contains("iorw"));
+        assert!(!Menu::Whole.modules().contains("iorw"));
     }
 }

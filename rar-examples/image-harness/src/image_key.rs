@@ -44,7 +44,7 @@ impl ImageKey {
 
     /// Writes the image with this kernel.
     pub(crate) fn write(&self, elf: &Path, to: &Path, verbosity: Verbosity) -> Result<()> {
-        let menu = Menu::Disordered {
+        let menu = Menu::OnScreen {
             prelude: self.prelude,
             modes: self.modes,
             options: self.options.clone(),

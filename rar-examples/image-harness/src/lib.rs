@@ -4,10 +4,12 @@
 pub mod boot;
 pub mod boot_plan;
 mod bus_writes;
+pub mod case;
 pub mod catalogue;
 pub mod catalogue_run;
 pub mod deaf_peer;
 pub mod defects;
+mod disordered_image;
 pub mod expected_records;
 pub mod expected_report;
 pub mod firmware_catalogue;

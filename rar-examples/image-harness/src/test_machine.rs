@@ -1,12 +1,12 @@
 //! A machine that the image is booted on: what is peculiar about it, and what it must show.
 
 use rar_harness::modes::Thread;
-use rar_harness::run::Run;
+use rar_harness::run::{Run, Tests};
 use rar_report::{Backend, Firmware};
 
 use crate::bus_writes::BusWrites;
 use crate::deaf_peer::Deaf;
-use crate::expected_report::ExpectedReport;
+use crate::expected_report::{Absent, ExpectedReport, OtherNotes};
 use crate::grub::SCREEN;
 use crate::machine::{self, Boot, MachineArgs};
 
@@ -19,9 +19,17 @@ pub struct TestMachine {
     pub about: &'static str,
     /// How the image is booted.
     pub boot: Boot,
+    /// CPUs that run.
     pub(crate) cpus: u32,
+    /// CPUs that the machine has beside them: no table lists them, or they cannot start.
+    pub(crate) idle: u32,
+    /// CPUs that do not run, as far as the report must know of them.
+    pub(crate) absent: Absent,
     pub(crate) greatest_id: u32,
+    /// MiB.
     pub(crate) memory: u32,
+    /// MiB of it that the boot loader leaves out of its map.
+    pub(crate) cut: u32,
     pub(crate) machine: &'static str,
     pub(crate) cpu: &'static str,
     pub(crate) vga: &'static str,
@@ -34,7 +42,7 @@ pub struct TestMachine {
     pub(crate) no_shim: Option<&'static str>,
     /// Tests that the machine cannot run.
     pub(crate) cannot: &'static [&'static str],
-    /// What GRUB does to the machine before it loads the kernel.
+    /// What GRUB executes before it loads the kernel.
     pub(crate) prelude: &'static [&'static str],
     /// What is stored into the machine from outside while it runs.
     pub(crate) bus_writes: Option<BusWrites>,
@@ -42,6 +50,7 @@ pub struct TestMachine {
     pub(crate) modes: &'static str,
     /// What the report notes beside the tests.
     pub(crate) notes: &'static [&'static str],
+    pub(crate) other_notes: OtherNotes,
     /// Lines that it says beside that.
     pub says: &'static [&'static str],
     /// Where the findings can be read.
@@ -52,13 +61,18 @@ pub struct TestMachine {
     pub(crate) limit: u64,
 }
 
-/// How much runs: every test in both cases.
+/// How much runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// With small storms and one initiator.
+    /// Every test, with small storms and one initiator.
     Short,
-    /// As the image does by itself.
+    /// Every test, as the image does by itself.
     Full,
+    /// Some tests, as short, and no measurement.
+    Few {
+        backends: &'static [Backend],
+        tests: &'static [&'static str],
+    },
 }
 
 /// Where the findings can be read.
@@ -87,6 +101,17 @@ pub enum When {
     Full,
 }
 
+impl When {
+    /// Returns the command, without `cargo xtask`.
+    #[must_use]
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Full => "ci --full",
+        }
+    }
+}
+
 /// Flushes in a storm and initiators of a short load.
 const SHORT: (u32, u32) = (300, 1);
 /// The image's own defaults: flushes of each of 8 CPUs; more CPUs share the same number.
@@ -103,8 +128,11 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     about: "",
     boot: Boot::Bios,
     cpus: 4,
+    idle: 0,
+    absent: Absent::NONE,
     greatest_id: 3,
     memory: 512,
+    cut: 0,
     machine: "q35",
     cpu: "max",
     vga: "std",
@@ -117,6 +145,7 @@ pub(crate) const USUAL: TestMachine = TestMachine {
     bus_writes: None,
     modes: SCREEN,
     notes: &[],
+    other_notes: OtherNotes::Allowed,
     says: &[],
     told: ReportChannel::Serial,
     when: When::Full,
@@ -134,6 +163,15 @@ impl TestMachine {
                 )
             }
             Load::Full => "run=full".to_owned(),
+            Load::Few { backends, tests } => {
+                let ((flushes, initiators), tests) = (SHORT, tests.join(","));
+                let backends = backends.iter().map(|backend| backend.name());
+                let backends = backends.collect::<Vec<_>>().join(",");
+                format!(
+                    "run=quick backends={backends} test={tests} flushes={flushes} \
+                     initiators={initiators}"
+                )
+            }
         };
         let end = match self.told {
             ReportChannel::Serial | ReportChannel::Refused(_) | ReportChannel::Kept(_) => {
@@ -161,40 +199,57 @@ impl TestMachine {
             more: self.more.iter().map(|word| (*word).to_owned()).collect(),
             bus_writes: self.bus_writes,
             read_codes: matches!(self.told, ReportChannel::Screen | ReportChannel::Both),
-            ..MachineArgs::usual(self.cpus, Thread::Single, self.limit)
+            ..MachineArgs::usual(self.cpus + self.idle, Thread::Single, self.limit)
         }
     }
 
     /// Returns what the report has to say.
     pub fn wanted(&self) -> ExpectedReport<'static> {
-        let ((flushes, initiators), samples) = match self.load {
-            Load::Short => (SHORT, SHORT_SAMPLES),
+        let (flushes, initiators) = match self.load {
+            Load::Short | Load::Few { .. } => SHORT,
             Load::Full => {
                 let (flushes, cpus) = FULL;
-                let share = flushes * cpus / self.cpus.max(cpus);
-                ((share, cpus), FULL_SAMPLES)
+                (flushes * cpus / self.cpus.max(cpus), cpus)
+            }
+        };
+        let (tests, measure) = match self.load {
+            Load::Short => (Tests::Functional, Some(SHORT_SAMPLES)),
+            Load::Full => (Tests::Functional, Some(FULL_SAMPLES)),
+            Load::Few { tests, .. } => {
+                let names = tests.iter().map(|name| (*name).to_owned());
+                (Tests::Named(names.collect()), None)
             }
         };
         let run = |backend| {
             let run = Run {
-                measure: Some(samples),
+                tests: tests.clone(),
+                measure,
                 ..Run::functional(backend, self.cpus, flushes, initiators)
             };
             let mut expected = run.expectation();
             expected.required.retain(|test| !self.cannot.contains(test));
+            expected.missing = self.absent.ids().collect();
             expected
         };
-        let mut ran = vec![run(Backend::Software)];
-        // QEMU's processors have no RAR.
-        let mut refused = vec![(Backend::Hardware, "no RAR: CPUID leaf 0x7")];
-        match self.no_shim {
-            None => ran.push(run(Backend::Vrar)),
-            Some(words) => refused.push((Backend::Vrar, words)),
+        let asked = match self.load {
+            Load::Few { backends, .. } => backends,
+            // In the order in which they run.
+            Load::Short | Load::Full => &[Backend::Hardware, Backend::Software, Backend::Vrar],
+        };
+        let (mut ran, mut refused) = (Vec::new(), Vec::new());
+        for &backend in asked {
+            match (backend, self.no_shim) {
+                // QEMU's processors have no RAR.
+                (Backend::Hardware, _) => refused.push((backend, "no RAR: CPUID leaf 0x7")),
+                (Backend::Vrar, Some(words)) => refused.push((backend, words)),
+                _ => ran.push(run(backend)),
+            }
         }
         ExpectedReport {
             cpus: self.cpus,
+            absent: self.absent,
             greatest_id: self.greatest_id,
-            memory: self.memory,
+            memory: self.memory - self.cut,
             firmware: if machine::by_uefi(self.boot) {
                 Firmware::Uefi
             } else {
@@ -204,6 +259,7 @@ impl TestMachine {
             refused,
             notes: self.notes,
             is_interrupted: self.bus_writes.is_some(),
+            other_notes: self.other_notes,
         }
     }
 }

@@ -1,7 +1,7 @@
 use rar_harness::records::Line;
 use rar_harness::run::Run;
 use rar_report::{
-    Disturbances, EndReason, Event, Machine, Parts, Record as Entry, RegisterRead, Registers,
+    Disturbances, EndReason, Event, Fact, Machine, Parts, Record as Entry, RegisterRead, Registers,
     SerialLine, Symbol, TestResult, Writer, seal,
 };
 
@@ -63,12 +63,14 @@ fn result(backend: &str, name: &'static str) -> Entry<'static> {
 fn wanted() -> ExpectedReport<'static> {
     ExpectedReport {
         cpus: 2,
+        absent: Absent::NONE,
         greatest_id: 5,
         memory: 64,
         firmware: Firmware::Uefi,
         ran: vec![Run::functional(Backend::Software, 2, 300, 1).expectation()],
         notes: &["a note"],
         is_interrupted: false,
+        other_notes: OtherNotes::Only(&["usual"]),
         refused: vec![(Backend::Hardware, "no RAR"), (Backend::Vrar, "no SVM")],
     }
 }
@@ -255,4 +257,70 @@ fn a_machine_that_is_interrupted_says_so_of_a_test() {
         !faults(&wanted, &Report::read(&bytes, &[])).is_empty()
     };
     assert!(is_wrong(0) && !is_wrong(1));
+}
+
+fn note(text: &'static str) -> Entry<'static> {
+    told(EventKind::Note, text)
+}
+
+fn told(kind: EventKind, text: &'static str) -> Entry<'static> {
+    Entry::Event(Event {
+        kind,
+        cpu: None,
+        backend: None,
+        test: "",
+        text,
+    })
+}
+
+#[test]
+fn another_note_is_a_fault_unless_it_is_usual() {
+    let with = |text| {
+        let mut entries = right();
+        entries.push(note(text));
+        judged(&entries, EndReason::Complete)
+    };
+    assert_eq!(with("as usual"), Vec::<String>::new());
+    assert_eq!(with("a ghost"), ["it notes `a ghost`, too"]);
+}
+
+#[test]
+fn cpus_that_do_not_run_are_counted_and_named() {
+    let absent = Absent {
+        listed: &[(7, 7), (20, 22)],
+        hidden: 1,
+    };
+    assert_eq!(absent.ids().collect::<Vec<_>>(), [7, 20, 21, 22]);
+    assert_eq!(absent.coverage(2), " on 2 of at least 7 CPUs");
+    assert_eq!(Absent::NONE.coverage(2), "");
+    let listed = Absent {
+        hidden: 0,
+        ..absent
+    };
+    assert_eq!(listed.coverage(2), " on 2 of 6 CPUs");
+    let mut entries = right();
+    if let Entry::Machine(machine) = &mut entries[0] {
+        machine.cpus_found = 6;
+    }
+    let fact = Entry::Fact(Fact {
+        key: CPUS_AT_LEAST,
+        value: "7",
+    });
+    let missing = |text| told(EventKind::CpuMissing, text);
+    entries.extend([
+        fact,
+        missing("the CPU with APIC id 7 did not start"),
+        missing("3 CPUs with the APIC ids 20 to 22 did not start"),
+    ]);
+    let judged = |entries: &[Entry<'_>]| {
+        let wanted = ExpectedReport { absent, ..wanted() };
+        let bytes = written(entries, EndReason::Complete);
+        faults(&wanted, &Report::read(&bytes, &[]))
+    };
+    assert_eq!(judged(&entries), Vec::<String>::new());
+    for less in right().len()..entries.len() {
+        let mut less_entries = entries.clone();
+        less_entries.remove(less);
+        assert_eq!(judged(&less_entries).len(), 1, "{less}");
+    }
 }
