@@ -7,7 +7,7 @@ use rar_harness::exit_code::{Fault, Reason, reason_of};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
 use rar_harness::{defect_names, errln, outln, setup};
-use rar_image_harness::{catalogue, mutated};
+use rar_image_harness::{catalogue, firmware_catalogue, mutated};
 
 use crate::bochs::{self, BochsArgs};
 use crate::stages::{self, LONG, TestArgs};
@@ -16,8 +16,8 @@ use crate::{carry, image, sabotage};
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
     /// Also run the tests in the packages, boot the image on every machine of the catalogue, on
-    /// 50 with changed tables, with every defect, and in Bochs where that is installed, carry every
-    /// kernel of the list, and run every sabotage
+    /// every one that firmware left in disorder, on 50 with changed tables, with every defect, and
+    /// in Bochs where that is installed, carry every kernel of the list, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }
@@ -77,6 +77,10 @@ fn full(verbosity: Verbosity) -> Result<()> {
     part(
         "image --mutated 50",
         mutated::command(MUTATED, FIRST_SEED, verbosity),
+    )?;
+    part(
+        "image --firmware all",
+        image::on_disordered_machines(&[firmware_catalogue::ALL.to_owned()], verbosity),
     )?;
     part(
         "carry --case all",
