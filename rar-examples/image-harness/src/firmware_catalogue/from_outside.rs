@@ -27,11 +27,11 @@ fn stores(
         .interrupting()
 }
 
-/// The serial port takes nothing: the report is read off the screen.
-fn deaf(name: &'static str, about: &'static str, deaf: Deaf) -> FirmwareRow {
+/// The peer of the serial port does not read: the report is read from the screen.
+fn deaf(name: &'static str, about: &'static str, from: Deaf) -> FirmwareRow {
     row(name, about)
         .on(|machine| {
-            machine.deaf_serial = Some(deaf);
+            machine.deaf_serial = Some(from);
             machine.told = ReportChannel::Screen;
         })
         .every_test()

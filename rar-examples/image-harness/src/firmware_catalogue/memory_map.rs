@@ -1,8 +1,6 @@
 //! Memory that the boot loader's map does not have.
 
 use super::row::{FirmwareRow, row};
-use crate::expected_report::Absent;
-use crate::machine::Boot;
 
 fn cut(from: u32, to: u32) -> String {
     format!("cutmem {from:#x} {to:#x}")
@@ -12,33 +10,11 @@ const MIB: u32 = 1 << 20;
 
 pub(super) fn rows() -> Vec<FirmwareRow> {
     vec![
-        row("no-low-memory", "no memory below 1 MiB, where CPUs start")
-            .on(|machine| machine.boot = Boot::Uefi)
-            .before([cut(0, 0xa_0000)])
-            .only(
-                1,
-                Absent {
-                    listed: &[(1, 3)],
-                    hidden: 0,
-                },
-            )
+        row("low-128-kib", "below 1 MiB only 512 to 636 KiB")
+            .before([cut(0, 0x8_0000)])
             .in_each_test(),
-        row(
-            "low-64-kib",
-            "below 1 MiB only the first 64 KiB, where firmware writes",
-        )
-        .on(|machine| machine.boot = Boot::Uefi)
-        .before([cut(0x1_0000, 0xa_0000)])
-        .notes(&["no memory between 64 KiB and 1 MiB is free; firmware may write below"]),
-        row("low-128-kib", "below 1 MiB only 512 to 636 KiB").before([cut(0, 0x8_0000)]),
         row("load-address", "not the memory where the kernel is loaded")
             .before([cut(2 * MIB, 4 * MIB)]),
-        row(
-            "load-address-uefi",
-            "not the memory where the kernel is loaded, UEFI",
-        )
-        .on(|machine| machine.boot = Boot::Uefi)
-        .before([cut(2 * MIB, 4 * MIB)]),
         row("image-hole", "a hole behind the kernel").before([cut(3 * MIB, 3 * MIB + 0x1000)]),
         row("holes", "90 holes of a page each").before((0..90).map(|number| {
             let at = (16 + 2 * number) * MIB;
