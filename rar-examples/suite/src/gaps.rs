@@ -85,8 +85,7 @@ pub(crate) const fn between(before: &Disturbances, after: &Disturbances) -> Dist
 pub(crate) struct GapWatch<'w, L> {
     platform: &'w L,
     gaps: &'w Gaps,
-    last: Instant,
-    detours: u64,
+    turn: Turn,
 }
 
 impl<'w, L: Platform> GapWatch<'w, L> {
@@ -94,32 +93,99 @@ impl<'w, L: Platform> GapWatch<'w, L> {
         Self {
             platform,
             gaps,
-            detours: platform.detours(),
-            last: platform.now(),
+            turn: Turn::take(|| platform.detours(), || platform.now()),
         }
     }
 
     /// Returns when the last turn was.
     pub(crate) const fn last(&self) -> Instant {
-        self.last
+        self.turn.at
     }
 
     /// Returns the time, once in each turn of the loop.
     pub(crate) fn now(&mut self) -> Instant {
-        let now = self.platform.now();
-        let detours = self.platform.detours();
-        let lost = now.as_nanos().saturating_sub(self.last.as_nanos());
-        if u128::from(lost) > self.platform.gap_bound().as_nanos() && detours == self.detours {
+        let platform = self.platform;
+        let turn = Turn::take(|| platform.detours(), || platform.now());
+        let lost = turn.lost_since(&self.turn);
+        self.turn = turn;
+        if u128::from(lost) > platform.gap_bound().as_nanos() {
             self.gaps.note(lost);
         }
-        (self.last, self.detours) = (now, detours);
-        now
+        turn.at
+    }
+}
+
+/// One turn of a loop that waits.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    /// The detours of the CPU before it looked at its clock, and after. An interrupt may come
+    /// between the two looks.
+    detours: [u64; 2],
+    at: Instant,
+}
+
+impl Turn {
+    fn take(detours: impl Fn() -> u64, now: impl FnOnce() -> Instant) -> Self {
+        let before = detours();
+        let at = now();
+        Self {
+            detours: [before, detours()],
+            at,
+        }
+    }
+
+    /// Returns the nanoseconds since the last turn; 0 if the CPU may have made a detour meanwhile.
+    fn lost_since(&self, last: &Self) -> u64 {
+        let ([before, _], [_, after]) = (last.detours, self.detours);
+        if before == after {
+            self.at.as_nanos().saturating_sub(last.at.as_nanos())
+        } else {
+            0
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn a_handler_is_no_gap_whenever_it_comes() {
+        // At each look at the detours or at the clock, before it and after it.
+        for moment in 0..12_u32 {
+            let (moments, detours, time) = (Cell::new(0), Cell::new(0), Cell::new(0));
+            let handle = || {
+                if moments.replace(moments.get() + 1) == moment {
+                    detours.set(detours.get() + 1);
+                    time.set(time.get() + 1_000_000);
+                }
+            };
+            let look = |value: &Cell<u64>| {
+                handle();
+                let seen = value.get();
+                handle();
+                seen
+            };
+            let turn = || {
+                let now = || Instant::from_nanos(look(&time));
+                Turn::take(|| look(&detours), now)
+            };
+            let (first, second) = (turn(), turn());
+            assert_eq!(second.lost_since(&first), 0, "{moment}");
+            assert_eq!(turn().lost_since(&second), 0, "{moment}");
+        }
+    }
+
+    #[test]
+    fn time_without_a_detour_is_lost() {
+        let time = Cell::new(5);
+        let turn = || Turn::take(|| 3, || Instant::from_nanos(time.get()));
+        let first = turn();
+        time.set(9);
+        assert_eq!(turn().lost_since(&first), 4);
+    }
 
     #[test]
     fn a_span_has_its_own_longest_gap() {
