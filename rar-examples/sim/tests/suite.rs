@@ -114,6 +114,37 @@ fn a_control_that_is_not_seen_is_looked_for_again_and_then_nothing_was_shown() {
     assert!(test.why.contains("control:"), "{}", test.why);
 }
 
+/// To leave a guest may drop what the host has cached: then no entry of the test shows anything.
+#[test]
+fn a_host_that_forgets_at_each_exit_shows_nothing() {
+    let run = |exits_forget| {
+        let run = SuiteRun {
+            config: platform::config(2),
+            defect: None,
+            seed: 1,
+            options: Options {
+                test: Some("unit-guest-tag"),
+                initiators: Some(1),
+                measure: None,
+                ..ALL
+            },
+            trouble: Trouble {
+                exits_forget,
+                ..Trouble::NONE
+            },
+            most_steps: 1_000_000,
+            until_failure: false,
+        };
+        let mut transcript = run.run();
+        assert_eq!(transcript.broken_off, None);
+        (transcript.again, transcript.tests.remove(0))
+    };
+    assert_eq!(run(false).1.outcome, Outcome::Observed);
+    let (again, test) = run(true);
+    assert_eq!((again, test.outcome), (2, Outcome::Skipped));
+    assert!(test.why.contains("control:"), "{}", test.why);
+}
+
 /// The target of a flush is not run for a while when the signal's interrupt comes.
 fn paused(trouble: Trouble) -> (u32, Ended) {
     broken("one-page", None, trouble)

@@ -15,6 +15,8 @@ pub struct Trouble {
     pub moments: u32,
     /// Whether an NMI that no code asked for is counted at each pause.
     pub nmis: bool,
+    /// Whether a CPU that leaves a guest forgets its translations, as the manual permits.
+    pub exits_forget: bool,
 }
 
 impl Trouble {
@@ -24,6 +26,7 @@ impl Trouble {
         pauses: 0,
         moments: 0,
         nmis: false,
+        exits_forget: false,
     };
 }
 
@@ -49,6 +52,11 @@ impl TroubleLeft {
     /// An entry was changed; returns whether its CPU forgets its translations.
     pub(super) fn forgets(&self) -> bool {
         take(&self.forgets)
+    }
+
+    /// A CPU has left a guest; returns whether it forgets its translations.
+    pub(super) const fn forgets_at_exit(&self) -> bool {
+        self.trouble.exits_forget
     }
 
     /// Returns whether some pause is left.

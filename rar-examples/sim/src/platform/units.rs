@@ -197,6 +197,9 @@ impl Guest for SimPlatform<'_> {
             step();
         }
         self.cpu().set_guest(false);
+        if self.trouble.forgets_at_exit() {
+            self.flush_own_tlb();
+        }
         true
     }
 }

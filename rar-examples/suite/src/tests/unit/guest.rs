@@ -68,13 +68,47 @@ pub(crate) fn tags<L: Platform>(t: &TestRun<'_, L>) {
             ("INVPG", invpg),
             ("all", all),
         ];
+        show_tags_stay(bench, 3);
         for ((name, entry), page) in entries.into_iter().zip(0..) {
             observe_tags(bench, page, name, entry);
         }
     });
 }
 
+/// The positive control: without an entry, neither a guest nor its host loses a translation. The
+/// way into a guest and out of it (VMXON to VMXOFF) may drop some.
+fn show_tags_stay<L: Platform>(bench: &Bench<'_, '_, L>, page: u16) {
+    let t = bench.t;
+    meet_guests(bench, page, || {});
+    t.step(Participants::Others, || {
+        let seen = t.published(t.me).load(Acquire);
+        t.assert(Control, Place::At(Page::Small(page)), 0, seen);
+    });
+}
+
 fn observe_tags<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, entry: Operation) {
+    let t = bench.t;
+    meet_guests(bench, page, || {
+        bench.order(FIRST, entry, bench.others());
+        bench.signal(bench.others());
+        bench.await_success(FIRST, bench.others());
+    });
+    t.step(Participants::Initiator, || {
+        let count = |bit| {
+            let seen = bench.others().map(|cpu| t.published(cpu).load(Acquire));
+            seen.filter(|seen| seen & bit != 0).count()
+        };
+        let (hosts, guests) = (count(HOST_GONE), count(GUEST_GONE));
+        t.observe(format_args!(
+            "{name}: of {} targets dropped by {hosts} hosts, {guests} guests",
+            bench.others().count(),
+        ));
+    });
+}
+
+/// Makes a page stale in all other CPUs and in guests on them, and calls `flush` while the guests
+/// run. The CPUs publish which of the two translations is gone.
+fn meet_guests<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, flush: impl Fn()) {
     let t = bench.t;
     t.step(Participants::Initiator, || {
         for word in [READY, GO, SHOWN, EXECUTED] {
@@ -91,9 +125,7 @@ fn observe_tags<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, en
             t.map(Page::Small(page), new_frame(page));
             bench.announce(GO);
             bench.await_moment(SHOWN, others);
-            bench.order(FIRST, entry, bench.others());
-            bench.signal(bench.others());
-            bench.await_success(FIRST, bench.others());
+            flush();
             bench.announce(EXECUTED);
         } else {
             let seen = stay(bench, page);
@@ -101,17 +133,6 @@ fn observe_tags<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, en
             let seen = seen | if host { HOST_GONE } else { 0 };
             t.published(t.me).store(seen, Release);
         }
-    });
-    t.step(Participants::Initiator, || {
-        let count = |bit| {
-            let seen = bench.others().map(|cpu| t.published(cpu).load(Acquire));
-            seen.filter(|seen| seen & bit != 0).count()
-        };
-        let (hosts, guests) = (count(HOST_GONE), count(GUEST_GONE));
-        t.observe(format_args!(
-            "{name}: of {} targets dropped by {hosts} hosts, {guests} guests",
-            bench.others().count(),
-        ));
     });
 }
 
