@@ -10,6 +10,8 @@ use crate::{PhysicalMemory, Rsdp};
 const EXTENDED_AREA: u64 = 0x40e;
 /// The pointer lies in the first KiB of the extended area, or in the BIOS's own memory.
 const EXTENDED_LENGTH: u64 = 0x400;
+/// RAM ends here, and the memory of the screen begins.
+const EXTENDED_END: u64 = 0xa_0000;
 const BIOS: (u64, u64) = (0xe_0000, 0x2_0000);
 /// It begins on such a boundary.
 const STEP: usize = 16;
@@ -26,8 +28,9 @@ fn search(memory: &impl PhysicalMemory) -> Option<Rsdp> {
     let extended = segment
         .and_then(|bytes| number(bytes, 0, 2))
         .map(|segment| segment << 4)
-        .filter(|start| (0x500..0xa_0000).contains(start));
-    let areas = [extended.map(|start| (start, EXTENDED_LENGTH)), Some(BIOS)];
+        .filter(|start| (0x500..EXTENDED_END).contains(start));
+    let extended = extended.map(|start| (start, EXTENDED_LENGTH.min(EXTENDED_END - start)));
+    let areas = [extended, Some(BIOS)];
     let places = areas.into_iter().flatten();
     places
         .flat_map(|(start, length)| (start..start + length).step_by(STEP))
@@ -86,6 +89,13 @@ mod tests {
         let mut memory = with_root_at(&[0xe_0010, 0xf_0000]);
         memory.put(0xe_0018, &[0x77]);
         assert_eq!(search(&memory), Some(Rsdp::At(0xf_0000)));
+    }
+
+    #[test]
+    fn the_memory_of_a_screen_is_not_read() {
+        let mut memory = with_root_at(&[0xa_0010]);
+        memory.put(EXTENDED_AREA, &0x9ff0_u16.to_le_bytes());
+        assert_eq!(search(&memory), None);
     }
 
     #[test]
