@@ -27,7 +27,7 @@ impl Hpet {
     /// Finds the registers at this address, by a table with a right checksum. `None` if RAM is
     /// there, if there is no such timer, or if it does not run.
     pub(super) fn find(address: u64, map: &MemoryMap) -> Option<Self> {
-        if map.is_ram(address) || map.is_ram(address.checked_add(LENGTH - 1)?) {
+        if map.has_ram(address, address.checked_add(LENGTH)?) {
             return None;
         }
         paging::map_device(address, LENGTH).ok()?;
