@@ -49,7 +49,7 @@ pub(super) fn rows() -> Vec<FirmwareRow> {
         .notes(&["NMIs that no code asked for"]),
         stores(
             "level-storm",
-            "hundreds of level-triggered interrupts in a second",
+            "a hundred level-triggered interrupts in a second",
             const {
                 &[
                     Store::level(0, 0x30),
@@ -58,7 +58,7 @@ pub(super) fn rows() -> Vec<FirmwareRow> {
                     Store::level(3, 0x30),
                 ]
             },
-            Duration::from_millis(10),
+            Duration::from_millis(40),
         )
         // Each interrupt leaves the guest, and so empties the TLB of QEMU.
         .on(|machine| machine.cannot = &["target-in-user-mode"])
