@@ -50,7 +50,7 @@ pub(super) fn rows() -> Vec<FirmwareRow> {
         .after(controllers([0x08, 0x70], 1))
         // A poll acknowledges.
         .after([output(0x20, 0x0c), "inb 0x20".to_owned()]),
-        row("serial-loop", "the serial port hears itself only").after([output(SERIAL + 4, 0x1f)]),
+        row("serial-loop", "the serial port is in loopback mode").after([output(SERIAL + 4, 0x1f)]),
         row(
             "serial-latch",
             "the serial port shows its divisor, that of 300 baud",
