@@ -10,12 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-/// Between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(100);
-/// QEMU opens its socket before the guest runs.
-const CONNECT_ATTEMPTS: u32 = 120;
-/// A store takes QEMU microseconds, unless the host is busy.
-const ANSWER: Duration = Duration::from_secs(30);
+use crate::qemu_socket;
 
 /// Where a message-signalled interrupt for APIC id 0 is written (SDM vol. 3, "Message Address
 /// Register Format"); bits 19:12 are the id.
@@ -52,20 +47,11 @@ impl Store {
     }
 }
 
-/// When the first store is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begin {
-    /// When QEMU starts, so while firmware and boot loader run. An NMI resets the machine there.
-    Power,
-    /// When the kernel sends its first record, so after it has taken the machine over.
-    FirstRecord,
-}
-
-/// Stores that repeat until the guest ends.
+/// Stores that repeat from the first record of the kernel on, so after it has taken the machine
+/// over, until the guest ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BusWrites {
     pub(crate) stores: &'static [Store],
-    pub(crate) begin: Begin,
     /// From one round of all stores to the next.
     pub(crate) every: Duration,
 }
@@ -81,12 +67,12 @@ pub(crate) struct BusWriter {
 }
 
 impl BusWriter {
-    /// Connects to QEMU once it has started, and makes the stores from their beginning on.
+    /// Connects to QEMU once it has started, and makes the stores from the first record on.
     pub(crate) fn start(socket: PathBuf, writes: BusWrites) -> Self {
         let (guest, told) = channel();
         let thread = thread::spawn(move || write(&socket, &writes, &told));
         Self {
-            has_begun: writes.begin == Begin::Power,
+            has_begun: false,
             guest,
             thread,
         }
@@ -117,7 +103,7 @@ impl BusWriter {
 
 fn write(socket: &Path, writes: &BusWrites, guest: &Receiver<()>) -> Result<u64> {
     let mut bus = Bus::connect(socket)?;
-    if writes.begin == Begin::FirstRecord && guest.recv().is_err() {
+    if guest.recv().is_err() {
         return Ok(0);
     }
     let mut rounds = 0;
@@ -142,16 +128,7 @@ struct Bus {
 
 impl Bus {
     fn connect(socket: &Path) -> Result<Self> {
-        let stream = (0..CONNECT_ATTEMPTS)
-            .find_map(|_| {
-                let stream = UnixStream::connect(socket).ok();
-                if stream.is_none() {
-                    thread::sleep(PAUSE);
-                }
-                stream
-            })
-            .context("QEMU does not answer on its qtest socket")?;
-        stream.set_read_timeout(Some(ANSWER))?;
+        let stream = qemu_socket::connect(socket, "qtest")?;
         let writer = stream.try_clone()?;
         Ok(Self {
             reader: BufReader::new(stream),
@@ -192,7 +169,6 @@ mod tests {
 
     const WRITES: BusWrites = BusWrites {
         stores: &[Store::nmi(3), Store::level(1, 0x30)],
-        begin: Begin::FirstRecord,
         every: Duration::from_millis(1),
     };
 

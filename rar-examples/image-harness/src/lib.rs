@@ -20,6 +20,7 @@ mod image_key;
 pub mod machine;
 pub mod mutated;
 mod old_system;
+mod qemu_socket;
 mod qr_check;
 pub mod screen_watcher;
 mod screens;

@@ -15,12 +15,10 @@ use rar_harness::process::utf8;
 use rar_report::PartHead;
 use serde_json::{Value, json};
 
+use crate::qemu_socket;
+
 /// Between two looks at the screen.
 const PAUSE: Duration = Duration::from_millis(200);
-/// QEMU opens its socket before the guest runs.
-const CONNECT_ATTEMPTS: u32 = 120;
-/// A picture takes QEMU milliseconds, unless the host is busy.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// Looks at the screen until it is told to stop.
 #[derive(Debug)]
@@ -138,16 +136,7 @@ struct Monitor {
 
 impl Monitor {
     fn connect(socket: &Path) -> Result<Self> {
-        let stream = (0..CONNECT_ATTEMPTS)
-            .find_map(|_| {
-                let stream = UnixStream::connect(socket).ok();
-                if stream.is_none() {
-                    thread::sleep(PAUSE / 2);
-                }
-                stream
-            })
-            .context("QEMU does not answer on its monitor socket")?;
-        stream.set_read_timeout(Some(ANSWER))?;
+        let stream = qemu_socket::connect(socket, "monitor")?;
         let writer = stream.try_clone()?;
         let mut monitor = Self {
             reader: BufReader::new(stream),

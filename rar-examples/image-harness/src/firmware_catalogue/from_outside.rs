@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::row::{FirmwareRow, row};
-use crate::bus_writes::{Begin, BusWrites, Store};
+use crate::bus_writes::{BusWrites, Store};
 use crate::deaf_peer::Deaf;
 use crate::test_machine::ReportChannel;
 
@@ -16,11 +16,7 @@ fn stores(
     stores: &'static [Store],
     every: Duration,
 ) -> FirmwareRow {
-    let writes = BusWrites {
-        stores,
-        begin: Begin::FirstRecord,
-        every,
-    };
+    let writes = BusWrites { stores, every };
     row(name, about)
         .on(|machine| machine.bus_writes = Some(writes))
         .every_test()
