@@ -371,6 +371,21 @@ mod tests {
     }
 
     #[test]
+    fn the_pages_count_the_machines() {
+        let all = CATALOGUE.len();
+        let tested = CATALOGUE.iter().filter(|odd| odd.when == When::Test);
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(&format!("`rar-validate` on {all} machines")));
+        let testing = include_str!("../../../docs/testing.md");
+        for words in [
+            format!("reports of {all} machines"),
+            format!("reports of {} machines, and", tested.count()),
+        ] {
+            assert!(testing.contains(&words), "{words}");
+        }
+    }
+
+    #[test]
     fn the_machines_of_the_promise_are_there() {
         let full = |boot, cpus| {
             CATALOGUE
