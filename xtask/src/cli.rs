@@ -85,11 +85,13 @@ Examples:
   cargo xtask image --run bios --options 'run=quick end=debug-exit'
   cargo xtask image --run usb --cpus 16 --screenshots shots
   cargo xtask image --netboot tftp-root
+  cargo xtask image --grub-entry rar-validate --options 'run=quick serial=ttyS1'
   cargo xtask image --machines no-svm,least
   cargo xtask image --machines all
   cargo xtask image --mutated 50
   cargo xtask image --firmware length-0,edge-ff
   cargo xtask image --list
+  cargo xtask image --list --markdown docs/firmware.md
   cargo xtask image --defect success-without-flush
   cargo xtask image --defect all
 
@@ -207,9 +209,8 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
-    /// What CI runs: `test` with no stage skipped, with --full also the libraries' tests with the
-    /// oldest Rust and from the packages, every machine, every sabotage, and the image with every
-    /// defect
+    /// What CI runs: `test` with no stage skipped, with --full also all that takes long: every
+    /// machine, every state of firmware, every defect and sabotage, oldest Rust, packages
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]
     Ci(CiArgs),
 }

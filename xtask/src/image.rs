@@ -18,8 +18,10 @@ use rar_image_harness::grub::{self, Menu};
 use rar_image_harness::grub_entry::{self, sha256};
 use rar_image_harness::machine::{self, Boot, MachineArgs};
 use rar_image_harness::mutated::{self, MOST};
+use rar_image_harness::new_folder::NewFolder;
 use rar_image_harness::screen_watcher::Seen;
 use rar_image_harness::{catalogue, catalogue_run, defects, firmware_catalogue};
+use rar_report_page::write_whole;
 use rar_vocabulary::Verdict;
 
 #[derive(Args, Clone, Debug)]
@@ -66,8 +68,8 @@ pub(crate) struct ImageArgs {
     /// random, and judge what each reports
     #[arg(long, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)),
-          conflicts_with_all = ["run", "output", "netboot", "options", "machines", "firmware",
-          "defect"])]
+          conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines",
+                                "firmware", "defect", "list"])]
     pub(crate) mutated: Option<u32>,
     /// The seed of the first of these machines; the others have the next ones
     #[arg(long, value_name = "N", default_value_t = 1, requires = "mutated")]
@@ -104,6 +106,13 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     if !args.firmware.is_empty() {
         return on_disordered_machines(&args.firmware, verbosity);
     }
+    // What the options cannot have is known before anything is written.
+    let tree = new_folder("--netboot", args.netboot.as_deref())?;
+    let entry = new_folder("--grub-entry", args.grub_entry.as_deref())?;
+    let entry = match entry {
+        Some(folder) => Some((folder, grub_entry::options(args.options.as_deref())?)),
+        None => None,
+    };
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = match args.run {
         Some(_) => Some(setup::emulator(args.machine.qemu.as_deref(), verbosity)?),
@@ -120,15 +129,15 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
         .unwrap_or_else(|| workspace.target.join("rar-validate.iso"));
     grub::iso(&elf, &menu, &output, verbosity)?;
     describe(&output)?;
-    if let Some(folder) = &args.netboot {
-        grub::network_tree(&elf, &menu, folder, verbosity)?;
+    if let Some((folder, tree)) = args.netboot.as_deref().zip(tree) {
+        grub::network_tree(&elf, &menu, tree, verbosity)?;
         outln!(
-            "{}: a network tree; see docs/validating.md",
+            "{}: a network tree; see docs/rented-metal.md",
             folder.display()
         );
     }
-    if let Some(folder) = &args.grub_entry {
-        grub_entry::write(&elf, args.options.as_deref(), folder, verbosity)?;
+    if let Some((folder, (made, options))) = args.grub_entry.as_deref().zip(entry) {
+        grub_entry::write(&elf, &options, made, verbosity)?;
         outln!(
             "{}: an entry for GRUB; see its README.txt and docs/rented-metal.md",
             folder.display()
@@ -143,7 +152,8 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
         if machine::by_network(boot) {
             setup::network_boot(Install::Allowed, verbosity)?;
             image = network.path().join("tree");
-            grub::network_tree(&elf, &menu, &image, verbosity)?;
+            let tree = NewFolder::create("--netboot", &image)?;
+            grub::network_tree(&elf, &menu, tree, verbosity)?;
         }
         let (finished, seen) = watch(boot, &args.machine, &emulator, &image, verbosity)?;
         if let Some(folder) = &args.machine.screenshots {
@@ -152,6 +162,13 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
         return verdict(&finished, &args.machine);
     }
     Ok(())
+}
+
+/// Makes room for the folder of an option.
+fn new_folder(option: &'static str, place: Option<&Path>) -> Result<Option<NewFolder>> {
+    place
+        .map(|place| NewFolder::create(option, place))
+        .transpose()
 }
 
 /// Returns the options of the kernel. A run that ends QEMU by itself does not show its pages, since
@@ -172,8 +189,7 @@ fn list(page: Option<&Path>) -> Result<()> {
         outln!("--firmware\n{}", firmware_catalogue::list());
         return Ok(());
     };
-    fs::write(page, firmware_catalogue::page())
-        .with_context(|| format!("cannot write {}", page.display()))
+    write_whole(page, &firmware_catalogue::page())
 }
 
 /// Boots the image on the machines of these names.
@@ -233,7 +249,7 @@ fn keep_texts(seen: &Seen, folder: &Path) -> Result<()> {
             .iter()
             .map(|page| format!("{}\n", page.text))
             .collect();
-        fs::write(&path, texts).with_context(|| format!("cannot write {}", path.display()))?;
+        write_whole(&path, &texts)?;
         outln!(
             "{}: the texts of {} codes, for cargo xtask report",
             path.display(),

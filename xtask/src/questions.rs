@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::out;
+use rar_report_page::write_whole;
 use rar_suite::questions;
 
 #[derive(Args, Clone, Debug)]
@@ -21,8 +22,7 @@ pub(crate) fn command(args: &QuestionsArgs) -> Result<()> {
     let mut page = String::new();
     questions::write_page(&mut page).context("cannot format the page of questions")?;
     match &args.markdown {
-        Some(file) => std::fs::write(file, page)
-            .with_context(|| format!("cannot write {}", file.display()))?,
+        Some(file) => write_whole(file, &page)?,
         None => out!("{page}"),
     }
     let problems: Vec<_> = questions::problems().collect();

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::{fmt, fs};
 
 use anyhow::{Context as _, Result};
-use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::{Verbosity, utf8};
 use rar_harness::rescue_image::{self, Modules, program};
 use tempfile::TempDir;
+
+use crate::new_folder::NewFolder;
 
 /// Where the kernel lies in the image.
 pub(crate) const KERNEL: &str = "boot/rar-validate";
@@ -168,28 +169,12 @@ pub fn iso(kernel: &Path, menu: &Menu, output: &Path, verbosity: Verbosity) -> R
 /// # Errors
 ///
 /// A program of GRUB fails, or a file cannot be written.
-pub fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, verbosity: Verbosity) -> Result<()> {
-    if folder.exists() {
-        let message = format!(
-            "--netboot {} exists; name a folder that does not",
-            folder.display()
-        );
-        return Err(Fault::new(Reason::Usage, message).into());
-    }
-    let parent = match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let cannot = || {
-        format!(
-            "cannot write --netboot {}: its parent must exist and be writable",
-            folder.display()
-        )
-    };
-    let tree = tempfile::Builder::new()
-        .prefix(".rar-netboot-")
-        .tempdir_in(parent)
-        .with_context(cannot)?;
+pub fn network_tree(
+    kernel: &Path,
+    menu: &Menu,
+    tree: NewFolder,
+    verbosity: Verbosity,
+) -> Result<()> {
     program("mknetdir")?
         .arg(format!("--net-directory={}", utf8(tree.path())?))
         .args(["--subdir=boot/grub", "--fonts=", "--locales=", "--themes="])
@@ -198,12 +183,7 @@ pub fn network_tree(kernel: &Path, menu: &Menu, folder: &Path, verbosity: Verbos
     // GRUB's own programs read their menu beside them, under the names that mknetdir has built into
     // them.
     put(tree.path(), kernel, &menu.text(), verbosity)?;
-    fs::set_permissions(
-        tree.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .with_context(cannot)?;
-    fs::rename(tree.keep(), folder).with_context(cannot)
+    tree.finish()
 }
 
 #[cfg(test)]

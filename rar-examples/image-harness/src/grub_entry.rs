@@ -11,6 +11,7 @@ use rar_harness::rescue_image;
 use sha2::{Digest as _, Sha256};
 
 use crate::grub::{SCREEN, VIDEO};
+use crate::new_folder::NewFolder;
 
 /// The name of the entry, of the folder below GRUB's own, and of the kernel in it.
 pub(crate) const NAME: &str = "rar-validate";
@@ -21,46 +22,24 @@ const README: &str = include_str!("grub_entry/README.txt");
 /// What a run on such a machine does without any option: every test, small storms.
 const USUAL: &str = "run=quick";
 
-/// Writes the folder. It appears whole, or not at all.
+/// Writes the folder, with these [`options`]. It appears whole, or not at all.
 ///
 /// # Errors
 ///
-/// It exists, the options do not lead back to the old system, or a file cannot be written.
-pub fn write(
-    kernel: &Path,
-    options: Option<&str>,
-    folder: &Path,
-    verbosity: Verbosity,
-) -> Result<()> {
-    if folder.exists() {
-        let message = format!(
-            "--grub-entry {} exists; name a folder that does not",
-            folder.display()
-        );
-        return Err(Fault::new(Reason::Usage, message).into());
-    }
-    let options = returning(options.unwrap_or(USUAL))?;
-    let parent = match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let cannot = || {
-        format!(
-            "cannot write --grub-entry {}: its parent must exist and be writable",
-            folder.display()
-        )
-    };
-    let made = tempfile::Builder::new()
-        .prefix(".rar-grub-entry-")
-        .tempdir_in(parent)
-        .with_context(cannot)?;
-    put(made.path(), kernel, &options, verbosity)?;
-    fs::set_permissions(
-        made.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )
-    .with_context(cannot)?;
-    fs::rename(made.keep(), folder).with_context(cannot)
+/// A file cannot be written.
+pub fn write(kernel: &Path, options: &str, folder: NewFolder, verbosity: Verbosity) -> Result<()> {
+    put(folder.path(), kernel, options, verbosity)?;
+    folder.finish()
+}
+
+/// Returns the options of a run, by those that were asked for. After it the machine restarts
+/// without a person: pages at the end are for a camera.
+///
+/// # Errors
+///
+/// The options do not lead back to the old system.
+pub fn options(asked: Option<&str>) -> Result<String> {
+    returning(asked.unwrap_or(USUAL))
 }
 
 /// Puts the files into a folder that is there.
@@ -92,8 +71,6 @@ fn entry(options: &str) -> String {
         .replace("@OPTIONS@", options)
 }
 
-/// Returns options after which the machine restarts without a person: pages at the end are for a
-/// camera.
 fn returning(options: &str) -> Result<String> {
     let given = |key: &str| {
         let words = options.split_ascii_whitespace().rev();
@@ -154,13 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_exists_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let kernel = Path::new("/no/kernel");
-        let error = write(kernel, None, folder.path(), Verbosity::Normal).unwrap_err();
-        assert_eq!(reason_of(&error), Reason::Usage);
-        let to = folder.path().join("new");
-        assert!(write(kernel, None, &to, Verbosity::Normal).is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    fn a_folder_without_a_kernel_does_not_appear() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = NewFolder::create("--grub-entry", &parent.path().join("new")).unwrap();
+        assert!(write(Path::new("/no/kernel"), USUAL, folder, Verbosity::Normal).is_err());
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 }

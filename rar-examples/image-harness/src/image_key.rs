@@ -8,6 +8,7 @@ use rar_harness::process::Verbosity;
 use crate::grub::{self, Menu};
 use crate::grub_disk;
 use crate::machine;
+use crate::new_folder::NewFolder;
 use crate::test_machine::TestMachine;
 
 /// What tells images apart.
@@ -51,7 +52,10 @@ impl ImageKey {
         };
         match self.medium {
             Medium::Iso => grub::iso(elf, &menu, to, verbosity),
-            Medium::NetworkTree => grub::network_tree(elf, &menu, to, verbosity),
+            Medium::NetworkTree => {
+                let tree = NewFolder::create("--netboot", to)?;
+                grub::network_tree(elf, &menu, tree, verbosity)
+            }
             Medium::OldDisk => grub_disk::write(elf, &self.options, to, verbosity),
         }
     }

@@ -19,6 +19,7 @@ pub mod grub_entry;
 mod image_key;
 pub mod machine;
 pub mod mutated;
+pub mod new_folder;
 mod old_system;
 mod qemu_socket;
 mod qr_check;
