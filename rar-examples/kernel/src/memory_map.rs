@@ -189,7 +189,10 @@ impl FreeRanges {
 
     /// Adds the whole pages of a range; pages that are there already stay once.
     pub fn add(&mut self, start: u64, end: u64) {
-        let start = start.next_multiple_of(PAGE);
+        // No whole page begins in the last one.
+        let Some(start) = start.checked_next_multiple_of(PAGE) else {
+            return;
+        };
         let end = end - end % PAGE;
         if start >= end {
             return;
@@ -316,6 +319,14 @@ mod tests {
     fn odd_edges_shrink_to_whole_pages() {
         let free = map(&[(0x1001, 0x9fc00, 1)]).free(&[]);
         assert_eq!(free.ranges(), &[(0x2000, 0x9f000)]);
+    }
+
+    #[test]
+    fn the_last_page_of_all_addresses_is_not_free() {
+        let last = u64::MAX - 0xffe;
+        for end in [last + 1, u64::MAX] {
+            assert_eq!(map(&[(last, end, 1)]).free(&[]).ranges(), &[]);
+        }
     }
 
     #[test]

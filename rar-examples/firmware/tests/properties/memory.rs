@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use rar_firmware::{BootTag, multiboot2};
 use rar_kernel::{
     CommandLine, Display, KernelOptions, MULTIBOOT2_MAGIC, MemoryKind, MemoryMap, Region,
@@ -21,9 +22,17 @@ fn map(regions: &[(u64, u64, u32)]) -> MemoryMap {
     map
 }
 
+/// Bits, kind, and shift and size of red, green and blue, as firmware has them.
+const USUAL_FORMATS: [(u8, u8, [u8; 6]); 4] = [
+    (15, 1, [10, 5, 5, 5, 0, 5]),
+    (16, 1, [11, 5, 5, 6, 0, 5]),
+    (24, 1, [16, 8, 8, 8, 0, 8]),
+    (32, 1, [16, 8, 8, 8, 0, 8]),
+];
+
 /// Ranges that overlap each other, at any place.
 fn regions() -> impl Strategy<Value = Vec<(u64, u64, u32)>> {
-    let start = prop_oneof![0..0x20_0000_u64, any::<u64>()];
+    let start = prop_oneof![0..0x20_0000_u64, any::<u64>(), u64::MAX - 2 * PAGE..];
     let length = prop_oneof![0..0x20_0000_u64, any::<u64>()];
     vec((start, length, 0_u32..6), 0..20)
 }
@@ -56,6 +65,17 @@ proptest! {
                 && kinds.all(|kind| kind == MemoryKind::Usable)
                 && !(taken.0..taken.1).contains(&at);
             prop_assert!(usable || !is_free, "{at:#x}");
+            let page = at - at % PAGE;
+            let Some(end) = page.checked_add(PAGE) else { continue };
+            let is_whole = |(from, to): (u64, u64)| from <= page && end <= to;
+            let touches = |(from, to): (u64, u64)| from < end && page < to;
+            let (usable, other): (Vec<&Region>, Vec<&Region>) =
+                map.regions().iter().partition(|region| region.kind == MemoryKind::Usable);
+            let must_be_free = usable.iter().any(|region| is_whole((region.start, region.end)))
+                && !other.iter().any(|region| touches((region.start, region.end)))
+                && !touches(taken);
+            let is_free = free.ranges().iter().copied().any(is_whole);
+            prop_assert!(is_free || !must_be_free, "{page:#x}");
         }
     }
 
@@ -76,16 +96,27 @@ proptest! {
         address: u64,
         sizes in any::<[u32; 3]>(),
         small in any::<bool>(),
-        bits: u8,
-        kind in 0_u8..4,
-        channels in any::<[u8; 6]>(),
+        format in prop_oneof![
+            select(&USUAL_FORMATS[..]),
+            (any::<u8>(), 0_u8..4, any::<[u8; 6]>()),
+        ],
     ) {
-        let [pitch, width, height] = sizes.map(|size| if small { size % 5_000 } else { size });
+        let [pitch, width, height] = match (small, sizes) {
+            (false, sizes) => sizes,
+            (true, [more, width, height]) => {
+                let width = 1 + width % 5_000;
+                [4 * width + more % 100, width, 1 + height % 5_000]
+            }
+        };
+        let (bits, kind, channels) = format;
         let mut body = address.to_le_bytes().to_vec();
         body.extend([pitch, width, height].map(u32::to_le_bytes).as_flattened());
-        body.extend([if small { 32 } else { bits }, kind, 0, 0]);
+        body.extend([bits, kind, 0, 0]);
         body.extend(channels);
-        let Ok(display) = read_framebuffer(&body) else { return Ok(()) };
+        let display = read_framebuffer(&body);
+        let is_usual = small && address > 0 && USUAL_FORMATS.contains(&format);
+        prop_assert!(display.is_ok() || !is_usual);
+        let Ok(display) = display else { return Ok(()) };
         let (start, end) = display.range();
         prop_assert!(start == address && start < end || end == u64::MAX);
         match display {
