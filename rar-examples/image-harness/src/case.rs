@@ -19,6 +19,9 @@ pub struct Case {
     pub(crate) image: PathBuf,
     /// Arguments of QEMU beside those of the machine.
     pub(crate) more: Vec<String>,
+    /// Whether GRUB executes commands that put the machine in disorder: each must succeed, or the
+    /// boot shows nothing.
+    pub(crate) is_disordered: bool,
 }
 
 /// Writes the images that these machines boot into a folder: one for all that need the same.
@@ -47,6 +50,7 @@ pub fn cases(
             machine: *machine,
             image: image.clone(),
             more: Vec::new(),
+            is_disordered: false,
         })
     };
     machines.iter().map(case).collect()
@@ -71,6 +75,7 @@ pub fn disordered_cases(
         machine: row.machine,
         image: image.clone(),
         more: disordered_image::serial_number(row),
+        is_disordered: true,
     });
     Ok(cases.collect())
 }

@@ -169,11 +169,26 @@ fn boot(case: &Case, emulator: &Qemu, verbosity: Verbosity) -> Result<Result<Cou
         },
         ReportChannel::Refused(why) => refused(why, &finished),
     };
+    let judged = match refused_command(&finished) {
+        Some(line) if case.is_disordered => Err(format!("GRUB makes no disorder: {line}")),
+        _ => judged,
+    };
     Ok(judged.map_err(|why| {
         let lines = finished.transcript.lines.iter().map(String::as_str);
         let (said, ending) = (tail("console", lines, TAIL), finished.ending);
         format!("{why}; QEMU: {ending:?} {}\n{said}", finished.stderr.trim())
     }))
+}
+
+/// Returns the line in which GRUB says that a command failed, if one did.
+fn refused_command(finished: &Finished) -> Option<&str> {
+    let lines = finished.transcript.lines.iter();
+    let mut lines = lines
+        .take_while(|line| !line.starts_with("@ "))
+        // A GRUB that is started by UEFI looks for modules before that, which it does not have.
+        .skip_while(|line| !line.contains("Booting `"));
+    let line = lines.find(|line| line.contains("error: "))?;
+    Some(line.trim())
 }
 
 /// The kernel's verdict is all that can be heard. A crash at any place ends QEMU with another code,
@@ -309,6 +324,14 @@ mod tests {
         assert!(judged("no 64-bit mode", 0).is_err());
         assert!(judged("no mood", PANICKED).is_err());
         assert!(refused("no 64-bit mode", &finished(&[], PANICKED)).is_err());
+    }
+
+    #[test]
+    fn a_command_that_grub_refuses_is_found_before_the_first_record_only() {
+        let refused = "error: can't find command `wrmsrs'.";
+        let said = finished(&[" Booting `calls'", refused, "verdict: holds"], 0);
+        assert_eq!(refused_command(&said), Some(refused));
+        assert_eq!(refused_command(&finished(&["@ {}", refused], 0)), None);
     }
 
     #[test]
