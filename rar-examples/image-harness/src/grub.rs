@@ -25,7 +25,7 @@ pub(crate) const MORE_MODULES: &str = "memrw iorw wrmsr acpi mmap";
 
 /// The sizes of a screen that are asked for, best first. Large modules are for cameras, so a screen
 /// need not have many pixels.
-pub(crate) const SCREEN: &str = "1280x1024x32,1280x800x32,1024x768x32,1024x768,auto";
+pub(crate) const SCREEN: &str = "1280x800x32,1280x1024x32,1024x768x32,1024x768,auto";
 
 /// The firmware's own way to a screen is taken where there is one: drivers of emulated cards would
 /// come first in `all_video`.
