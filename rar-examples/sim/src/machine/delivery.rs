@@ -8,6 +8,8 @@ use rar_percpu::fake::pinned;
 
 use super::{Cpu, Machine, Vector};
 use crate::meter::Access;
+#[cfg(rar_observed)]
+use crate::schedule::alone;
 use crate::schedule::{Boundary, yield_now};
 
 impl<const TLB: usize> Boundary for Machine<'_, TLB> {
@@ -18,6 +20,7 @@ impl<const TLB: usize> Boundary for Machine<'_, TLB> {
     #[cfg(rar_observed)]
     fn access(&self, cpu: u32, address: usize, access: Access) {
         self.meter().touch(cpu, address, access);
+        alone(|| self.watch.accesses(cpu));
     }
 
     #[cfg(rar_observed)]
@@ -141,6 +144,8 @@ impl<const TLB: usize> Bus<'_, '_, TLB> {
         if let Some(place) = place {
             let address = std::ptr::from_ref(place).addr();
             self.machine.meter().touch(self.cpu, address, access);
+            #[cfg(rar_observed)]
+            alone(|| self.machine.watch.accesses(self.cpu));
         }
     }
 }

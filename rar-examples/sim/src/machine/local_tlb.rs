@@ -80,6 +80,7 @@ impl<const TLB: usize> Machine<'_, TLB> {
         step();
         let cpu = cpu.id().get();
         self.drain_stores(cpu);
+        self.watch.flushes(cpu);
         let done = self.invalidate(cpu, invalidation, Leftovers::NONE);
         done.map_err(|_| Unsupported)
     }

@@ -29,6 +29,13 @@ pub trait Watch: Sync {
     /// The unit of `cpu` is about to invalidate. The TLB is not locked.
     fn invalidates(&self, _cpu: u32) {}
 
+    /// `cpu` is about to drop translations by instructions. The TLB is not locked.
+    fn flushes(&self, _cpu: u32) {}
+
+    /// `cpu` or its unit is about to access memory that driver and units share. No other CPU runs
+    /// before the access. Called only with `--cfg rar_observed`.
+    fn accesses(&self, _cpu: u32) {}
+
     /// The driver lets a moment pass in a spin.
     fn spins(&self) {}
 

@@ -77,9 +77,9 @@ thread_local! {
 /// Runs `body`, which makes no step itself, without a pause, so that its reads of the driver's
 /// memory are consistent.
 pub(crate) fn alone<R>(body: impl FnOnce() -> R) -> R {
-    ALONE.set(true);
+    let before = ALONE.replace(true);
     let result = body();
-    ALONE.set(false);
+    ALONE.set(before);
     result
 }
 
