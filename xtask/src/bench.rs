@@ -204,7 +204,7 @@ fn measure_lines(
     filter: Option<&str>,
     verbosity: Verbosity,
 ) -> Result<Vec<Moved>> {
-    let program = sim::build(workspace, LINES, verbosity)?;
+    let program = sim::build(workspace, sim::PACKAGE, LINES, verbosity)?;
     let step = Step::new("counting the lines that move", verbosity);
     let captured = Cmd::new(utf8(&program)?)
         .args(filter)

@@ -11,13 +11,14 @@ use rar_image_harness::{catalogue, firmware_catalogue, mutated};
 
 use crate::bochs::{self, BochsArgs};
 use crate::stages::{self, LONG, TestArgs};
-use crate::{carry, image, sabotage};
+use crate::{carry, image, protocol, sabotage};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also run the tests in the packages, boot the image on every machine of the catalogue, on
-    /// every one that firmware left in disorder, on 50 with changed tables, with every defect, and
-    /// in Bochs where that is installed, carry every kernel of the list, and run every sabotage
+    /// Also run the tests in the packages, explore the whole model of the protocol, boot the image
+    /// on every machine of the catalogue, on every one that firmware left in disorder, on 50 with
+    /// changed tables, with every defect, and in Bochs where that is installed, carry every kernel
+    /// of the list, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }
@@ -40,6 +41,12 @@ pub(crate) fn command(args: &CiArgs, verbosity: Verbosity) -> Result<()> {
         full(verbosity)?;
     }
     Ok(())
+}
+
+/// Explores the model of the protocol, with its long scenarios.
+fn whole_protocol(verbosity: Verbosity) -> Result<()> {
+    let (_, failure) = protocol::stage(&Workspace::this()?, protocol::Extent::Whole, verbosity)?;
+    failure.map_or(Ok(()), Err)
 }
 
 /// Runs what takes long, all of it even if a part fails.
@@ -70,6 +77,7 @@ fn full(verbosity: Verbosity) -> Result<()> {
         Ok(()) => Ok(()),
     };
     part("long stages", long())?;
+    part("protocol", whole_protocol(verbosity))?;
     part(
         "image --machines all",
         image::on_machines(&[catalogue::ALL.to_owned()], verbosity),

@@ -3,7 +3,7 @@
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use rar_harness::exit_code::EXIT_CODES;
 use rar_report_page::command::ReportArgs;
-use rar_sim_options::{DefectsArgs, SimArgs};
+use rar_sim_options::{DefectsArgs, ProtocolArgs, SimArgs};
 
 use crate::bench::BenchArgs;
 use crate::bochs::BochsArgs;
@@ -42,8 +42,8 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Subcommands {
     /// Check everything: layering, format, lints, docs, host tests, oldest Rust, packages, loom
-    /// models, simulator, defects, kernels, QEMU on 1 to 8 CPUs, boot image, instructions of a
-    /// flush
+    /// models, simulator, defects, protocol, kernels, QEMU on 1 to 8 CPUs, boot image,
+    /// instructions of a flush
     ///
     /// Goes on after a failed stage where that makes sense, ends with a table of stages and times
     /// and the line `N passed, N failed`, which counts stages, host tests and QEMU test runs. The
@@ -163,6 +163,19 @@ Examples:
   cargo xtask defects --list
   cargo xtask defects --defect signal-lost,half-table --json out.json")]
     Defects(DefectsArgs),
+    /// Explore a model of the protocol to its end, then check that its mutants break their
+    /// invariants
+    ///
+    /// Two CPUs that flush, two that are flushed, two slots; each transition stands for a function
+    /// of the driver. A broken invariant is shown by the shortest run to it.
+    #[command(after_help = "\
+Examples:
+  cargo xtask protocol
+  cargo xtask protocol --quick
+  cargo xtask protocol --scenario offline,dead
+  cargo xtask protocol --mutant no-second-flush
+  cargo xtask protocol --markdown docs/protocol.md")]
+    Protocol(ProtocolArgs),
     /// Make pages of reports, from serial logs or scanned QR codes
     ///
     /// Parts may come in any order, several times, from several files, with anything around them.

@@ -32,7 +32,7 @@ pub(crate) fn stage(
     workspace: &Workspace,
     verbosity: Verbosity,
 ) -> Result<(Counts, Option<anyhow::Error>)> {
-    let program = sim::build(workspace, "defects", verbosity)?;
+    let program = sim::build(workspace, sim::PACKAGE, "defects", verbosity)?;
     let folder = tempfile::tempdir().context("no place for a report")?;
     let json = folder.path().join("defects.json");
     let step = Step::new("every defect against every test", verbosity);

@@ -16,6 +16,7 @@ mod msrv;
 mod old_rust;
 mod packages;
 mod probe;
+mod protocol;
 mod qemu;
 mod questions;
 mod report_page;
@@ -68,8 +69,9 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Probe => probe::command(verbosity),
         Subcommands::Setup(args) => setup::command(*args, verbosity),
         Subcommands::Loom(args) => loom::command(args, verbosity),
-        Subcommands::Sim(_) => sim::command("sim", verbosity),
-        Subcommands::Defects(_) => sim::command("defects", verbosity),
+        Subcommands::Sim(_) => sim::command(sim::PACKAGE, "sim", verbosity),
+        Subcommands::Defects(_) => sim::command(sim::PACKAGE, "defects", verbosity),
+        Subcommands::Protocol(_) => sim::command(protocol::PACKAGE, "protocol", verbosity),
         Subcommands::Questions(args) => questions::command(args),
         Subcommands::Report(args) => report_page::command(args),
         Subcommands::Bench(args) => bench::command(args, verbosity),

@@ -13,6 +13,9 @@ use rar_harness::workspace::Workspace;
 use rar_harness::{observed, parallel, test_output};
 use rar_vocabulary::Counts;
 
+/// The package of the simulator.
+pub(crate) const PACKAGE: &str = "rar-sim";
+
 /// The histories of the stage: every backend, every way to address, and the units that flush least.
 const STAGE: [&str; 8] = [
     "--cpus 1",
@@ -35,9 +38,9 @@ pub(crate) const MANY_STEPS: u32 = 3_000_000;
 const THREADS: &str = "--cpus 4 --steps 20000 --threads";
 
 /// Replaces this process by a program of the simulator, with the options as they were given.
-pub(crate) fn command(program: &str, verbosity: Verbosity) -> Result<()> {
+pub(crate) fn command(package: &str, program: &str, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
-    let path = build(&workspace, program, verbosity)?;
+    let path = build(&workspace, package, program, verbosity)?;
     let error = Command::new(&path)
         .args(options_of(program, std::env::args_os()))
         .current_dir(&workspace.root)
@@ -60,7 +63,7 @@ pub(crate) fn stage(
     steps: u32,
     verbosity: Verbosity,
 ) -> Result<(Counts, Option<anyhow::Error>)> {
-    let sim = build(workspace, "sim", verbosity)?;
+    let sim = build(workspace, PACKAGE, "sim", verbosity)?;
     let run = |_, line: &&str| {
         let line = format!("{line} --steps {steps}");
         history(workspace, &sim, &line, verbosity)
@@ -108,11 +111,16 @@ fn history(
     Ok((!captured.status.success()).then(again))
 }
 
-/// Builds a program of the simulator and returns where it is.
-pub(crate) fn build(workspace: &Workspace, program: &str, verbosity: Verbosity) -> Result<PathBuf> {
+/// Builds a program that sees every access of the driver, and returns where it is.
+pub(crate) fn build(
+    workspace: &Workspace,
+    package: &str,
+    program: &str,
+    verbosity: Verbosity,
+) -> Result<PathBuf> {
     let step = Step::new("building the simulator", verbosity);
     observed::call(workspace, "build")?
-        .args(["--release", "--package", "rar-sim", "--bin", program])
+        .args(["--release", "--package", package, "--bin", program])
         .require(verbosity)?;
     step.finish();
     Ok(observed::target(workspace).join("release").join(program))

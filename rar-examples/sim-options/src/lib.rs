@@ -90,3 +90,39 @@ pub struct DefectsArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "defect")]
     pub check: Option<PathBuf>,
 }
+
+/// The options of `cargo xtask protocol`.
+#[derive(Args, Clone, Debug)]
+pub struct ProtocolArgs {
+    /// Only these scenarios, and the mutants that are named
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub scenario: Vec<String>,
+    /// Only these mutants, each with the run that shows it, and the scenarios that are named
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub mutant: Vec<String>,
+    /// Leave the long scenarios out
+    #[arg(long)]
+    pub quick: bool,
+    /// Only replay histories of the simulator through the model
+    #[arg(long)]
+    pub traces: bool,
+    /// How many histories of each kind are replayed
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub histories: u64,
+    /// Describe scenarios, mutants and invariants, and explore nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Write what was found as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the page about the model
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["scenario", "mutant", "quick", "traces"]
+    )]
+    pub markdown: Option<PathBuf>,
+    /// Check that the figures of this page are current
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+}

@@ -18,7 +18,7 @@ use rar_sabotage::by_loom;
 use super::ended::{Done, StageEnd};
 use super::qemu;
 use super::stage::Stage;
-use crate::{bench, defects, disasm, host_tests, minimal, msrv, packages, sim};
+use crate::{bench, defects, disasm, host_tests, minimal, msrv, packages, protocol, sim};
 
 pub(super) struct Context {
     pub(super) workspace: Workspace,
@@ -50,6 +50,7 @@ impl Context {
             Stage::Sim => self.sim(sim::STEPS),
             Stage::SimLong => self.sim(sim::MANY_STEPS),
             Stage::Defects => self.defects(),
+            Stage::Protocol => self.protocol(),
             Stage::Qemu => self.qemu(),
             Stage::Image => self.image(),
             Stage::Carry => self.carry(),
@@ -214,6 +215,17 @@ impl Context {
         Ok(Done {
             tests,
             note: "each defect caught, what can be survived survived; docs/defects.md".to_owned(),
+            failure,
+        })
+    }
+
+    fn protocol(&self) -> Result<Done> {
+        let (tests, failure) =
+            protocol::stage(&self.workspace, protocol::Extent::Quick, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note: "each scenario holds, each mutant breaks its invariant; docs/protocol.md"
+                .to_owned(),
             failure,
         })
     }

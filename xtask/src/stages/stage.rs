@@ -41,6 +41,8 @@ pub(crate) enum Stage {
     SimLong,
     /// Every defect against every test on simulated machines
     Defects,
+    /// The model of the protocol, without its long scenarios
+    Protocol,
     /// The test kernel on 1 to 8 CPUs
     Qemu,
     /// The boot image on machines of the catalogue
@@ -73,6 +75,7 @@ impl Stage {
             Self::Sim => "simulated machines",
             Self::SimLong => "simulated machines, at length",
             Self::Defects => "broken units and drivers",
+            Self::Protocol => "every state of the protocol",
             Self::Qemu => "QEMU",
             Self::Image => "the boot image",
             Self::Carry => "foreign kernels on CPUs with RAR",
@@ -91,6 +94,7 @@ impl Stage {
                 | Self::Sim
                 | Self::SimLong
                 | Self::Defects
+                | Self::Protocol
                 | Self::Bench
         )
     }
