@@ -260,26 +260,10 @@ fn whole_report(finished: &Finished, reason: EndReason, told: &[Happened]) -> Re
 
 #[cfg(test)]
 mod tests {
-    use rar_harness::records::{Line, Transcript};
     use rar_report::Record;
 
     use super::*;
-    use crate::expected_report::tests::lines_with;
-
-    fn finished(lines: &[&str], code: i32) -> Finished {
-        let mut transcript = Transcript::default();
-        for line in lines {
-            transcript.push(Line {
-                text: (*line).to_owned(),
-                complete: true,
-            });
-        }
-        Finished {
-            transcript,
-            ending: Ending::Exited(code),
-            stderr: String::new(),
-        }
-    }
+    use crate::expected_report::tests::{finished, lines_with};
 
     #[test]
     fn an_exception_must_be_printed_and_end_in_a_restart() {

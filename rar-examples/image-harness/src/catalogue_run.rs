@@ -287,16 +287,7 @@ mod tests {
 
     use super::*;
     use crate::catalogue::CATALOGUE;
-    use crate::expected_report::tests::{lines, transcript};
-
-    fn finished(lines: &[&str], code: i32) -> Finished {
-        let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        Finished {
-            transcript: transcript(&lines),
-            ending: Ending::Exited(code),
-            stderr: String::new(),
-        }
-    }
+    use crate::expected_report::tests::{finished, lines};
 
     #[test]
     fn who_hears_nothing_goes_by_the_exit_code() {

@@ -53,16 +53,7 @@ pub(crate) fn kept(why: &str, finished: &Finished) -> Result<Counts, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expected_report::tests::transcript;
-
-    fn finished(lines: &[&str], code: i32) -> Finished {
-        let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        Finished {
-            transcript: transcript(&lines),
-            ending: Ending::Exited(code),
-            stderr: String::new(),
-        }
-    }
+    use crate::expected_report::tests::finished;
 
     #[test]
     fn an_old_system_is_shown_by_its_line_and_its_exit() {

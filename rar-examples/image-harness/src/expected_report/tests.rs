@@ -1,3 +1,5 @@
+use rar_harness::ending::Ending;
+use rar_harness::guest::Finished;
 use rar_harness::records::Line;
 use rar_harness::run::Run;
 use rar_report::{
@@ -33,6 +35,16 @@ pub(crate) fn lines_with(more: &[Entry<'_>], reason: EndReason) -> Vec<String> {
         .iter()
         .map(|part| SerialLine(part).to_string())
         .collect()
+}
+
+/// Returns a boot that said these lines and ended with a code.
+pub(crate) fn finished(lines: &[&str], code: i32) -> Finished {
+    let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+    Finished {
+        transcript: transcript(&lines),
+        ending: Ending::Exited(code),
+        stderr: String::new(),
+    }
 }
 
 /// Returns what a console said.

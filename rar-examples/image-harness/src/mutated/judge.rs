@@ -152,7 +152,7 @@ mod tests {
     use rar_report::{ApicMode, Event, Fact, Firmware, Machine, Record, TscSource};
 
     use super::*;
-    use crate::expected_report::tests::{lines_with, transcript};
+    use crate::expected_report::tests::{finished, lines_with, transcript};
 
     const NOTE: &str = "MADT malformed after 2 entries (type 0, length 0); the entries behind it \
         are read, and this is a long note";
@@ -215,13 +215,10 @@ mod tests {
     }
 
     fn judged(records: &[Record<'_>], more: &[&str], code: i32) -> String {
-        let mut lines = lines_with(records, EndReason::Complete);
-        lines.extend(more.iter().map(|line| (*line).to_owned()));
-        let finished = Finished {
-            transcript: transcript(&lines),
-            ending: Ending::Exited(code),
-            stderr: String::new(),
-        };
+        let records = lines_with(records, EndReason::Complete);
+        let lines = records.iter().map(String::as_str);
+        let lines: Vec<_> = lines.chain(more.iter().copied()).collect();
+        let finished = finished(&lines, code);
         faults(&Fate::Runs(expected()), &finished).join("; ")
     }
 
@@ -300,11 +297,7 @@ mod tests {
     #[test]
     fn a_refusal_has_its_sentence_and_its_exit_code() {
         let judged = |line: &str, code| {
-            let finished = Finished {
-                transcript: transcript(&[line.to_owned()]),
-                ending: Ending::Exited(code),
-                stderr: String::new(),
-            };
+            let finished = finished(&[line], code);
             faults(&Fate::Refused("no memory map".to_owned()), &finished).len()
         };
         assert_eq!(judged("panic: no memory map", PANICKED), 0);
