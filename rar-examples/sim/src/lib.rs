@@ -7,6 +7,7 @@ pub mod lines;
 pub mod loss;
 pub mod machine;
 pub mod meter;
+pub mod output_file;
 pub mod page_tables;
 pub mod platform;
 pub mod schedule;

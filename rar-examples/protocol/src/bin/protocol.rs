@@ -1,7 +1,5 @@
 //! `cargo xtask protocol`: the protocol as a model, explored to the end.
 
-use std::io::Write as _;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -12,6 +10,7 @@ use rar_protocol::model::Model;
 use rar_protocol::mutant::Mutant;
 use rar_protocol::report::{Report, Traces, explore_mutant};
 use rar_protocol::scenario::Scenario;
+use rar_sim::output_file::{write, write_json};
 use rar_sim_options::ProtocolArgs;
 
 /// Explores all states of a model of the protocol, and of its mutants.
@@ -64,8 +63,7 @@ fn command(args: &ProtocolArgs) -> Result<ExitCode> {
         problems.extend(report.outdated(&page, &file.display().to_string()));
     }
     if let Some(file) = &args.json {
-        let text = serde_json::to_string_pretty(&report.json(&problems)).context("no JSON")?;
-        write(file, &text)?;
+        write_json(file, &report.json(&problems))?;
     }
     if let Some(file) = &args.markdown {
         write(file, report.markdown().trim_end())?;
@@ -201,19 +199,4 @@ fn list() {
     for invariant in Invariant::ALL {
         println!("{invariant:?}: {:?}", invariant.judged());
     }
-}
-
-/// Writes the whole file or nothing.
-fn write(file: &Path, text: &str) -> Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let write = || -> Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        writeln!(new, "{text}")?;
-        new.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask defects`: every known defect against every test of the suite.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use rar_sim::defects::{CPUS, Defect, Fate, Report, Test, run};
+use rar_sim::output_file::{write, write_json};
 use rar_sim_options::DefectsArgs;
 
 /// Runs the test suite on simulated machines with broken RAR units and broken drivers. Each defect
@@ -56,8 +57,7 @@ fn command(args: &DefectsArgs) -> Result<ExitCode> {
         problems.extend(outdated(&report, file)?);
     }
     if let Some(file) = &args.json {
-        let text = serde_json::to_string_pretty(&report.to_json()).context("no JSON")?;
-        write(file, &text)?;
+        write_json(file, &report.to_json())?;
     }
     if let Some(file) = &args.markdown {
         write(file, report.markdown().trim_end())?;
@@ -129,21 +129,6 @@ fn outdated(report: &Report, file: &Path) -> Result<Option<String>> {
     Ok((page != report.markdown()).then(|| {
         format!("{name} is out of date: `cargo xtask defects --markdown {name}` writes it anew")
     }))
-}
-
-/// Writes the whole file or nothing.
-fn write(file: &Path, text: &str) -> Result<()> {
-    let folder = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let write = || -> Result<()> {
-        let mut new = tempfile::NamedTempFile::new_in(folder)?;
-        writeln!(new, "{text}")?;
-        new.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn progress() -> ProgressBar {

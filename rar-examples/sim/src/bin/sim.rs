@@ -1,7 +1,7 @@
 //! `cargo xtask sim`: random histories on a simulated machine.
 
 use std::fs::File;
-use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::io::{BufReader, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use rar_model::Knobs;
 use rar_sim::history::{Campaign, Episode, Finding, History, Scheduler, Summary, problem};
 use rar_sim::loss;
 use rar_sim::machine::{Addressing, Answering};
+use rar_sim::output_file::write_json;
 use rar_sim_options::{Address, Answer, ENOUGH, SimArgs};
 use serde::Serialize;
 
@@ -283,22 +284,6 @@ fn replay(args: &SimArgs, file: &Path) -> Result<ExitCode> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// Writes the whole file or nothing.
-fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let write = || -> Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.write_all(b"\n")?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn progress(steps: u64) -> ProgressBar {
