@@ -25,11 +25,11 @@ pub fn write(file: &Path, text: &str) -> Result<()> {
     write().with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// As [`write`], of a value as JSON.
+/// As [`write()`], of a value as JSON.
 ///
 /// # Errors
 ///
-/// Fails as [`write`] does, and if the value cannot be JSON.
+/// Fails as [`write()`] does, and if the value cannot be JSON.
 pub fn write_json(file: &Path, value: &impl Serialize) -> Result<()> {
     write(
         file,
