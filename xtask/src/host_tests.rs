@@ -4,18 +4,23 @@ use anyhow::Result;
 use rar_harness::cargo::cargo;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::process::Verbosity;
-use rar_harness::test_output;
+use rar_harness::test_output::{self, FailedTest};
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
 
-/// Runs all host tests, the libraries' with their features too; returns the count and what went
-/// wrong.
-pub(crate) fn tests(
-    workspace: &Workspace,
-    verbosity: Verbosity,
-) -> Result<(Counts, Option<anyhow::Error>)> {
+/// What all host tests came to.
+pub(crate) struct HostTests {
+    pub(crate) count: Counts,
+    /// The names of those that failed.
+    pub(crate) failed: Vec<String>,
+    pub(crate) failure: Option<anyhow::Error>,
+}
+
+/// Runs all host tests, the libraries' with their features too.
+pub(crate) fn tests(workspace: &Workspace, verbosity: Verbosity) -> Result<HostTests> {
     let mut count = Counts::NONE;
     let mut failure = String::new();
+    let mut names = Vec::new();
     let libraries: Vec<_> = LIBRARIES
         .iter()
         .flat_map(|name| ["--package", name])
@@ -37,13 +42,35 @@ pub(crate) fn tests(
             .args(args.iter().copied())
             .capture(verbosity)?;
         count += test_output::count(&captured.stdout);
+        let failed = test_output::failed(&captured.stdout);
         if !captured.status.success() && !verbosity.is_verbose() {
-            failure.push_str(&captured.both);
+            match failed.is_empty() {
+                true => failure.push_str(&captured.both),
+                false => failure.push_str(&excerpt(&failed, &captured.both)),
+            }
         } else if !captured.status.success() {
             failure.push_str(&format!("cargo test {} failed\n", args.join(" ")));
         }
+        names.extend(failed.into_iter().map(|test| test.name));
     }
     let failure = (!failure.is_empty())
         .then(|| Fault::new(Reason::Failed, failure.trim_end().to_owned()).into());
-    Ok((count, failure))
+    Ok(HostTests {
+        count,
+        failed: names,
+        failure,
+    })
+}
+
+/// Returns what failed tests printed, and cargo's own errors: a program that a signal ended prints
+/// no result.
+fn excerpt(failed: &[FailedTest], output: &str) -> String {
+    let tests = failed
+        .iter()
+        .map(|test| format!("{} FAILED\n{}", test.name, test.text));
+    let errors = output
+        .lines()
+        .filter(|line| line.starts_with("error"))
+        .map(|line| format!("{line}\n"));
+    tests.chain(errors).collect()
 }

@@ -145,11 +145,15 @@ impl Context {
     }
 
     fn host(&self) -> Result<Done> {
-        let (tests, failure) = host_tests::tests(&self.workspace, self.verbosity)?;
+        let ran = host_tests::tests(&self.workspace, self.verbosity)?;
+        let note = match ran.failed.is_empty() {
+            true => "unit, property, documentation tests; each feature".to_owned(),
+            false => format!("FAILED: {}", ran.failed.join(", ")),
+        };
         Ok(Done {
-            tests,
-            note: "unit, property, documentation tests; each feature".to_owned(),
-            failure,
+            tests: ran.count,
+            note,
+            failure: ran.failure,
         })
     }
 
