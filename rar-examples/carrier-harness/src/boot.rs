@@ -25,8 +25,8 @@ const CARRIER: &str = "rar-carrier";
 /// How long a guest may take to end by itself once all that was expected was shown.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// How long pipes of a machine that ended are read.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long pipes of a machine that ended are read. In tests longer than any host is busy.
+const DRAIN: Duration = Duration::from_secs(if cfg!(test) { 120 } else { 5 });
 
 /// How often the machine is looked at while it prints.
 const LOOK: Duration = Duration::from_millis(20);
