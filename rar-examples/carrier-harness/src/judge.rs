@@ -85,16 +85,12 @@ impl Expected {
                 return Err(Fault::new(Reason::Guest, message));
             }
             (BootEnd::Qemu(Ending::TimedOut(limit)), Some(did_not)) => {
-                let message = format!(
-                    "after {} s {did_not}; --timeout gives it more",
-                    limit.as_secs()
-                );
+                let message = format!("after {} s {did_not}; {}", limit.as_secs(), remedy(booted));
                 return Err(Fault::new(Reason::Guest, message));
             }
             (BootEnd::Qemu(Ending::TimedOut(limit)), None) if self.texts.is_empty() => {
                 let limit = limit.as_secs();
-                let message =
-                    format!("the guest did not end in {limit} s; --timeout gives it more");
+                let message = format!("the guest did not end in {limit} s; {}", remedy(booted));
                 return Err(Fault::new(Reason::Guest, message));
             }
             (BootEnd::Qemu(Ending::Exited(code)), _) if !matches!(code, 0 | PASSED) => {
@@ -133,6 +129,19 @@ pub fn judge_steps(booted: &Booted) -> Result<(), Fault> {
     match failed {
         Some(step) => Err(Fault::new(Reason::Failed, format!("in the guest: {step}"))),
         None => Ok(()),
+    }
+}
+
+/// What helps a guest that does not end in time.
+fn remedy(booted: &Booted) -> &'static str {
+    let is_silent = booted
+        .console
+        .iter()
+        .all(|line| line.is_empty() || line.starts_with("carrier: "));
+    if is_silent {
+        "the guest printed nothing on the serial port: a Linux needs `--append console=ttyS0`"
+    } else {
+        "--timeout gives it more"
     }
 }
 
@@ -229,6 +238,26 @@ pub(crate) mod tests {
         }
         assert_eq!(Offences::default(), Offences::None);
         assert!("few".parse::<Offences>().is_err());
+    }
+
+    #[test]
+    fn a_guest_that_prints_nothing_is_told_from_a_slow_one() {
+        let silent = ["carrier: payload: 6 MiB", ""];
+        let slow = ["carrier: payload: 6 MiB", "Linux version 6.1"];
+        for (says, texts) in [(silent, &["login"][..]), (silent, &[]), (slow, &["login"])] {
+            let expected = Expected {
+                texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+                ..Expected::default()
+            };
+            let fault = expected.judge(&booted(&says, "", LATE)).unwrap_err();
+            let message = fault.message;
+            assert_eq!(
+                message.contains("console=ttyS0"),
+                says == silent,
+                "{message}"
+            );
+            assert_eq!(message.contains("--timeout"), says == slow, "{message}");
+        }
     }
 
     #[test]
