@@ -37,6 +37,41 @@ const OWN_MODULE: &str = "rar_check";
 /// What a Linux with such an initrd is told before the words of the user: a panic ends the run.
 const LINUX_LINE: &str = "console=ttyS0 panic=-1";
 
+/// The options that runs of the catalogue choose themselves.
+const OF_ONE_RUN: [&str; 26] = [
+    "kernel",
+    "initrd",
+    "append",
+    "chain",
+    "modules",
+    "files",
+    "commands",
+    "cpus",
+    "memory",
+    "machine",
+    "cpu",
+    "disk",
+    "thread",
+    "more",
+    "apic",
+    "defect",
+    "knobs",
+    "preset",
+    "trace_level",
+    "words",
+    "iso",
+    "no_shim",
+    "trace",
+    "texts",
+    "offences",
+    "timeout",
+];
+/// The options that mean nothing to an image that is not booted.
+const OF_A_BOOT: [&str; 15] = [
+    "chain", "cases", "no_shim", "cpus", "memory", "machine", "cpu", "disk", "thread", "more",
+    "qemu", "trace", "texts", "offences", "timeout",
+];
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CarryArgs {
     /// The kernel: a file (Linux, PVH or multiboot2), `debian` for Debian's newest one, or
@@ -69,7 +104,7 @@ pub(crate) struct CarryArgs {
     pub(crate) commands: Vec<String>,
     /// Make these runs of the catalogue instead, and judge each
     #[arg(long = "case", value_name = "NAME,...", value_delimiter = ',',
-          value_parser = catalogue::names(), conflicts_with_all = ["kernel", "chain"])]
+          value_parser = catalogue::names(), conflicts_with_all = OF_ONE_RUN)]
     pub(crate) cases: Vec<String>,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
@@ -77,7 +112,7 @@ pub(crate) struct CarryArgs {
     pub(crate) units: UnitArgs,
     /// Boot nothing, but write an image for QEMU with a menu: with --kernel on it,
     /// or with one that lies in the folder `rar` of a disk
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["chain", "cases", "no_shim"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = OF_A_BOOT)]
     pub(crate) iso: Option<PathBuf>,
     /// Boot without the shim: no RAR, to compare
     #[arg(long)]

@@ -80,15 +80,15 @@ fn full(verbosity: Verbosity) -> Result<()> {
     part("protocol", whole_protocol(verbosity))?;
     part(
         "image --machines all",
-        image::on_machines(&[catalogue::ALL.to_owned()], verbosity),
+        image::on_machines(&[catalogue::ALL.to_owned()], None, verbosity),
     )?;
     part(
         "image --mutated 50",
-        mutated::command(MUTATED, FIRST_SEED, verbosity),
+        mutated::command(MUTATED, FIRST_SEED, None, verbosity),
     )?;
     part(
         "image --firmware all",
-        image::on_disordered_machines(&[firmware_catalogue::ALL.to_owned()], verbosity),
+        image::on_disordered_machines(&[firmware_catalogue::ALL.to_owned()], None, verbosity),
     )?;
     part(
         "carry --case all",
@@ -100,7 +100,7 @@ fn full(verbosity: Verbosity) -> Result<()> {
     )?;
     part(
         "image --defect all",
-        rar_image_harness::defects::command(defect_names::ALL, verbosity),
+        rar_image_harness::defects::command(defect_names::ALL, None, verbosity),
     )?;
     part("bochs", bochs())?;
     if failed.is_empty() {

@@ -259,4 +259,31 @@ mod tests {
     fn the_definition_is_consistent() {
         command().debug_assert();
     }
+
+    /// `requires` alone does not refuse an option: clap looks at it only where nothing conflicts.
+    #[test]
+    fn a_catalogue_takes_no_option_that_it_does_not_obey() {
+        let obeyed = ["qemu", "verbose", "help"];
+        for (name, catalogue, more) in [
+            ("image", "machines", &[][..]),
+            ("image", "firmware", &[]),
+            ("image", "defect", &[]),
+            ("image", "mutated", &["seed"]),
+            ("carry", "cases", &[]),
+        ] {
+            let mut command = command();
+            command.build();
+            let sub = command.find_subcommand(name).unwrap();
+            let arg = |id: &str| sub.get_arguments().find(|arg| arg.get_id() == id).unwrap();
+            let refuses = |one: &str, other: &str| {
+                let refused = sub.get_arg_conflicts_with(arg(one));
+                refused.iter().any(|arg| arg.get_id() == other)
+            };
+            for other in sub.get_arguments().map(|arg| arg.get_id().as_str()) {
+                let may = other == catalogue || obeyed.contains(&other) || more.contains(&other);
+                let refused = refuses(catalogue, other) || refuses(other, catalogue);
+                assert!(may != refused, "{name} --{catalogue} --{other}");
+            }
+        }
+    }
 }

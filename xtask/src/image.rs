@@ -16,7 +16,7 @@ use rar_image_harness::boot::{build_kernel, kernel_verdict, watch};
 use rar_image_harness::case::{self, Case};
 use rar_image_harness::grub::{self, Menu};
 use rar_image_harness::grub_entry::{self, sha256};
-use rar_image_harness::machine::{self, Boot, MachineArgs};
+use rar_image_harness::machine::{self, BOOTS, Boot, CATALOGUE, MachineArgs};
 use rar_image_harness::mutated::{self, MOST};
 use rar_image_harness::new_folder::NewFolder;
 use rar_image_harness::screen_watcher::Seen;
@@ -40,14 +40,15 @@ pub(crate) struct ImageArgs {
     #[arg(long, value_name = "WORDS", value_parser = kernel_options)]
     pub(crate) options: Option<String>,
     /// Boot the image in QEMU
-    #[arg(long, value_enum, value_name = "HOW")]
+    #[arg(long, group = BOOTS, value_enum, value_name = "HOW")]
     pub(crate) run: Option<Boot>,
     /// Boot the image on these machines, each with options of its own, and judge what each reports
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = catalogue::names(),
+    #[arg(long, groups = [CATALOGUE, BOOTS], value_name = "NAME,...", value_delimiter = ',',
+          value_parser = catalogue::names(),
           conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options"])]
     pub(crate) machines: Vec<String>,
     /// Boot the image on machines that firmware left in these states, and judge what each reports
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',',
+    #[arg(long, groups = [CATALOGUE, BOOTS], value_name = "NAME,...", value_delimiter = ',',
           value_parser = firmware_catalogue::names(), hide_possible_values = true,
           conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines"])]
     pub(crate) firmware: Vec<String>,
@@ -56,23 +57,25 @@ pub(crate) struct ImageArgs {
           ["run", "output", "netboot", "grub_entry", "options", "machines", "firmware", "defect"])]
     list: bool,
     /// Write those for --firmware as a page in Markdown to FILE instead
-    #[arg(long, value_name = "FILE", requires = "list")]
+    #[arg(long, value_name = "FILE", requires = "list", conflicts_with = CATALOGUE)]
     markdown: Option<PathBuf>,
     /// Boot the image with units of the shim that are broken in this way, `all`: in each way in
     /// turn, and judge what each report says
-    #[arg(long, value_name = "NAME", value_parser = rar_harness::defect_names::name,
+    #[arg(long, groups = [CATALOGUE, BOOTS], value_name = "NAME",
+          value_parser = rar_harness::defect_names::name,
           conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines",
                                 "firmware"])]
     pub(crate) defect: Option<String>,
     /// Boot the kernel of the image on N machines whose tables and boot information were changed at
     /// random, and judge what each reports
-    #[arg(long, value_name = "N",
+    #[arg(long, groups = [CATALOGUE, BOOTS], value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST)),
           conflicts_with_all = ["run", "output", "netboot", "grub_entry", "options", "machines",
                                 "firmware", "defect", "list"])]
     pub(crate) mutated: Option<u32>,
     /// The seed of the first of these machines; the others have the next ones
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutated")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutated",
+          conflicts_with_all = ["run", "machines", "firmware", "defect", "list"])]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
@@ -90,21 +93,22 @@ fn kernel_options(words: &str) -> Result<String, String> {
 
 /// Runs `cargo xtask image`.
 pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
+    let qemu = args.machine.qemu.as_deref();
     if let Some(defect) = &args.defect {
-        return defects::command(defect, verbosity);
+        return defects::command(defect, qemu, verbosity);
     }
     if let Some(count) = args.mutated {
-        return mutated::command(count, args.seed, verbosity);
+        return mutated::command(count, args.seed, qemu, verbosity);
     }
     if args.list {
         return list(args.markdown.as_deref());
     }
     let workspace = Workspace::this()?;
     if !args.machines.is_empty() {
-        return on_machines(&args.machines, verbosity);
+        return on_machines(&args.machines, qemu, verbosity);
     }
     if !args.firmware.is_empty() {
-        return on_disordered_machines(&args.firmware, verbosity);
+        return on_disordered_machines(&args.firmware, qemu, verbosity);
     }
     // What the options cannot have is known before anything is written.
     let tree = new_folder("--netboot", args.netboot.as_deref())?;
@@ -115,7 +119,7 @@ pub(crate) fn command(args: &ImageArgs, verbosity: Verbosity) -> Result<()> {
     };
     setup::boot_loader(Install::Allowed, verbosity)?;
     let emulator = match args.run {
-        Some(_) => Some(setup::emulator(args.machine.qemu.as_deref(), verbosity)?),
+        Some(_) => Some(setup::emulator(qemu, verbosity)?),
         None => None,
     };
     let menu = match &args.options {
@@ -193,26 +197,35 @@ fn list(page: Option<&Path>) -> Result<()> {
 }
 
 /// Boots the image on the machines of these names.
-pub(crate) fn on_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
-    boot_on(verbosity, |elf, folder| {
+pub(crate) fn on_machines(
+    names: &[String],
+    qemu: Option<&Path>,
+    verbosity: Verbosity,
+) -> Result<()> {
+    boot_on(qemu, verbosity, |elf, folder| {
         case::cases(&catalogue::chosen(names), elf, folder, verbosity)
     })
 }
 
 /// Boots the image on the machines that firmware left in the states of these names.
-pub(crate) fn on_disordered_machines(names: &[String], verbosity: Verbosity) -> Result<()> {
-    boot_on(verbosity, |elf, folder| {
+pub(crate) fn on_disordered_machines(
+    names: &[String],
+    qemu: Option<&Path>,
+    verbosity: Verbosity,
+) -> Result<()> {
+    boot_on(qemu, verbosity, |elf, folder| {
         let rows = firmware_catalogue::chosen(names);
         case::disordered_cases(&rows, elf, folder, verbosity)
     })
 }
 
 fn boot_on(
+    qemu: Option<&Path>,
     verbosity: Verbosity,
     cases: impl FnOnce(&Path, &Path) -> Result<Vec<Case>>,
 ) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
-    let emulator = setup::emulator(None, verbosity)?;
+    let emulator = setup::emulator(qemu, verbosity)?;
     let elf = build_kernel(&Workspace::this()?, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-machines-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;

@@ -40,7 +40,8 @@ struct Row {
 ///
 /// # Errors
 ///
-/// The image cannot be booted. What a machine reports is no error here: it is counted.
+/// A program is missing, or the run was interrupted. What a machine reports, or why it could not be
+/// judged, is no error here: it is counted.
 pub fn boot_all(
     cases: &[Case],
     emulator: &Qemu,
@@ -65,7 +66,12 @@ pub fn boot_all(
     let rows = parallel::each(cases, parallel::cores(), |_, case| {
         let begin = Instant::now();
         let machine = &case.machine;
-        let result = boot(case, emulator, verbosity)?;
+        let result = match boot(case, emulator, verbosity) {
+            Ok(judged) => judged,
+            Err(error) if reason_of(&error).ends_all() => return Err(error),
+            // The results of the others are not lost for it.
+            Err(error) => Err(format!("not judged: {error:#}")),
+        };
         let row = Row {
             machine: *machine,
             result,

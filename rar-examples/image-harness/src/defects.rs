@@ -64,9 +64,9 @@ struct Row {
 /// # Errors
 ///
 /// A defect is not reported as it must be, or the image cannot be built or booted.
-pub fn command(asked: &str, verbosity: Verbosity) -> Result<()> {
+pub fn command(asked: &str, qemu: Option<&Path>, verbosity: Verbosity) -> Result<()> {
     setup::boot_loader(Install::Allowed, verbosity)?;
-    let emulator = setup::emulator(None, verbosity)?;
+    let emulator = setup::emulator(qemu, verbosity)?;
     let elf = boot::build_kernel(&Workspace::this()?, verbosity)?;
     let defects = defect_names::chosen(asked)
         .map(|defect| (Some(defect), expected_detections::thread(defect)));

@@ -13,49 +13,58 @@ use rar_harness::setup::Firmware;
 use crate::bus_writes::BusWrites;
 use crate::deaf_peer::Deaf;
 
+/// The options that boot machines which are described elsewhere.
+pub const CATALOGUE: &str = "catalogue";
+/// The options that boot a machine: those, and `run`.
+pub const BOOTS: &str = "boots";
+
 /// The machine that QEMU plays.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub struct MachineArgs {
     /// CPUs
-    #[arg(long, value_name = "N", default_value_t = 4, requires = "run",
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "run", conflicts_with = CATALOGUE,
           value_parser = clap::value_parser!(u32).range(1..=255))]
     pub cpus: u32,
     /// MiB of memory
-    #[arg(long, value_name = "MIB", default_value_t = 512, requires = "run",
+    #[arg(long, value_name = "MIB", default_value_t = 512,
+          requires = "run", conflicts_with = CATALOGUE,
           value_parser = clap::value_parser!(u32).range(16..))]
     pub memory: u32,
     /// QEMU's machine type, with its options
-    #[arg(long, value_name = "TYPE", default_value = "q35", requires = "run")]
+    #[arg(long, value_name = "TYPE", default_value = "q35",
+          requires = "run", conflicts_with = CATALOGUE)]
     pub machine: String,
     /// QEMU's CPU model
-    #[arg(long, value_name = "MODEL", default_value = "max", requires = "run")]
+    #[arg(long, value_name = "MODEL", default_value = "max",
+          requires = "run", conflicts_with = CATALOGUE)]
     pub cpu: String,
     /// QEMU's graphics card; `none` for a machine without
-    #[arg(long, value_name = "CARD", default_value = "std", requires = "run")]
+    #[arg(long, value_name = "CARD", default_value = "std",
+          requires = "run", conflicts_with = CATALOGUE)]
     pub vga: String,
     /// A machine without a serial port: only the screen tells
-    #[arg(long, requires = "run")]
+    #[arg(long, requires = "run", conflicts_with = CATALOGUE)]
     pub no_serial: bool,
     /// A serial port whose peer never reads: only the screen tells
     #[arg(long, value_enum, value_name = "FROM", num_args = 0..=1, default_missing_value = "later",
-          requires = "run", conflicts_with = "no_serial")]
+          requires = "run", conflicts_with_all = [CATALOGUE, "no_serial"])]
     pub deaf_serial: Option<Deaf>,
     /// One more argument for QEMU (may be given again)
     #[arg(
         long = "qemu-arg",
         value_name = "WORD",
-        requires = "run",
+        requires = "run", conflicts_with = CATALOGUE,
         allow_hyphen_values = true
     )]
     pub more: Vec<String>,
     /// TCG's threads
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Thread::Single,
-          requires = "run")]
+          requires = "run", conflicts_with = CATALOGUE)]
     pub thread: Thread,
     /// Keep a picture of the screen in DIR each time it differs, and what the report's codes on it
     /// say; turn its pages once they are read
-    #[arg(long, value_name = "DIR", requires = "run")]
+    #[arg(long, value_name = "DIR", requires = "run", conflicts_with = CATALOGUE)]
     pub screenshots: Option<PathBuf>,
     /// Read the codes on the screen though no picture is kept.
     #[arg(skip)]
@@ -64,11 +73,12 @@ pub struct MachineArgs {
     #[arg(skip)]
     pub(crate) bus_writes: Option<BusWrites>,
     /// Kill the guest after this many seconds
-    #[arg(long, value_name = "SECS", default_value_t = 600, requires = "run",
+    #[arg(long, value_name = "SECS", default_value_t = 600,
+          requires = "run", conflicts_with = CATALOGUE,
           value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// The emulator [default: qemu-system-x86_64 in PATH]
-    #[arg(long, value_name = "PATH", requires = "run")]
+    #[arg(long, value_name = "PATH", requires = BOOTS)]
     pub qemu: Option<PathBuf>,
 }
 

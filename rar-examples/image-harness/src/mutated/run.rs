@@ -112,8 +112,8 @@ fn repeat(seed: Option<u64>) -> String {
 /// # Errors
 ///
 /// A boot is not as it must be, or the kernel cannot be built or booted.
-pub fn command(count: u32, seed: u64, verbosity: Verbosity) -> Result<()> {
-    let emulator = setup::emulator(None, verbosity)?;
+pub fn command(count: u32, seed: u64, qemu: Option<&Path>, verbosity: Verbosity) -> Result<()> {
+    let emulator = setup::emulator(qemu, verbosity)?;
     let elf = boot::build_kernel(&Workspace::this()?, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-mutated-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
