@@ -177,6 +177,19 @@ fn observes(seen: &[TestOutcome], test: &str, words: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_readme_counts_what_qemu_shows() {
+        let all = Defect::ALL.len();
+        let undetected =
+            |defect: &&Defect| matches!(expected_detection(**defect), Detection::Undetected(_));
+        let shown = all - Defect::ALL.iter().filter(undetected).count();
+        let words = format!("{shown} of the {all} units also below the kernels in QEMU");
+        assert!(
+            include_str!("../../../README.md").contains(&words),
+            "{words}"
+        );
+    }
     use crate::collateral_failures::Collateral;
 
     fn seen(test: &str, outcome: Outcome, why: &str) -> TestOutcome {

@@ -125,7 +125,9 @@ mod tests {
             assert!(README.contains(name), "{name}");
         }
         let machine = README.split("as root.").nth(1).unwrap();
-        let commands = machine.lines().filter(|line| line.starts_with("    "));
+        // A line that is indented further goes on with the command before it.
+        let is_command = |line: &&str| line.starts_with("    ") && !line.starts_with("     ");
+        let commands = machine.lines().filter(is_command);
         let until = commands.take_while(|line| !line.contains("cargo"));
         assert_eq!(until.count(), 5);
     }

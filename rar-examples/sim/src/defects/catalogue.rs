@@ -182,6 +182,15 @@ mod tests {
     }
 
     #[test]
+    fn the_pages_count_the_defects() {
+        let all = Defect::all().count();
+        let readme = include_str!("../../../../README.md");
+        assert!(readme.contains(&format!("| {all} broken RAR units and drivers,")));
+        let testing = include_str!("../../../../docs/testing.md");
+        assert!(testing.contains(&format!("each of {all} broken units and drivers")));
+    }
+
+    #[test]
     fn every_defect_changes_something() {
         for defect in Defect::all() {
             let right = platform::config(CPUS).knobs;
