@@ -39,7 +39,8 @@ impl core::fmt::Display for CpuId {
 /// The proof that the code runs on one CPU and stays there while the value lives.
 ///
 /// Made where a kernel disables preemption or enters an interrupt handler. It cannot be sent,
-/// shared or copied, since all of them would let "this CPU, now" leave the CPU.
+/// shared or copied, since all of them would let "this CPU, now" leave the CPU. The handler of NMIs
+/// makes an [`NmiCpu`].
 #[derive(Debug)]
 pub struct PinnedCpu<'a> {
     cpu: CpuId,
@@ -99,5 +100,48 @@ impl<'a> PinnedCpu<'a> {
             cpu,
             not_send: PhantomData,
         }
+    }
+}
+
+/// The proof that the code runs on one CPU, in its handler of non-maskable interrupts: it answers
+/// for the CPU ([`Domain::answer_in_nmi`](crate::Domain::answer_in_nmi)), and does nothing else.
+///
+/// An NMI may cut in between the two words of an interrupt command, or into the kernel's critical
+/// section, so its handler must not send. With this proof instead of a [`PinnedCpu`] a flush in the
+/// handler does not compile.
+#[derive(Debug)]
+pub struct NmiCpu<'a>(PinnedCpu<'a>);
+
+impl<'a> NmiCpu<'a> {
+    /// Returns the CPU that the handler runs on.
+    #[must_use]
+    #[inline]
+    pub fn id(&self) -> CpuId {
+        self.0.id()
+    }
+
+    /// Returns the proof that the guard is; it lives as long as the guard is borrowed.
+    #[must_use]
+    pub fn from_guard<G: CpuGuard + ?Sized>(guard: &'a G) -> Self {
+        Self(PinnedCpu::from_guard(guard))
+    }
+
+    /// Returns the proof that this code runs on `cpu`.
+    ///
+    /// # Safety
+    ///
+    /// 1. The code runs on `cpu`, and does not move while the value lives: it is an NMI handler.
+    #[must_use]
+    #[expect(
+        unsafe_code,
+        reason = "being pinned is a promise that only the kernel can make"
+    )]
+    pub unsafe fn new(cpu: CpuId) -> Self {
+        // SAFETY: 1. and 2. are the caller's 1.
+        Self(unsafe { PinnedCpu::new(cpu) })
+    }
+
+    pub(crate) fn pinned(&self) -> &PinnedCpu<'a> {
+        &self.0
     }
 }

@@ -6,7 +6,7 @@
 
 use rar_payload::{Operation, Payload};
 
-use crate::cpu_id::{CpuId, PinnedCpu};
+use crate::cpu_id::{CpuId, NmiCpu, PinnedCpu};
 use crate::local_tlb::{LocalTlb, Unsupported};
 use crate::physical_address_of::PhysicalAddressOf;
 use crate::sync::{AtomicU64, Ordering, const_unless_loom, shared_array};
@@ -112,4 +112,11 @@ unsafe impl PhysicalAddressOf for FakeAddresses {
 pub fn pinned(cpu: u32) -> PinnedCpu<'static> {
     // SAFETY: 1. and 2. hold by definition: the thread is the CPU that the test says it is.
     unsafe { PinnedCpu::new(CpuId::new(cpu)) }
+}
+
+/// Returns the claim to be in the NMI handler of a CPU, for a test thread that plays it.
+#[must_use]
+pub fn in_nmi(cpu: u32) -> NmiCpu<'static> {
+    // SAFETY: 1. holds by definition, as in `pinned`.
+    unsafe { NmiCpu::new(CpuId::new(cpu)) }
 }

@@ -47,7 +47,7 @@ mod vector_scan;
 pub use action::{ActionByte, ActionState, UnknownAction};
 pub use armed::Armed;
 pub use atomic_cpu_set::AtomicCpuSet;
-pub use cpu_id::{CpuGuard, CpuId, PinnedCpu};
+pub use cpu_id::{CpuGuard, CpuId, NmiCpu, PinnedCpu};
 pub use cpu_out_of_range::CpuOutOfRange;
 pub use cpu_set::{CpuSet, DEFAULT_WORDS};
 pub use domain::{Domain, JoinEpoch};

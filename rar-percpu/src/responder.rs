@@ -3,7 +3,7 @@
 use rar_payload::Operation;
 
 use crate::action::{ActionByte, ActionState};
-use crate::cpu_id::PinnedCpu;
+use crate::cpu_id::{NmiCpu, PinnedCpu};
 use crate::domain::Domain;
 use crate::local_tlb::LocalTlb;
 use crate::missed::Missed;
@@ -54,6 +54,12 @@ impl<const WORDS: usize> Domain<WORDS> {
             Some(state) if is_asked(state) => self.serve_what_is_asked(cpu, state, tlb),
             _ => Served::default(),
         }
+    }
+
+    /// As [`answer`](Self::answer), in the handler of NMIs: it may cut into any step of a flush, of
+    /// a wait, or of another handler on its CPU.
+    pub fn answer_in_nmi(&self, cpu: &NmiCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
+        self.answer(cpu.pinned(), tlb)
     }
 
     #[inline(never)]

@@ -38,8 +38,8 @@ pub enum Message {
     /// An ordinary interrupt whose handler calls [`Shootdown::serve`](crate::Shootdown::serve): the
     /// signal was not answered, or the targets are flushed without one.
     Interrupt,
-    /// A non-maskable interrupt whose handler calls [`Shootdown::serve`](crate::Shootdown::serve):
-    /// the interrupt was not answered.
+    /// A non-maskable interrupt whose handler calls
+    /// [`Shootdown::serve_in_nmi`](crate::Shootdown::serve_in_nmi): the interrupt was not answered.
     Nmi,
 }
 

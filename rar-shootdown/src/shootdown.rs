@@ -1,7 +1,7 @@
 //! The orchestrator: from requests to a signal.
 
 use rar_payload::{Operation, Request};
-use rar_percpu::{CpuSet, DEFAULT_WORDS, Domain, JoinEpoch, LocalTlb, PinnedCpu, Served};
+use rar_percpu::{CpuSet, DEFAULT_WORDS, Domain, JoinEpoch, LocalTlb, NmiCpu, PinnedCpu, Served};
 
 use crate::error::FlushError;
 use crate::event::Event;
@@ -254,14 +254,25 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
 
     /// Carries out in software what others asked of this CPU.
     ///
-    /// The handlers of the software signal, of the fallback interrupt and of NMIs call it; so may
-    /// any code that spins for long with interrupts disabled. With RAR it serves the flush
-    /// generation only.
+    /// The handlers of the software signal and of the fallback interrupt call it; so may any code
+    /// that spins for long with interrupts disabled. With RAR it serves the flush generation only.
     pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
         let served = self.domain.answer(cpu, self.machine.tlb());
         if served.promoted {
             count(&self.counters.promotions, 1);
             self.report(Event::Promotion { cpu: cpu.id() });
+        }
+        served
+    }
+
+    /// Carries out in software what others asked of this CPU, in its handler of NMIs.
+    ///
+    /// It may cut into any step of the library on this CPU. It reports no event, since
+    /// [`Machine::report`] may have been cut.
+    pub fn serve_in_nmi(&self, cpu: &NmiCpu<'_>) -> Served {
+        let served = self.domain.answer_in_nmi(cpu, self.machine.tlb());
+        if served.promoted {
+            count(&self.counters.promotions, 1);
         }
         served
     }

@@ -30,8 +30,8 @@ pub struct X86Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum NmiHandler {
-    /// It calls [`Shootdown::serve`](crate::Shootdown::serve), so that a flush may end with an NMI
-    /// as the last resort.
+    /// It calls [`Shootdown::serve_in_nmi`](crate::Shootdown::serve_in_nmi), so that a flush may
+    /// end with an NMI as the last resort.
     Serves,
     /// Something else.
     Other,
