@@ -18,6 +18,7 @@ mod histories;
 mod idle;
 mod interrupts;
 mod membership;
+mod nmis;
 mod observer;
 mod payload;
 mod race;
