@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod circles;
+mod contexts;
 mod exceptions;
 mod files;
 mod findings;
@@ -15,6 +16,7 @@ pub mod standalone;
 mod words;
 
 pub use circles::circles;
+pub use contexts::contexts;
 pub use files::{SourceFile, SourceTree};
 pub use findings::Findings;
 pub use links::links;
@@ -31,7 +33,13 @@ use anyhow::Result;
 pub fn check(tree: &SourceTree) -> Result<Findings> {
     let mut all = Findings::default();
     let mut summaries = Vec::new();
-    for found in [size(tree), words(tree), links(tree), circles(tree)?] {
+    for found in [
+        size(tree),
+        words(tree),
+        links(tree),
+        circles(tree)?,
+        contexts(tree)?,
+    ] {
         all.violations.extend(found.violations);
         summaries.push(found.summary);
     }

@@ -1,5 +1,6 @@
 //! A machine of memory whose RAR units, interrupts, TLBs and clock a test controls.
 
+#[path = "world/setup.rs"]
 mod setup;
 
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};

@@ -1,0 +1,36 @@
+//! The handler of NMIs serves, and makes no other call that needs a CPU.
+use rar_percpu::{Domain, LocalTlb, NmiCpu, OnlineCpu, SoftwareCpu};
+use rar_regs::FakeCpu;
+use rar_shootdown::{AllOnline, Machine, Pending, Shootdown};
+
+fn flush<M: Machine<1>>(shootdown: &Shootdown<M, 1>, cpu: &NmiCpu<'_>) {
+    let _ = shootdown.flush(cpu, &[], &AllOnline);
+    let _ = shootdown.start(cpu, &[], &AllOnline, ());
+    let _ = shootdown.serve(cpu);
+}
+
+fn wait<M: Machine<1>>(pending: Pending<'_, M, (), 1>, cpu: &NmiCpu<'_>) {
+    let _ = pending.wait(cpu);
+}
+
+fn poll<M: Machine<1>>(mut pending: Pending<'_, M, (), 1>, cpu: &NmiCpu<'_>) {
+    let _ = pending.poll(cpu);
+    let _ = pending.try_wait(cpu);
+}
+
+fn lazy(domain: &Domain<1>, cpu: &NmiCpu<'_>, tlb: &impl LocalTlb) {
+    unsafe { domain.enter_lazy(cpu) };
+    let _ = domain.leave_lazy(cpu, tlb);
+}
+
+fn up_and_down(
+    domain: &Domain<1>,
+    online: OnlineCpu<'_, FakeCpu, 1>,
+    cpu: &NmiCpu<'_>,
+    tlb: &impl LocalTlb,
+) {
+    let _ = unsafe { online.take_offline(cpu, tlb) };
+    let _ = SoftwareCpu::bring_online(domain, cpu, tlb);
+}
+
+fn main() {}
