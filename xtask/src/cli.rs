@@ -13,6 +13,7 @@ use crate::disasm::DisasmArgs;
 use crate::image::ImageArgs;
 use crate::loom::LoomArgs;
 use crate::minimal::MinimalArgs;
+use crate::mutants::MutantsArgs;
 use crate::qemu::QemuArgs;
 use crate::questions::QuestionsArgs;
 use crate::sabotage::SabotageArgs;
@@ -222,6 +223,20 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
+    /// Make small changes of the four libraries, one at a time: for each a test must fail
+    ///
+    /// By cargo-mutants, which the first run compiles into the target folder. Results are kept in
+    /// target/mutants: an interrupted run goes on, and shards add up. Hours for all. Exit code 1:
+    /// fewer than 95 % are caught, a survivor has no reason in rar-examples/mutants/excused.toml,
+    /// or a reason there is for no survivor.
+    #[command(after_help = "\
+Examples:
+  cargo xtask mutants --crate rar-regs
+  cargo xtask mutants --crate rar-percpu --shard 1/8
+  cargo xtask mutants --in slots.rs --fresh
+  cargo xtask mutants --list --in slots.rs
+  cargo xtask mutants --report --markdown docs/mutants.md")]
+    Mutants(MutantsArgs),
     /// What CI runs: `test` with no stage skipped, with --full also all that takes long: every
     /// machine, every state of firmware, every defect and sabotage, oldest Rust, packages
     #[command(after_help = "Examples:\n  cargo xtask ci\n  cargo xtask ci --full")]

@@ -13,6 +13,7 @@ mod image;
 mod loom;
 mod minimal;
 mod msrv;
+mod mutants;
 mod old_rust;
 mod packages;
 mod probe;
@@ -77,6 +78,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Bench(args) => bench::command(args, verbosity),
         Subcommands::Disasm(args) => disasm::command(args, verbosity),
         Subcommands::Sabotage(args) => sabotage::command(args, verbosity),
+        Subcommands::Mutants(args) => mutants::command(args, verbosity),
         Subcommands::Ci(args) => ci::command(args, verbosity),
     }
 }
