@@ -140,3 +140,29 @@ impl<const WORDS: usize> Domain<WORDS> {
         all
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    extern crate std;
+    use std::boxed::Box;
+
+    use super::*;
+    use crate::per_cpu::PerCpu;
+    use rar_regs::ApicId;
+
+    /// A note that stayed would make each later flush read the state of every slot.
+    #[test]
+    fn a_cpu_looks_at_all_slots_only_while_it_may_hold_one_that_is_far() {
+        let domain = Domain::<1>::new();
+        let cpu = crate::fake::pinned(0);
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain.register(cpu.id(), ApicId::new(0), memory).unwrap();
+        let state = domain.cpu(cpu.id()).unwrap();
+        assert!(!state.begin_look_for_far_slots());
+        drop(domain.claim(&cpu, 1));
+        assert!(state.begin_look_for_far_slots());
+        assert!(!domain.must_not_wait_for_slot(&cpu));
+        assert!(!state.begin_look_for_far_slots(), "one look was enough");
+    }
+}

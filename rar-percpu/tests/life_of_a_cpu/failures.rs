@@ -141,3 +141,31 @@ fn the_value_of_a_dead_cpu_drives_nothing() {
     // SAFETY: a host; the CPU uses no translation.
     unsafe { successor.take_offline(&cpu, &tlb) }.unwrap();
 }
+
+/// One CPU that stayed counted would keep every later flush from the straight path.
+#[test]
+fn each_way_back_from_a_demotion_takes_the_cpu_out_of_the_count() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let states: [_; 3] = registered(&domain);
+    let registers = [(); 3].map(|()| FakeCpu::with_rar(63));
+    let cpus = [0, 1, 2].map(pinned);
+    let [_zero, one, two] =
+        [0, 1, 2].map(|cpu| microcode(&domain, &cpus[cpu], &registers[cpu], &tlb));
+    for round in 0..3 {
+        assert!(domain.takes_entries_only(), "round {round}");
+        for cpu in &cpus {
+            assert!(domain.demote(cpu.id()));
+            assert!(!domain.takes_entries_only());
+        }
+        assert!(domain.answer(&cpus[0], &tlb).promoted);
+        assert!(!domain.takes_entries_only(), "two are left");
+        assert_eq!(one.verify(&cpus[1], &tlb), Ok(Verified::Restored));
+        assert!(!domain.takes_entries_only(), "one is left");
+        assert!(domain.answer(&cpus[2], &tlb).promoted);
+    }
+    assert!(domain.demote(cpus[2].id()));
+    // SAFETY: a host; the CPU uses no translation.
+    drop(unsafe { two.take_offline(&cpus[2], &tlb) }.unwrap());
+    assert!(domain.takes_entries_only(), "a CPU that is offline");
+    assert!(states.iter().all(|state| !state.generation().is_demoted()));
+}
