@@ -3,7 +3,7 @@
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use rar_harness::exit_code::EXIT_CODES;
 use rar_report_page::command::ReportArgs;
-use rar_sim_options::{DefectsArgs, ProtocolArgs, SimArgs};
+use rar_sim_options::{DefectsArgs, FuzzArgs, ProtocolArgs, SimArgs};
 
 use crate::bench::BenchArgs;
 use crate::bochs::BochsArgs;
@@ -223,6 +223,19 @@ Examples:
   cargo xtask sabotage --all
   cargo xtask qemu --sabotage skip-flush     (one of them)")]
     Sabotage(SabotageArgs),
+    /// Run decoders, ranges, responder and readers on changed inputs of a corpus
+    ///
+    /// A target must not panic, and must end, whatever bytes it gets. The inputs follow from seed
+    /// and number, without feedback from coverage. A failing one is cut down and saved. Exit code
+    /// 1: a target panicked or did not end.
+    #[command(after_help = "\
+Examples:
+  cargo xtask fuzz
+  cargo xtask fuzz decode --seconds 600 --seed 7
+  cargo xtask fuzz tables --seed 7 --first 4711 --cases 1
+  cargo xtask fuzz tables --replay target/fuzz/tables-7-4711.hex
+  cargo xtask fuzz --list")]
+    Fuzz(FuzzArgs),
     /// Make small changes of the four libraries, one at a time: for each a test must fail
     ///
     /// By cargo-mutants, which the first run compiles into the target folder. Results are kept in

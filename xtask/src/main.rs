@@ -8,6 +8,7 @@ mod cli;
 mod defects;
 mod disasm;
 mod example;
+mod fuzz;
 mod host_tests;
 mod image;
 mod loom;
@@ -78,6 +79,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Bench(args) => bench::command(args, verbosity),
         Subcommands::Disasm(args) => disasm::command(args, verbosity),
         Subcommands::Sabotage(args) => sabotage::command(args, verbosity),
+        Subcommands::Fuzz(_) => fuzz::command(verbosity),
         Subcommands::Mutants(args) => mutants::command(args, verbosity),
         Subcommands::Ci(args) => ci::command(args, verbosity),
     }

@@ -49,7 +49,7 @@ pub(crate) fn command(package: &str, program: &str, verbosity: Verbosity) -> Res
 }
 
 /// Returns the options behind the name of a command, without those of xtask itself.
-fn options_of(command: &str, args: impl Iterator<Item = OsString>) -> Vec<OsString> {
+pub(crate) fn options_of(command: &str, args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let options = args.skip_while(|arg| arg != command).skip(1);
     options
         .filter(|arg| arg != "-v" && arg != "--verbose")

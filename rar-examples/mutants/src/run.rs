@@ -80,7 +80,7 @@ impl Runner<'_> {
             }
             kept.write()?;
             let status = ended?;
-            let known = known?;
+            let known = known.with_context(|| format!("logs are in {}", output.display()))?;
             // 2: some survived; 3: some did not end.
             let is_complete = matches!(status.code(), Some(0 | 2 | 3));
             let is_known = |mutant: &&&Mutant| known.iter().all(|(one, _)| one.name != mutant.name);

@@ -126,3 +126,29 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
 }
+
+/// The options of `cargo xtask fuzz`.
+#[derive(Args, Clone, Debug)]
+pub struct FuzzArgs {
+    /// The targets [default: all, one after the other]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// How long each target runs
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub seconds: u64,
+    /// Seed of the inputs: with their numbers they are the same on every machine
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Number of the first input
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub first: u64,
+    /// As many inputs, instead of a time
+    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    pub cases: Option<u64>,
+    /// Run one target on the input in this file, which a failing run has written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "seed", "first", "cases"])]
+    pub replay: Option<PathBuf>,
+    /// Describe the targets, and run nothing
+    #[arg(long)]
+    pub list: bool,
+}
