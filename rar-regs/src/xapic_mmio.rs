@@ -224,6 +224,11 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_the_interrupt_command_are_where_the_manual_has_them() {
+        assert_eq!([ICR_LOW * 4, ICR_HIGH * 4], [0x300, 0x310]);
+    }
+
+    #[test]
     fn both_words_are_written_with_interrupts_off_and_they_are_on_again_afterwards() {
         let page = Page::new(0);
         let flag = Flag::new(true, &page);

@@ -1,4 +1,6 @@
 extern crate std;
+use core::error::Error as _;
+use std::format;
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -154,6 +156,8 @@ fn an_illegal_vector_sends_nothing() {
     let error = SendError::Vector { vector: 15 };
     for addressing in [Addressing::Physical, Addressing::Cluster] {
         assert_eq!(send(message, addressing, [1, 2]), (Vec::new(), Err(error)));
+        // Also where there is no target: the fault is the caller's, whatever the set holds.
+        assert_eq!(send(message, addressing, []), (Vec::new(), Err(error)));
     }
     let mut port = Busy::after(0);
     let targets = [ApicId::new(1)];
@@ -255,4 +259,19 @@ fn an_xapic_reaches_the_others_when_an_id_is_too_wide() {
     let id = ApicId::new(0x100);
     assert_eq!(outcome, Err(DestinationError::NeedsX2apic { id }.into()));
     assert_eq!(port.tried, [(1, true), (2, true)]);
+}
+
+#[test]
+fn a_message_that_was_not_sent_has_its_cause() {
+    let (id, busy) = (ApicId::new(5), IcrBusy { polls: 77 });
+    let text = busy.to_string();
+    assert!(text.contains("still sending after 77 polls"), "{text}");
+    let error = SendError::Busy { id, busy };
+    assert_eq!(error.to_string(), format!("{id}: {text}"));
+    let source = |error: &SendError| error.source().map(ToString::to_string);
+    assert_eq!(source(&error), Some(text));
+    let refused = DestinationError::Broadcast { id };
+    let error = SendError::Destination(refused);
+    assert_eq!(source(&error), Some(refused.to_string()));
+    assert_eq!(source(&SendError::Vector { vector: 1 }), None);
 }
