@@ -50,7 +50,7 @@ pub const LIBRARIES: [Library; 4] = [
     Library {
         package: "rar-regs",
         features: &[],
-        levels: &[own("rar-regs"), DRIVER],
+        levels: &[own("rar-regs")],
     },
     Library {
         package: "rar-payload",

@@ -143,7 +143,12 @@ pub struct FuzzArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub first: u64,
     /// As many inputs, instead of a time
-    #[arg(long, value_name = "N", conflicts_with = "seconds")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "seconds",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub cases: Option<u64>,
     /// Run one target on the input in this file, which a failing run has written
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seconds", "seed", "first", "cases"])]
