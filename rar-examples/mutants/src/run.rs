@@ -99,13 +99,15 @@ impl Runner<'_> {
         batch: &[&Mutant],
         output: &Path,
     ) -> Result<Cmd> {
+        let elsewhere = Some(level.package).filter(|package| *package != library.package);
         let chosen = level.test_arguments(self.workspace)?;
         let features = library.features.iter().flat_map(|one| ["--features", one]);
         let cmd = self
             .tool
             .call(self.workspace)?
             .args(["--package", library.package, "--output", utf8(output)?])
-            .args(["--test-package", level.package])
+            // Not by --test-package: the unchanged tests would be looked for in the library.
+            .args(elsewhere.map(|package| format!("--cargo-arg=--package={package}")))
             .args(["--re", &pattern(batch)])
             .args(["--jobs", &self.jobs.to_string()])
             .args(["--minimum-test-timeout", LEAST_TIMEOUT, "--colors", "never"])
