@@ -52,7 +52,7 @@ impl GuestProgress {
                 }
                 self.last.clone_from(&test.name);
             }
-            Record::Begin(_) | Record::Measurement(_) => {}
+            Record::Begin(_) | Record::Soak(_) | Record::Measurement(_) => {}
             Record::Retry(retry) => line(&format!(
                 "  {}: {} is retried, initiator {}: {}",
                 self.label, retry.name, retry.initiator, retry.why

@@ -1,6 +1,6 @@
 //! What the test kernel says on its console: lines that start with `@ ` carry one JSON record each.
 
-use rar_vocabulary::{Backend, Disturbances, Measurement, Outcome};
+use rar_vocabulary::{Backend, Disturbances, Measurement, Outcome, Soak};
 use serde::Deserialize;
 
 /// The mark of a record.
@@ -18,6 +18,8 @@ pub enum Record {
     Retry(Retry),
     /// One kind of flush was measured.
     Measurement(Measurement),
+    /// A soak continues, or has ended.
+    Soak(Soak),
     /// One test with one initiator ended.
     Test(TestRecord),
     /// A long test is alive.
@@ -215,6 +217,9 @@ impl Transcript {
             }
             Some(Record::Retry(retry)) => {
                 format!("{} (initiator {}) again", retry.name, retry.initiator)
+            }
+            Some(Record::Soak(soak)) => {
+                format!("a soak ({} flushes so far)", soak.flushes())
             }
             Some(Record::Measurement(measurement)) => {
                 format!("the measurement after one by {}", measurement.method.name())

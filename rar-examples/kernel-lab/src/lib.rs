@@ -3,7 +3,7 @@
 
 pub mod options;
 
-pub use options::{RUN_ORDER, RunOptions};
+pub use options::{RUN_ORDER, RunOptions, SoakRun};
 
 // A test links the standard library, which has a panic handler and memory functions of its own.
 #[cfg(all(feature = "freestanding", not(test)))]

@@ -2,6 +2,8 @@
 
 mod backend;
 mod run_options;
+mod soak_run;
 
 pub use backend::RUN_ORDER;
 pub use run_options::{Amount, Models, RunOptions, Stop, UsualAmounts};
+pub use soak_run::SoakRun;

@@ -11,3 +11,4 @@ pub mod output_file;
 pub mod page_tables;
 pub mod platform;
 pub mod schedule;
+pub mod soak;

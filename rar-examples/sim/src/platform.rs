@@ -11,6 +11,7 @@ mod units;
 mod user;
 
 pub use boundary::Boundary;
+pub(crate) use run::reason_of;
 pub use run::{Ended, SuiteRun, Transcript};
 pub use setup::{BY_NMI, GivenUp, STEPS, TLB, config};
 pub use state::{SimPlatform, SimShootdown};

@@ -15,7 +15,9 @@ use rar_kernel::{Cpus, ExitCode, LocalApic, apic, exit, kernel, println, smp};
 use rar_kernel_lab::narrow_access;
 use rar_kernel_lab::options::UsualAmounts;
 use rar_kernel_lab::shim::{Defect, is_shim};
-use rar_kernel_lab::{RUN_ORDER, RunError, RunOptions, prepare, run_backend};
+use rar_kernel_lab::{
+    RUN_ORDER, RunError, RunOptions, SoakRun, prepare, run_backend, soak_backend,
+};
 use rar_suite::{Backend, TESTS};
 
 rar_kernel::entry!(main, rar_kernel_lab::shim::arrive);
@@ -46,10 +48,10 @@ fn run() -> Result<bool, Obstacle> {
     let mode = apic::get().map_or("no APIC", LocalApic::mode);
     println!("smp-test: {cpus} CPUs, {mode}, {}", kernel.clock());
     println!("{}", kernel.info());
-    let mut options = RunOptions {
+    let mut options = SoakRun::new(RunOptions {
         backends: Some(Backend::Software.name()),
         ..RunOptions::DEFAULT
-    };
+    });
     let mut error = None;
     read(kernel.command_line(), &mut options, |found| match found {
         OptionError::Unknown { .. } => println!("{found}"),
@@ -58,6 +60,8 @@ fn run() -> Result<bool, Obstacle> {
     if let Some(error) = error {
         return Err(Obstacle::Option(error));
     }
+    let soak = options;
+    let options = options.run;
     if let Some(name) = options
         .defect
         .filter(|name| Defect::by_name(name).is_none())
@@ -66,6 +70,9 @@ fn run() -> Result<bool, Obstacle> {
     }
     name_tests_if_unknown(&options);
     prepare(&options);
+    if soak.seconds.is_some() {
+        return run_soak(&soak);
+    }
     let mut passed = true;
     for backend in RUN_ORDER.into_iter().filter(|each| options.wants(*each)) {
         let summary = run_backend(backend, &options, &USUAL).map_err(Obstacle::Run)?;
@@ -76,6 +83,15 @@ fn run() -> Result<bool, Obstacle> {
         shim_check::check().map_err(Obstacle::Shim)?;
     }
     Ok(passed)
+}
+
+/// Runs a soak on the first backend that is named; returns whether nothing went wrong.
+fn run_soak(options: &SoakRun<'static>) -> Result<bool, Obstacle> {
+    let mut named = RUN_ORDER
+        .into_iter()
+        .filter(|each| options.run.wants(*each));
+    let backend = named.next().unwrap_or(Backend::Software);
+    soak_backend(backend, options).map_err(Obstacle::Run)
 }
 
 /// Checks interrupts beside those of the suite: under the shim they are as on a processor. Without

@@ -43,7 +43,7 @@ pub use platform::{
     ProtocolViolations, Scope, StoreKind,
 };
 pub use rar_vocabulary::{
-    BUCKETS, Backend, Counts, Disturbances, Histogram, Measurement, Method, Outcome, State,
+    BUCKETS, Backend, Counts, Disturbances, Histogram, Measurement, Method, Outcome, Soak, State,
     payload_hash,
 };
 pub use record::{Control, MAX_CPUS, Record};

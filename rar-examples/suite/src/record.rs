@@ -1,6 +1,6 @@
 //! What a test reports.
 
-use rar_vocabulary::{Disturbances, Measurement, Outcome};
+use rar_vocabulary::{Disturbances, Measurement, Outcome, Soak};
 use serde::Serialize;
 
 /// How many CPUs a suite can run on.
@@ -39,6 +39,8 @@ pub enum Record<'a> {
         /// Flushes in all.
         total: u64,
     },
+    /// A soak continues, or has ended.
+    Soak(&'a Soak),
     /// One kind of flush was measured. These records are emitted within a test.
     Measurement(&'a Measurement),
     /// A control was not seen, since a TLB may evict at any time. The test is retried for this

@@ -9,6 +9,7 @@ mod histogram;
 mod measurement;
 mod outcome;
 mod payload_hash;
+mod soak;
 mod text;
 mod trace_level;
 mod unit_counters;
@@ -21,6 +22,9 @@ pub use histogram::{BUCKETS, Histogram};
 pub use measurement::{Measurement, Method, State};
 pub use outcome::Outcome;
 pub use payload_hash::payload_hash;
+pub use soak::{
+    SOAK_FAULTS, SOAK_OPERATIONS, Soak, SoakFault, SoakFaults, SoakFlushes, SoakOperation,
+};
 pub use text::Text;
 pub use trace_level::TraceLevel;
 pub use unit_counters::{

@@ -84,6 +84,7 @@ pub(super) fn judge_counts(
             Record::Begin(_)
             | Record::Retry(_)
             | Record::Measurement(_)
+            | Record::Soak(_)
             | Record::Test(_)
             | Record::Progress(_) => {}
         }

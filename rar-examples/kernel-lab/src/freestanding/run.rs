@@ -7,7 +7,7 @@ use rar_percpu::CpuId;
 use rar_regs::CpuSignature;
 use rar_suite::{Backend, Counts, Options};
 
-use super::lab::current;
+use super::lab::{KernelLab, current};
 use super::late_launch::{LateLaunchError, launch_everywhere};
 use super::rar_provider::{ModelCheck, SupportError, detect, enumerate};
 use super::shim::{Defect, Units};
@@ -106,6 +106,16 @@ pub fn run_backend(
     usual: &UsualAmounts,
 ) -> Result<Counts, RunError> {
     let _first = SUITE_OPTIONS.set(options.suite(usual));
+    let lab = make_lab(backend, options)?;
+    run_everywhere(run_here)?;
+    Ok(lab.summary().unwrap_or_default())
+}
+
+/// Makes the laboratory of a backend, and the backend itself.
+pub(crate) fn make_lab(
+    backend: Backend,
+    options: &RunOptions<'static>,
+) -> Result<&'static KernelLab, RunError> {
     if backend == Backend::Vrar {
         let units = Units {
             defect: options.defect.and_then(Defect::by_name),
@@ -123,12 +133,17 @@ pub fn run_backend(
             Some(detect(models).map_err(|error| without_rar(backend, error))?)
         }
     };
-    let lab = start(options.deadline, support).map_err(RunError::Lab)?;
-    smp::run_on_all(run_here);
-    if !clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
-        return Err(RunError::CpuMissing);
+    start(options.deadline, support).map_err(RunError::Lab)
+}
+
+/// Runs `here` on every CPU, and waits for the last one.
+pub(crate) fn run_everywhere(here: fn(CpuId)) -> Result<(), RunError> {
+    smp::run_on_all(here);
+    if clock::wait_until(LAST_CPU_MILLISECONDS, smp::everyone_done) {
+        Ok(())
+    } else {
+        Err(RunError::CpuMissing)
     }
-    Ok(lab.summary().unwrap_or_default())
 }
 
 fn without_rar(backend: Backend, error: SupportError) -> RunError {

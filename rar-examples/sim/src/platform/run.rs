@@ -140,7 +140,7 @@ impl SuiteRun<'_> {
 }
 
 /// Returns the message of the panic that ended a run.
-fn reason_of(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn reason_of(panic: &(dyn Any + Send)) -> String {
     if let Some(GivenUp(why)) = panic.downcast_ref() {
         return why.clone();
     }

@@ -1,0 +1,117 @@
+//! The soak on simulated machines: honest ones pass, and broken ones are caught.
+
+use rar_sim::defects::Defect;
+use rar_sim::machine::Answering;
+use rar_sim::soak::{SoakEnd, SoakRun};
+use rar_vocabulary::SoakOperation;
+
+const FLUSHES: u64 = 3_000;
+
+/// Defects that leave stale translations to a flush that has returned.
+const STALE: [&str; 9] = [
+    "success-without-flush",
+    "status-before-flush",
+    "stores-not-drained",
+    "one-page-too-few",
+    "globals-kept",
+    "pcid-one-less",
+    "structures-kept",
+    "driver-one-page-late",
+    "driver-own-tlb-kept",
+];
+
+/// Defects that the driver survives, but not by the signal alone.
+const BY_OTHER_MEANS: [&str; 5] = [
+    "never-answers",
+    "signal-lost",
+    "failure-sometimes",
+    "driver-signal-before-arm",
+    "driver-last-target-not-signalled",
+];
+
+fn run(backend: Answering, cpus: u32, seed: u64) -> SoakEnd {
+    SoakRun::new(cpus, backend, seed, FLUSHES).run()
+}
+
+fn broken(name: &str) -> SoakEnd {
+    let defect = Defect::all().find(|defect| defect.name() == name);
+    let honest = SoakRun::new(4, Answering::Units, 1, FLUSHES);
+    // An honest machine passes, and so fails the tests here.
+    let run = match defect {
+        Some(defect) => honest.with_defect(defect),
+        None => honest,
+    };
+    run.run()
+}
+
+#[test]
+fn an_honest_machine_passes_and_shows_each_kind_of_flush_and_fault() {
+    for backend in [Answering::Units, Answering::Software] {
+        for cpus in [2, 4] {
+            let SoakEnd {
+                counts, failure, ..
+            } = run(backend, cpus, 1);
+            let machine = format!("{backend:?}, {cpus} CPUs");
+            assert_eq!(failure, None, "{machine}");
+            assert_eq!((counts.stale, counts.unexplained), (0, 0), "{machine}");
+            assert!(counts.verified() > FLUSHES / 3, "{machine}: {counts:?}");
+            for (kind, each) in SoakOperation::ALL.iter().zip(counts.operations) {
+                // Only where software flushes is a storm's flush verified.
+                let shown = each.verified > 0 || *kind == SoakOperation::Storm;
+                assert!(each.flushes > 0 && shown, "{machine}: {kind} {each:?}");
+            }
+            for fault in counts.faults {
+                assert!(fault.injected > 0, "{machine}: {counts:?}");
+                assert_eq!(fault.accounted, fault.injected, "{machine}");
+            }
+            // The simulated TLB evicts nothing.
+            assert!(counts.controls > 0, "{machine}");
+            assert_eq!(counts.controls_seen, counts.controls, "{machine}");
+            assert!(counts.switches > 0 && counts.lazy > 0 && counts.reused > 0);
+        }
+    }
+}
+
+#[test]
+fn a_single_cpu_verifies_nothing() {
+    let end = run(Answering::Units, 1, 1);
+    assert_eq!(end.failure, None);
+    assert_eq!(end.counts.verified(), 0);
+    assert!(end.counts.flushes() >= FLUSHES);
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    let counts = |seed| run(Answering::Units, 3, seed).counts;
+    assert_eq!(counts(5), counts(5));
+    assert_ne!(counts(5), counts(6));
+}
+
+#[test]
+fn a_stale_translation_is_caught_with_its_cpu_and_page() {
+    for name in STALE {
+        let end = broken(name);
+        let why = end.failure.unwrap_or_default();
+        assert!(end.is_stale && end.counts.stale > 0, "{name}: {why:?}");
+        let named = why.contains("CPU ") && why.contains(" page ") || why.contains(" frame ");
+        assert!(named, "{name}: {why:?}");
+    }
+}
+
+#[test]
+fn a_fallback_without_an_injected_fault_is_caught() {
+    for name in BY_OTHER_MEANS {
+        let end = broken(name);
+        let why = end.failure.unwrap_or_default();
+        assert!(why.contains("without a fault"), "{name}: {why:?}");
+        assert!(!end.is_stale && end.counts.unexplained > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_fault_without_its_promised_effect_is_caught() {
+    let end = broken("ignore-if-unheeded");
+    let why = end.failure.unwrap_or_default();
+    assert!(why.starts_with("fault interrupts-off on CPU"), "{why:?}");
+    assert!(end.counts.accounted() < end.counts.injected());
+}

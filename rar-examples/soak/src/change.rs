@@ -1,0 +1,209 @@
+//! The changes of page tables.
+
+use core::sync::atomic::Ordering;
+
+use rar_suite::{Access, Frame, Mapping, Page, Platform, Scope, Space};
+use rar_vocabulary::SoakOperation;
+
+use crate::cpu::Cpu;
+use crate::frames::Freed;
+use crate::layout::{CHANGING, KERNEL_MASK, SPACES, USER, bits, other, storm_frame, storm_page};
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::state::State;
+
+/// Only the CPU that flushes calls these.
+impl<L: Platform> Cpu<'_, L> {
+    /// Maps all pages of the first space, and the global ones of both.
+    pub(crate) fn map_at_first(&self) {
+        self.fill_pool();
+        for page in 0..USER {
+            self.map_new(Space::First, page);
+        }
+        for page in bits(KERNEL_MASK) {
+            let (frame, tag) = self.take_frame(page, 2);
+            for space in SPACES {
+                self.show(space, page, frame, State::mapped(tag, Access::Write));
+            }
+        }
+    }
+
+    /// Maps this CPU's page for storms in both spaces.
+    pub(crate) fn map_storm_page(&self, value: u64) {
+        let frame = storm_frame(self.me, value);
+        self.platform.store_frame(frame, 0, value);
+        self.post().storm_begun.store(value, Ordering::Release);
+        for space in SPACES {
+            let mapping = of_storm(self.me, value);
+            self.platform.map(space, storm_page(self.me), Some(mapping));
+        }
+    }
+
+    /// Maps a page that was unmapped: that needs no flush.
+    fn map_new(&self, space: Space, page: u16) {
+        let (frame, tag) = self.take_frame(page, 1);
+        self.show(space, page, frame, State::mapped(tag, Access::Write));
+    }
+
+    /// Maps a page that was unmapped to a frame.
+    fn show(&self, space: Space, page: u16, frame: u16, state: State) {
+        self.begin(space, page, frame, state);
+        self.write_entry(space, page);
+        self.publish(space, page);
+    }
+
+    /// Maps some of the pages that are not mapped, except those of the plan.
+    pub(crate) fn refill(&self, plan: &Plan, random: &mut Random) {
+        let space = if random.one_in(2) {
+            Space::First
+        } else {
+            other(Space::First)
+        };
+        let mapped = self.mapped(space);
+        // A space that has ended stays empty until it is a copy of the other.
+        let may_be_filled = mapped != 0 || self.mapped(other(space)) == 0;
+        let free = !mapped & !plan.mask(space) & ((1 << USER) - 1);
+        if let Some(page) = random.bit_of(free).filter(|_| may_be_filled) {
+            self.map_new(space, page);
+        }
+    }
+
+    /// Changes the entries of a plan; returns the frames to which none leads any more.
+    pub(crate) fn change(&self, plan: &Plan) -> Freed {
+        let mut freed = Freed::none();
+        if plan.operation == SoakOperation::Kernel {
+            self.change_global(plan, &mut freed);
+            return freed;
+        }
+        for space in SPACES {
+            for page in bits(plan.mask(space)) {
+                self.change_page(plan.operation, space, page, &mut freed);
+            }
+        }
+        if plan.operation == SoakOperation::Tables {
+            self.replace_table(plan.space);
+        }
+        freed
+    }
+
+    fn change_global(&self, plan: &Plan, freed: &mut Freed) {
+        for page in bits(plan.mask(Space::First)) {
+            let (frame, tag) = self.take_frame(page, 2);
+            for space in SPACES {
+                let old = self.frame_of(space, page);
+                self.begin(space, page, frame, State::mapped(tag, Access::Write));
+                self.write_entry(space, page);
+                self.release_frame(old, freed);
+            }
+        }
+    }
+
+    fn change_page(&self, operation: SoakOperation, space: Space, page: u16, freed: &mut Freed) {
+        let (old, state) = (self.frame_of(space, page), self.published(space, page));
+        let is_unmapped = matches!(operation, SoakOperation::Unmap | SoakOperation::Exit);
+        let (frame, new) = match operation {
+            SoakOperation::Revoke | SoakOperation::Fork => {
+                (old, State::mapped(state.tag(), Access::Read))
+            }
+            SoakOperation::Grant => (old, State::mapped(state.tag(), Access::Write)),
+            _ if is_unmapped => (old, State::UNMAPPED),
+            _ => {
+                let access = match operation {
+                    SoakOperation::Copy => Access::Write,
+                    _ => state.access(),
+                };
+                let (frame, tag) = self.take_frame(page, 1);
+                (frame, State::mapped(tag, access))
+            }
+        };
+        self.begin(space, page, frame, new);
+        if operation != SoakOperation::Tables {
+            self.write_entry(space, page);
+        }
+        if is_unmapped || frame != old {
+            self.release_frame(old, freed);
+        }
+    }
+
+    /// Fills the spare page table, and puts it to use.
+    fn replace_table(&self, space: Space) {
+        for page in 0..CHANGING {
+            let mapping = self.mapping(space, page);
+            self.platform.map_in_spare(space, page, mapping);
+        }
+        for cpu in 0..self.cpus() {
+            let value = self
+                .shared
+                .post(cpu)
+                .storm_published
+                .load(Ordering::Relaxed);
+            if let Page::Small(page) = storm_page(cpu) {
+                let mapping = of_storm(cpu, value);
+                self.platform.map_in_spare(space, page, Some(mapping));
+            }
+        }
+        self.platform.swap_tables(space);
+    }
+
+    /// The flush of a plan has returned: what was begun is what the pages show.
+    pub(crate) fn publish_all(&self, plan: &Plan) {
+        for space in SPACES {
+            bits(plan.mask(space)).for_each(|page| self.publish(space, page));
+        }
+        if plan.operation == SoakOperation::Fork {
+            self.copy_space(plan.space, other(plan.space));
+        }
+    }
+
+    /// Lets an empty space share all pages of another, read-only.
+    fn copy_space(&self, from: Space, to: Space) {
+        for page in bits(self.mapped(from)) {
+            let (frame, state) = (self.frame_of(from, page), self.published(from, page));
+            self.share_frame(frame);
+            self.show(to, page, frame, State::mapped(state.tag(), Access::Read));
+        }
+    }
+
+    /// Notes what a page will show, before its entry is changed.
+    fn begin(&self, space: Space, page: u16, frame: u16, state: State) {
+        let record = self.shared.page(space, page);
+        let before = record.published.load(Ordering::Relaxed);
+        record.before.store(before, Ordering::Relaxed);
+        record.frame.store(frame, Ordering::Relaxed);
+        record.begun.store(state.bits(), Ordering::SeqCst);
+    }
+
+    fn publish(&self, space: Space, page: u16) {
+        let record = self.shared.page(space, page);
+        let state = record.begun.load(Ordering::Relaxed);
+        record.published.store(state, Ordering::Release);
+    }
+
+    /// The mapping that a page will have.
+    fn mapping(&self, space: Space, page: u16) -> Option<Mapping> {
+        let record = self.shared.page(space, page);
+        let state = State::from_bits(record.begun.load(Ordering::Relaxed));
+        state.is_mapped().then(|| Mapping {
+            frame: Frame::Small(record.frame.load(Ordering::Relaxed)),
+            access: state.access(),
+            scope: if page < USER {
+                Scope::Space
+            } else {
+                Scope::Global
+            },
+        })
+    }
+
+    fn write_entry(&self, space: Space, page: u16) {
+        let mapping = self.mapping(space, page);
+        self.platform.map(space, Page::Small(page), mapping);
+    }
+}
+
+fn of_storm(cpu: u32, value: u64) -> Mapping {
+    Mapping {
+        frame: storm_frame(cpu, value),
+        access: Access::Write,
+        scope: Scope::Space,
+    }
+}

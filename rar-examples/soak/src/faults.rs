@@ -1,0 +1,175 @@
+//! Faults, and the effect that the driver promises for each.
+
+use core::sync::atomic::Ordering;
+
+use rar_percpu::CpuId;
+use rar_suite::Platform;
+use rar_vocabulary::{Backend, SoakFault};
+
+use crate::accounts::{BY_GENERATION, DEMOTIONS, ERRORS, FALLBACKS, of, only, since};
+use crate::doing::Doing;
+use crate::failure::Kind;
+use crate::frames::Freed;
+use crate::leader::Leader;
+use crate::order::Order;
+use crate::plan::Plan;
+
+/// The most flushes that a CPU stays offline for.
+const MOST_AWAY: u32 = 8;
+
+/// What was seen of a fault: whether the driver did as it promises, and a number for the report.
+struct Seen {
+    as_promised: bool,
+    number: u64,
+}
+
+impl<L: Platform> Leader<'_, '_, L> {
+    /// Chooses a fault for the next flush, and the CPU that bears it.
+    pub(crate) fn choose_fault(&mut self) -> Option<(SoakFault, u32)> {
+        if self.cpu.cpus() < 2 || self.away.is_some() {
+            return None;
+        }
+        let distance = 1 + self.random.below(self.cpu.cpus() - 1);
+        let victim = (self.cpu.me + distance) % self.cpu.cpus();
+        if self.random.one_in(self.options.offline_every) {
+            return Some((SoakFault::Offline, victim));
+        }
+        if !self.random.one_in(self.options.fault_every) {
+            return None;
+        }
+        let fault = match self.random.below(8) {
+            0..3 => SoakFault::DeafToSignals,
+            3..5 => SoakFault::DeafToEverything,
+            _ => SoakFault::InterruptsOff,
+        };
+        let without_nmi = self.by_software() && !self.cpu.platform.has_nmi();
+        // Nothing reaches such a CPU before it enables interrupts.
+        let may_hang = fault == SoakFault::InterruptsOff && without_nmi;
+        (!may_hang).then_some((fault, victim))
+    }
+
+    fn by_software(&self) -> bool {
+        self.cpu.platform.backend() == Backend::Software
+    }
+
+    /// Makes a flush that meets a fault, and judges what the driver does about it.
+    pub(crate) fn flush_with_fault(&mut self, fault: SoakFault, victim: u32, plan: &Plan) {
+        let shared = self.cpu.shared;
+        shared.tally.injected(fault);
+        let word = self.prepare(plan, Some((fault, victim)));
+        self.count_from_here();
+        let freed = self.cpu.change(plan);
+        let seen = match fault {
+            SoakFault::DeafToEverything => self.flush_one_that_hears_nothing(plan, freed, victim),
+            _ => match self.cpu.flush(plan, freed, &mut self.random) {
+                Ok(freed) => {
+                    let seen = self.look_at(fault, victim);
+                    shared.flushed.store(word, Ordering::Release);
+                    self.finish(plan, &freed);
+                    seen
+                }
+                Err(_) => {
+                    shared.flushed.store(word, Ordering::Release);
+                    self.fail_flush(plan);
+                    return self.recover(fault);
+                }
+            },
+        };
+        if seen.as_promised {
+            shared.tally.accounted(fault);
+        } else {
+            let (kind, doing) = (Kind::Unaccounted, Doing::Fault(fault));
+            let place = (plan.space, 0);
+            self.cpu.fail_as(kind, doing, victim, place, 1, seen.number);
+        }
+        if fault == SoakFault::Offline {
+            self.away = Some((victim, 1 + self.random.below(MOST_AWAY)));
+        } else {
+            self.recover(fault);
+        }
+        self.count_from_here();
+    }
+
+    fn recover(&mut self, _fault: SoakFault) {
+        self.order(Order::Recover);
+        self.cpu.platform.shootdown().domain().reclaim_slots();
+    }
+
+    /// Looks at what the driver did in a flush that has returned.
+    fn look_at(&self, fault: SoakFault, victim: u32) -> Seen {
+        let counted = since(&self.cpu.counters(), &self.counted);
+        let fallbacks = of(&counted, FALLBACKS);
+        let by_fallback = fallbacks > 0 && only(&counted, &[FALLBACKS, DEMOTIONS]);
+        let as_promised = match fault {
+            SoakFault::Offline => {
+                let domain = self.cpu.platform.shootdown().domain();
+                !domain.is_online(CpuId::new(victim)) && only(&counted, &[])
+            }
+            SoakFault::DeafToSignals | SoakFault::DeafToEverything => by_fallback,
+            SoakFault::InterruptsOff => {
+                // The flush has returned although the CPU still spins: an NMI reached it, or its
+                // unit ignores whether interrupts are enabled.
+                let spins = self.cpu.shared.post(victim).spins.load(Ordering::Acquire);
+                let means = match self.by_software() {
+                    true => by_fallback,
+                    false => only(&counted, &[]),
+                };
+                spins && means
+            }
+        };
+        Seen {
+            as_promised,
+            number: fallbacks,
+        }
+    }
+
+    /// The flush must fail and name the CPU; a second wait ends once the CPU hears again.
+    fn flush_one_that_hears_nothing(&mut self, plan: &Plan, freed: Freed, victim: u32) -> Seen {
+        let failed = match self.cpu.flush_in_vain(plan, freed) {
+            Ok(freed) => {
+                self.order(Order::Recover);
+                self.finish(plan, &freed);
+                return Seen {
+                    as_promised: false,
+                    number: 0,
+                };
+            }
+            Err(failed) => failed,
+        };
+        let named = failed.cpu.map(CpuId::get);
+        self.order(Order::Recover);
+        match failed.pending.wait(&self.cpu.platform.pin()) {
+            Ok(freed) => self.finish(plan, &freed),
+            Err(_) => self.fail_flush(plan),
+        }
+        let counted = since(&self.cpu.counters(), &self.counted);
+        let expected = [FALLBACKS, DEMOTIONS, ERRORS, BY_GENERATION];
+        Seen {
+            as_promised: named == Some(victim)
+                && of(&counted, ERRORS) == 1
+                && only(&counted, &expected),
+            number: of(&counted, ERRORS),
+        }
+    }
+
+    /// One flush less until the CPU that is away comes back.
+    pub(crate) fn count_down(&mut self) {
+        match self.away {
+            Some((victim, 0)) => self.bring_back(victim),
+            Some((victim, left)) => self.away = Some((victim, left - 1)),
+            None => {}
+        }
+    }
+
+    /// Lets the CPU that is offline come online again.
+    pub(crate) fn bring_back(&mut self, victim: u32) {
+        self.away = None;
+        self.order(Order::Recover);
+        let domain = self.cpu.platform.shootdown().domain();
+        if !domain.is_online(CpuId::new(victim)) {
+            let (kind, doing) = (Kind::Unaccounted, Doing::Fault(SoakFault::Offline));
+            let place = (self.cpu.space(), 0);
+            self.cpu.fail_as(kind, doing, victim, place, 1, 0);
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The CPU that flushes: one at a time in a scene, so that each flush can be verified.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use rar_suite::Platform;
+use rar_vocabulary::{SoakFault, SoakOperation};
+
+use crate::accounts::{Counters, since};
+use crate::cpu::Cpu;
+use crate::doing::Doing;
+use crate::failure::Kind;
+use crate::frames::Freed;
+use crate::layout::bits;
+use crate::options::SoakOptions;
+use crate::order::Order;
+use crate::plan::Plan;
+use crate::random::Random;
+
+/// One of how many flushes has a control.
+const CONTROLS: u32 = 8;
+/// How many flushes a scene has: at least this, and less than twice as many.
+const FLUSHES: u32 = 48;
+
+/// The CPU that flushes, in one scene.
+pub(crate) struct Leader<'c, 'a, L> {
+    pub(crate) cpu: &'c Cpu<'a, L>,
+    pub(crate) random: Random,
+    pub(crate) options: SoakOptions,
+    restless: bool,
+    /// The last flush, which is not yet judged.
+    last: Option<Plan>,
+    /// What the driver had counted when the counters were judged last, and when that was.
+    pub(crate) counted: Counters,
+    pub(crate) counted_at: u64,
+    /// The CPU that is offline, and for how many more flushes.
+    pub(crate) away: Option<(u32, u32)>,
+}
+
+impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
+    pub(crate) fn new(
+        cpu: &'c Cpu<'a, L>,
+        random: Random,
+        options: &SoakOptions,
+        restless: bool,
+    ) -> Self {
+        Self {
+            cpu,
+            random,
+            options: *options,
+            restless,
+            last: None,
+            counted: cpu.counters(),
+            counted_at: cpu.platform.now().as_nanos(),
+            away: None,
+        }
+    }
+
+    /// Makes the flushes of a scene.
+    pub(crate) fn lead(&mut self) {
+        for _ in 0..FLUSHES + self.random.below(FLUSHES) {
+            if self.cpu.shared.failure.is_set() {
+                break;
+            }
+            self.flush_once();
+        }
+        if let Some((away, _)) = self.away {
+            self.bring_back(away);
+        }
+        self.name_pages(None);
+        self.order(Order::End);
+        self.judge_last();
+    }
+
+    /// One flush, with all that is around it.
+    fn flush_once(&mut self) {
+        if let Some((fault, victim)) = self.choose_fault()
+            && let Some(plan) = self.plan_for(victim)
+        {
+            self.flush_with_fault(fault, victim, &plan);
+        } else {
+            let plan = self.cpu.choose(&mut self.random);
+            self.prepare(&plan, None);
+            let freed = self.cpu.change(&plan);
+            if !self.restless && self.random.one_in(CONTROLS) {
+                self.order(Order::Control);
+            }
+            match self.cpu.flush(&plan, freed, &mut self.random) {
+                Ok(freed) => self.finish(&plan, &freed),
+                Err(_) => self.fail_flush(&plan),
+            }
+        }
+        self.count_down();
+    }
+
+    /// Lets the others judge the last flush and cache what this one changes. Returns the order.
+    pub(crate) fn prepare(&mut self, plan: &Plan, fault: Option<(SoakFault, u32)>) -> u64 {
+        let shared = self.cpu.shared;
+        let (fault, victim) = fault.map_or((0, 0), |(fault, victim)| (fault as u32, victim + 1));
+        shared.fault.store(fault, Ordering::Relaxed);
+        shared.victim.store(victim, Ordering::Relaxed);
+        self.name_pages(Some(plan));
+        let word = self.order(Order::Step);
+        self.judge_last();
+        // This CPU's own TLB has to hold the old translations, too.
+        let own = plan.mask(self.cpu.space());
+        bits(own).for_each(|page| self.cpu.load(page));
+        shared
+            .doing
+            .store(Doing::Operation(plan.operation).code(), Ordering::Relaxed);
+        shared.flushes.fetch_add(1, Ordering::Relaxed);
+        word
+    }
+
+    /// Names the pages of the last flush and of the next one to the others.
+    fn name_pages(&self, next: Option<&Plan>) {
+        let store = |words: &[AtomicU64; 2], plan: Option<&Plan>| {
+            let masks = plan.map_or([0; 2], Plan::masks);
+            let all = words.iter().zip(masks);
+            all.for_each(|(word, mask)| word.store(mask, Ordering::Release));
+        };
+        store(&self.cpu.shared.judged, self.last.as_ref());
+        store(&self.cpu.shared.cached, next);
+    }
+
+    /// Gives an order, and waits until all that are not away have obeyed it.
+    pub(crate) fn order(&self, order: Order) -> u64 {
+        let (cpu, shared) = (self.cpu, self.cpu.shared);
+        let word = shared.order.give(order);
+        let away = self.away.map(|(away, _)| away);
+        for other in 0..cpu.cpus() {
+            if other != cpu.me && Some(other) != away {
+                cpu.wait_until("a CPU that follows", || {
+                    shared.post(other).obeyed.load(Ordering::Acquire) >= word
+                });
+            }
+        }
+        word
+    }
+
+    /// A flush has returned: what it freed is free, and what it changed is to be seen.
+    pub(crate) fn finish(&mut self, plan: &Plan, freed: &Freed) {
+        self.cpu.publish_all(plan);
+        self.cpu.free_all(freed);
+        self.cpu.shared.tally.flushed(plan.operation, 1);
+        let own = plan.mask(self.cpu.space());
+        bits(own).for_each(|page| self.cpu.load(page));
+        self.last = Some(*plan);
+        if self.random.one_in(2) {
+            self.cpu.refill(plan, &mut self.random);
+        }
+    }
+
+    /// A flush has failed without reason: its pages stay in flight for good.
+    pub(crate) fn fail_flush(&self, plan: &Plan) {
+        let place = (plan.space, 0);
+        self.cpu.fail(Kind::FlushFailed, place, 0, 1);
+    }
+
+    /// The others have judged the last flush.
+    fn judge_last(&mut self) {
+        let witnesses = self.cpu.shared.witnesses.swap(0, Ordering::AcqRel);
+        if let Some(last) = self.last.take().filter(|_| witnesses > 0) {
+            self.cpu.shared.tally.verified(last.operation);
+        }
+        let counters = self.cpu.counters();
+        let counted = since(&counters, &self.counted);
+        self.cpu.judge_counters(&counted, self.counted_at);
+        self.count_from_here();
+    }
+
+    /// What the driver has counted so far is accounted for.
+    pub(crate) fn count_from_here(&mut self) {
+        self.counted = self.cpu.counters();
+        self.counted_at = self.cpu.platform.now().as_nanos();
+    }
+
+    /// Returns a plan for a flush that the fault of a CPU meets.
+    fn plan_for(&mut self, victim: u32) -> Option<Plan> {
+        let space = self.cpu.space_of(victim);
+        let plan = self.cpu.choose_remap(&mut self.random, space);
+        plan.filter(|plan| plan.operation == SoakOperation::Remap)
+    }
+}
