@@ -10,6 +10,7 @@ use rar_harness::{defect_names, errln, outln, setup};
 use rar_image_harness::{catalogue, firmware_catalogue, mutated};
 
 use crate::bochs::{self, BochsArgs};
+use crate::soak::{self, SoakArgs};
 use crate::stages::{self, LONG, TestArgs};
 use crate::{carry, image, protocol, sabotage};
 
@@ -18,7 +19,7 @@ pub(crate) struct CiArgs {
     /// Also run the tests in the packages, explore the whole model of the protocol, boot the image
     /// on every machine of the catalogue, on every one that firmware left in disorder, on 50 with
     /// changed tables, with every defect, and in Bochs where that is installed, carry every kernel
-    /// of the list, and run every sabotage
+    /// of the list, soak for 10 minutes, and run every sabotage
     #[arg(long)]
     pub(crate) full: bool,
 }
@@ -94,6 +95,7 @@ fn full(verbosity: Verbosity) -> Result<()> {
         "carry --case all",
         carry::cases(&[carried::ALL.to_owned()], None, verbosity),
     )?;
+    part("soak", soak::command(&SoakArgs::usual(), verbosity))?;
     part(
         "sabotage",
         sabotage::all(&Workspace::this()?, None, verbosity),

@@ -18,6 +18,7 @@ use crate::qemu::QemuArgs;
 use crate::questions::QuestionsArgs;
 use crate::sabotage::SabotageArgs;
 use crate::setup::SetupArgs;
+use crate::soak::SoakArgs;
 use crate::stages::TestArgs;
 
 /// Builds, tests and runs everything in this workspace.
@@ -177,6 +178,23 @@ Examples:
   cargo xtask protocol --mutant no-second-flush
   cargo xtask protocol --markdown docs/protocol.md")]
     Protocol(ProtocolArgs),
+    /// Let a small kernel live for minutes or hours, all random from one seed, and judge every
+    /// access
+    ///
+    /// Spaces are switched, copied, unmapped and filled again while CPUs go offline, fall deaf and
+    /// spin with interrupts disabled: in slices on simulated machines and in QEMU, on both
+    /// backends. A flush counts as verified if another CPU had read through the old translation,
+    /// had flushed nothing since, and read the new value afterwards. Exit code 1: a stale access,
+    /// a flush by other means that no injected fault explains, or a fault without the effect that
+    /// the driver promises; 4: a hang.
+    #[command(after_help = "\
+Examples:
+  cargo xtask soak
+  cargo xtask soak --minutes 60 --seed 7 --html soak.html --json soak.json
+  cargo xtask soak --minutes 1 --backend vrar --cpus 8
+  cargo xtask soak --minutes 1 --deterministic
+  cargo xtask soak --replay software-single:4:16044073:60")]
+    Soak(SoakArgs),
     /// Make pages of reports, from serial logs or scanned QR codes
     ///
     /// Parts may come in any order, several times, from several files, with anything around them.

@@ -25,6 +25,7 @@ mod report_page;
 mod sabotage;
 mod setup;
 mod sim;
+mod soak;
 mod stages;
 
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ fn run(cli: &Cli) -> Result<()> {
         Subcommands::Sim(_) => sim::command(sim::PACKAGE, "sim", verbosity),
         Subcommands::Defects(_) => sim::command(sim::PACKAGE, "defects", verbosity),
         Subcommands::Protocol(_) => sim::command(protocol::PACKAGE, "protocol", verbosity),
+        Subcommands::Soak(args) => soak::command(args, verbosity),
         Subcommands::Questions(args) => questions::command(args),
         Subcommands::Report(args) => report_page::command(args),
         Subcommands::Bench(args) => bench::command(args, verbosity),

@@ -52,7 +52,12 @@ pub(crate) fn command(args: &TestArgs, verbosity: Verbosity) -> Result<()> {
     // Before the first stage, so that a missing emulator is known at once.
     let qemu = chosen
         .iter()
-        .any(|stage| matches!(stage, Stage::Qemu | Stage::Image | Stage::Carry))
+        .any(|stage| {
+            matches!(
+                stage,
+                Stage::Qemu | Stage::Soak | Stage::Image | Stage::Carry
+            )
+        })
         .then(|| setup::emulator(args.qemu.as_deref(), verbosity))
         .transpose()?;
     let context = Context {

@@ -18,7 +18,7 @@ use rar_sabotage::by_loom;
 use super::ended::{Done, StageEnd};
 use super::qemu;
 use super::stage::Stage;
-use crate::{bench, defects, disasm, host_tests, minimal, msrv, packages, protocol, sim};
+use crate::{bench, defects, disasm, host_tests, minimal, msrv, packages, protocol, sim, soak};
 
 pub(super) struct Context {
     pub(super) workspace: Workspace,
@@ -52,6 +52,7 @@ impl Context {
             Stage::Defects => self.defects(),
             Stage::Protocol => self.protocol(),
             Stage::Qemu => self.qemu(),
+            Stage::Soak => self.soak(),
             Stage::Image => self.image(),
             Stage::Carry => self.carry(),
             Stage::Bench => bench::check(&self.workspace, self.verbosity).map(Done::note),
@@ -252,6 +253,16 @@ impl Context {
             tests: made.counts,
             note: made.note,
             failure: made.failure,
+        })
+    }
+
+    fn soak(&self) -> Result<Done> {
+        let emulator = self.qemu.as_ref().context("no emulator")?;
+        let (tests, note, failure) = soak::stage(&self.workspace, emulator, self.verbosity)?;
+        Ok(Done {
+            tests,
+            note,
+            failure,
         })
     }
 

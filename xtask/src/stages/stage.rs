@@ -45,6 +45,8 @@ pub(crate) enum Stage {
     Protocol,
     /// The test kernel on 1 to 8 CPUs
     Qemu,
+    /// A small kernel's life, for some seconds on simulated machines and in QEMU
+    Soak,
     /// The boot image on machines of the catalogue
     Image,
     /// Foreign kernels on CPUs with RAR: the test kernel, and Debian's with a module if its
@@ -77,6 +79,7 @@ impl Stage {
             Self::Defects => "broken units and drivers",
             Self::Protocol => "every state of the protocol",
             Self::Qemu => "QEMU",
+            Self::Soak => "a small kernel's life",
             Self::Image => "the boot image",
             Self::Carry => "foreign kernels on CPUs with RAR",
             Self::Bench => "instructions and lines of a flush",
@@ -88,6 +91,7 @@ impl Stage {
         matches!(
             self,
             Self::Qemu
+                | Self::Soak
                 | Self::Image
                 | Self::Carry
                 | Self::Loom
