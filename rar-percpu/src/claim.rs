@@ -78,6 +78,15 @@ impl<'d, const WORDS: usize> Claim<'d, WORDS> {
         state.joined().store(join, Ordering::Release);
     }
 
+    /// From now on software answers for the CPU, which stays online. Only with RAR disabled here,
+    /// and while no initiator arms the vector.
+    pub(crate) fn answer_in_software(&self) {
+        self.domain.note_responder(Responder::Software);
+        self.state.set_responder(self.life, Responder::Software);
+        self.domain.promote(self.state);
+        fence(Ordering::SeqCst);
+    }
+
     /// Takes the CPU out of the online set. Its responder goes on until [`Self::retire`].
     pub(crate) fn publish_offline(&self) {
         self.domain.online_set().take_out(self.cpu);

@@ -41,6 +41,8 @@ pub struct Domain<const WORDS: usize = DEFAULT_WORDS> {
     /// Who ever responded: bit 0 for microcode, bit 1 for software.
     responders: AtomicU32,
     id: AtomicU32,
+    /// Whether units are refused: zero means that they are not.
+    units_refused: AtomicU32,
     clusters: Clusters<WORDS>,
     registered: AtomicCpuSet<WORDS>,
     cpus: CpuTable<WORDS>,
@@ -75,6 +77,7 @@ impl<const WORDS: usize> Domain<WORDS> {
                 exceptions: AtomicU32::new(0),
                 responders: AtomicU32::new(0),
                 id: AtomicU32::new(0),
+                units_refused: AtomicU32::new(0),
                 clusters: Clusters::new(),
                 registered: AtomicCpuSet::new(),
                 cpus: CpuTable::new(),
@@ -292,6 +295,10 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     pub(crate) fn id(&self) -> &AtomicU32 {
         &self.id
+    }
+
+    pub(crate) fn refused_flag(&self) -> &AtomicU32 {
+        &self.units_refused
     }
 
     pub(crate) fn cpus(&self) -> &CpuTable<WORDS> {

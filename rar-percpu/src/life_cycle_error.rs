@@ -29,6 +29,8 @@ pub enum LifeCycleError {
     GuestUnderRar(CpuId),
     /// This CPU does not have the RAR that the boot CPU was detected with.
     Support(SupportError),
+    /// The domain refuses RAR units ([`Domain::refuse_units`](crate::Domain::refuse_units)).
+    UnitsRefused(CpuId),
     /// The kernel knows no physical address for the memory.
     NoPhysicalAddress(SharedMemory),
     /// The memory's physical address cannot go into the register.
@@ -116,6 +118,13 @@ impl core::fmt::Display for LifeCycleError {
             }
             Self::Support(error) => {
                 write!(f, "this CPU does not have the RAR of the boot CPU: {error}")
+            }
+            Self::UnitsRefused(cpu) => {
+                write!(
+                    f,
+                    "CPU {cpu} cannot use RAR: the domain refuses units, since CPUs disagree; \
+                     bring it online as a SoftwareCpu"
+                )
             }
             Self::NoPhysicalAddress(memory) => {
                 write!(f, "the kernel gave no physical address for the {memory}")

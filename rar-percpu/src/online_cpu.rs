@@ -37,6 +37,33 @@ impl<A: MsrAccess + Cpuid, const WORDS: usize> OnlineCpu<'_, A, WORDS> {
         }
     }
 
+    /// Has software answer for the CPU, as [`RarCpu::switch_to_software`] does; nothing is to be
+    /// done where it does so already.
+    ///
+    /// # Errors
+    ///
+    /// As [`RarCpu::switch_to_software`].
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error gives the value back, and nothing here allocates"
+    )]
+    pub fn switch_to_software(
+        self,
+        cpu: &PinnedCpu<'_>,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> Result<Self, StepError<Self>> {
+        match self {
+            Self::Microcode(unit) => match unit.switch_to_software(cpu, tlb) {
+                Ok(handler) => Ok(Self::Software(handler)),
+                Err(StepError { cause, cpu }) => Err(StepError {
+                    cause,
+                    cpu: Self::Microcode(cpu),
+                }),
+            },
+            handler @ Self::Software(_) => Ok(handler),
+        }
+    }
+
     /// Takes the CPU offline.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::life_cycle_error::{LifeCycleError, SharedMemory, StepError};
 use crate::local_tlb::LocalTlb;
 use crate::per_cpu::Responder;
 use crate::physical_address_of::PhysicalAddressOf;
+use crate::software_cpu::SoftwareCpu;
 
 /// State of [`RarCpu`]: this CPU has the RAR that was detected on the boot CPU. Its registers hold
 /// anything.
@@ -112,10 +113,11 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
     ///
     /// # Errors
     ///
-    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::NoPhysicalAddress`] if
-    /// `addresses` knows none for the table or the vector; [`LifeCycleError::Address`] if the
-    /// register cannot hold it; [`LifeCycleError::Msr`] if a register faults;
-    /// [`LifeCycleError::NotRetained`] if one reads back something else.
+    /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::UnitsRefused`] after
+    /// [`Domain::refuse_units`]; [`LifeCycleError::NoPhysicalAddress`] if `addresses` knows none
+    /// for the table or the vector; [`LifeCycleError::Address`] if the register cannot hold it;
+    /// [`LifeCycleError::Msr`] if a register faults; [`LifeCycleError::NotRetained`] if one reads
+    /// back something else.
     pub fn configure(
         self,
         cpu: &PinnedCpu<'_>,
@@ -124,6 +126,9 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Detected, WORDS
         self.claim.check(cpu)?;
         self.write_control(RarControl::DISABLED)?;
         let (domain, state) = (self.claim.domain, self.claim.state);
+        if domain.refuses_units() {
+            return Err(LifeCycleError::UnitsRefused(cpu.id()));
+        }
         domain.limit_entries(self.support.entries());
         domain.end_open_entries(state);
 
@@ -145,8 +150,8 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
     /// # Errors
     ///
     /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Msr`] if the control register
-    /// faults; [`LifeCycleError::NotRetained`] if it reads back something else. The CPU stays
-    /// offline.
+    /// faults; [`LifeCycleError::NotRetained`] if it reads back something else;
+    /// [`LifeCycleError::UnitsRefused`] after [`Domain::refuse_units`]. The CPU stays offline.
     ///
     /// # Safety
     ///
@@ -171,7 +176,17 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
         self.write_control(control)?;
         self.claim.publish_online(cpu, Responder::Microcode, tlb);
         let bases = self.step.0;
-        Ok(self.with_step(Enabled { bases, control }))
+        let enabled = self.with_step(Enabled { bases, control });
+        // After the publication, and the fence behind it. Partner: the fence in `refuse_units`.
+        if !enabled.claim.domain.refuses_units() {
+            return Ok(enabled);
+        }
+        // SAFETY: 1. and 2. The CPU was offline when it was called here, and the caller has not
+        // gone on: it uses what it used then.
+        match unsafe { enabled.take_offline(cpu, tlb) } {
+            Ok(_) => Err(LifeCycleError::UnitsRefused(cpu.id())),
+            Err(stays) => Err(stays.cause),
+        }
     }
 }
 
@@ -210,6 +225,41 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         self.write_control(control)?;
         domain.promote(state);
         Ok(Verified::Restored)
+    }
+
+    /// Disables RAR while the CPU stays online: the handler of an ordinary interrupt answers from
+    /// now on. Entries that are open in its vector are answered by a full flush.
+    ///
+    /// For a system that turns RAR off ([`Domain::refuse_units`]), and for a unit that is not to be
+    /// trusted. No flush has to end first, and none is missed. A flush that signals the unit at
+    /// this very moment ends by its second signal or by its fallback.
+    ///
+    /// # Errors
+    ///
+    /// [`StepError`] with the value, as of [`take_offline`](Self::take_offline).
+    #[expect(
+        clippy::result_large_err,
+        reason = "the error gives the value back, and nothing here allocates"
+    )]
+    pub fn switch_to_software(
+        self,
+        cpu: &PinnedCpu<'_>,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> Result<SoftwareCpu<'d, WORDS>, StepError<Self>> {
+        if let Err(cause) = self.claim.check(cpu) {
+            return Err(StepError { cause, cpu: self });
+        }
+        let (domain, state) = (self.claim.domain, self.claim.state);
+        // Initiators flush the CPU by generation until software answers.
+        domain.distrust(cpu.id());
+        if let Err(cause) = self.write_control(RarControl::DISABLED) {
+            return Err(StepError { cause, cpu: self });
+        }
+        domain.answer_by_one_flush(cpu, state, tlb);
+        self.claim.answer_in_software();
+        // An initiator that saw the unit may have armed it since.
+        domain.answer(cpu, tlb);
+        Ok(SoftwareCpu::of(self.claim))
     }
 
     /// Takes the CPU offline and disables RAR. Entries that are open in its vector are answered by

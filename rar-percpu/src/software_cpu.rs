@@ -40,6 +40,11 @@ impl<'d, const WORDS: usize> SoftwareCpu<'d, WORDS> {
         Ok(Self { claim })
     }
 
+    /// Returns the value of a CPU that is online, and for which software has begun to answer.
+    pub(crate) fn of(claim: Claim<'d, WORDS>) -> Self {
+        Self { claim }
+    }
+
     /// Takes this CPU offline. Entries that are open in its vector are answered by a full flush.
     ///
     /// # Errors

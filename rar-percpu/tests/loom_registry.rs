@@ -15,9 +15,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::sync::atomic::{AtomicU32, fence};
 use loom::thread;
-use rar_percpu::fake::pinned;
-use rar_percpu::{ApicId, CpuId, PerCpu, SoftwareCpu};
-use rar_regs::FakeCpu;
+use rar_percpu::fake::{FakeAddresses, pinned};
+use rar_percpu::{ApicId, CpuId, PerCpu, RarCpu, SoftwareCpu};
+use rar_regs::{Detection, FakeCpu, InterruptPolicy, RarControl};
 
 use models::{World, explore, keep};
 
@@ -162,4 +162,45 @@ fn memory_used_again_versus_a_late_arm() {
         core::mem::forget(initiator.join().unwrap());
     });
     assert!(WAS_LATE.load(Ordering::Relaxed), "never was an entry late");
+}
+
+/// A CPU comes online by its unit while another refuses units: it is refused, or the other sees it
+/// among those to be asked.
+#[test]
+fn refusal_versus_a_cpu_on_its_way_up() {
+    static WAS_REFUSED: AtomicBool = AtomicBool::new(false);
+    static WAS_SEEN: AtomicBool = AtomicBool::new(false);
+    let registers: &'static FakeCpu = Box::leak(Box::new(FakeCpu::with_rar(1)));
+    explore(None, move || {
+        let world = World::new(1);
+        let support = Detection::new().detect(registers).unwrap();
+        let memory = keep(PerCpu::new());
+        let registered = world.domain.register(CpuId::new(0), ApicId::new(0), memory);
+        registered.unwrap();
+        let detected = RarCpu::detect(world.domain, &pinned(0), support, registers).unwrap();
+        let configured = detected.configure(&pinned(0), &FakeAddresses).unwrap();
+        let joining = thread::spawn(move || {
+            let (cpu, policy) = (pinned(0), InterruptPolicy::IgnoreIf);
+            // SAFETY: a fake follows no address.
+            let up = unsafe { configured.bring_online(&cpu, policy, world.tlb) };
+            up.map(core::mem::forget)
+        });
+        world.domain.refuse_units();
+        let is_seen = !world.domain.answered_by_units().is_empty();
+        let is_refused = joining.join().unwrap().is_err();
+        assert!(
+            is_seen || is_refused,
+            "a CPU is up by its unit and is not asked"
+        );
+        if is_refused {
+            assert_eq!(registers.msr(RarControl::MSR), Some(0));
+            WAS_REFUSED.store(true, Ordering::Relaxed);
+        } else {
+            WAS_SEEN.store(true, Ordering::Relaxed);
+        }
+    });
+    assert!(
+        WAS_REFUSED.load(Ordering::Relaxed) && WAS_SEEN.load(Ordering::Relaxed),
+        "never did both happen at once"
+    );
 }

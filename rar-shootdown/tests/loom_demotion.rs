@@ -115,3 +115,45 @@ fn verify_versus_a_late_arm() {
         "never was an entry answered by the flush"
     );
 }
+
+/// RAR is turned off on a CPU that stays online, while an initiator arms it: what is open is
+/// answered by one flush, and what comes later by the handler in software.
+#[test]
+fn switching_to_software_versus_a_late_arm() {
+    static BY_THE_SWITCH: AtomicBool = AtomicBool::new(false);
+    let registers = unit::registers();
+    explore(2, move || {
+        let world = World::new(1, 1);
+        let target = unit::bring_online(world, 1, registers);
+        let machine = world.machine();
+        machine.hears_signals.store(false, Ordering::Relaxed);
+        let switching = thread::spawn(move || {
+            let handler = target.switch_to_software(&pinned(1), world.tlbs());
+            core::mem::forget(handler.map_err(|stays| stays.cause).unwrap());
+        });
+        let initiator = thread::spawn(move || {
+            world.store(1, 1);
+            let cpu = pinned(0);
+            let pending = world.shootdown.start(&cpu, &[request(1)], &AllOnline, ());
+            let by_entry = machine.signalled.load(Ordering::Relaxed);
+            // Lets the other run on, which loom does not try before every load.
+            thread::yield_now();
+            if by_entry && pending.is_done() {
+                BY_THE_SWITCH.store(true, Ordering::Relaxed);
+            }
+            pending.wait(&cpu).unwrap();
+            assert_eq!(
+                world.tlbs().cached(1, 1),
+                1,
+                "an entry was answered without a flush"
+            );
+        });
+        switching.join().unwrap();
+        initiator.join().unwrap();
+        assert_eq!(registers.msr(RarControl::MSR), Some(0));
+    });
+    assert!(
+        BY_THE_SWITCH.load(Ordering::Relaxed),
+        "never was an entry answered by the switch"
+    );
+}

@@ -17,7 +17,7 @@ pub struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub const RACES: [Race; 31] = [
+pub const RACES: [Race; 33] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -163,6 +163,16 @@ pub const RACES: [Race; 31] = [
         "verification of a unit, and a late arm",
         "rar-shootdown",
         "verify_versus_a_late_arm",
+    ),
+    race(
+        "switch of a unit to software, and a late arm",
+        "rar-shootdown",
+        "switching_to_software_versus_a_late_arm",
+    ),
+    race(
+        "refusal of units, and a CPU on its way up",
+        "rar-percpu",
+        "refusal_versus_a_cpu_on_its_way_up",
     ),
     race(
         "nested flush with slots held",

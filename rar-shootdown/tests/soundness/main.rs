@@ -12,6 +12,7 @@
 mod clocks;
 mod dead;
 mod deaf;
+mod disagreement;
 mod escalation;
 mod forged;
 mod life;

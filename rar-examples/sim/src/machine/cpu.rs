@@ -48,6 +48,8 @@ pub struct Cpu<const TLB: usize> {
     pub(crate) in_microcode: AtomicBool,
     in_guest: AtomicBool,
     dead: AtomicBool,
+    /// Whether the kernel signals it by an ordinary interrupt instead of its unit.
+    in_software: AtomicBool,
     record: Mutex<VecDeque<Execution>>,
     executed: AtomicU64,
     /// How many bare interrupts it has taken.
@@ -70,6 +72,7 @@ impl<const TLB: usize> Cpu<TLB> {
             in_microcode: AtomicBool::new(false),
             in_guest: AtomicBool::new(false),
             dead: AtomicBool::new(false),
+            in_software: AtomicBool::new(false),
             record: Mutex::new(VecDeque::new()),
             executed: AtomicU64::new(0),
             bare_ipis: AtomicU64::new(0),
@@ -103,6 +106,15 @@ impl<const TLB: usize> Cpu<TLB> {
 
     pub(crate) fn is_dead(&self) -> bool {
         self.dead.load(Ordering::Acquire)
+    }
+
+    /// Says whether the kernel signals the CPU by an ordinary interrupt, on a machine of units.
+    pub(crate) fn set_answered_in_software(&self, is_so: bool) {
+        self.in_software.store(is_so, Ordering::Release);
+    }
+
+    pub(crate) fn is_answered_in_software(&self) -> bool {
+        self.in_software.load(Ordering::Acquire)
     }
 
     /// Sets the activity of the CPU.

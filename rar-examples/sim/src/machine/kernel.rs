@@ -75,6 +75,7 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         support: Option<RarSupport>,
     ) -> Result<Member<'c, TLB>, LifeCycleError> {
         let me = pinned(cpu);
+        self.cpu(cpu).set_answered_in_software(support.is_none());
         let Some(support) = support else {
             return SoftwareCpu::bring_online(self.domain(), &me, self).map(Member::Software);
         };
@@ -86,6 +87,25 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         // 3. Nothing on a simulated machine relies on IF to keep a translation.
         let enabled = unsafe { configured.bring_online(&me, self.config.interrupts, self) }?;
         Ok(Member::Microcode(enabled))
+    }
+
+    /// Has the handler of an interrupt answer for a CPU from now on, while the CPU stays online.
+    ///
+    /// # Errors
+    ///
+    /// As `RarCpu::switch_to_software`.
+    pub fn switch_to_software<'c>(
+        &self,
+        cpu: u32,
+        member: Member<'c, TLB>,
+    ) -> Result<Member<'c, TLB>, LifeCycleError> {
+        let Member::Microcode(unit) = member else {
+            return Ok(member);
+        };
+        let switched = unit.switch_to_software(&pinned(cpu), self);
+        let handler = switched.map_err(|stays| stays.cause)?;
+        self.cpu(cpu).set_answered_in_software(true);
+        Ok(Member::Software(handler))
     }
 
     /// Takes a CPU offline.
@@ -201,7 +221,12 @@ impl<const TLB: usize> rar_shootdown::Machine for Machine<'_, TLB> {
             Message::Signal | Message::SecondSignal => match self.config.backend {
                 Answering::Units => {
                     self.witness.signals();
-                    self.send_rar(cpu.id().get(), targets, self.config.addressing);
+                    let mut units = *targets;
+                    units.retain(|target| !self.cpu(target.get()).is_answered_in_software());
+                    self.send_rar(cpu.id().get(), &units, self.config.addressing);
+                    for handler in targets.iter().filter(|target| !units.contains(*target)) {
+                        self.interrupt(handler.get(), Vector::Signal);
+                    }
                     return Ok(());
                 }
                 Answering::Software => {

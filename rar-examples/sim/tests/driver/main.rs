@@ -8,6 +8,7 @@
 
 mod bring_up;
 mod decode;
+mod disagreement;
 mod faults;
 mod interrupts;
 mod kinds;
@@ -18,4 +19,5 @@ mod responder;
 mod rig;
 mod scene;
 mod slots;
+mod suspend;
 mod threads;
