@@ -23,8 +23,10 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         match self.domain().claim_near(cpu, count) {
             None => self.wait_for_slot(cpu, count, targets),
             Some(fewer) if fewer.len() < count => {
+                // All are given back for a look at every slot. Other CPUs may take them meanwhile.
                 drop(fewer);
-                self.domain().claim(cpu, count)
+                let claimed = self.domain().claim(cpu, count);
+                claimed.or_else(|| self.wait_for_slot(cpu, count, targets))
             }
             claimed => claimed,
         }

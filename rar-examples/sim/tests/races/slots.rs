@@ -44,6 +44,30 @@ fn claim_and_release() {
     );
 }
 
+/// Eight CPUs want two of four slots each, and get the second one at once or not at all: a CPU that
+/// gave back what it had, to look at every slot, waits if the others took it meanwhile.
+#[test]
+fn slots_given_back_versus_a_look_at_all() {
+    let totals = race(
+        |seed| Episode {
+            entries: 4,
+            ..slow_machine(seed)
+        },
+        |script| {
+            for _ in 0..6 {
+                for cpu in 0..CPUS {
+                    let (space, other) = ((cpu % 3) as u8, (cpu % 3 + 1) as u8);
+                    let slot = script.page();
+                    script.add(cpu, Op::RemapTwo { space, other, slot });
+                }
+            }
+        },
+        &mut |(), sight| u64::from(sight.all_slots_are_held()),
+    );
+    at_least(totals.seen, 500_000, "all slots were held at once");
+    assert_eq!(totals.statistics.slotless, 0, "each flush waits for a slot");
+}
+
 /// Units that answer after the timeout: the fallback flushes, the slot is quarantined, and the late
 /// answer ends only its own entry (I6).
 #[test]
