@@ -1,8 +1,8 @@
 //! Draws machines by seeds, reads each on the host, boots each, and judges what it says.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fs, iter};
 
 use anyhow::{Context as _, Error, Result, bail};
 use fastrand::Rng;
@@ -50,10 +50,12 @@ struct Machine {
 
 /// What one boot came to.
 struct Row {
+    seed: Option<u64>,
     name: String,
     wrong: Option<String>,
     notes: usize,
     refused: bool,
+    passed_over: u32,
 }
 
 impl Machine {
@@ -121,36 +123,37 @@ pub fn command(count: u32, seed: u64, qemu: Option<&Path>, verbosity: Verbosity)
     let (kernel, entry) = redirect(&bytes, REGION)?;
     let path = folder.path().join("kernel");
     fs::write(&path, kernel).with_context(|| format!("cannot write {}", path.display()))?;
-    let seeds = (0..u64::from(count)).map(|more| seed.wrapping_add(more));
-    let mut machines = vec![Machine::right(entry)?];
-    for seed in seeds {
-        machines.push(Machine::of_seed(seed, entry)?);
-    }
+    let seeds = (0..u64::from(count)).map(|more| Some(seed.wrapping_add(more)));
+    let seeds: Vec<_> = iter::once(None).chain(seeds).collect();
     let begin = Instant::now();
-    let rows = parallel::each(&machines, parallel::cores(), |_, machine| {
-        let row = boot(machine, &path, folder.path(), &emulator, verbosity)?;
+    let rows = parallel::each(&seeds, parallel::cores(), |_, seed| {
+        let machine = match *seed {
+            Some(seed) => Machine::of_seed(seed, entry)?,
+            None => Machine::right(entry)?,
+        };
+        let row = boot(&machine, &path, folder.path(), &emulator, verbosity)?;
         let said = row.wrong.as_deref().unwrap_or("ok");
         progress::line(&format!("{}: {said}", row.name));
         Ok(row)
     })?;
-    conclude(&machines, &rows, begin.elapsed())
+    conclude(&rows, begin.elapsed())
 }
 
-fn conclude(machines: &[Machine], rows: &[Row], took: Duration) -> Result<()> {
-    let passed_over: u32 = machines.iter().map(|machine| machine.passed_over).sum();
+fn conclude(rows: &[Row], took: Duration) -> Result<()> {
+    let passed_over: u32 = rows.iter().map(|row| row.passed_over).sum();
     let notes: usize = rows.iter().map(|row| row.notes).sum();
     let refused = rows.iter().filter(|row| row.refused).count();
     outln!(
         "{} machines were read on the host, {} of them booted in {:.0} s: {notes} notes as \
          predicted, {refused} refused as predicted",
-        machines.len() + usize::try_from(passed_over).unwrap_or(usize::MAX),
-        machines.len(),
+        rows.len() + usize::try_from(passed_over).unwrap_or(usize::MAX),
+        rows.len(),
         took.as_secs_f64()
     );
     let mut wrong = Vec::new();
-    for (machine, row) in machines.iter().zip(rows) {
+    for row in rows {
         let Some(why) = &row.wrong else { continue };
-        wrong.push(format!("{}: {why}\n{}", row.name, repeat(machine.seed)));
+        wrong.push(format!("{}: {why}\n{}", row.name, repeat(row.seed)));
     }
     match wrong.is_empty() {
         true => Ok(()),
@@ -182,10 +185,12 @@ fn boot(
         _ => (0, true),
     };
     Ok(Row {
+        seed: machine.seed,
         name,
         wrong: (!wrong.is_empty()).then(|| explain(&wrong, &machine.fate, &finished)),
         notes,
         refused,
+        passed_over: machine.passed_over,
     })
 }
 
