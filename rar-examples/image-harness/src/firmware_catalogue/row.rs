@@ -27,6 +27,7 @@ const INTERRUPT_NOTES: &[&str] = &[
     "begun again: ",
     "firmware left interrupts in service, which are ended: ",
     "firmware left interrupts requested: ",
+    "firmware left interrupts more than ",
     "that no code asked for",
 ];
 

@@ -75,7 +75,7 @@ impl LocalApic {
         }
         if NOTED.fetch_add(1, Ordering::Relaxed) >= MOST_NOTED {
             note(format_args!(
-                "firmware left interrupts on more CPUs; they are ended, too"
+                "firmware left interrupts more than {MOST_NOTED} times; all are ended"
             ));
             return;
         }
