@@ -26,10 +26,14 @@ impl Knob {
         crate::knob_table::ROWS.iter().map(Self)
     }
 
-    /// Returns the knob of this name.
+    /// Returns the knob of this name, with `-` for any `_` if the writer likes.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::all().find(|knob| knob.name() == name)
+        let asked = || {
+            name.bytes()
+                .map(|byte| if byte == b'-' { b'_' } else { byte })
+        };
+        Self::all().find(|knob| knob.name().bytes().eq(asked()))
     }
 
     /// Returns the name.

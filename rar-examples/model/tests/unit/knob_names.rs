@@ -100,6 +100,15 @@ fn words_of_a_command_line_work_one_after_another() {
 }
 
 #[test]
+fn a_name_may_be_written_with_hyphens() {
+    let (mut one, mut other) = (Knobs::DEFAULT, Knobs::DEFAULT);
+    one.set("unused-fields", "ignore").unwrap();
+    other.set("unused_fields", "ignore").unwrap();
+    assert_eq!(one, other);
+    assert_ne!(one, Knobs::DEFAULT);
+}
+
+#[test]
 fn an_error_lists_what_is_allowed() {
     let mut knobs = Knobs::DEFAULT;
     let error = knobs.set("unused_fields", "no").unwrap_err();
@@ -113,15 +122,15 @@ fn an_error_lists_what_is_allowed() {
         order.contains("(got from:256, expected ascending, descending or from:0 to from:255)"),
         "{order}"
     );
-    let error = knobs.set("unused-fields", "ignore").unwrap_err();
+    let error = knobs.set("unused-field", "ignore").unwrap_err();
     assert_eq!(
         error,
         KnobError::Name {
-            name: "unused-fields"
+            name: "unused-field"
         }
     );
     let text = error.to_string();
-    assert!(text.starts_with("knob unused-fields: unknown name (expected table, types, "));
+    assert!(text.starts_with("knob unused-field: unknown name (expected table, types, "));
     assert!(text.contains(" or faults.base_low_bits_accepted); "));
     assert_eq!(knobs, Knobs::DEFAULT);
 }
