@@ -1,7 +1,5 @@
 //! The driver's counters: what a flush may use besides the signal.
 
-use core::sync::atomic::Ordering;
-
 use rar_suite::Platform;
 
 use crate::cpu::Cpu;
@@ -50,14 +48,6 @@ impl<L: Platform> Cpu<'_, L> {
             counted.demotions,
             counted.errors,
         ]
-    }
-
-    /// Returns whether another CPU did not run for long since then.
-    fn lost_time_since(&self, moment: u64) -> bool {
-        (0..self.cpus()).any(|cpu| {
-            let lost = self.shared.post(cpu).lost_time.load(Ordering::Acquire);
-            lost >= moment
-        })
     }
 
     /// Judges what was counted since `moment`, although no fault was injected.

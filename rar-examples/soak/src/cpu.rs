@@ -104,16 +104,11 @@ impl<'a, L: Platform> Cpu<'a, L> {
     /// timeout.
     pub(crate) fn wait_until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let started = self.platform.now().as_nanos();
-        let mut last = started;
+        let mut last = self.first_look();
         let patience = self.platform.timeout_seconds() * 1_000_000_000;
-        let long = self.long_gap();
         loop {
             let done = condition();
-            let now = self.platform.now().as_nanos();
-            if now.saturating_sub(last) >= long {
-                self.post().lost_time.store(now, Ordering::Release);
-            }
-            last = now;
+            let now = self.look_again(&mut last);
             if done {
                 return;
             }
@@ -128,12 +123,6 @@ impl<'a, L: Platform> Cpu<'a, L> {
             }
             self.platform.relax();
         }
-    }
-
-    /// How long a CPU may be away, in nanoseconds, before its late answer is no surprise.
-    fn long_gap(&self) -> u64 {
-        let given = self.platform.shootdown().policy().answer_timeout;
-        u64::try_from(given.as_nanos() / 4).unwrap_or(u64::MAX)
     }
 
     /// Notes a failure, unless there was one before.

@@ -13,6 +13,7 @@ use crate::frames::Freed;
 use crate::leader::Leader;
 use crate::order::Order;
 use crate::plan::Plan;
+use crate::tally::add;
 
 /// The most flushes that a CPU stays offline for.
 const MOST_AWAY: u32 = 8;
@@ -55,48 +56,55 @@ impl<L: Platform> Leader<'_, '_, L> {
     /// Makes a flush that meets a fault, and judges what the driver does about it.
     pub(crate) fn flush_with_fault(&mut self, fault: SoakFault, victim: u32, plan: &Plan) {
         let shared = self.cpu.shared;
-        shared.tally.injected(fault);
         let word = self.prepare(plan, Some((fault, victim)));
         self.count_from_here();
         let freed = self.cpu.change(plan);
         let seen = match fault {
             SoakFault::DeafToEverything => self.flush_one_that_hears_nothing(plan, freed, victim),
-            _ => match self.cpu.flush(plan, freed, &mut self.random) {
-                Ok(freed) => {
-                    let seen = self.look_at(fault, victim);
-                    shared.flushed.store(word, Ordering::Release);
-                    self.finish(plan, &freed);
-                    seen
+            _ => {
+                let flushed = self.cpu.flush(plan, freed, &mut self.random);
+                let seen = self.look_at(fault, victim, flushed.is_ok());
+                shared.flushed.store(word, Ordering::Release);
+                match flushed {
+                    Ok(freed) => self.finish(plan, &freed),
+                    Err(late) => self.wait_again(plan, late),
                 }
-                Err(_) => {
-                    shared.flushed.store(word, Ordering::Release);
-                    self.fail_flush(plan);
-                    return self.recover(fault);
-                }
-            },
+                seen
+            }
         };
+        if fault == SoakFault::Offline && seen.as_promised {
+            self.away = Some((victim, 1 + self.random.below(MOST_AWAY)));
+        } else {
+            self.recover();
+        }
+        self.account_for(fault, victim, plan, &seen);
+        self.count_from_here();
+    }
+
+    fn recover(&self) {
+        self.order(Order::Recover);
+        self.cpu.platform.shootdown().domain().reclaim_slots();
+    }
+
+    /// Counts a fault whose round is over, unless the host disturbed the round.
+    fn account_for(&self, fault: SoakFault, victim: u32, plan: &Plan, seen: &Seen) {
+        let tally = &self.cpu.shared.tally;
+        if !seen.as_promised && self.cpu.lost_time_since(self.counted_at) {
+            add(&tally.pauses, 1);
+            return;
+        }
+        tally.injected(fault);
         if seen.as_promised {
-            shared.tally.accounted(fault);
+            tally.accounted(fault);
         } else {
             let (kind, doing) = (Kind::Unaccounted, Doing::Fault(fault));
             let place = (plan.space, 0);
             self.cpu.fail_as(kind, doing, victim, place, 1, seen.number);
         }
-        if fault == SoakFault::Offline {
-            self.away = Some((victim, 1 + self.random.below(MOST_AWAY)));
-        } else {
-            self.recover(fault);
-        }
-        self.count_from_here();
-    }
-
-    fn recover(&mut self, _fault: SoakFault) {
-        self.order(Order::Recover);
-        self.cpu.platform.shootdown().domain().reclaim_slots();
     }
 
     /// Looks at what the driver did in a flush that has returned.
-    fn look_at(&self, fault: SoakFault, victim: u32) -> Seen {
+    fn look_at(&self, fault: SoakFault, victim: u32, succeeded: bool) -> Seen {
         let counted = since(&self.cpu.counters(), &self.counted);
         let fallbacks = of(&counted, FALLBACKS);
         let by_fallback = fallbacks > 0 && only(&counted, &[FALLBACKS, DEMOTIONS]);
@@ -118,34 +126,24 @@ impl<L: Platform> Leader<'_, '_, L> {
             }
         };
         Seen {
-            as_promised,
+            as_promised: as_promised && succeeded,
             number: fallbacks,
         }
     }
 
     /// The flush must fail and name the CPU; a second wait ends once the CPU hears again.
     fn flush_one_that_hears_nothing(&mut self, plan: &Plan, freed: Freed, victim: u32) -> Seen {
-        let failed = match self.cpu.flush_in_vain(plan, freed) {
-            Ok(freed) => {
-                self.order(Order::Recover);
-                self.finish(plan, &freed);
-                return Seen {
-                    as_promised: false,
-                    number: 0,
-                };
-            }
-            Err(failed) => failed,
-        };
-        let named = failed.cpu.map(CpuId::get);
+        let flushed = self.cpu.flush_in_vain(plan, freed);
+        let named = flushed.as_ref().err().and_then(|late| late.cpu);
         self.order(Order::Recover);
-        match failed.pending.wait(&self.cpu.platform.pin()) {
+        match flushed {
             Ok(freed) => self.finish(plan, &freed),
-            Err(_) => self.fail_flush(plan),
+            Err(late) => self.wait_again(plan, late),
         }
         let counted = since(&self.cpu.counters(), &self.counted);
         let expected = [FALLBACKS, DEMOTIONS, ERRORS, BY_GENERATION];
         Seen {
-            as_promised: named == Some(victim)
+            as_promised: named == Some(CpuId::new(victim))
                 && of(&counted, ERRORS) == 1
                 && only(&counted, &expected),
             number: of(&counted, ERRORS),

@@ -10,22 +10,24 @@ use crate::layout::bits;
 use crate::plan::Plan;
 use crate::random::Random;
 
-/// How a flush that must fail ended.
-pub(crate) struct Failed<'a, L: Platform> {
+/// A flush whose time is over.
+pub(crate) struct Late<'a, L: Platform> {
     /// The flush, to be waited for again.
     pub(crate) pending: Pending<'a, L::Machine, Freed, DEFAULT_WORDS>,
     /// The CPU that the error names.
     pub(crate) cpu: Option<CpuId>,
 }
 
+/// What a flush freed, or the flush itself if its time is over.
+pub(crate) type Flushed<'a, L> = Result<Freed, Late<'a, L>>;
+
+#[expect(
+    clippy::result_large_err,
+    reason = "the driver gives the flush itself back"
+)]
 impl<'a, L: Platform> Cpu<'a, L> {
-    /// Flushes what a plan has changed; returns what it freed.
-    pub(crate) fn flush(
-        &self,
-        plan: &Plan,
-        freed: Freed,
-        random: &mut Random,
-    ) -> Result<Freed, FlushError> {
+    /// Flushes what a plan has changed.
+    pub(crate) fn flush(&self, plan: &Plan, freed: Freed, random: &mut Random) -> Flushed<'a, L> {
         let interrupts_off = random.one_in(8);
         if interrupts_off {
             self.platform.disable_interrupts();
@@ -33,13 +35,7 @@ impl<'a, L: Platform> Cpu<'a, L> {
         let flushed = if random.one_in(2) {
             self.start_and_wait(plan, freed)
         } else {
-            let requests = plan.requests(self);
-            let cpu = self.platform.pin();
-            let shootdown = self.platform.shootdown();
-            let targets = self.targets(requests.targets);
-            shootdown
-                .flush(&cpu, requests.as_slice(), targets)
-                .map(|()| freed)
+            self.flush_at_once(plan, freed)
         };
         if interrupts_off {
             self.platform.enable_interrupts();
@@ -47,28 +43,40 @@ impl<'a, L: Platform> Cpu<'a, L> {
         flushed
     }
 
-    /// Starts a flush, works, then waits.
-    fn start_and_wait(&self, plan: &Plan, freed: Freed) -> Result<Freed, FlushError> {
-        let pending = self.start(plan, freed);
-        self.work(plan);
-        pending
-            .wait(&self.platform.pin())
-            .map_err(|late| late.error)
+    fn flush_at_once(&self, plan: &Plan, freed: Freed) -> Flushed<'a, L> {
+        let requests = plan.requests(self);
+        let targets = self.targets(requests.targets);
+        let (cpu, shootdown) = (self.platform.pin(), self.platform.shootdown());
+        match shootdown.flush(&cpu, requests.as_slice(), targets) {
+            Ok(()) => Ok(freed),
+            // That flush is leaked. The same once more owns what it would have freed.
+            Err(error) => Err(Late {
+                pending: self.start(plan, freed),
+                cpu: cpu_of(&error),
+            }),
+        }
     }
 
-    /// Makes a flush that must fail; returns what it freed if it does not.
-    #[expect(
-        clippy::result_large_err,
-        reason = "the driver gives the flush itself back"
-    )]
-    pub(crate) fn flush_in_vain(&self, plan: &Plan, freed: Freed) -> Result<Freed, Failed<'a, L>> {
+    /// Starts a flush, works, then waits.
+    fn start_and_wait(&self, plan: &Plan, freed: Freed) -> Flushed<'a, L> {
         let pending = self.start(plan, freed);
-        pending.wait(&self.platform.pin()).map_err(|late| Failed {
+        self.work(plan);
+        self.wait(pending)
+    }
+
+    /// Makes a flush that must fail.
+    pub(crate) fn flush_in_vain(&self, plan: &Plan, freed: Freed) -> Flushed<'a, L> {
+        self.wait(self.start(plan, freed))
+    }
+
+    /// Waits for a flush.
+    pub(crate) fn wait(
+        &self,
+        pending: Pending<'a, L::Machine, Freed, DEFAULT_WORDS>,
+    ) -> Flushed<'a, L> {
+        pending.wait(&self.platform.pin()).map_err(|late| Late {
             pending: late.pending,
-            cpu: match late.error {
-                FlushError::NoAnswer { cpu, .. } => Some(cpu),
-                _ => None,
-            },
+            cpu: cpu_of(&late.error),
         })
     }
 
@@ -91,5 +99,12 @@ impl<'a, L: Platform> Cpu<'a, L> {
             Some(space) => self.shared.set(space),
             None => &AllOnline,
         }
+    }
+}
+
+const fn cpu_of(error: &FlushError) -> Option<CpuId> {
+    match error {
+        FlushError::NoAnswer { cpu, .. } => Some(*cpu),
+        _ => None,
     }
 }

@@ -265,8 +265,9 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
         cpu.post().spins.store(true, Ordering::Release);
         self.obey(word);
         let begun = platform.now().as_nanos();
-        let is_over = || {
-            let spent = platform.now().as_nanos().saturating_sub(begun);
+        let mut last = cpu.first_look();
+        let mut is_over = || {
+            let spent = cpu.look_again(&mut last).saturating_sub(begun);
             cpu.shared.flushed.load(Ordering::Acquire) >= word || spent > most
         };
         while !is_over() {

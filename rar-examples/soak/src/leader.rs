@@ -9,6 +9,7 @@ use crate::accounts::{Counters, since};
 use crate::cpu::Cpu;
 use crate::doing::Doing;
 use crate::failure::Kind;
+use crate::flush::Late;
 use crate::frames::Freed;
 use crate::layout::bits;
 use crate::options::SoakOptions;
@@ -86,7 +87,7 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
             }
             match self.cpu.flush(&plan, freed, &mut self.random) {
                 Ok(freed) => self.finish(&plan, &freed),
-                Err(_) => self.fail_flush(&plan),
+                Err(late) => self.wait_again(&plan, late),
             }
         }
         self.count_down();
@@ -150,10 +151,14 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
         }
     }
 
-    /// A flush has failed without reason: its pages stay in flight for good.
-    pub(crate) fn fail_flush(&self, plan: &Plan) {
-        let place = (plan.space, 0);
-        self.cpu.fail(Kind::FlushFailed, place, 0, 1);
+    /// Waits once more for a flush whose time is over. The error is counted, and is judged with the
+    /// counters: the host may have paused a CPU for that long.
+    pub(crate) fn wait_again(&mut self, plan: &Plan, late: Late<'a, L>) {
+        match self.cpu.wait(late.pending) {
+            Ok(freed) => self.finish(plan, &freed),
+            // Its pages stay in flight for good.
+            Err(_) => self.cpu.fail(Kind::FlushFailed, (plan.space, 0), 0, 1),
+        }
     }
 
     /// The others have judged the last flush.

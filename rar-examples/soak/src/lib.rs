@@ -18,6 +18,7 @@ mod life;
 mod options;
 mod oracle;
 mod order;
+mod pauses;
 mod plan;
 mod random;
 mod raw;
