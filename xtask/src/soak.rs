@@ -134,7 +134,7 @@ pub(crate) fn command(args: &SoakArgs, verbosity: Verbosity) -> Result<()> {
         write(file, &page::render(args.seed, &ended))?;
     }
     outln!("{}", table::sums(&ended));
-    verdict(&ended)
+    verdict(&ended, &programs)
 }
 
 const fn is_guest(slice: &Slice) -> bool {
@@ -181,20 +181,14 @@ impl<'a> Built<'a> {
     }
 }
 
-/// Runs the slices one after the other; the first that fails is the last.
+/// Runs the slices one after the other, whether they pass or not.
 fn run_slices(
     slices: &[Slice],
     programs: &Programs<'_>,
     verbosity: Verbosity,
 ) -> Result<Vec<Ended>> {
-    let mut ended = Vec::new();
-    for slice in slices {
-        ended.push(run(slice, programs, verbosity)?);
-        if ended.last().is_some_and(|last| !last.passed()) {
-            break;
-        }
-    }
-    Ok(ended)
+    let run = |slice| run(slice, programs, verbosity);
+    slices.iter().map(run).collect()
 }
 
 /// Runs the slices of the stage, and one with broken units, which has to be caught; returns how
@@ -212,14 +206,15 @@ pub(crate) fn stage(
     };
     let slices = STAGE.map(slice);
     let built = Built::new(workspace, &slices, Some(qemu), verbosity)?;
-    let ended = run_slices(&slices, &built.programs(false, None), verbosity)?;
+    let programs = built.programs(false, None);
+    let ended = run_slices(&slices, &programs, verbosity)?;
     let (broken, defect) = (slice(BROKEN), Some(BROKEN_BY));
     let caught = run_quietly(&broken, &built.programs(false, defect), verbosity)?;
     let missed = missed(&caught);
     let passed = ended.iter().filter(|each| each.passed()).count();
     let failed = ended.len() - passed + usize::from(missed.is_some());
     let counts = Counts::of(passed + usize::from(missed.is_none()), failed);
-    let failure = verdict(&ended).err().or(missed);
+    let failure = verdict(&ended, &programs).err().or(missed);
     Ok((counts, table::sums(&ended), failure))
 }
 
@@ -236,20 +231,22 @@ fn missed(caught: &Ended) -> Option<anyhow::Error> {
     Some(Fault::new(Reason::Failed, message).into())
 }
 
-/// Succeeds if all slices passed.
-fn verdict(ended: &[Ended]) -> Result<()> {
-    let Some(failed) = ended.iter().find(|each| !each.passed()) else {
+/// Succeeds if all slices passed; names each that did not.
+fn verdict(ended: &[Ended], programs: &Programs<'_>) -> Result<()> {
+    let failed: Vec<_> = ended.iter().filter(|each| !each.passed()).collect();
+    if failed.is_empty() {
         return Ok(());
-    };
-    let reason = match failed.died {
+    }
+    let reason = match failed.iter().any(|each| each.died) {
         true => Reason::Guest,
         false => Reason::Failed,
     };
-    let message = format!(
-        "soak {}: {}; `cargo xtask soak --replay {0}` repeats it",
-        failed.slice,
-        failed.problems.join("; ")
-    );
+    let lines = failed.iter().map(|each| {
+        let (slice, problems) = (each.slice, each.problems.join("; "));
+        let again = programs.again(&slice);
+        format!("soak {slice}: {problems}; `{again}` repeats it")
+    });
+    let message = lines.collect::<Vec<_>>().join("\n");
     Err(Fault::new(reason, message).into())
 }
 
@@ -276,6 +273,35 @@ mod tests {
     fn the_usual_soak_is_the_one_without_options() {
         let (parsed, usual) = (soak(&[]).unwrap(), SoakArgs::usual());
         assert_eq!(format!("{parsed:?}"), format!("{usual:?}"));
+    }
+
+    #[test]
+    fn all_slices_that_failed_are_named() {
+        let ended = |slice: &str, problem: Option<&str>| Ended {
+            slice: slice.parse().unwrap(),
+            samples: Vec::new(),
+            problems: problem.map(str::to_owned).into_iter().collect(),
+            died: problem == Some("hang"),
+            said: Vec::new(),
+        };
+        let programs = Programs {
+            simulator: None,
+            guest: None,
+            deterministic: false,
+            defect: None,
+        };
+        let passed = ended("sim-model:2:1:1", None);
+        assert!(verdict(&[passed], &programs).is_ok());
+        let all = [
+            ended("sim-model:2:1:1", Some("stale load")),
+            ended("sim-model:2:2:1", None),
+            ended("vrar-multi:4:3:1", Some("hang")),
+        ];
+        let error = verdict(&all, &programs).unwrap_err();
+        let expected = "soak sim-model:2:1:1: stale load; `cargo xtask soak --replay \
+                        sim-model:2:1:1` repeats it\nsoak vrar-multi:4:3:1: hang; `cargo xtask \
+                        soak --replay vrar-multi:4:3:1` repeats it";
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Ended {
 /// As [`run_quietly`].
 pub fn run(slice: &Slice, programs: &Programs<'_>, verbosity: Verbosity) -> Result<Ended> {
     let ended = run_quietly(slice, programs, verbosity)?;
-    line(&verdict_line(&ended));
+    line(&verdict_line(&ended, programs));
     ended
         .said
         .iter()
@@ -124,7 +124,7 @@ pub(crate) fn rate(before: &Soak, now: &Soak, count: impl Fn(&Soak) -> u64) -> f
     count(now).saturating_sub(count(before)) as f64 / seconds
 }
 
-fn verdict_line(ended: &Ended) -> String {
+fn verdict_line(ended: &Ended, programs: &Programs<'_>) -> String {
     let counts = ended.counts();
     let mut text = format!(
         "soak {}: {}, {} flushes, {} verified, {} of {} faults accounted for",
@@ -139,10 +139,7 @@ fn verdict_line(ended: &Ended) -> String {
         text.push_str(&format!("\n    {problem}"));
     }
     if !ended.passed() {
-        text.push_str(&format!(
-            "\n    again: cargo xtask soak --replay {}",
-            ended.slice
-        ));
+        text.push_str(&format!("\n    again: {}", programs.again(&ended.slice)));
     }
     text
 }

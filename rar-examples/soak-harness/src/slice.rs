@@ -125,6 +125,21 @@ pub struct Programs<'a> {
     pub defect: Option<&'a str>,
 }
 
+impl Programs<'_> {
+    /// Returns the command that repeats a slice.
+    #[must_use]
+    pub fn again(&self, slice: &Slice) -> String {
+        let mut text = format!("cargo xtask soak --replay {slice}");
+        if self.deterministic {
+            text.push_str(" --deterministic");
+        }
+        if let Some(defect) = self.defect {
+            text.push_str(&format!(" --defect {defect}"));
+        }
+        text
+    }
+}
+
 impl Slice {
     /// Returns the command that runs it; `None` without its program.
     ///
@@ -211,6 +226,24 @@ mod tests {
             let error = wrong.parse::<Slice>().unwrap_err();
             assert!(error.contains("software-multi"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_slice_is_repeated_with_what_was_broken() {
+        let slice = "sim-model:2:7:1".parse().unwrap();
+        let again = |deterministic, defect| {
+            let programs = Programs {
+                simulator: None,
+                guest: None,
+                deterministic,
+                defect,
+            };
+            programs.again(&slice)
+        };
+        let plain = "cargo xtask soak --replay sim-model:2:7:1";
+        assert_eq!(again(false, None), plain);
+        let all = format!("{plain} --deterministic --defect signal-lost");
+        assert_eq!(again(true, Some("signal-lost")), all);
     }
 
     #[test]
