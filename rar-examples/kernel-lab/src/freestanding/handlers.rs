@@ -42,7 +42,7 @@ fn on_fallback() {
 /// calls may be nested in itself.
 fn on_nmi() {
     if let Some(lab) = current() {
-        lab.serve_as_heard();
+        lab.serve_in_nmi_as_heard();
     }
 }
 

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use rar_kernel::{Once, paging, percpu, probe};
-use rar_percpu::{CpuId, Domain, PerCpu};
+use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_shootdown::Shootdown;
 use rar_suite::{Counts, DeafTo, Options, Platform as _, Register, Space, Suite};
 
@@ -70,12 +70,28 @@ impl KernelLab {
     /// vector stays as it is.
     pub(crate) fn serve_as_heard(&self) {
         let cpu = percpu::pin();
-        let notes = self.notes(cpu.id());
-        if notes.hears(Heard::Signal) {
+        if self.notes(cpu.id()).hears(Heard::Signal) {
             let _served = self.shootdown.serve(&cpu);
-        } else if notes.hears(Heard::Fallback) {
+        } else {
+            self.serve_the_fallback_as_heard(&cpu);
+        }
+    }
+
+    /// As [`serve_as_heard`](Self::serve_as_heard), in the handler of NMIs.
+    pub(crate) fn serve_in_nmi_as_heard(&self) {
+        let cpu = percpu::pin_in_nmi();
+        if self.notes(cpu.id()).hears(Heard::Signal) {
+            let _served = self.shootdown.serve_in_nmi(&cpu);
+        } else {
+            // It sends nothing either.
+            self.serve_the_fallback_as_heard(&percpu::pin());
+        }
+    }
+
+    fn serve_the_fallback_as_heard(&self, cpu: &PinnedCpu<'_>) {
+        if self.notes(cpu.id()).hears(Heard::Fallback) {
             let tlb = self.shootdown.machine();
-            self.domain().complete_generation(&cpu, tlb);
+            self.domain().complete_generation(cpu, tlb);
         }
     }
 

@@ -5,7 +5,7 @@ use core::cell::UnsafeCell;
 use core::ptr::from_ref;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use rar_percpu::{CpuId, PinnedCpu};
+use rar_percpu::{CpuId, NmiCpu, PinnedCpu};
 use rar_regs::ApicId;
 
 use super::cpu::msr::write_msr;
@@ -173,4 +173,11 @@ pub fn pin() -> PinnedCpu<'static> {
     // SAFETY: 1. `this` belongs to the CPU that runs. 2. There is no scheduler: code stays on its
     // CPU, and the proof cannot be sent.
     unsafe { PinnedCpu::new(this().id()) }
+}
+
+/// Returns the same proof in the handler of NMIs.
+#[must_use]
+pub fn pin_in_nmi() -> NmiCpu<'static> {
+    // SAFETY: 1. As in `pin`. The proof permits less.
+    unsafe { NmiCpu::new(this().id()) }
 }
