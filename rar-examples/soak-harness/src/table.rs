@@ -52,13 +52,17 @@ pub fn render(slices: &[Ended]) -> String {
     }
     format!(
         "{}\n{of_kinds}\n{of_faults}\n{} accesses judged; the stale translation was seen in {} of \
-         {} controls; {} frames used again, {} switches of spaces, {} times lazy\n",
+         {} controls; {} frames used again, {} switches of spaces, {} of them kept \
+         translations, {} threads migrated, {} PCIDs changed hands, {} times lazy\n",
         text::with_details(&of_slices, &details),
         sum.accesses,
         sum.controls_seen,
         sum.controls,
         sum.reused,
         sum.switches,
+        sum.kept,
+        sum.migrations,
+        sum.pcids,
         sum.lazy
     )
 }

@@ -7,33 +7,36 @@ use rar_vocabulary::SoakOperation;
 
 use crate::cpu::Cpu;
 use crate::frames::Freed;
-use crate::layout::{CHANGING, KERNEL_MASK, SPACES, USER, bits, other, storm_frame, storm_page};
+use crate::layout::{
+    CHANGING, KERNEL_MASK, POISON, POISONED, STORM_SPACES, USER, USER_MASK, bit, bits, storm_frame,
+    storm_page,
+};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::state::State;
 
 /// Only the CPU that flushes calls these.
 impl<L: Platform> Cpu<'_, L> {
-    /// Maps all pages of the first space, and the global ones of both.
+    /// Maps all pages of the first space, and the global ones of all.
     pub(crate) fn map_at_first(&self) {
         self.fill_pool();
+        self.platform.store_frame(POISON, 0, POISONED);
         for page in 0..USER {
             self.map_new(Space::First, page);
         }
         for page in bits(KERNEL_MASK) {
-            let (frame, tag) = self.take_frame(page, 2);
-            for space in SPACES {
-                self.show(space, page, frame, State::mapped(tag, Access::Write));
-            }
+            let (frame, tag) = self.take_frame(page, 1);
+            let state = State::mapped(tag, Access::Write);
+            Space::all().for_each(|space| self.show(space, page, frame, state));
         }
     }
 
-    /// Maps this CPU's page for storms in both spaces.
+    /// Maps this CPU's page for storms.
     pub(crate) fn map_storm_page(&self, value: u64) {
         let frame = storm_frame(self.me, value);
         self.platform.store_frame(frame, 0, value);
         self.post().storm_begun.store(value, Ordering::Release);
-        for space in SPACES {
+        for space in STORM_SPACES {
             let mapping = of_storm(self.me, value);
             self.platform.map(space, storm_page(self.me), Some(mapping));
         }
@@ -52,18 +55,13 @@ impl<L: Platform> Cpu<'_, L> {
         self.publish(space, page);
     }
 
-    /// Maps some of the pages that are not mapped, except those of the plan.
+    /// Maps a page that is not mapped, except those of the plan.
     pub(crate) fn refill(&self, plan: &Plan, random: &mut Random) {
-        let space = if random.one_in(2) {
-            Space::First
-        } else {
-            other(Space::First)
+        let Some(space) = random.space_of(self.shared.alive.load(Ordering::Relaxed)) else {
+            return;
         };
-        let mapped = self.mapped(space);
-        // A space that has ended stays empty until it is a copy of the other.
-        let may_be_filled = mapped != 0 || self.mapped(other(space)) == 0;
-        let free = !mapped & !plan.mask(space) & ((1 << USER) - 1);
-        if let Some(page) = random.bit_of(free).filter(|_| may_be_filled) {
+        let free = !self.mapped(space) & !plan.mask(space) & USER_MASK;
+        if let Some(page) = random.bit_of(free) {
             self.map_new(space, page);
         }
     }
@@ -71,43 +69,37 @@ impl<L: Platform> Cpu<'_, L> {
     /// Changes the entries of a plan; returns the frames to which none leads any more.
     pub(crate) fn change(&self, plan: &Plan) -> Freed {
         let mut freed = Freed::none();
-        if plan.operation == SoakOperation::Kernel {
-            self.change_global(plan, &mut freed);
-            return freed;
+        for page in bits(plan.global) {
+            self.change_global(page, &mut freed);
         }
-        for space in SPACES {
-            for page in bits(plan.mask(space)) {
-                self.change_page(plan.operation, space, page, &mut freed);
-            }
+        for (space, mask) in plan.parts {
+            bits(mask).for_each(|page| self.change_page(plan, space, page, &mut freed));
         }
-        if plan.operation == SoakOperation::Tables {
+        if plan.frees_table {
             self.replace_table(plan.space);
         }
         freed
     }
 
-    fn change_global(&self, plan: &Plan, freed: &mut Freed) {
-        for page in bits(plan.mask(Space::First)) {
-            let (frame, tag) = self.take_frame(page, 2);
-            for space in SPACES {
-                let old = self.frame_of(space, page);
-                self.begin(space, page, frame, State::mapped(tag, Access::Write));
-                self.write_entry(space, page);
-                self.release_frame(old, freed);
-            }
-        }
+    fn change_global(&self, page: u16, freed: &mut Freed) {
+        let old = self.frame_of(Space::First, page);
+        let (frame, tag) = self.take_frame(page, 1);
+        self.begin(Space::First, page, frame, State::mapped(tag, Access::Write));
+        Space::all().for_each(|space| self.write_entry(space, page));
+        self.release_frame(old, freed);
     }
 
-    fn change_page(&self, operation: SoakOperation, space: Space, page: u16, freed: &mut Freed) {
+    fn change_page(&self, plan: &Plan, space: Space, page: u16, freed: &mut Freed) {
         let (old, state) = (self.frame_of(space, page), self.published(space, page));
-        let is_unmapped = matches!(operation, SoakOperation::Unmap | SoakOperation::Exit);
-        let (frame, new) = match operation {
+        let is_unmapped = matches!(plan.operation, SoakOperation::Unmap | SoakOperation::Exit);
+        let (frame, new) = match plan.operation {
+            SoakOperation::Recycle => (old, state),
             SoakOperation::Revoke | SoakOperation::Fork => {
                 (old, State::mapped(state.tag(), Access::Read))
             }
             SoakOperation::Grant => (old, State::mapped(state.tag(), Access::Write)),
             _ if is_unmapped => (old, State::UNMAPPED),
-            _ => {
+            operation => {
                 let access = match operation {
                     SoakOperation::Copy => Access::Write,
                     _ => state.access(),
@@ -117,7 +109,7 @@ impl<L: Platform> Cpu<'_, L> {
             }
         };
         self.begin(space, page, frame, new);
-        if operation != SoakOperation::Tables {
+        if !plan.frees_table {
             self.write_entry(space, page);
         }
         if is_unmapped || frame != old {
@@ -131,7 +123,8 @@ impl<L: Platform> Cpu<'_, L> {
             let mapping = self.mapping(space, page);
             self.platform.map_in_spare(space, page, mapping);
         }
-        for cpu in 0..self.cpus() {
+        let of_storms = STORM_SPACES.contains(&space);
+        for cpu in (0..self.cpus()).filter(|_| of_storms) {
             let value = self
                 .shared
                 .post(cpu)
@@ -145,13 +138,42 @@ impl<L: Platform> Cpu<'_, L> {
         self.platform.swap_tables(space);
     }
 
-    /// The flush of a plan has returned: what was begun is what the pages show.
-    pub(crate) fn publish_all(&self, plan: &Plan) {
-        for space in SPACES {
-            bits(plan.mask(space)).for_each(|page| self.publish(space, page));
+    /// The page table of a space that was replaced is free, and is used for something else.
+    fn reuse_table(&self, space: Space) {
+        for page in 0..CHANGING {
+            let poison = Mapping {
+                frame: POISON,
+                access: Access::Write,
+                scope: Scope::Space,
+            };
+            self.platform.map_in_spare(space, page, Some(poison));
         }
-        if plan.operation == SoakOperation::Fork {
-            self.copy_space(plan.space, other(plan.space));
+    }
+
+    /// The flush of a plan has returned: what was begun is what the pages show, and what it freed
+    /// is used again.
+    pub(crate) fn publish_all(&self, plan: &Plan) {
+        let (shared, space) = (self.shared, plan.space);
+        for (space, mask) in plan.parts.into_iter().chain([(Space::First, plan.global)]) {
+            bits(mask).for_each(|page| self.publish(space, page));
+        }
+        if plan.frees_table {
+            self.reuse_table(space);
+        }
+        if plan.operation == SoakOperation::Exit {
+            shared.alive.fetch_and(!bit(space), Ordering::AcqRel);
+        }
+        if plan.loses_pcid {
+            self.take_pcid(space);
+        }
+        if let Some(other) = plan.other {
+            if plan.operation == SoakOperation::Fork {
+                self.copy_space(space, other);
+                shared.alive.fetch_or(bit(other), Ordering::AcqRel);
+            }
+            if shared.with_pcid.load(Ordering::Relaxed) & bit(other) == 0 {
+                self.give_pcid(other);
+            }
         }
     }
 

@@ -9,10 +9,43 @@ use rar_suite::{Platform, Space};
 
 use crate::doing::Doing;
 use crate::failure::{Failure, Kind};
-use crate::layout::{SPACES, index};
+use crate::random::Random;
 use crate::raw;
 use crate::shared::{Post, Shared};
 use crate::tally::add;
+use crate::thread::Thread;
+
+/// What a CPU knows of a space.
+struct Met {
+    /// The number of the PCID's assignment under which the CPU entered it last.
+    assignment: Cell<u32>,
+    /// Whether it has left the set of the space since.
+    has_left: Cell<bool>,
+}
+
+impl Met {
+    const fn new() -> Self {
+        Self {
+            assignment: Cell::new(0),
+            has_left: Cell::new(false),
+        }
+    }
+
+    /// Whether no flush of the space has missed the CPU: it has stayed in the set, or has cached
+    /// nothing since all CPUs flushed the PCID.
+    fn may_keep(&self, assignment: u32) -> bool {
+        self.assignment.get() != assignment || !self.has_left.get()
+    }
+
+    fn enter(&self, assignment: u32) {
+        self.assignment.set(assignment);
+        self.has_left.set(false);
+    }
+
+    fn leave(&self) {
+        self.has_left.set(true);
+    }
+}
 
 /// One CPU of a soak.
 pub(crate) struct Cpu<'a, L> {
@@ -20,6 +53,9 @@ pub(crate) struct Cpu<'a, L> {
     pub(crate) platform: &'a L,
     pub(crate) me: u32,
     space: Cell<Space>,
+    /// The thread that it runs, if it is not lazy without one.
+    pub(crate) thread: Cell<Option<&'a Thread>>,
+    met: [Met; Space::COUNT],
     is_lazy: Cell<bool>,
     barriers: Cell<u64>,
     pub(crate) accesses: Cell<u64>,
@@ -32,6 +68,8 @@ impl<'a, L: Platform> Cpu<'a, L> {
             platform,
             me: platform.pin().id().get(),
             space: Cell::new(Space::First),
+            thread: Cell::new(None),
+            met: [const { Met::new() }; Space::COUNT],
             is_lazy: Cell::new(false),
             barriers: Cell::new(0),
             accesses: Cell::new(0),
@@ -54,25 +92,51 @@ impl<'a, L: Platform> Cpu<'a, L> {
         self.is_lazy.get()
     }
 
-    /// Runs in a space from here on: joins its set, loads CR3, and only then leaves the other set.
-    pub(crate) fn enter(&self, space: Space) {
-        let me = CpuId::new(self.me);
+    /// Runs in a space from here on: joins its set, loads CR3, and only then leaves the other set,
+    /// or stays in it to keep what is cached. Returns whether the CPU kept what it had cached of
+    /// the space.
+    pub(crate) fn enter(&self, space: Space, random: &mut Random) -> bool {
+        let (me, old) = (CpuId::new(self.me), self.space());
+        self.leave_lazy();
         // A soak runs on fewer CPUs than a set can name.
         let _fits = self.shared.set(space).insert(me);
         fence(Ordering::SeqCst);
-        self.platform.enter(space);
-        for left in SPACES.into_iter().filter(|left| *left != space) {
-            raw::leave(self.shared.set(left), me);
+        let keeps = self.has_pcids() && self.met(space).may_keep(self.assignment(space));
+        if keeps {
+            self.platform.enter_keeping(space);
+            add(&self.shared.tally.kept, 1);
+        } else {
+            self.platform.enter(space);
         }
+        self.met(space).enter(self.assignment(space));
+        let stays = self.has_pcids() && random.one_in(2);
+        if old != space && !stays {
+            raw::leave(self.shared.set(old), me);
+            self.met(old).leave();
+        }
+        add(&self.shared.tally.switches, 1);
         self.space.set(space);
-        let number = u32::try_from(index(space)).unwrap_or(0);
+        let number = u32::try_from(space.index()).unwrap_or(0);
         self.post().space.store(number, Ordering::Relaxed);
+        keeps
     }
 
+    fn assignment(&self, space: Space) -> u32 {
+        let assignment = &self.shared.space(space).assignment;
+        assignment.load(Ordering::Acquire)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "a number below Space::COUNT")]
+    fn met(&self, space: Space) -> &Met {
+        &self.met[space.index()]
+    }
+
+    /// Puts this CPU into lazy TLB mode: it runs a kernel thread, in the space of the last thread.
     pub(crate) fn enter_lazy(&self) {
-        raw::enter_lazy(self.platform.shootdown().domain(), &self.platform.pin());
-        self.is_lazy.set(true);
-        add(&self.shared.tally.lazy, 1);
+        if !self.is_lazy.replace(true) {
+            raw::enter_lazy(self.platform.shootdown().domain(), &self.platform.pin());
+            add(&self.shared.tally.lazy, 1);
+        }
     }
 
     pub(crate) fn leave_lazy(&self) {

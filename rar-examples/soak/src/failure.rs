@@ -91,25 +91,22 @@ impl fmt::Display for Failure {
             flush,
             doing,
         } = *self;
-        let space = match space {
-            Space::First => "first",
-            Space::Second => "second",
-        };
+        let space = space.index();
         match kind {
             Kind::StaleLoad => write!(
                 f,
-                "stale load: CPU {cpu} read page {page} of the {space} space (got {}, expected {})",
+                "stale load: CPU {cpu} read page {page} of space {space} (got {}, expected {})",
                 Value(found),
                 Value(expected)
             )?,
             Kind::StaleStore => write!(
                 f,
-                "stale store: CPU {cpu} wrote to page {page} of the {space} space (got success, \
+                "stale store: CPU {cpu} wrote to page {page} of space {space} (got success, \
                  expected a fault)"
             )?,
             Kind::RefusedStore => write!(
                 f,
-                "stale protection: CPU {cpu} could not write to page {page} of the {space} space \
+                "stale protection: CPU {cpu} could not write to page {page} of space {space} \
                  (got a fault, expected success)"
             )?,
             Kind::FrameChanged => write!(
@@ -119,7 +116,7 @@ impl fmt::Display for Failure {
             )?,
             Kind::Unrecorded => write!(
                 f,
-                "stale translation: CPU {cpu} may hold page {page} of the {space} space (got no \
+                "stale translation: CPU {cpu} may hold page {page} of space {space} (got no \
                  record of a flush by its unit, expected one)"
             )?,
             Kind::FlushFailed => write!(
@@ -176,7 +173,7 @@ impl FirstFailure {
         if self.taken.swap(true, Ordering::AcqRel) {
             return;
         }
-        let space = u64::from(failure.space == Space::Second);
+        let space = failure.space.index() as u64;
         let values = [
             failure.kind as u64,
             u64::from(failure.cpu),
@@ -208,11 +205,7 @@ impl FirstFailure {
         Some(Failure {
             kind,
             cpu: u32::try_from(cpu).ok()?,
-            space: if place >> 32 == 0 {
-                Space::First
-            } else {
-                Space::Second
-            },
+            space: Space::nth(usize::try_from(place >> 32).ok()?)?,
             page: u16::try_from(place & 0xffff).ok()?,
             expected,
             found,

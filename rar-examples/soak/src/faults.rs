@@ -11,6 +11,7 @@ use crate::doing::Doing;
 use crate::failure::Kind;
 use crate::frames::Freed;
 use crate::leader::Leader;
+use crate::mood::Mood;
 use crate::order::Order;
 use crate::plan::Plan;
 use crate::tally::add;
@@ -35,7 +36,8 @@ impl<L: Platform> Leader<'_, '_, L> {
         if self.random.one_in(self.options.offline_every) {
             return Some((SoakFault::Offline, victim));
         }
-        if !self.random.one_in(self.options.fault_every) {
+        // The others need the CPU where the flush expects it.
+        if self.mood == Mood::Wandering || !self.random.one_in(self.options.fault_every) {
             return None;
         }
         let fault = match self.random.below(8) {

@@ -44,7 +44,7 @@ impl<'a, L: Platform> Cpu<'a, L> {
     }
 
     fn flush_at_once(&self, plan: &Plan, freed: Freed) -> Flushed<'a, L> {
-        let requests = plan.requests(self);
+        let requests = self.requests(plan);
         let targets = self.targets(requests.targets);
         let (cpu, shootdown) = (self.platform.pin(), self.platform.shootdown());
         match shootdown.flush(&cpu, requests.as_slice(), targets) {
@@ -81,7 +81,7 @@ impl<'a, L: Platform> Cpu<'a, L> {
     }
 
     fn start(&self, plan: &Plan, freed: Freed) -> Pending<'a, L::Machine, Freed, DEFAULT_WORDS> {
-        let requests = plan.requests(self);
+        let requests = self.requests(plan);
         let targets = self.targets(requests.targets);
         let cpu = self.platform.pin();
         let shootdown = self.platform.shootdown();

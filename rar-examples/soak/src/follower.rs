@@ -3,41 +3,51 @@
 use core::sync::atomic::Ordering;
 
 use rar_percpu::CpuId;
-use rar_suite::{Asked, DeafTo, Page, Platform};
+use rar_suite::{Asked, DeafTo, Page, Platform, Space};
 use rar_vocabulary::{Backend, SoakFault};
 
 use crate::cpu::Cpu;
 use crate::failure::Kind;
-use crate::layout::{CHANGING, bits, index, other};
+use crate::layout::{CHANGING, bits};
+use crate::mood::Mood;
 use crate::order::{Order, order_of};
 use crate::random::Random;
 use crate::state::State;
 use crate::tally::add;
 
-/// How rarely a CPU enters another space, or lazy TLB mode.
+/// How rarely another thread runs on a CPU, or none, when an order comes.
 const SELDOM: u32 = 24;
+/// How rarely the same happens while it waits for one, and the most times for an order.
+const WANDERS: u32 = 16;
+const MOST_TRIPS: u32 = 2;
+/// One of how many orders ends lazy TLB mode.
+const WAKES: u32 = 3;
 
 /// A CPU that is flushed, in one scene.
 pub(crate) struct Follower<'c, 'a, L> {
     cpu: &'c Cpu<'a, L>,
     random: Random,
-    /// Whether it uses the pages while they change.
-    restless: bool,
-    /// What each page showed when this CPU cached it for the next flush; nothing has flushed this
-    /// CPU since.
+    mood: Mood,
+    /// How often another thread may run here before the next order.
+    trips: u32,
+    /// What each page of a space showed when this CPU cached it for the next flush; nothing has
+    /// flushed this CPU since.
     cached: [State; CHANGING as usize],
+    cached_in: Space,
     /// How often the driver had flushed this CPU by instructions before that.
     flushes: u64,
     stored: u64,
 }
 
 impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
-    pub(crate) fn new(cpu: &'c Cpu<'a, L>, random: Random, restless: bool) -> Self {
+    pub(crate) fn new(cpu: &'c Cpu<'a, L>, random: Random, mood: Mood) -> Self {
         Self {
             cpu,
             random,
-            restless,
+            mood,
+            trips: 0,
             cached: [State::NEVER; CHANGING as usize],
+            cached_in: cpu.space(),
             flushes: 0,
             stored: 0,
         }
@@ -68,19 +78,47 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
     fn wait_for_order(&mut self, last: u64) -> u64 {
         let mut word = last;
         let cpu = self.cpu;
+        self.trips = match self.mood {
+            Mood::Wandering => self.random.below(MOST_TRIPS + 1),
+            Mood::Calm | Mood::Restless => 0,
+        };
         cpu.wait_until("an order", || {
             word = cpu.shared.order.word();
-            if word == last && self.restless && !cpu.is_lazy() {
-                self.use_some_page();
+            if word == last {
+                self.pass_the_time();
             }
             word != last
         });
         word
     }
 
+    fn pass_the_time(&mut self) {
+        if self.trips > 0 && self.random.one_in(WANDERS) {
+            self.trips -= 1;
+            // What this CPU held may be gone.
+            self.forget();
+            if self.random.one_in(2) {
+                self.cpu.reschedule(&mut self.random);
+            } else if self.cpu.is_lazy() {
+                self.wake();
+            } else {
+                self.cpu.enter_lazy();
+            }
+        }
+        if self.mood != Mood::Calm && !self.cpu.is_lazy() {
+            self.use_some_page();
+        }
+    }
+
+    /// Leaves lazy TLB mode, and uses what this CPU had cached before.
+    fn wake(&self) {
+        self.cpu.leave_lazy();
+        (0..CHANGING).for_each(|page| self.cpu.load(page));
+    }
+
     /// Uses a page that changes at this moment.
     fn use_some_page(&mut self) {
-        let mask = self.mask(&self.cpu.shared.cached);
+        let mask = self.cpu.shared.cached.mask(self.cpu.space());
         if let Some(page) = self.random.bit_of(mask) {
             if self.random.one_in(2) {
                 self.cpu.load(page);
@@ -95,24 +133,31 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
         self.cpu.store(page, self.stored);
     }
 
-    /// The pages that the order names in the space of this CPU.
-    fn mask(&self, masks: &[core::sync::atomic::AtomicU64; 2]) -> u64 {
-        let own = masks.get(index(self.cpu.space()));
-        own.map_or(0, |mask| mask.load(Ordering::Acquire))
+    fn is_open(&self) -> bool {
+        self.cpu.shared.is_open(self.cpu.space())
     }
 
     /// Returns the last order that is obeyed: a CPU that bears a fault obeys several.
     fn step(&mut self, word: u64) -> u64 {
+        let (shared, is_victim) = (self.cpu.shared, self.is_victim());
+        if !is_victim && self.stays_lazy() {
+            self.forget();
+            return word;
+        }
         self.judge();
-        let shared = self.cpu.shared;
-        let is_victim = shared.victim.load(Ordering::Acquire) == self.cpu.me + 1;
-        if !is_victim && self.random.one_in(SELDOM) {
-            self.cpu.enter(other(self.cpu.space()));
-            add(&shared.tally.switches, 1);
+        if is_victim {
+            self.cache();
+            return self.bear(word);
+        }
+        // A space whose pages are named is left only after they are cached.
+        let is_over = !self.is_open() && shared.cached.mask(self.cpu.space()) == 0;
+        let is_idle = self.cpu.thread.get().is_none();
+        if is_over || is_idle || self.random.one_in(SELDOM) {
+            self.cpu.reschedule(&mut self.random);
         }
         self.cache();
-        if is_victim {
-            return self.bear(word);
+        if !self.is_open() {
+            self.cpu.reschedule(&mut self.random);
         }
         if self.random.one_in(SELDOM) {
             self.cpu.enter_lazy();
@@ -120,14 +165,37 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
         word
     }
 
+    /// Whether the flush that the order prepares needs this CPU in the space in which it is.
+    fn is_victim(&self) -> bool {
+        let victim = &self.cpu.shared.victim;
+        victim.load(Ordering::Acquire) == self.cpu.me + 1
+    }
+
+    /// Whether this CPU goes on running a kernel thread, in the space of the last thread.
+    fn stays_lazy(&mut self) -> bool {
+        let stays = self.cpu.is_lazy() && self.is_open();
+        stays && !self.random.one_in(WAKES)
+    }
+
     /// Judges the pages of the last flush. Says so if this CPU held all of their old translations.
     fn judge(&mut self) {
-        self.cpu.leave_lazy();
+        if self.cpu.is_lazy() {
+            self.wake();
+        }
+        let shared = self.cpu.shared;
+        let heir = shared.judged.heir();
+        let heir = heir.filter(|(from, _)| self.holds_some_of(*from) && !self.is_victim());
+        if let Some((_, heir)) = heir
+            && !self.cpu.run_in(heir, &mut self.random)
+        {
+            self.forget();
+        }
         let space = self.cpu.space();
-        let mask = self.mask(&self.cpu.shared.judged);
+        let from = heir.map_or(space, |(from, _)| from);
+        let mask = shared.judged.mask(from);
         let mut held_all = mask != 0;
         for page in bits(mask) {
-            let record = self.cpu.shared.page(space, page);
+            let record = shared.page(from, page);
             let old = State::from_bits(record.before.load(Ordering::Acquire));
             let new = self.cpu.published(space, page);
             self.cpu.load(page);
@@ -135,16 +203,22 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
             if old.is_writable() != new.is_writable() || self.random.one_in(4) {
                 self.store(page);
             }
-            let held = self.held(page) == old && old != new;
+            let held = self.held(from, page) == old && old != new;
             if held {
                 self.judge_record(page);
             }
             held_all &= held;
         }
-        if held_all && !self.cpu.shared.failure.is_set() {
-            add(&self.cpu.shared.witnesses, 1);
+        if held_all && !shared.failure.is_set() {
+            add(&shared.witnesses, 1);
         }
         self.forget();
+    }
+
+    /// Whether this CPU holds translations of a space in which it no longer runs.
+    fn holds_some_of(&self, space: Space) -> bool {
+        let holds = self.cached.iter().any(|state| *state != State::NEVER);
+        holds && self.cached_in == space && self.cpu.space() != space
     }
 
     /// Where the TLB loses more than is flushed, so that no load shows what was not: judges the
@@ -162,8 +236,9 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
         witness.flushes_of(CpuId::new(self.cpu.me))
     }
 
-    fn held(&self, page: u16) -> State {
+    fn held(&self, space: Space, page: u16) -> State {
         let held = self.cached.get(usize::from(page));
+        let held = held.filter(|_| self.cached_in == space);
         held.copied().unwrap_or(State::NEVER)
     }
 
@@ -173,13 +248,17 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
 
     /// Caches the pages of the next flush.
     fn cache(&mut self) {
+        if self.cpu.is_lazy() {
+            return;
+        }
         let space = self.cpu.space();
         if self.cpu.platform.backend() == Backend::Vrar {
             // The record is judged from here on.
             self.cpu.platform.flush_own_tlb();
         }
         self.flushes = self.driver_flushes();
-        for page in bits(self.mask(&self.cpu.shared.cached)) {
+        self.cached_in = space;
+        for page in bits(self.cpu.shared.cached.mask(space)) {
             let state = self.cpu.published(space, page);
             self.cpu.load(page);
             if state.is_writable() {
@@ -193,12 +272,12 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
 
     /// The control: tries the old translations before the flush.
     fn try_old(&mut self) {
-        if self.cpu.is_lazy() {
+        let space = self.cpu.space();
+        if self.cpu.is_lazy() || space != self.cached_in {
             return;
         }
-        let space = self.cpu.space();
-        for page in bits(self.mask(&self.cpu.shared.cached)) {
-            if self.held(page) != self.cpu.published(space, page) {
+        for page in bits(self.cpu.shared.cached.mask(space)) {
+            if self.held(space, page) != self.cpu.published(space, page) {
                 continue;
             }
             let Some(seen) = self.cpu.try_old(page) else {
@@ -224,7 +303,11 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
                 platform.go_offline();
                 let recovered = self.until_recovery(word);
                 platform.come_online();
-                (0..CHANGING).for_each(|page| cpu.load(page));
+                // Its space may live no longer, or under another PCID.
+                cpu.reschedule(&mut self.random);
+                if !cpu.is_lazy() {
+                    (0..CHANGING).for_each(|page| cpu.load(page));
+                }
                 recovered
             }
             Some(SoakFault::DeafToSignals) => self.be_deaf(DeafTo::Signals, word),

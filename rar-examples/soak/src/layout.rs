@@ -2,8 +2,6 @@
 
 use rar_suite::{Frame, Page, Space};
 
-/// The spaces of the small kernel.
-pub(crate) const SPACES: [Space; 2] = [Space::First, Space::Second];
 /// Pages 0 to 31 of each space are its own.
 pub(crate) const USER: u16 = 32;
 /// All pages that one CPU at a time changes: those of the space, then global ones.
@@ -12,30 +10,38 @@ pub(crate) const CHANGING: u16 = 36;
 pub(crate) const USER_MASK: u64 = (1 << USER) - 1;
 /// The bits of the global pages.
 pub(crate) const KERNEL_MASK: u64 = ((1 << CHANGING) - 1) & !USER_MASK;
-/// How many frames these pages share.
-pub(crate) const POOL: u16 = 160;
+/// How many frames these pages share: more than all spaces can map.
+pub(crate) const POOL: u16 = 640;
 /// The most CPUs of a soak: each has a word of its own in every frame.
 pub(crate) const MOST_CPUS: u32 = 256;
 
+/// The spaces that CPUs run in during storms. They keep their PCIDs.
+pub(crate) const STORM_SPACES: [Space; 2] = [Space::First, Space::Second];
+/// The PCIDs that the other spaces have in turn: fewer than these, and in all ranges.
+pub(crate) const PCIDS: [u16; 6] = [0x003, 0x012, 0x0ff, 0x401, 0x802, 0xfff];
+
+/// What a freed page table leads to.
+pub(crate) const POISON: Frame = Frame::Small(POOL);
+/// What it shows: no tag has this bit.
+pub(crate) const POISONED: u64 = 1 << 62;
 /// The page of each CPU for storms: the first one.
 const STORM_PAGES: u16 = 128;
 /// Four frames for each of them.
-const STORM_FRAMES: u16 = 512;
+const STORM_FRAMES: u16 = 1_024;
 /// The first word of a frame that a CPU may store to.
 const OWN_WORDS: u16 = 8;
 
-pub(crate) const fn index(space: Space) -> usize {
-    match space {
-        Space::First => 0,
-        Space::Second => 1,
-    }
+const _: () = assert!(Space::COUNT * (USER as usize) + (CHANGING as usize) < POOL as usize);
+const _: () = assert!(STORM_FRAMES as u32 + 4 * MOST_CPUS <= rar_suite::FRAMES as u32);
+
+/// The bit of a space in a mask of spaces.
+pub(crate) const fn bit(space: Space) -> u32 {
+    1 << space.index()
 }
 
-pub(crate) const fn other(space: Space) -> Space {
-    match space {
-        Space::First => Space::Second,
-        Space::Second => Space::First,
-    }
+/// The spaces of a mask.
+pub(crate) fn spaces(mask: u32) -> impl Iterator<Item = Space> {
+    Space::all().filter(move |space| mask & bit(*space) != 0)
 }
 
 /// The word of a CPU in every frame.
@@ -56,5 +62,11 @@ pub(crate) fn storm_frame(cpu: u32, value: u64) -> Frame {
 
 /// The numbers of the bits that are set.
 pub(crate) fn bits(mask: u64) -> impl Iterator<Item = u16> {
-    (0..64).filter(move |bit| mask >> bit & 1 == 1)
+    let mut rest = mask;
+    core::iter::from_fn(move || {
+        let bit = u16::try_from(rest.trailing_zeros()).ok();
+        let found = bit.filter(|_| rest != 0);
+        rest &= rest.wrapping_sub(1);
+        found
+    })
 }

@@ -1,6 +1,6 @@
 //! The CPU that flushes: one at a time in a scene, so that each flush can be verified.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use rar_suite::Platform;
 use rar_vocabulary::{SoakFault, SoakOperation};
@@ -11,7 +11,8 @@ use crate::doing::Doing;
 use crate::failure::Kind;
 use crate::flush::Late;
 use crate::frames::Freed;
-use crate::layout::bits;
+use crate::layout::{bit, bits};
+use crate::mood::Mood;
 use crate::options::SoakOptions;
 use crate::order::Order;
 use crate::plan::Plan;
@@ -22,12 +23,15 @@ const CONTROLS: u32 = 8;
 /// How many flushes a scene has: at least this, and less than twice as many.
 const FLUSHES: u32 = 48;
 
+/// How rarely another thread runs on this CPU.
+const SELDOM: u32 = 24;
+
 /// The CPU that flushes, in one scene.
 pub(crate) struct Leader<'c, 'a, L> {
     pub(crate) cpu: &'c Cpu<'a, L>,
     pub(crate) random: Random,
     pub(crate) options: SoakOptions,
-    restless: bool,
+    pub(crate) mood: Mood,
     /// The last flush, which is not yet judged.
     last: Option<Plan>,
     /// What the driver had counted when the counters were judged last, and when that was.
@@ -42,13 +46,13 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
         cpu: &'c Cpu<'a, L>,
         random: Random,
         options: &SoakOptions,
-        restless: bool,
+        mood: Mood,
     ) -> Self {
         Self {
             cpu,
             random,
             options: *options,
-            restless,
+            mood,
             last: None,
             counted: cpu.counters(),
             counted_at: cpu.platform.now().as_nanos(),
@@ -58,6 +62,7 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
 
     /// Makes the flushes of a scene.
     pub(crate) fn lead(&mut self) {
+        self.move_on();
         for _ in 0..FLUSHES + self.random.below(FLUSHES) {
             if self.cpu.shared.failure.is_set() {
                 break;
@@ -72,6 +77,12 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
         self.judge_last();
     }
 
+    /// Lets another thread run on this CPU.
+    fn move_on(&mut self) {
+        self.cpu.reschedule(&mut self.random);
+        self.cpu.leave_lazy();
+    }
+
     /// One flush, with all that is around it.
     fn flush_once(&mut self) {
         if let Some((fault, victim)) = self.choose_fault()
@@ -82,7 +93,7 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
             let plan = self.cpu.choose(&mut self.random);
             self.prepare(&plan, None);
             let freed = self.cpu.change(&plan);
-            if !self.restless && self.random.one_in(CONTROLS) {
+            if self.mood == Mood::Calm && self.random.one_in(CONTROLS) {
                 self.order(Order::Control);
             }
             match self.cpu.flush(&plan, freed, &mut self.random) {
@@ -105,6 +116,9 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
         // This CPU's own TLB has to hold the old translations, too.
         let own = plan.mask(self.cpu.space());
         bits(own).for_each(|page| self.cpu.load(page));
+        if !shared.is_open(self.cpu.space()) || self.random.one_in(SELDOM) {
+            self.move_on();
+        }
         shared
             .doing
             .store(Doing::Operation(plan.operation).code(), Ordering::Relaxed);
@@ -112,15 +126,16 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
         word
     }
 
-    /// Names the pages of the last flush and of the next one to the others.
+    /// Names the pages of the last flush and of the next one to the others, and the spaces that
+    /// they may run in.
     fn name_pages(&self, next: Option<&Plan>) {
-        let store = |words: &[AtomicU64; 2], plan: Option<&Plan>| {
-            let masks = plan.map_or([0; 2], Plan::masks);
-            let all = words.iter().zip(masks);
-            all.for_each(|(word, mask)| word.store(mask, Ordering::Release));
-        };
-        store(&self.cpu.shared.judged, self.last.as_ref());
-        store(&self.cpu.shared.cached, next);
+        let shared = self.cpu.shared;
+        shared.judged.name(self.last.as_ref());
+        shared.cached.name(next);
+        let closed = next.filter(|plan| plan.loses_pcid);
+        let closed = closed.map_or(0, |plan| bit(plan.space));
+        let open = shared.runnable() & !closed;
+        shared.open.store(open, Ordering::Release);
     }
 
     /// Gives an order, and waits until all that are not away have obeyed it.
@@ -143,6 +158,7 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
         self.cpu.publish_all(plan);
         self.cpu.free_all(freed);
         self.cpu.shared.tally.flushed(plan.operation, 1);
+        self.cpu.use_heir(plan, &mut self.random);
         let own = plan.mask(self.cpu.space());
         bits(own).for_each(|page| self.cpu.load(page));
         self.last = Some(*plan);

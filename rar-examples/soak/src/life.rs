@@ -8,8 +8,9 @@ use rar_vocabulary::{Soak, Text};
 use crate::cpu::Cpu;
 use crate::failure::Failure;
 use crate::follower::Follower;
-use crate::layout::{MOST_CPUS, SPACES};
+use crate::layout::{MOST_CPUS, bit};
 use crate::leader::Leader;
+use crate::mood::Mood;
 use crate::options::{Limit, SoakOptions};
 use crate::random::Random;
 use crate::shared::Shared;
@@ -143,11 +144,16 @@ fn set_up<L: Platform>(cpu: &Cpu<'_, L>) {
             initiator: 0,
         });
         cpu.map_at_first();
+        cpu.fill_pcids();
+        let shared = cpu.shared;
+        let first = bit(Space::First);
+        shared.alive.store(first, Ordering::Release);
+        shared.open.store(first, Ordering::Release);
     }
     cpu.map_storm_page(1);
     cpu.post().storm_published.store(1, Ordering::Release);
-    cpu.enter(Space::First);
     cpu.barrier();
+    cpu.enter(Space::First, &mut Random::new(0, 0, ALL));
     cpu.platform.flush_own_tlb();
     cpu.barrier();
 }
@@ -157,17 +163,14 @@ fn set_up<L: Platform>(cpu: &Cpu<'_, L>) {
 fn play<L: Platform>(cpu: &Cpu<'_, L>, options: &SoakOptions, scene: u64, last: u64) {
     let mut cast = Random::new(options.seed, scene, ALL);
     let is_storm = cast.one_in(STORMS) && cpu.cpus() > 1;
-    let (leader, restless) = (cast.below(cpu.cpus()), cast.one_in(2));
+    let (leader, mood) = (cast.below(cpu.cpus()), Mood::choose(&mut cast));
     let mut random = Random::new(options.seed, scene, u64::from(cpu.me));
     if is_storm {
-        cpu.storm(&mut random, restless);
+        cpu.storm(&mut random, mood != Mood::Calm);
     } else if cpu.me == leader {
-        if let Some(space) = SPACES.into_iter().nth(random.below(2) as usize) {
-            cpu.enter(space);
-        }
-        Leader::new(cpu, random, options, restless).lead();
+        Leader::new(cpu, random, options, mood).lead();
     } else {
-        Follower::new(cpu, random, restless).follow(last);
+        Follower::new(cpu, random, mood).follow(last);
     }
 }
 

@@ -1,108 +1,63 @@
 //! What the next flush is for.
 
-use rar_payload::{Globals, PageRange, PageSize, Request, TableOwner};
-use rar_suite::{Page, Platform, Space};
+use rar_suite::Space;
 use rar_vocabulary::SoakOperation;
 
-use crate::cpu::Cpu;
-use crate::layout::index;
-
-/// What the next flush is for: the pages of each space that change.
+/// What the next flush is for: the pages that change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
     pub(crate) operation: SoakOperation,
     pub(crate) space: Space,
-    masks: [u64; 2],
-}
-
-/// The requests of one flush, and who is to be flushed.
-pub(crate) struct Requests {
-    requests: [Request; 2],
-    count: usize,
-    /// The CPUs of this space, or all that are online.
-    pub(crate) targets: Option<Space>,
-}
-
-impl Requests {
-    pub(crate) fn as_slice(&self) -> &[Request] {
-        self.requests.get(..self.count).unwrap_or_default()
-    }
+    /// Its pages, and those of another space; without the global ones.
+    pub(crate) parts: [(Space, u64); 2],
+    /// Pages of all spaces.
+    pub(crate) global: u64,
+    /// The space that becomes a copy, or gets the PCID.
+    pub(crate) other: Option<Space>,
+    /// Whether the space loses its PCID. No CPU runs in it during the flush.
+    pub(crate) loses_pcid: bool,
+    /// Whether the page table of the space is replaced, and is free afterwards.
+    pub(crate) frees_table: bool,
 }
 
 impl Plan {
     pub(crate) fn new(operation: SoakOperation, space: Space, mask: u64) -> Self {
-        let mut masks = [0; 2];
-        if let Some(own) = masks.get_mut(index(space)) {
-            *own = mask;
-        }
         Self {
             operation,
             space,
-            masks,
+            parts: [(space, mask), (space, 0)],
+            global: 0,
+            other: None,
+            loses_pcid: false,
+            frees_table: operation == SoakOperation::Tables,
         }
     }
 
-    /// Returns the same with these pages in the first and in the second space.
-    pub(crate) const fn with(self, masks: [u64; 2]) -> Self {
-        Self { masks, ..self }
+    /// Returns a plan for a global page.
+    pub(crate) fn of_global(page: u16) -> Self {
+        Self {
+            global: 1 << page,
+            ..Self::new(SoakOperation::Kernel, Space::First, 0)
+        }
     }
 
-    pub(crate) const fn masks(&self) -> [u64; 2] {
-        self.masks
+    /// Returns the same with pages of another space.
+    pub(crate) fn and(self, part: (Space, u64)) -> Self {
+        let [first, _] = self.parts;
+        Self {
+            parts: [first, part],
+            ..self
+        }
     }
 
+    /// All pages of a space that change.
     pub(crate) fn mask(&self, space: Space) -> u64 {
-        let [first, second] = self.masks;
-        match space {
-            Space::First => first,
-            Space::Second => second,
-        }
+        let own = self.parts.iter().filter(|(of, _)| *of == space);
+        own.fold(self.global, |all, (_, mask)| all | mask)
     }
 
-    /// Returns what is to be flushed.
-    pub(crate) fn requests<L: Platform>(&self, cpu: &Cpu<'_, L>) -> Requests {
-        let pages = |space| {
-            let pcid = cpu.platform.pcid(space);
-            match range_of(cpu, self.mask(space)) {
-                Some(range) => Request::Pages { pcid, range },
-                None => Request::AddressSpace { pcid },
-            }
-        };
-        let one = |request, targets| Requests {
-            requests: [request; 2],
-            count: 1,
-            targets,
-        };
-        let space = self.space;
-        match self.operation {
-            SoakOperation::Exit | SoakOperation::Fork => {
-                let pcid = cpu.platform.pcid(space);
-                one(Request::AddressSpace { pcid }, Some(space))
-            }
-            // The table also maps the global pages.
-            SoakOperation::Tables => one(Request::TablesFreed(TableOwner::Kernel), None),
-            SoakOperation::Kernel => {
-                let everything = Request::Everything {
-                    globals: Globals::Include,
-                };
-                let range = range_of(cpu, self.mask(space));
-                let global = range.map(|range| Request::GlobalPages { range });
-                one(global.unwrap_or(everything), None)
-            }
-            SoakOperation::Several => Requests {
-                requests: [pages(Space::First), pages(Space::Second)],
-                count: 2,
-                targets: None,
-            },
-            _ => one(pages(space), Some(space)),
-        }
+    /// The space that gets the PCID.
+    pub(crate) fn heir(&self) -> Option<Space> {
+        self.other.filter(|_| self.loses_pcid)
     }
-}
-
-/// The range from the lowest page to the highest.
-fn range_of<L: Platform>(cpu: &Cpu<'_, L>, mask: u64) -> Option<PageRange> {
-    let first = u16::try_from(mask.trailing_zeros()).ok()?;
-    let count = 64 - mask.leading_zeros().min(63) - u32::from(first);
-    let address = cpu.platform.address(Page::Small(first));
-    PageRange::new(address, u64::from(count), PageSize::Size4K).ok()
 }

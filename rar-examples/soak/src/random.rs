@@ -1,5 +1,7 @@
 //! Random choices that depend on a seed only.
 
+use rar_suite::Space;
+
 /// A source of random choices: the same for a seed on every machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
@@ -42,6 +44,12 @@ impl Random {
             rest &= rest.wrapping_sub(1);
         }
         (rest != 0).then(|| u16::try_from(rest.trailing_zeros()).unwrap_or(0))
+    }
+
+    /// Returns a random space of a mask of spaces.
+    pub(crate) fn space_of(&mut self, mask: u32) -> Option<Space> {
+        let number = self.bit_of(u64::from(mask))?;
+        Space::nth(usize::from(number))
     }
 }
 

@@ -1,14 +1,17 @@
 //! What the CPUs of a soak share.
 
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use rar_percpu::AtomicCpuSet;
 use rar_suite::Space;
 
 use crate::failure::FirstFailure;
-use crate::layout::{CHANGING, MOST_CPUS, POOL, index};
+use crate::free_pcids::FreePcids;
+use crate::layout::{CHANGING, MOST_CPUS, POOL, USER, bit};
+use crate::named::Named;
 use crate::order::OrderWord;
 use crate::tally::Tally;
+use crate::thread::{THREADS, Thread};
 
 /// One page of one space, as the oracle knows it.
 #[derive(Debug)]
@@ -30,6 +33,29 @@ impl PageRecord {
             begun: AtomicU64::new(0),
             before: AtomicU64::new(0),
             frame: AtomicU16::new(0),
+        }
+    }
+}
+
+/// One space.
+#[derive(Debug)]
+pub(crate) struct SpaceRecord {
+    /// The CPUs that may cache its translations.
+    cpus: AtomicCpuSet,
+    /// Its pages; the global ones are those of the first space.
+    pages: [PageRecord; CHANGING as usize],
+    /// How often it was given a PCID.
+    pub(crate) assignment: AtomicU32,
+    pub(crate) threads: [Thread; THREADS],
+}
+
+impl SpaceRecord {
+    const fn new() -> Self {
+        Self {
+            cpus: AtomicCpuSet::new(),
+            pages: [const { PageRecord::new() }; CHANGING as usize],
+            assignment: AtomicU32::new(0),
+            threads: [const { Thread::new() }; THREADS],
         }
     }
 }
@@ -84,14 +110,18 @@ pub(crate) struct Pool {
 pub(crate) struct Shared {
     pub(crate) failure: FirstFailure,
     pub(crate) tally: Tally,
-    pub(crate) sets: [AtomicCpuSet; 2],
-    pub(crate) pages: [[PageRecord; CHANGING as usize]; 2],
+    spaces: [SpaceRecord; Space::COUNT],
+    /// The spaces that live, those that have a PCID, and those that a CPU may enter.
+    pub(crate) alive: AtomicU32,
+    pub(crate) with_pcid: AtomicU32,
+    pub(crate) open: AtomicU32,
+    pub(crate) free_pcids: FreePcids,
     pub(crate) pool: Pool,
     pub(crate) posts: [Post; MOST_CPUS as usize],
     pub(crate) order: OrderWord,
-    /// The pages of each space that the order names: those to be judged, and those to be cached.
-    pub(crate) judged: [AtomicU64; 2],
-    pub(crate) cached: [AtomicU64; 2],
+    /// The pages that the order names: those to be judged, and those to be cached.
+    pub(crate) judged: Named,
+    pub(crate) cached: Named,
     /// The CPU that bears a fault, plus one; and the fault, by index.
     pub(crate) victim: AtomicU32,
     pub(crate) fault: AtomicU32,
@@ -112,8 +142,11 @@ impl Shared {
         Self {
             failure: FirstFailure::new(),
             tally: Tally::new(),
-            sets: [AtomicCpuSet::new(), AtomicCpuSet::new()],
-            pages: [const { [const { PageRecord::new() }; CHANGING as usize] }; 2],
+            spaces: [const { SpaceRecord::new() }; Space::COUNT],
+            alive: AtomicU32::new(0),
+            with_pcid: AtomicU32::new(0),
+            open: AtomicU32::new(0),
+            free_pcids: FreePcids::new(),
             pool: Pool {
                 free: [const { AtomicU16::new(0) }; POOL as usize],
                 count: AtomicU32::new(0),
@@ -122,8 +155,8 @@ impl Shared {
             },
             posts: [const { Post::new() }; MOST_CPUS as usize],
             order: OrderWord::new(),
-            judged: [const { AtomicU64::new(0) }; 2],
-            cached: [const { AtomicU64::new(0) }; 2],
+            judged: Named::new(),
+            cached: Named::new(),
             victim: AtomicU32::new(0),
             fault: AtomicU32::new(0),
             flushed: AtomicU64::new(0),
@@ -136,9 +169,15 @@ impl Shared {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "pages below CHANGING, two spaces")]
+    #[expect(clippy::indexing_slicing, reason = "a number below Space::COUNT")]
+    pub(crate) fn space(&self, space: Space) -> &SpaceRecord {
+        &self.spaces[space.index()]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "pages below CHANGING")]
     pub(crate) fn page(&self, space: Space, page: u16) -> &PageRecord {
-        &self.pages[index(space)][usize::from(page)]
+        let space = if page < USER { space } else { Space::First };
+        &self.space(space).pages[usize::from(page)]
     }
 
     #[expect(clippy::indexing_slicing, reason = "a soak refuses more CPUs")]
@@ -146,8 +185,17 @@ impl Shared {
         &self.posts[cpu as usize]
     }
 
-    #[expect(clippy::indexing_slicing, reason = "two spaces")]
     pub(crate) fn set(&self, space: Space) -> &AtomicCpuSet {
-        &self.sets[index(space)]
+        &self.space(space).cpus
+    }
+
+    /// The spaces that live and have a PCID: a CPU can run in them.
+    pub(crate) fn runnable(&self) -> u32 {
+        self.alive.load(Ordering::Acquire) & self.with_pcid.load(Ordering::Acquire)
+    }
+
+    /// Whether a CPU may enter a space, or stay in it.
+    pub(crate) fn is_open(&self, space: Space) -> bool {
+        self.open.load(Ordering::Acquire) & bit(space) != 0
     }
 }

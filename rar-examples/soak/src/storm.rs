@@ -16,7 +16,7 @@ use crate::accounts::since;
 use crate::cpu::Cpu;
 use crate::doing::Doing;
 use crate::failure::Kind;
-use crate::layout::{MOST_CPUS, SPACES, storm_page};
+use crate::layout::{MOST_CPUS, STORM_SPACES, storm_page};
 use crate::random::Random;
 use crate::state::FAULT;
 
@@ -24,7 +24,7 @@ use crate::state::FAULT;
 const FLUSHES: u32 = 64;
 /// How many pages of others a CPU reads between two flushes of its own.
 const READS: u32 = 3;
-/// Each flush has a request for each space.
+/// Each flush has a request for each of two spaces.
 const REQUESTS: usize = 2;
 
 /// What a CPU has read from the page of another, and how many flushes of its whole TLB there were.
@@ -35,6 +35,11 @@ impl<L: Platform> Cpu<'_, L> {
     pub(crate) fn storm(&self, random: &mut Random, interrupts_off: bool) {
         let operation = Doing::Operation(SoakOperation::Storm);
         self.shared.doing.store(operation.code(), Ordering::Relaxed);
+        self.leave_lazy();
+        let [even, odd] = STORM_SPACES;
+        let space = if random.one_in(2) { even } else { odd };
+        self.put_thread();
+        self.enter(space, random);
         let (before, begun) = (self.counters(), self.platform.now().as_nanos());
         self.barrier();
         if interrupts_off {
@@ -73,7 +78,7 @@ impl<L: Platform> Cpu<'_, L> {
         let value = self.post().storm_published.load(Ordering::Relaxed) + 1;
         self.map_storm_page(value);
         let address = self.platform.address(storm_page(self.me));
-        let requests = SPACES.map(|space| {
+        let requests = STORM_SPACES.map(|space| {
             let pcid = self.platform.pcid(space);
             match PageRange::new(address, 1, PageSize::Size4K) {
                 Ok(range) => Request::Pages { pcid, range },

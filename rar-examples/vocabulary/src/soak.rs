@@ -45,12 +45,13 @@ kinds! {
     Revoke "revoke" "A page may no longer be written.",
     Grant "grant" "A page may be written again.",
     Unmap "unmap" "A page is no longer mapped.",
-    Exit "exit" "All pages of a space are unmapped.",
-    Fork "fork" "All pages of a space become read-only and shared with the other space.",
+    Exit "exit" "All pages of a space are unmapped; its table and its PCID may be used again.",
+    Fork "fork" "All pages of a space become read-only and shared with a new space.",
     Copy "copy" "A shared page gets a frame of its own, which may be written.",
     Tables "tables" "The page table of a space is replaced and may be freed.",
     Kernel "kernel" "A global page of all spaces leads to another frame.",
-    Several "several" "Pages of both spaces are flushed under one signal.",
+    Several "several" "Pages of two spaces are flushed under one signal.",
+    Recycle "recycle" "The PCID of a space that goes on living is given to another one at once.",
     Storm "storm" "All CPUs flush each other at the same time.",
 }
 
@@ -109,6 +110,12 @@ pub struct Soak {
     pub controls_seen: u64,
     /// How often a CPU entered another space.
     pub switches: u64,
+    /// How often a CPU entered a space and kept what it had cached of it.
+    pub kept: u64,
+    /// How often a thread ran on another CPU than before.
+    pub migrations: u64,
+    /// How often a PCID went from one space to another.
+    pub pcids: u64,
     /// How often a CPU entered lazy TLB mode.
     pub lazy: u64,
     /// Frames that were used again after a flush.
@@ -166,6 +173,9 @@ impl Soak {
             (&mut self.controls, other.controls),
             (&mut self.controls_seen, other.controls_seen),
             (&mut self.switches, other.switches),
+            (&mut self.kept, other.kept),
+            (&mut self.migrations, other.migrations),
+            (&mut self.pcids, other.pcids),
             (&mut self.lazy, other.lazy),
             (&mut self.reused, other.reused),
             (&mut self.pauses, other.pauses),
@@ -189,10 +199,10 @@ mod tests {
                 verified: number,
             };
         }
-        assert_eq!((soak.flushes(), soak.verified()), (156, 78));
+        assert_eq!((soak.flushes(), soak.verified()), (182, 91));
         let mut twice = soak;
         twice.add(&soak);
-        assert_eq!((twice.flushes(), twice.verified()), (312, 156));
+        assert_eq!((twice.flushes(), twice.verified()), (364, 182));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+use rar_kernel::paging::MapError;
 use rar_kernel::{Once, paging, percpu, probe};
+use rar_payload::Pcid;
 use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_shootdown::Shootdown;
 use rar_suite::{Counts, DeafTo, Options, Platform as _, Register, Space, Suite};
@@ -20,7 +22,7 @@ use super::warm_up::WarmUp;
 /// The laboratory whose turn it is: interrupts are for it.
 static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
 
-/// The laboratory of one backend: two address spaces, frames, and the shootdown under test.
+/// The laboratory of one backend: address spaces, frames, and the shootdown under test.
 #[derive(Debug)]
 pub struct KernelLab {
     pub(crate) suite: &'static Suite,
@@ -31,6 +33,8 @@ pub struct KernelLab {
     pub(crate) members: Members,
     pub(crate) first: TestSpace,
     pub(crate) second: TestSpace,
+    /// The others, of a soak.
+    pub(crate) further: [Once<TestSpace>; Space::COUNT - 2],
     pub(crate) frames: &'static TestFrames,
     pub(crate) user: &'static UserPages,
     /// See [`Platform::spares_neighbours`].
@@ -139,10 +143,23 @@ impl KernelLab {
         self.flush_own_tlb();
     }
 
+    /// Makes the spaces that only a soak uses.
+    pub(crate) fn make_further_spaces(&self) -> Result<(), MapError> {
+        for space in &self.further {
+            let _first = space.set(TestSpace::new(Pcid::ZERO)?);
+        }
+        Ok(())
+    }
+
     pub(crate) fn space(&self, space: Space) -> &TestSpace {
         match space {
             Space::First => &self.first,
             Space::Second => &self.second,
+            // A laboratory without further spaces runs tests, which use two.
+            Space::Further(number) => {
+                let further = self.further.get(usize::from(number));
+                further.and_then(Once::get).unwrap_or(&self.second)
+            }
         }
     }
 }

@@ -97,6 +97,10 @@ impl Platform for KernelLab {
         self.space(space).pcid()
     }
 
+    fn set_pcid(&self, space: Space, pcid: Pcid) {
+        self.space(space).set_pcid(pcid);
+    }
+
     fn store_frame(&self, frame: Frame, word: u16, value: u64) {
         self.frames.word(frame, word).store(value, Ordering::SeqCst);
     }
@@ -159,6 +163,10 @@ impl Platform for KernelLab {
 
     fn enter(&self, space: Space) {
         self.space(space).enter();
+    }
+
+    fn enter_keeping(&self, space: Space) {
+        self.space(space).enter_keeping();
     }
 
     fn flush_own_tlb(&self) {

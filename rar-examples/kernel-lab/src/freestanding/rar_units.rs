@@ -145,10 +145,6 @@ impl RarUnits for KernelLab {
         nmi_work::run(work)
     }
 
-    fn enter_keeping(&self, space: Space) {
-        self.space(space).enter_keeping();
-    }
-
     fn without_pcids(&self, work: &dyn Fn()) {
         if !kernel().is_some_and(Kernel::has_pcid) {
             return work();

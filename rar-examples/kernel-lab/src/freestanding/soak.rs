@@ -3,8 +3,6 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use rar_kernel::Once;
-use rar_kernel::frames::{self, Place};
-use rar_kernel::paging::MapError;
 use rar_percpu::CpuId;
 use rar_soak::{Life, Limit, SoakOptions};
 use rar_suite::Backend;
@@ -18,7 +16,7 @@ use crate::options::SoakRun;
 const OFFLINE: u32 = 8;
 
 static OPTIONS: Once<SoakOptions> = Once::new();
-static LIFE: Once<&'static Life> = Once::new();
+static LIFE: Life = Life::new();
 static PASSED: AtomicBool = AtomicBool::new(false);
 
 /// Runs a soak on one backend, on every CPU; returns whether nothing went wrong. Called once, by
@@ -34,24 +32,17 @@ pub fn soak_backend(backend: Backend, options: &SoakRun<'static>) -> Result<bool
         fault_every: options.faults,
         offline_every: options.faults.div_ceil(OFFLINE),
     });
-    make_lab(backend, &options.run)?;
-    let memory = StartError::Memory(MapError::OutOfFrames);
-    let life = new_life().ok_or(RunError::Lab(memory))?;
-    let _first = LIFE.set(life);
+    let lab = make_lab(backend, &options.run)?;
+    let made = lab.make_further_spaces();
+    made.map_err(|error| RunError::Lab(StartError::Memory(error)))?;
     run_everywhere(soak_here)?;
     Ok(PASSED.load(Ordering::Acquire))
 }
 
-/// A function of its own, so that what it moves over the stack is gone when it returns.
-#[inline(never)]
-fn new_life() -> Option<&'static Life> {
-    frames::alloc_static_in(Place::Aside, Life::new())
-}
-
 fn soak_here(cpu: CpuId) {
-    if let (Some(lab), Some(options), Some(life)) = (current(), OPTIONS.get(), LIFE.get()) {
+    if let (Some(lab), Some(options)) = (current(), OPTIONS.get()) {
         lab.join();
-        let verdict = life.run(lab, options);
+        let verdict = LIFE.run(lab, options);
         lab.leave();
         if cpu.get() == 0 {
             PASSED.store(verdict.passed(), Ordering::Release);

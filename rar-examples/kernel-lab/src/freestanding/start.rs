@@ -10,7 +10,7 @@ use rar_payload::{CostModel, Pcid};
 use rar_percpu::{CpuId, PerCpu};
 use rar_regs::RarSupport;
 use rar_shootdown::{LazySkip, Policy, Shootdown};
-use rar_suite::{MAX_CPUS, Suite, Witness};
+use rar_suite::{MAX_CPUS, Space, Suite, Witness};
 
 use super::cpu_notes::CpuNotes;
 use super::lab::{KernelLab, current};
@@ -112,6 +112,7 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         keeps_translations: neighbours::kept(&first, frames),
         first,
         second: TestSpace::new(pcid(2))?,
+        further: [const { Once::new() }; Space::COUNT - 2],
         frames,
         user,
         warm_up,

@@ -1,10 +1,11 @@
-//! The pages under test, and the two spaces that map them.
+//! The pages under test, and the spaces that map them.
 
 use core::ops::Range;
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use rar_kernel::frames::PAGE;
 use rar_kernel::paging::{AddressSpace, MapError, PageSize, PageTable};
+use rar_kernel::{Kernel, kernel};
 use rar_payload::Pcid;
 use rar_suite::{PAGES, Page};
 
@@ -20,6 +21,10 @@ const KEEP_TRANSLATIONS: u64 = 1 << 63;
 const GLOBAL: u64 = 1 << 8;
 
 const _: () = assert!(PAGES == 512, "the small pages fill one page table");
+
+fn has_pcids() -> bool {
+    kernel().is_some_and(Kernel::has_pcid)
+}
 
 /// Returns the addresses that a page under test covers.
 pub(crate) fn span(page: Page) -> Range<u64> {
@@ -38,11 +43,11 @@ pub(crate) fn address(page: Page) -> u64 {
     }
 }
 
-/// One of the two spaces: the kernel's, plus the test region.
+/// One of the spaces: the kernel's, plus the test region.
 #[derive(Debug)]
 pub(crate) struct TestSpace {
     space: AddressSpace,
-    pcid: Pcid,
+    pcid: AtomicU16,
     tables: [PageTable; 2],
     /// Which of the tables is in use.
     current: AtomicUsize,
@@ -56,7 +61,7 @@ impl TestSpace {
         let (in_use, directory) = space.last_table(SMALL_PAGES)?;
         Ok(Self {
             space,
-            pcid,
+            pcid: AtomicU16::new(pcid.get()),
             tables: [in_use, PageTable::new()?],
             current: AtomicUsize::new(0),
             directory,
@@ -65,7 +70,14 @@ impl TestSpace {
     }
 
     pub(crate) fn pcid(&self) -> Pcid {
-        self.pcid
+        Pcid::new(self.pcid.load(Ordering::Acquire)).unwrap_or(Pcid::ZERO)
+    }
+
+    /// Gives it another PCID, where PCIDs are on.
+    pub(crate) fn set_pcid(&self, pcid: Pcid) {
+        if has_pcids() {
+            self.pcid.store(pcid.get(), Ordering::Release);
+        }
     }
 
     fn table(&self, which: usize) -> &PageTable {
@@ -103,11 +115,14 @@ impl TestSpace {
     }
 
     fn cr3(&self) -> u64 {
-        self.space.root() | u64::from(self.pcid.get())
+        self.space.root() | u64::from(self.pcid().get())
     }
 
-    /// Loads CR3 of this CPU, and keeps what is cached of the PCID. Only where PCIDs are on.
+    /// Loads CR3 of this CPU, and keeps what is cached of the PCID, where PCIDs are on.
     pub(crate) fn enter_keeping(&self) {
+        if !has_pcids() {
+            return self.enter();
+        }
         // SAFETY: the space shares all of the kernel's mappings, and what is cached of pages under
         // test is for the tests to judge.
         unsafe { x86::controlregs::cr3_write(self.cr3() | KEEP_TRANSLATIONS) };

@@ -18,10 +18,7 @@ const TABLES_OF_ONE_SPACE: u64 = 0x10_000;
 /// The page tables of a space: root, page-directory pointers, the two directories, the two tables
 /// for small pages.
 pub(super) fn tables(space: Space) -> [u64; 6] {
-    let first = match space {
-        Space::First => TABLES,
-        Space::Second => TABLES + TABLES_OF_ONE_SPACE,
-    };
+    let first = TABLES + space.index() as u64 * TABLES_OF_ONE_SPACE;
     [0, 1, 2, 3, 4, 5].map(|page| first + (page << 12))
 }
 

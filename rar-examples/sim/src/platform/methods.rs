@@ -19,6 +19,8 @@ use crate::machine::{Answering, Member, STEP, Vector, lock, steps};
 use crate::page_tables::{Entry, slot};
 use crate::schedule;
 
+/// Bit 63 of what is moved to CR3.
+const KEEP_TRANSLATIONS: u64 = 1 << 63;
 /// How many entries the table has where no unit limits them.
 const SOFTWARE_ENTRIES: usize = 64;
 
@@ -100,11 +102,12 @@ impl<'m> Platform for SimPlatform<'m> {
     }
 
     fn pcid(&self, space: Space) -> Pcid {
-        let number = match space {
-            Space::First => 1,
-            Space::Second => 2,
-        };
+        let number = self.pcid_of(space).load(Ordering::Acquire);
         Pcid::new(number).unwrap_or(Pcid::ZERO)
+    }
+
+    fn set_pcid(&self, space: Space, pcid: Pcid) {
+        self.pcid_of(space).store(pcid.get(), Ordering::Release);
     }
 
     fn store_frame(&self, frame: Frame, word: u16, value: u64) {
@@ -190,6 +193,12 @@ impl<'m> Platform for SimPlatform<'m> {
         let [root, ..] = tables(space);
         self.machine()
             .load_cr3(self.me(), root | u64::from(self.pcid(space).get()));
+    }
+
+    fn enter_keeping(&self, space: Space) {
+        let [root, ..] = tables(space);
+        let cr3 = root | u64::from(self.pcid(space).get()) | KEEP_TRANSLATIONS;
+        self.machine().load_cr3(self.me(), cr3);
     }
 
     fn flush_own_tlb(&self) {

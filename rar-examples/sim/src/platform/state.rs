@@ -1,7 +1,7 @@
-//! The platform: two address spaces, frames, and the shootdown under test.
+//! The platform: address spaces, frames, and the shootdown under test.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use rar_regs::{Detection, RarSupport};
 use rar_shootdown::Shootdown;
@@ -20,18 +20,21 @@ use crate::schedule;
 /// How many moments a CPU that waits looks out for an interrupt that comes with trouble.
 const LOOKOUT: u32 = 300;
 
+/// The PCIDs of the spaces of tests.
+const PCIDS: [u16; 2] = [1, 2];
+
 /// The shootdown under test.
 pub type SimShootdown<'m> = Shootdown<&'m Boundary<'m>>;
 
-/// The platform: two address spaces, frames, and the shootdown under test.
+/// The platform: address spaces, frames, and the shootdown under test.
 pub struct SimPlatform<'m> {
     pub(super) suite: &'m Suite,
     pub(super) boundary: &'m Boundary<'m>,
     pub(super) shootdown: &'m SimShootdown<'m>,
     pub(super) support: Option<RarSupport>,
     pub(super) members: Vec<Mutex<Option<Member<'m, TLB>>>>,
-    /// For each space: which of its two page tables is in use.
-    pub(super) in_use: [AtomicU64; 2],
+    /// For each space: which of its two page tables is in use, and its PCID.
+    pub(super) spaces: [(AtomicU64, AtomicU16); Space::COUNT],
     pub(super) spins: Vec<Spin>,
     pub(super) trouble: TroubleLeft,
     pub(super) emit: &'m (dyn Fn(&Record<'_>) + Sync),
@@ -57,13 +60,15 @@ impl<'m> SimPlatform<'m> {
             shootdown,
             support,
             members: (0..machine.cpus()).map(|_| Mutex::new(None)).collect(),
-            in_use: [AtomicU64::new(0), AtomicU64::new(0)],
+            spaces: std::array::from_fn(|index| {
+                let pcid = PCIDS.get(index).copied().unwrap_or(0);
+                (AtomicU64::new(0), AtomicU16::new(pcid))
+            }),
             spins: (0..machine.cpus()).map(|_| Spin::default()).collect(),
             trouble: TroubleLeft::new(Trouble::NONE),
             emit,
         };
-        platform.build(Space::First);
-        platform.build(Space::Second);
+        Space::all().for_each(|space| platform.build(space));
         platform
     }
 
@@ -128,11 +133,16 @@ impl<'m> SimPlatform<'m> {
     }
 
     pub(super) fn in_use(&self, space: Space) -> &AtomicU64 {
-        let [first, second] = &self.in_use;
-        match space {
-            Space::First => first,
-            Space::Second => second,
-        }
+        &self.of(space).0
+    }
+
+    pub(super) fn pcid_of(&self, space: Space) -> &AtomicU16 {
+        &self.of(space).1
+    }
+
+    fn of(&self, space: Space) -> &(AtomicU64, AtomicU16) {
+        #[expect(clippy::indexing_slicing, reason = "one for each space")]
+        &self.spaces[space.index()]
     }
 
     /// The page table of small pages: the one in use, or the other.

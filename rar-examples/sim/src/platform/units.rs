@@ -10,12 +10,8 @@ use rar_suite::{
 };
 
 use super::SimPlatform;
-use super::layout::tables;
 use crate::machine::Addressing;
 use crate::schedule::step;
-
-/// Bit 63 of the value moved to CR3.
-const KEEP_TRANSLATIONS: u64 = 1 << 63;
 
 /// One sub-state each, as MWAIT numbers them.
 const C1_AND_C6: u32 = 1 << 4 | 1 << 24;
@@ -163,12 +159,6 @@ impl RarUnits for SimPlatform<'_> {
         work();
         cpu.set_interrupts(before);
         true
-    }
-
-    fn enter_keeping(&self, space: Space) {
-        let [root, ..] = tables(space);
-        let cr3 = root | u64::from(self.pcid(space).get()) | KEEP_TRANSLATIONS;
-        self.machine().load_cr3(self.me(), cr3);
     }
 
     fn without_pcids(&self, work: &dyn Fn()) {

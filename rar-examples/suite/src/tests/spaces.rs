@@ -37,7 +37,7 @@ pub(crate) fn two_spaces<L: Platform>(t: &TestRun<'_, L>) {
     flush(t, Space::First);
     t.step(Participants::All, || match mine {
         Space::First => t.expect_flushed(PAGE, value(mine, 1)),
-        Space::Second => t.expect_kept(PAGE, value(mine, 0)),
+        _ => t.expect_kept(PAGE, value(mine, 0)),
     });
     flush(t, Space::Second);
     t.step(Participants::All, || t.expect_flushed(PAGE, value(mine, 1)));

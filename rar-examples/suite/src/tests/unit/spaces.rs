@@ -33,7 +33,7 @@ fn flush_from_elsewhere<L: Platform>(bench: &Bench<'_, '_, L>, operation: Operat
     });
     t.step(Participants::All, || {
         t.expect(Mapped, PAGE, value(Space::First, 0));
-        bench.units.enter_keeping(Space::Second);
+        t.platform.enter_keeping(Space::Second);
         t.expect(Mapped, PAGE, value(Space::Second, 0));
     });
     t.step(Participants::Initiator, || {
@@ -41,9 +41,9 @@ fn flush_from_elsewhere<L: Platform>(bench: &Bench<'_, '_, L>, operation: Operat
         map(t, Space::Second, 1);
     });
     t.step(Participants::All, || {
-        bench.units.enter_keeping(Space::First);
+        t.platform.enter_keeping(Space::First);
         t.expect_stale(PAGE, value(Space::First, 0), value(Space::First, 1));
-        bench.units.enter_keeping(Space::Second);
+        t.platform.enter_keeping(Space::Second);
         t.expect(Control, PAGE, value(Space::Second, 0));
         bench.program(SERVING);
     });
@@ -52,9 +52,9 @@ fn flush_from_elsewhere<L: Platform>(bench: &Bench<'_, '_, L>, operation: Operat
     });
     t.step(Participants::Others, || {
         t.expect(Precise, PAGE, value(Space::Second, 0));
-        bench.units.enter_keeping(Space::First);
+        t.platform.enter_keeping(Space::First);
         t.expect(Flushed, PAGE, value(Space::First, 1));
     });
     // Also after a failed assertion: later tests run in the first space.
-    bench.units.enter_keeping(Space::First);
+    t.platform.enter_keeping(Space::First);
 }
