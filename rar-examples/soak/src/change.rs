@@ -8,8 +8,8 @@ use rar_vocabulary::SoakOperation;
 use crate::cpu::Cpu;
 use crate::frames::Freed;
 use crate::layout::{
-    CHANGING, KERNEL_MASK, POISON, POISONED, STORM_SPACES, USER, USER_MASK, bit, bits, storm_frame,
-    storm_page,
+    CHANGING, KERNEL_MASK, PARTS_MASK, POISON, POISONED, STORM_SPACES, USER, USER_MASK, bit, bits,
+    storm_frame, storm_page,
 };
 use crate::plan::Plan;
 use crate::random::Random;
@@ -72,8 +72,10 @@ impl<L: Platform> Cpu<'_, L> {
         for page in bits(plan.global) {
             self.change_global(page, &mut freed);
         }
+        self.change_parts(plan, &mut freed);
         for (space, mask) in plan.parts {
-            bits(mask).for_each(|page| self.change_page(plan, space, page, &mut freed));
+            let small = mask & !PARTS_MASK;
+            bits(small).for_each(|page| self.change_page(plan, space, page, &mut freed));
         }
         if plan.frees_table {
             self.replace_table(plan.space);
@@ -139,7 +141,7 @@ impl<L: Platform> Cpu<'_, L> {
     }
 
     /// The page table of a space that was replaced is free, and is used for something else.
-    fn reuse_table(&self, space: Space) {
+    pub(crate) fn reuse_table(&self, space: Space) {
         for page in 0..CHANGING {
             let poison = Mapping {
                 frame: POISON,
@@ -160,6 +162,7 @@ impl<L: Platform> Cpu<'_, L> {
         if plan.frees_table {
             self.reuse_table(space);
         }
+        self.settle_parts(plan);
         if plan.operation == SoakOperation::Exit {
             shared.alive.fetch_and(!bit(space), Ordering::AcqRel);
         }
@@ -187,7 +190,7 @@ impl<L: Platform> Cpu<'_, L> {
     }
 
     /// Notes what a page will show, before its entry is changed.
-    fn begin(&self, space: Space, page: u16, frame: u16, state: State) {
+    pub(crate) fn begin(&self, space: Space, page: u16, frame: u16, state: State) {
         let record = self.shared.page(space, page);
         let before = record.published.load(Ordering::Relaxed);
         record.before.store(before, Ordering::Relaxed);
@@ -195,7 +198,7 @@ impl<L: Platform> Cpu<'_, L> {
         record.begun.store(state.bits(), Ordering::SeqCst);
     }
 
-    fn publish(&self, space: Space, page: u16) {
+    pub(crate) fn publish(&self, space: Space, page: u16) {
         let record = self.shared.page(space, page);
         let state = record.begun.load(Ordering::Relaxed);
         record.published.store(state, Ordering::Release);
@@ -208,17 +211,21 @@ impl<L: Platform> Cpu<'_, L> {
         state.is_mapped().then(|| Mapping {
             frame: Frame::Small(record.frame.load(Ordering::Relaxed)),
             access: state.access(),
-            scope: if page < USER {
-                Scope::Space
-            } else {
+            scope: if (USER..CHANGING).contains(&page) {
                 Scope::Global
+            } else {
+                Scope::Space
             },
         })
     }
 
-    fn write_entry(&self, space: Space, page: u16) {
+    /// Parts of the large page are in the spare table while it is split.
+    pub(crate) fn write_entry(&self, space: Space, page: u16) {
         let mapping = self.mapping(space, page);
-        self.platform.map(space, Page::Small(page), mapping);
+        match page.checked_sub(CHANGING) {
+            None => self.platform.map(space, Page::Small(page), mapping),
+            Some(part) => self.platform.map_in_spare(space, part, mapping),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use rar_suite::{Platform, Space};
 use rar_vocabulary::SoakOperation;
 
 use crate::cpu::Cpu;
+use crate::large_page::Form;
 use crate::layout::{KERNEL_MASK, STORM_SPACES, USER, USER_MASK, bit};
 use crate::plan::Plan;
 use crate::random::Random;
@@ -48,14 +49,15 @@ impl<L: Platform> Cpu<'_, L> {
         let plan = match random.below(100) {
             0..4 => random.bit_of(KERNEL_MASK).map(Plan::of_global),
             4..8 => self.choose_several(random, space, mapped),
-            8..10 => {
+            8..10 if self.shared.large_page.form_in(space) != Some(Form::Split) => {
                 let changed = some_of(mapped, random);
                 Some(Plan::new(SoakOperation::Tables, space, changed))
             }
             10..17 => self.choose_fork(random, space),
             17..20 => self.choose_exit(random, space, mapped),
             20..26 => self.choose_recycling(random, space),
-            26..42 => {
+            26..36 => self.choose_large(random, space),
+            36..50 => {
                 let first = random.bit_of(mapped).unwrap_or(0);
                 let count = 2 + random.below(MOST_NEIGHBOURS - 1);
                 let window = ((1_u64 << count) - 1) << first;
@@ -120,7 +122,8 @@ impl<L: Platform> Cpu<'_, L> {
     }
 
     fn choose_exit(&self, random: &mut Random, space: Space, mapped: u64) -> Option<Plan> {
-        self.may_close(space).then(|| {
+        let has_large = self.shared.large_page.form_in(space).is_some();
+        (self.may_close(space) && !has_large).then(|| {
             let loses_pcid = self.can_lose_pcid(space);
             Plan {
                 loses_pcid,

@@ -3,12 +3,12 @@
 use core::sync::atomic::Ordering;
 
 use rar_percpu::CpuId;
-use rar_suite::{Asked, DeafTo, Page, Platform, Space};
+use rar_suite::{Asked, DeafTo, Platform, Space};
 use rar_vocabulary::{Backend, SoakFault};
 
 use crate::cpu::Cpu;
 use crate::failure::Kind;
-use crate::layout::{CHANGING, bits};
+use crate::layout::{ALL, PARTS_MASK, bits, place_of};
 use crate::mood::Mood;
 use crate::order::{Order, order_of};
 use crate::random::Random;
@@ -32,7 +32,7 @@ pub(crate) struct Follower<'c, 'a, L> {
     trips: u32,
     /// What each page of a space showed when this CPU cached it for the next flush; nothing has
     /// flushed this CPU since.
-    cached: [State; CHANGING as usize],
+    cached: [State; ALL as usize],
     cached_in: Space,
     /// How often the driver had flushed this CPU by instructions before that.
     flushes: u64,
@@ -46,7 +46,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
             random,
             mood,
             trips: 0,
-            cached: [State::NEVER; CHANGING as usize],
+            cached: [State::NEVER; ALL as usize],
             cached_in: cpu.space(),
             flushes: 0,
             stored: 0,
@@ -113,7 +113,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
     /// Leaves lazy TLB mode, and uses what this CPU had cached before.
     fn wake(&self) {
         self.cpu.leave_lazy();
-        (0..CHANGING).for_each(|page| self.cpu.load(page));
+        (0..ALL).for_each(|page| self.cpu.load(page));
     }
 
     /// Uses a page that changes at this moment.
@@ -204,7 +204,8 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
                 self.store(page);
             }
             let held = self.held(from, page) == old && old != new;
-            if held {
+            // No record has the name of a part alone.
+            if held && (mask & PARTS_MASK == 0 || mask & PARTS_MASK == PARTS_MASK) {
                 self.judge_record(page);
             }
             held_all &= held;
@@ -224,7 +225,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
     /// Where the TLB loses more than is flushed, so that no load shows what was not: judges the
     /// record of this CPU's unit.
     fn judge_record(&self, page: u16) {
-        let asked = self.cpu.platform.asked_to_flush(Page::Small(page));
+        let asked = self.cpu.platform.asked_to_flush(place_of(page).0);
         if asked == Some(Asked::No) && self.driver_flushes() == self.flushes {
             let place = (self.cpu.space(), page);
             self.cpu.fail(Kind::Unrecorded, place, 1, 0);
@@ -243,7 +244,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
     }
 
     fn forget(&mut self) {
-        self.cached = [State::NEVER; CHANGING as usize];
+        self.cached = [State::NEVER; ALL as usize];
     }
 
     /// Caches the pages of the next flush.
@@ -306,7 +307,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
                 // Its space may live no longer, or under another PCID.
                 cpu.reschedule(&mut self.random);
                 if !cpu.is_lazy() {
-                    (0..CHANGING).for_each(|page| cpu.load(page));
+                    (0..ALL).for_each(|page| cpu.load(page));
                 }
                 recovered
             }

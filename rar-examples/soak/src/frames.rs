@@ -2,11 +2,11 @@
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use rar_suite::{Frame, Platform, Space};
+use rar_suite::{Platform, Space};
 
 use crate::cpu::Cpu;
 use crate::failure::Kind;
-use crate::layout::{POOL, own_word};
+use crate::layout::{FRAME_NUMBERS, POOL, frame_place, own_word};
 use crate::shared::Shared;
 use crate::tally::add;
 
@@ -40,7 +40,7 @@ impl Freed {
     }
 }
 
-#[expect(clippy::indexing_slicing, reason = "frames below POOL")]
+#[expect(clippy::indexing_slicing, reason = "frames below FRAME_NUMBERS")]
 impl Shared {
     fn uses(&self, frame: u16) -> &AtomicU8 {
         &self.pool.uses[usize::from(frame)]
@@ -55,7 +55,7 @@ impl Shared {
 impl<L: Platform> Cpu<'_, L> {
     /// Makes all frames free.
     pub(crate) fn fill_pool(&self) {
-        for frame in 0..POOL {
+        for frame in 0..FRAME_NUMBERS {
             self.free(frame);
         }
         self.shared.tally.reused.store(0, Ordering::Relaxed);
@@ -68,6 +68,11 @@ impl<L: Platform> Cpu<'_, L> {
         pool.count.store(count, Ordering::Relaxed);
         let last = pool.free.get(count as usize);
         let frame = last.map_or(0, |frame| frame.load(Ordering::Relaxed));
+        (frame, self.fill_frame(frame, page, uses))
+    }
+
+    /// Stores a new tag to a free frame, and returns it.
+    pub(crate) fn fill_frame(&self, frame: u16, page: u16, uses: u8) -> u64 {
         let (was, is) = (
             self.shared.frozen(frame).load(Ordering::Relaxed),
             self.sum_of(frame),
@@ -77,10 +82,11 @@ impl<L: Platform> Cpu<'_, L> {
         }
         let serial = self.shared.serial.fetch_add(1, Ordering::Relaxed) + 1;
         let tag = serial << 6 | u64::from(page);
-        self.platform.store_frame(Frame::Small(frame), 0, tag);
+        let (place, first) = frame_place(frame);
+        self.platform.store_frame(place, first, tag);
         self.shared.uses(frame).store(uses, Ordering::Relaxed);
         add(&self.shared.tally.reused, 1);
-        (frame, tag)
+        tag
     }
 
     /// Another entry leads to a frame.
@@ -110,6 +116,9 @@ impl<L: Platform> Cpu<'_, L> {
         self.shared
             .frozen(frame)
             .store(self.sum_of(frame), Ordering::Relaxed);
+        if frame >= POOL {
+            return;
+        }
         let count = pool.count.load(Ordering::Relaxed);
         if let Some(room) = pool.free.get(count as usize) {
             room.store(frame, Ordering::Relaxed);
@@ -119,7 +128,8 @@ impl<L: Platform> Cpu<'_, L> {
 
     /// The sum of the words that CPUs store to.
     fn sum_of(&self, frame: u16) -> u64 {
-        let word = |cpu| self.platform.load_frame(Frame::Small(frame), own_word(cpu));
+        let (place, first) = frame_place(frame);
+        let word = |cpu| self.platform.load_frame(place, first + own_word(cpu));
         (0..self.cpus()).map(word).fold(0, u64::wrapping_add)
     }
 }

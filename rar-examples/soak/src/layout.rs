@@ -1,11 +1,21 @@
 //! Which page and which frame is for what.
 
-use rar_suite::{Frame, Page, Space};
+use rar_suite::{Frame, LARGE_FRAMES, Page, Space};
 
 /// Pages 0 to 31 of each space are its own.
 pub(crate) const USER: u16 = 32;
 /// All pages that one CPU at a time changes: those of the space, then global ones.
 pub(crate) const CHANGING: u16 = 36;
+/// Pages of 4 KiB at the start of the large page; their numbers follow.
+pub(crate) const PARTS: u16 = 8;
+/// All pages that one CPU at a time changes, and those parts.
+pub(crate) const ALL: u16 = CHANGING + PARTS;
+/// The bits of the parts.
+pub(crate) const PARTS_MASK: u64 = ((1 << ALL) - 1) & !((1 << CHANGING) - 1);
+/// The numbers of the parts of large frames follow those of the pool.
+pub(crate) const FRAME_NUMBERS: u16 = POOL + PARTS * LARGE_FRAMES as u16;
+/// Words of 4 KiB.
+const WORDS: u16 = 512;
 /// The bits of the pages of a space.
 pub(crate) const USER_MASK: u64 = (1 << USER) - 1;
 /// The bits of the global pages.
@@ -33,6 +43,30 @@ const OWN_WORDS: u16 = 8;
 
 const _: () = assert!(Space::COUNT * (USER as usize) + (CHANGING as usize) < POOL as usize);
 const _: () = assert!(STORM_FRAMES as u32 + 4 * MOST_CPUS <= rar_suite::FRAMES as u32);
+
+/// Where a page lies: the page of the platform, and its first word there.
+pub(crate) const fn place_of(page: u16) -> (Page, u16) {
+    match page.checked_sub(CHANGING) {
+        None => (Page::Small(page), 0),
+        Some(part) => (Page::Large, part * WORDS),
+    }
+}
+
+/// Where a frame lies: the frame of the platform, and its first word there.
+pub(crate) fn frame_place(frame: u16) -> (Frame, u16) {
+    match frame.checked_sub(POOL) {
+        None => (Frame::Small(frame), 0),
+        Some(number) => {
+            let large = u8::try_from(number / PARTS).unwrap_or(0);
+            (Frame::Large(large), number % PARTS * WORDS)
+        }
+    }
+}
+
+/// The number of the frame of a part in a large frame.
+pub(crate) const fn part_frame(large: u8, page: u16) -> u16 {
+    POOL + large as u16 * PARTS + page.saturating_sub(CHANGING)
+}
 
 /// The bit of a space in a mask of spaces.
 pub(crate) const fn bit(space: Space) -> u32 {

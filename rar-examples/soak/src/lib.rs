@@ -5,6 +5,7 @@
 mod accounts;
 mod change;
 mod choice;
+mod collapse;
 mod cpu;
 mod doing;
 mod failure;
@@ -13,6 +14,7 @@ mod flush;
 mod follower;
 mod frames;
 mod free_pcids;
+mod large_page;
 mod layout;
 mod leader;
 mod life;

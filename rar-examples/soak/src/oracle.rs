@@ -11,7 +11,7 @@ use rar_suite::{Page, Platform, Space, StoreKind};
 
 use crate::cpu::Cpu;
 use crate::failure::Kind;
-use crate::layout::{own_word, storm_page};
+use crate::layout::{own_word, place_of, storm_page};
 use crate::state::{FAULT, State};
 
 impl<L: Platform> Cpu<'_, L> {
@@ -33,7 +33,7 @@ impl<L: Platform> Cpu<'_, L> {
     pub(crate) fn load(&self, page: u16) {
         let space = self.space();
         let before = self.published(space, page);
-        let found = self.platform.load(Page::Small(page), 0).unwrap_or(FAULT);
+        let found = self.load_word(page);
         let after = self.begun(space, page);
         self.count_access();
         if found != before.shows() && found != after.shows() {
@@ -57,11 +57,15 @@ impl<L: Platform> Cpu<'_, L> {
         }
     }
 
+    fn load_word(&self, page: u16) -> u64 {
+        let (page, first) = place_of(page);
+        self.platform.load(page, first).unwrap_or(FAULT)
+    }
+
     fn store_to(&self, page: u16, value: u64) -> bool {
-        let word = own_word(self.me);
-        let stored = self
-            .platform
-            .store(Page::Small(page), word, value, StoreKind::Plain);
+        let (page, first) = place_of(page);
+        let word = first + own_word(self.me);
+        let stored = self.platform.store(page, word, value, StoreKind::Plain);
         stored.is_ok()
     }
 
@@ -72,7 +76,7 @@ impl<L: Platform> Cpu<'_, L> {
         let (old, new) = (self.published(space, page), self.begun(space, page));
         self.count_access();
         if old.shows() != new.shows() {
-            let found = self.platform.load(Page::Small(page), 0).unwrap_or(FAULT);
+            let found = self.load_word(page);
             if found != old.shows() && found != new.shows() {
                 self.fail(Kind::StaleLoad, (space, page), new.shows(), found);
             }

@@ -38,6 +38,9 @@ impl<L: Platform> Cpu<'_, L> {
         };
         // What has left the set may still cache the PCID.
         let own = Some(space).filter(|_| !plan.loses_pcid);
+        if let Some(request) = self.request_for_parts(plan) {
+            return Requests::one(request, own);
+        }
         match plan.operation {
             // The table also maps the global pages.
             _ if plan.frees_table => Requests::one(Request::TablesFreed(TableOwner::Kernel), None),

@@ -7,7 +7,8 @@ use rar_suite::Space;
 
 use crate::failure::FirstFailure;
 use crate::free_pcids::FreePcids;
-use crate::layout::{CHANGING, MOST_CPUS, POOL, USER, bit};
+use crate::large_page::LargePage;
+use crate::layout::{ALL, CHANGING, FRAME_NUMBERS, MOST_CPUS, POOL, USER, bit};
 use crate::named::Named;
 use crate::order::OrderWord;
 use crate::tally::Tally;
@@ -43,7 +44,7 @@ pub(crate) struct SpaceRecord {
     /// The CPUs that may cache its translations.
     cpus: AtomicCpuSet,
     /// Its pages; the global ones are those of the first space.
-    pages: [PageRecord; CHANGING as usize],
+    pages: [PageRecord; ALL as usize],
     /// How often it was given a PCID.
     pub(crate) assignment: AtomicU32,
     pub(crate) threads: [Thread; THREADS],
@@ -53,7 +54,7 @@ impl SpaceRecord {
     const fn new() -> Self {
         Self {
             cpus: AtomicCpuSet::new(),
-            pages: [const { PageRecord::new() }; CHANGING as usize],
+            pages: [const { PageRecord::new() }; ALL as usize],
             assignment: AtomicU32::new(0),
             threads: [const { Thread::new() }; THREADS],
         }
@@ -100,9 +101,9 @@ pub(crate) struct Pool {
     pub(crate) free: [AtomicU16; POOL as usize],
     pub(crate) count: AtomicU32,
     /// How many entries lead to a frame.
-    pub(crate) uses: [AtomicU8; POOL as usize],
+    pub(crate) uses: [AtomicU8; FRAME_NUMBERS as usize],
     /// The sum of the words that CPUs store to, when the frame was freed.
-    pub(crate) frozen: [AtomicU64; POOL as usize],
+    pub(crate) frozen: [AtomicU64; FRAME_NUMBERS as usize],
 }
 
 /// What the CPUs of a soak share.
@@ -116,6 +117,7 @@ pub(crate) struct Shared {
     pub(crate) with_pcid: AtomicU32,
     pub(crate) open: AtomicU32,
     pub(crate) free_pcids: FreePcids,
+    pub(crate) large_page: LargePage,
     pub(crate) pool: Pool,
     pub(crate) posts: [Post; MOST_CPUS as usize],
     pub(crate) order: OrderWord,
@@ -147,11 +149,12 @@ impl Shared {
             with_pcid: AtomicU32::new(0),
             open: AtomicU32::new(0),
             free_pcids: FreePcids::new(),
+            large_page: LargePage::new(),
             pool: Pool {
                 free: [const { AtomicU16::new(0) }; POOL as usize],
                 count: AtomicU32::new(0),
-                uses: [const { AtomicU8::new(0) }; POOL as usize],
-                frozen: [const { AtomicU64::new(0) }; POOL as usize],
+                uses: [const { AtomicU8::new(0) }; FRAME_NUMBERS as usize],
+                frozen: [const { AtomicU64::new(0) }; FRAME_NUMBERS as usize],
             },
             posts: [const { Post::new() }; MOST_CPUS as usize],
             order: OrderWord::new(),
@@ -174,9 +177,10 @@ impl Shared {
         &self.spaces[space.index()]
     }
 
-    #[expect(clippy::indexing_slicing, reason = "pages below CHANGING")]
+    #[expect(clippy::indexing_slicing, reason = "pages below ALL")]
     pub(crate) fn page(&self, space: Space, page: u16) -> &PageRecord {
-        let space = if page < USER { space } else { Space::First };
+        let is_global = (USER..CHANGING).contains(&page);
+        let space = if is_global { Space::First } else { space };
         &self.space(space).pages[usize::from(page)]
     }
 

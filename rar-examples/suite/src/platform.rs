@@ -214,6 +214,11 @@ pub trait Platform: Sync {
     /// store to the page directory, no flush.
     fn swap_tables(&self, space: Space);
 
+    /// Puts the spare page table of a space to use for the addresses of the large page, whose first
+    /// 4 KiB the entry of small page 0 then maps: one store to the page directory, no flush. The
+    /// next [`map`](Self::map) of the large page ends that. Meanwhile tables are not exchanged.
+    fn split_large(&self, space: Space);
+
     /// Clears a bit of a small page's entry: one locked access to the page table, no flush.
     fn clear_use(&self, space: Space, page: u16, bit: UseBit);
 

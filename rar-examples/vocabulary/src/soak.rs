@@ -52,6 +52,8 @@ kinds! {
     Kernel "kernel" "A global page of all spaces leads to another frame.",
     Several "several" "Pages of two spaces are flushed under one signal.",
     Recycle "recycle" "The PCID of a space that goes on living is given to another one at once.",
+    Collapse "collapse" "A page table and its pages are replaced by a large page.",
+    Split "split" "A large page is replaced by a page table.",
     Storm "storm" "All CPUs flush each other at the same time.",
 }
 
@@ -199,10 +201,10 @@ mod tests {
                 verified: number,
             };
         }
-        assert_eq!((soak.flushes(), soak.verified()), (182, 91));
+        assert_eq!((soak.flushes(), soak.verified()), (240, 120));
         let mut twice = soak;
         twice.add(&soak);
-        assert_eq!((twice.flushes(), twice.verified()), (364, 182));
+        assert_eq!((twice.flushes(), twice.verified()), (480, 240));
     }
 
     #[test]

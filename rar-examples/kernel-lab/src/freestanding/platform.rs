@@ -125,6 +125,10 @@ impl Platform for KernelLab {
         self.space(space).swap();
     }
 
+    fn split_large(&self, space: Space) {
+        self.space(space).split_large();
+    }
+
     fn clear_use(&self, space: Space, page: u16, bit: UseBit) {
         self.space(space)
             .entry(Page::Small(page))

@@ -79,12 +79,12 @@ impl TestFrames {
 
     /// Returns a word of a frame.
     pub(crate) fn word(&self, frame: Frame, number: u16) -> &AtomicU64 {
-        let start = match frame {
-            Frame::Small(number) => ALIAS + u64::from(number % FRAMES) * PAGE,
-            Frame::Large(_) => self.physical(frame),
+        let (start, length) = match frame {
+            Frame::Small(number) => (ALIAS + u64::from(number % FRAMES) * PAGE, PAGE),
+            Frame::Large(_) => (self.physical(frame), LARGE_LENGTH),
         };
         let word: *const AtomicU64 =
-            core::ptr::with_exposed_provenance(word(start + 8 * u64::from(number) % PAGE));
+            core::ptr::with_exposed_provenance(word(start + 8 * u64::from(number) % length));
         // SAFETY: memory taken from the free frames and never given back, aligned, mapped forever;
         // Rust reaches it only as atomics, and the stores of tests through the region are single
         // instructions of 8 bytes.

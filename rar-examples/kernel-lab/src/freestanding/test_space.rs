@@ -114,6 +114,12 @@ impl TestSpace {
             .store(self.table(which).directory_entry(), Ordering::SeqCst);
     }
 
+    /// Puts the table that is not in use to use for the large page.
+    pub(crate) fn split_large(&self) {
+        let spare = self.table(self.current.load(Ordering::SeqCst) + 1);
+        self.large.store(spare.directory_entry(), Ordering::SeqCst);
+    }
+
     fn cr3(&self) -> u64 {
         self.space.root() | u64::from(self.pcid().get())
     }

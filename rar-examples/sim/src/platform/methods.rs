@@ -152,6 +152,13 @@ impl<'m> Platform for SimPlatform<'m> {
         self.in_use(space).fetch_xor(1, Ordering::SeqCst);
     }
 
+    fn split_large(&self, space: Space) {
+        schedule::step();
+        let [_, _, _, large, ..] = tables(space);
+        let spare = Entry::table(self.table(space, true));
+        self.machine().memory.store(slot(large, LARGE, 21), spare.0);
+    }
+
     fn clear_use(&self, space: Space, page: u16, bit: UseBit) {
         schedule::step();
         self.machine()
