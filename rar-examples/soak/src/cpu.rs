@@ -147,6 +147,12 @@ impl<'a, L: Platform> Cpu<'a, L> {
         }
     }
 
+    /// Whether a CPU is demoted: its unit was silent.
+    pub(crate) fn is_demoted(&self, cpu: u32) -> bool {
+        let state = self.platform.shootdown().domain().cpu(CpuId::new(cpu));
+        state.is_some_and(|state| state.generation().is_demoted())
+    }
+
     /// Serves what others asked of this CPU, as its interrupt handler would.
     pub(crate) fn serve(&self) {
         let _served = self.platform.shootdown().serve(&self.platform.pin());

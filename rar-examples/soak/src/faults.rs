@@ -20,9 +20,9 @@ use crate::tally::add;
 const MOST_AWAY: u32 = 8;
 
 /// What was seen of a fault: whether the driver did as it promises, and a number for the report.
-struct Seen {
-    as_promised: bool,
-    number: u64,
+pub(crate) struct Seen {
+    pub(crate) as_promised: bool,
+    pub(crate) number: u64,
 }
 
 impl<L: Platform> Leader<'_, '_, L> {
@@ -33,16 +33,22 @@ impl<L: Platform> Leader<'_, '_, L> {
         }
         let distance = 1 + self.random.below(self.cpu.cpus() - 1);
         let victim = (self.cpu.me + distance) % self.cpu.cpus();
+        let has_units = self.cpu.platform.units().is_some();
         if self.random.one_in(self.options.offline_every) {
-            return Some((SoakFault::Offline, victim));
+            let fault = match has_units && self.random.one_in(2) {
+                true => SoakFault::Suspended,
+                false => SoakFault::Offline,
+            };
+            return Some((fault, victim));
         }
         // The others need the CPU where the flush expects it.
         if self.mood == Mood::Wandering || !self.random.one_in(self.options.fault_every) {
             return None;
         }
-        let fault = match self.random.below(8) {
+        let fault = match self.random.below(10) {
             0..3 => SoakFault::DeafToSignals,
             3..5 => SoakFault::DeafToEverything,
+            5..7 if has_units => SoakFault::RegistersLost,
             _ => SoakFault::InterruptsOff,
         };
         let without_nmi = self.by_software() && !self.cpu.platform.has_nmi();
@@ -61,7 +67,7 @@ impl<L: Platform> Leader<'_, '_, L> {
         let word = self.prepare(plan, Some((fault, victim)));
         self.count_from_here();
         let freed = self.cpu.change(plan);
-        let seen = match fault {
+        let mut seen = match fault {
             SoakFault::DeafToEverything => self.flush_one_that_hears_nothing(plan, freed, victim),
             _ => {
                 let flushed = self.cpu.flush(plan, freed, &mut self.random);
@@ -74,10 +80,12 @@ impl<L: Platform> Leader<'_, '_, L> {
                 seen
             }
         };
-        if fault == SoakFault::Offline && seen.as_promised {
+        if is_away(fault) && seen.as_promised {
             self.away = Some((victim, 1 + self.random.below(MOST_AWAY)));
         } else {
             self.recover();
+            // A unit that was silent is used again.
+            seen.as_promised &= !self.cpu.is_demoted(victim);
         }
         self.account_for(fault, victim, plan, &seen);
         self.count_from_here();
@@ -89,7 +97,7 @@ impl<L: Platform> Leader<'_, '_, L> {
     }
 
     /// Counts a fault whose round is over, unless the host disturbed the round.
-    fn account_for(&self, fault: SoakFault, victim: u32, plan: &Plan, seen: &Seen) {
+    pub(crate) fn account_for(&self, fault: SoakFault, victim: u32, plan: &Plan, seen: &Seen) {
         let tally = &self.cpu.shared.tally;
         if !seen.as_promised && self.cpu.lost_time_since(self.counted_at) {
             add(&tally.pauses, 1);
@@ -111,11 +119,14 @@ impl<L: Platform> Leader<'_, '_, L> {
         let fallbacks = of(&counted, FALLBACKS);
         let by_fallback = fallbacks > 0 && only(&counted, &[FALLBACKS, DEMOTIONS]);
         let as_promised = match fault {
-            SoakFault::Offline => {
+            SoakFault::Offline | SoakFault::Suspended => {
                 let domain = self.cpu.platform.shootdown().domain();
                 !domain.is_online(CpuId::new(victim)) && only(&counted, &[])
             }
             SoakFault::DeafToSignals | SoakFault::DeafToEverything => by_fallback,
+            SoakFault::RegistersLost => by_fallback && self.cpu.is_demoted(victim),
+            // Its flush is no round of its own.
+            SoakFault::UnitsRefused => false,
             SoakFault::InterruptsOff => {
                 // The flush has returned although the CPU still spins: an NMI reached it, or its
                 // unit ignores whether interrupts are enabled.
@@ -172,4 +183,9 @@ impl<L: Platform> Leader<'_, '_, L> {
             self.cpu.fail_as(kind, doing, victim, place, 1, 0);
         }
     }
+}
+
+/// Whether the CPU that bears a fault stays away for some flushes.
+const fn is_away(fault: SoakFault) -> bool {
+    matches!(fault, SoakFault::Offline | SoakFault::Suspended)
 }

@@ -80,7 +80,11 @@ impl<'a, L: Platform> Cpu<'a, L> {
         })
     }
 
-    fn start(&self, plan: &Plan, freed: Freed) -> Pending<'a, L::Machine, Freed, DEFAULT_WORDS> {
+    pub(crate) fn start(
+        &self,
+        plan: &Plan,
+        freed: Freed,
+    ) -> Pending<'a, L::Machine, Freed, DEFAULT_WORDS> {
         let requests = self.requests(plan);
         let targets = self.targets(requests.targets);
         let cpu = self.platform.pin();

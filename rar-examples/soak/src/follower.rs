@@ -3,8 +3,8 @@
 use core::sync::atomic::Ordering;
 
 use rar_percpu::CpuId;
-use rar_suite::{Asked, DeafTo, Platform, Space};
-use rar_vocabulary::{Backend, SoakFault};
+use rar_suite::{Asked, Platform, Space};
+use rar_vocabulary::Backend;
 
 use crate::cpu::Cpu;
 use crate::failure::Kind;
@@ -25,8 +25,8 @@ const WAKES: u32 = 3;
 
 /// A CPU that is flushed, in one scene.
 pub(crate) struct Follower<'c, 'a, L> {
-    cpu: &'c Cpu<'a, L>,
-    random: Random,
+    pub(crate) cpu: &'c Cpu<'a, L>,
+    pub(crate) random: Random,
     mood: Mood,
     /// How often another thread may run here before the next order.
     trips: u32,
@@ -62,6 +62,11 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
                 Order::Step => last = self.step(word),
                 Order::Control => self.try_old(),
                 Order::Recover => {}
+                Order::Switch => {
+                    // The way to software may flush everything.
+                    self.forget();
+                    self.cpu.platform.switch_to_software();
+                }
                 Order::End => self.judge(),
             }
             self.obey(last);
@@ -71,7 +76,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
         }
     }
 
-    fn obey(&self, word: u64) {
+    pub(crate) fn obey(&self, word: u64) {
         self.cpu.post().obeyed.store(word, Ordering::Release);
     }
 
@@ -243,7 +248,7 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
         held.copied().unwrap_or(State::NEVER)
     }
 
-    fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.cached = [State::NEVER; ALL as usize];
     }
 
@@ -292,84 +297,5 @@ impl<'c, 'a, L: Platform> Follower<'c, 'a, L> {
                 *held = State::NEVER;
             }
         }
-    }
-
-    /// Bears the fault of the order until it is to recover; returns that order.
-    fn bear(&mut self, word: u64) -> u64 {
-        let (cpu, platform) = (self.cpu, self.cpu.platform);
-        let fault = cpu.shared.fault.load(Ordering::Acquire) as usize;
-        self.forget();
-        match SoakFault::ALL.get(fault) {
-            Some(SoakFault::Offline) => {
-                platform.go_offline();
-                let recovered = self.until_recovery(word);
-                platform.come_online();
-                // Its space may live no longer, or under another PCID.
-                cpu.reschedule(&mut self.random);
-                if !cpu.is_lazy() {
-                    (0..ALL).for_each(|page| cpu.load(page));
-                }
-                recovered
-            }
-            Some(SoakFault::DeafToSignals) => self.be_deaf(DeafTo::Signals, word),
-            Some(SoakFault::DeafToEverything) => self.be_deaf(DeafTo::Everything, word),
-            Some(SoakFault::InterruptsOff) => self.spin(word),
-            None => word,
-        }
-    }
-
-    fn be_deaf(&self, deaf_to: DeafTo, word: u64) -> u64 {
-        let (cpu, platform) = (self.cpu, self.cpu.platform);
-        platform.set_deaf_to(deaf_to);
-        let mut recovered = self.until_recovery(word);
-        platform.set_deaf_to(DeafTo::Nothing);
-        if deaf_to == DeafTo::Everything {
-            // The flush has failed. It ends while this CPU answers again.
-            recovered = self.until_recovery(recovered);
-        }
-        cpu.serve();
-        if self.is_demoted() {
-            platform.verify_unit();
-        }
-        recovered
-    }
-
-    fn is_demoted(&self) -> bool {
-        let domain = self.cpu.platform.shootdown().domain();
-        let state = domain.cpu(CpuId::new(self.cpu.me));
-        state.is_some_and(|state| state.generation().is_demoted())
-    }
-
-    /// Spins with interrupts disabled until the flush has returned or failed.
-    fn spin(&self, word: u64) -> u64 {
-        let (cpu, platform) = (self.cpu, self.cpu.platform);
-        // Not the driver's timeouts: they count no time in which the host runs no CPU.
-        let most = platform.timeout_seconds() * 1_000_000_000 / 2;
-        platform.disable_interrupts();
-        cpu.post().spins.store(true, Ordering::Release);
-        self.obey(word);
-        let begun = platform.now().as_nanos();
-        let mut last = cpu.first_look();
-        let mut is_over = || {
-            let spent = cpu.look_again(&mut last).saturating_sub(begun);
-            cpu.shared.flushed.load(Ordering::Acquire) >= word || spent > most
-        };
-        while !is_over() {
-            platform.relax();
-        }
-        cpu.post().spins.store(false, Ordering::Release);
-        platform.enable_interrupts();
-        self.until_recovery(word)
-    }
-
-    /// Says that the order is obeyed, and waits for the one to recover.
-    fn until_recovery(&self, word: u64) -> u64 {
-        self.obey(word);
-        let mut newest = word;
-        self.cpu.wait_until("the order to recover", || {
-            newest = self.cpu.shared.order.word();
-            newest > word && order_of(newest) == Order::Recover
-        });
-        newest
     }
 }

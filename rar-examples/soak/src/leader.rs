@@ -69,6 +69,11 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
             }
             self.flush_once();
         }
+        self.end();
+    }
+
+    /// Ends the scene.
+    pub(crate) fn end(&mut self) {
         if let Some((away, _)) = self.away {
             self.bring_back(away);
         }
@@ -78,13 +83,13 @@ impl<'c, 'a, L: Platform> Leader<'c, 'a, L> {
     }
 
     /// Lets another thread run on this CPU.
-    fn move_on(&mut self) {
+    pub(crate) fn move_on(&mut self) {
         self.cpu.reschedule(&mut self.random);
         self.cpu.leave_lazy();
     }
 
     /// One flush, with all that is around it.
-    fn flush_once(&mut self) {
+    pub(crate) fn flush_once(&mut self) {
         if let Some((fault, victim)) = self.choose_fault()
             && let Some(plan) = self.plan_for(victim)
         {

@@ -28,6 +28,7 @@ mod pcids;
 mod plan;
 mod random;
 mod raw;
+mod refusal;
 mod requests;
 mod scheduler;
 mod shared;
@@ -35,6 +36,7 @@ mod state;
 mod storm;
 mod tally;
 mod thread;
+mod victim;
 
 pub use failure::Failure;
 pub use life::{Life, Verdict};

@@ -99,6 +99,11 @@ impl Life {
             }
             cpu.barrier();
         }
+        if platform.units().is_some() && !self.shared.failure.is_set() {
+            refuse_units(&cpu, options, scene, last);
+            cpu.settle_counts();
+            cpu.barrier();
+        }
         cpu.leave_lazy();
         let verdict = Verdict {
             counts: self.counts(&cpu, milliseconds(platform).saturating_sub(started)),
@@ -174,8 +179,26 @@ fn play<L: Platform>(cpu: &Cpu<'_, L>, options: &SoakOptions, scene: u64, last: 
     }
 }
 
+/// The last scene, on a machine with units: they are refused.
+fn refuse_units<L: Platform>(cpu: &Cpu<'_, L>, options: &SoakOptions, scene: u64, last: u64) {
+    let mut cast = Random::new(options.seed, scene, ALL);
+    let leader = cast.below(cpu.cpus());
+    let random = Random::new(options.seed, scene, u64::from(cpu.me));
+    if cpu.me == leader {
+        let options = SoakOptions {
+            fault_every: 0,
+            offline_every: 0,
+            ..*options
+        };
+        Leader::new(cpu, random, &options, Mood::Calm).refuse_units();
+    } else {
+        Follower::new(cpu, random, Mood::Calm).follow(last);
+    }
+}
+
 /// Emits what a test emits at its end.
 fn tell_end<L: Platform>(cpu: &Cpu<'_, L>, verdict: &Verdict) {
+    cpu.platform.emit(&Record::Soak(&verdict.counts));
     let why: Text<LONGEST> = match &verdict.failure {
         Some(failure) => Text::of(format_args!("{failure}")),
         None => Text::new(),

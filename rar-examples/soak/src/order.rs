@@ -13,9 +13,13 @@ pub(crate) enum Order {
     Recover,
     /// Judge the pages of the last flush; the scene is over.
     End,
+    /// Answer in software from now on.
+    Switch,
 }
 
-const KIND: u64 = 3;
+/// How many bits a kind takes.
+const KIND_BITS: u32 = 3;
+const KIND: u64 = (1 << KIND_BITS) - 1;
 
 /// The newest order: its number, and its kind in the low bits.
 #[derive(Debug)]
@@ -28,8 +32,8 @@ impl OrderWord {
 
     /// Gives the next order and returns its word. Only one CPU at a time gives orders.
     pub(crate) fn give(&self, order: Order) -> u64 {
-        let number = (self.0.load(Ordering::Relaxed) >> 2) + 1;
-        let word = number << 2 | order as u64;
+        let number = (self.0.load(Ordering::Relaxed) >> KIND_BITS) + 1;
+        let word = number << KIND_BITS | order as u64;
         // Release: what the order names was stored before.
         self.0.store(word, Ordering::Release);
         word
@@ -47,6 +51,7 @@ pub(crate) const fn order_of(word: u64) -> Order {
         0 => Order::Step,
         1 => Order::Control,
         2 => Order::Recover,
-        _ => Order::End,
+        3 => Order::End,
+        _ => Order::Switch,
     }
 }

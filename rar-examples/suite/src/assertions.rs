@@ -6,8 +6,9 @@ use core::sync::atomic::Ordering;
 use rar_percpu::CpuId;
 
 use crate::failure::{Assertion, Place};
-use crate::platform::{Asked, Page, Platform};
+use crate::platform::{Page, Platform};
 use crate::test_run::{Subject, TestRun};
+use crate::unit_record::Asked;
 use crate::why::Why;
 
 impl<L: Platform> TestRun<'_, L> {

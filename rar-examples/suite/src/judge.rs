@@ -10,10 +10,11 @@ use rar_vocabulary::{Disturbances, Outcome};
 use crate::catalogue::Test;
 use crate::gaps::Span;
 use crate::other_means::{COUNTERS, counters};
-use crate::platform::{Platform, ProtocolViolations};
+use crate::platform::Platform;
 use crate::record::Record;
 use crate::test_run::TestRun;
 use crate::tests::unit::bench::ANSWER_MILLISECONDS;
+use crate::unit_record::ProtocolViolations;
 use crate::why::Why;
 use crate::witness::Sent;
 

@@ -28,6 +28,7 @@ mod suite;
 mod test_info;
 mod test_run;
 mod tests;
+mod unit_record;
 mod units;
 mod use_bit;
 mod why;
@@ -39,8 +40,8 @@ pub use judge::BY_OTHER_MEANS;
 pub use modes::{Guest, UserMode};
 pub use options::{List, MEASUREMENTS, Options};
 pub use platform::{
-    Access, Asked, DeafTo, FRAMES, Frame, LARGE_FRAMES, Mapping, PAGES, Page, PageFault, Platform,
-    ProtocolViolations, Scope, StoreKind,
+    Access, DeafTo, FRAMES, Frame, LARGE_FRAMES, Mapping, PAGES, Page, PageFault, Platform, Scope,
+    StoreKind,
 };
 pub use rar_vocabulary::{
     BUCKETS, Backend, Counts, Disturbances, Histogram, Measurement, Method, Outcome, Soak, State,
@@ -51,6 +52,7 @@ pub use samples::MOST_SAMPLES;
 pub use space::Space;
 pub use suite::Suite;
 pub use test_info::{Detects, Rounds, TestInfo, UnitNeeds};
+pub use unit_record::{Asked, ProtocolViolations};
 pub use units::{
     Ability, Addresses, Destination, ENABLE, Executed, GeneralProtection, IGNORE_IF, LongString,
     OddCommand, RarUnits, Register,

@@ -12,6 +12,7 @@ use rar_vocabulary::{Backend, Disturbances};
 use crate::modes::{Guest, UserMode};
 use crate::record::Record;
 use crate::space::Space;
+use crate::unit_record::{Asked, ProtocolViolations};
 use crate::units::RarUnits;
 use crate::use_bit::UseBit;
 use crate::witness::Witness;
@@ -102,26 +103,6 @@ pub enum DeafTo {
     Signals,
     /// All of them: signals, interrupts and NMIs.
     Everything,
-}
-
-/// Whether the record of a unit names a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
-    /// No entry named it.
-    No,
-    /// An entry named it.
-    Yes,
-    /// The record has lost entries, and the rest does not name the page: it proves neither.
-    Forgotten,
-}
-
-/// Protocol violations by drivers, which a RAR unit need not tolerate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProtocolViolations {
-    /// How often.
-    pub count: u64,
-    /// One of them, in words.
-    pub what: &'static str,
 }
 
 /// A machine with several CPUs, page tables that can be changed without any flush, and a shootdown
@@ -372,6 +353,11 @@ pub trait Platform: Sync {
         self.go_offline();
         self.come_online();
     }
+
+    /// Has software answer for this CPU from now on, while it stays online
+    /// ([`RarCpu::switch_to_software`](rar_percpu::RarCpu::switch_to_software)). Does nothing on a
+    /// CPU without a unit.
+    fn switch_to_software(&self);
 
     /// Returns this machine's user mode, if it has one.
     fn user_mode(&self) -> Option<&dyn UserMode> {

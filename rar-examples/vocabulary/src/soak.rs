@@ -65,6 +65,12 @@ kinds! {
     DeafToEverything "deaf-to-everything"
         "A CPU ignores all messages; the flush must fail, name it, and end at a second wait.",
     InterruptsOff "interrupts-off" "A CPU spins with its interrupts disabled.",
+    Suspended "suspended"
+        "A CPU goes offline, loses the registers of its unit, and comes back after some flushes.",
+    RegistersLost "registers-lost"
+        "A unit loses its registers; the fallback must flush the CPU, and the unit comes back.",
+    UnitsRefused "units-refused"
+        "At the end all units are refused under a flush; software flushes on, without fallbacks.",
 }
 
 /// How many kinds of flushes there are.

@@ -1,6 +1,6 @@
 //! What the laboratory keeps about one CPU.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use rar_suite::DeafTo;
 
@@ -29,6 +29,8 @@ pub(crate) struct CpuNotes {
     pub(crate) executed: AtomicU64,
     /// The control register of its unit before it was made deaf; zero if it is not.
     pub(crate) control: AtomicU64,
+    /// Whether the CPU has a unit, and answers by the handler of the signal nevertheless.
+    by_handler: AtomicBool,
     /// How many interrupts it has handled that ask for nothing.
     pub(crate) bare_ipis: AtomicU64,
 }
@@ -40,6 +42,7 @@ impl CpuNotes {
             own: AtomicU64::new(0),
             executed: AtomicU64::new(0),
             control: AtomicU64::new(0),
+            by_handler: AtomicBool::new(false),
             bare_ipis: AtomicU64::new(0),
         }
     }
@@ -47,6 +50,16 @@ impl CpuNotes {
     /// Returns whether the CPU serves this interrupt.
     pub(crate) fn hears(&self, kind: Heard) -> bool {
         self.deaf_to.load(Ordering::Acquire) & kind as u8 != 0
+    }
+
+    /// The handler of the signal answers for the CPU from now on.
+    pub(crate) fn switches_to_software(&self) {
+        self.by_handler.store(true, Ordering::Release);
+    }
+
+    /// Returns whether it does so although the CPU has a unit.
+    pub(crate) fn has_switched_to_software(&self) -> bool {
+        self.by_handler.load(Ordering::Acquire)
     }
 
     /// Sets which interrupts the CPU serves.

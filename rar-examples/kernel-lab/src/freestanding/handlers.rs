@@ -26,7 +26,7 @@ fn on_signal() {
     let cpu = percpu::pin();
     if let Some(lab) = current()
         && lab.notes(cpu.id()).hears(Heard::Signal)
-        && lab.shootdown.machine().support().is_none()
+        && lab.answers_by_handler(cpu.id())
     {
         let _served = lab.shootdown.serve(&cpu);
     }

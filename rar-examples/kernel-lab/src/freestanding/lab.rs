@@ -70,6 +70,12 @@ impl KernelLab {
         self.shootdown.domain()
     }
 
+    /// Returns whether the handler of the signal answers for a CPU.
+    pub(crate) fn answers_by_handler(&self, cpu: CpuId) -> bool {
+        let has_units = self.shootdown.machine().support().is_some();
+        !has_units || self.notes(cpu).has_switched_to_software()
+    }
+
     /// Serves everything, except on a CPU that ignores the signal for a test: there the action
     /// vector stays as it is.
     pub(crate) fn serve_as_heard(&self) {

@@ -113,6 +113,27 @@ pub(crate) fn verify(lab: &KernelLab) {
     }
 }
 
+/// Has the handler of the signal answer for this CPU, which stays online.
+pub(crate) fn switch_to_software(lab: &KernelLab) {
+    let cpu = percpu::pin();
+    let mut place = lab.members.mine().lock();
+    let member = match place.take() {
+        Some(Member::Unit(unit)) => {
+            lab.notes(cpu.id()).switches_to_software();
+            match unit.switch_to_software(&cpu, tlb(lab)) {
+                Ok(member) => Some(Member::Software(member)),
+                Err(stays) => give_up(format_args!(
+                    "CPU {} keeps its unit: {}",
+                    cpu.id(),
+                    stays.cause
+                )),
+            }
+        }
+        other => other,
+    };
+    *place = member;
+}
+
 fn give_up(why: core::fmt::Arguments<'_>) -> ! {
     abort::give_up(Cause::Hung, why)
 }

@@ -329,6 +329,10 @@ impl Platform for KernelLab {
         membership::verify(self);
     }
 
+    fn switch_to_software(&self) {
+        membership::switch_to_software(self);
+    }
+
     fn user_mode(&self) -> Option<&dyn UserMode> {
         Some(self)
     }

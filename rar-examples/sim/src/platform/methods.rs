@@ -294,6 +294,18 @@ impl<'m> Platform for SimPlatform<'m> {
         }
     }
 
+    fn switch_to_software(&self) {
+        let me = self.me();
+        let mut place = lock(self.member(me));
+        let switched = place
+            .take()
+            .map(|member| self.machine().switch_to_software(me, member));
+        match switched.transpose() {
+            Ok(member) => *place = member,
+            Err(error) => self.give_up(format_args!("CPU {me} keeps its unit: {error}")),
+        }
+    }
+
     fn user_mode(&self) -> Option<&dyn UserMode> {
         Some(self)
     }

@@ -5,10 +5,11 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::ActionState;
 
-use crate::platform::{Asked, Page, Platform, Scope};
+use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
 use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING};
+use crate::unit_record::Asked;
 
 /// Publishes the final byte of an entry to all CPUs.
 const BYTE: usize = 2;
