@@ -210,6 +210,36 @@ fn a_test_whose_target_lost_time_begins_again_and_then_did_not_run() {
     assert_eq!(test.disturbances.gaps, 1);
 }
 
+/// The first attempt leaves a slot in quarantine: a unit does not answer by itself what it was
+/// signalled while it was deaf.
+#[test]
+fn an_attempt_begins_without_the_slots_that_the_last_one_left_in_quarantine() {
+    let run = SuiteRun {
+        config: platform::config(2),
+        defect: None,
+        seed: 1,
+        options: Options {
+            test: Some("target-silent"),
+            initiators: Some(1),
+            measure: None,
+            ..ALL
+        },
+        // The interrupts of both waits for the silent target.
+        trouble: Trouble {
+            pauses: 2,
+            moments: 4 * LONG,
+            loses_signals: true,
+            ..Trouble::NONE
+        },
+        most_steps: 10_000_000,
+        until_failure: false,
+    };
+    let transcript = run.run();
+    assert_eq!(transcript.broken_off, None);
+    assert_eq!(transcript.again, 1, "{transcript:?}");
+    assert_eq!(transcript.tests[0].outcome, Outcome::Pass, "{transcript:?}");
+}
+
 #[test]
 fn foreign_nmis_excuse_what_they_can_break_and_no_stale_use() {
     let nmis = |pauses| Trouble {

@@ -266,6 +266,9 @@ impl<'m> Platform for SimPlatform<'m> {
             DeafTo::Signals => &[Vector::Signal],
             DeafTo::Everything => &[Vector::Signal, Vector::Fallback, Vector::Nmi],
         };
+        if self.trouble.loses_signals() {
+            self.cpu().with_unit(|unit| unit.init());
+        }
         self.machine().set_deaf_to(self.me(), deaf_to);
     }
 

@@ -17,6 +17,8 @@ pub struct Trouble {
     pub nmis: bool,
     /// Whether a CPU that leaves a guest forgets its translations, as the manual permits.
     pub exits_forget: bool,
+    /// Whether a unit that a test makes deaf loses its signals; it holds them otherwise.
+    pub loses_signals: bool,
 }
 
 impl Trouble {
@@ -27,6 +29,7 @@ impl Trouble {
         moments: 0,
         nmis: false,
         exits_forget: false,
+        loses_signals: false,
     };
 }
 
@@ -57,6 +60,11 @@ impl TroubleLeft {
     /// A CPU has left a guest; returns whether it forgets its translations.
     pub(super) const fn forgets_at_exit(&self) -> bool {
         self.trouble.exits_forget
+    }
+
+    /// Returns whether a unit that is deaf loses its signals.
+    pub(super) const fn loses_signals(&self) -> bool {
+        self.trouble.loses_signals
     }
 
     /// Returns whether some pause is left.
