@@ -150,9 +150,10 @@ fn judge(args: &BochsArgs, finished: &Finished) -> Result<usize, String> {
     }
     let run = Run::functional(Backend::Software, args.cpus, FLUSHES, 1);
     let mut count = 0;
-    // Bochs has VMX.
+    // Bochs has VMX; the kernel lets CPUs die in QEMU only.
     let required = run.expectation().required;
-    let must_run = functional().filter(|test| beyond_tcg(test) || required.contains(&test.name));
+    let must_run = functional()
+        .filter(|test| beyond_tcg(test) || required.contains(&test.name) && !test.crash);
     for test in must_run {
         let name = test.name;
         let of_test = |record: &Record| match record {
@@ -210,7 +211,8 @@ mod tests {
         let args = BochsArgs::default();
         let good = finished("pass", "holds", "on");
         let required = Run::functional(Backend::Software, 4, FLUSHES, 1).expectation();
-        assert_eq!(judge(&args, &good), Ok(required.required.len() + 1));
+        // One runs in guests, and one needs CPUs that die.
+        assert_eq!(judge(&args, &good), Ok(required.required.len() + 1 - 1));
         for bad in [
             finished("fail", "holds", "on"),
             finished("observed", "holds", "on"),

@@ -79,9 +79,11 @@ pub const fn collateral(defect: Defect) -> Collateral {
             "neighbours-64",
             "flush-from-interrupt",
             "signal-unheard",
+            "target-deaf-takes-nmi",
             "target-silent",
             "targets-change",
             "storm-interrupts-off",
+            "storm-hotplug",
             "storm",
             "unit-scan-order",
             "unit-armed-within-scan",
@@ -95,8 +97,10 @@ pub const fn collateral(defect: Defect) -> Collateral {
             "more-requests-than-slots",
             "one-slot-for-all",
             "signal-unheard",
+            "target-deaf-takes-nmi",
             "target-silent",
             "storm-interrupts-off",
+            "storm-hotplug",
             "storm",
             "unit-armed-within-scan",
             "unit-executed-once",
@@ -110,6 +114,7 @@ pub const fn collateral(defect: Defect) -> Collateral {
             "more-requests-than-slots",
             "one-slot-for-all",
             "signal-unheard",
+            "target-deaf-takes-nmi",
             "target-silent",
             "unit-slots-at-once",
             "unit-scan-order",
@@ -118,7 +123,9 @@ pub const fn collateral(defect: Defect) -> Collateral {
             "unit-storm",
         ]),
         // A second service that is late flushes what a silent CPU was not to hear of.
-        Defect::SignalDuplicated => Only(&["signal-unheard", "target-silent"]),
+        Defect::SignalDuplicated => {
+            Only(&["signal-unheard", "target-deaf-takes-nmi", "target-silent"])
+        }
         Defect::HaltNotServed => Only(&["target-halted"]),
         Defect::IgnoreIfUnheeded => Only(&["target-interrupts-off", "storm-interrupts-off"]),
         Defect::DisabledAnswers => Only(&["unit-one-disabled"]),

@@ -39,6 +39,8 @@ const TRACE_PORT: u16 = 0xea;
 pub enum Tests {
     /// Every test.
     Functional,
+    /// Every test but the slow ones.
+    Brief,
     /// Short tests for real concurrency.
     Race,
     /// These tests, by name.
@@ -116,6 +118,7 @@ impl Run {
     pub fn expectation(&self) -> Expectation {
         let (tests, list) = match &self.tests {
             Tests::Functional => (Vec::new(), names(requirements::functional())),
+            Tests::Brief => (Vec::new(), names(requirements::brief())),
             Tests::Race => (Vec::new(), names(requirements::race())),
             Tests::Named(names) => (names.clone(), Vec::new()),
         };
@@ -144,6 +147,7 @@ impl Run {
     pub fn label(&self) -> String {
         let list = match &self.tests {
             Tests::Functional => "functional",
+            Tests::Brief => "brief",
             Tests::Race => "race",
             Tests::Named(names) => match names.as_slice() {
                 [name] => name,
@@ -166,6 +170,7 @@ impl Run {
     pub fn kernel_command_line(&self, cores: u32) -> String {
         let tests = match &self.tests {
             Tests::Functional => "list=all".to_owned(),
+            Tests::Brief => "list=brief".to_owned(),
             Tests::Race => "list=race".to_owned(),
             Tests::Named(names) => format!("test={}", names.join(",")),
         };

@@ -64,7 +64,7 @@ pub struct TestMachine {
 /// How much runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// Every test, with small storms and one initiator.
+    /// Every test but the slow ones, with small storms and one initiator.
     Short,
     /// Every test, as the image does by itself.
     Full,
@@ -159,7 +159,8 @@ impl TestMachine {
             Load::Short => {
                 let (flushes, initiators) = SHORT;
                 format!(
-                    "run=quick flushes={flushes} initiators={initiators} measure={SHORT_SAMPLES}"
+                    "run=quick list=brief flushes={flushes} initiators={initiators} \
+                     measure={SHORT_SAMPLES}"
                 )
             }
             Load::Full => "run=full".to_owned(),
@@ -213,7 +214,7 @@ impl TestMachine {
             }
         };
         let (tests, measure) = match self.load {
-            Load::Short => (Tests::Functional, Some(SHORT_SAMPLES)),
+            Load::Short => (Tests::Brief, Some(SHORT_SAMPLES)),
             Load::Full => (Tests::Functional, Some(FULL_SAMPLES)),
             Load::Few { tests, .. } => {
                 let names = tests.iter().map(|name| (*name).to_owned());

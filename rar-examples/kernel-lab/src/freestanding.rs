@@ -2,6 +2,7 @@
 
 pub mod abort;
 mod cpu_notes;
+mod crash;
 mod deaf;
 pub mod devices;
 pub mod fault_injection;

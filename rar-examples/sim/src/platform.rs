@@ -1,6 +1,7 @@
 //! The machine boundary of the test suite, on a simulated machine.
 
 mod boundary;
+mod crash;
 mod layout;
 mod methods;
 mod run;

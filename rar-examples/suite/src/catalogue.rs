@@ -13,8 +13,8 @@ use crate::tests::unit::{
     reset, stores, strings, walks,
 };
 use crate::tests::{
-    deferred, guest, interrupts, large_page, membership, nested, precision, remap, revoke, silent,
-    slots, spaces, storm, tables, unit, use_bits, user, writers,
+    crash, deferred, guest, hotplug, hung, interrupts, large_page, membership, nested, precision,
+    remap, revoke, silent, sleep, slots, spaces, storm, tables, unit, use_bits, user, writers,
 };
 use crate::units::Ability;
 
@@ -84,6 +84,7 @@ catalogue! {
     of_driver "concurrency" {
         "flush-from-interrupt" => nested::from_interrupt, interrupted(), race();
         "targets-change" => membership::targets_change, on(2), detects(Detects::NoAnswer);
+        "sleep-and-wake" => sleep::all_cpus, on(2), detects(Detects::NoAnswer);
         "more-requests-than-slots" => slots::more_requests, on(2),
             other_means("flushes beyond the last slot go by generation"),
             detects(Detects::NoAnswer);
@@ -94,12 +95,23 @@ catalogue! {
     of_driver "silent targets" {
         "signal-unheard" => silent::signal_unheard, on(2),
             falls_back("the test is about the fallback"), detects(Detects::NoAnswer);
+        "target-deaf-takes-nmi" => silent::deaf_and_off, on(2), once(), slow(),
+            falls_back("the test is about fallback and NMI"), detects(Detects::NoAnswer);
         "target-silent" => silent::target_silent, on(2),
             falls_back("the test is about fallback, error and quarantine"),
             detects(Detects::NoAnswer);
     }
+    of_driver "hung and dead CPUs" {
+        "all-others-hung" => hung::all_others, on(3), once(), slow(),
+            falls_back("the test is about the deadline and the error"),
+            detects(Detects::NoAnswer);
+        "target-dies" => crash::target_dies, on(3), once(), crashes(), slow(),
+            falls_back("the test is about a dead CPU"), detects(Detects::NoAnswer);
+    }
     of_driver "storms" {
         "storm-interrupts-off" => storm::interrupts_off, up_to(512), once(),
+            detects(Detects::NoAnswer);
+        "storm-hotplug" => hotplug::storm, up_to(512), on(2), once(),
             detects(Detects::NoAnswer);
         "storm" => storm::storm, up_to(512), once(), race(), detects(Detects::NoAnswer);
     }
@@ -190,6 +202,8 @@ catalogue! {
     }
     of_units "lost and late" {
         "unit-registers-lost" => lost::registers, detects(Detects::NoAnswer);
+        "unit-registers-lost-awake" => lost::awake, once(),
+            falls_back("the test is about lost registers"), detects(Detects::NoAnswer);
         "unit-serves-late" => late::serves, on(3), needs(Ability::Record),
             falls_back("the test is about a unit that answers after the timeout");
     }

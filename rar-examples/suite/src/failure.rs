@@ -27,6 +27,8 @@ pub(crate) enum Assertion {
     FlushEnds,
     /// The flush returned an error that names the silent CPU.
     FlushFails,
+    /// A flush that is not answered ends at its deadline.
+    Deadline,
     /// The value that the flush owns was not dropped before its end.
     StillOwned,
     /// The pages under test can be named in a request.
@@ -85,6 +87,10 @@ const ALL: &[(Assertion, &str)] = &[
     (
         Assertion::FlushFails,
         "the flush ends with an error that names the silent CPU",
+    ),
+    (
+        Assertion::Deadline,
+        "a flush that is not answered ends at its deadline",
     ),
     (
         Assertion::StillOwned,
@@ -155,11 +161,12 @@ const STEADY: [Assertion; 7] = [
 
 /// A CPU that loses time can break these: it answers late, and what it does not do in time is done
 /// by other means.
-const TIMED: [Assertion; 11] = [
+const TIMED: [Assertion; 12] = [
     Assertion::Precise,
     Assertion::Unasked,
     Assertion::FlushEnds,
     Assertion::FlushFails,
+    Assertion::Deadline,
     Assertion::Order,
     Assertion::Counter,
     Assertion::Sent,

@@ -9,6 +9,7 @@ struct TheExamplesOfTheReadme;
 mod assertions;
 mod catalogue;
 mod controls;
+mod crash;
 mod failure;
 mod gaps;
 mod judge;
@@ -35,6 +36,7 @@ mod why;
 mod witness;
 
 pub use catalogue::{TESTS, test_named};
+pub use crash::Crash;
 pub use failure::reports_stale_use;
 pub use judge::BY_OTHER_MEANS;
 pub use modes::{Guest, UserMode};

@@ -27,13 +27,15 @@ pub struct Options<'a> {
     pub measure: Option<u32>,
 }
 
-/// Which list of tests to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which list of tests to run. Each holds the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum List {
-    /// All of them.
-    All,
     /// The short list for machines whose CPUs run in parallel.
     Race,
+    /// All but the slow ones.
+    Brief,
+    /// All of them.
+    All,
 }
 
 impl Options<'_> {
@@ -52,7 +54,7 @@ impl Options<'_> {
         self.initiators.map_or(cpus, |most| most.clamp(1, cpus))
     }
 
-    /// Returns whether a test runs, given its name and whether it is in the short list.
+    /// Returns whether a test runs, given its name and the shortest list that it is in.
     pub(crate) fn choose(&self, name: &str, list: List) -> bool {
         let names = |names: &str| names.split(',').any(|one| one == name);
         if name == MEASUREMENTS {
@@ -60,7 +62,7 @@ impl Options<'_> {
         }
         match self.test {
             Some(list) => names(list),
-            None => self.list == List::All || list == List::Race,
+            None => list <= self.list,
         }
     }
 

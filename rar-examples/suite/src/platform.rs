@@ -9,6 +9,7 @@ use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine, Shootdown};
 use rar_vocabulary::{Backend, Disturbances};
 
+use crate::crash::Crash;
 use crate::modes::{Guest, UserMode};
 use crate::record::Record;
 use crate::space::Space;
@@ -372,6 +373,13 @@ pub trait Platform: Sync {
     fn guest(&self) -> Result<&dyn Guest, &'static str> {
         Err("the machine runs no guests")
     }
+
+    /// Returns how this machine's CPUs crash.
+    ///
+    /// # Errors
+    ///
+    /// The reason, if none does.
+    fn crash(&self) -> Result<&dyn Crash, &'static str>;
 
     /// Returns the machine's RAR units, if tests may use them instead of the driver.
     fn units(&self) -> Option<&dyn RarUnits> {

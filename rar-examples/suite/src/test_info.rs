@@ -30,8 +30,12 @@ pub struct TestInfo {
     pub user: bool,
     /// Whether the test needs [`Guest`](crate::Guest).
     pub guest: bool,
+    /// Whether the test needs [`Crash`](crate::Crash).
+    pub crash: bool,
     /// Whether the test is in the short list for machines whose CPUs run in parallel.
     pub race: bool,
+    /// Whether the test waits for deadlines to pass, so that only the list of all tests has it.
+    pub slow: bool,
     /// Why the test expects other means than the signal, and asserts them itself. Without a reason,
     /// any such means fails the test.
     pub other_means: Option<&'static str>,
@@ -103,7 +107,9 @@ impl TestInfo {
             nmi: false,
             user: false,
             guest: false,
+            crash: false,
             race: false,
+            slow: false,
             other_means: None,
             falls_back: false,
             spares: false,
@@ -169,6 +175,18 @@ impl TestInfo {
         self
     }
 
+    /// Requires CPUs that crash.
+    pub(crate) const fn crashes(mut self) -> Self {
+        self.crash = true;
+        self
+    }
+
+    /// Leaves the test out of the brief list.
+    pub(crate) const fn slow(mut self) -> Self {
+        self.slow = true;
+        self
+    }
+
     /// Puts the test in the short list of races.
     pub(crate) const fn race(mut self) -> Self {
         self.race = true;
@@ -215,7 +233,11 @@ impl TestInfo {
 
     /// Returns the shortest list that the test is in.
     pub(crate) const fn list(&self) -> List {
-        if self.race { List::Race } else { List::All }
+        match (self.race, self.slow) {
+            (true, _) => List::Race,
+            (false, false) => List::Brief,
+            (false, true) => List::All,
+        }
     }
 
     /// Returns what the test acts on.
@@ -254,6 +276,11 @@ impl TestInfo {
         }
         if let Err(reason) = platform.guest().map(|_| ())
             && self.guest
+        {
+            return why.write_str(reason);
+        }
+        if let Err(reason) = platform.crash().map(|_| ())
+            && self.crash
         {
             return why.write_str(reason);
         }

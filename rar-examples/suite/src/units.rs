@@ -115,7 +115,8 @@ pub struct Executed {
 /// The RAR unit of each CPU. Every method acts on the CPU that calls it.
 ///
 /// A test writes registers and sends signals only while the CPU is offline in the domain, so that
-/// no driver uses the unit at the same time. On an online CPU it may only change [`IGNORE_IF`]. The
+/// no driver uses the unit at the same time. On an online CPU it may only change [`IGNORE_IF`], or
+/// write zero to all registers. The
 /// only legal bases it writes are zero and those of [`addresses`](Self::addresses). It writes them
 /// only while the unit is disabled, and enables a unit only with the latter.
 pub trait RarUnits: Sync {

@@ -35,31 +35,20 @@ pub(super) fn run(workspace: &Workspace, qemu: &Qemu, verbosity: Verbosity) -> R
     };
     let mut runs = Vec::new();
     for (backend, volume) in BACKENDS {
-        let functional = |cpus| run(backend, cpus, Thread::Single, Tests::Functional, volume);
+        let single = |cpus, tests| run(backend, cpus, Thread::Single, tests, volume);
         let race = |cpus| run(backend, cpus, Thread::Multi, Tests::Race, RACE_VOLUME);
-        runs.extend([1, 2, 4, 8].map(functional));
+        runs.extend([1, 2, 4].map(|cpus| single(cpus, Tests::Brief)));
+        runs.push(single(8, Tests::Functional));
         runs.extend([2, 4].map(race));
     }
     runs.push(Run {
         apic: Apic::Xapic,
-        ..run(
-            Backend::Vrar,
-            2,
-            Thread::Single,
-            Tests::Functional,
-            XAPIC_VOLUME,
-        )
+        ..run(Backend::Vrar, 2, Thread::Single, Tests::Brief, XAPIC_VOLUME)
     });
     // What comes before the shim is launched late is run above at length.
     runs.push(Run {
         before: Some(Backend::Software),
-        ..run(
-            Backend::Vrar,
-            2,
-            Thread::Single,
-            Tests::Functional,
-            LATE_VOLUME,
-        )
+        ..run(Backend::Vrar, 2, Thread::Single, Tests::Brief, LATE_VOLUME)
     });
     let reports = test_kernel::run_all(&qemu.path, &kernel, &runs, &Logs::temporary()?, verbosity)?;
     out!("{}", results::render(&reports));

@@ -124,6 +124,11 @@ impl KernelLab {
     /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it
     /// runs the suite.
     pub fn join(&self) {
+        self.come_online();
+    }
+
+    /// Gives this CPU its place in the domain; again after it was declared dead.
+    pub(crate) fn register(&self) {
         let cpu = percpu::this();
         #[expect(
             clippy::indexing_slicing,
@@ -133,7 +138,6 @@ impl KernelLab {
         if let Err(error) = self.domain().register(cpu.id(), cpu.apic_id(), memory) {
             abort::give_up(Cause::Hung, format_args!("{error}"));
         }
-        self.come_online();
     }
 
     /// Takes this CPU offline for good: its unit is disabled, and it is back in the kernel's space.

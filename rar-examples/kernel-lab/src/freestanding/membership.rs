@@ -27,6 +27,7 @@ fn tlb(lab: &KernelLab) -> &'static LabMachine {
 }
 
 pub(crate) fn join(lab: &KernelLab) {
+    lab.register();
     let cpu = percpu::pin();
     let machine = tlb(lab);
     let in_software =

@@ -12,7 +12,7 @@ use rar_payload::Pcid;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Shootdown};
 use rar_suite::{
-    Asked, Backend, DeafTo, Disturbances, Frame, Guest, Mapping, Page, PageFault, Platform,
+    Asked, Backend, Crash, DeafTo, Disturbances, Frame, Guest, Mapping, Page, PageFault, Platform,
     ProtocolViolations, RarUnits, Register, Space, StoreKind, UseBit, UserMode, Witness,
 };
 
@@ -22,7 +22,7 @@ use super::lab_machine::LabMachine;
 use super::shim::record;
 use super::test_space::{address, span};
 use super::{
-    deaf, fault_injection, instructions, membership, shim, transcript, vector, vmx, watchdog,
+    crash, deaf, fault_injection, instructions, membership, shim, transcript, vector, vmx, watchdog,
 };
 
 /// All entries of the table, where no hardware limits them.
@@ -339,6 +339,10 @@ impl Platform for KernelLab {
 
     fn guest(&self) -> Result<&dyn Guest, &'static str> {
         vmx::obstacle().map_or(Ok(self), Err)
+    }
+
+    fn crash(&self) -> Result<&dyn Crash, &'static str> {
+        crash::obstacle().map_or(Ok(self), Err)
     }
 
     fn units(&self) -> Option<&dyn RarUnits> {

@@ -18,7 +18,7 @@ const WORDS: &[Word] = &[
         "listed, any: which processors may have RAR if they say so",
     ),
     ("test", "a list of tests"),
-    ("list", "all, race"),
+    ("list", "all, brief, race"),
     ("defect", "a defect of the catalogue, for vrar"),
     ("trace", "off, offences, signals, all: what vrar writes"),
     ("deadline", "milliseconds, from 1"),
@@ -203,6 +203,7 @@ impl<'a> Words<'a> for RunOptions<'a> {
             "list" => {
                 self.list = match value {
                     "all" => List::All,
+                    "brief" => List::Brief,
                     "race" => List::Race,
                     _ => return None,
                 }

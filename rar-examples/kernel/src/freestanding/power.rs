@@ -125,7 +125,8 @@ pub fn off() {
 }
 
 /// Returns whether this is a machine of QEMU, by its own CPUs or by KVM's.
-fn is_qemu() -> bool {
+#[must_use]
+pub fn is_qemu() -> bool {
     let hypervisor = CpuId::new().get_hypervisor_info();
     hypervisor.is_some_and(|info| matches!(info.identify(), Hypervisor::QEMU | Hypervisor::KVM))
 }

@@ -9,5 +9,5 @@ mod trampoline;
 
 pub use cpu_table::{Cpus, all, apic_id, cpu, cpus};
 pub use jobs::{done, everyone_done, run_on_all};
-pub use reset::{help, reset};
+pub use reset::{crash, has_crashed, help, reset, start_crashed};
 pub use starter::{restart, trampoline_page};

@@ -145,6 +145,11 @@ impl<'m, const TLB: usize> Machine<'m, TLB> {
         me.take_interrupts();
     }
 
+    /// Drops the interrupts that wait for a CPU, as INIT does.
+    pub fn forget_interrupts(&self, cpu: u32) {
+        self.cpu(cpu).take_interrupts();
+    }
+
     /// Halts with interrupts enabled until an interrupt waits, and takes it.
     pub fn halt(&self, cpu: u32) {
         self.sleep_while(cpu, Activity::Halted, || true);

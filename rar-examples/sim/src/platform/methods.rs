@@ -9,8 +9,8 @@ use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, PinnedCpu};
 use rar_shootdown::{Instant, Machine as _};
 use rar_suite::{
-    DeafTo, Disturbances, Frame, Guest, Mapping, Page, PageFault, Platform, RarUnits, Record,
-    Register, Space, StoreKind, UseBit, UserMode, Witness,
+    Crash, DeafTo, Disturbances, Frame, Guest, Mapping, Page, PageFault, Platform, RarUnits,
+    Record, Register, Space, StoreKind, UseBit, UserMode, Witness,
 };
 
 use super::layout::{LARGE, REGION, leaf, physical, tables};
@@ -282,6 +282,9 @@ impl<'m> Platform for SimPlatform<'m> {
 
     fn come_online(&self) {
         let me = self.me();
+        if let Err(error) = self.machine().register(me) {
+            self.give_up(format_args!("{error}"));
+        }
         match self.machine().join(me, self.support_seen_by(me)) {
             Ok(member) => *lock(self.member(me)) = Some(member),
             Err(error) => self.give_up(format_args!("CPU {me} does not come online: {error}")),
@@ -314,6 +317,10 @@ impl<'m> Platform for SimPlatform<'m> {
     }
 
     fn guest(&self) -> Result<&dyn Guest, &'static str> {
+        Ok(self)
+    }
+
+    fn crash(&self) -> Result<&dyn Crash, &'static str> {
         Ok(self)
     }
 

@@ -1,7 +1,7 @@
 //! The platform: address spaces, frames, and the shootdown under test.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use rar_regs::{Detection, RarSupport};
 use rar_shootdown::Shootdown;
@@ -36,6 +36,8 @@ pub struct SimPlatform<'m> {
     /// For each space: which of its two page tables is in use, and its PCID.
     pub(super) spaces: [(AtomicU64, AtomicU16); Space::COUNT],
     pub(super) spins: Vec<Spin>,
+    /// For each CPU: whether it has crashed.
+    pub(super) crashed: Vec<AtomicBool>,
     pub(super) trouble: TroubleLeft,
     pub(super) emit: &'m (dyn Fn(&Record<'_>) + Sync),
 }
@@ -65,6 +67,9 @@ impl<'m> SimPlatform<'m> {
                 (AtomicU64::new(0), AtomicU16::new(pcid))
             }),
             spins: (0..machine.cpus()).map(|_| Spin::default()).collect(),
+            crashed: (0..machine.cpus())
+                .map(|_| AtomicBool::new(false))
+                .collect(),
             trouble: TroubleLeft::new(Trouble::NONE),
             emit,
         };

@@ -1,15 +1,20 @@
 //! A target that ignores the signal, and one that ignores everything.
 
 use core::sync::atomic::AtomicBool;
-use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use rar_shootdown::FlushError;
 
-use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, Sent, StillOwned};
+use crate::failure::Assertion::{Counter, FlushEnds, FlushFails, Flushed, Sent, StillOwned};
 use crate::failure::Place;
-use crate::platform::{DeafTo, Platform, Scope};
-use crate::test_run::{Participants, TestRun};
+use crate::platform::{DeafTo, Page, Platform, Scope};
+use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+
+/// Set when the target has interrupts disabled.
+const READY: usize = 0;
+/// Set when the flush has ended.
+const ENDED: usize = 1;
 
 /// The CPU after the initiator ignores the signal: the fallback flushes it, and its slot is
 /// quarantined. The driver arms no more entries for a CPU with a silent unit until the unit is
@@ -46,14 +51,53 @@ pub(crate) fn signal_unheard<L: Platform>(t: &TestRun<'_, L>) {
             );
         }
     });
-    // Also after a failed assertion: no CPU must stay demoted.
+    serve_again(t);
+    later_flushes_work(t, t.initiator);
+}
+
+/// The CPU after the initiator ignores the signal, and has interrupts disabled until the flush has
+/// ended: the fallback does not reach it, only an NMI.
+pub(crate) fn deaf_and_off<L: Platform>(t: &TestRun<'_, L>) {
+    let by_unit = u64::from(t.platform.backend() != rar_vocabulary::Backend::Software);
+    map_and_touch(t, 0, 1, Scope::Space);
+    remap_and_control(t, 0, 1, Scope::Space);
+    set_deaf_to(t, DeafTo::Signals);
+    t.step(Participants::All, || {
+        if t.is_initiator() {
+            t.wait_until("the target", || t.word(READY).load(Acquire) != 0);
+            let before = t.platform.shootdown().statistics();
+            t.flush(t.pages(0, 1));
+            let after = t.platform.shootdown().statistics();
+            t.word(ENDED).store(1, Release);
+            for (number, expected, counted) in [
+                (0, 1, after.fallbacks - before.fallbacks),
+                (1, 1, after.nmis - before.nmis),
+                (2, by_unit, after.demotions - before.demotions),
+            ] {
+                t.assert(Counter, Place::Number(number), expected, counted);
+            }
+        } else if t.me == silent(t) {
+            t.platform.disable_interrupts();
+            t.word(READY).store(1, Release);
+            t.wait_until("the flush", || t.word(ENDED).load(Acquire) != 0);
+            // Interrupts are still disabled, so the NMI made the flush.
+            t.expect(Flushed, Page::Small(0), new_value(0));
+            t.platform.enable_interrupts();
+        }
+    });
+    serve_again(t);
+    expect_new(t, 0, 1);
+    later_flushes_work(t, t.initiator);
+}
+
+/// Ends a deafness; also after a failed assertion: no CPU must stay demoted.
+fn serve_again<L: Platform>(t: &TestRun<'_, L>) {
     if t.is_demoted() {
         t.platform.set_deaf_to(DeafTo::Nothing);
         t.platform.verify_unit();
     }
     t.barrier();
     set_deaf_to(t, DeafTo::Nothing);
-    later_flushes_work(t);
 }
 
 /// The CPU after the initiator ignores everything: the flush fails, names the CPU, and keeps its
@@ -125,11 +169,11 @@ pub(crate) fn target_silent<L: Platform>(t: &TestRun<'_, L>) {
         )
     });
     expect_new(t, 0, 1);
-    later_flushes_work(t);
+    later_flushes_work(t, t.initiator);
 }
 
 /// Stands for a frame that must outlive the flush.
-struct Owned<'a>(&'a AtomicBool);
+pub(crate) struct Owned<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Owned<'_> {
     fn drop(&mut self) {
@@ -137,12 +181,15 @@ impl Drop for Owned<'_> {
     }
 }
 
-/// A flush by the signal only, after which the late byte is final, so that the slot leaves
+/// A flush of that CPU by the signal only, after which the late byte is final: the slot leaves
 /// quarantine.
-fn later_flushes_work<L: Platform>(t: &TestRun<'_, L>) {
+pub(crate) fn later_flushes_work<L: Platform>(t: &TestRun<'_, L>, flusher: u32) {
     map_and_touch(t, 4, 1, Scope::Space);
     remap_and_control(t, 4, 1, Scope::Space);
-    t.step(Participants::Initiator, || {
+    t.step(Participants::All, || {
+        if t.me != flusher {
+            return;
+        }
         let before = t.platform.shootdown().statistics();
         let sent = t.platform.witness().sent();
         t.flush(t.pages(4, 1));

@@ -8,6 +8,8 @@ use crate::platform::{Frame, PAGES, Page, Platform};
 use crate::record::Record;
 use crate::test_run::{Participants, TestRun};
 
+/// How many CPUs have made their last flush: a word of the test.
+pub(crate) const ENDED: usize = 0;
 /// How many pages of others a CPU reads between two flushes of its own.
 const READS: u32 = 3;
 /// How many of its flushes CPU 0 makes between two records of progress.
@@ -17,21 +19,26 @@ const FIRST: u64 = 1;
 const SECOND: u64 = 2;
 
 pub(crate) fn storm<L: Platform>(t: &TestRun<'_, L>) {
-    rage(t, t.storm_flushes, || {});
+    rage(t, t.storm_flushes, || {}, |_| {});
 }
 
 /// A shorter storm with interrupts disabled everywhere: a waiting CPU serves the others' requests.
 pub(crate) fn interrupts_off<L: Platform>(t: &TestRun<'_, L>) {
-    rage(t, t.storm_flushes.min(500), || {
-        t.platform.disable_interrupts()
-    });
+    let prepare = || t.platform.disable_interrupts();
+    rage(t, t.storm_flushes.min(500), prepare, |_| {});
     t.platform.enable_interrupts();
 }
 
 /// Each CPU owns a page whose value only grows: it writes the next value to an unused frame, points
 /// the entry there, flushes all CPUs, and publishes the value. A CPU that reads less than was
-/// published before its load has used a stale translation.
-fn rage<L: Platform>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
+/// published before its load has used a stale translation. Each CPU calls `between` after a flush,
+/// with the value.
+pub(crate) fn rage<L: Platform>(
+    t: &TestRun<'_, L>,
+    flushes: u64,
+    prepare: impl FnOnce(),
+    between: impl Fn(u64),
+) {
     t.step(Participants::All, || {
         set(t, FIRST);
         t.map(Page::Small(page_of(t.me)), frame_of(t.me, FIRST));
@@ -61,6 +68,7 @@ fn rage<L: Platform>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
             if t.shared.failure.is_set() {
                 break;
             }
+            between(value);
             if t.me == 0 && value % PROGRESS == 0 {
                 let (done, total) = (
                     value * u64::from(t.platform.cpus()),
@@ -74,13 +82,13 @@ fn rage<L: Platform>(t: &TestRun<'_, L>, flushes: u64, prepare: impl FnOnce()) {
             }
         }
         // Interrupts may be disabled here: keep serving until all have ended.
-        t.word(0).fetch_add(1, AcqRel);
+        t.word(ENDED).fetch_add(1, AcqRel);
         let all = u64::from(t.platform.cpus());
         let cpu = t.platform.pin();
         t.wait_until("the end of the storm", || {
             let _served = t.platform.shootdown().serve(&cpu);
             // After a failure some CPUs do not even begin.
-            t.word(0).load(Acquire) == all || t.shared.failure.is_set()
+            t.word(ENDED).load(Acquire) == all || t.shared.failure.is_set()
         });
     });
     t.step(Participants::All, || {

@@ -1,5 +1,5 @@
-//! INIT for a CPU that goes on afterwards: it asks, another one resets and starts it, and it finds
-//! its way back to its own stack.
+//! INIT for a CPU that goes on afterwards: it asks, or has crashed; another one resets and starts
+//! it, and it finds its way back to its own stack.
 
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -30,6 +30,8 @@ const BACK_MILLISECONDS: u64 = 10_000;
 
 /// The number, plus one, of the CPU that waits for INIT.
 static ASKING: AtomicU32 = AtomicU32::new(NO_CPU);
+/// The number, plus one, of the CPU that has crashed.
+static CRASHED: AtomicU32 = AtomicU32::new(NO_CPU);
 /// Where the CPU's registers are, and its page tables.
 static STACK: AtomicU64 = AtomicU64::new(0);
 static ROOT: AtomicU64 = AtomicU64::new(0);
@@ -39,6 +41,17 @@ static ROOT: AtomicU64 = AtomicU64::new(0);
 ///
 /// Another CPU must call [`help`] meanwhile.
 pub fn reset() {
+    leave_stack(wait_for_init);
+}
+
+/// Crashes this CPU: it halts with interrupts disabled, for any number of NMIs. Returns when
+/// another CPU has called [`start_crashed`], as after [`reset`].
+pub fn crash() {
+    leave_stack(halt_crashed);
+}
+
+/// Lets this CPU do something that only INIT and start-up end; returns after both.
+fn leave_stack(wait: extern "C" fn() -> !) {
     while ASKING
         .compare_exchange(NO_CPU, BUSY, Ordering::Acquire, Ordering::Relaxed)
         .is_err()
@@ -49,8 +62,37 @@ pub fn reset() {
     ROOT.store(unsafe { x86::controlregs::cr3() }, Ordering::Relaxed);
     // SAFETY: the place is this CPU's while it holds `ASKING`; `on_reset` returns here, on this
     // stack, and everything that a call must keep is kept on it.
-    unsafe { rar_kernel_suspend(STACK.as_ptr(), wait_for_init) };
+    unsafe { rar_kernel_suspend(STACK.as_ptr(), wait) };
     ASKING.store(BACK, Ordering::Release);
+}
+
+extern "C" fn halt_crashed() -> ! {
+    irq::disable();
+    // Release pairs with the Acquire in `has_crashed`: stack and root are there.
+    CRASHED.store(percpu::this().number() + 1, Ordering::Release);
+    irq::halt_forever()
+}
+
+/// Returns whether this CPU has crashed.
+#[must_use]
+pub fn has_crashed(number: u32) -> bool {
+    CRASHED.load(Ordering::Acquire) == number + 1
+}
+
+/// Starts a CPU that has crashed, by INIT and start-up; it goes on behind [`crash`].
+///
+/// # Errors
+///
+/// Says why it does not.
+pub fn start_crashed(cpu: &'static PerCpu) -> Result<(), &'static str> {
+    let crashed = cpu.number() + 1;
+    if CRASHED
+        .compare_exchange(crashed, NO_CPU, Ordering::Acquire, Ordering::Relaxed)
+        .is_err()
+    {
+        return Err("it has not crashed");
+    }
+    bring_back(cpu)
 }
 
 extern "C" fn wait_for_init() -> ! {
@@ -79,17 +121,23 @@ pub fn help() {
         return;
     };
     percpu::this().make_detour();
-    let back = || ASKING.load(Ordering::Acquire) == BACK;
-    match starter::start_again(cpu, STACK.load(Ordering::Relaxed), on_reset) {
-        // The next CPU may ask when neither this one nor that one looks at the statics and the
-        // trampoline any more.
-        Ok(()) if clock::wait_until(BACK_MILLISECONDS, back) => {
-            ASKING.store(NO_CPU, Ordering::Release);
-        }
+    if let Err(why) = bring_back(cpu) {
         // The test that waits for it reports the rest.
-        Ok(()) => println!("CPU {number} does not come back from INIT"),
-        Err(why) => println!("CPU {number} is lost after INIT: {why}"),
+        println!("CPU {number} is lost after INIT: {why}");
     }
+}
+
+/// Resets and starts the CPU that holds [`ASKING`], and waits until it is back on its stack.
+fn bring_back(cpu: &'static PerCpu) -> Result<(), &'static str> {
+    starter::start_again(cpu, STACK.load(Ordering::Relaxed), on_reset)?;
+    let back = || ASKING.load(Ordering::Acquire) == BACK;
+    if !clock::wait_until(BACK_MILLISECONDS, back) {
+        return Err("it does not come back");
+    }
+    // The next CPU may ask when neither this one nor that one looks at the statics and the
+    // trampoline any more.
+    ASKING.store(NO_CPU, Ordering::Release);
+    Ok(())
 }
 
 /// The first Rust code of a CPU after its reset, below what [`rar_kernel_suspend`] left on its own
@@ -108,6 +156,6 @@ extern "C" fn on_reset(cpu: &'static PerCpu) -> ! {
     }
     // SAFETY: the page tables that this CPU ran on.
     unsafe { x86::controlregs::cr3_write(ROOT.load(Ordering::Relaxed)) };
-    // SAFETY: `wait_for_init` never returns, so what was saved is still there.
+    // SAFETY: what `leave_stack` calls never returns, so what was saved is still there.
     unsafe { rar_kernel_resume(STACK.load(Ordering::Relaxed)) }
 }

@@ -6,12 +6,14 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 
 use rar_percpu::CpuId;
 
-use crate::failure::Assertion::Counter;
+use crate::failure::Assertion::{self, Counter};
 use crate::failure::Place;
 use crate::platform::{Platform, Scope};
 use crate::raw;
 use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
+use crate::tests::silent::later_flushes_work;
+use crate::tests::sleep::lose_registers;
 use crate::tests::unit::bench::{Bench, SERVING};
 use crate::units::Register;
 
@@ -88,6 +90,57 @@ pub(crate) fn registers<L: Platform>(t: &TestRun<'_, L>) {
         });
         expect_new(t, 0, 2);
     }
+}
+
+/// The units of all CPUs lose their registers while the CPUs are online, as in a deep C-state. A
+/// flush goes by the fallback and demotes them. After
+/// [`RarCpu::verify`](rar_percpu::RarCpu::verify) they hold their registers again, and the signal
+/// is enough.
+pub(crate) fn awake<L: Platform>(t: &TestRun<'_, L>) {
+    // A machine without units skips the test.
+    let Some(units) = t.platform.units() else {
+        return;
+    };
+    let others = u64::from(t.platform.cpus()) - 1;
+    map_and_touch(t, 0, 1, Scope::Space);
+    remap_and_control(t, 0, 1, Scope::Space);
+    let lost = Cell::new(false);
+    t.step(Participants::All, || {
+        lose_registers(units);
+        lost.set(true);
+    });
+    t.step(Participants::Initiator, || {
+        let before = t.platform.shootdown().statistics();
+        t.flush(t.pages(0, 1));
+        let after = t.platform.shootdown().statistics();
+        for (number, expected, counted) in [
+            (0, others, after.fallbacks - before.fallbacks),
+            (1, others, after.demotions - before.demotions),
+            (2, 0, after.nmis - before.nmis),
+        ] {
+            t.assert(Counter, Place::Number(number), expected, counted);
+        }
+    });
+    expect_new(t, 0, 1);
+    // Also after a failed assertion: later tests need units.
+    if lost.get() {
+        t.platform.verify_unit();
+    }
+    t.barrier();
+    t.step(Participants::All, || {
+        t.assert(Counter, Place::Number(3), 0, u64::from(t.is_demoted()));
+        let addresses = units.addresses();
+        for (register, value) in [
+            (Register::Control, SERVING),
+            (Register::ActionVectorBase, addresses.vector),
+            (Register::PayloadTableBase, addresses.table),
+        ] {
+            let found = units.read(register).unwrap_or(u64::MAX);
+            let place = Place::Number(register as u32);
+            t.assert(Assertion::Register, place, value, found);
+        }
+    });
+    later_flushes_work(t, t.initiator);
 }
 
 fn leave<L: Platform>(bench: &Bench<'_, '_, L>, left: Left) {
