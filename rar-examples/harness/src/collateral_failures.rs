@@ -107,6 +107,7 @@ pub const fn collateral(defect: Defect) -> Collateral {
             "unit-signals-again",
             "unit-signals-meet",
             "unit-unsignalled",
+            "unit-registers-lost-awake",
             "unit-storm",
         ]),
         // What uses the upper slots.

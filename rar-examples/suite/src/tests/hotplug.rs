@@ -5,9 +5,9 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire};
 
 use crate::failure::Assertion::Order;
 use crate::failure::Place;
-use crate::platform::Platform;
+use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun};
-use crate::tests::storm::{ENDED, rage};
+use crate::tests::storm::{ENDED, look, page_of, rage};
 
 /// How many CPUs are offline at this moment. The storm uses word 0 itself.
 const AWAY: usize = 1;
@@ -53,11 +53,16 @@ fn leaves(cpu: u32, value: u64) -> bool {
 }
 
 /// Goes offline for some spins, and until another CPU has made a flush, if one is left to make it.
+/// What the CPU caches meanwhile it must not use when it is online again.
 fn be_away<L: Platform>(t: &TestRun<'_, L>, spins: u64) {
     let all = u64::from(t.platform.cpus());
     t.platform.go_offline();
     t.word(AWAY).fetch_add(1, AcqRel);
     let before = t.word(FLUSHES).load(Acquire);
+    for cpu in 0..t.platform.cpus() {
+        // A CPU that is offline may read any old value.
+        let _cached = t.platform.load(Page::Small(page_of(cpu)), 0);
+    }
     for _ in 0..spins {
         t.platform.relax();
     }
@@ -69,6 +74,7 @@ fn be_away<L: Platform>(t: &TestRun<'_, L>, spins: u64) {
     t.word(MISSED).fetch_add(is_missed().into(), AcqRel);
     t.word(AWAY).fetch_sub(1, AcqRel);
     t.platform.come_online();
+    (0..t.platform.cpus()).for_each(|cpu| look(t, cpu));
 }
 
 /// Returns a number that looks random, the same in each run (splitmix64).

@@ -98,7 +98,8 @@ pub(crate) fn rage<L: Platform>(
     });
 }
 
-fn look<L: Platform>(t: &TestRun<'_, L>, cpu: u32) {
+/// Reads the page of a CPU, which must not be older than what the CPU has published.
+pub(crate) fn look<L: Platform>(t: &TestRun<'_, L>, cpu: u32) {
     let page = Page::Small(page_of(cpu));
     let published = t.published(cpu).load(Acquire);
     let found = t.platform.load(page, 0).unwrap_or(0);
@@ -117,7 +118,8 @@ fn set<L: Platform>(t: &TestRun<'_, L>, value: u64) {
     t.platform.store_frame(frame_of(t.me, value), 0, value);
 }
 
-fn page_of(cpu: u32) -> u16 {
+/// Returns the page that a CPU changes.
+pub(crate) fn page_of(cpu: u32) -> u16 {
     u16::try_from(cpu).unwrap_or(u16::MAX).min(PAGES - 1)
 }
 
