@@ -10,7 +10,7 @@ use rar_vocabulary::Soak;
 
 use crate::defects::Defect;
 use crate::machine::{Answering, Machine, MachineConfig, Unwatched, lock, steps};
-use crate::platform::{Boundary, STEPS, SimPlatform, config, reason_of};
+use crate::platform::{Boundary, STEPS, SimPlatform, Trouble, config, reason_of};
 use crate::schedule::End;
 
 /// One of how many flushes meets a fault that takes as long as a timeout.
@@ -41,6 +41,8 @@ pub struct SoakRun {
     pub seed: u64,
     /// How many flushes it makes.
     pub flushes: u64,
+    /// What else happens.
+    pub trouble: Trouble,
 }
 
 /// How a soak ended.
@@ -67,6 +69,7 @@ impl SoakRun {
             defect: None,
             seed,
             flushes,
+            trouble: Trouble::NONE,
         }
     }
 
@@ -124,7 +127,7 @@ impl SoakRun {
         };
         let (suite, life) = (Box::new(Suite::new()), Box::new(Life::new()));
         let platform: SimPlatform<'_> =
-            SimPlatform::new(&suite, &boundary, support, &shootdown, &emit);
+            SimPlatform::new(&suite, &boundary, support, &shootdown, &emit).with(self.trouble);
         let options = SoakOptions {
             seed: self.seed,
             limit: Limit::Flushes(self.flushes),

@@ -2,6 +2,7 @@
 
 use rar_sim::defects::Defect;
 use rar_sim::machine::Answering;
+use rar_sim::platform::Trouble;
 use rar_sim::soak::{SoakEnd, SoakRun};
 use rar_vocabulary::{SoakFault, SoakOperation};
 
@@ -82,6 +83,29 @@ fn an_honest_machine_passes_and_shows_each_kind_of_flush_and_fault() {
             assert!(counts.migrations > 0, "{machine}");
         }
     }
+}
+
+/// A CPU that the host does not run for longer than it has for its answer is flushed by other
+/// means: in the round of a fault, in a storm, or in any other flush.
+#[test]
+fn a_pause_by_the_host_fails_no_flush_and_no_fault() {
+    let mut pauses = 0;
+    for seed in 0..12 {
+        let end = SoakRun {
+            trouble: Trouble {
+                pauses: 6,
+                moments: 25_000,
+                ..Trouble::NONE
+            },
+            ..SoakRun::new(3, Answering::Software, seed, 100)
+        }
+        .run();
+        let counts = end.counts;
+        assert_eq!(end.failure, None, "seed {seed}");
+        assert_eq!(counts.accounted(), counts.injected(), "seed {seed}");
+        pauses += counts.pauses;
+    }
+    assert!(pauses > 12, "{pauses} pauses only");
 }
 
 #[test]
