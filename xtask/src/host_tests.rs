@@ -8,6 +8,9 @@ use rar_harness::test_output::{self, FailedTest};
 use rar_harness::workspace::{LIBRARIES, Workspace};
 use rar_vocabulary::Counts;
 
+use crate::msrv::{TEXT_TESTS, features_under_test};
+use crate::sim;
+
 /// What all host tests came to.
 pub(crate) struct HostTests {
     pub(crate) count: Counts,
@@ -16,27 +19,23 @@ pub(crate) struct HostTests {
     pub(crate) failure: Option<anyhow::Error>,
 }
 
-/// Runs all host tests, the libraries' with their features too.
+/// Their tests run where the simulator sees every access of the driver: in the stage sim.
+const ELSEWHERE: &str = sim::PACKAGE;
+
+/// Runs all host tests, and the libraries' again with all features.
 pub(crate) fn tests(workspace: &Workspace, verbosity: Verbosity) -> Result<HostTests> {
     let mut count = Counts::NONE;
     let mut failure = String::new();
     let mut names = Vec::new();
-    let libraries: Vec<_> = LIBRARIES
-        .iter()
-        .flat_map(|name| ["--package", name])
-        .collect();
     // unstable-test gives defmt a logger on the host; without one nothing links.
-    let defmt = [
-        libraries.as_slice(),
-        &["--features", "defmt,defmt/unstable-test"],
-    ]
-    .concat();
-    for args in [
-        &["--workspace"][..],
-        &["--package", "rar-payload", "--features", "unverified"],
-        &["--package", "rar-regs", "--features", "critical-section"],
-        &defmt,
-    ] {
+    let features = format!(
+        "defmt,defmt/unstable-test,{}",
+        features_under_test(workspace)?.join(",")
+    );
+    let libraries = LIBRARIES.iter().flat_map(|name| ["--package", name]);
+    let mut all_features: Vec<_> = libraries.chain(["--features", &features, "--"]).collect();
+    all_features.extend(TEXT_TESTS.iter().flat_map(|name| ["--skip", name]));
+    for args in [&["--workspace", "--exclude", ELSEWHERE][..], &all_features] {
         let captured = cargo(&workspace.root, &workspace.target, "test")?
             .arg("--no-fail-fast")
             .args(args.iter().copied())

@@ -13,9 +13,9 @@ use crate::old_rust::{self, OldRust};
 /// Each is built on its own: what a feature brings must not be what makes the others compile.
 const FEATURES: [&[&str]; 3] = [&["--no-default-features"], &[], &["--all-features"]];
 
-/// Tests that compare messages of the compiler, which differ between versions; `--skip` takes the
-/// beginning of a name.
-const TEXT_TESTS: [&str; 3] = [
+/// Tests that compare messages of the compiler, which differ between versions and hardly between
+/// features; `--skip` takes the beginning of a name.
+pub(crate) const TEXT_TESTS: [&str; 3] = [
     "misuse_does_not_compile",
     "forged::finding_02",
     "forged::finding_07",

@@ -77,14 +77,14 @@ pub(crate) fn stage(
         count.failed += usize::from(failed.is_some());
         failure.push_str(&failed.unwrap_or_default());
     }
-    let step = Step::new("races on the simulator", verbosity);
-    let races = observed::call(workspace, "test")?
-        .args(["--release", "--package", "rar-sim"])
+    let step = Step::new("tests of the simulator", verbosity);
+    let tests = observed::call(workspace, "test")?
+        .args(["--profile", observed::PROFILE, "--package", PACKAGE])
         .capture(verbosity)?;
     step.finish();
-    count += test_output::count(&races.stdout);
-    if !races.status.success() {
-        failure.push_str(&races.both);
+    count += test_output::count(&tests.stdout);
+    if !tests.status.success() {
+        failure.push_str(&tests.both);
     }
     let failure = (!failure.is_empty())
         .then(|| Fault::new(Reason::Failed, failure.trim_end().to_owned()).into());
@@ -120,10 +120,13 @@ pub(crate) fn build(
 ) -> Result<PathBuf> {
     let step = Step::new("building the simulator", verbosity);
     observed::call(workspace, "build")?
-        .args(["--release", "--package", package, "--bin", program])
+        .args(["--profile", observed::PROFILE])
+        .args(["--package", package, "--bin", program])
         .require(verbosity)?;
     step.finish();
-    Ok(observed::target(workspace).join("release").join(program))
+    Ok(observed::target(workspace)
+        .join(observed::PROFILE)
+        .join(program))
 }
 
 #[cfg(test)]

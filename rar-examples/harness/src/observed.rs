@@ -11,6 +11,9 @@ use crate::workspace::Workspace;
 /// The simulator sees every access of the driver to shared memory, and stops CPUs between any two.
 pub const OBSERVED: &[&str] = &["--cfg", "rar_observed"];
 
+/// The profile in the root manifest, and the name of its folder.
+pub const PROFILE: &str = "observed";
+
 /// Returns a call of cargo that builds with the simulator watching.
 ///
 /// # Errors

@@ -79,8 +79,13 @@ fn must_fail(
 /// for a build of this workspace.
 fn races(workspace: &Workspace, copy: &Workspace, lane: usize) -> Result<Cmd> {
     let target = workspace.target.join(format!("observed-mutants-{lane}"));
-    mutant::forget(workspace, &target.join("release"))?;
+    mutant::forget(workspace, &target.join(observed::PROFILE))?;
     let cmd = cargo(&copy.root, &target, "test")?;
-    let cmd = cmd.args(["--release", "--package", "rar-sim", "--test", "races"]);
+    let cmd = cmd.args(["--profile", observed::PROFILE]).args([
+        "--package",
+        "rar-sim",
+        "--test",
+        "races",
+    ]);
     Ok(with_rustflags(cmd, observed::OBSERVED))
 }

@@ -148,7 +148,7 @@ impl Context {
     fn host(&self) -> Result<Done> {
         let ran = host_tests::tests(&self.workspace, self.verbosity)?;
         let note = match ran.failed.is_empty() {
-            true => "unit, property, documentation tests; each feature".to_owned(),
+            true => "unit, property, documentation tests; all features".to_owned(),
             false => format!("FAILED: {}", ran.failed.join(", ")),
         };
         Ok(Done {

@@ -15,7 +15,8 @@ pub(crate) enum Stage {
     Clippy,
     /// rustdoc, and the links in READMEs
     Docs,
-    /// Unit, property and documentation tests on this machine
+    /// Unit, property and documentation tests on this machine, but for the simulator's; the
+    /// libraries' again with all features
     Host,
     /// Each library picked alone
     Outside,
@@ -35,7 +36,7 @@ pub(crate) enum Stage {
     Disasm,
     /// Models of races
     Loom,
-    /// Random histories on simulated machines
+    /// Random histories on simulated machines, and the simulator's own tests
     Sim,
     /// Ten times longer histories; only if named here, and in `cargo xtask ci --full`
     SimLong,
