@@ -96,10 +96,8 @@ impl Context {
             .iter()
             .flat_map(|name| ["--package", name])
             .collect();
-        let defmt = [libraries.as_slice(), &["--features", "defmt"]].concat();
-        let unverified = ["--package", "rar-payload", "--features", "unverified,defmt"];
-        let critical = ["--package", "rar-regs", "--features", "critical-section"];
-        for args in [&["--workspace"][..], &defmt, &unverified, &critical] {
+        let all_features = [libraries.as_slice(), &["--all-features"]].concat();
+        for args in [&["--workspace"][..], &all_features] {
             cargo(&self.workspace.root, &self.workspace.target, "clippy")?
                 .args(args.iter().copied())
                 .args(["--all-targets", "--", "-D", "warnings"])
@@ -127,7 +125,7 @@ impl Context {
                 .require(self.verbosity)?;
         }
         Ok(Done::note(format!(
-            "workspace, 2 feature sets, observed, {} freestanding crates",
+            "workspace, all features, observed, {} freestanding crates",
             kernels.len()
         )))
     }
