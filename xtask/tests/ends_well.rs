@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 
 const XTASK: &str = env!("CARGO_BIN_EXE_xtask");
 
-/// Waits until a condition holds, but not for long.
+/// Waits until a condition holds, or until only a hang can be why it does not.
 #[track_caller]
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        assert!(begin.elapsed() < Duration::from_secs(600), "{what}");
         sleep(Duration::from_millis(20));
     }
 }

@@ -171,14 +171,15 @@ mod tests {
 
     #[test]
     fn a_hung_guest_is_killed_at_its_deadline() {
-        let begin = Instant::now();
-        let finished = guest(
-            &format!("echo '{START}'; exec sleep 100"),
-            Duration::from_millis(300),
-        );
-        assert!(matches!(finished.ending, Ending::TimedOut(_)));
-        assert!(begin.elapsed() < Duration::from_secs(20));
-        assert_eq!(finished.transcript.records.len(), 1);
+        // A guest that is not killed exits by itself.
+        let script = format!("echo '{START}'; exec sleep 1000");
+        // On a busy host the shell may not have begun at the first deadlines.
+        let said = [300, 3_000, 30_000, 300_000].into_iter().any(|limit| {
+            let finished = guest(&script, Duration::from_millis(limit));
+            assert!(matches!(finished.ending, Ending::TimedOut(_)));
+            finished.transcript.records.len() == 1
+        });
+        assert!(said, "what a guest said before its deadline is lost");
     }
 
     #[test]

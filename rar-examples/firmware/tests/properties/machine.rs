@@ -1,14 +1,20 @@
 //! A machine with a firmware, as the kernel reads it.
 
+use std::cell::Cell;
+
 use rar_firmware::{Fadt, Firmware, FirmwareMemory, Madt, MadtEntry, Table};
 use rar_kernel::{CpuList, FirmwareTables, HardwareFacts, PhysicalMemory, Rsdp};
 
-/// Memory with a firmware in it.
-pub(crate) struct Memory<'m>(pub(crate) &'m FirmwareMemory);
+/// Memory with a firmware in it, which counts the bytes that are read.
+struct Memory<'m> {
+    firmware: &'m FirmwareMemory,
+    read: Cell<usize>,
+}
 
 impl PhysicalMemory for Memory<'_> {
     fn bytes(&self, address: u64, length: usize) -> Option<&[u8]> {
-        self.0.bytes(address, length)
+        self.read.set(self.read.get() + length);
+        self.firmware.bytes(address, length)
     }
 }
 
@@ -24,6 +30,8 @@ pub(crate) struct Seen {
     pub(crate) ids: Vec<u32>,
     pub(crate) dropped: usize,
     pub(crate) tables: FirmwareTables,
+    /// How many bytes it asked for.
+    pub(crate) bytes: usize,
 }
 
 impl Seen {
@@ -36,14 +44,19 @@ impl Seen {
 }
 
 /// Reads a firmware as the kernel does at its start.
-pub(crate) fn read(memory: &FirmwareMemory) -> Seen {
+pub(crate) fn read(firmware: &FirmwareMemory) -> Seen {
+    let memory = Memory {
+        firmware,
+        read: Cell::new(0),
+    };
     let mut cpus = Box::new(CpuList::empty());
-    let root = Rsdp::At(memory.rsdp());
-    let tables = FirmwareTables::read(Some(&root), &Memory(memory), &HARDWARE, &mut cpus);
+    let root = Rsdp::At(firmware.rsdp());
+    let tables = FirmwareTables::read(Some(&root), &memory, &HARDWARE, &mut cpus);
     Seen {
         ids: cpus.ids().to_vec(),
         dropped: cpus.dropped(),
         tables,
+        bytes: memory.read.get(),
     }
 }
 

@@ -1,7 +1,5 @@
 //! Firmwares with one to three changes: nothing panics, and nothing is silent.
 
-use std::time::{Duration, Instant};
-
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rar_firmware::{Firmware, FirmwareMemory, Madt, MadtEntry, Mutation, Root, Seal, Sum, Table};
@@ -156,13 +154,8 @@ fn a_long_list_of_a_long_table_is_read_soon() {
         .step_by(16)
         .find(|place| at.bytes(*place, 4) == Some(b"XSDT"));
     firmware.xsdt = Root::Nowhere(place.unwrap());
-    let begin = Instant::now();
     let seen = read(&firmware.lay_out());
-    assert!(
-        begin.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        begin.elapsed()
-    );
+    assert!(seen.bytes < 1 << 28, "{} bytes", seen.bytes);
     let notes = seen.notes();
     assert!(
         notes.iter().any(|note| note.contains("60000 entries")),

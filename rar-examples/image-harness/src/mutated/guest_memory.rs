@@ -1,5 +1,6 @@
 //! The memory of a guest, as far as the host knows it: where the bytes lie that are handed over.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rar_firmware::{HandOver, HandedOver};
@@ -57,6 +58,7 @@ pub(super) struct GuestMemory {
     end: usize,
     zeroes: Vec<u8>,
     unknown: Mutex<Vec<u64>>,
+    asked: AtomicU64,
 }
 
 impl GuestMemory {
@@ -79,6 +81,7 @@ impl GuestMemory {
             end,
             zeroes: vec![0; LONGEST],
             unknown: Mutex::default(),
+            asked: AtomicU64::new(0),
         }
     }
 
@@ -96,7 +99,13 @@ impl GuestMemory {
         unknown
     }
 
+    /// Returns how many bytes were asked for.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     fn read(&self, address: u64, length: usize) -> Option<&[u8]> {
+        self.asked.fetch_add(length as u64, Ordering::Relaxed);
         let known = address.checked_sub(REGION).and_then(|start| {
             let start = usize::try_from(start).ok()?;
             self.region.get(start..start.checked_add(length)?)
