@@ -2,18 +2,19 @@
 //! early.
 
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, Error, Result};
 use rar_harness::elf::dying_at;
 use rar_harness::ending::{Ending, PASSED};
-use rar_harness::errln;
 use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::guest::Finished;
 use rar_harness::modes::Thread;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Install, Qemu};
 use rar_harness::workspace::Workspace;
+use rar_harness::{parallel, progress};
 use rar_report::{EndReason, Event, EventKind};
 use rar_report_page::Report;
 use rar_vocabulary::{Counts, Verdict};
@@ -102,46 +103,26 @@ pub fn stage(
     let elf = boot::build_kernel(workspace, verbosity)?;
     let folder = tempfile::Builder::new().prefix("rar-boots-").tempdir();
     let folder = folder.context("cannot create a folder for temporary files")?;
+    let ended = parallel::each(&cases(), parallel::cores(), |lane, case| {
+        let begin = Instant::now();
+        let own = folder.path().join(lane.to_string());
+        fs::create_dir_all(&own).context("cannot create a folder for an image")?;
+        let judged = boot_one(case, &elf, &own, emulator, verbosity)?;
+        let word = if judged.is_ok() { "passed" } else { "FAILED" };
+        let seconds = begin.elapsed().as_secs_f64();
+        progress::line(&format!("{}: {word} in {seconds:.1} s", case.name));
+        Ok(judged)
+    })?;
     let mut total = Counts::NONE;
     let mut wrong = Vec::new();
-    for case in cases() {
-        let begin = Instant::now();
-        let iso = folder.path().join("image.iso");
-        let options = format!("page-seconds=0 end=debug-exit {}", case.options);
-        let elf = match case.kernel {
-            Kernel::Whole => elf.clone(),
-            Kernel::DiesEarly => {
-                let spoiled = folder.path().join("spoiled");
-                fs::write(&spoiled, dying_at(&elf, MAIN)?)
-                    .with_context(|| format!("cannot write {}", spoiled.display()))?;
-                spoiled
-            }
-        };
-        grub::iso(&elf, &Menu::Only(options), &iso, verbosity)?;
-        let machine = MachineArgs {
-            no_serial: !case.ports.is_empty(),
-            more: case.ports.iter().map(|word| (*word).to_owned()).collect(),
-            ..MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS)
-        };
-        let finished = boot::run(case.boot, &machine, emulator, &iso, verbosity)?;
-        let word = match (case.check)(&case, &finished) {
-            Ok(count) => {
-                total += count;
-                "passed"
-            }
+    for judged in ended {
+        match judged {
+            Ok(count) => total += count,
             Err(why) => {
-                let lines = finished.transcript.lines.iter().rev().take(12).rev();
-                let last: Vec<_> = lines.map(String::as_str).collect();
-                wrong.push(format!("{}: {why}\n  {}", case.name, last.join("\n  ")));
+                wrong.push(why);
                 total.failed += 1;
-                "FAILED"
             }
-        };
-        errln!(
-            "{}: {word} in {:.1} s",
-            case.name,
-            begin.elapsed().as_secs_f64()
-        );
+        }
     }
     let mut machines = CATALOGUE.to_vec();
     machines.retain(|odd| odd.when == When::Test);
@@ -162,6 +143,39 @@ pub fn stage(
     wrong.extend(failure.map(|error| error.to_string()));
     let failure = (!wrong.is_empty()).then(|| Fault::new(Reason::Failed, wrong.join("\n")).into());
     Ok((total, failure))
+}
+
+/// Makes one boot and judges it; the folder is for its image alone.
+fn boot_one(
+    case: &Case,
+    elf: &Path,
+    folder: &Path,
+    emulator: &Qemu,
+    verbosity: Verbosity,
+) -> Result<Result<Counts, String>> {
+    let iso = folder.join("image.iso");
+    let options = format!("page-seconds=0 end=debug-exit {}", case.options);
+    let spoiled = folder.join("spoiled");
+    let elf = match case.kernel {
+        Kernel::Whole => elf,
+        Kernel::DiesEarly => {
+            fs::write(&spoiled, dying_at(elf, MAIN)?)
+                .with_context(|| format!("cannot write {}", spoiled.display()))?;
+            &spoiled
+        }
+    };
+    grub::iso(elf, &Menu::Only(options), &iso, verbosity)?;
+    let machine = MachineArgs {
+        no_serial: !case.ports.is_empty(),
+        more: case.ports.iter().map(|word| (*word).to_owned()).collect(),
+        ..MachineArgs::usual(case.cpus, Thread::Single, TIMEOUT_SECONDS)
+    };
+    let finished = boot::run(case.boot, &machine, emulator, &iso, verbosity)?;
+    Ok((case.check)(case, &finished).map_err(|why| {
+        let lines = finished.transcript.lines.iter().rev().take(12).rev();
+        let last: Vec<_> = lines.map(String::as_str).collect();
+        format!("{}: {why}\n  {}", case.name, last.join("\n  "))
+    }))
 }
 
 /// The run ended early, and told by whom, and what it knew.

@@ -63,7 +63,10 @@ pub fn boot_all(
     {
         setup::barcodes(Install::Allowed, verbosity)?;
     }
-    let rows = parallel::each(cases, parallel::cores(), |_, case| {
+    let mut begun: Vec<_> = cases.iter().enumerate().collect();
+    // Reading photos takes longest: last, it would keep one core busy and leave the others idle.
+    begun.sort_by_key(|(_, case)| case.machine.told != ReportChannel::Both);
+    let mut rows = parallel::each(&begun, parallel::cores(), |_, (number, case)| {
         let begin = Instant::now();
         let machine = &case.machine;
         let result = match boot(case, emulator, verbosity) {
@@ -83,8 +86,10 @@ pub fn boot_all(
             said.push_str(&format!("\n  {why}"));
         }
         progress::line(&said);
-        Ok(row)
+        Ok((*number, row))
     })?;
+    rows.sort_by_key(|(number, _)| *number);
+    let rows: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
     outln!("{}", render(&rows));
     let mut count = Counts::NONE;
     let mut wrong = Vec::new();

@@ -56,7 +56,6 @@ pub(crate) const SMALL: TestMachine = TestMachine {
     about: "a mode of 320x200 with 15 bits",
     modes: "320x200x15",
     says: &["screen: small, so the QR codes are small and many (version 10)"],
-    when: When::Test,
     ..FEW_CODES
 };
 
