@@ -30,7 +30,6 @@ pub fn models(workspace: &Workspace, filter: Option<&str>, verbosity: Verbosity)
     }
     let mut count = Counts::NONE;
     let target = loom_models::target(workspace);
-    loom_models::forget(workspace, &target)?;
     for package in PACKAGES {
         let step = Step::new(&format!("loom models of {package}"), verbosity);
         let cmd = loom_models::tests(workspace, &target, package, None)?

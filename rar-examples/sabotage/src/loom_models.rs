@@ -24,10 +24,8 @@ pub(crate) fn must_pass(
     test: &str,
     verbosity: Verbosity,
 ) -> Result<()> {
-    let target = target(workspace);
-    forget(workspace, &target)?;
-    let run = tests(workspace, &target, package, Some(test))?.args(["--", "--exact", test]);
-    mutant::must_pass(run, test, verbosity)
+    let run = tests(workspace, &target(workspace), package, Some(test))?;
+    mutant::must_pass(run.args(["--", "--exact", test]), test, verbosity)
 }
 
 /// Checks that a model fails in this changed workspace by its own assertion.
@@ -39,28 +37,20 @@ pub(crate) fn must_fail(
     message: &str,
     verbosity: Verbosity,
 ) -> Result<()> {
-    forget(workspace, target)?;
+    mutant::forget(workspace, &target.join(PROFILE))?;
     let tests = tests(workspace, target, package, Some(test))
         .map_err(|error| mutant::not_caught(&format!("{error:#}")))?;
     mutant::must_fail(tests, test, message, verbosity)
 }
 
-/// Returns the target folder of models and mutants, so that what lies below them is built once.
+/// Returns the target folder of models. No mutant is built there, so nothing in it is forgotten.
 pub(crate) fn target(workspace: &Workspace) -> PathBuf {
     workspace.target.join("loom")
 }
 
-/// Returns the target folder of a lane of mutants; the first lane's is that of the models.
+/// Returns the target folder of a lane of mutants.
 pub(crate) fn lane_target(workspace: &Workspace, lane: usize) -> PathBuf {
-    match lane {
-        0 => target(workspace),
-        _ => workspace.target.join(format!("loom-{lane}")),
-    }
-}
-
-/// Makes cargo build the workspace's crates again.
-pub(crate) fn forget(workspace: &Workspace, target: &Path) -> Result<()> {
-    mutant::forget(workspace, &target.join(PROFILE))
+    workspace.target.join(format!("loom-mutants-{lane}"))
 }
 
 /// Returns the call that builds and runs the files of models, or only the one with this model.
