@@ -12,7 +12,7 @@ use rar_harness::modes::Thread;
 use rar_harness::process::Verbosity;
 use rar_harness::setup::{self, Qemu};
 use rar_harness::workspace::Workspace;
-use rar_harness::{kernel, out, outln, test_kernel};
+use rar_harness::{kernel, out, outln, parallel, test_kernel};
 use rar_soak_harness::plan::{Wish, plan};
 use rar_soak_harness::report::Report;
 use rar_soak_harness::run::{Ended, run, run_quietly};
@@ -206,10 +206,17 @@ pub(crate) fn stage(
     };
     let slices = STAGE.map(slice);
     let built = Built::new(workspace, &slices, Some(qemu), verbosity)?;
-    let programs = built.programs(false, None);
-    let ended = run_slices(&slices, &programs, verbosity)?;
-    let (broken, defect) = (slice(BROKEN), Some(BROKEN_BY));
-    let caught = run_quietly(&broken, &built.programs(false, defect), verbosity)?;
+    let (programs, broken) = (
+        built.programs(false, None),
+        built.programs(false, Some(BROKEN_BY)),
+    );
+    // Each takes a core for some seconds.
+    let all: Vec<_> = slices.into_iter().map(Some).chain([None]).collect();
+    let mut ended = parallel::each(&all, parallel::cores(), |_, honest| match honest {
+        Some(slice) => run(slice, &programs, verbosity),
+        None => run_quietly(&slice(BROKEN), &broken, verbosity),
+    })?;
+    let caught = ended.pop().context("the slice with broken units")?;
     let missed = missed(&caught);
     let passed = ended.iter().filter(|each| each.passed()).count();
     let failed = ended.len() - passed + usize::from(missed.is_some());
