@@ -45,16 +45,22 @@ impl<L: Platform> Leader<'_, '_, L> {
         if self.mood == Mood::Wandering || !self.random.one_in(self.options.fault_every) {
             return None;
         }
-        let fault = match self.random.below(10) {
+        let fault = match self.random.below(12) {
             0..3 => SoakFault::DeafToSignals,
             3..5 => SoakFault::DeafToEverything,
             5..7 if has_units => SoakFault::RegistersLost,
+            7..9 if self.can_crash(victim) => SoakFault::Dead,
             _ => SoakFault::InterruptsOff,
         };
         let without_nmi = self.by_software() && !self.cpu.platform.has_nmi();
         // Nothing reaches such a CPU before it enables interrupts.
         let may_hang = fault == SoakFault::InterruptsOff && without_nmi;
         (!may_hang).then_some((fault, victim))
+    }
+
+    fn can_crash(&self, victim: u32) -> bool {
+        let crash = self.cpu.platform.crash();
+        crash.is_ok_and(|crash| crash.can_crash(CpuId::new(victim)))
     }
 
     fn by_software(&self) -> bool {
@@ -68,7 +74,9 @@ impl<L: Platform> Leader<'_, '_, L> {
         self.count_from_here();
         let freed = self.cpu.change(plan);
         let mut seen = match fault {
-            SoakFault::DeafToEverything => self.flush_one_that_hears_nothing(plan, freed, victim),
+            SoakFault::DeafToEverything | SoakFault::Dead => {
+                self.flush_in_vain(fault, plan, freed, victim)
+            }
             _ => {
                 let flushed = self.cpu.flush(plan, freed, &mut self.random);
                 let seen = self.look_at(fault, victim, flushed.is_ok());
@@ -83,6 +91,7 @@ impl<L: Platform> Leader<'_, '_, L> {
         if is_away(fault) && seen.as_promised {
             self.away = Some((victim, 1 + self.random.below(MOST_AWAY)));
         } else {
+            self.start_if_dead(victim);
             self.recover();
             // A unit that was silent is used again.
             seen.as_promised &= !self.cpu.is_demoted(victim);
@@ -126,7 +135,7 @@ impl<L: Platform> Leader<'_, '_, L> {
             SoakFault::DeafToSignals | SoakFault::DeafToEverything => by_fallback,
             SoakFault::RegistersLost => by_fallback && self.cpu.is_demoted(victim),
             // Its flush is no round of its own.
-            SoakFault::UnitsRefused => false,
+            SoakFault::UnitsRefused | SoakFault::Dead => false,
             SoakFault::InterruptsOff => {
                 // The flush has returned although the CPU still spins: an NMI reached it, or its
                 // unit ignores whether interrupts are enabled.
@@ -144,11 +153,24 @@ impl<L: Platform> Leader<'_, '_, L> {
         }
     }
 
-    /// The flush must fail and name the CPU; a second wait ends once the CPU hears again.
-    fn flush_one_that_hears_nothing(&mut self, plan: &Plan, freed: Freed, victim: u32) -> Seen {
+    /// The flush must fail and name the CPU; a second wait ends once the CPU hears again, or is
+    /// declared dead.
+    fn flush_in_vain(&mut self, fault: SoakFault, plan: &Plan, freed: Freed, victim: u32) -> Seen {
+        let cpu = CpuId::new(victim);
+        let crash = self.cpu.platform.crash().ok();
+        let crash = crash.filter(|_| fault == SoakFault::Dead);
+        if let Some(crash) = crash {
+            let has_crashed = || crash.has_crashed(cpu);
+            self.cpu.wait_until("a CPU that crashes", has_crashed);
+        }
         let flushed = self.cpu.flush_in_vain(plan, freed);
         let named = flushed.as_ref().err().and_then(|late| late.cpu);
-        self.order(Order::Recover);
+        match crash {
+            Some(crash) => crash.bury(cpu),
+            None => {
+                self.order(Order::Recover);
+            }
+        }
         match flushed {
             Ok(freed) => self.finish(plan, &freed),
             Err(late) => self.wait_again(plan, late),
@@ -156,10 +178,20 @@ impl<L: Platform> Leader<'_, '_, L> {
         let counted = since(&self.cpu.counters(), &self.counted);
         let expected = [FALLBACKS, DEMOTIONS, ERRORS, BY_GENERATION];
         Seen {
-            as_promised: named == Some(CpuId::new(victim))
+            as_promised: named == Some(cpu)
                 && of(&counted, ERRORS) == 1
                 && only(&counted, &expected),
             number: of(&counted, ERRORS),
+        }
+    }
+
+    /// Starts a CPU that was declared dead: it comes online as a new one.
+    fn start_if_dead(&self, victim: u32) {
+        let cpu = CpuId::new(victim);
+        if let Ok(crash) = self.cpu.platform.crash()
+            && crash.has_crashed(cpu)
+        {
+            crash.start(cpu);
         }
     }
 
@@ -175,6 +207,7 @@ impl<L: Platform> Leader<'_, '_, L> {
     /// Lets the CPU that is offline come online again.
     pub(crate) fn bring_back(&mut self, victim: u32) {
         self.away = None;
+        self.start_if_dead(victim);
         self.order(Order::Recover);
         let domain = self.cpu.platform.shootdown().domain();
         if !domain.is_online(CpuId::new(victim)) {
@@ -187,5 +220,8 @@ impl<L: Platform> Leader<'_, '_, L> {
 
 /// Whether the CPU that bears a fault stays away for some flushes.
 const fn is_away(fault: SoakFault) -> bool {
-    matches!(fault, SoakFault::Offline | SoakFault::Suspended)
+    matches!(
+        fault,
+        SoakFault::Offline | SoakFault::Suspended | SoakFault::Dead
+    )
 }

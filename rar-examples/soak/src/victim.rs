@@ -42,8 +42,21 @@ impl<L: Platform> Follower<'_, '_, L> {
                 self.bring_unit_back();
                 recovered
             }
+            Some(SoakFault::Dead) => self.die(word),
             Some(SoakFault::UnitsRefused) | None => word,
         }
+    }
+
+    /// Crashes until another CPU has buried and started this one, and comes online as a new one.
+    fn die(&mut self, word: u64) -> u64 {
+        let platform = self.cpu.platform;
+        self.obey(word);
+        if let Ok(crash) = platform.crash() {
+            crash.crash();
+            platform.come_online();
+        }
+        self.cpu.reschedule(&mut self.random);
+        self.until_recovery(word)
     }
 
     fn be_deaf(&self, deaf_to: DeafTo, word: u64) -> u64 {

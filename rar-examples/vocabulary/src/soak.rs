@@ -69,6 +69,8 @@ kinds! {
         "A CPU goes offline, loses the registers of its unit, and comes back after some flushes.",
     RegistersLost "registers-lost"
         "A unit loses its registers; the fallback must flush the CPU, and the unit comes back.",
+    Dead "dead"
+        "A CPU crashes under a flush and is declared dead; later another CPU has its number.",
     UnitsRefused "units-refused"
         "At the end all units are refused under a flush; software flushes on, without fallbacks.",
 }
