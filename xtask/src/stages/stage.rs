@@ -15,7 +15,7 @@ pub(crate) enum Stage {
     Clippy,
     /// rustdoc, and the links in READMEs
     Docs,
-    /// Unit, property and documentation tests on this machine, but for the simulator's; the
+    /// Unit, property and documentation tests on this machine, except the simulator's; the
     /// libraries' again with all features
     Host,
     /// Each library picked alone
