@@ -170,9 +170,9 @@ mod tests {
             clocks.push(Box::new(move |_| {
                 random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
                 now = match (random >> 60, random >> 33) {
-                    (0, step) if step.is_multiple_of(4096) => now.wrapping_add(step),
-                    (1, step) if step.is_multiple_of(4096) => now.wrapping_sub(step),
-                    (2, step) if step.is_multiple_of(1024) => now + 1,
+                    (0, step) if step % 4096 == 0 => now.wrapping_add(step),
+                    (1, step) if step % 4096 == 0 => now.wrapping_sub(step),
+                    (2, step) if step % 1024 == 0 => now + 1,
                     (3, _) => now - 1,
                     _ => now,
                 };
