@@ -1,5 +1,7 @@
 //! The entries of one flush: owned by one value from the claim of their slots to the last answer.
 
+mod settle;
+
 use rar_payload::Operation;
 
 use crate::action::{ActionByte, ActionState};
@@ -287,47 +289,6 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             }
         }
         failed.map_or(Answer::Success, Answer::Failure)
-    }
-
-    /// Ends the ownership: gives the slots back whose every byte is final, and sets the others
-    /// apart. Returns those.
-    ///
-    /// What is left of the value owns nothing.
-    #[inline]
-    pub fn settle(&mut self) -> SlotSet {
-        if !self.open.is_empty() {
-            return self.settle_with_open();
-        }
-        for claim in self.claims.as_slice() {
-            self.domain.slots().give_back(claim);
-        }
-        self.claims.truncate(0);
-        SlotSet::default()
-    }
-
-    #[cold]
-    fn settle_with_open(&mut self) -> SlotSet {
-        let domain = self.domain;
-        let mut quarantined = SlotSet::default();
-        for claim in self.claims.as_mut_slice() {
-            let slot = claim.slot();
-            let mut armed = self.open.iter().filter_map(|cpu| domain.cpu(cpu));
-            if armed.all(|state| state.vector().load(slot).is_final()) {
-                // Who is still open has refused. The refusal must not outlive the entry, and is
-                // forgotten while no CPU can take the slot over: another's refusal must not be
-                // mistaken for it.
-                if domain.slots().unpost(claim) {
-                    domain.forget_failures(slot);
-                }
-                domain.slots().give_back(claim);
-            } else if domain.slots().is_owned(claim) {
-                domain.slots().quarantine(claim);
-                quarantined.0 |= 1 << slot.get();
-            }
-        }
-        self.claims.truncate(0);
-        self.open.clear();
-        quarantined
     }
 
     /// A slot is taken over only after every CPU has answered with SUCCESS. Returns whether one

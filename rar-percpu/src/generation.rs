@@ -1,6 +1,7 @@
 //! Flush generations: the way to flush a CPU that uses no slot and no action byte.
 
 use crate::cpu_id::PinnedCpu;
+use crate::flush_status::FlushStatus;
 use crate::local_tlb::LocalTlb;
 use crate::missed::Missed;
 use crate::sync::{AtomicU64, Ordering, const_unless_loom};
@@ -49,6 +50,14 @@ pub struct FlushGeneration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticket(pub(crate) u64);
+
+impl Ticket {
+    /// Returns the number: 1 for the first request of a domain, then in the order of the requests.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// Which requests a CPU may be skipped for, with a flush on its way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +147,21 @@ impl FlushGeneration {
     #[must_use]
     pub fn newest(&self) -> Ticket {
         Ticket(self.requested.load(Ordering::Acquire) >> NUMBER_SHIFT)
+    }
+
+    /// Returns what the CPU was asked for, what it has done, and its modes, for who only watches.
+    #[must_use]
+    pub fn status(&self) -> FlushStatus {
+        let completed = Ticket(self.completed.load(Ordering::Acquire));
+        let word = self.requested.load(Ordering::Acquire);
+        FlushStatus {
+            requested: Ticket(word >> NUMBER_SHIFT),
+            completed,
+            is_lazy: word & LAZY != 0,
+            is_in_guest: word & GUEST != 0,
+            is_demoted: word & DEMOTED != 0,
+            is_distrusted: word & DISTRUSTED != 0,
+        }
     }
 
     /// Raises the newest request to the ticket.

@@ -19,6 +19,7 @@ mod entries;
 pub mod fake;
 #[cfg(any(target_arch = "x86_64", test))]
 mod flush_plan;
+mod flush_status;
 mod generation;
 mod lazy;
 mod life_cycle_error;
@@ -54,6 +55,7 @@ pub use cpu_out_of_range::CpuOutOfRange;
 pub use cpu_set::{CpuSet, DEFAULT_WORDS};
 pub use domain::{Domain, JoinEpoch};
 pub use entries::{Answer, Claimed, Posted, Progress, SlotSet};
+pub use flush_status::FlushStatus;
 pub use generation::{FlushGeneration, LeftLazy, Service, Skippable, Ticket};
 pub use life_cycle_error::{LifeCycleError, SharedMemory, StepError};
 pub use local_tlb::{LocalTlb, Unsupported};

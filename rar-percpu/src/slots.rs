@@ -63,6 +63,11 @@ impl Claim {
     pub(crate) fn slot(&self) -> SlotIndex {
         SlotIndex::of_low_bits(self.0)
     }
+
+    /// Returns whether the slot was set apart by this owner.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.0 & KIND == QUARANTINED
+    }
 }
 
 impl Slots {
@@ -216,9 +221,11 @@ impl Slots {
         self.leave(claim, FREE);
     }
 
-    /// Sets a slot apart that some unit may still read.
-    pub(crate) fn quarantine(&self, claim: &Claim) {
+    /// Sets a slot apart that some unit may still read. The claim stays good until another owner
+    /// takes the slot over.
+    pub(crate) fn quarantine(&self, claim: &mut Claim) {
         self.leave(claim, QUARANTINED);
+        claim.0 |= QUARANTINED;
     }
 
     #[inline]
@@ -265,7 +272,7 @@ impl Slots {
         for slot in SlotIndex::all() {
             let word = self.state(slot).load(Ordering::Acquire);
             if word & OWNER == owner && word & KIND == CLAIMED {
-                self.quarantine(&Claim(word));
+                self.quarantine(&mut Claim(word));
             }
         }
     }
