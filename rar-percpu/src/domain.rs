@@ -2,6 +2,7 @@
 
 use crate::atomic_cpu_set::AtomicCpuSet;
 use crate::clusters::Clusters;
+use crate::counters::CpuCounters;
 use crate::cpu_id::CpuId;
 use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::cpu_table::CpuTable;
@@ -47,6 +48,8 @@ pub struct Domain<const WORDS: usize = DEFAULT_WORDS> {
     registered: AtomicCpuSet<WORDS>,
     cpus: CpuTable<WORDS>,
     tickets: Tickets,
+    /// What CPUs have counted that are not registered, or are no longer.
+    counters_of_others: CpuCounters,
 }
 
 /// The number of the newest request of full flushes, on a line of its own.
@@ -82,6 +85,7 @@ impl<const WORDS: usize> Domain<WORDS> {
                 registered: AtomicCpuSet::new(),
                 cpus: CpuTable::new(),
                 tickets: Tickets(AtomicU64::new(0)),
+                counters_of_others: CpuCounters::new(),
             }
         }
     }
@@ -303,6 +307,10 @@ impl<const WORDS: usize> Domain<WORDS> {
 
     pub(crate) fn cpus(&self) -> &CpuTable<WORDS> {
         &self.cpus
+    }
+
+    pub(crate) fn counters_of_others(&self) -> &CpuCounters {
+        &self.counters_of_others
     }
 
     pub(crate) fn online_set(&self) -> &AtomicCpuSet<WORDS> {

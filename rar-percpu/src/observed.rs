@@ -10,6 +10,7 @@ use core::sync::atomic::{self, Ordering};
 use std::sync::OnceLock;
 
 use crate::domain::Domain;
+use crate::per_cpu::PerCpu;
 
 /// What an access does to a cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,18 @@ pub fn sets<const WORDS: usize>(domain: &Domain<WORDS>) -> [Range<usize>; 2] {
         addresses_of(domain.online_set()),
         addresses_of(domain.registered_set()),
     ]
+}
+
+/// Returns the addresses of the counts that a registered CPU keeps.
+#[must_use]
+pub fn counters_of(cpu: &PerCpu) -> Range<usize> {
+    addresses_of(cpu.counters())
+}
+
+/// Returns the addresses of the counts of CPUs that are not registered.
+#[must_use]
+pub fn counters_of_others<const WORDS: usize>(domain: &Domain<WORDS>) -> Range<usize> {
+    addresses_of(domain.counters_of_others())
 }
 
 fn addresses_of<T>(object: &T) -> Range<usize> {

@@ -2,6 +2,7 @@
 
 use rar_regs::ApicId;
 
+use crate::counters::CpuCounters;
 use crate::cpu_id::CpuId;
 use crate::generation::FlushGeneration;
 use crate::memory::ActionVector;
@@ -27,19 +28,20 @@ pub enum Responder {
 }
 
 /// One CPU's part of a [`Domain`](crate::Domain): its action vector and its state, a cache line
-/// each.
+/// each, and its counts, which only the CPU itself writes.
 ///
 /// The kernel owns the memory, for example in its own per-CPU block, and gives it to
 /// [`Domain::register`](crate::Domain::register). All bytes zero is a CPU that was never seen, so
 /// the memory can lie in `.bss` or in a zeroed page.
 ///
-/// The memory is 128 bytes and as much aligned: the two lines are a pair that an adjacent-line
-/// prefetcher fetches together, and no other CPU's.
+/// The memory is 512 bytes, aligned to 128: an adjacent-line prefetcher fetches lines in pairs, and
+/// no pair is another CPU's. Vector and state are one pair, the counts are three.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub struct PerCpu {
     vector: ActionVector,
     state: State,
+    counters: CpuCounters,
 }
 
 #[repr(C, align(64))]
@@ -85,6 +87,7 @@ impl PerCpu {
                     in_use: AtomicU32::new(0),
                     far_slots: AtomicU32::new(0),
                 },
+                counters: CpuCounters::new(),
             }
         }
     }
@@ -122,6 +125,11 @@ impl PerCpu {
             SOFTWARE => Responder::Software,
             _ => Responder::None,
         }
+    }
+
+    #[inline]
+    pub(crate) fn counters(&self) -> &CpuCounters {
+        &self.counters
     }
 
     pub(crate) fn set_apic_id(&self, id: ApicId) {
@@ -251,11 +259,13 @@ mod layout {
 
     use super::PerCpu;
 
-    // Two lines that different CPUs write at different times, and a pair of lines for each CPU.
-    const _: () = assert!(size_of::<PerCpu>() == 128);
+    // Two lines that different CPUs write at different times, and the counts, which only their own
+    // CPU writes: no pair of lines is of two kinds, or of two CPUs.
+    const _: () = assert!(size_of::<PerCpu>() == 512);
     const _: () = assert!(align_of::<PerCpu>() == 128);
     const _: () = assert!(offset_of!(PerCpu, vector) == 0);
     const _: () = assert!(offset_of!(PerCpu, state) == 64);
+    const _: () = assert!(offset_of!(PerCpu, counters) == 128);
 }
 
 #[cfg(test)]

@@ -136,6 +136,8 @@ impl<const WORDS: usize> Domain<WORDS> {
     fn forget(&self, cpu: CpuId, memory: &PerCpu) {
         self.registered_set().take_out(cpu);
         memory.clear_apic_id();
+        // The CPU counts no more: it is offline, or dead.
+        self.counters_of_others().take(memory.counters());
         // Release: the open entries are ended. Partner: `needs_no_answer`.
         self.cpus().clear(cpu);
         memory.end_life();

@@ -2,7 +2,7 @@
 
 use rar_model::{Knobs, PageSize, RarUnit, Signalled};
 use rar_percpu::fake::pinned;
-use rar_percpu::{ActionByte, CpuId, Detected, Enabled, NotQuiet, SlotIndex, Verified};
+use rar_percpu::{ActionByte, CpuId, Detected, Enabled, NotQuiet, PerCpu, SlotIndex, Verified};
 use rar_sim::machine::{ACTION_VECTORS, PAYLOAD_TABLE, Service};
 
 use crate::rig::{Rig, Setup, Unit, disable, enable, run, run_in_trouble};
@@ -161,7 +161,7 @@ fn before_a_kexec_nothing_is_pending_and_no_unit_touches_memory_any_more() {
             assert_eq!(rig.shootdown.domain().check_quiet(), Ok(()));
             for cpu in ALL {
                 // The addresses are still there, and nothing follows them.
-                let vector = ACTION_VECTORS + u64::from(cpu) * 128;
+                let vector = ACTION_VECTORS + u64::from(cpu) * size_of::<PerCpu>() as u64;
                 assert_eq!(registers(rig, cpu), [0, vector, PAYLOAD_TABLE]);
             }
             assert_eq!(signal_into_reused_memory(rig), [true; 4]);
