@@ -2,6 +2,7 @@
 #![cfg_attr(not(any(rar_loom, test)), no_std)]
 #![deny(unsafe_code)]
 
+mod counting;
 mod error;
 mod event;
 #[cfg(feature = "fake")]
@@ -11,6 +12,7 @@ mod machine;
 mod ordinary;
 mod pending;
 mod policy;
+mod serve;
 mod shootdown;
 mod slot_wait;
 mod statistics;
@@ -20,6 +22,7 @@ mod tsc_clock;
 #[cfg(target_arch = "x86_64")]
 mod x86_machine;
 
+pub use counting::Counting;
 pub use error::{FlushError, WaitError};
 pub use event::Event;
 pub use global_flush::{GlobalFlush, InvpgDropsGlobals};
@@ -27,7 +30,7 @@ pub use machine::{Instant, Machine, Message, NotSent};
 pub use pending::Pending;
 pub use policy::{LazySkip, Policy};
 pub use shootdown::Shootdown;
-pub use statistics::Statistics;
+pub use statistics::{Statistics, WaitTimes};
 pub use targets::{AllOnline, TargetFn, TargetSet};
 pub use tsc_clock::TscClock;
 #[cfg(target_arch = "x86_64")]

@@ -4,6 +4,7 @@
 use rar_payload::{Operation, Request};
 use rar_percpu::{Armed, CpuSet, JoinEpoch, LocalTlb, PinnedCpu};
 
+use crate::counting::Counting;
 use crate::error::FlushError;
 use crate::machine::{Machine, Message, NotSent};
 use crate::pending::Pending;
@@ -19,7 +20,7 @@ pub(crate) struct Aim<'t, const WORDS: usize> {
 }
 
 /// How an ordinary flush was begun.
-enum Launched<'s, 'a, const N: usize, const WORDS: usize> {
+pub(crate) enum Launched<'s, 'a, const N: usize, const WORDS: usize> {
     /// The targets are armed; and whether they were signalled.
     Entries(Armed<'s, 'a, N, WORDS>, Result<(), NotSent>),
     /// No other CPU is a target.
@@ -49,30 +50,9 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 
-    /// Starts a flush, with the operations that the requests take; gives `owned` back if the flush
-    /// is not an ordinary one.
-    #[inline(always)]
-    pub(crate) fn start_at_once<const N: usize, F>(
-        &self,
-        cpu: &PinnedCpu<'_>,
-        requests: &[Request],
-        operations: &[Operation; N],
-        aim: &Aim<'_, WORDS>,
-        owned: F,
-    ) -> Result<Pending<'_, M, F, WORDS>, F> {
-        match self.launch(cpu, requests, operations, aim) {
-            Launched::Entries(armed, sent) => {
-                let posted = armed.into_posted();
-                Ok(Pending::of_entries(self, aim.since, posted, sent, owned))
-            }
-            Launched::Alone => Ok(Pending::of_nobody(self, aim.since, owned)),
-            Launched::NotOrdinary => Err(owned),
-        }
-    }
-
     /// Arms and signals the targets, then flushes here.
     #[inline(always)]
-    fn launch<'s, 'a, const N: usize>(
+    pub(crate) fn launch<'s, 'a, const N: usize>(
         &'s self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
@@ -81,16 +61,16 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     ) -> Launched<'s, 'a, N, WORDS> {
         let domain = self.domain();
         // One operation goes out whatever the limit.
-        let is_ordinary = (N == 1 || N <= self.policy().max_operations)
+        let is_ordinary = (self.is_plain() || self.suits_policy(requests, aim))
+            && (N == 1 || N <= self.policy().max_operations)
             && self.can_drop(requests)
-            && domain.takes_entries_only()
-            && !self.policy().has_by_address(requests)
-            && !(self.policy().skips_lazy(requests) && domain.has_lazy(aim.remote));
+            && domain.takes_entries_only();
         if !is_ordinary {
             return Launched::NotOrdinary;
         }
         if aim.remote.is_empty() {
             self.flush_self(cpu, aim, operations);
+            self.count_ordinary(cpu, requests, aim.remote);
             return Launched::Alone;
         }
         let Some(armed) = domain.post(cpu, operations, aim.remote) else {
@@ -100,7 +80,17 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             .machine()
             .send(Message::Signal, cpu, domain, aim.remote);
         self.flush_self(cpu, aim, operations);
+        self.count_ordinary(cpu, requests, aim.remote);
         Launched::Entries(armed, sent)
+    }
+
+    /// Returns whether no CPU may be skipped for the requests, none goes by address, and the wait
+    /// is not timed.
+    #[inline(always)]
+    fn suits_policy(&self, requests: &[Request], aim: &Aim<'_, WORDS>) -> bool {
+        let policy = self.policy();
+        let skips = policy.skips_lazy(requests) && self.domain().has_lazy(aim.remote);
+        policy.counting != Counting::Waits && !skips && !policy.has_by_address(requests)
     }
 
     /// Starts over with what is rare: several entries a request, CPUs that are skipped or take
@@ -125,7 +115,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         since: JoinEpoch,
         sent: Result<(), NotSent>,
     ) -> Result<(), FlushError> {
-        Pending::of_entries(self, since, armed.into_posted(), sent, ()).await_end(cpu)
+        Pending::of_entries(cpu, self, since, armed.into_posted(), sent, ()).await_end(cpu)
     }
 
     #[inline]

@@ -1,6 +1,9 @@
 //! A flush in flight, and how its end is awaited.
 
+mod count;
 mod escalation;
+mod late;
+mod trail;
 
 use core::task::Poll;
 
@@ -10,8 +13,10 @@ use crate::error::{FlushError, WaitError};
 use crate::event::Event;
 use crate::machine::{Instant, Machine, Message, NotSent};
 use crate::shootdown::Shootdown;
-use crate::statistics::count;
+use crate::statistics::Count;
 use crate::timer::Timer;
+
+pub(crate) use self::trail::Trail;
 
 /// A flush in flight. It owns what must not be freed before the end.
 ///
@@ -33,6 +38,8 @@ pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     phase: Phase,
     timer: Timer,
     not_sent: Option<NotSent>,
+    /// Begun where the clock is read.
+    trail: Option<Trail>,
     owned: Option<F>,
 }
 
@@ -70,6 +77,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             phase: Phase::Generation { again: false },
             timer: Timer::default(),
             not_sent: None,
+            trail: None,
             owned: Some(owned),
         }
     }
@@ -77,6 +85,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Returns the flush whose targets were armed with entries and signalled.
     #[inline]
     pub(crate) fn of_entries(
+        cpu: &PinnedCpu<'_>,
         shootdown: &'s Shootdown<M, WORDS>,
         since: JoinEpoch,
         entries: Posted<'s, WORDS>,
@@ -86,7 +95,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         let mut pending = Self::of_nobody(shootdown, since, owned);
         pending.hold(entries);
         if let Err(cause) = sent {
-            pending.note_not_sent(Message::Signal, cause);
+            pending.note_not_sent(cpu, Message::Signal, cause);
         }
         pending
     }
@@ -163,7 +172,10 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     )]
     pub fn try_wait(mut self, cpu: &PinnedCpu<'_>) -> Result<F, Self> {
         match self.poll(cpu) {
-            Poll::Ready(Ok(())) => self.take_owned().ok_or(self),
+            Poll::Ready(Ok(())) => {
+                self.count_end(cpu);
+                self.take_owned().ok_or(self)
+            }
             Poll::Ready(Err(_)) | Poll::Pending => Err(self),
         }
     }
@@ -202,6 +214,14 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Waits, and keeps what the flush owns.
     pub(crate) fn await_end(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
+        let ended = self.await_answers(cpu);
+        if ended.is_ok() {
+            self.count_end(cpu);
+        }
+        ended
+    }
+
+    fn await_answers(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         let machine = self.shootdown.machine();
         if let Some(entries) = self.ordinary_entries() {
             for _ in 0..CLEAN_LOOKS {
@@ -308,18 +328,19 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     fn send(&mut self, message: Message, cpu: &PinnedCpu<'_>, targets: &CpuSet<WORDS>) {
         let shootdown = self.shootdown;
-        if let Err(cause) = shootdown
+        let sent = shootdown
             .machine()
-            .send(message, cpu, shootdown.domain(), targets)
-        {
-            self.note_not_sent(message, cause);
+            .send(message, cpu, shootdown.domain(), targets);
+        if let Err(cause) = sent {
+            self.note_not_sent(cpu, message, cause);
         }
     }
 
     #[cold]
-    fn note_not_sent(&mut self, message: Message, cause: NotSent) {
-        count(&self.shootdown.counters().unsent, 1);
-        self.shootdown.report(Event::NotSent { message, cause });
+    fn note_not_sent(&mut self, cpu: &PinnedCpu<'_>, message: Message, cause: NotSent) {
+        let shootdown = self.shootdown;
+        shootdown.count(cpu, Count::Unsent, 1);
+        shootdown.report(Event::NotSent { message, cause });
         self.not_sent = Some(cause);
     }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 use rar_payload::{CostModel, Request};
 use rar_percpu::{Missed, Skippable};
 
+use crate::counting::Counting;
 use crate::global_flush::GlobalFlush;
 
 /// How long to wait, when many small operations become one large one, and what lazy CPUs may go
@@ -38,6 +39,8 @@ pub struct Policy {
     pub lazy: LazySkip,
     /// How ranges that are mapped global are flushed.
     pub global_pages: GlobalFlush,
+    /// What is counted besides what is rare.
+    pub counting: Counting,
 }
 
 /// Which requests skip a CPU in lazy TLB mode. What is user memory is the kernel's to say.
@@ -103,7 +106,8 @@ impl Policy {
 
     /// Returns the default: 10 ms for an answer with a second signal after 5 ms, 100 ms for the
     /// fallback, 1 ms for a slot, all [`Policy::MAX_OPERATIONS`], the costs of [`CostModel::new`],
-    /// no CPU is skipped for being lazy, and global pages go with everything.
+    /// no CPU is skipped for being lazy, global pages go with everything, and only what is rare is
+    /// counted.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -115,7 +119,16 @@ impl Policy {
             costs: CostModel::new(),
             lazy: LazySkip::Nothing,
             global_pages: GlobalFlush::Everything,
+            counting: Counting::Rare,
         }
+    }
+
+    /// Returns whether no request needs a look at whether CPUs are lazy, at how its pages are
+    /// flushed, or at what is counted.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self.lazy, LazySkip::Nothing)
+            && matches!(self.global_pages, GlobalFlush::Everything)
+            && matches!(self.counting, Counting::Rare)
     }
 
     /// Returns which CPUs may be skipped for all of the requests.

@@ -1,16 +1,17 @@
 //! The orchestrator: from requests to a signal.
 
-use rar_payload::{Operation, Request};
-use rar_percpu::{CpuSet, DEFAULT_WORDS, Domain, JoinEpoch, LocalTlb, NmiCpu, PinnedCpu, Served};
+use rar_payload::Request;
+use rar_percpu::{CpuSet, DEFAULT_WORDS, Domain, JoinEpoch, LocalTlb, PinnedCpu};
 
+use crate::counting::{Counting, Plan};
 use crate::error::FlushError;
 use crate::event::Event;
 use crate::global_flush::ByAddress;
 use crate::machine::Machine;
-use crate::ordinary::Aim;
+use crate::ordinary::{Aim, Launched};
 use crate::pending::Pending;
 use crate::policy::Policy;
-use crate::statistics::{AtomicU64, Counters, Statistics, count};
+use crate::statistics::Count;
 use crate::targets::TargetSet;
 
 /// Flushes the TLBs of other CPUs, with the means of one [`Machine`].
@@ -22,9 +23,24 @@ use crate::targets::TargetSet;
 /// has dropped what the requests name, or was offline or lazy in a state whose end drops it.
 pub struct Shootdown<M, const WORDS: usize = DEFAULT_WORDS> {
     domain: Domain<WORDS>,
-    counters: Counters,
-    policy: Policy,
+    settings: Settings,
     machine: M,
+}
+
+/// What every flush reads and nothing writes.
+struct Settings {
+    policy: Policy,
+    /// [`Policy::is_plain`], asked once.
+    is_plain: bool,
+}
+
+impl Settings {
+    const fn new(policy: Policy) -> Self {
+        Self {
+            is_plain: policy.is_plain(),
+            policy,
+        }
+    }
 }
 
 #[cfg(not(rar_loom))]
@@ -34,8 +50,7 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
     pub const fn new(machine: M, policy: Policy) -> Self {
         Self {
             domain: Domain::new(),
-            counters: Counters::new(),
-            policy,
+            settings: Settings::new(policy),
             machine,
         }
     }
@@ -49,8 +64,7 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
     pub fn new(machine: M, policy: Policy) -> Self {
         Self {
             domain: Domain::new(),
-            counters: Counters::new(),
-            policy,
+            settings: Settings::new(policy),
             machine,
         }
     }
@@ -77,20 +91,26 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
     #[must_use]
     #[inline]
     pub fn policy(&self) -> &Policy {
+        &self.settings().policy
+    }
+
+    /// Returns whether the policy asks for nothing that an ordinary flush has to look at.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.settings().is_plain
+    }
+
+    /// Returns whether more is counted than what is rare.
+    #[inline]
+    pub(crate) fn counts_flushes(&self) -> bool {
+        self.settings.policy.counting != Counting::Rare
+    }
+
+    #[inline]
+    fn settings(&self) -> &Settings {
         #[cfg(all(rar_observed, not(rar_loom)))]
-        rar_percpu::observed::read(&self.policy);
-        &self.policy
-    }
-
-    /// Returns how often the rare things happened.
-    #[must_use]
-    pub fn statistics(&self) -> Statistics {
-        let (_, quarantined) = self.domain.free_and_quarantined_slots();
-        self.counters.read(quarantined)
-    }
-
-    pub(crate) fn counters(&self) -> &Counters {
-        &self.counters
+        rar_percpu::observed::read(&self.settings);
+        &self.settings
     }
 }
 
@@ -129,16 +149,19 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets.add_to(&self.domain, &mut remote);
         let aim = self.aim(cpu, since, &mut remote);
         let single = match requests {
-            [one] => one.cheapest_operation(&self.policy.costs),
+            [one] => one.cheapest_operation(&self.settings.policy.costs),
             _ => None,
         };
-        let started = match single {
-            Some(one) => self.start_at_once(cpu, requests, &[one], &aim, owned),
-            None => Err(owned),
+        let launched = match &single {
+            Some(one) => self.launch(cpu, requests, core::array::from_ref(one), &aim),
+            None => Launched::NotOrdinary,
         };
-        match started {
-            Ok(pending) => pending,
-            Err(owned) => self.start_at(cpu, requests, &aim, owned),
+        match launched {
+            Launched::Entries(armed, sent) => {
+                Pending::of_entries(cpu, self, since, armed.into_posted(), sent, owned)
+            }
+            Launched::Alone => Pending::of_nobody(self, since, owned),
+            Launched::NotOrdinary => self.start_at(cpu, requests, &aim, owned),
         }
     }
 
@@ -183,19 +206,26 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             max_operations,
             costs,
             ..
-        } = &self.policy;
+        } = &self.settings.policy;
         let (by_address, collapsed);
-        let operations = if let Some(exact) = ByAddress::new(&self.policy, requests) {
+        let mut crowded = false;
+        let operations = if let Some(exact) = ByAddress::new(&self.settings.policy, requests) {
             by_address = exact;
             by_address.as_slice()
         } else {
             collapsed = Request::collapse(requests, *max_operations, costs);
-            if collapsed.crowded {
-                count(&self.counters.collapsed, 1);
+            crowded = collapsed.crowded;
+            if crowded {
+                self.count(cpu, Count::Collapsed, 1);
             }
             collapsed.operations.as_slice()
         };
-        self.send(cpu, requests, operations, *aim.remote, &mut pending);
+        let plan = Plan {
+            requests,
+            operations,
+            crowded,
+        };
+        self.send(cpu, &plan, *aim.remote, &mut pending);
         self.flush_self(cpu, aim, operations);
         pending
     }
@@ -218,11 +248,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets.add_to(&self.domain, &mut remote);
         let aim = self.aim(cpu, since, &mut remote);
         match requests {
-            [one] => match one.cheapest_operation(&self.policy.costs) {
+            [one] => match one.cheapest_operation(&self.settings.policy.costs) {
                 Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
                 None => self.flush_two_chunks(cpu, one, &aim),
             },
-            [one, two] => match Request::cheapest_pair(one, two, &self.policy.costs) {
+            [one, two] => match Request::cheapest_pair(one, two, &self.settings.policy.costs) {
                 Some(pair) => self.flush_at_once(cpu, requests, &pair, &aim),
                 None => self.flush_in_general(cpu, requests, &aim),
             },
@@ -252,31 +282,6 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         self.machine.tlb()
     }
 
-    /// Carries out in software what others asked of this CPU.
-    ///
-    /// The handlers of the software signal and of the fallback interrupt call it; so may any code
-    /// that spins for long with interrupts disabled. With RAR it serves the flush generation only.
-    pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
-        let served = self.domain.answer(cpu, self.machine.tlb());
-        if served.promoted {
-            count(&self.counters.promotions, 1);
-            self.report(Event::Promotion { cpu: cpu.id() });
-        }
-        served
-    }
-
-    /// Carries out in software what others asked of this CPU, in its handler of NMIs.
-    ///
-    /// It may cut into any step of the library on this CPU. It reports no event, since
-    /// [`Machine::report`] may have been cut.
-    pub fn serve_in_nmi(&self, cpu: &NmiCpu<'_>) -> Served {
-        let served = self.domain.answer_in_nmi(cpu, self.machine.tlb());
-        if served.promoted {
-            count(&self.counters.promotions, 1);
-        }
-        served
-    }
-
     /// Lets a moment pass in a spin, and serves what others asked of this CPU meanwhile: two CPUs
     /// that flush each other with interrupts disabled would otherwise deadlock.
     pub(crate) fn idle(&self, cpu: &PinnedCpu<'_>) {
@@ -303,26 +308,32 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     fn send<'s, F>(
         &'s self,
         cpu: &PinnedCpu<'_>,
-        requests: &[Request],
-        operations: &[Operation],
+        plan: &Plan<'_>,
         mut targets: CpuSet<WORDS>,
         pending: &mut Pending<'s, M, F, WORDS>,
     ) {
-        let skippable = self.policy.skippable(requests);
+        let Plan {
+            requests,
+            mut operations,
+            mut crowded,
+        } = *plan;
+        let all = self.counts_flushes().then(|| targets.len());
+        let skippable = self.settings.policy.skippable(requests);
         let mut by_generation = self.domain.sort_targets(&mut targets, skippable);
-        count_some(&self.counters.by_generation, &by_generation);
+        if !by_generation.is_empty() {
+            self.count(cpu, Count::ByGeneration, by_generation.len());
+        }
+        let skipped = all.map(|all| all - targets.len() - by_generation.len());
+        let fewer;
         if !targets.is_empty() {
             match self.claim(cpu, operations.len(), &targets) {
                 Some(claimed) => {
-                    let fewer;
-                    let operations = if claimed.len() < operations.len() {
-                        count(&self.counters.collapsed, 1);
-                        let costs = &self.policy.costs;
+                    if claimed.len() < operations.len() {
+                        self.count(cpu, Count::Collapsed, 1);
+                        let costs = &self.settings.policy.costs;
                         fewer = Request::collapse(requests, claimed.len(), costs).operations;
-                        fewer.as_slice()
-                    } else {
-                        operations
-                    };
+                        (operations, crowded) = (fewer.as_slice(), true);
+                    }
                     // There are no more operations than slots now.
                     match claimed.post(operations, &targets) {
                         Ok(posted) => pending.signal(cpu, posted),
@@ -330,7 +341,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
                     }
                 }
                 None => {
-                    count(&self.counters.slotless, 1);
+                    self.count(cpu, Count::Slotless, 1);
                     self.report(Event::NoSlot);
                     by_generation.union_with(&targets);
                 }
@@ -339,12 +350,16 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         if !by_generation.is_empty() {
             pending.request_full_flush(cpu, &by_generation);
         }
-    }
-}
-
-fn count_some<const WORDS: usize>(counter: &AtomicU64, cpus: &CpuSet<WORDS>) {
-    if !cpus.is_empty() {
-        count(counter, cpus.len());
+        if let (Some(all), Some(skipped)) = (all, skipped) {
+            self.count(cpu, Count::Skipped, skipped);
+            let plan = Plan {
+                requests,
+                operations,
+                crowded,
+            };
+            self.count_flush(cpu, &plan, all);
+            pending.begin_count();
+        }
     }
 }
 
@@ -353,34 +368,8 @@ impl<M, const WORDS: usize> core::fmt::Debug for Shootdown<M, WORDS> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Shootdown")
             .field("online", &self.domain.online())
-            .field("policy", &self.policy)
+            .field("policy", &self.settings.policy)
             .field("statistics", &self.statistics())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-#[cfg(not(rar_loom))]
-mod tests {
-    use super::*;
-
-    /// Returns the pairs of lines that an object lies in.
-    fn pairs<T>(object: &T) -> core::ops::RangeInclusive<usize> {
-        let start = core::ptr::from_ref(object).addr();
-        start / 128..=(start + size_of::<T>() - 1) / 128
-    }
-
-    #[test]
-    fn counters_share_no_pair_of_lines_with_what_every_flush_reads() {
-        let shootdown: Shootdown<u64, 1> = Shootdown::new(0, Policy::new());
-        let counters = pairs(&shootdown.counters);
-        for read in [
-            pairs(&shootdown.domain),
-            pairs(&shootdown.policy),
-            pairs(&shootdown.machine),
-        ] {
-            let is_apart = read.end() < counters.start() || counters.end() < read.start();
-            assert!(is_apart, "{read:?} {counters:?}");
-        }
     }
 }

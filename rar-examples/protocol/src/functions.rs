@@ -174,7 +174,7 @@ impl Transition {
                 )
             }
             Self::GiveUp => driver!(
-                "rar-shootdown/src/pending/escalation.rs",
+                "rar-shootdown/src/pending/late.rs",
                 give_up,
                 rar_shootdown::Policy::new
             ),

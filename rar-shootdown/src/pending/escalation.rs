@@ -5,15 +5,16 @@ use core::task::Poll;
 
 use rar_percpu::{Answer, CpuId, PinnedCpu, Responder, SlotIndex};
 
-use super::{Pending, Phase};
+use super::{Pending, Phase, Trail};
 use crate::error::FlushError;
 use crate::event::Event;
 use crate::machine::{Instant, Machine, Message, NotSent};
-use crate::statistics::count;
+use crate::statistics::Count;
 use crate::timer::Timer;
 
 impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
     #[cold]
+    #[inline(never)]
     pub(super) fn poll_slowly(
         &mut self,
         cpu: &PinnedCpu<'_>,
@@ -22,7 +23,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         if self.phase == Phase::Unsupported {
             return Poll::Ready(Err(FlushError::Unsupported));
         }
-        if self.look_closely() || self.forget_who_flushed_otherwise() {
+        if self.look_closely() || self.forget_who_flushed_otherwise(cpu) {
             return Poll::Ready(Ok(()));
         }
         let policy = self.shootdown.policy();
@@ -31,12 +32,13 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
             _ => policy.fallback_timeout,
         };
         let now = now.unwrap_or_else(|| self.shootdown.machine().now());
+        self.trail.get_or_insert_with(|| Trail::begin(now));
         let is_late = self.timer.is_past(now, limit);
         let is_over =
             is_late || matches!(self.phase, Phase::Entries { .. }) && self.is_signal_over();
         if is_over || self.not_sent.is_some() {
             // What was answered while this CPU read the clock, or was not run, is no failure.
-            if self.forget_who_flushed_otherwise() || self.look_closely() {
+            if self.forget_who_flushed_otherwise(cpu) || self.look_closely() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -46,7 +48,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
             Phase::Late => self.fall_back(cpu),
             Phase::Generation { again: false } if self.is_half_over() => self.escalate(cpu),
             Phase::Generation { again: true } if is_late || self.not_sent.is_some() => {
-                return Poll::Ready(Err(self.give_up()));
+                return Poll::Ready(Err(self.give_up(cpu)));
             }
             _ => {}
         }
@@ -81,7 +83,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         let mut silent = *self.unflushed();
         silent.retain(|cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..))));
         if let Some(first) = silent.first() {
-            count(&self.shootdown.counters().resignals, 1);
+            self.shootdown.count(cpu, Count::Resignals, 1);
             self.shootdown.report(Event::SecondSignal {
                 cpu: first,
                 count: silent.len(),
@@ -99,7 +101,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         self.timer = Timer::default();
         self.not_sent = None;
         for (target, slot) in self.failures() {
-            count(&shootdown.counters().failures, 1);
+            shootdown.count(cpu, Count::Failures, 1);
             shootdown.report(Event::Failure { cpu: target, slot });
         }
         let unanswered = self
@@ -112,7 +114,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         let Some(first) = first else {
             return;
         };
-        count(&shootdown.counters().fallbacks, unanswered);
+        shootdown.count(cpu, Count::Fallbacks, unanswered);
         shootdown.report(Event::Fallback {
             cpu: first,
             count: unanswered,
@@ -136,12 +138,12 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         self.phase = Phase::Generation { again: true };
         let targets = *self.unflushed();
         self.not_sent = None;
-        match shootdown
+        let sent = shootdown
             .machine()
-            .send(Message::Nmi, cpu, shootdown.domain(), &targets)
-        {
+            .send(Message::Nmi, cpu, shootdown.domain(), &targets);
+        match sent {
             Ok(()) => {
-                count(&shootdown.counters().nmis, 1);
+                shootdown.count(cpu, Count::Nmis, 1);
                 if let Some(first) = targets.first() {
                     shootdown.report(Event::Nmi {
                         cpu: first,
@@ -150,69 +152,36 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
                 }
             }
             Err(NotSent::Unsupported) => self.send(Message::Interrupt, cpu, &targets),
-            Err(cause) => self.note_not_sent(Message::Nmi, cause),
+            Err(cause) => self.note_not_sent(cpu, Message::Nmi, cause),
         }
-    }
-
-    #[cold]
-    fn give_up(&mut self) -> FlushError {
-        let shootdown = self.shootdown;
-        let late = self.unflushed().len();
-        let cpu = self.unflushed().first().unwrap_or(CpuId::new(0));
-        let error = match self.not_sent {
-            Some(cause) => FlushError::NotSent { cpu, late, cause },
-            None => FlushError::NoAnswer {
-                cpu,
-                late,
-                entry: self
-                    .entries
-                    .as_ref()
-                    .and_then(|entries| match entries.answer(cpu) {
-                        Answer::Open(slot, byte) => Some((slot, byte)),
-                        Answer::Failure(slot) => Some((
-                            slot,
-                            rar_percpu::ActionByte(rar_percpu::ActionState::Failure as u8),
-                        )),
-                        Answer::Success => None,
-                    }),
-            },
-        };
-        self.unflushed_apart();
-        self.settle_entries();
-        self.phase = Phase::Late;
-        self.timer = Timer::default();
-        self.not_sent = None;
-        count(&shootdown.counters().errors, 1);
-        shootdown.report(Event::Error(error));
-        error
     }
 
     /// Removes the targets that have flushed by other means than their entry, and returns whether
     /// none is left. One whose entry is still open after it has served the request is alive with a
     /// silent unit: it is demoted.
-    fn forget_who_flushed_otherwise(&mut self) -> bool {
+    fn forget_who_flushed_otherwise(&mut self, cpu: &PinnedCpu<'_>) -> bool {
         let mut flushed = *self.unflushed();
         flushed.retain(|cpu| self.has_flushed_otherwise(cpu));
         if !flushed.is_empty() {
-            for cpu in flushed.iter() {
-                self.demote_if_silent(cpu);
+            for target in flushed.iter() {
+                self.demote_if_silent(cpu, target);
             }
             self.unflushed_apart().subtract(&flushed);
         }
         self.unflushed().is_empty()
     }
 
-    fn demote_if_silent(&self, cpu: CpuId) {
+    fn demote_if_silent(&self, cpu: &PinnedCpu<'_>, target: CpuId) {
         let (shootdown, domain) = (self.shootdown, self.shootdown.domain());
         let is_silent = matches!(self.phase, Phase::Generation { .. })
-            && matches!(self.entry_answer(cpu), Some(Answer::Open(..)))
+            && matches!(self.entry_answer(target), Some(Answer::Open(..)))
             && domain
-                .cpu(cpu)
+                .cpu(target)
                 .is_some_and(|state| state.responder() == Responder::Microcode)
-            && !domain.needs_no_answer(cpu, self.since);
-        if is_silent && domain.demote(cpu) {
-            count(&shootdown.counters().demotions, 1);
-            shootdown.report(Event::Demotion { cpu });
+            && !domain.needs_no_answer(target, self.since);
+        if is_silent && domain.demote(target) {
+            shootdown.count(cpu, Count::Demotions, 1);
+            shootdown.report(Event::Demotion { cpu: target });
         }
     }
 

@@ -4,9 +4,9 @@ use std::cell::Cell;
 
 use rar_payload::{CostModel, Operation, PageRange, PageSize, Pcid, Request};
 use rar_percpu::fake::pinned;
-use rar_percpu::observed::{sets, slot_states};
+use rar_percpu::observed::{counters_of, counters_of_others, sets, slot_states};
 use rar_percpu::{CpuId, Domain};
-use rar_shootdown::{LazySkip, Policy, Shootdown, Statistics};
+use rar_shootdown::{Counting, LazySkip, Policy, Shootdown, Statistics};
 
 use super::calls::Calls;
 use super::gate::Gate;
@@ -42,7 +42,7 @@ impl Watch for Handlers<'_> {
 pub fn measure(design: Design, point: Point) -> Figures {
     let page = PageRange::new(0x40_0000, 1, PageSize::Size4K);
     match page {
-        Ok(range) => measure_range(design, point, range).0,
+        Ok(range) => measure_range(design, point, range, Counting::Rare).0,
         Err(error) => unreachable!("{error}"),
     }
 }
@@ -53,6 +53,7 @@ pub(super) fn measure_range(
     design: Design,
     point: Point,
     range: PageRange,
+    counting: Counting,
 ) -> (Figures, Statistics) {
     let (initiators, cpus) = (point.initiators, point.cpus());
     let calls = match design {
@@ -81,7 +82,9 @@ pub(super) fn measure_range(
         ..MachineConfig::new(cpus)
     };
     let machine = SimMachine::new(&handlers, config);
-    let shootdown = Shootdown::new(&machine, policy(design));
+    let mut policy = policy(design);
+    policy.counting = counting;
+    let shootdown = Shootdown::new(&machine, policy);
     if let Err(error) = machine.register_cpus(shootdown.domain()) {
         unreachable!("{error}");
     }
@@ -187,29 +190,18 @@ pub(super) fn name_driver<M>(meter: &mut Meter, shootdown: &Shootdown<M>) {
     for set in sets(domain) {
         meter.name(set, Kind::Sets);
     }
-    // The rest is the counters.
-    let mut others = [
-        addresses_of(domain),
-        addresses_of(shootdown.policy()),
-        addresses_of(shootdown.machine()),
-    ];
-    others.sort_by_key(|range| range.start);
-    let all = addresses_of(shootdown);
-    let mut start = all.start;
-    for other in others {
-        meter.name(start..other.start, Kind::Statistics);
-        start = other.end;
-    }
-    meter.name(start..all.end, Kind::Statistics);
+    meter.name(counters_of_others(domain), Kind::Statistics);
 }
 
-/// Names the memory of all CPUs: a vector, and a state that begins with the generation.
+/// Names the memory of all CPUs: a vector, a state that begins with the generation, and counts.
 pub(super) fn name_cpus<const TLB: usize>(meter: &mut Meter, machine: &Machine<'_, TLB>) {
     for cpu in machine.driver().cpus() {
         let (all, generation) = (addresses_of(cpu), addresses_of(cpu.generation()));
         meter.name_object(cpu.vector(), Kind::Vector);
         meter.name(generation.clone(), Kind::Generation);
-        meter.name(generation.end..all.end, Kind::Identity);
+        let counters = counters_of(cpu);
+        meter.name(generation.end..counters.start, Kind::Identity);
+        meter.name(counters.start..all.end, Kind::Statistics);
     }
 }
 

@@ -3,7 +3,7 @@
 use rar_payload::{PageRange, PageSize, Pcid, Request};
 use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
-use rar_shootdown::{AllOnline, Shootdown};
+use rar_shootdown::{AllOnline, Counting, Shootdown};
 
 use super::ground::SimMachine;
 use super::run::{measure_range, name_cpus, name_driver};
@@ -95,11 +95,17 @@ fn who_is_online_and_who_is_registered_are_sets() {
 fn counters_are_statistics_and_the_policy_is_not() {
     let range = PageRange::new(0, 1 << 20, PageSize::Size4K).unwrap();
     let pcid = Pcid::ZERO;
-    let counts = transfers(|me, shootdown, _| {
+    let flush = |me: u32, shootdown: &Shootdown<&SimMachine<'_>>| {
         let requests = [Request::Pages { pcid, range }];
         shootdown.flush(&pinned(me), &requests, &AllOnline).unwrap();
+    };
+    let counts = transfers(|me, shootdown, _| (0..9).for_each(|_| flush(me, shootdown)));
+    assert_eq!(counts.of(Kind::Statistics), 1, "fetched once: {counts:?}");
+    let counts = transfers(|me, shootdown, _| {
+        flush(me, shootdown);
+        assert!(shootdown.statistics().collapsed > 0);
     });
-    assert_eq!(counts.of(Kind::Statistics), 1, "{counts:?}");
+    assert!(counts.of(Kind::Statistics) > 1, "another's: {counts:?}");
     assert_only(Kind::Other, |_, shootdown, _| {
         let (_policy, _machine) = (shootdown.policy(), shootdown.machine());
     });
@@ -139,31 +145,45 @@ fn the_same_point_gives_the_same_figures() {
     );
 }
 
-/// Transfers of flushes that change a statistic: each names more pages than its entries can.
-fn of_large_ranges(in_pairs: bool) -> Figures {
+/// Transfers of flushes that change statistics: each names more pages than its entries can.
+fn of_large_ranges(in_pairs: bool, counting: Counting) -> Figures {
     let point = Point {
         in_pairs,
         ..Point::new(4, 8)
     };
     let range = PageRange::new(0x40_0000, 300, PageSize::Size4K).unwrap();
-    let (figures, statistics) = measure_range(Design::Driver, point, range);
-    assert!(
-        statistics.collapsed >= u64::from(figures.flushes),
-        "{statistics:?}"
-    );
+    let (figures, statistics) = measure_range(Design::Driver, point, range, counting);
+    let flushes = u64::from(figures.flushes);
+    assert!(statistics.collapsed >= flushes, "{statistics:?}");
+    if counting == Counting::Rare {
+        assert_eq!((statistics.flushes, statistics.waits.total()), (0, 0));
+    } else {
+        assert!(statistics.flushes >= flushes, "{statistics:?}");
+        assert_eq!(statistics.targets, 8 * statistics.flushes);
+        assert_eq!(statistics.whole_crowded, statistics.flushes);
+    }
+    if counting == Counting::Waits {
+        assert_eq!(statistics.waits.total(), statistics.flushes);
+    }
     figures
 }
 
-/// Each flush reads the policy and the machine. A counter on the same line would move that line
-/// between all initiators.
+/// Each of four CPUs fetches each of its six lines once.
+const FIRST_TOUCHES: u64 = 4 * 6;
+
+/// Four CPUs count each of their 512 flushes at the same time, and no line of counts moves from one
+/// to another: each is written by one CPU. Nor does a count move a line that others read.
 #[test]
-fn a_counter_shares_no_line_with_what_a_flush_reads() {
+fn no_line_of_counts_is_written_by_two_cpus_or_shared_with_what_a_flush_reads() {
     for in_pairs in [false, true] {
-        let figures = of_large_ranges(in_pairs);
-        assert!(figures.of(Kind::Statistics) > 0.5, "{figures:?}");
-        for kind in [Kind::Other, Kind::Sets, Kind::Identity, Kind::Generation] {
-            // A rarely read line has one first read.
-            assert!(figures.of(kind) < 0.05, "{kind:?} {in_pairs}: {figures:?}");
+        for counting in [Counting::Rare, Counting::Flushes, Counting::Waits] {
+            let figures = of_large_ranges(in_pairs, counting);
+            let moved = figures.transfers.of(Kind::Statistics);
+            assert!(moved <= FIRST_TOUCHES, "{counting:?}: {figures:?}");
+            for kind in [Kind::Other, Kind::Sets, Kind::Identity, Kind::Generation] {
+                // A rarely read line has one first read.
+                assert!(figures.of(kind) < 0.05, "{kind:?} {in_pairs}: {figures:?}");
+            }
         }
     }
 }

@@ -112,27 +112,10 @@ pub(crate) fn race<Memory: Default>(
         let Ok(ending) = ended else { continue };
         totals.nested += ending.paths.nested;
         totals.made_up += ending.paths.made_up;
-        totals.statistics = sum(totals.statistics, ending.statistics);
+        totals.statistics = totals.statistics + ending.statistics;
     }
     println!("{SEEDS} seeds: {totals:?}");
     totals
-}
-
-fn sum(one: Statistics, other: Statistics) -> Statistics {
-    let mut sum = one;
-    sum.fallbacks += other.fallbacks;
-    sum.resignals += other.resignals;
-    sum.nmis += other.nmis;
-    sum.failures += other.failures;
-    sum.slotless += other.slotless;
-    sum.by_generation += other.by_generation;
-    sum.collapsed += other.collapsed;
-    sum.unsent += other.unsent;
-    sum.demotions += other.demotions;
-    sum.promotions += other.promotions;
-    sum.errors += other.errors;
-    sum.quarantined += other.quarantined;
-    sum
 }
 
 /// The operations of the CPUs, and the random choices for them.

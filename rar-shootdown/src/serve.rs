@@ -1,0 +1,58 @@
+//! What a CPU does for those who flush it.
+
+use rar_percpu::{NmiCpu, OwnCounters, PinnedCpu, Served};
+
+use crate::event::Event;
+use crate::machine::Machine;
+use crate::shootdown::Shootdown;
+use crate::statistics::Count;
+
+impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
+    /// Carries out in software what others asked of this CPU.
+    ///
+    /// The handlers of the software signal and of the fallback interrupt call it; so may any code
+    /// that spins for long with interrupts disabled. With RAR it serves the flush generation only.
+    pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
+        let served = self.domain().answer(cpu, self.machine().tlb());
+        if self.is_to_be_counted(served) {
+            self.count_served(self.domain().own_counters(cpu), served);
+            if served.promoted {
+                self.report(Event::Promotion { cpu: cpu.id() });
+            }
+        }
+        served
+    }
+
+    /// Carries out in software what others asked of this CPU, in its handler of NMIs.
+    ///
+    /// It may cut into any step of the library on this CPU. It reports no event, since
+    /// [`Machine::report`] may have been cut.
+    pub fn serve_in_nmi(&self, cpu: &NmiCpu<'_>) -> Served {
+        let served = self.domain().answer_in_nmi(cpu, self.machine().tlb());
+        if self.is_to_be_counted(served) {
+            self.count_served(self.domain().own_counters_in_nmi(cpu), served);
+        }
+        served
+    }
+
+    #[inline]
+    fn is_to_be_counted(&self, served: Served) -> bool {
+        if served.succeeded > 0 || served.failed > 0 || served.generation {
+            self.counts_flushes()
+        } else {
+            served.promoted
+        }
+    }
+
+    #[cold]
+    fn count_served(&self, own: OwnCounters<'_>, served: Served) {
+        if served.promoted {
+            own.add_exactly(Count::Promotions.counter(), 1);
+        }
+        if self.counts_flushes() {
+            own.add(Count::Served.counter(), served.succeeded.into());
+            own.add(Count::Refused.counter(), served.failed.into());
+            own.add(Count::ServedFull.counter(), served.generation.into());
+        }
+    }
+}
