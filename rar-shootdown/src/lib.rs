@@ -16,6 +16,7 @@ mod serve;
 mod shootdown;
 mod slot_wait;
 mod statistics;
+mod stuck;
 mod targets;
 mod timer;
 mod tsc_clock;
@@ -31,6 +32,7 @@ pub use pending::Pending;
 pub use policy::{LazySkip, Policy};
 pub use shootdown::Shootdown;
 pub use statistics::{Statistics, WaitTimes};
+pub use stuck::{Attempt, LateCpu, Stuck};
 pub use targets::{AllOnline, TargetFn, TargetSet};
 pub use tsc_clock::TscClock;
 #[cfg(target_arch = "x86_64")]

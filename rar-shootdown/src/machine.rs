@@ -3,6 +3,7 @@
 use rar_percpu::{CpuId, CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu};
 
 use crate::event::Event;
+use crate::stuck::Stuck;
 
 /// A moment on the machine's clock, in nanoseconds since any fixed one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -124,6 +125,15 @@ pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
     fn report(&self, event: &Event) {
         let _ = event;
     }
+
+    /// Gets the report of a flush that did not end in time, right before
+    /// [`Event::Error`] is [reported](Self::report), on the CPU that waited. Where the flush is
+    /// given back to the caller, [`Pending::stuck`](crate::Pending::stuck) makes the report anew.
+    ///
+    /// To show it is one `write!`: it has several lines.
+    fn report_stuck(&self, stuck: &Stuck<'_, WORDS>) {
+        let _ = stuck;
+    }
 }
 
 impl<T: Machine<WORDS> + ?Sized, const WORDS: usize> Machine<WORDS> for &T {
@@ -153,5 +163,9 @@ impl<T: Machine<WORDS> + ?Sized, const WORDS: usize> Machine<WORDS> for &T {
 
     fn report(&self, event: &Event) {
         T::report(self, event);
+    }
+
+    fn report_stuck(&self, stuck: &Stuck<'_, WORDS>) {
+        T::report_stuck(self, stuck);
     }
 }

@@ -28,6 +28,8 @@ pub(crate) use self::trail::Trail;
 pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     shootdown: &'s Shootdown<M, WORDS>,
     entries: Option<Posted<'s, WORDS>>,
+    /// Whether the entries are in quarantine, and only in view for reports.
+    are_set_apart: bool,
     /// The targets that are not known to have flushed; `None` while they are those that have not
     /// answered the entries.
     unflushed: Option<CpuSet<WORDS>>,
@@ -71,6 +73,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         Self {
             shootdown,
             entries: None,
+            are_set_apart: false,
             unflushed: None,
             since,
             ticket: None,
@@ -314,7 +317,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Looks at the entries, then at what the others have flushed; returns whether every target has
     /// flushed.
     fn look_closely(&mut self) -> bool {
-        let Some(entries) = &mut self.entries else {
+        let entries = self.entries.as_mut().filter(|_| !self.are_set_apart);
+        let Some(entries) = entries else {
             return self.unflushed().is_empty() && self.phase != Phase::Unsupported;
         };
         let mut answered = *entries.open();
@@ -331,8 +335,15 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         let sent = shootdown
             .machine()
             .send(message, cpu, shootdown.domain(), targets);
+        self.note(message, sent);
         if let Err(cause) = sent {
             self.note_not_sent(cpu, message, cause);
+        }
+    }
+
+    fn note(&mut self, message: Message, sent: Result<(), NotSent>) {
+        if let Some(trail) = &mut self.trail {
+            trail.note(message, sent);
         }
     }
 
@@ -342,6 +353,9 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         shootdown.count(cpu, Count::Unsent, 1);
         shootdown.report(Event::NotSent { message, cause });
         self.not_sent = Some(cause);
+        let trail = &mut self.trail;
+        let trail = trail.get_or_insert_with(|| Trail::begin(shootdown.machine().now()));
+        trail.note(message, Err(cause));
     }
 
     /// Gives the slots back, or sets them apart. Only when no target is left, or those that are

@@ -12,6 +12,7 @@ use crate::ordinary::{Aim, Launched};
 use crate::pending::Pending;
 use crate::policy::Policy;
 use crate::statistics::Count;
+use crate::stuck::Stuck;
 use crate::targets::TargetSet;
 
 /// Flushes the TLBs of other CPUs, with the means of one [`Machine`].
@@ -294,6 +295,13 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         #[cfg(feature = "defmt")]
         event.log();
         self.machine.report(&event);
+    }
+
+    #[cold]
+    pub(crate) fn report_stuck(&self, stuck: &Stuck<'_, WORDS>) {
+        #[cfg(feature = "defmt")]
+        defmt::error!("{}", stuck);
+        self.machine.report_stuck(stuck);
     }
 
     /// Whether a full flush, the last resort, drops what the requests name.

@@ -32,7 +32,9 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
             _ => policy.fallback_timeout,
         };
         let now = now.unwrap_or_else(|| self.shootdown.machine().now());
-        self.trail.get_or_insert_with(|| Trail::begin(now));
+        self.trail
+            .get_or_insert_with(|| Trail::begin(now))
+            .look(now);
         let is_late = self.timer.is_past(now, limit);
         let is_over =
             is_late || matches!(self.phase, Phase::Entries { .. }) && self.is_signal_over();
@@ -48,7 +50,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
             Phase::Late => self.fall_back(cpu),
             Phase::Generation { again: false } if self.is_half_over() => self.escalate(cpu),
             Phase::Generation { again: true } if is_late || self.not_sent.is_some() => {
-                return Poll::Ready(Err(self.give_up(cpu)));
+                return Poll::Ready(Err(self.give_up(cpu, now)));
             }
             _ => {}
         }
@@ -141,6 +143,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         let sent = shootdown
             .machine()
             .send(Message::Nmi, cpu, shootdown.domain(), &targets);
+        self.note(Message::Nmi, sent);
         match sent {
             Ok(()) => {
                 shootdown.count(cpu, Count::Nmis, 1);
@@ -196,7 +199,7 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
 
     /// What a CPU has answered to its entries; `None` if it has none that are open.
     pub(super) fn entry_answer(&self, cpu: CpuId) -> Option<Answer> {
-        let entries = self.entries.as_ref()?;
+        let entries = self.entries.as_ref().filter(|_| !self.are_set_apart)?;
         entries.open().contains(cpu).then(|| entries.answer(cpu))
     }
 }

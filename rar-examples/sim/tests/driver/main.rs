@@ -19,5 +19,6 @@ mod responder;
 mod rig;
 mod scene;
 mod slots;
+mod stuck;
 mod suspend;
 mod threads;
