@@ -8,7 +8,7 @@ use rar_payload::{
 };
 use rar_percpu::fake::pinned;
 use rar_percpu::{CpuId, CpuSet, LifeCycleError};
-use rar_shootdown::{LazySkip, Pending, Policy};
+use rar_shootdown::{Counting, LazySkip, Pending, Policy};
 
 use crate::bed::{Answers, Bed, Bench, NoTlb, Signal};
 use crate::count::Counter;
@@ -23,6 +23,7 @@ pub(crate) fn count(counter: &mut Counter) -> Result<(), LifeCycleError> {
     slots(counter)?;
     poll(counter)?;
     lazy_policy(counter)?;
+    counting(counter)?;
     lazy(counter)?;
     encode(counter);
     walk(counter);
@@ -108,6 +109,31 @@ fn lazy_policy(counter: &mut Counter) -> Result<(), LifeCycleError> {
                 shootdown.flush(cpu, &[request], space).is_ok()
             },
         );
+    }
+    Ok(())
+}
+
+/// What the policy counts besides what is rare.
+fn counting(counter: &mut Counter) -> Result<(), LifeCycleError> {
+    let Some(request) = page() else { return Ok(()) };
+    for (name, counting) in [("flushes", Counting::Flushes), ("waits", Counting::Waits)] {
+        let mut policy = Policy::new();
+        policy.counting = counting;
+        for targets in [1, 63] {
+            let name = format!("flush, {name} counted, {targets} targets");
+            let bed = Bed::<1>::new(targets, Answers::Microcode, policy)?;
+            counter.case(&name, || {
+                let (shootdown, cpu, space) = black_box((bed.shootdown, &bed.cpu, bed.space));
+                shootdown.flush(cpu, &[request], space).is_ok()
+            });
+            let counted = bed.shootdown.statistics();
+            let is_timed = counted.waits.total() > 0;
+            if counter.wants(&name)
+                && (counted.flushes == 0 || is_timed != (counting == Counting::Waits))
+            {
+                counter.fail(&name, "the wrong things were counted");
+            }
+        }
     }
     Ok(())
 }
