@@ -51,9 +51,12 @@ impl<L: Platform> Cpu<'_, L> {
                 break;
             }
             self.flush_own_page();
+            // Reads wait for no CPU: one that takes long over them did not run.
+            let mut last = self.first_look();
             for _ in 0..READS {
                 self.look(random, &mut seen);
             }
+            self.look_again(&mut last);
         }
         self.barrier();
         if interrupts_off {
