@@ -12,12 +12,13 @@ use rar_image_harness::{catalogue, firmware_catalogue, mutated};
 use crate::bochs::{self, BochsArgs};
 use crate::soak::{self, SoakArgs};
 use crate::stages::{self, LONG, TestArgs};
-use crate::{carry, image, protocol, sabotage};
+use crate::{carry, image, many_cpus, protocol, sabotage};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CiArgs {
-    /// Also run the tests in the packages, explore the whole model of the protocol, boot the image
-    /// on every machine of the catalogue, on every one that firmware left in disorder, on 50 with
+    /// Also run the tests in the packages, explore the whole model of the protocol, boot the test
+    /// kernel on up to 64 CPUs and on machines with holes in their APIC ids, boot the image on
+    /// every machine of the catalogue, on every one that firmware left in disorder, on 50 with
     /// changed tables, with every defect, and in Bochs where that is installed, carry every kernel
     /// of the list, soak for 10 minutes, and run every sabotage
     #[arg(long)]
@@ -79,6 +80,7 @@ fn full(verbosity: Verbosity) -> Result<()> {
     };
     part("long stages", long())?;
     part("protocol", whole_protocol(verbosity))?;
+    part("many CPUs", many_cpus::command(verbosity))?;
     part(
         "image --machines all",
         image::on_machines(&[catalogue::ALL.to_owned()], None, verbosity),

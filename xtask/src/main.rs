@@ -12,6 +12,7 @@ mod fuzz;
 mod host_tests;
 mod image;
 mod loom;
+mod many_cpus;
 mod minimal;
 mod msrv;
 mod mutants;

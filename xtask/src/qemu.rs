@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::json_file::JsonFile;
 use rar_harness::judged_run::require_pass;
 use rar_harness::logs::Logs;
@@ -20,6 +21,7 @@ use rar_vocabulary::{Backend, TraceLevel};
 /// Runs `cargo xtask qemu`.
 pub(crate) fn command(args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
+    require_whole_sockets(args)?;
     let runs = plan::runs(args);
     // Before the runs, so that a missing program or a place that cannot be written is known at
     // once.
@@ -42,6 +44,18 @@ pub(crate) fn command(args: &QemuArgs, verbosity: Verbosity) -> Result<()> {
     require_pass(&judged)
 }
 
+/// Refuses a number of CPUs that fills no whole number of sockets.
+fn require_whole_sockets(args: &QemuArgs) -> Result<()> {
+    let cores = args.cores.unwrap_or(1);
+    let Some(cpus) = args.cpus.iter().find(|cpus| *cpus % cores != 0) else {
+        return Ok(());
+    };
+    let message = format!(
+        "--cpus {cpus}: no multiple of the cores of a socket (got {cores}); name a multiple"
+    );
+    Err(Fault::new(Reason::Usage, message).into())
+}
+
 fn logs(args: &QemuArgs, workspace: &Workspace) -> Result<Logs> {
     match &args.keep_log {
         None => Logs::temporary(),
@@ -56,6 +70,9 @@ pub(crate) struct QemuArgs {
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "4",
           value_parser = clap::value_parser!(u32).range(1..=255))]
     pub(crate) cpus: Vec<u32>,
+    /// Cores of a socket; APIC ids have holes if it is no power of two [default: one socket]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=255))]
+    pub(crate) cores: Option<u32>,
     /// What executes remote flushes [default: vrar; for a sabotage what its patch names]
     #[arg(long, value_parser = backend())]
     pub(crate) backend: Option<Backend>,

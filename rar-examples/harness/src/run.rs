@@ -31,6 +31,10 @@ const ANSWER_MILLISECONDS: u32 = 250;
 /// is lost is never answered, so a longer wait misses none.
 const THREAD_ANSWER_MILLISECONDS: u32 = 4_000;
 
+/// CPUs that take turns on one host thread and all answer within [`ANSWER_MILLISECONDS`]: one that
+/// waits gives its turn away.
+const IN_TURN: u32 = 8;
+
 /// Where the test kernel's shim writes its trace: the first debug console has the kernel's log.
 const TRACE_PORT: u16 = 0xea;
 
@@ -52,6 +56,9 @@ pub enum Tests {
 pub struct Run {
     /// CPUs of the machine.
     pub cpus: u32,
+    /// How many cores a socket has, if not all CPUs share one. APIC ids have holes if it is no
+    /// power of two. The number of CPUs is a multiple.
+    pub cores: Option<u32>,
     /// What executes remote flushes.
     pub backend: Backend,
     /// What executes them first, in the same boot.
@@ -88,6 +95,7 @@ impl Run {
     pub const fn new(backend: Backend, cpus: u32) -> Self {
         Self {
             cpus,
+            cores: None,
             backend,
             before: None,
             defect: None,
@@ -163,7 +171,10 @@ impl Run {
             .map_or(String::new(), |before| format!("{before}-then-"));
         let (backend, cpus, thread) = (self.backend, self.cpus, self.thread);
         let defect = self.defect.map_or(String::new(), |name| format!("-{name}"));
-        format!("{before}{backend}{apic}-{cpus}cpus-{thread}-{list}{defect}")
+        let cores = self
+            .cores
+            .map_or(String::new(), |cores| format!("-cores{cores}"));
+        format!("{before}{backend}{apic}-{cpus}cpus{cores}-{thread}-{list}{defect}")
     }
 
     /// Returns the kernel's command line, for a host with that many cores.
@@ -200,12 +211,22 @@ impl Run {
         if let Some(answer) = self.answer {
             return format!("{line} deadline={answer}");
         }
-        if self.thread == Thread::Single {
-            return line;
+        match self.patience(cores) {
+            ANSWER_MILLISECONDS => line,
+            deadline => format!("{line} deadline={deadline}"),
         }
-        let crowded = ANSWER_MILLISECONDS.saturating_mul(self.crowding(cores));
-        let deadline = crowded.max(THREAD_ANSWER_MILLISECONDS);
-        format!("{line} deadline={deadline}")
+    }
+
+    /// Returns how many milliseconds a target may take to answer a signal, on a host with that many
+    /// cores.
+    fn patience(&self, cores: u32) -> u32 {
+        let crowding = self.crowding(cores);
+        match self.thread {
+            Thread::Single => ANSWER_MILLISECONDS.saturating_mul(crowding.div_ceil(IN_TURN)),
+            Thread::Multi => ANSWER_MILLISECONDS
+                .saturating_mul(crowding)
+                .max(THREAD_ANSWER_MILLISECONDS),
+        }
     }
 
     /// Returns when a guest counts as hung, on a host with that many cores.
@@ -246,6 +267,14 @@ impl Run {
         self.cpus.div_ceil(host_threads).max(1)
     }
 
+    /// Returns the CPUs of the machine as QEMU's option `-smp` takes them.
+    fn topology(&self) -> String {
+        let cpus = self.cpus;
+        self.cores.map_or(cpus.to_string(), |cores| {
+            format!("{cpus},sockets={},cores={cores}", cpus / cores.max(1))
+        })
+    }
+
     /// Returns the QEMU command on a host with that many cores.
     ///
     /// The console is standard output; defmt frames go into the file `frames`, and a trace into one
@@ -258,7 +287,7 @@ impl Run {
         let trace = format!("file,id=trace,path={}", escape(utf8(&trace_of(frames))?));
         let frames = format!("file:{}", escape(utf8(frames)?));
         let mut cmd = guest::bare(qemu, "q35", "max", self.thread)?
-            .args(["-smp", &self.cpus.to_string()])
+            .args(["-smp", &self.topology()])
             // Enough for the page tables and the transcript of 255 CPUs.
             .args(["-m", "512M"])
             // The console, with the records.

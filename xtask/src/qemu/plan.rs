@@ -15,6 +15,7 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
         let run = |thread, tests| Run {
             before: args.late_launch.then_some(Backend::Software),
             apic: args.apic,
+            cores: args.cores,
             thread,
             tests,
             flushes: args.flushes.unwrap_or(if thread == Thread::Multi {
@@ -96,6 +97,14 @@ mod tests {
         let xapic = xapic.first().unwrap();
         assert_eq!(xapic.label(), "vrar-xapic-1cpus-single-functional");
         assert!(xapic.kernel_command_line(2).ends_with(" apic=xapic"));
+    }
+
+    #[test]
+    fn sockets_of_three_cores_leave_holes() {
+        let holes = &plan(&["--cpus", "6", "--cores", "3", "--thread", "single"])[0];
+        assert_eq!(holes.label(), "vrar-6cpus-cores3-single-functional");
+        let unusual = plan(&["--cpus", "4"]);
+        assert!(unusual.iter().all(|run| run.cores.is_none()));
     }
 
     #[test]

@@ -30,6 +30,18 @@ fn a_label_names_what_differs() {
 }
 
 #[test]
+fn cores_of_a_socket_leave_holes_in_apic_ids() {
+    let holes = Run {
+        cpus: 6,
+        cores: Some(3),
+        ..four()
+    };
+    assert_eq!(holes.label(), "vrar-6cpus-cores3-single-functional");
+    assert_eq!(holes.topology(), "6,sockets=2,cores=3");
+    assert_eq!(four().topology(), "4");
+}
+
+#[test]
 fn two_backends_in_one_boot() {
     let late = Run {
         before: Some(Backend::Software),
@@ -69,6 +81,10 @@ fn the_kernel_command_line() {
     // More CPUs than cores share them.
     let crowded = Run { cpus: 64, ..race() }.kernel_command_line(2);
     assert!(crowded.ends_with(" deadline=8000"), "{crowded}");
+    // CPUs that take turns on one host thread answer when their turn has come.
+    let turns = |cpus| Run { cpus, ..four() }.kernel_command_line(2);
+    assert_eq!(turns(8), four().kernel_command_line(2));
+    assert!(turns(64).ends_with(" deadline=2000"), "{}", turns(64));
     let one = Run {
         tests: named(&["one-page"]),
         flushes: 3,
