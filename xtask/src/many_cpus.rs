@@ -14,6 +14,19 @@ use rar_vocabulary::Backend;
 const MANY: [(Backend, &[u32]); 2] = [(Backend::Software, &[16, 32, 64]), (Backend::Vrar, &[16])];
 /// CPUs and cores of a socket: ids 0 to 2, 4 to 6 and so on, and over a cluster of 16.
 const HOLES: [(u32, u32); 2] = [(6, 3), (24, 6)];
+/// CPUs under the shim that run these tests only: these take minutes already.
+const CROWD: u32 = 64;
+const OF_CROWD: [&str; 9] = [
+    "one-page",
+    "targets-change",
+    "sleep-and-wake",
+    "all-others-hung",
+    "target-dies",
+    "storm-interrupts-off",
+    "storm-hotplug",
+    "storm",
+    "unit-storm",
+];
 /// Flushes per CPU in the volume tests of these machines.
 const VOLUME: u32 = 500;
 /// CPUs of the long storms, and what `storm-hotplug` divides by sixteen.
@@ -32,7 +45,10 @@ pub(crate) fn command(verbosity: Verbosity) -> Result<()> {
 }
 
 fn runs() -> Vec<Run> {
-    let mut runs = Vec::new();
+    let mut runs = vec![Run {
+        tests: Tests::Named(OF_CROWD.map(str::to_owned).to_vec()),
+        ..Run::functional(Backend::Vrar, CROWD, VOLUME, 2)
+    }];
     for (backend, many) in MANY {
         let functional = |cpus| Run::functional(backend, cpus, VOLUME, 2);
         runs.extend(many.iter().copied().map(functional));
@@ -60,6 +76,7 @@ mod tests {
         for label in [
             "software-64cpus-single-functional",
             "vrar-16cpus-single-functional",
+            "vrar-64cpus-single-9-tests",
             "vrar-6cpus-cores3-single-functional",
             "software-8cpus-single-storm-hotplug",
         ] {
