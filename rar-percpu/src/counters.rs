@@ -96,12 +96,8 @@ impl CpuCounters {
     }
 
     #[inline]
-    fn count(&self, counter: Counter) -> &AtomicU64 {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a Counter is below COUNT by construction"
-        )]
-        &self.counts[counter.index()]
+    fn count(&self, counter: Counter) -> Option<&AtomicU64> {
+        self.counts.get(counter.index())
     }
 }
 
@@ -125,11 +121,13 @@ impl<'c> OwnCounters<'c> {
             not_send: PhantomData,
         }
     }
+
     /// Raises a count of what is rare, by a locked instruction: no handler that cuts in loses or
     /// costs an event.
     pub fn add_exactly(self, counter: Counter, events: u64) {
-        let count = self.counters.count(counter);
-        count.fetch_add(events, Ordering::Relaxed);
+        if let Some(count) = self.counters.count(counter) {
+            count.fetch_add(events, Ordering::Relaxed);
+        }
     }
 
     /// Raises a count. It wraps after 2^64 events.
@@ -140,7 +138,9 @@ impl<'c> OwnCounters<'c> {
     /// zero after an event.
     #[inline]
     pub fn add(self, counter: Counter, events: u64) {
-        let count = self.counters.count(counter);
+        let Some(count) = self.counters.count(counter) else {
+            return;
+        };
         match self.writers {
             Writers::One => {
                 let before = count.load(Ordering::Relaxed);
