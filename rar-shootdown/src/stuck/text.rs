@@ -109,8 +109,10 @@ impl<const WORDS: usize> Display for Ranges<'_, WORDS> {
         }
         while let Some(first) = cpus.next() {
             let mut last = first;
-            while let Some(next) = cpus.next_if(|next| follows(last, *next)) {
-                last = next;
+            // Not by `next_if`, which can panic.
+            while let Some(next) = cpus.peek().filter(|next| follows(last, **next)) {
+                last = *next;
+                cpus.next();
             }
             f.write_str(separator)?;
             write_range(f, first, last)?;
@@ -129,10 +131,11 @@ fn for_each_run(
     let mut late = late.peekable();
     while let Some(first) = late.next() {
         let mut last = first;
-        while let Some(next) =
-            late.next_if(|next| follows(last.cpu, next.cpu) && next.is_alike(&first))
-        {
-            last = next;
+        let goes_on =
+            |last: LateCpu, next: &LateCpu| follows(last.cpu, next.cpu) && next.is_alike(&first);
+        while let Some(next) = late.peek().filter(|next| goes_on(last, next)) {
+            last = *next;
+            late.next();
         }
         show(first, last)?;
     }
