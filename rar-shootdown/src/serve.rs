@@ -37,11 +37,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
 
     #[inline]
     fn is_to_be_counted(&self, served: Served) -> bool {
-        if served.succeeded > 0 || served.failed > 0 || served.generation {
-            self.counts_flushes()
-        } else {
-            served.promoted
-        }
+        let has_served = served.succeeded > 0 || served.failed > 0 || served.generation;
+        served.promoted || has_served && self.counts_flushes()
     }
 
     #[cold]

@@ -116,6 +116,22 @@ fn a_late_unit_that_becomes_quiet_is_armed_again() {
     assert_slots(shootdown, 0, "the late unit has answered");
 }
 
+/// A handler that runs for a full flush finds the unit quiet, too.
+#[test]
+fn a_promotion_beside_a_full_flush_is_counted_and_reported() {
+    let (shootdown, _units) = world(policy(), &FOUR_UNITS);
+    let (machine, domain) = (shootdown.machine(), shootdown.domain());
+    machine.set_unit(3, Unit::Later);
+    shootdown.flush(&pinned(0), &four(), &AllOnline).unwrap();
+    machine.run_unit(domain, cpu_id(3), false);
+    domain.request_full_flush(&set(&[3]));
+    let served = shootdown.serve(&pinned(3));
+    assert!(served.generation && served.promoted, "{served:?}");
+    assert_eq!(shootdown.statistics().promotions, 1);
+    let promoted = |event: &Event| *event == Event::Promotion { cpu: cpu_id(3) };
+    assert_eq!(machine.count_events(promoted), 1);
+}
+
 #[test]
 fn a_unit_that_falls_silent_again_and_again_loses_four_slots_at_a_time_and_gets_them_back() {
     let (shootdown, _units) = world(policy(), &FOUR_UNITS);
