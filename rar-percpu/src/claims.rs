@@ -17,6 +17,13 @@ impl Claims {
         self.len == 0
     }
 
+    /// Returns whether the owner has left the first slot, and so all of them.
+    #[inline]
+    pub(crate) fn are_left(&self) -> bool {
+        let [first, ..] = &self.claims;
+        first.is_left()
+    }
+
     pub(crate) fn as_slice(&self) -> &[Claim] {
         self.claims.get(..self.len.into()).unwrap_or_default()
     }

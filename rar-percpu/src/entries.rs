@@ -237,15 +237,18 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
             has_succeeded
         });
         match (is_over, is_refused) {
-            (true, _) => Progress::Succeeded,
+            (true, _) if !self.is_left() => Progress::Succeeded,
             (false, true) => Progress::Refused,
-            (false, false) => Progress::Open,
+            _ => Progress::Open,
         }
     }
 
     /// Reads the bytes of all CPUs that had not answered, and returns whether every CPU has
     /// answered with SUCCESS.
     pub fn look(&mut self) -> bool {
+        if self.is_left() {
+            return false;
+        }
         self.look_once();
         // A byte that another's flush has armed anew may have hidden the answer.
         while !self.open.is_empty() && self.forget_slots_taken_over() {

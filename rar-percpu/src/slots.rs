@@ -64,8 +64,15 @@ impl Claim {
         SlotIndex::of_low_bits(self.0)
     }
 
-    /// Returns whether the slot was set apart by this owner.
-    pub(crate) fn is_quarantined(&self) -> bool {
+    /// Marks that the owner has left the slot. The claim is good from now on only while the slot is
+    /// in quarantine and no other CPU has taken it over.
+    pub(crate) fn leave(&mut self) {
+        self.0 |= QUARANTINED;
+    }
+
+    /// Returns whether the owner has left the slot.
+    #[inline]
+    pub(crate) fn is_left(&self) -> bool {
         self.0 & KIND == QUARANTINED
     }
 }
@@ -221,11 +228,10 @@ impl Slots {
         self.leave(claim, FREE);
     }
 
-    /// Sets a slot apart that some unit may still read. The claim stays good until another owner
-    /// takes the slot over.
-    pub(crate) fn quarantine(&self, claim: &mut Claim) {
+    /// Sets a slot apart that some unit may still read. After [`Claim::leave`] the claim stays good
+    /// until another owner takes the slot over.
+    pub(crate) fn quarantine(&self, claim: &Claim) {
         self.leave(claim, QUARANTINED);
-        claim.0 |= QUARANTINED;
     }
 
     #[inline]
@@ -272,7 +278,7 @@ impl Slots {
         for slot in SlotIndex::all() {
             let word = self.state(slot).load(Ordering::Acquire);
             if word & OWNER == owner && word & KIND == CLAIMED {
-                self.quarantine(&mut Claim(word));
+                self.quarantine(&Claim(word));
             }
         }
     }

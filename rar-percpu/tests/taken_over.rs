@@ -3,7 +3,7 @@
 
 use rar_payload::{Globals, InvpcidScope, Operation};
 use rar_percpu::fake::{FakeTlb, pinned};
-use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, SoftwareCpu};
+use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
 
 #[test]
 fn the_first_look_sees_the_answers_of_the_slots_that_are_left() {
@@ -55,7 +55,11 @@ fn a_refusal_does_not_outlive_its_entry() {
         domain.claim(&pinned(0), 1).is_none(),
         "control: it waits for its owner"
     );
-    assert!(refused.settle().is_empty());
+    assert!(refused.settle().is_empty(), "the byte is final");
+    assert!(refused.open().contains(CpuId::new(1)));
+    assert!(!refused.look(), "no refusal becomes a success");
+    assert_ne!(refused.look_on(), Progress::Succeeded);
+    assert!(!refused.look());
 
     let mut answered = post(0);
     domain.answer(&pinned(0), &tlb);

@@ -28,8 +28,6 @@ pub(crate) use self::trail::Trail;
 pub struct Pending<'s, M: Machine<WORDS>, F, const WORDS: usize> {
     shootdown: &'s Shootdown<M, WORDS>,
     entries: Option<Posted<'s, WORDS>>,
-    /// Whether the entries are in quarantine, and only in view for reports.
-    are_set_apart: bool,
     /// The targets that are not known to have flushed; `None` while they are those that have not
     /// answered the entries.
     unflushed: Option<CpuSet<WORDS>>,
@@ -73,7 +71,6 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         Self {
             shootdown,
             entries: None,
-            are_set_apart: false,
             unflushed: None,
             since,
             ticket: None,
@@ -317,8 +314,8 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
     /// Looks at the entries, then at what the others have flushed; returns whether every target has
     /// flushed.
     fn look_closely(&mut self) -> bool {
-        let entries = self.entries.as_mut().filter(|_| !self.are_set_apart);
-        let Some(entries) = entries else {
+        let entries = self.entries.as_mut();
+        let Some(entries) = entries.filter(|entries| !entries.is_left()) else {
             return self.unflushed().is_empty() && self.phase != Phase::Unsupported;
         };
         let mut answered = *entries.open();

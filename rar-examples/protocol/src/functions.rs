@@ -181,7 +181,7 @@ impl Transition {
             Self::DropFlush => driver!("rar-shootdown/src/pending.rs", drop, Posted::<1>::settle),
             Self::SettleLook => driver!(
                 "rar-percpu/src/entries/settle.rs",
-                set_apart,
+                settle_with_open,
                 Posted::<1>::settle
             ),
             Self::Unpost => driver!("rar-percpu/src/slots.rs", unpost, Posted::<1>::settle),

@@ -4,13 +4,16 @@ use rar_payload::Operation;
 
 use super::{Posted, SlotSet};
 use crate::slot_index::SlotIndex;
-use crate::slots::Claim;
+use crate::sync::{Ordering, fence};
 
 impl<const WORDS: usize> Posted<'_, WORDS> {
     /// Ends the ownership: gives the slots back whose every byte is final, and sets the others
     /// apart. Returns those.
     ///
-    /// What is left of the value owns nothing.
+    /// What was not answered with SUCCESS stays in view, for a report about late CPUs:
+    /// [`open`](Self::open), [`answer`](Self::answer) and [`operations`](Self::operations). Nothing
+    /// may be concluded from such an answer: another flush may own the slot by now, and a refusal
+    /// then looks like a success. So no later look says that every CPU has answered.
     #[inline]
     pub fn settle(&mut self) -> SlotSet {
         if !self.open.is_empty() {
@@ -25,23 +28,10 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
 
     #[cold]
     fn settle_with_open(&mut self) -> SlotSet {
-        let quarantined = self.set_apart();
-        self.claims.truncate(0);
-        self.open.clear();
-        quarantined
-    }
-
-    /// Settles as [`settle`](Self::settle) does, and keeps in view what was set apart:
-    /// [`open`](Self::open), [`answer`](Self::answer) and [`operations`](Self::operations) go on
-    /// showing it.
-    ///
-    /// For a report about late CPUs. Nothing may be concluded from such an answer: once all bytes
-    /// of a slot are final, another owner may have it, and a refusal then looks like a success.
-    pub fn set_apart(&mut self) -> SlotSet {
         let domain = self.domain;
         let mut quarantined = SlotSet::default();
         for claim in self.claims.as_mut_slice() {
-            if claim.is_quarantined() {
+            if claim.is_left() {
                 continue;
             }
             let slot = claim.slot();
@@ -58,18 +48,29 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
                 domain.slots().quarantine(claim);
                 quarantined.0 |= 1 << slot.get();
             }
+            claim.leave();
         }
-        self.claims.retain(Claim::is_quarantined);
         quarantined
     }
 
-    /// Returns the slots that are still this value's, each with its operation as it is in the
+    /// Returns whether the ownership has ended with entries that were not answered with SUCCESS:
+    /// they are only in view any more.
+    #[must_use]
+    #[inline]
+    pub fn is_left(&self) -> bool {
+        self.claims.are_left()
+    }
+
+    /// Returns the slots that no other flush has got since, each with its operation as it is in the
     /// table.
     pub fn operations(&self) -> impl Iterator<Item = (SlotIndex, Operation)> + '_ {
         let domain = self.domain;
         self.claims.as_slice().iter().filter_map(move |claim| {
             let operation = Operation::decode(&domain.table().load_for_unit(claim.slot()));
-            // Read before the owner: another would have written its own.
+            // Read before the owner: another would have written its own. The fence keeps the loads
+            // of the entry before that of the owner; its partner is the exchange of the new owner's
+            // claim, which is a full fence on x86.
+            fence(Ordering::Acquire);
             let is_owned = domain.slots().is_owned(claim);
             Some((claim.slot(), operation.ok().filter(|_| is_owned)?))
         })

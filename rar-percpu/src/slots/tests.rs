@@ -55,7 +55,7 @@ fn quarantine_ends_when_every_byte_is_final_and_not_before() {
     slots.limit(1);
     let mut claim = slots.claim_anywhere(owner(0)).unwrap();
     slots.post(&mut claim);
-    slots.quarantine(&mut claim);
+    slots.quarantine(&claim);
     assert!(slots.claim_anywhere(owner(1)).is_none());
     assert!(slots.take_over(0, owner(1), |_| Bytes::Open).is_none());
     assert_eq!((slots.quarantined(), slots.free()), (1, 0));
@@ -78,7 +78,7 @@ fn a_posted_slot_is_taken_over_only_when_it_succeeded_and_its_owner_notices() {
     let taken = slots.take_over(0, owner(1), |_| Bytes::Succeeded).unwrap();
     assert!(!slots.is_owned(&claim) && !slots.are_held_by(owner(0)));
     slots.give_back(&claim);
-    slots.quarantine(&mut claim);
+    slots.quarantine(&claim);
     assert!(
         slots.is_owned(&taken),
         "the former owner has no say any more"

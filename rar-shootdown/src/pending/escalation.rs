@@ -199,7 +199,8 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
 
     /// What a CPU has answered to its entries; `None` if it has none that are open.
     pub(super) fn entry_answer(&self, cpu: CpuId) -> Option<Answer> {
-        let entries = self.entries.as_ref().filter(|_| !self.are_set_apart)?;
+        let entries = self.entries.as_ref();
+        let entries = entries.filter(|entries| !entries.is_left())?;
         entries.open().contains(cpu).then(|| entries.answer(cpu))
     }
 }

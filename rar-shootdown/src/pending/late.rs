@@ -56,12 +56,13 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
                 },
             },
         };
+        shootdown.count(cpu, Count::Errors, 1);
+        // Before the slots are left: a refusal is forgotten with its slot.
+        shootdown.report_stuck(&self.stuck_at(cpu, now));
         self.set_entries_apart();
         self.phase = Phase::Late;
         self.timer = Timer::default();
         self.not_sent = None;
-        shootdown.count(cpu, Count::Errors, 1);
-        shootdown.report_stuck(&self.stuck_at(cpu, now));
         shootdown.report(Event::Error(error));
         error
     }
@@ -70,10 +71,9 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
     fn set_entries_apart(&mut self) {
         self.unflushed_apart();
         if let Some(entries) = &mut self.entries {
-            for slot in entries.set_apart().iter() {
+            for slot in entries.settle().iter() {
                 self.shootdown.report(Event::Quarantine { slot });
             }
-            self.are_set_apart = true;
         }
     }
 }
