@@ -73,6 +73,12 @@ impl ActionByte {
         ActionState::try_from(self.0)
     }
 
+    /// Returns whether the software responder has taken the entry and not ended it yet: 0x02.
+    #[must_use]
+    pub const fn is_taken(self) -> bool {
+        self.0 == Self::TAKEN
+    }
+
     /// Returns whether the target is done with the entry: [`ActionState::Success`] or
     /// [`ActionState::Failure`].
     #[must_use]

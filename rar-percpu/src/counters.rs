@@ -133,12 +133,12 @@ impl<'c> OwnCounters<'c> {
     /// Raises a count. It wraps after 2^64 events.
     ///
     /// Two plain accesses to a line that no other CPU writes, and no locked instruction; the
-    /// compilers of x86 make one `ADD` of them. Where they stay two, an interrupt handler that
-    /// raises the same count between them is not counted. So a count is never too high, and never
-    /// zero after an event.
+    /// compilers of x86 make one `ADD` of them. Where they stay two, a handler that raises the same
+    /// count between them is not counted. So a count is never too high, and never zero after an
+    /// event.
     #[inline]
     pub fn add(self, counter: Counter, events: u64) {
-        let Some(count) = self.counters.count(counter) else {
+        let Some(count) = self.counters.count(counter).filter(|_| events > 0) else {
             return;
         };
         match self.writers {

@@ -126,11 +126,12 @@ pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
         let _ = event;
     }
 
-    /// Gets the report of a flush that did not end in time, right before
-    /// [`Event::Error`] is [reported](Self::report), on the CPU that waited. Where the flush is
+    /// Gets the report of a flush that did not end in time, on the CPU that waited, before its
+    /// slots are set apart and [`Event::Error`] is [reported](Self::report). Where the flush is
     /// given back to the caller, [`Pending::stuck`](crate::Pending::stuck) makes the report anew.
     ///
-    /// To show it is one `write!`: it has several lines.
+    /// To show it is one `write!`: it has several lines. This CPU serves no other meanwhile, so a
+    /// slow console should get a copy later, or the flushes of others are late, too.
     fn report_stuck(&self, stuck: &Stuck<'_, WORDS>) {
         let _ = stuck;
     }

@@ -18,18 +18,19 @@ macro_rules! counts {
         /// A reading of what was counted since the start: by one CPU, or by all together.
         ///
         /// Each CPU counts on cache lines of its own; a reader reads one count after the other, so
-        /// a reading is not of one moment. A count is of the CPU that
-        /// ran the code: the initiator for a flush, the CPU that waited for its end, the target for
-        /// what it served.
+        /// a reading is not of one moment. A count is of the CPU that ran the code: the initiator
+        /// for a flush, the CPU that waited for its end, the target for what it served.
         ///
         /// What is rare is always counted. [`Policy::counting`](crate::Policy::counting) says
         /// whether what every flush does is counted, too.
         ///
         /// Counts of what is rare, from `fallbacks` on, are exact. The others are never too high,
-        /// and never zero after an event; one is too low only if an interrupt handler flushes
-        /// between two instructions that raise the very same count. A kernel that reads twice takes
-        /// the difference by [`since`](Self::since). Readings of several CPUs are summed by `+` and
-        /// [`Iterator::sum`].
+        /// and never zero after an event; one is too low only if a handler flushes or serves
+        /// between two instructions that raise the very same count. While a CPU is unregistered, a
+        /// sum over all CPUs may lack its counts or have them twice.
+        ///
+        /// A kernel that reads twice takes the difference by [`since`](Self::since). Readings of
+        /// several CPUs are summed by `+` and [`Iterator::sum`].
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         #[non_exhaustive]
@@ -82,16 +83,16 @@ counts! {
     Pages pages "pages",
     /// Operations that went out for more than pages because the request says so:
     /// `Request::AddressSpace`, `Request::Everything`, and those of guests.
-    WholeAsked whole_asked "whole, as asked",
+    WholeAsked whole_asked "whole (asked)",
     /// The same because pages one by one cost more, by `Policy::costs`.
-    WholeCheaper whole_cheaper "whole, as cheaper",
+    WholeCheaper whole_cheaper "whole (cheaper)",
     /// The same because there were too few entries: more requests than `Policy::max_operations`, or
     /// than free slots.
-    WholeCrowded whole_crowded "whole, as crowded",
+    WholeCrowded whole_crowded "whole (crowded)",
     /// The same for `Request::GlobalPages`.
-    WholeGlobals whole_globals "whole, for globals",
+    WholeGlobals whole_globals "whole (globals)",
     /// The same for `Request::TablesFreed`.
-    WholeTables whole_tables "whole, for freed tables",
+    WholeTables whole_tables "whole (freed tables)",
     /// Operations that were saved: those of the requests one by one, less those that went out.
     Merged merged "operations merged",
     /// Entries of others that this CPU carried out in software.
@@ -157,7 +158,7 @@ impl core::ops::Add for Statistics {
 
     fn add(self, other: Self) -> Self {
         Self {
-            quarantined: self.quarantined + other.quarantined,
+            quarantined: self.quarantined.wrapping_add(other.quarantined),
             ..self.combined(other, u64::wrapping_add)
         }
     }

@@ -348,7 +348,7 @@ fn a_reading_is_shown_without_what_is_zero() {
     reading.quarantined = 1;
     assert_eq!(
         reading.to_string(),
-        "flushes: 12 flushes, 36 targets, 10 pages, 2 whole, as asked\nwaits: none\n\
+        "flushes: 12 flushes, 36 targets, 10 pages, 2 whole (asked)\nwaits: none\n\
          rare: 3 fallbacks, 1 errors\nslots in quarantine: 1"
     );
 }

@@ -141,7 +141,7 @@ fn with_all_cpus_but_one_hung_the_flush_ends_and_the_report_names_all() {
             report,
             "TLB flush: CPU 0 has waited 1.530 ms for CPUs 1-63 (63 CPUs)\n  \
              slot 0: 1 page of 4K from 0x400000 of PCID 5\n  \
-             full flush 1: requested of those CPUs\n  \
+             full flush 1: requested\n  \
              signal: last sent at 0.000 ms\n  \
              second signal: last sent at 0.210 ms\n  \
              interrupt: last sent at 0.510 ms\n  \
@@ -272,6 +272,31 @@ fn what_was_not_sent_is_said_with_its_cause() {
         .attempts()
         .find(|tried| tried.message == Message::Interrupt);
     assert_eq!(interrupt.unwrap().after_micros, nmi.after_micros);
+}
+
+/// Every byte of the slot is final then, so the slot is given back with the error.
+#[test]
+fn a_refusal_is_in_the_report() {
+    let shootdown = fake();
+    hang(&shootdown, [7]);
+    let pending = shootdown.start(&pinned(0), &[page()], &AllOnline, ());
+    // A TLB without room for CPU 7 refuses.
+    let refused = shootdown.domain().answer(&pinned(7), &FakeTlb::<1>::new());
+    assert_eq!(refused.failed, 1);
+    let late = pending.wait(&pinned(0)).unwrap_err();
+    let reports = shootdown.machine().reports.lock().unwrap();
+    let report = reports.first().unwrap();
+    assert!(
+        report.contains("\n  slot 0: 1 page of 4K from 0x400000 of PCID 5\n"),
+        "{report}"
+    );
+    assert!(
+        report
+            .contains("\n  CPU 7 (APIC id 0xe): software, slot 0 FAILURE, full flush 1 requested"),
+        "{report}"
+    );
+    assert_eq!(shootdown.domain().free_and_quarantined_slots(), (64, 0));
+    drop(late);
 }
 
 #[test]

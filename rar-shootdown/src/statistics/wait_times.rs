@@ -5,7 +5,7 @@ use core::time::Duration;
 use rar_percpu::Counter;
 
 /// A histogram of waits whose classes double: below 256 ns, below 512 ns, and so on; the last is
-/// for a second and more.
+/// for 2^30 ns (1.07 s) and more.
 ///
 /// Which waits are in it says [`Counting`](crate::Counting).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl core::fmt::Display for WaitTimes {
         for (below, waits) in self.iter().filter(|(_, waits)| *waits > 0) {
             match below {
                 Some(below) => write!(f, "{separator}{waits} below {below:?}")?,
-                None => write!(f, "{separator}{waits} longer")?,
+                None => write!(f, "{separator}{waits} of 1.07s or more")?,
             }
             separator = ", ";
         }
@@ -112,7 +112,7 @@ mod tests {
         let times = WaitTimes::of(classes);
         assert_eq!(
             times.to_string(),
-            "5 below 256ns, 1 below 1.024µs, 2 longer"
+            "5 below 256ns, 1 below 1.024µs, 2 of 1.07s or more"
         );
         assert_eq!(times.total(), 8);
     }

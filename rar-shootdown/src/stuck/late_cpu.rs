@@ -19,8 +19,8 @@ pub struct LateCpu {
     pub responder: Responder,
     /// Whether it takes part in flushes.
     pub is_online: bool,
-    /// Whether it has flushed since the last look, or needs no flush any more: the next look sees
-    /// that.
+    /// Whether it has done the full flush since the last look, or needs no flush any more: the next
+    /// look sees that. What it has answered to entries is in `answer`.
     pub has_flushed: bool,
     /// What it has answered to the entries of the flush; `None` if it was not sent any. Once the
     /// flush is late, `Success` says no more than that the answers are final.
@@ -117,6 +117,7 @@ fn name(byte: ActionByte) -> &'static str {
         Ok(ActionState::Success) => "SUCCESS",
         Ok(ActionState::Pending) => "PENDING",
         Ok(ActionState::Failure) => "FAILURE",
-        Err(_) => "in progress",
+        Err(_) if byte.is_taken() => "in progress",
+        Err(_) => "unknown",
     }
 }

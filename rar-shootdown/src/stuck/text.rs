@@ -26,11 +26,7 @@ impl<const WORDS: usize> Display for Stuck<'_, WORDS> {
             write!(f, "\n  slot {slot}: {}", InWords(operation))?;
         }
         if let Some(ticket) = self.ticket {
-            write!(
-                f,
-                "\n  full flush {}: requested of those CPUs",
-                ticket.number()
-            )?;
+            write!(f, "\n  full flush {}: requested", ticket.number())?;
         }
         for attempt in self.attempts() {
             write!(f, "\n  {attempt}")?;
