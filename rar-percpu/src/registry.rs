@@ -89,6 +89,9 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// Takes number and APIC id from a CPU that is offline, so that another can have them. The
     /// memory stays with the number.
     ///
+    /// Its counts go to the sum of the domain. If the CPU calls the library meanwhile, some may be
+    /// lost or stand there twice.
+    ///
     /// # Errors
     ///
     /// [`RegisterError::NotRegistered`], or [`RegisterError::Driven`] while the CPU is online or a

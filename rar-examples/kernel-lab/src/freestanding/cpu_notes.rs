@@ -52,9 +52,9 @@ impl CpuNotes {
         self.deaf_to.load(Ordering::Acquire) & kind as u8 != 0
     }
 
-    /// The handler of the signal answers for the CPU from now on.
-    pub(crate) fn switches_to_software(&self) {
-        self.by_handler.store(true, Ordering::Release);
+    /// Sets whether the handler of the signal answers for the CPU although the CPU has a unit.
+    pub(crate) fn set_by_handler(&self, by_handler: bool) {
+        self.by_handler.store(by_handler, Ordering::Release);
     }
 
     /// Returns whether it does so although the CPU has a unit.

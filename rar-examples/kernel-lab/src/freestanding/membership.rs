@@ -29,6 +29,7 @@ fn tlb(lab: &KernelLab) -> &'static LabMachine {
 pub(crate) fn join(lab: &KernelLab) {
     lab.register();
     let cpu = percpu::pin();
+    lab.notes(cpu.id()).set_by_handler(false);
     let machine = tlb(lab);
     let in_software =
         || SoftwareCpu::bring_online(lab.domain(), &cpu, tlb(lab)).map(Member::Software);
@@ -120,7 +121,7 @@ pub(crate) fn switch_to_software(lab: &KernelLab) {
     let mut place = lab.members.mine().lock();
     let member = match place.take() {
         Some(Member::Unit(unit)) => {
-            lab.notes(cpu.id()).switches_to_software();
+            lab.notes(cpu.id()).set_by_handler(true);
             match unit.switch_to_software(&cpu, tlb(lab)) {
                 Ok(member) => Some(Member::Software(member)),
                 Err(stays) => give_up(format_args!(
