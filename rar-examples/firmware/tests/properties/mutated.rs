@@ -58,10 +58,14 @@ proptest! {
     fn a_thousand_firmwares_that_were_changed_are_read_and_each_fault_noted(
         changes in vec((any::<usize>(), mutation()), 1..4),
     ) {
-        let right = usual().lay_out();
-        let wanted = read_by_the_kernel(&right);
+        let mut memory = usual().lay_out();
+        let wanted = read_by_the_kernel(&memory);
         prop_assert_eq!(wanted.len(), 4);
-        let mut memory = right;
+        let madt = |memory: &FirmwareMemory| {
+            let (at, _) = wanted.iter().find(|(_, name)| name == b"APIC")?;
+            Some(memory.bytes(*at, Madt::of_cpus(0..4).table().bytes().len())?.to_vec())
+        };
+        let right = madt(&memory);
         for (table, change) in changes {
             memory.mutate(table, change, Seal::Leave);
         }
@@ -74,9 +78,11 @@ proptest! {
         // A change that the sums do not show may change what is read, but not lose the list.
         let told = !seen.notes().is_empty();
         prop_assert!(told || seen.tables.no_list.is_none());
-        // CPUs of the right table that are lost are told.
+        // CPUs of the right table that are lost are told, unless two changes keep the sum right:
+        // then it is a right table of other CPUs.
         let lost = (0..4).any(|id| !seen.ids.contains(&id));
-        prop_assert!(!lost || !seen.notes().is_empty(), "{:?}", seen.ids);
+        let is_another = wrong.is_empty() && madt(&memory) != right;
+        prop_assert!(!lost || told || is_another, "{:?}", seen.ids);
     }
 
     #[test]
