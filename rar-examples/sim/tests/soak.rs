@@ -119,6 +119,14 @@ fn a_pause_by_the_host_fails_no_flush_and_no_fault() {
     assert!(pauses > 12, "{pauses} pauses only");
 }
 
+/// In this life a space gets another PCID while a CPU that is offline is in it.
+#[test]
+fn a_cpu_that_comes_back_uses_the_pcid_that_its_space_has_by_now() {
+    let end = run(Answering::Units, 4, 12_512_158);
+    assert_eq!(end.failure, None);
+    assert!(end.counts.pcids > 0, "{:?}", end.counts);
+}
+
 #[test]
 fn a_single_cpu_verifies_nothing() {
     let end = run(Answering::Units, 1, 1);

@@ -121,6 +121,12 @@ impl<'a, L: Platform> Cpu<'a, L> {
         keeps
     }
 
+    /// Whether this CPU runs in a space, under the PCID that the space has now: while it was
+    /// offline, the space may have lost its PCID and got another.
+    pub(crate) fn runs_in(&self, space: Space) -> bool {
+        self.space() == space && self.met(space).assignment.get() == self.assignment(space)
+    }
+
     fn assignment(&self, space: Space) -> u32 {
         let assignment = &self.shared.space(space).assignment;
         assignment.load(Ordering::Acquire)

@@ -26,7 +26,8 @@ impl<'a, L: Platform> Cpu<'a, L> {
                 return;
             }
         }
-        if let Some(space) = wanted.filter(|_| !self.shared.is_open(self.space())) {
+        let may_stay = self.shared.is_open(self.space()) && self.runs_in(self.space());
+        if let Some(space) = wanted.filter(|_| !may_stay) {
             self.enter(space, random);
         }
         self.enter_lazy();
@@ -34,7 +35,7 @@ impl<'a, L: Platform> Cpu<'a, L> {
 
     fn run(&self, space: Space, thread: &'a Thread, random: &mut Random) {
         self.thread.set(Some(thread));
-        if space != self.space() {
+        if !self.runs_in(space) {
             self.enter(space, random);
         }
     }
