@@ -170,26 +170,13 @@ fn each_error_carries_what_was_wrong() {
 }
 
 #[test]
-fn errors_speak_in_words() {
+fn an_error_has_the_address_that_is_wrong() {
     let error = RangeError::Wraps {
         start: 0xffff_ffff_ffff_f000,
         pages: 2,
         size: PageSize::Size4K,
     };
-    assert_eq!(
-        error.to_string(),
-        "page range at 0xfffffffffffff000: passes the end of the address space (got 2 pages of 4K)"
-    );
     assert_eq!(error.address(), 0xffff_ffff_ffff_f000);
-    let error = RangeError::NonCanonical {
-        address: 1 << 47,
-        width: LinearAddressWidth::Bits48,
-    };
-    assert_eq!(
-        error.to_string(),
-        "address 0x800000000000: not canonical (expected 48 bits); \
-         pass the width the kernel runs with"
-    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use rar_payload::{
     CostModel, Globals, InvpcidScope, Operation, PageRange, PageSize, Pcid, Request, TableOwner,
 };
+#[cfg(feature = "unverified")]
+use rar_payload::{Eptp, Vpid};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -95,6 +97,30 @@ fn the_pages_of_a_pair_add_up_in_one_address_space() -> Result<(), Error> {
     assert_eq!(pair(&twenty, &space), both(&twenty, &space));
     let long = pages(1, 0x1000, 64)?;
     assert_eq!(Request::cheapest_pair(&few, &long, &CostModel::EXACT), None);
+    Ok(())
+}
+
+#[test]
+fn the_translations_of_guests_are_named_by_their_own_requests_alone() -> Result<(), Error> {
+    for request in requests()? {
+        assert!(!request.names_guest_translations(), "{request:?}");
+        assert_eq!(request.may_skip_guests(), !request.frees_tables());
+    }
+    #[cfg(feature = "unverified")]
+    {
+        let (eptp, vpid) = (Eptp::new(0x1e)?, Vpid::new(1)?);
+        let range = PageRange::page(0x1000, PageSize::Size4K)?;
+        for request in [
+            Request::Ept { eptp },
+            Request::EveryEpt,
+            Request::VpidPages { vpid, range },
+            Request::Vpid { vpid },
+            Request::EveryVpid,
+        ] {
+            assert!(request.names_guest_translations(), "{request:?}");
+            assert!(!request.may_skip_guests(), "{request:?}");
+        }
+    }
     Ok(())
 }
 
