@@ -75,10 +75,7 @@ impl core::fmt::Display for RegisterError {
                 )
             }
             Self::Broadcast { cpu, apic_id } => {
-                write!(
-                    f,
-                    "CPU {cpu} cannot have APIC id {apic_id}: that is the broadcast"
-                )
+                write!(f, "CPU {cpu} cannot have {apic_id}: that is the broadcast")
             }
             Self::OtherApicId {
                 cpu,
@@ -87,7 +84,7 @@ impl core::fmt::Display for RegisterError {
             } => {
                 write!(
                     f,
-                    "CPU {cpu} is registered with APIC id {registered}, not {requested}"
+                    "CPU {cpu} is registered with {registered}, not {requested}"
                 )
             }
             Self::OtherMemory { cpu } => {
@@ -116,10 +113,7 @@ impl core::fmt::Display for RegisterError {
                 other,
                 apic_id,
             } => {
-                write!(
-                    f,
-                    "CPU {cpu} cannot take APIC id {apic_id}: CPU {other} has it"
-                )
+                write!(f, "CPU {cpu} cannot take {apic_id}: CPU {other} has it")
             }
         }
     }

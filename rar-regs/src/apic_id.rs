@@ -47,6 +47,6 @@ impl From<ApicId> for u32 {
 
 impl fmt::Display for ApicId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "APIC ID {:#x}", self.0)
+        write!(f, "APIC id {:#x}", self.0)
     }
 }

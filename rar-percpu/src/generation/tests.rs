@@ -44,6 +44,25 @@ fn one_flush_answers_all_requests_before_it() {
 }
 
 #[test]
+fn a_status_says_what_was_asked_what_is_done_and_each_mode() {
+    let generation = FlushGeneration::new();
+    let says = || generation.status().to_string();
+    assert_eq!(says(), "no full flush requested");
+    generation.request(Ticket(3));
+    assert_eq!(says(), "full flush 3 requested, 0 done");
+    assert!(generation.complete(&pinned(0), &FakeTlb::<1>::new()));
+    generation.enter_lazy();
+    assert_eq!(says(), "lazy, full flush 3 requested, 3 done");
+    generation.enter_guest();
+    generation.demote();
+    generation.distrust();
+    let text = says();
+    for mode in ["in a guest, ", "unit silent, ", "registers unverified, "] {
+        assert!(text.contains(mode), "{mode}: {text}");
+    }
+}
+
+#[test]
 fn a_lazy_cpu_is_skipped_and_flushes_on_its_way_back() {
     let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
     assert_eq!(generation.service(LAZILY), Service::Entry);

@@ -248,7 +248,7 @@ fn an_xapic_that_stays_busy_is_waited_for_once() {
             (4, true)
         ]
     );
-    assert!(error.to_string().starts_with("APIC ID 0x2: "), "{error}");
+    assert!(error.to_string().starts_with("APIC id 0x2: "), "{error}");
 }
 
 #[test]
