@@ -27,6 +27,8 @@ pub struct Config {
     pub signature: u32,
     /// The decisions of every RAR unit. MAXPHYADDR is replaced by what CPUID says.
     pub knobs: Knobs,
+    /// The CPU whose unit has other knobs than the rest, if there is one.
+    pub odd_unit: Option<OddUnit>,
     /// What becomes of the page of the local APIC.
     pub page: ApicPage,
     /// Whose name the guest finds in CPUID leaf 0x4000_0000.
@@ -37,6 +39,15 @@ pub struct Config {
     pub triple_fault: TripleFault,
     /// What the shim writes about its units, and where.
     pub trace: Trace,
+}
+
+/// A unit that is not like the others: for tests of what a driver does on such a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OddUnit {
+    /// The APIC id of its CPU.
+    pub apic_id: u32,
+    /// The decisions of this unit. MAXPHYADDR is replaced as for the others.
+    pub knobs: Knobs,
 }
 
 /// What a triple fault of a guest comes to.
@@ -114,11 +125,20 @@ impl Config {
             pic_vectors: Self::PIC_VECTORS,
             signature: Self::SIGNATURE,
             knobs: Knobs::DEFAULT,
+            odd_unit: None,
             page: ApicPage::Open,
             hypervisor: Hypervisor::Machine,
             mwait: Mwait::Shown,
             triple_fault: TripleFault::LosesCpu,
             trace: Trace::OFF,
+        }
+    }
+
+    /// Returns the decisions of the unit of one CPU.
+    pub(crate) fn knobs_of(&self, apic_id: u32) -> &Knobs {
+        match &self.odd_unit {
+            Some(odd) if odd.apic_id == apic_id => &odd.knobs,
+            _ => &self.knobs,
         }
     }
 }
@@ -129,3 +149,24 @@ unsafe impl Send for Config {}
 #[expect(unsafe_code, reason = "a pointer to device registers")]
 // SAFETY: as for `Send`.
 unsafe impl Sync for Config {}
+
+#[cfg(test)]
+mod tests {
+    use rar_model::{Knobs, TableSize};
+
+    use super::*;
+
+    #[test]
+    fn the_odd_unit_alone_has_other_knobs() {
+        let mut config = Config::new(0, NonNull::dangling());
+        let all = [0, 3, 7].map(|id| *config.knobs_of(id));
+        assert_eq!(all, [Knobs::DEFAULT; 3]);
+        let knobs = Knobs {
+            table: TableSize::new(32).unwrap(),
+            ..Knobs::DEFAULT
+        };
+        config.odd_unit = Some(OddUnit { apic_id: 3, knobs });
+        let all = [0, 3, 7].map(|id| *config.knobs_of(id));
+        assert_eq!(all, [Knobs::DEFAULT, knobs, Knobs::DEFAULT]);
+    }
+}

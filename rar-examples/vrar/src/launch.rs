@@ -25,6 +25,7 @@ use crate::processor::vmcb::{
 };
 use crate::processor::world;
 use crate::shim::Shim;
+use crate::trace::lines::Launch;
 use crate::trace::reported::Reported;
 use crate::trace::tracer::About;
 use crate::unit::ASID;
@@ -94,7 +95,7 @@ impl Shim {
             reported: Reported::default(),
         };
         // SAFETY: the memory was taken just now.
-        unsafe { memory.prepare(own, RarUnit::new(knobs(&self.config().knobs))) };
+        unsafe { memory.prepare(own, RarUnit::new(knobs(self.config().knobs_of(id)))) };
         real.open();
         self.pics().with(|pics| {
             if pics.take_over(&native::MachinePorts) {
@@ -103,11 +104,12 @@ impl Shim {
         });
         self.watch_ports();
         let cpus = self.cpus().count();
-        self.trace(
-            TraceLevel::Offences,
-            About::Cpu(id),
-            format_args!("launch cpus={cpus}"),
-        );
+        let launch = Launch {
+            config: self.config(),
+            apic_id: id,
+            cpus,
+        };
+        launch.lines(|line| self.trace(TraceLevel::Offences, About::Cpu(id), line));
         // SAFETY: 1. and the memory is this CPU's.
         unsafe { become_guest(memory, &places, self.config()) };
         Ok(())

@@ -18,14 +18,14 @@ mod shim;
 mod trace;
 mod unit;
 
-pub use config::{ApicPage, Config, Hypervisor, Image, Mwait, TripleFault};
+pub use config::{ApicPage, Config, Hypervisor, Image, Mwait, OddUnit, TripleFault};
 pub use cpu::{Cpu, Stray};
 pub use cpu_memory::CpuMemory;
 pub use error::LaunchError;
 pub use instruction::code::{Code, CodeSize};
 pub use memory::hide::HIDE;
 pub use memory::hide_error::HideError;
-pub use rar_model::{Defect, Knob, KnobError, Knobs, Preset, WordTaken};
+pub use rar_model::{Defect, Knob, KnobError, Knobs, Preset, TableSize, WordTaken};
 pub use rar_vocabulary::{
     COUNTER_LEAF, COUNTER_VERSION, ENTRY_LEAF, EntryKind, EntryVerdict as Verdict, TraceLevel,
     UnitCounter, entry_subleaf,

@@ -31,14 +31,35 @@ impl Begin<'_> {
             trace.level.name(),
             trace.ticks_per_second
         ));
-        for knob in Knob::all().filter(|knob| !knob.is_same(knobs, &Knobs::DEFAULT)) {
-            write(format_args!(
-                "knob name={} value={} default={}",
-                knob.name(),
-                knob.value(knobs),
-                knob.value(&Knobs::DEFAULT)
-            ));
-        }
+        write_knobs(knobs, &Knobs::DEFAULT, &mut write);
+    }
+}
+
+/// The line that says that a CPU became a guest, and those about its unit, if that is not like the
+/// others.
+pub(crate) struct Launch<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) apic_id: u32,
+    pub(crate) cpus: usize,
+}
+
+impl Launch<'_> {
+    pub(crate) fn lines(&self, mut write: impl FnMut(fmt::Arguments<'_>)) {
+        write(format_args!("launch cpus={}", self.cpus));
+        let own = self.config.knobs_of(self.apic_id);
+        write_knobs(own, &self.config.knobs, &mut write);
+    }
+}
+
+/// Writes the knobs that are not as in `usual`.
+fn write_knobs(knobs: &Knobs, usual: &Knobs, write: &mut impl FnMut(fmt::Arguments<'_>)) {
+    for knob in Knob::all().filter(|knob| !knob.is_same(knobs, usual)) {
+        write(format_args!(
+            "knob name={} value={} default={}",
+            knob.name(),
+            knob.value(knobs),
+            knob.value(&Knobs::DEFAULT)
+        ));
     }
 }
 

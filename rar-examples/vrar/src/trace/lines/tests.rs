@@ -1,9 +1,12 @@
 use core::ptr::NonNull;
 
-use rar_model::{Action, Defect, Illegal, MsrFault, MsrOperation, Offence, Outcome, Refused};
+use rar_model::{
+    Action, Defect, Illegal, MsrFault, MsrOperation, Offence, Outcome, Refused, TableSize,
+};
 use rar_vocabulary::TraceLevel;
 
 use super::*;
+use crate::config::OddUnit;
 use crate::trace::Trace;
 
 const PAGE: &str = include_str!("../../../../../docs/rar-machine-trace.txt");
@@ -47,6 +50,29 @@ fn a_trace_begins_with_its_format_and_its_knobs() {
         ]
     );
     assert!(lines[..2].iter().all(|line| is_in_example(line)));
+}
+
+#[test]
+fn the_cpu_whose_unit_is_odd_says_so_at_its_launch() {
+    let mut config = Config::new(0, NonNull::dangling());
+    config.knobs.unused_fields = Offence::Ignore;
+    let mut knobs = config.knobs;
+    knobs.table = TableSize::new(32).unwrap();
+    config.odd_unit = Some(OddUnit { apic_id: 3, knobs });
+    let lines = |apic_id| {
+        let config = &config;
+        let (mut lines, cpus) = (Vec::new(), 4);
+        Launch {
+            config,
+            apic_id,
+            cpus,
+        }
+        .lines(|line| lines.push(line.to_string()));
+        lines
+    };
+    assert_eq!(lines(2), ["launch cpus=4"]);
+    let odd = "knob name=table value=32 default=64";
+    assert_eq!(lines(3), ["launch cpus=4", odd]);
 }
 
 #[test]
