@@ -12,6 +12,7 @@ pub mod hidden_memory;
 mod instructions;
 mod lab;
 mod lab_machine;
+mod late_join;
 pub mod late_launch;
 pub mod legacy_controllers;
 mod members;
@@ -41,7 +42,7 @@ mod warm_up;
 pub mod watchdog;
 
 pub use instructions::cpuid_follows_cr4;
-pub use lab::{KernelLab, current};
+pub use lab::{KernelLab, current, refused_by};
 pub use lab_machine::LabMachine;
 pub use run::{Consequence, RunError, prepare, run_backend};
 pub use single_steps::single_steps_end;

@@ -5,5 +5,5 @@ mod run_options;
 mod soak_run;
 
 pub use backend::RUN_ORDER;
-pub use run_options::{Amount, Models, RunOptions, Stop, UsualAmounts};
+pub use run_options::{Amount, Joins, Models, OddTable, RunOptions, Stop, UsualAmounts};
 pub use soak_run::SoakRun;

@@ -12,10 +12,10 @@ use rar_kernel::{
     Arrival, ComPort, ExitCode, Once, apic, clock, console, exit, id_runs, println, smp,
 };
 use rar_kernel_lab::shim::Defect;
-use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, run_backend};
+use rar_kernel_lab::{Consequence, RUN_ORDER, abort, listen, prepare, refused_by, run_backend};
 use rar_report::{EndReason, EventKind};
 use rar_validate::{End, ImageOptions};
-use rar_vocabulary::Text;
+use rar_vocabulary::{Backend, Text};
 
 rar_kernel::entry!(main, arrive);
 
@@ -120,7 +120,19 @@ fn main() -> ! {
             continue;
         }
         let usual = options.usual(cpus);
+        // Software has flushed in the place of units that a CPU disagreed on.
+        if backend == Backend::Software && refused_by().is_some() {
+            continue;
+        }
         let Err(why) = run_backend(backend, &options.suite, &usual) else {
+            if let Some(cpu) = refused_by() {
+                let text = format_args!(
+                    "CPU {cpu} has another RAR than the boot CPU: {backend} was turned off, and \
+                     software flushed on all CPUs"
+                );
+                progress::happened(EventKind::Note, Some(cpu.get()), "", text);
+                progress::refuse();
+            }
             continue;
         };
         match why.consequence() {

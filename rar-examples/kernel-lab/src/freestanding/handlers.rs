@@ -6,7 +6,7 @@ use rar_kernel::{add_nmi_handler, percpu, set_interrupt_handler, vector as kerne
 
 use super::cpu_notes::Heard;
 use super::lab::current;
-use super::{nmi_work, vector};
+use super::{membership, nmi_work, vector};
 
 /// Turns the interrupts to the [current] laboratory.
 pub(crate) fn set() {
@@ -14,6 +14,7 @@ pub(crate) fn set() {
     set_interrupt_handler(kernel_vector::FALLBACK, |_| on_fallback());
     set_interrupt_handler(vector::OWN, |_| on_own_interrupt());
     set_interrupt_handler(vector::BARE, |_| on_bare_ipi());
+    set_interrupt_handler(vector::SWITCH, |_| on_switch());
 }
 
 /// Adds the handlers of NMIs. Called once.
@@ -43,6 +44,13 @@ fn on_fallback() {
 fn on_nmi() {
     if let Some(lab) = current() {
         lab.serve_in_nmi_as_heard();
+    }
+}
+
+/// A CPU disagrees on RAR: software answers for this one from now on.
+fn on_switch() {
+    if let Some(lab) = current() {
+        membership::switch_to_software(lab);
     }
 }
 

@@ -1,9 +1,9 @@
 //! The laboratory of one backend.
 
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use rar_kernel::paging::MapError;
-use rar_kernel::{Once, paging, percpu, probe};
+use rar_kernel::{Once, clock, paging, percpu, probe, smp};
 use rar_payload::Pcid;
 use rar_percpu::{CpuId, Domain, PerCpu, PinnedCpu};
 use rar_shootdown::Shootdown;
@@ -13,11 +13,11 @@ use super::abort::{self, Cause};
 use super::cpu_notes::{CpuNotes, Heard};
 use super::lab_machine::LabMachine;
 use super::members::Members;
-use super::membership;
 use super::test_frames::TestFrames;
 use super::test_space::TestSpace;
 use super::user_pages::UserPages;
 use super::warm_up::WarmUp;
+use super::{membership, shim, watchdog};
 
 /// The laboratory whose turn it is: interrupts are for it.
 static CURRENT: AtomicPtr<KernelLab> = AtomicPtr::new(core::ptr::null_mut());
@@ -31,6 +31,10 @@ pub struct KernelLab {
     /// The memory that the CPUs register with.
     pub(crate) states: &'static [PerCpu],
     pub(crate) members: Members,
+    /// How many CPUs have joined.
+    pub(crate) joined: AtomicU32,
+    /// How many entries the units of the shim had executed then.
+    pub(crate) executed_before: Once<u64>,
     pub(crate) first: TestSpace,
     pub(crate) second: TestSpace,
     /// The others, of a soak.
@@ -50,6 +54,12 @@ pub struct KernelLab {
 pub fn current() -> Option<&'static KernelLab> {
     // SAFETY: null, or stored by `make_current` from a 'static reference.
     unsafe { CURRENT.load(Ordering::Acquire).as_ref() }
+}
+
+/// Returns the CPU that has another RAR than the boot CPU, if units are refused for it.
+#[must_use]
+pub fn refused_by() -> Option<CpuId> {
+    current()?.shootdown.machine().refused_by()
 }
 
 impl KernelLab {
@@ -105,10 +115,9 @@ impl KernelLab {
         }
     }
 
-    /// Brings this CPU online, runs the suite, and leaves. Every CPU calls it once; all get the
-    /// same summary.
+    /// Runs the suite, and leaves. Every CPU calls it once, when it has [joined](Self::join); all
+    /// get the same summary.
     pub fn run(&self, options: &Options<'_>) -> Counts {
-        self.join();
         let summary = self.suite.run(self, options);
         let _first = self.summary.set(summary);
         self.leave();
@@ -121,10 +130,40 @@ impl KernelLab {
         self.summary.get().copied()
     }
 
-    /// Registers this CPU in the domain and brings it online. Every CPU calls it once, before it
-    /// runs the suite.
+    /// Registers this CPU in the domain, brings it online, and waits until all others are there,
+    /// too. Every CPU calls it once.
+    ///
+    /// If one of them has another RAR than the boot CPU, software answers for all when it returns.
     pub fn join(&self) {
         self.come_online();
+        self.await_all();
+    }
+
+    /// The second part of [`join`](Self::join).
+    pub(crate) fn await_all(&self) {
+        self.joined.fetch_add(1, Ordering::AcqRel);
+        let joined = || self.joined.load(Ordering::Acquire);
+        let (all, domain) = (smp::cpus().map_or(1, smp::Cpus::online), self.domain());
+        let units = || match domain.refuses_units() {
+            true => domain.answered_by_units().len(),
+            false => 0,
+        };
+        let milliseconds = 1_000 * watchdog::patience_seconds();
+        if !clock::wait_until(milliseconds, || joined() >= all && units() == 0) {
+            let (joined, units) = (joined(), units());
+            let why = format_args!(
+                "{joined} of {all} CPUs have joined, and {units} use units that are refused"
+            );
+            abort::give_up(Cause::Hung, why);
+        }
+        let _first = self.executed_before.set(shim::executed());
+    }
+
+    /// Returns how many entries the units of the shim have executed since all CPUs joined; `None`
+    /// without a shim.
+    pub(crate) fn executed(&self) -> Option<u64> {
+        let before = self.executed_before.get().filter(|_| shim::is_shim())?;
+        Some(shim::executed().saturating_sub(*before))
     }
 
     /// Gives this CPU its place in the domain; again after it was declared dead.

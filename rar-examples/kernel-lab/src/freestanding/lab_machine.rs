@@ -1,10 +1,12 @@
 //! The machine of a shootdown under test: the kernel's own, which counts what the driver asks of
 //! it.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use rar_kernel::KernelMachine;
 use rar_kernel::machine::NmiUse;
 use rar_payload::Operation;
-use rar_percpu::{CpuSet, Domain, LocalTlb, PinnedCpu, Unsupported};
+use rar_percpu::{CpuId, CpuSet, Domain, LocalTlb, PinnedCpu, Unsupported};
 use rar_regs::RarSupport;
 use rar_shootdown::{Instant, Machine, Message, NotSent};
 use rar_suite::Witness;
@@ -13,6 +15,8 @@ use rar_suite::Witness;
 #[derive(Debug)]
 pub struct LabMachine {
     kernel: KernelMachine,
+    /// The number of the CPU for which units are refused, plus one; 0 if they are not.
+    refused_by: AtomicU32,
     /// Apart, since it is large: this value is moved over the stack.
     witness: &'static Witness,
 }
@@ -26,13 +30,32 @@ impl LabMachine {
     pub(crate) fn new(support: Option<RarSupport>, witness: &'static Witness) -> Self {
         Self {
             kernel: KernelMachine::new(support, NmiUse::Serves),
+            refused_by: AtomicU32::new(0),
             witness,
         }
     }
 
     /// Returns the proof that the CPUs have RAR units, if they are used.
     pub(crate) fn support(&self) -> Option<RarSupport> {
-        self.kernel.support()
+        self.kernel
+            .support()
+            .filter(|_| self.refused_by().is_none())
+    }
+
+    /// Returns whether the machine has units, used or refused.
+    pub(crate) fn has_units(&self) -> bool {
+        self.kernel.support().is_some()
+    }
+
+    /// Uses no units from now on, since this CPU disagrees.
+    pub(crate) fn refuse_units(&self, cpu: CpuId) {
+        self.refused_by.store(cpu.get() + 1, Ordering::Release);
+    }
+
+    /// Returns the CPU for which units are refused.
+    pub(crate) fn refused_by(&self) -> Option<CpuId> {
+        let number = self.refused_by.load(Ordering::Acquire).checked_sub(1)?;
+        Some(CpuId::new(number))
     }
 
     /// Returns whether a CPU can be sent NMIs whose handler serves.

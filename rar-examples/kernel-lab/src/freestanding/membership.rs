@@ -1,15 +1,17 @@
 //! How a CPU joins the domain and leaves it.
 
+use rar_kernel::machine::send_fixed;
 use rar_kernel::{irq, percpu, println};
 use rar_percpu::{
     Enabled, LifeCycleError, PhysicalAddressOf, PinnedCpu, RarCpu, SlotIndex, SoftwareCpu,
 };
-use rar_regs::{InterruptPolicy, NativeCpu, RarSupport};
+use rar_regs::{InterruptPolicy, NativeCpu, RarSupport, SupportError};
 
 use super::abort::{self, Cause};
 use super::lab::KernelLab;
 use super::lab_machine::LabMachine;
 use super::members::Member;
+use super::vector;
 
 /// Table and vectors lie in frames, which are mapped one to one.
 struct Identity;
@@ -38,14 +40,24 @@ pub(crate) fn join(lab: &KernelLab) {
         Some(support) => enable(lab, &cpu, support)
             .map(Member::Unit)
             .or_else(|error| {
-                // Every test detects it: the handler of the signal does nothing where units answer,
-                // and only the fallback flushes this CPU.
-                println!("CPU {} goes on without RAR: {error}", cpu.id());
+                match &error {
+                    LifeCycleError::Support(error) => refuse_units(lab, &cpu, error),
+                    LifeCycleError::UnitsRefused(_) => lab.notes(cpu.id()).set_by_handler(true),
+                    // Every test detects it: the handler of the signal does nothing where units
+                    // answer, and only the fallback flushes this CPU.
+                    _ => println!("CPU {} goes on without RAR: {error}", cpu.id()),
+                }
                 in_software()
             }),
     };
     match joined {
-        Ok(member) => *lab.members.mine().lock() = Some(member),
+        Ok(member) => {
+            *lab.members.mine().lock() = Some(member);
+            // Units may have been refused, and this CPU asked, before the member was there.
+            if lab.domain().refuses_units() {
+                switch_to_software(lab);
+            }
+        }
         Err(error) => give_up(format_args!(
             "CPU {} does not come online: {error}",
             cpu.id()
@@ -66,6 +78,27 @@ fn enable(
     // SAFETY: 1. Nothing resets the CPU in between. 2. Table and vectors are never given back. 3.
     // No code of this kernel keeps translations by disabling interrupts.
     unsafe { unit.bring_online(cpu, InterruptPolicy::IgnoreIf, tlb(lab)) }
+}
+
+/// Refuses the units of all CPUs, since this one has another RAR than the boot CPU, and asks those
+/// that are online by their units to go on in software. Called before this CPU comes online.
+fn refuse_units(lab: &KernelLab, cpu: &PinnedCpu<'_>, error: &SupportError) {
+    let domain = lab.domain();
+    tlb(lab).refuse_units(cpu.id());
+    domain.refuse_units();
+    // A CPU that is on its way up may be asked in vain: it looks for itself when it has come.
+    let units = domain.answered_by_units();
+    if let Err(error) = send_fixed(domain, &units, vector::SWITCH) {
+        give_up(format_args!(
+            "a CPU cannot be asked to give up its unit: {error}"
+        ));
+    }
+    println!(
+        "CPU {} has another RAR than the boot CPU: {error}; RAR is off on all CPUs, \
+         and {} of them were using their units",
+        cpu.id(),
+        units.len()
+    );
 }
 
 /// Firmware or an earlier kernel may have left anything in the memory of a CPU that is offline.

@@ -213,7 +213,7 @@ impl Platform for KernelLab {
 
     fn keeps_translations(&self) -> bool {
         // Our own shim has a record where it matters.
-        self.keeps_translations || shim::is_shim()
+        self.keeps_translations || (shim::is_shim() && self.units().is_some())
     }
 
     fn protocol_violations(&self) -> ProtocolViolations {

@@ -10,15 +10,17 @@ use rar_suite::{Backend, Counts, Options};
 use super::lab::{KernelLab, current};
 use super::late_launch::{LateLaunchError, launch_everywhere};
 use super::rar_provider::{ModelCheck, SupportError, detect, enumerate};
-use super::shim::{Defect, Units};
+use super::shim::Units;
 use super::start::{StartError, start};
-use super::{fault_injection, watchdog};
-use crate::options::{Models, RunOptions, UsualAmounts};
+use super::{fault_injection, late_join, watchdog};
+use crate::options::{Joins, Models, OddTable, RunOptions, UsualAmounts};
 
 /// How long CPUs may take to return from the suite after the first has.
 const LAST_CPU_MILLISECONDS: u64 = 10_000;
 
 static SUITE_OPTIONS: Once<Options<'static>> = Once::new();
+/// The CPU that disagrees, if it joins late.
+static LATE: Once<OddTable> = Once::new();
 
 /// Why a backend did not run to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +108,14 @@ pub fn run_backend(
     usual: &UsualAmounts,
 ) -> Result<Counts, RunError> {
     let _first = SUITE_OPTIONS.set(options.suite(usual));
+    if let (Some(odd), Joins::Late) = (options.odd_table, options.odd_joins) {
+        let _first = LATE.set(odd);
+    }
     let lab = make_lab(backend, options)?;
     run_everywhere(run_here)?;
+    if let Some(count) = lab.executed() {
+        println!("RAR units executed {count} entries");
+    }
     Ok(lab.summary().unwrap_or_default())
 }
 
@@ -117,11 +125,7 @@ pub(crate) fn make_lab(
     options: &RunOptions<'static>,
 ) -> Result<&'static KernelLab, RunError> {
     if backend == Backend::Vrar {
-        let units = Units {
-            defect: options.defect.and_then(Defect::by_name),
-            trace: options.trace,
-        };
-        launch_everywhere(options.kernel.apic, units).map_err(RunError::Shim)?;
+        launch_everywhere(options.kernel.apic, Units::of(options)).map_err(RunError::Shim)?;
     }
     let models = match options.models {
         Models::Listed => ModelCheck::Listed,
@@ -157,6 +161,10 @@ fn without_rar(backend: Backend, error: SupportError) -> RunError {
 
 fn run_here(_: CpuId) {
     if let (Some(lab), Some(options)) = (current(), SUITE_OPTIONS.get()) {
+        match LATE.get().filter(|_| lab.shootdown.machine().has_units()) {
+            Some(odd) => late_join::join(lab, odd.apic_id),
+            None => lab.join(),
+        }
         lab.run(options);
     }
 }

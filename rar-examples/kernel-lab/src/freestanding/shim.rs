@@ -5,10 +5,10 @@ use rar_kernel::{Arrival, clock, percpu, println};
 pub use rar_launch::launch as try_launch;
 pub(crate) use rar_launch::shim;
 use rar_suite::ProtocolViolations;
-use rar_vrar::{ApicPage, Cpu, Offence, Record, Shim, Trace};
+use rar_vrar::{ApicPage, Cpu, Knobs, OddUnit, Offence, Record, Shim, TableSize, Trace};
 pub use rar_vrar::{Defect, LaunchError, TraceLevel};
 
-use crate::options::RunOptions;
+use crate::options::{OddTable, RunOptions};
 
 /// Where a trace goes: a debug console of its own, since the first one has the log.
 const TRACE_PORT: u16 = 0xea;
@@ -49,12 +49,7 @@ fn start(options: &RunOptions<'_>, local_apic: u64, x2apic_wanted: bool) {
     } else {
         ApicPage::Trapped
     };
-    // The main function reports an unknown name.
-    let units = Units {
-        defect: options.defect.and_then(Defect::by_name),
-        trace: options.trace,
-    };
-    if let Err(error) = make(local_apic, page, units) {
+    if let Err(error) = make(local_apic, page, Units::of(options)) {
         panic!("the shim cannot start: {error}");
     }
     launch();
@@ -65,8 +60,22 @@ fn start(options: &RunOptions<'_>, local_apic: u64, x2apic_wanted: bool) {
 pub struct Units {
     /// What is broken in every unit.
     pub defect: Option<Defect>,
+    /// Which one has another table.
+    pub odd_table: Option<OddTable>,
     /// How much they write.
     pub trace: TraceLevel,
+}
+
+impl Units {
+    /// Returns what the command line asks of the units. The main function reports a defect that
+    /// does not exist.
+    pub(crate) fn of(options: &RunOptions<'_>) -> Self {
+        Self {
+            defect: options.defect.and_then(Defect::by_name),
+            odd_table: options.odd_table,
+            trace: options.trace,
+        }
+    }
 }
 
 /// Makes the shim. `apic` is the physical address of the local APICs.
@@ -76,6 +85,16 @@ pub(crate) fn make(apic: u64, page: ApicPage, units: Units) -> Result<(), MapErr
         if let Some(defect) = units.defect {
             defect.apply(&mut config.knobs);
         }
+        config.odd_unit = units.odd_table.and_then(|odd| {
+            let table = TableSize::new(odd.entries)?;
+            Some(OddUnit {
+                apic_id: odd.apic_id,
+                knobs: Knobs {
+                    table,
+                    ..config.knobs
+                },
+            })
+        });
         config.trace = Trace {
             port: TRACE_PORT,
             ..Trace::new(units.trace, 1000 * clock::ticks_per_millisecond())
@@ -96,6 +115,12 @@ fn launch() {
 #[must_use]
 pub(crate) fn of(apic_id: u32) -> Option<&'static Cpu> {
     shim()?.cpu(apic_id)
+}
+
+/// Returns how many entries the units of all CPUs have executed.
+pub(crate) fn executed() -> u64 {
+    let cpus = shim().into_iter().flat_map(Shim::cpus);
+    cpus.map(|(_, cpu)| cpu.record().total()).sum()
 }
 
 /// Returns what the shim's units had to see from the drivers of all CPUs.

@@ -1,6 +1,7 @@
 //! Making a laboratory.
 
 use core::fmt;
+use core::sync::atomic::AtomicU32;
 use core::time::Duration;
 
 use rar_kernel::frames::{self, Place};
@@ -108,6 +109,8 @@ pub fn start(deadline: u64, support: Option<RarSupport>) -> Result<&'static Kern
         shootdown,
         states: states.ok_or(MapError::OutOfFrames)?,
         members: Members::new()?,
+        joined: AtomicU32::new(0),
+        executed_before: Once::new(),
         spares_neighbours: neighbours::spared(&first, frames),
         keeps_translations: neighbours::kept(&first, frames),
         first,

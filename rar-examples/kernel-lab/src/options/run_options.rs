@@ -20,6 +20,14 @@ const WORDS: &[Word] = &[
     ("test", "a list of tests"),
     ("list", "all, brief, race"),
     ("defect", "a defect of the catalogue, for vrar"),
+    (
+        "odd-table",
+        "ENTRIES@ID, 1 to 64 and an APIC id: the table of one unit, for vrar",
+    ),
+    (
+        "odd-joins",
+        "with, late: while the others join, or under a flush of theirs",
+    ),
     ("trace", "off, offences, signals, all: what vrar writes"),
     ("deadline", "milliseconds, from 1"),
     ("flushes", "flushes of each CPU in a storm, from 1"),
@@ -52,6 +60,10 @@ pub struct RunOptions<'a> {
     pub list: List,
     /// The defect of the shim's units.
     pub defect: Option<&'a str>,
+    /// The unit of the shim that has another table than the rest.
+    pub odd_table: Option<OddTable>,
+    /// When its CPU joins.
+    pub odd_joins: Joins,
     /// How much the shim's units write to their port.
     pub trace: TraceLevel,
     /// How many milliseconds a target may take to answer the signal.
@@ -113,6 +125,24 @@ pub struct Stop<'a> {
     pub test: &'a str,
 }
 
+/// When the CPU with another table joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joins {
+    /// While the others do.
+    With,
+    /// When the others are online, and one of them has a flush in the air.
+    Late,
+}
+
+/// A unit with a table of its own size, so that the CPUs disagree on RAR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OddTable {
+    /// How many entries it has, 1 to 64.
+    pub entries: u8,
+    /// The APIC id of its CPU.
+    pub apic_id: u32,
+}
+
 impl<'a> RunOptions<'a> {
     /// The options beside those of every kernel, each with the values it takes.
     pub const WORDS: &'static [Word] = WORDS;
@@ -125,6 +155,8 @@ impl<'a> RunOptions<'a> {
         test: None,
         list: List::All,
         defect: None,
+        odd_table: None,
+        odd_joins: Joins::With,
         trace: TraceLevel::Off,
         deadline: DEADLINE,
         flushes: Amount::Usual,
@@ -209,6 +241,14 @@ impl<'a> Words<'a> for RunOptions<'a> {
                 }
             }
             "defect" => self.defect = Some(not_empty(value)?),
+            "odd-joins" => {
+                self.odd_joins = match value {
+                    "with" => Joins::With,
+                    "late" => Joins::Late,
+                    _ => return None,
+                }
+            }
+            "odd-table" => self.odd_table = Some(odd_table(value)?),
             "trace" => self.trace = TraceLevel::by_name(value)?,
             _ => {
                 return self
@@ -244,6 +284,16 @@ impl<'a> RunOptions<'a> {
         }
         Some(())
     }
+}
+
+fn odd_table(value: &str) -> Option<OddTable> {
+    let (entries, apic_id) = value.split_once('@')?;
+    let entries = entries
+        .parse()
+        .ok()
+        .filter(|each| (1..=64).contains(each))?;
+    let apic_id = apic_id.parse().ok()?;
+    Some(OddTable { entries, apic_id })
 }
 
 #[cfg(test)]

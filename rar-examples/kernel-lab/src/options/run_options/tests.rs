@@ -38,7 +38,8 @@ fn errors(text: &str) -> Vec<String> {
 
 #[test]
 fn every_option_is_taken() {
-    let text = "backends=vrar,software models=any test=a,b list=race defect=lost trace=signals \
+    let text = "backends=vrar,software models=any test=a,b list=race defect=lost odd-table=32@3 \
+                odd-joins=late trace=signals \
                 apic=xapic screen=off rsdp=4096 \
                 deadline=9 flushes=3 initiators=all measure=7 risky=on patience=5 \
                 test-seconds=6 stop=2@storm";
@@ -53,6 +54,11 @@ fn every_option_is_taken() {
         test: Some("a,b"),
         list: List::Race,
         defect: Some("lost"),
+        odd_table: Some(OddTable {
+            entries: 32,
+            apic_id: 3,
+        }),
+        odd_joins: Joins::Late,
         trace: TraceLevel::Signals,
         deadline: 9,
         flushes: Amount::Of(3),
@@ -92,6 +98,11 @@ fn an_invalid_value_is_named_with_what_the_option_takes() {
         "measure=many",
         "risky=yes",
         "trace=on",
+        "odd-joins=never",
+        "odd-table=32",
+        "odd-table=0@3",
+        "odd-table=65@3",
+        "odd-table=32@",
         "stop=storm",
         "stop=x@storm",
         "stop=1@",
