@@ -12,7 +12,7 @@ use rar_harness::exit_code::{Fault, Reason};
 use rar_harness::json_file::JsonFile;
 use rar_harness::judged_run::require_pass;
 use rar_harness::logs::Logs;
-use rar_harness::modes::{self, Apic, Thread};
+use rar_harness::modes::{self, Apic, OddJoins, Thread};
 use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
 use rar_harness::{kernel, out, outln, results, setup, test_kernel};
@@ -82,6 +82,19 @@ pub(crate) struct QemuArgs {
     /// How the kernel drives its local APIC; software backend: x2apic where the CPU has it
     #[arg(long, value_enum, value_name = "MODE", default_value_t = Apic::X2apic)]
     pub(crate) apic: Apic,
+    /// Give the last CPU a table of another size: CPUs disagree on RAR, and software must flush
+    #[arg(long, value_name = "ENTRIES", conflicts_with_all = ["backend", "cores", "late_launch"],
+          value_parser = clap::value_parser!(u8).range(1..=63))]
+    pub(crate) odd_table: Option<u8>,
+    /// When that CPU joins
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        requires = "odd_table"
+    )]
+    pub(crate) odd_joins: OddJoins,
     /// Run only the tests of exactly these names
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = test_name)]
     pub(crate) test: Vec<String>,

@@ -7,6 +7,10 @@ use rar_vocabulary::Backend;
 pub struct Expectation {
     /// The backend asked for.
     pub backend: Backend,
+    /// The CPU that has another RAR than the rest, so that software flushes on all of them.
+    pub refused_by: Option<u32>,
+    /// It joins while another CPU has a flush in the air.
+    pub refused_under_a_flush: bool,
     /// CPUs that run.
     pub cpus: u32,
     /// APIC ids of CPUs that the firmware lists beside them, and that do not start.

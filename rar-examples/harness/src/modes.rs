@@ -17,6 +17,16 @@ pub enum Apic {
     Xapic,
 }
 
+/// When the CPU with another table joins the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OddJoins {
+    /// While the others join
+    #[default]
+    With,
+    /// When the others are online, and one of them has a flush in the air
+    Late,
+}
+
 /// TCG's threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Thread {

@@ -173,7 +173,7 @@ impl Transcript {
 
     /// Returns the transcript in parts, each from one start record to the next; what is too many
     /// stays in the last of `most`. What comes before the first start record is in the first part,
-    /// and what is malformed in the last.
+    /// and the lines and what is malformed in the last.
     pub fn parts(&self, most: usize) -> Vec<Self> {
         let mut parts = vec![Self::default()];
         let mut starts = 0;
@@ -189,6 +189,7 @@ impl Transcript {
             }
         }
         if let Some(part) = parts.last_mut() {
+            part.lines.clone_from(&self.lines);
             part.malformed.clone_from(&self.malformed);
         }
         parts

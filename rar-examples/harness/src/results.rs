@@ -71,9 +71,17 @@ fn of_one(JudgedRun { run, verdict }: &JudgedRun) -> String {
         details.push(row.detail());
     }
     let cpus = if run.cpus == 1 { "CPU" } else { "CPUs" };
+    let backend = match run.odd_table {
+        None => run.backend.to_string(),
+        // What was used, not what was asked for.
+        Some(_) => format!(
+            "{} (the CPUs disagree on RAR, so {} is off)",
+            run.expectation().backend,
+            run.backend
+        ),
+    };
     format!(
-        "backend {} on {} {cpus}, QEMU thread={}\n{}\n",
-        run.backend,
+        "backend {backend} on {} {cpus}, QEMU thread={}\n{}\n",
         run.cpus,
         run.thread,
         with_details(&table, &details)

@@ -9,7 +9,7 @@ use rar_vocabulary::{Backend, TraceLevel};
 
 use crate::expectation::Expectation;
 use crate::guest;
-use crate::modes::{Apic, Thread};
+use crate::modes::{Apic, OddJoins, Thread};
 use crate::process::{Cmd, utf8};
 use crate::requirements::{self, Machine};
 
@@ -21,6 +21,23 @@ pub const RACE_VOLUME: u32 = 100;
 
 /// Long enough for every list at the default volume on a slow machine with as many cores as CPUs.
 const BASE_SECONDS: u64 = 60;
+
+/// What runs where CPUs disagree. Software flushes below the shim there, and each interrupt empties
+/// QEMU's TLB, so that no load shows what a flush has spared.
+const BY_SOFTWARE: [&str; 12] = [
+    "one-page",
+    "pages-64",
+    "address-space",
+    "everything",
+    "global-page",
+    "freed-table",
+    "two-spaces",
+    "target-halted",
+    "targets-change",
+    "sleep-and-wake",
+    "storm",
+    "storm-hotplug",
+];
 
 /// How long a target may take to answer a signal while it has a core of the host for itself: the
 /// kernel's own default.
@@ -65,6 +82,11 @@ pub struct Run {
     pub before: Option<Backend>,
     /// What is broken in every unit of the shim.
     pub defect: Option<&'static str>,
+    /// How many entries the table of the last CPU has, if not as many as the others: the CPUs
+    /// disagree on RAR then, and software flushes.
+    pub odd_table: Option<u8>,
+    /// When that CPU joins.
+    pub odd_joins: OddJoins,
     /// How much the shim's units write, into a file of its own.
     pub trace: TraceLevel,
     /// How many milliseconds a target may take to answer, if not the usual.
@@ -89,6 +111,14 @@ pub struct Run {
     pub timeout: Option<Duration>,
 }
 
+impl Tests {
+    /// Returns the tests of a machine whose CPUs disagree on RAR.
+    #[must_use]
+    pub fn by_software() -> Self {
+        Self::Named(BY_SOFTWARE.map(str::to_owned).to_vec())
+    }
+}
+
 impl Run {
     /// Returns a run of every test with the default volume, on one host thread.
     #[must_use]
@@ -99,6 +129,8 @@ impl Run {
             backend,
             before: None,
             defect: None,
+            odd_table: None,
+            odd_joins: OddJoins::With,
             trace: TraceLevel::Off,
             answer: None,
             apic: Apic::X2apic,
@@ -130,8 +162,9 @@ impl Run {
             Tests::Race => (Vec::new(), names(requirements::race())),
             Tests::Named(names) => (names.clone(), Vec::new()),
         };
+        let backend = self.odd_table.map_or(self.backend, |_| Backend::Software);
         let machine = Machine {
-            backend: self.backend,
+            backend,
             apic: self.apic,
             cpus: self.cpus,
         };
@@ -140,7 +173,9 @@ impl Run {
             .filter(|test| !machine.lacks(test));
         Expectation {
             required: names(required),
-            backend: self.backend,
+            backend,
+            refused_by: self.odd_table.and(self.cpus.checked_sub(1)),
+            refused_under_a_flush: self.odd_table.is_some() && self.odd_joins == OddJoins::Late,
             cpus: self.cpus,
             missing: Vec::new(),
             tests,
@@ -171,10 +206,15 @@ impl Run {
             .map_or(String::new(), |before| format!("{before}-then-"));
         let (backend, cpus, thread) = (self.backend, self.cpus, self.thread);
         let defect = self.defect.map_or(String::new(), |name| format!("-{name}"));
+        let odd = match (self.odd_table, self.odd_joins) {
+            (None, _) => "",
+            (Some(_), OddJoins::With) => "-odd-table",
+            (Some(_), OddJoins::Late) => "-late-odd-table",
+        };
         let cores = self
             .cores
             .map_or(String::new(), |cores| format!("-cores{cores}"));
-        format!("{before}{backend}{apic}-{cpus}cpus{cores}-{thread}-{list}{defect}")
+        format!("{before}{backend}{apic}-{cpus}cpus{cores}-{thread}-{list}{defect}{odd}")
     }
 
     /// Returns the kernel's command line, for a host with that many cores.
@@ -204,6 +244,14 @@ impl Run {
         }
         if let Some(name) = self.defect {
             line.push_str(&format!(" defect={name}"));
+        }
+        if let Some(entries) = self.odd_table {
+            // APIC ids have no holes in these machines.
+            let last = self.cpus.saturating_sub(1);
+            line.push_str(&format!(" odd-table={entries}@{last}"));
+            if self.odd_joins == OddJoins::Late {
+                line.push_str(" odd-joins=late");
+            }
         }
         if self.trace != TraceLevel::Off {
             line.push_str(&format!(" trace={}", self.trace.name()));

@@ -77,6 +77,8 @@ pub fn measurement() -> Measurement {
 pub fn expected() -> Expectation {
     Expectation {
         backend: Backend::Software,
+        refused_by: None,
+        refused_under_a_flush: false,
         cpus: 2,
         missing: Vec::new(),
         tests: Vec::new(),

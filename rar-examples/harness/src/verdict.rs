@@ -1,6 +1,7 @@
 //! Judges one run of a guest strictly: by its records and by how it ended.
 
 mod counts;
+mod responder;
 #[cfg(test)]
 mod tests;
 
@@ -8,6 +9,7 @@ use rar_suite::MEASUREMENTS;
 use rar_vocabulary::{Measurement, Outcome};
 
 use self::counts::{judge_counts, judge_measurements};
+use self::responder::judge_responder;
 use crate::ending::{Ending, FAILED, PANICKED, PASSED};
 use crate::expectation::Expectation;
 use crate::pass_checks::objection;
@@ -78,6 +80,8 @@ pub fn judge(expected: &Expectation, transcript: &Transcript, ending: Ending) ->
         judge_order(expected, transcript, &mut verdict);
         judge_counts(expected, transcript, &mut verdict);
         judge_measurements(expected, &mut verdict);
+        let faults = judge_responder(expected, &transcript.lines);
+        verdict.faults.extend(faults);
     }
     verdict
 }

@@ -16,6 +16,8 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             before: args.late_launch.then_some(Backend::Software),
             apic: args.apic,
             cores: args.cores,
+            odd_table: args.odd_table,
+            odd_joins: args.odd_joins,
             thread,
             tests,
             flushes: args.flushes.unwrap_or(if thread == Thread::Multi {
@@ -35,6 +37,9 @@ pub(crate) fn runs(args: &QemuArgs) -> Vec<Run> {
             ..Run::new(args.backend.unwrap_or(Backend::Vrar), cpus)
         };
         match args.thread {
+            thread if args.test.is_empty() && args.odd_table.is_some() => {
+                runs.push(run(thread.unwrap_or(Thread::Single), Tests::by_software()));
+            }
             thread if !args.test.is_empty() => {
                 let tests = Tests::Named(args.test.clone());
                 runs.push(run(thread.unwrap_or(Thread::Single), tests));
@@ -59,6 +64,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Subcommands};
+    use rar_harness::modes::OddJoins;
 
     fn plan(args: &[&str]) -> Vec<Run> {
         let cli = Cli::try_parse_from(["xtask", "qemu"].iter().chain(args)).unwrap();
@@ -126,6 +132,9 @@ mod tests {
         assert_eq!(line, "test=one-page,storm flushes=3 backends=vrar");
         assert_eq!(one[0].deadline(2).as_secs(), 5);
         assert!(plan(&["--risky"])[0].risky);
+        let odd = plan(&["--odd-table", "32", "--odd-joins", "late"]);
+        let is_odd = |run: &Run| (run.odd_table, run.odd_joins) == (Some(32), OddJoins::Late);
+        assert!(odd.iter().all(is_odd) && odd[0].tests == Tests::by_software());
         let traced = plan(&["--trace", "signals", "--keep-log"]);
         assert_eq!(traced[0].trace, TraceLevel::Signals);
     }

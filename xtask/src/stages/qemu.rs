@@ -3,7 +3,7 @@
 use anyhow::Result;
 use rar_harness::judged_run::require_pass;
 use rar_harness::logs::Logs;
-use rar_harness::modes::{Apic, Thread};
+use rar_harness::modes::{Apic, OddJoins, Thread};
 use rar_harness::process::Verbosity;
 use rar_harness::run::{RACE_VOLUME, Run, Tests};
 use rar_harness::setup::Qemu;
@@ -23,6 +23,10 @@ const XAPIC_VOLUME: u32 = 1_000;
 
 /// Flushes per CPU of each backend where two share a boot.
 const LATE_VOLUME: u32 = 500;
+
+/// Entries of the last CPU's table where CPUs disagree, and flushes per CPU.
+const ODD_ENTRIES: u8 = 32;
+const ODD_VOLUME: u32 = 1_000;
 
 /// Boots every kernel.
 pub(super) fn run(workspace: &Workspace, qemu: &Qemu, verbosity: Verbosity) -> Result<Done> {
@@ -50,6 +54,18 @@ pub(super) fn run(workspace: &Workspace, qemu: &Qemu, verbosity: Verbosity) -> R
         before: Some(Backend::Software),
         ..run(Backend::Vrar, 2, Thread::Single, Tests::Brief, LATE_VOLUME)
     });
+    // CPUs that disagree on RAR: the same machine without that is the third run of the shim.
+    runs.extend([OddJoins::With, OddJoins::Late].map(|joins| Run {
+        odd_table: Some(ODD_ENTRIES),
+        odd_joins: joins,
+        ..run(
+            Backend::Vrar,
+            4,
+            Thread::Single,
+            Tests::by_software(),
+            ODD_VOLUME,
+        )
+    }));
     let reports = test_kernel::run_all(&qemu.path, &kernel, &runs, &Logs::temporary()?, verbosity)?;
     out!("{}", results::render(&reports));
     let example = example::check(workspace, qemu, verbosity);

@@ -56,6 +56,41 @@ fn two_backends_in_one_boot() {
 }
 
 #[test]
+fn cpus_that_disagree_are_flushed_by_software() {
+    for name in BY_SOFTWARE {
+        let test = rar_suite::test_named(name).unwrap();
+        assert!(test.units.is_none() && !test.spares, "{name}");
+    }
+    let odd = Run {
+        odd_table: Some(32),
+        ..four()
+    };
+    assert_eq!(odd.label(), "vrar-4cpus-single-functional-odd-table");
+    let line = odd.kernel_command_line(2);
+    assert!(line.ends_with(" backends=vrar odd-table=32@3"), "{line}");
+    let expected = odd.expectation();
+    assert_eq!(expected.backend, Backend::Software);
+    assert_eq!(expected.refused_by, Some(3));
+    assert!(
+        !expected
+            .required
+            .iter()
+            .any(|test| test.starts_with("unit-"))
+    );
+    assert!(!expected.refused_under_a_flush);
+    let late = Run {
+        odd_joins: OddJoins::Late,
+        ..odd
+    };
+    assert_eq!(late.label(), "vrar-4cpus-single-functional-late-odd-table");
+    let line = late.kernel_command_line(2);
+    assert!(line.ends_with(" odd-table=32@3 odd-joins=late"), "{line}");
+    assert!(late.expectation().refused_under_a_flush);
+    let usual = four().expectation();
+    assert_eq!((usual.backend, usual.refused_by), (Backend::Vrar, None));
+}
+
+#[test]
 fn risky_tests_are_required_only_when_asked_for() {
     let usual = four().expectation().required;
     let risky = Run {
