@@ -13,7 +13,6 @@ use crate::other_means::{COUNTERS, counters};
 use crate::platform::Platform;
 use crate::record::Record;
 use crate::test_run::TestRun;
-use crate::tests::unit::bench::ANSWER_MILLISECONDS;
 use crate::unit_record::ProtocolViolations;
 use crate::why::Why;
 use crate::witness::Sent;
@@ -129,7 +128,7 @@ pub(crate) fn spoiled<L: Platform>(
 /// than half of the time that the test gives for an answer: a thousand times what it takes.
 fn is_long<L: Platform>(run: &TestRun<'_, L>, test: &Test<L>, microseconds: u64) -> bool {
     let given = match test.units {
-        Some(_) => Duration::from_millis(ANSWER_MILLISECONDS),
+        Some(_) => Duration::from_millis(run.answer_milliseconds()),
         None => run.platform.shootdown().policy().answer_timeout,
     };
     Duration::from_micros(microseconds) >= given / 2

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::time::Duration;
 
 use rar_percpu::CpuId;
 use rar_shootdown::{Instant, Machine as _};
@@ -17,6 +18,11 @@ use crate::shared::Shared;
 use crate::space::Space;
 use crate::why::Why;
 use crate::witness::Sent;
+
+/// The least that a unit may take to answer.
+const ANSWER: Duration = Duration::from_millis(200);
+/// Without an answer in one of this many parts of the time for an answer, none comes.
+const QUIET_SHARE: u64 = 10;
 
 /// Which CPUs take part in a step.
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +207,29 @@ impl<'a, L: Platform> TestRun<'a, L> {
         }
         // The last turn may have been long.
         watch.now();
+    }
+
+    /// Has all CPUs empty their TLBs, so that what they cache from now on stays there until it is
+    /// flushed. For pages that are mapped after the CPUs have done other things: an emulator may
+    /// have made its TLB small meanwhile.
+    pub(crate) fn empty_tlbs(&self) {
+        self.step(Participants::All, || self.platform.flush_own_tlb());
+    }
+
+    /// Returns how long a unit may take to answer, in milliseconds: at least as long as the driver
+    /// gives its targets, which get more where CPUs run in turns.
+    pub(crate) fn answer_milliseconds(&self) -> u64 {
+        let driver = self.platform.shootdown().policy().answer_timeout;
+        ANSWER
+            .max(driver)
+            .as_millis()
+            .try_into()
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Returns how long without an answer counts as never.
+    pub(crate) fn quiet_milliseconds(&self) -> u64 {
+        self.answer_milliseconds() / QUIET_SHARE
     }
 
     /// Returns what counts the gaps of this CPU while it waits.

@@ -12,9 +12,6 @@ use crate::platform::{Page, Platform};
 use crate::space::Space;
 use crate::test_run::{TestRun, milliseconds_between};
 
-/// How many milliseconds a target may take to answer an interrupt or an NMI that the driver does
-/// not send.
-const ANSWER_MILLISECONDS: u64 = 250;
 /// How many polls the initiator makes before it also reads the clock.
 const MAX_POLLS: u32 = 1_000;
 
@@ -119,7 +116,7 @@ fn is_soon<L: Platform>(t: &TestRun<'_, L>, answered: impl Fn() -> bool) -> bool
     }
     let started = t.platform.now();
     while !answered() {
-        if milliseconds_between(started, t.platform.now()) > ANSWER_MILLISECONDS {
+        if milliseconds_between(started, t.platform.now()) > t.answer_milliseconds() {
             return false;
         }
         t.platform.relax();

@@ -184,6 +184,7 @@ impl Drop for Owned<'_> {
 /// A flush of that CPU by the signal only, after which the late byte is final: the slot leaves
 /// quarantine.
 pub(crate) fn later_flushes_work<L: Platform>(t: &TestRun<'_, L>, flusher: u32) {
+    t.empty_tlbs();
     map_and_touch(t, 4, 1, Scope::Space);
     remap_and_control(t, 4, 1, Scope::Space);
     t.step(Participants::All, || {

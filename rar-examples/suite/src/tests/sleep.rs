@@ -23,6 +23,7 @@ pub(crate) fn all_cpus<L: Platform>(t: &TestRun<'_, L>) {
             asleep.set(true);
         });
     }
+    t.empty_tlbs();
     map_and_touch(t, 0, 1, Scope::Space);
     remap_and_control(t, 0, 1, Scope::Space);
     // Also after a failed assertion: later tests need all CPUs online.

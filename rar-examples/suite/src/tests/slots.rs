@@ -68,6 +68,7 @@ fn start_then_wait<L: Platform>(
     posted: u16,
     slotless: u64,
 ) {
+    t.empty_tlbs();
     map_and_touch(t, first, count, Scope::Space);
     remap_and_control(t, first, count, Scope::Space);
     t.step(Participants::Initiator, || {

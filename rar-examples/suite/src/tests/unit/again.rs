@@ -8,9 +8,7 @@ use crate::failure::Assertion::Once;
 use crate::failure::Place;
 use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, QUIET_MILLISECONDS, SECOND, without_driver,
-};
+use crate::tests::unit::bench::{Bench, FIRST, SECOND, without_driver};
 use crate::tests::unit::steps::prepare;
 use crate::units::Ability;
 
@@ -29,7 +27,7 @@ pub(crate) fn signals<L: Platform>(t: &TestRun<'_, L>) {
             bench.await_success(FIRST, bench.others());
             bench.signal(bench.others());
             bench.signal(bench.others());
-            bench.wait(QUIET_MILLISECONDS, || false);
+            bench.wait_quietly(|| false);
             bench.await_success(FIRST, bench.others());
         });
         t.step(Participants::Others, || {
@@ -69,7 +67,7 @@ pub(crate) fn values<L: Platform>(t: &TestRun<'_, L>) {
             for page in 0..ROUNDS {
                 bench.order(FIRST, bench.pages(page, 1), [target].into_iter());
                 bench.signal([target].into_iter());
-                bench.wait(ANSWER_MILLISECONDS, || {
+                bench.wait_for_answer(|| {
                     seen.set(seen.get().with(bench.byte(target, FIRST)));
                     bench.is_final(target, FIRST)
                 });

@@ -14,11 +14,6 @@ use crate::space::Space;
 use crate::test_run::{Participants, TestRun, milliseconds_between};
 use crate::units::{Destination, ENABLE, IGNORE_IF, RarUnits, Register};
 
-/// How long a unit may take to answer.
-pub(crate) const ANSWER_MILLISECONDS: u64 = 200;
-/// How long without an answer counts as never.
-pub(crate) const QUIET_MILLISECONDS: u64 = 20;
-
 /// A point of a test: the targets are ready.
 pub(crate) const READY: usize = 0;
 /// A point of a test: the initiator lets the targets continue.
@@ -43,6 +38,7 @@ pub(crate) fn without_driver<'a, L: Platform>(
         return;
     };
     t.step(Participants::All, || t.platform.go_offline());
+    t.empty_tlbs();
     test(&Bench { t, units });
     t.platform.enable_interrupts();
     t.platform.come_online();
@@ -143,7 +139,7 @@ impl<L: Platform> Bench<'_, '_, L> {
     /// Waits until the byte of each CPU is final, and asserts that it says SUCCESS.
     pub(crate) fn await_success(&self, slot: SlotIndex, cpus: impl Iterator<Item = u32>) {
         for cpu in cpus {
-            self.wait(ANSWER_MILLISECONDS, || self.is_final(cpu, slot));
+            self.wait_for_answer(|| self.is_final(cpu, slot));
             let byte = u64::from(self.byte(cpu, slot));
             let success = ActionState::Success as u64;
             self.t.assert(Answered, Place::Number(cpu), success, byte);
@@ -157,12 +153,22 @@ impl<L: Platform> Bench<'_, '_, L> {
         cpus: impl Iterator<Item = u32> + Clone,
     ) {
         let touched = |cpu| self.byte(cpu, slot) != ActionState::Pending as u8;
-        self.wait(QUIET_MILLISECONDS, || cpus.clone().any(touched));
+        self.wait_quietly(|| cpus.clone().any(touched));
         for cpu in cpus {
             let pending = ActionState::Pending as u64;
             let byte = u64::from(self.byte(cpu, slot));
             self.t.assert(Untouched, Place::Number(cpu), pending, byte);
         }
+    }
+
+    /// Waits until `done`, at most as long as a unit may take to answer.
+    pub(crate) fn wait_for_answer(&self, done: impl Fn() -> bool) {
+        self.wait(self.t.answer_milliseconds(), done);
+    }
+
+    /// Waits until `done`, at most until what has not come counts as what never comes.
+    pub(crate) fn wait_quietly(&self, done: impl Fn() -> bool) {
+        self.wait(self.t.quiet_milliseconds(), done);
     }
 
     /// Waits until `done`, a timeout, or a failure of the test; the caller asserts which.

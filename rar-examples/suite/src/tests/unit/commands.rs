@@ -3,7 +3,7 @@
 use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING, without_driver};
+use crate::tests::unit::bench::{Bench, FIRST, SERVING, without_driver};
 use crate::units::OddCommand;
 
 /// *Observed*: which units serve a command with a vector, and with each shorthand.
@@ -51,6 +51,7 @@ fn try_command<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, com
         OddCommand::Others => *cpu != t.initiator,
     };
     let all = || 0..t.platform.cpus();
+    t.empty_tlbs();
     map_and_touch(t, page, 1, Scope::Space);
     remap_and_control(t, page, 1, Scope::Space);
     t.step(Participants::All, || bench.program(SERVING));
@@ -58,9 +59,7 @@ fn try_command<L: Platform>(bench: &Bench<'_, '_, L>, page: u16, name: &str, com
         bench.order(FIRST, bench.pages(page, 1), all());
         bench.units.send_odd(command, next);
         let served = |cpu: &u32| bench.is_final(*cpu, FIRST);
-        bench.wait(ANSWER_MILLISECONDS, || {
-            all().filter(is_meant).all(|cpu| served(&cpu))
-        });
+        bench.wait_for_answer(|| all().filter(is_meant).all(|cpu| served(&cpu)));
         let meant = all().filter(is_meant).count();
         let did = all().filter(is_meant).filter(served).count();
         let others = all().filter(served).count() - did;

@@ -9,9 +9,7 @@ use crate::failure::Place;
 use crate::platform::{Frame, Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, GO, READY, SECOND, without_driver,
-};
+use crate::tests::unit::bench::{Bench, FIRST, GO, READY, SECOND, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 use crate::units::{ENABLE, Register};
 
@@ -50,7 +48,7 @@ pub(crate) fn unsignalled<L: Platform>(t: &TestRun<'_, L>) {
                 t.platform.disable_interrupts();
                 if !bench.is_final(t.me, FIRST) {
                     t.platform.enable_interrupts();
-                    bench.wait(ANSWER_MILLISECONDS, || bench.is_final(t.me, FIRST));
+                    bench.wait_for_answer(|| bench.is_final(t.me, FIRST));
                     t.platform.disable_interrupts();
                 }
                 bench.announce(SERVED);

@@ -3,7 +3,7 @@
 use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{FIRST, QUIET_MILLISECONDS, SERVING, without_driver};
+use crate::tests::unit::bench::{FIRST, SERVING, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, hold_a_signal, prepare};
 use crate::units::{ENABLE, Register};
 
@@ -93,7 +93,7 @@ pub(crate) fn with_pending<L: Platform>(t: &TestRun<'_, L>) {
                 let mut others = bench.others();
                 others.any(|cpu| bench.is_final(cpu, FIRST))
             };
-            bench.wait(QUIET_MILLISECONDS, served);
+            bench.wait_quietly(served);
             t.observe(match served() {
                 true => format_args!("a waiting signal outlives ENABLE = 0"),
                 false => format_args!("a waiting signal is dropped by ENABLE = 0"),

@@ -11,7 +11,7 @@ use crate::failure::Place;
 use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
 use crate::tests::remap::expect_flushed;
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, is_end, without_driver};
+use crate::tests::unit::bench::{Bench, FIRST, is_end, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
 
 /// One entry; its byte is PENDING until it is SUCCESS.
@@ -27,7 +27,7 @@ pub(crate) fn one<L: Platform>(t: &TestRun<'_, L>) {
             bench.order(FIRST, bench.pages(0, 1), bench.others());
             bench.signal(bench.others());
             for cpu in bench.others() {
-                bench.wait(ANSWER_MILLISECONDS, || {
+                bench.wait_for_answer(|| {
                     let byte = bench.byte(cpu, FIRST);
                     let ended = is_end(byte);
                     if !ended && byte != pending {

@@ -4,7 +4,7 @@ use crate::failure::Assertion::Untouched;
 use crate::failure::Place;
 use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value, old_value};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, FIRST, READY, SECOND, THIRD, without_driver};
+use crate::tests::unit::bench::{FIRST, READY, SECOND, THIRD, without_driver};
 use crate::tests::unit::steps::prepare;
 
 /// A signal of one CPU makes the targets also scan what another has armed but not signalled. Each
@@ -30,7 +30,7 @@ pub(crate) fn signal<L: Platform>(t: &TestRun<'_, L>) {
                 bench.await_success(SECOND, targets());
             } else {
                 bench.await_moment(READY, 1);
-                bench.wait(ANSWER_MILLISECONDS, || bench.is_final(t.me, FIRST));
+                bench.wait_for_answer(|| bench.is_final(t.me, FIRST));
                 t.expect_gone(Page::Small(0), new_value(0));
             }
         });

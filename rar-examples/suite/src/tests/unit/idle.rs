@@ -7,9 +7,7 @@ use rar_percpu::CpuId;
 use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{
-    ANSWER_MILLISECONDS, Bench, FIRST, GO, QUIET_MILLISECONDS, READY, SERVING, without_driver,
-};
+use crate::tests::unit::bench::{Bench, FIRST, GO, READY, SERVING, without_driver};
 
 /// *Observed*: whether a CPU in HLT is served, and whether the service ends HLT.
 pub(crate) fn halted<L: Platform>(t: &TestRun<'_, L>) {
@@ -41,6 +39,7 @@ fn flush_asleep<L: Platform>(
     sleep: impl Fn(),
 ) {
     let t = bench.t;
+    t.empty_tlbs();
     map_and_touch(t, page, 1, Scope::Space);
     remap_and_control(t, page, 1, Scope::Space);
     t.step(Participants::Initiator, || {
@@ -51,17 +50,15 @@ fn flush_asleep<L: Platform>(
         if t.is_initiator() {
             bench.await_moment(READY, t.platform.cpus() - 1);
             // Time for the targets to fall asleep.
-            bench.wait(QUIET_MILLISECONDS, || false);
+            bench.wait_quietly(|| false);
             let asleep = |cpu: &u32| t.published(*cpu).load(Acquire) == 0;
             let before = bench.others().filter(asleep).count();
             bench.order(FIRST, bench.pages(page, 1), bench.others());
             bench.signal(bench.others());
-            bench.wait(ANSWER_MILLISECONDS, || {
-                bench.others().all(|cpu| bench.is_final(cpu, FIRST))
-            });
+            bench.wait_for_answer(|| bench.others().all(|cpu| bench.is_final(cpu, FIRST)));
             let served = bench.others().filter(|cpu| bench.is_final(*cpu, FIRST));
             let served = served.count();
-            bench.wait(QUIET_MILLISECONDS, || false);
+            bench.wait_quietly(|| false);
             let woken = before - bench.others().filter(asleep).count();
             t.observe(format_args!(
                 "of {before} CPUs in {name} {served} served, {woken} woken"

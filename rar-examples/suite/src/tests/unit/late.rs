@@ -11,7 +11,7 @@ use crate::failure::Place;
 use crate::platform::{Platform, Scope};
 use crate::test_run::{Participants, TestRun};
 use crate::tests::remap::{expect_new, map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, GO, SERVING};
+use crate::tests::unit::bench::{Bench, GO, SERVING};
 use crate::units::{ENABLE, Register};
 
 /// The unit of the CPU after the initiator obeys IF, which is 0 there: it holds the signal. The
@@ -97,7 +97,7 @@ fn serve_now<L: Platform>(bench: &Bench<'_, '_, L>) {
     t.assert(Counter, Place::Number(1), 1, u64::from(t.is_demoted()));
     let before = bench.units.executed();
     t.platform.enable_interrupts();
-    bench.wait(ANSWER_MILLISECONDS, || open().next().is_none());
+    bench.wait_for_answer(|| open().next().is_none());
     let executed = bench.units.executed();
     let new = executed.entries - before.entries;
     t.assert(Once, Place::Number(t.me), 1, new);

@@ -74,6 +74,7 @@ pub(crate) fn registers<L: Platform>(t: &TestRun<'_, L>) {
             let violations = t.platform.protocol_violations().count - before;
             t.assert(Counter, Place::Number(0), 0, violations);
         });
+        t.empty_tlbs();
         map_and_touch(t, 0, 2, Scope::Space);
         remap_and_control(t, 0, 2, Scope::Space);
         t.step(Participants::Initiator, || {

@@ -6,11 +6,8 @@ use crate::failure::Assertion::Arrived;
 use crate::failure::Place;
 use crate::platform::Platform;
 use crate::test_run::{Participants, TestRun};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, READY, without_driver};
+use crate::tests::unit::bench::{Bench, FIRST, READY, without_driver};
 use crate::tests::unit::steps::{expect_page_0_flushed, prepare};
-
-/// How long a CPU stays in its handler at most, served or not.
-const HANDLER_MILLISECONDS: u64 = ANSWER_MILLISECONDS / 2;
 
 /// The byte of the CPU was PENDING when the handler ended.
 const LATER: u64 = 1;
@@ -54,7 +51,7 @@ fn stay<L: Platform>(bench: &Bench<'_, '_, L>) {
     let t = bench.t;
     let taken = bench.units.run_in_nmi(&|| {
         bench.announce(READY);
-        bench.wait(HANDLER_MILLISECONDS, || bench.is_final(t.me, FIRST));
+        bench.wait(t.answer_milliseconds() / 2, || bench.is_final(t.me, FIRST));
         let served = bench.is_final(t.me, FIRST);
         let found = if served { WITHIN } else { LATER };
         t.published(t.me).store(found, Release);

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, without_driver};
+use crate::tests::unit::bench::{Bench, without_driver};
 use crate::tests::unit::steps::prepare;
 
 const SLOTS: usize = 64;
@@ -80,7 +80,7 @@ fn looks<L: Platform>(bench: &Bench<'_, '_, L>, target: u32) -> [Sight; SLOTS] {
     let sights = core::cell::Cell::new([UNSEEN; SLOTS]);
     let reads = core::cell::Cell::new(0);
     let is_upwards = core::cell::Cell::new(true);
-    bench.wait(ANSWER_MILLISECONDS, || {
+    bench.wait_for_answer(|| {
         let mut seen = sights.get();
         let mut is_done = true;
         let mut look = |slot, sight: &mut Sight| {

@@ -8,7 +8,7 @@ use rar_percpu::ActionState;
 use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, old_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, SERVING};
+use crate::tests::unit::bench::{Bench, FIRST, SERVING};
 use crate::unit_record::Asked;
 
 /// Publishes the final byte of an entry to all CPUs.
@@ -87,16 +87,14 @@ pub(crate) fn attempt<L: Platform>(
     fields: Fields,
 ) -> Tried {
     let t = bench.t;
-    t.step(Participants::All, || t.platform.flush_own_tlb());
+    t.empty_tlbs();
     map_and_touch(t, first, pages, Scope::Space);
     remap_and_control(t, first, pages, Scope::Space);
     t.step(Participants::All, || bench.program(SERVING));
     t.step(Participants::Initiator, || {
         bench.order_words(FIRST, fields.words(), bench.others());
         bench.signal(bench.others());
-        bench.wait(ANSWER_MILLISECONDS, || {
-            bench.others().all(|cpu| bench.is_final(cpu, FIRST))
-        });
+        bench.wait_for_answer(|| bench.others().all(|cpu| bench.is_final(cpu, FIRST)));
         let mut bytes = bench.others().map(|cpu| bench.byte(cpu, FIRST));
         let byte = bytes
             .next()

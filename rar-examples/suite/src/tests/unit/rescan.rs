@@ -2,7 +2,7 @@
 
 use crate::platform::{Page, Platform};
 use crate::test_run::{Participants, TestRun, new_value};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, QUIET_MILLISECONDS, without_driver};
+use crate::tests::unit::bench::{Bench, without_driver};
 use crate::tests::unit::steps::prepare;
 
 const ROUNDS: u32 = 16;
@@ -59,9 +59,7 @@ fn round<L: Platform>(bench: &Bench<'_, '_, L>, target: u32, served: &mut Served
         bench.order(slot, bench.pages(page, 1), one());
     }
     bench.signal(one());
-    bench.wait(ANSWER_MILLISECONDS, || {
-        middle().any(|(slot, _)| bench.is_final(target, slot))
-    });
+    bench.wait_for_answer(|| middle().any(|(slot, _)| bench.is_final(target, slot)));
     for (slot, _) in ends() {
         bench.arm(slot, one());
     }
@@ -69,9 +67,7 @@ fn round<L: Platform>(bench: &Bench<'_, '_, L>, target: u32, served: &mut Served
     for (slot, _) in middle() {
         bench.await_success(slot, one());
     }
-    bench.wait(QUIET_MILLISECONDS, || {
-        ends().all(|(slot, _)| bench.is_final(target, slot))
-    });
+    bench.wait_quietly(|| ends().all(|(slot, _)| bench.is_final(target, slot)));
     if in_time {
         served.scans += 1;
         let mut done = ends().map(|(slot, _)| u32::from(bench.is_final(target, slot)));
@@ -86,5 +82,5 @@ fn round<L: Platform>(bench: &Bench<'_, '_, L>, target: u32, served: &mut Served
     for (slot, _) in ends() {
         bench.await_success(slot, one());
     }
-    bench.wait(QUIET_MILLISECONDS, || false);
+    bench.wait_quietly(|| false);
 }

@@ -33,6 +33,7 @@ pub(crate) fn registers<L: Platform>(t: &TestRun<'_, L>) {
                 bench.program(SERVING);
             }
         });
+        t.empty_tlbs();
         map_and_touch(t, 0, 1, Scope::Space);
         remap_and_control(t, 0, 1, Scope::Space);
         t.step(Participants::Initiator, || {

@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering::{Acquire, Release};
 use crate::platform::{Page, Platform, Scope};
 use crate::test_run::{Participants, TestRun, new_value};
 use crate::tests::remap::{map_and_touch, remap_and_control};
-use crate::tests::unit::bench::{ANSWER_MILLISECONDS, Bench, FIRST, GO, SERVING, without_driver};
+use crate::tests::unit::bench::{Bench, FIRST, GO, SERVING, without_driver};
 use crate::units::LongString;
 
 const ROUNDS: u16 = 8;
@@ -66,11 +66,11 @@ fn flush_within<L: Platform>(bench: &Bench<'_, '_, L>, target: u32, page: u16) -
     let begun = Cell::new(before);
     let runs = || begun.get() != before && begun.get() % 2 == 1;
     bench.order(FIRST, bench.pages(page, 1), [target].into_iter());
-    bench.wait(ANSWER_MILLISECONDS, || {
+    bench.wait_for_answer(|| {
         begun.set(count());
         runs()
     });
     bench.signal([target].into_iter());
-    bench.wait(ANSWER_MILLISECONDS, || bench.is_final(target, FIRST));
+    bench.wait_for_answer(|| bench.is_final(target, FIRST));
     runs().then(|| count() == begun.get())
 }
