@@ -27,6 +27,17 @@ const OF_CROWD: [&str; 9] = [
     "storm",
     "unit-storm",
 ];
+/// CPUs under the shim that run these tests only: what units do where CPUs take long turns.
+const IN_TURNS: u32 = 32;
+const OF_TURNS: [&str; 7] = [
+    "one-page",
+    "sleep-and-wake",
+    "unit-registers",
+    "unit-signals-again",
+    "unit-halted",
+    "unit-prompt",
+    "unit-registers-lost",
+];
 /// Flushes per CPU in the volume tests of these machines.
 const VOLUME: u32 = 500;
 /// CPUs of the long storms, and what `storm-hotplug` divides by sixteen.
@@ -45,10 +56,11 @@ pub(crate) fn command(verbosity: Verbosity) -> Result<()> {
 }
 
 fn runs() -> Vec<Run> {
-    let mut runs = vec![Run {
-        tests: Tests::Named(OF_CROWD.map(str::to_owned).to_vec()),
-        ..Run::functional(Backend::Vrar, CROWD, VOLUME, 2)
-    }];
+    let named = |cpus, names: &[&str]| Run {
+        tests: Tests::Named(names.iter().map(|&name| name.to_owned()).collect()),
+        ..Run::functional(Backend::Vrar, cpus, VOLUME, 2)
+    };
+    let mut runs = vec![named(CROWD, &OF_CROWD), named(IN_TURNS, &OF_TURNS)];
     for (backend, many) in MANY {
         let functional = |cpus| Run::functional(backend, cpus, VOLUME, 2);
         runs.extend(many.iter().copied().map(functional));
@@ -77,6 +89,7 @@ mod tests {
             "software-64cpus-single-functional",
             "vrar-16cpus-single-functional",
             "vrar-64cpus-single-9-tests",
+            "vrar-32cpus-single-7-tests",
             "vrar-6cpus-cores3-single-functional",
             "software-8cpus-single-storm-hotplug",
         ] {
