@@ -25,6 +25,9 @@ pub(crate) struct CiArgs {
     pub(crate) full: bool,
 }
 
+/// How long the soak in Bochs takes, in seconds of its clock.
+const SOAK_IN_BOCHS: u64 = 10;
+
 /// Machines with changed tables, and the seed of the first.
 const MUTATED: u32 = 50;
 const FIRST_SEED: u64 = 1;
@@ -62,9 +65,12 @@ fn full(verbosity: Verbosity) -> Result<()> {
         stages::command(&args, verbosity)
     };
     let bochs = || match setup::bochs_files() {
-        Some(_) => bochs::command(&BochsArgs::default(), verbosity),
+        Some(_) => {
+            bochs::command(&BochsArgs::default(), verbosity)?;
+            bochs::command(&BochsArgs::soak(SOAK_IN_BOCHS), verbosity)
+        }
         None => {
-            outln!("Bochs is not installed: the suite did not run there");
+            outln!("Bochs is not installed: suite and soak did not run there");
             Ok(())
         }
     };

@@ -118,13 +118,14 @@ Exit code 0: each --expect was shown, the guest ended by itself if there was non
 driver's offences are as --offences says. Exit code 4: the time was over first.")]
     Carry(Box<CarryArgs>),
     /// Boot the image in Bochs, which plays Intel processors with PCIDs, SMEP and SMAP, and judge
-    /// every test in software
+    /// every test in software; or soak the test kernel there
     ///
     /// QEMU has no PCIDs, so this is where the code for them runs. Bochs is slow, and not part of
     /// `cargo xtask test`.
     #[command(after_help = "\
 Examples:
   cargo xtask bochs
+  cargo xtask bochs --soak 10
   cargo xtask bochs --cpus 2 --model corei7_skylake_x")]
     Bochs(BochsArgs),
     /// Build rar-probe, one static Linux program that answers whether a machine has RAR, and print

@@ -7,4 +7,4 @@ pub mod report;
 pub mod run;
 pub mod slice;
 pub mod table;
-mod verdict;
+pub mod verdict;

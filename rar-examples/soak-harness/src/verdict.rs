@@ -64,13 +64,14 @@ pub(crate) fn judge(slice: &Slice, transcript: &Transcript, ending: Ending) -> J
         Some(_) => {}
     }
     if problems.is_empty() {
-        problems = doubts(slice, last(transcript).unwrap_or_default());
+        problems = doubts(slice.cpus, &last(transcript).unwrap_or_default());
     }
     Judged { problems, died }
 }
 
 /// Returns what was counted at the end.
-pub(crate) fn last(transcript: &Transcript) -> Option<Soak> {
+#[must_use]
+pub fn last(transcript: &Transcript) -> Option<Soak> {
     let mut records = transcript.records.iter().rev();
     records.find_map(|record| match record {
         Record::Soak(soak) => Some(*soak),
@@ -78,8 +79,9 @@ pub(crate) fn last(transcript: &Transcript) -> Option<Soak> {
     })
 }
 
-/// Returns what a soak that says it passed has not shown.
-fn doubts(slice: &Slice, soak: Soak) -> Vec<String> {
+/// Returns what a soak on that many CPUs has not shown, though it says that it passed.
+#[must_use]
+pub fn doubts(cpus: u32, soak: &Soak) -> Vec<String> {
     let mut problems = Vec::new();
     let mut expect = |holds: bool, what: String| {
         if !holds {
@@ -101,7 +103,7 @@ fn doubts(slice: &Slice, soak: Soak) -> Vec<String> {
         );
     }
     expect(soak.flushes() > 0, "no flush".to_owned());
-    if slice.cpus > 1 {
+    if cpus > 1 {
         expect(soak.verified() > 0, "no flush is verified".to_owned());
         // Without it the old translations may never have been in a TLB.
         expect(

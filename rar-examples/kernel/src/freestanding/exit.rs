@@ -19,17 +19,21 @@ pub enum ExitCode {
 
 /// Ends the machine: drains the log, writes to the exit device, and halts where there is no QEMU.
 pub fn exit(code: ExitCode) -> ! {
+    finish_log();
+    end(code)
+}
+
+fn finish_log() {
     log::drain();
     if log::dropped() > 0 {
         console::print_line(format_args!("log: {} frames were dropped", log::dropped()));
     }
-    end(code)
 }
 
 /// As [`exit`], where somebody has said that the machine is an emulator: Bochs ends by a port that
 /// may be anything elsewhere.
 pub fn leave_emulator(code: ExitCode) -> ! {
-    log::drain();
+    finish_log();
     tell_qemu(code);
     // SAFETY: only asked for on an emulator, where the port is Bochs' own or unused.
     let device = unsafe { Port::new(BOCHS_SHUTDOWN) };
