@@ -66,6 +66,25 @@ fn the_cheapest_operation_is_the_only_one_or_that_of_the_space() -> Result<(), E
     Ok(())
 }
 
+/// Pages of a guest are judged as those of an address space.
+#[cfg(feature = "unverified")]
+#[test]
+fn the_cheapest_operation_for_a_guest_is_its_pages_if_they_are_few() -> Result<(), Error> {
+    let vpid = Vpid::new(1)?;
+    let costs = CostModel::new().with_space(3_600); // 36 pages in one entry
+    for (count, is_kept) in [(1, true), (36, true), (37, false), (64, false)] {
+        let range = PageRange::new(0x1000, count, PageSize::Size4K)?;
+        let request = Request::VpidPages { vpid, range };
+        let first = request.operations().next().filter(|_| is_kept);
+        let cheapest = request.cheapest_operation(&costs);
+        assert_eq!(cheapest, first.or(Some(request.widened())), "{count}");
+    }
+    let range = PageRange::new(0x1000, 64, PageSize::Size4K)?;
+    let two = Request::VpidPages { vpid, range };
+    assert_eq!(two.cheapest_operation(&CostModel::EXACT), None);
+    Ok(())
+}
+
 /// Two of one address space are judged together, two of two address spaces apart.
 #[test]
 fn the_pages_of_a_pair_add_up_in_one_address_space() -> Result<(), Error> {
