@@ -1,6 +1,6 @@
 //! What a kernel means.
 
-use crate::scope::Scope;
+use crate::scope::Space;
 use crate::{CostModel, Globals, InvpcidScope, Operation, Operations, PageChunk, PageRange, Pcid};
 #[cfg(feature = "unverified")]
 use crate::{Eptp, InvvpidScope, Vpid};
@@ -160,13 +160,24 @@ impl Request {
     pub fn cheapest_pair(one: &Self, two: &Self, costs: &CostModel) -> Option<[Operation; 2]> {
         let first = one.cheapest_operation(costs)?;
         let second = two.cheapest_operation(costs)?;
-        match (Scope::of(one), Scope::of(two)) {
-            (Scope::Pages(space, pages), Scope::Pages(of, more)) if space == of => {
+        match (one.pages_of_space(), two.pages_of_space()) {
+            (Some((space, pages)), Some((of, more))) if space == of => {
                 // Each is one chunk, or too dear alone.
                 let pages = pages.page_count().saturating_add(more.page_count());
                 costs.keeps(2, pages).then_some([first, second])
             }
             _ => Some([first, second]),
+        }
+    }
+
+    /// Returns the pages that the request names, if it names some of one address space.
+    #[inline]
+    const fn pages_of_space(&self) -> Option<(Space, PageRange)> {
+        match *self {
+            Self::Pages { pcid, range } => Some((Space::Pcid(pcid), range)),
+            #[cfg(feature = "unverified")]
+            Self::VpidPages { vpid, range } => Some((Space::Vpid(vpid), range)),
+            _ => None,
         }
     }
 

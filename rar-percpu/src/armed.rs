@@ -1,11 +1,10 @@
 //! The entries of an ordinary flush: free slots, a few operations, and a set that is only borrowed.
 
-use rar_payload::Operation;
-
 use crate::cpu_id::PinnedCpu;
 use crate::cpu_set::CpuSet;
 use crate::domain::Domain;
 use crate::entries::{Posted, has_succeeded};
+use crate::memory::EntryWords;
 use crate::slots::Claim;
 
 /// `N` entries that are armed on some CPUs.
@@ -27,14 +26,19 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// The first slot is the home of this CPU if that is free. Waiting for slots, looking further,
     /// and taking over those that serve no flush any more, is for [`claim`](Self::claim). The
     /// caller signals the targets next.
+    ///
+    /// An operation may be an [`Operation`](rar_payload::Operation), or what was made of it before.
     // Always: it is one half of a function that has the other half behind the signal.
     #[inline(always)]
-    pub fn post<'d, 't, const N: usize>(
+    pub fn post<'d, 't, 'o, T, const N: usize>(
         &'d self,
         cpu: &PinnedCpu<'_>,
-        operations: &[Operation; N],
+        operations: &'o [T; N],
         targets: &'t CpuSet<WORDS>,
-    ) -> Option<Armed<'d, 't, N, WORDS>> {
+    ) -> Option<Armed<'d, 't, N, WORDS>>
+    where
+        &'o T: Into<EntryWords>,
+    {
         let mut claims = self.slots().claim_several(cpu.id())?;
         self.write_and_arm(&mut claims, operations, targets);
         Some(Armed {
@@ -68,6 +72,7 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
     }
 
     /// Returns the same entries with a set of their own.
+    #[inline]
     pub fn into_posted(self) -> Posted<'d, WORDS> {
         Posted::new(self.domain, self.claims, *self.targets)
     }

@@ -13,6 +13,7 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -24,20 +25,36 @@ impl Claims {
         first.is_left()
     }
 
+    /// Returns the claim if there is one only.
+    #[inline]
+    pub(crate) fn single(&self) -> Option<&Claim> {
+        let [first, ..] = &self.claims;
+        (self.len == 1).then_some(first)
+    }
+
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Claim] {
         self.claims.get(..self.len.into()).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [Claim] {
         self.claims.get_mut(..self.len.into()).unwrap_or_default()
     }
 
     /// Adds a claim, for which the caller knows that there is room.
+    #[inline]
     pub(crate) fn push(&mut self, claim: Claim) {
         if let Some(place) = self.claims.get_mut(usize::from(self.len)) {
             *place = claim;
             self.len += 1;
         }
+    }
+
+    /// Keeps none.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.len = 0;
     }
 
     /// Keeps the first ones.

@@ -102,13 +102,24 @@ impl<const WORDS: usize> CpuSet<WORDS> {
     /// Removes a CPU and returns whether it was a member.
     #[inline]
     pub fn remove(&mut self, cpu: CpuId) -> bool {
+        let was = self.remove_before_keep(cpu);
+        let (index, _) = place(cpu);
+        if was && self.word(index) == 0 {
+            self.summary = Self::after_loss(self.summary, index, 0);
+        }
+        was
+    }
+
+    /// As [`remove`](Self::remove), but leaves it to [`keep`](Self::keep), which has to follow, to
+    /// find out whether the word has a member left.
+    #[inline]
+    pub(crate) fn remove_before_keep(&mut self, cpu: CpuId) -> bool {
         let (index, bit) = place(cpu);
         let Some(word) = self.words.get_mut(index) else {
             return false;
         };
         let was = *word & bit != 0;
         *word &= !bit;
-        self.summary = Self::after_loss(self.summary, index, *word);
         was
     }
 
@@ -362,6 +373,16 @@ mod tests {
         assert_eq!(a, b);
         a.remove(CpuId::new(70));
         assert!(a.is_empty());
+    }
+
+    #[test]
+    fn a_word_without_a_member_is_forgotten_however_it_lost_the_last() {
+        let mut set = CpuSet::<16>::of([70, 71].map(CpuId::new)).unwrap();
+        let mut other = set;
+        assert!([5, 70, 71].map(|cpu| set.remove(CpuId::new(cpu))) == [false, true, true]);
+        assert!(other.remove_before_keep(CpuId::new(70)));
+        other.keep(|_| 1 << 6);
+        assert!(set.is_empty() && other.is_empty());
     }
 
     #[test]

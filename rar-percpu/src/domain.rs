@@ -122,6 +122,17 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.online.intersect(set);
     }
 
+    /// As [`keep_online`](Self::keep_online), and removes the initiator; returns whether it is to
+    /// flush itself.
+    ///
+    /// Besides a member that is one which is not online: no set could name it yet.
+    #[inline]
+    pub fn keep_online_others(&self, set: &mut CpuSet<WORDS>, initiator: CpuId) -> bool {
+        let flush_self = set.remove_before_keep(initiator) || !self.is_online(initiator);
+        self.online.intersect(set);
+        flush_self
+    }
+
     /// Returns whether a CPU takes part in flushes at this moment.
     #[must_use]
     #[inline]

@@ -9,6 +9,7 @@ use crate::claims::{Claims, MAX};
 use crate::cpu_id::CpuId;
 use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::domain::Domain;
+use crate::memory::EntryWords;
 use crate::per_cpu::PerCpu;
 use crate::slot_index::{SlotIndex, slots_of};
 use crate::slots::Claim;
@@ -78,15 +79,20 @@ impl SlotSet {
     }
 }
 
-const SUCCESS: ActionByte = ActionByte(ActionState::Success as u8);
 const FAILURE: ActionByte = ActionByte(ActionState::Failure as u8);
+
+/// Returns whether a byte says that the entry was carried out.
+#[inline]
+fn is_success(byte: ActionByte) -> bool {
+    byte == ActionByte(ActionState::Success as u8)
+}
 
 /// Returns whether a CPU has answered each of the entries with SUCCESS.
 #[inline]
 pub(crate) fn has_succeeded(state: &PerCpu, claims: &[Claim]) -> bool {
     claims
         .iter()
-        .all(|claim| state.vector().load(claim.slot()) == SUCCESS)
+        .all(|claim| is_success(state.vector().load(claim.slot())))
 }
 
 /// Returns whether a CPU has refused one of the entries.
@@ -103,12 +109,14 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// A CPU that the domain does not know is left out: it is offline, and flushes on its way up.
     // Always: only where the number of claims is known is there no loop over them for each target.
     #[inline(always)]
-    pub(crate) fn write_and_arm(
+    pub(crate) fn write_and_arm<'o, T>(
         &self,
         claims: &mut [Claim],
-        operations: &[Operation],
+        operations: &'o [T],
         targets: &CpuSet<WORDS>,
-    ) {
+    ) where
+        &'o T: Into<EntryWords>,
+    {
         for (claim, operation) in claims.iter().zip(operations) {
             self.table().store(claim.slot(), operation);
         }
@@ -201,6 +209,7 @@ impl<const WORDS: usize> Drop for Claimed<'_, WORDS> {
 
 impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     /// Returns the owner of entries that were armed on `open`; at most [`Claimed::MAX`] of them.
+    #[inline]
     pub(crate) fn new<const N: usize>(
         domain: &'d Domain<WORDS>,
         posted: [Claim; N],
@@ -226,16 +235,36 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     /// read yet.
     #[inline]
     pub fn look_on(&mut self) -> Progress {
-        let claims = self.claims.as_slice();
-        let cpus = self.domain.cpus();
+        // Most flushes have one slot: for each CPU no loop over slots is left then, and the byte is
+        // read once.
+        let Some(claim) = self.claims.single() else {
+            return self.look_on_several();
+        };
         let mut is_refused = false;
-        let is_over = cpus.drain(&mut self.open, |state| {
+        let is_over = self.domain.cpus().drain(&mut self.open, |state| {
+            let byte = state.vector().load(claim.slot());
+            is_refused = byte == FAILURE;
+            is_success(byte)
+        });
+        self.progress(is_over, is_refused)
+    }
+
+    #[inline(never)]
+    fn look_on_several(&mut self) -> Progress {
+        let claims = self.claims.as_slice();
+        let mut is_refused = false;
+        let is_over = self.domain.cpus().drain(&mut self.open, |state| {
             let has_succeeded = has_succeeded(state, claims);
             if !has_succeeded {
                 is_refused = has_refused(state, claims);
             }
             has_succeeded
         });
+        self.progress(is_over, is_refused)
+    }
+
+    #[inline]
+    fn progress(&self, is_over: bool, is_refused: bool) -> Progress {
         match (is_over, is_refused) {
             (true, _) if !self.is_left() => Progress::Succeeded,
             (false, true) => Progress::Refused,
@@ -314,8 +343,11 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
 }
 
 impl<const WORDS: usize> Drop for Posted<'_, WORDS> {
+    #[inline]
     fn drop(&mut self) {
-        self.settle();
+        if !self.claims.is_empty() {
+            self.settle();
+        }
     }
 }
 

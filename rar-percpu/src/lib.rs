@@ -62,7 +62,7 @@ pub use flush_status::FlushStatus;
 pub use generation::{FlushGeneration, LeftLazy, Service, Skippable, Ticket};
 pub use life_cycle_error::{LifeCycleError, SharedMemory, StepError};
 pub use local_tlb::{LocalTlb, Unsupported};
-pub use memory::{ActionVector, PayloadTable};
+pub use memory::{ActionVector, EntryWords, PayloadTable};
 pub use missed::Missed;
 #[cfg(target_arch = "x86_64")]
 pub use native_tlb::NativeTlb;

@@ -31,6 +31,28 @@ struct Entry {
 /// How many words of an entry a unit reads.
 const FOR_UNIT: usize = 4;
 
+/// An operation as a unit reads it.
+///
+/// A caller that has yet to find out whether and where an entry is to be written keeps these few
+/// words instead of the [`Operation`], and does not ask again what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryWords([u64; FOR_UNIT]);
+
+impl From<&Operation> for EntryWords {
+    #[inline(always)]
+    fn from(operation: &Operation) -> Self {
+        let [control, unused, operand, address, ..] = operation.encode().words();
+        Self([control, unused, operand, address])
+    }
+}
+
+impl From<&Self> for EntryWords {
+    #[inline(always)]
+    fn from(words: &Self) -> Self {
+        *words
+    }
+}
+
 impl PayloadTable {
     const_unless_loom! {
         /// Returns a table of zeroes.
@@ -45,14 +67,13 @@ impl PayloadTable {
 
     /// Writes what a unit reads of an entry; its other half is for software, and stays.
     #[inline]
-    pub(crate) fn store(&self, slot: SlotIndex, operation: &Operation) {
-        self.write::<FOR_UNIT>(slot, &operation.encode());
+    pub(crate) fn store(&self, slot: SlotIndex, entry: impl Into<EntryWords>) {
+        self.write(slot, entry.into().0);
     }
 
     #[inline]
-    fn write<const COUNT: usize>(&self, slot: SlotIndex, payload: &Payload) {
-        let words = self.entry(slot).words.iter().zip(payload.words());
-        for (word, value) in words.take(COUNT) {
+    fn write<const COUNT: usize>(&self, slot: SlotIndex, words: [u64; COUNT]) {
+        for (word, value) in self.entry(slot).words.iter().zip(words) {
             // Ordered by the Release of `ActionVector::arm`. Partner: the exchange of `take`, and
             // the unit's read.
             word.store(value, Ordering::Relaxed);
@@ -93,7 +114,7 @@ impl PayloadTable {
         reason = "a payload is any 64 bytes, and a flush in flight relies on its own"
     )]
     pub unsafe fn store_payload(&self, slot: SlotIndex, payload: &Payload) {
-        self.write::<8>(slot, payload);
+        self.write(slot, payload.words());
     }
 
     #[inline]
@@ -251,7 +272,7 @@ mod tests {
     #[test]
     fn an_entry_reads_back_and_leaves_its_neighbours() {
         let table = PayloadTable::new();
-        table.write::<8>(slot(7), &Payload::from_words([1, 2, 3, 4, 5, 6, 7, 8]));
+        table.write(slot(7), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(table.load(slot(7)).words(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(table.load(slot(6)).words(), [0; 8]);
         assert_eq!(table.load(slot(8)).words(), [0; 8]);
@@ -262,7 +283,7 @@ mod tests {
         let table = PayloadTable::new();
         let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
         let [control, one, two, three, ..] = everything.encode().words();
-        table.write::<8>(slot(7), &Payload::from_words([u64::MAX; 8]));
+        table.write(slot(7), [u64::MAX; 8]);
         table.store(slot(7), &everything);
         let max = u64::MAX;
         let expected = [control, one, two, three, max, max, max, max];

@@ -2,7 +2,7 @@
 
 use crate::cpu_id::CpuId;
 use crate::slot_index::SlotIndex;
-use crate::sync::{AtomicU8, AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
+use crate::sync::{AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
 
 /// The index of the slot, once it was claimed.
 const SLOT: u64 = 0x3f;
@@ -44,8 +44,8 @@ const NEAR: [usize; 6] = [0, 1, 2, 3, 16, 40];
 #[derive(Debug)]
 pub(crate) struct Slots {
     states: [SlotState; MAX_SLOTS],
-    /// How many slots at the end of the table are never claimed.
-    unused: AtomicU8,
+    /// The slots that are never claimed, those at the end of the table: bit `n` for slot `n`.
+    unused: AtomicU64,
 }
 
 /// One owner state on its own cache line, apart from the payload: units of many CPUs read that one.
@@ -83,31 +83,32 @@ impl Slots {
         pub(crate) fn new() -> Self {
             Self {
                 states: shared_array!(SlotState(AtomicU64::new(FREE)); MAX_SLOTS),
-                unused: AtomicU8::new(0),
+                unused: AtomicU64::new(0),
             }
         }
     }
 
     /// Returns how many slots can be claimed at most.
     pub(crate) fn usable(&self) -> usize {
-        SlotIndex::COUNT.saturating_sub(usize::from(self.unused.load(Ordering::Acquire)))
+        let first_unused = self.unused.load(Ordering::Acquire).trailing_zeros();
+        SlotIndex::COUNT.min(first_unused as usize)
     }
 
     /// Uses at most that many slots from now on; never more than before.
     pub(crate) fn limit(&self, entries: u8) {
-        let unused = SlotIndex::COUNT.saturating_sub(usize::from(entries));
-        let unused = u8::try_from(unused).unwrap_or(u8::MAX);
-        self.unused.fetch_max(unused, Ordering::AcqRel);
+        let unused = u64::MAX.checked_shl(entries.into()).unwrap_or(0);
+        self.unused.fetch_or(unused, Ordering::AcqRel);
     }
 
     /// Claims the owner's home slot, or the one so far behind it, if that is free: where there are
     /// as many slots as CPUs, no other CPU wants the home first.
     #[inline(always)]
-    fn claim_at_home(&self, owner: CpuId, behind: usize) -> Option<Claim> {
-        let index = (owner.index() + behind) % SlotIndex::COUNT;
-        let unused = usize::from(self.unused.load(Ordering::Acquire));
-        let slot = SlotIndex::at(index).filter(|_| index + unused < SlotIndex::COUNT)?;
-        self.claim_at(slot, owner)
+    fn claim_at_home(&self, owner: CpuId, behind: usize, unused: u64) -> Option<Claim> {
+        let slot = SlotIndex::at((owner.index() + behind) % SlotIndex::COUNT)?;
+        match unused >> slot.get() & 1 {
+            0 => self.claim_at(slot, owner),
+            _ => None,
+        }
     }
 
     /// Claims a free slot that is near the owner.
@@ -128,8 +129,9 @@ impl Slots {
     #[inline]
     pub(crate) fn claim_several<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
         let mut claims = [const { Claim(FREE) }; N];
+        let unused = self.unused.load(Ordering::Acquire);
         for (behind, place) in claims.iter_mut().enumerate() {
-            *place = match self.claim_at_home(owner, behind) {
+            *place = match self.claim_at_home(owner, behind, unused) {
                 Some(claim) => claim,
                 None => match self.claim_near(owner) {
                     Some(claim) => claim,

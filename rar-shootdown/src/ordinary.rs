@@ -1,20 +1,25 @@
 //! The ordinary flush: a few operations, free slots, targets that take entries. What is rare leaves
 //! it for good.
 
+use core::slice::from_ref;
+
 use rar_payload::{Operation, Request};
-use rar_percpu::{Armed, CpuSet, JoinEpoch, LocalTlb, PinnedCpu};
+use rar_percpu::{Armed, CpuSet, EntryWords, JoinEpoch, LocalTlb, PinnedCpu, Posted};
 
 use crate::counting::Counting;
 use crate::error::FlushError;
 use crate::machine::{Machine, Message, NotSent};
 use crate::pending::Pending;
 use crate::shootdown::Shootdown;
+use crate::targets::TargetSet;
 
-/// Who is to be flushed, as it was read behind the fence.
-pub(crate) struct Aim<'t, const WORDS: usize> {
+/// What was read behind the fence, besides the other CPUs that are to be flushed.
+///
+/// Those are a set apart. Whatever is rare gets a copy of it, so that no function that is called
+/// knows where it is: a set of one word then stays in a register.
+#[derive(Clone, Copy)]
+pub(crate) struct Aim {
     pub(crate) since: JoinEpoch,
-    /// The targets that are online, except the initiator.
-    pub(crate) remote: &'t CpuSet<WORDS>,
     /// Whether the initiator is a target.
     pub(crate) flush_self: bool,
 }
@@ -30,6 +35,71 @@ pub(crate) enum Launched<'s, 'a, const N: usize, const WORDS: usize> {
 }
 
 impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
+    // Each number of requests has a function of its own: none keeps what only another needs.
+
+    #[inline(never)]
+    pub(crate) fn flush_one(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        request: &Request,
+        targets: &(impl TargetSet<WORDS> + ?Sized),
+    ) -> Result<(), FlushError> {
+        let mut remote = CpuSet::new();
+        let aim = self.aim(cpu, targets, &mut remote);
+        match request.cheapest_operation(&self.policy().costs) {
+            Some(one) => self.flush_at_once(cpu, from_ref(request), &[one], aim, &remote),
+            None => self.flush_two_chunks(cpu, request, aim, remote),
+        }
+    }
+
+    #[inline(never)]
+    pub(crate) fn flush_pair(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request; 2],
+        targets: &(impl TargetSet<WORDS> + ?Sized),
+    ) -> Result<(), FlushError> {
+        let mut remote = CpuSet::new();
+        let aim = self.aim(cpu, targets, &mut remote);
+        let [one, two] = requests;
+        match Request::cheapest_pair(one, two, &self.policy().costs) {
+            Some(pair) => self.flush_at_once(cpu, requests, &pair, aim, &remote),
+            None => self.flush_in_general(cpu, requests, aim, remote),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn flush_many(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        requests: &[Request],
+        targets: &(impl TargetSet<WORDS> + ?Sized),
+    ) -> Result<(), FlushError> {
+        let mut remote = CpuSet::new();
+        let aim = self.aim(cpu, targets, &mut remote);
+        self.flush_in_general(cpu, requests, aim, remote)
+    }
+
+    /// Flushes a range of two chunks at once.
+    #[inline(never)]
+    fn flush_two_chunks(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        request: &Request,
+        aim: Aim,
+        remote: CpuSet<WORDS>,
+    ) -> Result<(), FlushError> {
+        let requests = from_ref(request);
+        let mut operations = request.operations();
+        match (operations.next(), operations.next(), operations.next()) {
+            (Some(one), Some(two), None) => {
+                self.flush_at_once(cpu, requests, &[one, two], aim, &remote)
+            }
+            _ => self.flush_in_general(cpu, requests, aim, remote),
+        }
+    }
+
     /// Flushes and waits, with the operations that the requests take.
     #[inline(always)]
     pub(crate) fn flush_at_once<const N: usize>(
@@ -37,17 +107,19 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
         operations: &[Operation; N],
-        aim: &Aim<'_, WORDS>,
+        aim: Aim,
+        remote: &CpuSet<WORDS>,
     ) -> Result<(), FlushError> {
-        match self.launch(cpu, requests, operations, aim) {
+        let (armed, sent) = match self.launch(cpu, requests, operations, aim, remote) {
             Launched::Entries(armed, Ok(())) => match armed.end() {
-                Ok(()) => Ok(()),
-                Err(armed) => self.await_answers(cpu, armed, aim.since, Ok(())),
+                Ok(()) => return Ok(()),
+                Err(armed) => (armed, Ok(())),
             },
-            Launched::Entries(armed, unsent) => self.await_answers(cpu, armed, aim.since, unsent),
-            Launched::Alone => Ok(()),
-            Launched::NotOrdinary => self.flush_in_general(cpu, requests, aim),
-        }
+            Launched::Entries(armed, unsent) => (armed, unsent),
+            Launched::Alone => return Ok(()),
+            Launched::NotOrdinary => return self.flush_in_general(cpu, requests, aim, *remote),
+        };
+        self.await_answers(cpu, armed.into_posted(), aim.since, sent)
     }
 
     /// Arms and signals the targets, then flushes here.
@@ -57,39 +129,40 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
         operations: &[Operation; N],
-        aim: &Aim<'a, WORDS>,
+        aim: Aim,
+        remote: &'a CpuSet<WORDS>,
     ) -> Launched<'s, 'a, N, WORDS> {
         let domain = self.domain();
+        let entries = operations.each_ref().map(EntryWords::from);
         // One operation goes out whatever the limit.
-        let is_ordinary = (self.is_plain() || self.suits_policy(requests, aim))
+        let is_ordinary = (self.is_plain() || self.suits_policy(requests, *remote))
             && (N == 1 || N <= self.policy().max_operations)
             && self.can_drop(requests)
             && domain.takes_entries_only();
         if !is_ordinary {
             return Launched::NotOrdinary;
         }
-        if aim.remote.is_empty() {
+        if remote.is_empty() {
             self.flush_self(cpu, aim, operations);
-            self.count_ordinary(cpu, requests, aim.remote);
+            self.count_ordinary(cpu, requests, remote);
             return Launched::Alone;
         }
-        let Some(armed) = domain.post(cpu, operations, aim.remote) else {
+        let Some(armed) = domain.post(cpu, &entries, remote) else {
             return Launched::NotOrdinary;
         };
-        let sent = self
-            .machine()
-            .send(Message::Signal, cpu, domain, aim.remote);
+        let sent = self.machine().send(Message::Signal, cpu, domain, remote);
         self.flush_self(cpu, aim, operations);
-        self.count_ordinary(cpu, requests, aim.remote);
+        self.count_ordinary(cpu, requests, remote);
         Launched::Entries(armed, sent)
     }
 
     /// Returns whether no CPU may be skipped for the requests, none goes by address, and the wait
-    /// is not timed.
-    #[inline(always)]
-    fn suits_policy(&self, requests: &[Request], aim: &Aim<'_, WORDS>) -> bool {
+    /// is not timed. A function of its own, with a copy of the set: the ordinary flush of a plain
+    /// policy has its registers for itself.
+    #[inline(never)]
+    fn suits_policy(&self, requests: &[Request], remote: CpuSet<WORDS>) -> bool {
         let policy = self.policy();
-        let skips = policy.skips_lazy(requests) && self.domain().has_lazy(aim.remote);
+        let skips = policy.skips_lazy(requests) && self.domain().has_lazy(&remote);
         policy.counting != Counting::Waits && !skips && !policy.has_by_address(requests)
     }
 
@@ -101,30 +174,27 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        aim: &Aim<'_, WORDS>,
+        aim: Aim,
+        remote: CpuSet<WORDS>,
     ) -> Result<(), FlushError> {
-        self.start_at(cpu, requests, aim, ()).await_end(cpu)
+        let mut pending = self.start_at(cpu, requests, aim, remote, ());
+        pending.await_end(cpu)
     }
 
     #[cold]
     #[inline(never)]
-    fn await_answers<const N: usize>(
+    fn await_answers(
         &self,
         cpu: &PinnedCpu<'_>,
-        armed: Armed<'_, '_, N, WORDS>,
+        entries: Posted<'_, WORDS>,
         since: JoinEpoch,
         sent: Result<(), NotSent>,
     ) -> Result<(), FlushError> {
-        Pending::of_entries(cpu, self, since, armed.into_posted(), sent, ()).await_end(cpu)
+        Pending::of_entries(cpu, self, since, entries, sent, ()).await_end(cpu)
     }
 
     #[inline]
-    pub(crate) fn flush_self(
-        &self,
-        cpu: &PinnedCpu<'_>,
-        aim: &Aim<'_, WORDS>,
-        operations: &[Operation],
-    ) {
+    pub(crate) fn flush_self(&self, cpu: &PinnedCpu<'_>, aim: Aim, operations: &[Operation]) {
         if !aim.flush_self {
             return;
         }

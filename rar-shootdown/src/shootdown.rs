@@ -1,7 +1,7 @@
 //! The orchestrator: from requests to a signal.
 
 use rar_payload::Request;
-use rar_percpu::{CpuSet, DEFAULT_WORDS, Domain, JoinEpoch, LocalTlb, PinnedCpu};
+use rar_percpu::{CpuSet, DEFAULT_WORDS, Domain, LocalTlb, PinnedCpu};
 
 use crate::counting::{Counting, Plan};
 use crate::error::FlushError;
@@ -143,47 +143,41 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         targets: &(impl TargetSet<WORDS> + ?Sized),
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
-        // The caller's page-table stores, a full fence, then the look at who is in the set and
-        // online.
-        let since = self.domain.begin_flush();
         let mut remote = CpuSet::new();
-        targets.add_to(&self.domain, &mut remote);
-        let aim = self.aim(cpu, since, &mut remote);
+        let aim = self.aim(cpu, targets, &mut remote);
         let single = match requests {
             [one] => one.cheapest_operation(&self.settings.policy.costs),
             _ => None,
         };
         let launched = match &single {
-            Some(one) => self.launch(cpu, requests, core::array::from_ref(one), &aim),
+            Some(one) => self.launch(cpu, requests, core::array::from_ref(one), aim, &remote),
             None => Launched::NotOrdinary,
         };
         match launched {
             Launched::Entries(armed, sent) => {
-                Pending::of_entries(cpu, self, since, armed.into_posted(), sent, owned)
+                Pending::of_entries(cpu, self, aim.since, armed.into_posted(), sent, owned)
             }
-            Launched::Alone => Pending::of_nobody(self, since, owned),
-            Launched::NotOrdinary => self.start_at(cpu, requests, &aim, owned),
+            Launched::Alone => Pending::of_nobody(self, aim.since, owned),
+            Launched::NotOrdinary => self.start_at(cpu, requests, aim, remote, owned),
         }
     }
 
-    /// Parts the targets into the initiator and the others that are online. They were read after
-    /// `since`, and stay where they are: a set is too large to be moved about.
+    /// Adds the targets that are online to an empty set, except the initiator. They stay there: a
+    /// set is too large to be moved about.
     #[inline(always)]
-    fn aim<'t>(
+    pub(crate) fn aim(
         &self,
         cpu: &PinnedCpu<'_>,
-        since: JoinEpoch,
-        remote: &'t mut CpuSet<WORDS>,
-    ) -> Aim<'t, WORDS> {
+        targets: &(impl TargetSet<WORDS> + ?Sized),
+        remote: &mut CpuSet<WORDS>,
+    ) -> Aim {
         let domain = &self.domain;
-        // Before it is online itself, a CPU is in no set that could name it.
-        let flush_self = remote.remove(cpu.id()) || !domain.is_online(cpu.id());
-        domain.keep_online(remote);
-        Aim {
-            since,
-            remote,
-            flush_self,
-        }
+        // The caller's page-table stores, a full fence, then the look at who is in the set and
+        // online.
+        let since = domain.begin_flush();
+        targets.add_to(domain, remote);
+        let flush_self = domain.keep_online_others(remote, cpu.id());
+        Aim { since, flush_self }
     }
 
     #[cold]
@@ -192,7 +186,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        aim: &Aim<'_, WORDS>,
+        aim: Aim,
+        remote: CpuSet<WORDS>,
         owned: F,
     ) -> Pending<'_, M, F, WORDS> {
         let mut pending = Pending::of_nobody(self, aim.since, owned);
@@ -226,7 +221,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             operations,
             crowded,
         };
-        self.send(cpu, &plan, *aim.remote, &mut pending);
+        self.send(cpu, &plan, remote, &mut pending);
         self.flush_self(cpu, aim, operations);
         pending
     }
@@ -236,44 +231,19 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     /// # Errors
     ///
     /// [`FlushError`] as of [`Pending::wait`].
+    #[inline]
     pub fn flush(
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
         targets: &(impl TargetSet<WORDS> + ?Sized),
     ) -> Result<(), FlushError> {
-        // The caller's page-table stores, a full fence, then the look at who is in the set and
-        // online.
-        let since = self.domain.begin_flush();
-        let mut remote = CpuSet::new();
-        targets.add_to(&self.domain, &mut remote);
-        let aim = self.aim(cpu, since, &mut remote);
         match requests {
-            [one] => match one.cheapest_operation(&self.settings.policy.costs) {
-                Some(one) => self.flush_at_once(cpu, requests, &[one], &aim),
-                None => self.flush_two_chunks(cpu, one, &aim),
+            [one] => self.flush_one(cpu, one, targets),
+            _ => match requests.try_into() {
+                Ok(pair) => self.flush_pair(cpu, pair, targets),
+                Err(_) => self.flush_many(cpu, requests, targets),
             },
-            [one, two] => match Request::cheapest_pair(one, two, &self.settings.policy.costs) {
-                Some(pair) => self.flush_at_once(cpu, requests, &pair, &aim),
-                None => self.flush_in_general(cpu, requests, &aim),
-            },
-            _ => self.flush_in_general(cpu, requests, &aim),
-        }
-    }
-
-    /// Flushes a range of two chunks at once.
-    #[inline(never)]
-    fn flush_two_chunks(
-        &self,
-        cpu: &PinnedCpu<'_>,
-        request: &Request,
-        aim: &Aim<'_, WORDS>,
-    ) -> Result<(), FlushError> {
-        let requests = core::slice::from_ref(request);
-        let mut operations = request.operations();
-        match (operations.next(), operations.next(), operations.next()) {
-            (Some(one), Some(two), None) => self.flush_at_once(cpu, requests, &[one, two], aim),
-            _ => self.flush_in_general(cpu, requests, aim),
         }
     }
 

@@ -64,9 +64,11 @@ impl Timer {
     #[inline]
     pub(crate) fn may_skip(&mut self, now: Instant) -> bool {
         let is_early = now.as_nanos().wrapping_sub(self.last) < self.grain;
-        let may_skip = is_early && self.skipped < MAX_SKIPPED;
-        self.skipped += u8::from(may_skip);
-        may_skip
+        if !is_early || self.skipped >= MAX_SKIPPED {
+            return false;
+        }
+        self.skipped += 1;
+        true
     }
 
     /// Returns whether more than `limit` had passed at the last look.

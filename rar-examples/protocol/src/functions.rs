@@ -56,7 +56,7 @@ impl Transition {
     }
 
     fn of_an_initiator(self) -> Function {
-        use rar_percpu::{Claimed, Domain, Posted};
+        use rar_percpu::{Claimed, Domain, EntryWords, Posted};
         use rar_shootdown::{Event, Message};
         match self {
             Self::BeginFlush => driver!(
@@ -67,7 +67,7 @@ impl Transition {
             Self::ReadTargets => driver!(
                 "rar-shootdown/src/shootdown.rs",
                 aim,
-                Domain::<1>::keep_online
+                Domain::<1>::keep_online_others
             ),
             Self::TakesEntriesOnly => {
                 driver!(
@@ -87,7 +87,7 @@ impl Transition {
             Self::NoFreeSlot => driver!(
                 "rar-percpu/src/slots.rs",
                 claim_several,
-                Domain::<1>::post::<1>
+                Domain::<1>::post::<EntryWords, 1>
             ),
             Self::LookAtSlot | Self::TakeOver => {
                 driver!("rar-percpu/src/slots.rs", try_claim, Domain::<1>::claim)

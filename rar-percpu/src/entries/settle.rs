@@ -19,10 +19,17 @@ impl<const WORDS: usize> Posted<'_, WORDS> {
         if !self.open.is_empty() {
             return self.settle_with_open();
         }
-        for claim in self.claims.as_slice() {
-            self.domain.slots().give_back(claim);
+        let slots = self.domain.slots();
+        // Most flushes have one slot: no loop is left then.
+        match self.claims.single() {
+            Some(claim) => slots.give_back(claim),
+            None => self
+                .claims
+                .as_slice()
+                .iter()
+                .for_each(|claim| slots.give_back(claim)),
         }
-        self.claims.truncate(0);
+        self.claims.clear();
         SlotSet::default()
     }
 
