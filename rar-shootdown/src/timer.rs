@@ -71,6 +71,13 @@ impl Timer {
         true
     }
 
+    /// Returns whether half of the wait had passed at the last look: half of `limit`, or half of
+    /// the looks that end it on a clock that does not go on.
+    pub(crate) fn was_half_past(&self, limit: Duration) -> bool {
+        self.elapsed > nanoseconds(limit) / 2
+            || self.looks_without_time > MAX_LOOKS_WITHOUT_TIME / 2
+    }
+
     /// Returns whether more than `limit` had passed at the last look.
     pub(crate) fn was_past(&self, limit: Duration) -> bool {
         self.elapsed > nanoseconds(limit)
@@ -188,6 +195,30 @@ mod tests {
                 !timer.may_skip(now) && timer.is_past(now, LIMIT)
             });
             assert!(ended.is_some(), "clock {number}");
+        }
+    }
+
+    #[test]
+    fn half_of_the_wait_is_over_before_all_of_it_on_any_clock() {
+        let clocks: [fn(u64) -> u64; 4] = [
+            |_| 7,
+            |look| look >> 20,
+            |look| u64::MAX - look,
+            |look| look * 10,
+        ];
+        for clock in clocks {
+            let (mut timer, mut half) = (Timer::default(), None);
+            let end = (0..)
+                .find(|look| {
+                    let is_over = timer.is_past(Instant::from_nanos(clock(*look)), LIMIT);
+                    if half.is_none() && timer.was_half_past(LIMIT) {
+                        half = Some(*look);
+                    }
+                    is_over
+                })
+                .unwrap();
+            let half = half.unwrap();
+            assert!(half.abs_diff(end / 2) < 3, "half at look {half} of {end}");
         }
     }
 

@@ -72,8 +72,8 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
     }
 
     fn is_half_over(&self) -> bool {
-        let half = self.shootdown.policy().fallback_timeout / 2;
-        self.not_sent.is_some() || self.timer.was_past(half)
+        let limit = self.shootdown.policy().fallback_timeout;
+        self.not_sent.is_some() || self.timer.was_half_past(limit)
     }
 
     fn signal_again(&mut self, cpu: &PinnedCpu<'_>) {

@@ -2,7 +2,7 @@
 //! itself.
 
 use rar_percpu::fake::pinned;
-use rar_shootdown::AllOnline;
+use rar_shootdown::{AllOnline, FlushError};
 
 use crate::world::{Kind, Takes, Unit, assert_slots, cpu_id, policy, space, world};
 
@@ -43,8 +43,27 @@ fn a_wait_for_a_silent_cpu_ends_whatever_the_clock_does() {
     }
 }
 
-/// That it ends even if the clock never goes on takes millions of looks: the timer's own tests do
-/// that.
+/// The timer ends each of the two waits after four million looks. The NMI comes before the end, and
+/// the error after it.
+#[test]
+fn a_clock_that_never_goes_on_ends_the_wait_for_a_silent_cpu() {
+    const BOUND: u64 = 9_000_000;
+    let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 2]);
+    let machine = shootdown.machine();
+    machine.set_unit(1, Unit::Deaf);
+    machine.set_takes(1, Takes::Nothing);
+    machine.set_clock(|look| {
+        assert!(look < BOUND, "the wait has no end");
+        7
+    });
+    let error = shootdown
+        .flush(&pinned(0), &[space(1)], &AllOnline)
+        .unwrap_err();
+    assert!(matches!(error, FlushError::NoAnswer { late: 1, .. }));
+    assert_eq!(machine.sent(), [1, 0, 1, 1], "each message in its turn");
+    assert_slots(shootdown, 1, "CPU 1 is deaf");
+}
+
 #[test]
 fn a_clock_that_stands_still_for_a_while_fails_nothing() {
     let (shootdown, _cpus) = world(policy(), &[Kind::Microcode; 2]);
