@@ -14,7 +14,7 @@ pub enum LifeCycleError {
     Register(RegisterError),
     /// The CPU was never registered with the domain.
     NotRegistered(CpuId),
-    /// The CPU is online, or another value drives it.
+    /// The CPU is online, or another value drives it, or a step of it is under way.
     Taken(CpuId),
     /// A step was taken on another CPU than the one the value belongs to.
     WrongCpu {

@@ -1,6 +1,8 @@
 //! The life of one CPU's RAR unit: detected, configured, enabled.
 
 use core::ptr::from_ref;
+// Of `core` under loom, too: one CPU alone writes it.
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use rar_regs::{
     Cpuid, InterruptPolicy, MsrAccess, RarActionVectorBase, RarControl, RarPayloadTableBase,
@@ -31,6 +33,8 @@ pub struct Configured(Bases);
 pub struct Enabled {
     bases: Bases,
     control: RarControl,
+    /// Whether the unit is being programmed anew: a handler that cuts in does not touch it.
+    is_being_restored: AtomicBool,
 }
 
 /// What both address registers hold.
@@ -176,7 +180,11 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
         self.write_control(control)?;
         self.claim.publish_online(cpu, Responder::Microcode, tlb);
         let bases = self.step.0;
-        let enabled = self.with_step(Enabled { bases, control });
+        let enabled = self.with_step(Enabled {
+            bases,
+            control,
+            is_being_restored: AtomicBool::new(false),
+        });
         // After the publication, and the fence behind it. Partner: the fence in `refuse_units`.
         if !enabled.claim.domain.refuses_units() {
             return Ok(enabled);
@@ -200,7 +208,8 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
     /// # Errors
     ///
     /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Dead`] after
-    /// [`Domain::declare_dead`]; [`LifeCycleError::Msr`] if a register faults;
+    /// [`Domain::declare_dead`]; [`LifeCycleError::Taken`] in a handler that cuts into this very
+    /// call, which goes on behind it; [`LifeCycleError::Msr`] if a register faults;
     /// [`LifeCycleError::NotRetained`] if one reads back something else. After the last two the CPU
     /// is online and demoted: it is flushed by generation.
     pub fn verify(
@@ -209,16 +218,32 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Enabled, WORDS>
         tlb: &(impl LocalTlb + ?Sized),
     ) -> Result<Verified, LifeCycleError> {
         self.claim.check(cpu)?;
-        let (domain, state) = (self.claim.domain, self.claim.state);
-        let Enabled { bases, control } = self.step;
+        let step = &self.step;
         let is_intact = self
-            .bases_are(bases)
-            .and_then(|()| self.control_is(control));
-        if is_intact.is_ok() && !state.generation().is_demoted() {
+            .bases_are(step.bases)
+            .and_then(|()| self.control_is(step.control));
+        if is_intact.is_ok() && !self.claim.state.generation().is_demoted() {
             return Ok(Verified::Intact);
         }
+        // A unit that a handler enabled again would answer what this call is about to.
+        if step.is_being_restored.swap(true, Ordering::AcqRel) {
+            return Err(LifeCycleError::Taken(cpu.id()));
+        }
         // No initiator arms the vector while the unit is disabled, or after an error.
-        domain.distrust(cpu.id());
+        self.claim.domain.distrust(cpu.id());
+        let restored = self.restore(cpu, tlb);
+        step.is_being_restored.store(false, Ordering::Release);
+        restored
+    }
+
+    /// Programs the unit anew, after initiators were told to arm the CPU no more.
+    fn restore(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        tlb: &(impl LocalTlb + ?Sized),
+    ) -> Result<Verified, LifeCycleError> {
+        let (domain, state) = (self.claim.domain, self.claim.state);
+        let Enabled { bases, control, .. } = self.step;
         self.write_control(RarControl::DISABLED)?;
         domain.answer_by_one_flush(cpu, state, tlb);
         self.write_bases(bases)?;

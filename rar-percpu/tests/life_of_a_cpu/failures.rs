@@ -1,5 +1,9 @@
 //! Registers that do not do what they should, and values that drive nothing any more.
 
+use core::cell::Cell;
+
+use rar_percpu::{LocalTlb, Posted, Unsupported};
+
 use super::*;
 
 #[test]
@@ -97,6 +101,69 @@ fn verify_touches_nothing_while_all_is_well_and_restores_what_a_sleep_state_took
     assert!(domain.demote(cpu.id()));
     assert_eq!(enabled.verify(&cpu, &tlb), Ok(Verified::Restored));
     assert!(!state.generation().is_demoted());
+}
+
+/// A TLB whose next full flush is cut by a handler, behind what it drops.
+struct Cut<'h> {
+    tlb: &'h FakeTlb<2>,
+    handler: Cell<Option<Box<dyn FnOnce() + 'h>>>,
+}
+
+// SAFETY: 1. to 3. as of the fake. 4. The handler is taken out before it runs.
+unsafe impl LocalTlb for Cut<'_> {
+    fn flush(&self, cpu: &PinnedCpu<'_>, operation: &Operation) -> Result<(), Unsupported> {
+        self.tlb.flush(cpu, operation)
+    }
+
+    fn flush_everything(&self, cpu: &PinnedCpu<'_>) {
+        self.tlb.flush_everything(cpu);
+        if let Some(handler) = self.handler.take() {
+            handler();
+        }
+    }
+}
+
+/// The handler comes between the flush of the call that it cuts into and the end of the entries
+/// that were open. If it had the unit work again, another flush could get the slot of one of these
+/// entries, and be answered without a flush.
+#[test]
+fn a_handler_does_not_verify_the_unit_that_is_being_verified() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    domain.limit_entries(1);
+    let [_, _] = registered(&domain);
+    let (registers, cpu) = (FakeCpu::with_rar(63), pinned(0));
+    let enabled = microcode(&domain, &cpu, &registers, &tlb);
+    let post = || {
+        let claimed = domain.claim(&pinned(1), 1)?;
+        Some(claimed.post(&[EVERYTHING], &set(&[0])).unwrap())
+    };
+    let (mut first, second, verified) = (post(), Cell::new(None), Cell::new(None));
+    let full = tlb.full_flushes(cpu.id());
+    let cut = Cut {
+        tlb: &tlb,
+        handler: Cell::new(Some(Box::new(|| {
+            verified.set(Some(enabled.verify(&pinned(0), &tlb)));
+            // Another CPU looks at its flush, ends it, and starts the next one.
+            if first.as_mut().is_some_and(Posted::look) {
+                first = None;
+                second.set(post());
+            }
+        }))),
+    };
+    registers.set_msr(CONTROL, 0).unwrap();
+    assert_eq!(enabled.verify(&cpu, &cut), Ok(Verified::Restored));
+    drop(cut);
+    assert!(
+        second.take().is_none_or(|mut second| !second.look()),
+        "answered by a flush before it"
+    );
+    let taken = LifeCycleError::Taken(cpu.id());
+    assert_eq!(verified.take(), Some(Err(taken)));
+    assert_eq!(tlb.full_flushes(cpu.id()), full + 1);
+    assert!(first.is_some_and(|mut first| first.look()));
+    // The call is over.
+    assert!(domain.demote(cpu.id()));
+    assert_eq!(enabled.verify(&cpu, &tlb), Ok(Verified::Restored));
 }
 
 #[test]
