@@ -25,15 +25,21 @@ impl<'d, const WORDS: usize> Claim<'d, WORDS> {
         cpu: &PinnedCpu<'_>,
     ) -> Result<Self, LifeCycleError> {
         let cpu = cpu.id();
-        let state = domain.cpu(cpu).filter(|state| state.apic_id().is_some());
-        let state = state.ok_or(LifeCycleError::NotRegistered(cpu))?;
+        let registered = || domain.cpu(cpu).filter(|state| state.apic_id().is_some());
+        let state = registered().ok_or(LifeCycleError::NotRegistered(cpu))?;
         let life = state.claim().ok_or(LifeCycleError::Taken(cpu))?;
-        Ok(Self {
+        let claim = Self {
             domain,
             state,
             cpu,
             life,
-        })
+        };
+        // The number may have been taken since the look. From the claim on it is not: who takes it
+        // needs the right that this value has.
+        match registered() {
+            Some(now) if core::ptr::eq(now, state) => Ok(claim),
+            _ => Err(LifeCycleError::NotRegistered(cpu)),
+        }
     }
 
     /// Refuses a step that is taken on another CPU, or for one that was declared dead.

@@ -63,7 +63,13 @@ impl<const WORDS: usize> Domain<WORDS> {
         if !memory.take_memory(self.number(), cpu) {
             return Err(RegisterError::MemoryInUse { cpu });
         }
+        // Until it is known that no other CPU has the APIC id, nothing brings this one up.
+        let Some(life) = memory.claim() else {
+            memory.give_memory_back();
+            return Err(RegisterError::MemoryInUse { cpu });
+        };
         if !self.cpus().set(cpu, memory) {
+            memory.give_back(life);
             memory.give_memory_back();
             return Err(RegisterError::OtherMemory { cpu });
         }
@@ -76,14 +82,16 @@ impl<const WORDS: usize> Domain<WORDS> {
         let twin = self.registered().iter().find(|other| {
             *other != cpu && self.cpu(*other).and_then(PerCpu::apic_id) == Some(apic_id)
         });
-        twin.map_or(Ok(()), |other| {
+        if let Some(other) = twin {
             self.forget(cpu, memory);
-            Err(RegisterError::ApicIdTaken {
+            return Err(RegisterError::ApicIdTaken {
                 cpu,
                 other,
                 apic_id,
-            })
-        })
+            });
+        }
+        memory.give_back(life);
+        Ok(())
     }
 
     /// Takes number and APIC id from a CPU that is offline, so that another can have them. The

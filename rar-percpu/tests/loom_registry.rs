@@ -103,6 +103,63 @@ fn a_dead_cpus_value_gives_nothing_back() {
     );
 }
 
+/// A CPU comes online while its number is taken from it: one of the two fails. A CPU that is online
+/// without a number would be skipped by every flush.
+#[test]
+fn a_number_taken_from_a_cpu_on_its_way_up() {
+    static CAME_UP: AtomicBool = AtomicBool::new(false);
+    static WAS_LATE: AtomicBool = AtomicBool::new(false);
+    explore(None, || {
+        let (world, cpu) = (World::new(1), CpuId::new(0));
+        let memory = keep(PerCpu::new());
+        let registered = world.domain.register(cpu, ApicId::new(0), memory);
+        registered.unwrap();
+        // A step that loom sees: it does not see the pointers to the CPUs' memory.
+        let step = keep(AtomicU32::new(0));
+        let joining = thread::spawn(move || {
+            step.fetch_add(1, Ordering::Relaxed);
+            let up = SoftwareCpu::bring_online(world.domain, &pinned(0), world.tlb);
+            up.map(core::mem::forget)
+        });
+        step.fetch_add(1, Ordering::Relaxed);
+        let is_taken = world.domain.unregister(cpu).is_ok();
+        let is_up = joining.join().unwrap().is_ok();
+        assert!(
+            !(is_taken && is_up),
+            "a CPU is online that no flush reaches"
+        );
+        let reached = if is_up { &CAME_UP } else { &WAS_LATE };
+        reached.store(true, Ordering::Relaxed);
+    });
+    assert!(
+        CAME_UP.load(Ordering::Relaxed) && WAS_LATE.load(Ordering::Relaxed),
+        "never did both ask at once"
+    );
+}
+
+/// A CPU tries to come online while another registers it with an APIC id that is taken.
+#[test]
+fn a_cpu_that_comes_up_before_its_registration_fails() {
+    explore(None, || {
+        let (world, cpu) = (World::new(1), CpuId::new(0));
+        let id = ApicId::new(7);
+        let other = world.domain.register(OTHER, id, keep(PerCpu::new()));
+        other.unwrap();
+        let memory = keep(PerCpu::new());
+        let joining = thread::spawn(move || {
+            // A step that loom sees: the number is given by then, or not yet, or no longer.
+            let _seen = memory.apic_id();
+            let up = SoftwareCpu::bring_online(world.domain, &pinned(0), world.tlb);
+            up.map(core::mem::forget)
+        });
+        let registered = world.domain.register(cpu, id, memory);
+        assert!(registered.is_err(), "two CPUs have one APIC id");
+        let is_up = joining.join().unwrap().is_ok();
+        assert!(!is_up, "a CPU is online that no flush reaches");
+        assert!(!world.domain.is_online(cpu));
+    });
+}
+
 /// A CPU is declared dead and its memory serves the next one, which has a unit, while an initiator
 /// that saw the dead one arms it and goes on to its next flush: what came late is no entry of the
 /// new CPU's.

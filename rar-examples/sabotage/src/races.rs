@@ -17,7 +17,7 @@ pub struct Race {
 }
 
 /// A run of models that lost one of them has not passed.
-pub const RACES: [Race; 33] = [
+pub const RACES: [Race; 35] = [
     race(
         "claim and release of a slot",
         "rar-shootdown",
@@ -153,6 +153,16 @@ pub const RACES: [Race; 33] = [
         "two CPUs, one APIC id",
         "rar-percpu",
         "two_cpus_ask_for_one_apic_id",
+    ),
+    race(
+        "number that is taken, and a CPU on its way up",
+        "rar-percpu",
+        "a_number_taken_from_a_cpu_on_its_way_up",
+    ),
+    race(
+        "registration that fails, and a CPU on its way up",
+        "rar-percpu",
+        "a_cpu_that_comes_up_before_its_registration_fails",
     ),
     race(
         "demotion, promotion, and an initiator",
