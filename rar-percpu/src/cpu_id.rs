@@ -88,8 +88,8 @@ impl<'a> PinnedCpu<'a> {
     /// # Safety
     ///
     /// 1. The code runs on `cpu`.
-    /// 2. It does not move to another CPU while the value lives: preemption is disabled, or it is
-    ///    an interrupt handler.
+    /// 2. It does not move to another CPU in the lifetime `'a`, and so while the value lives:
+    ///    preemption is disabled, or it is an interrupt handler.
     #[must_use]
     #[expect(
         unsafe_code,

@@ -33,13 +33,16 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// Slots that serve no flush any more are taken over: those of a flush that every CPU has
     /// answered, and those in quarantine whose late bytes have become final.
     #[must_use]
-    pub fn claim(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
-        let owner = cpu.id();
-        if let Some(state) = self.cpu(owner) {
+    pub fn claim<'d, 'p>(
+        &'d self,
+        cpu: &PinnedCpu<'p>,
+        count: usize,
+    ) -> Option<Claimed<'d, 'p, WORDS>> {
+        if let Some(state) = self.cpu(cpu.id()) {
             // Before the claim, for a handler that comes right behind it.
             state.note_far_slots();
         }
-        Claimed::new(self, owner, count, |owner| {
+        Claimed::new(self, cpu, count, |owner| {
             let free = self.slots().claim_anywhere(owner);
             free.or_else(|| self.take_over(owner))
         })
@@ -51,10 +54,12 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// Where CPUs wait for slots, this disturbs the others least: it reads few states, and no
     /// action vector.
     #[must_use]
-    pub fn claim_near(&self, cpu: &PinnedCpu<'_>, count: usize) -> Option<Claimed<'_, WORDS>> {
-        Claimed::new(self, cpu.id(), count, |owner| {
-            self.slots().claim_near(owner)
-        })
+    pub fn claim_near<'d, 'p>(
+        &'d self,
+        cpu: &PinnedCpu<'p>,
+        count: usize,
+    ) -> Option<Claimed<'d, 'p, WORDS>> {
+        Claimed::new(self, cpu, count, |owner| self.slots().claim_near(owner))
     }
 
     /// Returns what the slot is that this CPU tries first: one read, for a spin.

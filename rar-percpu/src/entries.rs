@@ -2,11 +2,13 @@
 
 mod settle;
 
+use core::marker::PhantomData;
+
 use rar_payload::Operation;
 
 use crate::action::{ActionByte, ActionState};
 use crate::claims::{Claims, MAX};
-use crate::cpu_id::CpuId;
+use crate::cpu_id::{CpuId, PinnedCpu};
 use crate::cpu_set::{CpuSet, DEFAULT_WORDS};
 use crate::domain::Domain;
 use crate::memory::EntryWords;
@@ -17,10 +19,14 @@ use crate::slots::Claim;
 /// One or more slots of a domain's payload table that this value owns, and that hold no entry yet.
 ///
 /// [`Domain::claim`] makes it. Dropped, it gives the slots back.
+///
+/// It stays on the CPU that it was claimed on, as the [`PinnedCpu`](crate::PinnedCpu) does: a CPU
+/// that is declared dead posts nothing any more, and others get its slots.
 #[derive(Debug)]
-pub struct Claimed<'d, const WORDS: usize = DEFAULT_WORDS> {
+pub struct Claimed<'d, 'p, const WORDS: usize = DEFAULT_WORDS> {
     domain: &'d Domain<WORDS>,
     claims: Claims,
+    pinned: PhantomData<PinnedCpu<'p>>,
 }
 
 /// Entries of the payload table, armed on some CPUs, that this value owns.
@@ -132,25 +138,29 @@ impl<const WORDS: usize> Domain<WORDS> {
     }
 }
 
-impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
+impl<'d, 'p, const WORDS: usize> Claimed<'d, 'p, WORDS> {
     /// The largest number of slots that one value owns.
     pub const MAX: usize = MAX;
 
     /// Owns up to `count` slots, each claimed by `claim`; `None` if that gives none.
     pub(crate) fn new(
         domain: &'d Domain<WORDS>,
-        owner: CpuId,
+        cpu: &PinnedCpu<'p>,
         count: usize,
         claim: impl Fn(CpuId) -> Option<Claim>,
     ) -> Option<Self> {
         let mut claims = Claims::default();
         for _ in 0..count.clamp(1, MAX) {
-            let Some(claim) = claim(owner) else {
+            let Some(claim) = claim(cpu.id()) else {
                 break;
             };
             claims.push(claim);
         }
-        (!claims.is_empty()).then_some(Self { domain, claims })
+        (!claims.is_empty()).then_some(Self {
+            domain,
+            claims,
+            pinned: PhantomData,
+        })
     }
 
     /// Returns how many slots it owns, 1 to [`Claimed::MAX`].
@@ -199,7 +209,7 @@ impl<'d, const WORDS: usize> Claimed<'d, WORDS> {
     }
 }
 
-impl<const WORDS: usize> Drop for Claimed<'_, WORDS> {
+impl<const WORDS: usize> Drop for Claimed<'_, '_, WORDS> {
     fn drop(&mut self) {
         for claim in self.claims.as_slice() {
             self.domain.slots().give_back(claim);

@@ -171,8 +171,12 @@ impl Slots {
     }
 
     /// Takes a posted slot back from CPUs that might take it over; `false` if one has.
+    ///
+    /// The slot is no CPU's from now on, for any CPU may settle a flight: the death of the one that
+    /// started it does not [abandon](Self::abandon) the slot.
     pub(crate) fn unpost(&self, claim: &mut Claim) -> bool {
-        let word = claim.0 & !KIND | CLAIMED;
+        // No CPU has this number.
+        let word = claim.0 & !KIND | OWNER | CLAIMED;
         let mine = self
             .state(claim.slot())
             .compare_exchange(claim.0, word, Ordering::Acquire, Ordering::Relaxed)
@@ -274,7 +278,8 @@ impl Slots {
         word & OWNER == owner && matches!(word & KIND, CLAIMED | POSTED)
     }
 
-    /// Sets apart what a dead CPU had claimed and not posted yet: it will not.
+    /// Sets apart what a dead CPU had claimed and not posted yet: it will not, and what was claimed
+    /// on a CPU leaves it only when it is posted.
     pub(crate) fn abandon(&self, owner: CpuId) {
         let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
         for slot in SlotIndex::all() {

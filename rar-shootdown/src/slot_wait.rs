@@ -14,12 +14,12 @@ const HOME_ROUNDS: u32 = if cfg!(rar_loom) { 1 } else { 8 };
 impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     /// Claims slots: as many as are free, or waits for one, within bounds, unless this CPU's own
     /// flushes hold some.
-    pub(crate) fn claim(
-        &self,
-        cpu: &PinnedCpu<'_>,
+    pub(crate) fn claim<'s, 'p>(
+        &'s self,
+        cpu: &PinnedCpu<'p>,
         count: usize,
         targets: &CpuSet<WORDS>,
-    ) -> Option<Claimed<'_, WORDS>> {
+    ) -> Option<Claimed<'s, 'p, WORDS>> {
         match self.domain().claim_near(cpu, count) {
             None => self.wait_for_slot(cpu, count, targets),
             Some(fewer) if fewer.len() < count => {
@@ -33,12 +33,12 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     }
 
     #[cold]
-    fn wait_for_slot(
-        &self,
-        cpu: &PinnedCpu<'_>,
+    fn wait_for_slot<'s, 'p>(
+        &'s self,
+        cpu: &PinnedCpu<'p>,
         count: usize,
         targets: &CpuSet<WORDS>,
-    ) -> Option<Claimed<'_, WORDS>> {
+    ) -> Option<Claimed<'s, 'p, WORDS>> {
         let domain = self.domain();
         let by_microcode = |cpu| {
             domain

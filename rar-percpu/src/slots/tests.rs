@@ -84,3 +84,23 @@ fn a_posted_slot_is_taken_over_only_when_it_succeeded_and_its_owner_notices() {
         "the former owner has no say any more"
     );
 }
+
+/// A flight may be settled on another CPU than the one that started it, so the death of the first
+/// says nothing about who settles it.
+#[test]
+fn a_dead_cpu_leaves_a_slot_to_who_settles_it() {
+    let slots = Slots::new();
+    slots.limit(2);
+    let [mut claim, other] = slots.claim_several::<2>(owner(0)).unwrap();
+    slots.post(&mut claim);
+    assert!(slots.unpost(&mut claim));
+    slots.abandon(owner(0));
+    assert!(slots.is_owned(&claim), "it is being settled elsewhere");
+    assert!(
+        !slots.is_owned(&other),
+        "control: it was left by the dead CPU"
+    );
+    assert_eq!(slots.quarantined(), 1);
+    slots.give_back(&claim);
+    assert_eq!(slots.free(), 1);
+}

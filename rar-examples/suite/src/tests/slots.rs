@@ -45,7 +45,7 @@ const MOST_CLAIMS: usize = 64;
 /// Claims `count` slots for this CPU and posts nothing in them.
 fn claim<'a, L: Platform>(
     t: &TestRun<'a, L>,
-    held: &mut [Option<Claimed<'a, DEFAULT_WORDS>>],
+    held: &mut [Option<Claimed<'a, 'a, DEFAULT_WORDS>>],
     count: usize,
 ) {
     let (cpu, domain) = (t.platform.pin(), t.platform.shootdown().domain());
