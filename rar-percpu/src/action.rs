@@ -62,7 +62,9 @@ pub struct ActionByte(pub u8);
 impl ActionByte {
     /// The software responder has taken the entry and not ended it yet. Not final to anyone who
     /// reads it.
-    pub(crate) const TAKEN: u8 = 0x02;
+    ///
+    /// No unit is known to write it: what the responder ends is its own.
+    pub(crate) const TAKEN: u8 = 0x40;
 
     /// Returns the state that the byte stands for.
     ///
@@ -73,7 +75,7 @@ impl ActionByte {
         ActionState::try_from(self.0)
     }
 
-    /// Returns whether the software responder has taken the entry and not ended it yet: 0x02.
+    /// Returns whether the software responder has taken the entry and not ended it yet: 0x40.
     #[must_use]
     pub const fn is_taken(self) -> bool {
         self.0 == Self::TAKEN
@@ -104,6 +106,15 @@ mod tests {
                 "byte {byte:#04x}"
             );
         }
+    }
+
+    #[test]
+    fn the_byte_of_the_software_responder_is_none_that_a_unit_is_known_to_write() {
+        const OLD_ACKED: u8 = 0x02;
+        for byte in [0x00, 0x01, 0x80, OLD_ACKED] {
+            assert!(!ActionByte(byte).is_taken(), "{byte:#04x}");
+        }
+        assert!(!ActionByte(ActionByte::TAKEN).is_final());
     }
 
     #[test]

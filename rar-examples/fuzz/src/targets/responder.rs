@@ -48,7 +48,7 @@ pub(crate) fn run(bytes: &[u8]) {
         .collect();
     let mut entries = Vec::new();
     while !input.is_empty() && entries.len() < 64 {
-        let byte = input.choose([PENDING, PENDING, PENDING, 0, 0x02, 0x80]);
+        let byte = input.choose([PENDING, PENDING, PENDING, 0, 0x02, 0x40, 0x80]);
         entries.push((entry(&mut input), byte));
     }
     let (unit, software) = (by_unit(&entries, &filled), by_software(&entries, &filled));

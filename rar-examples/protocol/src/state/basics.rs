@@ -68,7 +68,7 @@ pub enum Byte {
     Success,
     /// 0x01.
     Pending,
-    /// 0x02: a software responder has taken the entry.
+    /// 0x40: a software responder has taken the entry.
     Taken,
     /// 0x80.
     Failure,

@@ -10,7 +10,7 @@ pub(crate) const CPUS: usize = 8;
 pub(crate) const SLOTS: usize = SlotIndex::COUNT;
 
 /// A byte that the software responder is serving.
-pub(crate) const TAKEN: ActionByte = ActionByte(0x02);
+pub(crate) const TAKEN: ActionByte = ActionByte(0x40);
 
 type Words = [u64; 4];
 
