@@ -5,10 +5,6 @@ use rar_shootdown::{Event, FlushError, Message, NotSent};
 
 const CPU: CpuId = CpuId::new(7);
 
-fn slot() -> SlotIndex {
-    SlotIndex::all().nth(5).unwrap()
-}
-
 #[track_caller]
 fn assert_says(what: &impl ToString, text: &str) {
     assert_eq!(what.to_string(), text);
@@ -18,7 +14,7 @@ fn assert_says(what: &impl ToString, text: &str) {
 fn why_a_flush_did_not_end() {
     let (cpu, late) = (CPU, 2);
     let remedy = "wait again, or stop the CPUs and declare them dead before anything is freed";
-    let entry = Some((slot(), ActionByte(1)));
+    let entry = SlotIndex::new(5).map(|slot| (slot, ActionByte(1)));
     let cause = NotSent::Busy;
     for (error, text) in [
         (
@@ -77,7 +73,7 @@ fn why_a_message_was_not_sent() {
 
 #[test]
 fn what_is_worth_a_line_in_a_log() {
-    let (cpu, count, slot) = (CPU, 3, slot());
+    let (cpu, count, slot) = (CPU, 3, SlotIndex::new(5).unwrap());
     for (event, text) in [
         (
             Event::Failure { cpu, slot },

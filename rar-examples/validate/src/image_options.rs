@@ -157,7 +157,7 @@ impl<'a> Words<'a> for ImageOptions<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rar_kernel_lab::options::{Amount, Models, Stop};
+    use rar_kernel_lab::options::{Amount, Joins, Models, OddTable, Stop};
     use rar_suite::Options;
     use rar_vocabulary::TraceLevel;
 
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let text = "run=quick backends=vrar,software models=any test=a,b defect=lost \
-                    deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
+                    odd-table=32@3 odd-joins=late deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
                     risky=on patience=5 test-seconds=6 screen=off end=halt \
                     stop=2@storm list=all apic=x2apic trace=signals rsdp=0x7ff0";
         let line = line(text);
@@ -198,6 +198,11 @@ mod tests {
                 models: Models::Any,
                 test: Some("a,b"),
                 defect: Some("lost"),
+                odd_table: Some(OddTable {
+                    entries: 32,
+                    apic_id: 3,
+                }),
+                odd_joins: Joins::Late,
                 deadline: 9,
                 flushes: Amount::Of(3),
                 initiators: Amount::Unbounded,

@@ -74,7 +74,8 @@ fn what_stood_in_registers_and_vector_before_does_no_harm() {
             unit.write_msr(msr, value).unwrap();
         }
     });
-    for (slot, byte) in SlotIndex::all().zip([PENDING, 0x02, 0x40, 0x80, 0xff].into_iter().cycle()) {
+    for (slot, byte) in SlotIndex::all().zip([PENDING, 0x02, 0x40, 0x80, 0xff].into_iter().cycle())
+    {
         let place = machine.driver().byte(CpuId::new(0), slot).unwrap();
         place.store(byte, Ordering::Release);
     }
