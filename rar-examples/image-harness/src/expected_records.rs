@@ -165,6 +165,10 @@ fn sections(whole: &Transcript) -> Vec<Transcript> {
             last.records.push(record.clone());
         }
     }
+    // What the guest says beside its records names its backend itself.
+    for section in &mut sections {
+        section.lines.clone_from(&whole.lines);
+    }
     // A malformed record belongs to no section: it counts in the first.
     if let Some(first) = sections.first_mut() {
         first.malformed.clone_from(&whole.malformed);
