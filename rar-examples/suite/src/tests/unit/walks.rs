@@ -11,7 +11,7 @@ use crate::tests::unit::steps::prepare;
 
 const PAGE: Page = Page::Small(0);
 /// About how many walks a run tries to meet: a round has one of each target.
-const WALKS: u32 = 64;
+const WALKS: u32 = 128;
 /// The minimum of rounds, on many CPUs.
 const ROUNDS: u32 = 8;
 
