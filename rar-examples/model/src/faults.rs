@@ -81,7 +81,7 @@ pub struct Faults {
     /// How many bytes after its base the unit lets the action vector begin.
     pub vector_shift: u8,
     /// How many calls of `service` pass before a fresh signal is served.
-    pub delay: u8,
+    pub delay: u16,
     /// Entries that wait for the delay to end read 0x02.
     pub acked_while_delayed: bool,
     /// Every n-th signal is lost; 0 for none.

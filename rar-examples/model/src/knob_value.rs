@@ -142,6 +142,18 @@ impl KnobValue for u8 {
     }
 }
 
+impl KnobValue for u16 {
+    const ALLOWED: &'static [&'static str] = &["0 to 65535"];
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// Masks.
 impl KnobValue for u32 {
     const ALLOWED: &'static [&'static str] = &["0x0 to 0xffffffff"];

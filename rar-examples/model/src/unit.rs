@@ -1,6 +1,6 @@
 //! The state of one unit: registers, latch, and how software reaches them.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 use crate::latch::{Latch, Latched};
 use crate::msr::Registers;
@@ -17,7 +17,7 @@ pub struct RarUnit {
     pub(crate) knobs: Knobs,
     pub(crate) registers: Registers,
     pub(crate) latch: Latch,
-    pub(crate) delay: AtomicU8,
+    pub(crate) delay: AtomicU16,
     pub(crate) entries: EveryNth,
     signals: EveryNth,
     activity: AtomicU8,

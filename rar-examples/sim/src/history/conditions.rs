@@ -94,7 +94,7 @@ impl Conditions {
         let mut unit = || {
             let mut knobs = episode.knobs;
             if knobs.faults.delay == 0 && seed % 2 == 1 {
-                knobs.faults.delay = choice.u8(..SLOWEST);
+                knobs.faults.delay = choice.u8(..SLOWEST).into();
             }
             knobs
         };
@@ -142,7 +142,7 @@ impl Conditions {
                     ..honest
                 },
                 2 => Faults {
-                    delay: dice.u8(100..),
+                    delay: dice.u8(100..).into(),
                     ..honest
                 },
                 3 => Faults {

@@ -138,7 +138,7 @@ fn fallback_generation_and_hardware_both_answer() {
     let totals = race(
         |seed| {
             // Seeds that are near differ much: a few of them cover the range.
-            let delay = 40 + (seed * 37 % 200) as u8;
+            let delay = 40 + (seed * 37 % 200) as u16;
             let late = Faults {
                 delay,
                 ..Faults::NONE

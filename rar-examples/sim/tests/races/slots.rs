@@ -75,7 +75,7 @@ fn late_answer_versus_quarantine() {
     let late = |_| Episode {
         knobs: Knobs {
             faults: Faults {
-                delay: 250,
+                delay: 400,
                 ..Faults::NONE
             },
             ..Knobs::DEFAULT
@@ -118,6 +118,6 @@ fn late_answer_versus_quarantine() {
         },
     );
     assert!(totals.statistics.fallbacks > 0, "late CPUs are counted");
-    at_least(totals.seen, 9, "an answer came after its deadline");
+    at_least(totals.seen, 1_000, "an answer came after its deadline");
     assert!(taken_back > 0, "a slot came back from quarantine");
 }
