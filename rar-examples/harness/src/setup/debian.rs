@@ -4,10 +4,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use anyhow::{Context as _, Result};
 
-use super::install::{apt, lists_present, privilege};
+use super::install::{apt, lists_are_fresh, privilege};
 use crate::exit_code::{Fault, Reason};
 use crate::process::{Captured, Cmd, Verbosity, find_program, utf8};
 use crate::progress::Step;
@@ -25,7 +26,7 @@ const TIMEOUT: &str = "Acquire::http::Timeout=60";
 /// This is no Debian, or its lists have no such package.
 pub fn behind(package: &str, prefix: &str, verbosity: Verbosity) -> Result<String> {
     check_programs(package)?;
-    update_if_empty(verbosity)?;
+    update_if_stale(verbosity);
     let depends = Cmd::new("apt-cache").args(["depends", package]);
     let depends = depends.capture(verbosity)?;
     first_dependency(&depends.stdout, prefix).ok_or_else(|| lacking(package, "not in its lists"))
@@ -87,13 +88,17 @@ fn download(package: &str, folder: &Path, verbosity: Verbosity) -> Result<PathBu
     }
 }
 
-fn update_if_empty(verbosity: Verbosity) -> Result<()> {
-    if !lists_present()
-        && let Some(privilege) = privilege(verbosity)
-    {
-        apt(privilege, &["update"]).capture(verbosity)?;
-    }
-    Ok(())
+/// Renews the lists, once: old ones name a newest package whose companions the mirror has no more.
+/// Without a network, the old ones may do.
+fn update_if_stale(verbosity: Verbosity) {
+    static RENEWED: Once = Once::new();
+    RENEWED.call_once(|| {
+        if !lists_are_fresh()
+            && let Some(privilege) = privilege(verbosity)
+        {
+            let _without_network = apt(privilege, &["update"]).capture(verbosity);
+        }
+    });
 }
 
 fn check_programs(package: &str) -> Result<()> {

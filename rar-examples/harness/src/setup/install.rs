@@ -1,5 +1,7 @@
 //! Installs packages where that needs no question, and otherwise names the command that does.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use crate::errln;
@@ -144,8 +146,21 @@ pub(super) fn apt(privilege: Privilege, args: &[&str]) -> Cmd {
     .args(args.iter().copied())
 }
 
+/// Where apt keeps its lists.
+const LISTS: &str = "/var/lib/apt/lists";
+
+/// How old lists may be before the mirror may have replaced what they name.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Returns whether apt has lists of today.
+pub(super) fn lists_are_fresh() -> bool {
+    let changed = std::fs::metadata(LISTS).and_then(|lists| lists.modified());
+    let age = changed.ok().and_then(|changed| changed.elapsed().ok());
+    lists_present() && age.is_some_and(|age| age < DAY)
+}
+
 pub(super) fn lists_present() -> bool {
-    std::fs::read_dir("/var/lib/apt/lists").is_ok_and(|entries| {
+    std::fs::read_dir(LISTS).is_ok_and(|entries| {
         entries
             .flatten()
             .any(|entry| entry.file_name().to_string_lossy().contains("_Packages"))
