@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn every_option_is_taken() {
         let text = "run=quick backends=vrar,software models=any test=a,b defect=lost \
-                    odd-table=32@3 odd-joins=late deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
+                    odd-table=32@3 odd-joins=late \
+                    deadline=9 flushes=3 page-seconds=0 serial=off initiators=all measure=7 \
                     risky=on patience=5 test-seconds=6 screen=off end=halt \
                     stop=2@storm list=all apic=x2apic trace=signals rsdp=0x7ff0";
         let line = line(text);
