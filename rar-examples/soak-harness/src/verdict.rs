@@ -51,22 +51,34 @@ pub(crate) fn judge(slice: &Slice, transcript: &Transcript, ending: Ending) -> J
             }
         }
     }
-    let test = records.iter().find_map(|record| match record {
-        Record::Test(test) => Some(test),
-        _ => None,
-    });
-    match test {
-        None => problems.push("the soak did not end".to_owned()),
-        Some(test) if test.outcome != Outcome::Pass => problems.push(test.why.clone()),
-        Some(_) if ending != Ending::PASSED && !died => {
+    match outcome(transcript) {
+        Err(why) => problems.push(why),
+        Ok(()) if ending != Ending::PASSED && !died => {
             problems.push("the soak passed, but the guest says that it failed".to_owned());
         }
-        Some(_) => {}
+        Ok(()) => {}
     }
     if problems.is_empty() {
         problems = doubts(slice.cpus, &last(transcript).unwrap_or_default());
     }
     Judged { problems, died }
+}
+
+/// Returns whether the soak passed, by its own record.
+///
+/// # Errors
+///
+/// Why it did not.
+pub fn outcome(transcript: &Transcript) -> Result<(), String> {
+    let test = transcript.records.iter().find_map(|record| match record {
+        Record::Test(test) => Some(test),
+        _ => None,
+    });
+    match test {
+        None => Err("the soak did not end".to_owned()),
+        Some(test) if test.outcome != Outcome::Pass => Err(test.why.clone()),
+        Some(_) => Ok(()),
+    }
 }
 
 /// Returns what was counted at the end.

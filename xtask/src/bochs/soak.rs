@@ -1,25 +1,12 @@
 //! Whether a soak passed in Bochs, where spaces have PCIDs.
 
 use rar_harness::guest::Finished;
-use rar_harness::records::Record;
-use rar_soak_harness::verdict::{doubts, last};
-use rar_vocabulary::{Outcome, Soak};
+use rar_soak_harness::verdict::{doubts, last, outcome};
+use rar_vocabulary::Soak;
 
 /// Returns what was counted, or what is wrong.
 pub(super) fn judge(cpus: u32, finished: &Finished) -> Result<Soak, String> {
-    let test = finished
-        .transcript
-        .records
-        .iter()
-        .find_map(|record| match record {
-            Record::Test(test) => Some(test),
-            _ => None,
-        });
-    match test {
-        None => return Err("the soak did not end".to_owned()),
-        Some(test) if test.outcome != Outcome::Pass => return Err(test.why.clone()),
-        Some(_) => {}
-    }
+    outcome(&finished.transcript)?;
     let soak = last(&finished.transcript).unwrap_or_default();
     let mut problems = doubts(cpus, &soak);
     // Whether bit 63 keeps anything is not to be seen here.
