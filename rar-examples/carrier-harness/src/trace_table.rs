@@ -91,6 +91,11 @@ fn notes(tally: &Tally) -> Vec<String> {
         TraceEnd::Open if tally.launched.is_empty() => {
             "no CPU became a guest: there was no RAR unit".to_owned()
         }
+        TraceEnd::Open if tally.is_idle() => {
+            "the guest did not end, or reset the machine before it used a unit; \
+             counts may lack the last second"
+                .to_owned()
+        }
         TraceEnd::Open => "the guest did not end; the counts may lack the last second".to_owned(),
     });
     notes
@@ -156,8 +161,14 @@ mod tests {
 
     #[test]
     fn a_run_without_a_driver_says_so() {
-        let text = render(&tally("vrar 0.000001 0 launch cpus=1\n"));
+        let launch = "vrar 0.000001 0 launch cpus=1\n";
+        let text = render(&tally(launch));
         assert!(text.contains("did nothing"), "{text}");
+        assert!(text.contains("or reset the machine before"), "{text}");
+        let text = render(&tally(&format!(
+            "{launch}vrar 1.000000 0 counts entries=1\n"
+        )));
+        assert!(text.contains("the guest did not end; "), "{text}");
         assert!(text.contains("may lack the last second"), "{text}");
         let text = render(&tally(""));
         assert!(text.contains("there was no RAR unit"), "{text}");

@@ -93,6 +93,7 @@ impl Shim {
             event: 0,
             offered: None,
             reported: Reported::default(),
+            watches_resets: false,
         };
         // SAFETY: the memory was taken just now.
         unsafe { memory.prepare(own, RarUnit::new(knobs(self.config().knobs_of(id)))) };

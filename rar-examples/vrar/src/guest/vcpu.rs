@@ -30,6 +30,8 @@ pub(crate) struct VcpuState {
     pub(crate) offered: Option<Offered>,
     /// The counts that the trace has.
     pub(crate) reported: Reported,
+    /// A trace looks at resets since this CPU has counted something.
+    pub(crate) watches_resets: bool,
 }
 
 /// Whose interrupt the processor delivers.

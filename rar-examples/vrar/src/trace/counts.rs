@@ -6,8 +6,10 @@ use rar_vocabulary::{EntryKind, EntryVerdict, TraceLevel, UnitCounter};
 
 use crate::cpu::Cpu;
 use crate::guest::vcpu::{State, Vcpu};
+use crate::processor::io_permissions::IO_PERMISSIONS;
 use crate::processor::native;
 use crate::shim::Shim;
+use crate::trace::ends::RESET_CONTROL;
 use crate::trace::tracer::About;
 use crate::unit::counts::Counts;
 
@@ -50,9 +52,22 @@ impl Vcpu<'_> {
     }
 
     /// The guest runs.
-    pub(crate) fn trace_run(&self) {
+    pub(crate) fn trace_run(&mut self) {
         if self.own.shim.is_traced(TraceLevel::Offences) {
             self.cpu.set_resting(false);
+            self.watch_reset_control();
+        }
+    }
+
+    /// Has writes of the reset control register looked at from the first count on.
+    ///
+    /// Until then a summary has nothing to say, and it costs much: the register lies within the
+    /// four bytes of PCI's address register, so each access to PCI's configuration leaves the
+    /// guest, too. An operating system does thousands of these while it boots.
+    fn watch_reset_control(&mut self) {
+        if !self.own.watches_resets && total(self.cpu.record().counts()) != 0 {
+            self.own.watches_resets = true;
+            IO_PERMISSIONS.watch(RESET_CONTROL);
         }
     }
 }
