@@ -49,7 +49,7 @@ impl<const WORDS: usize> Domain<WORDS> {
     }
 }
 
-impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
+impl<'d, 't, const N: usize, const WORDS: usize> Armed<'d, 't, N, WORDS> {
     /// Ends the ownership if every target has answered every entry with SUCCESS.
     ///
     /// # Errors
@@ -62,6 +62,35 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
             .domain
             .cpus()
             .all(self.targets, |state| has_succeeded(state, &self.claims));
+        self.give_back_if(is_answered)
+    }
+
+    /// The same once every target has answered: one that has not is looked at again after `relax`,
+    /// `looks` times in all.
+    ///
+    /// The targets are looked at in turn, and none again that has answered. It serves nobody
+    /// meanwhile: that is for a wait that lasts.
+    ///
+    /// # Errors
+    ///
+    /// As [`end`](Self::end), and the looks are used up.
+    #[inline]
+    pub fn end_soon(self, mut looks: u32, relax: impl Fn()) -> Result<(), Self> {
+        let is_answered = self.domain.cpus().all(self.targets, |state| {
+            while !has_succeeded(state, &self.claims) {
+                if looks == 0 {
+                    return false;
+                }
+                looks -= 1;
+                relax();
+            }
+            true
+        });
+        self.give_back_if(is_answered)
+    }
+
+    #[inline(always)]
+    fn give_back_if(self, is_answered: bool) -> Result<(), Self> {
         if !is_answered {
             return Err(self);
         }
@@ -69,6 +98,26 @@ impl<'d, const N: usize, const WORDS: usize> Armed<'d, '_, N, WORDS> {
             self.domain.slots().give_back(claim);
         }
         Ok(())
+    }
+
+    /// Returns the same entries for a function that is called: a set of one word is copied to
+    /// `place`, so that it stays in a register elsewhere.
+    #[inline(always)]
+    pub fn apart<'u>(self, place: &'u mut CpuSet<WORDS>) -> Armed<'d, 'u, N, WORDS>
+    where
+        't: 'u,
+    {
+        let targets = if WORDS == 1 {
+            *place = *self.targets;
+            place
+        } else {
+            self.targets
+        };
+        Armed {
+            domain: self.domain,
+            claims: self.claims,
+            targets,
+        }
     }
 
     /// Returns the same entries with a set of their own.

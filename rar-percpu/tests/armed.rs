@@ -2,6 +2,8 @@
 #![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use core::cell::Cell;
+
 use rar_payload::{Globals, InvpcidScope, Operation, Pcid};
 use rar_percpu::fake::{FakeTlb, pinned};
 use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
@@ -39,6 +41,30 @@ fn it_ends_when_every_target_has_answered_every_entry() {
     assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 2);
     assert!(armed.end().is_ok());
     assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
+}
+
+#[test]
+fn a_silent_target_is_looked_at_so_often_and_no_more() {
+    let (domain, tlb) = machine(64);
+    let targets = set(&[0, 1]);
+    let looks = Cell::new(0);
+    let armed = domain.post(&pinned(0), &[EVERYTHING], &targets);
+    let answered_by = |cpu: u32| domain.answer(&pinned(cpu), &tlb).succeeded;
+    // The first answers after the second look, the second never.
+    let armed = armed.unwrap().end_soon(5, || {
+        looks.set(looks.get() + 1);
+        if looks.get() == 2 {
+            assert_eq!(answered_by(0), 1);
+        }
+    });
+    assert_eq!(looks.replace(0), 5);
+    // The second answers after the first look. So the first is not waited for again.
+    let ended = armed.unwrap_err().end_soon(5, || {
+        looks.set(looks.get() + 1);
+        assert_eq!(answered_by(1), 1);
+    });
+    assert!(ended.is_ok());
+    assert_eq!(looks.get(), 1);
 }
 
 #[test]

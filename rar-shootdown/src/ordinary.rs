@@ -9,7 +9,7 @@ use rar_percpu::{Armed, CpuSet, EntryWords, JoinEpoch, LocalTlb, PinnedCpu, Post
 use crate::counting::Counting;
 use crate::error::FlushError;
 use crate::machine::{Machine, Message, NotSent};
-use crate::pending::Pending;
+use crate::pending::{CLEAN_LOOKS, Pending};
 use crate::shootdown::Shootdown;
 use crate::targets::TargetSet;
 
@@ -119,7 +119,8 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             Launched::Alone => return Ok(()),
             Launched::NotOrdinary => return self.flush_in_general(cpu, requests, aim, *remote),
         };
-        self.await_answers(cpu, armed.into_posted(), aim.since, sent)
+        let mut place = CpuSet::new();
+        self.await_answers(cpu, armed.apart(&mut place), aim.since, sent)
     }
 
     /// Arms and signals the targets, then flushes here.
@@ -181,16 +182,35 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         pending.await_end(cpu)
     }
 
+    /// Looks again and again: signals take their time.
+    #[inline(never)]
+    fn await_answers<const N: usize>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        armed: Armed<'_, '_, N, WORDS>,
+        since: JoinEpoch,
+        sent: Result<(), NotSent>,
+    ) -> Result<(), FlushError> {
+        let armed = match sent {
+            Ok(()) => match armed.end_soon(CLEAN_LOOKS, || self.machine().relax()) {
+                Ok(()) => return Ok(()),
+                Err(armed) => armed,
+            },
+            Err(_) => armed,
+        };
+        self.await_late(cpu, armed.into_posted(), since, sent)
+    }
+
     #[cold]
     #[inline(never)]
-    fn await_answers(
+    fn await_late(
         &self,
         cpu: &PinnedCpu<'_>,
         entries: Posted<'_, WORDS>,
         since: JoinEpoch,
         sent: Result<(), NotSent>,
     ) -> Result<(), FlushError> {
-        Pending::of_entries(cpu, self, since, entries, sent, ()).await_end(cpu)
+        Pending::of_entries(cpu, self, since, entries, sent, ()).await_late(cpu)
     }
 
     #[inline]

@@ -214,29 +214,30 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
 
     /// Waits, and keeps what the flush owns.
     pub(crate) fn await_end(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
-        let ended = self.await_answers(cpu);
-        if ended.is_ok() {
-            self.count_end(cpu);
-        }
-        ended
-    }
-
-    fn await_answers(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         let machine = self.shootdown.machine();
         if let Some(entries) = self.ordinary_entries() {
             for _ in 0..CLEAN_LOOKS {
                 if entries.look_on() == Progress::Succeeded {
+                    self.count_end(cpu);
                     return Ok(());
                 }
                 machine.relax();
             }
         }
+        self.await_late(cpu)
+    }
+
+    /// The same for targets that were looked at in vain: reads the clock, and serves others.
+    pub(crate) fn await_late(&mut self, cpu: &PinnedCpu<'_>) -> Result<(), FlushError> {
         loop {
             match self.poll(cpu) {
-                Poll::Ready(result) => return result,
+                Poll::Ready(Ok(())) => break,
+                Poll::Ready(late) => return late,
                 Poll::Pending => self.shootdown.idle(cpu),
             }
         }
+        self.count_end(cpu);
+        Ok(())
     }
 
     /// Waits for several flushes: they all go on at the same time, so the wait is as long as that
