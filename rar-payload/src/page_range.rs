@@ -266,8 +266,24 @@ impl PageRange {
     /// Returns the range cut into pieces of at most [`PageChunk::MAX_PAGES`] pages, in ascending
     /// order.
     #[must_use]
+    #[inline]
     pub const fn chunks(&self) -> Chunks {
         Chunks::new(*self)
+    }
+
+    /// Returns the pieces if there are two of them.
+    #[inline]
+    pub(crate) const fn two_chunks(&self) -> Option<[PageChunk; 2]> {
+        const FIRST: u64 = PageChunk::MAX_PAGES as u64;
+        if self.pages <= FIRST || self.pages > 2 * FIRST {
+            return None;
+        }
+        let (first, end) = self.page_numbers();
+        let middle = first + FIRST;
+        Some([
+            PageChunk::of_short(Self::from_page_numbers(first, middle, self.size)),
+            PageChunk::of_short(Self::from_page_numbers(middle, end, self.size)),
+        ])
     }
 
     /// Returns how many pieces [`chunks`](Self::chunks) gives.

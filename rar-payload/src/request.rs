@@ -153,20 +153,42 @@ impl Request {
         }
     }
 
-    /// Returns the [cheapest operation](Self::cheapest_operation) of each of two requests; `None`
-    /// if two are not the cheapest way to satisfy both.
+    /// Returns whether the [cheapest operation](Self::cheapest_operation) of each of two requests,
+    /// if each has one, is the cheapest way to satisfy both.
     #[must_use]
-    #[inline(always)]
-    pub fn cheapest_pair(one: &Self, two: &Self, costs: &CostModel) -> Option<[Operation; 2]> {
-        let first = one.cheapest_operation(costs)?;
-        let second = two.cheapest_operation(costs)?;
+    #[inline]
+    pub fn are_kept_apart(one: &Self, two: &Self, costs: &CostModel) -> bool {
         match (one.pages_of_space(), two.pages_of_space()) {
             (Some((space, pages)), Some((of, more))) if space == of => {
                 // Each is one chunk, or too dear alone.
                 let pages = pages.page_count().saturating_add(more.page_count());
-                costs.keeps(2, pages).then_some([first, second])
+                costs.keeps(2, pages)
             }
-            _ => Some([first, second]),
+            _ => true,
+        }
+    }
+
+    /// Returns the two operations of a range that takes as many; `None` for any other request.
+    #[must_use]
+    #[inline]
+    pub const fn two_chunks(&self) -> Option<[Operation; 2]> {
+        match *self {
+            Self::Pages { pcid, range } => match range.two_chunks() {
+                Some([one, two]) => Some([
+                    Operation::Invpcid(InvpcidScope::Pages { pcid, pages: one }),
+                    Operation::Invpcid(InvpcidScope::Pages { pcid, pages: two }),
+                ]),
+                None => None,
+            },
+            #[cfg(feature = "unverified")]
+            Self::VpidPages { vpid, range } => match range.two_chunks() {
+                Some([one, two]) => Some([
+                    Operation::Invvpid(InvvpidScope::Pages { vpid, pages: one }),
+                    Operation::Invvpid(InvvpidScope::Pages { vpid, pages: two }),
+                ]),
+                None => None,
+            },
+            _ => None,
         }
     }
 

@@ -30,22 +30,46 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// An operation may be an [`Operation`](rar_payload::Operation), or what was made of it before.
     // Always: it is one half of a function that has the other half behind the signal.
     #[inline(always)]
-    pub fn post<'d, 't, 'o, T, const N: usize>(
+    pub fn post<'d, 't, T: Copy, const N: usize>(
         &'d self,
         cpu: &PinnedCpu<'_>,
-        operations: &'o [T; N],
+        operations: &[T; N],
         targets: &'t CpuSet<WORDS>,
     ) -> Option<Armed<'d, 't, N, WORDS>>
     where
-        &'o T: Into<EntryWords>,
+        for<'o> &'o T: Into<EntryWords>,
     {
-        let mut claims = self.slots().claim_several(cpu.id())?;
-        self.write_and_arm(&mut claims, operations, targets);
+        // The two ways meet again behind the arming: up to there the compiler knows the slots.
+        let claims = match self.slots().claim_several(cpu.id()) {
+            Some(mut claims) => {
+                self.write_and_arm(&mut claims, operations, targets);
+                claims
+            }
+            None => self.post_near(cpu, *operations, *targets)?,
+        };
         Some(Armed {
             domain: self,
             claims,
             targets,
         })
+    }
+
+    /// Posts in slots near this CPU. A function of its own, with copies of what it is given: the
+    /// caller keeps its own in registers.
+    #[cold]
+    #[inline(never)]
+    fn post_near<T: Copy, const N: usize>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        operations: [T; N],
+        targets: CpuSet<WORDS>,
+    ) -> Option<[Claim; N]>
+    where
+        for<'o> &'o T: Into<EntryWords>,
+    {
+        let mut claims = self.slots().claim_several_near(cpu.id())?;
+        self.write_and_arm(&mut claims, &operations, &targets);
+        Some(claims)
     }
 }
 

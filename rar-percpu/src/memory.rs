@@ -38,6 +38,19 @@ const FOR_UNIT: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryWords([u64; FOR_UNIT]);
 
+impl EntryWords {
+    /// The words of no operation.
+    pub const EMPTY: Self = Self([0; FOR_UNIT]);
+
+    /// Returns quadword 2: CR3, PCID, EPTP or VPID, according to the type.
+    #[must_use]
+    #[inline(always)]
+    pub const fn operand(&self) -> u64 {
+        let [_, _, operand, _] = self.0;
+        operand
+    }
+}
+
 impl From<&Operation> for EntryWords {
     #[inline(always)]
     fn from(operation: &Operation) -> Self {

@@ -124,25 +124,33 @@ impl Slots {
             .find_map(|slot| self.claim_at(slot, owner))
     }
 
-    /// Claims `N` free slots near the owner, or none. The first looks are at the home and the slots
-    /// behind it.
-    #[inline]
+    /// Claims the owner's home slot and those behind it, `N` in all, or none.
+    #[inline(always)]
     pub(crate) fn claim_several<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
-        let mut claims = [const { Claim(FREE) }; N];
         let unused = self.unused.load(Ordering::Acquire);
-        for (behind, place) in claims.iter_mut().enumerate() {
-            *place = match self.claim_at_home(owner, behind, unused) {
-                Some(claim) => claim,
-                None => match self.claim_near(owner) {
-                    Some(claim) => claim,
-                    None => {
-                        for claim in claims.iter().take(behind) {
-                            self.give_back(claim);
-                        }
-                        return None;
-                    }
-                },
+        self.claim_each(|behind| self.claim_at_home(owner, behind, unused))
+    }
+
+    /// Claims `N` free slots that are near the owner, or none.
+    pub(crate) fn claim_several_near<const N: usize>(&self, owner: CpuId) -> Option<[Claim; N]> {
+        self.claim_each(|_| self.claim_near(owner))
+    }
+
+    /// Claims `N` slots, each by a call of `claim` with the number of those before it, or none.
+    #[inline(always)]
+    fn claim_each<const N: usize>(
+        &self,
+        claim: impl Fn(usize) -> Option<Claim>,
+    ) -> Option<[Claim; N]> {
+        let mut claims = [const { Claim(FREE) }; N];
+        for (before, place) in claims.iter_mut().enumerate() {
+            let Some(claim) = claim(before) else {
+                for claim in claims.iter().take(before) {
+                    self.give_back(claim);
+                }
+                return None;
             };
+            *place = claim;
         }
         Some(claims)
     }

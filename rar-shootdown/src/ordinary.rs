@@ -24,6 +24,33 @@ pub(crate) struct Aim {
     pub(crate) flush_self: bool,
 }
 
+/// An operation, and its entry: made where it is known which operation it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Prepared {
+    operation: Operation,
+    entry: EntryWords,
+}
+
+impl From<Operation> for Prepared {
+    #[inline(always)]
+    fn from(operation: Operation) -> Self {
+        Self {
+            operation,
+            entry: EntryWords::from(&operation),
+        }
+    }
+}
+
+// A loop: `map` of arrays is a function that is called, unless all crates are one unit.
+#[inline(always)]
+fn entries<const N: usize>(prepared: &[Prepared; N]) -> [EntryWords; N] {
+    let mut entries = [EntryWords::EMPTY; N];
+    for (entry, prepared) in entries.iter_mut().zip(prepared) {
+        *entry = prepared.entry;
+    }
+    entries
+}
+
 /// How an ordinary flush was begun.
 pub(crate) enum Launched<'s, 'a, const N: usize, const WORDS: usize> {
     /// The targets are armed; and whether they were signalled.
@@ -47,7 +74,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         let mut remote = CpuSet::new();
         let aim = self.aim(cpu, targets, &mut remote);
         match request.cheapest_operation(&self.policy().costs) {
-            Some(one) => self.flush_at_once(cpu, from_ref(request), &[one], aim, &remote),
+            Some(one) => self.flush_at_once(cpu, from_ref(request), &[one.into()], aim, &remote),
             None => self.flush_two_chunks(cpu, request, aim, remote),
         }
     }
@@ -62,9 +89,18 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         let mut remote = CpuSet::new();
         let aim = self.aim(cpu, targets, &mut remote);
         let [one, two] = requests;
-        match Request::cheapest_pair(one, two, &self.policy().costs) {
-            Some(pair) => self.flush_at_once(cpu, requests, &pair, aim, &remote),
-            None => self.flush_in_general(cpu, requests, aim, remote),
+        let costs = &self.policy().costs;
+        let prepare = |request: &Request| request.cheapest_operation(costs).map(Prepared::from);
+        // Entries of one address space have one operand.
+        let are_apart = |first: &Prepared, second: &Prepared| {
+            first.entry.operand() != second.entry.operand()
+                || Request::are_kept_apart(one, two, costs)
+        };
+        match (prepare(one), prepare(two)) {
+            (Some(first), Some(second)) if are_apart(&first, &second) => {
+                self.flush_at_once(cpu, requests, &[first, second], aim, &remote)
+            }
+            _ => self.flush_in_general(cpu, requests, aim, remote),
         }
     }
 
@@ -91,12 +127,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         remote: CpuSet<WORDS>,
     ) -> Result<(), FlushError> {
         let requests = from_ref(request);
-        let mut operations = request.operations();
-        match (operations.next(), operations.next(), operations.next()) {
-            (Some(one), Some(two), None) => {
-                self.flush_at_once(cpu, requests, &[one, two], aim, &remote)
+        match request.two_chunks() {
+            Some([one, two]) => {
+                self.flush_at_once(cpu, requests, &[one.into(), two.into()], aim, &remote)
             }
-            _ => self.flush_in_general(cpu, requests, aim, remote),
+            None => self.flush_in_general(cpu, requests, aim, remote),
         }
     }
 
@@ -106,11 +141,11 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        operations: &[Operation; N],
+        prepared: &[Prepared; N],
         aim: Aim,
         remote: &CpuSet<WORDS>,
     ) -> Result<(), FlushError> {
-        let (armed, sent) = match self.launch(cpu, requests, operations, aim, remote) {
+        let (armed, sent) = match self.launch(cpu, requests, prepared, aim, remote) {
             Launched::Entries(armed, Ok(())) => match armed.end() {
                 Ok(()) => return Ok(()),
                 Err(armed) => (armed, Ok(())),
@@ -129,42 +164,41 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         &'s self,
         cpu: &PinnedCpu<'_>,
         requests: &[Request],
-        operations: &[Operation; N],
+        prepared: &[Prepared; N],
         aim: Aim,
         remote: &'a CpuSet<WORDS>,
     ) -> Launched<'s, 'a, N, WORDS> {
         let domain = self.domain();
-        let entries = operations.each_ref().map(EntryWords::from);
-        // One operation goes out whatever the limit.
-        let is_ordinary = (self.is_plain() || self.suits_policy(requests, *remote))
-            && (N == 1 || N <= self.policy().max_operations)
-            && self.can_drop(requests)
-            && domain.takes_entries_only();
+        let suits_policy = N <= self.plain_operations() || self.suits_policy(N, requests, *remote);
+        let is_ordinary = suits_policy && self.can_drop(requests) && domain.takes_entries_only();
         if !is_ordinary {
             return Launched::NotOrdinary;
         }
         if remote.is_empty() {
-            self.flush_self(cpu, aim, operations);
+            self.flush_self(cpu, aim, prepared.iter().map(|one| &one.operation));
             self.count_ordinary(cpu, requests, remote);
             return Launched::Alone;
         }
-        let Some(armed) = domain.post(cpu, &entries, remote) else {
+        let Some(armed) = domain.post(cpu, &entries(prepared), remote) else {
             return Launched::NotOrdinary;
         };
         let sent = self.machine().send(Message::Signal, cpu, domain, remote);
-        self.flush_self(cpu, aim, operations);
+        self.flush_self(cpu, aim, prepared.iter().map(|one| &one.operation));
         self.count_ordinary(cpu, requests, remote);
         Launched::Entries(armed, sent)
     }
 
-    /// Returns whether no CPU may be skipped for the requests, none goes by address, and the wait
-    /// is not timed. A function of its own, with a copy of the set: the ordinary flush of a plain
-    /// policy has its registers for itself.
+    /// Returns whether the operations may go out, no CPU may be skipped for the requests, none goes
+    /// by address, and the wait is not timed. A function of its own, with a copy of the set:
+    /// the ordinary flush of a plain policy has its registers for itself.
     #[inline(never)]
-    fn suits_policy(&self, requests: &[Request], remote: CpuSet<WORDS>) -> bool {
+    fn suits_policy(&self, operations: usize, requests: &[Request], remote: CpuSet<WORDS>) -> bool {
         let policy = self.policy();
         let skips = policy.skips_lazy(requests) && self.domain().has_lazy(&remote);
-        policy.counting != Counting::Waits && !skips && !policy.has_by_address(requests)
+        operations <= policy.most_operations()
+            && policy.counting != Counting::Waits
+            && !skips
+            && !policy.has_by_address(requests)
     }
 
     /// Starts over with what is rare: several entries a request, CPUs that are skipped or take
@@ -214,7 +248,12 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     }
 
     #[inline]
-    pub(crate) fn flush_self(&self, cpu: &PinnedCpu<'_>, aim: Aim, operations: &[Operation]) {
+    pub(crate) fn flush_self<'o>(
+        &self,
+        cpu: &PinnedCpu<'_>,
+        aim: Aim,
+        operations: impl IntoIterator<Item = &'o Operation>,
+    ) {
         if !aim.flush_self {
             return;
         }

@@ -123,12 +123,21 @@ impl Policy {
         }
     }
 
-    /// Returns whether no request needs a look at whether CPUs are lazy, at how its pages are
-    /// flushed, or at what is counted.
-    pub(crate) const fn is_plain(&self) -> bool {
-        matches!(self.lazy, LazySkip::Nothing)
+    /// Returns how many operations may go out under one signal: one goes out whatever the limit.
+    pub(crate) const fn most_operations(&self) -> usize {
+        match self.max_operations {
+            0 => 1,
+            most => most,
+        }
+    }
+
+    /// Returns how many operations may go out without a look at whether CPUs are lazy, at how
+    /// pages are flushed, or at what is counted.
+    pub(crate) const fn plain_operations(&self) -> usize {
+        let is_plain = matches!(self.lazy, LazySkip::Nothing)
             && matches!(self.global_pages, GlobalFlush::Everything)
-            && matches!(self.counting, Counting::Rare)
+            && matches!(self.counting, Counting::Rare);
+        if is_plain { self.most_operations() } else { 0 }
     }
 
     /// Returns which CPUs may be skipped for all of the requests.

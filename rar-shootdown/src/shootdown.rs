@@ -8,7 +8,7 @@ use crate::error::FlushError;
 use crate::event::Event;
 use crate::global_flush::ByAddress;
 use crate::machine::Machine;
-use crate::ordinary::{Aim, Launched};
+use crate::ordinary::{Aim, Launched, Prepared};
 use crate::pending::Pending;
 use crate::policy::Policy;
 use crate::statistics::Count;
@@ -31,14 +31,14 @@ pub struct Shootdown<M, const WORDS: usize = DEFAULT_WORDS> {
 /// What every flush reads and nothing writes.
 struct Settings {
     policy: Policy,
-    /// [`Policy::is_plain`], asked once.
-    is_plain: bool,
+    /// [`Policy::plain_operations`], asked once.
+    plain_operations: usize,
 }
 
 impl Settings {
     const fn new(policy: Policy) -> Self {
         Self {
-            is_plain: policy.is_plain(),
+            plain_operations: policy.plain_operations(),
             policy,
         }
     }
@@ -95,10 +95,10 @@ impl<M, const WORDS: usize> Shootdown<M, WORDS> {
         &self.settings().policy
     }
 
-    /// Returns whether the policy asks for nothing that an ordinary flush has to look at.
+    /// Returns how many operations may go out without another look at the policy.
     #[inline]
-    pub(crate) fn is_plain(&self) -> bool {
-        self.settings().is_plain
+    pub(crate) fn plain_operations(&self) -> usize {
+        self.settings().plain_operations
     }
 
     /// Returns whether more is counted than what is rare.
@@ -149,6 +149,7 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
             [one] => one.cheapest_operation(&self.settings.policy.costs),
             _ => None,
         };
+        let single = single.map(Prepared::from);
         let launched = match &single {
             Some(one) => self.launch(cpu, requests, core::array::from_ref(one), aim, &remote),
             None => Launched::NotOrdinary,
