@@ -235,13 +235,15 @@ impl<const WORDS: usize> CpuSet<WORDS> {
         }
     }
 
-    /// Keeps the members in words behind this one, and of this one these.
-    pub(crate) fn keep_from(&mut self, index: usize, of_word: u64) {
-        self.keep(|at| match at.cmp(&index) {
-            core::cmp::Ordering::Less => 0,
-            core::cmp::Ordering::Equal => of_word,
-            core::cmp::Ordering::Greater => u64::MAX,
-        });
+    /// Sets a word that has a member to what is left of it.
+    #[inline(always)]
+    pub(crate) fn reduce(&mut self, index: usize, left: u64) {
+        if let Some(word) = self.words.get_mut(index % WORDS) {
+            *word = left;
+        }
+        if WORDS > 1 && left == 0 {
+            self.summary &= !(1 << index);
+        }
     }
 
     /// Adds to each word of these indexes what is in the word for its index.
@@ -277,7 +279,7 @@ impl<const WORDS: usize> CpuSet<WORDS> {
 
     // The remainder changes nothing; it tells the compiler the bound.
     #[inline]
-    fn word(&self, index: usize) -> u64 {
+    pub(crate) fn word(&self, index: usize) -> u64 {
         self.words.get(index % WORDS).copied().unwrap_or_default()
     }
 }
@@ -343,7 +345,7 @@ fn member(word: usize, bit: usize) -> CpuId {
 }
 
 #[inline]
-fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+pub(crate) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || next_bit(&mut word))
 }
 
@@ -371,8 +373,7 @@ mod tests {
         b.insert(CpuId::new(70)).unwrap();
         a.intersect_with(&b);
         assert_eq!(a, b);
-        a.remove(CpuId::new(70));
-        assert!(a.is_empty());
+        assert!(a.remove(CpuId::new(70)) && a.is_empty());
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use core::ptr::{from_ref, null_mut};
 
 use crate::cpu_id::CpuId;
-use crate::cpu_set::CpuSet;
+use crate::cpu_set::{CpuSet, bits};
 use crate::per_cpu::PerCpu;
 use crate::sync::{AtomicPtr, CPUS_PER_WORD, Ordering, const_unless_loom, shared_array};
 
@@ -45,62 +45,80 @@ impl<const WORDS: usize> CpuTable<WORDS> {
         cpus: &CpuSet<WORDS>,
         pass: impl FnMut(&'static PerCpu) -> bool,
     ) -> bool {
-        self.first_in_words(cpus, pass).is_none()
+        let mut pass = pass;
+        for (index, word) in cpus.members_by_word() {
+            if self.left_in_word(index, word, &mut pass) != 0 {
+                return false;
+            }
+        }
+        true
     }
 
     /// Removes from the set each CPU that passes, up to the first that does not; returns whether
     /// none is left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn drain(
         &self,
         cpus: &mut CpuSet<WORDS>,
         pass: impl FnMut(&'static PerCpu) -> bool,
     ) -> bool {
-        let first = self.first_in_words(cpus, pass);
-        match first {
-            Some((index, left)) => cpus.keep_from(index, left),
-            None => cpus.clear(),
+        let mut pass = pass;
+        for index in bits(cpus.occupied()) {
+            let left = self.left_in_word(index, cpus.word(index), &mut pass);
+            if left != 0 {
+                cpus.reduce(index, left);
+                return false;
+            }
+            cpus.reduce(index, 0);
         }
-        first.is_none()
+        true
     }
 
-    /// Asks the members until one does not pass; returns the word that has it, with what is left of
-    /// that from it on.
+    /// Asks the members of one word until one does not pass; returns what is left of the word from
+    /// that one on, 0 if all pass.
     // Always: it has a part of the flush on either side.
     #[inline(always)]
-    fn first_in_words(
+    fn left_in_word(
         &self,
-        cpus: &CpuSet<WORDS>,
+        index: usize,
+        word: u64,
         mut pass: impl FnMut(&'static PerCpu) -> bool,
-    ) -> Option<(usize, u64)> {
-        for (index, mut left) in cpus.members_by_word() {
-            let row = self
-                .cpus
-                .get(index % WORDS)
-                .map_or(&[][..], |row| row.as_slice());
-            while left != 0 {
-                let first = left.trailing_zeros() as usize;
-                let places = row.get(first..).unwrap_or_default();
-                // Of eight in a row only the first is searched for.
-                match places.first_chunk::<8>() {
-                    Some(octet) if left >> first & OCTET == OCTET => {
-                        for (passed, place) in octet.iter().enumerate() {
-                            if !memory_at(place).is_none_or(&mut pass) {
-                                return Some((index, left & u64::MAX << (first + passed)));
-                            }
+    ) -> u64 {
+        let row = self
+            .cpus
+            .get(index % WORDS)
+            .map_or(&[][..], |row| row.as_slice());
+        // One member alone needs no loop.
+        if word & word.wrapping_sub(1) == 0 {
+            let only = row.get(word.trailing_zeros() as usize);
+            return match only.and_then(memory_at).is_none_or(pass) {
+                true => 0,
+                false => word,
+            };
+        }
+        let mut left = word;
+        while left != 0 {
+            let first = left.trailing_zeros() as usize;
+            let places = row.get(first..).unwrap_or_default();
+            // Of eight in a row only the first is searched for.
+            match places.first_chunk::<8>() {
+                Some(octet) if left >> first & OCTET == OCTET => {
+                    for (passed, place) in octet.iter().enumerate() {
+                        if !memory_at(place).is_none_or(&mut pass) {
+                            return left & u64::MAX << (first + passed);
                         }
-                        left &= !(OCTET << first);
                     }
-                    _ => {
-                        if !places.first().and_then(memory_at).is_none_or(&mut pass) {
-                            return Some((index, left));
-                        }
-                        left &= left - 1;
+                    left &= !(OCTET << first);
+                }
+                _ => {
+                    if !places.first().and_then(memory_at).is_none_or(&mut pass) {
+                        return left;
                     }
+                    left &= left - 1;
                 }
             }
         }
-        None
+        0
     }
 
     /// Sets a CPU's memory, unless it has some.

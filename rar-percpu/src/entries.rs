@@ -245,18 +245,27 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
     /// read yet.
     #[inline]
     pub fn look_on(&mut self) -> Progress {
-        // Most flushes have one slot: for each CPU no loop over slots is left then, and the byte is
-        // read once.
-        let Some(claim) = self.claims.single() else {
-            return self.look_on_several();
-        };
+        match self.look_on_single() {
+            Some(progress) => progress,
+            None => self.look_on_several(),
+        }
+    }
+
+    /// As [`look_on`](Self::look_on), if there is one entry, as most flushes have; else `None`. For
+    /// each CPU there is no loop over slots then.
+    // Always: a poll is little else, and calls nothing then.
+    #[inline(always)]
+    pub fn look_on_single(&mut self) -> Option<Progress> {
+        let slot = self.claims.single()?.slot();
         let mut is_refused = false;
         let is_over = self.domain.cpus().drain(&mut self.open, |state| {
-            let byte = state.vector().load(claim.slot());
-            is_refused = byte == FAILURE;
+            let byte = state.vector().load(slot);
+            if !is_success(byte) {
+                is_refused = byte == FAILURE;
+            }
             is_success(byte)
         });
-        self.progress(is_over, is_refused)
+        Some(self.progress(is_over, is_refused))
     }
 
     #[inline(never)]
@@ -273,7 +282,7 @@ impl<'d, const WORDS: usize> Posted<'d, WORDS> {
         self.progress(is_over, is_refused)
     }
 
-    #[inline]
+    #[inline(always)]
     fn progress(&self, is_over: bool, is_refused: bool) -> Progress {
         match (is_over, is_refused) {
             (true, _) if !self.is_left() => Progress::Succeeded,

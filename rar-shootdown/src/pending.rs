@@ -3,6 +3,7 @@
 mod count;
 mod escalation;
 mod late;
+mod poll;
 mod trail;
 
 use core::task::Poll;
@@ -11,7 +12,7 @@ use rar_percpu::{Answer, CpuSet, JoinEpoch, PinnedCpu, Posted, Progress, Ticket}
 
 use crate::error::{FlushError, WaitError};
 use crate::event::Event;
-use crate::machine::{Instant, Machine, Message, NotSent};
+use crate::machine::{Machine, Message, NotSent};
 use crate::shootdown::Shootdown;
 use crate::statistics::Count;
 use crate::timer::Timer;
@@ -133,28 +134,6 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
             && self.unflushed().iter().all(|cpu| {
                 self.has_flushed_otherwise(cpu) || self.entry_answer(cpu) == Some(Answer::Success)
             })
-    }
-
-    /// Looks once at the targets, escalates if they are late, and returns whether every one has
-    /// flushed.
-    ///
-    /// Time passes only in calls of `poll` and the waits: a flush that is not polled is never late.
-    ///
-    /// # Errors
-    ///
-    /// As [`wait`](Self::wait). Polling again asks the late CPUs once more.
-    pub fn poll(&mut self, cpu: &PinnedCpu<'_>) -> Poll<Result<(), FlushError>> {
-        match self.look_on() {
-            Some(Progress::Succeeded) => Poll::Ready(Ok(())),
-            Some(Progress::Open) => {
-                let now = self.shootdown.machine().now();
-                if self.may_look_later(now) {
-                    return Poll::Pending;
-                }
-                self.poll_slowly(cpu, Some(now))
-            }
-            _ => self.poll_slowly(cpu, None),
-        }
     }
 
     /// Gives back what the flush owned if every target has flushed, and itself otherwise; never
@@ -298,20 +277,6 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         }
     }
 
-    #[inline]
-    fn look_on(&mut self) -> Option<Progress> {
-        self.ordinary_entries().map(Posted::look_on)
-    }
-
-    /// Returns whether it is early for another look at the clock's time and at whatever else may
-    /// have ended the flush.
-    #[inline]
-    fn may_look_later(&mut self, now: Instant) -> bool {
-        matches!(self.phase, Phase::Entries { .. })
-            && self.not_sent.is_none()
-            && self.timer.may_skip(now)
-    }
-
     /// Looks at the entries, then at what the others have flushed; returns whether every target has
     /// flushed.
     fn look_closely(&mut self) -> bool {
@@ -351,6 +316,7 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         shootdown.count(cpu, Count::Unsent, 1);
         shootdown.report(Event::NotSent { message, cause });
         self.not_sent = Some(cause);
+        self.timer.forbid_skips();
         let trail = &mut self.trail;
         let trail = trail.get_or_insert_with(|| Trail::begin(shootdown.machine().now()));
         trail.note(message, Err(cause));

@@ -12,16 +12,17 @@ use crate::machine::Instant;
 /// those for which the clock shows none are counted, and end the wait in the end. So a wait has a
 /// bound in looks, [`MAX_LOOKS_WITHOUT_TIME`] and two for each nanosecond of the limit, whatever
 /// the clock shows.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Timer {
     /// When the last look was, in nanoseconds.
     last: u64,
     elapsed: u64,
-    /// A look after less time than this may be [skipped](Timer::may_skip).
+    /// A look after less time than this may be [skipped](Timer::may_skip): 0 where none may.
     grain: u64,
     /// Looks, less the nanoseconds that the clock has shown for them.
     looks_without_time: u32,
-    skipped: u8,
+    /// How many looks may still be skipped before the next one counts.
+    skips: u8,
     has_begun: bool,
 }
 
@@ -32,11 +33,25 @@ const PARTS: u64 = 16;
 const GRAINS: u64 = 64;
 
 /// As many looks in a row may be skipped.
-const MAX_SKIPPED: u8 = 63;
+const MAX_SKIPS: u8 = 63;
 
 /// After this many looks for which the clock shows no time, the wait is over: some tenths of a
 /// second with a `PAUSE` each.
 const MAX_LOOKS_WITHOUT_TIME: u32 = 1 << 22;
+
+impl Default for Timer {
+    #[inline]
+    fn default() -> Self {
+        Self {
+            last: 0,
+            elapsed: 0,
+            grain: 0,
+            looks_without_time: 0,
+            skips: MAX_SKIPS,
+            has_begun: false,
+        }
+    }
+}
 
 impl Timer {
     /// Counts the time since the last look; returns whether more than `limit` has passed in all.
@@ -52,23 +67,34 @@ impl Timer {
         self.elapsed = self.elapsed.saturating_add(step);
         self.looks_without_time = self
             .looks_without_time
-            .saturating_add(u32::from(self.skipped) + 1)
+            .saturating_add(u32::from(MAX_SKIPS - self.skips) + 1)
             .saturating_sub(u32::try_from(step).unwrap_or(u32::MAX));
-        (self.last, self.has_begun, self.skipped) = (now, true, 0);
-        self.grain = limit / GRAINS;
+        (self.last, self.has_begun, self.skips) = (now, true, MAX_SKIPS);
         self.elapsed > limit || self.looks_without_time > MAX_LOOKS_WITHOUT_TIME
+    }
+
+    /// From now on a look may be skipped that is early by this limit.
+    pub(crate) fn allow_skips(&mut self, limit: Duration) {
+        self.grain = nanoseconds(limit) / GRAINS;
+    }
+
+    /// From now on each look counts.
+    pub(crate) fn forbid_skips(&mut self) {
+        self.grain = 0;
     }
 
     /// Returns whether this look may count no time, since the last one that did was right before
     /// it: the next one counts for both.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn may_skip(&mut self, now: Instant) -> bool {
         let is_early = now.as_nanos().wrapping_sub(self.last) < self.grain;
-        if !is_early || self.skipped >= MAX_SKIPPED {
-            return false;
+        match self.skips.checked_sub(1) {
+            Some(left) if is_early => {
+                self.skips = left;
+                true
+            }
+            _ => false,
         }
-        self.skipped += 1;
-        true
     }
 
     /// Returns whether half of the wait had passed at the last look: half of `limit`, or half of
@@ -121,7 +147,9 @@ mod tests {
                     return false;
                 }
                 counted += 1;
-                timer.is_past(now, LIMIT)
+                let is_over = timer.is_past(now, LIMIT);
+                timer.allow_skips(LIMIT);
+                is_over
             });
             (look.unwrap(), counted)
         };
@@ -192,7 +220,9 @@ mod tests {
             let mut timer = Timer::default();
             let ended = (0..=BOUND).find(|look| {
                 let now = Instant::from_nanos(clock(*look));
-                !timer.may_skip(now) && timer.is_past(now, LIMIT)
+                let is_over = !timer.may_skip(now) && timer.is_past(now, LIMIT);
+                timer.allow_skips(LIMIT);
+                is_over
             });
             assert!(ended.is_some(), "clock {number}");
         }

@@ -54,6 +54,10 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
             }
             _ => {}
         }
+        // Else an end by other means than an entry has to be seen soon.
+        if matches!(self.phase, Phase::Entries { .. }) && self.not_sent.is_none() {
+            self.timer.allow_skips(limit);
+        }
         Poll::Pending
     }
 
