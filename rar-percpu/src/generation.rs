@@ -42,12 +42,14 @@ pub struct FlushGeneration {
     /// Newest request, what was missed, and the flags: one word, so that leaving a miss and finding
     /// out whether the CPU will look are one step.
     requested: AtomicU64,
+    /// The newest number that is completed, at the place that it has in the request word: the two
+    /// words are equal while nothing is asked, and no flag is set.
     completed: AtomicU64,
 }
 
 /// The number of one request of full flushes: what its initiator waits for, whatever others request
 /// more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Ticket(pub(crate) u64);
 
@@ -113,7 +115,12 @@ impl FlushGeneration {
     #[inline]
     pub fn is_completed(&self, ticket: Ticket) -> bool {
         // Acquire: the flush is before the number. Partner: the Release in `complete`.
-        self.completed.load(Ordering::Acquire) >= ticket.0
+        self.newest_completed() >= ticket
+    }
+
+    #[inline]
+    fn newest_completed(&self) -> Ticket {
+        Ticket(self.completed.load(Ordering::Acquire) >> NUMBER_SHIFT)
     }
 
     /// Returns whether the CPU is in lazy TLB mode at this moment: a hint, since it may enter the
@@ -134,7 +141,8 @@ impl FlushGeneration {
     #[inline]
     pub(crate) fn is_asked(&self) -> bool {
         let word = self.requested.load(Ordering::Acquire);
-        !self.is_completed(Ticket(word >> NUMBER_SHIFT)) || word & (DEMOTED | DISTRUSTED) == DEMOTED
+        let completed = self.completed.load(Ordering::Acquire);
+        word != completed && is_asked_by(word, completed)
     }
 
     /// Returns whether the CPU may be armed again as soon as its vector is quiet.
@@ -152,7 +160,7 @@ impl FlushGeneration {
     /// Returns what the CPU was asked for, what it has done, and its modes, for who only watches.
     #[must_use]
     pub fn status(&self) -> FlushStatus {
-        let completed = Ticket(self.completed.load(Ordering::Acquire));
+        let completed = self.newest_completed();
         let word = self.requested.load(Ordering::Acquire);
         FlushStatus {
             requested: Ticket(word >> NUMBER_SHIFT),
@@ -220,7 +228,8 @@ impl FlushGeneration {
         if open {
             tlb.flush_everything(cpu);
             // A maximum, since a nested call may have published a newer one meanwhile.
-            self.completed.fetch_max(newest.0, Ordering::Release);
+            let completed = newest.0 << NUMBER_SHIFT;
+            self.completed.fetch_max(completed, Ordering::Release);
         }
         open
     }
@@ -287,6 +296,12 @@ impl FlushGeneration {
     fn clear(&self, flags: u64) -> u64 {
         self.requested.fetch_and(!flags, Ordering::AcqRel)
     }
+}
+
+/// Whether a request is open, or the CPU may be armed again, by the two words.
+#[cold]
+fn is_asked_by(word: u64, completed: u64) -> bool {
+    completed < word & !BELOW_NUMBER || word & (DEMOTED | DISTRUSTED) == DEMOTED
 }
 
 fn missed_in(word: u64) -> Option<Missed> {

@@ -73,7 +73,7 @@ pub use quiet::NotQuiet;
 pub use rar_cpu::{Configured, Detected, Enabled, RarCpu, Verified};
 pub use rar_regs::ApicId;
 pub use register_error::RegisterError;
-pub use responder::Served;
+pub use responder::{Asked, Served};
 pub use slot_index::SlotIndex;
 pub use slots::HomeSlot;
 pub use software_cpu::SoftwareCpu;

@@ -28,6 +28,25 @@ pub struct Served {
     pub promoted: bool,
 }
 
+/// That a CPU is asked for something, until it has answered.
+///
+/// [`Domain::asked`] makes it. Who has more to do after an answer takes the two steps apart: what
+/// spins mostly finds nothing, and then calls nothing.
+#[derive(Debug)]
+#[must_use = "the CPU is waited for"]
+pub struct Asked<'d, 'c, 'p, const WORDS: usize> {
+    domain: &'d Domain<WORDS>,
+    cpu: &'c PinnedCpu<'p>,
+    state: &'static PerCpu,
+}
+
+impl<const WORDS: usize> Asked<'_, '_, '_, WORDS> {
+    /// Answers, as [`Domain::answer`] does.
+    pub fn answer(self, tlb: &(impl LocalTlb + ?Sized)) -> Served {
+        self.domain.serve_what_is_asked(self.cpu, self.state, tlb)
+    }
+}
+
 /// Returns whether there is anything to do for a CPU. What is asked during the look comes with a
 /// signal of its own.
 #[inline]
@@ -50,10 +69,19 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// together: in a storm of flushes a CPU is not held by each of 64.
     #[inline]
     pub fn answer(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) -> Served {
-        match self.cpu(cpu.id()) {
-            Some(state) if is_asked(state) => self.serve_what_is_asked(cpu, state, tlb),
-            _ => Served::default(),
-        }
+        self.asked(cpu)
+            .map_or_else(Served::default, |asked| asked.answer(tlb))
+    }
+
+    /// Returns what this CPU has to answer, if it is asked for anything.
+    #[inline]
+    pub fn asked<'d, 'c, 'p>(&'d self, cpu: &'c PinnedCpu<'p>) -> Option<Asked<'d, 'c, 'p, WORDS>> {
+        let state = self.cpu(cpu.id()).filter(|state| is_asked(state))?;
+        Some(Asked {
+            domain: self,
+            cpu,
+            state,
+        })
     }
 
     /// As [`answer`](Self::answer), in the handler of NMIs: it may cut into any step of a flush, of

@@ -1,6 +1,6 @@
 //! What a CPU does for those who flush it.
 
-use rar_percpu::{NmiCpu, OwnCounters, PinnedCpu, Served};
+use rar_percpu::{Asked, NmiCpu, OwnCounters, PinnedCpu, Served};
 
 use crate::event::Event;
 use crate::machine::Machine;
@@ -13,7 +13,15 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
     /// The handlers of the software signal and of the fallback interrupt call it; so may any code
     /// that spins for long with interrupts disabled. With RAR it serves the flush generation only.
     pub fn serve(&self, cpu: &PinnedCpu<'_>) -> Served {
-        let served = self.domain().answer(cpu, self.machine().tlb());
+        match self.domain().asked(cpu) {
+            Some(asked) => self.serve_what_is_asked(cpu, asked),
+            None => Served::default(),
+        }
+    }
+
+    #[inline(never)]
+    fn serve_what_is_asked(&self, cpu: &PinnedCpu<'_>, asked: Asked<'_, '_, '_, WORDS>) -> Served {
+        let served = asked.answer(self.machine().tlb());
         if self.is_to_be_counted(served) {
             self.count_served(self.domain().own_counters(cpu), served);
             if served.promoted {

@@ -7,7 +7,7 @@ use rar_payload::{
     CostModel, InvpcidScope, Operation, PageChunk, PageSize, Payload, Pcid, Request, TableOwner,
 };
 use rar_percpu::fake::pinned;
-use rar_percpu::{CpuId, CpuSet, LifeCycleError};
+use rar_percpu::{CpuId, CpuSet, LifeCycleError, Served};
 use rar_shootdown::{Counting, LazySkip, Pending, Policy};
 
 use crate::bed::{Answers, Bed, Bench, NoTlb, Signal};
@@ -231,19 +231,20 @@ fn serve(counter: &mut Counter) -> Result<(), LifeCycleError> {
     bed.set_signal(Signal::Silence);
     let target = pinned(1);
     for pending in [0, 1, 64] {
-        let mut flights = Flights::new();
+        let mut state = (Flights::new(), Served::default());
         counter.staged(
             &format!("serve, {pending} pending"),
-            &mut flights,
-            |flights| flights.extend((0..pending).filter_map(|_| start(&bed))),
-            |_| {
+            &mut state,
+            |(flights, _)| flights.extend((0..pending).filter_map(|_| start(&bed))),
+            |(_, served)| {
                 let (shootdown, target) = black_box((bed.shootdown, &target));
-                usize::from(shootdown.serve(target).succeeded) == pending
+                *served = shootdown.serve(target);
+                true
             },
-            |flights| {
-                flights
-                    .drain(..)
-                    .all(|flight| flight.wait(&bed.cpu).is_ok())
+            |(flights, served)| {
+                let mut ended = flights.drain(..);
+                usize::from(served.succeeded) == pending
+                    && ended.all(|flight| flight.wait(&bed.cpu).is_ok())
             },
         );
     }
