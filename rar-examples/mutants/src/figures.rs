@@ -49,14 +49,14 @@ impl Figures {
                     continue;
                 }
             };
-            let is_first = library
+            let is_own = library
                 .levels
-                .first()
-                .is_some_and(|own| own.name == record.level);
+                .iter()
+                .any(|level| level.name == record.level && level.package == library.package);
             match record.outcome {
                 Outcome::Killed => {
                     figures.killed += 1;
-                    figures.killed_elsewhere += usize::from(!is_first);
+                    figures.killed_elsewhere += usize::from(!is_own);
                 }
                 Outcome::TimedOut => figures.timed_out += 1,
                 Outcome::Survived => figures.survived += 1,
@@ -157,10 +157,13 @@ mod tests {
     fn each_outcome_is_counted_once_and_a_survivor_of_a_few_levels_is_not_judged() {
         let folder = tempfile::tempdir().unwrap();
         let library = &LIBRARIES[3];
-        let [own, last] = [library.levels[0], library.levels[1]];
+        let [quick, own, last] = library.levels else {
+            panic!("{library:?}")
+        };
         let mut kept = Kept::read(folder.path()).unwrap();
         let sources = Sources::default();
         let outcomes = [
+            (Outcome::Killed, quick),
             (Outcome::Killed, own),
             (Outcome::Killed, last),
             (Outcome::TimedOut, own),
@@ -168,16 +171,16 @@ mod tests {
             (Outcome::Survived, own),
             (Outcome::Unviable, own),
         ];
-        let mutants: Vec<_> = (0..7).map(|line| mutant("a.rs", line, "b")).collect();
+        let mutants: Vec<_> = (0..8).map(|line| mutant("a.rs", line, "b")).collect();
         for (mutant, (outcome, level)) in mutants.iter().zip(outcomes) {
-            kept.add(mutant, outcome, &level, &sources);
+            kept.add(mutant, outcome, level, &sources);
         }
         let mutants: Vec<_> = mutants.iter().collect();
         let figures = Figures::of(library, &mutants, &kept, &sources);
         let expected = Figures {
             package: "rar-shootdown".to_owned(),
-            viable: 4,
-            killed: 2,
+            viable: 5,
+            killed: 3,
             killed_elsewhere: 1,
             timed_out: 1,
             survived: 1,
@@ -185,9 +188,9 @@ mod tests {
             not_judged: 2,
         };
         assert_eq!(figures, expected);
-        assert_eq!(figures.percent(), Some(75.0));
+        assert_eq!(figures.percent(), Some(80.0));
         assert_eq!(Figures::default().percent(), None);
-        assert_eq!(Figures::sum(&[figures.clone(), figures]).viable, 8);
+        assert_eq!(Figures::sum(&[figures.clone(), figures]).viable, 10);
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub struct Level {
     pub name: &'static str,
     /// The package of the tests.
     pub package: &'static str,
-    /// Its integration tests; empty for all.
+    /// Its integration tests, and `lib` for those of the library; empty for all.
     pub tests: &'static [&'static str],
 }
 
@@ -21,9 +21,13 @@ pub struct Library {
     pub package: &'static str,
     /// Features that are on: code behind others is not compiled, so its mutants are not judged.
     pub features: &'static [&'static str],
-    /// From the fastest on.
+    /// From the fastest on. Most mutants die at the first, which builds and runs in a part of the
+    /// time that all tests take.
     pub levels: &'static [Level],
 }
+
+/// The tests of a library itself, among the names of a level.
+const LIB: &str = "lib";
 
 const DRIVER: Level = Level {
     name: "driver",
@@ -36,6 +40,14 @@ const SIMULATOR: Level = Level {
     package: "rar-sim",
     tests: &["driver", "races"],
 };
+
+const fn quick(package: &'static str, tests: &'static [&'static str]) -> Level {
+    Level {
+        name: "quick",
+        package,
+        tests,
+    }
+}
 
 const fn own(package: &'static str) -> Level {
     Level {
@@ -55,17 +67,33 @@ pub const LIBRARIES: [Library; 4] = [
     Library {
         package: "rar-payload",
         features: &["unverified"],
-        levels: &[own("rar-payload"), DRIVER],
+        levels: &[
+            quick(
+                "rar-payload",
+                &["lib", "collapse", "decoding", "golden", "ranges"],
+            ),
+            own("rar-payload"),
+            DRIVER,
+        ],
     },
     Library {
         package: "rar-percpu",
         features: &[],
-        levels: &[own("rar-percpu"), DRIVER, SIMULATOR],
+        levels: &[
+            quick("rar-percpu", &["lib", "life_of_a_cpu", "steps_that_fail"]),
+            own("rar-percpu"),
+            DRIVER,
+            SIMULATOR,
+        ],
     },
     Library {
         package: "rar-shootdown",
         features: &[],
-        levels: &[own("rar-shootdown"), SIMULATOR],
+        levels: &[
+            quick("rar-shootdown", &["lib", "flush", "statistics", "stuck"]),
+            own("rar-shootdown"),
+            SIMULATOR,
+        ],
     },
 ];
 
@@ -90,7 +118,8 @@ impl Level {
         let package = workspace.package(self.package)?;
         let is_library = |target: &&cargo_metadata::Target| target.is_lib();
         let mut arguments = Vec::new();
-        if self.tests.is_empty() && package.targets.iter().any(|target| is_library(&target)) {
+        let wants_library = self.tests.is_empty() || self.tests.contains(&LIB);
+        if wants_library && package.targets.iter().any(|target| is_library(&target)) {
             arguments.push("--lib".to_owned());
         }
         for target in package.targets.iter().filter(|target| target.is_test()) {

@@ -22,12 +22,16 @@ use crate::outcomes;
 use crate::plan::{Level, Library};
 use crate::tool::{Tool, folder};
 
-/// Mutants of one call: each call builds and tests the unchanged library first, and its pattern has
-/// to fit into one argument.
-const BATCH: usize = 400;
+/// Mutants of one call: each call builds and tests the unchanged library first. Results are kept
+/// after each.
+const BATCH: usize = 1_000;
 
-/// No test takes longer; a mutant that does is caught by the time.
-const LEAST_TIMEOUT: &str = "60";
+/// Mutants of one pattern, which has to fit into one argument.
+const NAMES: usize = 200;
+
+/// In seconds. The tests of a level take a fraction of it; a mutant that takes longer is caught by
+/// the time.
+const LEAST_TIMEOUT: &str = "30";
 
 /// How long the tool may take to end its children.
 const GRACE: Duration = Duration::from_secs(10);
@@ -108,7 +112,11 @@ impl Runner<'_> {
             .args(["--package", library.package, "--output", utf8(output)?])
             // Not by --test-package: the unchanged tests would be looked for in the library.
             .args(elsewhere.map(|package| format!("--cargo-arg=--package={package}")))
-            .args(["--re", &pattern(batch)])
+            .args(
+                batch
+                    .chunks(NAMES)
+                    .flat_map(|some| ["--re".to_owned(), pattern(some)]),
+            )
             .args(["--jobs", &self.jobs.to_string()])
             .args(["--minimum-test-timeout", LEAST_TIMEOUT, "--colors", "never"])
             .args(features)
