@@ -2,6 +2,7 @@
 #![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod borrowed;
 mod no_answer;
 mod operations;
 mod pending;
