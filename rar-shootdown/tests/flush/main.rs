@@ -23,7 +23,7 @@ use rar_percpu::{
 use rar_shootdown::fake::{FakeMachine, Hearing};
 use rar_shootdown::{
     AllOnline, FlushError, GlobalFlush, InvpgDropsGlobals, LazySkip, Machine, Message, Pending,
-    Policy, Shootdown, Statistics, TargetFn,
+    Policy, Shootdown, Statistics, TargetFn, TargetSet,
 };
 
 const CPUS: usize = 4;
@@ -274,6 +274,52 @@ fn targets_come_from_a_set_a_closure_or_a_reference() {
         assert_eq!(operations, [0, 1, 1, 0], "the initiator is no target");
         assert_eq!(sent(shootdown), [2, 0, 0, 0]);
     });
+}
+
+#[test]
+fn a_target_set_names_what_it_adds_to_a_flush() {
+    on_machine(64, |shootdown, _online| {
+        let domain = shootdown.domain();
+        let space = AtomicCpuSet::<1>::new();
+        space.insert(cpu(2)).unwrap();
+        let sets: [(&dyn TargetSet<1>, u64); 3] =
+            [(&AllOnline, 0b1111), (&space, 0b0100), (&&space, 0b0100)];
+        for (targets, members) in sets {
+            assert_eq!(targets.snapshot(domain), CpuSet::from_words([members]));
+            let mut added = CpuSet::from_words([0b0001]);
+            targets.add_to(domain, &mut added);
+            assert_eq!(added, CpuSet::from_words([members | 0b0001]));
+        }
+    });
+}
+
+#[test]
+fn a_lazy_cpu_is_skipped_only_if_every_byte_of_the_pages_is_user_memory() {
+    let to_a_page_end = (0x40_0000, 0x40_1fff);
+    let into_a_page = (0x40_0000, 0x40_17ff);
+    for ((first, last), start, count, size, is_skipped) in [
+        (to_a_page_end, 0x40_0000, 2, PageSize::Size4K, true),
+        (to_a_page_end, 0x40_0000, 3, PageSize::Size4K, false),
+        (to_a_page_end, 0x3f_f000, 2, PageSize::Size4K, false),
+        (to_a_page_end, 0x40_0000, 1, PageSize::Size2M, false),
+        (into_a_page, 0x40_0000, 1, PageSize::Size4K, true),
+        (into_a_page, 0x40_1000, 1, PageSize::Size4K, false),
+    ] {
+        let mut policy = policy(4);
+        policy.lazy = LazySkip::Pages { first, last };
+        let shootdown = Fake::new(FakeMachine::new(), policy);
+        let _online = online(&shootdown);
+        // SAFETY: a host; the CPU uses no translation.
+        unsafe { shootdown.domain().enter_lazy(&pinned(2)) };
+        let range = PageRange::new(start, count, size).unwrap();
+        let request = Request::Pages {
+            pcid: pcid(),
+            range,
+        };
+        shootdown.flush(&pinned(0), &[request], &AllOnline).unwrap();
+        let operations = tlb(&shootdown).operations(cpu(2));
+        assert_eq!(operations == 0, is_skipped, "{range:?} up to {last:#x}");
+    }
 }
 
 #[test]
