@@ -192,6 +192,23 @@ fn a_lazy_target_is_skipped() {
 }
 
 #[test]
+fn a_target_that_takes_no_entry_is_counted_by_generation_and_not_as_skipped() {
+    for way in [flush, start_and_wait] {
+        let shootdown = fake(|_| {});
+        // SAFETY: a host; the CPU uses no translation.
+        #[expect(unsafe_code, reason = "the promise of a CPU in a guest, about nothing")]
+        unsafe {
+            shootdown.domain().enter_guest(&pinned(0)).unwrap();
+        }
+        way(&shootdown, &[Request::TablesFreed(TableOwner::Kernel)]);
+        assert_counted(&shootdown, |expected| {
+            (expected.flushes, expected.targets) = (1, 3);
+            (expected.whole_tables, expected.by_generation) = (1, 1);
+        });
+    }
+}
+
+#[test]
 fn each_step_of_the_escalation_is_counted_by_who_waits() {
     let expected = |shootdown: &Fake, change: &dyn Fn(&mut Statistics)| {
         let mut counted = shootdown.statistics_of(CpuId::new(2)).unwrap();
@@ -314,6 +331,26 @@ fn what_is_served_is_counted_by_who_serves() {
 }
 
 #[test]
+fn what_is_refused_is_counted_by_who_refuses() {
+    let shootdown = fake(|_| {});
+    // The fake's TLB has no room for this CPU, and refuses.
+    let target = pinned(CPUS as u32);
+    let memory = Box::leak(Box::new(PerCpu::new()));
+    let (domain, tlb) = (shootdown.domain(), Machine::<1>::tlb(shootdown.machine()));
+    domain
+        .register(target.id(), ApicId::new(9), memory)
+        .unwrap();
+    std::mem::forget(SoftwareCpu::bring_online(domain, &target, tlb).unwrap());
+    let flight = shootdown.start(&pinned(2), &[pages(5, 1, 1)], &AllOnline, ());
+    let served = shootdown.serve(&target);
+    assert_eq!((served.succeeded, served.failed), (0, 1));
+    let mut expected = Statistics::default();
+    expected.refused = 1;
+    assert_eq!(shootdown.statistics_of(target.id()), Some(expected));
+    drop(flight);
+}
+
+#[test]
 fn readings_add_up_and_the_dead_are_not_forgotten() {
     let shootdown = fake(|_| {});
     for number in 0..4 {
@@ -328,6 +365,10 @@ fn readings_add_up_and_the_dead_are_not_forgotten() {
     assert_eq!(flushes, [1, 2, 3, 4]);
     let all = shootdown.statistics();
     assert_eq!(each.sum::<Statistics>(), all);
+    let (mut one, mut other) = (all, all);
+    (one.quarantined, other.quarantined) = (2, 3);
+    let both = one + other;
+    assert_eq!((both.flushes, both.quarantined), (20, 5));
     assert_eq!(all.since(&all), Statistics::default());
     #[expect(unsafe_code, reason = "the promise that a CPU is dead, about nothing")]
     // SAFETY: a host; nothing runs as the CPU any more.
