@@ -254,6 +254,22 @@ fn cpus_in_a_row_share_a_line_only_if_their_state_is_the_same() {
 }
 
 #[test]
+fn a_full_flush_that_was_asked_for_at_once_is_an_attempt_before_the_clock() {
+    let shootdown = fake();
+    shootdown.domain().limit_entries(0);
+    hang(&shootdown, [7]);
+    let pending = shootdown.start(&pinned(0), &[page()], &AllOnline, ());
+    let attempts: Vec<_> = pending
+        .stuck(&pinned(0))
+        .attempts()
+        .map(|tried| (tried.message, tried.after_micros, tried.sent))
+        .collect();
+    assert_eq!(attempts, [(Message::Interrupt, 0, Ok(()))]);
+    shootdown.serve(&pinned(7));
+    pending.wait(&pinned(0)).unwrap();
+}
+
+#[test]
 fn what_was_not_sent_is_said_with_its_cause() {
     let shootdown = fake();
     shootdown.machine().has_nmis.store(false, Ordering::Release);

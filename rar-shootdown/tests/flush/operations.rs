@@ -104,6 +104,23 @@ fn without_slots_for_all_operations_one_covers_them() {
 }
 
 #[test]
+fn slots_far_from_home_are_used_before_operations_become_one() {
+    on_machine(64, |shootdown, _online| {
+        // All that are near CPU 0, except its home, are others' homes.
+        let taken = [1, 2, 3, 16, 40].map(|number| {
+            let claimed = shootdown.domain().claim_near(&pinned(number), 1);
+            claimed.unwrap()
+        });
+        shootdown
+            .flush(&pinned(0), &[pages(63 * 2)], &AllOnline)
+            .unwrap();
+        let is_limited = shootdown.policy().max_operations < 2;
+        assert_eq!(shootdown.statistics().collapsed, u64::from(is_limited));
+        drop(taken);
+    });
+}
+
+#[test]
 fn without_any_slot_the_generation_does_it() {
     on_machine(0, |shootdown, _online| {
         let before = tlb(shootdown).full_flushes(cpu(1));

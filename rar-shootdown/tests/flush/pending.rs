@@ -14,6 +14,9 @@ fn a_flush_is_polled_without_waiting_and_gives_back_only_at_its_end() {
         let mut pending = pending.try_wait(&initiator).unwrap_err();
         assert_eq!(pending.poll(&initiator), Poll::Pending);
         assert_eq!(Arc::strong_count(&frame), 2);
+        let unflushed = CpuSet::<1>::of([cpu(3)]).unwrap();
+        let shown = format!("{pending:?}");
+        assert!(shown.contains(&format!("unflushed: {unflushed:?}")));
         // CPU 3 gets round to it at last.
         shootdown.domain().answer(&pinned(3), tlb(shootdown));
         assert!(pending.is_done());
