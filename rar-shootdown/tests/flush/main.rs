@@ -6,6 +6,7 @@ mod borrowed;
 mod no_answer;
 mod operations;
 mod pending;
+mod slot_wait;
 
 use std::sync::Arc;
 use std::task::Poll;
