@@ -126,6 +126,60 @@ fn a_look_in_order_ends_with_the_last_answer_whoever_is_first() {
 }
 
 #[test]
+fn a_look_in_order_forgets_no_cpu_that_has_not_answered() {
+    const CPUS: u32 = 100;
+    let (domain, tlb) = (Domain::<2>::new(), FakeTlb::<{ CPUS as usize }>::new());
+    for cpu in 0..CPUS {
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain
+            .register(CpuId::new(cpu), ApicId::new(cpu), memory)
+            .unwrap();
+        let _online = SoftwareCpu::bring_online(&domain, &pinned(cpu), &tlb).unwrap();
+    }
+    let targets = CpuSet::of((0..CPUS).map(CpuId::new)).unwrap();
+    let silent = [0, 3, 7, 8, 21, 63, 64, 99];
+    for (first, second) in silent.into_iter().flat_map(|a| silent.map(|b| (a, b))) {
+        let armed = domain.post(&pinned(0), &[EVERYTHING], &targets).unwrap();
+        let mut posted = armed.into_posted();
+        let answer = |cpus: &dyn Fn(u32) -> bool| {
+            for cpu in (0..CPUS).filter(|cpu| cpus(*cpu)) {
+                domain.answer(&pinned(cpu), &tlb);
+            }
+        };
+        answer(&|cpu| ![first, second].contains(&cpu));
+        for _ in 0..2 {
+            assert_eq!(posted.look_on(), Progress::Open);
+            for cpu in [first, second].map(CpuId::new) {
+                assert!(posted.open().contains(cpu), "{cpu} of {first}, {second}");
+            }
+        }
+        answer(&|cpu| cpu == first);
+        if first != second {
+            assert_eq!(posted.look_on(), Progress::Open);
+            assert!(posted.open().contains(CpuId::new(second)));
+            answer(&|cpu| cpu == second);
+        }
+        assert_eq!(posted.look_on(), Progress::Succeeded);
+    }
+}
+
+#[test]
+fn a_slot_too_many_is_anothers_from_the_post_on() {
+    let (domain, tlb) = machine(2);
+    let targets = set(&[1]);
+    let claimed = domain.claim(&pinned(0), 2).unwrap();
+    let mut posted = claimed.post(&[EVERYTHING], &targets).unwrap();
+    assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
+    let other = domain.post(&pinned(1), &[EVERYTHING], &targets).unwrap();
+    assert_eq!(posted.look_on(), Progress::Succeeded);
+    assert!(posted.settle().is_empty());
+    assert_eq!(domain.free_and_quarantined_slots(), (1, 0));
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
+    assert!(other.end().is_ok());
+}
+
+#[test]
 fn a_refusal_is_no_answer_to_a_look_in_order() {
     let (domain, tlb) = machine(64);
     let targets = set(&[1, 2]);
@@ -133,6 +187,14 @@ fn a_refusal_is_no_answer_to_a_look_in_order() {
     let mut posted = armed.into_posted();
     assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
     assert_eq!(domain.answer(&pinned(2), &tlb).failed, 1);
-    assert_ne!(posted.look_on(), Progress::Succeeded);
+    assert_eq!(posted.look_on(), Progress::Refused);
     assert_eq!(posted.open(), &set(&[2]));
+    // Of two entries as of one.
+    let space = Operation::Invpcid(InvpcidScope::Context { pcid: Pcid::ZERO });
+    let armed = domain.post(&pinned(0), &[EVERYTHING, space], &targets);
+    let mut two = armed.unwrap().into_posted();
+    assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 2);
+    assert_eq!(two.look_on(), Progress::Open);
+    assert_eq!(domain.answer(&pinned(2), &tlb).failed, 2);
+    assert_eq!(two.look_on(), Progress::Refused);
 }

@@ -53,6 +53,23 @@ fn a_slot_far_from_home_counts_until_it_is_given_back() {
 }
 
 #[test]
+fn a_slot_is_held_by_the_cpu_that_claimed_it_last() {
+    let domain = domain(&[]);
+    domain.limit_entries(1);
+    let holders = |claimer: u32| {
+        let claimed = domain.claim_near(&pinned(claimer), 1).unwrap();
+        let holders: Vec<_> = (0..8)
+            .filter(|cpu| domain.holds_slots(CpuId::new(*cpu)))
+            .collect();
+        drop(claimed);
+        holders
+    };
+    for claimer in [1, 2, 5, 0] {
+        assert_eq!(holders(claimer), [claimer]);
+    }
+}
+
+#[test]
 fn the_home_slot_says_whether_it_is_worth_waiting_for() {
     let domain = domain(&CPUS);
     let [first, second] = CPUS.map(pinned);
