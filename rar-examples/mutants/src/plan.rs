@@ -29,6 +29,12 @@ pub struct Library {
 /// The tests of a library itself, among the names of a level.
 const LIB: &str = "lib";
 
+const QUICK_DRIVER: Level = Level {
+    name: "quick driver",
+    package: "rar-shootdown",
+    tests: &["flush", "statistics", "stuck"],
+};
+
 const DRIVER: Level = Level {
     name: "driver",
     package: "rar-shootdown",
@@ -81,6 +87,7 @@ pub const LIBRARIES: [Library; 4] = [
         features: &[],
         levels: &[
             quick("rar-percpu", &["lib", "life_of_a_cpu", "steps_that_fail"]),
+            QUICK_DRIVER,
             own("rar-percpu"),
             DRIVER,
             SIMULATOR,

@@ -31,7 +31,7 @@ const NAMES: usize = 200;
 
 /// In seconds. The tests of a level take a fraction of it; a mutant that takes longer is caught by
 /// the time.
-const LEAST_TIMEOUT: &str = "30";
+const LEAST_TIMEOUT: &str = "20";
 
 /// How long the tool may take to end its children.
 const GRACE: Duration = Duration::from_secs(10);
