@@ -6,7 +6,9 @@ use core::cell::Cell;
 
 use rar_payload::{Globals, InvpcidScope, Operation, Pcid};
 use rar_percpu::fake::{FakeTlb, pinned};
-use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
+use rar_percpu::{
+    ActionByte, ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SlotIndex, SoftwareCpu,
+};
 
 const EVERYTHING: Operation = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
 
@@ -91,6 +93,25 @@ fn all_slots_or_none() {
         "no CPU was armed"
     );
     assert!(domain.post(&pinned(0), &[EVERYTHING], &targets).is_some());
+}
+
+#[test]
+fn no_entry_is_beyond_the_limit_whatever_cpu_posts_it() {
+    for limit in [1, 2, 40, 63] {
+        let (domain, tlb) = machine(limit);
+        let targets = set(&[1]);
+        let vector = domain.cpu(CpuId::new(1)).unwrap().vector();
+        for cpu in 0..130 {
+            let armed = domain.post(&pinned(cpu), &[EVERYTHING], &targets).unwrap();
+            let mut beyond = SlotIndex::all().skip(limit.into());
+            assert!(
+                beyond.all(|slot| vector.load(slot) == ActionByte(0)),
+                "CPU {cpu} with {limit} slots"
+            );
+            assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
+            assert!(armed.end().is_ok());
+        }
+    }
 }
 
 #[test]
