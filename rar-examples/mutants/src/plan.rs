@@ -86,7 +86,7 @@ pub const LIBRARIES: [Library; 4] = [
         package: "rar-percpu",
         features: &[],
         levels: &[
-            quick("rar-percpu", &["lib", "life_of_a_cpu", "steps_that_fail"]),
+            quick("rar-percpu", &["lib", "life_of_a_cpu"]),
             QUICK_DRIVER,
             own("rar-percpu"),
             DRIVER,
