@@ -185,6 +185,19 @@ fn a_look_in_order_forgets_no_cpu_that_has_not_answered() {
 }
 
 #[test]
+fn entries_that_are_left_unanswered_name_their_slots() {
+    let (domain, _) = machine(2);
+    let targets = set(&[1]);
+    let armed = domain.post(&pinned(0), &[EVERYTHING, EVERYTHING], &targets);
+    let mut posted = armed.unwrap().into_posted();
+    let left = posted.settle();
+    assert!(!left.is_empty());
+    assert!(left.iter().eq(SlotIndex::all().take(2)));
+    assert_eq!(domain.free_and_quarantined_slots(), (0, 2));
+    assert!(posted.settle().is_empty(), "they were named once");
+}
+
+#[test]
 fn a_slot_too_many_is_anothers_from_the_post_on() {
     let (domain, tlb) = machine(2);
     let targets = set(&[1]);

@@ -195,6 +195,33 @@ fn a_domain_and_memory_of_zeroes_are_fresh_ones() {
     assert!(domain.is_online(cpu.id()) && state.vector().is_quiet());
 }
 
+/// Who sends by it would else send an interrupt to a unit, or a request to a handler.
+#[test]
+fn who_answers_on_every_cpu_is_known_as_long_as_it_is_the_same() {
+    for is_by_unit in [true, false] {
+        let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+        let _memory = registered::<2>(&domain);
+        let registers = FakeCpu::with_rar(63);
+        let up = |cpu: u32, is_by_unit: bool| {
+            if is_by_unit {
+                std::mem::forget(microcode(&domain, &pinned(cpu), &registers, &tlb));
+            } else {
+                std::mem::forget(software(&domain, &pinned(cpu), &tlb));
+            }
+        };
+        assert_eq!(domain.only_responder(), None);
+        up(0, is_by_unit);
+        let first = if is_by_unit {
+            Responder::Microcode
+        } else {
+            Responder::Software
+        };
+        assert_eq!(domain.only_responder(), Some(first));
+        up(1, !is_by_unit);
+        assert_eq!(domain.only_responder(), None);
+    }
+}
+
 /// # Safety
 ///
 /// 1. All bytes zero is a value of the type.
