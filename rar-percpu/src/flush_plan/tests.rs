@@ -7,6 +7,10 @@ use super::*;
 
 const CURRENT: u64 = 5;
 const OTHER: u64 = 6;
+// The bits of CR4 as the SDM has them.
+const PGE: u64 = 0x80;
+const LA57: u64 = 0x1000;
+const PCIDE: u64 = 0x2_0000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Done {
@@ -43,15 +47,11 @@ impl Model {
     }
 
     fn pcids(&self) -> bool {
-        self.cr4.get() & CR4_PCIDE != 0
+        self.cr4.get() & PCIDE != 0
     }
 
     fn is_canonical(&self, address: u64) -> bool {
-        let sign = if self.cr4.get() & CR4_LA57 != 0 {
-            56
-        } else {
-            47
-        };
+        let sign = if self.cr4.get() & LA57 != 0 { 56 } else { 47 };
         let upper = address >> sign;
         upper == 0 || upper == u64::MAX >> sign
     }
@@ -83,7 +83,7 @@ impl Instructions for Model {
 
     fn set_global_pages(&self, are_on: bool) {
         self.done.borrow_mut().push(Done::SetGlobalPages(are_on));
-        let value = self.cr4.get() & !CR4_PGE | if are_on { CR4_PGE } else { 0 };
+        let value = self.cr4.get() & !PGE | if are_on { PGE } else { 0 };
         if self.cr4.replace(value) != value {
             self.drop_where(|_| true);
         }
@@ -129,7 +129,7 @@ impl Instructions for Model {
 
 /// The full flush of a CPU: one instruction, or `CR4.PGE` changed and changed back.
 fn everything(model: &Model) -> Vec<Done> {
-    let are_on = model.cr4.get() & CR4_PGE != 0;
+    let are_on = model.cr4.get() & PGE != 0;
     if model.has_invpcid {
         [Done::Invpcid(InvpcidType::AllWithGlobals, 0, 0)].into()
     } else {
@@ -145,7 +145,7 @@ fn models() -> impl Iterator<Item = Model> {
         let bit = |number: u32, flag: u64| if bits & 1 << number == 0 { 0 } else { flag };
         Model {
             has_invpcid: bits & 1 != 0,
-            cr4: Cell::new(0x620 | bit(1, CR4_PCIDE) | bit(2, CR4_LA57) | bit(3, CR4_PGE)),
+            cr4: Cell::new(0x620 | bit(1, PCIDE) | bit(2, LA57) | bit(3, PGE)),
             spares_globals: bits & 16 != 0,
             is_known_to_drop_globals: bits & 32 != 0,
             entries: RefCell::default(),
@@ -233,7 +233,7 @@ fn fill(model: &Model, operation: &Operation) {
         for pcid in pcids {
             for is_global in [false, true] {
                 // Without CR4.PGE no entry is global.
-                if !is_global || model.cr4.get() & CR4_PGE != 0 {
+                if !is_global || model.cr4.get() & PGE != 0 {
                     let entry = Entry {
                         pcid: *pcid,
                         address,
