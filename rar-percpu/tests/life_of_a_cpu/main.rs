@@ -2,6 +2,7 @@
 #![cfg(not(rar_loom))]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod borrowed;
 mod failures;
 mod flushing;
 mod registration;
