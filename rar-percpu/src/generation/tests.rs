@@ -30,6 +30,18 @@ fn back(generation: &FlushGeneration, tlb: &FakeTlb<1>) -> (u64, Option<Operatio
 }
 
 #[test]
+fn a_request_of_any_number_is_one_to_answer() {
+    let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
+    assert!(!generation.is_asked());
+    for bit in 0..47 {
+        generation.request(Ticket(1 << bit));
+        assert!(generation.is_asked(), "request 2^{bit}");
+        assert!(generation.complete(&cpu, &tlb));
+        assert!(!generation.is_asked(), "request 2^{bit}");
+    }
+}
+
+#[test]
 fn one_flush_answers_all_requests_before_it() {
     let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
     generation.request(Ticket(1));
