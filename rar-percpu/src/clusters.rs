@@ -50,7 +50,9 @@ impl<const WORDS: usize> Clusters<WORDS> {
             return;
         };
         let follows = cpu.index() % GROUP == id.get() as usize % GROUP;
-        let cluster = u16::try_from(id.get() / 16).ok().filter(|_| follows);
+        // All sixteen of the last cluster together would be the broadcast address.
+        let cluster = u16::try_from(id.get() / 16).ok();
+        let cluster = cluster.filter(|cluster| follows && *cluster != u16::MAX);
         let said = cluster.map_or(MIXED, |cluster| u32::from(cluster) + 1);
         let first = group.compare_exchange(UNKNOWN, said, Ordering::AcqRel, Ordering::Acquire);
         if said == MIXED || first.is_err_and(|known| known != said) {
@@ -167,6 +169,15 @@ mod tests {
             Some(Vec::new()),
             "no CPU is there"
         );
+    }
+
+    /// The sixteen of them together would be the broadcast address, which no command may name.
+    #[test]
+    fn the_last_cluster_is_never_addressed_as_one() {
+        let ids: Vec<_> = (0..16).map(|cpu| (cpu, 0xf_fff0 + cpu)).collect();
+        let domain = domain(&ids);
+        let all: Vec<_> = (0..16).collect();
+        assert_eq!(clusters(&domain, &all), None);
     }
 
     #[test]
