@@ -113,7 +113,8 @@ pub enum MsrOperation {
     Write,
 }
 
-/// An MSR access that raised #GP(0), or was refused because it is known to raise it.
+/// An MSR access that raised #GP(0), or a write that was not made since its value has reserved bits
+/// set, for which #GP(0) is the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct MsrFault {
@@ -135,8 +136,8 @@ impl fmt::Display for MsrFault {
             }
             MsrOperation::Write => write!(
                 f,
-                "WRMSR to {msr:#x} raised #GP(0): the register is missing or read-only, or the \
-                 value is illegal"
+                "WRMSR to {msr:#x} raised #GP(0), or was not made: the register is missing or \
+                 read-only, or the value has reserved bits set"
             ),
         }
     }

@@ -64,7 +64,8 @@ pub enum ModelCheck {
     /// All that set the bit, of any vendor: for a hypervisor or simulator that offers RAR, and to
     /// try a new model.
     ///
-    /// On a CPU where the bit means something else, reading `MSR_RAR_INFO` raises #GP(0).
+    /// Where the bit means something else, `MSR_RAR_INFO` may not exist, and reading it then raises
+    /// #GP(0). Use it with an [`MsrAccess`] that reports the exception.
     Any,
 }
 

@@ -85,8 +85,8 @@ pub(crate) fn read_defined<A: MsrAccess + ?Sized>(
     }
 }
 
-/// Writes one of the RAR registers, unless `value` has bits of `reserved` set: that would raise
-/// #GP(0).
+/// Writes one of the RAR registers, unless `value` has bits of `reserved` set: by the rule for MSRs
+/// that raises #GP(0), and no source says whether these four keep to it.
 ///
 /// # Safety
 ///

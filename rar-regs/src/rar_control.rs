@@ -50,7 +50,8 @@ impl RarControl {
     /// The address of the register.
     pub const MSR: u32 = RarMsr::Control as u32;
 
-    /// The reserved bits: all but 31 and 30. An older revision had a vector in bits 7:0.
+    /// The reserved bits: all but 31 and 30. Linux RFC v1 has a disabled line that puts a vector
+    /// into bits 7:0, so an older revision presumably had one there (inferred).
     pub const RESERVED: u64 = 0xffff_ffff_3fff_ffff;
 
     /// The CPU serves no request.

@@ -59,7 +59,7 @@ impl fmt::Debug for Vendor {
 pub struct CpuSignature {
     /// Who made the CPU.
     pub vendor: Vendor,
-    /// The family: 6 for all that may have RAR.
+    /// The family: 6 for every [`ListedModel`].
     pub family: u16,
     /// The model.
     pub model: u8,

@@ -26,8 +26,8 @@ pub struct XapicMmio {
     base: NonNull<u32>,
 }
 
-/// How often [`XapicMmio::send`] polls for an idle APIC: about a millisecond with the PAUSE between
-/// the polls, where an idle bus takes an interrupt in about a microsecond.
+/// How often [`XapicMmio::send`] polls for an idle APIC: a bound against hanging, not a time to
+/// expect.
 pub(crate) const MAX_POLLS: u32 = 10_000;
 
 /// Offset of the low word of the interrupt command, in 32-bit words.
@@ -77,8 +77,9 @@ impl XapicMmio {
     /// Never waits.
     ///
     /// Interrupts are off from the look at the APIC to the second write; RFLAGS.IF is left as it
-    /// was. Stores to the uncached page are not overtaken by earlier stores to ordinary memory (SDM
-    /// vol. 3, Memory Ordering; from memory, to be checked), so no fence instruction is needed.
+    /// was. A store to the uncached page becomes visible after every earlier store to ordinary
+    /// memory (SDM vol. 3, MSR Access in x2APIC Mode: accesses to the page have serializing
+    /// semantics; documented), so no fence instruction is needed.
     ///
     /// # Errors
     ///

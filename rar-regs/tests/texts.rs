@@ -46,7 +46,10 @@ fn a_fault_names_its_register_and_its_instruction() {
     let read = fault(MsrOperation::Read).to_string();
     assert!(read.starts_with("RDMSR of 0xed raised #GP(0)"), "{read}");
     let write = fault(MsrOperation::Write).to_string();
-    assert!(write.starts_with("WRMSR to 0xed raised #GP(0)"), "{write}");
+    assert!(
+        write.starts_with("WRMSR to 0xed raised #GP(0), or was not made:"),
+        "{write}"
+    );
     let error = ReadError::from(fault(MsrOperation::Read)).to_string();
     assert_eq!(error, read);
     let reserved = ReadError::ReservedBits {
