@@ -110,7 +110,7 @@ impl Field {
         match self {
             Self::ForSoftware => "software byte",
             Self::PayloadType => "payload type",
-            Self::ReservedLow | Self::ReservedHigh | Self::ReservedWord => "must be zero",
+            Self::ReservedLow | Self::ReservedHigh | Self::ReservedWord => "reserved field",
             Self::Subtype => "subtype",
             Self::PageSize => "page size",
             Self::PageCount => "number of pages",

@@ -7,10 +7,11 @@ use crate::{InveptScope, InvvpidScope, MsrWrite};
 /// One legal action of the hardware: it stands for exactly one entry, and each valid entry for one
 /// `Operation`.
 ///
-/// The types and subtypes 0 to 2 are written by Intel's own Linux branch of 2019 and by Linux RFC
-/// v4 (code that ran on silicon). What a processor answers to an entry it dislikes is unknown;
-/// presumably FAILURE. Whether a processor knows a type at all is said by bits 31:0 of
-/// `MSR_RAR_INFO` (remembered documentation); ask with [`payload_type`](Self::payload_type).
+/// The numbers of types 0 to 2 and of their subtypes are those of Intel's own Linux branch of 2019
+/// and of Linux RFC v4 (code). The latter ran on silicon, and sent only type 2, with subtypes 0 to
+/// 2. What a processor answers to an illegal entry is unknown; presumably FAILURE. Bits 31:0 of
+/// `MSR_RAR_INFO` list the types of a processor (remembered documentation); ask with
+/// [`payload_type`](Self::payload_type).
 ///
 /// # Examples
 ///
@@ -71,8 +72,8 @@ pub enum InvpgScope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InvpcidScope {
-    /// Subtype 0: some pages of one PCID. Global translations stay (Linux RFC v4 relies on nothing
-    /// else).
+    /// Subtype 0: some pages of one PCID. Global translations stay: Linux RFC v4 flushes kernel
+    /// ranges by subtype 2 for that reason (code).
     Pages {
         /// The address space.
         pcid: Pcid,

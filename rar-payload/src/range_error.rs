@@ -76,7 +76,8 @@ impl fmt::Display for RangeError {
             ),
             Self::Reversed { start, end } => write!(
                 f,
-                "page range: end below start (got {start:#x} to {end:#x}); swap the bounds"
+                "page range: end below start (got {start:#x} to {end:#x}); swap the bounds, or \
+                 count the pages with `new` if the range ends with the address space"
             ),
             Self::Misaligned { address, size } => write!(
                 f,

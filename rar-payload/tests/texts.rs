@@ -36,7 +36,8 @@ fn a_range_that_is_none() -> Result<(), RangeError> {
     );
     assert_says(
         PageRange::from_bounds(0x3000, 0x1000, PageSize::Size4K),
-        "page range: end below start (got 0x3000 to 0x1000); swap the bounds",
+        "page range: end below start (got 0x3000 to 0x1000); swap the bounds, or count the pages \
+         with `new` if the range ends with the address space",
     );
     assert_says(
         PageRange::new(0x1000, 1, PageSize::Size2M),
@@ -89,7 +90,7 @@ fn an_entry_that_does_not_decode() {
             field: Field::ReservedWord,
             value: 1,
         },
-        "must be zero (quadword 1, bits 63:0) is 0x1: reserved bits have to be zero",
+        "reserved field (quadword 1, bits 63:0) is 0x1: reserved bits have to be zero",
     );
     says(
         DecodeError::IrrelevantField {
