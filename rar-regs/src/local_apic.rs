@@ -74,7 +74,8 @@ impl LocalApic {
     /// 1. The CPU runs at privilege level 0 and has a local APIC.
     /// 2. The page that `map_page` returns is the one it was asked for, mapped uncached, at this
     ///    address on every CPU that uses the value, for as long as it does.
-    /// 3. On each of these CPUs the APIC stays in the same mode, at the same address, for as long.
+    /// 3. On each of these CPUs the APIC is in the mode and at the address that the executing CPU
+    ///    shows here, and stays so for as long.
     pub unsafe fn detect<A: MsrAccess + ?Sized>(
         access: &A,
         map_page: impl FnOnce(u64) -> Option<NonNull<u32>>,

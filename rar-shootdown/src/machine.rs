@@ -120,8 +120,8 @@ pub trait Machine<const WORDS: usize = DEFAULT_WORDS> {
         core::hint::spin_loop();
     }
 
-    /// Hears of what is rare in a healthy system, on the CPU where it was noticed. The ordinary
-    /// flush reports nothing.
+    /// Gets what is rare in a healthy system, on the CPU where it was noticed. The ordinary flush
+    /// reports nothing.
     fn report(&self, event: &Event) {
         let _ = event;
     }

@@ -46,7 +46,8 @@ impl X86Machine {
     ///    every CPU that comes online in the domain.
     /// 2. On each of them the handler of `vector` calls
     ///    [`Shootdown::serve`](crate::Shootdown::serve) and ends the interrupt.
-    /// 3. With [`NmiHandler::Serves`] the handler of NMIs calls it, too.
+    /// 3. With [`NmiHandler::Serves`] the handler of NMIs on each of them calls
+    ///    [`Shootdown::serve_in_nmi`](crate::Shootdown::serve_in_nmi).
     #[must_use]
     pub const unsafe fn new(
         apic: LocalApic,
@@ -67,6 +68,10 @@ impl X86Machine {
 
     /// Says how targets are addressed in x2APIC mode; [`Addressing::Cluster`] unless told
     /// otherwise.
+    ///
+    /// [`Addressing::Physical`] is for machines where flag 19 of the FADT is set (ACPI 6.5,
+    /// FORCE_APIC_PHYSICAL_DESTINATION_MODE), and for a RAR unit that ignores logical destinations:
+    /// no source says whether silicon has such units.
     #[must_use]
     pub const fn with_addressing(self, addressing: Addressing) -> Self {
         Self { addressing, ..self }
