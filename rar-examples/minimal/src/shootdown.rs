@@ -36,8 +36,8 @@ pub(crate) fn start() -> Result<(), &'static str> {
     let registers = unsafe { NativeCpu::new() };
     // In xAPIC mode this kernel has mapped the registers one to one.
     let page = |address: u64| NonNull::new(with_exposed_provenance_mut(address as usize));
-    // SAFETY: 1. Ring 0, and every CPU has a local APIC. 2. As said. 3. This kernel changes no
-    // APIC's mode from here on.
+    // SAFETY: 1. Ring 0, and every CPU has a local APIC. 2. As said. 3. All CPUs are up with their
+    // APICs in one mode, which this kernel changes no more.
     let apic = unsafe { LocalApic::detect(&registers, page) }.map_err(|_| "no local APIC")?;
     // SAFETY: 1. As above, on every CPU; the NMI handler sends nothing. 2. `serve` is the handler
     // of the vector, and the kernel ends the interrupt. 3. The NMI handler is another.
