@@ -1,4 +1,4 @@
-//! Why 64 bytes are no legal entry.
+//! Why 64 bytes are not a legal entry.
 
 use core::fmt;
 
@@ -35,8 +35,8 @@ pub enum DecodeError {
         /// Its value, moved down to bit 0.
         value: u64,
     },
-    /// The operand is no value of its kind: no CR3 (bits 51:0), no PCID (bits 11:0), no EPTP, no
-    /// VPID.
+    /// The operand is not a value of the kind that the type asks for: a CR3 (bits 51:0), a PCID
+    /// (bits 11:0), an EPTP or a VPID.
     InvalidOperand {
         /// The type field, which says what kind was expected.
         payload_type: u8,
@@ -50,7 +50,7 @@ pub enum DecodeError {
     },
     /// An address range of no page; its meaning to hardware is unknown.
     NoPages,
-    /// The pages are no legal range, judged by 57-bit addresses.
+    /// The pages are not a legal range, judged by 57-bit addresses.
     InvalidRange(RangeError),
     /// The entry writes an MSR: only the unsafe `MsrWrite::decode` takes it.
     #[cfg(feature = "unverified")]
@@ -104,7 +104,7 @@ impl fmt::Display for DecodeError {
                 f.write_str("this type and subtype do not use the field, it has to be zero")
             }
             Self::InvalidOperand { payload_type, .. } => {
-                write!(f, "no operand of type {payload_type}")
+                write!(f, "not a legal operand of type {payload_type}")
             }
             Self::UndefinedPageSize { .. } => f.write_str("undefined code"),
             Self::NoPages => f.write_str("an address range needs at least one page"),

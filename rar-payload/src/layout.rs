@@ -5,7 +5,7 @@ use core::fmt;
 /// A field of the 64-byte entry, as the invalidation types lay it out.
 ///
 /// The ten fields cover quadwords 0 to 3, each bit once. Quadwords 4 to 7 belong to software and
-/// are no field.
+/// have no field.
 ///
 /// Source: the bit fields of Linux RFC v4 and the shifts of Intel's own Linux branch of 2019 agree
 /// on every position; this is code that ran on silicon. The text of Intel 341431 is not

@@ -37,7 +37,7 @@ impl Pcid {
     }
 }
 
-/// A number above 4095 is no PCID.
+/// A number above 4095 is not a PCID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Why some numbers are no page range.
+//! Why some numbers are not a page range.
 
 use core::fmt;
 
@@ -21,7 +21,7 @@ pub enum RangeError {
         /// The exclusive end as given.
         end: u64,
     },
-    /// An address is no multiple of the page size.
+    /// An address is not a multiple of the page size.
     Misaligned {
         /// The address as given.
         address: u64,

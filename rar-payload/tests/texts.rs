@@ -105,7 +105,7 @@ fn an_entry_that_does_not_decode() {
             payload_type: 2,
             operand: 4096,
         },
-        "operand (quadword 2, bits 63:0) is 0x1000: no operand of type 2",
+        "operand (quadword 2, bits 63:0) is 0x1000: not a legal operand of type 2",
     );
     says(
         DecodeError::UndefinedPageSize { code: 3 },

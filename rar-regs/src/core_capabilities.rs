@@ -24,7 +24,7 @@ impl CoreCapabilities {
 
     /// The bits with no meaning that we know: 63:9.
     ///
-    /// Intel adds features here from one model to the next, so a set bit is no error.
+    /// Intel adds features here from one model to the next, so a set bit is not an error.
     pub const RESERVED: u64 = 0xffff_ffff_ffff_fe00;
 
     /// Returns the register as this CPU shows it.
