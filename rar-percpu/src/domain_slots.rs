@@ -104,7 +104,9 @@ impl<const WORDS: usize> Domain<WORDS> {
     /// CPU has come back, to have the slots back sooner.
     pub fn reclaim_slots(&self) -> usize {
         let owner = CpuId::new(u32::MAX);
-        let taken = core::iter::from_fn(|| self.take_over(owner));
+        // As many as there are: in a storm of flushes there is always one more that was just
+        // answered.
+        let taken = core::iter::from_fn(|| self.take_over(owner)).take(self.entries());
         let count = taken.map(|claim| self.slots().give_back(&claim)).count();
         // A refusal that was left in a free slot would keep it from being taken over one day.
         for claim in SlotIndex::all().filter_map(|slot| self.slots().claim_at(slot, owner)) {

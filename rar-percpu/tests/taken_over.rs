@@ -1,9 +1,11 @@
 //! A slot of an answered flush is taken over by another flush before the first has looked.
 #![cfg(not(rar_loom))]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rar_payload::{Globals, InvpcidScope, Operation};
 use rar_percpu::fake::{FakeTlb, pinned};
-use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SoftwareCpu};
+use rar_percpu::{ApicId, CpuId, CpuSet, Domain, PerCpu, Progress, SlotIndex, SoftwareCpu};
 
 #[test]
 fn the_first_look_sees_the_answers_of_the_slots_that_are_left() {
@@ -69,4 +71,31 @@ fn a_refusal_does_not_outlive_its_entry() {
         "CPU 1 said nothing to this entry, and its old refusal is gone"
     );
     assert!(answered.look());
+}
+
+/// In a storm there always is one more slot that was just answered: to look until all are given
+/// back would last as long as the storm.
+#[test]
+fn slots_are_given_back_in_one_round_however_many_come_after_it() {
+    const FLIGHTS: u32 = 20_000;
+    let domain = Domain::<1>::new();
+    let everything = Operation::Invpcid(InvpcidScope::AllContexts(Globals::Include));
+    let is_over = AtomicBool::new(false);
+    let most = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..FLIGHTS {
+                // It has no target, so it is answered, and its owner never looks.
+                if let Some(claimed) = domain.claim(&pinned(0), 1) {
+                    core::mem::forget(claimed.post(&[everything], &CpuSet::new()).unwrap());
+                }
+            }
+            is_over.store(true, Ordering::Release);
+        });
+        let mut most = 0;
+        while !is_over.load(Ordering::Acquire) {
+            most = most.max(domain.reclaim_slots());
+        }
+        most
+    });
+    assert!(most <= SlotIndex::COUNT, "{most} slots in one call");
 }
