@@ -18,7 +18,7 @@ const GROUPS_PER_WORD: usize = 64 / GROUP;
 
 /// No CPU of the group was ever registered.
 const UNKNOWN: u32 = 0;
-/// The ids of the group do not follow its numbers.
+/// The id of the first CPU of the group does not follow its number.
 const MIXED: u32 = u32::MAX;
 
 /// For each group of 16 CPU numbers the cluster that it is, if CPU `16 * g + n` has the APIC id `16
@@ -27,7 +27,7 @@ const MIXED: u32 = u32::MAX;
 pub(crate) struct Clusters<const WORDS: usize> {
     /// The cluster plus one, [`UNKNOWN`] or [`MIXED`].
     groups: [[AtomicU32; GROUPS_PER_WORD]; WORDS],
-    /// The words of a set in which a group is [`MIXED`].
+    /// The words of a set in which the CPUs of a group are not those of one cluster.
     mixed: AtomicU64,
 }
 
@@ -54,12 +54,13 @@ impl<const WORDS: usize> Clusters<WORDS> {
         let cluster = u16::try_from(id.get() / 16).ok();
         let cluster = cluster.filter(|cluster| follows && *cluster != u16::MAX);
         let said = cluster.map_or(MIXED, |cluster| u32::from(cluster) + 1);
+        // What is known of the group stays: who has begun to send to those that came before still
+        // needs it.
         let first = group.compare_exchange(UNKNOWN, said, Ordering::AcqRel, Ordering::Acquire);
         if said == MIXED || first.is_err_and(|known| known != said) {
             // Before the CPU is online. Partner: the load in `clusters`, after the set was read.
             self.mixed
                 .fetch_or(1 << (cpu.index() / 64), Ordering::AcqRel);
-            group.store(MIXED, Ordering::Release);
         }
     }
 
@@ -190,5 +191,20 @@ mod tests {
             .register(CpuId::new(1), ApicId::new(9), memory)
             .unwrap();
         assert_eq!(clusters(&domain, &[0]), None);
+    }
+
+    /// A CPU comes while a message is on its way to those that came before it.
+    #[test]
+    fn a_cpu_that_ends_a_group_takes_no_message_from_the_others() {
+        let domain = domain(&[(0, 0), (1, 1)]);
+        let targets = CpuSet::of([0, 1].map(CpuId::new)).unwrap();
+        let begun = domain.clusters(&targets).unwrap();
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain
+            .register(CpuId::new(2), ApicId::new(9), memory)
+            .unwrap();
+        let sent: Vec<_> = begun.map(|one| (one.cluster(), one.members())).collect();
+        assert_eq!(sent, [(0, 0b11)]);
+        assert_eq!(clusters(&domain, &[0, 1]), None);
     }
 }
