@@ -87,6 +87,9 @@ impl<M: Machine<WORDS>, F, const WORDS: usize> Pending<'_, M, F, WORDS> {
         }
         self.phase = Phase::Entries { resignalled: true };
         let mut silent = *self.unflushed();
+        // Where a target waits for the flush of another CPU, that target is left to the fallback: a
+        // unit may answer its own CPU's signal by SUCCESS and flush nothing (facts: unresolved).
+        silent.remove(cpu.id());
         silent.retain(|cpu| matches!(self.entry_answer(cpu), Some(Answer::Open(..))));
         if let Some(first) = silent.first() {
             self.shootdown.count(cpu, Count::Resignals, 1);

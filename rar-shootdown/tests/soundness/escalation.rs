@@ -258,3 +258,25 @@ fn finding_10_a_flush_waits_for_its_own_request_and_for_no_later_one() {
     assert_eq!(machine.sent(), [0, 0, 2, 0]);
     assert_slots(shootdown, 0, "no slot was claimed");
 }
+
+/// A flush is sent to one of its targets and waited for there. What a unit does with a signal from
+/// its own CPU is unknown, so it gets none.
+#[test]
+fn a_target_that_waits_for_the_flush_of_another_cpu_does_not_signal_itself() {
+    let (shootdown, _cpus) = world(resignalling(), &[Kind::Microcode; 3]);
+    let machine = shootdown.machine();
+    for cpu in [1, 2] {
+        machine.lose_signals(cpu, 1);
+    }
+    let pending = shootdown.start(&pinned(0), &[space(1)], &AllOnline, ());
+    pending.wait(&pinned(1)).unwrap();
+    assert_eq!(
+        order(shootdown),
+        [
+            (Message::Signal, vec![1, 2]),
+            (Message::SecondSignal, vec![2]),
+            (Message::Interrupt, vec![1]),
+        ]
+    );
+    assert_eq!(machine.tlb.full_flushes(1), 1);
+}
