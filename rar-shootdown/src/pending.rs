@@ -106,6 +106,11 @@ impl<'s, M: Machine<WORDS>, F, const WORDS: usize> Pending<'s, M, F, WORDS> {
         self.phase = Phase::Unsupported;
     }
 
+    /// Returns the moment when the flush began.
+    pub(crate) fn since(&self) -> JoinEpoch {
+        self.since
+    }
+
     /// Signals the CPUs that were armed with the entries.
     pub(crate) fn signal(&mut self, cpu: &PinnedCpu<'_>, entries: Posted<'s, WORDS>) {
         let targets = *entries.open();

@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::ordinary::{Aim, Launched, Prepared};
 use crate::pending::Pending;
 use crate::policy::Policy;
+use crate::slot_wait::Sorted;
 use crate::statistics::Count;
 use crate::stuck::Stuck;
 use crate::targets::TargetSet;
@@ -299,13 +300,26 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         let all = self.counts_flushes().then(|| targets.len());
         let skippable = self.settings.policy.skippable(requests);
         let mut by_generation = self.domain.sort_targets(&mut targets, skippable);
+        let skipped = all.map(|all| all - targets.len() - by_generation.len());
+        let mut claimed = None;
+        if !targets.is_empty() {
+            claimed = self.claim_at_once(cpu, operations.len());
+            if claimed.is_none() {
+                let mut sorted = Sorted {
+                    since: pending.since(),
+                    skippable,
+                    by_entry: &mut targets,
+                    by_generation: &mut by_generation,
+                };
+                claimed = self.claim_later(cpu, operations.len(), &mut sorted);
+            }
+        }
         if !by_generation.is_empty() {
             self.count(cpu, Count::ByGeneration, by_generation.len());
         }
-        let skipped = all.map(|all| all - targets.len() - by_generation.len());
         let fewer;
         if !targets.is_empty() {
-            match self.claim(cpu, operations.len(), &targets) {
+            match claimed {
                 Some(claimed) => {
                     if claimed.len() < operations.len() {
                         self.count(cpu, Count::Collapsed, 1);

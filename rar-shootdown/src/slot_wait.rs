@@ -1,6 +1,6 @@
 //! How a flush gets slots, and waits where none is free.
 
-use rar_percpu::{Claimed, CpuSet, HomeSlot, PinnedCpu, Responder};
+use rar_percpu::{Claimed, CpuSet, HomeSlot, JoinEpoch, PinnedCpu, Responder, Skippable};
 
 use crate::machine::Machine;
 use crate::pending::CLEAN_LOOKS;
@@ -11,28 +11,56 @@ use crate::timer::Timer;
 /// as long as a flush.
 const HOME_ROUNDS: u32 = if cfg!(rar_loom) { 1 } else { 8 };
 
+/// The targets of a flush as they were sorted.
+pub(crate) struct Sorted<'t, const WORDS: usize> {
+    pub(crate) since: JoinEpoch,
+    pub(crate) skippable: Skippable,
+    pub(crate) by_entry: &'t mut CpuSet<WORDS>,
+    pub(crate) by_generation: &'t mut CpuSet<WORDS>,
+}
+
 impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
-    /// Claims slots: as many as are free, or waits for one, within bounds, unless this CPU's own
-    /// flushes hold some.
-    pub(crate) fn claim<'s, 'p>(
+    /// Claims up to `count` slots that are free; `None` if none is.
+    pub(crate) fn claim_at_once<'s, 'p>(
         &'s self,
         cpu: &PinnedCpu<'p>,
         count: usize,
-        targets: &CpuSet<WORDS>,
     ) -> Option<Claimed<'s, 'p, WORDS>> {
         match self.domain().claim_near(cpu, count) {
-            None => self.wait_for_slot(cpu, count, targets),
             Some(fewer) if fewer.len() < count => {
                 // All are given back for a look at every slot. Other CPUs may take them meanwhile.
                 drop(fewer);
-                let claimed = self.domain().claim(cpu, count);
-                claimed.or_else(|| self.wait_for_slot(cpu, count, targets))
+                self.domain().claim(cpu, count)
             }
             claimed => claimed,
         }
     }
 
+    /// Waits for a slot, within bounds, unless this CPU's own flushes hold some. Then looks at the
+    /// targets anew, and keeps those that are still to be flushed by an entry.
+    ///
+    /// A CPU that went offline meanwhile, or whose unit fell silent, would not answer the entry:
+    /// the slot would be set apart until it does. The first needs no entry, the second is flushed
+    /// by generation.
     #[cold]
+    pub(crate) fn claim_later<'s, 'p>(
+        &'s self,
+        cpu: &PinnedCpu<'p>,
+        count: usize,
+        sorted: &mut Sorted<'_, WORDS>,
+    ) -> Option<Claimed<'s, 'p, WORDS>> {
+        let domain = self.domain();
+        let claimed = self.wait_for_slot(cpu, count, sorted.by_entry);
+        let mut leaving = *sorted.by_entry;
+        domain.keep_online(sorted.by_entry);
+        leaving.subtract(sorted.by_entry);
+        leaving.retain(|cpu| !domain.needs_no_answer(cpu, sorted.since));
+        sorted.by_generation.union_with(&leaving);
+        let others = domain.sort_targets(sorted.by_entry, sorted.skippable);
+        sorted.by_generation.union_with(&others);
+        claimed.filter(|_| !sorted.by_entry.is_empty())
+    }
+
     fn wait_for_slot<'s, 'p>(
         &'s self,
         cpu: &PinnedCpu<'p>,

@@ -9,7 +9,8 @@ use rar_percpu::{CpuSet, Domain, PinnedCpu};
 use rar_shootdown::{AllOnline, Instant, Machine, Message, NotSent, Policy, TargetFn};
 
 use crate::world::{
-    Kind, Takes, Unit, assert_slots, cpu_id, four, keep, policy, set, space, world, write_byte,
+    Driver, Flusher, Kind, Takes, Unit, assert_slots, cpu_id, four, keep, policy, set, space,
+    world, write_byte,
 };
 
 /// Other CPUs keep flights in the air; the only CPU that is wanted takes no interrupt, and its unit
@@ -62,6 +63,63 @@ fn finding_03_a_slot_is_waited_for_as_long_as_an_answer() {
     assert_eq!(machine.sent(), [3, 0, 0, 0]);
     assert_eq!(shootdown.statistics().slotless, 0);
     assert_slots(shootdown, 0, "all is answered");
+}
+
+/// Has CPU 0 flush CPUs 1 and 2 after a wait for the only slot, in which something happens.
+fn flush_after_a_wait(
+    meanwhile: impl FnOnce(&'static Flusher, Vec<Driver>) + Send + 'static,
+) -> &'static Flusher {
+    let (shootdown, cpus) = world(policy(), &[Kind::Microcode; 3]);
+    let (machine, domain) = (shootdown.machine(), shootdown.domain());
+    domain.limit_entries(1);
+    machine.set_unit(0, Unit::Later);
+    let only_0 = TargetFn(|_: &_| set(&[0]));
+    let held = shootdown.start(&pinned(1), &[space(1)], &only_0, ());
+    let mut meanwhile = Some((meanwhile, cpus));
+    machine.set_clock(move |look| {
+        if look == 5 {
+            let (meanwhile, cpus) = meanwhile.take().unwrap();
+            meanwhile(shootdown, cpus);
+            machine.run_unit(domain, cpu_id(0), false);
+        }
+        look
+    });
+    shootdown
+        .flush(&pinned(0), &[space(3)], &AllOnline)
+        .unwrap();
+    held.wait(&pinned(1)).unwrap();
+    assert!(machine.looks() > 5, "never was a slot waited for");
+    assert_eq!(shootdown.statistics().slotless, 0);
+    shootdown
+}
+
+/// Its vector stays as it is until it comes back. An entry that is armed there would hold its slot
+/// for as long: of each flush that waited for one.
+#[test]
+fn a_cpu_that_goes_offline_while_a_slot_is_waited_for_costs_no_slot() {
+    let shootdown = flush_after_a_wait(|shootdown, mut cpus| {
+        cpus.remove(2).take_offline(2, shootdown);
+        core::mem::forget(cpus);
+    });
+    assert_slots(shootdown, 0, "CPU 2 is offline");
+    assert_eq!(shootdown.machine().tlb.operations(1), 1);
+    assert_eq!(shootdown.machine().sent(), [2, 0, 0, 0]);
+}
+
+/// One flush has found out that a unit is silent; those that wait for slots need not find out
+/// again, at the cost of a slot each.
+#[test]
+fn a_cpu_that_is_demoted_while_a_slot_is_waited_for_costs_no_slot() {
+    let shootdown = flush_after_a_wait(|shootdown, cpus| {
+        shootdown.machine().set_unit(2, Unit::Deaf);
+        assert!(shootdown.domain().demote(cpu_id(2)));
+        core::mem::forget(cpus);
+    });
+    assert_slots(shootdown, 0, "CPU 2 is flushed by generation");
+    let tlb = &shootdown.machine().tlb;
+    assert_eq!((tlb.operations(1), tlb.full_flushes(2)), (1, 1));
+    assert_eq!(shootdown.machine().sent(), [2, 0, 1, 0]);
+    assert_eq!(shootdown.statistics().by_generation, 1);
 }
 
 /// No slot comes back, and the target takes no interrupt: the last resort is the NMI.
