@@ -102,9 +102,11 @@ impl<'d, const WORDS: usize> Claim<'d, WORDS> {
     /// Ends the CPU's part after [`Self::publish_offline`]. Only with RAR disabled here.
     pub(crate) fn retire(&self, cpu: &PinnedCpu<'_>, tlb: &(impl LocalTlb + ?Sized)) {
         self.domain.answer_by_one_flush(cpu, self.state, tlb);
-        self.domain.promote(self.state);
         // Release: the flush. Partner: `needs_no_answer`.
         self.state.set_claimed(self.life);
+        // Partner: the fence between a demotion and its second look at the CPU.
+        fence(Ordering::SeqCst);
+        self.domain.promote(self.state);
     }
 }
 

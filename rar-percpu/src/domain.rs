@@ -251,14 +251,18 @@ impl<const WORDS: usize> Domain<WORDS> {
     }
 
     fn arm_no_more(&self, cpu: CpuId, mark: fn(&FlushGeneration) -> bool) -> bool {
-        let silent = self
-            .cpu(cpu)
-            .filter(|state| state.responder() == Responder::Microcode);
-        let news = silent.is_some_and(|state| mark(state.generation()));
-        if news {
-            self.exceptions.fetch_add(1, Ordering::AcqRel);
+        let is_silent = |state: &&PerCpu| state.responder() == Responder::Microcode;
+        let Some(state) = self.cpu(cpu).filter(is_silent) else {
+            return false;
+        };
+        if !mark(state.generation()) {
+            return false;
         }
-        news
+        self.exceptions.fetch_add(1, Ordering::AcqRel);
+        // The CPU may be gone by now, and for good: its mark would make every flush look at each
+        // target. Partner: the fence between a CPU's end and its promotion.
+        fence(Ordering::SeqCst);
+        is_silent(&state) || !self.promote(state)
     }
 
     pub(crate) fn promote(&self, state: &PerCpu) -> bool {

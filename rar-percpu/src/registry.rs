@@ -138,7 +138,6 @@ impl<const WORDS: usize> Domain<WORDS> {
         self.online_set().take_out(cpu);
         fence(Ordering::SeqCst);
         self.end_open_entries(state);
-        self.promote(state);
         state.generation().clear_modes();
         self.slots().abandon(cpu);
         self.forget(cpu, state);
@@ -152,6 +151,9 @@ impl<const WORDS: usize> Domain<WORDS> {
         // Release: the open entries are ended. Partner: `needs_no_answer`.
         self.cpus().clear(cpu);
         memory.end_life();
+        // Partner: the fence between a demotion and its second look at the CPU.
+        fence(Ordering::SeqCst);
+        self.promote(memory);
         memory.give_memory_back();
     }
 

@@ -14,9 +14,9 @@ mod unit;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use loom::thread;
-use rar_percpu::CpuId;
 use rar_percpu::fake::pinned;
-use rar_regs::RarControl;
+use rar_percpu::{CpuId, Enabled, RarCpu};
+use rar_regs::{FakeCpu, RarControl};
 use rar_shootdown::AllOnline;
 
 use models::{World, explore, request};
@@ -147,4 +147,41 @@ fn switching_to_software_versus_a_late_arm() {
         BY_THE_SWITCH.load(Ordering::Relaxed),
         "never was an entry answered by the switch"
     );
+}
+
+/// Finds the unit of CPU 1 silent while that CPU goes in some way. Returns whether it was demoted;
+/// it leaves no mark, which would make each flush look at every target until it is back.
+fn demotion_versus(go: fn(World, RarCpu<'static, &'static FakeCpu, Enabled, 1>)) -> bool {
+    static DEMOTED: AtomicBool = AtomicBool::new(false);
+    DEMOTED.store(false, Ordering::Relaxed);
+    let registers = unit::registers();
+    explore(None, move || {
+        let world = World::new(1, 1);
+        let target = unit::bring_online(world, 1, registers);
+        let going = thread::spawn(move || go(world, target));
+        if world.domain().demote(CpuId::new(1)) {
+            DEMOTED.store(true, Ordering::Relaxed);
+        }
+        going.join().unwrap();
+        assert!(
+            world.domain().takes_entries_only(),
+            "a CPU that is gone keeps the others from ordinary flushes"
+        );
+    });
+    DEMOTED.load(Ordering::Relaxed)
+}
+
+#[test]
+fn demotion_versus_a_cpu_that_goes() {
+    let offline = demotion_versus(|world, target| {
+        // SAFETY: no thread plays the CPU any more.
+        let left = unsafe { target.take_offline(&pinned(1), world.tlbs()) };
+        drop(left.map_err(|stays| stays.cause).unwrap());
+    });
+    let dead = demotion_versus(|world, target| {
+        core::mem::forget(target);
+        // SAFETY: no thread plays the CPU any more.
+        unsafe { world.domain().declare_dead(CpuId::new(1)) };
+    });
+    assert!(offline && dead, "never was a CPU demoted that goes");
 }
