@@ -126,7 +126,10 @@ impl<const WORDS: usize> Domain<WORDS> {
     ///
     /// 1. The CPU executes no instruction and uses no translation any more, until it has been
     ///    brought up again through [`RarCpu`](crate::RarCpu) or
-    ///    [`SoftwareCpu`](crate::SoftwareCpu); both flush everything first.
+    ///    [`SoftwareCpu`](crate::SoftwareCpu); both flush everything first. Its number is
+    ///    registered again only after this call has returned, and so has every other call for it of
+    ///    this function or of [`unregister`](Self::unregister): one that is late would take the
+    ///    next CPU of that number out of the flushes.
     /// 2. Its RAR unit does nothing any more until then: the CPU was reset, switched off or
     ///    unplugged, or its RAR was disabled. A CPU that only halts can go on answering, and must
     ///    not be declared dead while its unit is enabled.
