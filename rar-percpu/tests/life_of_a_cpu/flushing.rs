@@ -79,6 +79,23 @@ fn lazy_mode_ends_when_the_cpu_comes_back() {
 }
 
 #[test]
+fn a_domain_tells_who_is_online_and_whether_one_of_some_cpus_is_lazy() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let [_, _, _] = registered(&domain);
+    let _zero = software(&domain, &pinned(0), &tlb);
+    let _one = software(&domain, &pinned(1), &tlb);
+    let mut online = set(&[1, 2, 5]);
+    domain.keep_online(&mut online);
+    assert_eq!(online, set(&[1]));
+    let has_lazy = |cpus: &[u32]| domain.has_lazy(&set(cpus));
+    assert_eq!([has_lazy(&[0, 1]), has_lazy(&[])], [false; 2]);
+    // SAFETY: a host; the CPU uses no translation.
+    unsafe { domain.enter_lazy(&pinned(1)) };
+    assert_eq!([has_lazy(&[0, 1]), has_lazy(&[1])], [true; 2]);
+    assert!(!has_lazy(&[0]));
+}
+
+#[test]
 fn targets_are_sorted_by_how_they_are_to_be_flushed() {
     let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
     let states: [_; 4] = registered(&domain);
