@@ -384,6 +384,8 @@ fn a_reading_is_shown_without_what_is_zero() {
     let mut reading = Statistics::default();
     let nothing = "flushes: none\nwaits: none\nrare: none\nslots in quarantine: 0";
     assert_eq!(reading.to_string(), nothing);
+    let shown = format!("{:?}", fake(|_| {}));
+    assert!(shown.contains(&format!("{reading:?}")), "{shown}");
     (reading.flushes, reading.targets, reading.pages) = (12, 36, 10);
     (reading.whole_asked, reading.fallbacks, reading.errors) = (2, 3, 1);
     reading.quarantined = 1;

@@ -265,6 +265,8 @@ fn a_full_flush_that_was_asked_for_at_once_is_an_attempt_before_the_clock() {
         .map(|tried| (tried.message, tried.after_micros, tried.sent))
         .collect();
     assert_eq!(attempts, [(Message::Interrupt, 0, Ok(()))]);
+    let shown = format!("{:?}", pending.stuck(&pinned(0)));
+    assert!(shown.contains("waiter: CpuId(0)"), "{shown}");
     shootdown.serve(&pinned(7));
     pending.wait(&pinned(0)).unwrap();
 }

@@ -296,18 +296,24 @@ fn a_target_set_names_what_it_adds_to_a_flush() {
 
 #[test]
 fn a_lazy_cpu_is_skipped_only_if_every_byte_of_the_pages_is_user_memory() {
-    let to_a_page_end = (0x40_0000, 0x40_1fff);
-    let into_a_page = (0x40_0000, 0x40_17ff);
-    for ((first, last), start, count, size, is_skipped) in [
+    let pages_of = |first, last| LazySkip::Pages { first, last };
+    let to_a_page_end = pages_of(0x40_0000, 0x40_1fff);
+    let into_a_page = pages_of(0x40_0000, 0x40_17ff);
+    let upper_half = 0xffff_8000_0000_0000;
+    let lower = LazySkip::LOWER_HALF_PAGES;
+    for (lazy, start, count, size, is_skipped) in [
         (to_a_page_end, 0x40_0000, 2, PageSize::Size4K, true),
         (to_a_page_end, 0x40_0000, 3, PageSize::Size4K, false),
         (to_a_page_end, 0x3f_f000, 2, PageSize::Size4K, false),
         (to_a_page_end, 0x40_0000, 1, PageSize::Size2M, false),
         (into_a_page, 0x40_0000, 1, PageSize::Size4K, true),
         (into_a_page, 0x40_1000, 1, PageSize::Size4K, false),
+        (lower, 0x7fff_ffff_f000, 1, PageSize::Size4K, true),
+        (lower, upper_half, 1, PageSize::Size4K, false),
+        (LazySkip::LOWER_HALF, upper_half, 1, PageSize::Size4K, false),
     ] {
         let mut policy = policy(4);
-        policy.lazy = LazySkip::Pages { first, last };
+        policy.lazy = lazy;
         let shootdown = Fake::new(FakeMachine::new(), policy);
         let _online = online(&shootdown);
         // SAFETY: a host; the CPU uses no translation.
@@ -319,7 +325,7 @@ fn a_lazy_cpu_is_skipped_only_if_every_byte_of_the_pages_is_user_memory() {
         };
         shootdown.flush(&pinned(0), &[request], &AllOnline).unwrap();
         let operations = tlb(&shootdown).operations(cpu(2));
-        assert_eq!(operations == 0, is_skipped, "{range:?} up to {last:#x}");
+        assert_eq!(operations == 0, is_skipped, "{range:?} by {lazy:?}");
     }
 }
 

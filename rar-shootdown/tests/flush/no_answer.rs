@@ -51,6 +51,7 @@ fn a_silent_target_is_named_and_nothing_is_given_back_until_it_answers() {
             }
         );
         assert_eq!(late.to_string(), late.error.to_string());
+        assert!(format!("{late:?}").contains(&format!("{:?}", late.error)));
         assert_eq!(sent(shootdown), [1, 0, 1, 1], "each once: no storm");
         assert_eq!(Arc::strong_count(&frame), 2);
         assert_eq!(shootdown.statistics().quarantined, 1);
