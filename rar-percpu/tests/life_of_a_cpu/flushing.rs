@@ -79,6 +79,24 @@ fn lazy_mode_ends_when_the_cpu_comes_back() {
 }
 
 #[test]
+fn a_demoted_cpu_is_armed_again_when_its_unit_has_answered_all_and_not_before() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let [state] = registered(&domain);
+    let (registers, cpu) = (FakeCpu::with_rar(63), pinned(0));
+    let _unit = microcode(&domain, &cpu, &registers, &tlb);
+    arm(state, 5);
+    assert!(domain.demote(cpu.id()));
+    let _ticket = domain.request_full_flush(&set(&[0]));
+    let served = domain.answer(&cpu, &tlb);
+    assert!(served.generation && !served.promoted);
+    assert!(state.generation().is_demoted());
+    // The unit answers, late as it is.
+    write_byte(state, 5, 0);
+    assert!(domain.answer(&cpu, &tlb).promoted);
+    assert!(!state.generation().is_demoted() && domain.takes_entries_only());
+}
+
+#[test]
 fn a_domain_tells_who_is_online_and_whether_one_of_some_cpus_is_lazy() {
     let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
     let [_, _, _] = registered(&domain);
