@@ -223,7 +223,7 @@ mod tests {
         let old = sources("a", "t");
         let (killed, survived) = (mutant(FILE, 1, "replace a"), mutant(FILE, 2, "replace b"));
         kept.add(&killed, Outcome::Killed, &PERCPU.levels[0], &old);
-        kept.add(&survived, Outcome::Survived, &PERCPU.levels[4], &old);
+        kept.add(&survived, Outcome::Survived, &PERCPU.levels[3], &old);
         kept.write().unwrap();
         let mut kept = Kept::read(folder.path()).unwrap();
         assert_eq!(kept.of(&killed, &old).unwrap().outcome, Outcome::Killed);

@@ -29,12 +29,6 @@ pub struct Library {
 /// The tests of a library itself, among the names of a level.
 const LIB: &str = "lib";
 
-const QUICK_DRIVER: Level = Level {
-    name: "quick driver",
-    package: "rar-shootdown",
-    tests: &["flush", "statistics", "stuck"],
-};
-
 const DRIVER: Level = Level {
     name: "driver",
     package: "rar-shootdown",
@@ -76,7 +70,7 @@ pub const LIBRARIES: [Library; 4] = [
         levels: &[
             quick(
                 "rar-payload",
-                &["lib", "collapse", "decoding", "golden", "ranges"],
+                &["lib", "decoding", "gather", "golden", "ranges"],
             ),
             own("rar-payload"),
             DRIVER,
@@ -87,7 +81,6 @@ pub const LIBRARIES: [Library; 4] = [
         features: &[],
         levels: &[
             quick("rar-percpu", &["lib", "life_of_a_cpu"]),
-            QUICK_DRIVER,
             own("rar-percpu"),
             DRIVER,
             SIMULATOR,
