@@ -168,7 +168,8 @@ impl LocalApic {
     /// 1. The CPU runs at privilege level 0, and is one of those that [`detect`](Self::detect) was
     ///    promised.
     /// 2. In xAPIC mode no NMI handler sends through the same APIC.
-    /// 3. Each target can take the message: an interrupt or NMI runs its handler.
+    /// 3. Each target can take the message: an interrupt or NMI runs its handler, a remote action
+    ///    request makes a unit that is enabled follow the base registers of its CPU.
     pub unsafe fn send(
         &self,
         message: Message,

@@ -16,7 +16,8 @@ use crate::X2apicIcr;
 /// 1. The CPU runs at privilege level 0.
 /// 2. Its local APIC is in x2APIC mode.
 /// 3. The target can take the message: an INIT or start-up message resets what runs there, an
-///    interrupt or NMI runs its handler.
+///    interrupt or NMI runs its handler, a remote action request makes a unit that is enabled
+///    follow the base registers of its CPU.
 // SAFETY: (export_name) nothing else in the crate has this name; two copies of the crate in one
 // program do not link.
 #[unsafe(export_name = "rar_regs_send_x2apic")]

@@ -90,7 +90,8 @@ impl XapicMmio {
     /// 1. The CPU runs at privilege level 0.
     /// 2. No NMI handler sends through the same APIC: it could come between the two words.
     /// 3. The target can take the message: an INIT or start-up message resets what runs there, an
-    ///    interrupt or NMI runs its handler.
+    ///    interrupt or NMI runs its handler, a remote action request makes a unit that is enabled
+    ///    follow the base registers of its CPU.
     pub unsafe fn try_send(&self, icr: XapicIcr) -> Result<(), IcrBusy> {
         self.try_send_once(icr, &NativeFlag)
     }
