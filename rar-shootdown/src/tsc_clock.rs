@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_crystal_comes_first_then_the_base_frequency() {
-        // Sapphire Rapids: 25 MHz crystal, ratio 80; Skylake client: no crystal, 3.4 GHz.
+        // Sapphire Rapids: 25 MHz crystal, ratio 80. No crystal: the base frequency of leaf 0x16.
         assert_eq!(khz(&Leaves(0x20, [1, 80, 25_000_000], 9)), Some(2_000_000));
         assert_eq!(khz(&Leaves(0x16, [2, 284, 0], 4_000)), Some(4_000_000));
     }

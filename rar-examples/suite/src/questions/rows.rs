@@ -181,7 +181,8 @@ questions! {
         if_not "every flush may need a second signal";
     "6-status-last" "Is SUCCESS stored only after the flush, and after stores through the old \
         translation?"
-        known "inferred; Linux RFC v4 reports evidence against it, for a CPU's own signal"
+        known "inferred; Linux RFC v4 reports evidence against it, for a CPU's own signal, and a \
+            later mail without saying whose"
         asked_by_tests
         if_so "frames may be freed on SUCCESS"
         if_not "RAR cannot be used to free memory";
