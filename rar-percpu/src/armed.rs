@@ -92,7 +92,7 @@ impl<'d, 't, const N: usize, const WORDS: usize> Armed<'d, 't, N, WORDS> {
     /// The same once every target has answered: one that has not is looked at again after `relax`,
     /// `looks` times in all.
     ///
-    /// The targets are looked at in turn, and none again that has answered. It serves nobody
+    /// The targets are looked at in turn, and none again that has answered. It serves no CPU
     /// meanwhile: that is for a wait that lasts.
     ///
     /// # Errors

@@ -334,7 +334,7 @@ fn what_is_served_is_counted_by_who_serves() {
 fn what_is_refused_is_counted_by_who_refuses() {
     let shootdown = fake(|_| {});
     // The fake's TLB has no room for this CPU, and refuses.
-    let target = pinned(CPUS as u32);
+    let target = pinned(u32::try_from(CPUS).unwrap());
     let memory = Box::leak(Box::new(PerCpu::new()));
     let (domain, tlb) = (shootdown.domain(), Machine::<1>::tlb(shootdown.machine()));
     domain
