@@ -155,7 +155,9 @@ impl<'d, A: MsrAccess + Cpuid, const WORDS: usize> RarCpu<'d, A, Configured, WOR
     ///
     /// [`LifeCycleError::WrongCpu`] on another CPU; [`LifeCycleError::Msr`] if the control register
     /// faults; [`LifeCycleError::NotRetained`] if it reads back something else;
-    /// [`LifeCycleError::UnitsRefused`] after [`Domain::refuse_units`]. The CPU stays offline.
+    /// [`LifeCycleError::UnitsRefused`] after [`Domain::refuse_units`]. The CPU stays offline, with
+    /// one exception: a unit that is refused and cannot be disabled again. The error is that of the
+    /// register then, and the CPU is online and demoted.
     ///
     /// # Safety
     ///
