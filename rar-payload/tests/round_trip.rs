@@ -246,7 +246,9 @@ proptest! {
 
     #[test]
     fn any_operation_comes_back(operation in any_operation()) {
-        prop_assert_eq!(Operation::decode(&operation.encode()), Ok(operation));
+        let payload = operation.encode();
+        prop_assert_eq!(Payload::from(operation), payload);
+        prop_assert_eq!(Operation::decode(&payload), Ok(operation));
     }
 
     #[test]
