@@ -4,13 +4,14 @@
     unsafe_code,
     reason = "the promises of a kernel, about registers that nothing writes"
 )]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::num::NonZero;
 use std::ptr::NonNull;
 
 use rar_percpu::fake::pinned;
 use rar_percpu::{ApicId, CpuId, CpuSet, Domain, NativeTlb, PerCpu};
-use rar_regs::{Addressing, FakeCpu, LocalApic};
+use rar_regs::{Addressing, CpuidResult, FakeCpu, LocalApic};
 use rar_shootdown::{Machine, Message, NmiHandler, NotSent, TscClock, X86Machine};
 
 const MESSAGES: [Message; 4] = [
@@ -68,6 +69,24 @@ fn an_nmi_is_sent_only_to_a_handler_that_serves() {
         let machine = machine(nmi);
         let send = |message| machine.send(message, &pinned(0), &domain, &none);
         assert_eq!(MESSAGES.map(send), [Ok(()), Ok(()), Ok(()), by_nmi]);
+    }
+}
+
+#[test]
+fn the_clock_runs_at_the_ratio_that_the_cpu_tells() {
+    let leaf = |eax, ebx, ecx| CpuidResult {
+        eax,
+        ebx,
+        ecx,
+        edx: 0,
+    };
+    for (denominator, numerator) in [(1, 100), (2, 200), (3, 300)] {
+        let cpu = FakeCpu::new()
+            .with_cpuid(0, 0, leaf(0x16, 0, 0))
+            .with_cpuid(0x15, 0, leaf(denominator, numerator, 24_000_000));
+        let clock = TscClock::from_cpuid(&cpu).unwrap();
+        let second = clock.nanoseconds(2_400_000_000);
+        assert!(second.abs_diff(1_000_000_000) < 10, "{second}");
     }
 }
 

@@ -13,8 +13,11 @@ use super::*;
 struct Spins {
     machine: FakeMachine<CPUS>,
     spins: Cell<u32>,
-    at_spin: RefCell<Option<(u32, Box<dyn FnOnce()>)>>,
+    at_spin: RefCell<Option<Step>>,
 }
+
+/// At which spin something is done, and what.
+type Step = (u32, Box<dyn FnOnce()>);
 
 impl Machine<1> for Spins {
     type Tlb = FakeTlb<CPUS>;
@@ -39,7 +42,7 @@ impl Machine<1> for Spins {
 
     fn relax(&self) {
         self.spins.set(self.spins.get() + 1);
-        let is_due = |(spin, _): &mut (u32, _)| self.spins.get() >= *spin;
+        let is_due = |(spin, _): &mut Step| self.spins.get() >= *spin;
         let due = self.at_spin.borrow_mut().take_if(is_due);
         if let Some((_, act)) = due {
             act();
