@@ -34,7 +34,7 @@ fn tests() -> String {
             tests => format!("`{}` ({})", level.package, tests.join(", ")),
         });
         let levels: Vec<_> = levels.collect();
-        format!("- `{}`: {}\n", library.package, levels.join(", then "))
+        format!("- `{}`: {}\n", library.package, levels.join(",\n  then "))
     });
     lines.collect()
 }
