@@ -60,8 +60,8 @@ fn two_initiators_one_target() {
     assert_eq!(totals.statistics.fallbacks, 0);
 }
 
-/// Two initiators flush one CPU by generation at once; no unit answers, and finally no slot is
-/// left.
+/// Two initiators flush one CPU by generation at once; no unit answers. Who waits for a slot finds
+/// the silent units out meanwhile, and needs none.
 #[test]
 fn two_initiators_one_generation() {
     let totals = race(
@@ -97,8 +97,9 @@ fn two_initiators_one_generation() {
         &mut Requests::look,
     );
     at_least(totals.seen, 200, "two requests were open at once");
-    assert!(totals.statistics.fallbacks > 0 && totals.statistics.slotless > 0);
-    assert!(totals.statistics.quarantined > 0, "nothing was reclaimed");
+    let statistics = &totals.statistics;
+    assert!(statistics.fallbacks > 0 && statistics.by_generation > 0);
+    assert!(statistics.quarantined > 0, "nothing was reclaimed");
 }
 
 /// Requests of the target's generation that are open.
