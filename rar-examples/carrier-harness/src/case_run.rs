@@ -24,7 +24,7 @@ use crate::terminal::Keyboard;
 use crate::times::Times;
 
 /// How often a pair of boots is made whose times differ too much.
-const MOST_BOOTS: u32 = 4;
+const MOST_BOOTS: u32 = 8;
 
 /// How many lines of a failed boot are shown.
 const TAIL: usize = 15;
