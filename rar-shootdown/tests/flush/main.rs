@@ -7,6 +7,7 @@ mod no_answer;
 mod operations;
 mod pending;
 mod slot_wait;
+mod watched;
 
 use std::sync::Arc;
 use std::task::Poll;

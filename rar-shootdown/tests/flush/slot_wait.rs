@@ -1,62 +1,15 @@
 //! How long a flush looks for a slot: as long as one may come, and no longer.
 
-use std::cell::{Cell, RefCell};
-
-use rar_percpu::fake::FakeTlb;
-use rar_percpu::{Domain, PinnedCpu};
-use rar_shootdown::{Instant, NotSent};
-
+use super::watched::Watched;
 use super::*;
 
-/// A fake that does something in a spin.
-#[derive(Default)]
-struct Spins {
-    machine: FakeMachine<CPUS>,
-    spins: Cell<u32>,
-    at_spin: RefCell<Option<Step>>,
-}
-
-/// At which spin something is done, and what.
-type Step = (u32, Box<dyn FnOnce()>);
-
-impl Machine<1> for Spins {
-    type Tlb = FakeTlb<CPUS>;
-
-    fn tlb(&self) -> &FakeTlb<CPUS> {
-        Machine::<1>::tlb(&self.machine)
-    }
-
-    fn send(
-        &self,
-        message: Message,
-        cpu: &PinnedCpu<'_>,
-        domain: &Domain<1>,
-        targets: &CpuSet<1>,
-    ) -> Result<(), NotSent> {
-        self.machine.send(message, cpu, domain, targets)
-    }
-
-    fn now(&self) -> Instant {
-        Machine::<1>::now(&self.machine)
-    }
-
-    fn relax(&self) {
-        self.spins.set(self.spins.get() + 1);
-        let is_due = |(spin, _): &mut Step| self.spins.get() >= *spin;
-        let due = self.at_spin.borrow_mut().take_if(is_due);
-        if let Some((_, act)) = due {
-            act();
-        }
-    }
-}
-
-type Spinning = Shootdown<Spins, 1>;
+type Spinning = Shootdown<Watched, 1>;
 
 /// Returns four CPUs whose flushes wait for a slot for up to 1,000 looks at the clock.
 fn spinning(slots: u8) -> &'static Spinning {
     let mut policy = policy(4);
     policy.slot_timeout = Duration::from_nanos(1_000);
-    let shootdown: &Spinning = Box::leak(Box::new(Shootdown::new(Spins::default(), policy)));
+    let shootdown: &Spinning = Box::leak(Box::new(Shootdown::new(Watched::default(), policy)));
     for number in 0..4 {
         let memory = Box::leak(Box::new(PerCpu::new()));
         let domain = shootdown.domain();
