@@ -126,6 +126,52 @@ fn the_pages_of_a_pair_add_up_in_one_address_space() -> Result<(), Error> {
     Ok(())
 }
 
+/// As above, for pages of a guest.
+#[cfg(feature = "unverified")]
+#[test]
+fn the_pages_of_a_pair_add_up_in_one_guest() -> Result<(), Error> {
+    let costs = CostModel::new().with_space(3_600);
+    let pages = |number, start, count| -> Result<Request, Error> {
+        let vpid = Vpid::new(number)?;
+        let range = PageRange::new(start, count, PageSize::Size4K)?;
+        Ok(Request::VpidPages { vpid, range })
+    };
+    let (twenty, other) = (pages(1, 0x1000, 20)?, pages(2, 0x1000, 20)?);
+    let (few, many) = (pages(1, 0x10_0000, 15)?, pages(1, 0x10_0000, 16)?);
+    assert!(Request::are_kept_apart(&twenty, &few, &costs));
+    assert!(!Request::are_kept_apart(&twenty, &many, &costs));
+    assert!(Request::are_kept_apart(&twenty, &other, &costs));
+    Ok(())
+}
+
+/// They are what the longer way gives, and every other request has none.
+#[test]
+fn two_chunks_are_the_operations_of_a_range_that_takes_two() -> Result<(), Error> {
+    for count in 1..=200 {
+        let range = PageRange::new(0x7_f000, count, PageSize::Size4K)?;
+        let pcid = Pcid::MAX;
+        let requests = [
+            Request::Pages { pcid, range },
+            #[cfg(feature = "unverified")]
+            Request::VpidPages {
+                vpid: Vpid::new(7)?,
+                range,
+            },
+        ];
+        for request in requests {
+            let operations: Vec<_> = request.operations().collect();
+            let two = <[Operation; 2]>::try_from(operations).ok();
+            assert_eq!(two.is_some(), (64..=126).contains(&count));
+            assert_eq!(request.two_chunks(), two, "{count}");
+        }
+    }
+    let others = requests()?.into_iter();
+    for request in others.filter(|request| !matches!(request, Request::Pages { .. })) {
+        assert_eq!(request.two_chunks(), None, "{request:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_translations_of_guests_are_named_by_their_own_requests_alone() -> Result<(), Error> {
     for request in requests()? {

@@ -262,6 +262,7 @@ proptest! {
         let [a, b, c, d] = from_fields;
         let [e, f, g, h] = payload.software_area();
         prop_assert_eq!([a, b, c, d, e, f, g, h], words);
+        prop_assert_eq!(<[u64; 8]>::from(payload), words);
     }
 }
 

@@ -72,6 +72,16 @@ fn a_range_that_is_none() -> Result<(), RangeError> {
 }
 
 #[test]
+fn a_chunk_shows_its_pages() -> Result<(), RangeError> {
+    let chunk = PageChunk::page(0x7000, PageSize::Size4K)?;
+    assert_eq!(
+        format!("{chunk:?}"),
+        "PageChunk { start: 28672, pages: 1, size: Size4K }"
+    );
+    Ok(())
+}
+
+#[test]
 fn an_entry_that_does_not_decode() {
     let says = |error: DecodeError, text: &str| assert_says::<()>(Err(error), text);
     says(

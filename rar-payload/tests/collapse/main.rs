@@ -90,6 +90,20 @@ fn overlaps_and_repetitions_count_once() {
     assert_collapses(&requests, 3, &expected, true);
 }
 
+/// 256 pages are looked at together, from the first that is named on.
+#[test]
+fn a_range_that_goes_on_behind_what_is_looked_at_together_is_whole() {
+    for start in [2, 0x400, 0x1_0000] {
+        let requests = [
+            pages(1, start + 250, 3),
+            pages(1, start, 1),
+            pages(1, start + 253, 30),
+        ];
+        let expected = operations(&[pages(1, start, 1), pages(1, start + 250, 33)]);
+        assert_collapses(&requests, 2, &expected, true);
+    }
+}
+
 #[test]
 fn sizes_are_never_merged() {
     let requests = [
