@@ -3,18 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
-use rar_harness::ending::{Ending, PASSED};
 use rar_harness::exit_code::{Fault, Reason};
-use rar_harness::modes::Thread;
-use rar_harness::process::{Verbosity, utf8};
-use rar_harness::progress::Step;
-use rar_harness::setup::{self, Qemu};
+use rar_harness::process::Verbosity;
 use rar_harness::workspace::Workspace;
-use rar_harness::{guest, kernel, outln};
+use rar_harness::{minimal_kernel, outln, setup};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct MinimalArgs {
@@ -23,8 +18,6 @@ pub(crate) struct MinimalArgs {
     pub(crate) qemu: Option<PathBuf>,
 }
 
-/// The kernel on each backend: as it is, and with the shim beneath it.
-const PACKAGES: [(&str, &str); 2] = [("software", "rar-minimal"), ("vrar", "rar-minimal-vrar")];
 const GUIDE: &str = "docs/porting.md";
 /// What the guide quotes, each file whole.
 const QUOTED: [&str; 8] = [
@@ -37,59 +30,15 @@ const QUOTED: [&str; 8] = [
     "src/lib.rs",
     "src/main.rs",
 ];
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// What the guest must print: the positive control, the flush, and the frame that came back.
-const MUST_SAY: [&str; 3] = [
-    "stale before the flush 0x1111, new after it 0x2222",
-    "freed",
-    "passed",
-];
 
 /// Runs `cargo xtask minimal`.
 pub(crate) fn command(args: &MinimalArgs, verbosity: Verbosity) -> Result<()> {
     let workspace = Workspace::this()?;
     let qemu = setup::emulator(args.qemu.as_deref(), verbosity)?;
-    for line in boot(&workspace, &qemu, verbosity)? {
+    for line in minimal_kernel::boot(&workspace, &qemu, verbosity)? {
         outln!("{line}");
     }
     Ok(())
-}
-
-/// Boots the kernel on two CPUs, on each backend, and returns what it said.
-pub(crate) fn boot(
-    workspace: &Workspace,
-    qemu: &Qemu,
-    verbosity: Verbosity,
-) -> Result<Vec<String>> {
-    let step = Step::new("the kernel of the porting guide", verbosity);
-    let mut said = Vec::new();
-    for (backend, package) in PACKAGES {
-        let kernel = kernel::build(workspace, &kernel::target(workspace), package, verbosity)?;
-        let cmd = guest::bare(&qemu.path, "q35", "max", Thread::Single)?
-            .args(["-m", "512M", "-smp", "2", "-serial", "stdio"])
-            .args(["-kernel", utf8(&kernel)?])
-            .args(["-append", &format!("backends={backend}")]);
-        let finished = guest::run(&cmd, LIMIT, verbosity, |_| {})?;
-        let lines = &finished.transcript.lines;
-        let missing = MUST_SAY
-            .iter()
-            .chain((backend == "vrar").then_some(&"RAR: 64 entries"))
-            .chain((backend == "software").then_some(&"software answers: "))
-            .find(|words| !lines.iter().any(|line| line.contains(**words)));
-        if finished.ending != Ending::Exited(PASSED) || missing.is_some() {
-            let why = missing.map_or_else(String::new, |words| format!(", without `{words}`"));
-            let message = format!(
-                "{package}: ended with {:?}{why}; it said: {}",
-                finished.ending,
-                lines.join("; ")
-            );
-            return Err(Fault::new(Reason::Failed, message).into());
-        }
-        said.extend(lines.iter().map(|line| format!("{backend}: {line}")));
-    }
-    drop(step);
-    Ok(said)
 }
 
 /// Checks that the guide quotes each file of the package whole, under its name.

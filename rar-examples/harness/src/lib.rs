@@ -19,6 +19,7 @@ pub mod judged_run;
 pub mod kernel;
 pub mod logs;
 pub mod measurements;
+pub mod minimal_kernel;
 pub mod modes;
 pub mod observed;
 pub mod output;

@@ -8,11 +8,11 @@ use rar_harness::process::Verbosity;
 use rar_harness::run::{RACE_VOLUME, Run, Tests};
 use rar_harness::setup::Qemu;
 use rar_harness::workspace::Workspace;
-use rar_harness::{kernel, out, results, test_kernel};
+use rar_harness::{kernel, minimal_kernel, out, results, test_kernel};
 use rar_vocabulary::Backend;
 
 use super::ended::Done;
-use crate::{example, minimal};
+use crate::example;
 
 /// What executes remote flushes in `cargo xtask test`, and flushes per CPU in the storm: under the
 /// shim each costs some world switches.
@@ -69,7 +69,7 @@ pub(super) fn run(workspace: &Workspace, qemu: &Qemu, verbosity: Verbosity) -> R
     let reports = test_kernel::run_all(&qemu.path, &kernel, &runs, &Logs::temporary()?, verbosity)?;
     out!("{}", results::render(&reports));
     let example = example::check(workspace, qemu, verbosity);
-    let minimal = minimal::boot(workspace, qemu, verbosity).map(drop);
+    let minimal = minimal_kernel::boot(workspace, qemu, verbosity).map(drop);
     let names = BACKENDS.map(|(backend, _)| backend.to_string());
     let note = format!(
         "{} boots, backends {}, the shim in another workspace, the kernel of the porting guide",
