@@ -157,7 +157,7 @@ mod tests {
     fn each_outcome_is_counted_once_and_a_survivor_of_a_few_levels_is_not_judged() {
         let folder = tempfile::tempdir().unwrap();
         let library = &LIBRARIES[3];
-        let [quick, own, last] = library.levels else {
+        let [quick, own, last, ..] = library.levels else {
             panic!("{library:?}")
         };
         let mut kept = Kept::read(folder.path()).unwrap();

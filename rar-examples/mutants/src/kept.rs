@@ -96,8 +96,10 @@ impl Kept {
         }
         let mut levels = library.levels.iter();
         let done = levels.position(|level| level.name == record.level);
-        let next = done.map_or(0, |done| done + 1);
-        (next < library.levels.len()).then_some(next)
+        let from = done.map_or(0, |done| done + 1);
+        let mut next = library.levels.iter().enumerate().skip(from);
+        next.find(|(_, level)| level.judges(&mutant.file))
+            .map(|(index, _)| index)
     }
 
     /// Writes the file.
@@ -205,11 +207,21 @@ mod tests {
         let mut kept = Kept::read(folder.path()).unwrap();
         let (one, sources) = (mutant(FILE, 1, "replace a"), sources("a", "t"));
         assert_eq!(kept.next_level(&one, PERCPU, &sources), Some(0));
-        for (index, level) in PERCPU.levels.iter().enumerate() {
+        let native = mutant("rar-percpu/src/native_tlb.rs", 1, "replace a");
+        let [all @ .., some] = PERCPU.levels else {
+            panic!("{PERCPU:?}")
+        };
+        assert!(some.judges(&native.file) && !some.judges(&one.file));
+        for (index, level) in all.iter().enumerate() {
             kept.add(&one, Outcome::Survived, level, &sources);
-            let next = Some(index + 1).filter(|next| *next < PERCPU.levels.len());
+            let next = Some(index + 1).filter(|next| *next < all.len());
             assert_eq!(kept.next_level(&one, PERCPU, &sources), next);
+            kept.add(&native, Outcome::Survived, level, &sources);
+            let next = kept.next_level(&native, PERCPU, &sources);
+            assert_eq!(next, Some(index + 1));
         }
+        kept.add(&native, Outcome::Survived, some, &sources);
+        assert_eq!(kept.next_level(&native, PERCPU, &sources), None);
         for outcome in [Outcome::Killed, Outcome::TimedOut, Outcome::Unviable] {
             kept.add(&one, outcome, &PERCPU.levels[0], &sources);
             assert_eq!(kept.next_level(&one, PERCPU, &sources), None);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::excuses::{Excuse, Excuses};
 use crate::figures::{COLUMNS, Figures, LEAST_KILLED};
 use crate::mutant::Mutant;
-use crate::plan::{LIBRARIES, NOT_BUILT};
+use crate::plan::{LIBRARIES, NOT_BUILT, NotBuilt};
 
 /// What stands around the figures.
 const FRAME: &str = include_str!("page.txt");
@@ -29,9 +29,18 @@ pub fn render(figures: &[Figures], survivors: &[&Mutant], excuses: &Excuses) -> 
 
 fn tests() -> String {
     let lines = LIBRARIES.iter().map(|library| {
-        let levels = library.levels.iter().map(|level| match level.tests {
-            [] => format!("`{}`", level.package),
-            tests => format!("`{}` ({})", level.package, tests.join(", ")),
+        let levels = library.levels.iter().map(|level| {
+            let tests = match level.tests {
+                [] => format!("`{}`", level.package),
+                tests => format!("`{}` ({})", level.package, tests.join(", ")),
+            };
+            let own = level.files.iter();
+            let own = own.filter_map(|file| file.strip_prefix(library.package));
+            let files: Vec<_> = own.map(|file| file.trim_start_matches("/src/")).collect();
+            match files.as_slice() {
+                [] => tests,
+                files => format!("{tests} for `{}`", files.join("`, `")),
+            }
         });
         let levels: Vec<_> = levels.collect();
         format!("- `{}`: {}\n", library.package, levels.join(",\n  then "))
@@ -40,7 +49,11 @@ fn tests() -> String {
 }
 
 fn not_built() -> String {
-    let lines = NOT_BUILT.map(|(file, reason)| format!("- `{file}`: {reason}\n"));
+    let lines = NOT_BUILT.map(|NotBuilt { file, item, reason }| {
+        let places = [file, item].into_iter().filter(|part| !part.is_empty());
+        let places: Vec<_> = places.map(|part| format!("`{part}`")).collect();
+        format!("- {}: compiled {reason}\n", places.join(", "))
+    });
     lines.concat()
 }
 

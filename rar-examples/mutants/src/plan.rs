@@ -3,6 +3,8 @@
 use anyhow::Result;
 use rar_harness::workspace::Workspace;
 
+use crate::mutant::Mutant;
+
 /// A set of tests that mutants run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level {
@@ -12,6 +14,8 @@ pub struct Level {
     pub package: &'static str,
     /// Its integration tests, and `lib` for those of the library; empty for all.
     pub tests: &'static [&'static str],
+    /// The files whose mutants it judges; empty for all.
+    pub files: &'static [&'static str],
 }
 
 /// One library, and the levels that judge its mutants: the second judges what survives the first.
@@ -33,12 +37,27 @@ const DRIVER: Level = Level {
     name: "driver",
     package: "rar-shootdown",
     tests: &[],
+    files: &[],
 };
 
 const SIMULATOR: Level = Level {
     name: "simulator",
     package: "rar-sim",
     tests: &["driver", "races"],
+    files: &[],
+};
+
+/// What no process may execute: privileged instructions and registers.
+const QEMU: Level = Level {
+    name: "qemu",
+    package: "rar-mutants",
+    tests: &["in_qemu"],
+    files: &[
+        "rar-regs/src/interrupts_off.rs",
+        "rar-regs/src/local_apic.rs",
+        "rar-percpu/src/native_tlb.rs",
+        "rar-shootdown/src/x86_machine.rs",
+    ],
 };
 
 const fn quick(package: &'static str, tests: &'static [&'static str]) -> Level {
@@ -46,6 +65,7 @@ const fn quick(package: &'static str, tests: &'static [&'static str]) -> Level {
         name: "quick",
         package,
         tests,
+        files: &[],
     }
 }
 
@@ -54,6 +74,7 @@ const fn own(package: &'static str) -> Level {
         name: "own",
         package,
         tests: &[],
+        files: &[],
     }
 }
 
@@ -62,7 +83,7 @@ pub const LIBRARIES: [Library; 4] = [
     Library {
         package: "rar-regs",
         features: &[],
-        levels: &[own("rar-regs")],
+        levels: &[own("rar-regs"), QEMU],
     },
     Library {
         package: "rar-payload",
@@ -84,6 +105,7 @@ pub const LIBRARIES: [Library; 4] = [
             own("rar-percpu"),
             DRIVER,
             SIMULATOR,
+            QEMU,
         ],
     },
     Library {
@@ -93,20 +115,64 @@ pub const LIBRARIES: [Library; 4] = [
             quick("rar-shootdown", &["lib", "flush", "statistics", "stuck"]),
             own("rar-shootdown"),
             SIMULATOR,
+            QEMU,
         ],
     },
 ];
 
-/// Files that no host build compiles, with the reason: they have no mutants here.
-pub const NOT_BUILT: [(&str, &str); 1] = [(
-    "rar-percpu/src/observed.rs",
-    "compiled only for the simulator's watchers (`cfg(rar_observed)`)",
-)];
+/// Code that no build here compiles: a change of it changes nothing that is tested.
+#[derive(Clone, Copy, Debug)]
+pub struct NotBuilt {
+    /// The file; empty for all.
+    pub file: &'static str,
+    /// What a change of it is named after; empty for the whole file.
+    pub item: &'static str,
+    /// When it is compiled.
+    pub reason: &'static str,
+}
+
+/// All of it: it has no mutants here.
+pub const NOT_BUILT: [NotBuilt; 4] = [
+    NotBuilt {
+        file: "rar-percpu/src/observed.rs",
+        item: "",
+        reason: "for the simulator's watchers (`cfg(rar_observed)`)",
+    },
+    NotBuilt {
+        file: "",
+        item: "<impl defmt::Format for",
+        reason: "with the feature `defmt`",
+    },
+    NotBuilt {
+        file: "rar-shootdown/src/event.rs",
+        item: "Event::log",
+        reason: "with the feature `defmt`",
+    },
+    NotBuilt {
+        file: "rar-percpu/src/registry.rs",
+        item: "replace exclusively",
+        reason: "for loom, and without the feature `critical-section`",
+    },
+];
+
+impl NotBuilt {
+    /// Returns whether a mutant changes this code.
+    #[must_use]
+    pub fn holds(&self, mutant: &Mutant) -> bool {
+        (self.file.is_empty() || self.file == mutant.file) && mutant.change().contains(self.item)
+    }
+}
 
 /// Tests that compile programs: they judge what callers may write, which no mutant changes.
 const COMPILE_TESTS: [&str; 2] = ["misuse", "forged::"];
 
 impl Level {
+    /// Returns whether its tests judge the mutants of a file.
+    #[must_use]
+    pub fn judges(&self, file: &str) -> bool {
+        self.files.is_empty() || self.files.contains(&file)
+    }
+
     /// Returns the arguments of `cargo test` that choose the tests of this level.
     ///
     /// loom models are left out: without `cfg(rar_loom)` they are empty, and cost a link each.
@@ -135,18 +201,20 @@ impl Level {
     }
 
     /// Returns the arguments of the test programs.
+    ///
+    /// What runs in QEMU is no part of `cargo test`, so its test is marked as ignored.
     #[must_use]
-    pub fn harness_arguments() -> Vec<String> {
-        COMPILE_TESTS
-            .iter()
-            .flat_map(|name| ["--skip".to_owned(), (*name).to_owned()])
-            .collect()
+    pub fn harness_arguments(&self) -> Vec<String> {
+        let skipped = COMPILE_TESTS.iter().flat_map(|name| ["--skip", *name]);
+        let ignored = (*self == QEMU).then_some("--ignored");
+        skipped.chain(ignored).map(str::to_owned).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutant::tests::mutant;
 
     #[test]
     fn every_level_has_tests_and_compiles_no_programs() {
@@ -175,10 +243,39 @@ mod tests {
     }
 
     #[test]
+    fn a_level_for_some_files_names_files_of_the_library() {
+        let root = Workspace::this().unwrap().root;
+        for library in LIBRARIES {
+            for level in library
+                .levels
+                .iter()
+                .filter(|level| !level.files.is_empty())
+            {
+                let own = |file: &&&str| file.starts_with(library.package);
+                assert_ne!(level.files.iter().filter(own).count(), 0, "{library:?}");
+                let is_there = |file: &&str| root.join(file).is_file();
+                assert!(level.files.iter().all(is_there), "{level:?}");
+            }
+        }
+        assert!(QEMU.judges("rar-percpu/src/native_tlb.rs"));
+        assert!(!QEMU.judges("rar-percpu/src/slots.rs"));
+        assert!(DRIVER.judges("rar-percpu/src/slots.rs"));
+    }
+
+    #[test]
     fn what_no_host_build_compiles_exists() {
         let root = Workspace::this().unwrap().root;
-        for (file, _) in NOT_BUILT {
-            assert!(root.join(file).is_file(), "{file}");
+        for NotBuilt { file, .. } in NOT_BUILT {
+            assert!(file.is_empty() || root.join(file).is_file(), "{file}");
         }
+        let text = "replace <impl defmt::Format for A>::format with ()";
+        let is_held = |mutant: &Mutant| NOT_BUILT.iter().any(|one| one.holds(mutant));
+        assert!(is_held(&mutant("rar-regs/src/a.rs", 1, text)));
+        assert!(is_held(&mutant("rar-percpu/src/observed.rs", 1, "b")));
+        assert!(!is_held(&mutant(
+            "rar-percpu/src/event.rs",
+            1,
+            "replace Event::log with ()"
+        )));
     }
 }

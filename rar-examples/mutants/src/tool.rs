@@ -75,7 +75,7 @@ impl Tool {
         Ok(cmd.arg("--no-config").env("CARGO_TARGET_DIR", "target"))
     }
 
-    /// Returns the mutants of a library, those of files that are compiled.
+    /// Returns the mutants of a library, those of code that is compiled.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Tool {
             .args(["--list", "--json", "--package", library.package])
             .require(verbosity)?;
         let mut mutants = mutant::parse(&listed.stdout)?;
-        mutants.retain(|mutant| NOT_BUILT.iter().all(|(file, _)| mutant.file != *file));
+        mutants.retain(|mutant| !NOT_BUILT.iter().any(|code| code.holds(mutant)));
         Ok(mutants)
     }
 }
