@@ -4,8 +4,7 @@ use crate::cpu_id::CpuId;
 use crate::slot_index::SlotIndex;
 use crate::sync::{AtomicU64, MAX_SLOTS, Ordering, const_unless_loom, shared_array};
 
-/// The index of the slot, once it was claimed.
-const SLOT: u64 = 0x3f;
+// Bits 0 to 5 hold the index of the slot, once it was claimed.
 const KIND: u64 = 3 << 6;
 const FREE: u64 = 0;
 const CLAIMED: u64 = 1 << 6;
@@ -15,6 +14,7 @@ const OWNER_SHIFT: u32 = 8;
 const OWNER: u64 = 0xffff << OWNER_SHIFT;
 /// The number of claims stands above the owner.
 const ONE_CLAIM: u64 = 1 << 24;
+const COUNT: u64 = !(ONE_CLAIM - 1);
 
 /// Which slots a CPU tries before it waits, counted from its home: as many as one flush owns, and
 /// some that are apart, which are free unless slots are scarce. Each look at a slot in use moves a
@@ -209,9 +209,9 @@ impl Slots {
             return None;
         }
         let owner = u64::from(owner.get()) << OWNER_SHIFT & OWNER;
-        let index = slot.get() as u64;
-        let count = (found & !(OWNER | SLOT | KIND)).wrapping_add(ONE_CLAIM);
-        let word = count | owner | index | CLAIMED;
+        // Sums of parts that share no bit: one addition in the machine code.
+        let mine = owner + slot.get() as u64 + CLAIMED + ONE_CLAIM;
+        let word = (found & COUNT).wrapping_add(mine);
         // Acquire: the former owner saw every byte final before it let go. Partner: the Release in
         // `give_back`. The number of claims makes the exchange fail if the slot was given back,
         // claimed and posted anew since the look at its bytes.
