@@ -114,7 +114,8 @@ mod tests {
         for byte in [0x00, 0x01, 0x80, OLD_ACKED] {
             assert!(!ActionByte(byte).is_taken(), "{byte:#04x}");
         }
-        assert!(!ActionByte(ActionByte::TAKEN).is_final());
+        let taken = ActionByte(ActionByte::TAKEN);
+        assert!(taken.is_taken() && !taken.is_final());
     }
 
     #[test]

@@ -182,6 +182,13 @@ mod tests {
     }
 
     #[test]
+    fn other_ids_end_the_groups_of_their_own_word_alone() {
+        let domain = domain(&[(0, 0), (64, 0x41)]);
+        assert_eq!(clusters(&domain, &[64]), None);
+        assert_eq!(clusters(&domain, &[0]), Some([(0, 1)].into()));
+    }
+
+    #[test]
     fn a_number_that_comes_back_with_another_id_ends_the_group() {
         let domain = domain(&[(0, 0), (1, 1)]);
         assert!(clusters(&domain, &[0, 1]).is_some());

@@ -346,3 +346,28 @@ impl<const WORDS: usize> Default for Domain<WORDS> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+    use rar_regs::ApicId;
+
+    /// For good: its mark would make every flush look at each target.
+    #[test]
+    fn a_cpu_that_goes_while_it_is_demoted_keeps_no_mark() {
+        static MEMORY: PerCpu = PerCpu::new();
+        let (domain, cpu) = (Domain::<1>::new(), CpuId::new(0));
+        domain.register(cpu, ApicId::new(0), &MEMORY).unwrap();
+        let comes = || MEMORY.set_responder(MEMORY.claim().unwrap(), Responder::Microcode);
+        comes();
+        let is_news = domain.arm_no_more(cpu, |generation| {
+            MEMORY.end_life();
+            generation.demote()
+        });
+        assert!(!is_news && domain.takes_entries_only());
+        assert!(!MEMORY.generation().is_demoted());
+        comes();
+        assert!(domain.demote(cpu) && !domain.takes_entries_only());
+    }
+}

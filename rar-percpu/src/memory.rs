@@ -274,7 +274,7 @@ mod layout {
 #[cfg(test)]
 #[cfg(not(rar_loom))]
 mod tests {
-    use rar_payload::{Globals, InvpcidScope};
+    use rar_payload::{Globals, InvpcidScope, Pcid};
 
     use super::*;
 
@@ -289,6 +289,15 @@ mod tests {
         assert_eq!(table.load(slot(7)).words(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(table.load(slot(6)).words(), [0; 8]);
         assert_eq!(table.load(slot(8)).words(), [0; 8]);
+    }
+
+    #[test]
+    fn the_operand_of_an_operation_is_the_third_word() {
+        let pcid = Pcid::new(5).unwrap();
+        let space = Operation::Invpcid(InvpcidScope::Context { pcid });
+        assert_eq!(EntryWords::from(&space).operand(), 5);
+        assert_eq!(EntryWords([1, 2, 3, 4]).operand(), 3);
+        assert_eq!(EntryWords::EMPTY.operand(), 0);
     }
 
     #[test]

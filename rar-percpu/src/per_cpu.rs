@@ -291,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn a_cpu_that_went_down_is_driven_by_the_same_value_until_it_is_given_back() {
+        let cpu = PerCpu::new();
+        cpu.end_life();
+        let life = cpu.claim().unwrap();
+        cpu.set_responder(life, Responder::Software);
+        cpu.set_claimed(life);
+        assert_eq!(cpu.responder(), Responder::None);
+        assert!(cpu.is_life(life) && cpu.claim().is_none());
+        cpu.give_back(life);
+        assert_eq!(cpu.claim(), Some(life));
+    }
+
+    #[test]
     fn a_handler_that_cuts_into_a_look_for_far_slots_looks_itself() {
         let cpu = PerCpu::new();
         assert!(!cpu.begin_look_for_far_slots());

@@ -6,7 +6,9 @@ use rar_percpu::{
     ActionByte, ActionState, ApicId, CpuId, CpuOutOfRange, CpuSet, LifeCycleError, NotQuiet,
     RegisterError, SharedMemory, SlotIndex, StepError, UnknownAction, Unsupported,
 };
-use rar_regs::{Detection, FakeCpu, MsrFault, MsrOperation};
+use rar_regs::{
+    Detection, FakeCpu, MsrFault, MsrOperation, PhysicalAddressWidth, RarActionVectorBase,
+};
 
 const CPU: CpuId = CpuId::new(7);
 
@@ -125,7 +127,7 @@ fn why_a_cpu_cannot_take_its_step() {
 
 /// The error of a lower layer speaks for itself, and is the source.
 #[test]
-fn a_step_fails_by_what_a_register_says() {
+fn a_step_fails_by_what_a_lower_layer_says() {
     let fault = MsrFault {
         msr: 0xef,
         access: MsrOperation::Read,
@@ -134,6 +136,8 @@ fn a_step_fails_by_what_a_register_says() {
         .detect(&FakeCpu::with_rar(63).without_msr(0xcf))
         .unwrap_err();
     let without = format!("this CPU does not have the RAR of the boot CPU: {none}");
+    let address = RarActionVectorBase::new(1, PhysicalAddressWidth::MAX).unwrap_err();
+    let register = RegisterError::NotRegistered { cpu: CPU };
     for (error, text, source) in [
         (
             LifeCycleError::from(fault),
@@ -141,6 +145,16 @@ fn a_step_fails_by_what_a_register_says() {
             fault.to_string(),
         ),
         (LifeCycleError::from(none), without, none.to_string()),
+        (
+            LifeCycleError::from(address),
+            address.to_string(),
+            address.to_string(),
+        ),
+        (
+            LifeCycleError::from(register),
+            register.to_string(),
+            register.to_string(),
+        ),
     ] {
         assert_says(&error, &text);
         assert_eq!(

@@ -1,131 +1,11 @@
-use std::cell::{Cell, RefCell};
+mod model;
+
 use std::vec::Vec;
 
 use rar_payload::{Cr3, PageRange, PageSize, Pcid};
 
 use super::*;
-
-const CURRENT: u64 = 5;
-const OTHER: u64 = 6;
-// The bits of CR4 as the SDM has them.
-const PGE: u64 = 0x80;
-const LA57: u64 = 0x1000;
-const PCIDE: u64 = 0x2_0000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Done {
-    Invlpg(u64),
-    Invpcid(InvpcidType, u64, u64),
-    ReloadCr3,
-    SetGlobalPages(bool),
-}
-
-/// A cached translation of one page of 4K.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    pcid: u64,
-    address: u64,
-    is_global: bool,
-}
-
-/// One CPU whose instructions drop what the SDM says that they drop at least, and nothing else.
-struct Model {
-    has_invpcid: bool,
-    cr4: Cell<u64>,
-    /// `INVLPG` spares global entries while PCIDs are on, as on some parts before their fix.
-    spares_globals: bool,
-    /// Somebody has promised that it does not.
-    is_known_to_drop_globals: bool,
-    entries: RefCell<Vec<Entry>>,
-    done: RefCell<Vec<Done>>,
-    faults: Cell<u32>,
-}
-
-impl Model {
-    fn drop_where(&self, is_dropped: impl Fn(&Entry) -> bool) {
-        self.entries.borrow_mut().retain(|entry| !is_dropped(entry));
-    }
-
-    fn pcids(&self) -> bool {
-        self.cr4.get() & PCIDE != 0
-    }
-
-    fn is_canonical(&self, address: u64) -> bool {
-        let sign = if self.cr4.get() & LA57 != 0 { 56 } else { 47 };
-        let upper = address >> sign;
-        upper == 0 || upper == u64::MAX >> sign
-    }
-}
-
-impl Instructions for Model {
-    fn has_invpcid(&self) -> bool {
-        self.has_invpcid
-    }
-
-    fn invlpg_drops_globals(&self) -> bool {
-        self.is_known_to_drop_globals
-    }
-
-    fn cr3(&self) -> u64 {
-        // Without PCIDs these bits are flags of caching, not a number.
-        0x1234_5000 | if self.pcids() { CURRENT } else { 0x18 }
-    }
-
-    fn cr4(&self) -> u64 {
-        self.cr4.get()
-    }
-
-    fn reload_cr3(&self) {
-        self.done.borrow_mut().push(Done::ReloadCr3);
-        let pcids = self.pcids();
-        self.drop_where(|entry| !entry.is_global && (!pcids || entry.pcid == CURRENT));
-    }
-
-    fn set_global_pages(&self, are_on: bool) {
-        self.done.borrow_mut().push(Done::SetGlobalPages(are_on));
-        let value = self.cr4.get() & !PGE | if are_on { PGE } else { 0 };
-        if self.cr4.replace(value) != value {
-            self.drop_where(|_| true);
-        }
-    }
-
-    fn invlpg(&self, address: u64) {
-        self.done.borrow_mut().push(Done::Invlpg(address));
-        let (pcids, spares) = (self.pcids(), self.spares_globals);
-        self.drop_where(|entry| {
-            let of_space = !pcids || entry.pcid == CURRENT;
-            let is_dropped = if entry.is_global {
-                !(pcids && spares)
-            } else {
-                of_space
-            };
-            entry.address == address && is_dropped
-        });
-    }
-
-    fn invpcid(&self, kind: InvpcidType, pcid: u64, address: u64) {
-        self.done
-            .borrow_mut()
-            .push(Done::Invpcid(kind, pcid, address));
-        let uses_pcid = matches!(kind, InvpcidType::Address | InvpcidType::Context);
-        let faults = !self.has_invpcid
-            || pcid > CR3_PCID
-            || uses_pcid && pcid != 0 && !self.pcids()
-            || kind == InvpcidType::Address && !self.is_canonical(address);
-        if faults {
-            self.faults.set(self.faults.get() + 1);
-            return;
-        }
-        self.drop_where(|entry| match kind {
-            InvpcidType::Address => {
-                !entry.is_global && entry.pcid == pcid && entry.address == address
-            }
-            InvpcidType::Context => !entry.is_global && entry.pcid == pcid,
-            InvpcidType::AllWithGlobals => true,
-            InvpcidType::AllWithoutGlobals => !entry.is_global,
-        });
-    }
-}
+use model::{CURRENT, Done, Entry, Model, OTHER, PGE, models};
 
 /// The full flush of a CPU: one instruction, or `CR4.PGE` changed and changed back.
 fn everything(model: &Model) -> Vec<Done> {
@@ -135,24 +15,6 @@ fn everything(model: &Model) -> Vec<Done> {
     } else {
         [!are_on, are_on].map(Done::SetGlobalPages).into()
     }
-}
-
-/// Every CPU that there can be: PCIDE, INVPCID, LA57, PGE, the fault of INVLPG, and the promise
-/// that it is not there.
-fn models() -> impl Iterator<Item = Model> {
-    let kinds = (0..64_u32).filter(|bits| bits & 48 != 48);
-    kinds.map(|bits| {
-        let bit = |number: u32, flag: u64| if bits & 1 << number == 0 { 0 } else { flag };
-        Model {
-            has_invpcid: bits & 1 != 0,
-            cr4: Cell::new(0x620 | bit(1, PCIDE) | bit(2, LA57) | bit(3, PGE)),
-            spares_globals: bits & 16 != 0,
-            is_known_to_drop_globals: bits & 32 != 0,
-            entries: RefCell::default(),
-            done: RefCell::default(),
-            faults: Cell::new(0),
-        }
-    })
 }
 
 fn chunk(start: u64, pages: u64, size: PageSize) -> PageChunk {
@@ -392,5 +254,26 @@ fn each_cpu_executes_the_most_exact_instruction_that_it_has() {
             done(InvpcidScope::AllContexts(Globals::Include)),
             everything(&model)
         );
+    }
+}
+
+/// INVPG without a CR3, or with one: the comparison is skipped.
+#[test]
+fn invpg_of_pages_is_one_invlpg_for_each_where_that_drops_globals() {
+    for pages in chunks() {
+        for model in models() {
+            let scope = InvpgScope::Pages(pages);
+            let cr3 = Cr3::new(0x1234_5000).ok();
+            for operation in [None, cr3].map(|cr3| Operation::Invpg { cr3, scope }) {
+                model.done.borrow_mut().clear();
+                flush(&model, &operation).unwrap();
+                let expected = if model.pcids() && !model.is_known_to_drop_globals {
+                    everything(&model)
+                } else {
+                    addresses(pages).map(Done::Invlpg).collect()
+                };
+                assert_eq!(*model.done.borrow(), expected, "{operation:?}");
+            }
+        }
     }
 }

@@ -42,6 +42,26 @@ fn a_request_of_any_number_is_one_to_answer() {
 }
 
 #[test]
+fn a_mode_and_what_was_missed_in_it_are_nothing_to_answer() {
+    let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
+    for number in [1, 2] {
+        generation.enter_lazy();
+        assert!(!generation.is_asked());
+        skip(&generation, Missed::Anything);
+        generation.enter_guest();
+        assert!(!generation.is_asked());
+        generation.request(Ticket(number));
+        assert!(generation.is_asked());
+        assert!(generation.complete(&cpu, &tlb));
+        assert!(!generation.is_asked());
+    }
+    generation.demote();
+    assert!(generation.is_asked(), "whether it may be armed again");
+    generation.distrust();
+    assert!(!generation.is_asked(), "only `verify` finds that out");
+}
+
+#[test]
 fn one_flush_answers_all_requests_before_it() {
     let (generation, tlb, cpu) = (FlushGeneration::new(), FakeTlb::<1>::new(), pinned(0));
     generation.request(Ticket(1));

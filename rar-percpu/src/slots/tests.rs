@@ -94,6 +94,7 @@ fn a_dead_cpu_leaves_a_slot_to_who_settles_it() {
     let [mut claim, other] = slots.claim_several::<2>(owner(0)).unwrap();
     slots.post(&mut claim);
     assert!(slots.unpost(&mut claim));
+    assert_eq!(slots.free(), 0, "it is still claimed");
     slots.abandon(owner(0));
     assert!(slots.is_owned(&claim), "it is being settled elsewhere");
     assert!(
@@ -103,4 +104,26 @@ fn a_dead_cpu_leaves_a_slot_to_who_settles_it() {
     assert_eq!(slots.quarantined(), 1);
     slots.give_back(&claim);
     assert_eq!(slots.free(), 1);
+}
+
+#[test]
+fn a_slot_that_was_taken_over_is_not_taken_back() {
+    let slots = Slots::new();
+    slots.limit(1);
+    let mut claim = slots.claim_anywhere(owner(0)).unwrap();
+    slots.post(&mut claim);
+    let taken = slots.take_over(0, owner(1), |_| Bytes::Succeeded).unwrap();
+    assert!(!slots.unpost(&mut claim));
+    assert!(slots.is_owned(&taken) && !slots.is_owned(&claim));
+}
+
+#[test]
+fn the_death_of_a_cpu_sets_its_own_slots_apart_and_no_others() {
+    let slots = Slots::new();
+    slots.limit(3);
+    let claims = [0, 1, 2].map(|cpu| slots.claim_near(owner(cpu)).unwrap());
+    slots.abandon(owner(1));
+    let are_owned = claims.each_ref().map(|claim| slots.is_owned(claim));
+    assert_eq!(are_owned, [true, false, true]);
+    assert_eq!(slots.quarantined(), 1);
 }

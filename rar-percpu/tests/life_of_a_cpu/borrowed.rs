@@ -37,6 +37,18 @@ fn a_tlb_drops_translations_of_guests_only_if_it_says_so() {
 }
 
 #[test]
+fn a_borrowed_tlb_flushes() {
+    // It has no room for CPU 2.
+    let (tlb, cpu) = (FakeTlb::<2>::new(), pinned(1));
+    let borrowed: &dyn LocalTlb = &&tlb;
+    borrowed.flush_everything(&cpu);
+    assert_eq!(tlb.full_flushes(cpu.id()), 1);
+    assert_eq!(borrowed.flush(&cpu, &EVERYTHING), Ok(()));
+    assert_eq!(tlb.last_operation(cpu.id()), Some(EVERYTHING));
+    assert_eq!(borrowed.flush(&pinned(2), &EVERYTHING), Err(Unsupported));
+}
+
+#[test]
 fn a_borrowed_kernel_gives_the_same_physical_addresses() {
     let place = [0_u8; 64];
     let address = place.as_ptr().cast::<()>();

@@ -19,6 +19,50 @@ fn an_entry_that_cannot_be_decoded_is_refused() {
 }
 
 #[test]
+fn a_cpu_is_asked_for_what_its_responder_is_to_do_and_nothing_else() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let states: [_; 2] = registered(&domain);
+    let (registers, [unit, handler]) = (FakeCpu::with_rar(63), [pinned(0), pinned(1)]);
+    let _unit = microcode(&domain, &unit, &registers, &tlb);
+    let _handler = software(&domain, &handler, &tlb);
+    let are_asked = || [&unit, &handler].map(|cpu| domain.asked(cpu).is_some());
+    assert_eq!(are_asked(), [false; 2]);
+    for cpu in [&unit, &handler] {
+        // SAFETY: a host; the CPU uses no translation.
+        unsafe { domain.enter_lazy(cpu) };
+    }
+    assert_eq!(are_asked(), [false; 2], "a mode is no request");
+    store(&domain, 2, &EVERYTHING.encode());
+    for state in states {
+        arm(state, 2);
+    }
+    assert_eq!(are_asked(), [false, true], "the unit answers for CPU 0");
+    assert_eq!(domain.answer(&handler, &tlb).succeeded, 1);
+    assert_eq!(are_asked(), [false; 2]);
+    let _ticket = domain.request_full_flush(&set(&[0, 1]));
+    assert_eq!(are_asked(), [true; 2]);
+    for cpu in [&unit, &handler] {
+        assert!(domain.answer(cpu, &tlb).generation);
+    }
+    assert_eq!(are_asked(), [false; 2]);
+}
+
+#[test]
+fn a_generation_is_served_alone_and_once() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let [state] = registered(&domain);
+    let cpu = pinned(0);
+    let _online = software(&domain, &cpu, &tlb);
+    arm(state, 2);
+    assert!(!domain.complete_generation(&cpu, &tlb), "none is requested");
+    let ticket = domain.request_full_flush(&set(&[0]));
+    assert!(domain.complete_generation(&cpu, &tlb));
+    assert!(domain.is_flushed(cpu.id(), ticket));
+    assert!(!domain.complete_generation(&cpu, &tlb), "it is served");
+    assert_eq!(state.vector().load(slot(2)), ActionByte(1));
+}
+
+#[test]
 fn many_entries_for_one_space_cost_one_flush_of_it_and_few_are_exact() {
     let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
     let [state] = registered(&domain);

@@ -199,6 +199,19 @@ fn a_byte_that_a_unit_was_working_on_is_ended_when_the_unit_is_disabled() {
     assert!(tlb.full_flushes(cpu.id()) > before);
 }
 
+#[test]
+fn an_entry_that_an_interrupted_handler_has_taken_is_left_to_it() {
+    let (domain, tlb) = (Domain::<1>::new(), FakeTlb::<2>::new());
+    let [state] = registered(&domain);
+    let cpu = pinned(0);
+    let online = software(&domain, &cpu, &tlb);
+    store(&domain, 3, &EVERYTHING.encode());
+    write_byte(state, 3, 0x40);
+    // SAFETY: a host; the CPU uses no translation.
+    unsafe { online.take_offline(&cpu, &tlb) }.unwrap();
+    assert!(state.vector().load(slot(3)).is_taken());
+}
+
 /// Writes a byte of a vector as microcode does.
 fn write_byte(cpu: &PerCpu, index: u8, byte: u8) {
     let first = core::ptr::from_ref(cpu.vector()).cast::<core::sync::atomic::AtomicU8>();
