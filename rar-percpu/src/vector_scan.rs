@@ -73,44 +73,83 @@ const fn nonzero_bytes(word: u64) -> u64 {
     (top >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
-/// Returns the slots whose byte was not SUCCESS when it was read; under loom all, since each load
-/// costs time.
 #[cfg(not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
-pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
-    use crate::slot_index::SlotIndex;
-    let in_use = |slot: &SlotIndex| cfg!(rar_loom) || vector.load(*slot).0 != 0;
-    let slots = SlotIndex::all().filter(in_use);
-    slots.fold(0, |slots, slot| slots | 1 << slot.get())
-}
+pub(crate) use portable::{holds_anything, slots_in_use};
 
-/// Returns whether a byte of the vector was not SUCCESS when it was read; under loom "maybe", since
-/// each load costs time.
-#[cfg(not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed)))))]
-pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
+/// The same, byte by byte: for loom, for the simulator's watchers and for other processors.
+#[cfg(any(
+    test,
+    not(all(target_arch = "x86_64", not(any(rar_loom, rar_observed))))
+))]
+mod portable {
+    use super::ActionVector;
     use crate::slot_index::SlotIndex;
-    cfg!(rar_loom) || SlotIndex::all().any(|slot| vector.load(slot).0 != 0)
+
+    /// Returns the slots whose byte was not SUCCESS when it was read; under loom all, since each
+    /// load costs time.
+    pub(crate) fn slots_in_use(vector: &ActionVector) -> u64 {
+        let in_use = |slot: &SlotIndex| cfg!(rar_loom) || vector.load(*slot).0 != 0;
+        let slots = SlotIndex::all().filter(in_use);
+        slots.fold(0, |slots, slot| slots | 1 << slot.get())
+    }
+
+    /// Returns whether a byte of the vector was not SUCCESS when it was read; under loom "maybe",
+    /// since each load costs time.
+    pub(crate) fn holds_anything(vector: &ActionVector) -> bool {
+        cfg!(rar_loom) || SlotIndex::all().any(|slot| vector.load(slot).0 != 0)
+    }
 }
 
 #[cfg(test)]
 #[cfg(not(rar_loom))]
 mod tests {
     use super::*;
+    use crate::action::ActionState;
     use crate::slot_index::SlotIndex;
+
+    /// Both ways to look, which have to see the same.
+    fn seen(vector: &ActionVector) -> (bool, u64) {
+        let seen = (holds_anything(vector), slots_in_use(vector));
+        let by_portable = (
+            portable::holds_anything(vector),
+            portable::slots_in_use(vector),
+        );
+        assert_eq!(by_portable, seen);
+        seen
+    }
 
     #[test]
     fn every_byte_counts() {
         let vector = ActionVector::new();
-        assert!(!holds_anything(&vector));
+        assert_eq!(seen(&vector), (false, 0));
         for slot in SlotIndex::all() {
+            let alone = (true, 1 << slot.get());
             vector.arm(slot);
-            assert!(holds_anything(&vector), "{slot}");
-            assert_eq!(slots_in_use(&vector), 1 << slot.get());
+            assert_eq!(seen(&vector), alone, "{slot}");
             assert!(vector.take(slot));
             let taken = vector.load(slot);
-            assert!(holds_anything(&vector), "{slot} is taken");
-            vector.finish(slot, taken, crate::action::ActionState::Success);
-            assert!(!holds_anything(&vector), "{slot}");
-            assert_eq!(slots_in_use(&vector), 0);
+            assert_eq!(seen(&vector), alone, "{slot} is taken");
+            vector.finish(slot, taken, ActionState::Failure);
+            assert_eq!(seen(&vector), alone, "{slot} is refused");
+            vector.forget_failure(slot);
+            assert_eq!(seen(&vector), (false, 0), "{slot}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_seen_side_by_side() {
+        let vector = ActionVector::new();
+        let mut slots = 0;
+        for slot in SlotIndex::all() {
+            vector.arm(slot);
+            slots |= 1 << slot.get();
+            assert_eq!(seen(&vector), (true, slots));
+        }
+        for slot in SlotIndex::all() {
+            assert!(vector.take(slot));
+            vector.finish(slot, vector.load(slot), ActionState::Success);
+            slots &= !(1 << slot.get());
+            assert_eq!(seen(&vector), (slots != 0, slots));
         }
     }
 
