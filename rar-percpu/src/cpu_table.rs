@@ -219,4 +219,22 @@ mod tests {
             }
         }
     }
+    /// What comes before the first that does not pass is out; the rest of the set stays as it was.
+    #[test]
+    fn a_drained_set_keeps_its_members_from_the_first_that_does_not_pass_on() {
+        let (table, memory) = table(usize::MAX);
+        for word in [1, 0xff, 0xff << 3, 0x1_fe01, 0x5555, u64::MAX] {
+            let set = CpuSet::<2>::from_words([0, word]);
+            for keeper in set.iter() {
+                let mut drained = set;
+                let passes = |state: &'static PerCpu| from_ref(state) != memory[keeper.index()];
+                assert!(!table.drain(&mut drained, passes));
+                let left = set.iter().filter(|cpu| *cpu >= keeper);
+                assert!(drained.iter().eq(left), "{set:?} from {keeper}");
+            }
+            let mut drained = set;
+            assert!(table.drain(&mut drained, |_| true));
+            assert!(drained.is_empty());
+        }
+    }
 }
