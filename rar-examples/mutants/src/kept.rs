@@ -20,7 +20,7 @@ pub struct Record {
     pub outcome: Outcome,
     /// The last level that it ran against.
     pub level: String,
-    /// The text of the changed file.
+    /// The code of the changed file.
     file: u64,
     /// The sources and tests that a survivor ran against.
     tests: u64,
@@ -137,13 +137,15 @@ impl Sources {
             let short = package.trim_start_matches("rar-");
             root.join("rar-examples").join(short).join("tests")
         };
-        collect(root, &root.join(library.package).join("src"), &mut files)?;
-        let mut all = files.clone();
+        let own = root.join(library.package).join("src");
+        collect(root, &own, code, &mut files)?;
+        let mut all = BTreeMap::new();
+        collect(root, &own, |text| text, &mut all)?;
         for level in library.levels {
             let top = root.join(level.package).join("tests");
             for folder in [top, examples(level.package)] {
                 if folder.is_dir() {
-                    collect(root, &folder, &mut all)?;
+                    collect(root, &folder, |text| text, &mut all)?;
                 }
             }
         }
@@ -160,22 +162,46 @@ impl Sources {
     }
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, u64>) -> Result<()> {
+/// Adds the hash of each file below the folder, or of the part that is wanted.
+fn collect(
+    root: &Path,
+    folder: &Path,
+    part: fn(&[u8]) -> &[u8],
+    files: &mut BTreeMap<String, u64>,
+) -> Result<()> {
     let cannot = || format!("cannot read {}", folder.display());
     for entry in fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
         if path.is_dir() {
-            collect(root, &path, files)?;
+            collect(root, &path, part, files)?;
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text =
                 fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let mut hasher = DefaultHasher::new();
-            text.hash(&mut hasher);
+            part(&text).hash(&mut hasher);
             let name = path.strip_prefix(root).unwrap_or(&path);
             files.insert(name.to_string_lossy().into_owned(), hasher.finish());
         }
     }
     Ok(())
+}
+
+/// Returns what is before the unit tests of a file, which stand at its end: their change changes no
+/// mutant.
+fn code(text: &[u8]) -> &[u8] {
+    let tests = (0..text.len()).find(|at| text.get(*at..).is_some_and(begins_tests));
+    tests.and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+fn begins_tests(rest: &[u8]) -> bool {
+    let Some(mut rest) = rest.strip_prefix(b"\n#[cfg(test)]\n") else {
+        return false;
+    };
+    while rest.starts_with(b"#[") {
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
+    }
+    rest.starts_with(b"mod tests")
 }
 
 #[cfg(test)]
@@ -246,6 +272,11 @@ mod tests {
         assert!(kept.of(&survived, &tests).is_none());
         let file = sources("b", "t");
         assert!(kept.of(&killed, &file).is_none());
+        let other = sources("a\n#[cfg(test)]\nmod fixture;", "t");
+        assert!(kept.of(&killed, &other).is_none());
+        let own_tests = sources("a\n#[cfg(test)]\n#[cfg(b)]\nmod tests;", "t");
+        assert!(kept.of(&killed, &own_tests).is_some());
+        assert!(kept.of(&survived, &own_tests).is_none());
         kept.forget(&[&killed]);
         assert!(kept.of(&killed, &old).is_none());
     }
