@@ -243,6 +243,7 @@ fn entries_have_one_owner_from_the_claim_to_the_last_answer() {
     assert_eq!(claimed.len(), 2);
     // One operation: the second slot is given back.
     let mut posted = claimed.post(&[context(7)], &set(&[1])).unwrap();
+    assert_eq!(posted.look_on_single(), Some(Progress::Open));
     assert_eq!(domain.free_and_quarantined_slots(), (63, 0));
     assert!(!posted.look());
     assert_eq!(posted.open(), &set(&[1]));
@@ -254,6 +255,7 @@ fn entries_have_one_owner_from_the_claim_to_the_last_answer() {
     assert_eq!(domain.answer(&pinned(1), &tlb).succeeded, 1);
     assert!(posted.look());
     assert!(posted.settle().is_empty());
+    assert_eq!(posted.look_on_single(), None, "it has no entry any more");
     assert_eq!(domain.free_and_quarantined_slots(), (64, 0));
     assert_eq!(tlb.last_operation(CpuId::new(1)), Some(context(7)));
 

@@ -13,8 +13,8 @@ use rar_payload::{
 use rar_percpu::fake::{FakeAddresses, FakeTlb, pinned};
 use rar_percpu::{
     ActionByte, ActionState, Answer, ApicId, CpuGuard, CpuId, CpuSet, Domain, LifeCycleError,
-    Missed, PerCpu, PinnedCpu, RarCpu, RegisterError, Responder, Skippable, SlotIndex, SoftwareCpu,
-    Verified,
+    Missed, PerCpu, PinnedCpu, Progress, RarCpu, RegisterError, Responder, Skippable, SlotIndex,
+    SoftwareCpu, Verified,
 };
 use rar_regs::{Detection, FakeCpu, InterruptPolicy, MsrOperation, RarSupport};
 
