@@ -173,3 +173,33 @@ impl Default for Policy {
         Self::new()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_operation_goes_out_whatever_the_limit() {
+        for (limit, most) in [(0, 1), (1, 1), (3, 3)] {
+            let mut policy = Policy::new();
+            policy.max_operations = limit;
+            assert_eq!(policy.most_operations(), most);
+            assert_eq!(policy.plain_operations(), most);
+        }
+    }
+
+    #[test]
+    fn what_needs_a_look_at_the_policy_is_not_plain() {
+        let changes: [fn(&mut Policy); 3] = [
+            |policy| policy.lazy = LazySkip::LOWER_HALF,
+            |policy| policy.counting = Counting::Waits,
+            |policy| policy.counting = Counting::Flushes,
+        ];
+        for change in changes {
+            let mut policy = Policy::new();
+            change(&mut policy);
+            assert_eq!(policy.plain_operations(), 0, "{policy:?}");
+        }
+    }
+}

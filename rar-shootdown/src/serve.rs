@@ -61,3 +61,35 @@ impl<M: Machine<WORDS>, const WORDS: usize> Shootdown<M, WORDS> {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+    use crate::fake::FakeMachine;
+    use crate::{Counting, Policy};
+
+    #[test]
+    fn a_promotion_is_counted_and_what_was_served_where_the_policy_says_so() {
+        for counting in [Counting::Rare, Counting::Flushes, Counting::Waits] {
+            let mut policy = Policy::new();
+            policy.counting = counting;
+            let shootdown = Shootdown::<_, 1>::new(FakeMachine::<1>::new(), policy);
+            let is_counted = |change: fn(&mut Served)| {
+                let mut served = Served::default();
+                change(&mut served);
+                shootdown.is_to_be_counted(served)
+            };
+            assert!(!is_counted(|_| {}));
+            assert!(is_counted(|served| served.promoted = true));
+            let changes: [fn(&mut Served); 3] = [
+                |served| served.succeeded = 1,
+                |served| served.failed = 1,
+                |served| served.generation = true,
+            ];
+            for change in changes {
+                assert_eq!(is_counted(change), counting != Counting::Rare);
+            }
+        }
+    }
+}

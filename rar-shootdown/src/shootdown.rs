@@ -366,3 +366,16 @@ impl<M, const WORDS: usize> core::fmt::Debug for Shootdown<M, WORDS> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+    use crate::fake::FakeMachine;
+
+    #[test]
+    fn what_is_plain_is_known_without_a_look_at_the_policy() {
+        let shootdown = Shootdown::<_, 1>::new(FakeMachine::<1>::new(), Policy::new());
+        assert_eq!(shootdown.plain_operations(), Policy::MAX_OPERATIONS);
+    }
+}

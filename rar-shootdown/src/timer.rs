@@ -169,6 +169,43 @@ mod tests {
     }
 
     #[test]
+    fn a_look_is_skipped_only_while_that_is_allowed() {
+        let mut timer = Timer::default();
+        let now = Instant::from_nanos(1_000);
+        assert!(!timer.is_past(now, LIMIT));
+        assert!(!timer.may_skip(now));
+        timer.allow_skips(LIMIT);
+        assert!(timer.may_skip(now));
+        let grain = 1_600 / GRAINS;
+        assert!(timer.may_skip(Instant::from_nanos(999 + grain)));
+        assert!(!timer.may_skip(Instant::from_nanos(1_000 + grain)));
+        timer.forbid_skips();
+        assert!(!timer.may_skip(now));
+    }
+
+    #[test]
+    fn half_of_a_wait_is_past_behind_its_middle() {
+        let mut timer = Timer::default();
+        for look in 0..=9 {
+            assert!(!timer.is_past(Instant::from_nanos(look * 100), LIMIT));
+            assert_eq!(timer.was_half_past(LIMIT), look > 8, "{look}");
+        }
+    }
+
+    #[test]
+    fn half_of_a_wait_stays_past() {
+        let mut timer = Timer::default();
+        let now = Instant::from_nanos(1_000);
+        let half = MAX_LOOKS_WITHOUT_TIME / 2;
+        let was_half_past: std::vec::Vec<_> = (0..half + 9)
+            .map(|_| timer.is_past(now, LIMIT) || timer.was_half_past(LIMIT))
+            .collect();
+        let first = was_half_past.iter().position(|is_past| *is_past).unwrap();
+        assert!(first.abs_diff(half as usize) <= 1, "{first}");
+        assert!(was_half_past.iter().skip(first).all(|is_past| *is_past));
+    }
+
+    #[test]
     fn one_jump_ahead_counts_for_a_sixteenth() {
         assert_eq!(
             looks(|look| look * 10 + if look > 5 { 1 << 40 } else { 0 }),

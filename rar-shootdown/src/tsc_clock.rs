@@ -107,6 +107,7 @@ mod tests {
         // Sapphire Rapids: 25 MHz crystal, ratio 80. No crystal: the base frequency of leaf 0x16.
         assert_eq!(khz(&Leaves(0x20, [1, 80, 25_000_000], 9)), Some(2_000_000));
         assert_eq!(khz(&Leaves(0x16, [2, 284, 0], 4_000)), Some(4_000_000));
+        assert_eq!(khz(&Leaves(0x15, [1, 80, 25_000_000], 0)), Some(2_000_000));
     }
 
     #[test]

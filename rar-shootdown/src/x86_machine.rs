@@ -195,3 +195,29 @@ impl<const WORDS: usize> Machine<WORDS> for X86Machine {
         Instant::from_nanos(self.clock.nanoseconds(ticks))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use rar_percpu::CpuId;
+    use rar_regs::ApicId;
+    use std::boxed::Box;
+
+    #[test]
+    fn what_was_not_sent_is_told_by_its_cause() {
+        let domain = Domain::<1>::new();
+        let cpu = CpuId::new(3);
+        let id = ApicId::new(0x1_0000);
+        let memory = Box::leak(Box::new(PerCpu::new()));
+        domain.register(cpu, id, memory).unwrap();
+        let targets = CpuSet::of([CpuId::new(1), cpu]).unwrap();
+        let told = |error| not_sent(error, &domain, &targets);
+        let vector = SendError::Vector { vector: 3 };
+        assert_eq!(told(vector), NotSent::Unsupported);
+        let far = |id| SendError::Destination(DestinationError::NeedsX2apic { id });
+        assert_eq!(told(far(id)), NotSent::Unreachable(cpu));
+        assert_eq!(told(far(ApicId::new(9))), NotSent::Unsupported);
+    }
+}

@@ -15,6 +15,8 @@ struct ServesAtOneReading {
     tlb: FakeTlb<2>,
     readings: AtomicU64,
     serves_at: AtomicU64,
+    /// How many readings there were when an interrupt was sent last.
+    interrupted_at: AtomicU64,
 }
 
 static SHOOTDOWN: OnceLock<Shootdown<ServesAtOneReading, 1>> = OnceLock::new();
@@ -30,11 +32,15 @@ impl Machine<1> for ServesAtOneReading {
 
     fn send(
         &self,
-        _: Message,
+        message: Message,
         _: &PinnedCpu<'_>,
         _: &Domain<1>,
         _: &CpuSet<1>,
     ) -> Result<(), NotSent> {
+        if message == Message::Interrupt {
+            let readings = self.readings.load(Ordering::Relaxed);
+            self.interrupted_at.store(readings, Ordering::Relaxed);
+        }
         Ok(())
     }
 
@@ -55,6 +61,7 @@ fn a_flush_whose_target_has_served_at_the_last_moment_is_no_error() {
             tlb: FakeTlb::new(),
             readings: AtomicU64::new(0),
             serves_at: AtomicU64::new(NEVER),
+            interrupted_at: AtomicU64::new(0),
         };
         Shootdown::new(machine, Policy::new())
     });
@@ -66,8 +73,6 @@ fn a_flush_whose_target_has_served_at_the_last_moment_is_no_error() {
             .unwrap();
         let _online = SoftwareCpu::bring_online(domain, &pinned(number), &machine.tlb).unwrap();
     }
-    // Without slots the flush goes by generation.
-    domain.limit_entries(0);
     let request = Request::AddressSpace { pcid: Pcid::ZERO };
     let flush = |serves_at| {
         machine.readings.store(0, Ordering::Relaxed);
@@ -78,6 +83,17 @@ fn a_flush_whose_target_has_served_at_the_last_moment_is_no_error() {
         (ended, served, machine.readings.load(Ordering::Relaxed))
     };
 
+    // An entry that is answered at the last moment needs no full flush.
+    assert!(flush(NEVER).0.is_err());
+    let last = machine.interrupted_at.load(Ordering::Relaxed) - 1;
+    for (serves_at, fallbacks) in [(last, 0), (last + 1, 1)] {
+        let before = shootdown.statistics().fallbacks;
+        assert_eq!(flush(serves_at).0, Ok(()));
+        assert_eq!(shootdown.statistics().fallbacks, before + fallbacks);
+    }
+
+    // Without slots the flush goes by generation.
+    domain.limit_entries(0);
     let (ended, served, readings) = flush(NEVER);
     assert!(matches!(ended, Err(FlushError::NoAnswer { .. })) && served == 0);
     let errors = shootdown.statistics().errors;

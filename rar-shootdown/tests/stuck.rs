@@ -265,6 +265,8 @@ fn a_full_flush_that_was_asked_for_at_once_is_an_attempt_before_the_clock() {
         .map(|tried| (tried.message, tried.after_micros, tried.sent))
         .collect();
     assert_eq!(attempts, [(Message::Interrupt, 0, Ok(()))]);
+    let asked = pending.stuck(&pinned(0)).full_flush();
+    assert_eq!(asked.map(|ticket| ticket.number()), Some(1));
     let shown = format!("{:?}", pending.stuck(&pinned(0)));
     assert!(shown.contains("waiter: CpuId(0)"), "{shown}");
     shootdown.serve(&pinned(7));
@@ -313,8 +315,13 @@ fn a_refusal_is_in_the_report() {
             .contains("\n  CPU 7 (APIC id 0xe): software, slot 0 FAILURE, full flush 1 requested"),
         "{report}"
     );
+    assert!(!report.contains("CPUs)"), "there is one: {report}");
     assert_eq!(shootdown.domain().free_and_quarantined_slots(), (64, 0));
-    drop(late);
+    let refusal = (SlotIndex::new(0).unwrap(), ActionByte(0x80));
+    assert!(
+        matches!(late.error, FlushError::NoAnswer { entry, .. } if entry == Some(refusal)),
+        "{late:?}"
+    );
 }
 
 #[test]

@@ -121,3 +121,17 @@ fn name(byte: ActionByte) -> &'static str {
         Err(_) => "unknown",
     }
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_of_an_action_vector_has_its_name() {
+        let names = [0, 1, 0x80, 0x40, 0x41, 0xff].map(|byte| name(ActionByte(byte)));
+        let expected = ["SUCCESS", "PENDING", "FAILURE"];
+        assert_eq!(names[..3], expected);
+        assert_eq!(names[3..], ["in progress", "unknown", "unknown"]);
+    }
+}

@@ -44,3 +44,29 @@ fn write_all(f: &mut core::fmt::Formatter<'_>, globals: Globals) -> core::fmt::R
         Globals::Exclude => "everything except globals",
     })
 }
+
+#[cfg(test)]
+#[cfg(not(rar_loom))]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString as _;
+
+    #[test]
+    fn each_flush_of_everything_says_whether_globals_go_too() {
+        let both = |globals| {
+            let scope = InvpgScope::All(globals);
+            [
+                Operation::Invpcid(InvpcidScope::AllContexts(globals)),
+                Operation::Invpg { cr3: None, scope },
+            ]
+        };
+        for operation in both(Globals::Include) {
+            assert_eq!(InWords(operation).to_string(), "everything");
+        }
+        for operation in both(Globals::Exclude) {
+            let text = InWords(operation).to_string();
+            assert_eq!(text, "everything except globals");
+        }
+    }
+}

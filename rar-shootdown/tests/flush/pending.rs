@@ -113,3 +113,19 @@ fn many_flushes_wait_in_a_queue_and_take_no_slot_from_anybody() {
         assert_eq!(sent(shootdown), [201, 0, 0, 0]);
     });
 }
+
+#[test]
+fn a_flight_that_is_dropped_reports_the_slot_that_it_leaves_in_quarantine() {
+    let shootdown = slot_wait::spinning(64);
+    let machine = &shootdown.machine().machine;
+    machine.set_hearing(cpu(3), Hearing::Nothing);
+    let pending = shootdown.start(&pinned(0), &[pages(1)], &AllOnline, ());
+    let reports = || {
+        let [_, _, reports, _] = shootdown.machine().calls();
+        reports
+    };
+    let before = reports();
+    drop(pending);
+    assert_eq!(reports(), before + 1);
+    assert_eq!(shootdown.domain().free_and_quarantined_slots(), (63, 1));
+}

@@ -6,7 +6,7 @@ use super::*;
 type Spinning = Shootdown<Watched, 1>;
 
 /// Returns four CPUs whose flushes wait for a slot for up to 1,000 looks at the clock.
-fn spinning(slots: u8) -> &'static Spinning {
+pub(super) fn spinning(slots: u8) -> &'static Spinning {
     let mut policy = policy(4);
     policy.slot_timeout = Duration::from_nanos(1_000);
     let shootdown: &Spinning = Box::leak(Box::new(Shootdown::new(Watched::default(), policy)));
