@@ -1,5 +1,6 @@
 //! Mutants against one level of tests, in batches; what is known after an interruption is kept.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -110,6 +111,7 @@ impl Runner<'_> {
         let elsewhere = Some(level.package).filter(|package| *package != library.package);
         let chosen = level.test_arguments(self.workspace)?;
         let features = library.features.iter().flat_map(|one| ["--features", one]);
+        let files: BTreeSet<_> = batch.iter().map(|mutant| mutant.file.as_str()).collect();
         let cmd = self
             .tool
             .call(self.workspace)?
@@ -121,6 +123,8 @@ impl Runner<'_> {
                     .chunks(NAMES)
                     .flat_map(|some| ["--re".to_owned(), pattern(some)]),
             )
+            // Keeps out those of other files that no pattern keeps out.
+            .args(files.into_iter().flat_map(|file| ["--file", file]))
             .args(["--jobs", &self.jobs.to_string()])
             .args(["--minimum-test-timeout", LEAST_TIMEOUT, "--colors", "never"])
             .args(features)
