@@ -134,7 +134,7 @@ impl Runner<'_> {
                     .flat_map(|one| ["--cargo-arg".to_owned(), one.clone()]),
             )
             .args(["--", "--"])
-            .args(level.harness_arguments())
+            .args(Level::harness_arguments())
             // Nothing here is looked at in a debugger.
             .env("CARGO_PROFILE_DEV_DEBUG", "0");
         Ok(cmd)
